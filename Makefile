@@ -1,0 +1,69 @@
+# Lamplighter. `make help` lists what there is; nothing but Python 3.11+ (with venv) and make is needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types architecture tests format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(VENV)/.project ## install Lamplighter into .venv, from the lock file
+
+run: setup ## run the demo: a real server, three users, and a presence router module
+	@exec $(BIN)/lamplighter demo
+
+test: lint types architecture tests ## everything that must pass: lint, types, architecture, tests
+
+lint: $(VENV)/.dev ## ruff: rules and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev ## mypy --strict over sources and tests
+	$(BIN)/mypy
+
+architecture: $(VENV)/.dev ## import-linter: who may import whom
+	$(BIN)/lint-imports --no-logo
+
+tests: $(VENV)/.dev ## pytest, on two cores; TESTS=tests/config runs a part
+	$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
+
+format: $(VENV)/.dev ## put the sources into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## renew requirements/*.txt (needs uv)
+	uv pip compile pyproject.toml requirements/build.in --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt
+	uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+
+clean: ## remove all that was made here, .venv included
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
+
+# The stamps: each is made once, and again when what it was made from changes.
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Lamplighter needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+			"Name another with: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements/runtime.txt $(VENV)/.python
+	$(PIP) install --quiet --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.project: pyproject.toml $(VENV)/.runtime
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.project
+	$(PIP) install --quiet --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,308 @@
+"""The one place where the parts are chosen and wired together."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.routing import BaseRoute, Mount
+
+from lamplighter.clock import Clock, Timestamp
+from lamplighter.cluster.local import LocalBus
+from lamplighter.cluster.positions import BEGINNING, at_time
+from lamplighter.config import Address, Config, PresenceMode, Rate
+from lamplighter.database.engine import Database, open_file, open_memory
+from lamplighter.database.migrate import migrate
+from lamplighter.database.presence import SqlPresenceStore
+from lamplighter.delivery.feed import Feed
+from lamplighter.delivery.tokens import Tokens
+from lamplighter.directory.sql import SqlDirectory
+from lamplighter.errors import ConfigError
+from lamplighter.ids import RoomId, UserId
+from lamplighter.metrics import Metrics
+from lamplighter.modules.host import ServerFacts
+from lamplighter.modules.loader import ModuleEntry, module_entries
+from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.ports import Directory, SavedPresence
+from lamplighter.presence.machine import Rules, SyncIsActivity
+from lamplighter.presence.state import Presence
+from lamplighter.presence.timers import Timers
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.guard import GuardSettings
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.plan import Planner
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service import PresenceService, ServiceSettings
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.subscribers import Subscribers
+from lamplighter.service.views import INTEREST_KEPT, Views
+from lamplighter.web.admin.health import Health
+from lamplighter.web.application import build_application
+from lamplighter.web.auth import Authenticator
+from lamplighter.web.client import client_endpoints
+from lamplighter.web.client.events import Events
+from lamplighter.web.client.long_poll import LongPoll
+from lamplighter.web.client.presence import PresenceStatus
+from lamplighter.web.client.presence_events import PresenceEncoder
+from lamplighter.web.client.presence_names import PresenceNames
+from lamplighter.web.client.sync import Sync
+from lamplighter.web.entry import Entry
+from lamplighter.web.listener import Listener
+from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
+
+__all__ = ["Lamplighter", "Storage", "build", "listener"]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where a server keeps things."""
+
+    database: Database
+    #: The file of the modules' own database; None keeps it in memory.
+    modules_path: Path | None
+
+    @classmethod
+    def in_directory(cls, data_dir: Path) -> "Storage":
+        """Keep everything below *data_dir*; raise `ConfigError` if that cannot be made."""
+        try:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"data_dir: {data_dir} cannot be made: {error.strerror}") from None
+        return cls(open_file(data_dir / "lamplighter.db"), data_dir / "modules.db")
+
+    @classmethod
+    def in_memory(cls) -> "Storage":
+        """Keep everything until the process ends."""
+        return cls(open_memory(), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lamplighter:
+    """A server, wired, with its modules loaded; it runs between `start` and `stop`."""
+
+    config: Config
+    #: The ASGI application.
+    application: Entry
+    presence: PresenceService
+    directory: Directory
+    metrics: Metrics
+    modules: ModuleRuntime
+    _database: Database
+
+    def start(self) -> None:
+        """Begin to watch the time, and let the modules' background work begin."""
+        self.presence.start()
+        self.modules.start()
+
+    def answer_polls(self) -> None:
+        """Answer every open poll: the first step of stopping."""
+        self.presence.answer_polls()
+
+    async def stop(self) -> None:
+        """Save what is at hand and close everything; requests have been answered before."""
+        self.answer_polls()
+        await self.modules.stop()
+        await self.presence.stop()
+        await self._database.close()
+
+
+async def build(
+    config: Config,
+    clock: Clock,
+    storage: Storage,
+    modules: Sequence[ModuleEntry] | None = None,
+) -> Lamplighter:
+    """Wire a server: restore what was saved and load the modules.
+
+    *modules* stand in for those of the config. Raises `ConfigError`, `ModuleError` and
+    `StorageUnavailable`.
+    """
+    try:
+        return await _build(
+            config, clock, storage, module_entries(config) if modules is None else modules
+        )
+    except BaseException:
+        await storage.database.close()
+        raise
+
+
+async def _build(
+    config: Config, clock: Clock, storage: Storage, modules: Sequence[ModuleEntry]
+) -> Lamplighter:
+    await migrate(storage.database)
+    directory = SqlDirectory(storage.database, config.server_name, clock)
+    await directory.start()
+    store = SqlPresenceStore(storage.database)
+    saved = await store.load()
+    metrics = Metrics()
+
+    tracker = PresenceTracker(config.server_name, _rules(config))
+    rooms = SharedRooms(_counting(config))
+    interests = ModuleInterests()
+    planner = Planner(rooms, interests)
+    router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
+    bus = LocalBus(clock, max((it.position for it in saved), default=BEGINNING))
+    feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
+    publisher = Publisher(
+        tracker=tracker,
+        planner=planner,
+        router=router,
+        feed=feed,
+        bus=bus,
+        store=store,
+        metrics=metrics,
+    )
+    views = Views(
+        clock=clock,
+        tracker=tracker,
+        planner=planner,
+        router=router,
+        interests=interests,
+        feed=feed,
+        publisher=publisher,
+        module_timeout=config.module_timeout,
+    )
+    presence = PresenceService(
+        server_name=config.server_name,
+        clock=clock,
+        tracker=tracker,
+        rooms=rooms,
+        planner=planner,
+        feed=feed,
+        publisher=publisher,
+        views=views,
+        subscribers=Subscribers(clock, metrics, config.module_timeout),
+        settings=ServiceSettings(
+            config.presence.enabled, config.presence.include_offline_users_on_sync
+        ),
+    )
+    _restore(tracker, publisher, saved, config.presence.enabled, clock.now())
+    for member in await directory.members():
+        # A join is not older than the instant it was stored at, nor than any token before it.
+        position = at_time(Timestamp(member.since + 1))
+        rooms.joined(member.room_id, member.user_id, position)
+    directory.listen(presence)
+
+    runtime = ModuleRuntime(
+        _facts(config),
+        router=router,
+        host=presence,
+        directory=directory,
+        clock=clock,
+        database_path=storage.modules_path,
+    )
+    runtime.load(modules)
+    application = _application(config, clock, directory, presence, metrics, runtime)
+    return Lamplighter(
+        config, application, presence, directory, metrics, runtime, storage.database
+    )
+
+
+def listener(server: Lamplighter, address: Address, clock: Clock) -> Listener:
+    """Return what serves *server* at *address*."""
+    return Listener(server.application, address, clock)
+
+
+def _application(
+    config: Config,
+    clock: Clock,
+    directory: Directory,
+    presence: PresenceService,
+    metrics: Metrics,
+    modules: ModuleRuntime,
+) -> Entry:
+    authenticator = Authenticator(directory)
+    names = PresenceNames(busy=config.presence.busy)
+    transitions = _limiter(config.rate_limits.presence, clock)
+    long_poll = LongPoll(
+        directory=directory,
+        presence=presence,
+        tokens=Tokens(config.server_name),
+        clock=clock,
+        metrics=metrics,
+    )
+    status = PresenceStatus(
+        authenticator=authenticator,
+        presence=presence,
+        names=names,
+        limiter=transitions,
+        clock=clock,
+    )
+    events = Events(
+        authenticator=authenticator,
+        directory=directory,
+        presence=presence,
+        long_poll=long_poll,
+        clock=clock,
+    )
+    endpoints = client_endpoints(
+        directory=directory,
+        server_name=config.server_name,
+        registration_open=config.registration == "open",
+        login_limiter=_limiter(config.rate_limits.login, clock),
+        registration_limiter=_limiter(config.rate_limits.registration, clock),
+        acted=presence.acted,
+        unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
+    )
+    resources = [Mount(path, resource) for path, resource in modules.web_resources.items()]
+    routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *resources]
+    sync = Sync(
+        authenticator=authenticator,
+        accounts=directory,
+        presence=presence,
+        long_poll=long_poll,
+        encoder=PresenceEncoder(clock),
+        names=names,
+        transitions=transitions,
+        metrics=metrics,
+    )
+    return Entry(sync=sync, routes=build_application(routes))
+
+
+def _rules(config: Config) -> Rules:
+    presence = config.presence
+    timers = Timers(
+        last_active_granularity=presence.last_active_granularity,
+        sync_online_timeout=presence.sync_online_timeout,
+        idle_timeout=presence.idle_timeout,
+        busy_timeout=presence.busy_timeout,
+        federation_ping=presence.federation_ping,
+        federation_timeout=presence.federation_timeout,
+    )
+    return Rules(timers, SyncIsActivity(presence.sync_is_activity))
+
+
+def _counting(config: Config) -> Callable[[RoomId], bool]:
+    """Return which rooms give sight of their members."""
+    if not config.routing.shared_rooms:
+        return lambda _room_id: False
+    excluded = frozenset(config.routing.exclude_rooms)
+    return lambda room_id: room_id not in excluded
+
+
+def _facts(config: Config) -> ServerFacts:
+    base = config.public_baseurl or f"http://{config.listen[0]}/"
+    presences = frozenset(Presence)
+    if not config.presence.busy:
+        presences -= {Presence.BUSY}
+    return ServerFacts(config.server_name, base, presences)
+
+
+def _limiter(rate: Rate | None, clock: Clock) -> Limiter:
+    if rate is None:
+        return Unlimited()
+    return RateLimiter(rate.per_second, rate.burst, clock)
+
+
+def _restore(
+    tracker: PresenceTracker,
+    publisher: Publisher,
+    saved: Sequence[SavedPresence],
+    mode: PresenceMode,
+    now: Timestamp,
+) -> None:
+    if mode is PresenceMode.OFF:
+        return
+    tracker.restore([it.user for it in saved], now)
+    for it in saved:
+        publisher.restore(UserId(it.user.state.user_id), it.position)

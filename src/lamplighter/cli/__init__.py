@@ -1,0 +1,1 @@
+"""The `lamplighter` command: `main.py` has its commands, and each has a file for its work."""

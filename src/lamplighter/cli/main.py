@@ -1,0 +1,141 @@
+"""The `lamplighter` command: what it can be told. What it then does is in the files beside.
+
+Whatever is wrong becomes one line on the standard error. The exit code is 2 where the
+configuration, the command line or a module is to blame, and 1 otherwise.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lamplighter import __version__
+from lamplighter.cli.generate_config import config_text, write_config
+from lamplighter.errors import ConfigError, LamplighterError, ModuleError
+
+__all__ = [
+    "app",
+    "check_config",
+    "demo",
+    "generate_config",
+    "main",
+    "register_user",
+    "serve",
+]
+
+app = typer.Typer(
+    help="A Matrix presence server that runs Synapse presence router modules.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+ConfigPath = Annotated[
+    Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.")
+]
+DEFAULT_CONFIG = Path("lamplighter.yaml")
+
+
+def main() -> None:
+    """Run the command that the command line names, and end the process."""
+    try:
+        app()
+    except LamplighterError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lamplighter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+# What a command needs is imported when it runs, so that the others start at once.
+
+
+@app.command()
+def serve(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Run the server until SIGTERM or Ctrl-C."""
+    from lamplighter.cli import serve as command
+
+    command.serve(config)
+
+
+@app.command()
+def demo(
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to serve HTTP.")
+    ] = "127.0.0.1:8008",
+) -> None:
+    """Run a server with three users and a presence router module, and show what it does."""
+    from lamplighter.cli import demo as command
+
+    command.demo(listen)
+
+
+@app.command("generate-config")
+def generate_config(
+    server_name: Annotated[
+        str, typer.Option(metavar="NAME", help="What user IDs end in, such as example.org.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to a new file."),
+    ] = None,
+) -> None:
+    """Print a configuration to start from, with every key explained."""
+    text = config_text(server_name)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_config(text, output)
+        typer.echo(f"Wrote {output}", err=True)
+
+
+@app.command("check-config")
+def check_config(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Load the configuration and its modules as `serve` would, but start nothing."""
+    from lamplighter.cli import check_config as command
+
+    for line in command.check_config(config):
+        typer.echo(line)
+
+
+@app.command("register-user")
+def register_user(
+    username: Annotated[
+        str, typer.Argument(help="The part of the user ID before the colon, or all of it.")
+    ],
+    config: ConfigPath = DEFAULT_CONFIG,
+    password: Annotated[
+        str | None, typer.Option(help="Others on this machine can see it; better be asked.")
+    ] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from the standard input.")
+    ] = False,
+    admin: Annotated[bool, typer.Option("--admin", help="Make the user an administrator.")] = False,
+) -> None:
+    """Create an account; the server may be running."""
+    from lamplighter.cli import register_user as command
+
+    if password is not None and password_stdin:
+        raise typer.BadParameter("give --password or --password-stdin, not both")
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    elif password is None:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    user_id = command.register_user(config, username, password, is_admin=admin)
+    typer.echo(f"Registered {user_id}")

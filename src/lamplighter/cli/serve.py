@@ -1,0 +1,61 @@
+"""`lamplighter serve`: the real thing."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from lamplighter import app
+from lamplighter.app import Lamplighter, Storage
+from lamplighter.clock import SystemClock
+from lamplighter.config import Config, load_config
+from lamplighter.logs import set_up_logs
+
+__all__ = ["serve", "serving", "until_told_to_stop"]
+
+_log = structlog.get_logger(__name__)
+
+
+def serve(path: Path) -> None:
+    """Serve the configuration at *path* until SIGTERM or SIGINT."""
+    config = load_config(path)
+    set_up_logs(config.log.level, config.log.format)
+    asyncio.run(_serve(config))
+
+
+@asynccontextmanager
+async def serving(config: Config, storage: Storage) -> AsyncIterator[Lamplighter]:
+    """Serve until the block ends; then answer what is open, save what is at hand, and close."""
+    clock = SystemClock()
+    server = await app.build(config, clock, storage)
+    listeners = [app.listener(server, address, clock) for address in config.listen]
+    try:
+        server.start()
+        for listener in listeners:
+            await listener.start()
+        yield server
+    finally:
+        server.answer_polls()
+        for listener in listeners:
+            await listener.stop()
+        await server.stop()
+
+
+async def until_told_to_stop() -> None:
+    """Return once the process is told to stop: by SIGTERM, or by Ctrl-C."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+
+
+async def _serve(config: Config) -> None:
+    async with serving(config, Storage.in_directory(config.data_dir)):
+        _log.info("serving", server_name=config.server_name, listen=list(config.listen))
+        await until_told_to_stop()
+        _log.info("stopping")
+    _log.info("stopped")

@@ -1,0 +1,1 @@
+"""The stream of presence changes, and who gives its positions."""

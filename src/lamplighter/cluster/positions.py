@@ -1,0 +1,46 @@
+"""How positions in the stream of presence changes are written: `<ms>-<seq>`.
+
+The milliseconds are those of the clock when the batch was published, so a position made after a
+restart is larger than any made before it. Inside, a position is one integer: comparing two costs
+nothing.
+"""
+
+import re
+from typing import Final
+
+from lamplighter.clock import Timestamp
+from lamplighter.ids import StreamPosition
+
+__all__ = ["BEGINNING", "at_time", "following", "format_position", "parse_position"]
+
+#: Before every change.
+BEGINNING: Final = StreamPosition(0)
+
+#: This many batches fit into one millisecond; more of them borrow from the next.
+_SEQ_BITS: Final = 20
+_SEQ_MASK: Final = (1 << _SEQ_BITS) - 1
+_WRITTEN: Final = re.compile(r"(\d{1,13})-(\d{1,7})")
+
+
+def at_time(now: Timestamp) -> StreamPosition:
+    """Return the first position of the millisecond *now*."""
+    return StreamPosition(now << _SEQ_BITS)
+
+
+def following(last: StreamPosition, now: Timestamp) -> StreamPosition:
+    """Return the position after *last* at the time *now*, even if the clock was set back."""
+    return StreamPosition(max(last + 1, at_time(now)))
+
+
+def format_position(position: StreamPosition) -> str:
+    """Return *position* as it stands in a token."""
+    return f"{position >> _SEQ_BITS}-{position & _SEQ_MASK}"
+
+
+def parse_position(text: str) -> StreamPosition | None:
+    """Return the position that *text* writes, or None if it is not one."""
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
+        return None
+    ms, seq = int(written[1]), int(written[2])
+    return StreamPosition(ms << _SEQ_BITS | seq) if seq <= _SEQ_MASK else None

@@ -1,0 +1,152 @@
+"""From a YAML file to a `Config`, or to one line that says what is wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from lamplighter.config.explain import Refused, explain, shown
+from lamplighter.config.model import Config
+from lamplighter.config.relations import check_relations
+from lamplighter.config.values import Address, Duration, parse_address, parse_duration
+from lamplighter.errors import ConfigError
+
+__all__ = ["load_config", "parse_config_text"]
+
+#: Sections in which a key without a value is a key that is not there.
+_SECTIONS: Final = ("presence", "routing", "rate_limits", "log")
+_RATE_LIMITS: Final = ("presence", "login", "registration")
+
+
+def load_config(path: Path) -> Config:
+    """Return the configuration in the file at *path*; raise `ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text") from None
+    return parse_config_text(text, path)
+
+
+def parse_config_text(text: str, where: Path) -> Config:
+    """Return the configuration that *text* writes; raise `ConfigError`, in one line.
+
+    *where* is the file it comes from: errors begin with it, and relative paths start at it.
+    """
+    try:
+        return _config_from(_read_yaml(text), where.parent)
+    except Refused as refused:
+        raise ConfigError(f"{where}: {refused}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key stands twice in one mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [child.value for child, _ in node.value if isinstance(child, yaml.ScalarNode)]
+        for key in keys:
+            if key != "<<" and keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {shown(key)} is there twice", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(text: str) -> object:
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise Refused(place, f"not YAML: {error.problem}") from None
+    except RecursionError:
+        raise Refused("", "not YAML: nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise Refused("", f"not YAML: {str(error).splitlines()[0]}") from None
+
+
+def _config_from(raw: object, base: Path) -> Config:
+    try:
+        config = msgspec.convert(_normal(raw), Config, dec_hook=_read_value)
+    except msgspec.ValidationError as error:
+        raise explain(error, raw) from None
+    check_relations(config)
+    url = config.public_baseurl
+    return msgspec.structs.replace(
+        config,
+        data_dir=base / config.data_dir,
+        public_baseurl=url and f"{url.rstrip('/')}/",
+    )
+
+
+def _read_value(kind: type, value: object) -> object:
+    return _READERS[kind](value)
+
+
+def _parse_path(value: object) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("not a path")
+    return Path(value)
+
+
+_READERS: Final[dict[type, Callable[[object], object]]] = {
+    Address: parse_address,
+    Duration: parse_duration,
+    Path: _parse_path,
+}
+
+
+def _normal(raw: object) -> object:
+    """Return *raw* with the short ways to write things written out."""
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        return raw
+    settings = _without_empty(raw)
+    for name in _SECTIONS:
+        if name in settings:
+            settings[name] = _without_empty(settings[name])
+    settings["modules"] = _modules(settings.get("modules", []))
+    if isinstance(settings.get("listen"), str):
+        settings["listen"] = [settings["listen"]]
+    if "rate_limits" in settings:
+        settings["rate_limits"] = _rate_limits(settings["rate_limits"])
+    if isinstance(settings.get("presence"), dict):
+        settings["presence"] = _presence(settings["presence"])
+    return settings
+
+
+def _without_empty(section: Any) -> Any:
+    if not isinstance(section, dict):
+        return section
+    return {key: value for key, value in section.items() if value is not None}
+
+
+def _modules(entries: object) -> object:
+    return [_without_empty(entry) for entry in entries] if isinstance(entries, list) else entries
+
+
+def _presence(section: dict[Any, Any]) -> dict[Any, Any]:
+    """YAML has two words for booleans, and we a third: all three become text."""
+    written = dict(section)
+    if isinstance(section.get("enabled"), bool):
+        written["enabled"] = str(section["enabled"]).lower()
+    if "presence_router" in section:
+        written["presence_router"] = _without_empty(section["presence_router"])
+    return written
+
+
+def _rate_limits(section: object) -> object:
+    """YAML 1.1 reads a bare `off` as false."""
+    if _is_off(section):
+        return dict.fromkeys(_RATE_LIMITS)
+    if not isinstance(section, dict):
+        return section
+    return {name: None if _is_off(rate) else rate for name, rate in section.items()}
+
+
+def _is_off(value: object) -> bool:
+    return value is False or value == "off"

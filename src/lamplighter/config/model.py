@@ -1,0 +1,151 @@
+"""Every key of the configuration, its default, and what it may be.
+
+The description beside a type is the end of the error message for a value that is not allowed:
+"... is not allowed; give <description>".
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from lamplighter.config.values import Address, Duration
+from lamplighter.ids import RoomId, ServerName
+
+__all__ = [
+    "Config",
+    "LogSettings",
+    "ModuleEntry",
+    "PresenceMode",
+    "PresenceSettings",
+    "Rate",
+    "RateLimits",
+    "RoutingSettings",
+]
+
+
+class PresenceMode(StrEnum):
+    """What presence there is; the value is how the configuration writes it."""
+
+    TRACKED = "true"
+    OFF = "false"
+    #: Clients and other servers are ignored; modules set presence.
+    UNTRACKED = "untracked"
+
+
+Flag = Annotated[bool, Meta(description="true or false")]
+Time = Annotated[
+    Duration,
+    Meta(
+        description="a duration longer than 0, such as 500ms, 30s, 5m, 1h or 1d, "
+        "or a number of milliseconds"
+    ),
+]
+ListenOn = Annotated[
+    Address, Meta(description="host:port or [IPv6 address]:port, with a port from 1 to 65535")
+]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class ModuleEntry(_Section, frozen=True):
+    """A module to load, and its own configuration, which is passed on as it is."""
+
+    module: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$",
+            description="the dotted path of a class, such as my_package.MyPresenceRouter",
+        ),
+    ]
+    config: Annotated[dict[Any, Any], Meta(description="a mapping")] = {}
+
+
+class PresenceSettings(_Section, frozen=True):
+    """Who counts as online, and for how long."""
+
+    enabled: Annotated[PresenceMode, Meta(description="true, false or untracked")] = (
+        PresenceMode.TRACKED
+    )
+    last_active_granularity: Time = Duration(seconds=60)
+    sync_online_timeout: Time = Duration(seconds=30)
+    idle_timeout: Time = Duration(minutes=5)
+    busy: Flag = False
+    busy_timeout: Time = Duration(minutes=60)
+    federation_ping: Time = Duration(minutes=25)
+    federation_timeout: Time = Duration(minutes=30)
+    include_offline_users_on_sync: Flag = False
+    sync_is_activity: Annotated[
+        Literal["explicit", "always", "never"], Meta(description="explicit, always or never")
+    ] = "explicit"
+    presence_router: ModuleEntry | None = None
+
+
+class RoutingSettings(_Section, frozen=True):
+    """Who is told without any module's help."""
+
+    shared_rooms: Flag = True
+    exclude_rooms: Annotated[
+        tuple[Annotated[RoomId, Meta(description="a room ID, such as !opaque:example.org")], ...],
+        Meta(description="a list of room IDs"),
+    ] = ()
+
+
+class Rate(_Section, frozen=True):
+    """A token bucket: so many at once, and so many a second from then on."""
+
+    per_second: Annotated[
+        float, Meta(gt=0, le=1_000_000, description="a number above 0 and at most 1000000")
+    ]
+    burst: Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+
+
+class RateLimits(_Section, frozen=True):
+    """How fast one requester may be; None is as fast as it likes."""
+
+    presence: Rate | None = Rate(per_second=5, burst=20)
+    login: Rate | None = Rate(per_second=1, burst=10)
+    registration: Rate | None = Rate(per_second=1, burst=10)
+
+
+class LogSettings(_Section, frozen=True):
+    """What is logged, and in which form."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="debug, info, warning or error"),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "console", "json"], Meta(description="auto, console or json")
+    ] = "auto"
+
+
+class Config(_Section, frozen=True):
+    """The whole configuration."""
+
+    server_name: Annotated[
+        ServerName, Meta(description="the host or host:port that user IDs end in")
+    ]
+    listen: Annotated[
+        tuple[ListenOn, ...], Meta(min_length=1, description="host:port, or a list of them")
+    ] = (Address("127.0.0.1:8008"),)
+    data_dir: Annotated[Path, Meta(description="the path of a directory")] = Path("data")
+    public_baseurl: Annotated[
+        str | None, Meta(description="a URL that begins with https:// or http://")
+    ] = None
+    registration: Annotated[Literal["closed", "open"], Meta(description="closed or open")] = (
+        "closed"
+    )
+    presence: PresenceSettings = PresenceSettings()
+    routing: RoutingSettings = RoutingSettings()
+    rate_limits: RateLimits = RateLimits()
+    module_timeout: Time = Duration(seconds=5)
+    modules: Annotated[
+        tuple[ModuleEntry, ...],
+        Meta(description="a list of modules, each with module: and config:"),
+    ] = ()
+    log: LogSettings = LogSettings()

@@ -1,0 +1,72 @@
+"""The values that YAML has no type for: durations and addresses to listen on."""
+
+import ipaddress
+import re
+from datetime import timedelta
+from typing import Final
+
+__all__ = ["Address", "Duration", "parse_address", "parse_duration"]
+
+_UNITS: Final = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_DURATION: Final = re.compile(r"([0-9]{1,15})\s*(ms|s|m|h|d)?")
+_ADDRESS: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9A-Za-z.\-]+)):([0-9]{1,5})")
+
+
+class Duration(timedelta):
+    """A `timedelta` that is written `30s`, `5m`, `1h`, `1d`, `500ms`, or as milliseconds."""
+
+    def __str__(self) -> str:
+        fitting = [unit for unit, length in _UNITS.items() if self % length == timedelta(0)]
+        unit = fitting[-1] if fitting else "ms"
+        return f"{self // _UNITS[unit]}{unit}"
+
+
+class Address(str):
+    """Where to listen: `host:port`, or `[IPv6 address]:port`. `parse_address` makes one."""
+
+    __slots__ = ()
+
+    @property
+    def host(self) -> str:
+        """The host name or IP address, without brackets."""
+        return self.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return int(self.rpartition(":")[2])
+
+
+def parse_duration(value: object) -> Duration:
+    """Return the duration that *value* writes; raise `ValueError` unless it is longer than 0."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("neither text nor a whole number")
+    match = _DURATION.fullmatch(str(value))
+    if match is None:
+        raise ValueError("not a duration")
+    try:
+        length = int(match[1]) * _UNITS[match[2] or "ms"]
+    except OverflowError:
+        raise ValueError("too long") from None
+    if not length:
+        raise ValueError("no time at all")
+    return Duration(days=length.days, seconds=length.seconds, microseconds=length.microseconds)
+
+
+def parse_address(value: object) -> Address:
+    """Return the address that *value* writes; raise `ValueError` if it writes none."""
+    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("not host:port")
+    host, port = match[2], int(match[3])
+    if not 1 <= port <= 65535:
+        raise ValueError("not a TCP port")
+    if host is None:
+        host = f"[{ipaddress.IPv6Address(match[1])}]"
+    return Address(f"{host.lower()}:{port}")

@@ -1,0 +1,137 @@
+"""The SQL database: how it is opened, who may write when, and what a failing disk looks like.
+
+SQLite gets one connection that writes and a few that only read. Writes stand in a queue of our
+own, so SQLite never has to say that the database is locked; readers see the last commit and wait
+for nobody. A database in memory lives in a single connection, which everybody takes in turn.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from lamplighter.errors import InvalidParam, StorageUnavailable
+
+__all__ = ["Database", "open_file", "open_memory"]
+
+#: How many reads run at the same time; more of them wait for their turn.
+_READERS: Final = 4
+#: How long SQLite waits for another process (a backup, somebody's shell) to release its lock.
+_BUSY_MILLISECONDS: Final = 5_000
+
+#: SQLite's result codes (<https://www.sqlite.org/rescode.html>) that tell of the machine.
+_STORAGE_TROUBLE: Final = {
+    sqlite3.SQLITE_FULL: "The disk is full",
+    sqlite3.SQLITE_READONLY: "The database is read-only",
+    sqlite3.SQLITE_IOERR: "The disk has failed to read or write",
+    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened",
+    sqlite3.SQLITE_PERM: "The database file may not be accessed",
+    sqlite3.SQLITE_BUSY: "Another process keeps the database locked",
+    sqlite3.SQLITE_LOCKED: "Another process keeps the database locked",
+    sqlite3.SQLITE_CORRUPT: "The database file is damaged",
+    sqlite3.SQLITE_NOTADB: "The file is not a database",
+}
+
+
+class Database:
+    """Connections to one database, for reading and for writing.
+
+    Both methods raise `StorageUnavailable` where the disk is full, read-only or broken. Do not
+    open one inside the other: pass the connection on.
+    """
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        """Write through *writer* and read through *reader*, which may be the same engine.
+
+        An engine that does both is taken to have a single connection.
+        """
+        self._writer = writer
+        self._reader = reader
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection that sees one moment of the database, until the block ends."""
+        with _clear_errors():
+            async with self._turn_to_read(), self._reader.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection in a transaction: committed at the block's end, undone if it raises.
+
+        There is one at a time.
+        """
+        with _clear_errors():
+            async with self._lock, self._writer.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Close all connections, after the writes that wait for their turn."""
+        async with self._lock:
+            await self._reader.dispose()
+            await self._writer.dispose()
+
+    def _turn_to_read(self) -> AbstractAsyncContextManager[object]:
+        return self._lock if self._reader is self._writer else nullcontext()
+
+
+def open_file(path: Path) -> Database:
+    """Return the SQLite database in the file *path*, which is created when first used."""
+    url = URL.create("sqlite+aiosqlite", database=str(path))
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=None)
+    reader = create_async_engine(url, pool_size=_READERS, max_overflow=0, pool_timeout=None)
+    _prepare(writer, "BEGIN IMMEDIATE", "journal_mode = WAL", "synchronous = FULL")
+    _prepare(reader, "BEGIN", "query_only = ON")
+    return Database(writer, reader)
+
+
+def open_memory() -> Database:
+    """Return a new, empty SQLite database in memory; it ends with `close`."""
+    engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
+    _prepare(engine, "BEGIN")
+    return Database(engine, engine)
+
+
+def _prepare(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
+    """Make every connection of *engine* start its transactions with *begin*, under *pragmas*."""
+    settings = (
+        f"busy_timeout = {_BUSY_MILLISECONDS}",
+        "foreign_keys = ON",
+        # PostgreSQL's LIKE tells upper from lower case; so shall SQLite's.
+        "case_sensitive_like = ON",
+        *pragmas,
+    )
+
+    def on_connect(connection: Any, record: object) -> None:  # noqa: ARG001 - SQLAlchemy's shape
+        connection.isolation_level = None  # the driver shall begin nothing by itself
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", lambda conn: conn.exec_driver_sql(begin))
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn what the driver says about the machine into `StorageUnavailable`."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:  # the latter from a connection's first PRAGMAs
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        code = getattr(cause, "sqlite_errorcode", None)
+        trouble = None if code is None else _STORAGE_TROUBLE.get(code & 0xFF)
+        if trouble is None:
+            raise
+        raise StorageUnavailable(f"{trouble} ({cause})") from error
+    except UnicodeEncodeError as error:  # half of a surrogate pair: no database takes it
+        raise InvalidParam("The request contains text that is not valid Unicode") from error

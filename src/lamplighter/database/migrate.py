@@ -1,0 +1,60 @@
+"""Bring a database to the tables of this version, at start.
+
+Each step is a file of `migrations/versions`, written for Alembic. To add one, change `tables.py`
+and write the next file by hand; a test compares what both make.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from lamplighter.database.engine import Database
+from lamplighter.errors import ConfigError
+
+__all__ = ["migrate"]
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+async def migrate(database: Database) -> None:
+    """Take every step that *database* lacks; one that is up to date is only read.
+
+    Raises:
+        ConfigError: the database was made by a newer Lamplighter.
+        StorageUnavailable: a step is needed and cannot be written.
+    """
+    async with database.read() as connection:
+        up_to_date = await connection.run_sync(_is_up_to_date)
+    if not up_to_date:
+        async with database.write() as connection:
+            await connection.run_sync(_upgrade)
+
+
+def _is_up_to_date(connection: Connection) -> bool:
+    script = ScriptDirectory.from_config(_config())
+    present = MigrationContext.configure(connection).get_current_revision()
+    known = {revision.revision for revision in script.walk_revisions()}
+    if present is not None and present not in known:
+        raise ConfigError(
+            f"data_dir: the database is at revision {present!r}, which this version does not know;"
+            " use the newer Lamplighter that wrote it"
+        )
+    return present == script.get_current_head()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    # Alembic interpolates options as configparser does.
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config

@@ -1,0 +1,190 @@
+"""Every table, for SQLite and PostgreSQL alike.
+
+Instants are milliseconds since the epoch. JSON is kept as the text in which it is sent. User IDs
+in rooms may be anybody's, those of `users` and what hangs on it are our own. What clients have to
+be told about carries a `position`: its place in the one stream that `stream` counts.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+__all__ = [
+    "account_data",
+    "aliases",
+    "current_state",
+    "devices",
+    "events",
+    "filters",
+    "memberships",
+    "metadata",
+    "presence",
+    "rooms",
+    "stream",
+    "transactions",
+    "users",
+]
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: Matrix identifiers, event types and state keys are at most 255 bytes long.
+_Id: Final = String(255)
+
+#: One row: which database this is, and the last position that was given out.
+stream = Table(
+    "stream",
+    metadata,
+    Column("incarnation", _Id, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("user_id", _Id, primary_key=True),
+    #: Encoded argon2; null where nobody can log in by password.
+    Column("password_hash", Text),
+    Column("created_ts", BigInteger, nullable=False),
+    Column("is_admin", Boolean, nullable=False),
+    Column("is_deactivated", Boolean, nullable=False),
+    Column("displayname", Text),
+    Column("avatar_url", Text),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("user_id", _Id, ForeignKey("users.user_id"), primary_key=True),
+    Column("device_id", _Id, primary_key=True),
+    #: SHA-256 of the access token, in hexadecimal.
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("display_name", Text),
+    Column("last_seen_ts", BigInteger),
+)
+
+filters = Table(
+    "filters",
+    metadata,
+    Column("user_id", _Id, ForeignKey("users.user_id"), primary_key=True),
+    Column("filter_id", _Id, primary_key=True),
+    Column("definition", Text, nullable=False),
+)
+
+account_data = Table(
+    "account_data",
+    metadata,
+    Column("user_id", _Id, ForeignKey("users.user_id"), primary_key=True),
+    #: Empty for global account data.
+    Column("room_id", _Id, primary_key=True),
+    Column("type", _Id, primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Index(None, "user_id", "position"),
+)
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("room_id", _Id, primary_key=True),
+    #: The place of the room's last event.
+    Column("last_position", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", _Id, nullable=False, unique=True),
+    Column("room_id", _Id, ForeignKey("rooms.room_id"), nullable=False),
+    Column("type", _Id, nullable=False),
+    #: Null for message events.
+    Column("state_key", _Id),
+    Column("sender", _Id, nullable=False),
+    Column("origin_server_ts", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("unsigned", Text, nullable=False),
+    Index(None, "room_id", "position"),
+    Index(None, "room_id", "type", "state_key", "position"),
+)
+
+current_state = Table(
+    "current_state",
+    metadata,
+    Column("room_id", _Id, ForeignKey("rooms.room_id"), primary_key=True),
+    Column("type", _Id, primary_key=True),
+    Column("state_key", _Id, primary_key=True),
+    Column("position", BigInteger, ForeignKey("events.position"), nullable=False),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("room_id", _Id, ForeignKey("rooms.room_id"), primary_key=True),
+    Column("user_id", _Id, primary_key=True),
+    Column("membership", String(16), nullable=False),
+    #: Where and when the present kind of membership began; a new display name moves neither.
+    Column("since_position", BigInteger, nullable=False),
+    Column("since_ts", BigInteger, nullable=False),
+    #: Where the user's last stay ended; null for who never was in the room, or is in it.
+    Column("left_position", BigInteger),
+    Column("displayname", Text),
+    Column("avatar_url", Text),
+    Index(None, "user_id", "membership"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("alias", _Id, primary_key=True),
+    Column("room_id", _Id, ForeignKey("rooms.room_id"), nullable=False),
+    Column("creator", _Id, nullable=False),
+)
+
+#: What a device has sent under which transaction ID.
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("user_id", _Id, primary_key=True),
+    Column("device_id", _Id, primary_key=True),
+    Column("room_id", _Id, primary_key=True),
+    Column("type", _Id, primary_key=True),
+    Column("txn_id", _Id, primary_key=True),
+    Column("event_id", _Id, ForeignKey("events.event_id"), nullable=False, index=True),
+    ForeignKeyConstraint(
+        ["user_id", "device_id"], ["devices.user_id", "devices.device_id"], ondelete="CASCADE"
+    ),
+)
+
+presence = Table(
+    "presence",
+    metadata,
+    Column("user_id", _Id, primary_key=True),
+    Column("state", String(64), nullable=False),
+    #: Whose word it is: the name of a `presence.machine.Word`.
+    Column("word", String(16), nullable=False),
+    Column("last_active_ts", BigInteger, nullable=False),
+    Column("last_federation_update_ts", BigInteger, nullable=False),
+    Column("last_user_sync_ts", BigInteger, nullable=False),
+    Column("status_msg", Text),
+    Column("currently_active", Boolean, nullable=False),
+    #: Its place in the stream of presence changes, which is not the one of `stream`.
+    Column("position", BigInteger, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""How local users are told: tokens, outboxes, and the long poll."""

@@ -1,0 +1,166 @@
+"""Outboxes and the polls that wait for them.
+
+Work is in proportion to the viewers who poll: who has not polled for a while has no outbox, and
+is answered from scratch on return.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.delivery.outbox import Outbox, Update
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.routing.plan import Telling
+
+__all__ = ["Feed", "Poll"]
+
+#: A user who has this many polls under way gets the oldest answered for each new one.
+MOST_POLLS: Final = 64
+
+
+class Poll:
+    """One request that waits for news, until it is over: by time, or because it is no use."""
+
+    __slots__ = ("_news", "is_over")
+
+    def __init__(self) -> None:
+        #: Whether the request is to be answered now, with news or without.
+        self.is_over = False
+        self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(self) -> None:
+        """Let the request look for news."""
+        if not self._news.done():
+            self._news.set_result(None)
+
+    def end(self) -> None:
+        """Let the request be answered with what there is."""
+        self.is_over = True
+        self.wake()
+
+    async def wait(self) -> None:
+        """Return once somebody has called `wake` or `end` since the last time."""
+        await self._news
+        if not self.is_over:
+            self._news = asyncio.get_running_loop().create_future()
+
+
+@dataclass(slots=True)
+class _Viewer:
+    outbox: Outbox
+    last_polled: Timestamp
+    #: In the order in which they came.
+    polls: dict[Poll, None] = field(default_factory=dict)
+
+
+class Feed:
+    """Outboxes of the viewers who poll, and their waiting polls."""
+
+    def __init__(self, clock: Clock, position: StreamPosition, keep: timedelta) -> None:
+        """Keep the outbox of a viewer for *keep* after the last poll."""
+        self._clock = clock
+        self._keep = keep
+        self._viewers: dict[UserId, _Viewer] = {}
+        self._closed = False
+        #: Everything up to here has been put into the outboxes.
+        self.position = position
+
+    @property
+    def viewers(self) -> AbstractSet[UserId]:
+        """Who has an outbox: the viewers worth planning for."""
+        return self._viewers.keys()
+
+    def open(self, viewer: UserId) -> Outbox:
+        """Return the viewer's outbox; a new one knows of nothing before now."""
+        known = self._viewers.get(viewer)
+        if known is None:
+            known = self._viewers[viewer] = _Viewer(Outbox(self.position), self._clock.now())
+        known.last_polled = self._clock.now()
+        return known.outbox
+
+    def outbox(self, viewer: UserId) -> Outbox | None:
+        """Return the viewer's outbox, if there is one."""
+        known = self._viewers.get(viewer)
+        return known.outbox if known else None
+
+    def forget(self, viewer: UserId) -> None:
+        """Drop the viewer's outbox: the next token is answered from scratch. Polls are ended."""
+        known = self._viewers.pop(viewer, None)
+        for poll in known.polls if known else ():
+            poll.end()
+
+    def is_waiting(self, viewer: UserId) -> bool:
+        """Tell whether a poll of the viewer waits."""
+        known = self._viewers.get(viewer)
+        return known is not None and bool(known.polls)
+
+    def deliver(
+        self, tellings: Sequence[Telling], position: StreamPosition, about: StreamPosition
+    ) -> int:
+        """Put *tellings* into the recipients' outboxes and wake each recipient once.
+
+        Return how many updates that were. *about* is the position of the changes they tell of.
+        """
+        self.position = position
+        woken: set[UserId] = set()
+        updates = 0
+        for telling in tellings:
+            user_id, state = telling.user_id, telling.state
+            for viewer, reasons in telling.recipients.items():
+                known = self._viewers.get(viewer)
+                if known and known.outbox.put(user_id, Update(state, reasons, position, about)):
+                    woken.add(viewer)
+                    updates += 1
+        self.wake(woken)
+        return updates
+
+    def wake(self, viewers: Iterable[UserId]) -> None:
+        """Let the waiting polls of *viewers* look again."""
+        for viewer in viewers:
+            known = self._viewers.get(viewer)
+            for poll in known.polls if known else ():
+                poll.wake()
+
+    def poll(self, viewer: UserId) -> Poll:
+        """Return a poll that the viewer's news will wake; give it back with `release`."""
+        self.open(viewer)
+        polls = self._viewers[viewer].polls
+        if len(polls) >= MOST_POLLS:
+            oldest = next(iter(polls))
+            del polls[oldest]
+            oldest.end()
+        poll = Poll()
+        polls[poll] = None
+        if self._closed:
+            poll.end()
+        return poll
+
+    def release(self, viewer: UserId, poll: Poll) -> None:
+        """End the poll."""
+        known = self._viewers.get(viewer)
+        if known is not None:
+            known.polls.pop(poll, None)
+            known.last_polled = self._clock.now()
+
+    def sweep(self) -> Sequence[UserId]:
+        """Drop the outboxes of those who have not polled for long; return whose they were."""
+        now = self._clock.now()
+        gone = [
+            viewer
+            for viewer, known in self._viewers.items()
+            if not known.polls and after(known.last_polled, self._keep) <= now
+        ]
+        for viewer in gone:
+            del self._viewers[viewer]
+        return gone
+
+    def close(self) -> None:
+        """Answer every waiting poll, and let none wait from now on."""
+        self._closed = True
+        for known in self._viewers.values():
+            for poll in known.polls:
+                poll.end()

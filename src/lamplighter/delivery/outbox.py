@@ -1,0 +1,75 @@
+"""What one viewer has to be told, newest per user, since their outbox was opened."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.reasons import Reasons
+
+__all__ = ["Outbox", "Update"]
+
+#: Beyond this many users the oldest updates are dropped, and older tokens answered from scratch.
+MOST_UPDATES: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One state for one viewer."""
+
+    state: UserPresenceState
+    reasons: Reasons
+    #: Tokens before this position have not seen it.
+    position: StreamPosition
+    #: The position of the change it tells of. It differs where a module answered late.
+    about: StreamPosition
+
+
+class Outbox:
+    """Updates for one viewer, in the order of their positions.
+
+    It only makes answers fast: a token from before `since` is answered from scratch instead.
+    """
+
+    __slots__ = ("_updates", "since")
+
+    def __init__(self, since: StreamPosition) -> None:
+        #: Tokens from here on can be answered from this outbox.
+        self.since = since
+        self._updates: dict[UserId, Update] = {}
+
+    def put(self, user_id: UserId, update: Update) -> bool:
+        """Take *update* in and tell so; unless it is about an older change than the one there."""
+        before = self._updates.get(user_id)
+        if before is not None:
+            if before.about > update.about:
+                return False
+            del self._updates[user_id]  # so that the new one stands at the end
+        self._updates[user_id] = update
+        if len(self._updates) > MOST_UPDATES:
+            self._drop_oldest()
+        return True
+
+    def drop(self, user_id: UserId) -> None:
+        """Forget what has not been told of *user_id*."""
+        self._updates.pop(user_id, None)
+
+    def last(self, user_id: UserId) -> Update | None:
+        """Return the newest update of *user_id*, told or not."""
+        return self._updates.get(user_id)
+
+    def users(self) -> list[UserId]:
+        """Return of whom there is an update."""
+        return list(self._updates)
+
+    def after(self, position: StreamPosition) -> Iterator[Update]:
+        """Return the updates after *position*, newest first: work in proportion to the news."""
+        for update in reversed(self._updates.values()):
+            if update.position <= position:
+                return
+            yield update
+
+    def _drop_oldest(self) -> None:
+        user_id = next(iter(self._updates))
+        self.since = max(self.since, self._updates.pop(user_id).position)

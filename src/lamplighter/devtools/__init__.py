@@ -1,0 +1,1 @@
+"""For module authors: a clock to turn by hand, and a whole server in memory."""

@@ -1,0 +1,181 @@
+"""A person at a Matrix client: sends requests, and believes what `/sync` says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from lamplighter.devtools.http import AsgiClient, Exchange, Response
+from lamplighter.ids import DeviceId, UserId
+
+__all__ = ["Client", "Poll", "RequestFailed", "SyncAnswer"]
+
+_CLIENT = "/_matrix/client/v3"
+
+
+class RequestFailed(Exception):
+    """The server refused; `errcode` and `status` say how."""
+
+    def __init__(self, response: Response) -> None:
+        self.status = response.status
+        self.content: dict[str, Any] = response.json
+        self.errcode: str = self.content.get("errcode", "")
+        super().__init__(f"{self.status} {self.errcode}: {self.content.get('error', '')}")
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAnswer:
+    """One answer to `/sync`."""
+
+    content: Mapping[str, Any]
+
+    @property
+    def next_batch(self) -> str:
+        """The token to go on from."""
+        return str(self.content["next_batch"])
+
+    @property
+    def presence(self) -> dict[str, dict[str, Any]]:
+        """Sender to content of the `m.presence` events."""
+        events = self.content.get("presence", {}).get("events", [])
+        return {event["sender"]: event["content"] for event in events}
+
+    @property
+    def joined(self) -> dict[str, Any]:
+        """The joined rooms that have something to say."""
+        rooms: dict[str, Any] = self.content.get("rooms", {}).get("join", {})
+        return rooms
+
+
+class Poll:
+    """A `/sync` under way."""
+
+    def __init__(self, client: "Client", exchange: Exchange) -> None:
+        self._client = client
+        self._exchange = exchange
+
+    @property
+    def answered(self) -> bool:
+        """Whether the server has answered."""
+        return self._exchange.answered
+
+    async def answer(self) -> SyncAnswer:
+        """Return the answer once there is one; the client learns from it."""
+        return self._client.learn(await self._exchange.response())
+
+    async def go_away(self) -> None:
+        """Close the connection without waiting for the answer."""
+        await self._exchange.go_away()
+
+
+class Client:
+    """One device of one user.
+
+    `beliefs` is what the client shows: the newest presence content per user that `/sync` has
+    told it of.
+    """
+
+    def __init__(self, http: AsgiClient, user_id: UserId, device_id: DeviceId, token: str) -> None:
+        self._http = http
+        self.user_id = user_id
+        self.device_id = device_id
+        self.access_token = token
+        self.next_batch: str | None = None
+        self.beliefs: dict[str, dict[str, Any]] = {}
+
+    async def sync(self, *, timeout: int = 0, **query: str) -> SyncAnswer:
+        """Sync on from the last answer, waiting at most *timeout* ms; more may stand in *query*."""
+        exchange = self._begin_sync(timeout, query)
+        return self.learn(await exchange.response())
+
+    async def polls(self, *, timeout: int = 30_000, **query: str) -> Poll:
+        """Begin to sync, and return once the server waits for news (or has answered)."""
+        exchange = self._begin_sync(timeout, query)
+        await exchange.waiting()
+        return Poll(self, exchange)
+
+    async def first_sync(self, **query: str) -> SyncAnswer:
+        """Sync as if for the first time: nothing is believed any more."""
+        self.next_batch = None
+        self.beliefs = {}
+        return await self.sync(**query)
+
+    async def set_status(self, presence: str, status_msg: str | None = None) -> None:
+        """Set one's own presence; without a message, clear it."""
+        content = {"presence": presence}
+        if status_msg is not None:
+            content["status_msg"] = status_msg
+        await self.call("PUT", f"/presence/{quote(self.user_id)}/status", content)
+
+    async def status_of(self, other: "Client | str") -> dict[str, Any]:
+        """Ask for somebody's presence; raise `RequestFailed` if it is not to be seen."""
+        return await self.call("GET", f"/presence/{quote(_id_of(other))}/status")
+
+    def sees(self, other: "Client | str", presence: str | None = None) -> bool:
+        """Tell whether the client shows the other as *presence*; as anything but offline if None."""
+        believed = self.beliefs.get(_id_of(other), {}).get("presence", "offline")
+        return believed == presence if presence is not None else believed != "offline"
+
+    async def create_room(self, *invited: "Client", **content: Any) -> str:
+        """Create a room, public unless *content* says otherwise; return its ID."""
+        content = {"preset": "public_chat", "invite": [it.user_id for it in invited], **content}
+        created = await self.call("POST", "/createRoom", content)
+        return str(created["room_id"])
+
+    async def join(self, room_id: str) -> None:
+        """Join the room."""
+        await self.call("POST", f"/rooms/{quote(room_id)}/join", {})
+
+    async def leave(self, room_id: str) -> None:
+        """Leave the room."""
+        await self.call("POST", f"/rooms/{quote(room_id)}/leave", {})
+
+    async def send(self, room_id: str, text: str, *, event_type: str = "m.room.message") -> None:
+        """Send a message."""
+        content = {"msgtype": "m.text", "body": text}
+        path = f"/rooms/{quote(room_id)}/send/{quote(event_type)}/{quote(text)}"
+        await self.call("PUT", path, content)
+
+    async def log_out(self) -> None:
+        """Log this device out."""
+        await self.call("POST", "/logout", {})
+
+    async def call(self, method: str, path: str, content: object = None) -> dict[str, Any]:
+        """Send any request of the client API; *path* begins after its version."""
+        response = await self.request(method, path, content)
+        if response.status != 200:
+            raise RequestFailed(response)
+        answer: dict[str, Any] = response.json
+        return answer
+
+    async def request(self, method: str, path: str, content: object = None) -> Response:
+        """Send any request and return the response, whatever it is."""
+        body = b"" if content is None else msgspec.json.encode(content)
+        return await self._http.request(
+            method, f"{_CLIENT}{path}", body=body, token=self.access_token
+        )
+
+    def reconnect(self, http: AsgiClient) -> None:
+        """Send everything from now on through *http*: the server was restarted."""
+        self._http = http
+
+    def learn(self, response: Response) -> SyncAnswer:
+        """Believe what an answer to `/sync` says."""
+        if response.status != 200:
+            raise RequestFailed(response)
+        answer = SyncAnswer(response.json)
+        self.next_batch = answer.next_batch
+        self.beliefs.update(answer.presence)
+        return answer
+
+    def _begin_sync(self, timeout: int, query: Mapping[str, str]) -> Exchange:
+        sent = {"timeout": str(timeout), **query}
+        if self.next_batch is not None:
+            sent.setdefault("since", self.next_batch)
+        return self._http.begin("GET", f"{_CLIENT}/sync", token=self.access_token, query=sent)
+
+
+def _id_of(other: "Client | str") -> str:
+    return other if isinstance(other, str) else other.user_id

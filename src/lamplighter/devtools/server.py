@@ -1,0 +1,136 @@
+"""A whole server in memory: no socket, and time that passes only when it is told to.
+
+    async with running_server(modules=[MyRouter]) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        await bob.set_status("online", "brb")
+        await alice.sync()
+        assert alice.sees(bob)
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from lamplighter.app import Lamplighter, Storage, build
+from lamplighter.clock import after
+from lamplighter.config import Config, parse_config_text
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.http import AsgiClient
+from lamplighter.ids import DeviceId, ServerName, UserId
+from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.presence.state import UserPresenceState
+
+__all__ = ["InMemoryServer", "ModuleToLoad", "running_server"]
+
+#: A module's class, alone or with its configuration.
+ModuleToLoad: TypeAlias = type | tuple[type, Mapping[str, Any]]
+
+_DEFAULTS = "server_name: demo\nrate_limits: off\n"
+
+
+class InMemoryServer:
+    """A running server, and the clock it goes by."""
+
+    def __init__(
+        self, config: Config, modules: Sequence[ModuleEntry], data_dir: Path | None
+    ) -> None:
+        self._config = config
+        self._modules = modules
+        self._data_dir = data_dir
+        self._running: Lamplighter | None = None
+        self.clock = FakeClock()
+
+    @property
+    def lamplighter(self) -> Lamplighter:
+        """The server itself."""
+        if self._running is None:
+            raise RuntimeError("the server does not run")
+        return self._running
+
+    @property
+    def server_name(self) -> ServerName:
+        """What the local users' IDs end in."""
+        return self._config.server_name
+
+    @property
+    def http(self) -> AsgiClient:
+        """What sends requests to the server."""
+        return AsgiClient(self.lamplighter.application)
+
+    async def register(self, name: str, *, device: str | None = None) -> Client:
+        """Create a user and log them in; with the name of one that exists, log in once more."""
+        directory = self.lamplighter.directory
+        user_id = UserId(f"@{name}:{self.server_name}")
+        device_id = DeviceId(device) if device else None
+        if await directory.account(user_id) is None:
+            login = await directory.register(name, None, device_id=device_id)
+        else:
+            login = await directory.log_in(user_id, device_id=device_id)
+        return Client(self.http, user_id, login.device_id, login.access_token)
+
+    async def advance(self, **duration: float) -> None:
+        """Let time pass, given as to `timedelta`, and what it causes happen at its own instant."""
+        end = after(self.clock.now(), timedelta(**duration))
+        await self.settled()
+        while (due := self.clock.next_timer()) is not None and due <= end:
+            self.clock.advance_to(due)
+            await self.settled()
+        self.clock.advance_to(end)
+
+    async def settled(self) -> None:
+        """Return once all that has happened so far has been told and saved."""
+        await self.lamplighter.presence.settled()
+
+    def presence_of(self, user: Client | str) -> UserPresenceState:
+        """Return somebody's presence as the server knows it."""
+        user_id = UserId(user) if isinstance(user, str) else user.user_id
+        return self.lamplighter.presence.presence_of(user_id)
+
+    async def start(self) -> None:
+        """Start the server; for one with a data directory, with what it knew before."""
+        storage = Storage.in_directory(self._data_dir) if self._data_dir else Storage.in_memory()
+        self._running = await build(self._config, self.clock, storage, self._modules)
+        self._running.start()
+
+    async def stop(self) -> None:
+        """Stop the server in good order."""
+        running, self._running = self.lamplighter, None
+        await running.stop()
+
+    async def restart(self, *clients: Client) -> None:
+        """Stop and start again; *clients* find the server again, with their tokens."""
+        await self.stop()
+        await self.start()
+        for client in clients:
+            client.reconnect(self.http)
+
+
+@asynccontextmanager
+async def running_server(
+    modules: Sequence[ModuleToLoad] = (),
+    *,
+    config: str = "",
+    data_dir: Path | None = None,
+) -> AsyncIterator[InMemoryServer]:
+    """Run a server named `demo` with *modules*, in that order, until the block ends.
+
+    *config* is YAML that goes below `server_name` and switched-off rate limits. With a
+    *data_dir* the server keeps things there, and can be restarted.
+    """
+    settings = parse_config_text(_DEFAULTS + config, Path("memory.yaml"))
+    entries = [_entry(module, index) for index, module in enumerate(modules)]
+    server = InMemoryServer(settings, entries, data_dir)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def _entry(module: ModuleToLoad, index: int) -> ModuleEntry:
+    kind, config = module if isinstance(module, tuple) else (module, {})
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return ModuleEntry(path, config, ModuleStyle.CALLBACKS, f"modules[{index}]")

@@ -1,0 +1,1 @@
+"""Who people are and which rooms they share: the adapters of `ports.Directory`."""

@@ -1,0 +1,77 @@
+"""What clients keep for themselves: account data and filters."""
+
+import hashlib
+
+from sqlalchemy import select
+
+from lamplighter.database.tables import account_data, filters
+from lamplighter.database.upsert import upsert
+from lamplighter.directory.sql.ledger import Ledger, Write
+from lamplighter.directory.sql.limits import decode_json, digest_form, encode_json, text_within
+from lamplighter.directory.sql.people import find_active
+from lamplighter.errors import NotFound
+from lamplighter.ids import RoomId, UserId
+from lamplighter.ports import Json
+
+__all__ = ["AccountData", "Filters"]
+
+
+class AccountData:
+    """JSON by user, room (or none) and type, which the user's devices share."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def account_data(
+        self, user_id: UserId, room_id: RoomId | None, data_type: str
+    ) -> Json | None:
+        query = select(account_data.c.content).where(
+            account_data.c.user_id == user_id,
+            account_data.c.room_id == (room_id or ""),
+            account_data.c.type == data_type,
+        )
+        async with self._ledger.read() as connection:
+            content = (await connection.execute(query)).scalar_one_or_none()
+        return None if content is None else decode_json(content)
+
+    async def set_account_data(
+        self, user_id: UserId, room_id: RoomId | None, data_type: str, content: Json
+    ) -> None:
+        async def work(write: Write) -> None:
+            await find_active(write.connection, user_id)
+            row = key | {"content": encoded, "position": write.next_position()}
+            await write.connection.execute(upsert(write.connection, account_data), row)
+            write.news_for.add(user_id)
+
+        key = {"user_id": user_id, "room_id": text_within("room ID", room_id or "")}
+        key["type"] = text_within("type", data_type)
+        encoded = encode_json("account data", content)
+        await self._ledger.write(work)
+
+
+class Filters:
+    """The filters that clients have uploaded, each named by a digest of what it says."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def save_filter(self, user_id: UserId, definition: Json) -> str:
+        async def work(write: Write) -> None:
+            await find_active(write.connection, user_id)
+            row = {"user_id": user_id, "filter_id": filter_id, "definition": encoded}
+            await write.connection.execute(upsert(write.connection, filters), row)
+
+        encoded = digest_form("filter", definition)
+        filter_id = hashlib.sha256(encoded.encode()).hexdigest()[:24]
+        await self._ledger.write(work)
+        return filter_id
+
+    async def filter(self, user_id: UserId, filter_id: str) -> Json:
+        query = select(filters.c.definition).where(
+            filters.c.user_id == user_id, filters.c.filter_id == filter_id
+        )
+        async with self._ledger.read() as connection:
+            definition = (await connection.execute(query)).scalar_one_or_none()
+        if definition is None:
+            raise NotFound("There is no such filter")
+        return decode_json(definition)

@@ -1,0 +1,130 @@
+"""Accounts: who may register, who is who, and how an account ends."""
+
+import secrets
+import string
+from typing import Final
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import account_data, filters, users
+from lamplighter.directory.sql.devices import Devices, check_device
+from lamplighter.directory.sql.ledger import Ledger, Write
+from lamplighter.directory.sql.membership import Memberships
+from lamplighter.directory.sql.passwords import Passwords
+from lamplighter.directory.sql.people import find_active, find_person
+from lamplighter.errors import (
+    Forbidden,
+    InvalidId,
+    InvalidUsername,
+    TooLarge,
+    UserDeactivated,
+    UserInUse,
+)
+from lamplighter.ids import DeviceId, ServerName, UserId, parse_localpart, parse_user_id
+from lamplighter.ports import Account, Login
+
+__all__ = ["AccountBook"]
+
+_MAX_PASSWORD: Final = 512
+
+
+class AccountBook:
+    """The accounts of this server."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        server_name: ServerName,
+        passwords: Passwords,
+        devices: Devices,
+        memberships: Memberships,
+    ) -> None:
+        self._ledger = ledger
+        self._server_name = server_name
+        self._passwords = passwords
+        self._devices = devices
+        self._memberships = memberships
+
+    async def register(
+        self,
+        localpart: str | None,
+        password: str | None,
+        *,
+        device_id: DeviceId | None = None,
+        device_name: str | None = None,
+        is_admin: bool = False,
+    ) -> Login:
+        async def work(write: Write) -> Login:
+            await _check_free(write.connection, user_id)
+            account = insert(users).values(
+                user_id=user_id,
+                password_hash=password_hash,
+                created_ts=write.now,
+                is_admin=is_admin,
+                is_deactivated=False,
+            )
+            await write.connection.execute(account)
+            return await self._devices.add(write, user_id, device_id, device_name)
+
+        user_id = self._user_id(_new_localpart() if localpart is None else localpart)
+        check_device(device_id, device_name)
+        if password is not None and len(password) > _MAX_PASSWORD:
+            raise TooLarge(f"password: at most {_MAX_PASSWORD} characters are allowed")
+        async with self._ledger.read() as connection:  # before the work of hashing
+            await _check_free(connection, user_id)
+        password_hash = None if password is None else await self._passwords.hash(password)
+        return await self._ledger.write(work)
+
+    async def check_available(self, localpart: str) -> None:
+        user_id = self._user_id(localpart)
+        async with self._ledger.read() as connection:
+            await _check_free(connection, user_id)
+
+    async def check_password(self, user_id: UserId, password: str) -> None:
+        async with self._ledger.read() as connection:
+            person = await find_person(connection, user_id)
+        if person is not None and person.account.is_deactivated:
+            raise UserDeactivated(f"{user_id} was deactivated")
+        known = None if person is None else person.password_hash
+        if not await self._passwords.verify(known, password):
+            raise Forbidden("Wrong user name or password")
+
+    async def account(self, user_id: UserId) -> Account | None:
+        async with self._ledger.read() as connection:
+            person = await find_person(connection, user_id)
+        return None if person is None else person.account
+
+    async def deactivate(self, user_id: UserId) -> None:
+        async def work(write: Write) -> None:
+            await find_active(write.connection, user_id)
+            await self._devices.remove(write, user_id)
+            nothing = {"password_hash": None, "displayname": None, "avatar_url": None}
+            await write.connection.execute(
+                update(users)
+                .where(users.c.user_id == user_id)
+                .values(is_deactivated=True, **nothing)
+            )
+            for table in (account_data, filters):
+                await write.connection.execute(delete(table).where(table.c.user_id == user_id))
+            await self._memberships.leave_all(write, user_id)
+            write.deactivated.append(user_id)
+
+        await self._ledger.write(work)
+
+    def _user_id(self, localpart: str) -> UserId:
+        try:
+            return parse_user_id(f"@{parse_localpart(localpart)}:{self._server_name}")
+        except InvalidId as error:
+            raise InvalidUsername(str(error)) from error
+
+
+def _new_localpart() -> str:
+    alphabet = string.ascii_lowercase + string.digits
+    return "".join(secrets.choice(alphabet) for _ in range(12))
+
+
+async def _check_free(connection: AsyncConnection, user_id: UserId) -> None:
+    """Raise `UserInUse` for a taken user ID; those of deactivated users stay taken."""
+    if await find_person(connection, user_id) is not None:
+        raise UserInUse(f"{user_id} is taken")

@@ -1,0 +1,84 @@
+"""`SqlDirectory`: which part of it answers which method of the port."""
+
+from lamplighter.clock import Clock
+from lamplighter.database.engine import Database
+from lamplighter.directory.sql.account_data import AccountData, Filters
+from lamplighter.directory.sql.accounts import AccountBook
+from lamplighter.directory.sql.aliases import Aliases
+from lamplighter.directory.sql.creation import RoomCreation
+from lamplighter.directory.sql.devices import Devices
+from lamplighter.directory.sql.ledger import Ledger
+from lamplighter.directory.sql.membership import Memberships
+from lamplighter.directory.sql.messages import Messages
+from lamplighter.directory.sql.passwords import Passwords
+from lamplighter.directory.sql.profiles import Profiles
+from lamplighter.directory.sql.reading import RoomReader
+from lamplighter.directory.sql.sync import RoomsSyncer
+from lamplighter.directory.sql.tokens import Tokens
+from lamplighter.ids import ServerName
+
+__all__ = ["SqlDirectory"]
+
+
+class SqlDirectory:
+    """A `Directory` in a SQL database, which has been migrated before.
+
+    Nothing but `start` may be called before `start` has returned.
+    """
+
+    def __init__(self, database: Database, server_name: ServerName, clock: Clock) -> None:
+        ledger = Ledger(database, clock)
+        tokens = Tokens(ledger)
+        devices = Devices(ledger, tokens)
+        memberships = Memberships(ledger, server_name)
+        messages = Messages(ledger, memberships)
+        aliases = Aliases(ledger, server_name)
+        creation = RoomCreation(ledger, server_name, memberships, aliases)
+        reader = RoomReader(ledger)
+        accounts = AccountBook(ledger, server_name, Passwords(), devices, memberships)
+        profiles = Profiles(ledger, memberships)
+        data = AccountData(ledger)
+        filters = Filters(ledger)
+
+        self.start = ledger.start
+        self.listen = ledger.listen
+        self.authenticate = tokens.authenticate
+        self.register = accounts.register
+        self.check_available = accounts.check_available
+        self.check_password = accounts.check_password
+        self.account = accounts.account
+        self.deactivate = accounts.deactivate
+        self.log_in = devices.log_in
+        self.log_out = devices.log_out
+        self.log_out_all = devices.log_out_all
+        self.devices = devices.devices
+        self.device = devices.device
+        self.rename_device = devices.rename_device
+        self.delete_device = devices.delete_device
+        self.profile = profiles.profile
+        self.set_displayname = profiles.set_displayname
+        self.set_avatar_url = profiles.set_avatar_url
+        self.account_data = data.account_data
+        self.set_account_data = data.set_account_data
+        self.save_filter = filters.save_filter
+        self.filter = filters.filter
+        self.create_room = creation.create_room
+        self.join = memberships.join
+        self.leave = memberships.leave
+        self.invite = memberships.invite
+        self.kick = memberships.kick
+        self.ban = memberships.ban
+        self.unban = memberships.unban
+        self.resolve_alias = aliases.resolve_alias
+        self.set_alias = aliases.set_alias
+        self.delete_alias = aliases.delete_alias
+        self.send_event = messages.send_event
+        self.set_state = messages.set_state
+        self.members = reader.members
+        self.joined_rooms = reader.joined_rooms
+        self.joined_members = reader.joined_members
+        self.state = reader.state
+        self.state_event = reader.state_event
+        self.state_for_modules = reader.state_for_modules
+        self.room_initial_sync = reader.room_initial_sync
+        self.sync_rooms = RoomsSyncer(ledger).sync_rooms

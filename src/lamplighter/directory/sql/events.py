@@ -1,0 +1,176 @@
+"""Room events: how one is appended, kept, read and shown to clients."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.clock import Timestamp
+from lamplighter.database.tables import current_state, events, rooms
+from lamplighter.database.upsert import upsert
+from lamplighter.directory.sql.ledger import Write
+from lamplighter.directory.sql.limits import decode_json, encode_json, text_within
+from lamplighter.ids import RoomId, UserId
+from lamplighter.ports import Json
+
+__all__ = [
+    "MEMBER",
+    "StoredEvent",
+    "append",
+    "as_json",
+    "as_sync_json",
+    "current_content",
+    "read_events",
+]
+
+MEMBER: Final = "m.room.member"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as its row has it; `content` and `unsigned` are JSON."""
+
+    position: int
+    event_id: str
+    room_id: RoomId
+    type: str
+    state_key: str | None
+    sender: UserId
+    origin_server_ts: Timestamp
+    content: str
+    unsigned: str
+
+
+async def append(
+    write: Write,
+    room_id: RoomId,
+    event_type: str,
+    sender: UserId,
+    content: Json,
+    state_key: str | None = None,
+) -> StoredEvent:
+    """Add an event to the room's timeline, and to its state if it has a state key.
+
+    Nobody's power is checked here. Raises `TooLarge`, `BadJson`.
+    """
+    text_within("type", event_type)
+    text_within("state_key", state_key or "")
+    encoded = encode_json("content", content)
+    unsigned = {}
+    if state_key is not None:
+        unsigned = await _what_it_replaces(write.connection, room_id, event_type, state_key)
+    event = StoredEvent(
+        write.next_position(),
+        "$" + secrets.token_urlsafe(32),
+        room_id,
+        event_type,
+        state_key,
+        sender,
+        write.now,
+        encoded,
+        msgspec.json.encode(unsigned).decode(),
+    )
+    await _store(write, event)
+    return event
+
+
+def as_json(event: StoredEvent, now: Timestamp) -> Json:
+    """Return the event as clients get it
+    (<https://spec.matrix.org/latest/client-server-api/#room-event-format>).
+    """
+    shown = as_sync_json(event, now)
+    return {**shown, "content": decode_json(event.content), "room_id": event.room_id}
+
+
+def as_sync_json(event: StoredEvent, now: Timestamp, txn_id: str | None = None) -> Json:
+    """Return the event as `/sync` has it: without the room ID, and with its content still encoded.
+
+    *txn_id* is for the device that sent the event.
+    """
+    unsigned = {**decode_json(event.unsigned), "age": max(0, now - event.origin_server_ts)}
+    if txn_id is not None:
+        unsigned["transaction_id"] = txn_id
+    shown: Json = {
+        "type": event.type,
+        "sender": event.sender,
+        "content": msgspec.Raw(event.content.encode()),
+        "event_id": event.event_id,
+        "origin_server_ts": event.origin_server_ts,
+        "unsigned": unsigned,
+    }
+    if event.state_key is not None:
+        shown["state_key"] = event.state_key
+    return shown
+
+
+async def current_content(
+    connection: AsyncConnection, room_id: RoomId, event_type: str, state_key: str = ""
+) -> Json | None:
+    """Return the content of a piece of the room's present state, or None."""
+    found = await _current(connection, room_id, event_type, state_key)
+    return None if found is None else decode_json(found.content)
+
+
+async def read_events(connection: AsyncConnection, query: Any) -> list[StoredEvent]:
+    """Return the events that *query*, a select of whole rows of `events`, finds."""
+    return [_stored(row) for row in await connection.execute(query)]
+
+
+async def _store(write: Write, event: StoredEvent) -> None:
+    row = {field: getattr(event, field) for field in StoredEvent.__slots__}
+    await write.connection.execute(insert(events).values(row))
+    if event.state_key is not None:
+        row = {"room_id": event.room_id, "type": event.type, "state_key": event.state_key}
+        statement = upsert(write.connection, current_state)
+        await write.connection.execute(statement, row | {"position": event.position})
+    room = update(rooms).where(rooms.c.room_id == event.room_id)
+    await write.connection.execute(room.values(last_position=event.position))
+    write.news_in.add(event.room_id)
+
+
+async def _what_it_replaces(
+    connection: AsyncConnection, room_id: RoomId, event_type: str, state_key: str
+) -> Json:
+    replaced = await _current(connection, room_id, event_type, state_key)
+    if replaced is None:
+        return {}
+    content = decode_json(replaced.content)
+    return {
+        "prev_content": content,
+        "prev_sender": replaced.sender,
+        "replaces_state": replaced.event_id,
+    }
+
+
+async def _current(
+    connection: AsyncConnection, room_id: RoomId, event_type: str, state_key: str
+) -> StoredEvent | None:
+    query = (
+        select(events)
+        .join(current_state, current_state.c.position == events.c.position)
+        .where(
+            current_state.c.room_id == room_id,
+            current_state.c.type == event_type,
+            current_state.c.state_key == state_key,
+        )
+    )
+    found: Iterable[StoredEvent] = await read_events(connection, query)
+    return next(iter(found), None)
+
+
+def _stored(row: Any) -> StoredEvent:
+    return StoredEvent(
+        row.position,
+        row.event_id,
+        RoomId(row.room_id),
+        row.type,
+        row.state_key,
+        UserId(row.sender),
+        Timestamp(row.origin_server_ts),
+        row.content,
+        row.unsigned,
+    )

@@ -1,0 +1,115 @@
+"""Clients' filters for events, as conditions in SQL and on plain values.
+
+Implements `EventFilter` and the parts of `RoomEventFilter` that hold here
+(<https://spec.matrix.org/latest/client-server-api/#filtering>). What a filter says in a way the
+specification does not know is as if it were not said.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from sqlalchemy import Column, ColumnElement, not_, or_
+from sqlalchemy.sql import false
+
+from lamplighter.database.tables import events
+from lamplighter.errors import InvalidParam
+from lamplighter.ports import Json
+
+__all__ = ["EventFilter"]
+
+#: A longer list makes a query that SQLite does not take.
+_MAX_ENTRIES: Final = 400
+#: In one name. Every further `*` multiplies the ways in which a name may be matched.
+_MAX_WILDCARDS: Final = 3
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events are wanted; None as a list admits everything."""
+
+    types: Names | None = None
+    not_types: Names = ()
+    senders: Names | None = None
+    not_senders: Names = ()
+    rooms: Names | None = None
+    not_rooms: Names = ()
+
+    @classmethod
+    def of(cls, definition: Json) -> "EventFilter":
+        """Return the filter that a client's JSON describes; raise `InvalidParam` for long lists."""
+        return cls(
+            _names(definition, "types"),
+            _names(definition, "not_types") or (),
+            _names(definition, "senders"),
+            _names(definition, "not_senders") or (),
+            _names(definition, "rooms"),
+            _names(definition, "not_rooms") or (),
+        )
+
+    @property
+    def admits_all(self) -> bool:
+        """Whether every event is wanted, whatever its type and sender."""
+        return self.types is self.senders is None and not self.not_types + self.not_senders
+
+    def admits_room(self, room_id: str) -> bool:
+        """Tell whether events of this room are wanted."""
+        return room_id not in self.not_rooms and (self.rooms is None or room_id in self.rooms)
+
+    def admits_type(self, event_type: str) -> bool:
+        """Tell whether events of this type are wanted."""
+        if self._excluded.fullmatch(event_type):
+            return False
+        return self._included is None or self._included.fullmatch(event_type) is not None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Return what wanted rows of `events` fulfil, apart from the room."""
+        if self.types is not None:
+            yield _one_of(events.c.type, self.types)
+        if self.not_types:
+            yield not_(_one_of(events.c.type, self.not_types))
+        if self.senders is not None:
+            yield events.c.sender.in_(self.senders)
+        if self.not_senders:
+            yield events.c.sender.not_in(self.not_senders)
+
+    @cached_property
+    def _included(self) -> re.Pattern[str] | None:
+        return None if self.types is None else _pattern(self.types)
+
+    @cached_property
+    def _excluded(self) -> re.Pattern[str]:
+        return _pattern(self.not_types)
+
+
+def _names(definition: Json, key: str) -> Names | None:
+    value: Any = definition.get(key)
+    if not isinstance(value, list):
+        return None
+    if len(value) > _MAX_ENTRIES:
+        raise InvalidParam(f"filter: {key} has more than {_MAX_ENTRIES} entries")
+    names = tuple(name for name in value if isinstance(name, str))
+    if any(name.count("*") > _MAX_WILDCARDS for name in names):
+        raise InvalidParam(f"filter: {key} has a name with more than {_MAX_WILDCARDS} wildcards")
+    return names
+
+
+def _pattern(names: Names) -> re.Pattern[str]:
+    """Return what matches any of *names*, in which `*` stands for anything."""
+    if not names:
+        return re.compile(r"(?!)")  # matches nothing
+    return re.compile("|".join(".*".join(map(re.escape, n.split("*"))) for n in names), re.DOTALL)
+
+
+def _one_of(column: Column[Any], names: Names) -> ColumnElement[bool]:
+    plain = [name for name in names if "*" not in name]
+    wild = [_like(name) for name in names if "*" in name]
+    return or_(false(), column.in_(plain), *(column.like(name, escape="\\") for name in wild))
+
+
+def _like(name: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", name).replace("*", "%")

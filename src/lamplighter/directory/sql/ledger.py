@@ -1,0 +1,134 @@
+"""Every write of the directory: one transaction, and then what listeners are told of it."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.clock import Clock, Timestamp
+from lamplighter.database.engine import Database
+from lamplighter.database.tables import memberships
+from lamplighter.database.tables import stream as stream_table
+from lamplighter.directory.sql.stream import Stream
+from lamplighter.ids import DeviceId, RoomId, UserId
+from lamplighter.ports import DirectoryListener, Membership, MembershipChange
+
+__all__ = ["Ledger", "Write"]
+
+T = TypeVar("T")
+
+
+class Write:
+    """A transaction under way. What is noted here is told once it is stored, and else never."""
+
+    def __init__(self, connection: AsyncConnection, now: Timestamp, position: int) -> None:
+        self.connection = connection
+        self.now = now
+        #: The place in the stream of what was written last.
+        self.position = position
+        self.membership_changes: list[MembershipChange] = []
+        self.devices_gone: list[tuple[UserId, Sequence[DeviceId]]] = []
+        self.deactivated: list[UserId] = []
+        #: Whose next sync has something to say; and whose rooms' members' next sync.
+        self.news_for: set[UserId] = set()
+        self.news_in: set[RoomId] = set()
+        #: What caches have to do.
+        self.afterwards: list[Callable[[], None]] = []
+
+    def next_position(self) -> int:
+        """Return a place in the stream for something new."""
+        self.position += 1
+        return self.position
+
+
+class Ledger:
+    """Reads and writes the directory's tables, and tells listeners what was written."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._listeners: list[DirectoryListener] = []
+        self._stream = Stream("", 0)
+        self._under_way: set[asyncio.Task[object]] = set()
+
+    @property
+    def stream(self) -> Stream:
+        """The stream of news."""
+        return self._stream
+
+    async def start(self) -> None:
+        """Find out where the stream stands; the first time, begin one."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(stream_table))).one_or_none()
+        if row is None:
+            self._stream = Stream(await self._begin_stream(), 0)
+        else:
+            self._stream = Stream(row.incarnation, row.position)
+
+    def now(self) -> Timestamp:
+        """Return the current instant."""
+        return self._clock.now()
+
+    def listen(self, listener: DirectoryListener) -> None:
+        """Tell *listener* of everything that is written from now on."""
+        self._listeners.append(listener)
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Give a connection that sees one moment of the database."""
+        return self._database.read()
+
+    async def write(self, work: Callable[[Write], Awaitable[T]]) -> T:
+        """Do *work* in a transaction, tell what it did, and return what it returns.
+
+        Once begun it is finished, whether or not the caller still waits: what is stored is told.
+        """
+        task = asyncio.ensure_future(self._write(work))
+        self._under_way.add(task)  # the event loop itself holds tasks weakly
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _write(self, work: Callable[[Write], Awaitable[T]]) -> T:
+        async with self._database.write() as connection:
+            row = (await connection.execute(select(stream_table.c.position))).one()
+            write = Write(connection, self._clock.now(), row.position)
+            result = await work(write)
+            if write.position > row.position:
+                await connection.execute(update(stream_table).values(position=write.position))
+            write.news_for |= await _members_of(connection, write.news_in)
+        self._publish(write)
+        return result
+
+    def _publish(self, write: Write) -> None:
+        self._stream.advance(write.position)
+        self._stream.tell(write.news_for)
+        for act in write.afterwards:
+            act()
+        for listener in self._listeners:
+            for user_id, device_ids in write.devices_gone:
+                listener.devices_gone(user_id, device_ids)
+            if write.membership_changes:
+                listener.memberships_changed(write.membership_changes)
+            for user_id in write.deactivated:
+                listener.user_deactivated(user_id)
+            if write.news_for:
+                listener.rooms_news(write.news_for)
+
+    async def _begin_stream(self) -> str:
+        incarnation = secrets.token_hex(4)
+        async with self._database.write() as connection:
+            values = {"incarnation": incarnation, "position": 0}
+            await connection.execute(insert(stream_table).values(values))
+        return incarnation
+
+
+async def _members_of(connection: AsyncConnection, room_ids: set[RoomId]) -> set[UserId]:
+    if not room_ids:
+        return set()
+    joined = select(memberships.c.user_id).where(
+        memberships.c.room_id.in_(room_ids), memberships.c.membership == Membership.JOIN
+    )
+    return set((await connection.execute(joined)).scalars())

@@ -1,0 +1,61 @@
+"""What clients may have us keep: text and JSON of bounded length."""
+
+from typing import Any, Final
+
+import msgspec
+
+from lamplighter.errors import BadJson, InvalidParam, TooLarge
+from lamplighter.ports import Json
+
+__all__ = [
+    "MAX_ID_BYTES",
+    "MAX_JSON_BYTES",
+    "decode_json",
+    "digest_form",
+    "encode_json",
+    "text_within",
+]
+
+#: Of one event's content, one piece of account data, one filter.
+MAX_JSON_BYTES: Final = 64 * 1024
+#: Of an event type, a state key, a device or transaction ID.
+MAX_ID_BYTES: Final = 255
+
+
+def encode_json(what: str, value: Json) -> str:
+    """Return *value* as text; raise `TooLarge` or `BadJson`, which name it by *what*."""
+    return _encode(what, value, None)
+
+
+def digest_form(what: str, value: Json) -> str:
+    """Return *value* as `encode_json` does, with the keys in order: equal values, equal text."""
+    return _encode(what, value, "deterministic")
+
+
+def decode_json(text: str) -> Json:
+    """Return what `encode_json` made the text of."""
+    value: Json = msgspec.json.decode(text)
+    return value
+
+
+def text_within(what: str, text: str, max_bytes: int = MAX_ID_BYTES) -> str:
+    """Return *text* if it can be kept; raise `TooLarge` or `InvalidParam`, which name it."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidParam(f"{what}: not valid Unicode") from error
+    if size > max_bytes:
+        raise TooLarge(f"{what}: {size} bytes, where {max_bytes} are allowed")
+    if "\0" in text:
+        raise InvalidParam(f"{what}: must not contain NUL")
+    return text
+
+
+def _encode(what: str, value: Json, order: Any) -> str:
+    try:
+        encoded = msgspec.json.encode(value, order=order)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadJson(f"{what}: cannot be kept as JSON ({error})") from error
+    if len(encoded) > MAX_JSON_BYTES:
+        raise TooLarge(f"{what}: {len(encoded)} bytes, where {MAX_JSON_BYTES} are allowed")
+    return encoded.decode()

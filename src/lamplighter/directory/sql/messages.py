@@ -1,0 +1,106 @@
+"""Sending events to a room: messages, and pieces of its state."""
+
+from sqlalchemy import insert, select
+
+from lamplighter.database.tables import devices, transactions
+from lamplighter.directory.sql import power, rules
+from lamplighter.directory.sql.events import MEMBER, append, current_content
+from lamplighter.directory.sql.ledger import Ledger, Write
+from lamplighter.directory.sql.limits import text_within
+from lamplighter.directory.sql.membership import Memberships
+from lamplighter.directory.sql.standing import check_joined, power_levels
+from lamplighter.errors import Forbidden, UnknownToken
+from lamplighter.ids import RoomId, UserId
+from lamplighter.ports import Json, Requester
+
+__all__ = ["Messages", "check_state_content"]
+
+
+class Messages:
+    """Puts users' events into rooms, if they may."""
+
+    def __init__(self, ledger: Ledger, memberships: Memberships) -> None:
+        self._ledger = ledger
+        self._memberships = memberships
+
+    async def send_event(
+        self, requester: Requester, room_id: RoomId, event_type: str, content: Json, txn_id: str
+    ) -> str:
+        async def work(write: Write) -> str:
+            await _check_device(write, requester)
+            sent = await _sent_before(write, key)
+            if sent is not None:
+                return sent
+            await _check_power(write, room_id, requester.user_id, event_type, is_state=False)
+            event = await append(write, room_id, event_type, requester.user_id, content)
+            row = key | {"event_id": event.event_id}
+            await write.connection.execute(insert(transactions).values(row))
+            write.news_for.add(requester.user_id)
+            return event.event_id
+
+        key = {"user_id": requester.user_id, "device_id": requester.device_id}
+        key |= {"room_id": room_id, "type": text_within("type", event_type)}
+        key["txn_id"] = text_within("transaction ID", txn_id)
+        return await self._ledger.write(work)
+
+    async def set_state(
+        self, user_id: UserId, room_id: RoomId, event_type: str, state_key: str, content: Json
+    ) -> str:
+        async def work(write: Write) -> str:
+            if event_type == MEMBER:
+                target = UserId(state_key)
+                return (
+                    await self._memberships.set_by_event(write, room_id, user_id, target, content)
+                ).event_id
+            await _check_power(write, room_id, user_id, event_type, is_state=True)
+            await _check_new_state(write, room_id, user_id, event_type, state_key, content)
+            event = await append(write, room_id, event_type, user_id, content, state_key)
+            return event.event_id
+
+        return await self._ledger.write(work)
+
+
+def check_state_content(event_type: str, content: Json) -> None:
+    """Raise `BadJson` or `InvalidParam` for state on which the rules could not stand."""
+    if event_type == "m.room.join_rules":
+        rules.check_join_rules(content)
+    if event_type == "m.room.power_levels":
+        power.check_levels(content)
+
+
+async def _check_device(write: Write, requester: Requester) -> None:
+    """Raise `UnknownToken` if the device has logged out while its request was under way."""
+    query = select(devices.c.device_id).where(
+        devices.c.user_id == requester.user_id, devices.c.device_id == requester.device_id
+    )
+    if (await write.connection.execute(query)).one_or_none() is None:
+        raise UnknownToken("The device has logged out")
+
+
+async def _sent_before(write: Write, key: dict[str, str]) -> str | None:
+    query = select(transactions.c.event_id).filter_by(**key)
+    found: str | None = (await write.connection.execute(query)).scalar_one_or_none()
+    return found
+
+
+async def _check_power(
+    write: Write, room_id: RoomId, user_id: UserId, event_type: str, *, is_state: bool
+) -> None:
+    await check_joined(write.connection, room_id, user_id)
+    levels = await power_levels(write.connection, room_id)
+    if levels.of_user(user_id) < levels.to_send(event_type, is_state=is_state):
+        raise Forbidden(f"You may not send {event_type} to this room")
+
+
+async def _check_new_state(
+    write: Write, room_id: RoomId, user_id: UserId, event_type: str, state_key: str, content: Json
+) -> None:
+    check_state_content(event_type, content)
+    if event_type == "m.room.create":
+        raise Forbidden("A room is created only once")
+    if state_key.startswith("@") and state_key != user_id:
+        raise Forbidden("State under a user's ID is for that user to set")
+    if event_type == "m.room.power_levels" and not state_key:
+        old = await current_content(write.connection, room_id, event_type)
+        if old is not None:
+            power.check_change(old, content, user_id)

@@ -1,0 +1,43 @@
+"""The row of one of our users."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.clock import Timestamp
+from lamplighter.database.tables import users
+from lamplighter.errors import NotFound, UserDeactivated
+from lamplighter.ids import UserId
+from lamplighter.ports import Account, Profile
+
+__all__ = ["Person", "find_active", "find_person"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """All that is kept of a user apart from rooms and devices."""
+
+    account: Account
+    profile: Profile
+    password_hash: str | None
+
+
+async def find_person(connection: AsyncConnection, user_id: UserId) -> Person | None:
+    """Return the user, deactivated ones included; None if there never was one."""
+    query = select(users).where(users.c.user_id == user_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    account = Account(user_id, Timestamp(row.created_ts), row.is_admin, row.is_deactivated)
+    return Person(account, Profile(row.displayname, row.avatar_url), row.password_hash)
+
+
+async def find_active(connection: AsyncConnection, user_id: UserId) -> Person:
+    """Return the user; raise `NotFound`, or `UserDeactivated`."""
+    person = await find_person(connection, user_id)
+    if person is None:
+        raise NotFound(f"There is no user {user_id}")
+    if person.account.is_deactivated:
+        raise UserDeactivated(f"{user_id} was deactivated")
+    return person

@@ -1,0 +1,106 @@
+"""The rooms half of a `/sync`
+(<https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync>).
+
+One read of the database gives one moment: the token that is returned stands for exactly that.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import memberships, rooms
+from lamplighter.database.tables import stream as stream_table
+from lamplighter.directory.sql.ledger import Ledger
+from lamplighter.directory.sql.sections import (
+    AccountDataByRoom,
+    Sections,
+    Viewer,
+    read_account_data,
+)
+from lamplighter.directory.sql.standing import read_standing
+from lamplighter.directory.sql.state import View
+from lamplighter.ports import Json, Membership, Requester, RoomFilter, RoomsSync
+
+__all__ = ["RoomsSyncer"]
+
+_GONE = (Membership.LEAVE, Membership.BAN)
+
+
+class RoomsSyncer:
+    """Answers what has happened in a user's rooms since a token."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def sync_rooms(
+        self, requester: Requester, since: str | None, filter: RoomFilter, *, full_state: bool
+    ) -> RoomsSync:
+        stream = self._ledger.stream
+        after = stream.parse(since)
+        knows_all = after is not None and not stream.may_have_news(requester.user_id, after)
+        if after is not None and knows_all and not full_state:
+            return RoomsSync(stream.token(after))
+        viewer = Viewer.of(requester, filter, after, full_state=full_state)
+        async with self._ledger.read() as connection:
+            position = (await connection.execute(select(stream_table.c.position))).scalar_one()
+            stream.advance(position)
+            data = await read_account_data(connection, requester.user_id, after=after or 0)
+            sections = Sections(connection, viewer, data, self._ledger.now(), stream.token)
+            found = await _read_rooms(sections, await _rooms_with_news(connection, viewer, data))
+        mine = _account_data_of_user(data, viewer)
+        return RoomsSync(stream.token(position), _encoded(found), _encoded(mine))
+
+
+async def _read_rooms(sections: Sections, views: Sequence[View]) -> Json:
+    """Return the sections `join`, `invite` and `leave`, those that have something to say."""
+    found: dict[str, dict[str, Json]] = {"join": {}, "invite": {}, "leave": {}}
+    for view in views:
+        match view.standing.membership:
+            case Membership.JOIN:
+                kind, room = "join", await sections.joined(view)
+            case Membership.INVITE:
+                kind, room = "invite", await sections.invited(view)
+            case _:
+                kind, room = "leave", await sections.left(view)
+        if room is not None:
+            found[kind][view.standing.room_id] = room
+    return {kind: by_room for kind, by_room in found.items() if by_room}
+
+
+async def _rooms_with_news(
+    connection: AsyncConnection, viewer: Viewer, data: AccountDataByRoom
+) -> list[View]:
+    """Return the memberships on which there may be something to say."""
+    query = (
+        select(memberships)
+        .join(rooms, rooms.c.room_id == memberships.c.room_id)
+        .where(memberships.c.user_id == viewer.requester.user_id)
+        .order_by(memberships.c.since_position)
+    )
+    is_joined = memberships.c.membership == Membership.JOIN
+    has_gone = memberships.c.membership.in_(_GONE)
+    if viewer.since is None:
+        if not viewer.filter.include_leave:
+            query = query.where(~has_gone)
+    else:
+        has_changed = memberships.c.since_position > viewer.since
+        has_events = is_joined & (rooms.c.last_position > viewer.since)
+        has_data = is_joined & memberships.c.room_id.in_(list(data))
+        news = or_(has_changed, has_events, has_data)
+        query = query.where(or_(news, is_joined) if viewer.full_state else news)
+    user_id = viewer.requester.user_id
+    views = [View(user_id, read_standing(row)) for row in await connection.execute(query)]
+    return [view for view in views if viewer.wants_room(view.standing.room_id)]
+
+
+def _account_data_of_user(data: AccountDataByRoom, viewer: Viewer) -> Json:
+    admits = viewer.account_data.admits_type
+    events = [event for event in data.get("", ()) if admits(event["type"])]
+    return {"events": events} if events else {}
+
+
+def _encoded(found: dict[str, Any]) -> msgspec.Raw | None:
+    return msgspec.Raw(msgspec.json.encode(found)) if found else None

@@ -1,0 +1,169 @@
+"""Everything that can go wrong, and whose fault it is.
+
+    LamplighterError
+    ├── ConfigError                 the operator's: key, value, and what is allowed
+    ├── ModuleError                 a module's: it cannot be loaded or misuses its API
+    ├── StorageUnavailable          the machine's: the disk is full or read-only
+    ├── ShuttingDown                nobody's: ask again in a moment
+    └── RequestError                the client's
+        ├── NotJson, BadJson, InvalidParam, MissingParam, TooLarge
+        │   └── InvalidId           a malformed identifier (an InvalidParam)
+        ├── MissingToken, UnknownToken, UserDeactivated
+        ├── InteractiveAuthNeeded   the request wants a password, or another stage, beside it
+        ├── Forbidden, NotFound, Unrecognized, MethodNotAllowed
+        ├── UserInUse, InvalidUsername, RoomInUse, RegistrationClosed
+        └── LimitExceeded           too fast: come back after `retry_after`
+
+How each becomes an HTTP status and a Matrix `errcode` is one table, in `web/errors.py`.
+"""
+
+from datetime import timedelta
+
+__all__ = [
+    "BadJson",
+    "ConfigError",
+    "Forbidden",
+    "InteractiveAuthNeeded",
+    "InvalidId",
+    "InvalidParam",
+    "InvalidUsername",
+    "LamplighterError",
+    "LimitExceeded",
+    "MethodNotAllowed",
+    "MissingParam",
+    "MissingToken",
+    "ModuleError",
+    "NotFound",
+    "NotJson",
+    "RegistrationClosed",
+    "RequestError",
+    "RoomInUse",
+    "ShuttingDown",
+    "StorageUnavailable",
+    "TooLarge",
+    "UnknownToken",
+    "Unrecognized",
+    "UserDeactivated",
+    "UserInUse",
+]
+
+
+class LamplighterError(Exception):
+    """Something this server knows how to speak about; the message is for people."""
+
+
+class ConfigError(LamplighterError):
+    """The configuration cannot be used; the message names the key, the value and what is allowed."""
+
+
+class ModuleError(LamplighterError):
+    """A module cannot be loaded, or asks for something that is not there."""
+
+
+class StorageUnavailable(LamplighterError):
+    """The database cannot be written (disk full, read-only file system); reads still work."""
+
+
+class ShuttingDown(LamplighterError):
+    """The server is about to stop and takes no new work."""
+
+
+class RequestError(LamplighterError):
+    """A request that cannot be granted; nothing was stored."""
+
+
+class NotJson(RequestError):
+    """The body is not JSON."""
+
+
+class BadJson(RequestError):
+    """The body is JSON, but not of the shape the endpoint takes; the message names the field."""
+
+
+class InvalidParam(RequestError):
+    """A parameter has a value that is not allowed; the message names the parameter."""
+
+
+class InvalidId(InvalidParam):
+    """A malformed Matrix identifier."""
+
+    def __init__(self, kind: str, text: str, example: str) -> None:
+        shown = text if len(text) <= 60 else f"{text[:57]}..."
+        super().__init__(f"{shown!r} is not a {kind} ({example})")
+
+
+class MissingParam(RequestError):
+    """A parameter that the endpoint needs is absent; the message names it."""
+
+
+class TooLarge(RequestError):
+    """The body, or a field of it, is longer than this server takes."""
+
+
+class MissingToken(RequestError):
+    """The request carries no access token."""
+
+
+class UnknownToken(RequestError):
+    """The access token was never given out, or has been revoked."""
+
+
+class UserDeactivated(RequestError):
+    """The account was deactivated."""
+
+
+class InteractiveAuthNeeded(RequestError):
+    """The endpoint wants a stage of user-interactive authentication beside the request."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        session: str,
+        stage: str = "m.login.password",
+        wrong_password: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.session = session
+        self.stage = stage
+        self.wrong_password = wrong_password
+
+
+class Forbidden(RequestError):
+    """The requester may not do or see this."""
+
+
+class NotFound(RequestError):
+    """There is no such thing."""
+
+
+class Unrecognized(RequestError):
+    """There is no such endpoint."""
+
+
+class MethodNotAllowed(RequestError):
+    """The endpoint exists, but not for this HTTP method."""
+
+
+class UserInUse(RequestError):
+    """The wanted user ID is taken."""
+
+
+class InvalidUsername(RequestError):
+    """The wanted user ID is not one this server can give."""
+
+
+class RoomInUse(RequestError):
+    """The wanted room alias is taken."""
+
+
+class RegistrationClosed(RequestError):
+    """This server registers nobody over the network."""
+
+
+class LimitExceeded(RequestError):
+    """The requester is too fast."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__("Too many requests")
+        self.retry_after = retry_after

@@ -1,0 +1,98 @@
+"""What the server counts: every metric's name stands here.
+
+A `Metrics` has a registry of its own, so that two servers in one process count apart. Its
+methods are named after what has happened.
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+#: The media type of `Metrics.exposition`.
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_MODULE: Final = ("module", "callback")
+_SECONDS: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+class Metrics:
+    """Counters of one running server, for Prometheus to read."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._changes = self._counter("changes", "Announced presence changes", ["reason"])
+        self._updates = self._counter("delivered_updates", "Updates handed to watchers' syncs")
+        self._syncs = self._counter("syncs", "Answered /sync requests")
+        self._polls = Gauge(
+            "lamplighter_polls_in_flight", "Polls that wait", registry=self._registry
+        )
+        self._module_seconds = Histogram(
+            "lamplighter_module_seconds",
+            "Time that modules' callbacks took to answer",
+            _MODULE,
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._module_failures = self._counter(
+            "module_failures", "Answers of modules that were lost", [*_MODULE, "kind"]
+        )
+        self._breaker = Gauge(
+            "lamplighter_module_paused",
+            "1 while a module is paused after failures",
+            ["module"],
+            registry=self._registry,
+        )
+        self._commits = Histogram(
+            "lamplighter_commit_states",
+            "Presence states in one commit",
+            buckets=_SIZES,
+            registry=self._registry,
+        )
+
+    def announced(self, reason: str) -> None:
+        """A change was announced."""
+        self._changes.labels(reason).inc()
+
+    def delivered(self, updates: int) -> None:
+        """A watcher's sync was given *updates* presence updates."""
+        self._updates.inc(updates)
+
+    def sync_answered(self) -> None:
+        """A `/sync` was answered, with or without news."""
+        self._syncs.inc()
+
+    def poll_began(self) -> None:
+        """A `/sync` waits for news."""
+        self._polls.inc()
+
+    def poll_ended(self) -> None:
+        """A `/sync` waits no longer."""
+        self._polls.dec()
+
+    def module_answered(self, module: str, callback: str, seconds: float) -> None:
+        """A module's callback answered, rightly or wrongly, after *seconds*."""
+        self._module_seconds.labels(module, callback).observe(seconds)
+
+    def module_failed(self, module: str, callback: str, kind: str) -> None:
+        """A module's answer, or an entry of it, was lost; *kind* says how."""
+        self._module_failures.labels(module, callback, kind).inc()
+
+    def breaker(self, module: str, open: bool) -> None:
+        """A module was paused (*open*) or is asked again."""
+        self._breaker.labels(module).set(int(open))
+
+    def committed(self, states: int) -> None:
+        """One commit made *states* presence states durable."""
+        self._commits.observe(states)
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format, of the type `CONTENT_TYPE`."""
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, text: str, labels: list[str] | None = None) -> Counter:
+        return Counter(f"lamplighter_{name}", text, labels or [], registry=self._registry)

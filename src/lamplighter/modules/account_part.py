@@ -1,0 +1,163 @@
+"""`ModuleApi`, the part about people: accounts, profiles, account data, requests."""
+
+from typing import Protocol
+
+from lamplighter import errors
+from lamplighter.ids import UserId, is_user_id, parse_user_id, server_of
+from lamplighter.modules.parts import ApiPart
+from lamplighter.modules.synapse.errors import (
+    AuthError,
+    InvalidClientTokenError,
+    MissingClientTokenError,
+)
+from lamplighter.modules.synapse.types import (
+    JsonDict,
+    JsonMapping,
+    ProfileInfo,
+    Requester,
+    UserID,
+    UserInfo,
+    create_requester,
+)
+from lamplighter.ports import Account
+
+__all__ = ["AccountDataManager", "AccountPart"]
+
+
+class HttpRequest(Protocol):
+    """What of a Starlette `Request` is looked at."""
+
+    @property
+    def headers(self) -> "Values":
+        """The headers, by name."""
+
+    @property
+    def query_params(self) -> "Values":
+        """The arguments of the query."""
+
+
+class Values(Protocol):
+    """What of Starlette's multi-dicts is looked at."""
+
+    def get(self, key: str, /) -> str | None:
+        """Return the value, or None."""
+
+
+class AccountPart(ApiPart):
+    """Accounts of this server."""
+
+    @property
+    def account_data_manager(self) -> "AccountDataManager":
+        """What reads and writes users' account data."""
+        return AccountDataManager(self._module, self._parts)
+
+    async def get_userinfo_by_id(self, user_id: str | UserID) -> UserInfo | None:
+        """Return what is known of an account, or None if there is none."""
+        account = await self._account(user_id)
+        if account is None:
+            return None
+        return UserInfo(
+            UserID.from_string(account.user_id),
+            is_admin=account.is_admin,
+            is_deactivated=account.is_deactivated,
+            creation_ts=account.created_ts // 1000,
+        )
+
+    async def check_user_exists(self, user_id: str) -> str | None:
+        """Return the user ID as it is registered here, or None if it is not."""
+        for candidate in dict.fromkeys((user_id, user_id.lower())):
+            account = await self._account(candidate)
+            if account is not None:
+                return account.user_id
+        return None
+
+    async def is_user_admin(self, user_id: str) -> bool:
+        """Tell whether the user is an administrator of this server."""
+        account = await self._account(user_id)
+        return account is not None and account.is_admin
+
+    async def get_profile_for_user(self, localpart: str) -> ProfileInfo:
+        """Return the profile of a local user; an empty one for who does not exist."""
+        user_id = UserId(f"@{localpart}:{self._parts.server.server_name}")
+        directory = self._parts.directory
+        try:
+            profile = await self._serve("get_profile", lambda: directory.profile(user_id))
+        except errors.NotFound:
+            return ProfileInfo(None, None)
+        return ProfileInfo(profile.avatar_url, profile.displayname)
+
+    async def get_user_by_req(
+        self, req: HttpRequest, allow_guest: bool = False, allow_expired: bool = False
+    ) -> Requester:
+        """Return who sends *req*, the request that a web resource was called with.
+
+        Raises `InvalidClientCredentialsError` without a valid access token. There are no guests
+        here, and no accounts expire, so the two permissions change nothing.
+        """
+        del allow_guest, allow_expired
+        token = _access_token(req)
+        directory = self._parts.directory
+        try:
+            requester = await self._serve("authenticate", lambda: directory.authenticate(token))
+        except errors.UnknownToken as error:
+            raise InvalidClientTokenError from error
+        except errors.UserDeactivated as error:
+            raise AuthError(403, "This account was deactivated") from error
+        return create_requester(requester.user_id, requester.device_id)
+
+    async def _account(self, user_id: str | UserID) -> Account | None:
+        # Synapse annotates one of these with UserID, and modules pass either.
+        text = str(user_id)
+        if not is_user_id(text):
+            return None
+        directory = self._parts.directory
+        return await self._serve("get account", lambda: directory.account(UserId(text)))
+
+
+class AccountDataManager(ApiPart):
+    """Account data of local users; raises `ValueError` for others."""
+
+    async def get_global(self, user_id: str, data_type: str) -> JsonMapping | None:
+        """Return the user's data of this type, or None."""
+        local = self._local(user_id)
+        directory = self._parts.directory
+        return await self._serve(
+            "get account data", lambda: directory.account_data(local, None, data_type)
+        )
+
+    async def put_global(self, user_id: str, data_type: str, new_data: JsonDict) -> None:
+        """Keep the user's data of this type; raise `TypeError` if they are not an object."""
+        _check_account_data(data_type, new_data)
+        local = self._local(user_id)
+        directory = self._parts.directory
+        if await self._serve("get account", lambda: directory.account(local)) is None:
+            raise ValueError(f"there is no user {user_id}")
+        await self._serve(
+            "put account data", lambda: directory.set_account_data(local, None, data_type, new_data)
+        )
+
+    def _local(self, user_id: str) -> UserId:
+        try:
+            parsed = parse_user_id(user_id)
+        except errors.InvalidId as error:
+            raise ValueError(str(error)) from error
+        if server_of(parsed) != self._parts.server.server_name:
+            raise ValueError(f"{user_id} is not a user of this server")
+        return parsed
+
+
+def _check_account_data(data_type: object, new_data: object) -> None:
+    if not isinstance(data_type, str) or not isinstance(new_data, dict):
+        raise TypeError("account data is a dict, and its type a str")
+
+
+def _access_token(req: HttpRequest) -> str:
+    header = req.headers.get("authorization")
+    if header is None:
+        token = req.query_params.get("access_token")
+    else:
+        scheme, _, token = header.partition(" ")
+        token = token.strip() if scheme.lower() == "bearer" else None
+    if not token:
+        raise MissingClientTokenError
+    return token

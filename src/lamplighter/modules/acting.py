@@ -1,0 +1,98 @@
+"""Whose code runs: for the functions that modules import, and call without their API."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, ParamSpec, TypeVar
+
+from lamplighter.modules.background import Background, Job, Label, resolved
+from lamplighter.modules.background_part import BackgroundPart
+from lamplighter.modules.calls import name_of
+
+__all__ = ["ImportedFunctions", "acting", "make_deferred_yieldable"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_ACTING: Final[ContextVar[BackgroundPart]] = ContextVar("acting")
+
+
+@contextmanager
+def acting(api: BackgroundPart) -> Iterator[None]:
+    """What is called within, and the tasks that it starts, is the code of *api*'s module."""
+    token = _ACTING.set(api)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)
+
+
+class ImportedFunctions:
+    """What `synapse.module_api` has beside its classes.
+
+    They find their server by whose code runs; in a callback by the event loop; and in a thread
+    that a module has started itself, where neither is known, they take the newest server.
+    """
+
+    def __init__(self) -> None:
+        self._servers: list[Background] = []
+
+    def add(self, server: Background) -> None:
+        """Serve modules of *server*, too; from now on it is the newest."""
+        self.remove(server)
+        self._servers.append(server)
+
+    def remove(self, server: Background) -> None:
+        """Forget *server*; harmless if it is not known."""
+        if server in self._servers:
+            self._servers.remove(server)
+
+    def run_in_background(
+        self, f: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+    ) -> Job[Any]:
+        """Call *f*, which may be async, in the server's loop; what is returned can be awaited."""
+        api = _ACTING.get(None)
+        if api is not None:
+            return api.run_in_background(f, *args, **kwargs)
+        label = Label(_module_of(f), name_of(f))
+        return self._server().run(label, lambda: resolved(f(*args, **kwargs)))
+
+    def run_as_background_process(
+        self,
+        desc: str,
+        func: Callable[..., object],
+        *args: Any,
+        bg_start_span: bool = True,
+        **kwargs: Any,
+    ) -> Job[Any]:
+        """Call *func* in the server's loop; awaiting the result gives None where it raises."""
+        del bg_start_span
+        api = _ACTING.get(None)
+        if api is not None:
+            return api.run_as_background_process(desc, func, *args, **kwargs)
+        label = Label(_module_of(func), desc)
+        return self._server().run_quietly(label, lambda: resolved(func(*args, **kwargs)))
+
+    def _server(self) -> Background:
+        if not self._servers:
+            raise RuntimeError("no server runs that could do this in the background")
+        loop = _running_loop()
+        here = [server for server in self._servers if loop and server.serves(loop)]
+        return (here or self._servers)[-1]
+
+
+def make_deferred_yieldable(deferred: Awaitable[T]) -> Awaitable[T]:
+    """Return what it is given: everything awaitable can be awaited as it is."""
+    return deferred
+
+
+def _module_of(f: object) -> str:
+    return str(getattr(f, "__module__", None) or "unknown")
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

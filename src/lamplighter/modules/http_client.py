@@ -1,0 +1,165 @@
+"""`api.http_client`: what modules ask other servers with."""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, BinaryIO, Final
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from lamplighter import __version__
+from lamplighter.modules.synapse.errors import HttpResponseException
+
+__all__ = ["SimpleHttpClient"]
+
+#: Query arguments; a list repeats its name.
+QueryParams = Mapping[str, str | Sequence[str]]
+#: Header values as lists; names and values in text or in bytes.
+RawHeaders = Mapping[str, Sequence[str]] | Mapping[bytes, Sequence[bytes]]
+
+#: In seconds.
+TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
+
+
+class SimpleHttpClient:
+    """An HTTP client with connections of its own, opened at first use.
+
+    Every method raises `HttpResponseException` for an answer other than 2xx, and what aiohttp
+    raises where there is no answer.
+    """
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get_json(
+        self, uri: str, args: QueryParams | None = None, headers: RawHeaders | None = None
+    ) -> Any:
+        """GET; return the decoded JSON."""
+        return json.loads(await self.get_raw(uri, args, _accepting_json(headers)))
+
+    async def put_json(
+        self,
+        uri: str,
+        json_body: Any,
+        args: QueryParams | None = None,
+        headers: RawHeaders | None = None,
+    ) -> Any:
+        """PUT a JSON body; return the decoded JSON."""
+        body = json.dumps(json_body).encode()
+        return json.loads(await self._fetch("PUT", _url(uri, args), _json_headers(headers), body))
+
+    async def post_json_get_json(
+        self, uri: str, post_json: Any, headers: RawHeaders | None = None
+    ) -> Any:
+        """POST a JSON body; return the decoded JSON."""
+        body = json.dumps(post_json).encode()
+        return json.loads(await self._fetch("POST", URL(uri), _json_headers(headers), body))
+
+    async def post_urlencoded_get_json(
+        self, uri: str, args: QueryParams | None = None, headers: RawHeaders | None = None
+    ) -> Any:
+        """POST a form; return the decoded JSON."""
+        sent = _accepting_json(headers)
+        sent["Content-Type"] = "application/x-www-form-urlencoded"
+        form = URL().with_query(_pairs(args)).raw_query_string.encode()
+        return json.loads(await self._fetch("POST", URL(uri), sent, form))
+
+    async def get_raw(
+        self, uri: str, args: QueryParams | None = None, headers: RawHeaders | None = None
+    ) -> bytes:
+        """GET; return the body."""
+        return await self._fetch("GET", _url(uri, args), _headers(headers), None)
+
+    async def get_file(
+        self,
+        url: str,
+        output_stream: BinaryIO,
+        max_size: int | None = None,
+        headers: RawHeaders | None = None,
+    ) -> tuple[int, dict[bytes, list[bytes]], str, int]:
+        """GET into a stream; return length, headers, final URL and status.
+
+        Raises `ValueError` where the file is larger than *max_size* bytes.
+        """
+        length = 0
+        session = self._open()
+        async with session.get(url, headers=_headers(headers)) as response:
+            await _check(response)
+            async for chunk in response.content.iter_chunked(65536):
+                length += len(chunk)
+                if max_size is not None and length > max_size:
+                    raise ValueError(f"the file is larger than {max_size} bytes")
+                output_stream.write(chunk)
+            return length, _raw_headers(response), str(response.url), response.status
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _fetch(
+        self, method: str, url: URL, headers: "CIMultiDict[str]", body: bytes | None
+    ) -> bytes:
+        session = self._open()
+        async with session.request(method, url, data=body, headers=headers) as response:
+            await _check(response)
+            return await response.read()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            agent = {"User-Agent": f"Lamplighter/{__version__}"}
+            self._session = aiohttp.ClientSession(timeout=TIMEOUT, headers=agent)
+        return self._session
+
+
+async def _check(response: aiohttp.ClientResponse) -> None:
+    if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        message = response.reason or "no reason given"
+        raise HttpResponseException(response.status, message, await response.read())
+
+
+def _url(uri: str, args: QueryParams | None) -> URL:
+    return URL(uri).extend_query(_pairs(args)) if args else URL(uri)
+
+
+def _pairs(args: QueryParams | None) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in (args or {}).items():
+        values = [value] if isinstance(value, str) else value
+        pairs += [(name, str(one)) for one in values]
+    return pairs
+
+
+def _headers(headers: RawHeaders | None) -> "CIMultiDict[str]":
+    sent: CIMultiDict[str] = CIMultiDict()
+    for name, values in (headers or {}).items():
+        for value in values:
+            sent.add(_text(name), _text(value))
+    return sent
+
+
+def _accepting_json(headers: RawHeaders | None) -> Any:
+    sent = _headers(headers)
+    sent.setdefault("Accept", "application/json")
+    return sent
+
+
+def _json_headers(headers: RawHeaders | None) -> "CIMultiDict[str]":
+    sent = _headers(headers)
+    sent.setdefault("Accept", "application/json")
+    sent.setdefault("Content-Type", "application/json")
+    return sent
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _raw_headers(response: aiohttp.ClientResponse) -> dict[bytes, list[bytes]]:
+    received: dict[bytes, list[bytes]] = {}
+    for name, value in response.raw_headers:
+        received.setdefault(name, []).append(value)
+    return received

@@ -1,0 +1,230 @@
+"""How modules come in: imported, configured, and instantiated in the order of the config.
+
+`import_and_parse` is enough to check a configuration; `instantiate` lets the modules' own code run.
+"""
+
+import copy
+import importlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from lamplighter import config as settings
+from lamplighter.errors import ConfigError, ModuleError
+from lamplighter.modules import synapse_paths
+from lamplighter.modules.acting import acting
+from lamplighter.modules.api import ModuleApi
+from lamplighter.modules.background import resolved
+
+__all__ = [
+    "LoadedModule",
+    "ModuleEntry",
+    "ModuleStyle",
+    "ParsedModule",
+    "import_and_parse",
+    "instantiate",
+    "load_modules",
+    "module_entries",
+]
+
+
+class ModuleStyle(StrEnum):
+    """How a module is built, and tells its callbacks."""
+
+    #: From the list `modules:`: `Class(config, api)`, which registers what it wants.
+    CALLBACKS = "callbacks"
+    #: From `presence.presence_router`: `Class(config=, module_api=)`, with two methods.
+    ROUTER = "router"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleEntry:
+    """A module as the configuration has it."""
+
+    #: The dotted path of its class.
+    path: str
+    config: Mapping[Any, Any] | None
+    style: ModuleStyle
+    #: Where in the configuration it stands, such as `modules[0]`.
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedModule:
+    """A module that is imported, and its configuration as it wants it."""
+
+    #: What people call it: the class's name, longer where that is ambiguous.
+    name: str
+    entry: ModuleEntry
+    factory: Callable[..., object]
+    config: object
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModule:
+    """A module that runs."""
+
+    name: str
+    entry: ModuleEntry
+    instance: object
+    api: ModuleApi
+
+
+def module_entries(config: settings.Config) -> list[ModuleEntry]:
+    """Return the modules of a configuration, in the order in which they are loaded."""
+    entries = [
+        ModuleEntry(item.module, item.config, ModuleStyle.CALLBACKS, f"modules[{index}]")
+        for index, item in enumerate(config.modules)
+    ]
+    router = config.presence.presence_router
+    if router is not None:
+        where = "presence.presence_router"
+        entries.append(ModuleEntry(router.module, router.config, ModuleStyle.ROUTER, where))
+    return entries
+
+
+def load_modules(
+    entries: Sequence[ModuleEntry], make_api: Callable[[str], ModuleApi]
+) -> list[LoadedModule]:
+    """Import, configure and instantiate; raise `ConfigError` or `ModuleError`."""
+    return instantiate(import_and_parse(entries), make_api)
+
+
+def import_and_parse(entries: Sequence[ModuleEntry]) -> list[ParsedModule]:
+    """Import every class and let it parse its configuration; raise `ConfigError`."""
+    synapse_paths.install()
+    parsed: list[ParsedModule] = []
+    for name, entry in zip(_names(entries), entries, strict=True):
+        factory = _import(entry)
+        parsed.append(ParsedModule(name, entry, factory, _parse(entry, factory)))
+    return parsed
+
+
+def instantiate(
+    parsed: Iterable[ParsedModule], make_api: Callable[[str], ModuleApi]
+) -> list[LoadedModule]:
+    """Build the modules in order; raise `ModuleError` for the first that cannot be built."""
+    return [_instantiate(module, make_api(module.name)) for module in parsed]
+
+
+def _names(entries: Sequence[ModuleEntry]) -> list[str]:
+    classes = Counter(_class_name(entry) for entry in entries)
+    paths = Counter(entry.path for entry in entries)
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for entry in entries:
+        seen[entry.path] += 1
+        if paths[entry.path] > 1:
+            names.append(f"{_class_name(entry)}#{seen[entry.path]}")
+        else:
+            names.append(entry.path if classes[_class_name(entry)] > 1 else _class_name(entry))
+    return names
+
+
+def _class_name(entry: ModuleEntry) -> str:
+    return entry.path.rpartition(".")[2]
+
+
+def _import(entry: ModuleEntry) -> Callable[..., object]:
+    package, _, name = entry.path.rpartition(".")
+    fault = f"{entry.where}.module: {entry.path!r}"
+    if not package or not name:
+        raise ConfigError(f"{fault} is not the dotted path of a class, such as my_package.MyRouter")
+    try:
+        found = getattr(importlib.import_module(package), name)
+    except AttributeError as error:
+        raise ConfigError(f"{fault} cannot be used: {_one_line(error)}") from error
+    except Exception as error:
+        raise ConfigError(f"{fault} cannot be imported: {_said(error)}") from error
+    if not callable(found):
+        raise ConfigError(f"{fault} is a {type(found).__name__}, not a class")
+    factory: Callable[..., object] = found
+    return factory
+
+
+def _parse(entry: ModuleEntry, factory: Callable[..., object]) -> object:
+    where = f"{entry.where}.config"
+    if entry.config is not None and not isinstance(entry.config, Mapping):
+        raise ConfigError(f"{where}: {entry.config!r} is not a mapping")
+    # The module may change its configuration; it is not to change the server's.
+    given = copy.deepcopy(dict(entry.config or {}))
+    parse = getattr(factory, "parse_config", None)
+    if parse is None:
+        return given
+    try:
+        parsed: object = parse(given)
+    except Exception as error:
+        raise ConfigError(f"{_path_of(where, error)}: {_said(error)}") from error
+    return parsed
+
+
+def _instantiate(module: ParsedModule, api: ModuleApi) -> LoadedModule:
+    entry = module.entry
+    try:
+        with acting(api):
+            if entry.style is ModuleStyle.ROUTER:
+                instance = module.factory(config=module.config, module_api=api)
+                _register_methods(instance, api)
+            else:
+                instance = module.factory(module.config, api)
+    except Exception as error:
+        raise ModuleError(
+            f"module {module.name} ({entry.where}.module: {entry.path!r}) cannot be started: "
+            f"{_said(error)}"
+        ) from error
+    return LoadedModule(module.name, entry, instance, api)
+
+
+def _register_methods(instance: object, api: ModuleApi) -> None:
+    """Register the two methods of an older router, unless it has done so itself."""
+    if not api.is_presence_router:
+        api.register_presence_router_callbacks(
+            get_users_for_states=_method(instance, "get_users_for_states"),
+            get_interested_users=_method(instance, "get_interested_users"),
+        )
+
+
+def _method(instance: object, name: str) -> Any:
+    """Return a method, which may be async, as an async function; None where there is none."""
+    method = getattr(instance, name, None)
+    if method is None:
+        return None
+
+    async def call(argument: object) -> object:
+        result: object = await resolved(method(argument))
+        return result
+
+    call.__qualname__ = f"{type(instance).__qualname__}.{name}"
+    return call
+
+
+def _path_of(where: str, error: Exception) -> str:
+    """Return the place that the error names: a `ConfigError`'s `path`, or a JSON schema's."""
+    path = getattr(error, "absolute_path", None)
+    if _is_config_error(error):
+        path = getattr(error, "path", None)
+    steps = [path] if isinstance(path, str) else list(path or ())
+    return ".".join([where, *map(str, steps)])
+
+
+def _said(error: Exception) -> str:
+    """Return in one line what an exception says, and its type if it was not made for people."""
+    message = getattr(error, "msg" if _is_config_error(error) else "message", None)
+    if isinstance(message, str):
+        return " ".join(message.split())
+    if isinstance(error, ImportError | ConfigError | ModuleError):
+        return _one_line(error)
+    return f"{type(error).__name__}: {_one_line(error)}"
+
+
+def _is_config_error(error: Exception) -> bool:
+    """Tell whether it is `synapse.config.ConfigError`, ours or a real Synapse's."""
+    return any(
+        kind.__name__ == "ConfigError" and kind is not ConfigError for kind in type(error).__mro__
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

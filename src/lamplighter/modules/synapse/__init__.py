@@ -1,0 +1,1 @@
+"""Our own things under the names that modules import from `synapse.…`."""

@@ -1,0 +1,67 @@
+"""Threads for what blocks: always daemons, so that one that never ends holds nothing up."""
+
+import contextvars
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+__all__ = ["Worker", "leftover_threads", "start_thread"]
+
+T = TypeVar("T")
+
+
+def start_thread(name: str, work: Callable[[], T]) -> "Future[T]":
+    """Do *work* in a new thread, in a copy of the caller's context."""
+    future: Future[T] = Future()
+    context = contextvars.copy_context()
+    thread = threading.Thread(
+        target=context.run, args=(_settle, future, work), name=name, daemon=True
+    )
+    thread.start()
+    return future
+
+
+class Worker:
+    """One thread that does one thing after the other; it starts with the first of them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, work: Callable[[], T]) -> "Future[T]":
+        """Do *work* once everything submitted before it is done."""
+        future: Future[T] = Future()
+        self._jobs.put(lambda: _settle(future, work))
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+        return future
+
+    def _run(self) -> None:
+        while True:
+            self._jobs.get()()
+
+
+def leftover_threads() -> list[str]:
+    """Return the names of the threads, started by modules, that would keep the process alive.
+
+    Python waits for them when it exits; a server that has stopped must not.
+    """
+    ours = (threading.main_thread(), threading.current_thread())
+    return [t.name for t in threading.enumerate() if not t.daemon and t not in ours]
+
+
+def _settle(future: "Future[T]", work: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
+        future.set_exception(error)
+    else:
+        future.set_result(result)

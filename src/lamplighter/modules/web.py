@@ -1,0 +1,117 @@
+"""Web resources of modules, as ASGI applications.
+
+A module gives `register_web_resource` either an ASGI application (Starlette's, for instance) or an
+async function that takes a Starlette `Request` and returns a `Response`, or a dict for JSON.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lamplighter.errors import ModuleError, RequestError
+from lamplighter.modules.synapse.errors import RedirectException, SynapseError
+
+__all__ = ["RESERVED_PATHS", "WebResources"]
+
+Handler = Callable[[Request], Awaitable[object]]
+
+#: Served by Lamplighter itself, with everything below them.
+RESERVED_PATHS: Final = (
+    "/_lamplighter",
+    "/_matrix/app",
+    "/_matrix/client",
+    "/_matrix/federation",
+    "/_matrix/key",
+    "/_matrix/media",
+    "/_synapse/admin",
+    "/health",
+    "/metrics",
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class WebResources:
+    """What modules serve, by path. It is open while modules are loaded, and closed from then on."""
+
+    def __init__(self) -> None:
+        self._resources: dict[str, ASGIApp] = {}
+        self._is_open = True
+
+    def register(self, module: str, path: str, resource: object) -> None:
+        """Serve *resource* at *path*, unless an earlier module does; raise `ModuleError`."""
+        _check_path(module, path)
+        if not self._is_open:
+            raise ModuleError(f"module {module}: web resources are registered in __init__ only")
+        application = _application(module, path, resource)
+        if path in self._resources:
+            _log.warning("web resource ignored: an earlier module has it", module=module, path=path)
+            return
+        self._resources[path] = application
+
+    def close(self) -> Mapping[str, ASGIApp]:
+        """Take no more; return the applications by path, each for all that is below it, too."""
+        self._is_open = False
+        return dict(self._resources)
+
+
+def _check_path(module: str, path: str) -> None:
+    if not path.startswith("/") or path.rstrip("/") == "":
+        raise ModuleError(f"module {module}: web resource path {path!r}: give an absolute path")
+    for reserved in RESERVED_PATHS:
+        if f"{path}/".startswith(f"{reserved}/"):
+            advice = "the server itself answers there; give one below /_synapse/client"
+            raise ModuleError(f"module {module}: web resource path {path!r}: {advice}")
+
+
+def _application(module: str, path: str, resource: object) -> ASGIApp:
+    if not callable(resource):
+        raise ModuleError(
+            f"module {module}: the web resource for {path!r} is a {type(resource).__name__}; "
+            "Twisted resources are not served: give an async function that takes a Starlette "
+            "Request and returns a Response, or an ASGI application"
+        )
+    if len(inspect.signature(resource).parameters) >= 3:
+        return resource
+    return _Page(module, resource)
+
+
+class _Page:
+    """A function of a module, as an ASGI application; what it raises becomes an answer."""
+
+    def __init__(self, module: str, handler: Handler) -> None:
+        self._module = module
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        try:
+            return _response(await self._handler(request))
+        except SynapseError as error:
+            return JSONResponse(error.as_json(), error.code, error.headers)
+        except RedirectException as error:
+            return RedirectResponse(error.location.decode(), error.code)
+        except (HTTPException, RequestError):
+            raise
+        except Exception:  # noqa: BLE001 - a module's defect is not to be the server's
+            _log.exception("web resource failed", module=self._module, path=request.url.path)
+            content = {"errcode": "M_UNKNOWN", "error": "Internal server error"}
+            return JSONResponse(content, 500)
+
+
+def _response(answer: object) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    if isinstance(answer, dict):
+        return JSONResponse(answer)
+    raise TypeError(f"a web resource returns a Response or a dict, not {type(answer).__name__}")

@@ -1,0 +1,50 @@
+"""Which differences are worth telling, and why."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+
+from lamplighter.clock import milliseconds
+from lamplighter.presence.state import Presence, UserPresenceState
+
+__all__ = ["Change", "ChangeReason", "reason_to_announce"]
+
+
+class ChangeReason(Enum):
+    """Why a change is announced; the value is for people."""
+
+    STATUS_MSG = "the status message differs"
+    STATE = "the state differs"
+    CURRENTLY_ACTIVE = "currently_active differs"
+    LAST_ACTIVE = "the last activity is much later"
+    FORCED = "a module set it"
+    #: Nothing differs: other servers are reminded, local users are not bothered.
+    FEDERATION_PING = "other servers are reminded"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One announced change of one user's presence."""
+
+    old: UserPresenceState
+    new: UserPresenceState
+    reason: ChangeReason
+
+
+def reason_to_announce(
+    told: UserPresenceState, new: UserPresenceState, granularity: timedelta
+) -> ChangeReason | None:
+    """Return why *new* should be told to those who know *told*, or None.
+
+    `last_active_ts` counts only once it has advanced by more than *granularity*; the time of
+    the last sync never counts.
+    """
+    if told.status_msg != new.status_msg:
+        return ChangeReason.STATUS_MSG
+    if told.state != new.state:
+        return ChangeReason.STATE
+    if new.state == Presence.ONLINE and told.currently_active != new.currently_active:
+        return ChangeReason.CURRENTLY_ACTIVE
+    if new.last_active_ts - told.last_active_ts > milliseconds(granularity):
+        return ChangeReason.LAST_ACTIVE
+    return None

@@ -1,0 +1,96 @@
+"""Everything that can happen to somebody's presence, apart from time passing."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from lamplighter.ids import DeviceId, UserId
+from lamplighter.presence.state import Presence
+
+__all__ = [
+    "Activity",
+    "DeviceEvent",
+    "DeviceGone",
+    "Event",
+    "RemoteUpdate",
+    "SetByModule",
+    "StatusSet",
+    "SyncEnded",
+    "SyncStarted",
+    "UserDeactivated",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStarted:
+    """A `/sync` of a device begins. One with `set_presence=offline` is no event at all."""
+
+    user_id: UserId
+    device_id: DeviceId
+    #: What the query asks for; None where it does not say.
+    set_presence: Presence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncEnded:
+    """A `/sync` that had begun is answered, or its client went away."""
+
+    user_id: UserId
+    device_id: DeviceId
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSet:
+    """`PUT /presence/{userId}/status`: None as the message clears it."""
+
+    user_id: UserId
+    device_id: DeviceId
+    presence: Presence
+    status_msg: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The person did something: typed, read, or sent an event."""
+
+    user_id: UserId
+    device_id: DeviceId
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceGone:
+    """The device logged out or was deleted; it does not linger."""
+
+    user_id: UserId
+    device_id: DeviceId
+
+
+@dataclass(frozen=True, slots=True)
+class UserDeactivated:
+    """The account is gone: all its devices go, and its status message with them."""
+
+    user_id: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteUpdate:
+    """Another server says how its user is."""
+
+    user_id: UserId
+    presence: Presence
+    status_msg: str | None = None
+    #: How long ago the user was active; None where the server does not say.
+    last_active_ago: timedelta | None = None
+    currently_active: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetByModule:
+    """A module says how a user is; the devices are not touched."""
+
+    user_id: UserId
+    presence: Presence
+    status_msg: str | None = None
+
+
+DeviceEvent = SyncStarted | SyncEnded | StatusSet | Activity | DeviceGone
+Event = DeviceEvent | UserDeactivated | RemoteUpdate | SetByModule

@@ -1,0 +1,266 @@
+"""One user: what an event, or time, makes of the user's devices and presence.
+
+`apply` and `elapse` take a value and return the next one; they decide nothing about who is told.
+"""
+
+from enum import StrEnum
+from functools import singledispatch
+
+import msgspec
+
+from lamplighter.clock import Timestamp, milliseconds
+from lamplighter.ids import DeviceId
+from lamplighter.presence import timers
+from lamplighter.presence.combine import combine
+from lamplighter.presence.device import RESTORED, Device, Devices
+from lamplighter.presence.events import (
+    Activity,
+    DeviceGone,
+    Event,
+    RemoteUpdate,
+    SetByModule,
+    StatusSet,
+    SyncEnded,
+    SyncStarted,
+    UserDeactivated,
+)
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.timers import Timers
+from lamplighter.presence.transitions import Signal, next_presence
+
+__all__ = ["Rules", "SyncIsActivity", "TrackedUser", "Word", "apply", "deadline", "elapse"]
+
+
+class SyncIsActivity(StrEnum):
+    """Which polls count as something the person did."""
+
+    #: Those with `set_presence=online` written in the query.
+    EXPLICIT = "explicit"
+    #: Every one, as in Synapse.
+    ALWAYS = "always"
+    #: None, whatever the query says.
+    NEVER = "never"
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the operator can set."""
+
+    timers: Timers = Timers()
+    sync_is_activity: SyncIsActivity = SyncIsActivity.EXPLICIT
+
+
+class Word(StrEnum):
+    """Whose word a user's presence is."""
+
+    DEVICES = "the user's devices"
+    SERVER = "the user's server"
+    #: Stands until a device, or the user's server, says something else.
+    MODULE = "a module"
+
+
+class TrackedUser(msgspec.Struct, frozen=True):
+    """All that the machine knows of one user."""
+
+    state: UserPresenceState
+    word: Word
+    devices: Devices = ()
+
+
+def apply(user: TrackedUser, event: Event, now: Timestamp, rules: Rules) -> TrackedUser:
+    """Return what *user* becomes by *event*."""
+    return _refresh(_apply(event, user, now, rules), now, rules)
+
+
+def elapse(user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
+    """Return what *user* becomes by the time being *now*."""
+    if user.devices:
+        devices = tuple(d for d in (_aged(d, now, rules.timers) for d in user.devices) if d)
+        user = _with_devices(user, devices)
+    if user.word is Word.SERVER and _due(timers.silent_at(user.state, rules.timers), now):
+        user = _replace_state(user, state=Presence.OFFLINE, currently_active=False)
+    return _refresh(user, now, rules)
+
+
+def deadline(user: TrackedUser, rules: Rules) -> Timestamp | None:
+    """Return the first instant at which time alone changes *user*, pings aside."""
+    instants: list[Timestamp | None] = []
+    if user.word is Word.SERVER:
+        instants.append(timers.silent_at(user.state, rules.timers))
+    elif user.state.currently_active:
+        instants.append(timers.goes_quiet_at(user.state, rules.timers))
+    for device in user.devices:
+        instants.append(timers.idles_at(device, rules.timers))
+        instants.append(timers.lapses_at(device, rules.timers))
+    return min((instant for instant in instants if instant is not None), default=None)
+
+
+@singledispatch
+def _apply(event: Event, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
+    raise TypeError(f"{event!r} is not an event")
+
+
+@_apply.register
+def _sync_started(
+    event: SyncStarted, user: TrackedUser, now: Timestamp, rules: Rules
+) -> TrackedUser:
+    device, others = _find(user.devices, event.device_id)
+    named, signal, active = _meaning_of_sync(event.set_presence, device, rules)
+    presence = next_presence(device.presence if device else None, signal, named)
+    assert presence is not None  # no poll drops a device
+    active = active or device is None or presence is not device.presence
+    last_active_ts = now if active or device is None else device.last_active_ts
+    polling = Device(
+        event.device_id,
+        presence,
+        last_active_ts,
+        last_sync_ts=now,
+        asked=named or (device.asked if device else None),
+        polls_in_flight=1 + (device.polls_in_flight if device else 0),
+    )
+    user = _with_devices(user, (*others, polling))
+    last_active_ts = Timestamp(max(user.state.last_active_ts, last_active_ts))
+    return _replace_state(user, last_user_sync_ts=now, last_active_ts=last_active_ts)
+
+
+@_apply.register
+def _sync_ended(event: SyncEnded, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
+    device, others = _find(user.devices, event.device_id)
+    if device is None or not device.polls_in_flight:  # logged out while it polled
+        return user
+    ended = msgspec.structs.replace(
+        device, last_sync_ts=now, polls_in_flight=device.polls_in_flight - 1
+    )
+    user = _with_devices(user, (*others, ended))
+    return _replace_state(user, last_user_sync_ts=now)
+
+
+@_apply.register
+def _status_set(event: StatusSet, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
+    device, others = _find(user.devices, event.device_id)
+    presence = next_presence(device.presence if device else None, Signal.PUTS, event.presence)
+    assert presence is not None  # a PUT names a presence
+    speaking = msgspec.structs.replace(
+        device or Device(event.device_id, presence, now), presence=presence, last_active_ts=now
+    )
+    user = msgspec.structs.replace(user, devices=(*others, speaking), word=Word.DEVICES)
+    return _replace_state(user, status_msg=event.status_msg, last_active_ts=now)
+
+
+@_apply.register
+def _activity(event: Activity, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
+    device, others = _find(user.devices, event.device_id)
+    if device is None or device.presence is Presence.OFFLINE:  # who is hidden stays hidden
+        return user
+    presence = next_presence(device.presence, Signal.ACTS)
+    acting = msgspec.structs.replace(device, presence=presence, last_active_ts=now)
+    return _replace_state(_with_devices(user, (*others, acting)), last_active_ts=now)
+
+
+@_apply.register
+def _device_gone(event: DeviceGone, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
+    return _with_devices(user, tuple(d for d in user.devices if d.device_id != event.device_id))
+
+
+@_apply.register
+def _user_deactivated(
+    event: UserDeactivated, user: TrackedUser, now: Timestamp, rules: Rules
+) -> TrackedUser:
+    user = msgspec.structs.replace(user, devices=(), word=Word.DEVICES)
+    return _replace_state(user, status_msg=None)
+
+
+@_apply.register
+def _remote_update(
+    event: RemoteUpdate, user: TrackedUser, now: Timestamp, rules: Rules
+) -> TrackedUser:
+    last_active_ts = user.state.last_active_ts
+    if event.last_active_ago is not None:
+        last_active_ts = max(0, now - milliseconds(event.last_active_ago))
+    state = user.state.copy_and_replace(
+        state=event.presence,
+        status_msg=event.status_msg,
+        last_active_ts=last_active_ts,
+        last_federation_update_ts=now,
+        currently_active=event.currently_active and event.presence is Presence.ONLINE,
+    )
+    return TrackedUser(state, Word.SERVER)
+
+
+@_apply.register
+def _set_by_module(
+    event: SetByModule, user: TrackedUser, now: Timestamp, rules: Rules
+) -> TrackedUser:
+    user = msgspec.structs.replace(user, word=Word.MODULE)
+    return _replace_state(user, state=event.presence, status_msg=event.status_msg)
+
+
+def _meaning_of_sync(
+    asked: Presence | None, device: Device | None, rules: Rules
+) -> tuple[Presence | None, Signal, bool]:
+    """Return the presence a poll asks for, its signal, and whether the person did it."""
+    if rules.sync_is_activity is SyncIsActivity.ALWAYS:
+        return asked or Presence.ONLINE, Signal.ASKS, True
+    if asked is None:
+        return None, Signal.POLLS, False
+    if asked is Presence.ONLINE and rules.sync_is_activity is SyncIsActivity.EXPLICIT:
+        return asked, Signal.ASKS, True
+    if device is not None and asked is device.asked:  # steady polling
+        return asked, Signal.POLLS, False
+    return asked, Signal.ASKS, False
+
+
+def _aged(device: Device, now: Timestamp, durations: Timers) -> Device | None:
+    presence: Presence | None = device.presence
+    if _due(timers.idles_at(device, durations), now):
+        presence = next_presence(presence, Signal.IDLES)
+    if _due(timers.lapses_at(device, durations), now):
+        presence = next_presence(presence, Signal.LAPSES)
+    if presence is None:
+        return None
+    if presence is device.presence:
+        return device
+    return msgspec.structs.replace(device, presence=presence)
+
+
+def _find(devices: Devices, device_id: DeviceId) -> tuple[Device | None, Devices]:
+    """Return the device and the others; after a restart the first to speak is the restored one."""
+    known = {device.device_id: device for device in devices}
+    device = known.pop(device_id, None) or known.pop(RESTORED, None)
+    if device is not None and device.device_id == RESTORED:
+        device = msgspec.structs.replace(device, device_id=device_id)
+    return device, tuple(known.values())
+
+
+def _with_devices(user: TrackedUser, devices: Devices) -> TrackedUser:
+    """Return *user* with *devices*, who take the word back if what they say has changed."""
+    changed = _presences(devices) != _presences(user.devices)
+    word = Word.DEVICES if changed else user.word
+    return msgspec.structs.replace(user, devices=devices, word=word)
+
+
+def _presences(devices: Devices) -> dict[DeviceId, Presence]:
+    return {device.device_id: device.presence for device in devices}
+
+
+def _refresh(user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
+    """Return *user* with the fields that follow from the others."""
+    if user.word is Word.SERVER:
+        return user
+    state = user.state
+    presence = state.state
+    if user.word is Word.DEVICES:
+        presence = combine(device.presence for device in user.devices)
+    active = presence == Presence.ONLINE and not _due(
+        timers.goes_quiet_at(state.copy_and_replace(state=presence), rules.timers), now
+    )
+    if presence == state.state and active == state.currently_active:
+        return user
+    return _replace_state(user, state=presence, currently_active=active)
+
+
+def _replace_state(user: TrackedUser, **fields: object) -> TrackedUser:
+    return msgspec.structs.replace(user, state=user.state.copy_and_replace(**fields))
+
+
+def _due(instant: Timestamp | None, now: Timestamp) -> bool:
+    return instant is not None and instant <= now

@@ -1,0 +1,154 @@
+"""All users: feed it events and the time, and it returns the changes worth telling."""
+
+import heapq
+from collections.abc import Iterable
+
+import msgspec
+
+from lamplighter.clock import Timestamp
+from lamplighter.ids import ServerName, UserId, server_of
+from lamplighter.presence import machine
+from lamplighter.presence.changes import Change, ChangeReason, reason_to_announce
+from lamplighter.presence.device import RESTORED, Device
+from lamplighter.presence.events import Event, SetByModule
+from lamplighter.presence.machine import Rules, TrackedUser, Word
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.timers import pings_at
+
+__all__ = ["PresenceTracker"]
+
+
+class PresenceTracker:
+    """The presence of every user that was ever heard of.
+
+    It never awaits and never looks at a clock. Legal events never raise. What `feed` and
+    `expire` return is all that ever changes; what is not worth announcing (a sync's time, a
+    second activity) is remembered, and handed out by `take_unsaved`.
+    """
+
+    def __init__(self, server_name: ServerName, rules: Rules) -> None:
+        self._server_name = server_name
+        self._rules = rules
+        self._users: dict[UserId, TrackedUser] = {}
+        #: What the world was last told of each user.
+        self._told: dict[UserId, UserPresenceState] = {}
+        self._unsaved: set[UserId] = set()
+        #: (deadline, user); an entry that is not the user's one in `_wakes` is stale.
+        self._heap: list[tuple[Timestamp, UserId]] = []
+        self._wakes: dict[UserId, Timestamp] = {}
+
+    def feed(self, event: Event, now: Timestamp) -> list[Change]:
+        """Return what *event* changes, seen from outside."""
+        user = self._users.get(event.user_id) or self._new_user(event.user_id)
+        after = machine.apply(user, event, now, self._rules)
+        forced = ChangeReason.FORCED if isinstance(event, SetByModule) else None
+        return self._advance(event.user_id, after, now, forced)
+
+    def expire(self, now: Timestamp) -> list[Change]:
+        """Return what the passing of time until *now* has changed."""
+        changes: list[Change] = []
+        while self._heap and self._heap[0][0] <= now:
+            due, user_id = heapq.heappop(self._heap)
+            if self._wakes.get(user_id) != due:
+                continue
+            del self._wakes[user_id]
+            user = self._users[user_id]
+            ping = ChangeReason.FEDERATION_PING if self._ping_is_due(user, now) else None
+            after = machine.elapse(user, now, self._rules)
+            changes += self._advance(user_id, after, now, ping)
+        return changes
+
+    def next_deadline(self) -> Timestamp | None:
+        """Return when `expire` should be called next; None if time alone changes nothing.
+
+        It may come a little early, never late.
+        """
+        return self._heap[0][0] if self._heap else None
+
+    def get(self, user_id: UserId) -> UserPresenceState:
+        """Return the user's presence; that of an unknown user is the default one."""
+        user = self._users.get(user_id)
+        return user.state if user else UserPresenceState.default(user_id)
+
+    def known(self) -> Iterable[UserPresenceState]:
+        """Return the presence of everybody who was ever heard of."""
+        return [user.state for user in self._users.values()]
+
+    def user(self, user_id: UserId) -> TrackedUser | None:
+        """Return all that is known of the user, devices included; None if nothing is."""
+        return self._users.get(user_id)
+
+    def restore(self, users: Iterable[TrackedUser], now: Timestamp) -> None:
+        """Take in what was saved before a restart; the grace of restored devices begins *now*."""
+        for user in users:
+            user_id = UserId(user.state.user_id)
+            self._users[user_id] = _restored(user, now)
+            self._told[user_id] = user.state
+            self._schedule(user_id)
+
+    def take_unsaved(self) -> list[TrackedUser]:
+        """Return who has changed without being announced since the last call."""
+        unsaved = [self._users[user_id] for user_id in self._unsaved]
+        self._unsaved.clear()
+        return unsaved
+
+    def _advance(
+        self, user_id: UserId, user: TrackedUser, now: Timestamp, forced: ChangeReason | None
+    ) -> list[Change]:
+        told = self._told.get(user_id) or UserPresenceState.default(user_id)
+        granularity = self._rules.timers.last_active_granularity
+        reason = reason_to_announce(told, user.state, granularity) or forced
+        if reason is None:
+            before = self._users.get(user_id) or self._new_user(user_id)
+            if (user.state, user.word) != (before.state, before.word):
+                self._unsaved.add(user_id)
+            self._users[user_id] = user
+            self._schedule(user_id)
+            return []
+        if user.word is not Word.SERVER:
+            state = user.state.copy_and_replace(last_federation_update_ts=now)
+            user = msgspec.structs.replace(user, state=state)
+        self._users[user_id] = user
+        self._told[user_id] = user.state
+        self._unsaved.discard(user_id)
+        self._schedule(user_id)
+        return [Change(told, user.state, reason)]
+
+    def _schedule(self, user_id: UserId) -> None:
+        due = self._deadline(self._users[user_id])
+        if due is None:
+            self._wakes.pop(user_id, None)
+            return
+        waking = self._wakes.get(user_id)
+        # An earlier wake finds nothing to do and asks again: cheaper than moving it at every poll.
+        if waking is None or due < waking:
+            self._wakes[user_id] = due
+            heapq.heappush(self._heap, (due, user_id))
+
+    def _deadline(self, user: TrackedUser) -> Timestamp | None:
+        instants = (machine.deadline(user, self._rules), self._pings_at(user))
+        return min((instant for instant in instants if instant is not None), default=None)
+
+    def _ping_is_due(self, user: TrackedUser, now: Timestamp) -> bool:
+        instant = self._pings_at(user)
+        return instant is not None and instant <= now
+
+    def _pings_at(self, user: TrackedUser) -> Timestamp | None:
+        if not self._is_mine(UserId(user.state.user_id)):
+            return None
+        return pings_at(user.state, self._rules.timers)
+
+    def _new_user(self, user_id: UserId) -> TrackedUser:
+        word = Word.DEVICES if self._is_mine(user_id) else Word.SERVER
+        return TrackedUser(UserPresenceState.default(user_id), word)
+
+    def _is_mine(self, user_id: UserId) -> bool:
+        return server_of(user_id) == self._server_name
+
+
+def _restored(user: TrackedUser, now: Timestamp) -> TrackedUser:
+    if user.word is not Word.DEVICES or user.state.state == Presence.OFFLINE:
+        return TrackedUser(user.state, user.word)
+    last_active_ts = Timestamp(user.state.last_active_ts)
+    device = Device(RESTORED, Presence(user.state.state), last_active_ts, last_sync_ts=now)
+    return TrackedUser(user.state, user.word, (device,))

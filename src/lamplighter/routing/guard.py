@@ -1,0 +1,197 @@
+"""One module's callbacks, called so that the module cannot hurt the server.
+
+Whatever a callback does (raise, hang, answer nonsense), it costs that module's answer and
+nothing else: a log line names module, callback and user, a metric counts it, and after repeated
+failures the module is paused.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final, TypeVar
+
+import structlog
+
+from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.ids import UserId
+from lamplighter.metrics import Metrics
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_interest, check_routes
+from lamplighter.routing.breaker import Breaker, BreakerSettings
+from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
+from lamplighter.routing.reasons import Module
+
+__all__ = ["GuardSettings", "GuardedModule"]
+
+Checked = TypeVar("Checked", CheckedRoutes, CheckedInterest)
+
+_log = structlog.get_logger(__name__)
+
+_USERS_FOR_STATES: Final = "get_users_for_states"
+_INTERESTED_USERS: Final = "get_interested_users"
+#: A module that alters for more viewers than this is not waited for on behalf of the rest.
+_MOST_REMEMBERED: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """What a module is allowed."""
+
+    #: A later answer is no answer.
+    module_timeout: timedelta = timedelta(seconds=5)
+    breaker: BreakerSettings = BreakerSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which callback is asked about whom, for the log."""
+
+    callback: str
+    about: str
+
+
+class GuardedModule:
+    """One registration of the two callbacks, behind time-out, checks and breaker."""
+
+    def __init__(
+        self,
+        name: str,
+        get_users_for_states: GetUsersForStates,
+        get_interested_users: GetInterestedUsers,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        settings: GuardSettings,
+    ) -> None:
+        self.reason = Module(name)
+        #: Viewers to whom this module has shown something else than what is.
+        self.alters_for: set[UserId] = set()
+        self._get_users_for_states = get_users_for_states
+        self._get_interested_users = get_interested_users
+        self._clock = clock
+        self._metrics = metrics
+        self._settings = settings
+        self._breaker = Breaker(settings.breaker)
+
+    @property
+    def name(self) -> str:
+        """The module's class name, as people know it."""
+        return self.reason.name
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the breaker holds the module back."""
+        return self._breaker.is_open
+
+    def users_for_states(
+        self, states: Sequence[UserPresenceState]
+    ) -> "asyncio.Future[CheckedRoutes]":
+        """Ask who else is told of *states*; the future holds what is sound of the answer."""
+        asked = {state.user_id: state for state in states}
+
+        def check(answer: object) -> CheckedRoutes:
+            checked = check_routes(answer, asked)
+            self._remember_alterations(checked, asked)
+            return checked
+
+        # Every module gets a list of its own: one that changes it hurts only itself.
+        call = partial(self._get_users_for_states, list(states))
+        question = Question(_USERS_FOR_STATES, ", ".join(list(asked)[:3]))
+        return self._ask(question, call, check, CheckedRoutes())
+
+    def interested_users(self, viewer: UserId) -> "asyncio.Future[CheckedInterest]":
+        """Ask whom *viewer* may see; the future holds what is sound of the answer."""
+        call = partial(self._get_interested_users, viewer)
+        question = Question(_INTERESTED_USERS, viewer)
+        return self._ask(question, call, check_interest, CheckedInterest())
+
+    def _ask(
+        self,
+        question: Question,
+        call: Callable[[], Awaitable[object]],
+        check: Callable[[object], Checked],
+        nothing: Checked,
+    ) -> "asyncio.Future[Checked]":
+        """Return the future answer: *nothing* where the module is paused, fails or is late."""
+        answer: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
+        began = self._clock.now()
+        if not self._breaker.admits(began):
+            answer.set_result(nothing)
+            return answer
+        task = asyncio.ensure_future(_contained(call))
+
+        def be_late() -> None:
+            if not answer.done():
+                answer.set_result(nothing)
+                self._failed(question, "timeout", f"no answer within {self._settings.module_timeout}")
+                # It may refuse to end; nobody waits for it any more.
+                task.cancel()
+
+        timer = self._clock.call_at(after(began, self._settings.module_timeout), be_late)
+
+        def conclude(done: "asyncio.Task[object]") -> None:
+            timer.cancel()
+            if answer.done():
+                done.cancelled() or done.exception()  # seen: nobody else will look
+                return
+            try:
+                checked = check(done.result())
+            except (Exception, asyncio.CancelledError) as failure:
+                self._failed(question, "exception", repr(failure), failure)
+                answer.set_result(nothing)
+            else:
+                self._judge(question, checked.faults, began)
+                answer.set_result(checked)
+
+        task.add_done_callback(conclude)
+        return answer
+
+    def _judge(self, question: Question, faults: Sequence[str], began: Timestamp) -> None:
+        elapsed = (self._clock.now() - began) / 1000
+        self._metrics.module_answered(self.name, question.callback, elapsed)
+        if faults:
+            self._failed(question, "wrong answer", "; ".join(faults))
+            return
+        self._breaker.succeeded()
+        self._metrics.breaker(self.name, self._breaker.is_open)
+
+    def _failed(
+        self, question: Question, kind: str, what: str, cause: BaseException | None = None
+    ) -> None:
+        self._breaker.failed(self._clock.now())
+        self._metrics.module_failed(self.name, question.callback, kind)
+        self._metrics.breaker(self.name, self._breaker.is_open)
+        _log.warning(
+            "module failed",
+            module=self.name,
+            callback=question.callback,
+            users=question.about,
+            problem=what,
+            paused=self._breaker.is_open,
+            exc_info=cause,
+        )
+
+    def _remember_alterations(
+        self, checked: CheckedRoutes, asked: Mapping[str, UserPresenceState]
+    ) -> None:
+        for viewer, states in checked.routes.items():
+            if len(self.alters_for) < _MOST_REMEMBERED and any(state != asked.get(user_id, state) for user_id, state in states.items()):
+                self.alters_for.add(viewer)
+
+
+async def _contained(call: Callable[[], Awaitable[object]]) -> object:
+    """Return what the callback answers; raise only what a task can hold.
+
+    A `SystemExit` out of a task would end the server.
+    """
+    try:
+        work = call()
+        if not inspect.isawaitable(work):
+            raise TypeError(f"the callback is not async: it returned {type(work).__name__}")
+        return await work
+    except (SystemExit, KeyboardInterrupt) as leaving:
+        raise RuntimeError(f"the module tried to end the server: {leaving!r}") from leaving
+

@@ -1,0 +1,123 @@
+"""The one answer to "who is told, of what, and why".
+
+Push, sync, GET, federation, explanations and tests all call `Planner.plan`; they differ only in
+the states they bring and the viewers they ask about. So no path can show more than another, and
+the explanation cannot lie.
+"""
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.reasons import Module, Reasons, Self, SharedRoom
+from lamplighter.routing.visibility import ModuleInterests
+
+__all__ = ["Planner", "Route", "Routes", "Telling"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A state that modules, by `get_users_for_states`, send to a viewer."""
+
+    #: As the last of the modules gave it: perhaps not as it is.
+    state: UserPresenceState
+    modules: tuple[Module, ...]
+
+
+#: Viewer to user to what modules send the viewer of that user.
+Routes: TypeAlias = Mapping[UserId, Mapping[UserId, Route]]
+
+
+@dataclass(slots=True)
+class Telling:
+    """One state, and everybody who is told it, each with the reasons."""
+
+    state: UserPresenceState
+    recipients: dict[UserId, Reasons] = field(default_factory=dict)
+
+    @property
+    def user_id(self) -> UserId:
+        """Whose presence it is."""
+        return UserId(self.state.user_id)
+
+
+class Planner:
+    """Decides who is told, from shared rooms and the modules' answers."""
+
+    def __init__(self, rooms: SharedRooms, interests: ModuleInterests) -> None:
+        self._rooms = rooms
+        self._interests = interests
+
+    def plan(
+        self, states: Iterable[UserPresenceState], routes: Routes, viewers: AbstractSet[UserId]
+    ) -> list[Telling]:
+        """Return who of *viewers* is told of *states*, and what *routes* send them besides.
+
+        A viewer to whom a route sends a state of a user is told that one instead of the user's
+        own; for one viewer, no user stands in two tellings.
+        """
+        tellings = [self._native(state, viewers) for state in states]
+        routed = routes.keys() & viewers
+        if not routed:
+            return [telling for telling in tellings if telling.recipients]
+        own = {telling.user_id: telling for telling in tellings}
+        altered: dict[UserPresenceState, Telling] = {}
+        for viewer in routed:
+            for user_id, route in routes[viewer].items():
+                told = own.get(user_id)
+                reasons = told.recipients.pop(viewer, ()) if told else self.reasons(viewer, user_id)
+                if told is None or route.state != told.state:
+                    told = altered.setdefault(route.state, Telling(route.state))
+                told.recipients[viewer] = _merged(reasons, route.modules)
+        return [telling for telling in (*tellings, *altered.values()) if telling.recipients]
+
+    def reasons(self, viewer: UserId, user_id: UserId) -> Reasons:
+        """Return why *viewer* may see *user_id*, routes aside; empty if they may not."""
+        telling = self._native(UserPresenceState.default(user_id), {viewer})
+        return telling.recipients.get(viewer, ())
+
+    def candidates(self, viewer: UserId) -> set[UserId]:
+        """Return everybody the viewer may see by a room, a name or themselves.
+
+        For a viewer of all users that is everybody known, which is not for the planner to say.
+        """
+        return {viewer, *self._rooms.neighbours(viewer), *self._interests.named_for(viewer)}
+
+    def sees_all(self, viewer: UserId) -> bool:
+        """Tell whether a module lets the viewer see everybody."""
+        return viewer in self._interests.viewers_of_all()
+
+    def visible_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
+        """Return since which position the viewer may see the user, routes aside, or None."""
+        positions = (
+            self._rooms.shared_since(viewer, user_id),
+            self._interests.named_since(viewer, user_id),
+        )
+        return min((position for position in positions if position is not None), default=None)
+
+    def _native(self, state: UserPresenceState, viewers: AbstractSet[UserId]) -> Telling:
+        """Return who sees the state as it is: themselves, room members, and by a module's word."""
+        user_id = UserId(state.user_id)
+        recipients: dict[UserId, Reasons] = {}
+        for room_id in self._rooms.rooms_of(user_id):
+            because: Reasons = (SharedRoom(room_id),)  # one tuple for all members of the room
+            for viewer in self._rooms.members(room_id).keys() & viewers:
+                known = recipients.get(viewer)
+                recipients[viewer] = because if known is None else known + because
+        for viewer in viewers & self._interests.viewers_of(user_id):
+            named = self._interests.reasons(viewer, user_id)
+            recipients[viewer] = recipients.get(viewer, ()) + named
+        see_all = self._interests.viewers_of_all()
+        for viewer in see_all.keys() & viewers if see_all else ():
+            recipients[viewer] = (*recipients.get(viewer, ()), see_all[viewer])
+        if user_id in viewers:
+            recipients[user_id] = (Self(),)
+        return Telling(state, recipients)
+
+
+def _merged(reasons: Reasons, modules: tuple[Module, ...]) -> Reasons:
+    return (*reasons, *(module for module in modules if module not in reasons))

@@ -1,0 +1,120 @@
+"""The presence router: all modules' callbacks, asked together and merged in config order."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from lamplighter.clock import Clock
+from lamplighter.ids import UserId
+from lamplighter.metrics import Metrics
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.answers import CheckedRoutes
+from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
+from lamplighter.routing.guard import GuardedModule, GuardSettings
+from lamplighter.routing.plan import Route, Routes
+from lamplighter.routing.reasons import AllUsers, Module
+from lamplighter.routing.visibility import Interest
+
+__all__ = ["Inquiry", "PresenceRouter"]
+
+
+class PresenceRouter:
+    """The registered callbacks, in config order."""
+
+    def __init__(self, clock: Clock, metrics: Metrics, settings: GuardSettings) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._settings = settings
+        self._modules: list[GuardedModule] = []
+
+    def register(
+        self,
+        module: str,
+        get_users_for_states: GetUsersForStates,
+        get_interested_users: GetInterestedUsers,
+    ) -> None:
+        """Add the callbacks of *module*, the name by which people know it."""
+        guarded = GuardedModule(
+            module,
+            get_users_for_states,
+            get_interested_users,
+            clock=self._clock,
+            metrics=self._metrics,
+            settings=self._settings,
+        )
+        self._modules.append(guarded)
+
+    @property
+    def modules(self) -> Sequence[GuardedModule]:
+        """The registrations, in config order."""
+        return self._modules
+
+    def inquire(self, states: Sequence[UserPresenceState]) -> "Inquiry":
+        """Ask every module who else is told of *states*; nobody waits for the answers yet."""
+        return Inquiry([(module, module.users_for_states(states)) for module in self._modules])
+
+    async def interested_users(self, viewer: UserId) -> Interest:
+        """Return whom the modules, together, name for *viewer*; the first ALL_USERS counts."""
+        answers = [module.interested_users(viewer) for module in self._modules]
+        named: dict[UserId, tuple[Module, ...]] = {}
+        all_users: AllUsers | None = None
+        for module, answer in zip(self._modules, answers, strict=True):
+            checked = await answer
+            for user_id in checked.named:
+                named[user_id] = (*named.get(user_id, ()), module.reason)
+            if checked.all_users and all_users is None:
+                all_users = AllUsers(module.name)
+        return Interest(named, all_users)
+
+
+class Inquiry:
+    """One question to all modules, and their answers as they come."""
+
+    def __init__(
+        self, answers: Sequence[tuple[GuardedModule, "asyncio.Future[CheckedRoutes]"]]
+    ) -> None:
+        self._answers = answers
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every module has answered, failed, or is too late."""
+        return all(answer.done() for _, answer in self._answers)
+
+    async def complete(self) -> Routes:
+        """Return what all modules answered, once they have."""
+        for _, answer in self._answers:
+            await answer
+        return self.routes()
+
+    def routes(self) -> Routes:
+        """Return what the modules have answered so far, merged: the last in config order wins."""
+        merged: dict[UserId, dict[UserId, Route]] = {}
+        for module, answer in self._answers:
+            if answer.done():
+                _merge(merged, answer.result().routes, module.reason)
+        return merged
+
+    def awaited_by(self, viewers: AbstractSet[UserId]) -> AbstractSet[UserId]:
+        """Return those of *viewers* for whom a module that still thinks has altered states before.
+
+        They wait for it, because what they would be told meanwhile might be what it hides.
+        """
+        thinking = [module for module, answer in self._answers if not answer.done()]
+        return frozenset().union(*(module.alters_for & viewers for module in thinking))
+
+    def pending(self) -> "Sequence[asyncio.Future[CheckedRoutes]]":
+        """Return the answers that are still to come."""
+        return [answer for _, answer in self._answers if not answer.done()]
+
+
+def _merge(
+    merged: dict[UserId, dict[UserId, Route]],
+    routes: Mapping[UserId, Mapping[UserId, UserPresenceState]],
+    module: Module,
+) -> None:
+    for viewer, states in routes.items():
+        seen = merged.setdefault(viewer, {})
+        for user_id, state in states.items():
+            before = seen.get(user_id)
+            modules = (*before.modules, module) if before else (module,)
+            seen[user_id] = Route(state, modules)

@@ -1,0 +1,112 @@
+"""Who may see whom by a module's word: the kept answers of `get_interested_users`.
+
+An answer is kept for a while, because asking at every change would cost a call per viewer; it
+remembers since which position each user has been named, because being named gives sight of
+people whose last change is older than the viewer's token.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from lamplighter.clock import Timestamp
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.routing.reasons import AllUsers, Module
+
+__all__ = ["Interest", "ModuleInterests"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What the modules, together, answered for one viewer."""
+
+    #: Each named user, and the modules that named them.
+    named: Mapping[UserId, tuple[Module, ...]]
+    #: The first module that let the viewer see all users, if one did.
+    all_users: AllUsers | None = None
+
+
+@dataclass(slots=True)
+class _Kept:
+    interest: Interest
+    asked_at: Timestamp
+    since: dict[UserId, StreamPosition]
+    all_since: StreamPosition | None
+
+
+
+class ModuleInterests:
+    """Viewer to the users that modules name for them, in both directions."""
+
+    def __init__(self) -> None:
+        self._kept: dict[UserId, _Kept] = {}
+        self._viewers: dict[UserId, set[UserId]] = {}
+        self._see_all: dict[UserId, AllUsers] = {}
+
+    def keep(
+        self, viewer: UserId, interest: Interest, position: StreamPosition, now: Timestamp
+    ) -> None:
+        """Replace the viewer's answer; who was named before keeps the position of that."""
+        before = self._kept.get(viewer)
+        earlier = before.since if before else {}
+        since = {user_id: earlier.get(user_id, position) for user_id in interest.named}
+        all_since = None
+        if interest.all_users is not None:
+            all_since = before.all_since if before and before.all_since is not None else position
+        self.forget(viewer)
+        self._kept[viewer] = _Kept(interest, now, since, all_since)
+        for user_id in interest.named:
+            self._viewers.setdefault(user_id, set()).add(viewer)
+        if interest.all_users is not None:
+            self._see_all[viewer] = interest.all_users
+
+    def forget(self, viewer: UserId) -> None:
+        """Forget the viewer's answer."""
+        kept = self._kept.pop(viewer, None)
+        if kept is None:
+            return
+        self._see_all.pop(viewer, None)
+        for user_id in kept.interest.named:
+            viewers = self._viewers[user_id]
+            viewers.discard(viewer)
+            if not viewers:
+                del self._viewers[user_id]
+
+    def asked_before(self, instant: Timestamp) -> Sequence[UserId]:
+        """Return whose answers are from before *instant*."""
+        return [viewer for viewer, kept in self._kept.items() if kept.asked_at < instant]
+
+    def asked_at(self, viewer: UserId) -> Timestamp | None:
+        """Return when the viewer's answer was given, or None if none is kept."""
+        kept = self._kept.get(viewer)
+        return kept.asked_at if kept else None
+
+    def oldest(self) -> Timestamp | None:
+        """Return when the oldest kept answer was given."""
+        return min((kept.asked_at for kept in self._kept.values()), default=None)
+
+    def named_for(self, viewer: UserId) -> Iterable[UserId]:
+        """Return whom modules name for the viewer."""
+        kept = self._kept.get(viewer)
+        return kept.interest.named if kept else ()
+
+    def viewers_of(self, user_id: UserId) -> AbstractSet[UserId]:
+        """Return the viewers for whom modules name the user."""
+        return self._viewers.get(user_id, frozenset())
+
+    def viewers_of_all(self) -> Mapping[UserId, AllUsers]:
+        """Return the viewers who may see everybody, and by which module."""
+        return self._see_all
+
+    def reasons(self, viewer: UserId, user_id: UserId) -> tuple[Module, ...]:
+        """Return the modules that name the user for the viewer."""
+        kept = self._kept.get(viewer)
+        return kept.interest.named.get(user_id, ()) if kept else ()
+
+    def named_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
+        """Return since which position the viewer may see the user by these answers, or None."""
+        kept = self._kept.get(viewer)
+        if kept is None:
+            return None
+        positions = (kept.since.get(user_id), kept.all_since)
+        return min((position for position in positions if position is not None), default=None)

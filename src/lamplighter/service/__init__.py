@@ -1,0 +1,10 @@
+"""The string: event, changes, plan, deliver, persist.
+
+`presence.py` is the front door, `publisher.py` what happens to announced changes, `views.py` what
+a viewer sees who asks afresh.
+"""
+
+from lamplighter.service.presence import PresenceService, ServiceSettings
+from lamplighter.service.views import Reading
+
+__all__ = ["PresenceService", "Reading", "ServiceSettings"]

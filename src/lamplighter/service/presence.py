@@ -1,0 +1,375 @@
+"""The front door of presence: what requests, modules and the directory may do and ask."""
+
+import asyncio
+from collections.abc import (
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from lamplighter.clock import Clock, Timer, Timestamp, after
+from lamplighter.config import PresenceMode
+from lamplighter.delivery.feed import Feed, Poll
+from lamplighter.errors import Forbidden, StorageUnavailable
+from lamplighter.ids import DeviceId, ServerName, StreamPosition, UserId, server_of
+from lamplighter.ports import MembershipChange, Requester
+from lamplighter.presence.events import (
+    Activity,
+    DeviceGone,
+    Event,
+    SetByModule,
+    StatusSet,
+    SyncEnded,
+    SyncStarted,
+    UserDeactivated,
+)
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.plan import Planner
+from lamplighter.routing.reasons import Module
+from lamplighter.service.publisher import Published, Publisher
+from lamplighter.service.subscribers import PresenceCallback, Subscribers
+from lamplighter.service.views import Reading, Scope, Views, everything, first_sync, online_or, since
+
+__all__ = ["PresenceService", "ServiceSettings"]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What the operator can set of the service."""
+
+    mode: PresenceMode = PresenceMode.TRACKED
+    include_offline_users_on_sync: bool = False
+    #: How often unannounced changes are saved and unused outboxes dropped.
+    housekeeping: timedelta = timedelta(seconds=60)
+    #: How often the age of modules' answers is looked at.
+    interest_check: timedelta = timedelta(seconds=5)
+
+
+class PresenceService:
+    """Strings the parts together; decides nothing about presence itself."""
+
+    def __init__(
+        self,
+        *,
+        server_name: ServerName,
+        clock: Clock,
+        tracker: PresenceTracker,
+        rooms: SharedRooms,
+        planner: Planner,
+        feed: Feed,
+        publisher: Publisher,
+        views: Views,
+        subscribers: Subscribers,
+        settings: ServiceSettings,
+    ) -> None:
+        self._server_name = server_name
+        self._clock = clock
+        self._tracker = tracker
+        self._rooms = rooms
+        self._planner = planner
+        self._feed = feed
+        self._publisher = publisher
+        self._views = views
+        self._subscribers = subscribers
+        self._settings = settings
+        self._deadline: tuple[Timestamp, Timer] | None = None
+        self._timers: list[Timer] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: Viewers who get one snapshot, for tokens before the position.
+        self._snapshots: dict[UserId, StreamPosition] = {}
+        publisher.observe(self._announce)
+
+    # --- what clients do ------------------------------------------------------------------
+
+    @contextmanager
+    def polling(self, requester: Requester, set_presence: Presence | None) -> Iterator[None]:
+        """Count the requester's device as connected; `offline` leaves its presence alone."""
+        user_id, device_id = requester.user_id, requester.device_id
+        if set_presence is Presence.OFFLINE or not self._hears_clients:
+            yield
+            return
+        self._feed_tracker(SyncStarted(user_id, device_id, set_presence))
+        try:
+            yield
+        finally:
+            self._feed_tracker(SyncEnded(user_id, device_id))
+
+    async def set_status(
+        self, requester: Requester, presence: Presence, status_msg: str | None
+    ) -> None:
+        """Set the requester's presence; return once that survives the process's death.
+
+        Raises:
+            StorageUnavailable: it cannot be kept.
+
+        """
+        if not self._hears_clients:
+            return
+        user_id, device_id = requester.user_id, requester.device_id
+        self._feed_tracker(StatusSet(user_id, device_id, presence, status_msg))
+        await self._publisher.saved()
+
+    def acted(self, requester: Requester) -> None:
+        """The requester typed, read, or sent an event."""
+        if self._hears_clients:
+            self._feed_tracker(Activity(requester.user_id, requester.device_id))
+
+    # --- what clients ask -----------------------------------------------------------------
+
+    async def read_first(self, viewer: UserId) -> Reading:
+        """Return what a first `/sync` shows."""
+        await self._publisher.published()
+        if self._settings.include_offline_users_on_sync:
+            return await self._read(viewer, everything, unknown_users=True)
+        return await self._read(viewer, first_sync(viewer))
+
+    async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
+        """Return what is new after a token's *position*; everything for one that says nothing."""
+        await self._publisher.published()
+        if position is None or position > self._feed.position:
+            return await self._read(viewer, everything)
+        if position < self._snapshots.get(viewer, position):
+            return await self._read(viewer, online_or(since(position)))
+        outbox = self._feed.outbox(viewer)
+        if outbox is None or position < outbox.since:
+            return await self._read(viewer, since(position))
+        return Reading(list(outbox.after(position)), self._feed.position)
+
+    async def status(self, viewer: UserId, user_id: UserId) -> UserPresenceState:
+        """Return the user's presence as the viewer may see it.
+
+        Raises:
+            Forbidden: they may not; the same for users that do not exist.
+
+        """
+        await self._publisher.published()
+        update = await self._views.see(viewer, user_id)
+        if update is None:
+            raise Forbidden(f"You may not see the presence of {user_id}")
+        return update.state
+
+    def poll(self, viewer: UserId) -> Poll:
+        """Return what the viewer's next news wakes; give it back with `release`."""
+        return self._feed.poll(viewer)
+
+    def release(self, viewer: UserId, poll: Poll) -> None:
+        """End a poll."""
+        self._feed.release(viewer, poll)
+
+    def asks_anew(self, requester: Requester, set_presence: Presence) -> bool:
+        """Tell whether a poll that asks for *set_presence* would change the device."""
+        user = self._tracker.user(requester.user_id)
+        devices = user.devices if user else ()
+        own = (device for device in devices if device.device_id == requester.device_id)
+        return all(device.presence is not set_presence for device in own)
+
+    # --- what modules do and ask ----------------------------------------------------------
+
+    async def set_presence_for_users(
+        self, users: Mapping[UserId, tuple[Presence, str | None]]
+    ) -> None:
+        """Set presence by a module's word; announced in any case."""
+        if self._settings.mode is PresenceMode.OFF:
+            return
+        for user_id, (presence, status_msg) in users.items():
+            self._feed_tracker(SetByModule(user_id, presence, status_msg))
+        await self._publisher.published()
+
+    async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
+        """Give each local user one snapshot of who is online with their next `/sync`."""
+        position = self._publisher.advance()
+        for user_id in users:
+            if server_of(user_id) == self._server_name:
+                self._views.forget_interest(user_id)
+                self._snapshots[user_id] = position
+        self._feed.wake(users)
+
+    def presence_of(self, user_id: UserId) -> UserPresenceState:
+        """Return the user's presence, whoever asks."""
+        return self._tracker.get(user_id)
+
+    def subscribe(self, callback: PresenceCallback, module: str) -> Callable[[], None]:
+        """Call *callback* with each batch of announced states; return what ends that."""
+        return self._subscribers.subscribe(callback, module)
+
+    def observe(self, observer: Callable[[Published], None]) -> None:
+        """Let *observer* see who is told what and why; it must return at once."""
+        self._publisher.observe(observer)
+
+    # --- what the directory tells (ports.DirectoryListener) -------------------------------
+
+    def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
+        """Let both sides of a join see each other, and end sight with a leave."""
+        for change in changes:
+            if change.joined:
+                self._joined(change)
+            elif self._rooms.left(change.room_id, change.user_id):
+                self._end_sight(change)
+
+    def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
+        """Drop the devices at once."""
+        for device_id in device_ids:
+            self._feed_tracker(DeviceGone(user_id, device_id))
+
+    def user_deactivated(self, user_id: UserId) -> None:
+        """Drop what is left of the user's presence."""
+        self._feed_tracker(UserDeactivated(user_id))
+        self._feed.forget(user_id)
+        self._views.forget_interest(user_id)
+        self._snapshots.pop(user_id, None)
+
+    def rooms_news(self, user_ids: Iterable[UserId]) -> None:
+        """Let the users' polls look at their rooms."""
+        self._feed.wake(user_ids)
+
+    # --- time, start and stop -------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to watch the time."""
+        self._every(self._settings.housekeeping, self._keep_house)
+        self._every(self._settings.interest_check, self._refresh_interests)
+        self._schedule()
+
+    async def settled(self) -> None:
+        """Return once all that has happened so far is told and would survive a crash.
+
+        What modules are still thinking about is not waited for. Raises `StorageUnavailable`.
+        """
+        await self._publisher.saved()
+
+    def answer_polls(self) -> None:
+        """Answer every poll that waits, and let none wait from now on."""
+        self._feed.close()
+
+    async def stop(self) -> None:
+        """Publish and save what is at hand; nothing is lost."""
+        for timer in (*self._timers, *((self._deadline[1],) if self._deadline else ())):
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await self._publisher.close()
+        self._subscribers.close()
+        await self._save_unsaved()
+
+    # --- inside ---------------------------------------------------------------------------
+
+    @property
+    def _hears_clients(self) -> bool:
+        return self._settings.mode is PresenceMode.TRACKED
+
+    def _feed_tracker(self, event: Event) -> None:
+        self._publisher.publish(self._tracker.feed(event, self._clock.now()))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Have the earliest deadline of any user wake us."""
+        due = self._tracker.next_deadline()
+        if due is None or (self._deadline is not None and self._deadline[0] <= due):
+            return
+        if self._deadline is not None:
+            self._deadline[1].cancel()
+        self._deadline = (due, self._clock.call_at(due, self._expire))
+
+    def _expire(self) -> None:
+        self._deadline = None
+        self._publisher.publish(self._tracker.expire(self._clock.now()))
+        self._schedule()
+
+    def _announce(self, published: Published) -> None:
+        if published.changes:
+            self._subscribers.announce(published.states)
+
+    async def _read(
+        self, viewer: UserId, scope: Scope, *, unknown_users: bool = False
+    ) -> Reading:
+        if self._settings.mode is PresenceMode.OFF:
+            return Reading((), self._feed.position)
+        return await self._views.read(viewer, scope, unknown_users=unknown_users)
+
+    def _joined(self, change: MembershipChange) -> None:
+        newcomer, room_id = change.user_id, change.room_id
+        position = self._publisher.advance()
+        if not self._rooms.joined(room_id, newcomer, position):
+            return
+        new_to = [
+            member
+            for member in self._rooms.members(room_id)
+            if member != newcomer and self._planner.visible_since(newcomer, member) == position
+        ]
+        seeing = [
+            member
+            for member in self._rooms.members(room_id)
+            if member != newcomer and self._planner.visible_since(member, newcomer) == position
+        ]
+        self._run(self._views.introduce({newcomer}, new_to))
+        self._run(self._views.introduce(seeing, {newcomer}))
+
+    def _end_sight(self, change: MembershipChange) -> None:
+        """Take back what has not been told yet of people who no longer share a room."""
+        leaver = change.user_id
+        self._unsend(leaver, self._rooms.members(change.room_id))
+        for member in self._rooms.members(change.room_id).keys() & self._feed.viewers:
+            self._unsend(member, (leaver,))
+
+    def _unsend(self, viewer: UserId, users: Iterable[UserId]) -> None:
+        outbox = self._feed.outbox(viewer)
+        if outbox is None:
+            return
+        for user_id in users:
+            update = outbox.last(user_id)
+            if update is None or any(isinstance(why, Module) for why in update.reasons):
+                continue
+            if not self._planner.reasons(viewer, user_id):
+                outbox.drop(user_id)
+
+    def _keep_house(self) -> None:
+        self._feed.sweep()
+        self._run(self._save_unsaved())
+
+    async def _save_unsaved(self) -> None:
+        try:
+            await self._publisher.save(self._tracker.take_unsaved())
+        except StorageUnavailable as problem:
+            _log.error("presence could not be saved; it is kept in memory", problem=str(problem))
+
+    def _refresh_interests(self) -> None:
+        """Ask the modules anew for those who wait; the others are answered from scratch."""
+        for viewer in self._views.due_for_interest():
+            if self._feed.is_waiting(viewer):
+                self._run(self._views.catch_up(viewer))
+            else:
+                self._feed.forget(viewer)
+                self._views.forget_interest(viewer)
+
+    def _every(self, period: timedelta, work: Callable[[], None]) -> None:
+        def again() -> None:
+            self._timers.remove(timer)
+            work()
+            self._every(period, work)
+
+        timer = self._clock.call_at(after(self._clock.now(), period), again)
+        self._timers.append(timer)
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_log_failure)
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (failure := task.exception()) is not None:
+        _log.error("background work failed", exc_info=failure)

@@ -1,0 +1,255 @@
+"""What happens to announced changes: ask the modules, plan, deliver, keep.
+
+Changes that occur in one turn of the event loop are published together. Room members, the other
+modules and the PUT that made the change do not wait for a module that thinks: what it adds later
+is delivered later, at a position of its own, and never replaces something newer.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import structlog
+
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.delivery.feed import Feed
+from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.metrics import Metrics
+from lamplighter.ports import Bus, PresenceStore, SavedPresence
+from lamplighter.presence.changes import Change, ChangeReason
+from lamplighter.presence.machine import TrackedUser
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.plan import Planner, Telling
+from lamplighter.routing.router import Inquiry, PresenceRouter
+
+__all__ = ["Published", "Publisher"]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was told to whom, for those who look on."""
+
+    position: StreamPosition
+    changes: Sequence[Change]
+    tellings: Sequence[Telling]
+
+    @property
+    def states(self) -> list[UserPresenceState]:
+        """The newest announced state of each user."""
+        return _announced(self.changes)
+
+
+class _Batch:
+    """The changes of one turn of the loop."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        #: Done once the changes are in the outboxes; holds the task that saves them.
+        self.published: asyncio.Future[asyncio.Task[None]] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+
+class Publisher:
+    """Publishes changes, in batches."""
+
+    def __init__(
+        self,
+        *,
+        tracker: PresenceTracker,
+        planner: Planner,
+        router: PresenceRouter,
+        feed: Feed,
+        bus: Bus,
+        store: PresenceStore,
+        metrics: Metrics,
+    ) -> None:
+        self._tracker = tracker
+        self._planner = planner
+        self._router = router
+        self._feed = feed
+        self._bus = bus
+        self._store = store
+        self._metrics = metrics
+        self._open_batch: _Batch | None = None
+        self._last_batch: _Batch | None = None
+        self._positions: dict[UserId, StreamPosition] = {}
+        self._late: set[asyncio.Task[None]] = set()
+        self._saving: set[asyncio.Task[None]] = set()
+        self._observers: list[Callable[[Published], None]] = []
+
+    def observe(self, observer: Callable[[Published], None]) -> None:
+        """Let *observer* see everything that is told from now on; it must return at once."""
+        self._observers.append(observer)
+
+    def changed_at(self, user_id: UserId) -> StreamPosition:
+        """Return the position of the user's last announced change."""
+        return self._positions.get(user_id, BEGINNING)
+
+    def restore(self, user_id: UserId, position: StreamPosition) -> None:
+        """Take in the position of a change from before a restart."""
+        self._positions[user_id] = position
+
+    def advance(self) -> StreamPosition:
+        """Return a new position, at which nothing is told that tokens up to now have seen."""
+        self._feed.position = self._bus.append(())
+        return self._feed.position
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Publish *changes* with all others of this turn of the loop."""
+        if not changes:
+            return
+        batch = self._open_batch
+        if batch is None:
+            batch = self._open_batch = self._last_batch = _Batch()
+            asyncio.get_running_loop().call_soon(self._ask_modules, batch)
+        batch.changes.extend(changes)
+
+    async def published(self) -> None:
+        """Return once everything that has been handed over is in the outboxes."""
+        if self._last_batch is not None:
+            await asyncio.shield(self._last_batch.published)
+
+    async def saved(self) -> None:
+        """Return once everything that has been handed over survives the process's death.
+
+        Raises:
+            StorageUnavailable: it cannot be written now; it will be tried again.
+
+        """
+        if self._last_batch is not None:
+            saving = await asyncio.shield(self._last_batch.published)
+            if not saving.done():
+                await asyncio.shield(saving)
+        await self._store.settle()
+        await self._store.save(())  # what could not be written before
+
+    async def save(self, users: Iterable[TrackedUser]) -> None:
+        """Keep *users*, of whom nothing new is announced; raise `StorageUnavailable`."""
+        saved = [SavedPresence(user, self.changed_at(UserId(user.state.user_id))) for user in users]
+        if saved:
+            await self._store.save(saved)
+
+    async def close(self) -> None:
+        """Publish what is at hand, keep it, and stop waiting for modules."""
+        await self.published()
+        for task in self._late:
+            task.cancel()
+        await asyncio.gather(*self._late, *self._saving, return_exceptions=True)
+
+    def tell(self, tellings: Sequence[Telling], about: StreamPosition) -> None:
+        """Deliver, at a new position, what was true at the position *about*."""
+        self._deliver(Published(self._bus.append(()), (), tellings), about)
+
+    def _ask_modules(self, batch: _Batch) -> None:
+        self._open_batch = None
+        states = _announced(batch.changes)
+        inquiry = self._router.inquire(states) if states else Inquiry(())
+        if not self._router.modules:
+            self._publish_batch(batch, inquiry)
+            return
+        # A module that answers without waiting has done so after two turns of the loop: one in
+        # which it runs, and one in which its answer is read. Every batch takes both, asked or
+        # not, so that none overtakes another.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._publish_batch, batch, inquiry)
+
+    def _publish_batch(self, batch: _Batch, inquiry: Inquiry) -> None:
+        position = self._bus.append(batch.changes)
+        states = _announced(batch.changes)
+        for state in states:
+            self._positions[UserId(state.user_id)] = position
+        waiting = inquiry.awaited_by(self._feed.viewers)
+        viewers = self._feed.viewers - waiting if waiting else self._feed.viewers
+        tellings = self._planner.plan(states, inquiry.routes(), viewers)
+        self._deliver(Published(position, batch.changes, tellings), position)
+        for change in batch.changes:
+            self._metrics.announced(change.reason.name.lower())
+        batch.published.set_result(self._start(self._saving, self._save_batch(batch)))
+        if not inquiry.is_complete:
+            self._start(self._late, self._publish_late(states, position, inquiry, waiting))
+
+    async def _publish_late(
+        self,
+        states: Sequence[UserPresenceState],
+        about: StreamPosition,
+        inquiry: Inquiry,
+        waiting: AbstractSet[UserId],
+    ) -> None:
+        """Deliver what modules add to *states* after the others have been told."""
+        while pending := inquiry.pending():
+            known = inquiry.routes()
+            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            released = waiting - inquiry.awaited_by(waiting)
+            waiting = waiting - released
+            routes = inquiry.routes()
+            news = {viewer for viewer in routes if routes[viewer] != known.get(viewer)} - waiting
+            tellings = self._planner.plan(states, routes, self._feed.viewers & (released | news))
+            tellings = [self._still_new(telling, about) for telling in tellings]
+            self.tell([telling for telling in tellings if telling.recipients], about)
+
+    def _still_new(self, telling: Telling, about: StreamPosition) -> Telling:
+        """Return *telling* without the viewers who know as much, or more, of the user."""
+        recipients = {
+            viewer: reasons
+            for viewer, reasons in telling.recipients.items()
+            if not self._knows(viewer, telling, about)
+        }
+        return Telling(telling.state, recipients)
+
+    def _knows(self, viewer: UserId, telling: Telling, about: StreamPosition) -> bool:
+        outbox = self._feed.outbox(viewer)
+        if outbox is None:
+            return True  # will be answered from scratch
+        last = outbox.last(telling.user_id)
+        if last is not None and last.about == about and last.state == telling.state:
+            return True
+        if self.changed_at(telling.user_id) <= about:
+            return False
+        # The user has changed since: who sees them by a room has been told, and who has been
+        # answered from scratch since saw what the modules thought then.
+        return outbox.since > about or bool(self._planner.reasons(viewer, telling.user_id))
+
+    def _deliver(self, published: Published, about: StreamPosition) -> None:
+        updates = self._feed.deliver(published.tellings, published.position, about)
+        self._metrics.delivered(updates)
+        for observer in self._observers:
+            observer(published)
+
+    async def _save_batch(self, batch: _Batch) -> None:
+        user_ids = {UserId(change.new.user_id) for change in batch.changes}
+        users = (self._tracker.user(user_id) for user_id in user_ids)
+        await self.save(user for user in users if user is not None)
+
+    def _start(
+        self, tasks: "set[asyncio.Task[None]]", work: Coroutine[None, None, None]
+    ) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(_log_failure)
+        return task
+
+
+def _announced(changes: Sequence[Change]) -> list[UserPresenceState]:
+    """Return the newest state of each user that local viewers are told of."""
+    newest = {
+        change.new.user_id: change.new
+        for change in changes
+        if change.reason is not ChangeReason.FEDERATION_PING
+    }
+    return list(newest.values())
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if task.cancelled() or (failure := task.exception()) is None:
+        return
+    if isinstance(failure, StorageUnavailable):
+        _log.error("presence could not be saved; it is kept in memory", problem=str(failure))
+    else:
+        _log.error("publishing failed", exc_info=failure)

@@ -1,0 +1,200 @@
+"""What a viewer sees who asks afresh: a first sync, an old token, GET status, a snapshot.
+
+Every answer stands on the same three facts: the position of each user's last change, whom the
+viewer may see, and since which position. Outboxes only make it faster.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+from lamplighter.clock import Clock, Timestamp, milliseconds
+from lamplighter.delivery.feed import Feed
+from lamplighter.delivery.outbox import Update
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.plan import Planner, Routes, Telling
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service.publisher import Publisher
+
+__all__ = ["INTEREST_KEPT", "Reading", "Scope", "Views", "everything", "first_sync", "since"]
+
+#: An answer of `get_interested_users` is kept at most this long.
+INTEREST_KEPT: Final = timedelta(seconds=60)
+
+#: Whether a user's state belongs into an answer: by the state, the position of its last change,
+#: and since which position the viewer may see the user (None: by a route only).
+Scope: TypeAlias = Callable[[UserPresenceState, StreamPosition, StreamPosition | None], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer to one `/sync`: the updates, newest first, and the position they lead to."""
+
+    updates: Sequence[Update]
+    position: StreamPosition
+
+
+def first_sync(viewer: UserId) -> Scope:
+    """Whoever is not offline, offline users with a status message, and oneself."""
+    return lambda state, _changed, _visible: (
+        state.state != Presence.OFFLINE or bool(state.status_msg) or state.user_id == viewer
+    )
+
+
+def everything(state: UserPresenceState, changed: StreamPosition, visible: object) -> bool:
+    """Everybody: the answer to a token that says nothing to us."""
+    return True
+
+
+def since(position: StreamPosition) -> Scope:
+    """Whoever has changed, or come into sight, after *position*."""
+    return lambda _state, changed, visible: (
+        changed > position or (visible is not None and visible > position)
+    )
+
+
+def online_or(scope: Scope) -> Scope:
+    """Whoever is not offline, besides those of *scope*."""
+    return lambda state, changed, visible: (
+        state.state != Presence.OFFLINE or scope(state, changed, visible)
+    )
+
+
+class Views:
+    """Computes what single viewers see."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        tracker: PresenceTracker,
+        planner: Planner,
+        router: PresenceRouter,
+        interests: ModuleInterests,
+        feed: Feed,
+        publisher: Publisher,
+        module_timeout: timedelta,
+    ) -> None:
+        self._clock = clock
+        # Asked again a time-out early: an answer in use is never older than it may be.
+        self._fresh = max(INTEREST_KEPT - module_timeout, INTEREST_KEPT / 2)
+        self._tracker = tracker
+        self._planner = planner
+        self._router = router
+        self._interests = interests
+        self._feed = feed
+        self._publisher = publisher
+        #: One question per viewer at a time, whoever waits for it.
+        self._asking: dict[UserId, asyncio.Task[None]] = {}
+
+    async def read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
+        """Return everybody of *scope* whom the viewer may see.
+
+        With *unknown_users*, also those of whom nothing was ever heard: they are offline.
+        """
+        while True:
+            outbox = self._feed.open(viewer)
+            began = self._feed.position
+            await self.ask_interest(viewer)
+            routes = await self._routes(self._tracker.known())
+            if self._feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
+                break
+        tellings = self._planner.plan(self._candidates(viewer, unknown_users), routes, {viewer})
+        updates = {update.state.user_id: update for update in self._updates(tellings, viewer)}
+        chosen = {
+            user_id: update
+            for user_id, update in updates.items()
+            if scope(update.state, update.about, self._visible_since(viewer, UserId(user_id)))
+        }
+        # What was published while the modules thought is newer than what they were asked about.
+        chosen |= {update.state.user_id: update for update in outbox.after(began)}
+        newest_first = sorted(chosen.values(), key=lambda it: it.about, reverse=True)
+        return Reading(newest_first, self._feed.position)
+
+    async def see(self, viewer: UserId, user_id: UserId) -> Update | None:
+        """Return what the viewer sees of the user, or None if they may not see them."""
+        await self.ask_interest(viewer)
+        state = self._tracker.get(user_id)
+        tellings = self._planner.plan([state], await self._routes([state]), {viewer})
+        about_user = [telling for telling in tellings if telling.user_id == user_id]
+        return next(self._updates(about_user, viewer), None)
+
+    async def ask_interest(self, viewer: UserId) -> None:
+        """Make sure that the modules' answer for the viewer is not older than it may be."""
+        asked_at = self._interests.asked_at(viewer)
+        if not self._router.modules or (asked_at is not None and asked_at > self._stale()):
+            return
+        task = self._asking.get(viewer)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._ask_interest(viewer))
+            self._asking[viewer] = task
+            task.add_done_callback(lambda _: self._asking.pop(viewer, None))
+        await asyncio.shield(task)
+
+    def forget_interest(self, viewer: UserId) -> None:
+        """Forget what the modules answered for the viewer: the next question goes to them."""
+        self._interests.forget(viewer)
+
+    async def catch_up(self, viewer: UserId) -> None:
+        """Ask the modules anew for a viewer who waits, and tell whom they name newly."""
+        before = set(self._interests.named_for(viewer))
+        saw_all = self._planner.sees_all(viewer)
+        await self._ask_interest(viewer)
+        users = set(self._interests.named_for(viewer)) - before
+        if self._planner.sees_all(viewer) and not saw_all:
+            users |= {UserId(state.user_id) for state in self._tracker.known()}
+        if users:
+            await self.introduce({viewer}, users)
+
+    async def introduce(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
+        """Tell *viewers* of *users* who have come into their sight, if ever heard of."""
+        known = [user_id for user_id in users if self._tracker.user(user_id) is not None]
+        states = [self._tracker.get(user_id) for user_id in known]
+        viewing = self._feed.viewers & set(viewers)
+        if not states or not viewing:
+            return
+        about = self._feed.position  # what changes while the modules think is newer than this
+        routes = await self._routes(states)
+        wanted = {state.user_id for state in states}
+        tellings = self._planner.plan(states, routes, viewing)
+        self._publisher.tell([it for it in tellings if it.user_id in wanted], about)
+
+    def due_for_interest(self) -> Sequence[UserId]:
+        """Return the viewers whose answers will soon be older than they may be."""
+        return self._interests.asked_before(self._stale())
+
+    async def _ask_interest(self, viewer: UserId) -> None:
+        interest = await self._router.interested_users(viewer)
+        position = self._publisher.advance()
+        self._interests.keep(viewer, interest, position, self._clock.now())
+
+    async def _routes(self, states: Iterable[UserPresenceState]) -> Routes:
+        if not self._router.modules:
+            return {}
+        return await self._router.inquire(list(states)).complete()
+
+    def _candidates(self, viewer: UserId, unknown_users: bool) -> list[UserPresenceState]:
+        users = self._planner.candidates(viewer)
+        if self._planner.sees_all(viewer):
+            users |= {UserId(state.user_id) for state in self._tracker.known()}
+        return [
+            self._tracker.get(user_id)
+            for user_id in users
+            if unknown_users or user_id == viewer or self._tracker.user(user_id) is not None
+        ]
+
+    def _updates(self, tellings: Iterable[Telling], viewer: UserId) -> Iterator[Update]:
+        for telling in tellings:
+            changed = self._publisher.changed_at(telling.user_id)
+            yield Update(telling.state, telling.recipients[viewer], changed, changed)
+
+    def _visible_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
+        return self._planner.visible_since(viewer, user_id)
+
+    def _stale(self) -> Timestamp:
+        return Timestamp(self._clock.now() - milliseconds(self._fresh))

@@ -1,0 +1,31 @@
+"""GET /health.
+
+For load balancers and service managers: no token, no details. The answer is 200
+`{"status": "ok"}`, or 503 `{"status": "storage unavailable"}` while the database cannot be
+written: the server still reads then, but another one would serve people better.
+"""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter.web.routes import MatrixRoute, Route, json_response
+
+__all__ = ["Health"]
+
+
+class Health:
+    """Says whether the server is well, which *storage_works* knows."""
+
+    def __init__(self, storage_works: Callable[[], bool]) -> None:
+        self._storage_works = storage_works
+
+    def routes(self) -> list[Route]:
+        return [MatrixRoute("GET", "/health", self.get)]
+
+    async def get(self, _request: Request) -> Response:
+        """Answer everybody."""
+        if self._storage_works():
+            return json_response({"status": "ok"})
+        return json_response({"status": "storage unavailable"}, status=503)

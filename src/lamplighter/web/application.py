@@ -1,0 +1,102 @@
+"""The whole of the HTTP floor as one ASGI application: routes, errors, CORS."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Router
+from starlette.types import Message, Receive, Scope, Send
+
+from lamplighter.errors import MethodNotAllowed, Unrecognized
+from lamplighter.web.cors import CORS_HEADERS
+from lamplighter.web.errors import ErrorResponse, error_response, is_expected
+
+__all__ = ["Application", "build_application", "send_error", "send_json"]
+
+_log = structlog.get_logger(__name__)
+
+_JSON: Final = (b"content-type", b"application/json")
+
+
+def build_application(routes: Sequence[BaseRoute]) -> "Application":
+    """Return the application that serves *routes*, and answers everything else as Matrix does."""
+    return Application(routes)
+
+
+class Application:
+    """Serves *routes*.
+
+    An exception becomes the answer that `web/errors.py` names; what it does not name is logged
+    with its traceback. A path that nobody serves, with a slash too many for instance, is
+    `M_UNRECOGNIZED`. `OPTIONS` is answered for every path.
+    """
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self._router = Router(routes, redirect_slashes=False, default=_unrecognized)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._router(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await send_json(send, 200, b"{}")
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_with_cors(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message = {**message, "headers": [*message.get("headers", ()), *CORS_HEADERS]}
+            await send(message)
+
+        try:
+            # With an "app" in the scope, Starlette raises where it would answer in plain text.
+            await self._router({**scope, "app": self}, receive, send_with_cors)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if started:
+                raise
+            await send_error(scope, send, error)
+
+
+async def send_error(scope: Scope, send: Send, error: Exception) -> None:
+    """Answer a request that failed with *error*; log it if it is a defect of this server."""
+    response = _http_response(error) if isinstance(error, HTTPException) else None
+    if response is None and not is_expected(error):
+        _log.error("request failed", method=scope["method"], path=scope["path"], exc_info=error)
+    response = response or error_response(error)
+    await send_json(send, response.status, response.body, response.headers)
+
+
+async def send_json(
+    send: Send, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """Send a whole JSON response, CORS headers included."""
+    length = (b"content-length", str(len(body)).encode())
+    start = [_JSON, length, *CORS_HEADERS, *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _unrecognized(scope: Scope, _receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    raise Unrecognized("Unrecognized request")
+
+
+def _http_response(error: HTTPException) -> ErrorResponse:
+    """Return the answer to Starlette's own errors: routing raises them, and modules may."""
+    if error.status_code == 404:
+        return error_response(Unrecognized("Unrecognized request"))
+    if error.status_code == 405:
+        return error_response(MethodNotAllowed("Unrecognized request: wrong HTTP method"))
+    content = {"errcode": "M_UNKNOWN", "error": error.detail}
+    return ErrorResponse(error.status_code, msgspec.json.encode(content))

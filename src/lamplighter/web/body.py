@@ -1,0 +1,98 @@
+"""From the bytes of a request to a typed value, with errors that name the field."""
+
+import re
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from lamplighter.errors import BadJson, MissingParam, NotJson, TooLarge
+from lamplighter.ports import Json
+
+__all__ = ["MAX_BODY", "convert", "decode", "read", "read_object", "read_optional"]
+
+T = TypeVar("T")
+
+#: How long a body may be, in bytes: an event of the largest size, and its envelope.
+MAX_BODY: Final = 68 * 1024
+#: How deep JSON may be nested. Far beyond what people send, and far below what any JSON library
+#: that meets the value later can take.
+MAX_DEPTH: Final = 100
+
+#: An unterminated string reaches to the end: so the search is linear, whatever the body holds.
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_BRACKET: Final = re.compile(rb"[\[\]{}]")
+_MISSING: Final = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+_PLACE: Final = re.compile(r"^(?P<text>.*?)(?: - at `(?P<path>\$[^`]*)`)?$", re.DOTALL)
+
+
+async def read(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
+    """Return the body of *request* as a *shape*; raise what `decode` raises, or `TooLarge`."""
+    return decode(await _bytes_of(request, limit), shape)
+
+
+async def read_optional(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
+    """Do as `read`, but take an empty body for an empty object."""
+    return decode(await _bytes_of(request, limit) or b"{}", shape)
+
+
+async def read_object(request: Request, *, limit: int = MAX_BODY) -> Json:
+    """Return the body of *request*, a JSON object whose meaning is not ours to know."""
+    return await read(request, Json, limit=limit)
+
+
+def decode(body: bytes, shape: type[T]) -> T:
+    """Return *body* as a *shape*, any type that msgspec knows; unknown fields are dropped.
+
+    Raises `NotJson`, `BadJson` (with the field's name) or `MissingParam`.
+    """
+    if _depth(body) > MAX_DEPTH:
+        raise BadJson(f"The body is nested more than {MAX_DEPTH} levels deep")
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as error:
+        raise _named(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotJson(f"The body is not JSON: {error}") from None
+
+
+def convert(value: Any, shape: type[T]) -> T:
+    """Do as `decode` with JSON that is decoded already; raise `BadJson` or `MissingParam`."""
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise _named(error) from None
+
+
+async def _bytes_of(request: Request, limit: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > limit:
+        raise TooLarge(f"The body is longer than {limit} bytes")
+    body = bytearray()
+    async for chunk in request.stream():
+        if len(body) + len(chunk) > limit:
+            raise TooLarge(f"The body is longer than {limit} bytes")
+        body += chunk
+    return bytes(body)
+
+
+def _depth(body: bytes) -> int:
+    """Return how deep *body* is nested, or a number that is no greater than the limit."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _named(error: msgspec.ValidationError) -> BadJson | MissingParam:
+    """Return msgspec's error in our words: `devices[1]: expected str, got int`."""
+    found = _PLACE.match(str(error))
+    assert found is not None  # the pattern matches any text
+    path = (found["path"] or "").removeprefix("$").removeprefix(".")
+    if missing := _MISSING.match(found["text"]):
+        return MissingParam(f"{path}.{missing['field']}: missing".lstrip("."))
+    text = found["text"].replace("`", "")
+    return BadJson(f"{path or 'body'}: {text[:1].lower()}{text[1:]}")

@@ -1,0 +1,68 @@
+"""The client-server API but for presence and `/sync`: one file per family of endpoints.
+
+A file's first line is its routes, without the prefix `/_matrix/client/{r0,v3}`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from lamplighter.ids import ServerName
+from lamplighter.ports import Directory, Requester
+from lamplighter.web.auth import Authenticator
+from lamplighter.web.client.account import AccountEndpoints
+from lamplighter.web.client.account_data import AccountData
+from lamplighter.web.client.capabilities import Capabilities
+from lamplighter.web.client.create_room import CreateRoom
+from lamplighter.web.client.devices import Devices
+from lamplighter.web.client.interactive import PasswordStage
+from lamplighter.web.client.login import Login
+from lamplighter.web.client.logout import Logout
+from lamplighter.web.client.membership import MembershipEndpoints
+from lamplighter.web.client.profile import ProfileEndpoints
+from lamplighter.web.client.push_rules import PushRules
+from lamplighter.web.client.register import ClosedRegistration, Register
+from lamplighter.web.client.room_aliases import RoomAliases
+from lamplighter.web.client.room_state import RoomState
+from lamplighter.web.client.send import Send
+from lamplighter.web.client.typing_and_receipts import TypingAndReceipts
+from lamplighter.web.client.uploaded_filters import UploadedFilters
+from lamplighter.web.client.versions import Versions
+from lamplighter.web.limits import Limiter
+from lamplighter.web.routes import Route
+
+__all__ = ["client_endpoints"]
+
+
+def client_endpoints(
+    *,
+    directory: Directory,
+    server_name: ServerName,
+    registration_open: bool,
+    login_limiter: Limiter,
+    registration_limiter: Limiter,
+    acted: Callable[[Requester], None],
+    unstable_features: Mapping[str, bool],
+) -> list[Route]:
+    """Return the routes of all families; *acted* is told of every activity of a requester."""
+    authenticator = Authenticator(directory)
+    password = PasswordStage(directory, server_name, login_limiter)
+    register = Register(directory, server_name, registration_limiter)
+    families = (
+        Versions(unstable_features),
+        Capabilities(authenticator),
+        Login(directory, server_name, login_limiter),
+        register if registration_open else ClosedRegistration(),
+        Logout(authenticator, directory),
+        AccountEndpoints(authenticator, directory, password),
+        Devices(authenticator, directory, password),
+        CreateRoom(authenticator, directory, server_name),
+        MembershipEndpoints(authenticator, directory),
+        RoomState(authenticator, directory, acted),
+        Send(authenticator, directory, acted),
+        TypingAndReceipts(authenticator, directory, acted),
+        RoomAliases(authenticator, directory, server_name),
+        ProfileEndpoints(authenticator, directory),
+        UploadedFilters(authenticator, directory),
+        AccountData(authenticator, directory),
+        PushRules(authenticator),
+    )
+    return [route for family in families for route in family.routes()]

@@ -1,0 +1,83 @@
+"""POST /createRoom.
+
+Implements <https://spec.matrix.org/latest/client-server-api/#creation>.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter.ids import RoomAlias, ServerName, parse_room_alias, parse_user_id
+from lamplighter.ports import Json, NewRoom, Rooms
+from lamplighter.web.auth import Authenticator
+from lamplighter.web.body import read_optional
+from lamplighter.web.fields import text
+from lamplighter.web.routes import ClientRoute, Route, json_response
+
+__all__ = ["CreateRoom"]
+
+
+class _StateEvent(msgspec.Struct):
+    type: str
+    content: Json
+    state_key: str = ""
+
+
+class _Body(msgspec.Struct):
+    preset: Literal["private_chat", "public_chat", "trusted_private_chat"] | None = None
+    visibility: Literal["public", "private"] | None = None
+    name: str | None = None
+    topic: str | None = None
+    room_alias_name: str | None = None
+    invite: list[str] | None = None
+    initial_state: list[_StateEvent] | None = None
+    creation_content: Json | None = None
+    power_level_content_override: Json | None = None
+    is_direct: bool | None = None
+
+
+class CreateRoom:
+    """Creates rooms."""
+
+    def __init__(self, authenticator: Authenticator, rooms: Rooms, server_name: ServerName) -> None:
+        self._authenticator = authenticator
+        self._rooms = rooms
+        self._server_name = server_name
+
+    def routes(self) -> list[Route]:
+        return [ClientRoute("POST", "/createRoom", self.create)]
+
+    async def create(self, request: Request) -> Response:
+        """Create a room with the requester in it."""
+        requester = await self._authenticator.requester(request)
+        body = await read_optional(request, _Body)
+        room_id = await self._rooms.create_room(requester.user_id, self._new_room(body))
+        return json_response({"room_id": room_id})
+
+    def _new_room(self, body: _Body) -> NewRoom:
+        visibility = body.visibility or "private"
+        return NewRoom(
+            preset=body.preset or f"{visibility}_chat",
+            visibility=visibility,
+            name=body.name,
+            topic=body.topic,
+            alias=self._alias(body.room_alias_name),
+            invite=[parse_user_id(user_id) for user_id in body.invite or ()],
+            initial_state=[_state_event(event) for event in body.initial_state or ()],
+            creation_content=body.creation_content or {},
+            power_level_content_override=body.power_level_content_override or {},
+            is_direct=body.is_direct or False,
+        )
+
+    def _alias(self, localpart: str | None) -> RoomAlias | None:
+        return None if localpart is None else parse_room_alias(f"#{localpart}:{self._server_name}")
+
+
+def _state_event(event: _StateEvent) -> dict[str, Any]:
+    return {
+        "type": text("initial_state.type", event.type),
+        "state_key": text("initial_state.state_key", event.state_key),
+        "content": event.content,
+    }

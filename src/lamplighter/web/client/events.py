@@ -1,0 +1,139 @@
+"""GET /events, GET /initialSync and GET /rooms/{roomId}/initialSync: deprecated, still in use.
+
+Implements <https://spec.matrix.org/legacy/r0.6.1/client_server#get-matrix-client-r0-events> and
+its neighbours. In these, `user_id` stands inside the content of presence.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter.clock import Clock
+from lamplighter.ports import Directory, Json, RoomFilter
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.service import PresenceService
+from lamplighter.web.auth import Authenticator
+from lamplighter.web.client.filters import ClientFilter
+from lamplighter.web.client.long_poll import LongPoll, News, Question
+from lamplighter.web.client.presence_events import presence_event
+from lamplighter.web.client.sync import milliseconds_in
+from lamplighter.web.fields import room_id
+from lamplighter.web.routes import ClientRoute, Route, json_response
+
+__all__ = ["Events"]
+
+#: How long `/events` waits for a client that does not say.
+_DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
+_DEFAULT_LIMIT: Final = 10
+_MOST_EVENTS: Final = 100
+
+
+class Events:
+    """The ways to read before there was `/sync`."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        directory: Directory,
+        presence: PresenceService,
+        long_poll: LongPoll,
+        clock: Clock,
+    ) -> None:
+        self._authenticator = authenticator
+        self._directory = directory
+        self._presence = presence
+        self._long_poll = long_poll
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        return [
+            ClientRoute("GET", "/events", self.events),
+            ClientRoute("GET", "/initialSync", self.initial_sync),
+            ClientRoute("GET", "/rooms/{room_id}/initialSync", self.room_initial_sync),
+        ]
+
+    async def events(self, request: Request) -> Response:
+        """Wait for events after the token `from`; marks the user online."""
+        requester = await self._authenticator.requester(request)
+        given = request.query_params.get("timeout")
+        timeout = milliseconds_in("timeout", given) if given else _DEFAULT_TIMEOUT
+        start = request.query_params.get("from") or await self._token(request)
+        question = Question(requester, start, timeout)
+        with self._presence.polling(requester, Presence.ONLINE):
+            news = await self._long_poll.news(question, request.receive)
+        chunk = [*self._presence_events(news.states), *_room_events(news)]
+        return json_response({"start": start, "end": news.next_batch, "chunk": chunk})
+
+    async def initial_sync(self, request: Request) -> Response:
+        """Return everything: rooms, presence, and the token to go on from with `/events`."""
+        requester = await self._authenticator.requester(request)
+        limit = _limit(request)
+        # Nobody is told in full of rooms here: they come one by one below.
+        rooms_aside = ClientFilter(rooms=RoomFilter(timeline_limit=0))
+        question = Question(requester, filter=rooms_aside)
+        with self._presence.polling(requester, None):
+            news = await self._long_poll.news(question, request.receive)
+        rooms = [
+            await self._directory.room_initial_sync(requester.user_id, room, limit)
+            for room in await self._directory.joined_rooms(requester.user_id)
+        ]
+        account_data: Json = {}
+        if news.rooms.account_data is not None:
+            account_data = msgspec.json.decode(news.rooms.account_data)
+        return json_response(
+            {
+                "end": news.next_batch,
+                "rooms": rooms,
+                "presence": self._presence_events(news.states),
+                "account_data": account_data.get("events", []),
+                "receipts": [],
+            }
+        )
+
+    async def room_initial_sync(self, request: Request) -> Response:
+        """Return one room, and the presence of its members as far as the requester sees it."""
+        requester = await self._authenticator.requester(request)
+        room = room_id(request)
+        content = await self._directory.room_initial_sync(
+            requester.user_id, room, _limit(request)
+        )
+        members = await self._directory.joined_members(requester.user_id, room)
+        reading = await self._presence.read_first(requester.user_id)
+        states = [it.state for it in reading.updates if it.state.user_id in members]
+        presence = self._presence_events(states)
+        return json_response({**content, "presence": presence, "receipts": []})
+
+    async def _token(self, request: Request) -> str:
+        """Return the token of now, for a client that does not say from where."""
+        requester = await self._authenticator.requester(request)
+        question = Question(requester, filter=ClientFilter(rooms=RoomFilter(timeline_limit=0)))
+        return (await self._long_poll.news(question, request.receive)).next_batch
+
+    def _presence_events(self, states: Iterable[UserPresenceState]) -> list[Json]:
+        now = self._clock.now()
+        events = [presence_event(state, now) for state in states]
+        for event in events:
+            event["content"] = {**event["content"], "user_id": event["sender"]}
+        return events
+
+
+def _room_events(news: News) -> list[Json]:
+    if news.rooms.rooms is None:
+        return []
+    rooms: dict[str, dict[str, Any]] = msgspec.json.decode(news.rooms.rooms)
+    return [
+        {**event, "room_id": room_id}
+        for part in ("join", "leave")
+        for room_id, room in rooms.get(part, {}).items()
+        for event in room.get("timeline", {}).get("events", ())
+    ]
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", str(_DEFAULT_LIMIT))
+    return min(int(text), _MOST_EVENTS) if text.isdecimal() and len(text) < 10 else _DEFAULT_LIMIT

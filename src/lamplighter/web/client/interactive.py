@@ -1,0 +1,88 @@
+"""User-interactive authentication, as far as it is used here: one stage, and no memory.
+
+Implements <https://spec.matrix.org/latest/client-server-api/#user-interactive-authentication-api>.
+As every flow has one stage, a request either completes it or does not: a session ID is given
+out because clients expect one, and nothing is kept under it.
+"""
+
+import secrets
+
+import msgspec
+
+from lamplighter.errors import Forbidden, InteractiveAuthNeeded, InvalidParam, MissingParam
+from lamplighter.ids import ServerName, UserId, parse_user_id
+from lamplighter.ports import Accounts, Requester
+from lamplighter.web.limits import Limiter
+
+__all__ = ["AuthData", "Identifier", "PasswordStage", "named_user", "require_dummy"]
+
+
+class Identifier(msgspec.Struct):
+    """Who somebody says they are; only `m.id.user` is known here."""
+
+    type: str
+    user: str | None = None
+
+
+class AuthData(msgspec.Struct):
+    """The `auth` of a request."""
+
+    type: str | None = None
+    session: str | None = None
+    identifier: Identifier | None = None
+    #: How older clients write the identifier.
+    user: str | None = None
+    password: str | None = None
+
+
+class PasswordStage:
+    """`m.login.password`: the requester proves to be more than the holder of a token."""
+
+    def __init__(self, accounts: Accounts, server_name: ServerName, limiter: Limiter) -> None:
+        self._accounts = accounts
+        self._server_name = server_name
+        self._limiter = limiter
+
+    async def confirm(self, requester: Requester, auth: AuthData | None) -> None:
+        """Return if *auth* holds the requester's password; raise `InteractiveAuthNeeded` if not."""
+        if auth is None or auth.type != "m.login.password":
+            raise _needed(auth, "m.login.password")
+        if auth.password is None:
+            raise MissingParam("auth.password: missing")
+        user_id = named_user(auth.identifier, auth.user, self._server_name, "auth.")
+        self._limiter.take(("account", requester.user_id))
+        try:
+            if user_id != requester.user_id:
+                raise Forbidden("The user of auth is another one than the access token's")
+            await self._accounts.check_password(user_id, auth.password)
+        except Forbidden as error:
+            session = auth.session or _new_session()
+            raise InteractiveAuthNeeded(str(error), session=session, wrong_password=True) from None
+
+
+def require_dummy(auth: AuthData | None) -> None:
+    """Return if *auth* names `m.login.dummy`; raise `InteractiveAuthNeeded` if not."""
+    if auth is None or auth.type != "m.login.dummy":
+        raise _needed(auth, "m.login.dummy")
+
+
+def named_user(
+    identifier: Identifier | None, user: str | None, server_name: ServerName, where: str = ""
+) -> UserId:
+    """Return the user whom an identifier, or the older field, names; *where* it stands is told."""
+    if identifier is not None:
+        if identifier.type != "m.id.user":
+            raise InvalidParam(f"{where}identifier.type: only m.id.user is known here")
+        user, where = identifier.user, f"{where}identifier."
+    if user is None:
+        raise MissingParam(f"{where}user: missing")
+    return parse_user_id(user if user.startswith("@") else f"@{user}:{server_name}")
+
+
+def _needed(auth: AuthData | None, stage: str) -> InteractiveAuthNeeded:
+    session = (auth.session if auth else None) or _new_session()
+    return InteractiveAuthNeeded(f"This needs the stage {stage}", session=session, stage=stage)
+
+
+def _new_session() -> str:
+    return secrets.token_urlsafe(18)

@@ -1,0 +1,109 @@
+"""The one table from what goes wrong to what the client is told.
+
+Implements the standard error response
+(<https://spec.matrix.org/latest/client-server-api/#standard-error-response>).
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+from lamplighter import errors
+from lamplighter.clock import milliseconds
+
+__all__ = ["ERROR_TABLE", "ErrorResponse", "error_response", "is_expected"]
+
+# fmt: off
+#: An exception is answered by the entry of its class, or of the nearest base that has one.
+ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
+    errors.NotJson:               (400, "M_NOT_JSON"),
+    errors.BadJson:               (400, "M_BAD_JSON"),
+    errors.InvalidParam:          (400, "M_INVALID_PARAM"),
+    errors.MissingParam:          (400, "M_MISSING_PARAM"),
+    errors.TooLarge:              (413, "M_TOO_LARGE"),
+    errors.MissingToken:          (401, "M_MISSING_TOKEN"),
+    errors.UnknownToken:          (401, "M_UNKNOWN_TOKEN"),
+    errors.UserDeactivated:       (403, "M_USER_DEACTIVATED"),
+    errors.InteractiveAuthNeeded: (401, "M_FORBIDDEN"),
+    errors.Forbidden:             (403, "M_FORBIDDEN"),
+    errors.NotFound:              (404, "M_NOT_FOUND"),
+    errors.Unrecognized:          (404, "M_UNRECOGNIZED"),
+    errors.MethodNotAllowed:      (405, "M_UNRECOGNIZED"),
+    errors.UserInUse:             (400, "M_USER_IN_USE"),
+    errors.InvalidUsername:       (400, "M_INVALID_USERNAME"),
+    errors.RoomInUse:             (400, "M_ROOM_IN_USE"),
+    errors.RegistrationClosed:    (403, "M_FORBIDDEN"),
+    errors.LimitExceeded:         (429, "M_LIMIT_EXCEEDED"),
+    errors.StorageUnavailable:    (503, "M_UNKNOWN"),
+    errors.ShuttingDown:          (503, "M_UNKNOWN"),
+}
+# fmt: on
+
+#: What is told where the exception's own message is for the operator, or there is no entry.
+_STORAGE_UNAVAILABLE: Final = "This server cannot store anything at the moment; nothing was changed"
+_SHUTTING_DOWN: Final = "This server is shutting down; ask again in a moment"
+_UNEXPECTED: Final = "Internal server error"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorResponse:
+    """An answer as it goes over the wire; `headers` are those beyond content type and CORS."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def is_expected(error: BaseException) -> bool:
+    """Tell whether the table knows *error*; what it does not know is a defect of this server."""
+    return _entry(error) is not None
+
+
+def error_response(error: BaseException) -> ErrorResponse:
+    """Return what the client is told of *error*; nothing inside the server shows in it."""
+    status, errcode = _entry(error) or (500, "M_UNKNOWN")
+    content = {"errcode": errcode, "error": _text(error)} | _details(error)
+    if isinstance(error, errors.InteractiveAuthNeeded) and not error.wrong_password:
+        del content["errcode"], content["error"]  # nothing has failed yet
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if isinstance(error, errors.LimitExceeded):
+        headers = ((b"retry-after", str(_whole_seconds(error.retry_after)).encode()),)
+    return ErrorResponse(status, msgspec.json.encode(content), headers)
+
+
+def _entry(error: BaseException) -> tuple[int, str] | None:
+    for kind in type(error).__mro__:
+        if kind in ERROR_TABLE:
+            return ERROR_TABLE[kind]
+    return None
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, errors.RequestError):
+        return str(error) or type(error).__name__
+    if isinstance(error, errors.StorageUnavailable):
+        return _STORAGE_UNAVAILABLE
+    if isinstance(error, errors.ShuttingDown):
+        return _SHUTTING_DOWN
+    return _UNEXPECTED
+
+
+def _details(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, errors.LimitExceeded):
+        return {"retry_after_ms": milliseconds(error.retry_after)}
+    if isinstance(error, errors.UnknownToken):
+        return {"soft_logout": False}
+    if isinstance(error, errors.InteractiveAuthNeeded):
+        return {
+            "flows": [{"stages": [error.stage]}],
+            "params": {},
+            "session": error.session,
+            "completed": [],
+        }
+    return {}
+
+
+def _whole_seconds(duration: timedelta) -> int:
+    return -(-duration // timedelta(seconds=1))

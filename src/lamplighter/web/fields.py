@@ -1,0 +1,72 @@
+"""What one field or path parameter may hold, and whose it must be."""
+
+from typing import Final
+
+from starlette.requests import Request
+
+from lamplighter.errors import Forbidden, InvalidParam, MissingParam, TooLarge
+from lamplighter.ids import DeviceId, RoomId, UserId, parse_room_id, parse_user_id
+from lamplighter.ports import Requester
+
+__all__ = [
+    "MAX_KEY",
+    "MAX_NAME",
+    "device_id",
+    "display_name",
+    "own_user_id",
+    "query",
+    "room_id",
+    "text",
+    "user_id",
+]
+
+#: How long event types, state keys, transaction IDs and device IDs may be, in bytes.
+MAX_KEY: Final = 255
+#: How long names of people and devices may be, and the addresses of avatars, in bytes.
+MAX_NAME: Final = 1024
+
+
+def text(name: str, value: str, limit: int = MAX_KEY) -> str:
+    """Return *value*; raise `TooLarge` beyond *limit* bytes, `InvalidParam` if it holds a NUL."""
+    if len(value.encode()) > limit:
+        raise TooLarge(f"{name}: longer than {limit} bytes")
+    if "\0" in value:
+        raise InvalidParam(f"{name}: must not contain a NUL")
+    return value
+
+
+def device_id(value: str | None, name: str = "device_id") -> DeviceId | None:
+    """Return *value* as a device ID that a client may choose; None stays None."""
+    if value == "":
+        raise InvalidParam(f"{name}: must not be empty")
+    return None if value is None else DeviceId(text(name, value))
+
+
+def display_name(name: str, value: str | None) -> str | None:
+    """Return *value* as something that is shown to people; None stays None."""
+    return None if value is None else text(name, value, MAX_NAME)
+
+
+def room_id(request: Request) -> RoomId:
+    """Return the path's room ID."""
+    return parse_room_id(request.path_params["room_id"])
+
+
+def user_id(request: Request) -> UserId:
+    """Return the path's user ID."""
+    return parse_user_id(request.path_params["user_id"])
+
+
+def own_user_id(request: Request, requester: Requester) -> UserId:
+    """Return the path's user ID; raise `Forbidden` unless it is the requester's."""
+    if user_id(request) != requester.user_id:
+        raise Forbidden(f"You may do this for {requester.user_id} only")
+    return requester.user_id
+
+
+def query(request: Request, name: str) -> str:
+    """Return the query's parameter *name*; raise `MissingParam`."""
+    value = request.query_params.get(name)
+    if value is None:
+        raise MissingParam(f"{name}: missing")
+    return value

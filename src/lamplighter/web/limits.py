@@ -1,0 +1,68 @@
+"""How often somebody may do something: token buckets, in bounded memory."""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from datetime import timedelta
+from typing import Final, Protocol
+
+from lamplighter.clock import Clock
+from lamplighter.errors import LimitExceeded
+
+__all__ = ["Limiter", "RateLimiter", "Unlimited"]
+
+#: Beyond this many half-empty buckets the one used longest ago is forgotten.
+MAX_KEYS: Final = 100_000
+
+
+class Limiter(Protocol):
+    """What says "too fast"."""
+
+    def take(self, key: Hashable) -> None:
+        """Count one use by *key*; raise `LimitExceeded` where it is one too many."""
+
+
+class Unlimited:
+    """Never says it."""
+
+    def take(self, key: Hashable) -> None:
+        """Let everybody pass."""
+
+
+class RateLimiter:
+    """Lets every key do *burst* things at once, and *per_second* things in the long run.
+
+    A bucket is kept as the instant at which it will be full again, so a full one need not be
+    kept at all. A refused use costs nothing.
+    """
+
+    def __init__(
+        self, per_second: float, burst: int, clock: Clock, *, max_keys: int = MAX_KEYS
+    ) -> None:
+        self._interval = 1000 / per_second
+        self._capacity = burst * self._interval
+        self._clock = clock
+        self._max_keys = max_keys
+        #: In the order of the last use.
+        self._full_at: OrderedDict[Hashable, float] = OrderedDict()
+
+    def take(self, key: Hashable) -> None:
+        now = self._clock.now()
+        self._forget(now)
+        # The clock may have been set back: nobody owes more than a whole bucket.
+        owed = min(max(self._full_at.get(key, now) - now, 0), self._capacity)
+        too_much = owed + self._interval - self._capacity
+        if too_much > 0:
+            raise LimitExceeded(timedelta(milliseconds=-(-too_much // 1)))
+        self._full_at[key] = now + owed + self._interval
+        self._full_at.move_to_end(key)
+
+    def __len__(self) -> int:
+        """Return how many buckets are kept."""
+        return len(self._full_at)
+
+    def _forget(self, now: float) -> None:
+        while self._full_at:
+            key, full_at = next(iter(self._full_at.items()))
+            if full_at > now and len(self._full_at) < self._max_keys:
+                return
+            del self._full_at[key]

@@ -1,0 +1,68 @@
+"""Routes as the specification writes paths, and the answers that handlers return."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from lamplighter.errors import InvalidParam
+
+__all__ = ["ClientRoute", "Handler", "MatrixRoute", "Route", "json_response"]
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+_CLIENT: Final = "/_matrix/client/"
+
+
+class MatrixRoute(Route):
+    """A route whose parameters are percent-decoded one by one.
+
+    So a parameter may hold a slash: room IDs, event types and state keys do. Raises
+    `InvalidParam` for a parameter that is not UTF-8.
+    """
+
+    def __init__(self, method: str, path: str, handler: Handler) -> None:
+        super().__init__(path, handler, methods=[method])
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        found = self.path_regex.match(_raw_path(scope)) if scope["type"] == "http" else None
+        if found is None:
+            return Match.NONE, {}
+        params = {name: _decoded(name, value) for name, value in found.groupdict().items()}
+        known = not self.methods or scope["method"] in self.methods
+        match = Match.FULL if known else Match.PARTIAL
+        return match, {"endpoint": self.endpoint, "path_params": params}
+
+
+class ClientRoute(MatrixRoute):
+    """A route of the client API: *path* comes after `/_matrix/client/v3`, or `r0`."""
+
+    def __init__(self, method: str, path: str, handler: Handler) -> None:
+        super().__init__(method, f"{_CLIENT}v3{path}", handler)
+        pattern = self.path_regex.pattern.replace(f"{_CLIENT}v3", f"{_CLIENT}(?:r0|v3)", 1)
+        self.path_regex = re.compile(pattern)
+
+
+def json_response(
+    content: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return *content* as a JSON response."""
+    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: bytes | None = scope.get("raw_path")
+    return raw.decode("latin-1") if raw else quote(scope["path"])
+
+
+def _decoded(name: str, value: str) -> str:
+    try:
+        return unquote_to_bytes(value).decode()
+    except UnicodeDecodeError:
+        raise InvalidParam(f"{name}: not UTF-8") from None

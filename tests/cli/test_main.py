@@ -1,0 +1,144 @@
+"""The `lamplighter` command: exit codes, and errors in one line."""
+
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lamplighter import __version__
+from lamplighter.cli.main import app, main
+from lamplighter.config import load_config
+from lamplighter.errors import ModuleError, StorageUnavailable
+
+
+@dataclass(frozen=True)
+class Ran:
+    exit_code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command with these arguments."""
+
+    def run(*arguments: str | Path, stdin: str = "") -> Ran:
+        monkeypatch.setattr(sys, "argv", ["lamplighter", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as exited:
+            main()
+        written = capsys.readouterr()
+        code = exited.value.code
+        return Ran(code if isinstance(code, int) else 0, written.out, written.err)
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Write the smallest configuration."""
+    path = tmp_path / "lamplighter.yaml"
+    path.write_text("server_name: example.org\n")
+    return path
+
+
+def test_version(run: Run) -> None:
+    """--version prints the version of the package."""
+    assert run("--version") == Ran(0, f"lamplighter {__version__}\n", "")
+
+
+def test_commands() -> None:
+    """These are the commands, and there are no others."""
+    assert sorted(c.name or c.callback.__name__ for c in app.registered_commands if c.callback) == [
+        "check-config",
+        "demo",
+        "generate-config",
+        "register-user",
+        "serve",
+    ]
+
+
+def test_bad_configuration_exits_2(run: Run, config: Path) -> None:
+    """An error of the configuration is one line on the standard error, and exit code 2."""
+    config.write_text("server_name: example.org\npresence: {busy: maybe}\n")
+    assert run("check-config", "-c", config) == Ran(
+        2, "", f'error: {config}: presence.busy: "maybe" is not allowed; give true or false\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [(ModuleError("module M cannot be started"), 2), (StorageUnavailable("the disk is full"), 1)],
+)
+def test_exit_codes(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, exit_code: int
+) -> None:
+    """A module's fault exits with 2 as the operator's does; other trouble with 1; no traceback."""
+
+    def fail(path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("lamplighter.cli.check_config.check_config", fail)
+    assert run("check-config") == Ran(exit_code, "", f"error: {error}\n")
+
+
+def test_generate_config_writes_a_file_that_loads(run: Run, tmp_path: Path) -> None:
+    """What generate-config writes is a configuration for the server it was asked for."""
+    path = tmp_path / "new.yaml"
+    ran = run("generate-config", "--server-name", "[::1]:8448", "-o", path)
+    assert ran == Ran(0, "", f"Wrote {path}\n")
+    assert load_config(path).server_name == "[::1]:8448"
+
+
+def test_generate_config_prints(run: Run, tmp_path: Path) -> None:
+    """Without -o the configuration goes to the standard output, and nothing else does."""
+    path = tmp_path / "new.yaml"
+    run("generate-config", "--server-name", "example.org", "-o", path)
+    ran = run("generate-config", "--server-name", "example.org")
+    assert ran == Ran(0, path.read_text(), "")
+
+
+def test_check_config(run: Run, config: Path) -> None:
+    """A good configuration is called good, with its server name and addresses."""
+    ran = run("check-config", "-c", config)
+    assert ran == Ran(0, f"{config}: good, for example.org on 127.0.0.1:8008\n", "")
+
+
+def test_register_user_with_a_password_from_stdin(run: Run, config: Path) -> None:
+    """--password-stdin reads one line, so that no other process can see the password."""
+    ran = run("register-user", "-c", config, "bob", "--password-stdin", stdin="sesame\nmore\n")
+    assert ran == Ran(0, "Registered @bob:example.org\n", "")
+
+
+def test_register_user_twice(run: Run, config: Path) -> None:
+    """A name that is taken is an error in one line, and exit code 1."""
+    first = run("register-user", "-c", config, "@bob:example.org", "--password", "a")
+    again = run("register-user", "-c", config, "bob", "--password", "b")
+    assert first == Ran(0, "Registered @bob:example.org\n", "")
+    assert again == Ran(1, "", "error: @bob:example.org is taken\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["Bob", "--password", "a"], "'Bob' is not a localpart (a-z, 0-9 and . _ = - / +)"),
+        (["@bob:other", "--password", "a"], "@bob:other is not a user of example.org"),
+        (["bob", "--password-stdin"], "the password is empty"),
+    ],
+)
+def test_register_user_refuses(run: Run, config: Path, arguments: list[str], error: str) -> None:
+    """Names that cannot be, users of other servers and empty passwords are refused."""
+    assert run("register-user", "-c", config, *arguments) == Ran(1, "", f"error: {error}\n")
+
+
+def test_one_password_is_enough(run: Run, config: Path) -> None:
+    """--password and --password-stdin exclude each other."""
+    ran = run("register-user", "-c", config, "bob", "--password", "a", "--password-stdin")
+    assert ran.exit_code == 2
+    assert "not both" in ran.err

@@ -1,0 +1,69 @@
+"""Durations and addresses."""
+
+from datetime import timedelta
+
+import pytest
+
+from lamplighter.config.values import Address, parse_address, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("500ms", timedelta(milliseconds=500)),
+        ("30s", timedelta(seconds=30)),
+        ("5m", timedelta(minutes=5)),
+        ("1h", timedelta(hours=1)),
+        ("2 d", timedelta(days=2)),
+        ("1500", timedelta(milliseconds=1500)),
+        (1500, timedelta(milliseconds=1500)),
+    ],
+)
+def test_durations(written: str | int, meant: timedelta) -> None:
+    """A duration is a number with a unit; without one it is in milliseconds."""
+    assert parse_duration(written) == meant
+
+
+@pytest.mark.parametrize(
+    "written", ["", "s", "5w", "-1s", "1.5s", "0s", "٣s", "5s ", True, None, 0, -1]
+)
+def test_not_durations(written: object) -> None:
+    """Anything else, and no time at all, is refused."""
+    with pytest.raises(ValueError):
+        parse_duration(written)
+
+
+@pytest.mark.parametrize("text", ["1ms", "1500ms", "90s", "5m", "36h", "2d"])
+def test_a_duration_is_shown_as_it_is_written(text: str) -> None:
+    """The text of a duration uses the longest unit that fits, and reads back as the same."""
+    assert str(parse_duration(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "port"),
+    [
+        ("127.0.0.1:8008", "127.0.0.1", 8008),
+        ("Example.org:80", "example.org", 80),
+        ("[::1]:8448", "::1", 8448),
+        ("[0:0:0::1]:8448", "::1", 8448),
+    ],
+)
+def test_addresses(written: str, host: str, port: int) -> None:
+    """An address is a host and a port; an IPv6 address stands in brackets."""
+    address = parse_address(written)
+    assert (address.host, address.port) == (host, port)
+
+
+def test_addresses_that_mean_the_same_are_equal() -> None:
+    """An address is kept in its shortest form, so that duplicates show."""
+    assert parse_address("[0::0:1]:1") == parse_address("[::1]:1") == Address("[::1]:1")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "8008", ":8008", "a", "a:", "a:0", "a:65536", "::1:8008", "[x]:1", "a b:1", 8008],
+)
+def test_not_addresses(written: object) -> None:
+    """What is not a host with a port is refused."""
+    with pytest.raises(ValueError):
+        parse_address(written)

@@ -1,0 +1,106 @@
+"""The directory across restarts and on a full disk."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.contract.directories import Recorder
+from tests.database.trouble import fill_disk, free_disk
+
+from lamplighter.database.engine import Database, open_file
+from lamplighter.database.migrate import migrate
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.directory.sql import SqlDirectory
+from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import DeviceId, ServerName, UserId
+from lamplighter.ports import NewRoom, Requester, RoomFilter, RoomsSync
+
+ALICE = UserId("@alice:lamp.test")
+PHONE = Requester(ALICE, DeviceId("PHONE"))
+
+
+@asynccontextmanager
+async def running(path: Path) -> AsyncIterator[tuple[SqlDirectory, Database]]:
+    """Run a directory on a database file."""
+    database = open_file(path)
+    await migrate(database)
+    directory = SqlDirectory(database, ServerName("lamp.test"), FakeClock())
+    await directory.start()
+    yield directory, database
+    await database.close()
+
+
+async def sync(directory: SqlDirectory, since: str | None = None) -> RoomsSync:
+    """Sync Alice's phone."""
+    return await directory.sync_rooms(PHONE, since, RoomFilter(), full_state=False)
+
+
+async def test_a_restart(tmp_path: Path) -> None:
+    """Tokens, passwords, rooms and sync tokens are as good after a restart as before it."""
+    path = tmp_path / "directory.db"
+    async with running(path) as (directory, _):
+        login = await directory.register("alice", "secret", device_id=DeviceId("PHONE"))
+        room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
+        since = (await sync(directory)).next_batch
+        missed = await directory.send_event(PHONE, room_id, "m.room.message", {}, "1")
+    async with running(path) as (directory, _):
+        assert await directory.authenticate(login.access_token) == PHONE
+        await directory.check_password(ALICE, "secret")
+        assert await directory.joined_rooms(ALICE) == [room_id]
+        again = await directory.send_event(PHONE, room_id, "m.room.message", {}, "1")
+        assert again == missed
+        answer = await sync(directory, since)
+        assert answer.rooms is not None
+        timeline = msgspec.json.decode(answer.rooms)["join"][room_id]["timeline"]
+        assert [event["event_id"] for event in timeline["events"]] == [missed]
+        assert (await sync(directory, answer.next_batch)).rooms is None
+
+
+async def test_positions_are_not_given_out_twice(tmp_path: Path) -> None:
+    """What took the last place in the stream may be gone; the place is not given to another."""
+    path = tmp_path / "directory.db"
+    async with running(path) as (directory, _):
+        await directory.register("alice", None, device_id=DeviceId("PHONE"))
+        bob = (await directory.register("bob", None)).user_id
+        await directory.set_account_data(bob, None, "a", {})
+        since = (await sync(directory)).next_batch
+        await directory.deactivate(bob)
+    async with running(path) as (directory, _):
+        await directory.set_account_data(ALICE, None, "a", {})
+        assert (await sync(directory, since)).account_data is not None
+
+
+async def test_tokens_of_another_database(tmp_path: Path) -> None:
+    """A token of a database that was replaced is answered in full."""
+    async with running(tmp_path / "one.db") as (directory, _):
+        await directory.register("alice", None)
+        foreign = (await sync(directory)).next_batch
+    async with running(tmp_path / "two.db") as (directory, _):
+        await directory.register("alice", None)
+        room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
+        answer = await sync(directory, foreign)
+        assert answer.rooms is not None
+        assert list(msgspec.json.decode(answer.rooms)["join"]) == [room_id]
+
+
+async def test_a_full_disk(tmp_path: Path) -> None:
+    """On a full disk nothing is written in part or told, and everything can still be read."""
+    async with running(tmp_path / "directory.db") as (directory, database):
+        login = await directory.register("alice", None, device_id=DeviceId("PHONE"))
+        room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
+        before = await sync(directory)
+        state = await directory.state(ALICE, room_id)
+        recorder = Recorder()
+        directory.listen(recorder)
+        await fill_disk(database)
+        with pytest.raises(StorageUnavailable, match="The disk is full"):
+            await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "x" * 30_000})
+        assert recorder == Recorder()
+        assert await directory.authenticate(login.access_token) == PHONE
+        assert await directory.state(ALICE, room_id) == state
+        assert await sync(directory) == before
+        await free_disk(database)
+        await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "x" * 30_000})
+        assert recorder.news == [{ALICE}]

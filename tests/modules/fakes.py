@@ -1,0 +1,157 @@
+"""What the modules floor stands on, small: a router, a presence host and a directory to look at."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lamplighter.clock import Timestamp
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import NotFound, UnknownToken
+from lamplighter.ids import DeviceId, RoomAlias, RoomId, ServerName, UserId
+from lamplighter.modules.api import ModuleApi
+from lamplighter.modules.host import PresenceListener, ServerFacts
+from lamplighter.modules.loader import LoadedModule, ModuleEntry, ModuleStyle
+from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.ports import Account, Json, Profile, Requester
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
+
+ALICE = UserId("@alice:example.com")
+BOB = UserId("@bob:example.com")
+ROOM = RoomId("!room:example.com")
+
+
+@dataclass
+class FakeRouter:
+    registered: list[tuple[str, GetUsersForStates, GetInterestedUsers]] = field(
+        default_factory=list
+    )
+
+    def register(
+        self,
+        module: str,
+        get_users_for_states: GetUsersForStates,
+        get_interested_users: GetInterestedUsers,
+    ) -> None:
+        self.registered.append((module, get_users_for_states, get_interested_users))
+
+    @property
+    def modules(self) -> list[str]:
+        return [name for name, _, _ in self.registered]
+
+    async def ask(self, states: Sequence[UserPresenceState]) -> list[object]:
+        return [await states_of(list(states)) for _, states_of, _ in self.registered]
+
+    async def ask_interest(self, user_id: str) -> list[object]:
+        return [await interest(user_id) for _, _, interest in self.registered]
+
+
+@dataclass
+class FakeHost:
+    presence: dict[UserId, UserPresenceState] = field(default_factory=dict)
+    sent_to: list[Collection[UserId]] = field(default_factory=list)
+    was_set: list[Mapping[UserId, tuple[Presence, str | None]]] = field(default_factory=list)
+    listeners: dict[str, PresenceListener] = field(default_factory=dict)
+
+    async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
+        self.sent_to.append(users)
+
+    async def set_presence_for_users(
+        self, users: Mapping[UserId, tuple[Presence, str | None]]
+    ) -> None:
+        self.was_set.append(users)
+
+    def presence_of(self, user_id: UserId) -> UserPresenceState:
+        return self.presence.get(user_id, UserPresenceState.default(user_id))
+
+    def subscribe(self, callback: PresenceListener, module: str) -> Callable[[], None]:
+        self.listeners[module] = callback
+        return lambda: self.listeners.__delitem__(module)
+
+
+@dataclass
+class FakeDirectory:
+    data: dict[tuple[UserId, str], Json] = field(default_factory=dict)
+    state: list[Json] = field(default_factory=list)
+
+    async def authenticate(self, access_token: str) -> Requester:
+        if access_token != "bobs-token":
+            raise UnknownToken("Unknown access token")
+        return Requester(BOB, DeviceId("PHONE"))
+
+    async def account(self, user_id: UserId) -> Account | None:
+        accounts = {
+            ALICE: Account(ALICE, Timestamp(1_700_000_000_500), True, False),
+            BOB: Account(BOB, Timestamp(1_700_000_001_000), False, True),
+        }
+        return accounts.get(user_id)
+
+    async def profile(self, user_id: UserId) -> Profile:
+        if user_id != ALICE:
+            raise NotFound("no such user")
+        return Profile("Alice", "mxc://example.com/alice")
+
+    async def account_data(
+        self, user_id: UserId, room_id: RoomId | None, data_type: str
+    ) -> Json | None:
+        return self.data.get((user_id, data_type))
+
+    async def set_account_data(
+        self, user_id: UserId, room_id: RoomId | None, data_type: str, content: Json
+    ) -> None:
+        self.data[user_id, data_type] = content
+
+    async def resolve_alias(self, alias: RoomAlias) -> RoomId:
+        if alias != "#hall:example.com":
+            raise NotFound("no such alias")
+        return ROOM
+
+    async def state_for_modules(
+        self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
+    ) -> Sequence[Json]:
+        return [event for event in self.state if wanted is None or _is_wanted(event, wanted)]
+
+
+def _is_wanted(event: Json, wanted: Sequence[tuple[str, str | None]]) -> bool:
+    return any(event["type"] == t and key in (None, event["state_key"]) for t, key in wanted)
+
+
+class World:
+    """A server's modules, on fakes."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.clock = FakeClock()
+        self.router = FakeRouter()
+        self.host = FakeHost()
+        self.directory = FakeDirectory()
+        server = ServerFacts(ServerName("example.com"), "https://example.com/", **facts)
+        self.runtime = ModuleRuntime(
+            server,
+            router=self.router,
+            host=self.host,
+            directory=self.directory,
+            clock=self.clock,
+            database_path=None,
+        )
+
+    def api(self, module: str = "TestModule") -> ModuleApi:
+        return self.runtime.make_api(module)
+
+    def load(self, *entries: ModuleEntry) -> list[LoadedModule]:
+        return self.runtime.load(entries)
+
+
+def entry(path: str, config: Any = None, where: str = "modules[0]") -> ModuleEntry:
+    """Return a module of tests/compat/modules, as the list `modules:` has it."""
+    return ModuleEntry(f"tests.compat.modules.{path}", config, ModuleStyle.CALLBACKS, where)
+
+
+def legacy(path: str, config: Any = None) -> ModuleEntry:
+    """Return a module of tests/compat/modules, as `presence.presence_router` has it."""
+    where = "presence.presence_router"
+    return ModuleEntry(f"tests.compat.modules.{path}", config, ModuleStyle.ROUTER, where)
+
+
+def state_of(user_id: str, **fields: Any) -> UserPresenceState:
+    """Return somebody's presence."""
+    return UserPresenceState.default(user_id).copy_and_replace(**fields)

@@ -1,0 +1,172 @@
+"""Delayed and looping calls, on a clock turned by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.modules.background import Background, Label
+from lamplighter.modules.calls import DelayedCall, LoopingCall, duration_of
+
+LABEL = Label("MyModule", "my call")
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock to turn by hand."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def background(clock: FakeClock) -> AsyncIterator[Background]:
+    """Background work that runs."""
+    background = Background(clock)
+    background.start()
+    yield background
+    await background.stop()
+
+
+async def settle() -> None:
+    """Let everything that can go on do so."""
+    for _ in range(10):
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(done.set_result, None)
+        await done
+
+
+async def pass_seconds(clock: FakeClock, seconds: int) -> None:
+    """Let time pass, and what it brings happen."""
+    for _ in range(seconds):
+        clock.advance(seconds=1)
+        await settle()
+
+
+async def test_delayed_call(clock: FakeClock, background: Background) -> None:
+    """A delayed call happens once, at its time."""
+    done: list[int] = []
+    call = DelayedCall(background, LABEL, bound(done.append, [clock.now()], {}), 3 * SECOND)
+    start = clock.now()
+    await pass_seconds(clock, 2)
+    assert (done, call.active()) == ([], True)
+    await pass_seconds(clock, 5)
+    assert (done, call.active()) == ([start + 3000], False)
+
+
+async def test_cancelled_delayed_call(clock: FakeClock, background: Background) -> None:
+    """A delayed call that is cancelled does not happen."""
+    done: list[int] = []
+    call = DelayedCall(background, LABEL, bound(done.append, [1], {}), SECOND)
+    call.cancel()
+    await pass_seconds(clock, 2)
+    assert (done, call.active(), clock.next_timer()) == ([], False, None)
+
+
+async def test_looping_call(clock: FakeClock, background: Background) -> None:
+    """A looping call happens first after one period, and then in every period."""
+    start, times = clock.now(), list[int]()
+    LoopingCall(background, LABEL, bound(times.append, [clock.now() - start], {}), 2 * SECOND)
+    await pass_seconds(clock, 7)
+    assert times == [2000, 4000, 6000]
+
+
+async def test_looping_call_now(clock: FakeClock, background: Background) -> None:
+    """A looping call can begin at once."""
+    start, times = clock.now(), list[int]()
+    LoopingCall(background, LABEL, bound(times.append, [clock.now() - start], {}), 2 * SECOND, now=True)
+    await settle()
+    await pass_seconds(clock, 3)
+    assert times == [0, 2000]
+
+
+async def test_exception_does_not_end_the_loop(clock: FakeClock, background: Background) -> None:
+    """A looping call that raises is logged with the module's name, and goes on."""
+    times: list[int] = []
+
+    async def fail() -> None:
+        times.append(1)
+        raise RuntimeError("no chain today")
+
+    with capture_logs() as lines:
+        LoopingCall(background, LABEL, fail, SECOND)
+        await pass_seconds(clock, 3)
+    assert len(times) == 3
+    assert [(line["module"], line["desc"]) for line in lines] == [("MyModule", "my call")] * 3
+
+
+async def test_slow_call_does_not_pile_up(clock: FakeClock, background: Background) -> None:
+    """The next call waits until the last one has ended; missed ones are not made up for."""
+    running, most, ends = 0, 0, list[asyncio.Future[None]]()
+
+    async def work() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        ends.append(asyncio.get_running_loop().create_future())
+        await ends[-1]
+        running -= 1
+
+    LoopingCall(background, LABEL, work, SECOND)
+    await pass_seconds(clock, 5)
+    assert (running, most, len(ends)) == (1, 1, 1)
+    ends[0].set_result(None)
+    await settle()
+    await pass_seconds(clock, 1)
+    assert (running, most, len(ends)) == (1, 1, 2)
+
+
+async def test_stopped_loop(clock: FakeClock, background: Background) -> None:
+    """A looping call that is stopped does not happen again."""
+    times: list[int] = []
+    call = LoopingCall(background, LABEL, bound(times.append, [1], {}), SECOND)
+    await pass_seconds(clock, 1)
+    call.stop()
+    await pass_seconds(clock, 3)
+    assert (times, call.running, clock.next_timer()) == ([1], False, None)
+
+
+async def test_nothing_is_left_after_the_stop(clock: FakeClock) -> None:
+    """When the server stops, no call is left waiting."""
+    background = Background(clock)
+    background.start()
+    LoopingCall(background, LABEL, lambda: None, SECOND)
+    DelayedCall(background, LABEL, lambda: None, SECOND)
+    await background.stop()
+    assert clock.next_timer() is None
+    LoopingCall(background, LABEL, lambda: None, SECOND)
+    assert clock.next_timer() is None
+
+
+async def test_calls_before_the_start(clock: FakeClock) -> None:
+    """A call asked for before the server runs counts from the start."""
+    background = Background(clock)
+    times: list[int] = []
+    LoopingCall(background, LABEL, bound(times.append, [clock.now()], {}), SECOND)
+    await pass_seconds(clock, 5)
+    background.start()
+    start = clock.now()
+    await pass_seconds(clock, 1)
+    assert times == [start + 1000]
+    await background.stop()
+
+
+def test_endless_speed(clock: FakeClock) -> None:
+    """A looping call without a period would never let anything else happen, and is refused."""
+    with pytest.raises(ValueError, match="at least a millisecond"):
+        LoopingCall(Background(clock), LABEL, lambda: None, timedelta(0))
+
+
+def test_durations() -> None:
+    """A duration is a number of units, or a timedelta."""
+    assert duration_of(1500, timedelta(milliseconds=1)) == timedelta(seconds=1.5)
+    assert duration_of(timedelta(minutes=2), SECOND) == timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "10s", None])
+def test_what_is_no_duration(value: float) -> None:
+    """What is negative, endless or no number is refused."""
+    with pytest.raises(ValueError):
+        duration_of(value, SECOND)

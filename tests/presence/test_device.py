@@ -1,0 +1,18 @@
+"""One device."""
+
+from tests.presence.people import ONLINE, PHONE, START
+
+from lamplighter.clock import Timestamp
+from lamplighter.presence.device import RESTORED, Device
+
+
+def test_a_device_begins_without_a_poll() -> None:
+    """A device that has only spoken has never polled and asked for nothing."""
+    assert Device(PHONE, ONLINE, START) == Device(
+        PHONE, ONLINE, START, last_sync_ts=Timestamp(0), asked=None, polls_in_flight=0
+    )
+
+
+def test_no_client_s_device_is_called_like_the_restored_one() -> None:
+    """The restored device's ID is empty, which no login gives."""
+    assert RESTORED == ""

@@ -1,0 +1,47 @@
+"""What happens is told as values."""
+
+import typing
+from dataclasses import FrozenInstanceError
+
+import pytest
+from tests.presence.people import ALICE, DAVE, ONLINE, PHONE
+
+from lamplighter.presence.events import (
+    Activity,
+    DeviceEvent,
+    DeviceGone,
+    RemoteUpdate,
+    SetByModule,
+    StatusSet,
+    SyncEnded,
+    SyncStarted,
+)
+
+
+def test_what_is_not_said_is_none() -> None:
+    """An event says only what it was given: no presence asked for, no message, no time."""
+    assert SyncStarted(ALICE, PHONE) == SyncStarted(ALICE, PHONE, set_presence=None)
+    assert StatusSet(ALICE, PHONE, ONLINE) == StatusSet(ALICE, PHONE, ONLINE, status_msg=None)
+    assert SetByModule(ALICE, ONLINE) == SetByModule(ALICE, ONLINE, status_msg=None)
+    assert RemoteUpdate(DAVE, ONLINE) == RemoteUpdate(
+        DAVE, ONLINE, status_msg=None, last_active_ago=None, currently_active=False
+    )
+
+
+def test_an_event_does_not_change() -> None:
+    """What has happened cannot be altered afterwards."""
+    event = Activity(ALICE, PHONE)
+
+    with pytest.raises(FrozenInstanceError):
+        event.device_id = PHONE  # type: ignore[misc]
+
+
+def test_device_events_are_those_that_name_a_device() -> None:
+    """`DeviceEvent` is the union of all that happens on a device."""
+    assert set(typing.get_args(DeviceEvent)) == {
+        SyncStarted,
+        SyncEnded,
+        StatusSet,
+        Activity,
+        DeviceGone,
+    }

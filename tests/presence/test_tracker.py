@@ -1,0 +1,412 @@
+"""All users: what is announced, when, and what is remembered."""
+
+from datetime import timedelta
+
+import pytest
+from tests.presence.people import (
+    ACTS,
+    ALICE,
+    BEGINS,
+    BOB,
+    BUSY,
+    DAVE,
+    ENDS,
+    HERE,
+    LAPTOP,
+    OFFLINE,
+    ONLINE,
+    PHONE,
+    START,
+    UNAVAILABLE,
+    at,
+)
+
+from lamplighter.clock import Timestamp
+from lamplighter.ids import UserId
+from lamplighter.presence.changes import Change, ChangeReason
+from lamplighter.presence.device import RESTORED, Device
+from lamplighter.presence.events import (
+    DeviceGone,
+    RemoteUpdate,
+    SetByModule,
+    StatusSet,
+    SyncEnded,
+    SyncStarted,
+    UserDeactivated,
+)
+from lamplighter.presence.machine import Rules, TrackedUser, Word
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.timers import Timers
+from lamplighter.presence.tracker import PresenceTracker
+
+#: Alice's and Bob's pings would come in between; a long period keeps them out of a story.
+UNDISTURBED = Rules(Timers(federation_ping=timedelta(days=36500)))
+
+
+@pytest.fixture
+def tracker() -> PresenceTracker:
+    """A tracker that has heard of nobody."""
+    return PresenceTracker(HERE, UNDISTURBED)
+
+
+def reasons(changes: list[Change]) -> list[tuple[str, ChangeReason]]:
+    """Return who changed, and why it is told."""
+    return [(change.new.user_id, change.reason) for change in changes]
+
+
+def test_a_change_tells_from_what_to_what_and_why(tracker: PresenceTracker) -> None:
+    """The first poll of an unknown user is a change from the default state to online."""
+    online = UserPresenceState(ALICE, ONLINE, at(0), at(0), at(0), None, True)
+
+    assert tracker.feed(BEGINS, at(0)) == [
+        Change(UserPresenceState.default(ALICE), online, ChangeReason.STATE)
+    ]
+    assert tracker.get(ALICE) == online
+
+
+def test_a_day_of_a_phone(tracker: PresenceTracker) -> None:
+    """Steady polling is announced once; then time alone makes quiet, idle and offline."""
+    told = reasons(tracker.feed(BEGINS, at(0)))
+    story = []
+    for seconds in range(1, 400):
+        story += [(seconds, reason) for _, reason in reasons(tracker.expire(at(seconds)))]
+        if seconds <= 310:
+            told += reasons(tracker.feed(ENDS, at(seconds)))
+        if seconds < 310:
+            told += reasons(tracker.feed(BEGINS, at(seconds)))
+
+    assert told == [(ALICE, ChangeReason.STATE)]
+    assert story == [
+        (60, ChangeReason.CURRENTLY_ACTIVE),
+        (300, ChangeReason.STATE),
+        (340, ChangeReason.STATE),
+    ]
+
+
+def test_activity_is_announced_once_per_granularity(tracker: PresenceTracker) -> None:
+    """Activity every 25 s is told only when it is more than 60 s after the last one told."""
+    tracker.feed(BEGINS, at(0))
+    told = [
+        seconds
+        for seconds in range(25, 300, 25)
+        if tracker.feed(ACTS, at(seconds)) + tracker.expire(at(seconds))
+    ]
+
+    assert told == [75, 150, 225]
+
+
+def test_news_is_measured_by_what_was_announced(tracker: PresenceTracker) -> None:
+    """The announce test compares with what was last announced, not with the last state."""
+    tracker.feed(BEGINS, at(0))
+    announced = tracker.get(ALICE)
+    assert tracker.feed(ACTS, at(40)) == []
+    (change,) = tracker.feed(ACTS, at(60.001))
+
+    assert change == Change(
+        announced,
+        UserPresenceState(ALICE, ONLINE, at(60.001), at(60.001), at(0), None, True),
+        ChangeReason.LAST_ACTIVE,
+    )
+
+
+def test_every_change_is_for_its_own_user(tracker: PresenceTracker) -> None:
+    """What one user does changes nobody else."""
+    tracker.feed(BEGINS, at(0))
+    alice = tracker.get(ALICE)
+    tracker.feed(SyncStarted(BOB, PHONE, UNAVAILABLE), at(10))
+
+    assert tracker.get(ALICE) == alice
+    assert {state.user_id: state.state for state in tracker.known()} == {
+        ALICE: ONLINE,
+        BOB: UNAVAILABLE,
+    }
+
+
+def test_of_an_unknown_user_nothing_is_known(tracker: PresenceTracker) -> None:
+    """Asking for somebody does not make the user known."""
+    assert tracker.get(BOB) == UserPresenceState.default(BOB)
+    assert tracker.user(BOB) is None
+    assert list(tracker.known()) == []
+
+
+def test_what_is_known_of_a_user(tracker: PresenceTracker) -> None:
+    """`user` tells all that is known, devices included."""
+    tracker.feed(BEGINS, at(0))
+
+    assert tracker.user(ALICE) == TrackedUser(
+        UserPresenceState(ALICE, ONLINE, at(0), at(0), at(0), None, True),
+        Word.DEVICES,
+        (Device(PHONE, ONLINE, at(0), at(0), polls_in_flight=1),),
+    )
+
+
+# The end of devices and users.
+
+
+def test_logout_is_told_at_once_and_once(tracker: PresenceTracker) -> None:
+    """A device that goes with a poll in flight is told at once; the poll's end tells nothing."""
+    tracker.feed(BEGINS, at(0))
+
+    assert reasons(tracker.feed(DeviceGone(ALICE, PHONE), at(1))) == [(ALICE, ChangeReason.STATE)]
+    assert tracker.feed(ENDS, at(2)) == []
+    assert tracker.get(ALICE).state == OFFLINE
+
+
+def test_deactivation_is_told_with_the_message_gone(tracker: PresenceTracker) -> None:
+    """A deactivated user is told as offline, without a message."""
+    tracker.feed(StatusSet(ALICE, PHONE, BUSY, "hi"), at(0))
+    (change,) = tracker.feed(UserDeactivated(ALICE), at(1))
+
+    assert change.new == UserPresenceState(ALICE, OFFLINE, at(0), at(1), 0, None, False)
+    assert change.reason is ChangeReason.STATUS_MSG
+
+
+# Modules.
+
+
+def test_a_module_s_word_is_announced_even_if_nothing_differs(tracker: PresenceTracker) -> None:
+    """SetByModule forces an announcement, each time."""
+    word = SetByModule(ALICE, BUSY, "in a call")
+
+    assert reasons(tracker.feed(word, at(0))) == [(ALICE, ChangeReason.STATUS_MSG)]
+    assert reasons(tracker.feed(word, at(1))) == [(ALICE, ChangeReason.FORCED)]
+    assert reasons(tracker.feed(SetByModule(ALICE, ONLINE, "in a call"), at(2))) == [
+        (ALICE, ChangeReason.STATE)
+    ]
+
+
+def test_a_module_s_word_needs_no_device_and_does_not_end(tracker: PresenceTracker) -> None:
+    """A module's word on a user without devices stands for ever."""
+    tracker.feed(SetByModule(ALICE, UNAVAILABLE), at(0))
+
+    assert tracker.expire(at(10**7)) == []
+    assert tracker.get(ALICE).state == UNAVAILABLE
+
+
+# Time.
+
+
+def test_nothing_to_wait_for(tracker: PresenceTracker) -> None:
+    """Where time alone changes nothing there is no deadline."""
+    assert tracker.next_deadline() is None
+    tracker.feed(RemoteUpdate(DAVE, OFFLINE, "gone fishing"), at(0))
+
+    assert tracker.next_deadline() is None
+    assert tracker.expire(at(10**9)) == []
+
+
+def test_everybody_whose_time_has_come_changes(tracker: PresenceTracker) -> None:
+    """One `expire` finds all that is due, of local and remote users, and a second one nothing."""
+    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
+    tracker.feed(StatusSet(BOB, PHONE, UNAVAILABLE), at(1_000))
+    tracker.feed(RemoteUpdate(DAVE, ONLINE), at(0))
+    assert tracker.next_deadline() == at(30)
+
+    assert reasons(tracker.expire(at(1_029.999))) == [(ALICE, ChangeReason.STATE)]
+    assert reasons(tracker.expire(at(1_800))) == [
+        (BOB, ChangeReason.STATE),
+        (DAVE, ChangeReason.STATE),
+    ]
+    assert tracker.expire(at(1_800)) == []
+    assert tracker.next_deadline() is None
+
+
+def test_a_deadline_that_moved_later_wakes_early_and_does_nothing(
+    tracker: PresenceTracker,
+) -> None:
+    """A poll does not move the deadline; the early wake finds nothing and asks again."""
+    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
+    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(20))
+    assert tracker.next_deadline() == at(30)
+
+    assert tracker.expire(at(30)) == []
+    assert tracker.next_deadline() == at(50)
+
+
+def test_a_deadline_that_moved_earlier_is_kept(tracker: PresenceTracker) -> None:
+    """Somebody who stops being busy is dropped after the short grace, and only once."""
+    tracker.feed(StatusSet(ALICE, PHONE, BUSY), at(0))
+    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(10))
+    assert tracker.next_deadline() == at(40)
+
+    assert reasons(tracker.expire(at(40))) == [(ALICE, ChangeReason.STATE)]
+    assert tracker.expire(at(3_600)) == []
+
+
+def test_a_deadline_that_vanished_wakes_nobody(tracker: PresenceTracker) -> None:
+    """Where a device has gone before its deadline, the deadline changes nothing."""
+    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
+    tracker.feed(DeviceGone(ALICE, PHONE), at(10))
+
+    assert tracker.expire(at(30)) == []
+    assert tracker.next_deadline() is None
+
+
+# Pings.
+
+
+def test_other_servers_are_reminded_once_per_period() -> None:
+    """A local user who is not offline gets one ping per period, at the user's own place in it."""
+    tracker = PresenceTracker(HERE, Rules())
+    tracker.feed(BEGINS, at(0))
+    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE, "hi"), at(0))
+    tracker.feed(RemoteUpdate(DAVE, UNAVAILABLE), at(0))
+    pings: list[Timestamp] = []
+    period = 1_500_000
+    while (due := tracker.next_deadline()) is not None and due <= at(4 * 1_500):
+        for change in tracker.expire(due):
+            if change.new.user_id == ALICE:
+                assert change.reason is ChangeReason.FEDERATION_PING
+                assert change.new == change.old.copy_and_replace(last_federation_update_ts=due)
+                pings.append(due)
+
+    assert pings == [pings[0] + n * period for n in range(4)]
+
+
+def test_a_ping_that_has_news_tells_the_news() -> None:
+    """Where something differs when the ping is due, that is the reason."""
+    tracker = PresenceTracker(HERE, Rules())
+    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
+
+    assert reasons(tracker.expire(at(10**5))) == [(ALICE, ChangeReason.STATE)]
+
+
+def test_nobody_is_reminded_of_remote_users(tracker: PresenceTracker) -> None:
+    """Other servers' users are theirs to tell, even where a module has spoken."""
+    tracker = PresenceTracker(HERE, Rules(Timers(federation_timeout=timedelta(days=3650))))
+    tracker.feed(RemoteUpdate(DAVE, UNAVAILABLE), at(0))
+    tracker.feed(SetByModule(UserId("@erin:there.example"), UNAVAILABLE), at(0))
+
+    assert tracker.expire(at(10**6)) == []
+
+
+# What is saved.
+
+
+def test_quiet_changes_are_handed_out_once(tracker: PresenceTracker) -> None:
+    """`take_unsaved` returns exactly the users that changed without being announced."""
+    tracker.feed(BEGINS, at(0))
+    tracker.feed(SyncStarted(BOB, PHONE), at(0))
+    assert tracker.take_unsaved() == []
+    tracker.feed(ENDS, at(10))
+
+    assert tracker.take_unsaved() == [tracker.user(ALICE)]
+    assert tracker.take_unsaved() == []
+
+
+def test_what_is_announced_is_not_handed_out(tracker: PresenceTracker) -> None:
+    """A quiet change that was followed by an announced one needs no further saving."""
+    tracker.feed(BEGINS, at(0))
+    tracker.feed(ENDS, at(10))
+    tracker.feed(StatusSet(ALICE, PHONE, BUSY), at(11))
+
+    assert tracker.take_unsaved() == []
+
+
+def test_what_changes_nothing_is_not_handed_out(tracker: PresenceTracker) -> None:
+    """An event that does nothing needs no saving, of users who were never heard of either."""
+    tracker.feed(ACTS, at(0))
+    tracker.feed(SyncEnded(BOB, PHONE), at(0))
+
+    assert tracker.take_unsaved() == []
+
+
+def test_it_is_saved_that_a_module_s_word_has_ended(tracker: PresenceTracker) -> None:
+    """Where devices take the word back without any visible difference, that is saved too.
+
+    Otherwise a restart would bring the module's word back, and it would stand for ever.
+    """
+    tracker.feed(StatusSet(ALICE, LAPTOP, UNAVAILABLE), at(0))
+    tracker.feed(BEGINS, at(0))
+    tracker.feed(SetByModule(ALICE, ONLINE), at(1))
+
+    assert tracker.expire(at(30)) == []
+    (user,) = tracker.take_unsaved()
+    assert (user.state, user.word) == (tracker.get(ALICE), Word.DEVICES)
+
+
+# Restarts.
+
+
+def saved(presence: Presence, word: Word = Word.DEVICES) -> TrackedUser:
+    """Return what was saved of Alice: active at the start, with a message."""
+    return TrackedUser(
+        UserPresenceState(ALICE, presence, at(0), at(0), at(0), "hi", presence is ONLINE), word
+    )
+
+
+@pytest.mark.parametrize("presence", [UNAVAILABLE, ONLINE, BUSY])
+def test_a_restart_keeps_presence_and_message(tracker: PresenceTracker, presence: Presence) -> None:
+    """After a restart a user who was not offline has one restored device with that presence."""
+    user = saved(presence)
+    tracker.restore([user], at(20))
+
+    assert tracker.get(ALICE) == user.state
+    assert tracker.user(ALICE) == TrackedUser(
+        user.state, Word.DEVICES, (Device(RESTORED, presence, at(0), last_sync_ts=at(20)),)
+    )
+    assert tracker.take_unsaved() == []
+
+
+def test_an_offline_user_is_restored_without_device(tracker: PresenceTracker) -> None:
+    """An offline user has no device after a restart, and nothing to wait for."""
+    tracker.restore([saved(OFFLINE)], at(20))
+
+    assert tracker.user(ALICE) == saved(OFFLINE)
+    assert tracker.next_deadline() is None
+
+
+def test_the_grace_begins_anew_with_the_restart(tracker: PresenceTracker) -> None:
+    """Clients have the whole grace from the restart on to come back."""
+    tracker.restore([saved(UNAVAILABLE)], at(1_000))
+
+    assert tracker.expire(at(1_029.999)) == []
+    (change,) = tracker.expire(at(1_030))
+    assert change == Change(
+        saved(UNAVAILABLE).state,
+        UserPresenceState(ALICE, OFFLINE, at(0), at(1_030), at(0), "hi", False),
+        ChangeReason.STATE,
+    )
+
+
+def test_a_client_that_comes_back_in_time_tells_nobody(tracker: PresenceTracker) -> None:
+    """A restart is invisible where the client polls on within the grace."""
+    tracker.restore([saved(UNAVAILABLE)], at(10))
+
+    assert tracker.feed(BEGINS, at(39)) == []
+    assert tracker.expire(at(10**5)) == []
+
+
+def test_a_module_s_word_outlives_a_restart(tracker: PresenceTracker) -> None:
+    """A module's word stands after a restart, without any device."""
+    tracker.restore([saved(BUSY, Word.MODULE)], at(10))
+
+    assert tracker.expire(at(10**7)) == []
+    assert tracker.get(ALICE).state == BUSY
+
+
+@pytest.mark.parametrize(
+    ("presence", "word"), [(OFFLINE, Word.DEVICES), (ONLINE, Word.DEVICES), (BUSY, Word.MODULE)]
+)
+def test_a_poll_from_before_the_restart_is_forgotten(
+    tracker: PresenceTracker, presence: Presence, word: Word
+) -> None:
+    """Saved devices are not believed: their polls are not in flight any more."""
+    lost = Device(PHONE, OFFLINE, at(0), at(0), polls_in_flight=1)
+    user = saved(presence, word)
+    tracker.restore([TrackedUser(user.state, user.word, (lost,))], at(10))
+    restored = tracker.user(ALICE)
+
+    assert restored is not None
+    assert lost not in restored.devices
+
+
+def test_the_silence_of_a_remote_server_counts_from_its_last_word(
+    tracker: PresenceTracker,
+) -> None:
+    """A restart gives remote users no new grace."""
+    state = UserPresenceState(DAVE, ONLINE, START, at(0), 0, "hi", True)
+    tracker.restore([TrackedUser(state, Word.SERVER)], at(1_799))
+
+    assert tracker.get(DAVE) == state
+    assert tracker.next_deadline() == at(1_800)

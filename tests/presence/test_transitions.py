@@ -1,0 +1,53 @@
+"""The table of transitions, cell by cell."""
+
+import pytest
+from tests.presence.people import BUSY, OFFLINE, ONLINE, UNAVAILABLE
+
+from lamplighter.presence.state import Presence
+from lamplighter.presence.transitions import DEVICE_TRANSITIONS, Named, Signal, next_presence
+
+#: Rows: what the device says now ("gone": it is not there). Columns: what it is told.
+TABLE = """
+               polls        asks    puts    acts    idles        lapses  leaves
+  gone         online       named   named   gone    gone         gone    gone
+  offline      offline      named   named   offline offline      gone    gone
+  unavailable  unavailable  named   named   online  unavailable  gone    gone
+  online       online       named   named   online  unavailable  gone    gone
+  busy         busy         busy    named   busy    busy         gone    gone
+"""
+WORDS: dict[str, Presence | None] = {
+    "gone": None,
+    "offline": OFFLINE,
+    "unavailable": UNAVAILABLE,
+    "online": ONLINE,
+    "busy": BUSY,
+}
+HEAD, *ROWS = (line.split() for line in TABLE.strip().splitlines())
+CELLS = [(row[0], *cell) for row in ROWS for cell in zip(HEAD, row[1:], strict=True)]
+
+
+@pytest.mark.parametrize("named", list(Presence))
+@pytest.mark.parametrize(("before", "signal", "after"), CELLS)
+def test_cell(before: str, signal: str, after: str, named: Presence) -> None:
+    """A device in each state becomes by each signal what the table above says."""
+    expected = named if after == "named" else WORDS[after]
+
+    assert next_presence(WORDS[before], Signal(signal), named) is expected
+
+
+def test_the_table_above_is_complete() -> None:
+    """Every state and every signal has its row and column."""
+    assert [Signal(name) for name in HEAD] == list(Signal)
+    assert {WORDS[row[0]] for row in ROWS} == {None, *Presence} == DEVICE_TRANSITIONS.keys()
+
+
+def test_only_a_put_and_an_end_take_a_device_out_of_busy() -> None:
+    """A sync cannot override busy; a PUT can."""
+    out = {signal for signal in Signal if next_presence(BUSY, signal, ONLINE) is not BUSY}
+
+    assert out == {Signal.PUTS, Signal.LAPSES, Signal.LEAVES}
+
+
+def test_every_state_can_be_put() -> None:
+    """A PUT names a presence and gets it, whatever the device said before."""
+    assert {row[Signal.PUTS] for row in DEVICE_TRANSITIONS.values()} == {Named.PRESENCE}

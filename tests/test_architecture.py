@@ -1,0 +1,222 @@
+"""The house rules that no linter knows: sizes, names, where tests stand, and what they say.
+
+Who may import whom is checked by import-linter (`make architecture`), style by ruff.
+"""
+
+import ast
+import re
+import statistics
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[1]
+PACKAGE: Final = ROOT / "src" / "lamplighter"
+TESTS: Final = ROOT / "tests"
+
+#: Lines of a file: median, nine in ten, all. And of a function, its docstring aside.
+FILE_BUDGET: Final = (150, 350, 450)
+FUNCTION_BUDGET: Final = (8, 30, 60)
+
+#: Tests that prove more than one module does, and why they stand where they do.
+STORIES: Final = {
+    "compat": "modules as others write them, unchanged",
+    "contract": "one suite for each port, over every adapter of it",
+    "docs": "what the documents show is run",
+    "interop": "clients and servers that others wrote",
+    "properties": "random worlds against an oracle",
+    "scenarios": "whole stories on the fake clock",
+    "presence/test_reference_model.py": "the state machine against a slow and obvious one",
+    "test_architecture.py": "this file",
+}
+
+#: Files whose public names are for the tool that runs them.
+SCRIPTS: Final = re.compile(r"__main__\.py|migrations/env\.py|migrations/versions/\w+\.py")
+
+#: A waiver is followed by its reason: ` - because` or `  # because`.
+WAIVER: Final = re.compile(r"#\s*(noqa|type:\s*ignore)\b(.*)")
+WAIVER_WITH_REASON: Final = re.compile(
+    r"(:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*|\[[a-z\-, ]+\])\s*(-|#)\s*\w.*"
+)
+
+#: Directories of the machine that this was written on have no place here.
+MACHINE_PATHS: Final = re.compile(r"(?<![\w.$}])/(?:work|tmp|root|opt)(?=/|\b(?!\w))")
+
+SOURCES: Final = sorted(PACKAGE.rglob("*.py"))
+TEST_FILES: Final = sorted(TESTS.rglob("*.py"))
+EXAMPLES: Final = sorted((ROOT / "examples").rglob("*.py"))
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def _length(function: Function) -> int:
+    whole = (function.end_lineno or 0) - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function) is None:
+        return whole
+    return whole - ((first.end_lineno or 0) - first.lineno + 1)
+
+
+def _file_lengths() -> dict[str, int]:
+    return {_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+
+
+def _function_lengths() -> dict[str, int]:
+    return {
+        f"{_name(path)}:{function.lineno} {function.name}": _length(function)
+        for path in SOURCES
+        for function in _functions(_tree(path))
+    }
+
+
+def _project_files() -> list[Path]:
+    """Return the files that are under version control, or will be once they are added."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "budget"),
+    [(_file_lengths(), FILE_BUDGET), (_function_lengths(), FUNCTION_BUDGET)],
+    ids=["files", "functions"],
+)
+def test_sizes(lengths: dict[str, int], budget: tuple[int, int, int]) -> None:
+    """Files and functions are short: the median one, nine in ten of them, and every one."""
+    median, most, every = budget
+    assert {name: length for name, length in lengths.items() if length > every} == {}
+    assert statistics.median(lengths.values()) <= median
+    assert statistics.quantiles(lengths.values(), n=10)[-1] <= most
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *TEST_FILES, *EXAMPLES], ids=_name)
+def test_every_file_says_what_it_is(path: Path) -> None:
+    """A file begins with a docstring; an empty one has nothing to say."""
+    tree = _tree(path)
+    assert ast.get_docstring(tree) or not tree.body
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_public_names(path: Path) -> None:
+    """`__all__` lists the public functions and classes of a module, and names that are there."""
+    tree = _tree(path)
+    if SCRIPTS.search(_name(path)) or not _bound_names(tree):
+        return
+    listed = _listed_names(tree)
+    public = {
+        node.name
+        for node in tree.body
+        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
+    }
+    assert public - listed == set()
+    assert listed - _bound_names(tree) == set()
+
+
+def _listed_names(tree: ast.Module) -> set[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and _targets(node) == ["__all__"]:
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def _bound_names(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, Function | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names.update(alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            names.update(_targets(node))
+    return names
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=_name)
+def test_tests_are_sentences(path: Path) -> None:
+    """The docstring of each test is the sentence that it proves."""
+    silent = [
+        function.name
+        for function in _functions(_tree(path))
+        if function.name.startswith("test_") and not ast.get_docstring(function)
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", [p for p in TEST_FILES if p.name.startswith("test_")], ids=_name)
+def test_tests_mirror_the_sources(path: Path) -> None:
+    """A test file stands where the module stands that it tests, or tells a story.
+
+    `test_machine.py` and `test_machine_polls.py` both test `machine.py`.
+    """
+    place = path.relative_to(TESTS)
+    if place.parts[0] in STORIES or str(place) in STORIES:
+        return
+    words = place.stem.split("_")[1:]
+    names = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+    tested = [PACKAGE / place.parent / name for name in names]
+    assert any(it.with_suffix(".py").is_file() or it.is_dir() for it in tested)
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=_name)
+def test_tests_neither_sleep_nor_mock(path: Path) -> None:
+    """No test waits for time to pass, or talks to a mock."""
+    tree = _tree(path)
+    modules = {
+        alias.name if isinstance(node, ast.Import) else f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    sleeps = {
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "sleep"
+    }
+    assert not {name for name in modules if name.startswith(("unittest.mock", "mock"))}
+    assert not (modules | sleeps) & {"asyncio.sleep", "time.sleep", "anyio.sleep"}
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *EXAMPLES], ids=_name)
+def test_waivers_have_reasons(path: Path) -> None:
+    """Where a checker is told to look away, the same line says why."""
+    waivers = [match[2] for match in WAIVER.finditer(path.read_text(encoding="utf-8"))]
+    assert [text for text in waivers if not WAIVER_WITH_REASON.fullmatch(text.strip())] == []
+
+
+def test_no_path_of_a_machine() -> None:
+    """No file names a directory of the machine that it was written on."""
+    guilty = [
+        f"{_name(path)}: {line.strip()}"
+        for path in _project_files()
+        if path != Path(__file__)
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if MACHINE_PATHS.search(line)
+    ]
+    assert guilty == []

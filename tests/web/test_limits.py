@@ -1,0 +1,123 @@
+"""Token buckets."""
+
+from datetime import timedelta
+
+import pytest
+
+from lamplighter.clock import Timestamp
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import LimitExceeded
+from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
+
+
+def takes(limiter: Limiter, times: int, key: str = "alice") -> int:
+    """Take *times* times; return how many were granted."""
+    granted = 0
+    for _ in range(times):
+        try:
+            limiter.take(key)
+        except LimitExceeded:
+            continue
+        granted += 1
+    return granted
+
+
+def test_a_burst_is_granted_and_then_the_rate() -> None:
+    """A full bucket holds a burst; after it, one more per interval."""
+    clock = FakeClock()
+    limiter = RateLimiter(2, 5, clock)
+    assert takes(limiter, 10) == 5
+    clock.advance(milliseconds=499)
+    assert takes(limiter, 10) == 0
+    clock.advance(milliseconds=1)
+    assert takes(limiter, 10) == 1
+    clock.advance(seconds=1)
+    assert takes(limiter, 10) == 2
+
+
+def test_a_bucket_never_holds_more_than_a_burst() -> None:
+    """However long somebody was quiet, no more than a burst is saved up."""
+    clock = FakeClock()
+    limiter = RateLimiter(2, 5, clock)
+    takes(limiter, 5)
+    clock.advance(hours=1)
+    assert takes(limiter, 10) == 5
+
+
+def test_who_is_refused_is_told_when_to_come_back() -> None:
+    """`retry_after` is the time until the next one is granted, and then it is granted."""
+    clock = FakeClock()
+    limiter = RateLimiter(0.5, 1, clock)
+    limiter.take("alice")
+    clock.advance(milliseconds=300)
+    with pytest.raises(LimitExceeded) as refused:
+        limiter.take("alice")
+    assert refused.value.retry_after == timedelta(milliseconds=1700)
+    clock.advance(milliseconds=1700)
+    limiter.take("alice")
+
+
+def test_a_refused_use_costs_nothing() -> None:
+    """Hammering on a closed door does not keep it closed."""
+    clock = FakeClock()
+    limiter = RateLimiter(1, 1, clock)
+    assert takes(limiter, 100) == 1
+    clock.advance(seconds=1)
+    assert takes(limiter, 100) == 1
+
+
+def test_keys_have_buckets_of_their_own() -> None:
+    """What one uses up, another still has."""
+    limiter = RateLimiter(1, 3, FakeClock())
+    assert takes(limiter, 5, "alice") == 3
+    assert takes(limiter, 5, "bob") == 3
+
+
+def test_full_buckets_are_forgotten() -> None:
+    """A key whose bucket is full again takes no memory."""
+    clock = FakeClock()
+    limiter = RateLimiter(1, 2, clock)
+    for number in range(100):
+        limiter.take(f"user{number}")
+    assert len(limiter) == 100
+    clock.advance(seconds=1)
+    limiter.take("bob")
+    assert len(limiter) == 1
+
+
+def test_memory_is_bounded() -> None:
+    """Beyond `max_keys` the bucket used longest ago is forgotten, not the one in use."""
+    limiter = RateLimiter(1, 2, FakeClock(), max_keys=3)
+    assert takes(limiter, 2, "alice") == 2
+    for number in range(10):
+        limiter.take(f"user{number}")
+        assert len(limiter) <= 3
+    assert takes(limiter, 2, "alice") == 2
+
+
+def test_a_clock_set_back_does_not_lock_out() -> None:
+    """After the clock was set back by an hour nobody waits longer than for a whole bucket."""
+    late, early = FakeClock(Timestamp(10_000_000)), FakeClock(Timestamp(0))
+    clock = FakeClock(late.now())
+    limiter = RateLimiter(1, 2, _Switch(late, early, clock))
+    takes(limiter, 2)
+    with pytest.raises(LimitExceeded) as refused:
+        limiter.take("alice")
+    assert refused.value.retry_after == timedelta(seconds=1)
+
+
+def test_unlimited_lets_everybody_pass() -> None:
+    """Where limits are off, nobody is too fast."""
+    assert takes(Unlimited(), 1000) == 1000
+
+
+class _Switch(FakeClock):
+    """Shows the time of *late* twice, and then that of *early*."""
+
+    def __init__(self, late: FakeClock, early: FakeClock, clock: FakeClock) -> None:
+        super().__init__()
+        self._shown = [late, late]
+        self._early = early
+
+    def now(self) -> Timestamp:
+        return (self._shown.pop() if self._shown else self._early).now()
