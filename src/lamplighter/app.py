@@ -22,7 +22,7 @@ from lamplighter.metrics import Metrics
 from lamplighter.modules.host import ServerFacts
 from lamplighter.modules.loader import ModuleEntry, module_entries
 from lamplighter.modules.runtime import ModuleRuntime
-from lamplighter.ports import Directory, SavedPresence
+from lamplighter.ports import Directory, PresenceStore, SavedPresence
 from lamplighter.presence.machine import Rules, SyncIsActivity
 from lamplighter.presence.state import Presence
 from lamplighter.presence.timers import Timers
@@ -47,8 +47,8 @@ from lamplighter.web.client.presence_events import PresenceEncoder
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync import Sync
 from lamplighter.web.entry import Entry
-from lamplighter.web.listener import Listener
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
+from lamplighter.web.listener import Listener
 
 __all__ = ["Lamplighter", "Storage", "build", "listener"]
 
@@ -133,14 +133,44 @@ async def _build(
     directory = SqlDirectory(storage.database, config.server_name, clock)
     await directory.start()
     store = SqlPresenceStore(storage.database)
-    saved = await store.load()
+    saved = await store.load() if config.presence.enabled is not PresenceMode.OFF else ()
     metrics = Metrics()
-
-    tracker = PresenceTracker(config.server_name, _rules(config))
+    router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
     rooms = SharedRooms(_counting(config))
+    for member in await directory.members():
+        # A join is not older than the instant it was stored at, nor than any token before it.
+        position = at_time(Timestamp(member.since + 1))
+        rooms.joined(member.room_id, member.user_id, position)
+    presence = _presence(config, clock, rooms, router, store, saved, metrics)
+    directory.listen(presence)
+    runtime = ModuleRuntime(
+        _facts(config),
+        router=router,
+        host=presence,
+        directory=directory,
+        clock=clock,
+        database_path=storage.modules_path,
+    )
+    runtime.load(modules)
+    health = Health(lambda: storage.database.can_write)
+    application = _application(config, clock, directory, presence, metrics, runtime, health)
+    return Lamplighter(config, application, presence, directory, metrics, runtime, storage.database)
+
+
+def _presence(
+    config: Config,
+    clock: Clock,
+    rooms: SharedRooms,
+    router: PresenceRouter,
+    store: PresenceStore,
+    saved: Sequence[SavedPresence],
+    metrics: Metrics,
+) -> PresenceService:
+    """Wire the service, with what was *saved* restored."""
+    tracker = PresenceTracker(config.server_name, _rules(config))
+    tracker.restore([it.user for it in saved], clock.now())
     interests = ModuleInterests()
     planner = Planner(rooms, interests)
-    router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
     bus = LocalBus(clock, max((it.position for it in saved), default=BEGINNING))
     feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
     publisher = Publisher(
@@ -152,6 +182,8 @@ async def _build(
         store=store,
         metrics=metrics,
     )
+    for it in saved:
+        publisher.restore(UserId(it.user.state.user_id), it.position)
     views = Views(
         clock=clock,
         tracker=tracker,
@@ -162,7 +194,7 @@ async def _build(
         publisher=publisher,
         module_timeout=config.module_timeout,
     )
-    presence = PresenceService(
+    return PresenceService(
         server_name=config.server_name,
         clock=clock,
         tracker=tracker,
@@ -175,26 +207,6 @@ async def _build(
         settings=ServiceSettings(
             config.presence.enabled, config.presence.include_offline_users_on_sync
         ),
-    )
-    _restore(tracker, publisher, saved, config.presence.enabled, clock.now())
-    for member in await directory.members():
-        # A join is not older than the instant it was stored at, nor than any token before it.
-        position = at_time(Timestamp(member.since + 1))
-        rooms.joined(member.room_id, member.user_id, position)
-    directory.listen(presence)
-
-    runtime = ModuleRuntime(
-        _facts(config),
-        router=router,
-        host=presence,
-        directory=directory,
-        clock=clock,
-        database_path=storage.modules_path,
-    )
-    runtime.load(modules)
-    application = _application(config, clock, directory, presence, metrics, runtime)
-    return Lamplighter(
-        config, application, presence, directory, metrics, runtime, storage.database
     )
 
 
@@ -210,6 +222,7 @@ def _application(
     presence: PresenceService,
     metrics: Metrics,
     modules: ModuleRuntime,
+    health: Health,
 ) -> Entry:
     authenticator = Authenticator(directory)
     names = PresenceNames(busy=config.presence.busy)
@@ -245,7 +258,8 @@ def _application(
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
     )
     resources = [Mount(path, resource) for path, resource in modules.web_resources.items()]
-    routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *resources]
+    ours = [*status.routes(), *events.routes(), *endpoints, *health.routes()]
+    routes: list[BaseRoute] = [*ours, *resources]
     sync = Sync(
         authenticator=authenticator,
         accounts=directory,
@@ -292,17 +306,3 @@ def _limiter(rate: Rate | None, clock: Clock) -> Limiter:
     if rate is None:
         return Unlimited()
     return RateLimiter(rate.per_second, rate.burst, clock)
-
-
-def _restore(
-    tracker: PresenceTracker,
-    publisher: Publisher,
-    saved: Sequence[SavedPresence],
-    mode: PresenceMode,
-    now: Timestamp,
-) -> None:
-    if mode is PresenceMode.OFF:
-        return
-    tracker.restore([it.user for it in saved], now)
-    for it in saved:
-        publisher.restore(UserId(it.user.state.user_id), it.position)

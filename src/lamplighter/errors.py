@@ -53,7 +53,7 @@ class LamplighterError(Exception):
 
 
 class ConfigError(LamplighterError):
-    """The configuration cannot be used; the message names the key, the value and what is allowed."""
+    """The configuration cannot be used; the message names key, value and what is allowed."""
 
 
 class ModuleError(LamplighterError):

@@ -20,6 +20,9 @@ LogFormat = Literal["auto", "console", "json"]
 
 HIDDEN: Final = "[hidden]"
 
+#: Libraries that say too much below these levels: every step of theirs, with what is in it.
+_TALKATIVE: Final = {"aiosqlite": logging.WARNING, "alembic": logging.WARNING}
+
 _SECRET_KEYS: Final = re.compile(
     r"(?i)(?:.*[_-])?(?:access_?token|refresh_?token|token|password|passphrase|authorization"
     r"|cookie|secret|signing_?key)"
@@ -75,6 +78,8 @@ def set_up_logs(
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    for name, least in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
     logging.captureWarnings(True)
 
 

@@ -208,7 +208,7 @@ class Accounts(Protocol):
     async def check_password(self, user_id: UserId, password: str) -> None:
         """Raise `Forbidden` unless it is the user's password, `UserDeactivated` if they are gone.
 
-        The answer for a user that does not exist is the one for a wrong password, and takes as long.
+        A user that does not exist is answered as a wrong password is, and as slowly.
         """
 
     async def log_in(
@@ -286,10 +286,14 @@ class Rooms(Protocol):
     async def invite(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
         """Invite *target*; it becomes no member by that."""
 
-    async def kick(self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None) -> None:
+    async def kick(
+        self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
+    ) -> None:
         """Make *target* leave, or take its invite back."""
 
-    async def ban(self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None) -> None:
+    async def ban(
+        self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
+    ) -> None:
         """Make *target* leave, and keep it out."""
 
     async def unban(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
@@ -374,6 +378,7 @@ class PresenceStore(Protocol):
 
         Many callers at once share one commit. What could not be written is not lost: it goes
         with the next call, even one without states, unless something newer of the same user does.
+        So a call without states is also how to find out that the disk works again.
         """
 
     async def settle(self) -> None:

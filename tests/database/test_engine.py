@@ -56,7 +56,7 @@ async def test_what_is_committed_is_in_the_file(database: Database, tmp_path: Pa
 
 @pytest.mark.parametrize("open_one", [open_file, lambda _: open_memory()], ids=["file", "memory"])
 async def test_writers_take_turns(open_one: Callable[[Path], Database], tmp_path: Path) -> None:
-    """Any number of writers and readers at once get their turn; nobody finds the database locked."""
+    """However many write and read at once, each gets its turn; nobody finds a locked database."""
     database = open_one(tmp_path / "crowd.db")
     await migrate(database)
     writers = [add_room(database, f"!{n}") for n in range(50)]
@@ -83,10 +83,14 @@ async def test_a_write_that_raises_is_undone(
     """An exception in the block takes back all that was written in it."""
     database = open_one(tmp_path / "undone.db")
     await migrate(database)
-    with pytest.raises(RuntimeError):
+
+    async def change_my_mind() -> None:
         async with database.write() as connection:
             await connection.execute(insert(rooms).values(room_id="!a", last_position=0))
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await change_my_mind()
     assert await count_rooms(database) == 0
     await database.close()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Self
 
 import pytest
 from sqlalchemy import event
@@ -37,7 +38,7 @@ class Commits:
     def __init__(self) -> None:
         self.count = 0
 
-    def __enter__(self) -> "Commits":
+    def __enter__(self) -> Self:
         event.listen(Engine, "commit", self._on_commit)
         return self
 

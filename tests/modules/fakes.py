@@ -137,7 +137,7 @@ class World:
     def api(self, module: str = "TestModule") -> ModuleApi:
         return self.runtime.make_api(module)
 
-    def load(self, *entries: ModuleEntry) -> list[LoadedModule]:
+    def load(self, *entries: ModuleEntry) -> Sequence[LoadedModule]:
         return self.runtime.load(entries)
 
 

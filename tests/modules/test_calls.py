@@ -9,10 +9,24 @@ from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.modules.background import Background, Label
-from lamplighter.modules.calls import DelayedCall, LoopingCall, duration_of
+from lamplighter.modules.calls import DelayedCall, LoopingCall, Work, duration_of
 
 LABEL = Label("MyModule", "my call")
 SECOND = timedelta(seconds=1)
+
+
+def noting(times: list[int], clock: FakeClock) -> Work:
+    """Return work that notes how many milliseconds have passed since this moment."""
+    start = clock.now()
+
+    async def note() -> None:
+        times.append(clock.now() - start)
+
+    return note
+
+
+async def nothing() -> None:
+    """Do nothing."""
 
 
 @pytest.fixture
@@ -48,18 +62,17 @@ async def pass_seconds(clock: FakeClock, seconds: int) -> None:
 async def test_delayed_call(clock: FakeClock, background: Background) -> None:
     """A delayed call happens once, at its time."""
     done: list[int] = []
-    call = DelayedCall(background, LABEL, bound(done.append, [clock.now()], {}), 3 * SECOND)
-    start = clock.now()
+    call = DelayedCall(background, LABEL, noting(done, clock), 3 * SECOND)
     await pass_seconds(clock, 2)
     assert (done, call.active()) == ([], True)
     await pass_seconds(clock, 5)
-    assert (done, call.active()) == ([start + 3000], False)
+    assert (done, call.active()) == ([3000], False)
 
 
 async def test_cancelled_delayed_call(clock: FakeClock, background: Background) -> None:
     """A delayed call that is cancelled does not happen."""
     done: list[int] = []
-    call = DelayedCall(background, LABEL, bound(done.append, [1], {}), SECOND)
+    call = DelayedCall(background, LABEL, noting(done, clock), SECOND)
     call.cancel()
     await pass_seconds(clock, 2)
     assert (done, call.active(), clock.next_timer()) == ([], False, None)
@@ -67,16 +80,16 @@ async def test_cancelled_delayed_call(clock: FakeClock, background: Background) 
 
 async def test_looping_call(clock: FakeClock, background: Background) -> None:
     """A looping call happens first after one period, and then in every period."""
-    start, times = clock.now(), list[int]()
-    LoopingCall(background, LABEL, bound(times.append, [clock.now() - start], {}), 2 * SECOND)
+    times: list[int] = []
+    LoopingCall(background, LABEL, noting(times, clock), 2 * SECOND)
     await pass_seconds(clock, 7)
     assert times == [2000, 4000, 6000]
 
 
 async def test_looping_call_now(clock: FakeClock, background: Background) -> None:
     """A looping call can begin at once."""
-    start, times = clock.now(), list[int]()
-    LoopingCall(background, LABEL, bound(times.append, [clock.now() - start], {}), 2 * SECOND, now=True)
+    times: list[int] = []
+    LoopingCall(background, LABEL, noting(times, clock), 2 * SECOND, now=True)
     await settle()
     await pass_seconds(clock, 3)
     assert times == [0, 2000]
@@ -99,44 +112,41 @@ async def test_exception_does_not_end_the_loop(clock: FakeClock, background: Bac
 
 async def test_slow_call_does_not_pile_up(clock: FakeClock, background: Background) -> None:
     """The next call waits until the last one has ended; missed ones are not made up for."""
-    running, most, ends = 0, 0, list[asyncio.Future[None]]()
+    start, began, end = clock.now(), list[int](), asyncio.Event()
 
     async def work() -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        ends.append(asyncio.get_running_loop().create_future())
-        await ends[-1]
-        running -= 1
+        began.append(clock.now() - start)
+        await end.wait()
 
     LoopingCall(background, LABEL, work, SECOND)
     await pass_seconds(clock, 5)
-    assert (running, most, len(ends)) == (1, 1, 1)
-    ends[0].set_result(None)
+    assert began == [1000]
+    end.set()
     await settle()
-    await pass_seconds(clock, 1)
-    assert (running, most, len(ends)) == (1, 1, 2)
+    assert clock.next_timer() == start + 6000
+    await pass_seconds(clock, 2)
+    assert began == [1000, 6000, 7000]
 
 
 async def test_stopped_loop(clock: FakeClock, background: Background) -> None:
     """A looping call that is stopped does not happen again."""
     times: list[int] = []
-    call = LoopingCall(background, LABEL, bound(times.append, [1], {}), SECOND)
+    call = LoopingCall(background, LABEL, noting(times, clock), SECOND)
     await pass_seconds(clock, 1)
     call.stop()
     await pass_seconds(clock, 3)
-    assert (times, call.running, clock.next_timer()) == ([1], False, None)
+    assert (times, call.running, clock.next_timer()) == ([1000], False, None)
 
 
 async def test_nothing_is_left_after_the_stop(clock: FakeClock) -> None:
     """When the server stops, no call is left waiting."""
     background = Background(clock)
     background.start()
-    LoopingCall(background, LABEL, lambda: None, SECOND)
-    DelayedCall(background, LABEL, lambda: None, SECOND)
+    LoopingCall(background, LABEL, nothing, SECOND)
+    DelayedCall(background, LABEL, nothing, SECOND)
     await background.stop()
     assert clock.next_timer() is None
-    LoopingCall(background, LABEL, lambda: None, SECOND)
+    LoopingCall(background, LABEL, nothing, SECOND)
     assert clock.next_timer() is None
 
 
@@ -144,19 +154,18 @@ async def test_calls_before_the_start(clock: FakeClock) -> None:
     """A call asked for before the server runs counts from the start."""
     background = Background(clock)
     times: list[int] = []
-    LoopingCall(background, LABEL, bound(times.append, [clock.now()], {}), SECOND)
+    LoopingCall(background, LABEL, noting(times, clock), SECOND)
     await pass_seconds(clock, 5)
     background.start()
-    start = clock.now()
     await pass_seconds(clock, 1)
-    assert times == [start + 1000]
+    assert times == [6000]
     await background.stop()
 
 
 def test_endless_speed(clock: FakeClock) -> None:
     """A looping call without a period would never let anything else happen, and is refused."""
     with pytest.raises(ValueError, match="at least a millisecond"):
-        LoopingCall(Background(clock), LABEL, lambda: None, timedelta(0))
+        LoopingCall(Background(clock), LABEL, nothing, timedelta(0))
 
 
 def test_durations() -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.modules.fakes import ALICE, BOB, World, entry, legacy, state_of
 
 from lamplighter.config import parse_config_text
 from lamplighter.errors import ConfigError, ModuleError
 from lamplighter.modules.loader import ModuleEntry, ModuleStyle, import_and_parse, module_entries
+from tests.modules.fakes import ALICE, BOB, World, entry, legacy, state_of
 
 ROUTES = {"routes": {ALICE: [BOB]}}
 SEED = Path(__file__).parents[3] / "shared" / "seed"
@@ -64,9 +64,7 @@ async def test_older_style_with_one_method(world: World) -> None:
 
 async def test_one_callback_alone_names_the_module(world: World) -> None:
     """A module that registers one callback alone does not start, and is named."""
-    with pytest.raises(
-        ModuleError, match="module OneCallback registers"
-    ):
+    with pytest.raises(ModuleError, match="module OneCallback registers"):
         world.load(entry("faulty.OneCallback"))
 
 

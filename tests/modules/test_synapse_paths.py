@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.modules.fakes import BOB, World, state_of
 
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
@@ -17,6 +16,7 @@ from lamplighter.modules.loader import ModuleEntry, ModuleStyle
 from lamplighter.modules.synapse import constants, errors, types
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
+from tests.modules.fakes import BOB, World, state_of
 
 
 @pytest.fixture(autouse=True)
@@ -159,8 +159,10 @@ def test_directory_called_synapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """A directory that is only called so is not taken for a Synapse."""
     synapse_paths.uninstall()
     (tmp_path / "synapse").mkdir()
+    (tmp_path / "synapse" / "types.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert synapse_paths.install() is not None
+    assert attribute("synapse.types", "UserID") is types.UserID
     assert attribute("synapse.module_api", "ModuleApi") is ModuleApi
 
 

@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from tests.presence.people import ALICE, BUSY, OFFLINE, ONLINE, START, UNAVAILABLE
 
 from lamplighter.presence.changes import Change, ChangeReason, reason_to_announce
 from lamplighter.presence.state import UserPresenceState
+from tests.presence.people import ALICE, BUSY, OFFLINE, ONLINE, START, UNAVAILABLE
 
 TOLD = UserPresenceState(ALICE, ONLINE, START, START, START, "at lunch", True)
 AWAY = TOLD.copy_and_replace(state=UNAVAILABLE, currently_active=False)
+WORDLESS = TOLD.copy_and_replace(status_msg=None)
 GRANULARITY = timedelta(seconds=60)
 
 
@@ -26,6 +27,7 @@ def reason(told: UserPresenceState, **fields: object) -> ChangeReason | None:
         (TOLD, {"status_msg": None}, ChangeReason.STATUS_MSG),
         (TOLD, {"status_msg": ""}, ChangeReason.STATUS_MSG),
         (AWAY, {"status_msg": "back"}, ChangeReason.STATUS_MSG),
+        (WORDLESS, {"status_msg": ""}, ChangeReason.STATUS_MSG),
         (TOLD, {"state": BUSY}, ChangeReason.STATE),
         (TOLD, {"state": OFFLINE, "currently_active": False}, ChangeReason.STATE),
         (AWAY, {"state": ONLINE}, ChangeReason.STATE),

@@ -3,10 +3,10 @@
 import itertools
 
 import pytest
-from tests.presence.people import BUSY, OFFLINE, ONLINE, UNAVAILABLE
 
 from lamplighter.presence.combine import combine
 from lamplighter.presence.state import Presence
+from tests.presence.people import BUSY, OFFLINE, ONLINE, UNAVAILABLE
 
 
 def test_without_a_device_the_user_is_offline() -> None:

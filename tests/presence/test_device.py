@@ -1,9 +1,8 @@
 """One device."""
 
-from tests.presence.people import ONLINE, PHONE, START
-
 from lamplighter.clock import Timestamp
 from lamplighter.presence.device import RESTORED, Device
+from tests.presence.people import ONLINE, PHONE, START
 
 
 def test_a_device_begins_without_a_poll() -> None:

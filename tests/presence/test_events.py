@@ -4,7 +4,6 @@ import typing
 from dataclasses import FrozenInstanceError
 
 import pytest
-from tests.presence.people import ALICE, DAVE, ONLINE, PHONE
 
 from lamplighter.presence.events import (
     Activity,
@@ -16,6 +15,7 @@ from lamplighter.presence.events import (
     SyncEnded,
     SyncStarted,
 )
+from tests.presence.people import ALICE, DAVE, ONLINE, PHONE
 
 
 def test_what_is_not_said_is_none() -> None:

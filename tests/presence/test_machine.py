@@ -5,6 +5,28 @@ from typing import cast
 
 import msgspec
 import pytest
+
+from lamplighter.clock import Timestamp
+from lamplighter.presence.device import RESTORED, Device
+from lamplighter.presence.events import (
+    DeviceGone,
+    Event,
+    RemoteUpdate,
+    SetByModule,
+    StatusSet,
+    SyncStarted,
+    UserDeactivated,
+)
+from lamplighter.presence.machine import (
+    Rules,
+    SyncIsActivity,
+    TrackedUser,
+    Word,
+    apply,
+    deadline,
+)
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.timers import Timers
 from tests.presence.people import (
     ACTS,
     ALICE,
@@ -29,28 +51,6 @@ from tests.presence.people import (
     puts,
     restored,
 )
-
-from lamplighter.clock import Timestamp
-from lamplighter.presence.device import RESTORED, Device
-from lamplighter.presence.events import (
-    DeviceGone,
-    Event,
-    RemoteUpdate,
-    SetByModule,
-    StatusSet,
-    SyncStarted,
-    UserDeactivated,
-)
-from lamplighter.presence.machine import (
-    Rules,
-    SyncIsActivity,
-    TrackedUser,
-    Word,
-    apply,
-    deadline,
-)
-from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.timers import Timers
 
 # A PUT.
 

@@ -1,6 +1,18 @@
 """One user: what polls make of devices and presence."""
 
 import pytest
+
+from lamplighter.presence.device import Device
+from lamplighter.presence.events import (
+    StatusSet,
+    SyncStarted,
+)
+from lamplighter.presence.machine import (
+    Rules,
+    TrackedUser,
+    Word,
+)
+from lamplighter.presence.state import Presence, UserPresenceState
 from tests.presence.people import (
     ACTS,
     ALICE,
@@ -24,18 +36,6 @@ from tests.presence.people import (
     puts,
     restored,
 )
-
-from lamplighter.presence.device import Device
-from lamplighter.presence.events import (
-    StatusSet,
-    SyncStarted,
-)
-from lamplighter.presence.machine import (
-    Rules,
-    TrackedUser,
-    Word,
-)
-from lamplighter.presence.state import Presence, UserPresenceState
 
 # A sync begins.
 

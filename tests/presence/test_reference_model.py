@@ -12,13 +12,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.presence.reference import Durations, ReferenceModel
 
 from lamplighter.clock import Timestamp
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.presence.changes import Change
 from lamplighter.presence.events import (
     Activity,
+    DeviceEvent,
     DeviceGone,
     Event,
     RemoteUpdate,
@@ -32,6 +32,7 @@ from lamplighter.presence.machine import Rules, SyncIsActivity, TrackedUser, Wor
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
+from tests.presence.reference import Durations, ReferenceModel
 
 HERE = ServerName("here")
 OURS = [UserId("@alice:here"), UserId("@bob:here")]
@@ -98,16 +99,23 @@ class Comparison(RuleBasedStateMachine):
         self.tracker = PresenceTracker(HERE, self.set_by_operator)
         self.model = ReferenceModel(HERE, durations, mode.value)
         self.disk: dict[UserId, TrackedUser] = {}
+        self.spoke_last: tuple[UserId, DeviceId] | None = None
 
     # Events. The timer may be late: then the event comes before `expire` does.
 
-    @rule(event=syncs | puts | deeds, late=st.booleans())
+    @rule(event=puts | deeds, late=st.booleans())
     def somebody_of_ours_does_something(self, event: Event, late: bool) -> None:
         self._feed(event, late)
 
     @rule(event=syncs, late=st.booleans())
     def a_client_polls(self, event: Event, late: bool) -> None:
         self._feed(event, late)
+
+    @rule(set_presence=asked, late=st.booleans())
+    def the_device_that_spoke_last_polls(self, set_presence: Presence | None, late: bool) -> None:
+        if self.spoke_last is not None:
+            user_id, device_id = self.spoke_last
+            self._feed(SyncStarted(user_id, device_id, set_presence), late)
 
     @rule(event=departures | remote_updates | modules, late=st.booleans())
     def something_else_happens(self, event: Event, late: bool) -> None:
@@ -196,6 +204,8 @@ class Comparison(RuleBasedStateMachine):
     def _feed(self, event: Event, late: bool) -> None:
         if not late:
             self._pass_to(self.now)
+        if isinstance(event, DeviceEvent):
+            self.spoke_last = (event.user_id, event.device_id)
         self._compare(self.tracker.feed(event, self.now), self.model.feed(event, self.now))
 
     def _pass_to(self, instant: int) -> None:
@@ -235,7 +245,7 @@ def test_the_tracker_does_what_the_obvious_model_does() -> None:
     run_state_machine_as_test(
         Comparison,
         settings=settings(
-            max_examples=300,
+            max_examples=600,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -3,17 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from tests.presence.people import (
-    ALICE,
-    BUSY,
-    DAVE,
-    OFFLINE,
-    ONLINE,
-    PHONE,
-    START,
-    UNAVAILABLE,
-    at,
-)
 
 from lamplighter.clock import Timestamp
 from lamplighter.presence.device import Device
@@ -25,6 +14,17 @@ from lamplighter.presence.timers import (
     lapses_at,
     pings_at,
     silent_at,
+)
+from tests.presence.people import (
+    ALICE,
+    BUSY,
+    DAVE,
+    OFFLINE,
+    ONLINE,
+    PHONE,
+    START,
+    UNAVAILABLE,
+    at,
 )
 
 #: Each duration its own, so that no two can be mistaken for each other.

@@ -3,23 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from tests.presence.people import (
-    ACTS,
-    ALICE,
-    BEGINS,
-    BOB,
-    BUSY,
-    DAVE,
-    ENDS,
-    HERE,
-    LAPTOP,
-    OFFLINE,
-    ONLINE,
-    PHONE,
-    START,
-    UNAVAILABLE,
-    at,
-)
 
 from lamplighter.clock import Timestamp
 from lamplighter.ids import UserId
@@ -38,6 +21,23 @@ from lamplighter.presence.machine import Rules, TrackedUser, Word
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
+from tests.presence.people import (
+    ACTS,
+    ALICE,
+    BEGINS,
+    BOB,
+    BUSY,
+    DAVE,
+    ENDS,
+    HERE,
+    LAPTOP,
+    OFFLINE,
+    ONLINE,
+    PHONE,
+    START,
+    UNAVAILABLE,
+    at,
+)
 
 #: Alice's and Bob's pings would come in between; a long period keeps them out of a story.
 UNDISTURBED = Rules(Timers(federation_ping=timedelta(days=36500)))
@@ -209,6 +209,16 @@ def test_everybody_whose_time_has_come_changes(tracker: PresenceTracker) -> None
     ]
     assert tracker.expire(at(1_800)) == []
     assert tracker.next_deadline() is None
+
+
+def test_announcing_a_silent_server_s_user_keeps_the_time_of_its_last_word(
+    tracker: PresenceTracker,
+) -> None:
+    """For a remote user `last_federation_update_ts` is when the server spoke, not when we did."""
+    tracker.feed(RemoteUpdate(DAVE, ONLINE, "hi"), at(0))
+    (change,) = tracker.expire(at(2_000))
+
+    assert change.new == UserPresenceState(DAVE, OFFLINE, 0, at(0), 0, "hi", False)
 
 
 def test_a_deadline_that_moved_later_wakes_early_and_does_nothing(

@@ -1,10 +1,10 @@
 """The table of transitions, cell by cell."""
 
 import pytest
-from tests.presence.people import BUSY, OFFLINE, ONLINE, UNAVAILABLE
 
 from lamplighter.presence.state import Presence
 from lamplighter.presence.transitions import DEVICE_TRANSITIONS, Named, Signal, next_presence
+from tests.presence.people import BUSY, OFFLINE, ONLINE, UNAVAILABLE
 
 #: Rows: what the device says now ("gone": it is not there). Columns: what it is told.
 TABLE = """

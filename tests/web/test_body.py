@@ -92,6 +92,7 @@ def test_a_missing_field_is_named(body: bytes, message: str) -> None:
         b"not json",
         b"\xff\xfe",
         b'{"displayname": "\xff"}',
+        b'{"displayname": "x", "dropped": "\xff"}',
         b'\xef\xbb\xbf{"displayname": "x"}',
         b'{"displayname": NaN}',
         b'{"displayname": "\\ud800"}',

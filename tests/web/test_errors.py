@@ -115,7 +115,7 @@ def test_a_wrong_password_is_named_beside_the_flows() -> None:
         (
             errors.StorageUnavailable("/srv/secret.db: disk I/O error"),
             503,
-            "This server cannot store anything at the moment; nothing was changed",
+            "This server cannot store anything at the moment; try again later",
         ),
         (errors.ShuttingDown("x"), 503, "This server is shutting down; ask again in a moment"),
         (ValueError("secret"), 500, "Internal server error"),

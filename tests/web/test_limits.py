@@ -86,13 +86,14 @@ def test_full_buckets_are_forgotten() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """Beyond `max_keys` the bucket used longest ago is forgotten, not the one in use."""
-    limiter = RateLimiter(1, 2, FakeClock(), max_keys=3)
-    assert takes(limiter, 2, "alice") == 2
-    for number in range(10):
+    """Beyond `max_keys` the bucket used longest ago is forgotten, and the one in use is not."""
+    limiter = RateLimiter(1, 5, FakeClock(), max_keys=3)
+    for number in range(5):
+        limiter.take("alice")
         limiter.take(f"user{number}")
         assert len(limiter) <= 3
-    assert takes(limiter, 2, "alice") == 2
+    assert takes(limiter, 1, "alice") == 0
+    assert takes(limiter, 5, "user0") == 5
 
 
 def test_a_clock_set_back_does_not_lock_out() -> None:

@@ -29,12 +29,14 @@ def q(text: str) -> str:
 class World:
     """A server: what it holds, its clock, and who was active in it."""
 
-    def __init__(self, directory: SqlDirectory, *, registration_open: bool = True) -> None:
+    def __init__(
+        self, directory: SqlDirectory, clock: FakeClock, *, registration_open: bool = True
+    ) -> None:
         self.directory = directory
-        self.clock = FakeClock()
+        self.clock = clock
         self.acted: list[Requester] = []
         self.storage_works = True
-        routes = client_endpoints(
+        self.routes = client_endpoints(
             directory=directory,
             server_name=SERVER,
             registration_open=registration_open,
@@ -44,7 +46,7 @@ class World:
             unstable_features={"org.example.feature": True},
         )
         health = Health(lambda: self.storage_works).routes()
-        self.application = build_application([*routes, *health])
+        self.application = build_application([*self.routes, *health])
         self.client = AsgiClient(self.application)
 
     async def person(self, name: str, password: str | None = None) -> "Person":

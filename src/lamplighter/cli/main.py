@@ -42,7 +42,7 @@ def main() -> None:
         app()
     except LamplighterError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, ConfigError | ModuleError) else 1)
 
 
 def _print_version(wanted: bool) -> None:
@@ -69,9 +69,9 @@ def _options(
 @app.command()
 def serve(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Run the server until SIGTERM or Ctrl-C."""
-    from lamplighter.cli import serve as command
+    from lamplighter.cli.serve import serve as run
 
-    command.serve(config)
+    run(config)
 
 
 @app.command()
@@ -81,9 +81,9 @@ def demo(
     ] = "127.0.0.1:8008",
 ) -> None:
     """Run a server with three users and a presence router module, and show what it does."""
-    from lamplighter.cli import demo as command
+    from lamplighter.cli.demo import demo as run
 
-    command.demo(listen)
+    run(listen)
 
 
 @app.command("generate-config")

@@ -12,14 +12,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, event
+import structlog
+from sqlalchemy import URL, event, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
+from lamplighter.database.tables import stream
 from lamplighter.errors import InvalidParam, StorageUnavailable
 
 __all__ = ["Database", "open_file", "open_memory"]
+
+_log = structlog.get_logger(__name__)
 
 #: How many reads run at the same time; more of them wait for their turn.
 _READERS: Final = 4
@@ -55,6 +59,12 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._lock = asyncio.Lock()
+        self._can_write = True
+
+    @property
+    def can_write(self) -> bool:
+        """Whether the last write could be kept, as far as the machine is concerned."""
+        return self._can_write
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -69,15 +79,34 @@ class Database:
 
         There is one at a time.
         """
-        with _clear_errors():
-            async with self._lock, self._writer.begin() as connection:
-                yield connection
+        try:
+            with _clear_errors():
+                async with self._lock, self._writer.begin() as connection:
+                    yield connection
+        except StorageUnavailable as problem:
+            self._wrote(problem)
+            raise
+        self._wrote(None)
+
+    async def try_again(self) -> None:
+        """Find out whether the database can be written by now, if it could not be at last."""
+        if not self._can_write:
+            async with self.write() as connection:
+                await connection.execute(update(stream).values(position=stream.c.position))
 
     async def close(self) -> None:
         """Close all connections, after the writes that wait for their turn."""
         async with self._lock:
             await self._reader.dispose()
             await self._writer.dispose()
+
+    def _wrote(self, problem: StorageUnavailable | None) -> None:
+        """Take note of how a write went, and say so where it went otherwise than the last."""
+        could, self._can_write = self._can_write, problem is None
+        if could and problem is not None:
+            _log.error("the database cannot be written", problem=str(problem))
+        elif problem is None and not could:
+            _log.info("the database can be written again")
 
     def _turn_to_read(self) -> AbstractAsyncContextManager[object]:
         return self._lock if self._reader is self._writer else nullcontext()

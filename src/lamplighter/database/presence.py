@@ -41,6 +41,7 @@ class SqlPresenceStore:
     async def save(self, states: Sequence[SavedPresence]) -> None:
         self._gather(states)
         if not self._pending:
+            await self._database.try_again()
             return
         if self._next_commit is None:
             self._next_commit = asyncio.get_running_loop().create_future()

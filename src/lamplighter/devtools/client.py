@@ -100,7 +100,8 @@ class Client:
         """Sync as if for the first time: nothing is believed any more."""
         self.next_batch = None
         self.beliefs = {}
-        return await self.sync(**query)
+        exchange = self._begin_sync(0, query)
+        return self.learn(await exchange.response())
 
     async def set_status(self, presence: str, status_msg: str | None = None) -> None:
         """Set one's own presence; without a message, clear it."""
@@ -114,9 +115,14 @@ class Client:
         return await self.call("GET", f"/presence/{quote(_id_of(other))}/status")
 
     def sees(self, other: "Client | str", presence: str | None = None) -> bool:
-        """Tell whether the client shows the other as *presence*; as anything but offline if None."""
-        believed = self.beliefs.get(_id_of(other), {}).get("presence", "offline")
+        """Tell whether the client shows the other as *presence*: if None, as not offline."""
+        believed = str(self.beliefs.get(_id_of(other), {}).get("presence", "offline"))
         return believed == presence if presence is not None else believed != "offline"
+
+    def reads(self, other: "Client | str") -> str | None:
+        """Return the status message that the client shows for the other, if there is one."""
+        message: str | None = self.beliefs.get(_id_of(other), {}).get("status_msg")
+        return message
 
     async def create_room(self, *invited: "Client", **content: Any) -> str:
         """Create a room, public unless *content* says otherwise; return its ID."""

@@ -1,17 +1,17 @@
 """A whole server in memory: no socket, and time that passes only when it is told to.
 
-    async with running_server(modules=[MyRouter]) as server:
-        alice, bob = await server.register("alice"), await server.register("bob")
-        await bob.set_status("online", "brb")
-        await alice.sync()
-        assert alice.sees(bob)
+async with running_server(modules=[MyRouter]) as server:
+    alice, bob = await server.register("alice"), await server.register("bob")
+    await bob.set_status("online", "brb")
+    await alice.sync()
+    assert alice.sees(bob)
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from lamplighter.app import Lamplighter, Storage, build
 from lamplighter.clock import after
@@ -20,15 +20,16 @@ from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import AsgiClient
 from lamplighter.ids import DeviceId, ServerName, UserId
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.modules.api import ModuleApi
+from lamplighter.modules.loader import ModuleEntry, ModuleStyle, module_entries
 from lamplighter.presence.state import UserPresenceState
 
 __all__ = ["InMemoryServer", "ModuleToLoad", "running_server"]
 
-#: A module's class, alone or with its configuration.
-ModuleToLoad: TypeAlias = type | tuple[type, Mapping[str, Any]]
+T = TypeVar("T")
 
-_DEFAULTS = "server_name: demo\nrate_limits: off\n"
+#: A module's class, or the dotted path of it; alone or with its configuration.
+ModuleToLoad: TypeAlias = type | str | tuple[type | str, Mapping[str, Any]]
 
 
 class InMemoryServer:
@@ -60,6 +61,18 @@ class InMemoryServer:
         """What sends requests to the server."""
         return AsgiClient(self.lamplighter.application)
 
+    @property
+    def api(self) -> ModuleApi:
+        """What a module is given, for a test that acts as a module named `test` would."""
+        return self.lamplighter.modules.make_api("test")
+
+    def module(self, kind: type[T]) -> T:
+        """Return the first loaded module that is a *kind*; raise `LookupError` without one."""
+        for module in self.lamplighter.modules.loaded:
+            if isinstance(module.instance, kind):
+                return module.instance
+        raise LookupError(f"no {kind.__name__} is loaded")
+
     async def register(self, name: str, *, device: str | None = None) -> Client:
         """Create a user and log them in; with the name of one that exists, log in once more."""
         directory = self.lamplighter.directory
@@ -70,6 +83,13 @@ class InMemoryServer:
         else:
             login = await directory.log_in(user_id, device_id=device_id)
         return Client(self.http, user_id, login.device_id, login.access_token)
+
+    async def room(self, first: Client, *others: Client) -> str:
+        """Return the ID of a new public room to which all of them are joined."""
+        room_id = await first.create_room()
+        for client in others:
+            await client.join(room_id)
+        return room_id
 
     async def advance(self, **duration: float) -> None:
         """Let time pass, given as to `timedelta`, and what it causes happen at its own instant."""
@@ -112,17 +132,20 @@ class InMemoryServer:
 async def running_server(
     modules: Sequence[ModuleToLoad] = (),
     *,
+    server_name: str = "demo",
     config: str = "",
     data_dir: Path | None = None,
 ) -> AsyncIterator[InMemoryServer]:
-    """Run a server named `demo` with *modules*, in that order, until the block ends.
+    """Run a server with *modules*, and those of the *config* after them, until the block ends.
 
-    *config* is YAML that goes below `server_name` and switched-off rate limits. With a
-    *data_dir* the server keeps things there, and can be restarted.
+    *config* is YAML; without a word in it about `rate_limits`, there are none. With a *data_dir*
+    the server keeps things there, and can be restarted.
     """
-    settings = parse_config_text(_DEFAULTS + config, Path("memory.yaml"))
+    named = f"server_name: {server_name}\n{config}"
+    limits = "" if "rate_limits:" in config else "\nrate_limits: off\n"
+    settings = parse_config_text(named + limits, Path("memory.yaml"))
     entries = [_entry(module, index) for index, module in enumerate(modules)]
-    server = InMemoryServer(settings, entries, data_dir)
+    server = InMemoryServer(settings, [*entries, *module_entries(settings)], data_dir)
     await server.start()
     try:
         yield server
@@ -132,5 +155,5 @@ async def running_server(
 
 def _entry(module: ModuleToLoad, index: int) -> ModuleEntry:
     kind, config = module if isinstance(module, tuple) else (module, {})
-    path = f"{kind.__module__}.{kind.__qualname__}"
+    path = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     return ModuleEntry(path, config, ModuleStyle.CALLBACKS, f"modules[{index}]")

@@ -24,19 +24,19 @@ from lamplighter.ports import Account
 __all__ = ["AccountDataManager", "AccountPart"]
 
 
-class HttpRequest(Protocol):
+class _HttpRequest(Protocol):
     """What of a Starlette `Request` is looked at."""
 
     @property
-    def headers(self) -> "Values":
+    def headers(self) -> "_Values":
         """The headers, by name."""
 
     @property
-    def query_params(self) -> "Values":
+    def query_params(self) -> "_Values":
         """The arguments of the query."""
 
 
-class Values(Protocol):
+class _Values(Protocol):
     """What of Starlette's multi-dicts is looked at."""
 
     def get(self, key: str, /) -> str | None:
@@ -87,7 +87,7 @@ class AccountPart(ApiPart):
         return ProfileInfo(profile.avatar_url, profile.displayname)
 
     async def get_user_by_req(
-        self, req: HttpRequest, allow_guest: bool = False, allow_expired: bool = False
+        self, req: _HttpRequest, allow_guest: bool = False, allow_expired: bool = False
     ) -> Requester:
         """Return who sends *req*, the request that a web resource was called with.
 
@@ -151,7 +151,7 @@ def _check_account_data(data_type: object, new_data: object) -> None:
         raise TypeError("account data is a dict, and its type a str")
 
 
-def _access_token(req: HttpRequest) -> str:
+def _access_token(req: _HttpRequest) -> str:
     header = req.headers.get("authorization")
     if header is None:
         token = req.query_params.get("access_token")

@@ -47,7 +47,7 @@ class Job(Future[T]):
         return asyncio.wrap_future(self).__await__()
 
 
-class Call(Protocol):
+class _Call(Protocol):
     """Something that waits for its time."""
 
     def cancel(self) -> None:
@@ -64,7 +64,7 @@ class Background:
         self._stopped = False
         self._waiting: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._calls: set[Call] = set()
+        self._calls: set[_Call] = set()
 
     def start(self) -> None:
         """Begin with everything asked for so far, in the event loop that runs now."""
@@ -139,9 +139,7 @@ class Background:
         self.soon(begin)
         return job
 
-    def run_quietly(
-        self, label: Label, work: Callable[[], Awaitable[T]]
-    ) -> Job[T | None]:
+    def run_quietly(self, label: Label, work: Callable[[], Awaitable[T]]) -> Job[T | None]:
         """Do *work* as `run` does; but its job gives None where it raises."""
         job: Job[T | None] = Job()
 
@@ -157,11 +155,11 @@ class Background:
             return await work()
         return await self.run(label, work)
 
-    def track(self, call: Call) -> None:
+    def track(self, call: _Call) -> None:
         """Cancel *call* when the server stops."""
         self._calls.add(call)
 
-    def untrack(self, call: Call) -> None:
+    def untrack(self, call: _Call) -> None:
         """Forget *call*, which is over."""
         self._calls.discard(call)
 

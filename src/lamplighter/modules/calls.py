@@ -13,9 +13,7 @@ __all__ = ["DelayedCall", "LoopingCall", "Work", "bound", "duration_of", "name_o
 Work = Callable[[], Awaitable[object]]
 
 
-def bound(
-    f: Callable[..., object], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Work:
+def bound(f: Callable[..., object], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Work:
     """Return *f*, which may be async, as an async function with its arguments bound."""
     return lambda: resolved(f(*args, **kwargs))
 

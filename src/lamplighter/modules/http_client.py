@@ -37,7 +37,8 @@ class SimpleHttpClient:
         self, uri: str, args: QueryParams | None = None, headers: RawHeaders | None = None
     ) -> Any:
         """GET; return the decoded JSON."""
-        return json.loads(await self.get_raw(uri, args, _accepting_json(headers)))
+        sent = _accepting_json(headers)
+        return json.loads(await self._fetch("GET", _url(uri, args), sent, None))
 
     async def put_json(
         self,
@@ -141,15 +142,14 @@ def _headers(headers: RawHeaders | None) -> "CIMultiDict[str]":
     return sent
 
 
-def _accepting_json(headers: RawHeaders | None) -> Any:
+def _accepting_json(headers: RawHeaders | None) -> "CIMultiDict[str]":
     sent = _headers(headers)
     sent.setdefault("Accept", "application/json")
     return sent
 
 
 def _json_headers(headers: RawHeaders | None) -> "CIMultiDict[str]":
-    sent = _headers(headers)
-    sent.setdefault("Accept", "application/json")
+    sent = _accepting_json(headers)
     sent.setdefault("Content-Type", "application/json")
     return sent
 

@@ -110,7 +110,7 @@ def _status(user: str, value: object, allowed: frozenset[Presence]) -> tuple[Pre
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise ValueError(f"{user}: give (state, status message), not {value!r}")
     state, status_msg = value
-    if state not in allowed:
+    if not isinstance(state, str) or state not in allowed:
         known = ", ".join(sorted(allowed))
         raise ValueError(f"{user}: {state!r} is not a presence state ({known})")
     if status_msg is not None and not isinstance(status_msg, str):

@@ -45,22 +45,28 @@ class ModuleRuntime:
             web=WebResources(),
             http_client=SimpleHttpClient(),
         )
+        self._loaded: Sequence[LoadedModule] = ()
         self._web_resources: Mapping[str, ASGIApp] = {}
 
-    def load(self, entries: Sequence[ModuleEntry]) -> list[LoadedModule]:
+    def load(self, entries: Sequence[ModuleEntry]) -> Sequence[LoadedModule]:
         """Import, configure and instantiate; raise `ConfigError` or `ModuleError`."""
         synapse_paths.install(self._parts.background)
         try:
-            loaded = load_modules(entries, self.make_api)
+            self._loaded = load_modules(entries, self.make_api)
         except BaseException:
             self._leave_synapse_paths()
             raise
         self._web_resources = self._parts.web.close()
-        return loaded
+        return self._loaded
 
     def make_api(self, module: str) -> ModuleApi:
         """Return an API for the module of this name."""
         return ModuleApi(module, self._parts)
+
+    @property
+    def loaded(self) -> Sequence[LoadedModule]:
+        """The modules that run, in the order of the config."""
+        return self._loaded
 
     @property
     def web_resources(self) -> Mapping[str, ASGIApp]:

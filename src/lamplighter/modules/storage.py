@@ -120,9 +120,9 @@ class ModuleDatabase:
         done.add_done_callback(lambda future: _hand_over(future, job))
         return job
 
-    def close(self) -> None:
-        """Close the file, if the thread gets to it before the process ends."""
-        self._worker.submit(self._disconnect)
+    def close(self) -> "Future[None]":
+        """Close the file once everything asked for is done; nobody needs to wait for that."""
+        return self._worker.submit(self._disconnect)
 
     def _interact(
         self,

@@ -39,9 +39,7 @@ class CheckedInterest:
     faults: tuple[str, ...] = ()
 
 
-def check_routes(
-    answer: object, asked: Mapping[str, UserPresenceState]
-) -> CheckedRoutes:
+def check_routes(answer: object, asked: Mapping[str, UserPresenceState]) -> CheckedRoutes:
     """Return what is right in *answer*, and what is not.
 
     *asked* are the states the module was given, by user: they need no check when they return.

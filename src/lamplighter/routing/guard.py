@@ -8,7 +8,7 @@ failures the module is paused.
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Final, TypeVar
@@ -24,7 +24,7 @@ from lamplighter.routing.breaker import Breaker, BreakerSettings
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.reasons import Module
 
-__all__ = ["GuardSettings", "GuardedModule"]
+__all__ = ["GuardSettings", "GuardedModule", "Question"]
 
 Checked = TypeVar("Checked", CheckedRoutes, CheckedInterest)
 
@@ -42,7 +42,7 @@ class GuardSettings:
 
     #: A later answer is no answer.
     module_timeout: timedelta = timedelta(seconds=5)
-    breaker: BreakerSettings = BreakerSettings()
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,9 @@ class GuardedModule:
         def be_late() -> None:
             if not answer.done():
                 answer.set_result(nothing)
-                self._failed(question, "timeout", f"no answer within {self._settings.module_timeout}")
+                self._failed(
+                    question, "timeout", f"no answer within {self._settings.module_timeout}"
+                )
                 # It may refuse to end; nobody waits for it any more.
                 task.cancel()
 
@@ -139,7 +141,7 @@ class GuardedModule:
                 return
             try:
                 checked = check(done.result())
-            except (Exception, asyncio.CancelledError) as failure:
+            except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - a module's
                 self._failed(question, "exception", repr(failure), failure)
                 answer.set_result(nothing)
             else:
@@ -178,7 +180,8 @@ class GuardedModule:
         self, checked: CheckedRoutes, asked: Mapping[str, UserPresenceState]
     ) -> None:
         for viewer, states in checked.routes.items():
-            if len(self.alters_for) < _MOST_REMEMBERED and any(state != asked.get(user_id, state) for user_id, state in states.items()):
+            altered = any(state != asked.get(user_id, state) for user_id, state in states.items())
+            if altered and len(self.alters_for) < _MOST_REMEMBERED:
                 self.alters_for.add(viewer)
 
 
@@ -194,4 +197,3 @@ async def _contained(call: Callable[[], Awaitable[object]]) -> object:
         return await work
     except (SystemExit, KeyboardInterrupt) as leaving:
         raise RuntimeError(f"the module tried to end the server: {leaving!r}") from leaving
-

@@ -34,7 +34,6 @@ class _Kept:
     all_since: StreamPosition | None
 
 
-
 class ModuleInterests:
     """Viewer to the users that modules name for them, in both directions."""
 

@@ -5,6 +5,7 @@ a viewer sees who asks afresh.
 """
 
 from lamplighter.service.presence import PresenceService, ServiceSettings
+from lamplighter.service.publisher import Published
 from lamplighter.service.views import Reading
 
-__all__ = ["PresenceService", "Reading", "ServiceSettings"]
+__all__ = ["PresenceService", "Published", "Reading", "ServiceSettings"]

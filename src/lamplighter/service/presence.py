@@ -39,7 +39,15 @@ from lamplighter.routing.plan import Planner
 from lamplighter.routing.reasons import Module
 from lamplighter.service.publisher import Published, Publisher
 from lamplighter.service.subscribers import PresenceCallback, Subscribers
-from lamplighter.service.views import Reading, Scope, Views, everything, first_sync, online_or, since
+from lamplighter.service.views import (
+    Reading,
+    Scope,
+    Views,
+    everything,
+    first_sync,
+    online_or,
+    since,
+)
 
 __all__ = ["PresenceService", "ServiceSettings"]
 
@@ -133,14 +141,14 @@ class PresenceService:
         """Return what a first `/sync` shows."""
         await self._publisher.published()
         if self._settings.include_offline_users_on_sync:
-            return await self._read(viewer, everything, unknown_users=True)
+            return await self._read(viewer, everything(), unknown_users=True)
         return await self._read(viewer, first_sync(viewer))
 
     async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
         """Return what is new after a token's *position*; everything for one that says nothing."""
         await self._publisher.published()
         if position is None or position > self._feed.position:
-            return await self._read(viewer, everything)
+            return await self._read(viewer, everything())
         if position < self._snapshots.get(viewer, position):
             return await self._read(viewer, online_or(since(position)))
         outbox = self._feed.outbox(viewer)
@@ -292,9 +300,7 @@ class PresenceService:
         if published.changes:
             self._subscribers.announce(published.states)
 
-    async def _read(
-        self, viewer: UserId, scope: Scope, *, unknown_users: bool = False
-    ) -> Reading:
+    async def _read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
         if self._settings.mode is PresenceMode.OFF:
             return Reading((), self._feed.position)
         return await self._views.read(viewer, scope, unknown_users=unknown_users)

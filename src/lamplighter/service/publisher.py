@@ -132,8 +132,7 @@ class Publisher:
     async def save(self, users: Iterable[TrackedUser]) -> None:
         """Keep *users*, of whom nothing new is announced; raise `StorageUnavailable`."""
         saved = [SavedPresence(user, self.changed_at(UserId(user.state.user_id))) for user in users]
-        if saved:
-            await self._store.save(saved)
+        await self._store.save(saved)  # without any, what could not be written before is tried
 
     async def close(self) -> None:
         """Publish what is at hand, keep it, and stop waiting for modules."""
@@ -250,6 +249,7 @@ def _log_failure(task: "asyncio.Task[None]") -> None:
     if task.cancelled() or (failure := task.exception()) is None:
         return
     if isinstance(failure, StorageUnavailable):
-        _log.error("presence could not be saved; it is kept in memory", problem=str(failure))
+        # The database has said so already, once; whoever waits for this is told each time.
+        _log.debug("presence could not be saved; it is kept in memory", problem=str(failure))
     else:
         _log.error("publishing failed", exc_info=failure)

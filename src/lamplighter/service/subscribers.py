@@ -75,7 +75,7 @@ class Subscribers:
     async def _call(self, subscriber: _Subscriber, states: list[UserPresenceState]) -> None:
         try:
             await within(self._clock, self._timeout, subscriber.callback(states))
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - a module's
             kind = "timeout" if isinstance(failure, TimeoutError) else "exception"
             self._metrics.module_failed(subscriber.module, "subscribe_to_presence", kind)
             _log.warning(

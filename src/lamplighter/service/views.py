@@ -21,7 +21,16 @@ from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.publisher import Publisher
 
-__all__ = ["INTEREST_KEPT", "Reading", "Scope", "Views", "everything", "first_sync", "since"]
+__all__ = [
+    "INTEREST_KEPT",
+    "Reading",
+    "Scope",
+    "Views",
+    "everything",
+    "first_sync",
+    "online_or",
+    "since",
+]
 
 #: An answer of `get_interested_users` is kept at most this long.
 INTEREST_KEPT: Final = timedelta(seconds=60)
@@ -46,9 +55,9 @@ def first_sync(viewer: UserId) -> Scope:
     )
 
 
-def everything(state: UserPresenceState, changed: StreamPosition, visible: object) -> bool:
+def everything() -> Scope:
     """Everybody: the answer to a token that says nothing to us."""
-    return True
+    return lambda _state, _changed, _visible: True
 
 
 def since(position: StreamPosition) -> Scope:

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Router
 from starlette.types import Message, Receive, Scope, Send
 
-from lamplighter.errors import MethodNotAllowed, Unrecognized
+from lamplighter.errors import MethodNotAllowed, NotJson, Unrecognized
 from lamplighter.web.cors import CORS_HEADERS
 from lamplighter.web.errors import ErrorResponse, error_response, is_expected
 
@@ -59,7 +59,8 @@ class Application:
             # With an "app" in the scope, Starlette raises where it would answer in plain text.
             await self._router({**scope, "app": self}, receive, send_with_cors)
         except ClientDisconnect:
-            return
+            if not started:  # it may have closed its half of the connection only, and still read
+                await send_error(scope, send, NotJson("The request ended before its body did"))
         except Exception as error:
             if started:
                 raise

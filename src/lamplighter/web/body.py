@@ -49,7 +49,8 @@ def decode(body: bytes, shape: type[T]) -> T:
     if _depth(body) > MAX_DEPTH:
         raise BadJson(f"The body is nested more than {MAX_DEPTH} levels deep")
     try:
-        return msgspec.json.decode(body, type=shape)
+        # As text: in a field that it drops, msgspec would let broken UTF-8 pass.
+        return msgspec.json.decode(body.decode(), type=shape)
     except msgspec.ValidationError as error:
         raise _named(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -42,7 +42,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
 # fmt: on
 
 #: What is told where the exception's own message is for the operator, or there is no entry.
-_STORAGE_UNAVAILABLE: Final = "This server cannot store anything at the moment; nothing was changed"
+_STORAGE_UNAVAILABLE: Final = "This server cannot store anything at the moment; try again later"
 _SHUTTING_DOWN: Final = "This server is shutting down; ask again in a moment"
 _UNEXPECTED: Final = "Internal server error"
 

@@ -61,7 +61,7 @@ class Listener:
         """Take no more connections, and return once the requests under way are answered."""
         if self._serving is None:
             return
-        self._server.stop()
+        self._server.stop()  # type: ignore[no-untyped-call] # Granian's is not typed
         try:
             await within(self._clock, _PATIENCE, self._serving)
         except TimeoutError:
@@ -76,7 +76,7 @@ class _Server(Server):
         self.ready = asyncio.Event()
 
     def startup(self, spawn_target: Callable[..., Any], target_loader: Callable[..., Any]) -> None:
-        super().startup(spawn_target, target_loader)
+        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call] # as above
         self.ready.set()
 
 

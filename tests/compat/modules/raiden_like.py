@@ -1,4 +1,5 @@
 # mypy: ignore-errors
+# ruff: noqa: SLF001
 """A router in the manner of a payment network's: its services may see everybody.
 
 It reaches into `_hs` for its worker's name and for the clock, and works in the background.

@@ -42,7 +42,7 @@ async def test_the_empty_state_key_may_be_left_out(alice: Person, slash: str) ->
     assert (await alice.get(f"/rooms/{room}/state/m.room.name/")).json == {"name": "Kitchen"}
 
 
-@pytest.mark.parametrize("key", ["a/b", "/", "#x:y", "@bobby:demo", "ünï", "%2F", "?", "a b"])
+@pytest.mark.parametrize("key", ["a/b", "/", "#x:y", "@alice:demo", "ünï", "%2F", "?", "a b"])
 async def test_a_state_key_may_hold_anything(alice: Person, key: str) -> None:
     """Slashes, sigils and encoded percent signs in a state key are part of it."""
     room = await alice.room(power_level_content_override={"state_default": 0})

@@ -99,9 +99,7 @@ class Events:
         """Return one room, and the presence of its members as far as the requester sees it."""
         requester = await self._authenticator.requester(request)
         room = room_id(request)
-        content = await self._directory.room_initial_sync(
-            requester.user_id, room, _limit(request)
-        )
+        content = await self._directory.room_initial_sync(requester.user_id, room, _limit(request))
         members = await self._directory.joined_members(requester.user_id, room)
         reading = await self._presence.read_first(requester.user_id)
         states = [it.state for it in reading.updates if it.state.user_id in members]

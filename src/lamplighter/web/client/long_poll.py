@@ -16,7 +16,7 @@ from lamplighter.metrics import Metrics
 from lamplighter.ports import Directory, Requester, RoomsSync
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service import PresenceService, Reading
-from lamplighter.web.client.filters import ClientFilter, PresenceFilter
+from lamplighter.web.client.filters import EVERYTHING, ClientFilter, PresenceFilter
 
 __all__ = ["LONGEST_POLL", "LongPoll", "News", "Question"]
 
@@ -32,7 +32,7 @@ class Question:
     #: None for a first sync.
     since: str | None = None
     timeout: timedelta = timedelta(0)
-    filter: ClientFilter = ClientFilter()
+    filter: ClientFilter = EVERYTHING
     full_state: bool = False
 
 
@@ -106,8 +106,14 @@ class LongPoll:
 
 
 def _says_something(question: Question, news: News) -> bool:
-    first = question.since is None or question.full_state
-    return first or bool(news.states) or news.rooms.rooms is not None or news.rooms.account_data is not None
+    rooms = news.rooms
+    return (
+        question.since is None
+        or question.full_state
+        or bool(news.states)
+        or rooms.rooms is not None
+        or rooms.account_data is not None
+    )
 
 
 def _chosen(reading: Reading, wanted: PresenceFilter) -> list[UserPresenceState]:

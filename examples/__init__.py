@@ -1,0 +1,1 @@
+"""Modules to start from; installed as `lamplighter_examples`."""

@@ -1,0 +1,63 @@
+"""The values that modules exchange with the server."""
+
+import pytest
+
+from lamplighter.modules.synapse.errors import SynapseError
+from lamplighter.modules.synapse.types import (
+    EventBase,
+    Requester,
+    RoomAlias,
+    RoomID,
+    UserID,
+    create_requester,
+    get_domain_from_id,
+    get_localpart_from_id,
+)
+
+
+def test_user_id() -> None:
+    """A user ID is taken apart and put together again."""
+    bob = UserID.from_string("@bob:example.com:8448")
+    assert (bob.localpart, bob.domain) == ("bob", "example.com:8448")
+    assert (bob.to_string(), str(bob)) == ("@bob:example.com:8448", "@bob:example.com:8448")
+    assert bob == UserID("bob", "example.com:8448")
+    assert len({UserID("a", "b"), RoomAlias("a", "b")}) == 2
+
+
+@pytest.mark.parametrize("text", ["bob", "@bob", "#bob:example.com", "@b b:example.com", "", 7])
+def test_malformed_user_id(text: str) -> None:
+    """What is no user ID is not valid, and a SynapseError (400) when it is taken apart."""
+    assert not UserID.is_valid(text)
+    with pytest.raises(SynapseError) as raised:
+        UserID.from_string(text)
+    assert (raised.value.code, raised.value.errcode) == (400, "M_INVALID_PARAM")
+
+
+def test_room_id() -> None:
+    """A room ID may have a domain or none."""
+    assert RoomID.from_string("!room:example.com") == RoomID("room", "example.com")
+    assert RoomID.from_string("!room").to_string() == "!room"
+    assert RoomAlias.from_string("#hall:example.com").to_string() == "#hall:example.com"
+
+
+def test_requester() -> None:
+    """A requester can be made of a user ID, as text or as an object."""
+    expected = Requester(UserID("bob", "b.c"), "PHONE", authenticated_entity="@bob:b.c")
+    assert create_requester("@bob:b.c", "PHONE") == expected
+    assert create_requester(UserID("bob", "b.c"), "PHONE") == expected
+
+
+def test_parts_of_an_id() -> None:
+    """The server name and the localpart of any identifier can be had; without one it is a 400."""
+    assert get_domain_from_id("@bob:example.com:8448") == "example.com:8448"
+    assert get_localpart_from_id("#hall:example.com") == "hall"
+    with pytest.raises(SynapseError):
+        get_domain_from_id("bob")
+
+
+def test_message_is_no_state() -> None:
+    """An event without a state key is no state, and has none."""
+    event = EventBase({"type": "m.room.message", "origin_server_ts": 7, "event_id": "$x"})
+    assert (event.is_state(), event.origin_server_ts, event.event_id) == (False, 7, "$x")
+    assert not hasattr(event, "state_key")
+    assert list(event) == list(event.get_dict()) == ["type", "origin_server_ts", "event_id"]

@@ -1,0 +1,116 @@
+"""Accounts, profiles, account data and requests, by way of the API."""
+
+import pytest
+from starlette.requests import Request
+
+from lamplighter.modules.synapse.errors import (
+    InvalidClientCredentialsError,
+    InvalidClientTokenError,
+    MissingClientTokenError,
+)
+from lamplighter.modules.synapse.types import ProfileInfo, Requester, UserID, UserInfo
+from tests.modules.fakes import ALICE, BOB, World
+
+pytestmark = pytest.mark.usefixtures("started")
+
+
+@pytest.fixture
+async def started(world: World) -> None:
+    """Let the server run."""
+    world.runtime.start()
+
+
+def request(query: str = "", **headers: str) -> Request:
+    """Return a request as a web resource is given it."""
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "headers": raw, "query_string": query.encode()})
+
+
+async def test_userinfo(world: World) -> None:
+    """An account is told with its creation in seconds; one that is not there is None."""
+    api = world.api()
+    assert await api.get_userinfo_by_id(ALICE) == UserInfo(
+        UserID("alice", "example.com"), True, False, 1_700_000_000
+    )
+    info = await api.get_userinfo_by_id(UserID.from_string(BOB))
+    assert info is not None
+    assert (info.is_admin, info.is_deactivated, info.is_guest) == (False, True, False)
+    assert await api.get_userinfo_by_id("@nobody:example.com") is None
+    assert await api.get_userinfo_by_id("nonsense") is None
+
+
+async def test_check_user_exists(world: World) -> None:
+    """The user ID is returned as it is registered."""
+    api = world.api()
+    assert await api.check_user_exists("@Alice:example.com") == ALICE
+    assert await api.check_user_exists("@nobody:example.com") is None
+
+
+async def test_is_user_admin(world: World) -> None:
+    """Administrators are administrators; who does not exist is none."""
+    api = world.api()
+    users = [ALICE, BOB, "@nobody:example.com"]
+    assert [await api.is_user_admin(user) for user in users] == [True, False, False]
+
+
+async def test_profile(world: World) -> None:
+    """A profile is found by localpart; who does not exist has an empty one."""
+    api = world.api()
+    profile = await api.get_profile_for_user("alice")
+    assert profile == ProfileInfo("mxc://example.com/alice", "Alice")
+    assert profile.displayname == "Alice"
+    assert await api.get_profile_for_user("nobody") == ProfileInfo(None, None)
+
+
+@pytest.mark.parametrize(
+    "req",
+    [
+        request(authorization="Bearer bobs-token"),
+        request(authorization="bearer  bobs-token"),
+        request("access_token=bobs-token"),
+    ],
+)
+async def test_user_by_request(world: World, req: Request) -> None:
+    """The access token, in the header or in the query, tells who asks, and with which device."""
+    assert await world.api().get_user_by_req(req, allow_guest=True) == Requester(
+        UserID("bob", "example.com"), "PHONE", authenticated_entity=BOB
+    )
+
+
+@pytest.mark.parametrize(
+    ("req", "error"),
+    [
+        (request(), MissingClientTokenError),
+        (request(authorization="Basic bobs-token"), MissingClientTokenError),
+        (request("access_token=stolen"), InvalidClientTokenError),
+    ],
+)
+async def test_request_of_nobody(
+    world: World, req: Request, error: type[InvalidClientCredentialsError]
+) -> None:
+    """Without a valid access token, it is an InvalidClientCredentialsError."""
+    with pytest.raises(error) as raised:
+        await world.api().get_user_by_req(req)
+    assert isinstance(raised.value, InvalidClientCredentialsError)
+    assert raised.value.code == 401
+
+
+async def test_account_data(world: World) -> None:
+    """Account data that were put can be got; what was never put is None."""
+    manager = world.api().account_data_manager
+    await manager.put_global(ALICE, "org.example.rule", {"on": True})
+    assert await manager.get_global(ALICE, "org.example.rule") == {"on": True}
+    assert await manager.get_global(ALICE, "org.example.other") is None
+
+
+@pytest.mark.parametrize("user", ["@x:elsewhere.org", "nonsense", "@nobody:example.com"])
+async def test_account_data_of_others(world: World, user: str) -> None:
+    """Account data of who is no user of this server is a ValueError."""
+    with pytest.raises(ValueError):
+        await world.api().account_data_manager.put_global(user, "t", {})
+
+
+async def test_account_data_of_wrong_type(world: World) -> None:
+    """Account data that are no object are a TypeError."""
+    with pytest.raises(TypeError):
+        await world.api().account_data_manager.put_global(ALICE, "t", ["a"])  # type: ignore[arg-type]

@@ -1,0 +1,98 @@
+"""The functions that modules import, and how they find their server."""
+
+import asyncio
+import threading
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.modules.acting import ImportedFunctions, acting, make_deferred_yieldable
+from lamplighter.modules.background import Background, Job
+from tests.modules.fakes import World
+
+
+async def fail() -> None:
+    """Raise."""
+    raise ValueError("x")
+
+
+async def answer() -> int:
+    """Answer."""
+    return 42
+
+
+async def test_module_under_construction(world: World) -> None:
+    """While a module is built, the functions are those of its own API."""
+    world.runtime.start()
+    functions = ImportedFunctions()
+    with capture_logs() as lines, acting(world.api("MyModule")):
+        job = functions.run_in_background(fail)
+        quiet = functions.run_as_background_process("my process", fail)
+        with pytest.raises(ValueError):
+            await job
+        assert await quiet is None
+    assert [(line["module"], line["desc"]) for line in lines] == [
+        ("MyModule", "fail"),
+        ("MyModule", "my process"),
+    ]
+
+
+async def test_tasks_of_a_module(world: World) -> None:
+    """What a module has started in the background is the module's code, too."""
+    functions = ImportedFunctions()
+
+    async def start_another() -> Job[int]:
+        return functions.run_in_background(answer)
+
+    with acting(world.api("MyModule")):
+        outer = functions.run_in_background(start_another)
+    world.runtime.start()
+    assert await (await outer) == 42
+
+
+async def test_thread_of_a_module() -> None:
+    """In a thread of a module's own, the newest server does the work."""
+    older, newest = Background(FakeClock()), Background(FakeClock())
+    functions = ImportedFunctions()
+    functions.add(older)
+    functions.add(newest)
+    jobs: list[Job[int]] = []
+    thread = threading.Thread(target=lambda: jobs.append(functions.run_in_background(answer)))
+    thread.start()
+    thread.join()
+    older.start()
+    await asyncio.wait([asyncio.ensure_future(answer())])
+    assert not jobs[0].done()
+    newest.start()
+    assert await jobs[0] == 42
+    await older.stop()
+    await newest.stop()
+
+
+async def test_callback_of_a_module() -> None:
+    """In an event loop, the server that runs in it does the work, though another is newer."""
+    here, elsewhere = Background(FakeClock()), Background(FakeClock())
+    functions = ImportedFunctions()
+    functions.add(here)
+    functions.add(elsewhere)
+    here.start()
+    assert await functions.run_in_background(answer) == 42
+    assert await functions.run_as_background_process("x", answer, bg_start_span=False) == 42
+    functions.remove(here)
+    assert not functions.run_in_background(answer).done()
+    await here.stop()
+    await elsewhere.stop()
+
+
+def test_no_server() -> None:
+    """Without a server there is no background."""
+    functions = ImportedFunctions()
+    functions.remove(Background(FakeClock()))
+    with pytest.raises(RuntimeError, match="no server runs"):
+        functions.run_in_background(answer)
+
+
+async def test_make_deferred_yieldable() -> None:
+    """Everything awaitable can be awaited as it is."""
+    assert await make_deferred_yieldable(answer()) == 42

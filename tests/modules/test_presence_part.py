@@ -1,0 +1,154 @@
+"""Routing rules, and reading and setting presence, by way of the API."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from lamplighter.presence.state import Presence, UserPresenceState
+from tests.modules.fakes import ALICE, BOB, World, state_of
+
+
+async def states_callback(states: list[UserPresenceState]) -> object:
+    """Route nothing."""
+    return {}
+
+
+async def interest_callback(user_id: str) -> object:
+    """Name nobody."""
+    return set()
+
+
+async def test_both_callbacks(world: World) -> None:
+    """Both callbacks are registered under the module's name; another call adds to them."""
+    api = world.api("MyModule")
+    callbacks: dict[str, Any] = {
+        "get_users_for_states": states_callback,
+        "get_interested_users": interest_callback,
+    }
+    api.register_presence_router_callbacks(**callbacks)
+    api.register_presence_router_callbacks(**callbacks)
+    assert world.router.registered == [("MyModule", states_callback, interest_callback)] * 2
+    assert api.is_presence_router
+
+
+async def test_no_callback(world: World) -> None:
+    """To register neither callback does nothing."""
+    api = world.api()
+    api.register_presence_router_callbacks()
+    assert (world.router.registered, api.is_presence_router) == ([], False)
+
+
+async def test_one_callback(world: World) -> None:
+    """One callback without the other is a RuntimeError that names the module."""
+    message = (
+        "module MyModule registers {} alone: "
+        "get_users_for_states and get_interested_users go together"
+    )
+    with pytest.raises(RuntimeError, match=message.format("get_users_for_states")):
+        world.api("MyModule").register_presence_router_callbacks(
+            get_users_for_states=states_callback
+        )
+    with pytest.raises(RuntimeError, match=message.format("get_interested_users")):
+        world.api("MyModule").register_presence_router_callbacks(
+            get_interested_users=interest_callback
+        )
+    assert world.router.registered == []
+
+
+async def test_callbacks_are_keywords(world: World) -> None:
+    """The callbacks are given by keyword only, as in Synapse."""
+    register: Any = world.api().register_presence_router_callbacks
+    with pytest.raises(TypeError, match="positional"):
+        register(states_callback, interest_callback)
+
+
+async def test_send_local_online_presence_to(world: World) -> None:
+    """Every user is named to the host once, local and remote ones."""
+    world.runtime.start()
+    remote = "@charlie:somewhere.org"
+    await world.api().send_local_online_presence_to(iter([BOB, remote, BOB]))
+    assert world.host.sent_to == [[BOB, remote]]
+
+
+@pytest.mark.parametrize("users", [["@bob:example.com", "bob"], [None], "@bob:example.com"])
+async def test_send_to_malformed_users(world: World, users: Any) -> None:
+    """A malformed user ID, or one instead of several, is a ValueError; nobody gets anything."""
+    world.runtime.start()
+    with pytest.raises(ValueError):
+        await world.api().send_local_online_presence_to(users)
+    assert world.host.sent_to == []
+
+
+async def test_set_presence_for_users(world: World) -> None:
+    """States and messages reach the host; a state is a string."""
+    world.runtime.start()
+    await world.api().set_presence_for_users({ALICE: ("online", "hi"), BOB: ("offline", None)})
+    assert world.host.was_set == [{ALICE: (Presence.ONLINE, "hi"), BOB: (Presence.OFFLINE, None)}]
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        ({"bob": ("online", None)}, "'bob' is not a user ID"),
+        ({BOB: ("away", None)}, "'away' is not a presence state"),
+        ({BOB: (["online"], None)}, r"\['online'\] is not a presence state"),
+        ({BOB: ("online", 7)}, "the status message 7 is not a string"),
+        ({BOB: "online"}, "give \\(state, status message\\), not 'online'"),
+        ({BOB: ("online",)}, "give \\(state, status message\\)"),
+    ],
+)
+async def test_set_malformed_presence(world: World, users: Any, message: str) -> None:
+    """A fault in one entry is a ValueError; nothing is set, the sound entries neither."""
+    world.runtime.start()
+    with pytest.raises(ValueError, match=message):
+        await world.api().set_presence_for_users({ALICE: ("online", None), **users})
+    assert world.host.was_set == []
+
+
+async def test_busy_where_it_is_off() -> None:
+    """Where busy is off, a module cannot set it."""
+    world = World(presences=frozenset(Presence) - {Presence.BUSY})
+    world.runtime.start()
+    with pytest.raises(ValueError, match="is not a presence state"):
+        await world.api().set_presence_for_users({BOB: (Presence.BUSY.value, None)})
+    await world.runtime.stop()
+
+
+async def test_get_presence_for_users(world: World) -> None:
+    """The presence of everybody asked for is returned; of who is unknown, the default one."""
+    world.runtime.start()
+    bob = world.host.presence[BOB] = state_of(BOB, state="online", status_msg="here")
+    presence = await world.api().get_presence_for_users([ALICE, BOB])
+    assert presence == {ALICE: UserPresenceState.default(ALICE), BOB: bob}
+
+
+async def test_get_presence_of_malformed_user(world: World) -> None:
+    """A malformed user ID is a ValueError."""
+    with pytest.raises(ValueError, match="'bob' is not a user ID"):
+        await world.api().get_presence_for_users(["bob"])
+
+
+async def test_subscribe_to_presence(world: World) -> None:
+    """A callback, async or not, is given each list of announced states until it unsubscribes."""
+    heard: list[object] = []
+
+    async def listen(states: object) -> None:
+        heard.append(states)
+
+    unsubscribe = world.api("Async").subscribe_to_presence(listen)
+    world.api("Sync").subscribe_to_presence(heard.append)
+    bob = state_of(BOB)
+    for callback in world.host.listeners.values():
+        await callback((bob,))
+    assert heard == [[bob], [bob]]
+    unsubscribe()
+    assert list(world.host.listeners) == ["Sync"]
+
+
+async def test_call_from_another_loop(world: World) -> None:
+    """A module may call from an event loop of its own: the server's loop does the work."""
+    world.runtime.start()
+    call = world.api().send_local_online_presence_to([BOB])
+    await asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(call))
+    assert world.host.sent_to == [[BOB]]

@@ -1,0 +1,60 @@
+"""Threads for what blocks."""
+
+import threading
+from concurrent.futures import Future
+from contextvars import ContextVar
+
+import pytest
+
+from lamplighter.modules.threads import Worker, leftover_threads, start_thread
+
+VARIABLE: ContextVar[str] = ContextVar("variable", default="unset")
+
+
+def fail() -> None:
+    """Raise what is no Exception."""
+    raise SystemExit(3)
+
+
+def test_start_thread() -> None:
+    """A thread is a daemon with its name, and knows the caller's context."""
+    token = VARIABLE.set("mine")
+    future = start_thread("my thread", lambda: (threading.current_thread(), VARIABLE.get()))
+    thread, value = future.result()
+    VARIABLE.reset(token)
+    assert (thread.name, thread.daemon, value) == ("my thread", True, "mine")
+
+
+def test_thread_that_raises() -> None:
+    """What a thread raises, a SystemExit too, comes to who waits for it."""
+    with pytest.raises(SystemExit):
+        start_thread("x", fail).result()
+
+
+def test_worker() -> None:
+    """A worker does one thing after the other, in one daemon thread; an exception ends nothing."""
+    worker = Worker("my worker")
+    done: list[int] = []
+    futures = [worker.submit(lambda n=n: done.append(n)) for n in range(50)]  # type: ignore[misc]
+    broken: Future[None] = worker.submit(fail)
+    thread = worker.submit(threading.current_thread).result()
+    for future in futures:
+        future.result()
+    assert done == list(range(50))
+    assert (thread.name, thread.daemon) == ("my worker", True)
+    assert isinstance(broken.exception(), SystemExit)
+
+
+def test_leftover_threads() -> None:
+    """The threads for which Python would wait at its end are named."""
+    end = threading.Event()
+    threads = [
+        threading.Thread(target=end.wait, name="stays", daemon=False),
+        threading.Thread(target=end.wait, name="goes", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    assert [name for name in leftover_threads() if name in ("stays", "goes")] == ["stays"]
+    end.set()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,161 @@
+"""Web resources of modules."""
+
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from lamplighter.errors import ModuleError
+from lamplighter.modules.synapse.errors import RedirectException, SynapseError
+from lamplighter.modules.web import RESERVED_PATHS, WebResources
+
+PATH = "/_synapse/client/mine"
+
+
+async def page(request: Request) -> Response:
+    """Say which path was asked for."""
+    return PlainTextResponse(f"{request.method} {request.url.path}")
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer as an ASGI application."""
+    await PlainTextResponse("from ASGI")(scope, receive, send)
+
+
+async def get(app: ASGIApp, path: str = PATH) -> tuple[int, bytes, dict[str, str]]:
+    """Return the status, the body and the headers of the answer."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+    await app(scope, receive, send)
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], b"".join(m.get("body", b"") for m in sent[1:]), headers
+
+
+def served(resource: object) -> ASGIApp:
+    """Return the application that a resource becomes."""
+    resources = WebResources()
+    resources.register("MyModule", PATH, resource)
+    return resources.close()[PATH]
+
+
+async def test_function() -> None:
+    """A function is given a request, and its response is the answer."""
+    status, body, _ = await get(served(page), f"{PATH}/below")
+    assert (status, body) == (200, b"GET /_synapse/client/mine/below")
+
+
+async def test_dict() -> None:
+    """A function may return a dict, for JSON."""
+
+    async def tell(request: Request) -> dict[str, bool]:
+        return {"open": True}
+
+    status, body, headers = await get(served(tell))
+    assert (status, body, headers["content-type"]) == (200, b'{"open":true}', "application/json")
+
+
+async def test_application() -> None:
+    """An ASGI application answers as it is."""
+    assert served(application) is application
+    assert (await get(served(application)))[:2] == (200, b"from ASGI")
+
+
+async def test_refusal() -> None:
+    """A SynapseError becomes its status, errcode and message."""
+
+    async def refuse(request: Request) -> Response:
+        raise SynapseError(403, "Not today", "M_FORBIDDEN", {"until": "tomorrow"}, {"X-Why": "no"})
+
+    status, body, headers = await get(served(refuse))
+    assert (status, headers["x-why"]) == (403, "no")
+    assert body == b'{"errcode":"M_FORBIDDEN","error":"Not today","until":"tomorrow"}'
+
+
+async def test_redirect() -> None:
+    """A RedirectException sends the client elsewhere."""
+
+    async def redirect(request: Request) -> Response:
+        raise RedirectException(b"https://example.com/there")
+
+    status, _, headers = await get(served(redirect))
+    assert (status, headers["location"]) == (302, "https://example.com/there")
+
+
+async def test_http_exception() -> None:
+    """Starlette's own exceptions, and the server's, are left to the server."""
+
+    async def refuse(request: Request) -> Response:
+        raise HTTPException(418)
+
+    with pytest.raises(HTTPException):
+        await get(served(refuse))
+
+
+@pytest.mark.parametrize("answer", [7, None, ValueError("secret inside")])
+async def test_defect(answer: object) -> None:
+    """What else a function raises or returns is logged with its module; the client gets 500."""
+
+    async def fail(request: Request) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with capture_logs() as lines:
+        status, body, _ = await get(served(fail))
+    assert (status, body) == (500, b'{"errcode":"M_UNKNOWN","error":"Internal server error"}')
+    assert [(line["event"], line["module"], line["path"]) for line in lines] == [
+        ("web resource failed", "MyModule", PATH)
+    ]
+
+
+def test_first_module_wins() -> None:
+    """Of two modules that ask for a path, the first one gets it; the log names the other."""
+    resources = WebResources()
+    with capture_logs() as lines:
+        resources.register("First", PATH, application)
+        resources.register("Second", PATH, page)
+    assert resources.close() == {PATH: application}
+    assert [(line["log_level"], line["module"], line["path"]) for line in lines] == [
+        ("warning", "Second", PATH)
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", [*RESERVED_PATHS, "/_matrix/client/v3/mine", "/", "", "_synapse/client/mine"]
+)
+def test_paths_that_are_not_given_away(path: str) -> None:
+    """What the server serves itself, and what is no absolute path, is refused."""
+    with pytest.raises(ModuleError, match="module MyModule: web resource path"):
+        WebResources().register("MyModule", path, page)
+
+
+def test_path_that_only_looks_reserved() -> None:
+    """A path that only begins with the letters of a reserved one is free."""
+    resources = WebResources()
+    resources.register("MyModule", "/healthy", application)
+    assert resources.close() == {"/healthy": application}
+
+
+def test_what_is_no_resource() -> None:
+    """A Twisted resource, or anything else, is refused, with what to give instead."""
+    with pytest.raises(ModuleError, match=r"is a Twisted; .*give an async function"):
+        WebResources().register("MyModule", PATH, type("Twisted", (), {})())
+
+
+def test_too_late() -> None:
+    """Once the modules are loaded, no resource can be registered."""
+    resources = WebResources()
+    resources.close()
+    with pytest.raises(ModuleError, match="in __init__ only"):
+        resources.register("MyModule", PATH, page)

@@ -1,0 +1,46 @@
+"""A server, and people at it, for stories on the fake clock."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.server import InMemoryServer, running_server
+
+
+@pytest.fixture
+def config() -> str:
+    """What the server's configuration says beside its name; tests give their own."""
+    return ""
+
+
+@pytest.fixture
+async def server(config: str, tmp_path: Path) -> AsyncIterator[InMemoryServer]:
+    """A server without modules, which can be restarted."""
+    async with running_server(config=config, data_dir=tmp_path / "data") as server:
+        yield server
+
+
+@pytest.fixture
+async def alice(server: InMemoryServer) -> Client:
+    """Who looks on in most stories."""
+    return await server.register("alice")
+
+
+@pytest.fixture
+async def bob(server: InMemoryServer) -> Client:
+    """Who is looked at in most stories."""
+    return await server.register("bob")
+
+
+@pytest.fixture
+async def charlie(server: InMemoryServer) -> Client:
+    """Somebody else."""
+    return await server.register("charlie")
+
+
+@pytest.fixture
+async def room(server: InMemoryServer, alice: Client, bob: Client) -> str:
+    """A room that alice and bob share."""
+    return await server.room(alice, bob)

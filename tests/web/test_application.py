@@ -1,0 +1,228 @@
+"""The HTTP floor as one application."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from structlog.testing import capture_logs
+
+from lamplighter.devtools.http import AsgiClient, Message
+from lamplighter.errors import LimitExceeded, NotFound, StorageUnavailable
+from lamplighter.web.application import build_application
+from lamplighter.web.body import read_object
+from lamplighter.web.routes import ClientRoute, MatrixRoute, json_response
+
+CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
+    "access-control-allow-headers": "X-Requested-With, Content-Type, Authorization",
+}
+
+FAILURES: dict[str, Exception] = {
+    "not-found": NotFound("There is none"),
+    "too-fast": LimitExceeded(timedelta(seconds=2)),
+    "disk": StorageUnavailable("/srv/data is full"),
+    "defect": ZeroDivisionError("secret"),
+    "starlette": HTTPException(418, "Teapot"),
+}
+
+
+async def echo(request: Request) -> Response:
+    """Answer with what came."""
+    return json_response({"params": request.path_params, "body": await read_object(request)})
+
+
+async def fail(request: Request) -> Response:
+    """Raise what the path names."""
+    raise FAILURES[request.path_params["how"]]
+
+
+async def break_off(request: Request) -> Response:
+    """Fail in the middle of an answer."""
+
+    def chunks() -> Iterator[bytes]:
+        yield b"x"
+        raise ZeroDivisionError
+
+    return StreamingResponse(chunks())
+
+
+@pytest.fixture
+def client() -> AsgiClient:
+    """A client of an application with a few endpoints."""
+    return AsgiClient(
+        build_application(
+            [
+                ClientRoute("PUT", "/echo/{key}", echo),
+                ClientRoute("DELETE", "/echo/{key}", echo),
+                MatrixRoute("GET", "/fail/{how}", fail),
+                MatrixRoute("GET", "/break", break_off),
+            ]
+        )
+    )
+
+
+ECHO = "/_matrix/client/v3/echo"
+
+
+def cors_of(headers: dict[str, str]) -> dict[str, str]:
+    """Return the CORS headers among *headers*."""
+    return {name: value for name, value in headers.items() if name.startswith("access-control")}
+
+
+async def test_an_answer_has_content_type_and_cors(client: AsgiClient) -> None:
+    """What an endpoint answers goes out as JSON that any web client may read."""
+    response = await client.request("PUT", f"{ECHO}/a%2Fb", json={"c": 1})
+    assert (response.status, response.json) == (200, {"params": {"key": "a/b"}, "body": {"c": 1}})
+    assert response.headers["content-type"] == "application/json"
+    assert cors_of(dict(response.headers)) == CORS
+
+
+@pytest.mark.parametrize(
+    "path", [f"{ECHO}/a", "/_matrix/client/v3/sync", "/nothing", "/fail/defect"]
+)
+async def test_a_preflight_is_answered_for_every_path(client: AsgiClient, path: str) -> None:
+    """OPTIONS is 200 with the CORS headers, whether the path exists or not."""
+    response = await client.request("OPTIONS", path)
+    assert (response.status, response.json) == (200, {})
+    assert cors_of(dict(response.headers)) == CORS
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
+        ("GET", "/_matrix/client/v3/nothing", 404),
+        ("PUT", f"{ECHO}/a/", 404),
+        ("PUT", f"{ECHO}/", 404),
+        ("PUT", ECHO, 404),
+        ("PUT", f"/{ECHO}/a", 404),
+        ("GET", f"{ECHO}/a", 405),
+        ("BREW", f"{ECHO}/a", 405),
+        ("POST", "/fail/defect", 405),
+    ],
+)
+async def test_what_nobody_serves_is_unrecognized(
+    client: AsgiClient, method: str, path: str, status: int
+) -> None:
+    """An unknown path, or a slash too many, is 404; an unknown method of a known path 405."""
+    response = await client.request(method, path, json={})
+    assert (response.status, response.json["errcode"]) == (status, "M_UNRECOGNIZED")
+    assert response.headers["content-type"] == "application/json"
+    assert cors_of(dict(response.headers)) == CORS
+
+
+async def test_all_methods_of_a_path_are_found(client: AsgiClient) -> None:
+    """A path with several methods answers each of them."""
+    for method in ("PUT", "DELETE"):
+        assert (await client.request(method, f"{ECHO}/a", json={})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "content"),
+    [
+        ("not-found", 404, {"errcode": "M_NOT_FOUND", "error": "There is none"}),
+        (
+            "too-fast",
+            429,
+            {
+                "errcode": "M_LIMIT_EXCEEDED",
+                "error": "Too many requests",
+                "retry_after_ms": 2000,
+            },
+        ),
+        (
+            "disk",
+            503,
+            {
+                "errcode": "M_UNKNOWN",
+                "error": "This server cannot store anything at the moment; try again later",
+            },
+        ),
+        ("starlette", 418, {"errcode": "M_UNKNOWN", "error": "Teapot"}),
+    ],
+)
+async def test_an_error_is_answered_by_the_table(
+    client: AsgiClient, how: str, status: int, content: dict[str, Any]
+) -> None:
+    """Errors become JSON with CORS headers, and nothing is logged of them."""
+    with capture_logs() as logs:
+        response = await client.request("GET", f"/fail/{how}")
+    assert (response.status, response.json, logs) == (status, content, [])
+    assert cors_of(dict(response.headers)) == CORS
+    assert response.headers.get("retry-after") == ("2" if how == "too-fast" else None)
+
+
+async def test_a_defect_is_logged_and_not_told(client: AsgiClient) -> None:
+    """An unexpected exception is 500 without details; the log has the exception, not the query."""
+    with capture_logs() as logs:
+        response = await client.request("GET", "/fail/defect", query={"access_token": "t"})
+    assert response.status == 500
+    assert response.json == {"errcode": "M_UNKNOWN", "error": "Internal server error"}
+    assert logs == [
+        {
+            "event": "request failed",
+            "log_level": "error",
+            "method": "GET",
+            "path": "/fail/defect",
+            "exc_info": FAILURES["defect"],
+        }
+    ]
+
+
+async def test_a_broken_answer_stays_broken(client: AsgiClient) -> None:
+    """Once an answer has begun there is no other: the server is left to cut the connection."""
+    with pytest.raises(ZeroDivisionError):
+        await client.request("GET", "/break")
+
+
+async def test_a_client_that_goes_away_while_it_sends(client: AsgiClient) -> None:
+    """Who leaves in the middle of a body is no defect, and gets no answer."""
+    exchange = client.begin("PUT", f"{ECHO}/a", body=[b"{"])
+    with capture_logs() as logs:
+        await exchange.go_away()
+    assert (exchange.answered, logs) == (False, [])
+
+
+async def test_a_malformed_path_is_refused(client: AsgiClient) -> None:
+    """A path parameter that is not UTF-8 is M_INVALID_PARAM."""
+    response = await client.request("PUT", f"{ECHO}/%FF", json={})
+    assert (response.status, response.json["errcode"]) == (400, "M_INVALID_PARAM")
+
+
+async def test_websockets_are_closed() -> None:
+    """A WebSocket is closed before it opens."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/", "raw_path": b"/", "headers": []}
+    await build_application([])(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+async def test_the_server_may_announce_its_lifespan() -> None:
+    """An ASGI server that begins with a lifespan is told that all is well."""
+    incoming = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return incoming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await build_application([])({"type": "lifespan", "state": {}}, receive, send)
+    assert [message["type"] for message in sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]

@@ -1,0 +1,70 @@
+"""What fields and path parameters may hold."""
+
+import pytest
+from starlette.requests import Request
+
+from lamplighter.errors import Forbidden, InvalidId, InvalidParam, MissingParam, TooLarge
+from lamplighter.ids import DeviceId, UserId
+from lamplighter.ports import Requester
+from lamplighter.web import fields
+
+ALICE = Requester(UserId("@alice:demo"), DeviceId("PHONE"))
+
+
+def request(query: bytes = b"", **path_params: str) -> Request:
+    """Return a request with these parameters."""
+    return Request({"type": "http", "query_string": query, "path_params": path_params})
+
+
+def test_text_has_a_limit_in_bytes() -> None:
+    """255 bytes are taken, 256 are M_TOO_LARGE, and the message names the field."""
+    assert fields.text("name", "x" * 255) == "x" * 255
+    with pytest.raises(TooLarge, match="name: longer than 255 bytes"):
+        fields.text("name", "ä" * 128)
+
+
+def test_text_holds_no_nul() -> None:
+    """Not every database keeps a NUL, so none is taken."""
+    with pytest.raises(InvalidParam, match="name: must not contain a NUL"):
+        fields.text("name", "a\0b")
+
+
+def test_a_device_id_is_not_empty() -> None:
+    """A device ID may be absent, not empty: that one is the server's own."""
+    assert fields.device_id(None) is None
+    assert fields.device_id("PHONE") == "PHONE"
+    with pytest.raises(InvalidParam, match="device_id: must not be empty"):
+        fields.device_id("")
+
+
+def test_a_display_name_may_be_longer() -> None:
+    """Names have 1024 bytes, and may be absent."""
+    assert fields.display_name("name", None) is None
+    assert fields.display_name("name", "x" * 1024) == "x" * 1024
+    with pytest.raises(TooLarge, match="name: longer than 1024 bytes"):
+        fields.display_name("name", "x" * 1025)
+
+
+def test_ids_in_the_path_are_checked() -> None:
+    """A room or user ID in the path is well-formed, or an error."""
+    assert fields.room_id(request(room_id="!a:x")) == "!a:x"
+    assert fields.user_id(request(user_id="@a:x")) == "@a:x"
+    with pytest.raises(InvalidId):
+        fields.room_id(request(room_id="#a:x"))
+    with pytest.raises(InvalidId):
+        fields.user_id(request(user_id="a"))
+
+
+def test_what_is_ones_own_is_nobody_elses() -> None:
+    """The path's user must be the requester."""
+    assert fields.own_user_id(request(user_id="@alice:demo"), ALICE) == "@alice:demo"
+    with pytest.raises(Forbidden, match="@alice:demo only"):
+        fields.own_user_id(request(user_id="@bob:demo"), ALICE)
+
+
+def test_a_query_parameter_may_be_needed() -> None:
+    """A parameter that is needed and absent is M_MISSING_PARAM; an empty one is there."""
+    assert fields.query(request(b"a=b"), "a") == "b"
+    assert fields.query(request(b"a="), "a") == ""
+    with pytest.raises(MissingParam, match="a: missing"):
+        fields.query(request(b"b=c"), "a")

@@ -1,0 +1,92 @@
+"""Routes and answers."""
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from lamplighter.errors import InvalidParam
+from lamplighter.web.routes import ClientRoute, MatrixRoute, json_response
+
+
+async def handler(request: Request) -> Response:
+    """Stand in for an endpoint."""
+    return json_response({})
+
+
+def found(route: MatrixRoute, path: bytes, method: str = "GET") -> tuple[Match, object]:
+    """Return whether *route* serves a request, and with which parameters."""
+    match, scope = route.matches({"type": "http", "method": method, "raw_path": path, "path": "/"})
+    return match, scope.get("path_params")
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        (b"/a/x/b/y", {"one": "x", "two": "y"}),
+        (b"/a/%21x%3Ademo/b/%23y", {"one": "!x:demo", "two": "#y"}),
+        (b"/a/x%2Fb%2Fz/b/y", {"one": "x/b/z", "two": "y"}),
+        (b"/a/%2525/b/%25", {"one": "%25", "two": "%"}),
+        (b"/a/%C3%BC/b/+", {"one": "ü", "two": "+"}),
+        (b"/a/%00/b/%zz", {"one": "\0", "two": "%zz"}),
+    ],
+)
+def test_parameters_are_decoded_one_by_one(path: bytes, params: dict[str, str]) -> None:
+    """An encoded slash stays in its parameter, and nothing is decoded twice."""
+    route = MatrixRoute("GET", "/a/{one}/b/{two}", handler)
+    assert found(route, path) == (Match.FULL, params)
+
+
+@pytest.mark.parametrize("path", [b"/a//b/y", b"/a/x/b/y/", b"/a/x/b", b"/A/x/b/y", b"//a/x/b/y"])
+def test_other_paths_are_not_served(path: bytes) -> None:
+    """Empty parameters, a slash at the end, too few or too many segments: no match."""
+    assert found(MatrixRoute("GET", "/a/{one}/b/{two}", handler), path) == (Match.NONE, None)
+
+
+def test_a_parameter_is_utf8() -> None:
+    """A parameter that is not UTF-8 is M_INVALID_PARAM, by its name."""
+    with pytest.raises(InvalidParam, match="one: not UTF-8"):
+        found(MatrixRoute("GET", "/a/{one}", handler), b"/a/%FF")
+
+
+def test_another_method_is_a_partial_match() -> None:
+    """The path is known and the method is not; HEAD is known where GET is."""
+    route = MatrixRoute("GET", "/a", handler)
+    assert found(route, b"/a", "POST") == (Match.PARTIAL, {})
+    assert found(route, b"/a", "HEAD") == (Match.FULL, {})
+
+
+@pytest.mark.parametrize(
+    ("path", "match"),
+    [
+        (b"/_matrix/client/v3/a/x", Match.FULL),
+        (b"/_matrix/client/r0/a/x", Match.FULL),
+        (b"/_matrix/client/v1/a/x", Match.NONE),
+        (b"/_matrix/client/a/x", Match.NONE),
+        (b"/a/x", Match.NONE),
+    ],
+)
+def test_the_client_api_has_two_prefixes(path: bytes, match: Match) -> None:
+    """A client route is served under v3 and under r0, and nowhere else."""
+    assert found(ClientRoute("GET", "/a/{one}", handler), path)[0] is match
+
+
+def test_a_server_may_leave_the_raw_path_out() -> None:
+    """`raw_path` is optional in ASGI; without it the decoded path must do."""
+    route = MatrixRoute("GET", "/a/{one}", handler)
+    scope = {"type": "http", "method": "GET", "path": "/a/#ü"}
+    assert route.matches(scope)[1]["path_params"] == {"one": "#ü"}
+
+
+def test_websockets_are_not_served() -> None:
+    """No endpoint speaks WebSocket."""
+    scope = {"type": "websocket", "path": "/a", "raw_path": b"/a"}
+    assert MatrixRoute("GET", "/a", handler).matches(scope) == (Match.NONE, {})
+
+
+def test_an_answer_is_json() -> None:
+    """A response has its content type, without a charset, and the status and headers asked for."""
+    response = json_response({"a": "ü"}, status=201, headers={"X-A": "1"})
+    assert (response.status_code, response.body) == (201, '{"a":"ü"}'.encode())
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-a"] == "1"
