@@ -34,7 +34,7 @@ class CustomPresenceRouter:
     def parse_config(config: dict[str, object]) -> Shows:
         """Return what to show to whom; this becomes the first argument of `__init__`."""
         shows = config.get("shows")
-        if not isinstance(shows, dict):
+        if not isinstance(shows, dict) or not all(isinstance(it, list) for it in shows.values()):
             raise ConfigError("give a mapping from viewers to lists of users", ("shows",))
         return {viewer: set(users) for viewer, users in shows.items()}
 

@@ -37,6 +37,7 @@ from lamplighter.service.publisher import Publisher
 from lamplighter.service.subscribers import Subscribers
 from lamplighter.service.views import INTEREST_KEPT, Views
 from lamplighter.web.admin.health import Health
+from lamplighter.web.admin.metrics import MetricsPage
 from lamplighter.web.application import build_application
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client import client_endpoints
@@ -258,8 +259,8 @@ def _application(
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
     )
     resources = [Mount(path, resource) for path, resource in modules.web_resources.items()]
-    ours = [*status.routes(), *events.routes(), *endpoints, *health.routes()]
-    routes: list[BaseRoute] = [*ours, *resources]
+    admin = [*health.routes(), *MetricsPage(metrics).routes()]
+    routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin, *resources]
     sync = Sync(
         authenticator=authenticator,
         accounts=directory,

@@ -45,8 +45,10 @@ _SERVER: Final = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z.\-]{1,230})(?::[0-9]{1,
 _SERVER_NAME: Final = re.compile(_SERVER)
 #: Historical user IDs may hold any printable ASCII but the colon: remote ones are accepted so.
 _USER_ID: Final = re.compile(rf"@[\x21-\x39\x3B-\x7E]*:{_SERVER}")
-_ROOM_ID: Final = re.compile(rf"![^:\0]+(?::{_SERVER})?")
-_ROOM_ALIAS: Final = re.compile(rf"#[^:\0]*:{_SERVER}")
+#: What may stand in a name: no colon, and what UTF-8 can write.
+_OPAQUE: Final = r"[^:\0\ud800-\udfff]"
+_ROOM_ID: Final = re.compile(rf"!{_OPAQUE}+(?::{_SERVER})?")
+_ROOM_ALIAS: Final = re.compile(rf"#{_OPAQUE}*:{_SERVER}")
 #: New users of this server get the strict grammar.
 _LOCALPART: Final = re.compile(r"[a-z0-9._=\-/+]+")
 
@@ -54,9 +56,7 @@ _LOCALPART: Final = re.compile(r"[a-z0-9._=\-/+]+")
 def is_user_id(text: object) -> bool:
     """Tell whether *text* is a well-formed user ID, historical ones included."""
     return (
-        isinstance(text, str)
-        and _USER_ID.fullmatch(text) is not None
-        and len(text) <= MAX_ID_BYTES
+        isinstance(text, str) and _USER_ID.fullmatch(text) is not None and len(text) <= MAX_ID_BYTES
     )
 
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tests.contract.directories import SERVER, Recorder, Town
 
 from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
@@ -12,6 +11,7 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.directory.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.ports import Directory
+from tests.contract.directories import SERVER, Recorder, Town
 
 OpenDatabase = Callable[[Path], Database]
 

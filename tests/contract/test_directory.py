@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.contract.directories import ALICE, BOB, PHONE, Town, on_phone
 
 from lamplighter.clock import after
 from lamplighter.errors import (
@@ -28,6 +27,7 @@ from lamplighter.ports import (
     Profile,
     Requester,
 )
+from tests.contract.directories import ALICE, BOB, PHONE, Town, on_phone
 
 
 async def test_registering_logs_in(town: Town) -> None:

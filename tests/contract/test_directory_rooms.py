@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from tests.contract.directories import ALICE, BOB, CHARLIE, Town, in_words, on_phone
 
 from lamplighter.errors import (
     BadJson,
@@ -16,6 +15,7 @@ from lamplighter.errors import (
 )
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, UserId
 from lamplighter.ports import Json, MembershipChange, NewRoom, Profile, Requester
+from tests.contract.directories import ALICE, BOB, CHARLIE, Town, in_words, on_phone
 
 NOWHERE = RoomId("!nowhere:lamp.test")
 KITCHEN = RoomAlias("#kitchen:lamp.test")

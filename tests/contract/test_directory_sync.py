@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Town, on_phone
 
 from lamplighter.errors import InvalidParam
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import NewRoom, Requester, RoomFilter
+from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Town, on_phone
 
 #: What a new public room holds before the creator says anything.
 FIRST_STATE = [

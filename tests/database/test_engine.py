@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
-from tests.database.trouble import fill_disk, forbid_writing, free_disk
 
 from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
 from lamplighter.database.tables import rooms, users
 from lamplighter.errors import InvalidParam, StorageUnavailable
+from tests.database.trouble import fill_disk, forbid_writing, free_disk
 
 
 async def add_room(database: Database, room_id: str) -> None:

@@ -6,12 +6,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, select
-from tests.database.trouble import forbid_writing
 
 from lamplighter.database.engine import Database, open_file
 from lamplighter.database.migrate import migrate
 from lamplighter.database.tables import metadata, rooms, users
 from lamplighter.errors import ConfigError
+from tests.database.trouble import forbid_writing
 
 
 def differences(connection: Connection) -> list[object]:

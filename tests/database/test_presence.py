@@ -7,7 +7,6 @@ from typing import Self
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from tests.database.trouble import fill_disk, free_disk
 
 from lamplighter.database.engine import Database, open_file
 from lamplighter.database.migrate import migrate
@@ -17,6 +16,7 @@ from lamplighter.ids import StreamPosition
 from lamplighter.ports import PresenceStore, SavedPresence
 from lamplighter.presence.machine import TrackedUser, Word
 from lamplighter.presence.state import Presence, UserPresenceState
+from tests.database.trouble import fill_disk, free_disk
 
 
 def saved(

@@ -124,4 +124,3 @@ async def test_what_the_application_raises_reaches_the_caller() -> None:
         await AsgiClient(failing(ZeroDivisionError())).request("GET", "/")
     with pytest.raises(RuntimeError, match="without an answer"):
         await AsgiClient(failing(None)).request("GET", "/")
-

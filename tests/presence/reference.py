@@ -260,7 +260,8 @@ class ReferenceModel:
             person.set(last_federation_update_ts=now)
         self.unsaved.discard(user_id)
         change = Change(person.told, person.shown, reason)
-        person.told = person.shown
+        if reason is not ChangeReason.FEDERATION_PING:  # of which local viewers hear nothing
+            person.told = person.shown
         return [change]
 
     def _reason(self, told: UserPresenceState, new: UserPresenceState) -> ChangeReason | None:

@@ -281,6 +281,22 @@ def test_a_ping_that_has_news_tells_the_news() -> None:
     assert reasons(tracker.expire(at(10**5))) == [(ALICE, ChangeReason.STATE)]
 
 
+def test_a_ping_hides_no_activity_from_local_viewers() -> None:
+    """What a ping carries to other servers is still announced here, once it is much later."""
+    tracker = PresenceTracker(HERE, Rules(Timers(federation_ping=timedelta(seconds=50))))
+    tracker.feed(StatusSet(ALICE, PHONE, ONLINE), at(0))
+    heard = [change for second in range(1, 62) for change in _acts(tracker, second)]
+    announced = [it for it in heard if it.reason is not ChangeReason.FEDERATION_PING]
+
+    assert [it.reason for it in announced] == [ChangeReason.LAST_ACTIVE]
+    assert announced[0].new.last_active_ts == at(61)
+
+
+def _acts(tracker: PresenceTracker, second: int) -> list[Change]:
+    """Let Alice's phone act at *second*; return that and what time has brought by then."""
+    return [*tracker.expire(at(second)), *tracker.feed(ACTS, at(second))]
+
+
 def test_nobody_is_reminded_of_remote_users(tracker: PresenceTracker) -> None:
     """Other servers' users are theirs to tell, even where a module has spoken."""
     tracker = PresenceTracker(HERE, Rules(Timers(federation_timeout=timedelta(days=3650))))

@@ -4,6 +4,7 @@ Everything the people do goes over the real HTTP API of a real server on a real 
 """
 
 import asyncio
+import json
 import sys
 import tempfile
 from collections import deque
@@ -28,7 +29,7 @@ from lamplighter.logs import set_up_logs
 from lamplighter.ports import Login
 from lamplighter.service import Published
 
-__all__ = ["demo"]
+__all__ = ["Person", "demo"]
 
 _CONFIG: Final = """\
 server_name: demo
@@ -109,18 +110,19 @@ async def _demo(config: Config) -> None:
         }
         lines = curl_lines(base, logins, _BOB)
         if sys.stdout.isatty():
-            await _show_live(server, people, lines, history)
+            await _show_live(server, base, people, lines, history)
         else:
-            await _show_plainly(server, people, lines, history)
+            await _show_plainly(server, base, people, lines, history)
 
 
 async def _show_plainly(
     server: Lamplighter,
+    base: str,
     people: Mapping[UserId, Person],
     lines: Sequence[str],
     history: Sequence[Told],
 ) -> None:
-    _say(f"Lamplighter serves {people[_ALICE].base}. alice, bob and charlie share no room.")
+    _say(f"Lamplighter serves {base}. alice, bob and charlie share no room.")
     _say("The module CustomPresenceRouter shows bob to alice.")
     for line in await _story(people):
         _say(line)
@@ -136,16 +138,17 @@ async def _show_plainly(
 
 async def _show_live(
     server: Lamplighter,
+    base: str,
     people: Mapping[UserId, Person],
     lines: Sequence[str],
     history: Sequence[Told],
 ) -> None:
     console = Console()
-    screen = Screen(server, people[_ALICE].base, list(people), history)
+    screen = Screen(server, base, list(people), history)
     screen.story = await _story(people)
-    # Below the live view, so that they can be marked and copied.
+    # Above the live view, where they can be marked and copied.
     for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(f"{line}\n", soft_wrap=True, highlight=False, markup=False)
     with Live(screen, console=console, refresh_per_second=4):
         await _watch(people)
 
@@ -160,7 +163,9 @@ async def _story(people: Mapping[UserId, Person]) -> Sequence[str]:
         name = localpart_of(viewer)
         about_bob = (await people[viewer].sync()).get(_BOB)
         received = (
-            f"receives bob's presence: {about_bob}" if about_bob else "receives nothing of bob"
+            f"receives bob's presence: {json.dumps(about_bob)}"
+            if about_bob
+            else "receives nothing of bob"
         )
         lines.append(f"{name}'s /sync {received}")
     return lines

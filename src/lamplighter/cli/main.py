@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lamplighter import __version__
+from lamplighter.cli.ending import leaving_threads_behind
 from lamplighter.cli.generate_config import config_text, write_config
 from lamplighter.errors import ConfigError, LamplighterError, ModuleError
 
@@ -38,11 +39,12 @@ DEFAULT_CONFIG = Path("lamplighter.yaml")
 
 def main() -> None:
     """Run the command that the command line names, and end the process."""
-    try:
-        app()
-    except LamplighterError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2 if isinstance(error, ConfigError | ModuleError) else 1)
+    with leaving_threads_behind():
+        try:
+            app()
+        except LamplighterError as error:
+            typer.echo(f"error: {error}", err=True)
+            sys.exit(2 if isinstance(error, ConfigError | ModuleError) else 1)
 
 
 def _print_version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from lamplighter import app
 from lamplighter.app import Lamplighter, Storage
+from lamplighter.cli.ending import run
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
 from lamplighter.logs import set_up_logs
@@ -23,7 +24,7 @@ def serve(path: Path) -> None:
     """Serve the configuration at *path* until SIGTERM or SIGINT."""
     config = load_config(path)
     set_up_logs(config.log.level, config.log.format)
-    asyncio.run(_serve(config))
+    run(_serve(config))
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ BEGINNING: Final = StreamPosition(0)
 #: This many batches fit into one millisecond; more of them borrow from the next.
 _SEQ_BITS: Final = 20
 _SEQ_MASK: Final = (1 << _SEQ_BITS) - 1
-_WRITTEN: Final = re.compile(r"(\d{1,13})-(\d{1,7})")
+_WRITTEN: Final = re.compile(r"([0-9]{1,13})-([0-9]{1,7})")
 
 
 def at_time(now: Timestamp) -> StreamPosition:

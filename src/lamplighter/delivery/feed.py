@@ -13,7 +13,7 @@ from typing import Final
 
 from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.delivery.outbox import Outbox, Update
-from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.routing.plan import Telling
 
 __all__ = ["Feed", "Poll"]
@@ -25,9 +25,12 @@ MOST_POLLS: Final = 64
 class Poll:
     """One request that waits for news, until it is over: by time, or because it is no use."""
 
-    __slots__ = ("_news", "is_over")
+    __slots__ = ("_news", "device_id", "is_over", "is_revoked")
 
-    def __init__(self) -> None:
+    def __init__(self, device_id: DeviceId) -> None:
+        self.device_id = device_id
+        #: Whether the device has logged out meanwhile, and is to be told nothing more.
+        self.is_revoked = False
         #: Whether the request is to be answered now, with news or without.
         self.is_over = False
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -41,6 +44,11 @@ class Poll:
         """Let the request be answered with what there is."""
         self.is_over = True
         self.wake()
+
+    def revoke(self) -> None:
+        """Let the request be refused."""
+        self.is_revoked = True
+        self.end()
 
     async def wait(self) -> None:
         """Return once somebody has called `wake` or `end` since the last time."""
@@ -125,7 +133,14 @@ class Feed:
             for poll in known.polls if known else ():
                 poll.wake()
 
-    def poll(self, viewer: UserId) -> Poll:
+    def revoke(self, viewer: UserId, device_id: DeviceId) -> None:
+        """Refuse the polls of a device that has logged out."""
+        known = self._viewers.get(viewer)
+        for poll in known.polls if known else ():
+            if poll.device_id == device_id:
+                poll.revoke()
+
+    def poll(self, viewer: UserId, device_id: DeviceId) -> Poll:
         """Return a poll that the viewer's news will wake; give it back with `release`."""
         self.open(viewer)
         polls = self._viewers[viewer].polls
@@ -133,7 +148,7 @@ class Feed:
             oldest = next(iter(polls))
             del polls[oldest]
             oldest.end()
-        poll = Poll()
+        poll = Poll(device_id)
         polls[poll] = None
         if self._closed:
             poll.end()

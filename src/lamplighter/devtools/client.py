@@ -144,6 +144,11 @@ class Client:
         path = f"/rooms/{quote(room_id)}/send/{quote(event_type)}/{quote(text)}"
         await self.call("PUT", path, content)
 
+    async def types(self, room_id: str) -> None:
+        """Say that one is typing: an activity of which no room hears."""
+        path = f"/rooms/{quote(room_id)}/typing/{quote(self.user_id)}"
+        await self.call("PUT", path, {"typing": True, "timeout": 30_000})
+
     async def log_out(self) -> None:
         """Log this device out."""
         await self.call("POST", "/logout", {})
@@ -156,11 +161,18 @@ class Client:
         answer: dict[str, Any] = response.json
         return answer
 
-    async def request(self, method: str, path: str, content: object = None) -> Response:
+    async def request(
+        self,
+        method: str,
+        path: str,
+        content: object = None,
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> Response:
         """Send any request and return the response, whatever it is."""
         body = b"" if content is None else msgspec.json.encode(content)
         return await self._http.request(
-            method, f"{_CLIENT}{path}", body=body, token=self.access_token
+            method, f"{_CLIENT}{path}", body=body, token=self.access_token, query=query
         )
 
     def reconnect(self, http: AsgiClient) -> None:

@@ -7,18 +7,19 @@ async with running_server(modules=[MyRouter]) as server:
     assert alice.sees(bob)
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from lamplighter.app import Lamplighter, Storage, build
 from lamplighter.clock import after
 from lamplighter.config import Config, parse_config_text
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.http import AsgiClient
+from lamplighter.devtools.http import AsgiApplication, AsgiClient, Message, Receive, Send
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ModuleEntry, ModuleStyle, module_entries
@@ -32,6 +33,27 @@ T = TypeVar("T")
 ModuleToLoad: TypeAlias = type | str | tuple[type | str, Mapping[str, Any]]
 
 
+#: So many looks into the database a request has time for, when the server stops, to be answered.
+_PATIENCE: Final = 50
+
+
+class _Requests:
+    """An application, and what it has not answered yet."""
+
+    def __init__(self, application: AsgiApplication) -> None:
+        self._application = application
+        self.under_way: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.under_way.add(task)
+        try:
+            await self._application(scope, receive, send)
+        finally:
+            self.under_way.discard(task)
+
+
 class InMemoryServer:
     """A running server, and the clock it goes by."""
 
@@ -42,6 +64,7 @@ class InMemoryServer:
         self._modules = modules
         self._data_dir = data_dir
         self._running: Lamplighter | None = None
+        self._requests: _Requests | None = None
         self.clock = FakeClock()
 
     @property
@@ -59,7 +82,9 @@ class InMemoryServer:
     @property
     def http(self) -> AsgiClient:
         """What sends requests to the server."""
-        return AsgiClient(self.lamplighter.application)
+        if self._requests is None:
+            raise RuntimeError("the server does not run")
+        return AsgiClient(self._requests)
 
     @property
     def api(self) -> ModuleApi:
@@ -113,12 +138,25 @@ class InMemoryServer:
         """Start the server; for one with a data directory, with what it knew before."""
         storage = Storage.in_directory(self._data_dir) if self._data_dir else Storage.in_memory()
         self._running = await build(self._config, self.clock, storage, self._modules)
+        self._requests = _Requests(self._running.application)
         self._running.start()
 
     async def stop(self) -> None:
-        """Stop the server in good order."""
-        running, self._running = self.lamplighter, None
+        """Stop the server in good order; what waits for a module then is not answered."""
+        await self._answer_requests()
+        running, self._running, self._requests = self.lamplighter, None, None
         await running.stop()
+
+    async def _answer_requests(self) -> None:
+        under_way = self._requests.under_way if self._requests else set()
+        self.lamplighter.answer_polls()
+        for _ in range(_PATIENCE):
+            if not under_way:
+                return
+            await self.lamplighter.directory.members()
+        for task in under_way:
+            task.cancel()
+        await asyncio.wait(under_way)
 
     async def restart(self, *clients: Client) -> None:
         """Stop and start again; *clients* find the server again, with their tokens."""

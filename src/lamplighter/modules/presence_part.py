@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from lamplighter.ids import UserId, is_user_id
 from lamplighter.modules.background import resolved
 from lamplighter.modules.parts import ApiPart, ApiParts
-from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.state import Presence, UserPresenceState, is_text
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
 __all__ = ["PresencePart"]
@@ -113,6 +113,6 @@ def _status(user: str, value: object, allowed: frozenset[Presence]) -> tuple[Pre
     if not isinstance(state, str) or state not in allowed:
         known = ", ".join(sorted(allowed))
         raise ValueError(f"{user}: {state!r} is not a presence state ({known})")
-    if status_msg is not None and not isinstance(status_msg, str):
-        raise ValueError(f"{user}: the status message {status_msg!r} is not a string")
+    if status_msg is not None and not (isinstance(status_msg, str) and is_text(status_msg)):
+        raise ValueError(f"{user}: the status message {status_msg!r} is not a string of Unicode")
     return Presence(state), status_msg

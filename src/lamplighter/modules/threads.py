@@ -47,13 +47,13 @@ class Worker:
             self._jobs.get()()
 
 
-def leftover_threads() -> list[str]:
-    """Return the names of the threads, started by modules, that would keep the process alive.
+def leftover_threads() -> list[threading.Thread]:
+    """Return the threads, started by modules, that would keep the process alive.
 
     Python waits for them when it exits; a server that has stopped must not.
     """
     ours = (threading.main_thread(), threading.current_thread())
-    return [t.name for t in threading.enumerate() if not t.daemon and t not in ours]
+    return [t for t in threading.enumerate() if not t.daemon and t not in ours]
 
 
 def _settle(future: "Future[T]", work: Callable[[], T]) -> None:

@@ -158,7 +158,13 @@ def _activity(event: Activity, user: TrackedUser, now: Timestamp, rules: Rules) 
 
 @_apply.register
 def _device_gone(event: DeviceGone, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
-    return _with_devices(user, tuple(d for d in user.devices if d.device_id != event.device_id))
+    kept = tuple(
+        device
+        for device in user.devices
+        if device.device_id != event.device_id
+        or next_presence(device.presence, Signal.LEAVES) is not None
+    )
+    return _with_devices(user, kept)
 
 
 @_apply.register

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["PRESENCE_RANK", "Presence", "UserPresenceState"]
+__all__ = ["PRESENCE_RANK", "Presence", "UserPresenceState", "is_text"]
 
 
 class Presence(StrEnum):
@@ -63,3 +63,12 @@ class UserPresenceState(msgspec.Struct, frozen=True):
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by their names."""
         return msgspec.structs.asdict(self)
+
+
+def is_text(status_msg: str) -> bool:
+    """Tell whether a status message can be sent and stored: half a surrogate pair cannot."""
+    try:
+        status_msg.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -109,7 +109,8 @@ class PresenceTracker:
             state = user.state.copy_and_replace(last_federation_update_ts=now)
             user = msgspec.structs.replace(user, state=state)
         self._users[user_id] = user
-        self._told[user_id] = user.state
+        if reason is not ChangeReason.FEDERATION_PING:  # of which local viewers hear nothing
+            self._told[user_id] = user.state
         self._unsaved.discard(user_id)
         self._schedule(user_id)
         return [Change(told, user.state, reason)]
@@ -117,7 +118,6 @@ class PresenceTracker:
     def _schedule(self, user_id: UserId) -> None:
         due = self._deadline(self._users[user_id])
         if due is None:
-            self._wakes.pop(user_id, None)
             return
         waking = self._wakes.get(user_id)
         # An earlier wake finds nothing to do and asks again: cheaper than moving it at every poll.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lamplighter.ids import UserId, is_user_id
-from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.state import Presence, UserPresenceState, is_text
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
 
 __all__ = ["CheckedInterest", "CheckedRoutes", "check_interest", "check_routes"]
@@ -104,6 +104,8 @@ def _fault_of(state: object, asked: Mapping[str, UserPresenceState]) -> str | No
         value = getattr(state, name)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             return f"{name} of {state.user_id} is {_kind(value)}"
+    if not is_text(state.status_msg or ""):
+        return f"status_msg of {state.user_id} holds half of a surrogate pair"
     return None
 
 

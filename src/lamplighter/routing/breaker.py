@@ -25,7 +25,7 @@ class Breaker:
     def __init__(self, settings: BreakerSettings) -> None:
         self._settings = settings
         self._failures = 0
-        self._pauses = 0
+        self._next_pause = settings.pause
         self._paused_until: Timestamp | None = None
 
     @property
@@ -45,7 +45,7 @@ class Breaker:
     def succeeded(self) -> None:
         """The module answered."""
         self._failures = 0
-        self._pauses = 0
+        self._next_pause = self._settings.pause
         self._paused_until = None
 
     def failed(self, now: Timestamp) -> None:
@@ -55,6 +55,6 @@ class Breaker:
             self._pause(now)
 
     def _pause(self, now: Timestamp) -> None:
-        length = min(self._settings.pause * 2**self._pauses, self._settings.longest_pause)
-        self._pauses += 1
+        length = min(self._next_pause, self._settings.longest_pause)
+        self._next_pause = length * 2
         self._paused_until = after(now, length)

@@ -24,7 +24,7 @@ from lamplighter.routing.breaker import Breaker, BreakerSettings
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.reasons import Module
 
-__all__ = ["GuardSettings", "GuardedModule", "Question"]
+__all__ = ["GuardSettings", "GuardedModule", "Question", "contained"]
 
 Checked = TypeVar("Checked", CheckedRoutes, CheckedInterest)
 
@@ -121,7 +121,7 @@ class GuardedModule:
         if not self._breaker.admits(began):
             answer.set_result(nothing)
             return answer
-        task = asyncio.ensure_future(_contained(call))
+        task = asyncio.ensure_future(contained(call))
 
         def be_late() -> None:
             if not answer.done():
@@ -141,7 +141,7 @@ class GuardedModule:
                 return
             try:
                 checked = check(done.result())
-            except (Exception, asyncio.CancelledError) as failure:  # noqa: BLE001 - a module's
+            except BaseException as failure:  # noqa: BLE001 - a module's; somebody waits for the answer
                 self._failed(question, "exception", repr(failure), failure)
                 answer.set_result(nothing)
             else:
@@ -185,7 +185,7 @@ class GuardedModule:
                 self.alters_for.add(viewer)
 
 
-async def _contained(call: Callable[[], Awaitable[object]]) -> object:
+async def contained(call: Callable[[], Awaitable[object]]) -> object:
     """Return what the callback answers; raise only what a task can hold.
 
     A `SystemExit` out of a task would end the server.

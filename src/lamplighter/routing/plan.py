@@ -92,7 +92,12 @@ class Planner:
         return viewer in self._interests.viewers_of_all()
 
     def visible_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
-        """Return since which position the viewer may see the user, routes aside, or None."""
+        """Return since which position the viewer may see the user, routes aside.
+
+        None where they may not, and for oneself, who was never out of sight.
+        """
+        if viewer == user_id:
+            return None
         positions = (
             self._rooms.shared_since(viewer, user_id),
             self._interests.named_since(viewer, user_id),

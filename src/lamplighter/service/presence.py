@@ -169,13 +169,13 @@ class PresenceService:
             raise Forbidden(f"You may not see the presence of {user_id}")
         return update.state
 
-    def poll(self, viewer: UserId) -> Poll:
-        """Return what the viewer's next news wakes; give it back with `release`."""
-        return self._feed.poll(viewer)
+    def poll(self, requester: Requester) -> Poll:
+        """Return what the requester's next news wakes; give it back with `release`."""
+        return self._feed.poll(requester.user_id, requester.device_id)
 
-    def release(self, viewer: UserId, poll: Poll) -> None:
+    def release(self, requester: Requester, poll: Poll) -> None:
         """End a poll."""
-        self._feed.release(viewer, poll)
+        self._feed.release(requester.user_id, poll)
 
     def asks_anew(self, requester: Requester, set_presence: Presence) -> bool:
         """Tell whether a poll that asks for *set_presence* would change the device."""
@@ -228,8 +228,9 @@ class PresenceService:
                 self._end_sight(change)
 
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
-        """Drop the devices at once."""
+        """Drop the devices at once, and tell them nothing more."""
         for device_id in device_ids:
+            self._feed.revoke(user_id, device_id)
             self._feed_tracker(DeviceGone(user_id, device_id))
 
     def user_deactivated(self, user_id: UserId) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TypeAlias
 
 import structlog
@@ -11,6 +12,7 @@ from lamplighter.clock import Clock, within
 from lamplighter.ids import UserId
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.guard import contained
 
 __all__ = ["PresenceCallback", "Subscribers"]
 
@@ -74,7 +76,8 @@ class Subscribers:
 
     async def _call(self, subscriber: _Subscriber, states: list[UserPresenceState]) -> None:
         try:
-            await within(self._clock, self._timeout, subscriber.callback(states))
+            answer = contained(partial(subscriber.callback, states))
+            await within(self._clock, self._timeout, answer)
         except Exception as failure:  # noqa: BLE001 - a module's
             kind = "timeout" if isinstance(failure, TimeoutError) else "exception"
             self._metrics.module_failed(subscriber.module, "subscribe_to_presence", kind)

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from lamplighter.clock import Clock, within
 from lamplighter.config import Address
 from lamplighter.errors import ConfigError
+from lamplighter.web.under_way import UnderWay
 
 __all__ = ["Listener"]
 
@@ -23,7 +24,10 @@ __all__ = ["Listener"]
 _MOST_IN_FLIGHT: Final = 200_000
 _BACKLOG: Final = 4_096
 #: How long a request that is under way may take when the server stops; polls are answered before.
-_PATIENCE: Final = timedelta(seconds=10)
+_PATIENCE: Final = timedelta(seconds=5)
+#: How long Granian may take for itself. It would wait for ever for a client that has opened a
+#: connection and sent half of a request's head.
+_GRACE: Final = timedelta(seconds=1)
 
 
 class Listener:
@@ -32,8 +36,9 @@ class Listener:
     def __init__(self, application: ASGIApp, address: Address, clock: Clock) -> None:
         self._address = address
         self._clock = clock
+        self._requests = UnderWay(application)
         self._server = _Server(
-            application,
+            self._requests,
             address=address.host,
             port=address.port,
             interface=Interfaces.ASGINL,
@@ -55,17 +60,30 @@ class Listener:
         await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if self._serving.done():
-            raise ConfigError(f"listen: {self._address}: {self._serving.exception()}")
+            ended, self._serving = self._serving, None
+            raise ConfigError(f"listen: {self._address}: {ended.exception()}")
 
     async def stop(self) -> None:
-        """Take no more connections, and return once the requests under way are answered."""
+        """Take no more connections, and return once the requests under way are answered.
+
+        Those that take too long, by their own fault or their client's, are told to come again.
+        """
         if self._serving is None:
             return
         self._server.stop()  # type: ignore[no-untyped-call] # Granian's is not typed
-        try:
-            await within(self._clock, _PATIENCE, self._serving)
-        except TimeoutError:
+        if await self._done_within(_GRACE, asyncio.shield(self._serving)):
+            return
+        if not await self._done_within(_PATIENCE, self._requests.ended()):
             logging.getLogger(__name__).warning("requests were cut off at %s", self._address)
+            self._requests.cut_off()
+        await self._done_within(_GRACE, self._serving)
+
+    async def _done_within(self, limit: timedelta, work: Awaitable[None]) -> bool:
+        try:
+            await within(self._clock, limit, work)
+        except TimeoutError:
+            return False
+        return True
 
 
 class _Server(Server):

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.contract.directories import Recorder
-from tests.database.trouble import fill_disk, free_disk
 
 from lamplighter.database.engine import Database, open_file
 from lamplighter.database.migrate import migrate
@@ -16,6 +14,8 @@ from lamplighter.directory.sql import SqlDirectory
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.ports import NewRoom, Requester, RoomFilter, RoomsSync
+from tests.contract.directories import Recorder
+from tests.database.trouble import fill_disk, free_disk
 
 ALICE = UserId("@alice:lamp.test")
 PHONE = Requester(ALICE, DeviceId("PHONE"))

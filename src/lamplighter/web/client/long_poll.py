@@ -12,6 +12,7 @@ from lamplighter.clock import Clock, after
 from lamplighter.delivery.feed import Poll
 from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.tokens import SinceToken, Tokens
+from lamplighter.errors import UnknownToken
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Directory, Requester, RoomsSync
 from lamplighter.presence.state import UserPresenceState
@@ -65,9 +66,11 @@ class LongPoll:
         self._metrics = metrics
 
     async def news(self, question: Question, receive: Receive) -> News:
-        """Return the news once there are any, the time is over, or the client has gone."""
-        viewer = question.requester.user_id
-        poll = self._presence.poll(viewer)
+        """Return the news once there are any, the time is over, or the client has gone.
+
+        Raises `UnknownToken` if the device is logged out meanwhile.
+        """
+        poll = self._presence.poll(question.requester)
         timer = self._clock.call_at(
             after(self._clock.now(), min(question.timeout, LONGEST_POLL)), poll.end
         )
@@ -76,6 +79,8 @@ class LongPoll:
         try:
             while True:
                 news = await self._read(question)
+                if poll.is_revoked:
+                    raise UnknownToken("The device was logged out")
                 if poll.is_over or not question.timeout or _says_something(question, news):
                     return news
                 if leaving is None:
@@ -85,7 +90,7 @@ class LongPoll:
             timer.cancel()
             if leaving is not None:
                 leaving.cancel()
-            self._presence.release(viewer, poll)
+            self._presence.release(question.requester, poll)
             self._metrics.poll_ended()
 
     async def _read(self, question: Question) -> News:

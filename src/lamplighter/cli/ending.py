@@ -1,0 +1,82 @@
+"""How a process ends in which modules have run: they may leave behind what never ends.
+
+Python waits for threads, and asyncio for tasks and for the threads of its executor. A server that
+has stopped must not.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections.abc import Collection, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+from lamplighter.clock import SystemClock, within
+from lamplighter.modules.threads import leftover_threads
+
+__all__ = ["leaving_threads_behind", "run"]
+
+#: How long tasks and threads have to end that were about to.
+_PATIENCE: Final = timedelta(seconds=1)
+
+_log = logging.getLogger(__name__)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run *work* as `asyncio.run` does, but do not wait for what does not end."""
+    runner = asyncio.Runner()
+    try:
+        runner.run(work)
+    finally:
+        # Closing waits for the threads of the executor; those of a new one have nothing to do.
+        runner.get_loop().set_default_executor(ThreadPoolExecutor())
+        if runner.run(_rest_ends()):
+            runner.close()
+
+
+@contextmanager
+def leaving_threads_behind() -> Iterator[None]:
+    """Let the block's `SystemExit` end the process, whatever threads were begun in it."""
+    before = threading.enumerate()
+    try:
+        yield
+    except SystemExit as end:
+        left = [thread for thread in leftover_threads() if thread not in before]
+        if not _end(left):
+            names = [thread.name for thread in left if thread.is_alive()]
+            _log.warning("not waiting for the threads that modules have left behind: %s", names)
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
+
+
+async def _rest_ends() -> bool:
+    """Cancel all tasks; return whether they have ended."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    if not rest:
+        return True
+    for task in rest:
+        task.cancel()
+    try:
+        await within(SystemClock(), _PATIENCE, asyncio.wait(rest))
+    except TimeoutError:
+        return False
+    return True
+
+
+def _end(threads: Collection[threading.Thread]) -> bool:
+    """Return whether *threads* end before patience does."""
+    waiting = threading.Thread(target=_join, args=(threads,), daemon=True)
+    waiting.start()
+    waiting.join(_PATIENCE.total_seconds())
+    return not waiting.is_alive()
+
+
+def _join(threads: Collection[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()

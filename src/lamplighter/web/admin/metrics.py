@@ -1,0 +1,27 @@
+"""GET /metrics.
+
+For Prometheus: no token, and nothing about anybody in particular. The names are those in
+`lamplighter/metrics.py`.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter.metrics import CONTENT_TYPE, Metrics
+from lamplighter.web.routes import MatrixRoute, Route
+
+__all__ = ["MetricsPage"]
+
+
+class MetricsPage:
+    """Shows what the server counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def routes(self) -> list[Route]:
+        return [MatrixRoute("GET", "/metrics", self.get)]
+
+    async def get(self, _request: Request) -> Response:
+        """Answer everybody."""
+        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)

@@ -1,0 +1,46 @@
+"""The requests under way: who stops the server can wait for them, and end those that dawdle."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lamplighter.errors import ShuttingDown
+from lamplighter.web.application import send_error
+
+__all__ = ["UnderWay"]
+
+
+class UnderWay:
+    """An ASGI application in front of another one, which knows what the other is at."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_cut_off = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # a server calls an application in a task
+        self._tasks.add(task)
+        try:
+            await self._application(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._is_cut_off:
+                raise
+            with suppress(Exception):  # half of an answer may be sent, and nobody be there
+                await send_error(scope, send, ShuttingDown())
+        finally:
+            self._tasks.discard(task)
+
+    async def ended(self) -> None:
+        """Return once no request is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def cut_off(self) -> None:
+        """Answer everything that is under way with `ShuttingDown`, wherever it stands."""
+        self._is_cut_off = True
+        for task in self._tasks:
+            task.cancel()

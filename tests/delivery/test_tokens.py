@@ -1,0 +1,65 @@
+"""Since tokens."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamplighter.delivery.tokens import SinceToken, Tokens
+from lamplighter.ids import ServerName, StreamPosition
+
+NOTHING = SinceToken(None, None)
+POSITION = StreamPosition((1704067200000 << 20) + 7)
+
+tokens = Tokens(ServerName("demo"))
+positions = st.integers(0, (10**13 << 20) - 1).map(StreamPosition)
+
+
+def test_how_a_token_looks() -> None:
+    """A token is the rooms part, the position, and the server's mark."""
+    assert tokens.write("s17", POSITION) == "s17~1704067200000-7-d642dfa0"
+
+
+@given(st.text(), positions)
+def test_reading_what_was_written(rooms: str, position: StreamPosition) -> None:
+    """A written token reads as what went in, whatever the rooms part holds."""
+    assert tokens.read(tokens.write(rooms, position)) == SinceToken(rooms, position)
+
+
+@given(st.text(), positions, st.from_regex(r"[a-z]{1,9}\.org", fullmatch=True))
+def test_a_foreign_token(rooms: str, position: StreamPosition, server: str) -> None:
+    """The token of another server says nothing."""
+    assert tokens.read(Tokens(ServerName(server)).write(rooms, position)) == NOTHING
+
+
+@given(st.text() | st.from_regex(r"s\d*~?\d*-?\d*-?[0-9a-f]*", fullmatch=True))
+def test_any_text(text: str) -> None:
+    """No text is an error; one without the server's mark says nothing."""
+    if not text.endswith("-d642dfa0"):
+        assert tokens.read(text) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "~",
+        "s17",
+        "s72594_4483_1934",
+        "s17~",
+        "s17~1704067200000-7",
+        "s17~1704067200000-7-",
+        "s17~1704067200000-7-d642dfa0 ",
+        "s17~1704067200000-7-D642DFA0",
+        "1704067200000-7-d642dfa0",
+        "s17~1704067200000-7-d642dfa0~",
+        "\ud800",
+    ],
+)
+def test_garbage(text: str) -> None:
+    """Garbage says nothing."""
+    assert tokens.read(text) == NOTHING
+
+
+def test_a_mangled_position() -> None:
+    """Where the server's mark stands but no position, the rooms part still says something."""
+    assert tokens.read("s17~x-d642dfa0") == SinceToken("s17", None)

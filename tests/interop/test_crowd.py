@@ -1,0 +1,45 @@
+"""Five hundred people in one room, all of them connected to one server in one process."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+
+from tests.interop.clients import Person, polls_under_way
+from tests.interop.conftest import MakeServer
+from tests.interop.processes import prepare
+
+WATCHERS = 500
+
+
+def presence_in(answer: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return who is what by the answer to a sync, ages aside."""
+    events = answer.json.get("presence", {}).get("events", [])
+    return [(it["sender"], it["content"] | {"last_active_ago": 0}) for it in events]
+
+
+async def test_a_crowd(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
+    """500 people who poll at the same time all receive one change, once, and nothing else."""
+    server = make_server()
+    names = ["bob", *(f"watcher{n}" for n in range(WATCHERS))]
+    logins = await prepare(server.folder, names, room=True)
+    server.start()
+    bob, *watchers = (Person(http, server.url, it.user_id, it.access_token) for it in logins)
+    await asyncio.gather(*(watcher.sync(set_presence="offline") for watcher in watchers))
+    polls = [
+        asyncio.create_task(watcher.sync(set_presence="offline", timeout=60_000))
+        for watcher in watchers
+    ]
+    await polls_under_way(http, server.url, WATCHERS)
+    assert (await bob.put_status("online", "Five hundred of you!")).status == 200
+    answers = await asyncio.gather(*polls)
+    content = {
+        "presence": "online",
+        "last_active_ago": 0,
+        "currently_active": True,
+        "status_msg": "Five hundred of you!",
+    }
+    assert [presence_in(answer) for answer in answers] == [[(bob.user_id, content)]] * WATCHERS
+    again = await asyncio.gather(*(watcher.sync(set_presence="offline") for watcher in watchers))
+    assert [presence_in(answer) for answer in again] == [[]] * WATCHERS
+    assert (await asyncio.to_thread(server.stop)).code == 0

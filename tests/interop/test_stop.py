@@ -1,0 +1,118 @@
+"""Stopping: what is open is answered, nothing is lost, and nobody can prevent it."""
+
+import asyncio
+import json
+import signal
+import socket
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.interop.clients import V3, Person, polls_under_way
+from tests.interop.conftest import MakeServer
+from tests.interop.processes import SERVER, ServerProcess, prepare
+
+
+def events(log: str) -> list[str]:
+    """Return what a log tells of, line by line."""
+    return [json.loads(line)["event"] for line in log.splitlines()]
+
+
+async def people(server: ServerProcess, http: aiohttp.ClientSession, *names: str) -> list[Person]:
+    """Create accounts and start the server."""
+    logins = await prepare(server.folder, names, room=True)
+    server.start()
+    return [Person(http, server.url, it.user_id, it.access_token) for it in logins]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_stopping(
+    make_server: MakeServer, http: aiohttp.ClientSession, number: signal.Signals
+) -> None:
+    """SIGTERM and Ctrl-C answer open polls with tokens that are good, and end with code 0."""
+    server = make_server()
+    alice, bob = await people(server, http, "alice", "bob")
+    await alice.sync()
+    polls = [asyncio.create_task(alice.sync(timeout=60_000)) for _ in range(3)]
+    await polls_under_way(http, server.url, 3)
+    server.signal(number)
+    answers = await asyncio.gather(*polls)
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    ended = await asyncio.to_thread(server.ended)
+    assert (ended.code, events(ended.log)) == (0, ["serving", "stopping", "stopped"])
+    server.start()
+    assert (await bob.put_status("online", "Welcome back")).status == 200
+    alice.next_batch = answers[0].json["next_batch"]
+    presence = (await alice.sync(timeout=60_000)).json["presence"]["events"]
+    contents = {event["sender"]: event["content"].get("status_msg") for event in presence}
+    assert contents[bob.user_id] == "Welcome back"
+
+
+async def test_nothing_is_lost(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
+    """A stop keeps statuses, and what was announced to nobody: when somebody was last active."""
+    server = make_server("presence: {last_active_granularity: 1h, idle_timeout: 2h}")
+    [alice] = await people(server, http, "alice")
+    assert (await alice.put_status("online", "Brewing")).status == 200
+    now = asyncio.get_running_loop().time
+    after_the_status = now()
+    await alice.sync(set_presence="offline")
+    await alice.sync(set_presence="offline", timeout=2000)  # looking on is no activity
+    await alice.type_in((await alice.ask("GET", "/joined_rooms")).json["joined_rooms"][0])
+    await asyncio.to_thread(server.stop)
+    server.start()
+    before_asking = now()
+    status = (await alice.status()).json
+    last_active = before_asking - status["last_active_ago"] / 1000
+    assert status["status_msg"] == "Brewing"
+    assert last_active > after_the_status + 1
+
+
+async def test_modules_that_cling(make_server: MakeServer) -> None:
+    """Threads, executor jobs and tasks of modules that never end do not keep a server alive."""
+    server = make_server("modules: [{module: tests.interop.modules.Clinging}]")
+    server.start()
+    ended = server.stop()
+    assert ended.code == 0
+    assert events(ended.log)[:2] == ["serving", "stopping"]
+    assert "not waiting for the threads that modules have left behind: ['clinging'" in ended.log
+
+
+def test_a_port_in_use(make_server: MakeServer, tmp_path: Path) -> None:
+    """A second server at the same address says so in one line and ends with code 2, modules too."""
+    first = make_server()
+    first.start()
+    clinging = "modules: [{module: tests.interop.modules.Clinging}]"
+    second = ServerProcess(tmp_path / "second", first.port, clinging)
+    second.launch()
+    ended = second.ended()
+    assert ended.code == 2
+    errors = [line for line in ended.log.splitlines() if not line.startswith("{")]
+    assert errors == [f"error: listen: 127.0.0.1:{first.port} is in use"]
+    assert first.stop().code == 0
+
+
+SILENT = b""
+HALF_A_HEAD = b"GET /_matrix/client/versions HTT"
+HALF_A_BODY = (
+    f"POST {V3}/login HTTP/1.1\r\nHost: {SERVER}\r\nContent-Length: 100\r\n\r\n{{".encode()
+)
+IDLE = f"GET {V3}/login HTTP/1.1\r\nHost: {SERVER}\r\n\r\n".encode()
+
+
+def test_clients_that_dawdle(server: ServerProcess) -> None:
+    """Clients that have sent nothing, or half a request, or keep a connection, are cut off."""
+    connections = []
+    for part in (SILENT, HALF_A_HEAD, HALF_A_BODY, IDLE):
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+        connection.sendall(part)
+        connections.append(connection)
+    idle = connections[-1]
+    assert idle.recv(1024).startswith(b"HTTP/1.1 200 ")
+    assert server.stop().code == 0
+    received = []
+    for connection in connections:
+        with connection:
+            received.append(connection.recv(1024))
+    assert [received[0], received[1], received[3]] == [b"", b"", b""]
+    assert received[2].startswith(b"HTTP/1.1 503 ")

@@ -1,0 +1,73 @@
+"""Modules' callbacks that do as a test says."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Act = Callable[[Any], Awaitable[object]]
+
+
+def answering(answer: object) -> Act:
+    """Return a callback that answers at once."""
+
+    async def act(asked: Any) -> object:
+        return answer
+
+    return act
+
+
+def raising(error: BaseException) -> Act:
+    """Return a callback that raises."""
+
+    async def act(asked: Any) -> object:
+        raise error
+
+    return act
+
+
+def raising_at_once(error: BaseException) -> Act:
+    """Return a callback that raises when it is called, before there is anything to await."""
+
+    def act(asked: Any) -> Awaitable[object]:
+        raise error
+
+    return act
+
+
+def not_async(answer: object) -> Any:
+    """Return a callback that forgot to be async."""
+    return lambda asked: answer
+
+
+class Thinking:
+    """A callback that answers when the test says so; it remembers what it was asked."""
+
+    def __init__(self, *, stubborn: bool = False) -> None:
+        self.asked: list[Any] = []
+        self.cancelled = 0
+        self._stubborn = stubborn
+        self._answers: list[asyncio.Future[object]] = []
+
+    async def __call__(self, asked: Any) -> object:
+        self.asked.append(asked)
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        while True:
+            try:
+                return await asyncio.shield(answer)
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                if not self._stubborn:
+                    raise
+
+    def answer(self, answer: object) -> None:
+        """Answer the oldest question that is open."""
+        self._answers.pop(0).set_result(answer)
+
+
+async def turns(count: int = 6) -> None:
+    """Let everything that is ready run, so many times."""
+    for _ in range(count):
+        turn = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(turn.set_result, None)
+        await turn

@@ -1,0 +1,20 @@
+"""Who, and how they are, for the tests of routing, delivery and the service."""
+
+from typing import Final
+
+from lamplighter.ids import RoomId, UserId
+from lamplighter.presence.state import Presence, UserPresenceState
+
+ALICE: Final = UserId("@alice:demo")
+BOB: Final = UserId("@bob:demo")
+CHARLIE: Final = UserId("@charlie:demo")
+DORA: Final = UserId("@dora:elsewhere.org")
+HALL: Final = RoomId("!hall:demo")
+ATTIC: Final = RoomId("!attic:demo")
+
+
+def state(
+    user_id: str, status_msg: str | None = None, presence: str = Presence.ONLINE, active: int = 1000
+) -> UserPresenceState:
+    """Return somebody's presence: online, and active at the instant 1000."""
+    return UserPresenceState(user_id, presence, active, 0, 0, status_msg, True)

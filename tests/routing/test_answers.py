@@ -1,0 +1,273 @@
+"""What is right in a module's answer, and what is not."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamplighter.ids import UserId, is_user_id
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.routing.answers import (
+    CheckedInterest,
+    CheckedRoutes,
+    check_interest,
+    check_routes,
+)
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
+
+BOBS = state(BOB, "brb")
+CHARLIES = state(CHARLIE)
+EVE = UserId("@eve:demo")
+ASKED: dict[str, UserPresenceState] = {BOB: BOBS, CHARLIE: CHARLIES}
+
+
+class UnknownKind:
+    pass
+
+
+def test_a_sound_answer() -> None:
+    """A dict of sets of states, of users asked about or not, local or not, is taken as it is."""
+    hidden = BOBS.copy_and_replace(status_msg=None)
+    other = UserPresenceState.default(EVE)
+    answer = {ALICE: {BOBS, CHARLIES, other}, DORA: frozenset({hidden})}
+    assert check_routes(answer, ASKED) == CheckedRoutes(
+        {ALICE: {BOB: BOBS, CHARLIE: CHARLIES, EVE: other}, DORA: {BOB: hidden}}
+    )
+
+
+@pytest.mark.parametrize("answer", [{}, defaultdict(set), {ALICE: set()}])
+def test_no_routes(answer: object) -> None:
+    """An empty answer, and an empty set, send nothing and are no fault."""
+    assert check_routes(answer, ASKED) == CheckedRoutes()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (None, "None"),
+        ([ALICE], "a list"),
+        ({ALICE}, "a set"),
+        ("ALL", "a str"),
+        (7, "a int"),
+        (UnknownKind(), "a UnknownKind"),
+        (CheckedRoutes, "a type"),
+    ],
+)
+def test_no_dict(answer: object, kind: str) -> None:
+    """What is no dict sends nothing, and the fault names what it is."""
+    fault = f"returned {kind} instead of a dict"
+    assert check_routes(answer, ASKED) == CheckedRoutes(faults=(fault,))
+
+
+@pytest.mark.parametrize(
+    ("viewer", "states", "fault"),
+    [
+        ("bob", {BOBS}, "'bob' is not a user ID"),
+        (7, {BOBS}, "7 is not a user ID"),
+        (None, {BOBS}, "None is not a user ID"),
+        ("x" * 100, {BOBS}, f"{('x' * 100)!r:.80} is not a user ID"),
+        (DORA, [BOBS], f"the value of {DORA} is a list instead of a set"),
+        (DORA, BOBS, f"the value of {DORA} is a UserPresenceState instead of a set"),
+        (DORA, None, f"the value of {DORA} is None instead of a set"),
+        (DORA, {BOB: BOBS}, f"the value of {DORA} is a dict instead of a set"),
+    ],
+)
+def test_a_wrong_entry(viewer: object, states: object, fault: str) -> None:
+    """A wrong key or value costs that entry; the others stand."""
+    answer = {viewer: states, ALICE: {BOBS}}
+    assert check_routes(answer, ASKED) == CheckedRoutes({ALICE: {BOB: BOBS}}, (fault,))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fault"),
+    [
+        (7, "a int instead of a UserPresenceState"),
+        (None, "None instead of a UserPresenceState"),
+        (BOB, "a str instead of a UserPresenceState"),
+        (state("bob"), "'bob' is not a user ID"),
+        (UserPresenceState(7, "online", 1, 1, 1, None, True), "7 is not a user ID"),  # type: ignore[arg-type] # a module's
+        (state(BOB, presence="away"), "'away' is not a presence"),
+        (BOBS.copy_and_replace(state=None), "None is not a presence"),
+        (BOBS.copy_and_replace(last_active_ts="1"), f"last_active_ts of {BOB} is a str"),
+        (BOBS.copy_and_replace(last_active_ts=1.5), f"last_active_ts of {BOB} is a float"),
+        (BOBS.copy_and_replace(last_active_ts=True), f"last_active_ts of {BOB} is a bool"),
+        (
+            BOBS.copy_and_replace(last_federation_update_ts=None),
+            f"last_federation_update_ts of {BOB} is None",
+        ),
+        (BOBS.copy_and_replace(last_user_sync_ts=b""), f"last_user_sync_ts of {BOB} is a bytes"),
+        (BOBS.copy_and_replace(status_msg=b"brb"), f"status_msg of {BOB} is a bytes"),
+        (
+            BOBS.copy_and_replace(status_msg="\ud83d"),
+            f"status_msg of {BOB} holds half of a surrogate pair",
+        ),
+        (BOBS.copy_and_replace(currently_active=1), f"currently_active of {BOB} is a int"),
+    ],
+)
+def test_a_wrong_state(wrong: object, fault: str) -> None:
+    """A wrong thing in a set, or a state with a wrong field, costs itself; its neighbours stand."""
+    fault = f"in the set of {ALICE}: {fault}"
+    assert check_routes({ALICE: {wrong, CHARLIES}}, ASKED) == CheckedRoutes(
+        {ALICE: {CHARLIE: CHARLIES}}, (fault,)
+    )
+
+
+def test_a_set_without_sound_states() -> None:
+    """A viewer for whom nothing sound is left stands in no route."""
+    assert check_routes({ALICE: {7}}, ASKED).routes == {}
+
+
+def test_faults_are_few() -> None:
+    """At most ten faults are told, however many there are."""
+    answer = {f"nobody {number}": {BOBS} for number in range(25)}
+    faults = tuple(f"'nobody {number}' is not a user ID" for number in range(10))
+    assert check_routes(answer, ASKED) == CheckedRoutes(faults=faults)
+    assert len(check_interest({f"nobody {number}" for number in range(25)}).faults) == 10
+
+
+@pytest.mark.parametrize(
+    ("states", "chosen"),
+    [
+        ({BOBS, state(BOB, "other")}, state(BOB, "other")),
+        ({BOBS, state(BOB, "other", active=1)}, state(BOB, "other", active=1)),
+        ({state(BOB, "a", active=1), state(BOB, "b", active=2)}, state(BOB, "b", active=2)),
+        ({state(BOB, "a"), state(BOB, "b"), BOBS}, state(BOB, "b")),
+    ],
+)
+def test_two_states_of_one_user(states: set[UserPresenceState], chosen: UserPresenceState) -> None:
+    """Of several states of a user in one set an altered one counts, then the latest, always."""
+    assert check_routes({ALICE: states}, ASKED) == CheckedRoutes({ALICE: {BOB: chosen}})
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("abc")))
+def test_the_choice_does_not_depend_on_order(order: tuple[str, ...]) -> None:
+    """A set has no order, so none shows in the choice."""
+
+    class InOrder(set[UserPresenceState]):
+        def __iter__(self) -> Iterator[UserPresenceState]:
+            return iter([state(BOB, text) for text in order])
+
+    assert check_routes({ALICE: InOrder()}, ASKED).routes == {ALICE: {BOB: state(BOB, "c")}}
+
+
+def test_all_users() -> None:
+    """`PRESENCE_ALL_USERS` is the plain string "ALL"."""
+    assert check_interest("ALL") == CheckedInterest(all_users=True)
+
+
+@pytest.mark.parametrize("answer", [set(), {BOB, DORA}, frozenset({BOB})])
+def test_named_users(answer: set[UserId]) -> None:
+    """A set of user IDs names these users."""
+    assert check_interest(answer) == CheckedInterest(frozenset(answer))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (None, "None"),
+        ([BOB], "a list"),
+        (BOB, "a str"),
+        ("all", "a str"),
+        (b"ALL", "a bytes"),
+        ({BOB: 1}, "a dict"),
+        (True, "a bool"),
+        ((BOB,), "a tuple"),
+    ],
+)
+def test_no_set(answer: object, kind: str) -> None:
+    """What is neither a set nor "ALL" names nobody, and the fault says what it is."""
+    fault = f"returned {kind} instead of a set or PRESENCE_ALL_USERS"
+    assert check_interest(answer) == CheckedInterest(faults=(fault,))
+
+
+@pytest.mark.parametrize("wrong", [7, None, "bob", b"@bob:demo", "ALL", BOBS, 8.5])
+def test_a_wrong_name(wrong: object) -> None:
+    """A thing in the set that is no user ID costs itself; the others are named."""
+    fault = f"{wrong!r:.80} is not a user ID"
+    assert check_interest({wrong, BOB}) == CheckedInterest(frozenset({BOB}), faults=(fault,))
+
+
+class Hostile(Mapping[object, object]):
+    """A mapping that does as it likes."""
+
+    def __getitem__(self, key: object) -> object:
+        raise RuntimeError("not today")
+
+    def __iter__(self) -> Iterator[object]:
+        raise RuntimeError("not today")
+
+    def __len__(self) -> int:
+        raise RuntimeError("not today")
+
+
+def test_an_answer_that_fights_back() -> None:
+    """What an answer's own methods raise goes through: the guard counts it as an exception."""
+    with pytest.raises(RuntimeError, match="not today"):
+        check_routes(Hostile(), ASKED)
+
+
+user_ids = st.sampled_from([ALICE, BOB, CHARLIE, DORA, "bob", "", "@x:y z", "\ud800"])
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.binary(),
+    user_ids,
+    st.dates(),
+    st.just(UnknownKind),
+    st.tuples(st.integers(), st.text()),
+)
+states = st.builds(
+    UserPresenceState,
+    *(anything | sound for sound in (user_ids, st.sampled_from([*Presence, "online", "busy"]))),
+    *[anything | st.integers(0, 10**15)] * 3,
+    anything | st.text(),
+    anything | st.booleans(),
+)
+members = anything | states | st.sampled_from([BOBS, CHARLIES])
+answers = st.one_of(
+    anything,
+    states,
+    st.lists(members),
+    st.frozensets(members),
+    st.dictionaries(anything, anything | st.frozensets(members) | st.lists(members)),
+)
+
+
+def is_sound(it: Any) -> bool:
+    """Tell whether a state is one that can be told to a client."""
+    numbers = (it.last_active_ts, it.last_federation_update_ts, it.last_user_sync_ts)
+    return it in ASKED.values() or (
+        is_user_id(it.user_id)
+        and it.state in list(Presence)
+        and all(type(number) is int for number in numbers)
+        and (it.status_msg is None or bool(it.status_msg.encode()) or it.status_msg == "")
+        and type(it.currently_active) is bool
+    )
+
+
+@given(answers)
+def test_any_answer_of_states(answer: object) -> None:
+    """Whatever Python objects are answered, nothing raises, and what is left is sound."""
+    checked = check_routes(answer, ASKED)
+    for viewer, told in checked.routes.items():
+        assert is_user_id(viewer)
+        assert {user_id: it.user_id for user_id, it in told.items()} == {it: it for it in told}
+        assert all(is_sound(it) for it in told.values())
+        assert told
+    assert len(checked.faults) <= 10
+
+
+@given(answers)
+def test_any_answer_of_names(answer: object) -> None:
+    """Whatever Python objects are answered, nothing raises, and only user IDs are named."""
+    checked = check_interest(answer)
+    assert all(is_user_id(name) for name in checked.named)
+    assert checked.all_users == (answer == "ALL")
+    assert not (checked.all_users and checked.named)

@@ -1,0 +1,333 @@
+"""One module's callbacks: whatever they do costs that module's answer, and nothing else."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.metrics import Metrics
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
+from lamplighter.routing.breaker import BreakerSettings
+from lamplighter.routing.guard import GuardedModule, GuardSettings, contained
+from lamplighter.routing.reasons import Module
+from tests.routing.callbacks import (
+    Act,
+    Thinking,
+    answering,
+    not_async,
+    raising,
+    raising_at_once,
+    turns,
+)
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
+
+BOBS = state(BOB)
+SETTINGS = GuardSettings(timedelta(seconds=5), BreakerSettings(failures=3))
+
+
+class Bench:
+    """A guarded module whose callbacks are `act`, and what is known of it from outside."""
+
+    def __init__(self, act: Act) -> None:
+        self.clock = FakeClock()
+        self.metrics = Metrics()
+        self.module = GuardedModule(
+            "MyRouter", act, act, clock=self.clock, metrics=self.metrics, settings=SETTINGS
+        )
+
+    async def users_for_states(self, *states: UserPresenceState) -> CheckedRoutes:
+        return await self.module.users_for_states(states or [BOBS])
+
+    async def fail(self, times: int) -> None:
+        """Ask so often."""
+        for _ in range(times):
+            await self.module.interested_users(ALICE)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return one sample of the exposition; 0 if it is not there."""
+        wanted = ",".join(f'{key}="{value}"' for key, value in labels.items())
+        for line in self.metrics.exposition().decode().splitlines():
+            sample, _, value = line.rpartition(" ")
+            if sample == f"lamplighter_{name}{{{wanted}}}":
+                return float(value)
+        return 0
+
+    def failures(self, callback: str, kind: str) -> float:
+        return self.metric("module_failures_total", callback=callback, kind=kind, module="MyRouter")
+
+
+def failure(problem: str, callback: str, users: str, **more: Any) -> dict[str, Any]:
+    """Return the log line of a failure, its traceback aside."""
+    return {
+        "event": "module failed",
+        "log_level": "warning",
+        "module": "MyRouter",
+        "callback": callback,
+        "users": users,
+        "problem": problem,
+        "paused": False,
+        **more,
+    }
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """What is logged during the test."""
+    with capture_logs() as lines:
+        yield lines
+
+
+def lines_without_traceback(logged: list[Any]) -> list[Any]:
+    """Return the log lines, but for what they say of the exception's origin."""
+    return [{key: line[key] for key in line if key != "exc_info"} for line in logged]
+
+
+async def test_a_sound_answer(logged: list[Any]) -> None:
+    """A sound answer is passed on, timed by the clock, and nothing is logged."""
+    act = Thinking()
+    bench = Bench(act)
+    answer = bench.module.users_for_states([BOBS])
+    await turns()
+    bench.clock.advance(milliseconds=400)
+    act.answer({ALICE: {BOBS}})
+    assert await answer == CheckedRoutes({ALICE: {BOB: BOBS}})
+    labels = {"callback": "get_users_for_states", "module": "MyRouter"}
+    assert bench.metric("module_seconds_count", **labels) == 1
+    assert bench.metric("module_seconds_sum", **labels) == 0.4
+    assert (logged, bench.clock.next_timer()) == ([], None)
+
+
+async def test_interested_users() -> None:
+    """The other callback is asked with the user ID, and its answer checked the same way."""
+    act = Thinking()
+    bench = Bench(act)
+    answer = bench.module.interested_users(ALICE)
+    await turns()
+    act.answer({BOB, DORA})
+    assert await answer == CheckedInterest(frozenset({BOB, DORA}))
+    assert act.asked == [ALICE]
+
+
+async def test_the_states_come_as_a_list() -> None:
+    """A module gets a list of its own: what it does to it, it does to itself."""
+    states = (BOBS, state(CHARLIE))
+    seen: list[Any] = []
+
+    async def greedy(asked: list[UserPresenceState]) -> object:
+        seen.append(list(asked))
+        asked.clear()
+        return {}
+
+    bench = Bench(greedy)
+    await bench.users_for_states(*states)
+    await bench.users_for_states(*states)
+    assert seen == [list(states), list(states)]
+
+
+ERRORS = [
+    RuntimeError("no"),
+    asyncio.CancelledError(),
+    TimeoutError(),
+    GeneratorExit(),
+    StopAsyncIteration(),
+    BaseException("odd"),
+]
+
+
+@pytest.mark.parametrize("how", [raising, raising_at_once])
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+async def test_an_exception(how: Any, error: BaseException, logged: list[Any]) -> None:
+    """A callback that raises, whatever it raises and when, has answered nothing."""
+    bench = Bench(how(error))
+    assert await bench.users_for_states() == CheckedRoutes()
+    assert lines_without_traceback(logged) == [
+        failure(logged[0]["problem"], "get_users_for_states", BOB)
+    ]
+    assert type(error).__name__ in logged[0]["problem"]
+    assert isinstance(logged[0]["exc_info"], BaseException)
+    assert bench.failures("get_users_for_states", "exception") == 1
+
+
+@pytest.mark.parametrize("how", [raising, raising_at_once])
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+async def test_an_exit(how: Any, error: BaseException, logged: list[Any]) -> None:
+    """A module that calls `sys.exit` does not end the server."""
+    bench = Bench(how(error))
+    assert await bench.module.interested_users(ALICE) == CheckedInterest()
+    problem = f"RuntimeError('the module tried to end the server: {error!r}')"
+    assert lines_without_traceback(logged) == [failure(problem, "get_interested_users", ALICE)]
+
+
+async def test_an_exit_inside_an_answer(logged: list[Any]) -> None:
+    """Nor does an answer whose own methods do."""
+
+    class Exits(dict[str, object]):
+        def items(self) -> Any:
+            raise SystemExit(3)
+
+    bench = Bench(answering(Exits()))
+    assert await bench.users_for_states() == CheckedRoutes()
+    assert lines_without_traceback(logged) == [
+        failure("SystemExit(3)", "get_users_for_states", BOB)
+    ]
+
+
+@pytest.mark.parametrize(("answer", "kind"), [({}, "dict"), (None, "NoneType"), ("ALL", "str")])
+async def test_a_callback_that_is_not_async(answer: object, kind: str, logged: list[Any]) -> None:
+    """A callback that returns instead of an awaitable is told so."""
+    bench = Bench(not_async(answer))
+    assert await bench.users_for_states() == CheckedRoutes()
+    problem = f"TypeError('the callback is not async: it returned {kind}')"
+    assert lines_without_traceback(logged) == [failure(problem, "get_users_for_states", BOB)]
+
+
+async def test_any_awaitable_will_do() -> None:
+    """A callback that is not `async def` but returns an awaitable is as good."""
+
+    def act(asked: object) -> "asyncio.Future[object]":
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        future.set_result({BOB})
+        return future
+
+    assert await Bench(act).module.interested_users(ALICE) == CheckedInterest(frozenset({BOB}))
+
+
+async def test_a_wrong_entry(logged: list[Any]) -> None:
+    """What is wrong in an answer is logged and counted; what is right counts."""
+    bench = Bench(answering({ALICE: {BOBS}, "bob": set(), 7: set()}))
+    assert (await bench.users_for_states()).routes == {ALICE: {BOB: BOBS}}
+    problem = "'bob' is not a user ID; 7 is not a user ID"
+    assert logged == [failure(problem, "get_users_for_states", BOB, exc_info=None)]
+    assert bench.failures("get_users_for_states", "wrong answer") == 1
+
+
+async def test_a_late_answer(logged: list[Any]) -> None:
+    """An answer after the time-out is none; the callback is cancelled, and not a moment before."""
+    act = Thinking()
+    bench = Bench(act)
+    answer = bench.module.users_for_states([BOBS])
+    await turns()
+    bench.clock.advance(milliseconds=4_999)
+    await turns()
+    assert (answer.done(), act.cancelled) == (False, 0)
+    bench.clock.advance(milliseconds=1)
+    await turns()
+    assert (await answer, act.cancelled) == (CheckedRoutes(), 1)
+    problem = "no answer within 0:00:05"
+    assert logged == [failure(problem, "get_users_for_states", BOB, exc_info=None)]
+    assert bench.failures("get_users_for_states", "timeout") == 1
+
+
+async def test_a_callback_that_will_not_be_cancelled(logged: list[Any]) -> None:
+    """A callback that swallows cancellation holds nobody up, and what it answers is dropped."""
+    act = Thinking(stubborn=True)
+    bench = Bench(act)
+    answer = bench.module.users_for_states([BOBS])
+    await turns()
+    bench.clock.advance(seconds=5)
+    assert await answer == CheckedRoutes()
+    await turns()
+    act.answer({ALICE: {BOBS}})
+    await turns()
+    assert (answer.result(), act.cancelled, len(logged)) == (CheckedRoutes(), 1, 1)
+    assert bench.failures("get_users_for_states", "timeout") == 1
+
+
+async def test_a_callback_that_raises_when_late(logged: list[Any]) -> None:
+    """A callback that answers its cancellation with an exception has failed once, not twice."""
+    began = asyncio.Event()
+
+    async def act(asked: object) -> object:
+        try:
+            began.set()
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            raise RuntimeError("and another thing")
+
+    bench = Bench(act)
+    answer = bench.module.interested_users(ALICE)
+    await began.wait()
+    bench.clock.advance(seconds=5)
+    await turns()
+    assert (await answer, len(logged)) == (CheckedInterest(), 1)
+
+
+async def test_users_in_the_log(logged: list[Any]) -> None:
+    """A log line names at most three of the users whom the module was asked about."""
+    bench = Bench(answering(None))
+    await bench.users_for_states(*(state(user) for user in (ALICE, BOB, CHARLIE, DORA)))
+    assert logged[0]["users"] == f"{ALICE}, {BOB}, {CHARLIE}"
+
+
+async def test_the_module_is_paused(logged: list[Any]) -> None:
+    """After failures in a row the module is not called; it is asked again after the pause."""
+    act = Thinking()
+    bench = Bench(act)
+    for _ in range(3):
+        answer = bench.module.interested_users(ALICE)
+        await turns()
+        act.answer(None)
+        await answer
+    assert [line["paused"] for line in logged] == [False, False, True]
+    assert bench.module.is_paused
+    assert bench.metric("module_paused", module="MyRouter") == 1
+    assert await bench.module.interested_users(ALICE) == CheckedInterest()
+    assert await bench.users_for_states() == CheckedRoutes()
+    assert (len(act.asked), len(logged)) == (3, 3)
+    bench.clock.advance(seconds=30)
+    answer = bench.module.interested_users(ALICE)
+    await turns()
+    assert await bench.module.interested_users(BOB) == CheckedInterest()
+    act.answer({BOB})
+    assert await answer == CheckedInterest(frozenset({BOB}))
+    assert (bench.module.is_paused, act.asked) == (False, [ALICE] * 4)
+    assert bench.metric("module_paused", module="MyRouter") == 0
+
+
+async def test_a_try_that_fails() -> None:
+    """A module that fails again after its pause stays paused, for longer."""
+    bench = Bench(raising(RuntimeError("no")))
+    await bench.fail(3)
+    bench.clock.advance(seconds=30)
+    await bench.fail(1)
+    bench.clock.advance(seconds=59)
+    await bench.fail(1)
+    assert bench.failures("get_interested_users", "exception") == 4
+    bench.clock.advance(seconds=1)
+    await bench.fail(1)
+    assert bench.failures("get_interested_users", "exception") == 5
+
+
+async def test_time_outs_pause_too() -> None:
+    """Answers that do not come are failures as others are."""
+    bench = Bench(Thinking())
+    for _ in range(3):
+        bench.module.interested_users(ALICE)
+    await turns()
+    bench.clock.advance(seconds=5)
+    await turns()
+    assert bench.module.is_paused
+
+
+async def test_who_is_shown_something_else() -> None:
+    """The module is remembered for altering a state for a viewer, not for passing one on."""
+    hidden = BOBS.copy_and_replace(status_msg="hidden")
+    bench = Bench(answering({ALICE: {hidden}, CHARLIE: {BOBS}, DORA: {state(CHARLIE)}}))
+    await bench.users_for_states(BOBS)
+    assert bench.module.alters_for == {ALICE}
+
+
+def test_a_module_is_known_by_its_name() -> None:
+    """The name is the reason that people see."""
+    module = Bench(answering(None)).module
+    assert (module.name, module.reason) == ("MyRouter", Module("MyRouter"))
+
+
+async def test_contained_passes_on() -> None:
+    """`contained` returns what the call returns."""
+    assert await contained(lambda: answering("x")(None)) == "x"

@@ -1,0 +1,258 @@
+"""Who is told, and why."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamplighter.clock import Timestamp
+from lamplighter.ids import RoomId, StreamPosition, UserId
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.plan import Planner, Route, Telling
+from lamplighter.routing.reasons import AllUsers, Module, Reasons, Self, SharedRoom
+from lamplighter.routing.visibility import Interest, ModuleInterests
+from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
+
+ONE, OTHER = Module("One"), Module("Other")
+ALL = AllUsers("One")
+EVERYBODY = {ALICE, BOB, CHARLIE, DORA}
+BOBS = state(BOB, "brb")
+HIDDEN = state(BOB)
+
+Who = dict[UserId, Reasons]
+#: A state and the reasons, which have no order.
+Due = tuple[UserPresenceState, Counter[object]]
+
+
+class Plan(Planner):
+    """A planner whose rooms and names are short to write."""
+
+    def __init__(self) -> None:
+        self.rooms = SharedRooms(lambda room_id: True)
+        self.interests = ModuleInterests()
+        super().__init__(self.rooms, self.interests)
+
+    def room(self, room_id: RoomId, *members: UserId, position: int = 1) -> None:
+        for member in members:
+            self.rooms.joined(room_id, member, StreamPosition(position))
+
+    def named(
+        self, viewer: UserId, *users: UserId, position: int = 1, sees_all: AllUsers | None = None
+    ) -> None:
+        interest = Interest(dict.fromkeys(users, (ONE,)), sees_all)
+        self.interests.keep(viewer, interest, StreamPosition(position), Timestamp(0))
+
+
+@pytest.fixture
+def plan() -> Plan:
+    """A planner without rooms and names."""
+    return Plan()
+
+
+def only(tellings: list[Telling]) -> Who:
+    """Return the recipients of the only telling."""
+    (telling,) = tellings
+    return telling.recipients
+
+
+def test_nobody_but_oneself(plan: Plan) -> None:
+    """Without rooms and modules, a user's presence is told to the user alone."""
+    assert plan.plan([BOBS], {}, EVERYBODY) == [Telling(BOBS, {BOB: (Self(),)})]
+
+
+def test_only_viewers_are_told(plan: Plan) -> None:
+    """Who does not view is not told; what nobody is told is not in the plan."""
+    plan.room(HALL, ALICE, BOB)
+    assert plan.plan([BOBS], {}, {CHARLIE}) == []
+    assert plan.plan([], {}, EVERYBODY) == []
+
+
+def test_shared_rooms(plan: Plan) -> None:
+    """Who shares rooms is told, with every room as a reason; oneself for being oneself only."""
+    plan.room(HALL, ALICE, BOB, CHARLIE)
+    plan.room(ATTIC, ALICE, BOB)
+    recipients = only(plan.plan([BOBS], {}, EVERYBODY))
+    assert {viewer: set(reasons) for viewer, reasons in recipients.items()} == {
+        ALICE: {SharedRoom(HALL), SharedRoom(ATTIC)},
+        BOB: {Self()},
+        CHARLIE: {SharedRoom(HALL)},
+    }
+
+
+def test_names_and_all(plan: Plan) -> None:
+    """Who is named for a viewer is told to the viewer; a viewer of all is told of everybody."""
+    plan.room(HALL, ALICE, BOB)
+    plan.named(ALICE, BOB)
+    plan.named(CHARLIE, sees_all=ALL)
+    plan.named(DORA, CHARLIE)
+    assert only(plan.plan([BOBS], {}, EVERYBODY)) == {
+        ALICE: (SharedRoom(HALL), ONE),
+        BOB: (Self(),),
+        CHARLIE: (ALL,),
+    }
+
+
+def test_a_route_adds_a_viewer(plan: Plan) -> None:
+    """A viewer to whom a module sends the state as it is is told with the others."""
+    routes = {CHARLIE: {BOB: Route(BOBS, (ONE,))}}
+    assert only(plan.plan([BOBS], routes, EVERYBODY)) == {BOB: (Self(),), CHARLIE: (ONE,)}
+
+
+def test_a_route_is_one_more_reason(plan: Plan) -> None:
+    """A route of a state that the viewer sees anyway adds its modules, each once."""
+    plan.room(HALL, CHARLIE, BOB)
+    plan.named(CHARLIE, BOB)
+    routes = {CHARLIE: {BOB: Route(BOBS, (ONE, OTHER))}}
+    recipients = only(plan.plan([BOBS], routes, EVERYBODY))
+    assert recipients[CHARLIE] == (SharedRoom(HALL), ONE, OTHER)
+
+
+def test_an_altered_state_replaces(plan: Plan) -> None:
+    """Who is sent an altered state sees that one and not the original, room or not."""
+    plan.room(HALL, ALICE, BOB, CHARLIE)
+    routes = {viewer: {BOB: Route(HIDDEN, (ONE,))} for viewer in (ALICE, DORA)}
+    assert plan.plan([BOBS], routes, EVERYBODY) == [
+        Telling(BOBS, {BOB: (Self(),), CHARLIE: (SharedRoom(HALL),)}),
+        Telling(HIDDEN, {ALICE: (SharedRoom(HALL), ONE), DORA: (ONE,)}),
+    ]
+
+
+def test_a_route_to_nobody_who_views(plan: Plan) -> None:
+    """A route to somebody who does not view changes nothing."""
+    routes = {DORA: {BOB: Route(HIDDEN, (ONE,))}}
+    assert plan.plan([BOBS], routes, {BOB}) == [Telling(BOBS, {BOB: (Self(),)})]
+
+
+def test_a_route_of_somebody_else(plan: Plan) -> None:
+    """A module may send a state of a user it was not asked about: with all reasons there are."""
+    plan.room(HALL, ALICE, DORA)
+    other = state(DORA, "made up")
+    routes = {ALICE: {DORA: Route(other, (ONE,))}, CHARLIE: {DORA: Route(other, (ONE,))}}
+    assert plan.plan([BOBS], routes, {ALICE, CHARLIE}) == [
+        Telling(other, {ALICE: (SharedRoom(HALL), ONE), CHARLIE: (ONE,)})
+    ]
+
+
+def test_reasons(plan: Plan) -> None:
+    """The reasons of two are those of a plan; without any, they may not see each other."""
+    plan.room(HALL, ALICE, BOB)
+    plan.named(ALICE, BOB)
+    assert plan.reasons(ALICE, BOB) == (SharedRoom(HALL), ONE)
+    assert plan.reasons(BOB, BOB) == (Self(),)
+    assert plan.reasons(CHARLIE, BOB) == ()
+
+
+def test_candidates(plan: Plan) -> None:
+    """Whom a viewer may see: themselves, neighbours, and who is named for them."""
+    plan.room(HALL, ALICE, BOB)
+    plan.named(ALICE, DORA)
+    plan.named(CHARLIE, sees_all=ALL)
+    assert plan.candidates(ALICE) == {ALICE, BOB, DORA}
+    assert plan.candidates(CHARLIE) == {CHARLIE}
+    assert [plan.sees_all(viewer) for viewer in (ALICE, CHARLIE)] == [False, True]
+
+
+def test_visible_since(plan: Plan) -> None:
+    """A user is in sight since the first of a shared room and a module's word."""
+    plan.room(HALL, ALICE, BOB, CHARLIE, position=5)
+    plan.named(ALICE, BOB, DORA, position=3)
+    plan.named(CHARLIE, BOB, position=7)
+    since = [plan.visible_since(*pair) for pair in ((ALICE, BOB), (ALICE, DORA), (CHARLIE, BOB))]
+    assert since == [3, 3, 5]
+    assert plan.visible_since(BOB, DORA) is None
+
+
+# --- any world, against the rules written out for one viewer and one user at a time
+
+
+@dataclass(frozen=True)
+class World:
+    rooms: dict[RoomId, frozenset[UserId]]
+    named: dict[UserId, frozenset[UserId]]
+    seeing_all: frozenset[UserId]
+    routes: dict[UserId, dict[UserId, Route]]
+    states: list[UserPresenceState]
+    viewers: frozenset[UserId]
+
+    def planner(self) -> Planner:
+        plan = Plan()
+        for room_id, members in self.rooms.items():
+            plan.room(room_id, *members)
+        for viewer in self.named.keys() | self.seeing_all:
+            sees_all = ALL if viewer in self.seeing_all else None
+            plan.named(viewer, *self.named.get(viewer, ()), sees_all=sees_all)
+        return plan
+
+    def told(self, viewer: UserId, user: UserId) -> Due | None:
+        """Return what the viewer is to be told of the user, and why."""
+        if viewer not in self.viewers:
+            return None
+        own = next((it for it in self.states if it.user_id == user), None)
+        route = self.routes.get(viewer, {}).get(user)
+        if own is None and route is None:
+            return None
+        why = set(self.native(viewer, user)) | set(route.modules if route else ())
+        state = route.state if route else own
+        assert state is not None
+        return (state, Counter(why)) if why else None
+
+    def native(self, viewer: UserId, user: UserId) -> list[object]:
+        if viewer == user:
+            return [Self()]
+        rooms = [SharedRoom(it) for it, members in self.rooms.items() if {viewer, user} <= members]
+        names = [ONE] if user in self.named.get(viewer, ()) else []
+        return [*rooms, *names, *([ALL] if viewer in self.seeing_all else [])]
+
+
+users = st.sampled_from(sorted(EVERYBODY))
+groups = st.frozensets(users)
+its_states = st.builds(state, users, st.sampled_from([None, "a", "b"]))
+routes = st.dictionaries(
+    users,
+    st.lists(st.builds(Route, its_states, st.sampled_from([(ONE,), (OTHER,), (ONE, OTHER)]))).map(
+        lambda routes: {UserId(route.state.user_id): route for route in routes}
+    ),
+)
+worlds = st.builds(
+    World,
+    st.dictionaries(st.sampled_from([HALL, ATTIC]), groups),
+    st.dictionaries(users, groups),
+    groups,
+    routes,
+    st.lists(its_states, unique_by=lambda it: it.user_id),
+    groups,
+)
+
+
+@given(worlds)
+def test_any_world(world: World) -> None:
+    """In any world: each viewer is told of each user at most once, an altered state wins, and
+    the reasons are exactly those that the rules give; without one, nobody is told.
+    """
+    tellings = world.planner().plan(world.states, world.routes, world.viewers)
+    told = [
+        (viewer, telling.user_id, telling.state, Counter(reasons))
+        for telling in tellings
+        for viewer, reasons in telling.recipients.items()
+    ]
+    expected = [
+        (viewer, user, *due)
+        for viewer in EVERYBODY
+        for user in EVERYBODY
+        if (due := world.told(viewer, user)) is not None
+    ]
+    assert sorted(told, key=repr) == sorted(expected, key=repr)
+    assert all(telling.recipients for telling in tellings)
+
+
+@given(worlds)
+def test_reasons_agree_with_plans(world: World) -> None:
+    """`reasons` says what a plan without routes says, for any two."""
+    planner = world.planner()
+    for viewer in EVERYBODY:
+        for user in EVERYBODY:
+            reasons = Counter(planner.reasons(viewer, user))
+            assert reasons == Counter(world.native(viewer, user))

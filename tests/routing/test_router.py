@@ -1,0 +1,157 @@
+"""All modules, asked together."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.metrics import Metrics
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.guard import GuardSettings
+from lamplighter.routing.plan import Route
+from lamplighter.routing.reasons import AllUsers, Module
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.visibility import Interest
+from tests.routing.callbacks import Act, Thinking, answering, raising, turns
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
+
+ONE, OTHER = Module("One"), Module("Other")
+BOBS = state(BOB, "brb")
+HIDDEN = state(BOB)
+
+
+@dataclass
+class Bench:
+    """A router with the modules One, Other and so on, whose callbacks are the given ones."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+
+    def router(self, *acts: Act) -> PresenceRouter:
+        router = PresenceRouter(self.clock, Metrics(), GuardSettings())
+        for name, act in zip(("One", "Other", "Third"), acts, strict=False):
+            router.register(name, act, act)
+        return router
+
+
+async def test_no_modules() -> None:
+    """Without modules every question is answered at once, by nobody."""
+    router = Bench().router()
+    inquiry = router.inquire([BOBS])
+    assert (inquiry.is_complete, inquiry.routes(), list(inquiry.pending())) == (True, {}, [])
+    assert await inquiry.complete() == {}
+    assert await router.interested_users(ALICE) == Interest({})
+
+
+def test_config_order() -> None:
+    """The modules stand in the order in which they were registered."""
+    router = Bench().router(answering({}), answering({}))
+    assert [module.name for module in router.modules] == ["One", "Other"]
+
+
+async def test_routes_are_merged() -> None:
+    """Answers merge by union, per viewer and user, with every module that sends as a reason."""
+    bobs_and_doras = {BOBS, state(DORA)}
+    router = Bench().router(
+        answering({ALICE: {BOBS}, CHARLIE: {BOBS}}), answering({ALICE: bobs_and_doras})
+    )
+    assert await router.inquire([BOBS]).complete() == {
+        ALICE: {BOB: Route(BOBS, (ONE, OTHER)), DORA: Route(state(DORA), (OTHER,))},
+        CHARLIE: {BOB: Route(BOBS, (ONE,))},
+    }
+
+
+async def test_the_last_module_wins() -> None:
+    """Where modules send different states of a user, the last in config order wins."""
+    for first, last in ((BOBS, HIDDEN), (HIDDEN, BOBS)):
+        router = Bench().router(answering({ALICE: {first}}), answering({ALICE: {last}}))
+        routes = await router.inquire([BOBS]).complete()
+        assert routes == {ALICE: {BOB: Route(last, (ONE, OTHER))}}
+
+
+async def test_the_last_in_config_order_not_in_time() -> None:
+    """Who answers last in time does not win for that."""
+    slow = Thinking()
+    inquiry = Bench().router(slow, answering({ALICE: {HIDDEN}})).inquire([BOBS])
+    await turns()
+    slow.answer({ALICE: {BOBS}})
+    assert await inquiry.complete() == {ALICE: {BOB: Route(HIDDEN, (ONE, OTHER))}}
+
+
+async def test_answers_as_they_come() -> None:
+    """Who has answered counts already, and who has not is known to be pending."""
+    slow = Thinking()
+    inquiry = Bench().router(answering({ALICE: {BOBS}}), slow).inquire([BOBS])
+    assert (inquiry.is_complete, len(inquiry.pending())) == (False, 2)
+    await turns()
+    assert (inquiry.is_complete, len(inquiry.pending())) == (False, 1)
+    assert inquiry.routes() == {ALICE: {BOB: Route(BOBS, (ONE,))}}
+    slow.answer({ALICE: {BOBS}})
+    assert await inquiry.complete() == {ALICE: {BOB: Route(BOBS, (ONE, OTHER))}}
+    assert (inquiry.is_complete, list(inquiry.pending())) == (True, [])
+
+
+async def test_one_that_fails_costs_itself() -> None:
+    """A module that raises or is late does not cost the others' answers."""
+    bench = Bench()
+    router = bench.router(raising(RuntimeError()), Thinking(), answering({ALICE: {BOBS}}))
+    inquiry = router.inquire([BOBS])
+    await turns()
+    bench.clock.advance(seconds=5)
+    assert await inquiry.complete() == {ALICE: {BOB: Route(BOBS, (Module("Third"),))}}
+
+
+async def test_each_module_has_its_own_list() -> None:
+    """A module that changes the list that it was given changes nobody else's."""
+    seen: list[Any] = []
+
+    async def greedy(states: list[UserPresenceState]) -> object:
+        seen.append(list(states))
+        states.clear()
+        return {}
+
+    states = [BOBS, state(CHARLIE)]
+    await Bench().router(greedy, greedy).inquire(states).complete()
+    assert (seen, states) == ([states, states], [BOBS, state(CHARLIE)])
+
+
+async def test_awaited_by_those_it_has_altered_for() -> None:
+    """Viewers to whom a module has shown something else wait for it while it thinks, only they."""
+    altering = Thinking()
+    router = Bench().router(altering, answering({}))
+    first = router.inquire([BOBS])
+    await turns()
+    assert first.awaited_by({ALICE, CHARLIE}) == set()
+    altering.answer({ALICE: {HIDDEN}, CHARLIE: {BOBS}, DORA: {HIDDEN}})
+    await first.complete()
+    second = router.inquire([BOBS])
+    await turns()
+    assert second.awaited_by({ALICE, CHARLIE}) == {ALICE}
+    altering.answer({})
+    await second.complete()
+    assert second.awaited_by({ALICE, CHARLIE}) == set()
+
+
+async def test_interests_are_merged() -> None:
+    """Names merge by union, each with the modules that name it, in config order."""
+    router = Bench().router(answering({BOB, DORA}), answering({BOB, CHARLIE}))
+    assert await router.interested_users(ALICE) == Interest(
+        {BOB: (ONE, OTHER), DORA: (ONE,), CHARLIE: (OTHER,)}
+    )
+
+
+async def test_the_first_all_users_wins() -> None:
+    """The first module that lets the viewer see all is the reason; names stand beside it."""
+    router = Bench().router(answering({BOB}), answering("ALL"), answering("ALL"))
+    assert await router.interested_users(ALICE) == Interest({BOB: (ONE,)}, AllUsers("Other"))
+
+
+async def test_modules_think_at_the_same_time() -> None:
+    """No module waits for another: all are asked before any has answered."""
+    acts = [Thinking(), Thinking()]
+    router = Bench().router(*acts)
+    answers = asyncio.ensure_future(router.interested_users(ALICE))
+    await turns()
+    assert [act.asked for act in acts] == [[ALICE], [ALICE]]
+    acts[1].answer({CHARLIE})
+    acts[0].answer({BOB})
+    assert await answers == Interest({BOB: (ONE,), CHARLIE: (OTHER,)})

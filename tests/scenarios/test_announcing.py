@@ -1,0 +1,123 @@
+"""Which changes are told, and which are kept for later."""
+
+import pytest
+
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.server import InMemoryServer
+
+#: Bob's poll that lasts: not even his own presence is news.
+QUIET = '{"presence": {"types": []}}'
+
+
+async def test_message(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
+    """A change of nothing but the status message is told."""
+    await bob.set_status("online", "one")
+    await alice.sync()
+    await bob.set_status("online", "two")
+    assert (await alice.sync()).presence[bob.user_id]["status_msg"] == "two"
+
+
+async def test_state(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
+    """A change of the state is told."""
+    await bob.set_status("online")
+    await alice.sync()
+    await bob.set_status("unavailable")
+    assert (await alice.sync()).presence[bob.user_id] == {
+        "presence": "unavailable",
+        "last_active_ago": 0,
+    }
+
+
+async def test_no_longer_active(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """That somebody online is not active any more is told, a minute after their last activity."""
+    await bob.sync()
+    await alice.sync()
+    await bob.polls(timeout=600_000, filter=QUIET)
+    watching = await alice.polls(timeout=600_000, set_presence="offline", filter=only(bob))
+    await server.advance(milliseconds=59_999)
+    assert not watching.answered
+    await server.advance(milliseconds=1)
+    assert (await watching.answer()).presence == {
+        bob.user_id: {"presence": "online", "currently_active": False, "last_active_ago": 60_000}
+    }
+
+
+async def test_later_activity(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """An activity more than a minute after the last one told of is told; an earlier one is not."""
+    await bob.sync()
+    await bob.polls(timeout=600_000, filter=QUIET)
+    await alice.sync()
+    for _ in range(2):
+        await server.advance(seconds=30)
+        await bob.types(room)
+    assert (await alice.sync(filter=only(bob))).presence == {}
+    await server.advance(milliseconds=1)
+    await bob.types(room)
+    told = (await alice.sync(filter=only(bob))).presence
+    assert told == {
+        bob.user_id: {"presence": "online", "currently_active": True, "last_active_ago": 0}
+    }
+
+
+@pytest.mark.parametrize(
+    "way", ["m.room.message", "m.room.encrypted", "typing", "m.read", "marker"]
+)
+async def test_activity(
+    server: InMemoryServer, alice: Client, bob: Client, room: str, way: str
+) -> None:
+    """Sending any event, an encrypted one too, typing, receipts and read markers are activity."""
+    event = (await bob.call("PUT", f"/rooms/{room}/send/m.room.message/0", {"body": "b"}))[
+        "event_id"
+    ]
+    await bob.sync(set_presence="unavailable")
+    await bob.polls(filter='{"presence": {"types": []}, "room": {"rooms": []}}')
+    await server.advance(seconds=10)
+    assert server.presence_of(bob).state == "unavailable"
+    await ACTIVITIES[way](bob, room, event)
+    state = server.presence_of(bob)
+    assert (state.state, state.last_active_ts) == ("online", server.clock.now())
+
+
+async def test_state_event_is_activity(server: InMemoryServer, bob: Client) -> None:
+    """Changing a room's state is sending an event, and so an activity."""
+    room = await bob.create_room()
+    await bob.sync(set_presence="unavailable")
+    await server.advance(seconds=10)
+    await bob.call("PUT", f"/rooms/{room}/state/m.room.topic", {"topic": "lamps"})
+    assert server.presence_of(bob).state == "online"
+
+
+async def test_what_is_not_told_is_kept(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """An activity too small to be told is kept in memory, shown to who asks, and saved later."""
+    await bob.sync()
+    await bob.polls(filter=QUIET)
+    await server.advance(seconds=20)
+    await bob.types(room)
+    acted = server.clock.now()
+    assert (await alice.status_of(bob))["last_active_ago"] == 0
+    await server.restart(alice, bob)
+    assert server.presence_of(bob).last_active_ts == acted
+
+
+def only(other: Client) -> str:
+    """Return a filter that admits the presence of one user."""
+    return f'{{"presence": {{"senders": ["{other.user_id}"]}}}}'
+
+
+ACTIVITIES = {
+    "m.room.message": lambda bob, room, _: bob.send(room, "hello"),
+    "m.room.encrypted": lambda bob, room, _: bob.send(room, "x", event_type="m.room.encrypted"),
+    "typing": lambda bob, room, _: bob.types(room),
+    "m.read": lambda bob, room, event: bob.call(
+        "POST", f"/rooms/{room}/receipt/m.read/{event}", {}
+    ),
+    "marker": lambda bob, room, event: bob.call(
+        "POST", f"/rooms/{room}/read_markers", {"m.fully_read": event}
+    ),
+}

@@ -1,0 +1,66 @@
+"""Busy (MSC3026), where the operator allows it."""
+
+import pytest
+
+from lamplighter.devtools.client import Client, RequestFailed
+from lamplighter.devtools.server import InMemoryServer
+
+BUSY = "org.matrix.msc3026.busy"
+ON = pytest.mark.parametrize("config", ["presence: {busy: true}"], ids=["on"])
+
+
+async def test_off_unless_configured(server: InMemoryServer, bob: Client) -> None:
+    """Without `presence.busy` there is no such state: a PUT is refused and changes nothing."""
+    with pytest.raises(RequestFailed) as refused:
+        await bob.set_status(BUSY)
+    assert (refused.value.status, refused.value.errcode) == (400, "M_INVALID_PARAM")
+    assert server.presence_of(bob).state == "offline"
+
+
+@ON
+async def test_busy_is_told(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
+    """Where it is on, a PUT makes busy, and others are told so."""
+    await alice.sync()
+    await bob.set_status(BUSY, "in a meeting")
+    assert (await alice.sync()).presence[bob.user_id] == {
+        "presence": BUSY,
+        "last_active_ago": 0,
+        "status_msg": "in a meeting",
+    }
+
+
+@ON
+async def test_a_sync_cannot_override_busy(server: InMemoryServer, bob: Client) -> None:
+    """No sync takes a device out of busy, whatever it asks for; a PUT does."""
+    await bob.set_status(BUSY)
+    await bob.sync()
+    await bob.sync(set_presence="online")
+    await bob.sync(set_presence="unavailable")
+    assert server.presence_of(bob).state == BUSY
+    await bob.set_status("online")
+    assert server.presence_of(bob).state == "online"
+
+
+@ON
+async def test_busy_stays_longer(server: InMemoryServer, bob: Client) -> None:
+    """A busy device does not idle, and its grace is an hour instead of half a minute."""
+    await bob.set_status(BUSY)
+    await server.advance(milliseconds=60 * 60_000 - 1)
+    assert server.presence_of(bob).state == BUSY
+    await server.advance(milliseconds=1)
+    assert server.presence_of(bob).state == "offline"
+
+
+@pytest.mark.parametrize("config", ["presence: {busy: true, busy_timeout: 2m}"], ids=["2m"])
+async def test_busy_timeout(server: InMemoryServer, bob: Client) -> None:
+    """`busy_timeout` says how long the grace of a busy device is."""
+    await bob.set_status(BUSY)
+    await server.advance(minutes=2)
+    assert server.presence_of(bob).state == "offline"
+
+
+@ON
+async def test_a_sync_may_ask_for_busy(server: InMemoryServer, bob: Client) -> None:
+    """Where it is on, `set_presence` takes it too."""
+    await bob.sync(set_presence=BUSY)
+    assert server.presence_of(bob).state == BUSY

@@ -1,0 +1,93 @@
+"""Filters, inline and uploaded, as far as they are about presence."""
+
+import json
+
+import pytest
+
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.server import InMemoryServer
+
+ALICE, BOB, CHARLIE = "@alice:demo", "@bob:demo", "@charlie:demo"
+
+#: A filter of presence, and whose presence it admits.
+FILTERS = [
+    ({}, {ALICE, BOB, CHARLIE}),
+    ({"types": ["m.presence"]}, {ALICE, BOB, CHARLIE}),
+    ({"types": ["m.*"]}, {ALICE, BOB, CHARLIE}),
+    ({"types": ["m.room.message"]}, set()),
+    ({"types": []}, set()),
+    ({"not_types": ["m.presence"]}, set()),
+    ({"not_types": ["m.pres*"], "types": ["m.presence"]}, set()),
+    ({"senders": [BOB]}, {BOB}),
+    ({"senders": []}, set()),
+    ({"not_senders": [BOB]}, {ALICE, CHARLIE}),
+    ({"senders": [BOB, CHARLIE], "not_senders": [BOB]}, {CHARLIE}),
+    ({"limit": 0}, set()),
+]
+
+
+@pytest.mark.parametrize(("wanted", "admitted"), FILTERS, ids=lambda it: str(it)[:40])
+@pytest.mark.parametrize("way", ["inline", "uploaded"])
+async def test_filter(
+    server: InMemoryServer,
+    alice: Client,
+    bob: Client,
+    charlie: Client,
+    way: str,
+    wanted: dict[str, object],
+    admitted: set[str],
+) -> None:
+    """Both kinds of filter honour types, not_types, senders, not_senders and limit."""
+    await server.room(alice, bob, charlie)
+    definition = {"presence": wanted}
+    chosen = json.dumps(definition)
+    if way == "uploaded":
+        answer = await alice.call("POST", f"/user/{alice.user_id}/filter", definition)
+        chosen = answer["filter_id"]
+    for client in (alice, bob, charlie):
+        await client.set_status("online")
+    assert set((await alice.first_sync(filter=chosen)).presence) == admitted
+    for client in (alice, bob, charlie):
+        await client.set_status("unavailable")
+    assert set((await alice.sync(filter=chosen)).presence) == admitted
+
+
+async def test_limit(server: InMemoryServer, alice: Client, bob: Client, charlie: Client) -> None:
+    """`limit` admits the newest changes: so many, and no more."""
+    await server.room(alice, bob, charlie)
+    await alice.sync()
+    await bob.set_status("online")
+    await charlie.set_status("online")
+    chosen = '{"presence": {"limit": 1}}'
+    assert set((await alice.sync(filter=chosen)).presence) == {CHARLIE}
+
+
+async def test_filtered_news_wake_nobody(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """A poll is not answered by presence that its filter keeps away, but by that of others."""
+    await alice.sync()
+    poll = await alice.polls(filter=json.dumps({"presence": {"senders": [BOB]}}))
+    await alice.set_status("unavailable")
+    await server.advance(seconds=1)
+    assert not poll.answered
+    await bob.set_status("online")
+    assert set((await poll.answer()).presence) == {BOB}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "errcode"),
+    [
+        ("{", "M_NOT_JSON"),
+        ("99", "M_INVALID_PARAM"),
+        ("no such", "M_INVALID_PARAM"),
+        ('{"presence": []}', "M_BAD_JSON"),
+        ('{"presence": {"types": "m.presence"}}', "M_BAD_JSON"),
+        ('{"presence": {"senders": ["bob"]}}', "M_INVALID_PARAM"),
+        ('{"presence": {"limit": -1}}', "M_BAD_JSON"),
+    ],
+)
+async def test_bad_filter(alice: Client, chosen: str, errcode: str) -> None:
+    """A filter that is none is refused, with the specification's errcode."""
+    response = await alice.request("GET", "/sync", query={"filter": chosen})
+    assert (response.status, response.json["errcode"]) == (400, errcode)

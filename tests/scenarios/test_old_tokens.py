@@ -1,0 +1,122 @@
+"""Since tokens: of any age, from before a restart, from elsewhere, and garbage."""
+
+import pytest
+
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.server import InMemoryServer
+
+
+async def test_nothing_twice(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
+    """What a token has seen is not told again; the same token asked again says the same."""
+    await bob.set_status("online")
+    await alice.sync()
+    before = alice.next_batch
+    await bob.set_status("online", "news")
+    first = await alice.sync()
+    assert (first.presence[bob.user_id]["status_msg"], (await alice.sync()).presence) == (
+        "news",
+        {},
+    )
+    again = await alice.sync(since=str(before))
+    assert again.presence == first.presence
+
+
+async def test_coalesced_while_away(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """Who comes back is told the newest state of each user, once."""
+    await alice.sync()
+    for count in range(5):
+        await bob.set_status("online", f"message {count}")
+    answer = await alice.sync(set_presence="offline")
+    events = answer.content["presence"]["events"]
+    assert [(it["sender"], it["content"]["status_msg"]) for it in events] == [
+        (bob.user_id, "message 4")
+    ]
+
+
+@pytest.mark.parametrize("minutes", [1, 6, 180])
+async def test_token_of_any_age(
+    server: InMemoryServer, alice: Client, bob: Client, charlie: Client, room: str, minutes: int
+) -> None:
+    """However long somebody was away, they are told exactly of those who have changed since."""
+    await charlie.join(room)
+    await bob.set_status("offline", "before")
+    await charlie.set_status("offline", "before")
+    await alice.sync(set_presence="offline")
+    await server.advance(minutes=minutes)
+    await charlie.set_status("offline", "after")
+    answer = await alice.sync(set_presence="offline")
+    assert set(answer.presence) == {charlie.user_id}
+    assert (alice.reads(bob), alice.reads(charlie)) == ("before", "after")
+
+
+async def test_going_offline_is_told_to_who_was_away(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """Who was away for long is told of those who have gone offline meanwhile."""
+    await bob.set_status("online")
+    await alice.sync(set_presence="offline")
+    await server.advance(hours=1)
+    await alice.sync(set_presence="offline")
+    assert alice.beliefs[bob.user_id]["presence"] == "offline"
+
+
+async def test_token_from_before_a_restart(
+    server: InMemoryServer, alice: Client, bob: Client, charlie: Client, room: str
+) -> None:
+    """A token survives a restart: afterwards it still tells old from new."""
+    await charlie.join(room)
+    await server.advance(seconds=1)
+    await bob.set_status("offline", "old")
+    await charlie.set_status("offline", "old")
+    await alice.sync(set_presence="offline")
+    await charlie.set_status("offline", "just before")
+    await server.restart(alice, bob, charlie)
+    answer = await alice.sync(set_presence="offline")
+    assert set(answer.presence) == {charlie.user_id}
+    await bob.set_status("offline", "after")
+    assert set((await alice.sync(set_presence="offline")).presence) == {bob.user_id}
+
+
+GARBAGE = ["s72594_4483_1934", "~", "0-0", "1~9999999999999-9-00000000", "\u1234", "x" * 5000]
+
+
+@pytest.mark.parametrize("since", GARBAGE, ids=lambda text: text[:20].encode("unicode_escape"))
+async def test_garbage(
+    server: InMemoryServer, alice: Client, bob: Client, room: str, since: str
+) -> None:
+    """A token that is none of ours is no error: it is answered with everybody in sight."""
+    await bob.set_status("offline")
+    answer = await alice.sync(since=since, timeout=30_000)
+    assert set(answer.presence) == {alice.user_id, bob.user_id}
+    assert answer.next_batch != since
+
+
+async def test_token_of_another_server(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """A token of another Lamplighter is answered in full, offline users included."""
+    await bob.set_status("offline")
+    await alice.sync()
+    rooms, _, presence = str(alice.next_batch).rpartition("~")
+    milliseconds, number, _mark = presence.split("-")
+    answer = await alice.sync(since=f"{rooms}~{milliseconds}-{number}-0badc0de")
+    assert set(answer.presence) == {alice.user_id, bob.user_id}
+
+
+async def test_token_from_the_future(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """A token that is ahead of this server, as after a restored backup, is answered in full."""
+    await bob.set_status("offline")
+    await alice.sync()
+    ahead = str(alice.next_batch).replace(str(server.clock.now()), str(server.clock.now() + 10**9))
+    assert ahead != alice.next_batch
+    assert set((await alice.sync(since=ahead)).presence) == {alice.user_id, bob.user_id}
+
+
+async def test_empty_token(server: InMemoryServer, alice: Client, bob: Client) -> None:
+    """An empty `since` is none: the sync is a first one."""
+    answer = await alice.sync(since="")
+    assert set(answer.presence) == {alice.user_id}

@@ -1,0 +1,117 @@
+"""GET and PUT of a single status."""
+
+import pytest
+
+from lamplighter.devtools.client import Client, RequestFailed
+from lamplighter.devtools.server import InMemoryServer
+
+
+async def test_own_status(alice: Client) -> None:
+    """Everybody may ask for their own presence."""
+    assert await alice.status_of(alice) == {"presence": "offline"}
+    await alice.set_status("online", "me")
+    assert await alice.status_of(alice) == {
+        "presence": "online",
+        "currently_active": True,
+        "last_active_ago": 0,
+        "status_msg": "me",
+    }
+
+
+async def test_status_in_sight(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """Whoever shares a room may ask; GET says what `/sync` says."""
+    await bob.set_status("unavailable", "away")
+    await server.advance(seconds=3)
+    status = await alice.status_of(bob)
+    assert status == {"presence": "unavailable", "last_active_ago": 3_000, "status_msg": "away"}
+    assert (await alice.first_sync()).presence[bob.user_id] == status
+
+
+@pytest.mark.parametrize("other", ["@bob:demo", "@nobody:demo", "@bob:elsewhere.example"])
+async def test_out_of_sight(alice: Client, bob: Client, other: str) -> None:
+    """Who is out of sight is forbidden, in the same words as users that do not exist."""
+    await bob.set_status("online")
+    with pytest.raises(RequestFailed) as refused:
+        await alice.status_of(other)
+    assert (refused.value.status, refused.value.content) == (
+        403,
+        {"errcode": "M_FORBIDDEN", "error": f"You may not see the presence of {other}"},
+    )
+
+
+async def test_malformed_user_id(alice: Client) -> None:
+    """What is no user ID is refused as such."""
+    with pytest.raises(RequestFailed) as refused:
+        await alice.status_of("bob")
+    assert (refused.value.status, refused.value.errcode) == (400, "M_INVALID_PARAM")
+
+
+async def test_status_of_another(server: InMemoryServer, alice: Client, bob: Client) -> None:
+    """Nobody sets somebody else's status."""
+    response = await alice.request("PUT", f"/presence/{bob.user_id}/status", {"presence": "online"})
+    assert (response.status, response.json["errcode"]) == (403, "M_FORBIDDEN")
+    assert server.presence_of(bob).state == "offline"
+
+
+@pytest.mark.parametrize(
+    ("content", "errcode", "named"),
+    [
+        ({}, "M_BAD_JSON", "presence"),
+        ({"presence": "away"}, "M_INVALID_PARAM", "presence"),
+        ({"presence": "Online"}, "M_INVALID_PARAM", "presence"),
+        ({"presence": 1}, "M_BAD_JSON", "presence"),
+        ({"presence": None}, "M_BAD_JSON", "presence"),
+        ({"presence": ["online"]}, "M_BAD_JSON", "presence"),
+        ({"presence": "online", "status_msg": 7}, "M_BAD_JSON", "status_msg"),
+        ({"presence": "online", "status_msg": ["x"]}, "M_BAD_JSON", "status_msg"),
+        ({"presence": "online", "status_msg": "x" * 5_000}, "M_INVALID_PARAM", "status_msg"),
+        ([], "M_BAD_JSON", ""),
+        ("online", "M_BAD_JSON", ""),
+    ],
+    ids=lambda it: str(it)[:40],
+)
+async def test_bad_status(
+    server: InMemoryServer, alice: Client, content: object, errcode: str, named: str
+) -> None:
+    """A wrong value or type is refused by the name of its field, and changes nothing."""
+    await alice.set_status("unavailable", "before")
+    response = await alice.request("PUT", f"/presence/{alice.user_id}/status", content)
+    assert (response.status, response.json["errcode"]) == (400, errcode)
+    assert named in response.json["error"]
+    state = server.presence_of(alice)
+    assert (state.state, state.status_msg) == ("unavailable", "before")
+
+
+async def test_null_message_clears(server: InMemoryServer, alice: Client) -> None:
+    """A `status_msg` of null, or of no letters, clears the message, as its absence does."""
+    for empty in (None, ""):
+        await alice.set_status("online", "before")
+        content = {"presence": "online", "status_msg": empty}
+        await alice.call("PUT", f"/presence/{alice.user_id}/status", content)
+        assert server.presence_of(alice).status_msg is None
+
+
+async def test_put_is_empty(alice: Client) -> None:
+    """A PUT is answered with an empty object."""
+    content = {"presence": "online"}
+    assert await alice.call("PUT", f"/presence/{alice.user_id}/status", content) == {}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_without_a_token(server: InMemoryServer, alice: Client, method: str) -> None:
+    """Without a token, or with an unknown or revoked one, nothing is told and nothing set."""
+    path = f"/_matrix/client/v3/presence/{alice.user_id}/status"
+    content = {"presence": "online"}
+    await alice.log_out()
+    answers = [
+        await server.http.request(method, path, json=content, token=token)
+        for token in (None, "nonsense", alice.access_token)
+    ]
+    assert [(it.status, it.json["errcode"]) for it in answers] == [
+        (401, "M_MISSING_TOKEN"),
+        (401, "M_UNKNOWN_TOKEN"),
+        (401, "M_UNKNOWN_TOKEN"),
+    ]
+    assert server.presence_of(alice).state == "offline"

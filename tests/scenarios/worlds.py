@@ -1,0 +1,254 @@
+"""The oracle of the random worlds: who may know what of whom, worked out the slow and obvious way.
+
+It shares no code with the server. It is told what happens (who is in which room, what the modules'
+rules are, what everybody's presence is) and takes a picture of the world at each moment; in each
+picture stands, for every viewer and sender, what may be shown, and whether it must be.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+__all__ = ["MODULES", "Oracle", "Pair", "Picture", "Rules", "Shown", "altered", "shown", "turns"]
+
+#: (viewer, sender)
+Pair: TypeAlias = tuple[str, str]
+
+#: What a module does with the pairs of its rule: by which callbacks it knows them.
+MODULES: Final = ("Routing", "Pushing", "Naming", "SeeingAll", "Altering", "Raising")
+PUSHES: Final = frozenset({"Routing", "Pushing", "Altering"})
+NAMES: Final = frozenset({"Routing", "Naming", "SeeingAll"})
+
+#: An answer of `get_interested_users` is kept for 60 s, from when it came: a module may have
+#: thought for up to 5 s before.
+KEPT: Final = 66_000
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a client shows of somebody; who was never heard of is offline and says nothing."""
+
+    presence: str = "offline"
+    status_msg: str | None = None
+
+
+def shown(content: Mapping[str, Any]) -> Shown:
+    """Return what of an event's content is compared."""
+    return Shown(content["presence"], content.get("status_msg"))
+
+
+def altered(told: Shown, viewer: str) -> Shown:
+    """Return what the altering module makes of it for the viewer."""
+    if told == Shown():
+        return told
+    return Shown(told.presence, altered_message(told.status_msg, viewer))
+
+
+def altered_message(status_msg: str | None, viewer: str) -> str:
+    """Return what the altering module writes in place of a message."""
+    return f"{status_msg or ''} for {viewer}"
+
+
+async def turns(count: int) -> None:
+    """Let the event loop turn *count* times."""
+    loop = asyncio.get_running_loop()
+    for _ in range(count):
+        turn: asyncio.Future[None] = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
+
+
+class Rules:
+    """What the modules answer, by module; and how long each thinks."""
+
+    def __init__(
+        self, order: Sequence[str], thinks: Mapping[str, int], gated: Iterable[str], *, early: bool
+    ) -> None:
+        #: The modules, in config order.
+        self.order = tuple(order)
+        #: The pairs for which each module shows the sender to the viewer.
+        self.pairs: dict[str, set[Pair]] = {name: set() for name in order}
+        #: How many turns of the loop each module thinks; 0: it answers without waiting.
+        self.thinks = dict(thinks)
+        #: Who also waits for the gate.
+        self.gated = frozenset(gated)
+        #: Whether modules know what to say before they think.
+        self.early = early
+        self.gate = asyncio.Event()
+        self.gate.set()
+        #: The viewers for whom the altering module has altered.
+        self.altered_for: set[str] = set()
+        #: The moments at which the calls that are under way began; by the oracle's count.
+        self.calls: dict[int, int] = {}
+        self._numbers = itertools.count()
+        self.moment = 0
+
+    def __deepcopy__(self, memo: object) -> "Rules":
+        return self  # a module's configuration is copied; this one is to stay connected
+
+    def pushes(self, name: str, viewer: str, sender: str) -> bool:
+        """Tell whether the module sends the sender's states to the viewer."""
+        return name in PUSHES and (viewer, sender) in self.pairs[name]
+
+    def names(self, name: str, viewer: str, sender: str) -> bool:
+        """Tell whether the module names the sender for the viewer."""
+        if name == "SeeingAll":
+            return any(pair[0] == viewer for pair in self.pairs[name])
+        return name in NAMES and (viewer, sender) in self.pairs[name]
+
+    def is_late(self, name: str) -> bool:
+        """Tell whether others may be told before the module has answered."""
+        return name in self.gated or self.thinks[name] > 0
+
+    async def think(self, name: str) -> None:
+        """Return once the module has thought."""
+        number = next(self._numbers)
+        self.calls[number] = self.moment
+        try:
+            await turns(self.thinks[name])
+            if name in self.gated:
+                await self.gate.wait()
+        finally:
+            del self.calls[number]
+
+    def earliest_call(self) -> int:
+        """Return the moment of the oldest question that a module still thinks about, or now."""
+        return min([*self.calls.values(), self.moment])
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The world at one moment."""
+
+    states: Mapping[str, Shown]
+    #: What may be told.
+    allowed: Mapping[Pair, frozenset[Shown]]
+    #: Of whom something must be told to who asks.
+    certain: frozenset[Pair]
+
+
+class Oracle:
+    """Knows the truth."""
+
+    def __init__(self, users: Sequence[str], counting_rooms: Iterable[str], rules: Rules) -> None:
+        """*counting_rooms* are those that give sight of their members."""
+        self.users = tuple(users)
+        self.members: dict[str, set[str]] = {room: set() for room in counting_rooms}
+        self.rules = rules
+        self.states = {user: Shown() for user in users}
+        self.now = 0
+        self.pictures: list[Picture] = []
+        #: Since when, in ms, modules name the sender for the viewer without a break.
+        self._named_from: dict[Pair, int] = {}
+        #: Until when, in ms, an answer may be in use that named the sender for the viewer.
+        self._named_until: dict[Pair, int] = {}
+        self._routes: dict[Pair, str | None] = {}
+        #: The moment at which what modules send of the sender to the viewer became what it is.
+        self._route_changed: dict[Pair, int] = {}
+        self._state_changed: dict[str, int] = dict.fromkeys(users, 0)
+
+    @property
+    def moment(self) -> int:
+        """The number of the newest picture."""
+        return len(self.pictures) - 1
+
+    def look(self, now: int, states: Mapping[str, Shown]) -> None:
+        """Take a picture at the time *now*, in ms."""
+        self.now = now
+        self.rules.moment = self.moment + 1
+        for user, state in states.items():
+            if self.states[user] != state:
+                self.states[user] = state
+                self._state_changed[user] = self.rules.moment
+        for pair in self._pairs():
+            self._look_at_rules(pair)
+        allowed = {pair: frozenset(self._allowed(*pair)) for pair in self._pairs()}
+        certain = frozenset(pair for pair in self._pairs() if self.must_see(*pair))
+        self.pictures.append(Picture(dict(self.states), allowed, certain))
+
+    def joined(self, room: str, user: str) -> None:
+        """Let the user be in the room, if it counts."""
+        if room in self.members:
+            self.members[room].add(user)
+
+    def left(self, room: str, user: str) -> None:
+        """Let the user be out of the room."""
+        if room in self.members:
+            self.members[room].discard(user)
+
+    def asked_anew(self, viewer: str) -> None:
+        """From now on no older answer of `get_interested_users` is in use for the viewer."""
+        for user in self.users:
+            self._named_until.pop((viewer, user), None)
+            if (viewer, user) in self._named_from:
+                self._named_from[viewer, user] = -KEPT
+
+    def restarted(self) -> None:
+        """Let the server have forgotten what modules said."""
+        self.rules.altered_for.clear()
+        for viewer in self.users:
+            self.asked_anew(viewer)
+
+    def must_see(self, viewer: str, sender: str) -> bool:
+        """Tell whether the viewer may see the sender, and every part of the server knows it."""
+        if self._is_self_or_in_room(viewer, sender) or self._route(viewer, sender):
+            return True
+        return self.now - self._named_from.get((viewer, sender), self.now) >= KEPT
+
+    def expected(self, viewer: str, sender: str) -> Shown:
+        """Return what the viewer, who may see the sender, is to believe once all is told."""
+        if self._route(viewer, sender) == "Altering":
+            return altered(self.states[sender], viewer)
+        return self.states[sender]
+
+    def must_know(self, viewer: str, sender: str, began: int) -> bool:
+        """Tell whether a client that has synced on since the moment *began* knows what to expect.
+
+        A new rule of `get_users_for_states` is told with the sender's next change only.
+        """
+        route_changed = self._route_changed[viewer, sender]
+        settled = route_changed < max(began, self._state_changed[sender])
+        return self.must_see(viewer, sender) and settled
+
+    def _pairs(self) -> Iterator[Pair]:
+        return itertools.product(self.users, repeat=2)
+
+    def _look_at_rules(self, pair: Pair) -> None:
+        if any(self.rules.names(name, *pair) for name in self.rules.order):
+            self._named_from.setdefault(pair, self.now)
+            self._named_until[pair] = self.now + KEPT
+        else:
+            self._named_from.pop(pair, None)
+        route = self._route(*pair)
+        if pair not in self._route_changed or self._routes[pair] != route:
+            self._routes[pair] = route
+            self._route_changed[pair] = self.rules.moment
+
+    def _is_self_or_in_room(self, viewer: str, sender: str) -> bool:
+        together = ({viewer, sender} <= members for members in self.members.values())
+        return viewer == sender or any(together)
+
+    def _route(self, viewer: str, sender: str) -> str | None:
+        """Return the module whose state counts: the last that pushes the sender to the viewer."""
+        pushing = [name for name in self.rules.order if self.rules.pushes(name, viewer, sender)]
+        return pushing[-1] if pushing else None
+
+    def _allowed(self, viewer: str, sender: str) -> Iterator[Shown]:
+        """Return what may be told while any of the late modules have answered, or have not."""
+        sees = self._is_self_or_in_room(viewer, sender)
+        sees = sees or self.now < self._named_until.get((viewer, sender), 0)
+        pushing = [name for name in self.rules.order if self.rules.pushes(name, viewer, sender)]
+        late = [name for name in pushing if self._is_not_waited_for(name, viewer)]
+        for answered in itertools.product((True, False), repeat=len(late)):
+            missing = {name for name, has in zip(late, answered, strict=True) if not has}
+            heard = [name for name in pushing if name not in missing]
+            if heard and heard[-1] == "Altering":
+                yield altered(self.states[sender], viewer)
+            elif heard or sees:
+                yield self.states[sender]
+
+    def _is_not_waited_for(self, name: str, viewer: str) -> bool:
+        waited_for = name == "Altering" and viewer in self.rules.altered_for
+        return self.rules.is_late(name) and not waited_for

@@ -1,0 +1,142 @@
+"""Waiting, and giving up, on a clock."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+
+from lamplighter.clock import SystemClock, Timestamp, after, milliseconds, sleep, within
+from lamplighter.devtools.clock import FakeClock
+from tests.routing.callbacks import turns
+
+SECOND = timedelta(seconds=1)
+
+
+class Work:
+    """Something to wait for, which can be answered, and sees that it is cancelled."""
+
+    def __init__(self) -> None:
+        self.result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.cancelled = False
+
+    async def __call__(self) -> str:
+        try:
+            return await self.result
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+@pytest.mark.parametrize(
+    ("duration", "count"),
+    [
+        (timedelta(0), 0),
+        (timedelta(seconds=1.5), 1500),
+        (timedelta(microseconds=1999), 1),
+        (timedelta(days=1), 86_400_000),
+    ],
+)
+def test_durations_in_milliseconds(duration: timedelta, count: int) -> None:
+    """A duration counts in whole milliseconds, rounded down."""
+    assert milliseconds(duration) == count
+    assert after(Timestamp(1000), duration) == 1000 + count
+
+
+async def test_sleep() -> None:
+    """`sleep` ends when its time has come, and not a millisecond before."""
+    clock = FakeClock()
+    sleeping = asyncio.ensure_future(sleep(clock, SECOND))
+    await turns()
+    clock.advance(milliseconds=999)
+    await turns()
+    assert not sleeping.done()
+    clock.advance(milliseconds=1)
+    await turns()
+    assert sleeping.done()
+
+
+async def test_sleep_that_is_cancelled() -> None:
+    """Who stops sleeping leaves no timer behind."""
+    clock = FakeClock()
+    sleeping = asyncio.ensure_future(sleep(clock, SECOND))
+    await turns()
+    sleeping.cancel()
+    await turns()
+    assert clock.next_timer() is None
+
+
+async def test_within_the_limit() -> None:
+    """Work that ends in time gives its result, and leaves no timer behind."""
+    clock, work = FakeClock(), Work()
+    waiting = asyncio.ensure_future(within(clock, SECOND, work()))
+    await turns()
+    clock.advance(milliseconds=999)
+    work.result.set_result("done")
+    assert await waiting == "done"
+    assert clock.next_timer() is None
+
+
+async def test_within_raises_what_the_work_raises() -> None:
+    """An exception of the work is the caller's, and no time-out."""
+    clock, work = FakeClock(), Work()
+    waiting = asyncio.ensure_future(within(clock, SECOND, work()))
+    work.result.set_exception(LookupError("lost"))
+    with pytest.raises(LookupError, match="lost"):
+        await waiting
+    assert clock.next_timer() is None
+
+
+async def test_beyond_the_limit() -> None:
+    """Work that takes too long is cancelled, and the caller gets a `TimeoutError`."""
+    clock, work = FakeClock(), Work()
+    waiting = asyncio.ensure_future(within(clock, SECOND, work()))
+    await turns()
+    clock.advance(seconds=1)
+    with pytest.raises(TimeoutError):
+        await waiting
+    assert work.cancelled
+
+
+async def test_a_caller_that_is_cancelled() -> None:
+    """Who is cancelled while waiting cancels the work; that is no time-out."""
+    clock, work = FakeClock(), Work()
+    waiting = asyncio.ensure_future(within(clock, SECOND, work()))
+    await turns()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await turns()
+    assert (work.cancelled, clock.next_timer()) == (True, None)
+
+
+async def test_work_that_cancels_itself() -> None:
+    """Work that ends by cancelling itself is cancelled, not late."""
+    clock, work = FakeClock(), Work()
+    waiting = asyncio.ensure_future(within(clock, SECOND, work()))
+    work.result.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_system_clock() -> None:
+    """The machine's clock tells the machine's time in milliseconds, and calls what is due."""
+    clock = SystemClock()
+    before = time.time_ns() // 1_000_000  # noqa: TID251 - what the clock is compared with
+    now = clock.now()
+    assert before <= now <= time.time_ns() // 1_000_000  # noqa: TID251 - as above
+    called = asyncio.Event()
+    clock.call_at(Timestamp(now - 10_000), called.set)
+    await called.wait()
+
+
+async def test_system_clock_timer_is_cancelled() -> None:
+    """A timer that was cancelled calls nobody."""
+    clock = SystemClock()
+    called: list[str] = []
+    timer = clock.call_at(clock.now(), lambda: called.append("first"))
+    timer.cancel()
+    second = asyncio.Event()
+    clock.call_at(clock.now(), second.set)
+    await second.wait()
+    assert called == []

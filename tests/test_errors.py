@@ -1,0 +1,93 @@
+"""What can go wrong, and how it is said."""
+
+import inspect
+from datetime import timedelta
+
+import pytest
+
+from lamplighter import errors
+from lamplighter.errors import (
+    InteractiveAuthNeeded,
+    InvalidId,
+    InvalidParam,
+    LamplighterError,
+    LimitExceeded,
+    RequestError,
+)
+
+CLIENTS = {
+    "BadJson",
+    "Forbidden",
+    "InteractiveAuthNeeded",
+    "InvalidId",
+    "InvalidParam",
+    "InvalidUsername",
+    "LimitExceeded",
+    "MethodNotAllowed",
+    "MissingParam",
+    "MissingToken",
+    "NotFound",
+    "NotJson",
+    "RegistrationClosed",
+    "RequestError",
+    "RoomInUse",
+    "TooLarge",
+    "UnknownToken",
+    "Unrecognized",
+    "UserDeactivated",
+    "UserInUse",
+}
+OTHERS = {"ConfigError", "LamplighterError", "ModuleError", "ShuttingDown", "StorageUnavailable"}
+
+
+def test_whose_fault_it_is() -> None:
+    """Every error is one of ours; which ones are the client's is the base class's to say."""
+    kinds = dict(inspect.getmembers(errors, inspect.isclass))
+    del kinds["timedelta"]
+    assert all(issubclass(kind, LamplighterError) for kind in kinds.values())
+    assert {name for name, kind in kinds.items() if issubclass(kind, RequestError)} == CLIENTS
+    assert kinds.keys() == CLIENTS | OTHERS == set(errors.__all__)
+
+
+def test_an_error_has_a_place_in_the_picture() -> None:
+    """The picture above the module names every error."""
+    assert [name for name in errors.__all__ if name not in str(errors.__doc__)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bob", "'bob' is not a user ID (@localpart:server.name)"),
+        ("b\nob", "'b\\nob' is not a user ID (@localpart:server.name)"),
+        ("b" * 60, f"'{'b' * 60}' is not a user ID (@localpart:server.name)"),
+        ("b" * 61, f"'{'b' * 57}...' is not a user ID (@localpart:server.name)"),
+    ],
+)
+def test_a_malformed_identifier_is_shown(text: str, message: str) -> None:
+    """An `InvalidId` shows what was given, on one line and not at length, and what is allowed."""
+    error = InvalidId("user ID", text, "@localpart:server.name")
+    assert (str(error), isinstance(error, InvalidParam)) == (message, True)
+
+
+def test_how_long_to_wait() -> None:
+    """`LimitExceeded` says when to come back."""
+    error = LimitExceeded(timedelta(seconds=2))
+    assert (str(error), error.retry_after) == ("Too many requests", timedelta(seconds=2))
+
+
+def test_what_authentication_is_needed() -> None:
+    """`InteractiveAuthNeeded` names session and stage, and whether a password was wrong."""
+    plain = InteractiveAuthNeeded("Give the password", session="S")
+    wrong = InteractiveAuthNeeded("No", session="S", stage="m.login.dummy", wrong_password=True)
+    assert (str(plain), plain.session, plain.stage, plain.wrong_password) == (
+        "Give the password",
+        "S",
+        "m.login.password",
+        False,
+    )
+    assert (str(wrong), wrong.session, wrong.stage, wrong.wrong_password) == (
+        "No",
+        "S",
+        "m.login.dummy",
+        True,
+    )
