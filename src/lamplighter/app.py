@@ -172,7 +172,8 @@ def _presence(
     tracker.restore([it.user for it in saved], clock.now())
     interests = ModuleInterests()
     planner = Planner(rooms, interests)
-    bus = LocalBus(clock, max((it.position for it in saved), default=BEGINNING))
+    saved_until = max((it.position for it in saved), default=BEGINNING)
+    bus = LocalBus(clock, saved_until)
     feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
     publisher = Publisher(
         tracker=tracker,
@@ -208,6 +209,7 @@ def _presence(
         settings=ServiceSettings(
             config.presence.enabled, config.presence.include_offline_users_on_sync
         ),
+        unsure=range(saved_until + 1, bus.position),
     )
 
 

@@ -1,5 +1,6 @@
 """Real servers: `lamplighter serve` in a process of its own, on a port of its own."""
 
+import json
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lamplighter.app import Storage
 from lamplighter.clock import SystemClock
@@ -44,6 +45,11 @@ class Ended:
 
     code: int
     log: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of the log that are JSON."""
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
 
 
 class ServerProcess:

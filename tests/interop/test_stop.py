@@ -1,7 +1,6 @@
 """Stopping: what is open is answered, nothing is lost, and nobody can prevent it."""
 
 import asyncio
-import json
 import signal
 import socket
 from pathlib import Path
@@ -11,12 +10,12 @@ import pytest
 
 from tests.interop.clients import V3, Person, polls_under_way
 from tests.interop.conftest import MakeServer
-from tests.interop.processes import SERVER, ServerProcess, prepare
+from tests.interop.processes import SERVER, Ended, ServerProcess, prepare
 
 
-def events(log: str) -> list[str]:
-    """Return what a log tells of, line by line."""
-    return [json.loads(line)["event"] for line in log.splitlines()]
+def events_of(ended: Ended) -> list[str]:
+    """Return what the log tells of, line by line."""
+    return [line["event"] for line in ended.events]
 
 
 async def people(server: ServerProcess, http: aiohttp.ClientSession, *names: str) -> list[Person]:
@@ -40,7 +39,7 @@ async def test_stopping(
     answers = await asyncio.gather(*polls)
     assert [answer.status for answer in answers] == [200, 200, 200]
     ended = await asyncio.to_thread(server.ended)
-    assert (ended.code, events(ended.log)) == (0, ["serving", "stopping", "stopped"])
+    assert (ended.code, events_of(ended)) == (0, ["serving", "stopping", "stopped"])
     server.start()
     assert (await bob.put_status("online", "Welcome back")).status == 200
     alice.next_batch = answers[0].json["next_batch"]
@@ -74,7 +73,7 @@ async def test_modules_that_cling(make_server: MakeServer) -> None:
     server.start()
     ended = server.stop()
     assert ended.code == 0
-    assert events(ended.log)[:2] == ["serving", "stopping"]
+    assert events_of(ended)[:2] == ["serving", "stopping"]
     assert "not waiting for the threads that modules have left behind: ['clinging'" in ended.log
 
 

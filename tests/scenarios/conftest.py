@@ -16,9 +16,15 @@ def config() -> str:
 
 
 @pytest.fixture
-async def server(config: str, tmp_path: Path) -> AsyncIterator[InMemoryServer]:
-    """A server without modules, which can be restarted."""
-    async with running_server(config=config, data_dir=tmp_path / "data") as server:
+def data_dir() -> Path | None:
+    """Where the server keeps things; nowhere, unless a test means to restart it."""
+    return None
+
+
+@pytest.fixture
+async def server(config: str, data_dir: Path | None) -> AsyncIterator[InMemoryServer]:
+    """A server without modules."""
+    async with running_server(config=config, data_dir=data_dir) as server:
         yield server
 
 

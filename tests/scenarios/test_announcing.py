@@ -1,9 +1,17 @@
 """Which changes are told, and which are kept for later."""
 
+from pathlib import Path
+
 import pytest
 
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.server import InMemoryServer
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """The server can be restarted."""
+    return tmp_path / "data"
 
 #: Bob's poll that lasts: not even his own presence is news.
 QUIET = '{"presence": {"types": []}}'

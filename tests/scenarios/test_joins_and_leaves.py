@@ -1,9 +1,17 @@
 """Coming into sight and going out of it."""
 
+from pathlib import Path
+
 import pytest
 
 from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.server import InMemoryServer
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """The server can be restarted."""
+    return tmp_path / "data"
 
 
 async def test_both_sides_of_a_join(server: InMemoryServer, alice: Client, bob: Client) -> None:

@@ -1,9 +1,17 @@
 """Since tokens: of any age, from before a restart, from elsewhere, and garbage."""
 
+from pathlib import Path
+
 import pytest
 
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.server import InMemoryServer
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """The server can be restarted."""
+    return tmp_path / "data"
 
 
 async def test_nothing_twice(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:

@@ -66,6 +66,7 @@ async def test_sync_over_the_limit_counts_as_connected(server: InMemoryServer, b
     laptop = await server.register("bob")
     for presence in ("unavailable", "online"):
         await laptop.set_status(presence)
+    await laptop.sync()
     poll = await laptop.polls(timeout=300_000, set_presence="unavailable", filter=QUIET)
     await server.advance(minutes=4)
     assert (poll.answered, server.presence_of(bob).state) == (False, "online")

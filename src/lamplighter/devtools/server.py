@@ -8,7 +8,7 @@ async with running_server(modules=[MyRouter]) as server:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -33,8 +33,9 @@ T = TypeVar("T")
 ModuleToLoad: TypeAlias = type | str | tuple[type | str, Mapping[str, Any]]
 
 
-#: So many looks into the database a request has time for, when the server stops, to be answered.
-_PATIENCE: Final = 50
+#: So many looks into the database a request has time for: what is not answered then waits for
+#: something else.
+_PATIENCE: Final = 20
 
 
 class _Requests:
@@ -125,6 +126,16 @@ class InMemoryServer:
             await self.settled()
         self.clock.advance_to(end)
 
+    async def in_time(self, work: Awaitable[T]) -> T:
+        """Return what *work* returns; if it waits for it, time passes, second by second.
+
+        So a request is answered that waits for a module which never answers.
+        """
+        task = asyncio.ensure_future(work)
+        while await self._still_waits({task}):
+            await self.advance(seconds=1)
+        return await task
+
     async def settled(self) -> None:
         """Return once all that has happened so far has been told and saved."""
         await self.lamplighter.presence.settled()
@@ -148,15 +159,20 @@ class InMemoryServer:
         await running.stop()
 
     async def _answer_requests(self) -> None:
-        under_way = self._requests.under_way if self._requests else set()
         self.lamplighter.answer_polls()
+        under_way = set(self._requests.under_way) if self._requests else set()
+        if await self._still_waits(under_way):
+            for task in under_way:
+                task.cancel()
+            await asyncio.wait(under_way)
+
+    async def _still_waits(self, tasks: Collection[asyncio.Future[Any]]) -> bool:
+        """Let *tasks* go on; tell whether one of them then waits for something else."""
         for _ in range(_PATIENCE):
-            if not under_way:
-                return
+            if all(task.done() for task in tasks):
+                return False
             await self.lamplighter.directory.members()
-        for task in under_way:
-            task.cancel()
-        await asyncio.wait(under_way)
+        return True
 
     async def restart(self, *clients: Client) -> None:
         """Stop and start again; *clients* find the server again, with their tokens."""

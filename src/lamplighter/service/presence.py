@@ -82,7 +82,13 @@ class PresenceService:
         views: Views,
         subscribers: Subscribers,
         settings: ServiceSettings,
+        unsure: range,
     ) -> None:
+        """String the parts together.
+
+        *unsure* are the positions between the last saved change and this start: tokens from there
+        may have told of changes that a crash has undone.
+        """
         self._server_name = server_name
         self._clock = clock
         self._tracker = tracker
@@ -93,6 +99,7 @@ class PresenceService:
         self._views = views
         self._subscribers = subscribers
         self._settings = settings
+        self._unsure = unsure
         self._deadline: tuple[Timestamp, Timer] | None = None
         self._timers: list[Timer] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -147,7 +154,7 @@ class PresenceService:
     async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
         """Return what is new after a token's *position*; everything for one that says nothing."""
         await self._publisher.published()
-        if position is None or position > self._feed.position:
+        if position is None or position > self._feed.position or position in self._unsure:
             return await self._read(viewer, everything())
         if position < self._snapshots.get(viewer, position):
             return await self._read(viewer, online_or(since(position)))

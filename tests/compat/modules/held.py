@@ -1,0 +1,48 @@
+# mypy: ignore-errors
+"""Routers that answer when the test lets them.
+
+`Held`: `routes: {receiver: [sender, ...]}`, with `say: text` as the status message they are shown;
+it waits where `waits:` lists the callback, and answers once the test calls `let_go`.
+"""
+
+import asyncio
+
+from synapse.module_api import ModuleApi
+
+
+class Held:
+    def __init__(self, config: dict, api: ModuleApi):
+        self.routes = config["routes"]
+        self.say = config.get("say")
+        self.waits = set(config.get("waits", ()))
+        self.asked = []
+        self._gate = asyncio.Event()
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.get_users_for_states,
+            get_interested_users=self.get_interested_users,
+        )
+
+    def let_go(self) -> None:
+        """Answer what was asked so far."""
+        self._gate.set()
+        self._gate = asyncio.Event()
+
+    async def get_users_for_states(self, state_updates):
+        self.asked.append([state.status_msg for state in state_updates])
+        await self._wait("get_users_for_states")
+        return {
+            receiver: {self._shown(state) for state in state_updates if state.user_id in senders}
+            for receiver, senders in self.routes.items()
+        }
+
+    async def get_interested_users(self, user_id):
+        self.asked.append(user_id)
+        await self._wait("get_interested_users")
+        return set(self.routes.get(user_id, ()))
+
+    async def _wait(self, callback) -> None:
+        if callback in self.waits:
+            await self._gate.wait()
+
+    def _shown(self, state):
+        return state if self.say is None else state.copy_and_replace(status_msg=self.say)

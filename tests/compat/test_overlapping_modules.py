@@ -1,0 +1,60 @@
+"""Two modules that speak of the same people."""
+
+import pytest
+
+from lamplighter.routing.reasons import Module, SharedRoom
+from tests.compat.modules.held import Held
+from tests.compat.modules.routers import MoreRoutes, Routes
+from tests.compat.world import ALICE, BOB, CHARLIE, UNSEEN, world
+
+BOTH = (Routes, {"routes": {ALICE: [BOB]}}), (MoreRoutes, {"routes": {ALICE: [BOB, CHARLIE]}})
+
+
+async def test_reasons_of_both() -> None:
+    """Who is told by two modules is told once, for both reasons, in the order of the config."""
+    async with world(*BOTH) as w:
+        await w.alice.sync(**UNSEEN)
+        told = w.listen()
+        await w.bob.set_status("unavailable")
+        assert told == [(ALICE, BOB, (Module("Routes"), Module("MoreRoutes")))]
+        events = (await w.alice.sync(**UNSEEN)).content["presence"]["events"]
+        assert [it["sender"] for it in events] == [BOB]
+
+
+async def test_union() -> None:
+    """Their answers add up: on push, on sync and on GET."""
+    async with world(*BOTH) as w:
+        await w.alice.sync(**UNSEEN)
+        await w.bob.set_status("unavailable")
+        await w.charlie.set_status("unavailable")
+        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB, CHARLIE}
+        assert set((await w.alice.first_sync(**UNSEEN)).presence) == {ALICE, BOB, CHARLIE}
+        for other in (w.bob, w.charlie):
+            assert (await w.alice.status_of(other))["presence"] == "unavailable"
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+async def test_last_in_order_wins(order: tuple[str, str]) -> None:
+    """Where they answer with different states the last in config order counts, on every path."""
+    modules = [(Held, {"routes": {ALICE: [BOB]}, "say": say}) for say in order]
+    async with world(*modules) as w:
+        room = await w.server.room(w.alice, w.bob)
+        await w.alice.sync(**UNSEEN)
+        told = w.listen()
+        await w.bob.set_status("unavailable", "the truth")
+        reasons = (SharedRoom(room), Module("Held#1"), Module("Held#2"))
+        assert told == [(ALICE, BOB, reasons)]
+        answers = [await w.alice.sync(**UNSEEN), await w.alice.first_sync(**UNSEEN)]
+        seen = [answer.presence[BOB]["status_msg"] for answer in answers]
+        seen.append((await w.alice.status_of(w.bob))["status_msg"])
+        assert seen == [order[1]] * 3
+
+
+async def test_one_module_that_leaves_it_as_it_is() -> None:
+    """The last module wins also where it is the one that does not alter."""
+    altering = (Held, {"routes": {ALICE: [BOB]}, "say": "altered"})
+    async with world(altering, BOTH[0]) as w:
+        await w.alice.sync(**UNSEEN)
+        await w.bob.set_status("unavailable", "the truth")
+        await w.alice.sync(**UNSEEN)
+        assert w.alice.reads(w.bob) == "the truth"

@@ -1,0 +1,132 @@
+"""The parts of the service, wired as in a server, over a store and modules that a test controls."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from lamplighter.cluster.local import LocalBus
+from lamplighter.delivery.feed import Feed
+from lamplighter.delivery.outbox import Update
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import DeviceId, RoomId, ServerName, StreamPosition, UserId
+from lamplighter.metrics import Metrics
+from lamplighter.ports import SavedPresence
+from lamplighter.presence.changes import Change
+from lamplighter.presence.events import StatusSet
+from lamplighter.presence.machine import Rules
+from lamplighter.presence.state import Presence
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.guard import GuardSettings
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.plan import Planner
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service.publisher import Published, Publisher
+from lamplighter.service.views import Views
+from tests.routing.callbacks import Act, answering
+
+HERE: Final = ServerName("demo")
+PHONE: Final = DeviceId("PHONE")
+TIMEOUT: Final = timedelta(seconds=5)
+
+
+class FakeStore:
+    """Keeps presence in memory, as long as it works."""
+
+    def __init__(self) -> None:
+        self.saves: list[list[SavedPresence]] = []
+        self.works = True
+
+    async def load(self) -> Sequence[SavedPresence]:
+        return ()
+
+    async def save(self, states: Sequence[SavedPresence]) -> None:
+        if not self.works:
+            raise StorageUnavailable("the disk is full")
+        if states:
+            self.saves.append(list(states))
+
+    async def settle(self) -> None:
+        """Nothing is ever under way."""
+
+    @property
+    def messages(self) -> list[dict[str, str | None]]:
+        """The status messages of each save, by user."""
+        return [{it.user.state.user_id: it.user.state.status_msg for it in s} for s in self.saves]
+
+
+class Parts:
+    """Everything between the tracker and the front door."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.metrics = Metrics()
+        self.store = FakeStore()
+        self.tracker = PresenceTracker(HERE, Rules())
+        self.rooms = SharedRooms(lambda room_id: True)
+        self.interests = ModuleInterests()
+        self.planner = Planner(self.rooms, self.interests)
+        self.router = PresenceRouter(self.clock, self.metrics, GuardSettings(TIMEOUT))
+        self.bus = LocalBus(self.clock)
+        self.feed = Feed(self.clock, self.bus.position, timedelta(minutes=5))
+        self.publisher = Publisher(
+            tracker=self.tracker,
+            planner=self.planner,
+            router=self.router,
+            feed=self.feed,
+            bus=self.bus,
+            store=self.store,
+            metrics=self.metrics,
+        )
+        self.views = Views(
+            clock=self.clock,
+            tracker=self.tracker,
+            planner=self.planner,
+            router=self.router,
+            interests=self.interests,
+            feed=self.feed,
+            publisher=self.publisher,
+            module_timeout=TIMEOUT,
+        )
+        self.told: list[Published] = []
+        self.publisher.observe(self.told.append)
+
+    def room(self, room_id: RoomId, *members: UserId) -> None:
+        """Put *members* into a room."""
+        for member in members:
+            self.rooms.joined(room_id, member, StreamPosition(1))
+
+    def module(
+        self,
+        get_users_for_states: Act | None = None,
+        get_interested_users: Act | None = None,
+        name: str = "MyRouter",
+    ) -> None:
+        """Register a module; a callback that is not given names nobody."""
+        self.router.register(
+            name, get_users_for_states or answering({}), get_interested_users or answering(set())
+        )
+
+    def set(self, user_id: UserId, status_msg: str | None) -> list[Change]:
+        """Set a status on the bare tracker; return the changes, which nobody has published."""
+        event = StatusSet(user_id, PHONE, Presence.ONLINE, status_msg)
+        return self.tracker.feed(event, self.clock.now())
+
+    async def publish(self, user_id: UserId, status_msg: str | None) -> None:
+        """Set a status and return once it is in the outboxes."""
+        self.publisher.publish(self.set(user_id, status_msg))
+        await self.publisher.published()
+
+    def heard(self, viewer: UserId) -> list[tuple[str, str | None]]:
+        """Return of whom the viewer's outbox tells, and which status message; newest first."""
+        return [
+            (it.state.user_id, it.state.status_msg)
+            for it in self.feed.open(viewer).after(StreamPosition(0))
+        ]
+
+    def last(self, viewer: UserId, user_id: UserId) -> Update:
+        """Return the newest update of a user in the viewer's outbox."""
+        update = self.feed.open(viewer).last(user_id)
+        assert update is not None
+        return update

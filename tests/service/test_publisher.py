@@ -1,0 +1,299 @@
+"""What happens to announced changes."""
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.errors import StorageUnavailable
+from lamplighter.presence.changes import Change, ChangeReason
+from lamplighter.routing.plan import Telling
+from lamplighter.routing.reasons import Module, Self, SharedRoom
+from lamplighter.service.publisher import Published
+from tests.routing.callbacks import Thinking, answering, raising, turns
+from tests.routing.people import ALICE, BOB, CHARLIE, HALL
+from tests.service.parts import Parts
+
+MODULE = Module("MyRouter")
+
+
+@pytest.fixture
+async def parts() -> Parts:
+    """A server whose alice and bob share the hall; alice, charlie and bob poll."""
+    parts = Parts()
+    parts.room(HALL, ALICE, BOB)
+    for viewer in (ALICE, BOB, CHARLIE):
+        parts.feed.open(viewer)
+    return parts
+
+
+async def test_one_batch_per_turn(parts: Parts) -> None:
+    """What changes in one turn of the loop is published together: newest per user, one position."""
+    before = parts.bus.position
+    first, second = parts.set(BOB, "one"), parts.set(BOB, "two")
+    alices = parts.set(ALICE, "hello")
+    for changes in (first, second, alices):
+        parts.publisher.publish(changes)
+    await parts.publisher.published()
+    (published,) = parts.told
+    assert published.position == before + 1 == parts.feed.position
+    assert published.changes == [*first, *second, *alices]
+    assert published.states == [second[0].new, alices[0].new]
+    assert published.tellings == [
+        Telling(second[0].new, {ALICE: (SharedRoom(HALL),), BOB: (Self(),)}),
+        Telling(alices[0].new, {ALICE: (Self(),), BOB: (SharedRoom(HALL),)}),
+    ]
+    assert [parts.publisher.changed_at(user) for user in (ALICE, BOB)] == [published.position] * 2
+
+
+async def test_nothing_to_publish(parts: Parts) -> None:
+    """No changes make no batch."""
+    parts.publisher.publish([])
+    await turns()
+    await parts.publisher.published()
+    await parts.publisher.saved()
+    assert (parts.told, parts.store.saves) == ([], [])
+
+
+async def test_never_changed(parts: Parts) -> None:
+    """The position of who has never changed is the beginning."""
+    assert parts.publisher.changed_at(BOB) == 0
+
+
+async def test_two_turns_are_two_batches(parts: Parts) -> None:
+    """What changes later comes later."""
+    await parts.publish(BOB, "one")
+    await parts.publish(BOB, "two")
+    one, two = parts.told
+    assert one.position < two.position == parts.publisher.changed_at(BOB)
+    assert parts.heard(ALICE) == [(BOB, "two")]
+
+
+async def test_modules_are_asked_once_per_batch(parts: Parts) -> None:
+    """The modules are asked once for a batch, with the newest state of each user."""
+    asked: list[Any] = []
+
+    async def routes(states: Any) -> object:
+        asked.append([(it.user_id, it.status_msg) for it in states])
+        return {CHARLIE: set(states)}
+
+    parts.module(routes)
+    for message in ("one", "two"):
+        parts.publisher.publish(parts.set(BOB, message))
+    parts.publisher.publish(parts.set(ALICE, "hello"))
+    await parts.publisher.published()
+    assert asked == [[(BOB, "two"), (ALICE, "hello")]]
+    assert sorted(parts.heard(CHARLIE)) == [(ALICE, "hello"), (BOB, "two")]
+    assert len(parts.told) == 1
+
+
+async def test_a_ping_is_for_other_servers(parts: Parts) -> None:
+    """A federation ping is kept, but no module is asked and nobody here is told."""
+    asked = Thinking()
+    parts.module(asked)
+    state = parts.set(BOB, "brb")[0].new
+    ping = Change(state, state, ChangeReason.FEDERATION_PING)
+    parts.publisher.publish([ping])
+    await parts.publisher.saved()
+    assert parts.told == [Published(parts.bus.position, [ping], [])]
+    assert (asked.asked, parts.publisher.changed_at(BOB)) == ([], 0)
+    assert parts.store.messages == [{BOB: "brb"}]
+
+
+async def test_changes_are_counted(parts: Parts) -> None:
+    """Each change is counted by its reason, and each update that is handed out."""
+    await parts.publish(BOB, "brb")
+    text = parts.metrics.exposition().decode()
+    assert 'lamplighter_changes_total{reason="status_msg"} 1.0' in text
+    assert "lamplighter_delivered_updates_total 2.0" in text
+
+
+async def test_saved(parts: Parts) -> None:
+    """`saved` returns once everything handed over is kept, with its position."""
+    parts.publisher.publish(parts.set(BOB, "one"))
+    parts.publisher.publish(parts.set(ALICE, "hello"))
+    await parts.publisher.saved()
+    assert parts.store.messages == [{BOB: "one", ALICE: "hello"}]
+    assert {it.position for it in parts.store.saves[0]} == {parts.bus.position}
+
+
+async def test_a_full_disk(parts: Parts) -> None:
+    """Where nothing can be kept, `saved` says so; who looks on has been told all the same."""
+    parts.store.works = False
+    parts.publisher.publish(parts.set(BOB, "one"))
+    with pytest.raises(StorageUnavailable):
+        await parts.publisher.saved()
+    assert parts.heard(ALICE) == [(BOB, "one")]
+    with pytest.raises(StorageUnavailable):
+        await parts.publisher.saved()
+
+
+async def test_nobody_waits_for_a_module_that_thinks(parts: Parts) -> None:
+    """Room members are told, and the change is kept, while a module thinks."""
+    parts.module(Thinking())
+    parts.publisher.publish(parts.set(BOB, "one"))
+    await parts.publisher.saved()
+    assert (parts.heard(ALICE), parts.heard(CHARLIE)) == ([(BOB, "one")], [])
+    await parts.publisher.close()
+
+
+async def test_a_module_that_raises(parts: Parts) -> None:
+    """A module that raises costs nobody else anything."""
+    parts.module(raising(RuntimeError("no")), name="Bad")
+    parts.module(answering({CHARLIE: {parts.set(BOB, "one")[0].new}}))
+    with capture_logs():
+        await parts.publish(BOB, "two")
+    assert (parts.heard(ALICE), parts.heard(CHARLIE)) == ([(BOB, "two")], [(BOB, "one")])
+
+
+async def test_a_late_answer(parts: Parts) -> None:
+    """What a module adds late has a position of its own, and is about what it was asked of."""
+    thinking = Thinking()
+    parts.module(thinking)
+    await parts.publish(BOB, "one")
+    about = parts.bus.position
+    await parts.publish(ALICE, "hello")
+    passed = parts.feed.position
+    thinking.answer({CHARLIE: set(thinking.asked[0])})
+    await turns()
+    update = parts.last(CHARLIE, BOB)
+    assert (update.state.status_msg, update.reasons, update.about) == ("one", (MODULE,), about)
+    assert update.position > passed
+    thinking.answer({})
+    await turns()
+    assert len(parts.told) == 3 + 1
+    assert parts.told[-1].tellings == []
+
+
+async def test_late_but_nothing_new(parts: Parts) -> None:
+    """Who was told by a room is not told again of the same by a module that thinks longer."""
+    thinking = Thinking()
+    parts.module(thinking)
+    await parts.publish(BOB, "one")
+    first = parts.last(ALICE, BOB)
+    thinking.answer({ALICE: set(thinking.asked[0])})
+    await turns()
+    assert parts.last(ALICE, BOB) is first
+
+
+async def test_late_and_altered(parts: Parts) -> None:
+    """A module that alters late still replaces what the room told of the same change."""
+    thinking = Thinking()
+    parts.module(thinking)
+    await parts.publish(BOB, "one")
+    hidden = thinking.asked[0][0].copy_and_replace(status_msg=None)
+    thinking.answer({ALICE: {hidden}})
+    await turns()
+    assert parts.heard(ALICE) == [(BOB, None)]
+
+
+async def test_late_never_replaces_newer(parts: Parts) -> None:
+    """A late answer about an older change does not undo what was told of a newer one."""
+    thinking = Thinking()
+    parts.module(thinking)
+    await parts.publish(BOB, "one")
+    await parts.publish(BOB, "two")
+    old, new = (asked[0] for asked in thinking.asked)
+    thinking.answer({ALICE: {old.copy_and_replace(status_msg="old")}, CHARLIE: {old}})
+    await turns()
+    assert parts.heard(ALICE) == [(BOB, "two")]
+    thinking.answer({CHARLIE: {new}})
+    await turns()
+    assert parts.heard(CHARLIE) == [(BOB, "two")]
+
+
+async def test_answers_in_the_wrong_order(parts: Parts) -> None:
+    """Of two late answers, the one about the newer change stands, whichever comes first."""
+    thinking: list[Thinking] = [Thinking(), Thinking()]
+    answers = iter(thinking)
+
+    async def routes(states: Any) -> object:
+        return await next(answers)(states)
+
+    parts.module(routes)
+    await parts.publish(BOB, "one")
+    await parts.publish(BOB, "two")
+    for act in reversed(thinking):
+        act.answer({CHARLIE: set(act.asked[0])})
+        await turns()
+    assert parts.heard(CHARLIE) == [(BOB, "two")]
+
+
+async def test_late_for_who_came_later(parts: Parts) -> None:
+    """A late answer for somebody without an outbox is not kept: they will be answered afresh."""
+    thinking = Thinking()
+    parts.module(thinking)
+    await parts.publish(BOB, "one")
+    parts.feed.forget(CHARLIE)
+    thinking.answer({CHARLIE: set(thinking.asked[0])})
+    await turns()
+    assert (parts.feed.outbox(CHARLIE), parts.told[-1].tellings) == (None, [])
+
+
+async def test_what_a_module_hides_is_not_told_meanwhile(parts: Parts) -> None:
+    """A viewer to whom a module has shown something else waits while that module thinks."""
+    thinking = Thinking()
+    parts.module(thinking)
+    await parts.publish(BOB, "one")
+    thinking.answer({ALICE: {thinking.asked[0][0].copy_and_replace(status_msg=None)}})
+    await turns()
+    await parts.publish(BOB, "two")
+    assert parts.heard(ALICE) == [(BOB, None)]
+    assert parts.heard(BOB) == [(BOB, "two")]
+    thinking.answer({})
+    await turns()
+    assert parts.heard(ALICE) == [(BOB, "two")]
+    assert parts.last(ALICE, BOB).reasons == (SharedRoom(HALL),)
+
+
+async def test_waiting_ends_with_the_time_out(parts: Parts) -> None:
+    """Who waits for a module that never answers is told once it is too late for it."""
+    thinking = Thinking()
+    parts.module(thinking)
+    await parts.publish(BOB, "one")
+    thinking.answer({ALICE: {thinking.asked[0][0].copy_and_replace(status_msg=None)}})
+    await turns()
+    await parts.publish(BOB, "two")
+    with capture_logs():
+        parts.clock.advance(seconds=5)
+        await turns()
+    assert parts.heard(ALICE) == [(BOB, "two")]
+
+
+async def test_no_batch_overtakes_another(parts: Parts) -> None:
+    """A batch of which no module is asked comes after one that modules were asked about."""
+    parts.module(answering({}))
+    state = parts.set(BOB, "one")
+    parts.publisher.publish(state)
+    await turns(1)
+    parts.publisher.publish([Change(state[0].new, state[0].new, ChangeReason.FEDERATION_PING)])
+    await parts.publisher.published()
+    assert [published.changes[0].reason for published in parts.told] == [
+        ChangeReason.STATUS_MSG,
+        ChangeReason.FEDERATION_PING,
+    ]
+
+
+async def test_advancing(parts: Parts) -> None:
+    """A new position is one at which nothing has been told yet."""
+    await parts.publish(BOB, "one")
+    before = parts.feed.position
+    assert before < parts.publisher.advance() == parts.feed.position == parts.bus.position
+
+
+async def test_restoring(parts: Parts) -> None:
+    """A position from before a restart is the user's last change."""
+    parts.publisher.restore(BOB, parts.bus.position)
+    assert parts.publisher.changed_at(BOB) == parts.bus.position
+
+
+async def test_closing(parts: Parts) -> None:
+    """Closing publishes and keeps what is at hand, and does not wait for modules."""
+    thinking = Thinking()
+    parts.module(thinking)
+    parts.publisher.publish(parts.set(BOB, "one"))
+    await parts.publisher.close()
+    assert (parts.heard(ALICE), parts.store.messages) == ([(BOB, "one")], [{BOB: "one"}])
+    thinking.answer({CHARLIE: set(thinking.asked[0])})
+    await turns()
+    assert parts.heard(CHARLIE) == []
