@@ -1,0 +1,292 @@
+"""What a viewer sees who asks afresh."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.routing.plan import Telling
+from lamplighter.routing.reasons import AllUsers, Module, Self, SharedRoom
+from lamplighter.service.views import Reading, Scope, everything, first_sync, online_or, since
+from tests.routing.callbacks import Thinking, answering, raising, turns
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL, state
+from tests.service.parts import Parts
+
+MODULE = Module("MyRouter")
+
+
+@pytest.fixture
+async def parts() -> Parts:
+    """A server whose alice and bob share the hall; bob and charlie have set a status."""
+    parts = Parts()
+    parts.room(HALL, ALICE, BOB)
+    await parts.publish(CHARLIE, "here")
+    await parts.publish(BOB, "brb")
+    return parts
+
+
+def seen(reading: Reading) -> list[tuple[str, str | None]]:
+    """Return of whom an answer tells, and which status message; newest first."""
+    return [(it.state.user_id, it.state.status_msg) for it in reading.updates]
+
+
+OFFLINE = state(BOB, presence=Presence.OFFLINE)
+AWAY = state(BOB, "on holiday", presence=Presence.OFFLINE)
+
+
+@pytest.mark.parametrize(
+    ("scope", "told"),
+    [
+        (everything(), "online offline away own"),
+        (first_sync(ALICE), "online away own"),
+        (since(StreamPosition(5)), ""),
+        (online_or(since(StreamPosition(5))), "online"),
+    ],
+)
+def test_scopes_by_state(scope: Scope, told: str) -> None:
+    """Whose state alone brings them into an answer, with nothing new about them."""
+    states = {
+        "online": state(BOB),
+        "offline": OFFLINE,
+        "away": AWAY,
+        "own": state(ALICE, presence=Presence.OFFLINE),
+    }
+    old = StreamPosition(5)
+    assert [name for name, it in states.items() if scope(it, old, old)] == told.split()
+
+
+@pytest.mark.parametrize(
+    ("changed", "visible", "is_new"),
+    [(5, 5, False), (6, 5, True), (5, 6, True), (5, None, False), (6, None, True)],
+)
+def test_since(changed: int, visible: int | None, is_new: bool) -> None:
+    """New is who has changed, or come into sight, after the position."""
+    sight = None if visible is None else StreamPosition(visible)
+    for scope in (since(StreamPosition(5)), online_or(since(StreamPosition(5)))):
+        assert scope(OFFLINE, StreamPosition(changed), sight) is is_new
+
+
+async def test_reading(parts: Parts) -> None:
+    """An answer holds whom the viewer may see, newest change first, and why."""
+    await parts.publish(ALICE, "hello")
+    reading = await parts.views.read(ALICE, everything())
+    assert seen(reading) == [(ALICE, "hello"), (BOB, "brb")]
+    assert [update.reasons for update in reading.updates] == [(Self(),), (SharedRoom(HALL),)]
+    assert reading.position == parts.feed.position
+    assert set(parts.feed.viewers) == {ALICE}
+
+
+async def test_reading_a_part(parts: Parts) -> None:
+    """Only what is in the scope is in the answer."""
+    reading = await parts.views.read(ALICE, lambda state, _changed, _visible: False)
+    assert seen(reading) == []
+
+
+async def test_unknown_users(parts: Parts) -> None:
+    """Users of whom nothing was ever heard are left out, but for oneself, unless asked for."""
+    parts.room(HALL, DORA)
+    default = UserPresenceState.default
+    known = await parts.views.read(ALICE, everything())
+    every = await parts.views.read(ALICE, everything(), unknown_users=True)
+    bob = parts.tracker.get(BOB)
+    assert {it.state for it in known.updates} == {bob, default(ALICE)}
+    assert {it.state for it in every.updates} == {bob, default(ALICE), default(DORA)}
+
+
+async def test_reading_asks_both_callbacks(parts: Parts) -> None:
+    """An answer from scratch shows whom modules name, and the states that they send."""
+    hidden = parts.tracker.get(BOB).copy_and_replace(status_msg="hidden")
+    parts.module(answering({ALICE: {hidden}}), answering({CHARLIE}))
+    reading = await parts.views.read(ALICE, everything())
+    reasons = {(it.state.user_id, it.state.status_msg): it.reasons for it in reading.updates}
+    assert reasons == {
+        (BOB, "hidden"): (SharedRoom(HALL), MODULE),
+        (CHARLIE, "here"): (MODULE,),
+        (ALICE, None): (Self(),),
+    }
+
+
+async def test_reading_all_users(parts: Parts) -> None:
+    """A viewer of all sees everybody known."""
+    parts.module(None, answering("ALL"))
+    reading = await parts.views.read(DORA, everything())
+    assert {it.state.user_id: it.reasons for it in reading.updates} == {
+        BOB: (AllUsers("MyRouter"),),
+        CHARLIE: (AllUsers("MyRouter"),),
+        DORA: (Self(),),
+    }
+
+
+async def test_a_module_that_fails_while_reading(parts: Parts) -> None:
+    """A module that raises costs its own answer; the viewer sees what the rooms show."""
+    parts.module(raising(RuntimeError()), raising(RuntimeError()))
+    with capture_logs():
+        reading = await parts.views.read(ALICE, online_or(since(parts.bus.position)))
+    assert seen(reading) == [(BOB, "brb")]
+
+
+async def test_news_while_modules_think(parts: Parts) -> None:
+    """What is published while the modules think is newer than what they were asked about."""
+    thinking = Thinking()
+    asked: list[Any] = []
+
+    async def routes(states: Any) -> object:
+        asked.append(states)
+        return await thinking(states) if len(asked) == 1 else {}
+
+    parts.module(routes)
+    reading = asyncio.ensure_future(parts.views.read(ALICE, online_or(since(StreamPosition(0)))))
+    await turns()
+    await parts.publish(BOB, "back")
+    thinking.answer({ALICE: {parts.tracker.get(BOB).copy_and_replace(status_msg="old")}})
+    assert seen(await reading)[0] == (BOB, "back")
+    assert (await reading).position == parts.feed.position
+
+
+async def test_an_outbox_that_is_dropped_while_modules_think(parts: Parts) -> None:
+    """Where the viewer's outbox is dropped meanwhile, the modules are asked again."""
+    thinking = Thinking()
+    parts.module(thinking)
+    reading = asyncio.ensure_future(parts.views.read(ALICE, everything()))
+    await turns()
+    parts.feed.forget(ALICE)
+    await parts.publish(BOB, "back")
+    thinking.answer({})
+    await turns()
+    assert not reading.done()
+    for _ in range(2):
+        thinking.answer({})
+    assert (BOB, "back") in seen(await reading)
+    assert len(thinking.asked) == 3
+
+
+async def test_seeing_somebody(parts: Parts) -> None:
+    """Whom a viewer may see is seen as they are, or as a module shows them; others are not."""
+    update = await parts.views.see(ALICE, BOB)
+    assert update is not None
+    assert (update.state, update.about) == (
+        parts.tracker.get(BOB),
+        parts.publisher.changed_at(BOB),
+    )
+    assert await parts.views.see(ALICE, CHARLIE) is None
+    assert await parts.views.see(ALICE, UserId("@nobody:demo")) is None
+    parts.module(answering({ALICE: {state(BOB, "hidden"), state(CHARLIE, "shown")}}))
+    views = [await parts.views.see(ALICE, user) for user in (BOB, CHARLIE)]
+    assert [it.state for it in views if it] == [state(BOB, "hidden"), state(CHARLIE, "shown")]
+
+
+async def test_interest_is_kept(parts: Parts) -> None:
+    """An answer about interest serves until it is nearly a minute old, a time-out before that."""
+    asked = Thinking()
+    parts.module(None, asked)
+    for seconds, questions in ((0, 1), (54.999, 1), (0.001, 2), (54, 2)):
+        parts.clock.advance(seconds=seconds)
+        asking = asyncio.ensure_future(parts.views.ask_interest(ALICE))
+        await turns()
+        if not asking.done():
+            asked.answer({BOB})
+        await asking
+        assert len(asked.asked) == questions
+
+
+async def test_due_for_interest(parts: Parts) -> None:
+    """Whose answers are about to be too old is known; who was forgotten has none."""
+    parts.module(None, answering({BOB}))
+    await parts.views.ask_interest(ALICE)
+    await parts.views.ask_interest(CHARLIE)
+    parts.clock.advance(seconds=55)
+    assert parts.views.due_for_interest() == []
+    parts.clock.advance(milliseconds=1)
+    parts.views.forget_interest(CHARLIE)
+    assert parts.views.due_for_interest() == [ALICE]
+
+
+async def test_one_question_at_a_time(parts: Parts) -> None:
+    """However many requests of a viewer wait, the modules are asked once; a caller who is
+    cancelled does not take the answer from the others.
+    """
+    asked = Thinking()
+    parts.module(None, asked)
+    one, other = (asyncio.ensure_future(parts.views.ask_interest(ALICE)) for _ in range(2))
+    await turns()
+    one.cancel()
+    await turns()
+    asked.answer({BOB})
+    await other
+    assert (asked.asked, one.cancelled()) == ([ALICE], True)
+    assert set(parts.interests.named_for(ALICE)) == {BOB}
+
+
+async def test_forgotten_interest(parts: Parts) -> None:
+    """Once it is forgotten, the next question goes to the modules."""
+    answers: list[set[str]] = [{BOB}, {CHARLIE}]
+
+    async def interested(viewer: str) -> object:
+        return answers.pop(0)
+
+    parts.module(None, interested)
+    await parts.views.ask_interest(ALICE)
+    parts.views.forget_interest(ALICE)
+    await parts.views.ask_interest(ALICE)
+    assert set(parts.interests.named_for(ALICE)) == {CHARLIE}
+
+
+async def test_no_modules_are_not_asked(parts: Parts) -> None:
+    """Without modules nothing is kept for anybody."""
+    await parts.views.ask_interest(ALICE)
+    assert parts.interests.asked_at(ALICE) is None
+
+
+async def test_catching_up(parts: Parts) -> None:
+    """A viewer who waits is told of whom modules name newly, and only of these."""
+    answers: list[object] = [{BOB}, {BOB, CHARLIE, DORA}, "ALL"]
+
+    async def interested(viewer: str) -> object:
+        return answers.pop(0)
+
+    parts.module(None, interested)
+    parts.feed.open(ALICE)
+    heard = []
+    for _ in range(3):
+        await parts.views.catch_up(ALICE)
+        heard.append(sorted(parts.heard(ALICE)))
+    assert heard[0] == [(BOB, "brb")]
+    assert heard[1] == heard[2] == [(BOB, "brb"), (CHARLIE, "here")]
+    assert parts.last(ALICE, BOB).reasons == (SharedRoom(HALL), AllUsers("MyRouter"))
+
+
+async def test_introducing(parts: Parts) -> None:
+    """Who has come into sight is told to the viewers who poll, if ever heard of."""
+    parts.feed.open(ALICE)
+    parts.feed.open(DORA)
+    before = len(parts.told)
+    about = parts.feed.position
+    await parts.views.introduce({ALICE, CHARLIE}, [BOB, DORA])
+    assert [it.tellings for it in parts.told[before:]] == [
+        [Telling(parts.tracker.get(BOB), {ALICE: (SharedRoom(HALL),)})]
+    ]
+    assert parts.last(ALICE, BOB).about == about < parts.last(ALICE, BOB).position
+    assert (parts.feed.outbox(CHARLIE), parts.heard(DORA)) == (None, [])
+
+
+async def test_introducing_nobody(parts: Parts) -> None:
+    """Where nobody polls, or nobody known has come into sight, nothing is told or asked."""
+    asked = Thinking()
+    parts.module(asked)
+    before = len(parts.told)
+    await parts.views.introduce({ALICE}, [BOB])
+    parts.feed.open(ALICE)
+    await parts.views.introduce({ALICE}, [DORA])
+    await parts.views.introduce(set(), [BOB])
+    assert (asked.asked, len(parts.told)) == ([], before)
+
+
+async def test_introducing_as_modules_show(parts: Parts) -> None:
+    """Who has come into sight is shown as modules show them; others they send are not."""
+    parts.module(answering({ALICE: {state(BOB, "hidden"), state(CHARLIE, "shown")}}))
+    parts.feed.open(ALICE)
+    await parts.views.introduce({ALICE}, [BOB])
+    assert parts.heard(ALICE) == [(BOB, "hidden")]
