@@ -1,8 +1,10 @@
 """The stream of a single node."""
 
+from lamplighter.clock import Timestamp
 from lamplighter.cluster.local import LocalBus
-from lamplighter.cluster.positions import at_time, following
+from lamplighter.cluster.positions import at_time
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.ids import StreamPosition
 
 
 def test_positions_grow() -> None:
@@ -26,10 +28,12 @@ def test_the_last_position_is_told() -> None:
 
 
 def test_after_a_restart() -> None:
-    """A new bus goes on after the last position, even where the clock was set back meanwhile."""
+    """A new bus begins at the clock, or well after the last position where that is not earlier."""
     clock = FakeClock()
     last = at_time(clock.now())
-    clock.advance(seconds=1)
-    assert LocalBus(clock, last).position == at_time(clock.now())
-    ahead = following(last, clock.now()) + 2**40
-    assert LocalBus(clock, type(last)(ahead)).position == ahead + 1
+    a_second = at_time(Timestamp(1_000))
+    assert LocalBus(clock, last).position == last + a_second
+    clock.advance(seconds=2)
+    assert LocalBus(clock, last).position == last + 2 * a_second
+    ahead = StreamPosition(last + 2**40)
+    assert LocalBus(clock, ahead).position == ahead + a_second

@@ -21,7 +21,7 @@ class LocalBus:
         """Continue well after *last*, the largest position that was saved.
 
         Larger ones may have been given out, and stand in tokens. They were close to it, or of a
-        time that is past; so no token from before is ahead of the stream, or looks like a later one.
+        time that is past; so no token from before looks like one that comes later.
         """
         self._clock = clock
         self._position = following(StreamPosition(last + at_time(_GAP)), clock.now())

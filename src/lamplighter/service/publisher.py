@@ -218,7 +218,10 @@ class Publisher:
         updates = self._feed.deliver(published.tellings, published.position, about)
         self._metrics.delivered(updates)
         for observer in self._observers:
-            observer(published)
+            try:
+                observer(published)
+            except Exception:  # noqa: BLE001 - whoever waits for the batch has no part in it
+                _log.exception("an observer failed")
 
     async def _save_batch(self, batch: _Batch) -> None:
         user_ids = {UserId(change.new.user_id) for change in batch.changes}
