@@ -183,9 +183,10 @@ class Views:
         self._interests.keep(viewer, interest, position, self._clock.now())
 
     async def _routes(self, states: Iterable[UserPresenceState]) -> Routes:
-        if not self._router.modules:
+        asked = list(states)
+        if not self._router.modules or not asked:
             return {}
-        return await self._router.inquire(list(states)).complete()
+        return await self._router.inquire(asked).complete()
 
     def _candidates(self, viewer: UserId, unknown_users: bool) -> list[UserPresenceState]:
         users = self._planner.candidates(viewer)

@@ -15,20 +15,22 @@ class Held:
         self.routes = config["routes"]
         self.say = config.get("say")
         self.waits = set(config.get("waits", ()))
+        #: What was asked: the user ID, or the list of (user ID, status message).
         self.asked = []
-        self._gate = asyncio.Event()
+        #: What each question that waits waits for, in their order.
+        self.gates = []
         api.register_presence_router_callbacks(
             get_users_for_states=self.get_users_for_states,
             get_interested_users=self.get_interested_users,
         )
 
     def let_go(self) -> None:
-        """Answer what was asked so far."""
-        self._gate.set()
-        self._gate = asyncio.Event()
+        """Answer everything that was asked so far."""
+        for gate in self.gates:
+            gate.set()
 
     async def get_users_for_states(self, state_updates):
-        self.asked.append([state.status_msg for state in state_updates])
+        self.asked.append([(state.user_id, state.status_msg) for state in state_updates])
         await self._wait("get_users_for_states")
         return {
             receiver: {self._shown(state) for state in state_updates if state.user_id in senders}
@@ -42,7 +44,9 @@ class Held:
 
     async def _wait(self, callback) -> None:
         if callback in self.waits:
-            await self._gate.wait()
+            gate = asyncio.Event()
+            self.gates.append(gate)
+            await gate.wait()
 
     def _shown(self, state):
         return state if self.say is None else state.copy_and_replace(status_msg=self.say)
