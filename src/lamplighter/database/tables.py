@@ -188,3 +188,12 @@ presence = Table(
     #: Its place in the stream of presence changes, which is not the one of `stream`.
     Column("position", BigInteger, nullable=False),
 )
+
+#: Servers that did not answer, and when they are tried again.
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("server_name", _Id, primary_key=True),
+    Column("failures", BigInteger, nullable=False),
+    Column("retry_at", BigInteger, nullable=False),
+)

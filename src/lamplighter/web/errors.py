@@ -25,6 +25,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.TooLarge:              (413, "M_TOO_LARGE"),
     errors.MissingToken:          (401, "M_MISSING_TOKEN"),
     errors.UnknownToken:          (401, "M_UNKNOWN_TOKEN"),
+    errors.Unauthorized:          (401, "M_UNAUTHORIZED"),
     errors.UserDeactivated:       (403, "M_USER_DEACTIVATED"),
     errors.InteractiveAuthNeeded: (401, "M_FORBIDDEN"),
     errors.Forbidden:             (403, "M_FORBIDDEN"),
