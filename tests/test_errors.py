@@ -33,6 +33,7 @@ CLIENTS = {
     "RequestError",
     "RoomInUse",
     "TooLarge",
+    "Unauthorized",
     "UnknownToken",
     "Unrecognized",
     "UserDeactivated",

@@ -9,6 +9,7 @@ import pytest
 
 from lamplighter.clock import Timestamp, after
 from lamplighter.errors import RemoteUnreachable
+from lamplighter.federation.addresses import IPAddress
 from lamplighter.federation.discovery import (
     Discovery,
     Endpoint,
@@ -18,7 +19,7 @@ from lamplighter.federation.discovery import (
     in_order,
     split_name,
 )
-from lamplighter.federation.resolver import FixedResolver, IPAddress, Service
+from lamplighter.federation.resolver import FixedResolver, Service
 from lamplighter.ids import ServerName
 
 NOW: Final = Timestamp(1_704_067_200_000)
@@ -218,7 +219,7 @@ async def test_names_that_lead_nowhere(server: str, message: str) -> None:
 
 
 async def test_several_records() -> None:
-    """All records of a service are endpoints, in their order; one that leads nowhere is left out."""
+    """All records of a service are endpoints, in their order, but those that lead nowhere."""
     services = [
         Service(2, 0, 4, "old.there.example"),
         Service(1, 0, 3, "nowhere.example"),

@@ -157,3 +157,14 @@ def test_nowhere_to_write(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         SigningKeys.load_or_create(path, HERE)
     assert str(raised.value) == f"{path}: cannot be written: No such file or directory"
+
+
+def test_a_rotation_that_fails(path: Path) -> None:
+    """A rotation that cannot be written changes nothing, and leaves nothing behind."""
+    keys = SigningKeys.load_or_create(path, HERE)
+    before = path.read_bytes()
+    path.with_name("signing.key.old").mkdir()
+    with pytest.raises(ConfigError, match=r"signing\.key\.old: cannot be written"):
+        keys.rotate(NOW)
+    assert path.read_bytes() == before
+    assert sorted(it.name for it in path.parent.iterdir()) == ["signing.key", "signing.key.old"]

@@ -71,7 +71,7 @@ async def test_an_ip_address_is_verified_too() -> None:
 async def test_a_certificate_for_somebody_else(names: tuple[str, ...]) -> None:
     """A certificate must be for the expected name; that of the address will not do."""
     async with tls_server(echo, *names) as server, open_transport() as transport:
-        with pytest.raises(RemoteUnreachable, match="certificate is not valid for 'there.example'"):
+        with pytest.raises(RemoteUnreachable, match="is not valid for 'there"):
             await transport.exchange(target(server.port), "GET", "/", limit=9)
         assert server.requests == []
 

@@ -10,7 +10,7 @@ from typing import Final
 import trustme
 from aiohttp import web
 
-from lamplighter.federation.resolver import IPAddress
+from lamplighter.federation.addresses import IPAddress
 from lamplighter.federation.transport import Transport, tls_context
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -47,7 +47,7 @@ class TlsServer:
 
     def seen(self) -> list[tuple[str, str, str]]:
         """Return method, `Host` header and path of each request."""
-        return [(it.method, it.headers["Host"], it.path_qs) for it in self.requests]
+        return [(it.method, it.headers["Host"], it.raw_path) for it in self.requests]
 
 
 @asynccontextmanager
@@ -69,7 +69,8 @@ async def tls_server(
     context.sni_callback = note_name
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    # A handler that never answers ends with its client.
+    runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, LOOPBACK, 0, ssl_context=context).start()

@@ -34,6 +34,7 @@ class Authority:
 
     def certificate(self, folder: Path) -> Certificate:
         """Make a certificate for `localhost` and `127.0.0.1`, as files in *folder*."""
+        folder.mkdir(exist_ok=True)
         made = Certificate(folder / "certificate.pem", folder / "certificate.key")
         leaf = self._authority.issue_cert("localhost", "127.0.0.1")
         leaf.cert_chain_pems[0].write_to_path(made.chain)

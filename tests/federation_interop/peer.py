@@ -147,8 +147,7 @@ def presence_edu(user_id: str, presence: str, **more: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def running_peer(folder: Path, authority: Authority) -> AsyncIterator[Peer]:
-    """Give a peer that listens."""
-    folder.mkdir(exist_ok=True)
+    """Give a peer that listens; *folder* is for its certificate."""
     connector = aiohttp.TCPConnector(ssl=authority.client_context())
     async with aiohttp.ClientSession(connector=connector) as http:
         peer = Peer(http, authority.certificate(folder))

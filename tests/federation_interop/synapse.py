@@ -38,8 +38,9 @@ _NO_LIMITS: Final[Mapping[str, Any]] = {
     "rc_federation": {"sleep_limit": 100_000, "reject_limit": 100_000, "concurrent": 100},
 }
 
-#: Servers that were away are tried again within a second or so, not after minutes.
+#: A server that is away is tried again every second or so, and that for minutes.
 _EAGER: Final = {
+    "max_long_retries": 100,
     "max_short_retry_delay": "1s",
     "max_long_retry_delay": "1s",
     "destination_min_retry_interval": "1s",

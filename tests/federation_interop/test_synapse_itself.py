@@ -28,7 +28,7 @@ def told(transaction: Transaction) -> dict[str, Any]:
 
 
 async def test_presence_within_synapse(synapse: Synapse, http: aiohttp.ClientSession) -> None:
-    """The module runs in Synapse: alice is shown bob, with whom she shares no room, and no other."""
+    """The module runs in Synapse: alice is shown bob, without a room, and nobody else."""
     synapse.configure({synapse.user("alice"): [synapse.user("bob")]})
     synapse.start()
     alice, bob, charlie = [
@@ -132,24 +132,27 @@ async def test_what_synapse_receives(
 async def test_synapse_speaks_to_a_peer_that_was_away(
     synapse: Synapse, peer: Peer, http: aiohttp.ClientSession
 ) -> None:
-    """What it could not send arrives once the peer is back, without any new reason."""
+    """It repeats the transaction that has failed, then sends the newest state and none between."""
     synapse.configure({peer.user("charlie"): [synapse.user("bob")]})
     synapse.start()
     bob = await register(http, synapse.url, "bob")
     await peer.leave()
-    await bob.put_status("online", "brb")
+    await bob.put_status("online", "one")
+    while "Connection refused" not in synapse.log:
+        await bob.status()
+    await bob.put_status("online", "two")
+    await bob.put_status("online", "three")
     await peer.listen()
 
-    assert told(await peer.transaction())["status_msg"] == "brb"
+    messages = [told(await peer.transaction())["status_msg"] for _ in range(2)]
+    assert messages == ["one", "three"]
 
 
 async def test_synapse_restarts(synapse: Synapse, peer: Peer, http: aiohttp.ClientSession) -> None:
-    """Killed or stopped, it has the same name, people and keys afterwards, and a new module."""
+    """It is stopped, configured anew and started, and keeps its name, its people and its keys."""
     synapse.start()
     bob = await register(http, synapse.url, "bob")
     keys = (await peer.get(synapse.name, SERVER_KEYS)).json["verify_keys"]
-    synapse.kill()
-    synapse.start()
     synapse.stop()
     synapse.configure({peer.user("charlie"): [bob.user_id]})
     synapse.start()

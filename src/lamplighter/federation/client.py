@@ -10,15 +10,15 @@ from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
-from canonicaljson import encode_canonical_json
 
 from lamplighter.clock import Clock, within
 from lamplighter.errors import RemoteRefused, RemoteUnreachable
 from lamplighter.federation.discovery import Discovery
 from lamplighter.federation.keys import SigningKeys
-from lamplighter.federation.signing import authorization_header
+from lamplighter.federation.signing import authorization_header, canonical_json
 from lamplighter.federation.transport import Answer, Transport
 from lamplighter.ids import ServerName
+from lamplighter.ports import Json
 
 __all__ = ["FederationClient"]
 
@@ -49,13 +49,13 @@ class FederationClient:
         content: Mapping[str, Any] | None = None,
         *,
         timeout: timedelta = PATIENCE,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Send a signed request to *destination*; return the content of its answer.
 
         *path* begins with a slash, is percent-encoded, and may end in a query; *content* is a
         JSON object. Finding the server counts towards the *timeout*. Raises `RemoteUnreachable`
-        where no answer can be had, or none that can be used, and `RemoteRefused` where it is not
-        2xx.
+        where no answer can be had, or none that can be used, `RemoteRefused` where it is not 2xx,
+        and `ValueError` where *content* has no canonical form.
         """
         headers = {
             "Authorization": authorization_header(
@@ -70,11 +70,11 @@ class FederationClient:
         body = None
         if content is not None:
             headers["Content-Type"] = "application/json"
-            body = encode_canonical_json(content)
+            body = canonical_json(content)
         exchange = self._exchange(destination, method, path, headers, body, MAX_BYTES)
         return await self._answered(destination, exchange, timeout)
 
-    async def server_keys(self, server: ServerName) -> dict[str, Any]:
+    async def server_keys(self, server: ServerName) -> Json:
         """Return what *server* publishes of its keys, unchecked; see `KeyFetcher`.
 
         Raises what `request` raises. The request is not signed: who asks for keys may have none.
@@ -84,7 +84,7 @@ class FederationClient:
 
     async def _answered(
         self, server: ServerName, exchange: Coroutine[Any, Any, Answer], timeout: timedelta
-    ) -> dict[str, Any]:
+    ) -> Json:
         try:
             answer = await within(self._clock, timeout, exchange)
         except TimeoutError:
@@ -110,7 +110,7 @@ class FederationClient:
         )
 
 
-def _content(server: ServerName, answer: Answer) -> dict[str, Any]:
+def _content(server: ServerName, answer: Answer) -> Json:
     content = _json_object(answer.body)
     if not 200 <= answer.status < 300:
         errcode = content.get("errcode") if content else None
@@ -121,8 +121,8 @@ def _content(server: ServerName, answer: Answer) -> dict[str, Any]:
     return content
 
 
-def _json_object(body: bytes) -> dict[str, Any] | None:
+def _json_object(body: bytes) -> Json | None:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
+        return msgspec.json.decode(body, type=Json)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return None

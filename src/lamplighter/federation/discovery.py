@@ -14,8 +14,9 @@ from typing import Final, Protocol
 
 from lamplighter.clock import Timestamp, after
 from lamplighter.errors import RemoteUnreachable
+from lamplighter.federation.addresses import IPAddress
 from lamplighter.federation.recent import Recent
-from lamplighter.federation.resolver import IPAddress, Resolver, Service
+from lamplighter.federation.resolver import Resolver, Service
 from lamplighter.ids import ServerName
 
 __all__ = [

@@ -7,16 +7,17 @@ notaries: each server is asked itself.
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from signedjson.key import decode_verify_key_base64, is_signing_algorithm_supported
-from signedjson.sign import SignatureVerifyException, verify_signed_json
 from signedjson.types import VerifyKey
 
 from lamplighter.clock import Timestamp, after
 from lamplighter.errors import FederationError, UnknownKey
 from lamplighter.federation.recent import Recent
+from lamplighter.federation.signing import BadSignature, verify
 from lamplighter.ids import ServerName
+from lamplighter.ports import Json
 
 __all__ = ["KeyFetcher", "Keyring", "ServerKeys", "check_server_keys"]
 
@@ -31,7 +32,7 @@ MAX_KEYS: Final = 32
 class KeyFetcher(Protocol):
     """What asks a server for its keys."""
 
-    async def server_keys(self, server: ServerName) -> dict[str, Any]:
+    async def server_keys(self, server: ServerName) -> Json:
         """Return what *server* answers to `GET /_matrix/key/v2/server`, unchecked.
 
         Raises `FederationError` where it answers nothing of use.
@@ -45,10 +46,10 @@ class ServerKeys:
     verify_keys: dict[str, VerifyKey]
     valid_until_ts: Timestamp
     #: The content as the server signed it, for those who ask us as a notary.
-    content: dict[str, Any]
+    content: Json
 
 
-def check_server_keys(content: dict[str, Any], server: ServerName, now: Timestamp) -> ServerKeys:
+def check_server_keys(content: Json, server: ServerName, now: Timestamp) -> ServerKeys:
     """Return the keys in *content* which *server* published and signed with each of them.
 
     They are valid for 7 days at most. `old_verify_keys` are of no use for requests, and left
@@ -168,9 +169,9 @@ def _decode(key_id: str, entry: object) -> VerifyKey | None:
         return None
 
 
-def _has_signed(content: dict[str, Any], server: ServerName, key: VerifyKey) -> bool:
+def _has_signed(content: Json, server: ServerName, key: VerifyKey) -> bool:
     try:
-        verify_signed_json(content, server, key)
-    except (SignatureVerifyException, TypeError, ValueError, AttributeError, RecursionError):
+        verify(content, server, key)
+    except BadSignature:
         return False
     return True

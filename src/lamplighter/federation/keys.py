@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from signedjson.key import (
     NACL_ED25519,
@@ -26,12 +26,13 @@ from signedjson.key import (
     generate_signing_key,
     get_verify_key,
 )
-from signedjson.sign import sign_json
 from signedjson.types import SigningKey
 
 from lamplighter.clock import Timestamp, after
 from lamplighter.errors import ConfigError
+from lamplighter.federation.signing import sign_json
 from lamplighter.ids import ServerName
+from lamplighter.ports import Json
 
 __all__ = ["OldKey", "SigningKeys", "key_id_of"]
 
@@ -104,9 +105,9 @@ class SigningKeys:
         _write_secret(self.path, _key_lines([fresh]))
         return replace(self, current=(fresh,), old=old)
 
-    def server_keys(self, now: Timestamp, validity: timedelta) -> dict[str, Any]:
+    def server_keys(self, now: Timestamp, validity: timedelta) -> Json:
         """Return the signed content of `GET /_matrix/key/v2/server`; it holds for *validity*."""
-        content: dict[str, Any] = {
+        content: Json = {
             "server_name": self.server_name,
             "valid_until_ts": after(now, validity),
             "verify_keys": {key_id_of(key): {"key": _public(key)} for key in self.current},

@@ -91,12 +91,11 @@ class DestinationQueue:
         """Let what was in flight wait again, first in line, unless something newer of it waits."""
         self._waiting = {**self._in_flight, **self._waiting}
         self._in_flight = {}
-        self._trim()
         if self._waiting:
             self._window_ends = now
         self._backoff.failed(now)
 
     def _trim(self) -> None:
-        surplus = min(len(self) - self._capacity, len(self._waiting))
-        for user_id in list(islice(self._waiting, max(0, surplus))):
+        surplus = max(0, len(self) - self._capacity)
+        for user_id in list(islice(self._waiting, surplus)):
             del self._waiting[user_id]

@@ -3,7 +3,9 @@
 Nothing here says which addresses may be contacted; `discovery.py` does.
 """
 
+import asyncio
 import ipaddress
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,18 +14,17 @@ from typing import Final, Protocol
 
 import dns.asyncresolver
 import dns.exception
+import dns.rdtypes.IN.SRV
 import dns.resolver
 from dns.rdatatype import AAAA, SRV, A, RdataType
-from dns.rdtypes.IN.SRV import SRV as SRVRecord
 
 from lamplighter.errors import RemoteUnreachable
+from lamplighter.federation.addresses import IPAddress
 
-__all__ = ["DnsResolver", "FixedResolver", "IPAddress", "Resolver", "Service", "parse_hosts"]
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+__all__ = ["DnsResolver", "FixedResolver", "Resolver", "Service", "parse_hosts"]
 
 #: For one question, all retries included.
-PATIENCE: Final = timedelta(seconds=10)
+PATIENCE: Final = timedelta(seconds=5)
 CACHED_ANSWERS: Final = 10_000
 HOSTS: Final = Path("/etc/hosts")
 #: What RFC 6761 says of it needs no file and no DNS.
@@ -98,24 +99,21 @@ class DnsResolver:
             return self._hosts[name]
         if name == "localhost" or name.endswith(".localhost"):
             return LOCALHOST
-        fault: RemoteUnreachable | None = None
-        found: list[IPAddress] = []
-        for kind in (AAAA, A):
-            try:
-                answer = await self._ask(name, kind)
-                found += [ipaddress.ip_address(record.to_text()) for record in answer]
-            except RemoteUnreachable as error:
-                fault = error
-        if fault and not found:
-            raise fault
-        return found
+        questions = [self._ask(name, AAAA), self._ask(name, A)]
+        answers = await asyncio.gather(*questions, return_exceptions=True)
+        faults = [it for it in answers if isinstance(it, BaseException)]
+        given = [it for it in answers if not isinstance(it, BaseException)]
+        records = list(itertools.chain.from_iterable(given))
+        if faults and not records:
+            raise faults[0]
+        return [ipaddress.ip_address(it.to_text()) for it in records]
 
     async def services(self, name: str) -> Sequence[Service]:
         answer = await self._ask(name, SRV)
         return [
             Service(it.priority, it.weight, it.port, it.target.to_text(omit_final_dot=True))
             for it in answer
-            if isinstance(it, SRVRecord)
+            if isinstance(it, dns.rdtypes.IN.SRV.SRV)
         ]
 
     async def _ask(self, name: str, kind: RdataType) -> Sequence[dns.rdata.Rdata]:

@@ -18,8 +18,8 @@ from yarl import URL
 
 from lamplighter import __version__
 from lamplighter.errors import ConfigError, RemoteUnreachable
+from lamplighter.federation.addresses import IPAddress
 from lamplighter.federation.discovery import Endpoint, Target
-from lamplighter.federation.resolver import IPAddress
 
 __all__ = ["Answer", "Transport", "tls_context"]
 

@@ -1,6 +1,6 @@
-"""A presence router module that both servers load, each from the same file with the same configuration.
+"""A presence router module that both servers load, from this one file, with one configuration.
 
-It shows users to viewers; viewers and users may be anybody's, so each server finds remote keys in it:
+It shows users to viewers, whose servers do not matter; so each server finds remote keys in it:
 
     shows: {"@viewer:one.example": ["@user:two.example"]}
 """
