@@ -13,6 +13,8 @@ import structlog
 
 from lamplighter.logs import LogFormat, remove_secrets, set_up_logs
 
+TALKATIVE = ("aiosqlite", "alembic")
+
 
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
@@ -21,6 +23,8 @@ def _logs_as_before() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.NOTSET)
     logging.captureWarnings(False)
     structlog.reset_defaults()
 
@@ -169,6 +173,19 @@ def test_set_up_twice() -> None:
     set_up_logs("info", "json", second)
     structlog.get_logger("a").info("hello")
     assert (len(first.events()), len(second.events())) == (0, 1)
+
+
+@pytest.mark.parametrize("name", TALKATIVE)
+def test_talkative_libraries(name: str) -> None:
+    """Libraries that tell of each step of theirs are heard from warnings upwards only."""
+    stream = Written()
+    set_up_logs("debug", "json", stream)
+    logging.getLogger(f"{name}.inside").info("a step")
+    logging.getLogger(f"{name}.inside").warning("a trouble")
+    assert [event["event"] for event in stream.events()] == ["a trouble"]
+    set_up_logs("error", "json", stream)
+    logging.getLogger(name).warning("a trouble")
+    assert len(stream.events()) == 1
 
 
 def test_warnings_are_logged() -> None:

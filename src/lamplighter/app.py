@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute
 
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
@@ -50,6 +50,7 @@ from lamplighter.web.client.sync import Sync
 from lamplighter.web.entry import Entry
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 from lamplighter.web.listener import Listener
+from lamplighter.web.routes import ResourceRoute
 
 __all__ = ["Lamplighter", "Storage", "build", "listener"]
 
@@ -260,7 +261,7 @@ def _application(
         acted=presence.acted,
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
     )
-    resources = [Mount(path, resource) for path, resource in modules.web_resources.items()]
+    resources = [ResourceRoute(path, it) for path, it in modules.web_resources.items()]
     admin = [*health.routes(), *MetricsPage(metrics).routes()]
     routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin, *resources]
     sync = Sync(

@@ -3,6 +3,7 @@
 import pytest
 
 from lamplighter.devtools.client import RequestFailed
+from lamplighter.ids import RoomId
 from lamplighter.routing.reasons import AllUsers, Module, SharedRoom
 from tests.compat.modules.faulty import Raising
 from tests.compat.modules.held import Held
@@ -54,7 +55,7 @@ async def test_rooms_beside() -> None:
         await w.charlie.sync(**UNSEEN)
         told = w.listen()
         await w.bob.set_status("unavailable")
-        shared = SharedRoom(room)
+        shared = SharedRoom(RoomId(room))
         assert sorted(told, key=str) == [
             (ALICE, BOB, (shared, AllUsers("AllUsers"), Module("AllUsers"))),
             (CHARLIE, BOB, (shared,)),

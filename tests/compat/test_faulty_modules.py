@@ -81,7 +81,7 @@ async def test_log_and_metric(module: tuple[type, Mapping[str, Any]]) -> None:
         }
         lines = w.server.lamplighter.metrics.exposition().decode().splitlines()
         counted = [line for line in lines if line.startswith("lamplighter_module_failures_total")]
-        assert [line.split('"')[1] for line in counted] == sorted(CALLBACKS, reverse=True)
+        assert [line.split('"')[1] for line in counted] == sorted(CALLBACKS)
         assert {(line.split('"')[-2], line.split()[-1]) for line in counted} == {(name, "1.0")}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lamplighter.ids import RoomId
 from lamplighter.routing.reasons import Module, SharedRoom
 from tests.compat.modules.held import Held
 from tests.compat.modules.routers import MoreRoutes, Routes
@@ -42,7 +43,7 @@ async def test_last_in_order_wins(order: tuple[str, str]) -> None:
         await w.alice.sync(**UNSEEN)
         told = w.listen()
         await w.bob.set_status("unavailable", "the truth")
-        reasons = (SharedRoom(room), Module("Held#1"), Module("Held#2"))
+        reasons = (SharedRoom(RoomId(room)), Module("Held#1"), Module("Held#2"))
         assert told == [(ALICE, BOB, reasons)]
         answers = [await w.alice.sync(**UNSEEN), await w.alice.first_sync(**UNSEEN)]
         seen = [answer.presence[BOB]["status_msg"] for answer in answers]

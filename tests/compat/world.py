@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from lamplighter.devtools.client import Client
+from lamplighter.devtools.client import Client, SyncQuery
 from lamplighter.devtools.server import InMemoryServer, ModuleToLoad, running_server
 from lamplighter.routing.reasons import Reasons
 from lamplighter.service import Published
@@ -14,7 +15,7 @@ SERVER = "example.com"
 ALICE, BOB, CHARLIE = (f"@{name}:{SERVER}" for name in ("alice", "bob", "charlie"))
 
 #: Alice looks on, and is not seen by it.
-UNSEEN = {"set_presence": "offline"}
+UNSEEN: Final[SyncQuery] = {"set_presence": "offline"}
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,30 @@ async def test_somebody_else_holds_the_lock(database: Database, tmp_path: Path) 
     other.close()
 
 
+async def test_whether_it_can_be_written(database: Database, tmp_path: Path) -> None:
+    """`can_write` tells how the last write went for the machine; `try_again` finds it out anew."""
+    told = []
+    async with database.write() as connection:
+        await connection.exec_driver_sql("PRAGMA busy_timeout = 1")
+    await database.try_again()
+    told.append(database.can_write)
+    other = sqlite3.connect(tmp_path / "lamplighter.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for work in (add_room(database, "!a"), database.try_again()):
+        with pytest.raises(StorageUnavailable):
+            await work
+        told.append(database.can_write)
+    other.close()
+    told.append(database.can_write)
+    await database.try_again()
+    told.append(database.can_write)
+    await add_room(database, "!b")
+    with pytest.raises(IntegrityError):  # a mistake of ours says nothing about the machine
+        await add_room(database, "!b")
+    told.append(database.can_write)
+    assert told == [True, False, False, False, True, True]
+
+
 @pytest.mark.parametrize("use", [count_rooms, lambda database: add_room(database, "!a")])
 async def test_a_file_that_cannot_be_opened(
     tmp_path: Path, use: Callable[[Database], Awaitable[object]]

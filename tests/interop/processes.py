@@ -109,7 +109,9 @@ class ServerProcess:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process, self._lines))
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process, self._lines), daemon=True
+        )
         self._reader.start()
 
     def signal(self, number: signal.Signals) -> None:

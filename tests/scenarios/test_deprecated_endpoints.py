@@ -65,9 +65,7 @@ async def test_room_initial_sync(
     assert {it["content"]["user_id"] for it in answer["presence"]} == {alice.user_id, bob.user_id}
 
 
-async def test_events_show_no_strangers(
-    server: InMemoryServer, alice: Client, bob: Client
-) -> None:
+async def test_events_show_no_strangers(server: InMemoryServer, alice: Client, bob: Client) -> None:
     """None of them shows somebody who is out of sight."""
     first = await alice.call("GET", "/initialSync")
     await bob.set_status("online")

@@ -76,7 +76,7 @@ async def test_event(server: InMemoryServer, alice: Client, bob: Client, room: s
 async def test_words_that_say_nothing(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """`currently_active` stands only where somebody is online, `status_msg` only where one is set."""
+    """`currently_active` stands only where somebody is online, `status_msg` where one is set."""
     await bob.set_status("unavailable", "")
     assert (await alice.first_sync()).presence[bob.user_id] == {
         "presence": "unavailable",

@@ -45,8 +45,9 @@ async def test_changes_of_one_moment(
     await server.room(alice, bob, charlie)
     await alice.sync()
     poll = await alice.polls()
-    changes = {bob.user_id: ("online", "b"), charlie.user_id: ("unavailable", "c")}
-    await server.api.set_presence_for_users(changes)
+    await server.api.set_presence_for_users(
+        {bob.user_id: ("online", "b"), charlie.user_id: ("unavailable", "c")}
+    )
     answer = await poll.answer()
     events = answer.content["presence"]["events"]
     assert sorted((it["sender"], it["content"]["status_msg"]) for it in events) == [

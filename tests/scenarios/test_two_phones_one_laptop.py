@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamplighter.devtools.client import Client
+from lamplighter.devtools.client import Client, SyncQuery
 from lamplighter.devtools.server import InMemoryServer, running_server
 
 STATES = ("busy", "online", "unavailable", "offline")
@@ -113,12 +113,13 @@ async def test_steady_polling_is_not_activity(
     ],
 )
 async def test_sync_is_activity(
-    server: InMemoryServer, bob: Client, query: dict[str, str], state: str
+    server: InMemoryServer, bob: Client, query: SyncQuery, state: str
 ) -> None:
     """`sync_is_activity` says which polls keep somebody from idling: explicit, always, never."""
     await bob.sync(**query)
+    quiet: SyncQuery = {**query, "filter": QUIET}
     for _ in range(11):
-        poll = await bob.polls(timeout=30_000, filter=QUIET, **query)
+        poll = await bob.polls(timeout=30_000, **quiet)
         await server.advance(seconds=30)
         await poll.answer()
     assert server.presence_of(bob).state == state
@@ -133,6 +134,7 @@ async def test_change_by_sync_is_activity(server: InMemoryServer, bob: Client) -
     assert (state.state, state.last_active_ts) == ("online", server.clock.now())
 
 
+@pytest.mark.parametrize("config", ["presence: {idle_timeout: 2m}"], ids=["2m"])
 async def test_idle_device_beside_an_active_one(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
@@ -143,10 +145,10 @@ async def test_idle_device_beside_an_active_one(
     await bob.sync()
     await bob.polls(timeout=600_000, filter=QUIET)
     for _ in range(3):
-        await server.advance(minutes=2)
+        await server.advance(minutes=1)
         await bob.types(room)
     assert server.presence_of(bob).state == "online"
-    await server.advance(minutes=5)
+    await server.advance(minutes=2)
     assert server.presence_of(bob).state == "unavailable"
 
 

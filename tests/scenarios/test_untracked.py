@@ -51,7 +51,7 @@ async def test_untracked_presence_stays(server: InMemoryServer, bob: Client) -> 
 
 @OFF
 async def test_no_presence(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """Where presence is off nobody is shown, not even as modules set them; syncs still have rooms."""
+    """Where presence is off nobody is shown, not even by modules; syncs still have rooms."""
     await server.api.set_presence_for_users({bob.user_id: ("online", None)})
     answer = await alice.first_sync()
     assert (answer.presence, list(answer.joined)) == ({}, [room])

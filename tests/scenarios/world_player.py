@@ -101,6 +101,7 @@ class Player:
 
     async def _settle(self, step: Awaitable[None]) -> None:
         await step
+        await turns(self._patience)
         if self._somebody_waits():
             await self._breathe(2)
         self._look()
@@ -258,7 +259,7 @@ class Player:
         while (due := clock.next_timer()) is not None and due <= end:
             clock.advance_to(due)
             self._look()
-            await self._server.settled()
+            await self._server.lamplighter.presence.settled()
             await turns(self._patience)
             if self._somebody_waits():
                 await self._breathe(2)
@@ -272,7 +273,7 @@ class Player:
             if reader.task is not None:
                 await reader.task
         await self._breathe(2)
-        self._server.clock.advance(milliseconds=1)
+        self._server.clock.advance(seconds=2)
         await self._server.restart(*(reader.client for reader in self._readers.values()))
         self._oracle.restarted()
         self._observe()

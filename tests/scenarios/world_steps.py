@@ -222,10 +222,10 @@ def _actions(modules: tuple[str, ...]) -> st.SearchStrategy[Action]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, most_steps: int = 30) -> World:
+def worlds(draw: st.DrawFn, fewest_steps: int = 10) -> World:
     """Make up a world, and what happens in it."""
     modules = tuple(draw(st.lists(st.sampled_from(MODULES), unique=True, max_size=4)))
-    patience = st.sampled_from((0, 0, 0, 1, 2, 3, 5, 9))
+    patience = st.sampled_from((0, 0, 0, 1, 2, 3, 5, 9, 14))
     thinks = tuple(draw(patience) for _ in modules)
     gated = frozenset[str]()
     steps: list[st.SearchStrategy[Step]] = []
@@ -253,5 +253,5 @@ def worlds(draw: st.DrawFn, most_steps: int = 30) -> World:
         early=draw(st.booleans()),
         members=tuple(draw(st.lists(st.tuples(_users, _rooms), max_size=8, unique=True))),
         rules=rules,
-        steps=tuple(draw(st.lists(st.one_of(steps), max_size=most_steps))),
+        steps=tuple(draw(st.lists(st.one_of(steps), min_size=fewest_steps, max_size=40))),
     )

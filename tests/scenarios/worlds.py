@@ -51,13 +51,17 @@ def altered_message(status_msg: str | None, viewer: str) -> str:
     return f"{status_msg or ''} for {viewer}"
 
 
+class _Turn:
+    """Awaited, it lets the event loop turn once."""
+
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
 async def turns(count: int) -> None:
     """Let the event loop turn *count* times."""
-    loop = asyncio.get_running_loop()
     for _ in range(count):
-        turn: asyncio.Future[None] = loop.create_future()
-        loop.call_soon(turn.set_result, None)
-        await turn
+        await _Turn()
 
 
 class Rules:

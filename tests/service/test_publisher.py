@@ -1,5 +1,6 @@
 """What happens to announced changes."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Module, Self, SharedRoom
 from lamplighter.service.publisher import Published
 from tests.routing.callbacks import Thinking, answering, raising, turns
-from tests.routing.people import ALICE, BOB, CHARLIE, HALL
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL
 from tests.service.parts import Parts
 
 MODULE = Module("MyRouter")
@@ -230,6 +231,47 @@ async def test_late_for_who_came_later(parts: Parts) -> None:
     assert (parts.feed.outbox(CHARLIE), parts.told[-1].tellings) == (None, [])
 
 
+async def test_late_for_who_came_back(parts: Parts) -> None:
+    """Who was answered from scratch since a newer change is not told of the older one."""
+    thinking = Thinking()
+    parts.module(thinking)
+    await parts.publish(BOB, "one")
+    await parts.publish(BOB, "two")
+    parts.feed.forget(CHARLIE)
+    parts.feed.open(CHARLIE)
+    thinking.answer({CHARLIE: set(thinking.asked[0])})
+    await turns()
+    assert parts.heard(CHARLIE) == []
+
+
+async def test_late_for_who_sees_by_a_room(parts: Parts) -> None:
+    """Who sees a user by a room is not told of an older change, even where the newer is unsaid."""
+    thinking = Thinking()
+    parts.module(thinking)
+    await parts.publish(BOB, "one")
+    await parts.publish(BOB, "two")
+    parts.feed.open(ALICE).drop(BOB)
+    thinking.answer({ALICE: set(thinking.asked[0])})
+    await turns()
+    assert parts.heard(ALICE) == []
+
+
+async def test_late_answers_come_as_they_come(parts: Parts) -> None:
+    """Of several modules that think, each answer is delivered when it comes."""
+    acts = [Thinking(), Thinking()]
+    for act, name in zip(acts, ("One", "Other"), strict=True):
+        parts.module(act, name=name)
+    await parts.publish(BOB, "one")
+    (bobs,) = acts[0].asked[0]
+    acts[1].answer({CHARLIE: {bobs}})
+    await turns()
+    assert parts.last(CHARLIE, BOB).reasons == (Module("Other"),)
+    parts.feed.open(DORA)
+    acts[0].answer({DORA: {bobs}})
+    await turns()
+    assert parts.last(DORA, BOB).reasons == (Module("One"),)
+
+
 async def test_what_a_module_hides_is_not_told_meanwhile(parts: Parts) -> None:
     """A viewer to whom a module has shown something else waits while that module thinks."""
     thinking = Thinking()
@@ -263,15 +305,12 @@ async def test_waiting_ends_with_the_time_out(parts: Parts) -> None:
 async def test_no_batch_overtakes_another(parts: Parts) -> None:
     """A batch of which no module is asked comes after one that modules were asked about."""
     parts.module(answering({}))
-    state = parts.set(BOB, "one")
-    parts.publisher.publish(state)
-    await turns(1)
-    parts.publisher.publish([Change(state[0].new, state[0].new, ChangeReason.FEDERATION_PING)])
-    await parts.publisher.published()
-    assert [published.changes[0].reason for published in parts.told] == [
-        ChangeReason.STATUS_MSG,
-        ChangeReason.FEDERATION_PING,
-    ]
+    changes = parts.set(BOB, "one")
+    ping = Change(changes[0].new, changes[0].new, ChangeReason.FEDERATION_PING)
+    parts.publisher.publish(changes)
+    asyncio.get_running_loop().call_soon(parts.publisher.publish, [ping])
+    await turns()
+    assert [published.changes for published in parts.told] == [changes, [ping]]
 
 
 async def test_advancing(parts: Parts) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 import msgspec
@@ -10,9 +10,19 @@ import msgspec
 from lamplighter.devtools.http import AsgiClient, Exchange, Response
 from lamplighter.ids import DeviceId, UserId
 
-__all__ = ["Client", "Poll", "RequestFailed", "SyncAnswer"]
+__all__ = ["Client", "Poll", "RequestFailed", "SyncAnswer", "SyncQuery"]
 
 _CLIENT = "/_matrix/client/v3"
+
+
+class SyncQuery(TypedDict, total=False):
+    """What may stand in the query of a `/sync`, beside its time-out."""
+
+    since: str
+    set_presence: str
+    #: The ID of an uploaded filter, or a filter's JSON.
+    filter: str
+    full_state: str
 
 
 class RequestFailed(Exception):
@@ -85,18 +95,18 @@ class Client:
         self.next_batch: str | None = None
         self.beliefs: dict[str, dict[str, Any]] = {}
 
-    async def sync(self, *, timeout: int = 0, **query: str) -> SyncAnswer:
+    async def sync(self, *, timeout: int = 0, **query: Unpack[SyncQuery]) -> SyncAnswer:
         """Sync on from the last answer, waiting at most *timeout* ms; more may stand in *query*."""
         exchange = self._begin_sync(timeout, query)
         return self.learn(await exchange.response())
 
-    async def polls(self, *, timeout: int = 30_000, **query: str) -> Poll:
+    async def polls(self, *, timeout: int = 30_000, **query: Unpack[SyncQuery]) -> Poll:
         """Begin to sync, and return once the server waits for news (or has answered)."""
         exchange = self._begin_sync(timeout, query)
         await exchange.waiting()
         return Poll(self, exchange)
 
-    async def first_sync(self, **query: str) -> SyncAnswer:
+    async def first_sync(self, **query: Unpack[SyncQuery]) -> SyncAnswer:
         """Sync as if for the first time: nothing is believed any more."""
         self.next_batch = None
         self.beliefs = {}
@@ -188,8 +198,9 @@ class Client:
         self.beliefs.update(answer.presence)
         return answer
 
-    def _begin_sync(self, timeout: int, query: Mapping[str, str]) -> Exchange:
-        sent = {"timeout": str(timeout), **query}
+    def _begin_sync(self, timeout: int, query: SyncQuery) -> Exchange:
+        sent: dict[str, str] = {"timeout": str(timeout)}
+        sent.update({name: str(value) for name, value in query.items()})
         if self.next_batch is not None:
             sent.setdefault("since", self.next_batch)
         return self._http.begin("GET", f"{_CLIENT}/sync", token=self.access_token, query=sent)

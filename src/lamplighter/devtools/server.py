@@ -37,6 +37,9 @@ ModuleToLoad: TypeAlias = type | str | tuple[type | str, Mapping[str, Any]]
 #: something else.
 _PATIENCE: Final = 20
 
+#: So many turns of the event loop are enough for a chain of callbacks in which nothing waits.
+_MANY: Final = 20
+
 
 class _Requests:
     """An application, and what it has not answered yet."""
@@ -137,7 +140,12 @@ class InMemoryServer:
         return await task
 
     async def settled(self) -> None:
-        """Return once all that has happened so far has been told and saved."""
+        """Return once all that has happened so far has been told and saved.
+
+        Modules, and whatever else goes on in this event loop, have had the time to go on.
+        """
+        await self.lamplighter.presence.settled()
+        await _turns_of_the_loop(_MANY)
         await self.lamplighter.presence.settled()
 
     def presence_of(self, user: Client | str) -> UserPresenceState:
@@ -211,3 +219,11 @@ def _entry(module: ModuleToLoad, index: int) -> ModuleEntry:
     kind, config = module if isinstance(module, tuple) else (module, {})
     path = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     return ModuleEntry(path, config, ModuleStyle.CALLBACKS, f"modules[{index}]")
+
+
+async def _turns_of_the_loop(count: int) -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(count):
+        turn: asyncio.Future[None] = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn

@@ -11,7 +11,7 @@ from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 __all__ = ["PresencePart"]
 
 #: A function that may be async, and is told of announced states.
-Listener = Callable[[Sequence[UserPresenceState]], Awaitable[object] | object]
+Listener = Callable[[list[UserPresenceState]], Awaitable[object] | object]
 
 
 class PresencePart(ApiPart):

@@ -39,20 +39,22 @@ class ModuleInterests:
 
     def __init__(self) -> None:
         self._kept: dict[UserId, _Kept] = {}
+        #: The answers that are forgotten, for their positions: to be named again is no news.
+        self._forgotten: dict[UserId, _Kept] = {}
         self._viewers: dict[UserId, set[UserId]] = {}
         self._see_all: dict[UserId, AllUsers] = {}
 
     def keep(
         self, viewer: UserId, interest: Interest, position: StreamPosition, now: Timestamp
     ) -> None:
-        """Replace the viewer's answer; who was named before keeps the position of that."""
-        before = self._kept.get(viewer)
+        """Replace the viewer's last answer; who was named by it keeps the position of that."""
+        before = self._kept.get(viewer) or self._forgotten.pop(viewer, None)
         earlier = before.since if before else {}
         since = {user_id: earlier.get(user_id, position) for user_id in interest.named}
         all_since = None
         if interest.all_users is not None:
             all_since = before.all_since if before and before.all_since is not None else position
-        self.forget(viewer)
+        self._take_out(viewer)
         self._kept[viewer] = _Kept(interest, now, since, all_since)
         for user_id in interest.named:
             self._viewers.setdefault(user_id, set()).add(viewer)
@@ -60,16 +62,22 @@ class ModuleInterests:
             self._see_all[viewer] = interest.all_users
 
     def forget(self, viewer: UserId) -> None:
-        """Forget the viewer's answer."""
+        """Forget the viewer's answer; but not since when they have been seeing whom it named."""
+        kept = self._take_out(viewer)
+        if kept is not None:
+            self._forgotten[viewer] = kept
+
+    def _take_out(self, viewer: UserId) -> _Kept | None:
         kept = self._kept.pop(viewer, None)
         if kept is None:
-            return
+            return None
         self._see_all.pop(viewer, None)
         for user_id in kept.interest.named:
             viewers = self._viewers[user_id]
             viewers.discard(viewer)
             if not viewers:
                 del self._viewers[user_id]
+        return kept
 
     def asked_before(self, instant: Timestamp) -> Sequence[UserId]:
         """Return whose answers are from before *instant*."""

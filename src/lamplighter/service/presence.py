@@ -159,7 +159,7 @@ class PresenceService:
         if position < self._snapshots.get(viewer, position):
             return await self._read(viewer, online_or(since(position)))
         outbox = self._feed.outbox(viewer)
-        if outbox is None or position < outbox.since:
+        if outbox is None or position < outbox.since or not self._views.knows_interest(viewer):
             return await self._read(viewer, since(position))
         return Reading(list(outbox.after(position)), self._feed.position)
 

@@ -22,7 +22,8 @@ from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.routing.plan import Planner, Telling
+from lamplighter.routing.answers import CheckedRoutes
+from lamplighter.routing.plan import Planner, Routes, Telling
 from lamplighter.routing.router import Inquiry, PresenceRouter
 
 __all__ = ["Published", "Publisher"]
@@ -53,6 +54,20 @@ class _Batch:
         self.published: asyncio.Future[asyncio.Task[None]] = (
             asyncio.get_running_loop().create_future()
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Thinking:
+    """A batch that is published, while modules still think about it."""
+
+    states: Sequence[UserPresenceState]
+    about: StreamPosition
+    inquiry: Inquiry
+    #: Who has been told nothing yet, because a module might alter it for them.
+    waiting: AbstractSet[UserId]
+    #: What the others have been told, and the answers that were missing then.
+    told: Routes
+    pending: "Sequence[asyncio.Future[CheckedRoutes]]"
 
 
 class Publisher:
@@ -165,32 +180,31 @@ class Publisher:
             self._positions[UserId(state.user_id)] = position
         waiting = inquiry.awaited_by(self._feed.viewers)
         viewers = self._feed.viewers - waiting if waiting else self._feed.viewers
-        tellings = self._planner.plan(states, inquiry.routes(), viewers)
+        routes = inquiry.routes()
+        tellings = self._planner.plan(states, routes, viewers)
         self._deliver(Published(position, batch.changes, tellings), position)
         for change in batch.changes:
             self._metrics.announced(change.reason.name.lower())
         batch.published.set_result(self._start(self._saving, self._save_batch(batch)))
-        if not inquiry.is_complete:
-            self._start(self._late, self._publish_late(states, position, inquiry, waiting))
+        if pending := inquiry.pending():
+            # The answers that are missing here, not when the task begins, are late ones.
+            late = _Thinking(states, position, inquiry, waiting, routes, pending)
+            self._start(self._late, self._publish_late(late))
 
-    async def _publish_late(
-        self,
-        states: Sequence[UserPresenceState],
-        about: StreamPosition,
-        inquiry: Inquiry,
-        waiting: AbstractSet[UserId],
-    ) -> None:
-        """Deliver what modules add to *states* after the others have been told."""
-        while pending := inquiry.pending():
-            known = inquiry.routes()
+    async def _publish_late(self, late: _Thinking) -> None:
+        """Deliver what modules add to a batch after the others have been told."""
+        told, pending, waiting = late.told, late.pending, late.waiting
+        while pending:
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            released = waiting - inquiry.awaited_by(waiting)
+            released = waiting - late.inquiry.awaited_by(waiting)
             waiting = waiting - released
-            routes = inquiry.routes()
-            news = {viewer for viewer in routes if routes[viewer] != known.get(viewer)} - waiting
-            tellings = self._planner.plan(states, routes, self._feed.viewers & (released | news))
-            tellings = [self._still_new(telling, about) for telling in tellings]
-            self.tell([telling for telling in tellings if telling.recipients], about)
+            routes, pending = late.inquiry.routes(), late.inquiry.pending()
+            news = {viewer for viewer in routes if routes[viewer] != told.get(viewer)} - waiting
+            viewers = self._feed.viewers & (released | news)
+            tellings = self._planner.plan(late.states, routes, viewers)
+            tellings = [self._still_new(telling, late.about) for telling in tellings]
+            self.tell([telling for telling in tellings if telling.recipients], late.about)
+            told = routes
 
     def _still_new(self, telling: Telling, about: StreamPosition) -> Telling:
         """Return *telling* without the viewers who know as much, or more, of the user."""

@@ -145,6 +145,10 @@ class Views:
             task.add_done_callback(lambda _: self._asking.pop(viewer, None))
         await asyncio.shield(task)
 
+    def knows_interest(self, viewer: UserId) -> bool:
+        """Tell whether a viewer's outbox holds all they may see: else the modules must be asked."""
+        return not self._router.modules or self._interests.asked_at(viewer) is not None
+
     def forget_interest(self, viewer: UserId) -> None:
         """Forget what the modules answered for the viewer: the next question goes to them."""
         self._interests.forget(viewer)

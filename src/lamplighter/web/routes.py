@@ -8,12 +8,12 @@ from urllib.parse import quote, unquote_to_bytes
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match, Mount, Route
 from starlette.types import Scope
 
 from lamplighter.errors import InvalidParam
 
-__all__ = ["ClientRoute", "Handler", "MatrixRoute", "Route", "json_response"]
+__all__ = ["ClientRoute", "Handler", "MatrixRoute", "ResourceRoute", "Route", "json_response"]
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -47,6 +47,15 @@ class ClientRoute(MatrixRoute):
         super().__init__(method, f"{_CLIENT}v3{path}", handler)
         pattern = self.path_regex.pattern.replace(f"{_CLIENT}v3", f"{_CLIENT}(?:r0|v3)", 1)
         self.path_regex = re.compile(pattern)
+
+
+class ResourceRoute(Mount):
+    """A module's application, at a path itself and at all that is below it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] == "http" and scope["path"] == self.path:
+            return super().matches({**scope, "path": f"{self.path}/"})
+        return super().matches(scope)
 
 
 def json_response(

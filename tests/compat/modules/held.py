@@ -2,7 +2,8 @@
 """Routers that answer when the test lets them.
 
 `Held`: `routes: {receiver: [sender, ...]}`, with `say: text` as the status message they are shown;
-it waits where `waits:` lists the callback, and answers once the test calls `let_go`.
+it waits where `waits:` lists the callback, and answers once the test calls `let_go`. With
+`named: {viewer: [user, ...]}` it answers `get_interested_users` by that instead of the routes.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from synapse.module_api import ModuleApi
 class Held:
     def __init__(self, config: dict, api: ModuleApi):
         self.routes = config["routes"]
+        self.named = config.get("named", self.routes)
         self.say = config.get("say")
         self.waits = set(config.get("waits", ()))
         #: What was asked: the user ID, or the list of (user ID, status message).
@@ -40,7 +42,7 @@ class Held:
     async def get_interested_users(self, user_id):
         self.asked.append(user_id)
         await self._wait("get_interested_users")
-        return set(self.routes.get(user_id, ()))
+        return set(self.named.get(user_id, ()))
 
     async def _wait(self, callback) -> None:
         if callback in self.waits:

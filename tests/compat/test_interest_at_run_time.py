@@ -1,0 +1,138 @@
+"""What modules answer changes at run time."""
+
+import pytest
+
+from lamplighter.devtools.client import RequestFailed
+from tests.compat.modules.held import Held
+from tests.compat.world import ALICE, BOB, CHARLIE, UNSEEN, World, world
+
+#: It names bob for alice; what bob does goes to nobody by itself.
+NAMING = (Held, {"routes": {}, "named": {ALICE: [BOB]}})
+PUSHING = (Held, {"routes": {ALICE: [BOB]}, "named": {}})
+
+
+def asked_about(w: World, viewer: str) -> int:
+    """Return how often the module was asked whom the viewer may see."""
+    return w.server.module(Held).asked.count(viewer)
+
+
+async def test_named_users_are_pushed() -> None:
+    """Who is named is seen on push, too, even if `get_users_for_states` sends nothing."""
+    async with world(NAMING) as w:
+        await w.alice.sync(**UNSEEN)
+        await w.bob.set_status("unavailable")
+        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB}
+
+
+async def test_sent_though_not_named() -> None:
+    """What `get_users_for_states` sends is delivered even if nobody names its user: on any path."""
+    async with world(PUSHING) as w:
+        await w.alice.sync(**UNSEEN)
+        await w.bob.set_status("unavailable")
+        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB}
+        assert BOB in (await w.alice.first_sync(**UNSEEN)).presence
+        assert (await w.alice.status_of(w.bob))["presence"] == "unavailable"
+
+
+async def test_answers_are_kept() -> None:
+    """Within a minute a module is asked once for a viewer, however often they ask afresh."""
+    async with world(NAMING) as w:
+        for _ in range(3):
+            await w.alice.first_sync(**UNSEEN)
+            await w.alice.status_of(w.bob)
+            await w.server.advance(seconds=10)
+        assert asked_about(w, ALICE) == 1
+
+
+async def test_answers_are_not_kept_for_long() -> None:
+    """After a minute at most a changed answer counts: whom it no longer names is out of sight."""
+    async with world(NAMING) as w:
+        await w.alice.sync(**UNSEEN)
+        w.server.module(Held).named = {ALICE: [CHARLIE]}
+        await w.server.advance(seconds=60)
+        await w.bob.set_status("unavailable")
+        await w.charlie.set_status("unavailable")
+        assert set((await w.alice.sync(**UNSEEN)).presence) == {CHARLIE}
+        with pytest.raises(RequestFailed, match="M_FORBIDDEN"):
+            await w.alice.status_of(w.bob)
+
+
+async def test_newly_named_users_are_told() -> None:
+    """Who is named anew is told, within a minute, also to somebody who just waits."""
+    async with world(NAMING) as w:
+        await w.charlie.set_status("offline", "long ago")
+        await w.alice.sync(**UNSEEN)
+        poll = await w.alice.polls(timeout=300_000, **UNSEEN)
+        w.server.module(Held).named = {ALICE: [BOB, CHARLIE]}
+        await w.server.advance(seconds=60)
+        answer = await poll.answer()
+        assert {sender: it["status_msg"] for sender, it in answer.presence.items()} == {
+            CHARLIE: "long ago"
+        }
+
+
+async def test_no_longer_named_while_waiting() -> None:
+    """Who is no longer named is, within a minute, not told any more to somebody who just waits."""
+    async with world(NAMING) as w:
+        await w.alice.sync(**UNSEEN)
+        poll = await w.alice.polls(timeout=300_000, **UNSEEN)
+        w.server.module(Held).named = {}
+        await w.server.advance(seconds=60)
+        await w.bob.set_status("unavailable")
+        await w.server.advance(seconds=5)
+        assert not poll.answered
+
+
+async def test_newly_named_for_an_old_token() -> None:
+    """Being named gives sight of people whose last change is older than the viewer's token."""
+    async with world((Held, {"routes": {}, "named": {}})) as w:
+        await w.bob.set_status("offline", "long ago")
+        await w.alice.sync(**UNSEEN)
+        w.server.module(Held).named = {ALICE: [BOB]}
+        await w.server.advance(minutes=30)
+        await w.alice.sync(**UNSEEN)
+        assert w.alice.reads(w.bob) == "long ago"
+
+
+async def test_quiet_server() -> None:
+    """Who comes back to a server on which nothing has changed meanwhile is pushed all the same."""
+    async with world(NAMING) as w:
+        await w.alice.sync(**UNSEEN)
+        await w.server.advance(minutes=30)
+        poll = await w.alice.polls(**UNSEEN)
+        await w.bob.set_status("unavailable")
+        assert set((await poll.answer()).presence) == {BOB}
+
+
+async def test_named_all_the_time() -> None:
+    """Who was named all the time is no news to somebody who comes back, however late."""
+    async with world(NAMING) as w:
+        await w.bob.set_status("offline", "long ago")
+        await w.alice.sync(**UNSEEN)
+        await w.server.advance(minutes=30)
+        await w.charlie.set_status("online")
+        assert (await w.alice.sync(**UNSEEN)).presence == {}
+
+
+async def test_forgotten_by_a_snapshot() -> None:
+    """`send_local_online_presence_to` forgets a viewer's answer at once, and nobody else's."""
+    async with world(NAMING) as w:
+        await w.charlie.set_status("online")
+        for client in (w.alice, w.bob):
+            await client.sync(**UNSEEN)
+        w.server.module(Held).named = {ALICE: [CHARLIE]}
+        await w.server.api.send_local_online_presence_to([ALICE])
+        for client in (w.alice, w.bob):
+            await client.sync(**UNSEEN)
+        assert (asked_about(w, ALICE), asked_about(w, BOB)) == (2, 1)
+        assert w.alice.sees(w.charlie)
+
+
+async def test_called_once_per_batch() -> None:
+    """`get_users_for_states` is asked once about changes that come together, with a list."""
+    async with world(NAMING) as w:
+        held = w.server.module(Held)
+        await w.server.api.set_presence_for_users(
+            {BOB: ("online", "b"), CHARLIE: ("online", "c"), "@d:far.example": ("online", "d")}
+        )
+        assert held.asked == [[(BOB, "b"), (CHARLIE, "c"), ("@d:far.example", "d")]]

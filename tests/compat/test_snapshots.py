@@ -1,0 +1,146 @@
+"""`send_local_online_presence_to`: one full snapshot of who is online."""
+
+import pytest
+
+from lamplighter.devtools.client import Client
+from tests.compat.modules.held import Held
+from tests.compat.modules.routers import AllUsers
+from tests.compat.world import ALICE, BOB, CHARLIE, SERVER, UNSEEN, World, world
+
+
+async def crowd(w: World) -> Client:
+    """Let alice share a room with bob, who is online, and charlie and dora, who are not."""
+    dora = await w.server.register("dora")
+    await w.server.room(w.alice, w.bob, w.charlie, dora)
+    await w.bob.set_status("online", "here")
+    await w.charlie.set_status("offline", "not here")
+    await w.alice.sync(**UNSEEN)
+    return dora
+
+
+async def test_full_and_online_only() -> None:
+    """The next sync shows everybody in sight who is not offline, news or not, and nobody else."""
+    async with world() as w:
+        await crowd(w)
+        assert (await w.alice.sync(**UNSEEN)).presence == {}
+        await w.server.api.send_local_online_presence_to([ALICE])
+        answer = await w.alice.sync(**UNSEEN)
+        assert answer.presence == {BOB: await w.alice.status_of(w.bob)}
+
+
+async def test_once_per_device() -> None:
+    """Each device gets it once, with its own next sync."""
+    async with world() as w:
+        await crowd(w)
+        phone = await w.server.register("alice")
+        await phone.sync(**UNSEEN)
+        await w.server.api.send_local_online_presence_to([ALICE])
+        for device in (w.alice, phone):
+            assert set((await device.sync(**UNSEEN)).presence) == {BOB}
+            assert (await device.sync(**UNSEEN)).presence == {}
+
+
+async def test_waiting_poll() -> None:
+    """A poll that waits is answered with it at once."""
+    async with world() as w:
+        await crowd(w)
+        poll = await w.alice.polls(**UNSEEN)
+        await w.server.api.send_local_online_presence_to([ALICE])
+        assert set((await poll.answer()).presence) == {BOB}
+
+
+async def test_news_beside_it() -> None:
+    """Who has gone offline since the last sync is told beside the snapshot, as ever."""
+    async with world() as w:
+        await crowd(w)
+        await w.charlie.set_status("offline", "still not here")
+        await w.server.api.send_local_online_presence_to([ALICE])
+        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB, CHARLIE}
+
+
+async def test_nothing_else_changes() -> None:
+    """Nothing else about anyone changes: neither the targets' status, nor what others are told."""
+    async with world() as w:
+        await crowd(w)
+        await w.alice.set_status("unavailable", "mine")
+        before = [w.server.presence_of(user) for user in (ALICE, BOB, CHARLIE)]
+        await w.bob.sync(**UNSEEN)
+        await w.server.api.send_local_online_presence_to([ALICE])
+        await w.alice.sync(**UNSEEN)
+        assert [w.server.presence_of(user) for user in (ALICE, BOB, CHARLIE)] == before
+        assert (await w.bob.sync(**UNSEEN)).presence == {}
+
+
+async def test_shows_nobody_out_of_sight() -> None:
+    """A snapshot shows whom its target may see, by rooms or modules, and nobody else."""
+    async with world((Held, {"routes": {ALICE: [CHARLIE]}})) as w:
+        await w.bob.set_status("online")
+        await w.charlie.set_status("online")
+        await w.alice.sync(**UNSEEN)
+        await w.server.api.send_local_online_presence_to([ALICE])
+        assert set((await w.alice.sync(**UNSEEN)).presence) == {CHARLIE}
+
+
+async def test_somebody_newly_named() -> None:
+    """After it the module is asked anew: the snapshot has whom it names from now on."""
+    async with world((Held, {"routes": {ALICE: []}})) as w:
+        await w.bob.set_status("online")
+        await w.alice.sync(**UNSEEN)
+        poll = await w.alice.polls(**UNSEEN)
+        w.server.module(Held).routes[ALICE].append(BOB)
+        await w.server.api.send_local_online_presence_to([ALICE])
+        assert set((await poll.answer()).presence) == {BOB}
+
+
+async def test_all_users() -> None:
+    """For somebody who sees all it is everybody who is not offline, remote users included."""
+    async with world((AllUsers, {"viewers": [ALICE]})) as w:
+        far = "@dora:elsewhere.example"
+        await w.server.api.set_presence_for_users({far: ("unavailable", None)})
+        await w.bob.set_status("online")
+        await w.charlie.set_status("offline")
+        await w.alice.sync(**UNSEEN)
+        await w.server.api.send_local_online_presence_to([ALICE])
+        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB, far}
+
+
+async def test_altered_in_it() -> None:
+    """A snapshot shows altered states as everything does."""
+    async with world((Held, {"routes": {ALICE: [BOB]}, "say": "altered"})) as w:
+        await w.server.room(w.alice, w.bob)
+        await w.bob.set_status("online", "the truth")
+        await w.alice.sync(**UNSEEN)
+        await w.server.api.send_local_online_presence_to([ALICE])
+        answer = await w.alice.sync(**UNSEEN)
+        assert answer.presence[BOB]["status_msg"] == "altered"
+
+
+async def test_users_who_are_not_there() -> None:
+    """Unknown and remote users among its targets do no harm, nor do the same ones twice."""
+    async with world() as w:
+        await crowd(w)
+        targets = [f"@nobody:{SERVER}", "@far:elsewhere.example", ALICE, ALICE]
+        await w.server.api.send_local_online_presence_to(targets)
+        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB}
+
+
+@pytest.mark.parametrize("targets", [["alice"], [ALICE, ""], [None], ALICE])
+async def test_malformed_users(targets: list[str]) -> None:
+    """A malformed user ID is a ValueError, and then nobody gets anything."""
+    async with world() as w:
+        await crowd(w)
+        with pytest.raises(ValueError):
+            await w.server.api.send_local_online_presence_to(targets)
+        assert (await w.alice.sync(**UNSEEN)).presence == {}
+
+
+async def test_snapshot_outlives_a_long_absence() -> None:
+    """Who comes back hours later still gets it, once."""
+    async with world() as w:
+        await crowd(w)
+        await w.server.api.set_presence_for_users({BOB: ("online", "by a module")})
+        await w.alice.sync(**UNSEEN)
+        await w.server.api.send_local_online_presence_to([ALICE])
+        await w.server.advance(hours=2)
+        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB}
+        assert (await w.alice.sync(**UNSEEN)).presence == {}

@@ -1,0 +1,162 @@
+"""How much work one change is, by count: it must not grow with those who look on."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from lamplighter.clock import Timestamp
+from lamplighter.delivery.feed import Poll
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.client import Poll as ClientPoll
+from lamplighter.devtools.server import InMemoryServer, running_server
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.web.client import presence_events
+
+WATCHERS = 200
+#: What one request may cost, whoever looks on.
+A_FEW = 12
+
+
+class CountingRouter:
+    """A module that names nobody, and remembers what it was asked."""
+
+    def __init__(self, config: Any, api: Any) -> None:
+        self.batches: list[list[str]] = []
+        self.viewers: list[str] = []
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.get_users_for_states,
+            get_interested_users=self.get_interested_users,
+        )
+
+    async def get_users_for_states(
+        self, states: Iterable[UserPresenceState]
+    ) -> dict[str, set[UserPresenceState]]:
+        self.batches.append([state.user_id for state in states])
+        return {}
+
+    async def get_interested_users(self, user_id: str) -> set[str]:
+        self.viewers.append(user_id)
+        return set()
+
+
+class World:
+    """Bob, and those who watch him from one room, all with a poll that waits."""
+
+    def __init__(self, server: InMemoryServer, bob: Client, polls: list[ClientPoll]) -> None:
+        self.server = server
+        self.router = server.module(CountingRouter)
+        self.bob = bob
+        self.polls = polls
+
+    async def change(self) -> list[str | None]:
+        """Let bob set a status; return the message that each watcher hears of."""
+        await self.bob.set_status("online", "brb")
+        answers = [await poll.answer() for poll in self.polls]
+        return [answer.presence[self.bob.user_id].get("status_msg") for answer in answers]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """Nobody is online, and everybody waits for news."""
+    async with running_server([CountingRouter]) as server:
+        bob = await server.register("bob")
+        room_id = await bob.create_room()
+        watchers = []
+        for number in range(WATCHERS):
+            watcher = await server.register(f"watcher{number}")
+            await watcher.join(room_id)
+            watchers.append(watcher)
+        for client in (bob, *watchers):
+            await client.sync(set_presence="offline")
+        polls = [await watcher.polls(set_presence="offline") for watcher in watchers]
+        assert not any(poll.answered for poll in polls)
+        yield World(server, bob, polls)
+
+
+@contextmanager
+def counted_statements() -> Iterator[Counter[str]]:
+    """Count the SQL statements of every database, by their first word."""
+    counter: Counter[str] = Counter()
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        counter[statement.split()[0]] += 1
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        yield counter
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+
+
+@contextmanager
+def counted_tasks() -> Iterator[list[str]]:
+    """Collect the names of the coroutines that become tasks."""
+    loop = asyncio.get_running_loop()
+    names: list[str] = []
+
+    def factory(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> "asyncio.Task[Any]":
+        names.append(work.__qualname__)
+        return asyncio.Task(work, loop=loop, **more)
+
+    loop.set_task_factory(factory)
+    try:
+        yield names
+    finally:
+        loop.set_task_factory(None)
+
+
+@contextmanager
+def counted_wakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[Poll]]:
+    """Count how often each poll is woken."""
+    woken: Counter[Poll] = Counter()
+    original = Poll.wake
+
+    def counting(poll: Poll) -> None:
+        woken[poll] += 1
+        original(poll)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Poll, "wake", counting)
+        yield woken
+
+
+@contextmanager
+def collected_encodings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[UserPresenceState]]:
+    """Collect the states that become events of `/sync`."""
+    encoded: list[UserPresenceState] = []
+    original = presence_events.presence_event
+
+    def collecting(state: UserPresenceState, now: Timestamp) -> dict[str, Any]:
+        encoded.append(state)
+        return original(state, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(presence_events, "presence_event", collecting)
+        yield encoded
+
+
+async def test_one_change_for_many_watchers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one change, seen by 200 people: the state is encoded once, each watcher is woken once,
+    each module is asked once, and neither SQL nor tasks are in proportion to the watchers.
+    """
+    world.router.batches.clear()
+    world.router.viewers.clear()
+    with (
+        collected_encodings(monkeypatch) as encoded,
+        counted_wakes(monkeypatch) as woken,
+        counted_statements() as statements,
+        counted_tasks() as tasks,
+    ):
+        heard = await world.change()
+    assert heard == ["brb"] * WATCHERS
+    assert encoded == [world.server.presence_of(world.bob)]
+    assert sorted(woken.values()) == [1] * WATCHERS
+    assert (world.router.batches, world.router.viewers) == ([[world.bob.user_id]], [])
+    assert 0 < statements.total() <= A_FEW
+    assert 0 < len(tasks) <= A_FEW

@@ -1,0 +1,44 @@
+"""The wired server: what only all parts together can show."""
+
+import asyncio
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from lamplighter.app import Storage, build
+from lamplighter.clock import after
+from lamplighter.config import parse_config_text
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.http import AsgiClient
+from lamplighter.errors import StorageUnavailable
+
+
+async def test_health_recovers_by_itself(tmp_path: Path) -> None:
+    """A server that could not write is well again a minute after it could, used or not."""
+    clock, storage = FakeClock(), Storage.in_directory(tmp_path)
+    server = await build(parse_config_text("server_name: demo\n", Path("app.yaml")), clock, storage)
+    server.start()
+    client = AsgiClient(server.application)
+
+    async def health() -> int:
+        return (await client.request("GET", "/health")).status
+
+    assert await health() == 200
+    async with storage.database.write() as connection:
+        await connection.exec_driver_sql("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(tmp_path / "lamplighter.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageUnavailable):
+        await server.directory.register("alice", None)
+    assert await health() == 503
+    other.close()
+    assert await health() == 503
+    clock.advance_to(after(clock.now(), timedelta(minutes=1)))
+    for _ in range(10_000):
+        if await health() == 200:
+            break
+        await asyncio.to_thread(lambda: None)
+    assert await health() == 200
+    await server.stop()

@@ -1,0 +1,228 @@
+"""How a server is wired together, and what it finds when it starts."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from lamplighter.app import Storage, build
+from lamplighter.config import parse_config_text
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.server import running_server
+from lamplighter.errors import ConfigError, ModuleError, StorageUnavailable
+from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+
+
+class First:
+    """A module that routes nothing."""
+
+    def __init__(self, config: Any, api: Any) -> None:
+        async def routes(states: object) -> dict[str, set[object]]:
+            return {}
+
+        async def interested(user_id: str) -> set[str]:
+            return set()
+
+        self.api = api
+        api.register_presence_router_callbacks(
+            get_users_for_states=routes, get_interested_users=interested
+        )
+
+
+class Second(First):
+    pass
+
+
+class Router:
+    """A module of the older style."""
+
+    def __init__(self, *, config: Any, module_api: Any) -> None:
+        self.config = config
+
+    async def get_users_for_states(self, states: object) -> dict[str, set[object]]:
+        return {}
+
+    async def get_interested_users(self, user_id: str) -> set[str]:
+        return set()
+
+
+class Broken:
+    def __init__(self, config: Any, api: Any) -> None:
+        raise RuntimeError("not today")
+
+
+class Serving:
+    """A module with a web resource."""
+
+    def __init__(self, config: Any, api: Any) -> None:
+        async def hello(request: object) -> dict[str, str]:
+            return {"hello": "world"}
+
+        api.register_web_resource("/_serving", hello)
+
+
+def test_storage_in_a_directory(tmp_path: Path) -> None:
+    """A directory that is not there is made, with its parents, for nobody else to read."""
+    data = tmp_path / "a" / "b"
+    storage = Storage.in_directory(data)
+    assert storage.modules_path == data / "modules.db"
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert Storage.in_directory(data).modules_path == data / "modules.db"
+
+
+def blocked_by_a_file(folder: Path) -> Path:
+    """Return a path at which there is a file."""
+    (folder / "data").write_text("")
+    return folder / "data"
+
+
+def below_a_file(folder: Path) -> Path:
+    """Return a path that leads through a file."""
+    return blocked_by_a_file(folder) / "data"
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [(blocked_by_a_file, "File exists"), (below_a_file, "Not a directory")],
+)
+def test_storage_that_cannot_be_made(
+    tmp_path: Path, place: Callable[[Path], Path], problem: str
+) -> None:
+    """A directory that cannot be made is an error of the configuration that names key and path."""
+    data = place(tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        Storage.in_directory(data)
+    assert str(refused.value) == f"data_dir: {data} cannot be made: {problem}"
+
+
+async def test_storage_in_memory() -> None:
+    """In memory there are no files, for modules neither."""
+    storage = Storage.in_memory()
+    assert storage.modules_path is None
+    await storage.database.close()
+
+
+async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """A damaged database is said to be one, and the server is not built."""
+    (tmp_path / "lamplighter.db").write_bytes(b"no database" * 100)
+    config = parse_config_text("server_name: demo\n", tmp_path / "lamplighter.yaml")
+    with pytest.raises(StorageUnavailable, match="The file is not a database"):
+        await build(config, FakeClock(), Storage.in_directory(tmp_path))
+
+
+async def test_modules_in_config_order() -> None:
+    """Modules are loaded in the order of the list; the older kind of router comes last."""
+    config = f"""
+modules: [{{module: {__name__}.Second}}, {{module: {__name__}.First}}]
+presence: {{presence_router: {{module: {__name__}.Router, config: {{a: 1}}}}}}
+"""
+    async with running_server(config=config) as server:
+        names = [module.name for module in server.lamplighter.modules.loaded]
+        assert names == ["Second", "First", "Router"]
+        assert server.module(Router).config == {"a": 1}
+
+
+async def test_modules_that_stand_in(tmp_path: Path) -> None:
+    """Modules that are given to `build` stand in for those of the config."""
+    config = f"server_name: demo\nmodules: [{{module: {__name__}.Broken}}]\n"
+    entry = ModuleEntry(f"{__name__}.First", {}, ModuleStyle.CALLBACKS, "modules[0]")
+    server = await build(
+        parse_config_text(config, tmp_path / "x.yaml"), FakeClock(), Storage.in_memory(), [entry]
+    )
+    assert [module.name for module in server.modules.loaded] == ["First"]
+    await server.stop()
+
+
+async def test_a_module_that_cannot_be_built(tmp_path: Path) -> None:
+    """Where a module cannot be built there is no server, and the database is closed."""
+    modules = f"[{{module: {__name__}.First}}, {{module: {__name__}.Broken}}]"
+    config = parse_config_text(f"server_name: demo\nmodules: {modules}\n", tmp_path / "x.yaml")
+    storage = Storage.in_memory()
+    with pytest.raises(ModuleError, match=r"module Broken .* cannot be started: .*not today"):
+        await build(config, FakeClock(), storage)
+    # A database in memory that was closed is a new and empty one.
+    async with storage.database.read() as connection:
+        tables = await connection.execute(text("SELECT count(*) FROM sqlite_master"))
+        assert tables.scalar() == 0
+    await storage.database.close()
+
+
+@pytest.mark.parametrize(
+    ("config", "base"),
+    [
+        ("", "http://127.0.0.1:8008/"),
+        ("listen: [10.0.0.1:80, 127.0.0.1:81]", "http://10.0.0.1:80/"),
+        ("public_baseurl: https://example.org/", "https://example.org/"),
+    ],
+)
+async def test_what_modules_know_of_the_server(config: str, base: str) -> None:
+    """Modules know the server's name, and the address at which clients reach it."""
+    async with running_server([First], server_name="example.org", config=config) as server:
+        api = server.module(First).api
+        assert (api.server_name, api.public_baseurl) == ("example.org", base)
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_busy(is_on: bool) -> None:
+    """Where busy is off nobody can set it, modules included, and clients are told."""
+    async with running_server(config=f"presence: {{busy: {str(is_on).lower()}}}") as server:
+        bob = await server.register("bob")
+        versions = await server.http.request("GET", "/_matrix/client/versions")
+        features = versions.json["unstable_features"]
+        assert features["org.matrix.msc3026.busy_presence"] is is_on
+        busy: Any = {bob.user_id: ("org.matrix.msc3026.busy", None)}
+        if is_on:
+            await server.api.set_presence_for_users(busy)
+        else:
+            with pytest.raises(ValueError, match="is not a presence state"):
+                await server.api.set_presence_for_users(busy)
+
+
+async def test_what_is_restored(tmp_path: Path) -> None:
+    """After a restart there are the people, their rooms, their presence, and their tokens."""
+    async with running_server(data_dir=tmp_path) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        room_id = await server.room(alice, bob)
+        await bob.set_status("unavailable", "brb")
+        await alice.sync()
+        before = server.presence_of(bob)
+        await server.restart(alice, bob)
+        assert server.presence_of(bob) == before
+        assert await alice.call("GET", "/joined_rooms") == {"joined_rooms": [room_id]}
+        await bob.set_status("online", "back")
+        assert (await alice.sync()).presence[bob.user_id]["status_msg"] == "back"
+
+
+async def test_nothing_is_restored_where_presence_is_off(tmp_path: Path) -> None:
+    """A server whose presence was switched off shows nothing of what was saved before."""
+    async with running_server(data_dir=tmp_path) as server:
+        bob = await server.register("bob")
+        await bob.set_status("online", "brb")
+    async with running_server(data_dir=tmp_path, config="presence: {enabled: false}") as server:
+        assert server.presence_of("@bob:demo").state == "offline"
+
+
+async def test_two_servers_in_one_process() -> None:
+    """Servers in one process have nothing in common: people, presence, or counters."""
+    async with running_server() as one, running_server() as other:
+        bob = await one.register("bob")
+        await bob.sync()
+        counts = [
+            "lamplighter_syncs_total 1.0" in server.lamplighter.metrics.exposition().decode()
+            for server in (one, other)
+        ]
+        assert counts == [True, False]
+        assert other.presence_of(bob).state == "offline"
+
+
+async def test_web_resources_of_modules() -> None:
+    """What modules serve stands beside the server's own endpoints, and not in their way."""
+    async with running_server([Serving]) as server:
+        answer = await server.http.request("GET", "/_serving/hello")
+        health = await server.http.request("GET", "/health")
+        nobody = await server.http.request("GET", "/_other")
+    assert (answer.status, answer.json, health.status) == (200, {"hello": "world"}, 200)
+    assert (nobody.status, nobody.json["errcode"]) == (404, "M_UNRECOGNIZED")

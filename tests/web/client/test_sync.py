@@ -1,0 +1,177 @@
+"""The query of `/sync`, and how it is answered."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.http import Response
+from lamplighter.devtools.server import InMemoryServer
+from lamplighter.errors import InvalidParam
+from lamplighter.web.client.sync import milliseconds_in
+
+
+async def sync(client: Client, **query: str) -> Response:
+    """Send a `/sync` with exactly this query."""
+    return await client.request("GET", "/sync", query=query)
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ({"timeout": "-1"}, "timeout: '-1' is not a whole number of milliseconds"),
+        ({"timeout": "1.5"}, "timeout: '1.5' is not a whole number of milliseconds"),
+        ({"timeout": "soon"}, "timeout: 'soon' is not a whole number of milliseconds"),
+        ({"timeout": "\u0663"}, "timeout: '\u0663' is not a whole number of milliseconds"),
+        (
+            {"timeout": "9" * 70},
+            f"timeout: '{'9' * 60}' is not a whole number of milliseconds",
+        ),
+        ({"full_state": "yes"}, "full_state: 'yes' is neither true nor false"),
+        ({"full_state": "True"}, "full_state: 'True' is neither true nor false"),
+        (
+            {"set_presence": "away"},
+            "set_presence: 'away' is none of offline, unavailable, online",
+        ),
+        (
+            {"set_presence": "org.matrix.msc3026.busy"},
+            "set_presence: 'org.matrix.msc3026.busy' is none of offline, unavailable, online",
+        ),
+        ({"filter": "17"}, "filter: no filter has this ID"),
+        (
+            {"filter": '{"presence": {"senders": ["bob"]}}'},
+            "presence.senders: 'bob' is not a user ID (@localpart:server.name)",
+        ),
+    ],
+)
+async def test_wrong_values(
+    server: InMemoryServer, dora: Client, query: dict[str, str], error: str
+) -> None:
+    """A parameter with a wrong value is M_INVALID_PARAM by its name, and touches no presence."""
+    response = await sync(dora, **query)
+    assert (response.status, response.json) == (
+        400,
+        {"errcode": "M_INVALID_PARAM", "error": error},
+    )
+    assert server.presence_of(dora).state == "offline"
+
+
+@pytest.mark.parametrize(
+    ("text", "errcode", "named"),
+    [
+        ("{", "M_NOT_JSON", "filter"),
+        ('{"presence": 7}', "M_BAD_JSON", "presence"),
+        ("{" + '"a":{' * 200 + "}" * 201, "M_BAD_JSON", "filter"),
+    ],
+    ids=["cut off", "wrong type", "deep"],
+)
+async def test_filters_that_are_none(dora: Client, text: str, errcode: str, named: str) -> None:
+    """A filter that cannot be read is refused by the name of what is wrong."""
+    response = await sync(dora, filter=text)
+    assert (response.status, response.json["errcode"]) == (400, errcode)
+    assert response.json["error"].startswith(f"{named}: ")
+
+
+@pytest.mark.parametrize("name", ["since", "timeout", "set_presence", "filter", "full_state"])
+async def test_empty_values(dora: Client, name: str) -> None:
+    """A parameter without a value is as good as absent; but `full_state` is true or false."""
+    response = await sync(dora, **{name: ""})
+    assert response.status == (400 if name == "full_state" else 200)
+
+
+async def test_parameters_nobody_knows(dora: Client) -> None:
+    """A parameter that the specification does not know is passed over."""
+    assert (await sync(dora, use_state_after="true", x="\ud7ff")).status == 200
+
+
+@pytest.mark.parametrize("config", ["presence: {busy: true}"])
+async def test_busy(server: InMemoryServer, dora: Client) -> None:
+    """Where busy is on, a poll may ask for it."""
+    assert (await sync(dora, set_presence="org.matrix.msc3026.busy")).status == 200
+    assert server.presence_of(dora).state == "org.matrix.msc3026.busy"
+
+
+async def test_tokens_of_access(server: InMemoryServer, dora: Client) -> None:
+    """The access token may stand in the header or in the query; without one, nothing is told."""
+    path = "/_matrix/client/v3/sync"
+    http = server.http
+    responses = [
+        await http.request("GET", path, query={"access_token": dora.access_token}),
+        await http.request("GET", path),
+        await http.request("GET", path, token="wrong"),
+    ]
+    assert [(it.status, it.json.get("errcode")) for it in responses] == [
+        (200, None),
+        (401, "M_MISSING_TOKEN"),
+        (401, "M_UNKNOWN_TOKEN"),
+    ]
+
+
+async def test_a_whole_answer(server: InMemoryServer, dora: Client) -> None:
+    """An answer is one JSON object: the token, and what there is to say, no more."""
+    first = await sync(dora, set_presence="offline")
+    assert (first.headers["content-type"], first.headers["access-control-allow-origin"]) == (
+        "application/json",
+        "*",
+    )
+    token = first.json["next_batch"]
+    assert {**first.json, "account_data": ...} == {
+        "next_batch": token,
+        "presence": {
+            "events": [
+                {"type": "m.presence", "sender": "@dora:demo", "content": {"presence": "offline"}}
+            ]
+        },
+        "account_data": ...,
+    }
+    silent = await sync(dora, since=token, set_presence="offline")
+    assert silent.json == {"next_batch": token}
+
+
+async def test_rooms_and_account_data(dora: Client) -> None:
+    """Rooms and account data stand in the answer as the directory gives them."""
+    token = (await sync(dora)).json["next_batch"]
+    room_id = await dora.create_room()
+    await dora.call("PUT", f"/user/{dora.user_id}/account_data/com.example", {"a": "é"})
+    answer: dict[str, Any] = (await sync(dora, since=token)).json
+    assert answer.keys() == {"next_batch", "rooms", "account_data"}
+    assert list(answer["rooms"]["join"]) == [room_id]
+    assert answer["account_data"]["events"] == [{"type": "com.example", "content": {"a": "é"}}]
+
+
+async def test_answers_are_counted(server: InMemoryServer, dora: Client) -> None:
+    """Every answer counts, and no poll counts as waiting once it has one."""
+    for _ in range(2):
+        await dora.sync()
+    exposition = server.lamplighter.metrics.exposition().decode()
+    assert "lamplighter_syncs_total 2.0" in exposition
+    assert "lamplighter_polls_in_flight 0.0" in exposition
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        (None, timedelta(0)),
+        ("", timedelta(0)),
+        ("0", timedelta(0)),
+        ("0030", timedelta(milliseconds=30)),
+        ("3600000", timedelta(hours=1)),
+        ("1" + "0" * 12, timedelta(milliseconds=10**12)),
+        ("9" * 13, timedelta(milliseconds=10**12)),
+    ],
+)
+def test_durations(text: str | None, duration: timedelta) -> None:
+    """A duration is a whole number of milliseconds; none is none, and an age is long enough."""
+    assert milliseconds_in("timeout", text) == duration
+
+
+@given(st.text())
+def test_any_duration(text: str) -> None:
+    """Any text is a duration of not less than nothing, or an error that names the parameter."""
+    try:
+        assert milliseconds_in("timeout", text) >= timedelta(0)
+    except InvalidParam as error:
+        assert str(error).startswith("timeout: ")  # noqa: PT017 - either outcome is right
