@@ -42,6 +42,7 @@ CLIENTS = {
 OTHERS = {
     "ConfigError",
     "FederationError",
+    "KeysUnavailable",
     "LamplighterError",
     "ModuleError",
     "RemoteRefused",

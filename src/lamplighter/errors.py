@@ -9,6 +9,7 @@
     │   ├── RemoteUnreachable       it cannot be found, or gives no answer that can be used
     │   ├── RemoteRefused           it answers, and says no
     │   └── UnknownKey              it has no such key, or none that is valid
+    │       └── KeysUnavailable     it cannot be asked for its keys now
     └── RequestError                the client's
         ├── NotJson, BadJson, InvalidParam, MissingParam, TooLarge
         │   └── InvalidId           a malformed identifier (an InvalidParam)
@@ -33,6 +34,7 @@ __all__ = [
     "InvalidId",
     "InvalidParam",
     "InvalidUsername",
+    "KeysUnavailable",
     "LamplighterError",
     "LimitExceeded",
     "MethodNotAllowed",
@@ -96,7 +98,11 @@ class RemoteRefused(FederationError):
 
 
 class UnknownKey(FederationError):
-    """The server publishes no such key, or none that is valid now, or its keys cannot be had."""
+    """The server publishes no such key, or none that is valid now."""
+
+
+class KeysUnavailable(UnknownKey):
+    """The server's keys cannot be had at the moment; later perhaps they can."""
 
 
 class RequestError(LamplighterError):

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamplighter.clock import Timestamp, after
-from lamplighter.federation.backoff import Backoff, BackoffSettings, BackoffState
+from lamplighter.federation.backoff import Backoff, BackoffSettings
+from lamplighter.ports import BackoffState
 
 NOW: Final = Timestamp(1_000_000)
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from lamplighter.clock import Timestamp
-from lamplighter.federation.backoff import Backoff, BackoffSettings, BackoffState
+from lamplighter.federation.backoff import Backoff, BackoffSettings
 from lamplighter.federation.queue import DestinationQueue
+from lamplighter.ports import BackoffState
 from lamplighter.presence.state import Presence, UserPresenceState
 
 CAPACITY: Final = 120

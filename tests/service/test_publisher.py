@@ -89,15 +89,20 @@ async def test_modules_are_asked_once_per_batch(parts: Parts) -> None:
 
 
 async def test_a_ping_is_for_other_servers(parts: Parts) -> None:
-    """A federation ping is kept, but no module is asked and nobody here is told."""
-    asked = Thinking()
-    parts.module(asked)
+    """A federation ping is kept; where modules send the user is told again, and nobody here."""
+    viewer, remote = UserId("@alice:demo"), UserId("@charlie:elsewhere.org")
+    parts.feed.open(viewer)
+    parts.module(lambda states: {viewer: set(states), remote: set(states)})
     state = parts.set(BOB, "brb")[0].new
     ping = Change(state, state, ChangeReason.FEDERATION_PING)
     parts.publisher.publish([ping])
     await parts.publisher.saved()
     assert parts.told == [Published(parts.bus.position, [ping], [])]
-    assert (asked.asked, parts.publisher.changed_at(BOB)) == ([], 0)
+    assert parts.publisher.changed_at(BOB) == 0
+    while not parts.outgoing.sent:
+        await asyncio.wait([asyncio.ensure_future(parts.publisher.published())])
+    assert parts.outgoing.sent == [(ServerName("elsewhere.org"), [state])]
+    assert parts.heard(viewer) == []
     assert parts.store.messages == [{BOB: "brb"}]
 
 

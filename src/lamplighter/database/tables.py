@@ -24,6 +24,7 @@ __all__ = [
     "account_data",
     "aliases",
     "current_state",
+    "destinations",
     "devices",
     "events",
     "filters",

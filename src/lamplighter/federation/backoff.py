@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lamplighter.clock import Timestamp, after
+from lamplighter.ports import BackoffState
 
-__all__ = ["Backoff", "BackoffSettings", "BackoffState"]
+__all__ = ["Backoff", "BackoffSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +17,6 @@ class BackoffSettings:
     #: The pause after the first failure; each further failure in a row doubles it.
     first: timedelta = timedelta(seconds=1)
     longest: timedelta = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class BackoffState:
-    """What survives a restart: how often in a row it failed, and when to try again."""
-
-    failures: int
-    retry_at: Timestamp
 
 
 class Backoff:

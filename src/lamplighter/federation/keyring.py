@@ -13,7 +13,7 @@ from signedjson.key import decode_verify_key_base64, is_signing_algorithm_suppor
 from signedjson.types import VerifyKey
 
 from lamplighter.clock import Timestamp, after
-from lamplighter.errors import FederationError, UnknownKey
+from lamplighter.errors import FederationError, KeysUnavailable, UnknownKey
 from lamplighter.federation.recent import Recent
 from lamplighter.federation.signing import BadSignature, verify
 from lamplighter.ids import ServerName
@@ -85,20 +85,21 @@ class Keyring:
         self._fetches = fetches
         self._keys: Recent[ServerName, ServerKeys] = Recent(capacity)
         #: When a server was last asked, and what was wrong with its answer, if anything.
-        self._asked: Recent[ServerName, tuple[Timestamp, str | None]] = Recent(capacity)
+        self._asked: Recent[ServerName, tuple[Timestamp, UnknownKey | None]] = Recent(capacity)
         self._asking: dict[ServerName, asyncio.Task[None]] = {}
 
     async def verify_key(self, server: ServerName, key_id: str, now: Timestamp) -> VerifyKey:
         """Return the key *key_id* of *server*, valid now for requests.
 
-        Raises `UnknownKey` where the server has none such, or cannot be asked.
+        Raises `UnknownKey` where the server has none such, `KeysUnavailable` where it cannot be
+        asked.
         """
         key = self._valid_key(server, key_id, now)
         if key is None:
             await self._ask(server, now)
             key = self._valid_key(server, key_id, now)
         if key is None:
-            raise UnknownKey(self._fault(server) or f"{server} has no valid key {key_id[:60]!r}")
+            raise self._fault(server) or UnknownKey(f"{server} has no valid key {key_id[:60]!r}")
         return key
 
     async def server_keys(
@@ -114,7 +115,7 @@ class Keyring:
             await self._ask(server, now)
             known = self._keys.get(server)
         if known is None:
-            raise UnknownKey(self._fault(server) or f"{server} has not been asked")
+            raise self._fault(server) or KeysUnavailable(f"{server} has not been asked")
         return known
 
     async def close(self) -> None:
@@ -130,9 +131,11 @@ class Keyring:
             return None
         return known.verify_keys.get(key_id)
 
-    def _fault(self, server: ServerName) -> str | None:
+    def _fault(self, server: ServerName) -> UnknownKey | None:
+        """Return what is wrong with the server, new: raised twice, it would tell of both."""
         asked = self._asked.get(server)
-        return asked[1] if asked else None
+        fault = asked[1] if asked else KeysUnavailable(f"{server} could not be asked for its keys")
+        return type(fault)(*fault.args) if fault else None
 
     async def _ask(self, server: ServerName, now: Timestamp) -> None:
         """Ask *server*, or wait for the answer that somebody else is waiting for."""
@@ -142,20 +145,22 @@ class Keyring:
             if asked is not None and now < after(asked[0], PAUSE):
                 return
             if len(self._asking) >= self._fetches:
-                raise UnknownKey("too many servers are being asked for their keys")
+                raise KeysUnavailable("too many servers are being asked for their keys")
             task = self._asking[server] = asyncio.create_task(self._fetch(server, now))
             task.add_done_callback(lambda _: self._asking.pop(server))
         # Not `await task`: that one who waits gives up must not cost the others the answer.
         await asyncio.wait([task])
 
     async def _fetch(self, server: ServerName, now: Timestamp) -> None:
-        fault: str | None = None
+        fault: UnknownKey | None = None
         try:
             content = await self._fetcher.server_keys(server)
             self._keys.put(server, check_server_keys(content, server, now))
+        # What was published before stays valid for as long as it was said to be.
+        except UnknownKey as error:
+            fault = error
         except FederationError as error:
-            # What was published before stays valid for as long as it was said to be.
-            fault = str(error)
+            fault = KeysUnavailable(str(error))
         self._asked.put(server, (now, fault))
 
 

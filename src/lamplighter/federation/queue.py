@@ -5,8 +5,9 @@ from datetime import timedelta
 from itertools import islice
 
 from lamplighter.clock import Timestamp, after
-from lamplighter.federation.backoff import Backoff, BackoffState
+from lamplighter.federation.backoff import Backoff
 from lamplighter.federation.edu import MAX_PUSH
+from lamplighter.ports import BackoffState
 from lamplighter.presence.state import UserPresenceState
 
 __all__ = ["DestinationQueue"]

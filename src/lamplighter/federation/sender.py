@@ -19,13 +19,13 @@ import structlog
 
 from lamplighter.clock import Clock, Timer, Timestamp
 from lamplighter.errors import FederationError, StorageUnavailable
-from lamplighter.federation.backoff import Backoff, BackoffState
+from lamplighter.federation.backoff import Backoff
 from lamplighter.federation.edu import presence_edu
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.queue import DestinationQueue
 from lamplighter.federation.transaction import Transaction, encode
 from lamplighter.ids import ServerName
-from lamplighter.ports import BackoffStore, Json
+from lamplighter.ports import BackoffState, BackoffStore, Json
 from lamplighter.presence.state import UserPresenceState
 
 __all__ = ["FederationSender", "Lane", "Requests", "SenderSettings"]
@@ -137,7 +137,7 @@ class FederationSender:
             self._destination(server_name).queue.restore(state, now)
 
     async def stop(self) -> None:
-        """Give up what is under way; what is not sent is not lost: it is told when next it changes."""
+        """Give up what is under way; what is not sent is told when next it changes."""
         if self._timer is not None:
             self._timer[1].cancel()
         for task in self._tasks:

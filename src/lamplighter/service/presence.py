@@ -10,13 +10,14 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
-from lamplighter.clock import Clock, Timer, Timestamp, after
+from lamplighter.clock import Clock, Timer, Timestamp, after, milliseconds
 from lamplighter.config import PresenceMode
 from lamplighter.delivery.feed import Feed, Poll
 from lamplighter.errors import Forbidden, StorageUnavailable
@@ -26,6 +27,7 @@ from lamplighter.presence.events import (
     Activity,
     DeviceGone,
     Event,
+    RemoteUpdate,
     SetByModule,
     StatusSet,
     SyncEnded,
@@ -38,6 +40,7 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.reasons import Module
 from lamplighter.service.publisher import Published, Publisher
+from lamplighter.service.remotes import Remotes, RemoteUsers
 from lamplighter.service.subscribers import PresenceCallback, Subscribers
 from lamplighter.service.views import (
     Reading,
@@ -60,6 +63,8 @@ class ServiceSettings:
 
     mode: PresenceMode = PresenceMode.TRACKED
     include_offline_users_on_sync: bool = False
+    #: How long other servers believe what they were told.
+    federation_timeout: timedelta = timedelta(minutes=30)
     #: How often unannounced changes are saved and unused outboxes dropped.
     housekeeping: timedelta = timedelta(seconds=60)
     #: How often the age of modules' answers is looked at.
@@ -80,6 +85,7 @@ class PresenceService:
         feed: Feed,
         publisher: Publisher,
         views: Views,
+        remotes: Remotes,
         subscribers: Subscribers,
         settings: ServiceSettings,
         unsure: range,
@@ -97,6 +103,12 @@ class PresenceService:
         self._feed = feed
         self._publisher = publisher
         self._views = views
+        self._remotes = remotes
+        self._remote_users = RemoteUsers(
+            UserId(state.user_id)
+            for state in tracker.known()
+            if server_of(UserId(state.user_id)) != server_name
+        )
         self._subscribers = subscribers
         self._settings = settings
         self._unsure = unsure
@@ -191,6 +203,21 @@ class PresenceService:
         own = (device for device in devices if device.device_id == requester.device_id)
         return all(device.presence is not set_presence for device in own)
 
+    # --- what other servers say -----------------------------------------------------------
+
+    def remote_updates(self, updates: Iterable[RemoteUpdate]) -> None:
+        """Take in how other servers' users are; each update is about a user of its origin."""
+        if not self._hears_clients:
+            return
+        for update in updates:
+            if self._tracker.user(update.user_id) is None:
+                # Somebody unheard of who is offline is nobody to remember.
+                if update.presence is Presence.OFFLINE and not update.status_msg:
+                    continue
+                if not self._remote_users.admit(update.user_id):
+                    continue
+            self._feed_tracker(update)
+
     # --- what modules do and ask ----------------------------------------------------------
 
     async def set_presence_for_users(
@@ -204,13 +231,19 @@ class PresenceService:
         await self._publisher.published()
 
     async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
-        """Give each local user one snapshot of who is online with their next `/sync`."""
+        """Show each of *users* who is online: local ones with their next `/sync`.
+
+        The servers of the others are sent what each may see of our own users.
+        """
         position = self._publisher.advance()
         for user_id in users:
             if server_of(user_id) == self._server_name:
                 self._views.forget_interest(user_id)
                 self._snapshots[user_id] = position
         self._feed.wake(users)
+        await self._show_online(
+            {user_id for user_id in users if server_of(user_id) != self._server_name}
+        )
 
     def presence_of(self, user_id: UserId) -> UserPresenceState:
         """Return the user's presence, whoever asks."""
@@ -257,6 +290,7 @@ class PresenceService:
         """Begin to watch the time."""
         self._every(self._settings.housekeeping, self._keep_house)
         self._every(self._settings.interest_check, self._refresh_interests)
+        self._run(self._publisher.remind(self._recently_told()))
         self._schedule()
 
     async def settled(self) -> None:
@@ -303,6 +337,29 @@ class PresenceService:
         self._deadline = None
         self._publisher.publish(self._tracker.expire(self._clock.now()))
         self._schedule()
+
+    def _recently_told(self) -> Sequence[UserPresenceState]:
+        """Return our own users whom other servers may still believe to be what they last were.
+
+        What was on its way to them when the process ended is lost, and this makes up for it.
+        """
+        silent_since = self._clock.now() - milliseconds(self._settings.federation_timeout)
+        return [
+            state
+            for state in self._tracker.known()
+            if server_of(UserId(state.user_id)) == self._server_name
+            and state.last_federation_update_ts > silent_since
+        ]
+
+    async def _show_online(self, viewers: AbstractSet[UserId]) -> None:
+        if not viewers:
+            return
+        for viewer in viewers:
+            self._views.forget_interest(viewer)
+            await self._views.ask_interest(viewer)
+        known = self._tracker.known()
+        online = [state for state in known if state.state != Presence.OFFLINE]
+        await self._remotes.show(viewers, online)
 
     def _announce(self, published: Published) -> None:
         if published.changes:

@@ -1,14 +1,15 @@
 """Which other servers are told, and of what."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.ports import Outgoing
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.plan import Planner, Route, Routes
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.plan import Planner, Route, Routes, Telling
+from lamplighter.routing.router import Inquiry, PresenceRouter
 
-__all__ = ["Remotes"]
+__all__ = ["RemoteUsers", "Remotes", "settled_routes"]
 
 
 class Remotes:
@@ -32,27 +33,78 @@ class Remotes:
     def tell(self, states: Iterable[UserPresenceState], routes: Routes) -> None:
         """Send *states*, and what *routes* send besides, to the servers of remote recipients."""
         remote = {
-            viewer: self._own_routes(routes[viewer])
-            for viewer in routes
+            viewer: self._own_routes(seen)
+            for viewer, seen in routes.items()
             if not self._is_mine(viewer)
         }
-        own = [state for state in states if self._is_mine(UserId(state.user_id))]
+        if remote:
+            self._send(self._planner.plan(self._own(states), remote, remote.keys()))
+
+    async def show(self, viewers: AbstractSet[UserId], states: Iterable[UserPresenceState]) -> None:
+        """Send each of the remote *viewers* what they may see of *states*, asked for or not."""
+        own = self._own(states)
+        if not own:
+            return
+        routes = await self._router.inquire(own).complete()
+        # Each viewer apart: what one is told may go to another's server in another form.
+        for viewer in viewers:
+            routed = {viewer: self._own_routes(routes.get(viewer, {}))}
+            self._send(self._planner.plan(own, routed, {viewer}))
+
+    def _send(self, tellings: Iterable[Telling]) -> None:
+        """Hand *tellings* over, sorted by server.
+
+        Altered states come last, and win: a server gets one state per user, and shows it to all
+        who may see the user there. What one of them should not see does not go there.
+        """
         by_server: dict[ServerName, dict[str, UserPresenceState]] = {}
-        # Altered states come last, and win: a server gets one state per user, and shows it to
-        # all who may see the user there. What one of them should not see does not go there.
-        for telling in self._planner.plan(own, remote, remote.keys()):
+        for telling in tellings:
             for viewer in telling.recipients:
                 by_server.setdefault(server_of(viewer), {})[telling.user_id] = telling.state
         for server_name, sent in by_server.items():
             self._outgoing.send(server_name, list(sent.values()))
 
-    async def remind(self, states: Sequence[UserPresenceState]) -> None:
-        """Send unchanged *states* again to whoever is told of them now."""
-        if self._router.modules and states:
-            self.tell(states, await self._router.inquire(states).complete())
+    def _own(self, states: Iterable[UserPresenceState]) -> Sequence[UserPresenceState]:
+        return [state for state in states if self._is_mine(UserId(state.user_id))]
 
     def _own_routes(self, routes: Mapping[UserId, Route]) -> Mapping[UserId, Route]:
         return {user_id: route for user_id, route in routes.items() if self._is_mine(user_id)}
 
     def _is_mine(self, user_id: UserId) -> bool:
         return server_of(user_id) == self._server_name
+
+
+def settled_routes(inquiry: Inquiry) -> Routes:
+    """Return the routes of those for whom no module that still thinks has altered states before."""
+    routes = inquiry.routes()
+    waiting = inquiry.awaited_by(routes.keys())
+    return {viewer: seen for viewer, seen in routes.items() if viewer not in waiting}
+
+
+class RemoteUsers:
+    """How many users other servers may make us remember: each so many, and all together."""
+
+    def __init__(
+        self, known: Iterable[UserId], *, of_one_server: int = 20_000, of_all: int = 500_000
+    ) -> None:
+        """*known* are remembered already."""
+        self._of_one_server = of_one_server
+        self._of_all = of_all
+        self._total = 0
+        self._by_server: dict[ServerName, int] = {}
+        for user_id in known:
+            self._count(server_of(user_id))
+
+    def admit(self, user_id: UserId) -> bool:
+        """Tell whether one more, a user who is not known yet, may be remembered; count them."""
+        server_name = server_of(user_id)
+        if self._total >= self._of_all:
+            return False
+        if self._by_server.get(server_name, 0) >= self._of_one_server:
+            return False
+        self._count(server_name)
+        return True
+
+    def _count(self, server_name: ServerName) -> None:
+        self._total += 1
+        self._by_server[server_name] = self._by_server.get(server_name, 0) + 1

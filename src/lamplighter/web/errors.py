@@ -39,6 +39,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.LimitExceeded:         (429, "M_LIMIT_EXCEEDED"),
     errors.StorageUnavailable:    (503, "M_UNKNOWN"),
     errors.ShuttingDown:          (503, "M_UNKNOWN"),
+    errors.KeysUnavailable:       (503, "M_UNKNOWN"),
 }
 # fmt: on
 
@@ -82,7 +83,7 @@ def _entry(error: BaseException) -> tuple[int, str] | None:
 
 
 def _text(error: BaseException) -> str:
-    if isinstance(error, errors.RequestError):
+    if isinstance(error, errors.RequestError | errors.KeysUnavailable):
         return str(error) or type(error).__name__
     if isinstance(error, errors.StorageUnavailable):
         return _STORAGE_UNAVAILABLE

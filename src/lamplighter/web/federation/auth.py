@@ -8,7 +8,13 @@ from typing import Final
 from starlette.requests import Request
 
 from lamplighter.clock import Clock
-from lamplighter.errors import BadJson, FederationError, Forbidden, Unauthorized
+from lamplighter.errors import (
+    BadJson,
+    FederationError,
+    Forbidden,
+    KeysUnavailable,
+    Unauthorized,
+)
 from lamplighter.federation.keyring import Keyring
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.signing import parse_authorization, request_object, verify_request
@@ -34,7 +40,11 @@ class XMatrixAuth:
         self._clock = clock
 
     async def origin(self, request: Request) -> ServerName:
-        """Return who sends a request without a body; raise `Unauthorized` or `Forbidden`."""
+        """Return who sends a request without a body.
+
+        Raises `Unauthorized`, `Forbidden`, and `KeysUnavailable` where the origin cannot be asked
+        for its keys.
+        """
         return await self._verified(request, None)
 
     async def origin_and_content(self, request: Request) -> tuple[ServerName, Json]:
@@ -62,6 +72,8 @@ class XMatrixAuth:
                 content=content,
             )
             verify_request(signed, authorization, key)
+        except KeysUnavailable:
+            raise  # whoever is told 401 does not come again
         except FederationError as error:
             raise Unauthorized(str(error)) from None
         except ValueError:  # there is no canonical JSON for it
