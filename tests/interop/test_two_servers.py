@@ -87,8 +87,8 @@ async def test_restarts(pair: Pair, http: aiohttp.ClientSession) -> None:
     pair.two.start()
     await until(bob, alice, presence="unavailable", status_msg="while you were out")
 
-    await bob.put_status("unavailable", "two")
-    await until(alice, bob, presence="unavailable", status_msg="two")
+    await bob.put_status("online", "two")
+    await until(alice, bob, presence="online", status_msg="two", currently_active=True)
     assert pair.one.stop().code == 0
     await bob.put_status("online", "three")
     pair.one.start()

@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import ServerName, UserId
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Module, Self, SharedRoom
@@ -90,19 +91,17 @@ async def test_modules_are_asked_once_per_batch(parts: Parts) -> None:
 
 async def test_a_ping_is_for_other_servers(parts: Parts) -> None:
     """A federation ping is kept; where modules send the user is told again, and nobody here."""
-    viewer, remote = UserId("@alice:demo"), UserId("@charlie:elsewhere.org")
-    parts.feed.open(viewer)
-    parts.module(lambda states: {viewer: set(states), remote: set(states)})
+    remote = UserId("@charlie:elsewhere.org")
     state = parts.set(BOB, "brb")[0].new
+    parts.module(answering({CHARLIE: {state}, remote: {state}}))
     ping = Change(state, state, ChangeReason.FEDERATION_PING)
     parts.publisher.publish([ping])
     await parts.publisher.saved()
     assert parts.told == [Published(parts.bus.position, [ping], [])]
     assert parts.publisher.changed_at(BOB) == 0
-    while not parts.outgoing.sent:
-        await asyncio.wait([asyncio.ensure_future(parts.publisher.published())])
+    await turns()
     assert parts.outgoing.sent == [(ServerName("elsewhere.org"), [state])]
-    assert parts.heard(viewer) == []
+    assert parts.heard(CHARLIE) == []
     assert parts.store.messages == [{BOB: "brb"}]
 
 
