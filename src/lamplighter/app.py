@@ -286,6 +286,7 @@ def _application(
         registration_open=config.registration == "open",
         login_limiter=_limiter(config.rate_limits.login, clock),
         registration_limiter=_limiter(config.rate_limits.registration, clock),
+        fan_out_limiter=_limiter(_fan_out(config), clock),
         acted=presence.acted,
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
     )
@@ -333,6 +334,13 @@ def _facts(config: Config) -> ServerFacts:
     if not config.presence.busy:
         presences -= {Presence.BUSY}
     return ServerFacts(config.server_name, base, presences)
+
+
+def _fan_out(config: Config) -> Rate | None:
+    """Return how fast one user may do what is much work; as fast as they like if all else is."""
+    limits = config.rate_limits
+    is_off = limits.presence is limits.login is limits.registration is None
+    return None if is_off else Rate(per_second=10, burst=50)
 
 
 def _limiter(rate: Rate | None, clock: Clock) -> Limiter:

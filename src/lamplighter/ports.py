@@ -175,6 +175,9 @@ class DirectoryListener(Protocol):
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         """Devices have logged out or were deleted."""
 
+    def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
+        """Devices that go on existing have new access tokens; the old ones are worth nothing."""
+
     def user_deactivated(self, user_id: UserId) -> None:
         """The account is gone; its devices were told before."""
 

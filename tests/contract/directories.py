@@ -40,6 +40,9 @@ class Recorder:
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         self.told.append(("devices_gone", (user_id, sorted(device_ids))))
 
+    def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
+        self.told.append(("tokens_revoked", (user_id, sorted(device_ids))))
+
     def user_deactivated(self, user_id: UserId) -> None:
         self.told.append(("user_deactivated", user_id))
 

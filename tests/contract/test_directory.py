@@ -97,7 +97,7 @@ async def test_a_new_login_replaces_the_devices_token(town: Town) -> None:
         await town.directory.authenticate(first.access_token)
     assert await town.directory.authenticate(second.access_token) == Requester(ALICE, PHONE)
     assert [d.display_name for d in await town.directory.devices(ALICE)] == ["phone"]
-    assert town.recorder.told == []
+    assert town.recorder.told == [("tokens_revoked", (ALICE, [PHONE]))]
 
 
 async def test_unknown_users_cannot_log_in(town: Town) -> None:
@@ -344,3 +344,97 @@ async def test_members_since(town: Town) -> None:
     await town.directory.join(bob, room_id)
     again = {m.user_id: m.since for m in await town.directory.members()}
     assert again == {alice: start, bob: town.clock.now()}
+
+
+async def test_many_rooms_are_written_in_turns(town: Town) -> None:
+    """Who has many rooms and a new name does not keep others from writing meanwhile."""
+    alice, bob = await town.settle("alice", "bob")
+    rooms = [await town.room(alice) for _ in range(45)]
+    town.recorder.forget()
+    await asyncio.gather(
+        town.directory.set_displayname(alice, "Alice"),
+        town.directory.set_account_data(bob, None, "a", {}),
+    )
+    assert town.recorder.news == [{bob}, {alice}, {alice}, {alice}]
+    shown = [await town.directory.joined_members(alice, room) for room in rooms]
+    assert shown == [{alice: Profile("Alice", None)}] * 45
+
+
+async def test_a_profile_is_shown_where_another_is(town: Town) -> None:
+    """The same name once more is an event only in rooms that show another one."""
+    (alice,) = await town.settle("alice")
+    one, other = [await town.room(alice) for _ in range(2)]
+    await town.directory.set_displayname(alice, "Alice")
+    town.recorder.forget()
+    await town.directory.set_displayname(alice, "Alice")
+    assert town.recorder.news == []
+    as_al = {"membership": "join", "displayname": "Al"}
+    await town.directory.set_state(alice, one, "m.room.member", alice, as_al)
+    in_other = await town.directory.state_event(alice, other, "m.room.member", alice)
+    await town.directory.set_displayname(alice, "Alice")
+    assert await town.directory.joined_members(alice, one) == {alice: Profile("Alice", None)}
+    assert await town.directory.state_event(alice, other, "m.room.member", alice) == in_other
+
+
+async def test_deactivation_with_many_rooms(town: Town) -> None:
+    """Who closes an account with many rooms leaves them in turns, all of them."""
+    alice, _ = await town.settle("alice", "bob")
+    for _ in range(45):
+        await town.room(alice)
+    town.recorder.forget()
+    await town.directory.deactivate(alice)
+    assert town.recorder.told == [
+        ("devices_gone", (alice, [PHONE])),
+        ("memberships_changed", 20),
+        ("memberships_changed", 20),
+        ("memberships_changed", 5),
+        ("user_deactivated", alice),
+    ]
+    assert await town.directory.joined_rooms(alice) == []
+
+
+async def test_too_many_devices(town: Town) -> None:
+    """Of more than 200 devices the one unused longest is deleted, and its token with it."""
+    first = await town.directory.register("alice", None, device_id=PHONE)
+    unused = await town.directory.log_in(ALICE, device_id=DeviceId("UNUSED"))
+    for _ in range(198):
+        town.clock.advance(seconds=1)
+        await town.directory.log_in(ALICE)
+    await town.directory.authenticate(first.access_token)
+    town.recorder.forget()
+    await town.directory.log_in(ALICE, device_id=PHONE)
+    assert town.recorder.told == [("tokens_revoked", (ALICE, [PHONE]))]
+    town.recorder.forget()
+    await town.directory.log_in(ALICE)
+    assert town.recorder.told == [("devices_gone", (ALICE, ["UNUSED"]))]
+    assert len(await town.directory.devices(ALICE)) == 200
+    with pytest.raises(UnknownToken):
+        await town.directory.authenticate(unused.access_token)
+
+
+async def test_too_much_account_data(town: Town) -> None:
+    """There are 500 types of global account data, as many of a room, and 2000 of a user."""
+    await town.settle("alice")
+
+    async def fill(room_id: RoomId | None) -> None:
+        for number in range(500):
+            await town.directory.set_account_data(ALICE, room_id, f"t{number}", {})
+
+    await fill(None)
+    with pytest.raises(TooLarge, match="you have 500 types here already"):
+        await town.directory.set_account_data(ALICE, None, "t500", {})
+    await town.directory.set_account_data(ALICE, None, "t7", {"a": 1})
+    for room in "abc":
+        await fill(RoomId(f"!{room}:lamp.test"))
+    with pytest.raises(TooLarge, match="you have 2000 types in all your rooms already"):
+        await town.directory.set_account_data(ALICE, RoomId("!d:lamp.test"), "t", {})
+    assert await town.directory.account_data(ALICE, None, "t7") == {"a": 1}
+
+
+async def test_too_many_filters(town: Town) -> None:
+    """A user has up to 500 filters; one that is there can be uploaded again."""
+    await town.settle("alice")
+    ids = [await town.directory.save_filter(ALICE, {"n": number}) for number in range(500)]
+    with pytest.raises(TooLarge, match="you have 500 already"):
+        await town.directory.save_filter(ALICE, {"n": 500})
+    assert await town.directory.save_filter(ALICE, {"n": 3}) == ids[3]

@@ -13,7 +13,7 @@ from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
 from lamplighter.database.tables import rooms, users
 from lamplighter.errors import InvalidParam, StorageUnavailable
-from tests.database.trouble import fill_disk, forbid_writing, free_disk
+from tests.database.trouble import connections_ended, fill_disk, forbid_writing, free_disk
 
 
 async def add_room(database: Database, room_id: str) -> None:
@@ -169,6 +169,7 @@ async def test_a_file_that_cannot_be_opened(
     with pytest.raises(StorageUnavailable, match="cannot be opened"):
         await use(database)
     await database.close()
+    await connections_ended()
 
 
 @pytest.mark.parametrize("use", [count_rooms, lambda database: add_room(database, "!a")])
@@ -182,6 +183,7 @@ async def test_a_file_that_is_no_database(
     with pytest.raises(StorageUnavailable, match="not a database"):
         await use(database)
     await database.close()
+    await connections_ended()
     assert file.read_text() == "Dear Alice, " * 1000
 
 

@@ -1,5 +1,8 @@
 """Ways to break a disk."""
 
+import asyncio
+import threading
+
 from lamplighter.database.engine import Database
 
 
@@ -19,3 +22,13 @@ async def forbid_writing(database: Database) -> None:
     """Make SQLite answer writes as it does on a read-only file."""
     async with database.write() as connection:
         await connection.exec_driver_sql("PRAGMA query_only = ON")
+
+
+async def connections_ended() -> None:
+    """Return once no connection has a thread any more.
+
+    A connection that failed to open ends by itself, a little later, and needs the loop for that.
+    """
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join)

@@ -12,7 +12,7 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import RemoteRefused, RemoteUnreachable, StorageUnavailable
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.sender import FederationSender, SenderSettings
-from lamplighter.ids import ServerName
+from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import BackoffState, Json
 from lamplighter.presence.state import Presence, UserPresenceState
 
@@ -93,7 +93,10 @@ class Bench:
     def send(self, server_name: str, *messages: str, user: str = "bob") -> None:
         """Let a server know of a user's status messages, one after the other."""
         for message in messages:
-            state = UserPresenceState(f"@{user}:demo", Presence.ONLINE, status_msg=message)
+            user_id = UserId(f"@{user}:demo")
+            state = UserPresenceState.default(user_id).copy_and_replace(
+                state=Presence.ONLINE, status_msg=message
+            )
             self.sender.send(ServerName(server_name), [state])
 
     async def advance(self, **duration: float) -> None:
@@ -193,6 +196,8 @@ async def test_many_users() -> None:
     for number in range(120):
         bench.send(THERE, str(number), user=f"user{number}")
     await bench.advance(milliseconds=100)
+    for _ in range(2):
+        await bench.advance(milliseconds=0)
     assert [len(messages) for _, messages in bench.network.sent] == [50, 50, 20]
 
 

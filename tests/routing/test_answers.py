@@ -2,9 +2,10 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,12 +147,8 @@ def test_two_states_of_one_user(states: set[UserPresenceState], chosen: UserPres
 @pytest.mark.parametrize("order", list(itertools.permutations("abc")))
 def test_the_choice_does_not_depend_on_order(order: tuple[str, ...]) -> None:
     """A set has no order, so none shows in the choice."""
-
-    class InOrder(set[UserPresenceState]):
-        def __iter__(self) -> Iterator[UserPresenceState]:
-            return iter([state(BOB, text) for text in order])
-
-    assert check_routes({ALICE: InOrder()}, ASKED).routes == {ALICE: {BOB: state(BOB, "c")}}
+    states = {state(BOB, text) for text in order}
+    assert check_routes({ALICE: states}, ASKED).routes == {ALICE: {BOB: state(BOB, "c")}}
 
 
 def test_all_users() -> None:
@@ -191,23 +188,59 @@ def test_a_wrong_name(wrong: object) -> None:
     assert check_interest({wrong, BOB}) == CheckedInterest(frozenset({BOB}), faults=(fault,))
 
 
-class Hostile(Mapping[object, object]):
-    """A mapping that does as it likes."""
-
-    def __getitem__(self, key: object) -> object:
-        raise RuntimeError("not today")
+class Hostile(dict[object, object]):
+    """A dict that does as it likes."""
 
     def __iter__(self) -> Iterator[object]:
+        raise RuntimeError("not today")
+
+    def items(self) -> Any:
         raise RuntimeError("not today")
 
     def __len__(self) -> int:
         raise RuntimeError("not today")
 
 
+class HostileSet(set[object]):
+    """A set that does as it likes."""
+
+    def __iter__(self) -> Iterator[object]:
+        raise RuntimeError("not today")
+
+
+class HostileText(str):
+    """Text that cannot be hashed, once it has got in."""
+
+    __slots__ = ()
+
+
+class HostileState(UserPresenceState, frozen=True):
+    """A state of a module's own kind."""
+
+
 def test_an_answer_that_fights_back() -> None:
-    """What an answer's own methods raise goes through: the guard counts it as an exception."""
-    with pytest.raises(RuntimeError, match="not today"):
-        check_routes(Hostile(), ASKED)
+    """What a subclass of dict or set says of itself does not matter, only what is in it."""
+    answer = Hostile({ALICE: HostileSet([BOBS])})
+    assert check_routes(answer, ASKED) == CheckedRoutes({ALICE: {BOB: BOBS}})
+    assert check_interest(HostileSet([BOB])) == CheckedInterest(frozenset({BOB}))
+
+
+def test_only_exact_types_pass() -> None:
+    """A subclass of text or of a state is refused: it might raise wherever it is compared."""
+    states = HostileState(*msgspec.structs.astuple(BOBS))
+    assert check_routes({ALICE: {states}}, ASKED).routes == {}
+    assert check_routes({HostileText(ALICE): {BOBS}}, ASKED).routes == {}
+    assert check_interest({HostileText(BOB)}).named == frozenset()
+
+
+def test_an_answer_without_end() -> None:
+    """Beyond a number of entries nothing is read, and the fault says so."""
+    named = {f"@u{number}:demo" for number in range(50_001)}
+    checked = check_interest(named)
+    assert (len(checked.named) <= 50_001, checked.faults) == (
+        True,
+        ("more than 50000 users; the rest was not read",),
+    )
 
 
 user_ids = st.sampled_from([ALICE, BOB, CHARLIE, DORA, "bob", "", "@x:y z", "\ud800"])

@@ -13,7 +13,8 @@ from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 from lamplighter.routing.breaker import BreakerSettings
-from lamplighter.routing.guard import GuardedModule, GuardSettings, contained
+from lamplighter.routing.containment import contained
+from lamplighter.routing.guard import GuardedModule, GuardSettings
 from lamplighter.routing.reasons import Module
 from tests.routing.callbacks import (
     Act,
@@ -146,7 +147,7 @@ ERRORS = [
 async def test_an_exception(how: Any, error: BaseException, logged: list[Any]) -> None:
     """A callback that raises, whatever it raises and when, has answered nothing."""
     bench = Bench(how(error))
-    assert await bench.users_for_states() == CheckedRoutes()
+    assert await bench.users_for_states() == CheckedRoutes(failed=True)
     assert lines_without_traceback(logged) == [
         failure(logged[0]["problem"], "get_users_for_states", BOB)
     ]
@@ -173,7 +174,7 @@ async def test_an_exit_inside_an_answer(logged: list[Any]) -> None:
             raise SystemExit(3)
 
     bench = Bench(answering(Exits()))
-    assert await bench.users_for_states() == CheckedRoutes()
+    assert await bench.users_for_states() == CheckedRoutes(failed=True)
     assert lines_without_traceback(logged) == [
         failure("SystemExit(3)", "get_users_for_states", BOB)
     ]
@@ -183,7 +184,7 @@ async def test_an_exit_inside_an_answer(logged: list[Any]) -> None:
 async def test_a_callback_that_is_not_async(answer: object, kind: str, logged: list[Any]) -> None:
     """A callback that returns instead of an awaitable is told so."""
     bench = Bench(not_async(answer))
-    assert await bench.users_for_states() == CheckedRoutes()
+    assert await bench.users_for_states() == CheckedRoutes(failed=True)
     problem = f"TypeError('the callback is not async: it returned {kind}')"
     assert lines_without_traceback(logged) == [failure(problem, "get_users_for_states", BOB)]
 
@@ -219,7 +220,7 @@ async def test_a_late_answer(logged: list[Any]) -> None:
     assert (answer.done(), act.cancelled) == (False, 0)
     bench.clock.advance(milliseconds=1)
     await turns()
-    assert (await answer, act.cancelled) == (CheckedRoutes(), 1)
+    assert (await answer, act.cancelled) == (CheckedRoutes(failed=True), 1)
     problem = "no answer within 0:00:05"
     assert logged == [failure(problem, "get_users_for_states", BOB, exc_info=None)]
     assert bench.failures("get_users_for_states", "timeout") == 1
@@ -232,11 +233,11 @@ async def test_a_callback_that_will_not_be_cancelled(logged: list[Any]) -> None:
     answer = bench.module.users_for_states([BOBS])
     await turns()
     bench.clock.advance(seconds=5)
-    assert await answer == CheckedRoutes()
+    assert await answer == CheckedRoutes(failed=True)
     await turns()
     act.answer({ALICE: {BOBS}})
     await turns()
-    assert (answer.result(), act.cancelled, len(logged)) == (CheckedRoutes(), 1, 1)
+    assert (answer.result(), act.cancelled, len(logged)) == (CheckedRoutes(failed=True), 1, 1)
     assert bench.failures("get_users_for_states", "timeout") == 1
 
 
@@ -279,7 +280,7 @@ async def test_the_module_is_paused(logged: list[Any]) -> None:
     assert bench.module.is_paused
     assert bench.metric("module_paused", module="MyRouter") == 1
     assert await bench.module.interested_users(ALICE) == CheckedInterest()
-    assert await bench.users_for_states() == CheckedRoutes()
+    assert await bench.users_for_states() == CheckedRoutes(failed=True)
     assert (len(act.asked), len(logged)) == (3, 3)
     bench.clock.advance(seconds=30)
     answer = bench.module.interested_users(ALICE)
@@ -321,7 +322,7 @@ async def test_who_is_shown_something_else() -> None:
     hidden = BOBS.copy_and_replace(status_msg="hidden")
     bench = Bench(answering({ALICE: {hidden}, CHARLIE: {BOBS}, DORA: {state(CHARLIE)}}))
     await bench.users_for_states(BOBS)
-    assert bench.module.alters_for == {ALICE}
+    assert bench.module.alters == {ALICE: {BOB}}
 
 
 def test_a_module_is_known_by_its_name() -> None:

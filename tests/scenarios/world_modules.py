@@ -73,9 +73,11 @@ class SeeingAll(Naming):
 class Altering(Pushing):
     async def get_users_for_states(self, state_updates: States) -> Answer:
         answer = await super().get_users_for_states(state_updates)
+        told = set(state_updates)
         for viewer, states in answer.items():
-            if states - set(state_updates):
-                self.rules.altered_for.add(viewer)
+            pairs = {(viewer, state.user_id): state in told for state in states}
+            self.rules.altered -= {pair for pair, as_it_is in pairs.items() if as_it_is}
+            self.rules.altered |= {pair for pair, as_it_is in pairs.items() if not as_it_is}
         return answer
 
     def state(self, state: UserPresenceState, viewer: str) -> UserPresenceState:

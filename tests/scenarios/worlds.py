@@ -82,8 +82,8 @@ class Rules:
         self.early = early
         self.gate = asyncio.Event()
         self.gate.set()
-        #: The viewers for whom the altering module has altered.
-        self.altered_for: set[str] = set()
+        #: The pairs for which the altering module has last altered what it was asked about.
+        self.altered: set[Pair] = set()
         #: The moments at which the calls that are under way began; by the oracle's count.
         self.calls: dict[int, int] = {}
         self._numbers = itertools.count()
@@ -191,14 +191,16 @@ class Oracle:
 
     def restarted(self) -> None:
         """Let the server have forgotten what modules said."""
-        self.rules.altered_for.clear()
+        self.rules.altered.clear()
         for viewer in self.users:
             self.asked_anew(viewer)
 
     def must_see(self, viewer: str, sender: str) -> bool:
         """Tell whether the viewer may see the sender, and every part of the server knows it."""
-        if self._is_self_or_in_room(viewer, sender) or self._route(viewer, sender):
+        if self._is_self_or_in_room(viewer, sender):
             return True
+        if self._route(viewer, sender) and self._state_changed[sender]:
+            return True  # modules are not asked about people of whom nothing was ever heard
         return self.now - self._named_from.get((viewer, sender), self.now) >= KEPT
 
     def expected(self, viewer: str, sender: str) -> Shown:
@@ -244,7 +246,7 @@ class Oracle:
         sees = self._is_self_or_in_room(viewer, sender)
         sees = sees or self.now < self._named_until.get((viewer, sender), 0)
         pushing = [name for name in self.rules.order if self.rules.pushes(name, viewer, sender)]
-        late = [name for name in pushing if self._is_not_waited_for(name, viewer)]
+        late = [name for name in pushing if not self._is_waited_for(name, (viewer, sender))]
         for answered in itertools.product((True, False), repeat=len(late)):
             missing = {name for name, has in zip(late, answered, strict=True) if not has}
             heard = [name for name in pushing if name not in missing]
@@ -253,6 +255,5 @@ class Oracle:
             elif heard or sees:
                 yield self.states[sender]
 
-    def _is_not_waited_for(self, name: str, viewer: str) -> bool:
-        waited_for = name == "Altering" and viewer in self.rules.altered_for
-        return self.rules.is_late(name) and not waited_for
+    def _is_waited_for(self, name: str, pair: Pair) -> bool:
+        return not self.rules.is_late(name) or (name == "Altering" and pair in self.rules.altered)

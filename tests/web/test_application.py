@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 
 from lamplighter.devtools.http import AsgiClient, Message
 from lamplighter.errors import LimitExceeded, NotFound, StorageUnavailable
+from lamplighter.ports import Json
 from lamplighter.web.application import build_application
-from lamplighter.web.body import read_object
+from lamplighter.web.body import read
 from lamplighter.web.routes import ClientRoute, MatrixRoute, json_response
 
 CORS = {
@@ -33,7 +34,7 @@ FAILURES: dict[str, Exception] = {
 
 async def echo(request: Request) -> Response:
     """Answer with what came."""
-    return json_response({"params": request.path_params, "body": await read_object(request)})
+    return json_response({"params": request.path_params, "body": await read(request, Json)})
 
 
 async def fail(request: Request) -> Response:

@@ -2,8 +2,10 @@
 
 import pytest
 
+from lamplighter.devtools.http import AsgiClient
 from lamplighter.errors import MissingToken
 from lamplighter.web.auth import access_token
+from tests.web.world import V3, Person, World, while_sending
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,55 @@ def test_a_malformed_token_is_a_missing_one(header: bytes | None, query: bytes) 
     headers = [] if header is None else [(b"authorization", header)]
     with pytest.raises(MissingToken):
         access_token(headers, query)
+
+
+REQUESTS = [
+    ("PUT", "/user/@alice:demo/account_data/a", {}),
+    ("POST", "/user/@alice:demo/filter", {}),
+    ("PUT", "/profile/@alice:demo/displayname", {"displayname": "x"}),
+    ("PUT", "/profile/@alice:demo/avatar_url", {"avatar_url": "x"}),
+    ("POST", "/createRoom", {}),
+    ("POST", "/join/!r:demo", {}),
+    ("POST", "/rooms/!r:demo/join", {}),
+    ("POST", "/rooms/!r:demo/leave", {}),
+    ("POST", "/rooms/!r:demo/invite", {"user_id": "@bob:demo"}),
+    ("POST", "/rooms/!r:demo/kick", {"user_id": "@bob:demo"}),
+    ("POST", "/rooms/!r:demo/ban", {"user_id": "@bob:demo"}),
+    ("POST", "/rooms/!r:demo/unban", {"user_id": "@bob:demo"}),
+    ("PUT", "/rooms/!r:demo/state/a/b", {}),
+    ("PUT", "/rooms/!r:demo/send/a/b", {}),
+    ("PUT", "/rooms/!r:demo/typing/@alice:demo", {"typing": True}),
+    ("POST", "/rooms/!r:demo/receipt/m.read/$e", {}),
+    ("POST", "/rooms/!r:demo/read_markers", {}),
+    ("PUT", "/directory/room/%23a:demo", {"room_id": "!r:demo"}),
+    ("PUT", "/devices/PHONE", {"display_name": "x"}),
+    ("DELETE", "/devices/PHONE", {}),
+    ("POST", "/delete_devices", {"devices": []}),
+    ("POST", "/account/deactivate", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), REQUESTS)
+async def test_a_body_that_comes_too_late(
+    world: World, alice: Person, method: str, path: str, body: dict[str, object]
+) -> None:
+    """A request whose sender is logged out before its body has come is refused."""
+
+    async def log_out() -> None:
+        await world.directory.log_out_all(alice.user_id)
+
+    client = AsgiClient(while_sending(world.application, log_out))
+    response = await client.request(method, V3 + path, token=alice.token, json=body)
+    assert (response.status, response.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
+
+
+@pytest.mark.parametrize("token", [None, "wrong"])
+async def test_bodies_of_strangers_are_not_read(world: World, token: str | None) -> None:
+    """Without a good token a request is refused before its body comes."""
+
+    async def happens() -> None:
+        raise AssertionError("the body was asked for")
+
+    client = AsgiClient(while_sending(world.application, happens))
+    response = await client.request("POST", f"{V3}/createRoom", token=token, json={})
+    assert response.status == 401

@@ -4,9 +4,12 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
+from lamplighter.devtools.http import AsgiClient
 from lamplighter.errors import InvalidParam
-from lamplighter.web.routes import ClientRoute, MatrixRoute, json_response
+from lamplighter.web.application import build_application
+from lamplighter.web.routes import ClientRoute, MatrixRoute, ResourceRoute, json_response
 
 
 async def handler(request: Request) -> Response:
@@ -90,3 +93,17 @@ def test_an_answer_is_json() -> None:
     assert (response.status_code, response.body) == (201, '{"a":"ü"}'.encode())
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-a"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/a/b", 200), ("/a/b/", 200), ("/a/b/c", 200), ("/a", 404), ("/a/bc", 404)],
+)
+async def test_a_module_has_its_path_and_all_below(path: str, status: int) -> None:
+    """A module's resource answers at its very path, with a slash or without, and below it."""
+
+    async def resource(scope: Scope, receive: Receive, send: Send) -> None:
+        await json_response({})(scope, receive, send)
+
+    client = AsgiClient(build_application([ResourceRoute("/a/b", resource)]))
+    assert (await client.request("GET", path)).status == status

@@ -1,12 +1,19 @@
 """The client API over a directory in memory, and people who use it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.http import AsgiClient, Response
+from lamplighter.devtools.http import (
+    AsgiApplication,
+    AsgiClient,
+    Message,
+    Receive,
+    Response,
+    Send,
+)
 from lamplighter.directory.sql import SqlDirectory
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.ports import Requester
@@ -15,7 +22,7 @@ from lamplighter.web.application import build_application
 from lamplighter.web.client import client_endpoints
 from lamplighter.web.limits import RateLimiter
 
-__all__ = ["SERVER", "V3", "Person", "World", "q"]
+__all__ = ["SERVER", "V3", "Person", "World", "q", "while_sending"]
 
 SERVER: Final = ServerName("demo")
 V3: Final = "/_matrix/client/v3"
@@ -24,6 +31,23 @@ V3: Final = "/_matrix/client/v3"
 def q(text: str) -> str:
     """Return *text* as one segment of a path."""
     return quote(text, safe="")
+
+
+def while_sending(
+    application: AsgiApplication, happens: Callable[[], Awaitable[object]]
+) -> AsgiApplication:
+    """Return *application* for clients during whose bodies something happens."""
+
+    async def slow(scope: Message, receive: Receive, send: Send) -> None:
+        async def receive_slowly() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                await happens()
+            return message
+
+        await application(scope, receive_slowly, send)
+
+    return slow
 
 
 class World:
@@ -42,6 +66,7 @@ class World:
             registration_open=registration_open,
             login_limiter=RateLimiter(1, 5, self.clock),
             registration_limiter=RateLimiter(1, 3, self.clock),
+            fan_out_limiter=RateLimiter(10, 50, self.clock),
             acted=self.acted.append,
             unstable_features={"org.example.feature": True},
         )

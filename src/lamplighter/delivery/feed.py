@@ -101,6 +101,16 @@ class Feed:
         for poll in known.polls if known else ():
             poll.end()
 
+    def outdate(self, viewer: UserId) -> None:
+        """Let the viewer's tokens up to now be answered from scratch; waiting polls look again.
+
+        What the outbox holds stays: it may be told at a position of its own.
+        """
+        known = self._viewers.get(viewer)
+        if known is not None:
+            known.outbox.since = self.position
+            self.wake((viewer,))
+
     def is_waiting(self, viewer: UserId) -> bool:
         """Tell whether a poll of the viewer waits."""
         known = self._viewers.get(viewer)

@@ -75,6 +75,11 @@ class Lane:
         self._under_way -= 1
         self._admit()
 
+    def close(self) -> None:
+        """Let nothing begin any more."""
+        self._waiting.clear()
+        self._width = 0
+
     def _admit(self) -> None:
         while self._waiting and self._under_way < self._width:
             self._under_way += 1
@@ -140,6 +145,8 @@ class FederationSender:
         """Give up what is under way; what is not sent is told when next it changes."""
         if self._timer is not None:
             self._timer[1].cancel()
+        for lane in (self._lane, self._narrow_lane):
+            lane.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

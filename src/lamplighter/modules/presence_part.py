@@ -1,6 +1,7 @@
 """`ModuleApi`, the part that this server is for: presence."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from lamplighter.ids import UserId, is_user_id
 from lamplighter.modules.background import resolved
@@ -9,6 +10,9 @@ from lamplighter.presence.state import Presence, UserPresenceState, is_text
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
 __all__ = ["PresencePart"]
+
+#: How long a status message may be, in characters.
+_MOST_STATUS_MSG: Final = 1024
 
 #: A function that may be async, and is told of announced states.
 Listener = Callable[[list[UserPresenceState]], Awaitable[object] | object]
@@ -95,7 +99,7 @@ class PresencePart(ApiPart):
 
 
 def _user_id(text: object) -> UserId:
-    if not isinstance(text, str) or not is_user_id(text):
+    if type(text) is not str or not is_user_id(text):
         raise ValueError(f"{text!r} is not a user ID (@localpart:server.name)")
     return UserId(text)
 
@@ -113,6 +117,8 @@ def _status(user: str, value: object, allowed: frozenset[Presence]) -> tuple[Pre
     if not isinstance(state, str) or state not in allowed:
         known = ", ".join(sorted(allowed))
         raise ValueError(f"{user}: {state!r} is not a presence state ({known})")
-    if status_msg is not None and not (isinstance(status_msg, str) and is_text(status_msg)):
+    if status_msg is not None and not (type(status_msg) is str and is_text(status_msg)):
         raise ValueError(f"{user}: the status message {status_msg!r} is not a string of Unicode")
+    if len(status_msg or "") > _MOST_STATUS_MSG:
+        raise ValueError(f"{user}: the status message is longer than {_MOST_STATUS_MSG} characters")
     return Presence(state), status_msg

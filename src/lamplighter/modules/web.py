@@ -4,6 +4,7 @@ A module gives `register_web_resource` either an ASGI application (Starlette's, 
 async function that takes a Starlette `Request` and returns a `Response`, or a dict for JSON.
 """
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -103,10 +104,18 @@ class _Page:
             return RedirectResponse(error.location.decode(), error.code)
         except (HTTPException, RequestError):
             raise
-        except Exception:  # noqa: BLE001 - a module's defect is not to be the server's
+        except BaseException as error:
+            if _is_cancelled(error):
+                raise
             _log.exception("web resource failed", module=self._module, path=request.url.path)
             content = {"errcode": "M_UNKNOWN", "error": "Internal server error"}
             return JSONResponse(content, 500)
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Tell whether it is the request that is cancelled, and not a module that says so."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _response(answer: object) -> Response:

@@ -1,7 +1,12 @@
-"""What modules answer, checked entry by entry: a wrong one costs itself, not its neighbours."""
+"""What modules answer, checked entry by entry: a wrong one costs itself, not its neighbours.
 
-from collections.abc import Mapping
+Only exact types pass: a subclass of a module's own could raise, or think for long, wherever the
+server later compares or hashes it.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from lamplighter.ids import UserId, is_user_id
@@ -13,12 +18,17 @@ __all__ = ["CheckedInterest", "CheckedRoutes", "check_interest", "check_routes"]
 _PRESENCES: Final = frozenset(Presence)
 #: A log line per wrong entry helps nobody beyond these.
 _MOST_FAULTS: Final = 10
+#: An answer is read up to this many users named, viewers, or states for all viewers together.
+_MOST_ENTRIES: Final = 50_000
+#: How long a status message of a module's may be, in characters.
+_MOST_STATUS_MSG: Final = 4096
+_PLAIN: Final = (str, bytes, int, float, bool, type(None))
 _FIELD_TYPES: Final = (
-    ("last_active_ts", int),
-    ("last_federation_update_ts", int),
-    ("last_user_sync_ts", int),
-    ("status_msg", str | None),
-    ("currently_active", bool),
+    ("last_active_ts", (int,)),
+    ("last_federation_update_ts", (int,)),
+    ("last_user_sync_ts", (int,)),
+    ("status_msg", (str, type(None))),
+    ("currently_active", (bool,)),
 )
 
 
@@ -28,6 +38,8 @@ class CheckedRoutes:
 
     routes: Mapping[UserId, Mapping[UserId, UserPresenceState]] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    #: Whether there is no answer at all: the module is paused, raised, or was late.
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +56,56 @@ def check_routes(answer: object, asked: Mapping[str, UserPresenceState]) -> Chec
 
     *asked* are the states the module was given, by user: they need no check when they return.
     """
-    if not isinstance(answer, Mapping):
+    if not isinstance(answer, dict):
         return CheckedRoutes(faults=(f"returned {_kind(answer)} instead of a dict",))
     routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
     faults: list[str] = []
-    for viewer, states in answer.items():
-        if not is_user_id(viewer):
-            faults.append(f"{viewer!r:.80} is not a user ID")
+    left = _MOST_ENTRIES
+    for viewer, states in islice(dict.items(answer), _MOST_ENTRIES):
+        if type(viewer) is not str or not is_user_id(viewer):
+            faults.append(f"{_shown(viewer)} is not a user ID")
         elif not isinstance(states, set | frozenset):
             faults.append(f"the value of {viewer} is {_kind(states)} instead of a set")
         else:
-            sound = _sound_states(viewer, states, asked, faults)
+            sound = _sound_states(viewer, list(islice(_members(states), left)), asked, faults)
+            left -= len(sound)
             if sound:
-                routes[viewer] = sound
+                routes[UserId(viewer)] = sound
+    if len(dict.keys(answer)) > _MOST_ENTRIES or not left:
+        faults.append(f"more than {_MOST_ENTRIES} entries; the rest was not read")
     return CheckedRoutes(routes, tuple(faults[:_MOST_FAULTS]))
 
 
 def check_interest(answer: object) -> CheckedInterest:
     """Return what is right in *answer*, and what is not."""
-    if isinstance(answer, str) and answer == PRESENCE_ALL_USERS:
+    if type(answer) is str and answer == PRESENCE_ALL_USERS:
         return CheckedInterest(all_users=True)
     if not isinstance(answer, set | frozenset):
         fault = f"returned {_kind(answer)} instead of a set or PRESENCE_ALL_USERS"
         return CheckedInterest(faults=(fault,))
-    named = frozenset(UserId(user_id) for user_id in answer if is_user_id(user_id))
-    wrong = [user_id for user_id in answer if not is_user_id(user_id)]
-    faults = tuple(f"{user_id!r:.80} is not a user ID" for user_id in wrong[:_MOST_FAULTS])
-    return CheckedInterest(named, faults=faults)
+    members = list(islice(_members(answer), _MOST_ENTRIES + 1))
+    named = frozenset(UserId(it) for it in members if type(it) is str and is_user_id(it))
+    wrong = [it for it in members if type(it) is not str or not is_user_id(it)]
+    faults = [f"{_shown(user_id)} is not a user ID" for user_id in wrong[:_MOST_FAULTS]]
+    if len(members) > _MOST_ENTRIES:
+        faults.insert(0, f"more than {_MOST_ENTRIES} users; the rest was not read")
+    return CheckedInterest(named, faults=tuple(faults))
+
+
+def _members(values: set[object] | frozenset[object]) -> Iterator[object]:
+    """Return what is in the set, whatever a subclass says of itself."""
+    return set.__iter__(values) if isinstance(values, set) else frozenset.__iter__(values)
 
 
 def _sound_states(
     viewer: str,
-    states: set[object] | frozenset[object],
+    states: list[object],
     asked: Mapping[str, UserPresenceState],
     faults: list[str],
 ) -> dict[UserId, UserPresenceState]:
     sound: dict[UserId, UserPresenceState] = {}
     for state in states:
-        fault = _fault_of(state, asked)
+        fault = _fault_of(state)
         if fault is not None:
             faults.append(f"in the set of {viewer}: {fault}")
             continue
@@ -91,21 +115,20 @@ def _sound_states(
     return sound
 
 
-def _fault_of(state: object, asked: Mapping[str, UserPresenceState]) -> str | None:
-    if not isinstance(state, UserPresenceState):
+def _fault_of(state: object) -> str | None:
+    if type(state) is not UserPresenceState:
         return f"{_kind(state)} instead of a UserPresenceState"
-    if asked.get(state.user_id) is state:
-        return None
-    if not is_user_id(state.user_id):
-        return f"{state.user_id!r:.80} is not a user ID"
-    if state.state not in _PRESENCES:
-        return f"{state.state!r:.80} is not a presence"
-    for name, kind in _FIELD_TYPES:
-        value = getattr(state, name)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            return f"{name} of {state.user_id} is {_kind(value)}"
+    if type(state.user_id) is not str or not is_user_id(state.user_id):
+        return f"{_shown(state.user_id)} is not a user ID"
+    if type(state.state) not in (str, Presence) or state.state not in _PRESENCES:
+        return f"{_shown(state.state)} is not a presence"
+    for name, kinds in _FIELD_TYPES:
+        if type(getattr(state, name)) not in kinds:
+            return f"{name} of {state.user_id} is {_kind(getattr(state, name))}"
     if not is_text(state.status_msg or ""):
         return f"status_msg of {state.user_id} holds half of a surrogate pair"
+    if len(state.status_msg or "") > _MOST_STATUS_MSG:
+        return f"status_msg of {state.user_id} is longer than {_MOST_STATUS_MSG} characters"
     return None
 
 
@@ -123,3 +146,8 @@ def _one_of(
 
 def _kind(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _shown(value: object) -> str:
+    """Return *value* for a log line; only what is Python's own is asked how it looks."""
+    return f"{value!r:.80}" if type(value) in _PLAIN else _kind(value)

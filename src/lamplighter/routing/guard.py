@@ -6,7 +6,6 @@ failures the module is paused.
 """
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,9 +21,10 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_interest, check_routes
 from lamplighter.routing.breaker import Breaker, BreakerSettings
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
+from lamplighter.routing.containment import contained, described
 from lamplighter.routing.reasons import Module
 
-__all__ = ["GuardSettings", "GuardedModule", "Question", "contained"]
+__all__ = ["GuardSettings", "GuardedModule", "Question"]
 
 Checked = TypeVar("Checked", CheckedRoutes, CheckedInterest)
 
@@ -32,8 +32,10 @@ _log = structlog.get_logger(__name__)
 
 _USERS_FOR_STATES: Final = "get_users_for_states"
 _INTERESTED_USERS: Final = "get_interested_users"
-#: A module that alters for more viewers than this is not waited for on behalf of the rest.
-_MOST_REMEMBERED: Final = 100_000
+#: So many viewers, and users for each, a module's alterations are remembered of.
+_MOST_REMEMBERED: Final = 20_000
+#: A module that has this many calls under way, given up or not, is not called again until one ends.
+_MOST_UNENDED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,15 @@ class GuardedModule:
         settings: GuardSettings,
     ) -> None:
         self.reason = Module(name)
-        #: Viewers to whom this module has shown something else than what is.
-        self.alters_for: set[UserId] = set()
+        #: Viewers to whom this module shows something else than what is, and of whom.
+        self.alters: dict[UserId, set[UserId]] = {}
         self._get_users_for_states = get_users_for_states
         self._get_interested_users = get_interested_users
         self._clock = clock
         self._metrics = metrics
         self._settings = settings
         self._breaker = Breaker(settings.breaker)
+        self._unended = 0
 
     @property
     def name(self) -> str:
@@ -100,7 +103,7 @@ class GuardedModule:
         # Every module gets a list of its own: one that changes it hurts only itself.
         call = partial(self._get_users_for_states, list(states))
         question = Question(_USERS_FOR_STATES, ", ".join(list(asked)[:3]))
-        return self._ask(question, call, check, CheckedRoutes())
+        return self._ask(question, call, check, CheckedRoutes(failed=True))
 
     def interested_users(self, viewer: UserId) -> "asyncio.Future[CheckedInterest]":
         """Ask whom *viewer* may see; the future holds what is sound of the answer."""
@@ -118,35 +121,36 @@ class GuardedModule:
         """Return the future answer: *nothing* where the module is paused, fails or is late."""
         answer: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
         began = self._clock.now()
-        if not self._breaker.admits(began):
+        if self._unended >= _MOST_UNENDED or not self._breaker.admits(began):
             answer.set_result(nothing)
             return answer
+        self._unended += 1
         task = asyncio.ensure_future(contained(call))
 
         def be_late() -> None:
             if not answer.done():
                 answer.set_result(nothing)
-                self._failed(
-                    question, "timeout", f"no answer within {self._settings.module_timeout}"
-                )
+                limit = self._settings.module_timeout
+                self._failed(question, "timeout", f"no answer within {limit}")
                 # It may refuse to end; nobody waits for it any more.
                 task.cancel()
 
         timer = self._clock.call_at(after(began, self._settings.module_timeout), be_late)
 
         def conclude(done: "asyncio.Task[object]") -> None:
+            self._unended -= 1
             timer.cancel()
             if answer.done():
                 done.cancelled() or done.exception()  # seen: nobody else will look
                 return
             try:
                 checked = check(done.result())
-            except BaseException as failure:  # noqa: BLE001 - a module's; somebody waits for the answer
-                self._failed(question, "exception", repr(failure), failure)
+            except BaseException as failure:  # noqa: BLE001 - a module's; somebody waits for it
                 answer.set_result(nothing)
+                self._failed(question, "exception", described(failure), failure)
             else:
-                self._judge(question, checked.faults, began)
                 answer.set_result(checked)
+                self._judge(question, checked.faults, began)
 
         task.add_done_callback(conclude)
         return answer
@@ -180,20 +184,20 @@ class GuardedModule:
         self, checked: CheckedRoutes, asked: Mapping[str, UserPresenceState]
     ) -> None:
         for viewer, states in checked.routes.items():
-            altered = any(state != asked.get(user_id, state) for user_id, state in states.items())
-            if altered and len(self.alters_for) < _MOST_REMEMBERED:
-                self.alters_for.add(viewer)
+            for user_id, state in states.items():
+                if state != asked.get(user_id, state):
+                    self._remember(viewer, user_id)
+                elif viewer in self.alters:
+                    self._forget(viewer, user_id)
 
+    def _remember(self, viewer: UserId, user_id: UserId) -> None:
+        if len(self.alters) < _MOST_REMEMBERED or viewer in self.alters:
+            users = self.alters.setdefault(viewer, set())
+            if len(users) < _MOST_REMEMBERED:
+                users.add(user_id)
 
-async def contained(call: Callable[[], Awaitable[object]]) -> object:
-    """Return what the callback answers; raise only what a task can hold.
-
-    A `SystemExit` out of a task would end the server.
-    """
-    try:
-        work = call()
-        if not inspect.isawaitable(work):
-            raise TypeError(f"the callback is not async: it returned {type(work).__name__}")
-        return await work
-    except (SystemExit, KeyboardInterrupt) as leaving:
-        raise RuntimeError(f"the module tried to end the server: {leaving!r}") from leaving
+    def _forget(self, viewer: UserId, user_id: UserId) -> None:
+        users = self.alters[viewer]
+        users.discard(user_id)
+        if not users:
+            del self.alters[viewer]

@@ -34,6 +34,14 @@ class SharedRooms:
         self._rooms.setdefault(user_id, set()).add(room_id)
         return True
 
+    def move_join(
+        self, room_id: RoomId, user_id: UserId, before: StreamPosition, position: StreamPosition
+    ) -> None:
+        """Let the join that counted from *before* count from *position*, if it still stands."""
+        members = self._members.get(room_id, {})
+        if members.get(user_id) == before:
+            members[user_id] = position
+
     def left(self, room_id: RoomId, user_id: UserId) -> bool:
         """Forget a member; tell whether there was one."""
         members = self._members.get(room_id, {})

@@ -23,8 +23,9 @@ __all__ = ["Planner", "Route", "Routes", "Telling"]
 class Route:
     """A state that modules, by `get_users_for_states`, send to a viewer."""
 
-    #: As the last of the modules gave it: perhaps not as it is.
-    state: UserPresenceState
+    #: As the last of the modules gave it: perhaps not as it is. None is withheld: a module that
+    #: usually alters this user for the viewer has not answered.
+    state: UserPresenceState | None
     modules: tuple[Module, ...]
 
 
@@ -58,7 +59,7 @@ class Planner:
         """Return who of *viewers* is told of *states*, and what *routes* send them besides.
 
         A viewer to whom a route sends a state of a user is told that one instead of the user's
-        own; for one viewer, no user stands in two tellings.
+        own, or nothing where it is withheld; for one viewer, no user stands in two tellings.
         """
         tellings = [self._native(state, viewers) for state in states]
         routed = routes.keys() & viewers
@@ -70,6 +71,8 @@ class Planner:
             for user_id, route in routes[viewer].items():
                 told = own.get(user_id)
                 reasons = told.recipients.pop(viewer, ()) if told else self.reasons(viewer, user_id)
+                if route.state is None:  # withheld
+                    continue
                 if told is None or route.state != told.state:
                     told = altered.setdefault(route.state, Telling(route.state))
                 told.recipients[viewer] = _merged(reasons, route.modules)

@@ -51,7 +51,8 @@ class PresenceRouter:
 
     def inquire(self, states: Sequence[UserPresenceState]) -> "Inquiry":
         """Ask every module who else is told of *states*; nobody waits for the answers yet."""
-        return Inquiry([(module, module.users_for_states(states)) for module in self._modules])
+        answers = [(module, module.users_for_states(states)) for module in self._modules]
+        return Inquiry(answers, frozenset(UserId(state.user_id) for state in states))
 
     async def interested_users(self, viewer: UserId) -> Interest:
         """Return whom the modules, together, name for *viewer*; the first ALL_USERS counts."""
@@ -71,9 +72,12 @@ class Inquiry:
     """One question to all modules, and their answers as they come."""
 
     def __init__(
-        self, answers: Sequence[tuple[GuardedModule, "asyncio.Future[CheckedRoutes]"]]
+        self,
+        answers: Sequence[tuple[GuardedModule, "asyncio.Future[CheckedRoutes]"]],
+        about: frozenset[UserId],
     ) -> None:
         self._answers = answers
+        self._about = about
 
     @property
     def is_complete(self) -> bool:
@@ -87,11 +91,17 @@ class Inquiry:
         return self.routes()
 
     def routes(self) -> Routes:
-        """Return what the modules have answered so far, merged: the last in config order wins."""
+        """Return what the modules have answered so far, merged: the last in config order wins.
+
+        What a module that failed usually alters is withheld.
+        """
         merged: dict[UserId, dict[UserId, Route]] = {}
         for module, answer in self._answers:
             if answer.done():
-                _merge(merged, answer.result().routes, module.reason)
+                checked = answer.result()
+                _merge(merged, checked.routes, module.reason)
+                if checked.failed:
+                    _merge(merged, self._withheld(module), module.reason)
         return merged
 
     def awaited_by(self, viewers: AbstractSet[UserId]) -> AbstractSet[UserId]:
@@ -100,16 +110,23 @@ class Inquiry:
         They wait for it, because what they would be told meanwhile might be what it hides.
         """
         thinking = [module for module, answer in self._answers if not answer.done()]
-        return frozenset().union(*(module.alters_for & viewers for module in thinking))
+        return frozenset().union(*(module.alters.keys() & viewers for module in thinking))
 
     def pending(self) -> "Sequence[asyncio.Future[CheckedRoutes]]":
         """Return the answers that are still to come."""
         return [answer for _, answer in self._answers if not answer.done()]
 
+    def _withheld(self, module: GuardedModule) -> Mapping[UserId, Mapping[UserId, None]]:
+        return {
+            viewer: dict.fromkeys(users & self._about)
+            for viewer, users in module.alters.items()
+            if not self._about.isdisjoint(users)
+        }
+
 
 def _merge(
     merged: dict[UserId, dict[UserId, Route]],
-    routes: Mapping[UserId, Mapping[UserId, UserPresenceState]],
+    routes: Mapping[UserId, Mapping[UserId, UserPresenceState | None]],
     module: Module,
 ) -> None:
     for viewer, states in routes.items():

@@ -110,6 +110,11 @@ class ModuleInterests:
         kept = self._kept.get(viewer)
         return kept.interest.named.get(user_id, ()) if kept else ()
 
+    def names_anybody_since(self, viewer: UserId, position: StreamPosition) -> bool:
+        """Tell whether the viewer sees anybody by these answers who was not named before."""
+        kept = self._kept.get(viewer)
+        return kept is not None and position in (kept.all_since, *kept.since.values())
+
     def named_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
         """Return since which position the viewer may see the user by these answers, or None."""
         kept = self._kept.get(viewer)

@@ -14,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
@@ -55,6 +56,9 @@ from lamplighter.service.views import (
 __all__ = ["PresenceService", "ServiceSettings"]
 
 _log = structlog.get_logger(__name__)
+
+#: So many viewers may be owed a snapshot; beyond that, those owed longest get none.
+_MOST_SNAPSHOTS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +173,10 @@ class PresenceService:
         if position is None or position > self._feed.position or position in self._unsure:
             return await self._read(viewer, everything())
         if position < self._snapshots.get(viewer, position):
-            return await self._read(viewer, online_or(since(position)))
+            return await self._read(viewer, online_or(since(position)), after=position)
         outbox = self._feed.outbox(viewer)
         if outbox is None or position < outbox.since or not self._views.knows_interest(viewer):
-            return await self._read(viewer, since(position))
+            return await self._read(viewer, since(position), after=position)
         return Reading(list(outbox.after(position)), self._feed.position)
 
     async def status(self, viewer: UserId, user_id: UserId) -> UserPresenceState:
@@ -239,7 +243,10 @@ class PresenceService:
         for user_id in users:
             if server_of(user_id) == self._server_name:
                 self._views.forget_interest(user_id)
+                self._snapshots.pop(user_id, None)  # so that the new one stands at the end
                 self._snapshots[user_id] = position
+        for user_id in list(self._snapshots)[: max(0, len(self._snapshots) - _MOST_SNAPSHOTS)]:
+            del self._snapshots[user_id]
         self._feed.wake(users)
         await self._show_online(
             {user_id for user_id in users if server_of(user_id) != self._server_name}
@@ -261,17 +268,18 @@ class PresenceService:
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
         """Let both sides of a join see each other, and end sight with a leave."""
-        for change in changes:
-            if change.joined:
-                self._joined(change)
-            elif self._rooms.left(change.room_id, change.user_id):
-                self._end_sight(change)
+        self._publisher.after_published(lambda: self._change_memberships(changes))
 
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         """Drop the devices at once, and tell them nothing more."""
         for device_id in device_ids:
             self._feed.revoke(user_id, device_id)
             self._feed_tracker(DeviceGone(user_id, device_id))
+
+    def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
+        """Refuse the polls that were begun with the old tokens; presence stays as it is."""
+        for device_id in device_ids:
+            self._feed.revoke(user_id, device_id)
 
     def user_deactivated(self, user_id: UserId) -> None:
         """Drop what is left of the user's presence."""
@@ -365,10 +373,24 @@ class PresenceService:
         if published.changes:
             self._subscribers.announce(published.states)
 
-    async def _read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
+    async def _read(
+        self,
+        viewer: UserId,
+        scope: Scope,
+        *,
+        after: StreamPosition | None = None,
+        unknown_users: bool = False,
+    ) -> Reading:
         if self._settings.mode is PresenceMode.OFF:
             return Reading((), self._feed.position)
-        return await self._views.read(viewer, scope, unknown_users=unknown_users)
+        return await self._views.read(viewer, scope, after=after, unknown_users=unknown_users)
+
+    def _change_memberships(self, changes: Sequence[MembershipChange]) -> None:
+        for change in changes:
+            if change.joined:
+                self._joined(change)
+            elif self._rooms.left(change.room_id, change.user_id):
+                self._end_sight(change)
 
     def _joined(self, change: MembershipChange) -> None:
         newcomer, room_id = change.user_id, change.room_id
@@ -385,8 +407,21 @@ class PresenceService:
             for member in self._rooms.members(room_id)
             if member != newcomer and self._planner.visible_since(member, newcomer) == position
         ]
-        self._run(self._views.introduce({newcomer}, new_to))
-        self._run(self._views.introduce(seeing, {newcomer}))
+        self._run(self._introduce(change, position, new_to, seeing))
+
+    async def _introduce(
+        self,
+        change: MembershipChange,
+        joined_at: StreamPosition,
+        new_to: Iterable[UserId],
+        seeing: Iterable[UserId],
+    ) -> None:
+        newcomer = change.user_id
+        await asyncio.gather(
+            self._views.introduce({newcomer}, new_to), self._views.introduce(seeing, {newcomer})
+        )
+        # While modules thought, tokens may have passed the join without hearing of it.
+        self._rooms.move_join(change.room_id, newcomer, joined_at, self._feed.position)
 
     def _end_sight(self, change: MembershipChange) -> None:
         """Take back what has not been told yet of people who no longer share a room."""
@@ -420,9 +455,8 @@ class PresenceService:
         """Ask the modules anew for those who wait; the others are answered from scratch."""
         for viewer in self._views.due_for_interest():
             if self._feed.is_waiting(viewer):
-                self._run(self._views.catch_up(viewer))
+                self._run(self._views.ask_interest_anew(viewer))
             else:
-                self._feed.forget(viewer)
                 self._views.forget_interest(viewer)
 
     def _every(self, period: timedelta, work: Callable[[], None]) -> None:

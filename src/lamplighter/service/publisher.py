@@ -55,6 +55,8 @@ class _Batch:
         self.published: asyncio.Future[asyncio.Task[None]] = (
             asyncio.get_running_loop().create_future()
         )
+        #: What waits for that, in order.
+        self.then: list[Callable[[], None]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Publisher:
         self._open_batch: _Batch | None = None
         self._last_batch: _Batch | None = None
         self._positions: dict[UserId, StreamPosition] = {}
+        #: Where a module was late with a user's last change: the position at which it was told.
+        self._told_late: dict[UserId, StreamPosition] = {}
         self._late: set[asyncio.Task[None]] = set()
         self._saving: set[asyncio.Task[None]] = set()
         self._observers: list[Callable[[Published], None]] = []
@@ -110,6 +114,10 @@ class Publisher:
     def changed_at(self, user_id: UserId) -> StreamPosition:
         """Return the position of the user's last announced change."""
         return self._positions.get(user_id, BEGINNING)
+
+    def told_at(self, user_id: UserId) -> StreamPosition:
+        """Return the position before which tokens may not have heard of the user's last change."""
+        return self._told_late.get(user_id, self.changed_at(user_id))
 
     def restore(self, user_id: UserId, position: StreamPosition) -> None:
         """Take in the position of a change from before a restart."""
@@ -130,6 +138,16 @@ class Publisher:
             asyncio.get_running_loop().call_soon(self._ask_modules, batch)
         batch.changes.extend(changes)
 
+    def after_published(self, work: Callable[[], None]) -> None:
+        """Call *work* once everything handed over so far is in the outboxes: at once, if it is.
+
+        So what happened before a leave is told to those who shared the room then.
+        """
+        if self._last_batch is None or self._last_batch.published.done():
+            work()
+        else:
+            self._last_batch.then.append(work)
+
     async def published(self) -> None:
         """Return once everything that has been handed over is in the outboxes."""
         if self._last_batch is not None:
@@ -142,16 +160,17 @@ class Publisher:
             StorageUnavailable: it cannot be written now; it will be tried again.
 
         """
-        if self._last_batch is not None:
-            saving = await asyncio.shield(self._last_batch.published)
-            if not saving.done():
-                await asyncio.shield(saving)
-        await self._store.settle()
-        await self._store.save(())  # what could not be written before
+        if self._last_batch is None:
+            return
+        saving = await asyncio.shield(self._last_batch.published)
+        if saving.done() and (saving.cancelled() or saving.exception() is not None):
+            await self._store.save(())  # what could not be written before
+        else:
+            await asyncio.shield(saving)
 
     async def save(self, users: Iterable[TrackedUser]) -> None:
         """Keep *users*, of whom nothing new is announced; raise `StorageUnavailable`."""
-        saved = [SavedPresence(user, self.changed_at(UserId(user.state.user_id))) for user in users]
+        saved = [SavedPresence(user, self.told_at(UserId(user.state.user_id))) for user in users]
         await self._store.save(saved)  # without any, what could not be written before is tried
 
     async def close(self) -> None:
@@ -159,7 +178,8 @@ class Publisher:
         await self.published()
         for task in self._late:
             task.cancel()
-        await asyncio.gather(*self._late, *self._saving, return_exceptions=True)
+        await asyncio.gather(*self._late, return_exceptions=True)
+        await asyncio.gather(*self._saving, return_exceptions=True)
 
     def tell(self, tellings: Sequence[Telling], about: StreamPosition) -> None:
         """Deliver, at a new position, what was true at the position *about*."""
@@ -176,7 +196,7 @@ class Publisher:
     def _ask_modules(self, batch: _Batch) -> None:
         self._open_batch = None
         states = _announced(batch.changes)
-        inquiry = self._router.inquire(states) if states else Inquiry(())
+        inquiry = self._router.inquire(states) if states else Inquiry((), frozenset())
         if not self._router.modules:
             self._publish_batch(batch, inquiry)
             return
@@ -187,10 +207,20 @@ class Publisher:
         loop.call_soon(loop.call_soon, self._publish_batch, batch, inquiry)
 
     def _publish_batch(self, batch: _Batch, inquiry: Inquiry) -> None:
+        try:
+            self._tell_batch(batch, inquiry)
+        except Exception:  # noqa: BLE001 - whatever it is, every request waits for this batch
+            _log.exception("publishing failed")
+        batch.published.set_result(self._start(self._saving, self._save_batch(batch)))
+        for work in batch.then:
+            work()
+
+    def _tell_batch(self, batch: _Batch, inquiry: Inquiry) -> None:
         position = self._bus.append(batch.changes)
         states = _announced(batch.changes)
         for state in states:
             self._positions[UserId(state.user_id)] = position
+            self._told_late.pop(UserId(state.user_id), None)
         waiting = inquiry.awaited_by(self._feed.viewers)
         viewers = self._feed.viewers - waiting if waiting else self._feed.viewers
         routes = inquiry.routes()
@@ -202,11 +232,18 @@ class Publisher:
             self._start(self._late, self.remind(pings))
         for change in batch.changes:
             self._metrics.announced(change.reason.name.lower())
-        batch.published.set_result(self._start(self._saving, self._save_batch(batch)))
         if pending := inquiry.pending():
             # The answers that are missing here, not when the task begins, are late ones.
             late = _Thinking(states, position, inquiry, waiting, routes, told_remotes, pending)
-            self._start(self._late, self._publish_late(late))
+            self._start(self._late, self._wait_for_late(late))
+
+    async def _wait_for_late(self, late: _Thinking) -> None:
+        try:
+            await self._publish_late(late)
+        except asyncio.CancelledError:  # the server stops: who comes back is told then
+            self.advance()
+            self._move_news(late.states, late.about)
+            raise
 
     async def _publish_late(self, late: _Thinking) -> None:
         """Deliver what modules add to a batch after the others have been told."""
@@ -221,7 +258,9 @@ class Publisher:
             viewers = self._feed.viewers & (released | news)
             tellings = self._planner.plan(late.states, routes, viewers)
             tellings = [self._still_new(telling, late.about) for telling in tellings]
-            self.tell([telling for telling in tellings if telling.recipients], late.about)
+            tellings = [telling for telling in tellings if telling.recipients]
+            self.tell(tellings, late.about)
+            self._move_news([telling.state for telling in tellings], late.about)
             told = routes
             remote = settled_routes(late.inquiry)
             self._tell_remotes(late.states, remote, late.about, told_remotes)
@@ -249,6 +288,14 @@ class Publisher:
 
     def _changed_since(self, user_id: str, position: StreamPosition) -> bool:
         return self.changed_at(UserId(user_id)) > position
+
+    def _move_news(self, states: Iterable[UserPresenceState], about: StreamPosition) -> None:
+        """Let no token up to now have heard of the change at *about*: outboxes do not last."""
+        user_ids = {UserId(state.user_id) for state in states}
+        moved = {user_id for user_id in user_ids if self.changed_at(user_id) == about}
+        if moved:
+            self._told_late |= dict.fromkeys(moved, self._feed.position)
+            self._start(self._saving, self._save_users(moved))
 
     def _still_new(self, telling: Telling, about: StreamPosition) -> Telling:
         """Return *telling* without the viewers who know as much, or more, of the user."""
@@ -282,7 +329,9 @@ class Publisher:
                 _log.exception("an observer failed")
 
     async def _save_batch(self, batch: _Batch) -> None:
-        user_ids = {UserId(change.new.user_id) for change in batch.changes}
+        await self._save_users({UserId(change.new.user_id) for change in batch.changes})
+
+    async def _save_users(self, user_ids: Iterable[UserId]) -> None:
         users = (self._tracker.user(user_id) for user_id in user_ids)
         await self.save(user for user in users if user is not None)
 

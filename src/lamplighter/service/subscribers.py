@@ -12,7 +12,7 @@ from lamplighter.clock import Clock, within
 from lamplighter.ids import UserId
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.guard import contained
+from lamplighter.routing.containment import contained, described
 
 __all__ = ["PresenceCallback", "Subscribers"]
 
@@ -85,6 +85,6 @@ class Subscribers:
                 "module failed",
                 module=subscriber.module,
                 callback="subscribe_to_presence",
-                problem=repr(failure),
+                problem=described(failure),
                 exc_info=failure,
             )

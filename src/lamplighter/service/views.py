@@ -5,7 +5,7 @@ viewer may see, and since which position. Outboxes only make it faster.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeAlias
@@ -101,8 +101,15 @@ class Views:
         #: One question per viewer at a time, whoever waits for it.
         self._asking: dict[UserId, asyncio.Task[None]] = {}
 
-    async def read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
-        """Return everybody of *scope* whom the viewer may see.
+    async def read(
+        self,
+        viewer: UserId,
+        scope: Scope,
+        *,
+        after: StreamPosition | None = None,
+        unknown_users: bool = False,
+    ) -> Reading:
+        """Return everybody of *scope* whom the viewer may see, and what the outbox has *after*.
 
         With *unknown_users*, also those of whom nothing was ever heard: they are offline.
         """
@@ -110,18 +117,26 @@ class Views:
             outbox = self._feed.open(viewer)
             began = self._feed.position
             await self.ask_interest(viewer)
-            routes = await self._routes(self._tracker.known())
+            # Only what the modules are asked about is told: they might alter anything else.
+            asked = {UserId(state.user_id): state for state in self._tracker.known()}
+            routes = await self._routes(asked.values())
             if self._feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
                 break
-        tellings = self._planner.plan(self._candidates(viewer, unknown_users), routes, {viewer})
+        tellings = self._planner.plan(
+            self._candidates(viewer, asked, unknown_users), routes, {viewer}
+        )
         updates = {update.state.user_id: update for update in self._updates(tellings, viewer)}
         chosen = {
             user_id: update
             for user_id, update in updates.items()
-            if scope(update.state, update.about, self._visible_since(viewer, UserId(user_id)))
+            if scope(update.state, update.position, self._visible_since(viewer, UserId(user_id)))
         }
-        # What was published while the modules thought is newer than what they were asked about.
-        chosen |= {update.state.user_id: update for update in outbox.after(began)}
+        for update in outbox.after(began if after is None else after):
+            user_id = update.state.user_id
+            fresh = updates.get(user_id, update)
+            # What was published while the modules thought is newer than what they were asked about.
+            is_newer = update.position > began and update.about >= fresh.about
+            chosen[user_id] = update if is_newer else fresh
         newest_first = sorted(chosen.values(), key=lambda it: it.about, reverse=True)
         return Reading(newest_first, self._feed.position)
 
@@ -129,20 +144,23 @@ class Views:
         """Return what the viewer sees of the user, or None if they may not see them."""
         await self.ask_interest(viewer)
         state = self._tracker.get(user_id)
-        tellings = self._planner.plan([state], await self._routes([state]), {viewer})
+        # Modules are not asked about people who were never heard of: whoever asks chooses the name.
+        routes = await self._routes([state] if self._tracker.user(user_id) else [])
+        tellings = self._planner.plan([state], routes, {viewer})
         about_user = [telling for telling in tellings if telling.user_id == user_id]
         return next(self._updates(about_user, viewer), None)
 
     async def ask_interest(self, viewer: UserId) -> None:
         """Make sure that the modules' answer for the viewer is not older than it may be."""
-        asked_at = self._interests.asked_at(viewer)
-        if not self._router.modules or (asked_at is not None and asked_at > self._stale()):
-            return
+        while self._is_due(viewer):
+            await self.ask_interest_anew(viewer)
+
+    async def ask_interest_anew(self, viewer: UserId) -> None:
+        """Ask the modules for the viewer; whom they name newly, all the viewer's tokens tell of."""
         task = self._asking.get(viewer)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._ask_interest(viewer))
             self._asking[viewer] = task
-            task.add_done_callback(lambda _: self._asking.pop(viewer, None))
         await asyncio.shield(task)
 
     def knows_interest(self, viewer: UserId) -> bool:
@@ -152,17 +170,7 @@ class Views:
     def forget_interest(self, viewer: UserId) -> None:
         """Forget what the modules answered for the viewer: the next question goes to them."""
         self._interests.forget(viewer)
-
-    async def catch_up(self, viewer: UserId) -> None:
-        """Ask the modules anew for a viewer who waits, and tell whom they name newly."""
-        before = set(self._interests.named_for(viewer))
-        saw_all = self._planner.sees_all(viewer)
-        await self._ask_interest(viewer)
-        users = set(self._interests.named_for(viewer)) - before
-        if self._planner.sees_all(viewer) and not saw_all:
-            users |= {UserId(state.user_id) for state in self._tracker.known()}
-        if users:
-            await self.introduce({viewer}, users)
+        self._asking.pop(viewer, None)  # that question was asked too early
 
     async def introduce(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Tell *viewers* of *users* who have come into their sight, if ever heard of."""
@@ -183,8 +191,14 @@ class Views:
 
     async def _ask_interest(self, viewer: UserId) -> None:
         interest = await self._router.interested_users(viewer)
+        if self._asking.get(viewer) is not asyncio.current_task():
+            return  # forgotten before it came
+        del self._asking[viewer]
+        knew = self.knows_interest(viewer)
         position = self._publisher.advance()
         self._interests.keep(viewer, interest, position, self._clock.now())
+        if not knew or self._interests.names_anybody_since(viewer, position):
+            self._feed.outdate(viewer)
 
     async def _routes(self, states: Iterable[UserPresenceState]) -> Routes:
         asked = list(states)
@@ -192,23 +206,35 @@ class Views:
             return {}
         return await self._router.inquire(asked).complete()
 
-    def _candidates(self, viewer: UserId, unknown_users: bool) -> list[UserPresenceState]:
+    def _candidates(
+        self, viewer: UserId, known: Mapping[UserId, UserPresenceState], unknown_users: bool
+    ) -> list[UserPresenceState]:
         users = self._planner.candidates(viewer)
         if self._planner.sees_all(viewer):
-            users |= {UserId(state.user_id) for state in self._tracker.known()}
+            users |= known.keys()
+        if unknown_users:
+            unheard = {user_id for user_id in users if self._tracker.user(user_id) is None}
+        else:
+            unheard = {viewer} if self._tracker.user(viewer) is None else set()
         return [
-            self._tracker.get(user_id)
-            for user_id in users
-            if unknown_users or user_id == viewer or self._tracker.user(user_id) is not None
+            *(known[user_id] for user_id in users & known.keys()),
+            *(UserPresenceState.default(user_id) for user_id in unheard),
         ]
 
     def _updates(self, tellings: Iterable[Telling], viewer: UserId) -> Iterator[Update]:
         for telling in tellings:
-            changed = self._publisher.changed_at(telling.user_id)
-            yield Update(telling.state, telling.recipients[viewer], changed, changed)
+            told, changed = (
+                self._publisher.told_at(telling.user_id),
+                self._publisher.changed_at(telling.user_id),
+            )
+            yield Update(telling.state, telling.recipients[viewer], told, changed)
 
     def _visible_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
         return self._planner.visible_since(viewer, user_id)
+
+    def _is_due(self, viewer: UserId) -> bool:
+        asked_at = self._interests.asked_at(viewer)
+        return bool(self._router.modules) and (asked_at is None or asked_at <= self._stale())
 
     def _stale(self) -> Timestamp:
         return Timestamp(self._clock.now() - milliseconds(self._fresh))

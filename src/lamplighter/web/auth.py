@@ -1,17 +1,22 @@
 """Who is asking: the access token of a request, and whose it is.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#using-access-tokens>.
-Nothing here needs Starlette: the long poll of `/sync` works on bare ASGI.
+The long poll of `/sync` works on bare ASGI, so `requester` does too.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
+
+from starlette.requests import Request
 
 from lamplighter.errors import MissingToken
 from lamplighter.ports import Accounts, Requester
+from lamplighter.web.body import read, read_optional
 
 __all__ = ["Authenticator", "access_token"]
+
+T = TypeVar("T")
 
 _SCHEME: Final = b"bearer "
 
@@ -25,10 +30,29 @@ class Authenticator:
     async def requester(self, scope: Mapping[str, Any]) -> Requester:
         """Return who sends the request: an ASGI scope, or a Starlette `Request`, which is one too.
 
-        Raises `MissingToken` and `UnknownToken`.
+        The token is good at the moment of the return: who goes on without waiting acts before
+        any log-out is told. Raises `MissingToken` and `UnknownToken`.
         """
         token = access_token(scope["headers"], scope["query_string"])
         return await self._accounts.authenticate(token)
+
+    async def requester_and_body(self, request: Request, shape: type[T]) -> tuple[Requester, T]:
+        """Return who sends the request, and its body as a *shape*.
+
+        A body may be long in coming, and its sender be logged out meanwhile: so the token is
+        looked at before it is read and again after. Raises what `requester` and `read` raise.
+        """
+        await self.requester(request)
+        body = await read(request, shape)
+        return await self.requester(request), body
+
+    async def requester_and_optional_body(
+        self, request: Request, shape: type[T]
+    ) -> tuple[Requester, T]:
+        """Do as `requester_and_body`, but take an empty body for an empty object."""
+        await self.requester(request)
+        body = await read_optional(request, shape)
+        return await self.requester(request), body
 
 
 def access_token(headers: Iterable[tuple[bytes, bytes]], query_string: bytes) -> str:

@@ -7,9 +7,8 @@ import msgspec
 from starlette.requests import Request
 
 from lamplighter.errors import BadJson, MissingParam, NotJson, TooLarge
-from lamplighter.ports import Json
 
-__all__ = ["MAX_BODY", "convert", "decode", "read", "read_object", "read_optional"]
+__all__ = ["MAX_BODY", "convert", "decode", "read", "read_optional"]
 
 T = TypeVar("T")
 
@@ -34,11 +33,6 @@ async def read(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
 async def read_optional(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
     """Do as `read`, but take an empty body for an empty object."""
     return decode(await _bytes_of(request, limit) or b"{}", shape)
-
-
-async def read_object(request: Request, *, limit: int = MAX_BODY) -> Json:
-    """Return the body of *request*, a JSON object whose meaning is not ours to know."""
-    return await read(request, Json, limit=limit)
 
 
 def decode(body: bytes, shape: type[T]) -> T:

@@ -6,18 +6,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import insert, update
 
 from lamplighter.database.engine import Database, open_file
 from lamplighter.database.migrate import migrate
+from lamplighter.database.tables import memberships, rooms, users
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.directory.sql import SqlDirectory
-from lamplighter.errors import StorageUnavailable
+from lamplighter.errors import Forbidden, StorageUnavailable
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.ports import NewRoom, Requester, RoomFilter, RoomsSync
 from tests.contract.directories import Recorder
 from tests.database.trouble import fill_disk, free_disk
 
 ALICE = UserId("@alice:lamp.test")
+BOB = UserId("@bob:lamp.test")
 PHONE = Requester(ALICE, DeviceId("PHONE"))
 
 
@@ -104,3 +107,40 @@ async def test_a_full_disk(tmp_path: Path) -> None:
         await free_disk(database)
         await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "x" * 30_000})
         assert recorder.news == [{ALICE}]
+
+
+async def test_a_deactivation_cut_short(tmp_path: Path) -> None:
+    """Who was deactivated when the process died has left every room after the next start."""
+    path = tmp_path / "directory.db"
+    async with running(path) as (directory, database):
+        await directory.register("alice", None)
+        await directory.register("bob", None)
+        room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
+        await directory.join(BOB, room_id)
+        async with database.write() as connection:  # as the first step of `deactivate` does
+            gone = update(users).where(users.c.user_id == ALICE).values(is_deactivated=True)
+            await connection.execute(gone)
+    async with running(path) as (directory, _):
+        assert list(await directory.joined_members(BOB, room_id)) == [BOB]
+        assert [member.user_id for member in await directory.members()] == [BOB]
+
+
+async def test_too_many_rooms(tmp_path: Path) -> None:
+    """Nobody is in more than 2000 rooms; who leaves one may join another."""
+    async with running(tmp_path / "directory.db") as (directory, database):
+        for name in ("alice", "bob"):
+            await directory.register(name, None)
+        other = await directory.create_room(BOB, NewRoom("public_chat"))
+        first = await directory.create_room(ALICE, NewRoom("public_chat"))
+        async with database.write() as connection:
+            ids = [f"!{number}:lamp.test" for number in range(1999)]
+            room = {"last_position": 0}
+            await connection.execute(insert(rooms), [{"room_id": it, **room} for it in ids])
+            stay = {"user_id": ALICE, "membership": "join", "since_position": 0, "since_ts": 0}
+            await connection.execute(insert(memberships), [{"room_id": it, **stay} for it in ids])
+        with pytest.raises(Forbidden, match="is in 2000 rooms already"):
+            await directory.join(ALICE, other)
+        with pytest.raises(Forbidden, match="is in 2000 rooms already"):
+            await directory.create_room(ALICE, NewRoom("public_chat"))
+        await directory.leave(ALICE, first)
+        await directory.join(ALICE, other)

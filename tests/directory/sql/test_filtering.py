@@ -3,6 +3,7 @@
 import pytest
 
 from lamplighter.directory.sql.filtering import EventFilter
+from lamplighter.errors import InvalidParam
 from lamplighter.ports import Json
 
 
@@ -37,3 +38,18 @@ def test_types(definition: Json, admitted: list[str]) -> None:
 def test_rooms(definition: Json, admitted: bool) -> None:
     """A part of a filter may hold for some rooms only."""
     assert EventFilter.of(definition).admits_room("!a:b") is admitted
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["a"] * 401, "types has more than 400 entries"),
+        (["a*"] * 21, "types has more than 20 names with a wildcard"),
+        (["a*b*c*d*"], "types has a name with more than 3 wildcards"),
+    ],
+)
+def test_monstrous_filters(names: list[str], problem: str) -> None:
+    """A filter that would be much work for every event is refused by what is too much."""
+    with pytest.raises(InvalidParam) as refused:
+        EventFilter.of({"types": names})
+    assert str(refused.value) == f"filter: {problem}"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.world import Person
+from tests.web.world import Person, World
 
 
 async def state(person: Person, room: str, event: str) -> Any:
@@ -96,3 +96,41 @@ async def test_a_malformed_wish_names_the_field(
     assert response.json["errcode"] == errcode
     assert field in response.json["error"]
     assert (await alice.get("/joined_rooms")).json == {"joined_rooms": []}
+
+
+@pytest.mark.parametrize(
+    ("event", "override"),
+    [
+        ({"type": "a", "state_key": "@bob:demo", "content": {}}, {}),
+        ({"type": "a", "content": {}}, {"state_default": 101}),
+        ({"type": "a", "content": {}}, {"users": {}}),
+        ({"type": "m.room.power_levels", "content": {"users": {"@alice:demo": 101}}}, {}),
+    ],
+)
+async def test_initial_state_is_state(
+    alice: Person, event: dict[str, Any], override: dict[str, Any]
+) -> None:
+    """What could not be set in the finished room is not set at its creation either."""
+    wish = {"initial_state": [event], "power_level_content_override": override}
+    response = await alice.post("/createRoom", wish)
+    assert (response.status, response.json["errcode"]) == (403, "M_FORBIDDEN")
+    assert (await alice.get("/joined_rooms")).json == {"joined_rooms": []}
+
+
+async def test_power_levels_in_the_initial_state(alice: Person) -> None:
+    """A creator may give levels up at once, and themselves a state of their own."""
+    levels = {"users": {"@alice:demo": 50}, "state_default": 50}
+    own = {"type": "a", "state_key": "@alice:demo", "content": {"b": 1}}
+    room = await alice.room(initial_state=[own, {"type": "m.room.power_levels", "content": levels}])
+    assert await state(alice, room, "m.room.power_levels") == levels
+    assert await state(alice, room, "a/@alice:demo") == {"b": 1}
+
+
+async def test_creating_rooms_is_limited(world: World, alice: Person) -> None:
+    """A user creates 50 rooms at once, and then ten a second."""
+    for _ in range(50):
+        await alice.room()
+    statuses = [(await alice.post("/createRoom", {})).status]
+    world.clock.advance(milliseconds=100)
+    statuses += [(await alice.post("/createRoom", {})).status for _ in range(2)]
+    assert statuses == [429, 200, 429]

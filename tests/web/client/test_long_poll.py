@@ -95,3 +95,14 @@ async def test_tokens_lead_on(dora: Client) -> None:
     first = await dora.sync()
     dora.next_batch = since
     assert await dora.sync() == first
+
+
+async def test_logging_in_again_ends_the_poll(dora: Client, server: InMemoryServer) -> None:
+    """A poll with a token that a new login has replaced is refused; the person stays online."""
+    await dora.sync(set_presence="online")
+    poll = await dora.polls(set_presence="online")
+    again = await server.register("dora", device="PHONE")
+    with pytest.raises(RequestFailed, match="M_UNKNOWN_TOKEN"):
+        await poll.answer()
+    assert server.presence_of(dora).state == "online"
+    assert (await again.sync(set_presence="online")).next_batch

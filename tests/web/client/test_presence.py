@@ -3,7 +3,9 @@
 import pytest
 
 from lamplighter.devtools.client import Client
+from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import InMemoryServer
+from tests.web.world import while_sending
 
 STATUS = "/presence/@dora:demo/status"
 
@@ -91,3 +93,18 @@ async def test_a_refusal_costs_no_look(server: InMemoryServer, dora: Client) -> 
     )
     assert response.headers["retry-after"] == "1"
     assert [(await dora.status_of(dora))["presence"] for _ in range(3)] == ["online"] * 3
+
+
+async def test_a_status_that_comes_too_late(server: InMemoryServer, dora: Client) -> None:
+    """A status whose end is sent after the account was closed sets nothing."""
+
+    async def deactivate() -> None:
+        await server.lamplighter.directory.deactivate(dora.user_id)
+
+    client = AsgiClient(while_sending(server.lamplighter.application, deactivate))
+    path = f"/_matrix/client/v3/presence/{dora.user_id}/status"
+    body = {"presence": "online", "status_msg": "undead"}
+    response = await client.request("PUT", path, token=dora.access_token, json=body)
+    assert (response.status, response.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
+    assert server.presence_of(dora).state == "offline"
+    assert server.presence_of(dora).status_msg is None

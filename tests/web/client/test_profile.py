@@ -53,3 +53,14 @@ async def test_unknown_users_have_no_profile(world: World) -> None:
     for user_id in ("@nobody:demo", "@alice:elsewhere"):
         response = await world.get(f"/profile/{user_id}")
         assert (response.status, response.json["errcode"]) == (404, "M_NOT_FOUND")
+
+
+async def test_new_names_are_limited(world: World, alice: Person) -> None:
+    """A user has 50 new names or avatars at once, and then ten a second."""
+    path = f"/profile/{alice.user_id}"
+    for number in range(50):
+        await alice.put(f"{path}/displayname", {"displayname": f"{number}"})
+    statuses = [(await alice.put(f"{path}/avatar_url", {"avatar_url": "x"})).status]
+    world.clock.advance(milliseconds=100)
+    statuses.append((await alice.put(f"{path}/avatar_url", {"avatar_url": "x"})).status)
+    assert statuses == [429, 200]

@@ -11,6 +11,8 @@ from lamplighter.devtools.client import Client
 from lamplighter.devtools.http import Response
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.errors import InvalidParam
+from lamplighter.ids import UserId
+from lamplighter.ports import Json, Requester
 from lamplighter.web.client.sync import milliseconds_in
 
 
@@ -175,3 +177,23 @@ def test_any_duration(text: str) -> None:
         assert milliseconds_in("timeout", text) >= timedelta(0)
     except InvalidParam as error:
         assert str(error).startswith("timeout: ")  # noqa: PT017 - either outcome is right
+
+
+async def test_a_device_that_logs_out_while_its_filter_is_read(
+    server: InMemoryServer, dora: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No poll begins for a device that is gone before there is one: it is refused at once."""
+    directory = server.lamplighter.directory
+    path = f"/user/{dora.user_id}/filter"
+    filter_id = (await dora.call("POST", path, {}))["filter_id"]
+    read = directory.filter
+
+    async def slowly(user_id: UserId, filter_id: str) -> Json:
+        definition = await read(user_id, filter_id)
+        await directory.log_out(Requester(dora.user_id, dora.device_id))
+        return definition
+
+    monkeypatch.setattr(directory, "filter", slowly)
+    response = await sync(dora, filter=filter_id, timeout="30000", set_presence="online")
+    assert (response.status, response.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
+    assert server.presence_of(dora).state == "offline"

@@ -1,19 +1,28 @@
 """What clients keep for themselves: account data and filters."""
 
 import hashlib
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import account_data, filters
 from lamplighter.database.upsert import upsert
 from lamplighter.directory.sql.ledger import Ledger, Write
 from lamplighter.directory.sql.limits import decode_json, digest_form, encode_json, text_within
 from lamplighter.directory.sql.people import find_active
-from lamplighter.errors import NotFound
+from lamplighter.errors import NotFound, TooLarge
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json
 
 __all__ = ["AccountData", "Filters"]
+
+#: Types of global account data, and as many of each room.
+_MAX_TYPES: Final = 500
+#: Types of account data of one user, all in all.
+_MAX_DATA: Final = 2_000
+#: Filters of one user.
+_MAX_FILTERS: Final = 500
 
 
 class AccountData:
@@ -39,6 +48,7 @@ class AccountData:
     ) -> None:
         async def work(write: Write) -> None:
             await find_active(write.connection, user_id)
+            await _check_number(write.connection, key)
             row = key | {"content": encoded, "position": write.next_position()}
             await write.connection.execute(upsert(write.connection, account_data), row)
             write.news_for.add(user_id)
@@ -58,6 +68,9 @@ class Filters:
     async def save_filter(self, user_id: UserId, definition: Json) -> str:
         async def work(write: Write) -> None:
             await find_active(write.connection, user_id)
+            own, same = filters.c.user_id == user_id, filters.c.filter_id == filter_id
+            if await _count(write.connection, filters, own, ~same) >= _MAX_FILTERS:
+                raise TooLarge(f"filter: you have {_MAX_FILTERS} already")
             row = {"user_id": user_id, "filter_id": filter_id, "definition": encoded}
             await write.connection.execute(upsert(write.connection, filters), row)
 
@@ -75,3 +88,19 @@ class Filters:
         if definition is None:
             raise NotFound("There is no such filter")
         return decode_json(definition)
+
+
+async def _check_number(connection: AsyncConnection, key: dict[str, str]) -> None:
+    """Raise `TooLarge` if there is no place for one more type of account data."""
+    own = account_data.c.user_id == key["user_id"]
+    here = account_data.c.room_id == key["room_id"]
+    others = ~(here & (account_data.c.type == key["type"]))
+    if await _count(connection, account_data, own, here, others) >= _MAX_TYPES:
+        raise TooLarge(f"account data: you have {_MAX_TYPES} types here already")
+    if await _count(connection, account_data, own, others) >= _MAX_DATA:
+        raise TooLarge(f"account data: you have {_MAX_DATA} types in all your rooms already")
+
+
+async def _count(connection: AsyncConnection, table: Table, *which: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(table).where(*which)
+    return int((await connection.execute(query)).scalar_one())

@@ -4,10 +4,10 @@ import secrets
 import string
 from typing import Final
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lamplighter.database.tables import account_data, filters, users
+from lamplighter.database.tables import account_data, filters, memberships, users
 from lamplighter.directory.sql.devices import Devices, check_device
 from lamplighter.directory.sql.ledger import Ledger, Write
 from lamplighter.directory.sql.membership import Memberships
@@ -22,7 +22,7 @@ from lamplighter.errors import (
     UserInUse,
 )
 from lamplighter.ids import DeviceId, ServerName, UserId, parse_localpart, parse_user_id
-from lamplighter.ports import Account, Login
+from lamplighter.ports import Account, Login, Membership
 
 __all__ = ["AccountBook"]
 
@@ -107,9 +107,29 @@ class AccountBook:
             )
             for table in (account_data, filters):
                 await write.connection.execute(delete(table).where(table.c.user_id == user_id))
-            await self._memberships.leave_all(write, user_id)
+
+        await self._ledger.write(work)
+        await self._leave_rooms(user_id)
+
+    async def finish_deactivations(self) -> None:
+        """Let deactivated users leave their rooms, where the process ended before they had."""
+        present = memberships.c.membership.in_((Membership.JOIN, Membership.INVITE))
+        query = (
+            select(users.c.user_id)
+            .join(memberships, memberships.c.user_id == users.c.user_id)
+            .where(users.c.is_deactivated, present)
+            .distinct()
+        )
+        async with self._ledger.read() as connection:
+            unfinished = (await connection.execute(query)).scalars().all()
+        for user_id in unfinished:
+            await self._leave_rooms(UserId(user_id))
+
+    async def _leave_rooms(self, user_id: UserId) -> None:
+        async def work(write: Write) -> None:
             write.deactivated.append(user_id)
 
+        await self._memberships.leave_all(user_id)
         await self._ledger.write(work)
 
     def _user_id(self, localpart: str) -> UserId:

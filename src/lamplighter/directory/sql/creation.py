@@ -3,6 +3,7 @@
 """
 
 import secrets
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import insert
@@ -12,9 +13,9 @@ from lamplighter.directory.sql.aliases import Aliases
 from lamplighter.directory.sql.events import MEMBER, append
 from lamplighter.directory.sql.ledger import Ledger, Write
 from lamplighter.directory.sql.membership import Memberships
-from lamplighter.directory.sql.messages import check_state_content
-from lamplighter.directory.sql.power import CREATOR_LEVEL
-from lamplighter.errors import BadJson, InvalidParam
+from lamplighter.directory.sql.messages import check_state, check_state_content
+from lamplighter.directory.sql.power import CREATOR_LEVEL, PowerLevels, check_change
+from lamplighter.errors import BadJson, Forbidden, InvalidParam
 from lamplighter.ids import RoomId, ServerName, UserId
 from lamplighter.ports import Json, Membership, NewRoom
 
@@ -44,6 +45,8 @@ _EVENT_LEVELS: Final = {
 }
 
 StateKey = tuple[str, str]
+
+_LEVELS: Final = ("m.room.power_levels", "")
 
 
 class RoomCreation:
@@ -91,21 +94,40 @@ def _check(room: NewRoom) -> None:
 def _first_state(creator: UserId, room: NewRoom) -> dict[StateKey, Json]:
     """Return the state that follows the creator's join, in the order in which it is sent."""
     levels = _power_levels(creator, room)
-    state: dict[StateKey, Json] = {("m.room.power_levels", ""): levels}
+    state: dict[StateKey, Json] = {_LEVELS: levels}
     if room.alias is not None:
         state["m.room.canonical_alias", ""] = {"alias": room.alias}
     state["m.room.join_rules", ""] = {"join_rule": _JOIN_RULES[room.preset]}
     state["m.room.history_visibility", ""] = {"history_visibility": "shared"}
     guests = "can_join" if room.preset in _GUESTS_CAN_JOIN else "forbidden"
     state["m.room.guest_access", ""] = {"guest_access": guests}
-    state |= dict(_initial_state(place, event) for place, event in enumerate(room.initial_state))
+    wishes = dict(_initial_state(place, event) for place, event in enumerate(room.initial_state))
+    state |= wishes
     if room.name is not None:
         state["m.room.name", ""] = {"name": room.name}
     if room.topic is not None:
         state["m.room.topic", ""] = {"topic": room.topic}
     for (event_type, _), content in state.items():
         check_state_content(event_type, content)
+    _check_wishes(creator, wishes, before=levels, after=state[_LEVELS])
     return state
+
+
+def _check_wishes(
+    creator: UserId, wishes: Mapping[StateKey, Json], *, before: Json, after: Json
+) -> None:
+    """Raise what setting these pieces of state in the finished room would raise.
+
+    *before* and *after* are the power levels without the wishes and with them.
+    """
+    for (event_type, state_key), content in wishes.items():
+        check_state(creator, event_type, state_key, content)
+        is_levels = (event_type, state_key) == _LEVELS
+        levels = PowerLevels.of(before if is_levels else after, creator)
+        if levels.of_user(creator) < levels.to_send(event_type, is_state=True):
+            raise Forbidden(f"initial_state: you may not send {event_type} to this room")
+        if is_levels:
+            check_change(before, content, creator)
 
 
 def _power_levels(creator: UserId, room: NewRoom) -> Json:

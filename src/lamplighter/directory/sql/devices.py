@@ -20,6 +20,8 @@ from lamplighter.ports import DeviceRecord, Login, Requester
 __all__ = ["Devices", "check_device"]
 
 _MAX_DISPLAY_NAME: Final = 100
+#: Of one user. Clients that forget to log out leave devices behind.
+_MAX_DEVICES: Final = 200
 
 
 class Devices:
@@ -42,18 +44,23 @@ class Devices:
     async def add(
         self, write: Write, user_id: UserId, device_id: DeviceId | None, name: str | None
     ) -> Login:
-        """Give a device, new or known, a new token within *write*; a known one keeps its name."""
+        """Give a device, new or known, a new token within *write*; a known one keeps its name.
+
+        Who has too many devices loses the one that was unused longest.
+        """
         device_id = device_id or _new_device_id()
         token = new_token()
         fresh: dict[str, Any] = {"token_hash": hash_token(token), "last_seen_ts": write.now}
         known = await _find(write.connection, user_id, device_id)
         if known is None:
+            await self._make_room(write, user_id)
             row = {"user_id": user_id, "device_id": device_id, "display_name": name, **fresh}
             await write.connection.execute(insert(devices).values(row))
         else:
             device = update(devices).where(_is(user_id, device_id))
             await write.connection.execute(device.values(fresh))
             write.afterwards.append(lambda: self._tokens.revoke([known.token_hash]))
+            write.tokens_revoked.append((user_id, [device_id]))
         return Login(user_id, device_id, token)
 
     async def remove(self, write: Write, user_id: UserId, only: DeviceId | None = None) -> None:
@@ -100,6 +107,14 @@ class Devices:
 
         check_device(None, display_name)
         await self._ledger.write(work)
+
+    async def _make_room(self, write: Write, user_id: UserId) -> None:
+        """Delete what is too much for the user to have one device more."""
+        query = select(devices).where(devices.c.user_id == user_id)
+        rows = (await write.connection.execute(query)).all()
+        by_use = sorted(map(self._record, rows), key=lambda it: it.last_seen_ts or 0)
+        for device in by_use[: max(0, len(by_use) - _MAX_DEVICES + 1)]:
+            await self.remove(write, user_id, device.device_id)
 
     def _record(self, row: Any) -> DeviceRecord:
         last_seen_ts = self._tokens.last_seen(row.token_hash) or row.last_seen_ts

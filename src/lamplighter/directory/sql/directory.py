@@ -40,7 +40,6 @@ class SqlDirectory:
         data = AccountData(ledger)
         filters = Filters(ledger)
 
-        self.start = ledger.start
         self.listen = ledger.listen
         self.authenticate = tokens.authenticate
         self.register = accounts.register
@@ -82,3 +81,10 @@ class SqlDirectory:
         self.state_for_modules = reader.state_for_modules
         self.room_initial_sync = reader.room_initial_sync
         self.sync_rooms = RoomsSyncer(ledger).sync_rooms
+        self._ledger = ledger
+        self._accounts = accounts
+
+    async def start(self) -> None:
+        """Find out where the stream stands, and finish what was begun."""
+        await self._ledger.start()
+        await self._accounts.finish_deactivations()

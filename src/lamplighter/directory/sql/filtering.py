@@ -16,13 +16,16 @@ from sqlalchemy.sql import false
 
 from lamplighter.database.tables import events
 from lamplighter.errors import InvalidParam
+from lamplighter.globs import Globs
 from lamplighter.ports import Json
 
 __all__ = ["EventFilter"]
 
 #: A longer list makes a query that SQLite does not take.
 _MAX_ENTRIES: Final = 400
-#: In one name. Every further `*` multiplies the ways in which a name may be matched.
+#: Names with a wildcard: each of them is held against every event.
+_MAX_WILD: Final = 20
+#: In one name. Every further `*` multiplies the ways in which a database may match it.
 _MAX_WILDCARDS: Final = 3
 
 Names = tuple[str, ...]
@@ -62,9 +65,9 @@ class EventFilter:
 
     def admits_type(self, event_type: str) -> bool:
         """Tell whether events of this type are wanted."""
-        if self._excluded.fullmatch(event_type):
+        if self._excluded.match(event_type):
             return False
-        return self._included is None or self._included.fullmatch(event_type) is not None
+        return self._included is None or self._included.match(event_type)
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """Return what wanted rows of `events` fulfil, apart from the room."""
@@ -78,12 +81,12 @@ class EventFilter:
             yield events.c.sender.not_in(self.not_senders)
 
     @cached_property
-    def _included(self) -> re.Pattern[str] | None:
-        return None if self.types is None else _pattern(self.types)
+    def _included(self) -> Globs | None:
+        return None if self.types is None else Globs(self.types)
 
     @cached_property
-    def _excluded(self) -> re.Pattern[str]:
-        return _pattern(self.not_types)
+    def _excluded(self) -> Globs:
+        return Globs(self.not_types)
 
 
 def _names(definition: Json, key: str) -> Names | None:
@@ -93,16 +96,11 @@ def _names(definition: Json, key: str) -> Names | None:
     if len(value) > _MAX_ENTRIES:
         raise InvalidParam(f"filter: {key} has more than {_MAX_ENTRIES} entries")
     names = tuple(name for name in value if isinstance(name, str))
+    if sum("*" in name for name in names) > _MAX_WILD:
+        raise InvalidParam(f"filter: {key} has more than {_MAX_WILD} names with a wildcard")
     if any(name.count("*") > _MAX_WILDCARDS for name in names):
         raise InvalidParam(f"filter: {key} has a name with more than {_MAX_WILDCARDS} wildcards")
     return names
-
-
-def _pattern(names: Names) -> re.Pattern[str]:
-    """Return what matches any of *names*, in which `*` stands for anything."""
-    if not names:
-        return re.compile(r"(?!)")  # matches nothing
-    return re.compile("|".join(".*".join(map(re.escape, n.split("*"))) for n in names), re.DOTALL)
 
 
 def _one_of(column: Column[Any], names: Names) -> ColumnElement[bool]:

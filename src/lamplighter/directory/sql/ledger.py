@@ -32,6 +32,7 @@ class Write:
         self.position = position
         self.membership_changes: list[MembershipChange] = []
         self.devices_gone: list[tuple[UserId, Sequence[DeviceId]]] = []
+        self.tokens_revoked: list[tuple[UserId, Sequence[DeviceId]]] = []
         self.deactivated: list[UserId] = []
         #: Whose next sync has something to say; and whose rooms' members' next sync.
         self.news_for: set[UserId] = set()
@@ -110,6 +111,8 @@ class Ledger:
         for listener in self._listeners:
             for user_id, device_ids in write.devices_gone:
                 listener.devices_gone(user_id, device_ids)
+            for user_id, device_ids in write.tokens_revoked:
+                listener.tokens_revoked(user_id, device_ids)
             if write.membership_changes:
                 listener.memberships_changed(write.membership_changes)
             for user_id in write.deactivated:

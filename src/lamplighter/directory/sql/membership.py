@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import memberships
 from lamplighter.database.upsert import upsert
@@ -20,11 +21,16 @@ from lamplighter.directory.sql.standing import (
 )
 from lamplighter.errors import BadJson, Forbidden, NotFound
 from lamplighter.ids import RoomId, ServerName, UserId, parse_user_id, server_of
-from lamplighter.ports import Json, Membership, MembershipChange
+from lamplighter.ports import Json, Membership, MembershipChange, Profile
 
 __all__ = ["Memberships"]
 
 _NO_EXTRA: Final[Mapping[str, Any]] = {}
+#: Rooms that one user may be joined to.
+_MAX_JOINED: Final = 2_000
+#: Rooms in one transaction, where something is done in all rooms of a user: while it lasts,
+#: nobody else can write.
+_AT_A_TIME: Final = 20
 
 
 class Memberships:
@@ -141,16 +147,22 @@ class Memberships:
         rules.check_invite(levels, sender, _kind(standing))
         return await self.record(write, room_id, sender, target, Membership.INVITE, extra)
 
-    async def leave_all(self, write: Write, user_id: UserId) -> None:
-        """Leave every room and reject every invite."""
-        present = (Membership.JOIN, Membership.INVITE)
-        for room_id in await self._rooms_of(write, user_id, *present):
-            await self.record(write, room_id, user_id, user_id, Membership.LEAVE, _NO_EXTRA)
+    async def leave_all(self, user_id: UserId) -> None:
+        """Leave every room and reject every invite, a few at a time."""
+        present = memberships.c.membership.in_((Membership.JOIN, Membership.INVITE))
+        await self._record_in_all(user_id, Membership.LEAVE, present)
 
-    async def show_profile(self, write: Write, user_id: UserId) -> None:
-        """Show the user's profile, which has changed, in all their rooms; nobody joins by that."""
-        for room_id in await self._rooms_of(write, user_id, Membership.JOIN):
-            await self.record(write, room_id, user_id, user_id, Membership.JOIN, _NO_EXTRA)
+    async def show_profile(self, user_id: UserId, profile: Profile) -> None:
+        """Show the user's new *profile* in all their rooms, a few at a time; nobody joins by that.
+
+        Rooms that show it already are left alone: so it can be done again where it was cut short.
+        """
+        shows_another = or_(
+            memberships.c.displayname.is_distinct_from(profile.displayname),
+            memberships.c.avatar_url.is_distinct_from(profile.avatar_url),
+        )
+        is_joined = memberships.c.membership == Membership.JOIN
+        await self._record_in_all(user_id, Membership.JOIN, is_joined & shows_another)
 
     async def record(
         self,
@@ -169,6 +181,8 @@ class Memberships:
         await self._store(write, before, event, target, content)
         was_joined = before is not None and before.membership is Membership.JOIN
         is_joined = membership is Membership.JOIN
+        if is_joined and not was_joined:
+            await _check_number(write.connection, target)
         if was_joined != is_joined:
             write.membership_changes.append(MembershipChange(room_id, target, is_joined))
         write.news_for.add(target)
@@ -241,11 +255,40 @@ class Memberships:
             row |= {"since_position": event.position, "since_ts": event.origin_server_ts}
         await write.connection.execute(upsert(write.connection, memberships), row)
 
-    async def _rooms_of(self, write: Write, user_id: UserId, *kinds: Membership) -> list[RoomId]:
-        query = select(memberships.c.room_id).where(
-            memberships.c.user_id == user_id, memberships.c.membership.in_(kinds)
-        )
-        return [RoomId(room_id) for room_id in (await write.connection.execute(query)).scalars()]
+    async def _record_in_all(
+        self, user_id: UserId, membership: Membership, which: ColumnElement[bool]
+    ) -> None:
+        """Make the user stand so to each room in *which* memberships, in several transactions.
+
+        Other writes come in between, so *which* is asked once more in each.
+        """
+
+        async def work(write: Write) -> None:
+            for room_id in await _rooms_where(
+                write.connection, own, memberships.c.room_id.in_(few)
+            ):
+                await self.record(write, room_id, user_id, user_id, membership, _NO_EXTRA)
+
+        own = and_(memberships.c.user_id == user_id, which)
+        async with self._ledger.read() as connection:
+            room_ids = await _rooms_where(connection, own)
+        for start in range(0, len(room_ids), _AT_A_TIME):
+            few = room_ids[start : start + _AT_A_TIME]
+            await self._ledger.write(work)
+
+
+async def _rooms_where(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[RoomId]:
+    query = select(memberships.c.room_id).where(*which).order_by(memberships.c.since_position)
+    return [RoomId(room_id) for room_id in (await connection.execute(query)).scalars()]
+
+
+async def _check_number(connection: AsyncConnection, user_id: UserId) -> None:
+    """Raise `Forbidden` if the user, who has just joined one more room, is in too many."""
+    query = select(func.count()).where(
+        memberships.c.user_id == user_id, memberships.c.membership == Membership.JOIN
+    )
+    if (await connection.execute(query)).scalar_one() > _MAX_JOINED:
+        raise Forbidden(f"{user_id} is in {_MAX_JOINED} rooms already: leave one first")
 
 
 def _left_position(

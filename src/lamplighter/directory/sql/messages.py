@@ -13,7 +13,7 @@ from lamplighter.errors import Forbidden, UnknownToken
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json, Requester
 
-__all__ = ["Messages", "check_state_content"]
+__all__ = ["Messages", "check_state", "check_state_content"]
 
 
 class Messages:
@@ -68,6 +68,15 @@ def check_state_content(event_type: str, content: Json) -> None:
         power.check_levels(content)
 
 
+def check_state(sender: UserId, event_type: str, state_key: str, content: Json) -> None:
+    """Raise `Forbidden` for state that nobody may set, and what `check_state_content` raises."""
+    check_state_content(event_type, content)
+    if event_type == "m.room.create":
+        raise Forbidden("A room is created only once")
+    if state_key.startswith("@") and state_key != sender:
+        raise Forbidden("State under a user's ID is for that user to set")
+
+
 async def _check_device(write: Write, requester: Requester) -> None:
     """Raise `UnknownToken` if the device has logged out while its request was under way."""
     query = select(devices.c.device_id).where(
@@ -95,11 +104,7 @@ async def _check_power(
 async def _check_new_state(
     write: Write, room_id: RoomId, user_id: UserId, event_type: str, state_key: str, content: Json
 ) -> None:
-    check_state_content(event_type, content)
-    if event_type == "m.room.create":
-        raise Forbidden("A room is created only once")
-    if state_key.startswith("@") and state_key != user_id:
-        raise Forbidden("State under a user's ID is for that user to set")
+    check_state(user_id, event_type, state_key, content)
     if event_type == "m.room.power_levels" and not state_key:
         old = await current_content(write.connection, room_id, event_type)
         if old is not None:

@@ -39,16 +39,14 @@ class Profiles:
         await self._set(user_id, "avatar_url", avatar_url, _MAX_AVATAR_URL)
 
     async def _set(self, user_id: UserId, field: str, value: str | None, longest: int) -> None:
-        async def work(write: Write) -> None:
-            before = (await find_active(write.connection, user_id)).profile
+        async def work(write: Write) -> Profile:
+            await find_active(write.connection, user_id)
             row = {field: value or None}
             await write.connection.execute(
                 update(users).where(users.c.user_id == user_id).values(row)
             )
-            after = (await find_active(write.connection, user_id)).profile
-            if after != before:
-                await self._memberships.show_profile(write, user_id)
+            return (await find_active(write.connection, user_id)).profile
 
         if value is not None and len(value) > longest:
             raise TooLarge(f"{field}: at most {longest} characters are allowed")
-        await self._ledger.write(work)
+        await self._memberships.show_profile(user_id, await self._ledger.write(work))

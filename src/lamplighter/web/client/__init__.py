@@ -10,6 +10,7 @@ from lamplighter.ports import Directory, Requester
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.account import AccountEndpoints
 from lamplighter.web.client.account_data import AccountData
+from lamplighter.web.client.activity import Activity
 from lamplighter.web.client.capabilities import Capabilities
 from lamplighter.web.client.create_room import CreateRoom
 from lamplighter.web.client.devices import Devices
@@ -39,12 +40,17 @@ def client_endpoints(
     registration_open: bool,
     login_limiter: Limiter,
     registration_limiter: Limiter,
+    fan_out_limiter: Limiter,
     acted: Callable[[Requester], None],
     unstable_features: Mapping[str, bool],
 ) -> list[Route]:
-    """Return the routes of all families; *acted* is told of every activity of a requester."""
+    """Return the routes of all families; *acted* is told of every activity of a requester.
+
+    *fan_out_limiter* is for what is little to ask and much to do: new rooms, new names.
+    """
     authenticator = Authenticator(directory)
     password = PasswordStage(directory, server_name, login_limiter)
+    activity = Activity(authenticator, acted)
     register = Register(directory, server_name, registration_limiter)
     families = (
         Versions(unstable_features),
@@ -54,13 +60,13 @@ def client_endpoints(
         Logout(authenticator, directory),
         AccountEndpoints(authenticator, directory, password),
         Devices(authenticator, directory, password),
-        CreateRoom(authenticator, directory, server_name),
+        CreateRoom(authenticator, directory, server_name, fan_out_limiter),
         MembershipEndpoints(authenticator, directory),
-        RoomState(authenticator, directory, acted),
-        Send(authenticator, directory, acted),
-        TypingAndReceipts(authenticator, directory, acted),
+        RoomState(authenticator, directory, activity),
+        Send(authenticator, directory, activity),
+        TypingAndReceipts(authenticator, directory, activity),
         RoomAliases(authenticator, directory, server_name),
-        ProfileEndpoints(authenticator, directory),
+        ProfileEndpoints(authenticator, directory, fan_out_limiter),
         UploadedFilters(authenticator, directory),
         AccountData(authenticator, directory),
         PushRules(authenticator),

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from lamplighter.ports import Accounts
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read_optional
 from lamplighter.web.client.interactive import AuthData, PasswordStage
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -52,8 +51,9 @@ class AccountEndpoints:
 
     async def deactivate(self, request: Request) -> Response:
         """Close the account, once the password was given."""
-        requester = await self._authenticator.requester(request)
-        body = await read_optional(request, _Deactivate)
+        requester, body = await self._authenticator.requester_and_optional_body(
+            request, _Deactivate
+        )
         await self._password.confirm(requester, body.auth)
         await self._accounts.deactivate(requester.user_id)
         return json_response({"id_server_unbind_result": "no-support"})

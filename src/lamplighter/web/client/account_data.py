@@ -10,9 +10,8 @@ from starlette.responses import Response
 
 from lamplighter.errors import NotFound
 from lamplighter.ids import RoomId
-from lamplighter.ports import Accounts
+from lamplighter.ports import Accounts, Json
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read_object
 from lamplighter.web.fields import own_user_id, room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -47,10 +46,9 @@ class AccountData:
 
     async def put(self, request: Request) -> Response:
         """Keep the data of a type."""
-        requester = await self._authenticator.requester(request)
+        requester, content = await self._authenticator.requester_and_body(request, Json)
         own = own_user_id(request, requester)
         room, data_type = _room(request), _data_type(request)
-        content = await read_object(request)
         await self._accounts.set_account_data(own, room, data_type, content)
         return json_response({})
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from lamplighter.ids import RoomAlias, ServerName, parse_room_alias, parse_user_id
 from lamplighter.ports import Json, NewRoom, Rooms
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read_optional
 from lamplighter.web.fields import text
+from lamplighter.web.limits import Limiter
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["CreateRoom"]
@@ -39,21 +39,25 @@ class _Body(msgspec.Struct):
 
 
 class CreateRoom:
-    """Creates rooms."""
+    """Creates rooms; limited per user."""
 
-    def __init__(self, authenticator: Authenticator, rooms: Rooms, server_name: ServerName) -> None:
+    def __init__(
+        self, authenticator: Authenticator, rooms: Rooms, server_name: ServerName, limiter: Limiter
+    ) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
         self._server_name = server_name
+        self._limiter = limiter
 
     def routes(self) -> list[Route]:
         return [ClientRoute("POST", "/createRoom", self.create)]
 
     async def create(self, request: Request) -> Response:
         """Create a room with the requester in it."""
-        requester = await self._authenticator.requester(request)
-        body = await read_optional(request, _Body)
-        room_id = await self._rooms.create_room(requester.user_id, self._new_room(body))
+        requester, body = await self._authenticator.requester_and_optional_body(request, _Body)
+        room = self._new_room(body)
+        self._limiter.take(("createRoom", requester.user_id))
+        room_id = await self._rooms.create_room(requester.user_id, room)
         return json_response({"room_id": room_id})
 
     def _new_room(self, body: _Body) -> NewRoom:

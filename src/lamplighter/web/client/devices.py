@@ -12,7 +12,6 @@ from starlette.responses import Response
 from lamplighter.ids import DeviceId
 from lamplighter.ports import Accounts, DeviceRecord
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read, read_optional
 from lamplighter.web.client.interactive import AuthData, PasswordStage
 from lamplighter.web.fields import display_name
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -66,8 +65,7 @@ class Devices:
 
     async def rename(self, request: Request) -> Response:
         """Give one of them another name; an absent name leaves it as it is."""
-        requester = await self._authenticator.requester(request)
-        body = await read(request, _Rename)
+        requester, body = await self._authenticator.requester_and_body(request, _Rename)
         device_id = _device_id(request)
         await self._accounts.device(requester.user_id, device_id)
         if not isinstance(body.display_name, msgspec.UnsetType):
@@ -77,16 +75,14 @@ class Devices:
 
     async def delete(self, request: Request) -> Response:
         """Log one of them out, once the password was given."""
-        requester = await self._authenticator.requester(request)
-        body = await read_optional(request, _Delete)
+        requester, body = await self._authenticator.requester_and_optional_body(request, _Delete)
         await self._password.confirm(requester, body.auth)
         await self._accounts.delete_device(requester.user_id, _device_id(request))
         return json_response({})
 
     async def delete_many(self, request: Request) -> Response:
         """Log several of them out, once the password was given."""
-        requester = await self._authenticator.requester(request)
-        body = await read(request, _DeleteMany)
+        requester, body = await self._authenticator.requester_and_body(request, _DeleteMany)
         await self._password.confirm(requester, body.auth)
         for device_id in body.devices:
             await self._accounts.delete_device(requester.user_id, DeviceId(device_id))

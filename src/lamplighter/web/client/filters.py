@@ -3,13 +3,14 @@
 Implements <https://spec.matrix.org/latest/client-server-api/#filtering>, as far as `/sync` needs.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from lamplighter.errors import BadJson, InvalidId, InvalidParam, NotFound, NotJson
+from lamplighter.globs import Globs
 from lamplighter.ids import parse_room_id, parse_user_id
 from lamplighter.ports import Json, RoomFilter
 from lamplighter.web.body import convert, decode
@@ -174,27 +175,6 @@ def _check(name: str, ids: list[str] | None, parse: Callable[[str], str]) -> Non
 
 
 def _admits_type(event_type: str, events: _EventFilter) -> bool:
-    if _matches_any(events.not_types or (), event_type):
+    if Globs(events.not_types or ()).match(event_type):
         return False
-    return events.types is None or _matches_any(events.types, event_type)
-
-
-def _matches_any(patterns: Iterable[str], text: str) -> bool:
-    return any(_matches(pattern, text) for pattern in patterns)
-
-
-def _matches(pattern: str, text: str) -> bool:
-    """Tell whether *pattern*, in which `*` stands for anything, is *text*; in linear time."""
-    first, *others = pattern.split("*")
-    if not others:
-        return pattern == text
-    *middle, last = others
-    place, end = len(first), len(text) - len(last)
-    if not text.startswith(first) or not text.endswith(last) or place > end:
-        return False
-    for part in middle:
-        found = text.find(part, place, end)
-        if found < 0:
-            return False
-        place = found + len(part)
-    return True
+    return events.types is None or Globs(events.types).match(event_type)

@@ -50,7 +50,7 @@ class PasswordStage:
         if auth.password is None:
             raise MissingParam("auth.password: missing")
         user_id = named_user(auth.identifier, auth.user, self._server_name, "auth.")
-        self._limiter.take(("account", requester.user_id))
+        self._limiter.take(("password stage", requester.user_id))
         try:
             if user_id != requester.user_id:
                 raise Forbidden("The user of auth is another one than the access token's")

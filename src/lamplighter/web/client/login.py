@@ -51,7 +51,10 @@ class Login:
         return json_response({"flows": [{"type": "m.login.password"}]})
 
     async def log_in(self, request: Request) -> Response:
-        """Check the password and log a device in; limited per address and per account."""
+        """Check the password and log a device in; limited per address.
+
+        An account has no limit of its own: anybody could use it up, and lock the owner out.
+        """
         self._limiter.take(("address", client_address(request)))
         body = await read(request, _Body)
         if body.type != "m.login.password":
@@ -61,7 +64,6 @@ class Login:
         user_id = named_user(body.identifier, body.user, self._server_name)
         device = device_id(body.device_id)
         name = display_name("initial_device_display_name", body.initial_device_display_name)
-        self._limiter.take(("account", user_id))
         await self._accounts.check_password(user_id, body.password)
         login = await self._accounts.log_in(user_id, device_id=device, device_name=name)
         return json_response(login_content(login, self._server_name))

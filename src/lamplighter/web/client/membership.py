@@ -12,7 +12,6 @@ from starlette.responses import Response
 from lamplighter.ids import RoomId, UserId, parse_room_alias, parse_room_id, parse_user_id
 from lamplighter.ports import Requester, Rooms
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read, read_optional
 from lamplighter.web.fields import room_id
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -49,24 +48,21 @@ class MembershipEndpoints:
 
     async def join_by_id_or_alias(self, request: Request) -> Response:
         """Join a room that is named by its ID or by an alias."""
-        requester = await self._authenticator.requester(request)
-        await read_optional(request, _Self)
+        requester, _ = await self._authenticator.requester_and_optional_body(request, _Self)
         room = await self._room(request.path_params["room_id_or_alias"])
         await self._rooms.join(requester.user_id, room)
         return json_response({"room_id": room})
 
     async def join(self, request: Request) -> Response:
         """Join a room."""
-        requester = await self._authenticator.requester(request)
-        await read_optional(request, _Self)
+        requester, _ = await self._authenticator.requester_and_optional_body(request, _Self)
         room = room_id(request)
         await self._rooms.join(requester.user_id, room)
         return json_response({"room_id": room})
 
     async def leave(self, request: Request) -> Response:
         """Leave a room, or reject its invite."""
-        requester = await self._authenticator.requester(request)
-        await read_optional(request, _Self)
+        requester, _ = await self._authenticator.requester_and_optional_body(request, _Self)
         await self._rooms.leave(requester.user_id, room_id(request))
         return json_response({})
 
@@ -103,8 +99,7 @@ class MembershipEndpoints:
     async def _about_another(
         self, request: Request
     ) -> tuple[Requester, RoomId, UserId, str | None]:
-        requester = await self._authenticator.requester(request)
-        body = await read(request, _Other)
+        requester, body = await self._authenticator.requester_and_body(request, _Other)
         return requester, room_id(request), parse_user_id(body.user_id), body.reason
 
     async def _room(self, id_or_alias: str) -> RoomId:

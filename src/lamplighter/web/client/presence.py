@@ -12,7 +12,6 @@ from starlette.responses import Response
 from lamplighter.clock import Clock
 from lamplighter.service import PresenceService
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read
 from lamplighter.web.client.presence_events import presence_content
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.fields import own_user_id, text, user_id
@@ -60,10 +59,9 @@ class PresenceStatus:
 
     async def put(self, request: Request) -> Response:
         """Set the requester's own presence; answered once it would survive a crash."""
-        requester = await self._authenticator.requester(request)
+        requester, status = await self._authenticator.requester_and_body(request, _Status)
         own_user_id(request, requester)
         self._limiter.take(requester)
-        status = await read(request, _Status)
         presence = self._names.parse("presence", status.presence)
         message = text("status_msg", status.status_msg or "", MAX_STATUS_MSG) or None
         await self._presence.set_status(requester, presence, message)

@@ -3,19 +3,22 @@
 Implements <https://spec.matrix.org/latest/client-server-api/#profiles>.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lamplighter.ids import UserId
 from lamplighter.ports import Accounts
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read
 from lamplighter.web.fields import display_name, own_user_id, user_id
+from lamplighter.web.limits import Limiter
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["ProfileEndpoints"]
+
+T = TypeVar("T")
 
 
 class _Displayname(msgspec.Struct):
@@ -27,11 +30,12 @@ class _AvatarUrl(msgspec.Struct):
 
 
 class ProfileEndpoints:
-    """What users show of themselves: to anybody, token or not."""
+    """What users show of themselves: to anybody, token or not; writes are limited per user."""
 
-    def __init__(self, authenticator: Authenticator, accounts: Accounts) -> None:
+    def __init__(self, authenticator: Authenticator, accounts: Accounts, limiter: Limiter) -> None:
         self._authenticator = authenticator
         self._accounts = accounts
+        self._limiter = limiter
 
     def routes(self) -> list[Route]:
         return [
@@ -56,19 +60,23 @@ class ProfileEndpoints:
 
     async def put_displayname(self, request: Request) -> Response:
         """Change the requester's display name; null takes it away."""
-        requester = await self._authenticator.requester(request)
-        own = own_user_id(request, requester)
-        body = await read(request, _Displayname)
-        await self._accounts.set_displayname(own, display_name("displayname", body.displayname))
+        own, body = await self._own(request, _Displayname)
+        name = display_name("displayname", body.displayname)
+        await self._accounts.set_displayname(own, name)
         return json_response({})
 
     async def put_avatar_url(self, request: Request) -> Response:
         """Change the requester's avatar; null takes it away."""
-        requester = await self._authenticator.requester(request)
-        own = own_user_id(request, requester)
-        body = await read(request, _AvatarUrl)
+        own, body = await self._own(request, _AvatarUrl)
         await self._accounts.set_avatar_url(own, display_name("avatar_url", body.avatar_url))
         return json_response({})
+
+    async def _own(self, request: Request, shape: type[T]) -> tuple[UserId, T]:
+        """Return who changes their own profile, and to what."""
+        requester, body = await self._authenticator.requester_and_body(request, shape)
+        own = own_user_id(request, requester)
+        self._limiter.take(("profile", own))
+        return own, body
 
     async def _fields(self, request: Request) -> dict[str, Any]:
         profile = await self._accounts.profile(user_id(request))

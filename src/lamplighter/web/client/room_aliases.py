@@ -11,7 +11,6 @@ from lamplighter.errors import InvalidParam
 from lamplighter.ids import RoomAlias, ServerName, parse_room_alias, parse_room_id, server_of
 from lamplighter.ports import Rooms
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["RoomAliases"]
@@ -44,9 +43,8 @@ class RoomAliases:
 
     async def put(self, request: Request) -> Response:
         """Name a room."""
-        requester = await self._authenticator.requester(request)
+        requester, body = await self._authenticator.requester_and_body(request, _Body)
         alias = _alias(request)
-        body = await read(request, _Body)
         if server_of(alias) != self._server_name:
             raise InvalidParam(f"roomAlias: must end in :{self._server_name}")
         await self._rooms.set_alias(requester.user_id, alias, parse_room_id(body.room_id))

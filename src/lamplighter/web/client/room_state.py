@@ -4,16 +4,15 @@ Implements <https://spec.matrix.org/latest/client-server-api/#getting-events-for
 <https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey>.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam
-from lamplighter.ports import Json, Membership, Profile, Requester, Rooms
+from lamplighter.ports import Json, Membership, Profile, Rooms
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read_object
+from lamplighter.web.client.activity import Activity
 from lamplighter.web.fields import room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -21,14 +20,12 @@ __all__ = ["RoomState"]
 
 
 class RoomState:
-    """A room's state; setting it is an activity of the requester, who is given to *acted*."""
+    """A room's state; setting it is an activity of the requester."""
 
-    def __init__(
-        self, authenticator: Authenticator, rooms: Rooms, acted: Callable[[Requester], None]
-    ) -> None:
+    def __init__(self, authenticator: Authenticator, rooms: Rooms, activity: Activity) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
-        self._acted = acted
+        self._activity = activity
 
     def routes(self) -> list[Route]:
         # Without a state key it is the empty one, with or without the slash before it.
@@ -77,14 +74,13 @@ class RoomState:
 
     async def set_state(self, request: Request) -> Response:
         """Set one piece of state."""
-        requester = await self._authenticator.requester(request)
+        requester, content = await self._authenticator.requester_and_body(request, Json)
         room = room_id(request)
         event_type, state_key = _event(request)
-        content = await read_object(request)
         event_id = await self._rooms.set_state(
             requester.user_id, room, event_type, state_key, content
         )
-        self._acted(requester)
+        await self._activity.note(request)
         return json_response({"event_id": event_id})
 
 

@@ -3,14 +3,12 @@
 Implements <https://spec.matrix.org/latest/client-server-api/#sending-events-to-a-room>.
 """
 
-from collections.abc import Callable
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.ports import Requester, Rooms
+from lamplighter.ports import Json, Rooms
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read_object
+from lamplighter.web.client.activity import Activity
 from lamplighter.web.fields import room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -18,25 +16,22 @@ __all__ = ["Send"]
 
 
 class Send:
-    """Sends message events, encrypted ones too: an activity, which is told to *acted*."""
+    """Sends message events, encrypted ones too: an activity of the requester."""
 
-    def __init__(
-        self, authenticator: Authenticator, rooms: Rooms, acted: Callable[[Requester], None]
-    ) -> None:
+    def __init__(self, authenticator: Authenticator, rooms: Rooms, activity: Activity) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
-        self._acted = acted
+        self._activity = activity
 
     def routes(self) -> list[Route]:
         return [ClientRoute("PUT", "/rooms/{room_id}/send/{event_type}/{txn_id}", self.send)]
 
     async def send(self, request: Request) -> Response:
         """Send an event; the same transaction of a device sends once."""
-        requester = await self._authenticator.requester(request)
+        requester, content = await self._authenticator.requester_and_body(request, Json)
         room = room_id(request)
         event_type = text("eventType", request.path_params["event_type"])
         txn_id = text("txnId", request.path_params["txn_id"])
-        content = await read_object(request)
         event_id = await self._rooms.send_event(requester, room, event_type, content, txn_id)
-        self._acted(requester)
+        await self._activity.note(request)
         return json_response({"event_id": event_id})

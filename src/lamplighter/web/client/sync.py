@@ -70,6 +70,9 @@ class Sync:
         query = self._query(scope["query_string"])
         wanted = await self._filter(requester, query.filter)
         question = Question(requester, query.since, query.timeout, wanted, query.full_state)
+        # The device may have logged out while its filter was read. From here to where the poll is
+        # known nothing waits: a later log-out ends it.
+        await self._authenticator.requester(scope)
         with self._presence.polling(requester, self._damped(requester, query.set_presence)):
             news = await self._long_poll.news(question, receive)
         self._metrics.sync_answered()

@@ -5,7 +5,6 @@ Implements, of <https://spec.matrix.org/latest/client-server-api/#typing-notific
 person did something. Nobody else is told who types or has read what.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -13,10 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.errors import Forbidden, InvalidParam
-from lamplighter.ids import RoomId
 from lamplighter.ports import Requester, Rooms
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read, read_optional
+from lamplighter.web.client.activity import Activity
 from lamplighter.web.fields import own_user_id, room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -41,14 +39,12 @@ class _ReadMarkers(msgspec.Struct):
 
 
 class TypingAndReceipts:
-    """Activities of members of a room; the requester is given to *acted*."""
+    """Activities of members of a room."""
 
-    def __init__(
-        self, authenticator: Authenticator, rooms: Rooms, acted: Callable[[Requester], None]
-    ) -> None:
+    def __init__(self, authenticator: Authenticator, rooms: Rooms, activity: Activity) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
-        self._acted = acted
+        self._activity = activity
 
     def routes(self) -> list[Route]:
         return [
@@ -59,28 +55,26 @@ class TypingAndReceipts:
 
     async def typing(self, request: Request) -> Response:
         """Take notice that the requester types, or has stopped."""
-        requester = await self._authenticator.requester(request)
+        requester, _ = await self._authenticator.requester_and_body(request, _Typing)
         own_user_id(request, requester)
-        await read(request, _Typing)
-        return await self._act(requester, room_id(request))
+        return await self._act(request, requester)
 
     async def receipt(self, request: Request) -> Response:
         """Take notice that the requester has read up to an event."""
-        requester = await self._authenticator.requester(request)
+        requester, _ = await self._authenticator.requester_and_optional_body(request, _Receipt)
         if request.path_params["receipt_type"] not in _RECEIPTS:
             raise InvalidParam(f"receiptType: must be one of {', '.join(_RECEIPTS)}")
         text("eventId", request.path_params["event_id"])
-        await read_optional(request, _Receipt)
-        return await self._act(requester, room_id(request))
+        return await self._act(request, requester)
 
     async def read_markers(self, request: Request) -> Response:
         """Take notice that the requester has read up to some events."""
-        requester = await self._authenticator.requester(request)
-        await read(request, _ReadMarkers)
-        return await self._act(requester, room_id(request))
+        requester, _ = await self._authenticator.requester_and_body(request, _ReadMarkers)
+        return await self._act(request, requester)
 
-    async def _act(self, requester: Requester, room: RoomId) -> Response:
+    async def _act(self, request: Request, requester: Requester) -> Response:
+        room = room_id(request)
         if room not in await self._rooms.joined_rooms(requester.user_id):
             raise Forbidden(f"You are not joined to {room}")
-        self._acted(requester)
+        await self._activity.note(request)
         return json_response({})

@@ -6,9 +6,8 @@ Implements <https://spec.matrix.org/latest/client-server-api/#filtering>.
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.ports import Accounts
+from lamplighter.ports import Accounts, Json
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import read_object
 from lamplighter.web.client.filters import parse_filter
 from lamplighter.web.fields import own_user_id
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -31,9 +30,8 @@ class UploadedFilters:
 
     async def upload(self, request: Request) -> Response:
         """Check a filter and keep it, with the fields that are not known here too."""
-        requester = await self._authenticator.requester(request)
+        requester, definition = await self._authenticator.requester_and_body(request, Json)
         own = own_user_id(request, requester)
-        definition = await read_object(request)
         parse_filter(definition)
         return json_response({"filter_id": await self._accounts.save_filter(own, definition)})
 

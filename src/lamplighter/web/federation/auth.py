@@ -20,7 +20,7 @@ from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.signing import parse_authorization, request_object, verify_request
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
-from lamplighter.web.body import read_object
+from lamplighter.web.body import read
 
 __all__ = ["XMatrixAuth"]
 
@@ -52,7 +52,7 @@ class XMatrixAuth:
 
         Raises what `origin` raises, `NotJson`, `BadJson` and `TooLarge`.
         """
-        content = await read_object(request, limit=MAX_BODY)
+        content = await read(request, Json, limit=MAX_BODY)
         return await self._verified(request, content), content
 
     async def _verified(self, request: Request, content: Json | None) -> ServerName:
