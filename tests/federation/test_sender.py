@@ -136,7 +136,7 @@ async def test_who_is_not_sent_anything() -> None:
 
 
 async def test_back_off_and_recovery() -> None:
-    """A dead server is tried later and later; once it is back, it is told the newest state, once."""
+    """A dead server is tried later and later; once it is back, it hears the newest state, once."""
     bench = Bench()
     bench.network.dead.add(THERE)
     bench.send(THERE, "one")
