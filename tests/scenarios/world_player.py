@@ -104,6 +104,7 @@ class Player:
         await turns(self._patience)
         if self._somebody_waits():
             await self._breathe(2)
+        self._rules.forget_ended_calls()
         self._look()
         for reader in self._readers.values():
             if reader.task is not None and reader.task.done():
@@ -171,7 +172,7 @@ class Player:
         try:
             told = shown(await client.status_of(user))
         except RequestFailed as refusal:
-            assert refusal.status == 403, refusal
+            _check_forbidden(refusal)
             told = None
         self._look()
         pictures = self._oracle.pictures[begin:]
@@ -196,7 +197,7 @@ class Player:
         try:
             await reader.client.leave(self._rooms[step.room])
         except RequestFailed as refusal:
-            assert refusal.status == 403, refusal  # was never in it
+            _check_forbidden(refusal)  # was never in it
         self._look()
         self._oracle.left(self._rooms[step.room], reader.client.user_id)
         self._look()
@@ -297,7 +298,7 @@ class Player:
 
     async def _everybody_knows(self, when: str) -> None:
         self._server.clock.advance(milliseconds=1)
-        for (user, _), reader in list(self._readers.items()):
+        for reader in list(self._readers.values()):
             if reader.task is None:
                 continue
             assert reader.poll is not None
@@ -481,3 +482,7 @@ def _of_different_users(actions: tuple[Action, ...]) -> list[Action]:
     for index, action in enumerate(actions):
         chosen.setdefault(getattr(action, "user", f"module {index}"), action)
     return list(chosen.values())
+
+
+def _check_forbidden(refusal: RequestFailed) -> None:
+    assert refusal.status == 403, refusal
