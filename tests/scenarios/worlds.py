@@ -202,6 +202,20 @@ class Oracle:
         for viewer in self.users:
             self.asked_anew(viewer)
 
+    def allows(self, pair: Pair, told: Shown, start: int) -> bool:
+        """Tell whether the viewer may be told that, of a moment since *start*."""
+        pictures = self.pictures[start:]
+        if any(told in picture.allowed[pair] for picture in pictures):
+            return True
+        if self.rules.early:
+            return False
+        # A module that decides after it has thought may send what was true when it was asked.
+        viewer, sender = pair
+        for index, picture in enumerate(pictures):
+            if told in (picture.states[sender], altered(picture.states[sender], viewer)):
+                return any(later.allowed[pair] for later in pictures[index:])
+        return False
+
     def must_see(self, viewer: str, sender: str) -> bool:
         """Tell whether the viewer may see the sender, and every part of the server knows it."""
         if self._is_self_or_in_room(viewer, sender):
