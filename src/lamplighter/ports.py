@@ -179,7 +179,7 @@ class DirectoryListener(Protocol):
         """Devices that go on existing have new access tokens; the old ones are worth nothing."""
 
     def user_deactivated(self, user_id: UserId) -> None:
-        """The account is gone; its devices were told before."""
+        """The account is gone: its devices were told before, the rooms it leaves come after."""
 
     def rooms_news(self, user_ids: Iterable[UserId]) -> None:
         """The rooms half of these users' next `/sync` has something to say."""

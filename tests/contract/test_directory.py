@@ -272,8 +272,8 @@ async def test_deactivation(town: Town) -> None:
     await town.directory.deactivate(alice)
     assert town.recorder.told == [
         ("devices_gone", (alice, [PHONE])),
-        ("memberships_changed", 1),
         ("user_deactivated", alice),
+        ("memberships_changed", 1),
     ]
     assert town.recorder.memberships == [MembershipChange(room_id, alice, False)]
     assert await town.directory.profile(alice) == Profile(None, None)
@@ -385,10 +385,10 @@ async def test_deactivation_with_many_rooms(town: Town) -> None:
     await town.directory.deactivate(alice)
     assert town.recorder.told == [
         ("devices_gone", (alice, [PHONE])),
+        ("user_deactivated", alice),
         ("memberships_changed", 20),
         ("memberships_changed", 20),
         ("memberships_changed", 5),
-        ("user_deactivated", alice),
     ]
     assert await town.directory.joined_rooms(alice) == []
 

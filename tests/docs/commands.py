@@ -45,7 +45,13 @@ def named_files(document: str, *languages: str) -> dict[str, str]:
 def typed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Do what *command* does for somebody who types it in *folder*; it must succeed."""
     done = subprocess.run(
-        command, shell=True, cwd=folder, env=_environment(), capture_output=True, text=True
+        command,
+        shell=True,
+        check=False,  # what it printed is shown below
+        cwd=folder,
+        env=_environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done

@@ -166,18 +166,16 @@ async def test_an_exit(how: Any, error: BaseException, logged: list[Any]) -> Non
     assert lines_without_traceback(logged) == [failure(problem, "get_interested_users", ALICE)]
 
 
-async def test_an_exit_inside_an_answer(logged: list[Any]) -> None:
-    """Nor does an answer whose own methods do."""
+async def test_an_exception_that_cannot_be_shown(logged: list[Any]) -> None:
+    """An exception whose own `repr` raises costs the answer, and is called by its type."""
 
-    class Exits(dict[str, object]):
-        def items(self) -> Any:
+    class Bomb(Exception):
+        def __repr__(self) -> str:
             raise SystemExit(3)
 
-    bench = Bench(answering(Exits()))
+    bench = Bench(raising(Bomb()))
     assert await bench.users_for_states() == CheckedRoutes(failed=True)
-    assert lines_without_traceback(logged) == [
-        failure("SystemExit(3)", "get_users_for_states", BOB)
-    ]
+    assert [line["problem"] for line in logged] == ["Bomb"]
 
 
 @pytest.mark.parametrize(("answer", "kind"), [({}, "dict"), (None, "NoneType"), ("ALL", "str")])
@@ -334,3 +332,28 @@ def test_a_module_is_known_by_its_name() -> None:
 async def test_contained_passes_on() -> None:
     """`contained` returns what the call returns."""
     assert await contained(lambda: answering("x")(None)) == "x"
+
+
+async def test_calls_that_never_end(logged: list[Any]) -> None:
+    """A module that swallows its cancellation is not called again and again, for ever."""
+    begun = 0
+
+    async def immortal(_states: object) -> object:
+        nonlocal begun
+        begun += 1
+        while True:
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                if begun < 0:
+                    raise
+
+    bench = Bench(immortal)
+    asked = [bench.module.users_for_states([BOBS]) for _ in range(150)]
+    await turns()
+    assert begun == 100
+    begun = -1
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    bench.clock.advance(seconds=5)
+    assert [(await it).failed for it in asked] == [True] * 150

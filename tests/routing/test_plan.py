@@ -196,8 +196,7 @@ class World:
             return None
         why = set(self.native(viewer, user)) | set(route.modules if route else ())
         state = route.state if route else own
-        assert state is not None
-        return (state, Counter(why)) if why else None
+        return (state, Counter(why)) if why and state is not None else None  # None is withheld
 
     def native(self, viewer: UserId, user: UserId) -> list[object]:
         if viewer == user:
@@ -212,8 +211,13 @@ groups = st.frozensets(users)
 its_states = st.builds(state, users, st.sampled_from([None, "a", "b"]))
 routes = st.dictionaries(
     users,
-    st.lists(st.builds(Route, its_states, st.sampled_from([(ONE,), (OTHER,), (ONE, OTHER)]))).map(
-        lambda routes: {UserId(route.state.user_id): route for route in routes}
+    st.lists(
+        st.tuples(its_states, st.booleans(), st.sampled_from([(ONE,), (OTHER,), (ONE, OTHER)]))
+    ).map(
+        lambda drawn: {
+            UserId(state.user_id): Route(None if withheld else state, modules)
+            for state, withheld, modules in drawn
+        }
     ),
 )
 worlds = st.builds(

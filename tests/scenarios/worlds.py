@@ -7,7 +7,7 @@ picture stands, for every viewer and sender, what may be shown, and whether it m
 
 import asyncio
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -54,7 +54,7 @@ def altered_message(status_msg: str | None, viewer: str) -> str:
 class _Turn:
     """Awaited, it lets the event loop turn once."""
 
-    def __await__(self) -> Iterator[None]:
+    def __await__(self) -> Generator[None, None, None]:
         yield
 
 
@@ -86,6 +86,7 @@ class Rules:
         self.altered: set[Pair] = set()
         #: The moments at which the calls that are under way began; by the oracle's count.
         self.calls: dict[int, int] = {}
+        self._ended: list[int] = []
         self._numbers = itertools.count()
         self.moment = 0
 
@@ -115,10 +116,16 @@ class Rules:
             if name in self.gated:
                 await self.gate.wait()
         finally:
+            self._ended.append(number)
+
+    def forget_ended_calls(self) -> None:
+        """Let nothing more come of the calls that have ended: the server has told of them."""
+        for number in self._ended:
             del self.calls[number]
+        self._ended.clear()
 
     def earliest_call(self) -> int:
-        """Return the moment of the oldest question that a module still thinks about, or now."""
+        """Return the moment of the oldest question whose answer may be still to tell, or now."""
         return min([*self.calls.values(), self.moment])
 
 
@@ -195,6 +202,20 @@ class Oracle:
         for viewer in self.users:
             self.asked_anew(viewer)
 
+    def allows(self, pair: Pair, told: Shown, start: int) -> bool:
+        """Tell whether the viewer may be told that, of a moment since *start*."""
+        pictures = self.pictures[start:]
+        if any(told in picture.allowed[pair] for picture in pictures):
+            return True
+        if self.rules.early:
+            return False
+        # A module that decides after it has thought may send what was true when it was asked.
+        viewer, sender = pair
+        for index, picture in enumerate(pictures):
+            if told in (picture.states[sender], altered(picture.states[sender], viewer)):
+                return any(later.allowed[pair] for later in pictures[index:])
+        return False
+
     def must_see(self, viewer: str, sender: str) -> bool:
         """Tell whether the viewer may see the sender, and every part of the server knows it."""
         if self._is_self_or_in_room(viewer, sender):
@@ -219,7 +240,7 @@ class Oracle:
         return self.must_see(viewer, sender) and settled
 
     def _pairs(self) -> Iterator[Pair]:
-        return itertools.product(self.users, repeat=2)
+        return ((one, other) for one in self.users for other in self.users)
 
     def _look_at_rules(self, pair: Pair) -> None:
         if any(self.rules.names(name, *pair) for name in self.rules.order):

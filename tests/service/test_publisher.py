@@ -331,12 +331,18 @@ async def test_restoring(parts: Parts) -> None:
 
 
 async def test_closing(parts: Parts) -> None:
-    """Closing publishes and keeps what is at hand, and does not wait for modules."""
+    """Closing publishes and keeps what is at hand, and does not wait for modules.
+
+    What they have not answered is news again for whoever comes back: so it is kept once more.
+    """
     thinking = Thinking()
     parts.module(thinking)
     parts.publisher.publish(parts.set(BOB, "one"))
     await parts.publisher.close()
-    assert (parts.heard(ALICE), parts.store.messages) == ([(BOB, "one")], [{BOB: "one"}])
+    assert (parts.heard(ALICE), parts.store.messages) == (
+        [(BOB, "one")],
+        [{BOB: "one"}, {BOB: "one"}],
+    )
     thinking.answer({CHARLIE: set(thinking.asked[0])})
     await turns()
     assert parts.heard(CHARLIE) == []

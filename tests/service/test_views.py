@@ -240,24 +240,6 @@ async def test_no_modules_are_not_asked(parts: Parts) -> None:
     assert parts.interests.asked_at(ALICE) is None
 
 
-async def test_catching_up(parts: Parts) -> None:
-    """A viewer who waits is told of whom modules name newly, and only of these."""
-    answers: list[object] = [{BOB}, {BOB, CHARLIE, DORA}, "ALL"]
-
-    async def interested(viewer: str) -> object:
-        return answers.pop(0)
-
-    parts.module(None, interested)
-    parts.feed.open(ALICE)
-    heard = []
-    for _ in range(3):
-        await parts.views.catch_up(ALICE)
-        heard.append(sorted(parts.heard(ALICE)))
-    assert heard[0] == [(BOB, "brb")]
-    assert heard[1] == heard[2] == [(BOB, "brb"), (CHARLIE, "here")]
-    assert parts.last(ALICE, BOB).reasons == (SharedRoom(HALL), AllUsers("MyRouter"))
-
-
 async def test_introducing(parts: Parts) -> None:
     """Who has come into sight is told to the viewers who poll, if ever heard of."""
     parts.feed.open(ALICE)

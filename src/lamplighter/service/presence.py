@@ -21,6 +21,7 @@ import structlog
 from lamplighter.clock import Clock, Timer, Timestamp, after, milliseconds
 from lamplighter.config import PresenceMode
 from lamplighter.delivery.feed import Feed, Poll
+from lamplighter.delivery.outbox import Update
 from lamplighter.errors import Forbidden, StorageUnavailable
 from lamplighter.ids import DeviceId, ServerName, StreamPosition, UserId, server_of
 from lamplighter.ports import MembershipChange, Requester
@@ -436,7 +437,7 @@ class PresenceService:
             return
         for user_id in users:
             update = outbox.last(user_id)
-            if update is None or any(isinstance(why, Module) for why in update.reasons):
+            if update is None or _may_still_be_told(update):
                 continue
             if not self._planner.reasons(viewer, user_id):
                 outbox.drop(user_id)
@@ -473,6 +474,15 @@ class PresenceService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_log_failure)
+
+
+def _may_still_be_told(update: Update) -> bool:
+    """Tell whether an update stands although its people no longer share a room.
+
+    It does by a module's word; and somebody who went offline is not to be left standing there.
+    """
+    gone = update.state.state == Presence.OFFLINE and not update.state.status_msg
+    return gone or any(isinstance(why, Module) for why in update.reasons)
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

@@ -107,9 +107,11 @@ class AccountBook:
             )
             for table in (account_data, filters):
                 await write.connection.execute(delete(table).where(table.c.user_id == user_id))
+            # Told before the rooms are left, so that the members see the user go.
+            write.deactivated.append(user_id)
 
         await self._ledger.write(work)
-        await self._leave_rooms(user_id)
+        await self._memberships.leave_all(user_id)
 
     async def finish_deactivations(self) -> None:
         """Let deactivated users leave their rooms, where the process ended before they had."""
@@ -123,14 +125,7 @@ class AccountBook:
         async with self._ledger.read() as connection:
             unfinished = (await connection.execute(query)).scalars().all()
         for user_id in unfinished:
-            await self._leave_rooms(UserId(user_id))
-
-    async def _leave_rooms(self, user_id: UserId) -> None:
-        async def work(write: Write) -> None:
-            write.deactivated.append(user_id)
-
-        await self._memberships.leave_all(user_id)
-        await self._ledger.write(work)
+            await self._memberships.leave_all(UserId(user_id))
 
     def _user_id(self, localpart: str) -> UserId:
         try:

@@ -1,0 +1,253 @@
+"""The clients of a random world: what each was told, compared with the oracle answer by answer."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lamplighter.devtools.client import Client, Poll, RequestFailed, SyncAnswer, SyncQuery
+from lamplighter.devtools.server import InMemoryServer
+from lamplighter.ids import UserId
+from lamplighter.service.publisher import Published
+from tests.scenarios.worlds import Oracle, Shown, altered, shown, turns
+
+__all__ = ["Reader", "Readers"]
+
+
+@dataclass
+class Bookmark:
+    """A token, and all that the client knew when it had it."""
+
+    token: str
+    beliefs: Mapping[str, dict[str, Any]]
+    #: The moment at which the client's first sync began.
+    began: int
+    #: The oldest moment of which the token may not have heard.
+    heard_to: int
+    #: By sender, the moment of the newest state that was told.
+    newest: Mapping[str, int]
+
+
+@dataclass
+class Reader:
+    """One device, and what the test remembers of it."""
+
+    client: Client
+    now: Bookmark | None = None
+    past: list[Bookmark] = field(default_factory=list)
+    #: The request under way; a client has one at a time.
+    task: "asyncio.Task[None] | None" = None
+    #: Set once the server waits for news.
+    waits: asyncio.Event = field(default_factory=asyncio.Event)
+    poll: Poll | None = None
+    #: How many events it was told.
+    heard: int = 0
+
+    def turn_to(self, since: str) -> None:
+        """Go on from the last token ("next"), from an "old" one, or from one of no meaning."""
+        if since == "next":
+            return
+        if since == "old" and self.past:
+            self.now = self.past.pop(len(self.past) // 2)
+            self.client.next_batch = self.now.token
+            self.client.beliefs = dict(self.now.beliefs)
+            return
+        # A token of no meaning is answered in full, as if nothing were known.
+        self.now = None
+        self.client.beliefs = {}
+        self.client.next_batch = None if since in ("first", "old") else since
+
+
+class Readers:
+    """All clients."""
+
+    def __init__(self, server: InMemoryServer, oracle: Oracle) -> None:
+        self._server = server
+        self._oracle = oracle
+        self._rules = oracle.rules
+        self._readers: dict[tuple[str, str], Reader] = {}
+        #: So many turns of the loop, and every module has thought.
+        self._patience = 2 * max(oracle.rules.thinks.values(), default=0) + 6
+
+    @property
+    def all(self) -> list[Reader]:
+        """Every device that is logged in."""
+        return list(self._readers.values())
+
+    async def of(self, user: str, device: str) -> Reader:
+        """Return the user's device, which is logged in if it was not."""
+        reader = self._readers.get((user, device))
+        if reader is None:
+            reader = Reader(await self._server.register(user, device=device))
+            self._readers[user, device] = reader
+        return reader
+
+    async def log_out(self, user: str, device: str) -> None:
+        """Log the device out, unless it polls."""
+        reader = self._readers.get((user, device))
+        if reader is not None and reader.task is None:
+            del self._readers[user, device]
+            await reader.client.log_out()
+
+    # --- looking --------------------------------------------------------------------------
+
+    def observe(self) -> None:
+        """See everything that the server announces from now on."""
+        self._server.lamplighter.presence.observe(self._published)
+
+    def look(self) -> int:
+        """Let the oracle take a picture; return its number."""
+        states = {user: self._server.presence_of(user) for user in self._oracle.users}
+        truth = {user: Shown(it.state, it.status_msg or None) for user, it in states.items()}
+        self._oracle.look(self._server.clock.now(), truth)
+        return self._oracle.moment
+
+    def _published(self, published: Published) -> None:
+        announced = {it.user_id: Shown(it.state, it.status_msg) for it in published.states}
+        self._oracle.look(self._server.clock.now(), announced)
+        self.look()
+
+    # --- requests -------------------------------------------------------------------------
+
+    async def request(self, reader: Reader, timeout: int, set_presence: str | None) -> None:
+        """Begin to sync; return once that is answered or has to wait."""
+        self.look()
+        query = SyncQuery(set_presence=set_presence) if set_presence else SyncQuery()
+        reader.waits.clear()
+        reader.poll = None
+        reader.task = asyncio.ensure_future(self._answered(reader, timeout, query))
+        if self._rules.gate.is_set():
+            await self._under_way(reader)
+        else:
+            await self.breathe(4)
+
+    async def hang_up(self, reader: Reader) -> None:
+        """Let the client go away, if it polls; modules are not held."""
+        if reader.task is None:
+            return
+        await self._under_way(reader)
+        if reader.poll is None or reader.task.done():
+            return
+        reader.task.cancel()
+        reader.task = None
+        await reader.poll.go_away()
+
+    async def hears_more(self, reader: Reader) -> bool:
+        """Let the client sync to the end; tell whether it heard of anybody."""
+        before = reader.heard
+        await self.request(reader, 0, "offline")
+        await self.finish(reader)
+        return reader.heard > before
+
+    async def finish(self, reader: Reader) -> None:
+        """Return once the request under way is answered; raise what was wrong with it."""
+        task, reader.task = reader.task, None
+        if task is not None:
+            await task
+
+    async def settle(self) -> None:
+        """Return once everything has happened that needs no more time; raise what was wrong."""
+        await turns(self._patience)
+        if any(reader.task for reader in self.all):
+            await self.breathe(2)
+        for reader in self.all:
+            if reader.task is not None and reader.task.done():
+                await self.finish(reader)
+
+    async def breathe(self, times: int) -> None:
+        """Let the event loop, and the database, do what they have to do."""
+        for _ in range(times):
+            await turns(self._patience)
+            await self._server.lamplighter.directory.account(UserId(self._oracle.users[0]))
+
+    async def _under_way(self, reader: Reader) -> None:
+        """Return once the request is answered or waits for news."""
+        assert reader.task is not None
+        waits = asyncio.ensure_future(reader.waits.wait())
+        await asyncio.wait({reader.task, waits}, return_when=asyncio.FIRST_COMPLETED)
+        waits.cancel()
+
+    # --- answers --------------------------------------------------------------------------
+
+    async def _answered(self, reader: Reader, timeout: int, query: SyncQuery) -> None:
+        begin = self._oracle.moment
+        start = self._rules.earliest_call()
+        before = reader.now or Bookmark("", {}, begin, begin, {})
+        reader.poll = await reader.client.polls(timeout=timeout, **query)
+        reader.waits.set()
+        answer = await reader.poll.answer()
+        self.look()
+        reader.heard += len(answer.presence)
+        newest = self._check(reader.client.user_id, answer, before, min(start, before.heard_to))
+        beliefs = dict(reader.client.beliefs)
+        heard_to = self._rules.earliest_call()
+        reader.now = Bookmark(answer.next_batch, beliefs, before.began, heard_to, newest)
+        reader.past.append(reader.now)
+
+    def _check(
+        self, viewer: UserId, answer: SyncAnswer, before: Bookmark, start: int
+    ) -> dict[str, int]:
+        """Look whether the oracle allows what was told; return the newest moment told of each."""
+        newest = dict(before.newest)
+        for sender, content in answer.presence.items():
+            told = shown(content)
+            assert sender in self._oracle.users, f"{viewer} is told of {sender}"
+            assert self._oracle.allows((viewer, sender), told, start), (
+                f"{viewer} is told {told} of {sender}"
+            )
+            newest[sender] = self._moment_of(viewer, sender, told, newest.get(sender, 0))
+        return newest
+
+    def _moment_of(self, viewer: UserId, sender: str, told: Shown, newest: int) -> int:
+        """Return the first moment, not before *newest*, of which the viewer has been told."""
+        for moment in range(newest, len(self._oracle.pictures)):
+            state = self._oracle.pictures[moment].states[sender]
+            if told in (state, altered(state, viewer)):
+                return moment
+        raise AssertionError(f"{viewer} is told {told} of {sender}, and knows better")
+
+    async def ask(self, client: Client, user: str) -> None:
+        """GET the user's status, and compare it with the oracle."""
+        pair = client.user_id, user
+        begin = self.look()
+        try:
+            told = shown(await client.status_of(user))
+        except RequestFailed as refusal:
+            assert refusal.status == 403, refusal
+            told = None
+        self.look()
+        pictures = self._oracle.pictures[begin:]
+        if told is None:
+            must = all(pair in picture.certain for picture in pictures)
+            assert not must, f"GET hides {user} from {client.user_id}"
+        else:
+            may = any(told in picture.allowed[pair] for picture in pictures)
+            assert may, f"GET shows {client.user_id} {told} of {user}"
+
+    async def check_beliefs(self, when: str) -> None:
+        """Look whether all clients, once they have synced, believe what the oracle says."""
+        for reader in self.all:
+            await self.hang_up(reader)
+            await self.finish(reader)
+        for reader in self.all:
+            while await self.hears_more(reader):
+                pass
+        for reader in self.all:
+            self._check_beliefs(reader, when)
+            afresh = Reader(_with_the_token_of(reader.client, self._server))
+            await self.hears_more(afresh)
+            self._check_beliefs(afresh, f"a first sync {when}")
+
+    def _check_beliefs(self, reader: Reader, when: str) -> None:
+        assert reader.now is not None
+        viewer = reader.client.user_id
+        for sender in self._oracle.users:
+            if self._oracle.must_know(viewer, sender, reader.now.began):
+                content = reader.client.beliefs.get(sender)
+                believed = shown(content) if content else Shown()
+                expected = self._oracle.expected(viewer, sender)
+                assert believed == expected, f"{viewer} about {sender}, {when}"
+
+
+def _with_the_token_of(client: Client, server: InMemoryServer) -> Client:
+    return Client(server.http, client.user_id, client.device_id, client.access_token)
