@@ -213,7 +213,8 @@ class Readers:
         try:
             told = shown(await client.status_of(user))
         except RequestFailed as refusal:
-            assert refusal.status == 403, refusal
+            if refusal.status != 403:
+                raise
             told = None
         self.look()
         pictures = self._oracle.pictures[begin:]
