@@ -2,15 +2,16 @@
 
 PYTHON ?= python3
 VENV := .venv
+SYNAPSE_VENV := .venv-synapse
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types architecture tests format lock clean
+.PHONY: help setup run test test-interop lint types architecture tests format lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.project ## install Lamplighter into .venv, from the lock file
 
@@ -18,6 +19,9 @@ run: setup ## run the demo: a real server, three users, and a presence router mo
 	@exec $(BIN)/lamplighter demo
 
 test: lint types architecture tests ## everything that must pass: lint, types, architecture, tests
+
+test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Synapse, which gets its own environment
+	$(BIN)/pytest -m interop tests/federation_interop
 
 lint: $(VENV)/.dev ## ruff: rules and formatting
 	$(BIN)/ruff check
@@ -41,9 +45,11 @@ lock: ## renew requirements/*.txt (needs uv)
 		--generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt
 	uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+	uv pip compile requirements/synapse.in --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements/synapse.txt
 
-clean: ## remove all that was made here, .venv included
-	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+clean: ## remove all that was made here, environments included
+	rm -rf $(VENV) $(SYNAPSE_VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
 
@@ -66,4 +72,9 @@ $(VENV)/.project: pyproject.toml $(VENV)/.runtime
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.project
 	$(PIP) install --quiet --require-hashes -r $<
+	@touch $@
+
+$(SYNAPSE_VENV)/.synapse: requirements/synapse.txt $(VENV)/.python
+	$(PYTHON) -m venv $(SYNAPSE_VENV)
+	$(SYNAPSE_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r $<
 	@touch $@

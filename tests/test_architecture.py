@@ -27,6 +27,7 @@ STORIES: Final = {
     "contract": "one suite for each port, over every adapter of it",
     "docs": "what the documents show is run",
     "examples": "the modules in examples/, each as its author would test it",
+    "federation_interop": "a real Synapse at the other end",
     "interop": "clients and servers that others wrote",
     "properties": "random worlds against an oracle",
     "scenarios": "whole stories on the fake clock",

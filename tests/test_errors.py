@@ -12,6 +12,7 @@ from lamplighter.errors import (
     InvalidParam,
     LamplighterError,
     LimitExceeded,
+    RemoteRefused,
     RequestError,
 )
 
@@ -32,12 +33,24 @@ CLIENTS = {
     "RequestError",
     "RoomInUse",
     "TooLarge",
+    "Unauthorized",
     "UnknownToken",
     "Unrecognized",
     "UserDeactivated",
     "UserInUse",
 }
-OTHERS = {"ConfigError", "LamplighterError", "ModuleError", "ShuttingDown", "StorageUnavailable"}
+OTHERS = {
+    "ConfigError",
+    "FederationError",
+    "KeysUnavailable",
+    "LamplighterError",
+    "ModuleError",
+    "RemoteRefused",
+    "RemoteUnreachable",
+    "ShuttingDown",
+    "StorageUnavailable",
+    "UnknownKey",
+}
 
 
 def test_whose_fault_it_is() -> None:
@@ -73,6 +86,19 @@ def test_how_long_to_wait() -> None:
     """`LimitExceeded` says when to come back."""
     error = LimitExceeded(timedelta(seconds=2))
     assert (str(error), error.retry_after) == ("Too many requests", timedelta(seconds=2))
+
+
+@pytest.mark.parametrize(
+    ("errcode", "message"),
+    [
+        ("M_FORBIDDEN", "there.example answered 403 M_FORBIDDEN"),
+        (None, "there.example answered 403 (no errcode)"),
+    ],
+)
+def test_what_another_server_answered(errcode: str | None, message: str) -> None:
+    """`RemoteRefused` says who answered what."""
+    error = RemoteRefused("there.example", 403, errcode)
+    assert (str(error), error.status, error.errcode) == (message, 403, errcode)
 
 
 def test_what_authentication_is_needed() -> None:

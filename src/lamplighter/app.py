@@ -6,10 +6,12 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
+from lamplighter.app_federation import Federation, Nowhere
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
 from lamplighter.cluster.positions import BEGINNING, at_time
-from lamplighter.config import Address, Config, PresenceMode, Rate
+from lamplighter.config import Config, PresenceMode, Rate
+from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
 from lamplighter.database.presence import SqlPresenceStore
@@ -22,7 +24,7 @@ from lamplighter.metrics import Metrics
 from lamplighter.modules.host import ServerFacts
 from lamplighter.modules.loader import ModuleEntry, module_entries
 from lamplighter.modules.runtime import ModuleRuntime
-from lamplighter.ports import Directory, PresenceStore, SavedPresence
+from lamplighter.ports import Directory, Outgoing, PresenceStore, SavedPresence
 from lamplighter.presence.machine import Rules, SyncIsActivity
 from lamplighter.presence.state import Presence
 from lamplighter.presence.timers import Timers
@@ -33,7 +35,11 @@ from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service import PresenceService, ServiceSettings
+from lamplighter.service.background import Background
+from lamplighter.service.federated import FederatedPresence
+from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Publisher
+from lamplighter.service.remotes import Remotes
 from lamplighter.service.subscribers import Subscribers
 from lamplighter.service.views import INTEREST_KEPT, Views
 from lamplighter.web.admin.health import Health
@@ -48,11 +54,12 @@ from lamplighter.web.client.presence_events import PresenceEncoder
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync import Sync
 from lamplighter.web.entry import Entry
+from lamplighter.web.federation.version import WellKnownServer
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 from lamplighter.web.listener import Listener
 from lamplighter.web.routes import ResourceRoute
 
-__all__ = ["Lamplighter", "Storage", "build", "listener"]
+__all__ = ["Lamplighter", "Storage", "build", "listeners"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,8 @@ class Lamplighter:
     directory: Directory
     metrics: Metrics
     modules: ModuleRuntime
+    #: None where it is not enabled.
+    federation: Federation | None
     _database: Database
 
     def start(self) -> None:
@@ -105,6 +114,8 @@ class Lamplighter:
         self.answer_polls()
         await self.modules.stop()
         await self.presence.stop()
+        if self.federation is not None:
+            await self.federation.stop()
         await self._database.close()
 
 
@@ -143,7 +154,9 @@ async def _build(
         # A join is not older than the instant it was stored at, nor than any token before it.
         position = at_time(Timestamp(member.since + 1))
         rooms.joined(member.room_id, member.user_id, position)
-    presence = _presence(config, clock, rooms, router, store, saved, metrics)
+    federation = await _federation(config, clock, storage)
+    outgoing = federation.outgoing if federation else Nowhere()
+    presence = _presence(config, clock, rooms, router, store, saved, outgoing, metrics)
     directory.listen(presence)
     runtime = ModuleRuntime(
         _facts(config),
@@ -156,7 +169,16 @@ async def _build(
     runtime.load(modules)
     health = Health(lambda: storage.database.can_write)
     application = _application(config, clock, directory, presence, metrics, runtime, health)
-    return Lamplighter(config, application, presence, directory, metrics, runtime, storage.database)
+    return Lamplighter(
+        config, application, presence, directory, metrics, runtime, federation, storage.database
+    )
+
+
+async def _federation(config: Config, clock: Clock, storage: Storage) -> Federation | None:
+    if not config.federation.enabled:
+        return None
+    data_dir = storage.modules_path.parent if storage.modules_path else None
+    return await Federation.begin(config, clock, data_dir, SqlBackoffStore(storage.database))
 
 
 def _presence(
@@ -166,6 +188,7 @@ def _presence(
     router: PresenceRouter,
     store: PresenceStore,
     saved: Sequence[SavedPresence],
+    outgoing: Outgoing,
     metrics: Metrics,
 ) -> PresenceService:
     """Wire the service, with what was *saved* restored."""
@@ -176,11 +199,13 @@ def _presence(
     saved_until = max((it.position for it in saved), default=BEGINNING)
     bus = LocalBus(clock, saved_until)
     feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
+    remotes = Remotes(config.server_name, planner, router, outgoing)
     publisher = Publisher(
         tracker=tracker,
         planner=planner,
         router=router,
         feed=feed,
+        remotes=remotes,
         bus=bus,
         store=store,
         metrics=metrics,
@@ -197,26 +222,34 @@ def _presence(
         publisher=publisher,
         module_timeout=config.module_timeout,
     )
+    background = Background(clock)
+    federated = FederatedPresence(
+        config.server_name, tracker, views, remotes, config.presence.federation_timeout
+    )
     return PresenceService(
-        server_name=config.server_name,
         clock=clock,
         tracker=tracker,
-        rooms=rooms,
-        planner=planner,
         feed=feed,
         publisher=publisher,
         views=views,
+        memberships=Memberships(rooms, planner, feed, publisher, views, background),
+        federated=federated,
         subscribers=Subscribers(clock, metrics, config.module_timeout),
+        background=background,
         settings=ServiceSettings(
-            config.presence.enabled, config.presence.include_offline_users_on_sync
+            config.presence.enabled,
+            config.presence.include_offline_users_on_sync,
         ),
         unsure=range(saved_until + 1, bus.position),
     )
 
 
-def listener(server: Lamplighter, address: Address, clock: Clock) -> Listener:
-    """Return what serves *server* at *address*."""
-    return Listener(server.application, address, clock)
+def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
+    """Return what serves *server*, one for each address; raise `ConfigError`."""
+    serving = [Listener(server.application, address, clock) for address in server.config.listen]
+    if server.federation is not None:
+        serving.append(server.federation.listener(server.presence, server.directory))
+    return serving
 
 
 def _application(
@@ -265,6 +298,7 @@ def _application(
     resources = [ResourceRoute(path, it) for path, it in modules.web_resources.items()]
     admin = [*health.routes(), *MetricsPage(metrics).routes()]
     routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin, *resources]
+    routes += WellKnownServer(config.federation.well_known_server).routes()
     sync = Sync(
         authenticator=authenticator,
         accounts=directory,

@@ -5,10 +5,16 @@
     ├── ModuleError                 a module's: it cannot be loaded or misuses its API
     ├── StorageUnavailable          the machine's: the disk is full or read-only
     ├── ShuttingDown                nobody's: ask again in a moment
+    ├── FederationError             another server's
+    │   ├── RemoteUnreachable       it cannot be found, or gives no answer that can be used
+    │   ├── RemoteRefused           it answers, and says no
+    │   └── UnknownKey              it has no such key, or none that is valid
+    │       └── KeysUnavailable     it cannot be asked for its keys now
     └── RequestError                the client's
         ├── NotJson, BadJson, InvalidParam, MissingParam, TooLarge
         │   └── InvalidId           a malformed identifier (an InvalidParam)
         ├── MissingToken, UnknownToken, UserDeactivated
+        ├── Unauthorized            another server does not prove who it is
         ├── InteractiveAuthNeeded   the request wants a password, or another stage, beside it
         ├── Forbidden, NotFound, Unrecognized, MethodNotAllowed
         ├── UserInUse, InvalidUsername, RoomInUse, RegistrationClosed
@@ -22,11 +28,13 @@ from datetime import timedelta
 __all__ = [
     "BadJson",
     "ConfigError",
+    "FederationError",
     "Forbidden",
     "InteractiveAuthNeeded",
     "InvalidId",
     "InvalidParam",
     "InvalidUsername",
+    "KeysUnavailable",
     "LamplighterError",
     "LimitExceeded",
     "MethodNotAllowed",
@@ -36,11 +44,15 @@ __all__ = [
     "NotFound",
     "NotJson",
     "RegistrationClosed",
+    "RemoteRefused",
+    "RemoteUnreachable",
     "RequestError",
     "RoomInUse",
     "ShuttingDown",
     "StorageUnavailable",
     "TooLarge",
+    "Unauthorized",
+    "UnknownKey",
     "UnknownToken",
     "Unrecognized",
     "UserDeactivated",
@@ -66,6 +78,31 @@ class StorageUnavailable(LamplighterError):
 
 class ShuttingDown(LamplighterError):
     """The server is about to stop and takes no new work."""
+
+
+class FederationError(LamplighterError):
+    """Another server, or the way to it, does not do what was asked for."""
+
+
+class RemoteUnreachable(FederationError):
+    """The server cannot be found, may not be contacted, or gives no answer that can be used."""
+
+
+class RemoteRefused(FederationError):
+    """The server answered with another status than 2xx; `errcode` is None where it gave none."""
+
+    def __init__(self, server: str, status: int, errcode: str | None) -> None:
+        super().__init__(f"{server} answered {status} {errcode or '(no errcode)'}")
+        self.status = status
+        self.errcode = errcode
+
+
+class UnknownKey(FederationError):
+    """The server publishes no such key, or none that is valid now."""
+
+
+class KeysUnavailable(UnknownKey):
+    """The server's keys cannot be had at the moment; later perhaps they can."""
 
 
 class RequestError(LamplighterError):
@@ -106,6 +143,10 @@ class MissingToken(RequestError):
 
 class UnknownToken(RequestError):
     """The access token was never given out, or has been revoked."""
+
+
+class Unauthorized(RequestError):
+    """Another server's request is not signed, or not by the key it should be."""
 
 
 class UserDeactivated(RequestError):

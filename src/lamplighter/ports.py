@@ -15,13 +15,16 @@ from typing import Any, Protocol
 import msgspec
 
 from lamplighter.clock import Timestamp
-from lamplighter.ids import DeviceId, RoomAlias, RoomId, StreamPosition, UserId
+from lamplighter.ids import DeviceId, RoomAlias, RoomId, ServerName, StreamPosition, UserId
 from lamplighter.presence.changes import Change
 from lamplighter.presence.machine import TrackedUser
+from lamplighter.presence.state import UserPresenceState
 
 __all__ = [
     "Account",
     "Accounts",
+    "BackoffState",
+    "BackoffStore",
     "Bus",
     "DeviceRecord",
     "Directory",
@@ -32,6 +35,7 @@ __all__ = [
     "Membership",
     "MembershipChange",
     "NewRoom",
+    "Outgoing",
     "PresenceStore",
     "Profile",
     "Requester",
@@ -386,6 +390,32 @@ class PresenceStore(Protocol):
 
     async def settle(self) -> None:
         """Return once every `save` so far has returned or raised."""
+
+
+class Outgoing(Protocol):
+    """The way to other servers."""
+
+    def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
+        """Let the server know *states* of our users soon, newest per user; never waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackoffState:
+    """What is kept of a server that does not answer."""
+
+    #: How often in a row it failed.
+    failures: int
+    retry_at: Timestamp
+
+
+class BackoffStore(Protocol):
+    """Which servers are left alone, across restarts."""
+
+    async def load(self) -> Mapping[ServerName, BackoffState]:
+        """Return what was saved."""
+
+    async def save(self, server_name: ServerName, state: BackoffState | None) -> None:
+        """Keep how long a server is left alone; None forgets it. Raises `StorageUnavailable`."""
 
 
 class Bus(Protocol):

@@ -22,7 +22,7 @@ WHERE = Path("/etc/lamplighter/lamplighter.yaml")
 
 SECTIONS = (
     "server_name, listen, data_dir, public_baseurl, registration, presence, routing, "
-    "rate_limits, module_timeout, modules, log"
+    "rate_limits, federation, module_timeout, modules, log"
 )
 DURATION = "a duration longer than 0, such as 500ms, 30s, 5m, 1h or 1d, or a number of milliseconds"
 ADDRESS = "host:port or [IPv6 address]:port, with a port from 1 to 65535"

@@ -55,14 +55,16 @@ class Ended:
 class ServerProcess:
     """A server that is started, stopped and killed from outside; it keeps port and data."""
 
-    def __init__(self, folder: Path, port: int, config: str = "") -> None:
+    def __init__(
+        self, folder: Path, port: int, config: str = "", server_name: str = SERVER
+    ) -> None:
         """Serve at *port*, with *config* below the usual one, and with data below *folder*."""
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._config = folder / "lamplighter.yaml"
-        self._config.write_text(_CONFIG.format(server=SERVER, port=port, more=config))
+        self._config.write_text(_CONFIG.format(server=server_name, port=port, more=config))
         self._process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
         self._reader: threading.Thread | None = None

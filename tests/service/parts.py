@@ -15,7 +15,7 @@ from lamplighter.ports import SavedPresence
 from lamplighter.presence.changes import Change
 from lamplighter.presence.events import StatusSet
 from lamplighter.presence.machine import Rules
-from lamplighter.presence.state import Presence
+from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
@@ -23,6 +23,7 @@ from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.publisher import Published, Publisher
+from lamplighter.service.remotes import Remotes
 from lamplighter.service.views import Views
 from tests.routing.callbacks import Act, answering
 
@@ -56,6 +57,21 @@ class FakeStore:
         return [{it.user.state.user_id: it.user.state.status_msg for it in s} for s in self.saves]
 
 
+class FakeOutgoing:
+    """Writes down what goes to other servers."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[ServerName, list[UserPresenceState]]] = []
+
+    def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
+        self.sent.append((server_name, list(states)))
+
+    @property
+    def messages(self) -> list[tuple[ServerName, dict[str, str | None]]]:
+        """To which server what went: by user, the status message."""
+        return [(server, {it.user_id: it.status_msg for it in sent}) for server, sent in self.sent]
+
+
 class Parts:
     """Everything between the tracker and the front door."""
 
@@ -70,11 +86,14 @@ class Parts:
         self.router = PresenceRouter(self.clock, self.metrics, GuardSettings(TIMEOUT))
         self.bus = LocalBus(self.clock)
         self.feed = Feed(self.clock, self.bus.position, timedelta(minutes=5))
+        self.outgoing = FakeOutgoing()
+        self.remotes = Remotes(HERE, self.planner, self.router, self.outgoing)
         self.publisher = Publisher(
             tracker=self.tracker,
             planner=self.planner,
             router=self.router,
             feed=self.feed,
+            remotes=self.remotes,
             bus=self.bus,
             store=self.store,
             metrics=self.metrics,

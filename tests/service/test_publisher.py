@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import ServerName, UserId
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Module, Self, SharedRoom
@@ -89,15 +90,18 @@ async def test_modules_are_asked_once_per_batch(parts: Parts) -> None:
 
 
 async def test_a_ping_is_for_other_servers(parts: Parts) -> None:
-    """A federation ping is kept, but no module is asked and nobody here is told."""
-    asked = Thinking()
-    parts.module(asked)
+    """A federation ping is kept; where modules send the user is told again, and nobody here."""
+    remote = UserId("@charlie:elsewhere.org")
     state = parts.set(BOB, "brb")[0].new
+    parts.module(answering({CHARLIE: {state}, remote: {state}}))
     ping = Change(state, state, ChangeReason.FEDERATION_PING)
     parts.publisher.publish([ping])
     await parts.publisher.saved()
     assert parts.told == [Published(parts.bus.position, [ping], [])]
-    assert (asked.asked, parts.publisher.changed_at(BOB)) == ([], 0)
+    assert parts.publisher.changed_at(BOB) == 0
+    await turns()
+    assert parts.outgoing.sent == [(ServerName("elsewhere.org"), [state])]
+    assert parts.heard(CHARLIE) == []
     assert parts.store.messages == [{BOB: "brb"}]
 
 

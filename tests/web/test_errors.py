@@ -47,7 +47,12 @@ def test_a_request_error_tells_its_message(
 def test_every_error_of_a_client_is_in_the_table() -> None:
     """No RequestError, and nothing that passes by itself, is answered as a defect."""
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
-    passing = (errors.RequestError, errors.StorageUnavailable, errors.ShuttingDown)
+    passing = (
+        errors.RequestError,
+        errors.StorageUnavailable,
+        errors.ShuttingDown,
+        errors.KeysUnavailable,
+    )
     wanted = {kind for kind in kinds if issubclass(kind, passing)}
     # The base says nothing by itself, and an InvalidId is an InvalidParam.
     assert wanted - {errors.RequestError, errors.InvalidId} == set(ERROR_TABLE)

@@ -50,6 +50,20 @@ server_name: "{server_name}"
 #  login: {{per_second: 1, burst: 10}}
 #  registration: {{per_second: 1, burst: 10}}
 
+# Presence to and from other servers. Without certificate and key it is plain HTTP, for a proxy.
+#federation:
+#  enabled: false
+#  listen: 0.0.0.0:8448
+#  tls_certificate: null          # cert.pem
+#  tls_private_key: null          # key.pem
+#  signing_key: null              # signing.key in data_dir; the path of Synapse's will do
+#  verify_certificates: true
+#  extra_ca_files: []
+#  allow_addresses: []            # private networks that may be contacted all the same
+#  allow_servers: null            # a list here, and only those; *.example.org stands for many
+#  deny_servers: []
+#  well_known_server: null        # what /.well-known/matrix/server says
+
 # Presence router modules, as in a Synapse configuration.
 #modules:
 #  - module: my_package.MyPresenceRouter

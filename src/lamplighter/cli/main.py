@@ -20,9 +20,12 @@ __all__ = [
     "check_config",
     "demo",
     "generate_config",
+    "keys",
     "main",
     "register_user",
+    "rotate_keys",
     "serve",
+    "show_keys",
 ]
 
 app = typer.Typer(
@@ -63,6 +66,10 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+keys = typer.Typer(help="Show and change the keys with which the server signs.")
+app.add_typer(keys, name="keys")
 
 
 # What a command needs is imported when it runs, so that the others start at once.
@@ -141,3 +148,21 @@ def register_user(
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     user_id = command.register_user(config, username, password, is_admin=admin)
     typer.echo(f"Registered {user_id}")
+
+
+@keys.command("show")
+def show_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Print which key signs, and which have expired."""
+    from lamplighter.cli import keys as command
+
+    for line in command.show(config):
+        typer.echo(line)
+
+
+@keys.command("rotate")
+def rotate_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Make a new signing key; the old one stays published. Restart the server afterwards."""
+    from lamplighter.cli import keys as command
+
+    for line in command.rotate(config):
+        typer.echo(line)

@@ -14,6 +14,7 @@ from lamplighter.cli.ending import run
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
 from lamplighter.logs import set_up_logs
+from lamplighter.web.listener import Listener
 
 __all__ = ["serve", "serving", "until_told_to_stop"]
 
@@ -32,8 +33,9 @@ async def serving(config: Config, storage: Storage) -> AsyncIterator[Lamplighter
     """Serve until the block ends; then answer what is open, save what is at hand, and close."""
     clock = SystemClock()
     server = await app.build(config, clock, storage)
-    listeners = [app.listener(server, address, clock) for address in config.listen]
+    listeners: list[Listener] = []
     try:
+        listeners += app.listeners(server, clock)
         server.start()
         for listener in listeners:
             await listener.start()

@@ -8,6 +8,7 @@
 from lamplighter.config.load import load_config, parse_config_text
 from lamplighter.config.model import (
     Config,
+    FederationSettings,
     LogSettings,
     ModuleEntry,
     PresenceMode,
@@ -16,14 +17,16 @@ from lamplighter.config.model import (
     RateLimits,
     RoutingSettings,
 )
-from lamplighter.config.values import Address, Duration
+from lamplighter.config.values import Address, Duration, Network
 
 __all__ = [
     "Address",
     "Config",
     "Duration",
+    "FederationSettings",
     "LogSettings",
     "ModuleEntry",
+    "Network",
     "PresenceMode",
     "PresenceSettings",
     "Rate",

@@ -8,15 +8,22 @@ import msgspec
 import yaml
 
 from lamplighter.config.explain import Refused, explain, shown
-from lamplighter.config.model import Config
+from lamplighter.config.model import Config, FederationSettings
 from lamplighter.config.relations import check_relations
-from lamplighter.config.values import Address, Duration, parse_address, parse_duration
+from lamplighter.config.values import (
+    Address,
+    Duration,
+    Network,
+    parse_address,
+    parse_duration,
+    parse_network,
+)
 from lamplighter.errors import ConfigError
 
 __all__ = ["load_config", "parse_config_text"]
 
 #: Sections in which a key without a value is a key that is not there.
-_SECTIONS: Final = ("presence", "routing", "rate_limits", "log")
+_SECTIONS: Final = ("presence", "routing", "rate_limits", "federation", "log")
 _RATE_LIMITS: Final = ("presence", "login", "registration")
 
 
@@ -78,7 +85,21 @@ def _config_from(raw: object, base: Path) -> Config:
     return msgspec.structs.replace(
         config,
         data_dir=base / config.data_dir,
+        federation=_federation_from(config.federation, base),
         public_baseurl=url and f"{url.rstrip('/')}/",
+    )
+
+
+def _federation_from(federation: FederationSettings, base: Path) -> FederationSettings:
+    def absolute(path: Path | None) -> Path | None:
+        return path and base / path
+
+    return msgspec.structs.replace(
+        federation,
+        tls_certificate=absolute(federation.tls_certificate),
+        tls_private_key=absolute(federation.tls_private_key),
+        signing_key=absolute(federation.signing_key),
+        extra_ca_files=tuple(base / path for path in federation.extra_ca_files),
     )
 
 
@@ -95,6 +116,7 @@ def _parse_path(value: object) -> Path:
 _READERS: Final[dict[type, Callable[[object], object]]] = {
     Address: parse_address,
     Duration: parse_duration,
+    Network: parse_network,
     Path: _parse_path,
 }
 

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from lamplighter.config.values import Address, Duration
+from lamplighter.config.values import Address, Duration, Network
 from lamplighter.ids import RoomId, ServerName
 
 __all__ = [
     "Config",
+    "FederationSettings",
     "LogSettings",
     "ModuleEntry",
     "PresenceMode",
@@ -46,6 +47,9 @@ Time = Annotated[
 ListenOn = Annotated[
     Address, Meta(description="host:port or [IPv6 address]:port, with a port from 1 to 65535")
 ]
+
+
+File = Annotated[Path, Meta(description="the path of a file")]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +116,35 @@ class RateLimits(_Section, frozen=True):
     registration: Rate | None = Rate(per_second=1, burst=10)
 
 
+Names = Annotated[
+    tuple[str, ...], Meta(description="a list of server names; * stands for anything")
+]
+
+
+class FederationSettings(_Section, frozen=True):
+    """How other servers are spoken to."""
+
+    enabled: Flag = False
+    listen: ListenOn = Address("0.0.0.0:8448")
+    tls_certificate: File | None = None
+    tls_private_key: File | None = None
+    #: None is `signing.key` in the data directory.
+    signing_key: File | None = None
+    verify_certificates: Flag = True
+    extra_ca_files: Annotated[tuple[File, ...], Meta(description="a list of paths of files")] = ()
+    allow_addresses: Annotated[
+        tuple[Annotated[Network, Meta(description="a network such as 10.0.0.0/8")], ...],
+        Meta(description="a list of networks, such as 10.0.0.0/8 or ::1/128"),
+    ] = ()
+    #: None is all.
+    allow_servers: Names | None = None
+    deny_servers: Names = ()
+    #: What `/.well-known/matrix/server` says, if anything.
+    well_known_server: Annotated[
+        ServerName | None, Meta(description="the host or host:port that serves federation")
+    ] = None
+
+
 class LogSettings(_Section, frozen=True):
     """What is logged, and in which form."""
 
@@ -143,6 +176,7 @@ class Config(_Section, frozen=True):
     presence: PresenceSettings = PresenceSettings()
     routing: RoutingSettings = RoutingSettings()
     rate_limits: RateLimits = RateLimits()
+    federation: FederationSettings = FederationSettings()
     module_timeout: Time = Duration(seconds=5)
     modules: Annotated[
         tuple[ModuleEntry, ...],

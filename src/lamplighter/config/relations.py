@@ -60,6 +60,35 @@ def _exclude_rooms(config: Config) -> None:
             ) from None
 
 
+def _federation_tls(config: Config) -> None:
+    federation = config.federation
+    given = {
+        "tls_certificate": federation.tls_certificate,
+        "tls_private_key": federation.tls_private_key,
+    }
+    missing = [key for key, path in given.items() if path is None]
+    if len(missing) == 1:
+        [other] = given.keys() - missing
+        raise Refused(f"federation.{missing[0]}", f"missing; federation.{other} needs it")
+
+
+def _federation_listen(config: Config) -> None:
+    if config.federation.enabled and config.federation.listen in config.listen:
+        listen = shown(config.federation.listen)
+        allowed = "clients are served there: give another address"
+        raise Refused("federation.listen", f"{listen} is not allowed; {allowed}")
+
+
+def _well_known_server(config: Config) -> None:
+    name = config.federation.well_known_server
+    try:
+        parse_server_name(name or "localhost")
+    except InvalidId:
+        allowed = "give a host or host:port, such as matrix.example.org:443"
+        complaint = f"{shown(name)} is not allowed; {allowed}"
+        raise Refused("federation.well_known_server", complaint) from None
+
+
 def _longer(presence: PresenceSettings, key: str, other: str) -> None:
     length, least = getattr(presence, key), getattr(presence, other)
     if length <= least:
@@ -84,4 +113,7 @@ _CHECKS: Final[tuple[Callable[[Config], None], ...]] = (
     _idle_timeout,
     _federation_timeout,
     _exclude_rooms,
+    _federation_tls,
+    _federation_listen,
+    _well_known_server,
 )

@@ -5,7 +5,14 @@ import re
 from datetime import timedelta
 from typing import Final
 
-__all__ = ["Address", "Duration", "parse_address", "parse_duration"]
+__all__ = [
+    "Address",
+    "Duration",
+    "Network",
+    "parse_address",
+    "parse_duration",
+    "parse_network",
+]
 
 _UNITS: Final = {
     "ms": timedelta(milliseconds=1),
@@ -41,6 +48,19 @@ class Address(str):
     def port(self) -> int:
         """The TCP port."""
         return int(self.rpartition(":")[2])
+
+
+class Network(str):
+    """A network of IP addresses, such as `10.0.0.0/8`. `parse_network` makes one."""
+
+    __slots__ = ()
+
+
+def parse_network(value: object) -> Network:
+    """Return the network that *value* writes; raise `ValueError` if it is none."""
+    if not isinstance(value, str):
+        raise ValueError("not text")
+    return Network(ipaddress.ip_network(value))
 
 
 def parse_duration(value: object) -> Duration:

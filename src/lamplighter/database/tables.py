@@ -24,6 +24,7 @@ __all__ = [
     "account_data",
     "aliases",
     "current_state",
+    "destinations",
     "devices",
     "events",
     "filters",
@@ -187,4 +188,13 @@ presence = Table(
     Column("currently_active", Boolean, nullable=False),
     #: Its place in the stream of presence changes, which is not the one of `stream`.
     Column("position", BigInteger, nullable=False),
+)
+
+#: Servers that did not answer, and when they are tried again.
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("server_name", _Id, primary_key=True),
+    Column("failures", BigInteger, nullable=False),
+    Column("retry_at", BigInteger, nullable=False),
 )

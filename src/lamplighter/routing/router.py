@@ -109,12 +109,18 @@ class Inquiry:
 
         They wait for it, because what they would be told meanwhile might be what it hides.
         """
-        thinking = [module for module, answer in self._answers if not answer.done()]
-        return frozenset().union(*(module.alters.keys() & viewers for module in thinking))
+        return frozenset().union(*(it.alters.keys() & viewers for it in self._thinking()))
+
+    def awaited(self) -> AbstractSet[UserId]:
+        """Return everybody for whom a module that still thinks has altered states before."""
+        return frozenset().union(*(it.alters.keys() for it in self._thinking()))
 
     def pending(self) -> "Sequence[asyncio.Future[CheckedRoutes]]":
         """Return the answers that are still to come."""
         return [answer for _, answer in self._answers if not answer.done()]
+
+    def _thinking(self) -> Sequence[GuardedModule]:
+        return [module for module, answer in self._answers if not answer.done()]
 
     def _withheld(self, module: GuardedModule) -> Mapping[UserId, Mapping[UserId, None]]:
         return {

@@ -1,10 +1,8 @@
 """The front door of presence: what requests, modules and the directory may do and ask."""
 
-import asyncio
 from collections.abc import (
     Callable,
     Collection,
-    Coroutine,
     Iterable,
     Iterator,
     Mapping,
@@ -17,17 +15,17 @@ from typing import Final
 
 import structlog
 
-from lamplighter.clock import Clock, Timer, Timestamp, after
+from lamplighter.clock import Clock, Timer, Timestamp
 from lamplighter.config import PresenceMode
 from lamplighter.delivery.feed import Feed, Poll
-from lamplighter.delivery.outbox import Update
 from lamplighter.errors import Forbidden, StorageUnavailable
-from lamplighter.ids import DeviceId, ServerName, StreamPosition, UserId, server_of
+from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange, Requester
 from lamplighter.presence.events import (
     Activity,
     DeviceGone,
     Event,
+    RemoteUpdate,
     SetByModule,
     StatusSet,
     SyncEnded,
@@ -36,9 +34,9 @@ from lamplighter.presence.events import (
 )
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.routing.interest import SharedRooms
-from lamplighter.routing.plan import Planner
-from lamplighter.routing.reasons import Module
+from lamplighter.service.background import Background
+from lamplighter.service.federated import FederatedPresence
+from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Published, Publisher
 from lamplighter.service.subscribers import PresenceCallback, Subscribers
 from lamplighter.service.views import (
@@ -77,15 +75,15 @@ class PresenceService:
     def __init__(
         self,
         *,
-        server_name: ServerName,
         clock: Clock,
         tracker: PresenceTracker,
-        rooms: SharedRooms,
-        planner: Planner,
         feed: Feed,
         publisher: Publisher,
         views: Views,
+        memberships: Memberships,
+        federated: FederatedPresence,
         subscribers: Subscribers,
+        background: Background,
         settings: ServiceSettings,
         unsure: range,
     ) -> None:
@@ -94,20 +92,18 @@ class PresenceService:
         *unsure* are the positions between the last saved change and this start: tokens from there
         may have told of changes that a crash has undone.
         """
-        self._server_name = server_name
         self._clock = clock
         self._tracker = tracker
-        self._rooms = rooms
-        self._planner = planner
         self._feed = feed
         self._publisher = publisher
         self._views = views
+        self._memberships = memberships
+        self._federated = federated
         self._subscribers = subscribers
+        self._background = background
         self._settings = settings
         self._unsure = unsure
         self._deadline: tuple[Timestamp, Timer] | None = None
-        self._timers: list[Timer] = []
-        self._tasks: set[asyncio.Task[None]] = set()
         #: Viewers who get one snapshot, for tokens before the position.
         self._snapshots: dict[UserId, StreamPosition] = {}
         publisher.observe(self._announce)
@@ -196,6 +192,15 @@ class PresenceService:
         own = (device for device in devices if device.device_id == requester.device_id)
         return all(device.presence is not set_presence for device in own)
 
+    # --- what other servers say -----------------------------------------------------------
+
+    def remote_updates(self, updates: Iterable[RemoteUpdate]) -> None:
+        """Take in how other servers' users are; each update is about a user of its origin."""
+        if not self._hears_clients:
+            return
+        for update in self._federated.admitted(updates):
+            self._feed_tracker(update)
+
     # --- what modules do and ask ----------------------------------------------------------
 
     async def set_presence_for_users(
@@ -209,16 +214,22 @@ class PresenceService:
         await self._publisher.published()
 
     async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
-        """Give each local user one snapshot of who is online with their next `/sync`."""
+        """Show each of *users* who is online: local ones with their next `/sync`.
+
+        The servers of the others are sent what each may see of our own users.
+        """
         position = self._publisher.advance()
         for user_id in users:
-            if server_of(user_id) == self._server_name:
+            if self._federated.is_mine(user_id):
                 self._views.forget_interest(user_id)
                 self._snapshots.pop(user_id, None)  # so that the new one stands at the end
                 self._snapshots[user_id] = position
         for user_id in list(self._snapshots)[: max(0, len(self._snapshots) - _MOST_SNAPSHOTS)]:
             del self._snapshots[user_id]
         self._feed.wake(users)
+        await self._federated.show_online(
+            {user_id for user_id in users if not self._federated.is_mine(user_id)}
+        )
 
     def presence_of(self, user_id: UserId) -> UserPresenceState:
         """Return the user's presence, whoever asks."""
@@ -236,7 +247,7 @@ class PresenceService:
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
         """Let both sides of a join see each other, and end sight with a leave."""
-        self._publisher.after_published(lambda: self._change_memberships(changes))
+        self._publisher.after_published(lambda: self._memberships.change(changes))
 
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         """Drop the devices at once, and tell them nothing more."""
@@ -264,8 +275,11 @@ class PresenceService:
 
     def start(self) -> None:
         """Begin to watch the time."""
-        self._every(self._settings.housekeeping, self._keep_house)
-        self._every(self._settings.interest_check, self._refresh_interests)
+        self._background.every(self._settings.housekeeping, self._keep_house)
+        self._background.every(self._settings.interest_check, self._refresh_interests)
+        self._background.run(
+            self._publisher.remind(self._federated.recently_told(self._clock.now()))
+        )
         self._schedule()
 
     async def settled(self) -> None:
@@ -281,10 +295,9 @@ class PresenceService:
 
     async def stop(self) -> None:
         """Publish and save what is at hand; nothing is lost."""
-        for timer in (*self._timers, *((self._deadline[1],) if self._deadline else ())):
-            timer.cancel()
-        for task in self._tasks:
-            task.cancel()
+        if self._deadline is not None:
+            self._deadline[1].cancel()
+        self._background.stop()
         await self._publisher.close()
         self._subscribers.close()
         await self._save_unsaved()
@@ -329,65 +342,9 @@ class PresenceService:
             return Reading((), self._feed.position)
         return await self._views.read(viewer, scope, after=after, unknown_users=unknown_users)
 
-    def _change_memberships(self, changes: Sequence[MembershipChange]) -> None:
-        for change in changes:
-            if change.joined:
-                self._joined(change)
-            elif self._rooms.left(change.room_id, change.user_id):
-                self._end_sight(change)
-
-    def _joined(self, change: MembershipChange) -> None:
-        newcomer, room_id = change.user_id, change.room_id
-        position = self._publisher.advance()
-        if not self._rooms.joined(room_id, newcomer, position):
-            return
-        new_to = [
-            member
-            for member in self._rooms.members(room_id)
-            if member != newcomer and self._planner.visible_since(newcomer, member) == position
-        ]
-        seeing = [
-            member
-            for member in self._rooms.members(room_id)
-            if member != newcomer and self._planner.visible_since(member, newcomer) == position
-        ]
-        self._run(self._introduce(change, position, new_to, seeing))
-
-    async def _introduce(
-        self,
-        change: MembershipChange,
-        joined_at: StreamPosition,
-        new_to: Iterable[UserId],
-        seeing: Iterable[UserId],
-    ) -> None:
-        newcomer = change.user_id
-        await asyncio.gather(
-            self._views.introduce({newcomer}, new_to), self._views.introduce(seeing, {newcomer})
-        )
-        # While modules thought, tokens may have passed the join without hearing of it.
-        self._rooms.move_join(change.room_id, newcomer, joined_at, self._feed.position)
-
-    def _end_sight(self, change: MembershipChange) -> None:
-        """Take back what has not been told yet of people who no longer share a room."""
-        leaver = change.user_id
-        self._unsend(leaver, self._rooms.members(change.room_id))
-        for member in self._rooms.members(change.room_id).keys() & self._feed.viewers:
-            self._unsend(member, (leaver,))
-
-    def _unsend(self, viewer: UserId, users: Iterable[UserId]) -> None:
-        outbox = self._feed.outbox(viewer)
-        if outbox is None:
-            return
-        for user_id in users:
-            update = outbox.last(user_id)
-            if update is None or _may_still_be_told(update):
-                continue
-            if not self._planner.reasons(viewer, user_id):
-                outbox.drop(user_id)
-
     def _keep_house(self) -> None:
         self._feed.sweep()
-        self._run(self._save_unsaved())
+        self._background.run(self._save_unsaved())
 
     async def _save_unsaved(self) -> None:
         try:
@@ -399,35 +356,6 @@ class PresenceService:
         """Ask the modules anew for those who wait; the others are answered from scratch."""
         for viewer in self._views.due_for_interest():
             if self._feed.is_waiting(viewer):
-                self._run(self._views.ask_interest_anew(viewer))
+                self._background.run(self._views.ask_interest_anew(viewer))
             else:
                 self._views.forget_interest(viewer)
-
-    def _every(self, period: timedelta, work: Callable[[], None]) -> None:
-        def again() -> None:
-            self._timers.remove(timer)
-            work()
-            self._every(period, work)
-
-        timer = self._clock.call_at(after(self._clock.now(), period), again)
-        self._timers.append(timer)
-
-    def _run(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_log_failure)
-
-
-def _may_still_be_told(update: Update) -> bool:
-    """Tell whether an update stands although its people no longer share a room.
-
-    It does by a module's word; and somebody who went offline is not to be left standing there.
-    """
-    gone = update.state.state == Presence.OFFLINE and not update.state.status_msg
-    return gone or any(isinstance(why, Module) for why in update.reasons)
-
-
-def _log_failure(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (failure := task.exception()) is not None:
-        _log.error("background work failed", exc_info=failure)

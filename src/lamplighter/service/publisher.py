@@ -15,7 +15,7 @@ import structlog
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.delivery.feed import Feed
 from lamplighter.errors import StorageUnavailable
-from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ids import StreamPosition, UserId, server_of
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Bus, PresenceStore, SavedPresence
 from lamplighter.presence.changes import Change, ChangeReason
@@ -25,6 +25,7 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.answers import CheckedRoutes
 from lamplighter.routing.plan import Planner, Routes, Telling
 from lamplighter.routing.router import Inquiry, PresenceRouter
+from lamplighter.service.remotes import Remotes, settled_routes
 
 __all__ = ["Published", "Publisher"]
 
@@ -69,6 +70,8 @@ class _Thinking:
     waiting: AbstractSet[UserId]
     #: What the others have been told, and the answers that were missing then.
     told: Routes
+    #: What other servers have been told.
+    told_remotes: Routes
     pending: "Sequence[asyncio.Future[CheckedRoutes]]"
 
 
@@ -82,6 +85,7 @@ class Publisher:
         planner: Planner,
         router: PresenceRouter,
         feed: Feed,
+        remotes: Remotes,
         bus: Bus,
         store: PresenceStore,
         metrics: Metrics,
@@ -90,6 +94,7 @@ class Publisher:
         self._planner = planner
         self._router = router
         self._feed = feed
+        self._remotes = remotes
         self._bus = bus
         self._store = store
         self._metrics = metrics
@@ -180,6 +185,14 @@ class Publisher:
         """Deliver, at a new position, what was true at the position *about*."""
         self._deliver(Published(self._bus.append(()), (), tellings), about)
 
+    async def remind(self, states: Sequence[UserPresenceState]) -> None:
+        """Send *states*, in which nothing differs, to other servers once more."""
+        if not states:
+            return
+        about = self._feed.position
+        routes = await self._router.inquire(states).complete()
+        self._tell_remotes(states, routes, about)
+
     def _ask_modules(self, batch: _Batch) -> None:
         self._open_batch = None
         states = _announced(batch.changes)
@@ -213,11 +226,15 @@ class Publisher:
         routes = inquiry.routes()
         tellings = self._planner.plan(states, routes, viewers)
         self._deliver(Published(position, batch.changes, tellings), position)
+        told_remotes = settled_routes(inquiry)
+        self._remotes.tell(states, told_remotes)
+        if pings := _pings(batch.changes):
+            self._start(self._late, self.remind(pings))
         for change in batch.changes:
             self._metrics.announced(change.reason.name.lower())
         if pending := inquiry.pending():
             # The answers that are missing here, not when the task begins, are late ones.
-            late = _Thinking(states, position, inquiry, waiting, routes, pending)
+            late = _Thinking(states, position, inquiry, waiting, routes, told_remotes, pending)
             self._start(self._late, self._wait_for_late(late))
 
     async def _wait_for_late(self, late: _Thinking) -> None:
@@ -231,6 +248,7 @@ class Publisher:
     async def _publish_late(self, late: _Thinking) -> None:
         """Deliver what modules add to a batch after the others have been told."""
         told, pending, waiting = late.told, late.pending, late.waiting
+        told_remotes = late.told_remotes
         while pending:
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             released = waiting - late.inquiry.awaited_by(waiting)
@@ -244,6 +262,38 @@ class Publisher:
             self.tell(tellings, late.about)
             self._move_news([telling.state for telling in tellings], late.about)
             told = routes
+            remote = settled_routes(late.inquiry)
+            self._tell_remotes(late.states, remote, late.about, told_remotes)
+            told_remotes = remote
+
+    def _tell_remotes(
+        self,
+        states: Sequence[UserPresenceState],
+        routes: Routes,
+        about: StreamPosition,
+        told: Routes | None = None,
+    ) -> None:
+        """Send what was true at *about*, but for users who have changed: that was sent since.
+
+        A server of whose users one is told something else than before is told all anew: what is
+        altered for one of them stands for the others there, too.
+        """
+        told = told or {}
+        still_true = [state for state in states if not self._changed_since(state.user_id, about)]
+        servers = {server_of(viewer) for viewer in routes if routes[viewer] != told.get(viewer)}
+        current = {
+            viewer: {
+                user_id: route
+                for user_id, route in seen.items()
+                if not self._changed_since(user_id, about)
+            }
+            for viewer, seen in routes.items()
+            if server_of(viewer) in servers
+        }
+        self._remotes.tell(still_true, {viewer: seen for viewer, seen in current.items() if seen})
+
+    def _changed_since(self, user_id: str, position: StreamPosition) -> bool:
+        return self.changed_at(UserId(user_id)) > position
 
     def _move_news(self, states: Iterable[UserPresenceState], about: StreamPosition) -> None:
         """Let no token up to now have heard of the change at *about*: outboxes do not last."""
@@ -309,6 +359,13 @@ def _announced(changes: Sequence[Change]) -> list[UserPresenceState]:
         if change.reason is not ChangeReason.FEDERATION_PING
     }
     return list(newest.values())
+
+
+def _pings(changes: Sequence[Change]) -> list[UserPresenceState]:
+    """Return the states of which nobody hears but other servers."""
+    announced = {state.user_id for state in _announced(changes)}
+    pinged = {it.new.user_id: it.new for it in changes if it.new.user_id not in announced}
+    return list(pinged.values())
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

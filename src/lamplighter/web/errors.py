@@ -25,6 +25,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.TooLarge:              (413, "M_TOO_LARGE"),
     errors.MissingToken:          (401, "M_MISSING_TOKEN"),
     errors.UnknownToken:          (401, "M_UNKNOWN_TOKEN"),
+    errors.Unauthorized:          (401, "M_UNAUTHORIZED"),
     errors.UserDeactivated:       (403, "M_USER_DEACTIVATED"),
     errors.InteractiveAuthNeeded: (401, "M_FORBIDDEN"),
     errors.Forbidden:             (403, "M_FORBIDDEN"),
@@ -38,6 +39,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.LimitExceeded:         (429, "M_LIMIT_EXCEEDED"),
     errors.StorageUnavailable:    (503, "M_UNKNOWN"),
     errors.ShuttingDown:          (503, "M_UNKNOWN"),
+    errors.KeysUnavailable:       (503, "M_UNKNOWN"),
 }
 # fmt: on
 
@@ -81,7 +83,7 @@ def _entry(error: BaseException) -> tuple[int, str] | None:
 
 
 def _text(error: BaseException) -> str:
-    if isinstance(error, errors.RequestError):
+    if isinstance(error, errors.RequestError | errors.KeysUnavailable):
         return str(error) or type(error).__name__
     if isinstance(error, errors.StorageUnavailable):
         return _STORAGE_UNAVAILABLE

@@ -4,11 +4,14 @@ import asyncio
 import errno
 import logging
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.server.embed import Server
 from starlette.types import ASGIApp
 
@@ -17,7 +20,7 @@ from lamplighter.config import Address
 from lamplighter.errors import ConfigError
 from lamplighter.web.under_way import UnderWay
 
-__all__ = ["Listener"]
+__all__ = ["Certificate", "Listener"]
 
 #: Granian counts requests in flight against this, and a long poll is in flight all the time: with
 #: its default of 128, the 129th client would wait for another's poll to end.
@@ -30,12 +33,36 @@ _PATIENCE: Final = timedelta(seconds=5)
 _GRACE: Final = timedelta(seconds=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a listener proves by TLS who it is with: files in PEM."""
+
+    chain: Path
+    private_key: Path
+
+
 class Listener:
     """Serves an ASGI application at one address, between `start` and `stop`."""
 
-    def __init__(self, application: ASGIApp, address: Address, clock: Clock) -> None:
+    def __init__(
+        self,
+        application: ASGIApp,
+        address: Address,
+        clock: Clock,
+        *,
+        certificate: Certificate | None = None,
+        section: str = "",
+    ) -> None:
+        """Serve plain HTTP, or TLS 1.2 and later with a *certificate*.
+
+        *section* is where the configuration has the address, such as `federation.`.
+        """
         self._address = address
+        self._certificate = certificate
+        self._section = section
         self._clock = clock
+        if certificate is not None:
+            _check_certificate(certificate, section)
         self._requests = UnderWay(application)
         self._server = _Server(
             self._requests,
@@ -47,12 +74,18 @@ class Listener:
             backlog=_BACKLOG,
             backpressure=_MOST_IN_FLIGHT,
             log_enabled=False,
+            ssl_cert=certificate and certificate.chain,
+            ssl_key=certificate and certificate.private_key,
+            ssl_protocol_min=SSLProtocols.tls12,
         )
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Return once connections are taken; raise `ConfigError` if the address cannot be used."""
-        _check_free(self._address)
+        """Return once connections are taken.
+
+        Raises `ConfigError` if the address or the certificate cannot be used.
+        """
+        _check_free(self._address, self._section)
         # It says at every start that to be embedded is experimental.
         logging.getLogger("_granian").setLevel(logging.ERROR)
         self._serving = asyncio.get_running_loop().create_task(self._server.serve())
@@ -61,7 +94,8 @@ class Listener:
         ready.cancel()
         if self._serving.done():
             ended, self._serving = self._serving, None
-            raise ConfigError(f"listen: {self._address}: {ended.exception()}")
+            problem = ended.exception()
+            raise ConfigError(f"{self._section}listen: {self._address}: {problem}")
 
     async def stop(self) -> None:
         """Take no more connections, and return once the requests under way are answered.
@@ -98,7 +132,26 @@ class _Server(Server):
         self.ready.set()
 
 
-def _check_free(address: Address) -> None:
+def _check_certificate(certificate: Certificate, section: str) -> None:
+    """Raise `ConfigError` if the files are not a certificate and its key."""
+    for key, path in (
+        ("tls_certificate", certificate.chain),
+        ("tls_private_key", certificate.private_key),
+    ):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{section}{key}: {path} cannot be read: {error.strerror}") from None
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # A key under a pass phrase would make it ask whoever starts the server.
+        context.load_cert_chain(certificate.chain, certificate.private_key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        problem = f"{certificate.chain} and {certificate.private_key} do not go together: {error}"
+        raise ConfigError(f"{section}tls_certificate: {problem}") from None
+
+
+def _check_free(address: Address, section: str) -> None:
     """Raise `ConfigError` if somebody listens there: Granian would share the port with them."""
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
@@ -109,4 +162,4 @@ def _check_free(address: Address) -> None:
             probe.bind(place)
     except OSError as error:
         what = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-        raise ConfigError(f"listen: {address} {what}") from None
+        raise ConfigError(f"{section}listen: {address} {what}") from None

@@ -1,0 +1,128 @@
+"""Requests to other servers: found, signed, sent, and their answers read.
+
+Implements <https://spec.matrix.org/latest/server-server-api/#request-authentication> from the
+sender's side.
+"""
+
+import re
+from collections.abc import Coroutine, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+from lamplighter.clock import Clock, within
+from lamplighter.errors import RemoteRefused, RemoteUnreachable
+from lamplighter.federation.discovery import Discovery
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.signing import authorization_header, canonical_json
+from lamplighter.federation.transport import Answer, Transport
+from lamplighter.ids import ServerName
+from lamplighter.ports import Json
+
+__all__ = ["FederationClient"]
+
+#: How long a request takes at most, unless the caller says otherwise.
+PATIENCE: Final = timedelta(seconds=30)
+#: Answers are a few hundred bytes; somebody who sends more than these is not worth listening to.
+MAX_BYTES: Final = 256 * 1024
+MAX_KEYS_BYTES: Final = 32 * 1024
+_ERRCODE: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
+
+
+class FederationClient:
+    """Speaks to other servers in the name of this one. It is a `KeyFetcher` too."""
+
+    def __init__(
+        self, keys: SigningKeys, discovery: Discovery, transport: Transport, clock: Clock
+    ) -> None:
+        self._keys = keys
+        self._discovery = discovery
+        self._transport = transport
+        self._clock = clock
+
+    async def request(
+        self,
+        destination: ServerName,
+        method: str,
+        path: str,
+        content: Mapping[str, Any] | None = None,
+        *,
+        timeout: timedelta = PATIENCE,
+    ) -> Json:
+        """Send a signed request to *destination*; return the content of its answer.
+
+        *path* begins with a slash, is percent-encoded, and may end in a query; *content* is a
+        JSON object. Finding the server counts towards the *timeout*. Raises `RemoteUnreachable`
+        where no answer can be had, or none that can be used, `RemoteRefused` where it is not 2xx,
+        and `ValueError` where *content* has no canonical form.
+        """
+        headers = {
+            "Authorization": authorization_header(
+                origin=self._keys.server_name,
+                destination=destination,
+                method=method,
+                uri=path,
+                content=content,
+                key=self._keys.signing,
+            )
+        }
+        body = None
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+            body = canonical_json(content)
+        exchange = self._exchange(destination, method, path, headers, body, MAX_BYTES)
+        return await self._answered(destination, exchange, timeout)
+
+    async def server_keys(self, server: ServerName) -> Json:
+        """Return what *server* publishes of its keys, unchecked; see `KeyFetcher`.
+
+        Raises what `request` raises. The request is not signed: who asks for keys may have none.
+        """
+        exchange = self._exchange(server, "GET", "/_matrix/key/v2/server", {}, None, MAX_KEYS_BYTES)
+        return await self._answered(server, exchange, PATIENCE)
+
+    async def _answered(
+        self, server: ServerName, exchange: Coroutine[Any, Any, Answer], timeout: timedelta
+    ) -> Json:
+        try:
+            answer = await within(self._clock, timeout, exchange)
+        except TimeoutError:
+            self._discovery.forget(server)
+            raise RemoteUnreachable(f"{server} does not answer in time") from None
+        except RemoteUnreachable:
+            self._discovery.forget(server)
+            raise
+        return _content(server, answer)
+
+    async def _exchange(
+        self,
+        server: ServerName,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit: int,
+    ) -> Answer:
+        target = await self._discovery.find(server, self._clock.now())
+        return await self._transport.exchange(
+            target, method, path, headers=headers, body=body, limit=limit
+        )
+
+
+def _content(server: ServerName, answer: Answer) -> Json:
+    content = _json_object(answer.body)
+    if not 200 <= answer.status < 300:
+        errcode = content.get("errcode") if content else None
+        known = isinstance(errcode, str) and _ERRCODE.fullmatch(errcode)
+        raise RemoteRefused(server, answer.status, errcode if known else None)
+    if content is None:
+        raise RemoteUnreachable(f"{server} answers something that is not a JSON object")
+    return content
+
+
+def _json_object(body: bytes) -> Json | None:
+    try:
+        return msgspec.json.decode(body, type=Json)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None

@@ -1,0 +1,194 @@
+"""Our own signing keys: kept in a file, shown to other servers, and changed.
+
+The file has Synapse's form: a line `ed25519 <version> <unpadded base64 of the seed>` for each
+key, of which the first signs. Keys that no longer sign stand beside it in `<file>.old`, a line
+`ed25519 <version> <expired_ts> <unpadded base64 of the public key>` each; no secret is kept
+of them.
+
+Implements <https://spec.matrix.org/latest/server-server-api/#publishing-keys>.
+"""
+
+import os
+import secrets
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from signedjson.key import (
+    NACL_ED25519,
+    decode_signing_key_base64,
+    decode_verify_key_base64,
+    encode_signing_key_base64,
+    encode_verify_key_base64,
+    generate_signing_key,
+    get_verify_key,
+)
+from signedjson.types import SigningKey
+
+from lamplighter.clock import Timestamp, after
+from lamplighter.errors import ConfigError
+from lamplighter.federation.signing import sign_json
+from lamplighter.ids import ServerName
+from lamplighter.ports import Json
+
+__all__ = ["OldKey", "SigningKeys", "key_id_of"]
+
+_LETTERS: Final = string.ascii_letters + string.digits
+_KEY_LINE: Final = "ed25519 <version> <base64>"
+_OLD_LINE: Final = "ed25519 <version> <expired_ts> <base64>"
+
+
+@dataclass(frozen=True, slots=True)
+class OldKey:
+    """A key that signed until `expired_ts`; what it signed before stays true."""
+
+    key_id: str
+    #: Unpadded base64 of the public key.
+    public: str
+    expired_ts: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """The keys of this server; `current[0]` signs, and there always is one."""
+
+    server_name: ServerName
+    path: Path
+    current: tuple[SigningKey, ...]
+    old: tuple[OldKey, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path, server_name: ServerName) -> "SigningKeys":
+        """Return the keys in the file *path*, and the old ones beside it.
+
+        Raises `ConfigError` where a file cannot be read, or does not hold keys.
+        """
+        current = tuple(_parse_key(path, number, line) for number, line in _lines(path))
+        if not current:
+            raise ConfigError(f"{path}: holds no signing key; a line is {_KEY_LINE}")
+        beside = _old_path(path)
+        read = [_parse_old(beside, *it) for it in _lines(beside)] if beside.exists() else []
+        ours = {key_id_of(key) for key in current}
+        # A rotation that was interrupted leaves a key in both files: it still signs.
+        old = tuple(key for key in read if key.key_id not in ours)
+        return cls(server_name, path, current, old)
+
+    @classmethod
+    def load_or_create(cls, path: Path, server_name: ServerName) -> "SigningKeys":
+        """Return the keys in the file *path*, which is made with a new key where there is none.
+
+        Nobody but the owner may read a file that is made here. Raises `ConfigError` as `load`
+        does, and where the file cannot be written.
+        """
+        if not path.exists():
+            _write_secret(path, _key_lines([_new_key()]))
+        return cls.load(path, server_name)
+
+    @property
+    def signing(self) -> SigningKey:
+        """The key that signs."""
+        return self.current[0]
+
+    def rotate(self, now: Timestamp) -> "SigningKeys":
+        """Replace the current keys by a new one, in the file too; return what there is then.
+
+        Raises `ConfigError` where a file cannot be written; what there was stays in force then.
+        """
+        retired = [OldKey(key_id_of(key), _public(key), now) for key in self.current]
+        fresh = _new_key()
+        old = (*self.old, *retired)
+        # First the old ones: no key may be lost, whenever this process dies.
+        _write_secret(_old_path(self.path), _old_lines(old))
+        _write_secret(self.path, _key_lines([fresh]))
+        return replace(self, current=(fresh,), old=old)
+
+    def server_keys(self, now: Timestamp, validity: timedelta) -> Json:
+        """Return the signed content of `GET /_matrix/key/v2/server`; it holds for *validity*."""
+        content: Json = {
+            "server_name": self.server_name,
+            "valid_until_ts": after(now, validity),
+            "verify_keys": {key_id_of(key): {"key": _public(key)} for key in self.current},
+            "old_verify_keys": {
+                key.key_id: {"key": key.public, "expired_ts": key.expired_ts} for key in self.old
+            },
+        }
+        for key in self.current:
+            content = sign_json(content, self.server_name, key)
+        return content
+
+
+def key_id_of(key: SigningKey) -> str:
+    """Return the ID under which *key* is published: algorithm and version."""
+    return f"{key.alg}:{key.version}"
+
+
+def _public(key: SigningKey) -> str:
+    return encode_verify_key_base64(get_verify_key(key))
+
+
+def _new_key() -> SigningKey:
+    return generate_signing_key("a_" + "".join(secrets.choice(_LETTERS) for _ in range(6)))
+
+
+def _old_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.old")
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Return the words of each line that has some, with the number of the line."""
+    try:
+        text = path.read_text(encoding="ascii")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a file of keys; a line is {_KEY_LINE}") from None
+    numbered = enumerate(text.splitlines(), start=1)
+    return [(number, words) for number, line in numbered if (words := line.split())]
+
+
+def _parse_key(path: Path, number: int, words: Sequence[str]) -> SigningKey:
+    try:
+        algorithm, version, seed = words
+        return decode_signing_key_base64(algorithm, version, seed)
+    except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
+        # Nothing of the line is shown: it is a secret, or nearly one.
+        raise ConfigError(f"{path}: line {number} is not a signing key: {_KEY_LINE}") from None
+
+
+def _parse_old(path: Path, number: int, words: Sequence[str]) -> OldKey:
+    try:
+        algorithm, version, expired_ts, public = words
+        decode_verify_key_base64(algorithm, version, public)
+        return OldKey(f"{algorithm}:{version}", public, Timestamp(int(expired_ts)))
+    except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
+        raise ConfigError(f"{path}: line {number} is not an old key: {_OLD_LINE}") from None
+
+
+def _key_lines(keys: Sequence[SigningKey]) -> str:
+    return "".join(
+        f"{NACL_ED25519} {key.version} {encode_signing_key_base64(key)}\n" for key in keys
+    )
+
+
+def _old_lines(keys: Sequence[OldKey]) -> str:
+    return "".join(
+        f"{key.key_id.replace(':', ' ')} {key.expired_ts} {key.public}\n" for key in keys
+    )
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Put *text* into the file *path*, all or nothing, for its owner's eyes only."""
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        # A Path cannot be opened with a mode of its own, and must never be readable meanwhile.
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None

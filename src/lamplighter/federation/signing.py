@@ -1,0 +1,230 @@
+"""JSON with signatures, and the `X-Matrix` header by which a request proves who sent it.
+
+Implements <https://spec.matrix.org/latest/appendices/#signing-json> and
+<https://spec.matrix.org/latest/server-server-api/#request-authentication>.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from canonicaljson import encode_canonical_json
+from signedjson.sign import SignatureVerifyException, verify_signed_json
+from signedjson.sign import sign_json as add_signature
+from signedjson.types import SigningKey, VerifyKey
+
+from lamplighter.errors import FederationError, InvalidId
+from lamplighter.ids import ServerName, parse_server_name
+from lamplighter.ports import Json
+
+__all__ = [
+    "BadSignature",
+    "XMatrix",
+    "authorization_header",
+    "canonical_json",
+    "parse_authorization",
+    "request_object",
+    "sign_json",
+    "verify",
+    "verify_request",
+]
+
+#: How long the header may be, in characters: several times what two long server names take.
+MAX_HEADER: Final = 4096
+#: The integers that every JSON library can hold.
+MAX_INTEGER: Final = 2**53 - 1
+
+_SCHEME: Final = re.compile(r"X-Matrix +", re.IGNORECASE)
+#: One `name=value` with the commas before it. Older servers leave colons unquoted, and IPv6
+#: addresses with them: so an unquoted value is whatever cannot be mistaken for something else.
+_PARAMETER: Final = re.compile(
+    r"""
+    [ \t,]*+
+    (?P<name> [!\#$%&'*+\-.^_`|~0-9A-Za-z]++ ) [ \t]*+ = [ \t]*+
+    (?: " (?P<quoted> (?: [^"\\\x00-\x08\x0a-\x1f\x7f] | \\[^\x00-\x08\x0a-\x1f\x7f] )*+ ) "
+      | (?P<plain> [^\x00-\x20",\\\x7f-\U0010ffff]++ ) )
+    [ \t]*+ (?= , | \Z )
+    """,
+    re.VERBOSE,
+)
+_END: Final = re.compile(r"[ \t,]*\Z")
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_KEY_ID: Final = re.compile(r"[0-9A-Za-z_]{1,32}:[0-9A-Za-z_+/=.\-]{1,128}")
+_BASE64: Final = re.compile(r"[0-9A-Za-z+/_\-]{1,1024}={0,2}")
+
+
+class BadSignature(FederationError):
+    """Nothing proves who sent this; the message says what is missing, malformed or wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class XMatrix:
+    """What an `Authorization: X-Matrix` header says."""
+
+    origin: ServerName
+    #: Whom the request is for; None where an older server does not say.
+    destination: ServerName | None
+    #: The algorithm and the version of the origin's key, such as `ed25519:a_1`.
+    key_id: str
+    #: In base64.
+    signature: str
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return *value* as canonical JSON. Whole numbers become integers, however they are written.
+
+    Raises `ValueError` where that form has no place for *value*: other fractions, integers of
+    more than 53 bits, half a surrogate pair, or endless depth.
+    """
+    return encode_canonical_json(_canonical(value))
+
+
+def sign_json(value: Mapping[str, Any], server: ServerName, key: SigningKey) -> Json:
+    """Return *value* in its canonical form with a signature of *server* beside those it has.
+
+    Raises `ValueError` where `canonical_json` does.
+    """
+    signed = _canonical({name: it for name, it in value.items() if name != "unsigned"})
+    signed = add_signature(signed, server, key)
+    return signed | ({"unsigned": value["unsigned"]} if "unsigned" in value else {})
+
+
+def verify(value: Mapping[str, Any], server: ServerName, key: VerifyKey) -> None:
+    """Raise `BadSignature` unless *server* has signed *value* with *key*."""
+    # First as it is written: some servers sign fractions, which canonical JSON does not know.
+    if not any(_has_signed(form, value, server, key) for form in (dict, _canonical)):
+        raise BadSignature(f"{server} has not signed this with {key.alg}:{key.version}")
+
+
+def request_object(
+    *,
+    origin: ServerName,
+    destination: ServerName,
+    method: str,
+    uri: str,
+    content: Mapping[str, Any] | None = None,
+) -> Json:
+    """Return what is signed of a request; *uri* is its path and query, percent-encoded."""
+    request = {"method": method, "uri": uri, "origin": origin, "destination": destination}
+    return request if content is None else {**request, "content": content}
+
+
+def authorization_header(
+    *,
+    origin: ServerName,
+    destination: ServerName,
+    method: str,
+    uri: str,
+    content: Mapping[str, Any] | None = None,
+    key: SigningKey,
+) -> str:
+    """Return the `Authorization` header of a request that *origin* makes; see `request_object`.
+
+    Raises `ValueError` where *content* is not canonical JSON.
+    """
+    request = request_object(
+        origin=origin, destination=destination, method=method, uri=uri, content=content
+    )
+    key_id = f"{key.alg}:{key.version}"
+    signature = sign_json(request, origin, key)["signatures"][origin][key_id]
+    return (
+        f'X-Matrix origin="{origin}",destination="{destination}",key="{key_id}",sig="{signature}"'
+    )
+
+
+def verify_request(request: Mapping[str, Any], authorization: XMatrix, key: VerifyKey) -> None:
+    """Raise `BadSignature` unless *authorization* is the origin's word, by *key*, for *request*.
+
+    *request* is a `request_object`, of what was received and of the server that received it.
+    """
+    if authorization.key_id != f"{key.alg}:{key.version}":
+        raise BadSignature(f"This is signed with {authorization.key_id}, not with {key.version}")
+    signatures = {authorization.origin: {authorization.key_id: authorization.signature}}
+    verify({**request, "signatures": signatures}, authorization.origin, key)
+
+
+def parse_authorization(text: str) -> XMatrix:
+    """Return what the header *text* says; raise `BadSignature` if it is not an `X-Matrix` one.
+
+    Unknown parameters are ignored; one that is given twice is nobody's word.
+    """
+    if len(text) > MAX_HEADER:
+        raise BadSignature(f"Authorization: longer than {MAX_HEADER} characters")
+    parameters = _parameters(text)
+    missing = [name for name in ("origin", "key", "sig") if name not in parameters]
+    if missing:
+        raise BadSignature(f"Authorization: {missing[0]} is missing")
+    if not _KEY_ID.fullmatch(parameters["key"]):
+        raise BadSignature("Authorization: key is not algorithm:version")
+    if not _BASE64.fullmatch(parameters["sig"]):
+        raise BadSignature("Authorization: sig is not base64")
+    destination = parameters.get("destination")
+    return XMatrix(
+        origin=_server_name("origin", parameters["origin"]),
+        destination=None if destination is None else _server_name("destination", destination),
+        key_id=parameters["key"],
+        signature=parameters["sig"],
+    )
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """Return the parameters by their names in lower case."""
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        raise BadSignature("Authorization: the scheme is not X-Matrix")
+    parameters: dict[str, str] = {}
+    place = scheme.end()
+    while not _END.match(text, place):
+        found = _PARAMETER.match(text, place)
+        if found is None:
+            raise BadSignature("Authorization: not a list of name=value, separated by commas")
+        name = found["name"].lower()
+        if name in parameters:
+            raise BadSignature(f"Authorization: {name[:60]} is given twice")
+        quoted = found["quoted"]
+        parameters[name] = found["plain"] if quoted is None else _ESCAPED.sub(r"\1", quoted)
+        place = found.end()
+    return parameters
+
+
+def _server_name(name: str, text: str) -> ServerName:
+    try:
+        return parse_server_name(text)
+    except InvalidId:
+        raise BadSignature(f"Authorization: {name} is not a server name") from None
+
+
+def _has_signed(
+    form: Callable[[Mapping[str, Any]], Json],
+    value: Mapping[str, Any],
+    server: ServerName,
+    key: VerifyKey,
+) -> bool:
+    try:
+        verify_signed_json(form(value), server, key)
+    except (SignatureVerifyException, AttributeError, RecursionError, TypeError, ValueError):
+        return False  # other errors than the first: there is no JSON for it, or no signatures
+    return True
+
+
+def _canonical(value: Any) -> Any:
+    """Return a copy of *value* without fractions; raise `ValueError` as `canonical_json` does."""
+    try:
+        return _integral(value)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _integral(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _integral(it) for name, it in value.items()}
+    if isinstance(value, list | tuple):
+        return [_integral(it) for it in value]
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError(f"{value} is not an integer")
+        value = int(value)
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise ValueError("an integer is longer than 53 bits")
+    return value

@@ -1,0 +1,169 @@
+"""HTTP over TLS to addresses that were chosen beforehand.
+
+aiohttp is only ever given IP addresses, so it has no name to resolve: what was admitted is what is
+connected to, whatever DNS says a moment later. It follows no redirect and keeps no cookie.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from lamplighter import __version__
+from lamplighter.errors import ConfigError, RemoteUnreachable
+from lamplighter.federation.addresses import IPAddress
+from lamplighter.federation.discovery import Endpoint, Target
+
+__all__ = ["Answer", "Transport", "tls_context"]
+
+#: Of one endpoint, after which the next one is tried; TLS included.
+CONNECT_PATIENCE: Final = timedelta(seconds=10)
+_CHUNK: Final = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+
+class Transport:
+    """Connections to other servers, opened at first use and kept for a while."""
+
+    def __init__(self, tls: ssl.SSLContext, admits: Callable[[IPAddress], bool]) -> None:
+        self._tls = tls
+        self._admits = admits
+        self._session: aiohttp.ClientSession | None = None
+
+    async def exchange(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        limit: int,
+    ) -> Answer:
+        """Send one request, *path* being encoded already; return the answer.
+
+        How long that may take is the caller's to bound. Raises `RemoteUnreachable` where no
+        endpoint can be connected to, or the answer breaks off or is longer than *limit* bytes.
+        """
+        sent = CIMultiDict(headers or {})
+        sent["Host"] = target.host_header
+        fault: Exception | None = None
+        for endpoint in target.endpoints:
+            try:
+                return await self._send(endpoint, target.tls_name, method, path, sent, body, limit)
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+                fault = error
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                fault = error
+                break
+        raise RemoteUnreachable(f"{target.host_header}: {_reason(fault)}") from None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _send(
+        self,
+        endpoint: Endpoint,
+        tls_name: str,
+        method: str,
+        path: str,
+        headers: "CIMultiDict[str]",
+        body: bytes | None,
+        limit: int,
+    ) -> Answer:
+        if not self._admits(endpoint.address):
+            raise RemoteUnreachable(f"{endpoint.address} may not be contacted")
+        async with self._open().request(
+            method,
+            _url(endpoint, path),
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            server_hostname=tls_name,
+        ) as response:
+            return Answer(response.status, response.headers, await _read(response, limit))
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                # How many requests are under way is the sender's to bound, fairly.
+                connector=aiohttp.TCPConnector(ssl=self._tls, limit=0, resolver=_NoNames()),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_PATIENCE.total_seconds()),
+                # What is not unpacked cannot unfold to gigabytes.
+                auto_decompress=False,
+                headers={
+                    "User-Agent": f"Lamplighter/{__version__}",
+                    "Accept-Encoding": "identity",
+                },
+            )
+        return self._session
+
+
+class _NoNames(aiohttp.abc.AbstractResolver):
+    """Refuses to look up anything: names were looked up, and their addresses judged, before."""
+
+    async def resolve(self, host: str, *_: object, **__: object) -> list[aiohttp.abc.ResolveResult]:
+        raise OSError(f"{host} should have been resolved before")
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+def tls_context(*, verify: bool, extra_ca_files: Iterable[Path] = ()) -> ssl.SSLContext:
+    """Return how servers are verified: by the machine's authorities and those in the files.
+
+    Without *verify*, any certificate will do. Raises `ConfigError` for a file that is no use.
+    """
+    context = ssl.create_default_context()
+    for path in extra_ca_files:
+        try:
+            context.load_verify_locations(path)
+        except OSError as error:
+            raise ConfigError(f"{path}: not a file of certificates (PEM): {error}") from None
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _url(endpoint: Endpoint, path: str) -> URL:
+    address = endpoint.address
+    host = f"[{address}]" if address.version == 6 else str(address)
+    return URL(f"https://{host}:{endpoint.port}{path}", encoded=True)
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    length = 0
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        length += len(chunk)
+        if length > limit:
+            raise RemoteUnreachable(f"an answer longer than {limit} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _reason(error: Exception | None) -> str:
+    """Return in words what went wrong; what aiohttp says may be nothing."""
+    if isinstance(error, asyncio.TimeoutError):
+        return "no connection in time"
+    return str(error) or type(error).__name__

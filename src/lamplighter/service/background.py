@@ -1,0 +1,52 @@
+"""Work that nobody waits for: done once, or again and again, until the server stops."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+
+import structlog
+
+from lamplighter.clock import Clock, Timer, after
+
+__all__ = ["Background"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Background:
+    """Holds tasks and timers, so that none is lost and none outlives the server."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._timers: list[Timer] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self, work: Coroutine[None, None, None]) -> None:
+        """Begin *work*; should it fail, the log says so."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_log_failure)
+
+    def every(self, period: timedelta, work: Callable[[], None]) -> None:
+        """Call *work* once each *period*, for the first time when one has passed."""
+
+        def again() -> None:
+            self._timers.remove(timer)
+            work()
+            self.every(period, work)
+
+        timer = self._clock.call_at(after(self._clock.now(), period), again)
+        self._timers.append(timer)
+
+    def stop(self) -> None:
+        """Begin nothing any more, and end what is under way."""
+        for timer in self._timers:
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (failure := task.exception()) is not None:
+        _log.error("background work failed", exc_info=failure)

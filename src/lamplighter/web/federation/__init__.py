@@ -1,0 +1,39 @@
+"""The server-server API: one file per family of endpoints, whose first line is its routes."""
+
+from lamplighter.clock import Clock
+from lamplighter.federation.inbound import Inbound
+from lamplighter.federation.keyring import Keyring
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.policy import ServerPolicy
+from lamplighter.ids import ServerName
+from lamplighter.ports import Accounts
+from lamplighter.web.federation.auth import XMatrixAuth
+from lamplighter.web.federation.keys import ServerKeyEndpoints
+from lamplighter.web.federation.query import ProfileQuery
+from lamplighter.web.federation.send import SendTransaction
+from lamplighter.web.federation.version import FederationVersion, WellKnownServer
+from lamplighter.web.routes import Route
+
+__all__ = ["federation_endpoints"]
+
+
+def federation_endpoints(
+    *,
+    keys: SigningKeys,
+    keyring: Keyring,
+    policy: ServerPolicy,
+    inbound: Inbound,
+    accounts: Accounts,
+    well_known_server: ServerName | None,
+    clock: Clock,
+) -> list[Route]:
+    """Return the routes of all families."""
+    auth = XMatrixAuth(keys.server_name, keyring, policy, clock)
+    families = (
+        ServerKeyEndpoints(keys, keyring, policy, clock),
+        SendTransaction(auth, inbound),
+        ProfileQuery(keys.server_name, auth, accounts),
+        FederationVersion(),
+        WellKnownServer(well_known_server),
+    )
+    return [route for family in families for route in family.routes()]

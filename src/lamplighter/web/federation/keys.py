@@ -1,0 +1,102 @@
+"""GET /_matrix/key/v2/server, GET and POST /_matrix/key/v2/query.
+
+Implements <https://spec.matrix.org/latest/server-server-api/#retrieving-server-keys>.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter.clock import Clock, Timestamp
+from lamplighter.errors import InvalidId, InvalidParam, UnknownKey
+from lamplighter.federation.keyring import Keyring
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.policy import ServerPolicy
+from lamplighter.federation.signing import sign_json
+from lamplighter.ids import ServerName, parse_server_name
+from lamplighter.ports import Json
+from lamplighter.web.body import read
+from lamplighter.web.routes import MatrixRoute, Route, json_response
+
+__all__ = ["ServerKeyEndpoints"]
+
+#: How long others may go by our keys without asking again.
+VALIDITY: Final = timedelta(days=1)
+#: So many servers a notary is asked about at once.
+MAX_SERVERS: Final = 20
+
+
+class _Criteria(msgspec.Struct):
+    minimum_valid_until_ts: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class _Query(msgspec.Struct):
+    server_keys: dict[str, dict[str, _Criteria]]
+
+
+class ServerKeyEndpoints:
+    """Publishes our keys, and vouches for others'."""
+
+    def __init__(
+        self, keys: SigningKeys, keyring: Keyring, policy: ServerPolicy, clock: Clock
+    ) -> None:
+        self._keys = keys
+        self._keyring = keyring
+        self._policy = policy
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        return [
+            MatrixRoute("GET", "/_matrix/key/v2/server", self.own),
+            MatrixRoute("GET", "/_matrix/key/v2/query/{server_name}", self.query_one),
+            MatrixRoute("POST", "/_matrix/key/v2/query", self.query),
+        ]
+
+    async def own(self, _request: Request) -> Response:
+        """Return our keys, signed by themselves."""
+        return json_response(self._own())
+
+    async def query_one(self, request: Request) -> Response:
+        """Return one server's keys, signed by the server and by us."""
+        given = request.query_params.get("minimum_valid_until_ts", "0")
+        if not given.isascii() or not given.isdecimal() or len(given) > 15:
+            raise InvalidParam(f"minimum_valid_until_ts: {given[:60]!r} is not a timestamp")
+        server_name = parse_server_name(request.path_params["server_name"])
+        return json_response({"server_keys": await self._of(server_name, int(given))})
+
+    async def query(self, request: Request) -> Response:
+        """Return several servers' keys; those of servers that cannot be asked are left out."""
+        wanted = (await read(request, _Query)).server_keys
+        if len(wanted) > MAX_SERVERS:
+            raise InvalidParam(f"server_keys: more than {MAX_SERVERS} servers")
+        found: list[Json] = []
+        for name, keys in wanted.items():
+            least = max((it.minimum_valid_until_ts for it in keys.values()), default=0)
+            found += await self._of(_checked(name), least)
+        return json_response({"server_keys": found})
+
+    async def _of(self, server_name: ServerName, valid_until: int) -> list[Json]:
+        if server_name == self._keys.server_name:
+            return [self._own()]
+        if not self._policy.admits(server_name):
+            return []
+        try:
+            known = await self._keyring.server_keys(
+                server_name, Timestamp(valid_until), self._clock.now()
+            )
+        except UnknownKey:
+            return []
+        return [sign_json(known.content, self._keys.server_name, self._keys.signing)]
+
+    def _own(self) -> Json:
+        return self._keys.server_keys(self._clock.now(), VALIDITY)
+
+
+def _checked(name: str) -> ServerName:
+    try:
+        return parse_server_name(name)
+    except InvalidId as error:
+        raise InvalidParam(f"server_keys: {error}") from None

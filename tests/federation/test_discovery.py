@@ -1,0 +1,313 @@
+"""Where servers are: each step of the specification, on names that lead somewhere in a table."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from lamplighter.clock import Timestamp, after
+from lamplighter.errors import RemoteUnreachable
+from lamplighter.federation.addresses import IPAddress
+from lamplighter.federation.discovery import (
+    Discovery,
+    Endpoint,
+    HostPort,
+    Locator,
+    Target,
+    in_order,
+    split_name,
+)
+from lamplighter.federation.resolver import FixedResolver, Service
+from lamplighter.ids import ServerName
+
+NOW: Final = Timestamp(1_704_067_200_000)
+NAMES: Final = {
+    "there.example": ["192.0.2.1", "2001:db8::1"],
+    "matrix.there.example": ["192.0.2.2"],
+    "srv.there.example": ["192.0.2.3"],
+    "old.there.example": ["192.0.2.4"],
+    "inside.example": ["10.0.0.1"],
+    "both.example": ["10.0.0.1", "192.0.2.5"],
+}
+NEW: Final = {"_matrix-fed._tcp.there.example": [Service(10, 5, 443, "srv.there.example")]}
+OLD: Final = {"_matrix._tcp.there.example": [Service(10, 5, 444, "old.there.example")]}
+
+
+class Delegations:
+    """Who stands for whom, from a table; and who was asked."""
+
+    def __init__(self, table: Mapping[str, str]) -> None:
+        self.table = table
+        self.asked: list[str] = []
+
+    async def delegate(self, host: str, now: Timestamp) -> ServerName | None:
+        self.asked.append(host)
+        return ServerName(self.table[host]) if host in self.table else None
+
+
+class CountingResolver(FixedResolver):
+    """Counts the questions, too."""
+
+    asked = 0
+
+    async def addresses(self, host: str) -> Sequence[IPAddress]:
+        self.asked += 1
+        return await super().addresses(host)
+
+
+def is_public(address: IPAddress) -> bool:
+    """Refuse the private addresses that occur here."""
+    return address not in ipaddress.ip_network("10.0.0.0/8")
+
+
+def discovery(
+    delegations: Mapping[str, str] | None = None,
+    services: Mapping[str, Sequence[Service]] | None = None,
+    names: Mapping[str, Sequence[str]] = NAMES,
+) -> Discovery:
+    """Return a discovery over tables, in which chance always picks the lightest."""
+    locator = Locator(FixedResolver(names, services), is_public)
+    return Discovery(locator, Delegations(delegations or {}), random_below=lambda limit: 0)
+
+
+def target(host_header: str, tls_name: str, *endpoints: str) -> Target:
+    """Return a target whose endpoints are written `address port`."""
+    pairs = [it.split() for it in endpoints]
+    return Target(
+        host_header,
+        tls_name,
+        tuple(Endpoint(ipaddress.ip_address(address), int(port)) for address, port in pairs),
+    )
+
+
+THERE: Final = "there.example"
+TO: Final = {THERE: "matrix.there.example"}
+
+
+@pytest.mark.parametrize(
+    ("server", "delegations", "services", "expected"),
+    [
+        # 1: an IP address, with a port or without
+        ("192.0.2.9", {}, {}, target("192.0.2.9", "192.0.2.9", "192.0.2.9 8448")),
+        ("192.0.2.9:80", {}, {}, target("192.0.2.9:80", "192.0.2.9", "192.0.2.9 80")),
+        ("[2001:db8::9]", {}, {}, target("[2001:db8::9]", "2001:db8::9", "2001:db8::9 8448")),
+        ("[2001:db8::9]:80", {}, {}, target("[2001:db8::9]:80", "2001:db8::9", "2001:db8::9 80")),
+        # 2: an explicit port goes before all else
+        (
+            "there.example:80",
+            TO,
+            NEW,
+            target("there.example:80", THERE, "192.0.2.1 80", "2001:db8::1 80"),
+        ),
+        # 3.1: delegated to an IP address
+        (THERE, {THERE: "192.0.2.9"}, NEW, target("192.0.2.9", "192.0.2.9", "192.0.2.9 8448")),
+        (
+            THERE,
+            {THERE: "[2001:db8::9]:80"},
+            NEW,
+            target("[2001:db8::9]:80", "2001:db8::9", "2001:db8::9 80"),
+        ),
+        # 3.2: delegated to a name with a port
+        (
+            THERE,
+            {THERE: "matrix.there.example:80"},
+            NEW,
+            target("matrix.there.example:80", "matrix.there.example", "192.0.2.2 80"),
+        ),
+        # 3.3, 3.4: delegated to a name with an SRV record, the new kind first
+        (
+            THERE,
+            TO,
+            {
+                "_matrix-fed._tcp.matrix.there.example": [Service(0, 0, 1, "srv.there.example")],
+                "_matrix._tcp.matrix.there.example": [Service(0, 0, 2, "old.there.example")],
+            },
+            target("matrix.there.example", "matrix.there.example", "192.0.2.3 1"),
+        ),
+        (
+            THERE,
+            TO,
+            NEW | {"_matrix._tcp.matrix.there.example": [Service(0, 0, 2, "old.there.example")]},
+            target("matrix.there.example", "matrix.there.example", "192.0.2.4 2"),
+        ),
+        # 3.5: delegated to a name with nothing else; its own well-known is not asked
+        (
+            THERE,
+            TO | {"matrix.there.example": "old.there.example"},
+            NEW | OLD,
+            target("matrix.there.example", "matrix.there.example", "192.0.2.2 8448"),
+        ),
+        # 4, 5: an SRV record, the new kind first
+        (THERE, {}, NEW | OLD, target(THERE, THERE, "192.0.2.3 443")),
+        (THERE, {}, OLD, target(THERE, THERE, "192.0.2.4 444")),
+        # 6: nothing but the name
+        (THERE, {}, {}, target(THERE, THERE, "192.0.2.1 8448", "2001:db8::1 8448")),
+        # a name that ends in a dot is verified without it
+        ("there.example.:80", {}, {}, target("there.example.:80", THERE, "192.0.2.1 80")),
+    ],
+)
+async def test_the_steps(
+    server: str,
+    delegations: dict[str, str],
+    services: dict[str, list[Service]],
+    expected: Target,
+) -> None:
+    """Each step leads to the endpoints, the Host header and the certificate that it should."""
+    names = NAMES | {"there.example.": ["192.0.2.1"]}
+    assert await discovery(delegations, services, names).find(ServerName(server), NOW) == expected
+
+
+@pytest.mark.parametrize("server", ["192.0.2.9", "there.example:80", "[2001:db8::9]"])
+async def test_who_is_not_asked(server: str) -> None:
+    """An IP address, or a name with a port, is not asked who stands for it."""
+    delegations = Delegations({})
+    found = Discovery(Locator(FixedResolver(NAMES), is_public), delegations)
+    await found.find(ServerName(server), NOW)
+    assert delegations.asked == []
+
+
+INSIDE: Final = [Service(0, 0, 80, "inside.example")]
+
+
+@pytest.mark.parametrize(
+    ("server", "delegations", "services"),
+    [
+        ("10.0.0.1:80", {}, {}),
+        ("inside.example", {}, {}),
+        ("inside.example:80", {}, {}),
+        (THERE, {THERE: "10.0.0.1:80"}, {}),
+        (THERE, {THERE: "inside.example:80"}, {}),
+        (THERE, {THERE: "inside.example"}, {}),
+        (THERE, {}, {"_matrix-fed._tcp.there.example": INSIDE}),
+        (THERE, {}, {"_matrix._tcp.there.example": [Service(0, 0, 80, "10.0.0.1")]}),
+    ],
+)
+async def test_nothing_leads_inside(
+    server: str, delegations: dict[str, str], services: dict[str, list[Service]]
+) -> None:
+    """By whatever step an address is found that is not admitted, it is refused."""
+    with pytest.raises(RemoteUnreachable, match=r"has no address that may be contacted$"):
+        await discovery(delegations, services).find(ServerName(server), NOW)
+
+
+async def test_only_what_is_admitted() -> None:
+    """Of several addresses those that are admitted are used."""
+    found = await discovery().find(ServerName("both.example:80"), NOW)
+    assert found == target("both.example:80", "both.example", "192.0.2.5 80")
+
+
+@pytest.mark.parametrize(
+    ("server", "message"),
+    [
+        ("nowhere.example", "nowhere.example has no address"),
+        ("there.example:0", "there.example:0: no TCP port has that number"),
+        ("there.example:65536", "there.example:65536: no TCP port has that number"),
+        ("[::1::]", "[::1::]: not an IPv6 address"),
+        ("[192.0.2.1]", "[192.0.2.1]: not an IPv6 address"),
+        ("there..example", "there..example: no name in DNS looks like that"),
+        (".", ".: no name in DNS looks like that"),
+        ("a" * 64, f"{'a' * 64}: no name in DNS looks like that"),
+    ],
+)
+async def test_names_that_lead_nowhere(server: str, message: str) -> None:
+    """A name that is in no DNS, or could not be, is told from the others by its reason."""
+    with pytest.raises(RemoteUnreachable) as raised:
+        await discovery().find(ServerName(server), NOW)
+    assert str(raised.value) == message
+
+
+async def test_several_records() -> None:
+    """All records of a service are endpoints, in their order, but those that lead nowhere."""
+    services = [
+        Service(2, 0, 4, "old.there.example"),
+        Service(1, 0, 3, "nowhere.example"),
+        Service(1, 0, 2, "srv.there.example"),
+    ]
+    found = await discovery({}, {"_matrix-fed._tcp.there.example": services}).find(
+        ServerName(THERE), NOW
+    )
+    assert found == target(THERE, THERE, "192.0.2.3 2", "192.0.2.4 4")
+
+
+async def test_no_federation() -> None:
+    """A record whose target is the root says that there is nothing, not even on 8448."""
+    services = {"_matrix-fed._tcp.there.example": [Service(0, 0, 0, ".")]}
+    with pytest.raises(RemoteUnreachable, match=r"^there\.example says that it has no federation$"):
+        await discovery({}, services | OLD).find(ServerName(THERE), NOW)
+
+
+async def test_endless_records() -> None:
+    """However many records and addresses there are, a few of them are looked at."""
+    names = {f"{n}.example": [f"192.0.2.{m}" for m in range(20)] for n in range(20)}
+    services = {
+        "_matrix-fed._tcp.many.example": [Service(n, 0, 80, f"{n}.example") for n in range(20)]
+    }
+    resolver = CountingResolver(names, services)
+    found = await Discovery(Locator(resolver, is_public), Delegations({})).find(
+        ServerName("many.example"), NOW
+    )
+    assert (len(found.endpoints), resolver.asked) == (16, 8)
+
+
+async def test_an_answer_is_kept() -> None:
+    """For five minutes nothing is looked up again, unless the answer proves wrong."""
+    resolver = CountingResolver(NAMES)
+    discovery = Discovery(Locator(resolver, is_public), Delegations({}))
+    server = ServerName("there.example:80")
+    until = after(NOW, timedelta(minutes=5))
+    asked = []
+    for now in (NOW, Timestamp(until - 1), until):
+        await discovery.find(server, now)
+        asked.append(resolver.asked)
+    discovery.forget(server)
+    await discovery.find(server, until)
+    assert [*asked, resolver.asked] == [1, 1, 2, 3]
+
+
+async def test_how_many_answers_are_kept() -> None:
+    """Beyond the capacity, answers are forgotten."""
+    resolver = CountingResolver(NAMES)
+    discovery = Discovery(Locator(resolver, is_public), Delegations({}), capacity=1)
+    for server in ("there.example:80", "there.example:81", "there.example:80"):
+        await discovery.find(ServerName(server), NOW)
+    assert resolver.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("mark", "expected"), [(0, "zero"), (1, "one"), (2, "three"), (4, "three")]
+)
+def test_chance_goes_by_weight(mark: int, expected: str) -> None:
+    """Among records of one priority the first is chosen in proportion to its weight."""
+    limits = []
+
+    def random_below(limit: int) -> int:
+        limits.append(limit)
+        return min(mark, limit - 1)
+
+    records = [Service(0, 3, 1, "three"), Service(0, 0, 1, "zero"), Service(0, 1, 1, "one")]
+    ordered = in_order(records, random_below)
+    assert (ordered[0].target, limits[0]) == (expected, 5)
+    assert sorted(it.target for it in ordered) == ["one", "three", "zero"]
+
+
+@pytest.mark.parametrize(
+    ("server", "expected"),
+    [
+        ("there.example", HostPort("there.example", None)),
+        ("there.example:8448", HostPort("there.example", 8448)),
+        ("192.0.2.1", HostPort("192.0.2.1", None)),
+        ("[2001:db8::1]", HostPort("2001:db8::1", None)),
+        ("[2001:db8::1]:1", HostPort("2001:db8::1", 1)),
+    ],
+)
+def test_halves(server: str, expected: HostPort) -> None:
+    """A server name is split into host and port, an IPv6 address without its brackets."""
+    assert split_name(ServerName(server)) == expected
+
+
+@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "127.0.0.01"])
+def test_only_plain_addresses_are_literals(host: str) -> None:
+    """What only some programs take for an IP address is a name, which DNS does not know."""
+    assert HostPort(host, None).literal is None

@@ -1,0 +1,120 @@
+"""The IDs of events of rooms."""
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamplighter.federation.event_ids import event_id_of
+
+BASE: Final[dict[str, Any]] = {
+    "room_id": "!r:domain",
+    "sender": "@u:domain",
+    "origin_server_ts": 1_000_000,
+    "hashes": {"sha256": "onLKD1bGljeBWQhWZ1kaP9SorVmRQNdN5aM2JYU2n/g"},
+    "depth": 3,
+    "prev_events": ["$a"],
+    "auth_events": ["$b"],
+    "signatures": {"domain": {"ed25519:1": "x"}},
+    "unsigned": {"age_ts": 1},
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "event_id"),
+    [
+        (
+            {"type": "m.room.message", "content": {"body": "Here is the message content"}},
+            "$ywnOn_waOjwfPNuu8F2EVoPxwUnyANYkYSUZVSY_D2o",
+        ),
+        (
+            {
+                "type": "m.room.member",
+                "state_key": "@v:domain",
+                "content": {
+                    "membership": "invite",
+                    "displayname": "V",
+                    "third_party_invite": {"display_name": "v", "signed": {"token": "t"}},
+                },
+            },
+            "$5U5QoF42bQSg52jm_3WTWy146dPB_wnb5VY7R48y7LE",
+        ),
+        (
+            {
+                "type": "m.room.power_levels",
+                "state_key": "",
+                "content": {"ban": 50, "invite": 0, "x": 1, "users": {"@u:domain": 100}},
+            },
+            "$EqGEOckdjpqwwgDf1Q7DlzwtfApuo7ohxJrTN40wcl4",
+        ),
+        (
+            {"type": "m.room.create", "state_key": "", "content": {"room_version": "11", "x": 1}},
+            "$IGN9ba6jEHnYAJzDWlCCswLYfpCS3Cql3MH0-mD8V2w",
+        ),
+        (
+            {
+                "type": "m.room.join_rules",
+                "state_key": "",
+                "content": {"join_rule": "restricted", "allow": [], "x": 1},
+            },
+            "$4EZM-yLPl1z2PyPNeApV9rqhDk4sYWvGZ17_1SSdW8Y",
+        ),
+        (
+            {"type": "m.room.redaction", "content": {"redacts": "$z", "reason": "no"}},
+            "$ZW2HPE22jvnGlTqtEp-DNNDnKlRylsw7D-x2eSgi2Fo",
+        ),
+        (
+            {
+                "type": "m.room.history_visibility",
+                "state_key": "",
+                "content": {"history_visibility": "shared", "q": 1},
+            },
+            "$uluueI0BgEU5qH6f5PjWqDJwQafjIOykFvWa9utdzn0",
+        ),
+    ],
+)
+def test_the_hash(event: dict[str, Any], event_id: str) -> None:
+    """An event's ID is the one that Synapse gives it in a room of version 11."""
+    assert event_id_of(BASE | event) == event_id
+
+
+@pytest.mark.parametrize("invite", [None, 1, "signed", ["signed"], {}])
+def test_an_invite_of_another_shape(invite: object) -> None:
+    """What is not a third party's invite is no part of the hash."""
+    event = BASE | {"type": "m.room.member", "content": {"membership": "invite"}}
+    content = {"membership": "invite", "third_party_invite": invite}
+    assert event_id_of(event | {"content": content}) == event_id_of(event)
+
+
+@pytest.mark.parametrize(
+    ("given_id", "event_id"),
+    [
+        ("$1:domain", "$1:domain"),
+        ("1:domain", None),
+        ("", None),
+        ("$", None),
+        ("$a\n", None),
+        ("$" + "a" * 254, "$" + "a" * 254),
+        ("$" + "a" * 255, None),
+    ],
+)
+def test_a_given_id(given_id: str, event_id: str | None) -> None:
+    """An event of an old room says its ID; what cannot be one is none."""
+    assert event_id_of(BASE | {"event_id": given_id}) == event_id
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["type", "content", "event_id", "depth", "x"]),
+        st.none()
+        | st.text(st.characters())
+        | st.floats()
+        | st.lists(st.integers())
+        | st.sampled_from(["m.room.member", {"third_party_invite": 1}, {"membership": "\ud800"}]),
+    )
+)
+def test_any_event(event: dict[str, Any]) -> None:
+    """Whatever another server calls an event has an ID, or has none; nothing is raised."""
+    event_id = event_id_of(event)
+    assert event_id is None or event_id.startswith("$")

@@ -1,0 +1,276 @@
+"""Others' keys: what is believed, for how long, and how often is asked."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
+from signedjson.sign import sign_json
+from signedjson.types import SigningKey
+
+from lamplighter.clock import Timestamp, after
+from lamplighter.errors import RemoteUnreachable, UnknownKey
+from lamplighter.federation.keyring import Keyring, check_server_keys
+from lamplighter.ids import ServerName
+
+THERE: Final = ServerName("there.example")
+NOW: Final = Timestamp(1_704_067_200_000)
+HOUR: Final = timedelta(hours=1)
+ONE: Final = generate_signing_key("one")
+TWO: Final = generate_signing_key("two")
+
+
+def public(key: SigningKey) -> str:
+    """Return the public half of *key*, as it is published."""
+    return encode_verify_key_base64(get_verify_key(key))
+
+
+def published(
+    *keys: SigningKey,
+    server: str = THERE,
+    until: object = after(NOW, HOUR),
+    signed_by: tuple[SigningKey, ...] | None = None,
+    **others: object,
+) -> dict[str, Any]:
+    """Return what *server* publishes of its *keys*, signed by each of them unless told."""
+    content: dict[str, Any] = {
+        "server_name": server,
+        "valid_until_ts": until,
+        "verify_keys": {f"ed25519:{key.version}": {"key": public(key)} for key in keys},
+        "old_verify_keys": {},
+        **others,
+    }
+    for key in keys if signed_by is None else signed_by:
+        content = sign_json(content, server, key)
+    return content
+
+
+class Servers:
+    """A `KeyFetcher` that answers what it was told, or when it is told to."""
+
+    def __init__(self, *answers: dict[str, Any] | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[ServerName] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def server_keys(self, server: ServerName) -> dict[str, Any]:
+        self.asked.append(server)
+        await self.open.wait()
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is None:
+            raise RemoteUnreachable(f"{server} is dead")
+        return answer
+
+
+async def unknown(keyring: Keyring, key_id: str, now: Timestamp = NOW) -> str:
+    """Return in which words *keyring* does not know the key."""
+    with pytest.raises(UnknownKey) as raised:
+        await keyring.verify_key(THERE, key_id, now)
+    return str(raised.value)
+
+
+async def test_a_key_is_asked_for_once() -> None:
+    """A key is fetched from its server, and then known until it expires."""
+    servers = Servers(published(ONE))
+    keyring = Keyring(servers)
+    first = await keyring.verify_key(THERE, "ed25519:one", NOW)
+    again = await keyring.verify_key(THERE, "ed25519:one", Timestamp(NOW + 3_599_999))
+    assert (first.encode(), again) == (get_verify_key(ONE).encode(), first)
+    assert servers.asked == [THERE]
+
+
+async def test_an_expired_key_is_asked_for_again() -> None:
+    """At the end of its validity a key is asked for again, and gone if the server lost it."""
+    servers = Servers(published(ONE), published(TWO, until=after(NOW, 2 * HOUR)))
+    keyring = Keyring(servers)
+    await keyring.verify_key(THERE, "ed25519:one", NOW)
+    message = await unknown(keyring, "ed25519:one", after(NOW, HOUR))
+    assert message == "there.example has no valid key 'ed25519:one'"
+    assert servers.asked == [THERE, THERE]
+
+
+async def test_a_key_that_stays_expired() -> None:
+    """Keys whose validity has passed when they come are of no use."""
+    keyring = Keyring(Servers(published(ONE, until=NOW)))
+    assert await unknown(keyring, "ed25519:one") == "there.example has no valid key 'ed25519:one'"
+
+
+async def test_at_most_seven_days() -> None:
+    """A key is believed for a week at most, however long it is said to be valid."""
+    servers = Servers(published(ONE, until=after(NOW, timedelta(days=400))))
+    keyring = Keyring(servers)
+    await keyring.verify_key(THERE, "ed25519:one", NOW)
+    week = after(NOW, timedelta(days=7))
+    await keyring.verify_key(THERE, "ed25519:one", Timestamp(week - 1))
+    assert await unknown(keyring, "ed25519:one", week) == "there.example is dead"
+
+
+async def test_old_keys_sign_no_requests() -> None:
+    """A key among `old_verify_keys` is not one for requests, though it has signed."""
+    old = {"ed25519:two": {"key": public(TWO), "expired_ts": NOW - 1}}
+    content = published(ONE, signed_by=(ONE, TWO), old_verify_keys=old)
+    message = await unknown(Keyring(Servers(content)), "ed25519:two")
+    assert message == "there.example has no valid key 'ed25519:two'"
+
+
+async def test_made_up_key_ids() -> None:
+    """A server is asked at most once in ten seconds, whatever keys others say it has."""
+    servers = Servers(published(ONE), published(ONE, TWO))
+    keyring = Keyring(servers)
+    await unknown(keyring, "ed25519:made-up")
+    await unknown(keyring, "ed25519:two", Timestamp(NOW + 9_999))
+    assert servers.asked == [THERE]
+    await keyring.verify_key(THERE, "ed25519:two", Timestamp(NOW + 10_000))
+    assert servers.asked == [THERE, THERE]
+
+
+async def test_a_dead_server_is_left_alone() -> None:
+    """A failure is remembered for ten seconds, with its reason."""
+    servers = Servers(None, published(ONE))
+    keyring = Keyring(servers)
+    messages = [await unknown(keyring, "ed25519:one", Timestamp(NOW + late)) for late in (0, 9_999)]
+    assert messages == ["there.example is dead"] * 2
+    assert servers.asked == [THERE]
+    assert (
+        await keyring.verify_key(THERE, "ed25519:one", Timestamp(NOW + 10_000))
+    ).version == "one"
+
+
+async def test_a_failure_costs_no_valid_key() -> None:
+    """That a server is dead when a made-up key is looked for does not cost its real one."""
+    keyring = Keyring(Servers(published(ONE), None))
+    await keyring.verify_key(THERE, "ed25519:one", NOW)
+    later = Timestamp(NOW + 10_000)
+    assert await unknown(keyring, "ed25519:made-up", later) == "there.example is dead"
+    assert (await keyring.verify_key(THERE, "ed25519:one", later)).version == "one"
+
+
+async def test_many_who_wait_ask_once() -> None:
+    """Requests that come together share one question; one that gives up spoils it for nobody."""
+    servers = Servers(published(ONE))
+    servers.open.clear()
+    keyring = Keyring(servers)
+    waiting = [asyncio.create_task(keyring.verify_key(THERE, "ed25519:one", NOW)) for _ in range(3)]
+    while not servers.asked:
+        await asyncio.wait(waiting, timeout=0)
+    waiting[0].cancel()
+    await asyncio.wait(waiting[:1])
+    servers.open.set()
+    keys = await asyncio.gather(*waiting[1:])
+    assert keys[0] is keys[1]
+    assert servers.asked == [THERE]
+
+
+async def test_how_many_are_asked_at_once() -> None:
+    """While enough servers are being asked, no other is, and nothing is remembered of it."""
+    servers = Servers(published(ONE, server="slow.example"), published(ONE))
+    servers.open.clear()
+    keyring = Keyring(servers, fetches=1)
+    slow = asyncio.create_task(keyring.verify_key(ServerName("slow.example"), "ed25519:one", NOW))
+    while not servers.asked:
+        await asyncio.wait([slow], timeout=0)
+    message = await unknown(keyring, "ed25519:one")
+    assert message == "too many servers are being asked for their keys"
+    servers.open.set()
+    await slow
+    assert (await keyring.verify_key(THERE, "ed25519:one", NOW)).version == "one"
+
+
+async def test_close() -> None:
+    """Who waits while the server stops is told that there is no key, and nothing is left over."""
+    servers = Servers()
+    servers.open.clear()
+    keyring = Keyring(servers)
+    waiting = asyncio.create_task(unknown(keyring, "ed25519:one"))
+    while not servers.asked:
+        await asyncio.wait([waiting], timeout=0)
+    await keyring.close()
+    assert await waiting == "there.example could not be asked for its keys"
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_bounded() -> None:
+    """Beyond the capacity the keys that were unused for longest are asked for again."""
+    names = [ServerName(f"{letter}.example") for letter in "aba"]
+    servers = Servers(*(published(ONE, server=name) for name in names))
+    keyring = Keyring(servers, capacity=1)
+    for name in names:
+        await keyring.verify_key(name, "ed25519:one", NOW)
+    assert servers.asked == names
+
+
+async def test_what_a_notary_gets() -> None:
+    """All keys of a server are given as it signed them, asked for again unless they last."""
+    first, second = published(ONE), published(ONE, until=after(NOW, 2 * HOUR))
+    servers = Servers(first, second)
+    keyring = Keyring(servers)
+    later = Timestamp(NOW + 10_000)
+    assert (await keyring.server_keys(THERE, NOW, NOW)).content == first
+    assert (await keyring.server_keys(THERE, after(NOW, HOUR), later)).content == first
+    assert (await keyring.server_keys(THERE, after(NOW, 2 * HOUR), later)).content == second
+    much_later = after(NOW, 24 * HOUR)
+    assert (await keyring.server_keys(THERE, much_later, much_later)).content == second
+    assert servers.asked == [THERE] * 3
+
+
+async def test_a_notary_without_an_answer() -> None:
+    """Where a server was never reached there is nothing to pass on."""
+    with pytest.raises(UnknownKey, match=r"^there\.example is dead$"):
+        await Keyring(Servers()).server_keys(THERE, NOW, NOW)
+
+
+NO_KEY: Final = "there.example publishes no key that has signed its keys"
+NOT_AS_IT_SHOULD: Final = "there.example does not publish verify_keys as it should"
+NO_VALIDITY: Final = "there.example does not say how long its keys are valid"
+OTHERS_NAME: Final = "there.example publishes keys in another server's name"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, OTHERS_NAME),
+        (published(ONE, server="evil.example"), OTHERS_NAME),
+        (published(ONE, until="soon"), NO_VALIDITY),
+        (published(ONE, until=True), NO_VALIDITY),
+        (published(ONE, until=None), NO_VALIDITY),
+        (published(ONE, verify_keys=[]), NOT_AS_IT_SHOULD),
+        (
+            published(ONE, verify_keys={f"ed25519:{n}": {"key": public(ONE)} for n in range(33)}),
+            NOT_AS_IT_SHOULD,
+        ),
+        (published(ONE, verify_keys={"ed25519:one": public(ONE)}), NO_KEY),
+        (published(ONE, verify_keys={"ed25519:one": {}}), NO_KEY),
+        (published(ONE, verify_keys={"ed25519:one": {"key": 5}}), NO_KEY),
+        (published(ONE, verify_keys={"ed25519:one": {"key": "QUJD"}}), NO_KEY),
+        (published(ONE, verify_keys={"rsa:one": {"key": public(ONE)}}), NO_KEY),
+        (published(ONE, verify_keys={"": {"key": public(ONE)}}), NO_KEY),
+        (published(ONE, signed_by=()), NO_KEY),
+        (published(ONE, signed_by=(TWO,)), NO_KEY),
+        (published(ONE) | {"signatures": []}, NO_KEY),
+        (published(ONE) | {"signatures": {"there.example": ["ed25519:one"]}}, NO_KEY),
+        (published(ONE) | {"signatures": {"there.example": {"ed25519:one": 5}}}, NO_KEY),
+        (published(ONE) | {"valid_until_ts": NOW}, NO_KEY),
+        (published(ONE) | {"more": float("nan")}, NO_KEY),
+    ],
+)
+def test_what_is_not_believed(content: dict[str, Any], message: str) -> None:
+    """Keys in another's name, unsigned, forged, altered or misshapen are refused."""
+    with pytest.raises(UnknownKey) as raised:
+        check_server_keys(content, THERE, NOW)
+    assert str(raised.value) == message
+
+
+def test_each_key_signs_for_itself() -> None:
+    """A key that did not sign is not believed, though another one that is published did."""
+    keys = check_server_keys(published(ONE, TWO, signed_by=(ONE,)), THERE, NOW)
+    assert list(keys.verify_keys) == ["ed25519:one"]
+    assert keys.valid_until_ts == after(NOW, HOUR)
+
+
+def test_unknown_algorithms_are_passed_by() -> None:
+    """A server may publish keys of an algorithm that is not known here."""
+    both = {"ed25519:one": {"key": public(ONE)}, "ed448:x": {"key": "QUJD"}}
+    keys = check_server_keys(published(ONE, verify_keys=both), THERE, NOW)
+    assert list(keys.verify_keys) == ["ed25519:one"]

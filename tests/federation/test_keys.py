@@ -1,0 +1,170 @@
+"""Our own keys: the file, the published form, rotation."""
+
+import stat
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+from signedjson.key import get_verify_key
+from signedjson.sign import verify_signed_json
+
+from lamplighter.clock import Timestamp
+from lamplighter.errors import ConfigError
+from lamplighter.federation.keys import OldKey, SigningKeys, key_id_of
+from lamplighter.ids import ServerName
+
+HERE: Final = ServerName("here.example")
+NOW: Final = Timestamp(1_704_067_200_000)
+#: The seed of the specification's test vectors, and its public key.
+SEED: Final = "YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1"
+PUBLIC: Final = "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the keys are."""
+    return tmp_path / "signing.key"
+
+
+def test_a_key_is_made_once(path: Path) -> None:
+    """The first start makes a key that only its owner may read; the next one finds it."""
+    made = SigningKeys.load_or_create(path, HERE)
+    found = SigningKeys.load_or_create(path, HERE)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [it.name for it in path.parent.iterdir()] == ["signing.key"]
+    assert bytes(found.signing.encode()) == bytes(made.signing.encode())
+    assert key_id_of(found.signing) == key_id_of(made.signing)
+    assert path.read_text(encoding="ascii").startswith(f"ed25519 {made.signing.version} ")
+
+
+def test_a_file_of_synapse(path: Path) -> None:
+    """A file that Synapse has written is used as it is, and its key published as that server's."""
+    path.write_text(f"ed25519 a_VfGT {SEED}\n", encoding="ascii")
+    keys = SigningKeys.load(path, HERE)
+    published = keys.server_keys(NOW, timedelta(hours=1))
+    signature = published["signatures"].pop("here.example")
+    assert published == {
+        "server_name": "here.example",
+        "valid_until_ts": NOW + 3_600_000,
+        "verify_keys": {"ed25519:a_VfGT": {"key": PUBLIC}},
+        "old_verify_keys": {},
+        "signatures": {},
+    }
+    assert signature.keys() == {"ed25519:a_VfGT"}
+
+
+def test_several_keys(path: Path) -> None:
+    """Of several keys the first signs events, all are published, and all sign what is published."""
+    path.write_text(
+        f"ed25519 one {SEED}\n\ned25519 two {'A' * 43}\n",
+        encoding="ascii",
+    )
+    keys = SigningKeys.load(path, HERE)
+    published = keys.server_keys(NOW, timedelta(hours=1))
+    assert key_id_of(keys.signing) == "ed25519:one"
+    assert list(published["verify_keys"]) == ["ed25519:one", "ed25519:two"]
+    for key in keys.current:
+        verify_signed_json(published, "here.example", get_verify_key(key))
+
+
+def test_rotation(path: Path) -> None:
+    """A rotation puts a new key in the place of the old one, which is published as expired."""
+    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
+    rotated = SigningKeys.load(path, HERE).rotate(NOW)
+    loaded = SigningKeys.load(path, HERE)
+    retired = (OldKey("ed25519:one", PUBLIC, NOW),)
+    assert rotated.old == loaded.old == retired
+    assert key_id_of(loaded.signing) == key_id_of(rotated.signing) != "ed25519:one"
+    published = loaded.server_keys(NOW, timedelta(hours=1))
+    assert published["old_verify_keys"] == {"ed25519:one": {"key": PUBLIC, "expired_ts": NOW}}
+    assert list(published["verify_keys"]) == [key_id_of(rotated.signing)]
+
+
+def test_no_secret_of_an_old_key_is_kept(path: Path) -> None:
+    """After a rotation the old seed is nowhere, and both files are the owner's alone."""
+    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
+    SigningKeys.load(path, HERE).rotate(NOW)
+    files = sorted(path.parent.iterdir())
+    assert [it.name for it in files] == ["signing.key", "signing.key.old"]
+    assert [stat.S_IMODE(it.stat().st_mode) for it in files] == [0o600, 0o600]
+    assert not any(SEED in it.read_text(encoding="ascii") for it in files)
+
+
+def test_rotated_twice(path: Path) -> None:
+    """All keys that ever signed are published as old ones."""
+    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
+    once = SigningKeys.load(path, HERE).rotate(NOW)
+    twice = SigningKeys.load(path, HERE).rotate(Timestamp(NOW + 1))
+    assert [(it.key_id, it.expired_ts) for it in twice.old] == [
+        ("ed25519:one", NOW),
+        (key_id_of(once.signing), NOW + 1),
+    ]
+
+
+def test_an_interrupted_rotation(path: Path) -> None:
+    """A key that stands in both files still signs, and is not old."""
+    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
+    beside = path.with_name("signing.key.old")
+    beside.write_text(f"ed25519 one {NOW} {PUBLIC}\n", encoding="ascii")
+    keys = SigningKeys.load(path, HERE)
+    assert (key_id_of(keys.signing), keys.old) == ("ed25519:one", ())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "holds no signing key; a line is ed25519 <version> <base64>"),
+        (b"\xff", "not a file of keys; a line is ed25519 <version> <base64>"),
+        (b"ed25519 one\n", "line 1 is not a signing key: ed25519 <version> <base64>"),
+        (b"rsa one QUJD\n", "line 1 is not a signing key: ed25519 <version> <base64>"),
+        (b"\ned25519 one QUJD\n", "line 2 is not a signing key: ed25519 <version> <base64>"),
+        (b"ed25519 one !\n", "line 1 is not a signing key: ed25519 <version> <base64>"),
+    ],
+)
+def test_a_file_that_holds_no_key(path: Path, content: bytes, message: str) -> None:
+    """A file without keys is refused by line, without showing what may be a secret."""
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as raised:
+        SigningKeys.load_or_create(path, HERE)
+    assert str(raised.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    "line", ["ed25519 one", f"ed25519 one soon {PUBLIC}", f"ed25519 one {NOW} QUJD"]
+)
+def test_a_malformed_old_key(path: Path, line: str) -> None:
+    """A line that is not an old key is refused, rather than never published again."""
+    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
+    beside = path.with_name("signing.key.old")
+    beside.write_text(line, encoding="ascii")
+    with pytest.raises(ConfigError) as raised:
+        SigningKeys.load(path, HERE)
+    wanted = "line 1 is not an old key: ed25519 <version> <expired_ts> <base64>"
+    assert str(raised.value) == f"{beside}: {wanted}"
+
+
+def test_a_missing_file(path: Path) -> None:
+    """A file that is named, and is not there, is not made up by `load`."""
+    with pytest.raises(ConfigError) as raised:
+        SigningKeys.load(path, HERE)
+    assert str(raised.value) == f"{path}: cannot be read: No such file or directory"
+
+
+def test_nowhere_to_write(tmp_path: Path) -> None:
+    """A key that cannot be written is no key."""
+    path = tmp_path / "missing" / "signing.key"
+    with pytest.raises(ConfigError) as raised:
+        SigningKeys.load_or_create(path, HERE)
+    assert str(raised.value) == f"{path}: cannot be written: No such file or directory"
+
+
+def test_a_rotation_that_fails(path: Path) -> None:
+    """A rotation that cannot be written changes nothing, and leaves nothing behind."""
+    keys = SigningKeys.load_or_create(path, HERE)
+    before = path.read_bytes()
+    path.with_name("signing.key.old").mkdir()
+    with pytest.raises(ConfigError, match=r"signing\.key\.old: cannot be written"):
+        keys.rotate(NOW)
+    assert path.read_bytes() == before
+    assert sorted(it.name for it in path.parent.iterdir()) == ["signing.key", "signing.key.old"]

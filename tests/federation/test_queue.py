@@ -1,0 +1,287 @@
+"""What one other server is to be told, and when."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from lamplighter.clock import Timestamp
+from lamplighter.federation.backoff import Backoff, BackoffSettings
+from lamplighter.federation.queue import DestinationQueue
+from lamplighter.ports import BackoffState
+from lamplighter.presence.state import Presence, UserPresenceState
+
+CAPACITY: Final = 120
+
+
+def state(number: int, version: int = 0) -> UserPresenceState:
+    """Return the presence of user *number*; versions differ in the status message."""
+    offline = UserPresenceState.default(f"@{number}:here.example")
+    return offline.copy_and_replace(state=Presence.ONLINE, status_msg=str(version))
+
+
+def at(milliseconds: int) -> Timestamp:
+    """Return an instant."""
+    return Timestamp(milliseconds)
+
+
+def new_queue(capacity: int = CAPACITY) -> DestinationQueue:
+    """Return a queue whose pauses nobody shortens: 1, 2, 4 and 5 seconds."""
+    backoff = Backoff(lambda: 0.0, BackoffSettings(longest=timedelta(seconds=5)))
+    return DestinationQueue(backoff, capacity=capacity)
+
+
+def test_nothing_to_say() -> None:
+    """Before anything is put, the queue is idle, and never due."""
+    queue = new_queue()
+    queue.put([], at(0))
+    assert (queue.next_due(), queue.take(at(10**9)), len(queue), queue.is_idle) == (
+        None,
+        [],
+        0,
+        True,
+    )
+
+
+def test_one_window() -> None:
+    """What comes within one window of 100 ms goes together, the newest of each user."""
+    queue = new_queue()
+    queue.put([state(1), state(2)], at(0))
+    queue.put([state(3), state(1, version=1)], at(99))
+    assert (queue.next_due(), queue.take(at(99))) == (at(100), [])
+    assert queue.take(at(100)) == [state(1, version=1), state(2), state(3)]
+
+
+def test_one_transaction_at_a_time() -> None:
+    """While a transaction is in flight nothing is due; what came meanwhile goes afterwards."""
+    queue = new_queue()
+    queue.put([state(1)], at(0))
+    queue.take(at(100))
+    queue.put([state(1, version=1)], at(150))
+    assert (queue.next_due(), queue.take(at(10_000)), len(queue)) == (None, [], 2)
+    queue.succeeded()
+    assert (queue.next_due(), queue.take(at(250))) == (at(250), [state(1, version=1)])
+    queue.succeeded()
+    assert queue.is_idle
+
+
+def test_fifty_at_a_time() -> None:
+    """More than 50 users go in several transactions, in order, with no window between."""
+    queue = new_queue()
+    queue.put([state(number) for number in range(101)], at(0))
+    sent = []
+    for _ in range(3):
+        sent.append(queue.take(at(100)))
+        queue.succeeded()
+    everybody = [state(number) for number in range(101)]
+    assert sent == [everybody[:50], everybody[50:100], everybody[100:]]
+
+
+def test_a_failure() -> None:
+    """What did not arrive goes again after the pause, before what came later."""
+    queue = new_queue()
+    queue.put([state(1), state(2)], at(0))
+    queue.take(at(100))
+    queue.put([state(3)], at(110))
+    queue.failed(at(200))
+    assert (queue.next_due(), queue.take(at(1199)), queue.is_idle) == (at(1200), [], False)
+    assert queue.take(at(1200)) == [state(1), state(2), state(3)]
+
+
+def test_recovery() -> None:
+    """After many failures the current state goes out, once, and not the history."""
+    queue = new_queue()
+    for version in range(10):
+        queue.put([state(1, version)], at(version * 10_000))
+        assert queue.take(at(version * 10_000 + 5000)) == [state(1, version)]
+        queue.failed(at(version * 10_000 + 5000))
+    assert queue.take(at(200_000)) == [state(1, version=9)]
+    queue.succeeded()
+    assert (queue.next_due(), queue.is_idle, queue.backoff_state) == (None, True, None)
+
+
+def test_newer_than_what_failed() -> None:
+    """What failed does not come back where something newer of the user waits."""
+    queue = new_queue()
+    queue.put([state(1), state(2)], at(0))
+    queue.take(at(100))
+    queue.put([state(1, version=1)], at(110))
+    queue.failed(at(200))
+    assert queue.take(at(1200)) == [state(1, version=1), state(2)]
+
+
+def test_a_bounded_queue() -> None:
+    """Beyond the capacity the user is dropped who has waited longest; in flight counts too."""
+    queue = new_queue(capacity=3)
+    queue.put([state(1), state(2), state(3)], at(0))
+    queue.put([state(1, version=1), state(4)], at(1))
+    assert queue.take(at(100)) == [state(2), state(3), state(4)]
+    queue.put([state(5)], at(110))
+    assert len(queue) == 3
+    queue.failed(at(200))
+    assert queue.take(at(1200)) == [state(2), state(3), state(4)]
+
+
+def test_the_usual_capacity() -> None:
+    """Unless told otherwise, a queue holds 10,000 users."""
+    queue = DestinationQueue(Backoff(lambda: 0.0))
+    queue.put([state(number) for number in range(10_001)], at(0))
+    assert (len(queue), queue.take(at(100))[0]) == (10_000, state(1))
+
+
+def test_a_restart() -> None:
+    """Back-off survives a restart: the queue waits for its end, and the next pause is longer."""
+    before = new_queue()
+    before.put([state(1)], at(0))
+    before.take(at(100))
+    before.failed(at(100))
+    assert before.backoff_state == BackoffState(1, at(1100))
+    queue = new_queue()
+    queue.restore(before.backoff_state, at(200))
+    queue.put([state(2)], at(300))
+    assert (queue.is_idle, queue.next_due()) == (False, at(1100))
+    queue.take(at(1100))
+    queue.failed(at(1100))
+    assert queue.next_due() == at(3100)
+
+
+def test_a_restart_after_the_pause() -> None:
+    """A pause that ended before the restart leaves the window as it is."""
+    queue = new_queue()
+    queue.restore(BackoffState(3, at(1100)), at(5000))
+    queue.put([state(1)], at(5000))
+    assert (queue.next_due(), queue.take(at(5100))) == (at(5100), [state(1)])
+
+
+@dataclass
+class Model:
+    """The queue, as obvious and as slow as can be: plain numbers for time, lists for all else."""
+
+    waiting: list[UserPresenceState] = field(default_factory=list)
+    in_flight: list[UserPresenceState] = field(default_factory=list)
+    window_ends: int | None = None
+    failures: int = 0
+    retry_at: int = 0
+
+    def put(self, new: UserPresenceState, now: int) -> None:
+        places = [i for i, old in enumerate(self.waiting) if old.user_id == new.user_id]
+        if places:
+            self.waiting[places[0]] = new
+        else:
+            self.waiting.append(new)
+
+    def settle(self, now: int, window: int) -> None:
+        while self.waiting and len(self.waiting) + len(self.in_flight) > CAPACITY:
+            del self.waiting[0]
+        if not self.waiting:
+            self.window_ends = None
+        elif self.window_ends is None:
+            self.window_ends = now + window
+
+    def due(self) -> int | None:
+        if self.in_flight or self.window_ends is None:
+            return None
+        return max(self.window_ends, self.retry_at) if self.failures else self.window_ends
+
+    def failed(self, now: int) -> None:
+        newer = {it.user_id for it in self.waiting}
+        line = [it.user_id for it in self.in_flight]
+        kept = [it for it in self.in_flight if it.user_id not in newer]
+        everybody = {it.user_id: it for it in [*kept, *self.waiting]}
+        later = [it.user_id for it in self.waiting if it.user_id not in line]
+        self.waiting = [everybody[user_id] for user_id in [*line, *later]]
+        self.in_flight = []
+        self.failures += 1
+        self.retry_at = now + [1000, 2000, 4000, 5000][min(self.failures, 4) - 1]
+        self.window_ends = now
+
+
+class QueueAgainstModel(RuleBasedStateMachine):
+    """Random steps: after each of them, queue and model say the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.versions = 0
+        self.queue = new_queue()
+        self.model = Model()
+
+    @rule(passed=st.sampled_from([0, 1, 50, 99, 100, 999, 1000, 5000]))
+    def wait(self, passed: int) -> None:
+        self.now += passed
+
+    @rule(first=st.integers(0, 150), count=st.integers(0, 130))
+    def put(self, first: int, count: int) -> None:
+        self.versions += 1
+        states = [state(number, self.versions) for number in range(first, first + count)]
+        self.queue.put(states, at(self.now))
+        for it in states:
+            self.model.put(it, self.now)
+        self.model.settle(self.now, 100)
+
+    @rule()
+    def take(self) -> None:
+        due = self.model.due()
+        taken = self.model.waiting[:50] if due is not None and due <= self.now else []
+        assert self.queue.take(at(self.now)) == taken
+        if taken:
+            self.model.in_flight = taken
+            self.model.waiting = self.model.waiting[50:]
+            self.model.settle(self.now, 100)
+
+    @rule()
+    def succeed(self) -> None:
+        if self.model.in_flight:
+            self.queue.succeeded()
+            self.model.in_flight = []
+            self.model.failures = 0
+
+    @rule()
+    def fail(self) -> None:
+        if self.model.in_flight:
+            self.queue.failed(at(self.now))
+            self.model.failed(self.now)
+            self.model.settle(self.now, 100)
+
+    @invariant()
+    def same(self) -> None:
+        model = self.model
+        kept = BackoffState(model.failures, at(model.retry_at)) if model.failures else None
+        size = len(model.waiting) + len(model.in_flight)
+        idle = not size and not model.failures
+        assert (
+            self.queue.next_due(),
+            self.queue.backoff_state,
+            len(self.queue),
+            self.queue.is_idle,
+        ) == (model.due(), kept, size, idle)
+        assert size <= CAPACITY
+
+
+TestQueueAgainstModel = QueueAgainstModel.TestCase
+
+
+@given(st.lists(st.lists(st.integers(0, 60), max_size=60), max_size=20), st.data())
+def test_nothing_newer_is_lost(batches: list[list[int]], data: st.DataObject) -> None:
+    """However often sending fails, in the end the other server has the newest state of all."""
+    queue, now = new_queue(), 0
+    newest: dict[str, UserPresenceState] = {}
+    told: dict[str, UserPresenceState] = {}
+    for version, batch in enumerate(batches):
+        states = [state(number, version) for number in batch]
+        newest.update((it.user_id, it) for it in states)
+        queue.put(states, at(now))
+        now += 10_000
+        sent = queue.take(at(now))
+        if data.draw(st.booleans()):
+            told.update((it.user_id, it) for it in sent)
+            queue.succeeded()
+        else:
+            queue.failed(at(now))
+    while (due := queue.next_due()) is not None:
+        told.update((it.user_id, it) for it in queue.take(due))
+        queue.succeeded()
+    assert told == newest

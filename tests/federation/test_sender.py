@@ -1,0 +1,257 @@
+"""The loop over the queues: who is sent what, when, and how many at a time."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lamplighter.clock import Timestamp
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import RemoteRefused, RemoteUnreachable, StorageUnavailable
+from lamplighter.federation.policy import ServerPolicy
+from lamplighter.federation.sender import FederationSender, SenderSettings
+from lamplighter.ids import ServerName, UserId
+from lamplighter.ports import BackoffState, Json
+from lamplighter.presence.state import Presence, UserPresenceState
+
+HERE = ServerName("demo")
+THERE = ServerName("there.example")
+WINDOW = timedelta(milliseconds=100)
+
+
+class Network:
+    """Servers that answer, refuse, are dead, or never answer; and what each was sent."""
+
+    def __init__(self) -> None:
+        self.dead: set[str] = set()
+        self.silent: set[str] = set()
+        self.refusing: set[str] = set()
+        self.sent: list[tuple[str, list[str | None]]] = []
+        self.paths: list[str] = []
+        self.under_way: dict[str, int] = {}
+
+    async def request(
+        self, destination: ServerName, method: str, path: str, content: Mapping[str, Any]
+    ) -> Json:
+        self.under_way[destination] = self.under_way.get(destination, 0) + 1
+        assert self.under_way[destination] == 1, "one transaction at a time"
+        try:
+            return await self._answer(destination, path, content)
+        finally:
+            self.under_way[destination] -= 1
+
+    async def _answer(self, destination: str, path: str, content: Mapping[str, Any]) -> Json:
+        if destination in self.silent:
+            await asyncio.get_running_loop().create_future()
+        if destination in self.dead:
+            raise RemoteUnreachable(f"{destination} is dead")
+        if destination in self.refusing:
+            raise RemoteRefused(ServerName(destination), 500, None)
+        self.paths.append(path)
+        [edu] = content["edus"]
+        self.sent.append((destination, [it.get("status_msg") for it in edu["content"]["push"]]))
+        return {}
+
+
+class Backoffs:
+    """Keeps back-offs in memory, as long as it works."""
+
+    def __init__(self, kept: dict[ServerName, BackoffState] | None = None) -> None:
+        self.kept = kept or {}
+        self.works = True
+
+    async def load(self) -> Mapping[ServerName, BackoffState]:
+        return dict(self.kept)
+
+    async def save(self, server_name: ServerName, state: BackoffState | None) -> None:
+        if not self.works:
+            raise StorageUnavailable("the disk is full")
+        if state is None:
+            self.kept.pop(server_name, None)
+        else:
+            self.kept[server_name] = state
+
+
+class Bench:
+    """A sender on a clock that is turned by hand."""
+
+    def __init__(
+        self, store: Backoffs | None = None, settings: SenderSettings | None = None
+    ) -> None:
+        self.clock = FakeClock()
+        self.network = Network()
+        self.store = store or Backoffs()
+        self.sender = FederationSender(
+            server_name=HERE,
+            clock=self.clock,
+            requests=self.network,
+            policy=ServerPolicy(None, ["denied.example"]),
+            store=self.store,
+            random=lambda: 0.0,
+            settings=settings or SenderSettings(),
+        )
+
+    def send(self, server_name: str, *messages: str, user: str = "bob") -> None:
+        """Let a server know of a user's status messages, one after the other."""
+        for message in messages:
+            user_id = UserId(f"@{user}:demo")
+            state = UserPresenceState.default(user_id).copy_and_replace(
+                state=Presence.ONLINE, status_msg=message
+            )
+            self.sender.send(ServerName(server_name), [state])
+
+    async def advance(self, **duration: float) -> None:
+        """Let time pass, and what it causes happen."""
+        self.clock.advance(**duration)
+        await turns()
+
+
+async def turns(count: int = 20) -> None:
+    """Let everything happen that waits for nothing but its turn."""
+    for _ in range(count):
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(done.set_result, None)
+        await done
+
+
+async def test_one_window() -> None:
+    """What comes within a window goes together, once, and the newest state of each user counts."""
+    bench = Bench()
+    bench.send(THERE, "one")
+    await bench.advance(milliseconds=99)
+    bench.send(THERE, "two")
+    bench.send(THERE, "hello", user="alice")
+    assert bench.network.sent == []
+    await bench.advance(milliseconds=1)
+    assert bench.network.sent == [(THERE, ["two", "hello"])]
+    assert bench.sender.destinations == {}
+
+
+async def test_who_is_not_sent_anything() -> None:
+    """Neither this server nor a denied one is a destination."""
+    bench = Bench()
+    bench.send(HERE, "one")
+    bench.send("denied.example", "one")
+    assert bench.sender.destinations == {}
+    assert bench.clock.next_timer() is None
+
+
+async def test_back_off_and_recovery() -> None:
+    """A dead server is tried later and later; once it is back, it hears the newest state, once."""
+    bench = Bench()
+    bench.network.dead.add(THERE)
+    bench.send(THERE, "one")
+    await bench.advance(milliseconds=100)
+    first = BackoffState(1, Timestamp(bench.clock.now() + 1_000))
+    assert bench.sender.destinations == bench.store.kept == {THERE: first}
+    bench.send(THERE, "two")
+    await bench.advance(seconds=1)
+    second = BackoffState(2, Timestamp(bench.clock.now() + 2_000))
+    assert bench.sender.destinations == bench.store.kept == {THERE: second}
+    bench.network.dead.clear()
+    bench.send(THERE, "three")
+    await bench.advance(milliseconds=1_999)
+    assert bench.network.sent == []
+    await bench.advance(milliseconds=1)
+    assert bench.network.sent == [(THERE, ["three"])]
+    assert bench.sender.destinations == bench.store.kept == {}
+
+
+async def test_back_off_survives_a_restart() -> None:
+    """A server that was left alone before a restart is left alone after it."""
+    now = FakeClock().now()
+    bench = Bench(Backoffs({THERE: BackoffState(3, Timestamp(now + 4_000))}))
+    await bench.sender.start()
+    bench.send(THERE, "one")
+    await bench.advance(milliseconds=3_999)
+    assert bench.network.sent == []
+    await bench.advance(milliseconds=1)
+    assert bench.network.sent == [(THERE, ["one"])]
+    assert bench.store.kept == {}
+
+
+async def test_a_full_disk() -> None:
+    """A back-off that cannot be saved is kept in memory all the same."""
+    bench = Bench()
+    bench.store.works = False
+    bench.network.dead.add(THERE)
+    bench.send(THERE, "one")
+    await bench.advance(milliseconds=100)
+    bench.network.dead.clear()
+    await bench.advance(seconds=1)
+    assert bench.network.sent == [(THERE, ["one"])]
+
+
+async def test_transaction_ids() -> None:
+    """No transaction ID is used twice."""
+    bench = Bench()
+    for message in ("one", "two", "three"):
+        bench.send(THERE, message)
+        await bench.advance(milliseconds=100)
+    assert len(set(bench.network.paths)) == 3
+
+
+async def test_many_users() -> None:
+    """More users than an EDU holds go in several transactions, one after the other."""
+    bench = Bench()
+    for number in range(120):
+        bench.send(THERE, str(number), user=f"user{number}")
+    await bench.advance(milliseconds=100)
+    for _ in range(2):
+        await bench.advance(milliseconds=0)
+    assert [len(messages) for _, messages in bench.network.sent] == [50, 50, 20]
+
+
+async def test_a_refusal_is_a_failure() -> None:
+    """A server that answers with an error is tried again."""
+    bench = Bench()
+    bench.network.refusing.add(THERE)
+    bench.send(THERE, "one")
+    await bench.advance(milliseconds=100)
+    assert bench.store.kept == {THERE: BackoffState(1, Timestamp(bench.clock.now() + 1_000))}
+
+
+async def test_a_thousand_destinations() -> None:
+    """Dead and silent servers cost the healthy ones nothing, and tasks and memory stay bounded."""
+    settings = SenderSettings(WINDOW, lane=400, narrow_lane=40)
+    bench = Bench(settings=settings)
+    names = [f"s{number}.example" for number in range(1_000)]
+    bench.network.dead.update(names[0::3])
+    bench.network.silent.update(names[1::10])
+    bench.network.silent -= bench.network.dead
+    healthy = [it for it in names if it not in bench.network.dead | bench.network.silent]
+    for message in ("one", "two", "three"):
+        bench.network.sent.clear()
+        for name in names:
+            bench.send(name, message)
+        await bench.advance(milliseconds=100)
+        assert sorted(bench.network.sent) == sorted((name, [message]) for name in healthy)
+        assert bench.sender.under_way <= settings.lane + settings.narrow_lane
+        # A healthy server is forgotten as soon as it knows all.
+        assert len(bench.sender.destinations) == len(names) - len(healthy)
+    await bench.sender.stop()
+    assert bench.sender.under_way == 0
+
+
+async def test_a_bounded_number_of_destinations() -> None:
+    """Beyond so many servers that wait, no more are begun."""
+    bench = Bench(settings=SenderSettings(destinations=2))
+    bench.network.dead.update(("a.example", "b.example"))
+    for name in ("a.example", "b.example", "c.example"):
+        bench.send(name, "one")
+    assert set(bench.sender.destinations) == {"a.example", "b.example"}
+
+
+@pytest.mark.parametrize("width", [1, 3])
+async def test_lanes(width: int) -> None:
+    """So many requests are under way at once as the lane is wide; the others follow."""
+    bench = Bench(settings=SenderSettings(WINDOW, lane=width))
+    names = [f"s{number}.example" for number in range(10)]
+    bench.network.silent.update(names)
+    for name in names:
+        bench.send(name, "one")
+    await bench.advance(milliseconds=100)
+    assert bench.sender.under_way == width
+    await bench.sender.stop()

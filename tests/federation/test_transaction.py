@@ -1,0 +1,116 @@
+"""Transactions: their shape, their limits, and the answer to one."""
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamplighter.clock import Timestamp
+from lamplighter.errors import BadJson
+from lamplighter.federation.event_ids import event_id_of
+from lamplighter.federation.transaction import Transaction, encode, parse, pdu_errors
+from lamplighter.ids import ServerName
+
+THERE: Final = ServerName("there.example")
+EDU: Final[dict[str, Any]] = {"edu_type": "m.presence", "content": {"push": []}}
+PDU: Final[dict[str, Any]] = {"type": "m.room.message", "event_id": "$1:there.example"}
+WHOLE: Final[dict[str, Any]] = {
+    "origin": THERE,
+    "origin_server_ts": 1_532_991_320_875,
+    "pdus": [PDU],
+    "edus": [EDU],
+}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def test_there_and_back() -> None:
+    """A transaction is read as it was written."""
+    transaction = Transaction(THERE, Timestamp(5), (EDU,), (PDU,))
+    assert encode(transaction) == {
+        "origin": "there.example",
+        "origin_server_ts": 5,
+        "pdus": [PDU],
+        "edus": [EDU],
+    }
+    assert parse(encode(transaction), THERE) == transaction
+
+
+def test_nothing_inside() -> None:
+    """Both lists may be missing."""
+    content = {"origin": THERE, "origin_server_ts": 5}
+    assert parse(content, THERE) == Transaction(THERE, Timestamp(5))
+
+
+def test_the_limits() -> None:
+    """50 PDUs and 100 EDUs are not too many."""
+    parsed = parse(WHOLE | {"pdus": [PDU] * 50, "edus": [EDU] * 100}, THERE)
+    assert (len(parsed.pdus), len(parsed.edus)) == (50, 100)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"origin": None}, "origin: not the server that signed the request"),
+        ({"origin": "here.example"}, "origin: not the server that signed the request"),
+        ({"origin": 1}, "origin: not the server that signed the request"),
+        ({"origin_server_ts": None}, "origin_server_ts: missing, or not an integer"),
+        ({"origin_server_ts": 5.0}, "origin_server_ts: missing, or not an integer"),
+        ({"origin_server_ts": True}, "origin_server_ts: missing, or not an integer"),
+        ({"pdus": None}, "pdus: not an array"),
+        ({"pdus": PDU}, "pdus: not an array"),
+        ({"pdus": [PDU] * 51}, "pdus: more than 50"),
+        ({"edus": EDU}, "edus: not an array"),
+        ({"edus": [EDU] * 101}, "edus: more than 100"),
+    ],
+)
+def test_another_shape(change: dict[str, Any], fault: str) -> None:
+    """What is of another shape or too large is a `BadJson` that names the field."""
+    with pytest.raises(BadJson) as raised:
+        parse(WHOLE | change, THERE)
+    assert str(raised.value) == fault
+
+
+@pytest.mark.parametrize(
+    "misshapen",
+    [None, "x", {"content": {}}, EDU | {"edu_type": 1}, {"edu_type": "x"}, EDU | {"content": []}],
+)
+def test_misshapen_edus(misshapen: object) -> None:
+    """An EDU of another shape is left out, and costs the others nothing."""
+    parsed = parse(WHOLE | {"edus": [EDU, misshapen, EDU]}, THERE)
+    assert parsed.edus == (EDU, EDU)
+
+
+def test_misshapen_pdus() -> None:
+    """A PDU that is no object is left out, and costs the others nothing."""
+    assert parse(WHOLE | {"pdus": [PDU, "x", PDU]}, THERE).pdus == (PDU, PDU)
+
+
+@given(
+    json_values
+    | st.builds(
+        lambda change: WHOLE | change,
+        st.fixed_dictionaries({}, optional=dict.fromkeys(WHOLE, json_values)),
+    )
+)
+def test_any_content(content: object) -> None:
+    """Whatever the content is, it is a transaction or a `BadJson`, and nothing else."""
+    try:
+        transaction = parse(content, THERE)
+    except BadJson:
+        return
+    assert transaction.origin == THERE
+
+
+def test_the_answer() -> None:
+    """Each PDU is answered with an error, under the ID that it has, or that it must have."""
+    error = {"error": "This server takes no events of rooms of other servers"}
+    hashed = {name: value for name, value in PDU.items() if name != "event_id"}
+    event_id = event_id_of(hashed)
+    assert pdu_errors([PDU, hashed]) == {"pdus": {"$1:there.example": error, event_id: error}}
+    assert pdu_errors([]) == {"pdus": {}}
+    assert pdu_errors([{"event_id": "x"}]) == {"pdus": {}}

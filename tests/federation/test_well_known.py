@@ -1,0 +1,293 @@
+"""Who stands for a host: what is believed, for how long, and real requests over TLS."""
+
+import asyncio
+import ipaddress
+import json
+from datetime import timedelta
+from typing import Final
+
+import pytest
+import trustme
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from lamplighter.clock import Timestamp, after
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import RemoteUnreachable
+from lamplighter.federation.addresses import IPAddress
+from lamplighter.federation.discovery import Locator
+from lamplighter.federation.resolver import FixedResolver
+from lamplighter.federation.transport import Answer
+from lamplighter.federation.well_known import WellKnown, WellKnownRequests, lifetime
+from tests.federation.tls import LOOPBACK, Handler, TlsServer, open_transport, tls_server
+
+HOST: Final = "there.example"
+NOW: Final = Timestamp(1_704_067_200_000)  # Mon, 01 Jan 2024 00:00:00 GMT
+HOUR: Final = timedelta(hours=1)
+GOOD: Final = b'{"m.server": "matrix.there.example:443"}'
+
+
+def answer(body: bytes = GOOD, status: int = 200, **headers: str) -> Answer:
+    """Return what a host may answer; `Cache_Control` is the header Cache-Control."""
+    named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
+    return Answer(status, CIMultiDictProxy(named), body)
+
+
+class Hosts:
+    """A `WellKnownFetcher` that answers what it was told, in turn; None is no answer."""
+
+    def __init__(self, *answers: Answer | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def fetch(self, host: str) -> Answer:
+        self.asked.append(host)
+        given = self.answers.pop(0) if self.answers else None
+        if given is None:
+            raise RemoteUnreachable(f"{host} is dead")
+        return given
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (GOOD, "matrix.there.example:443"),
+        (b'{"m.server": "192.0.2.1", "more": [1]}', "192.0.2.1"),
+        (b'{"m.server": "[2001:db8::1]:80"}', "[2001:db8::1]:80"),
+        (b'{"m.server": ""}', None),
+        (b'{"m.server": "https://matrix.there.example"}', None),
+        (b'{"m.server": "there.example/path"}', None),
+        (b'{"m.server": "there.example:x"}', None),
+        (b'{"m.server": 5}', None),
+        (b'{"m.server": null}', None),
+        (b'{"m.homeserver": "there.example"}', None),
+        (b'["m.server"]', None),
+        (b"<html>", None),
+        (b"", None),
+        (b'{"m.server": "\xff"}', None),
+        (b"[" * 50_000, None),
+        (b'{"m.server":' * 4_000, None),
+    ],
+)
+async def test_what_is_a_document(body: bytes, expected: str | None) -> None:
+    """A document names a server as the grammar has it; all else is as good as none."""
+    assert await WellKnown(Hosts(answer(body))).delegate(HOST, NOW) == expected
+
+
+@pytest.mark.parametrize("status", [201, 204, 302, 404, 500])
+async def test_only_a_200(status: int) -> None:
+    """A document that comes with another status than 200 is none."""
+    assert await WellKnown(Hosts(answer(status=status))).delegate(HOST, NOW) is None
+
+
+async def test_no_answer() -> None:
+    """A host that does not answer has nobody to stand for it."""
+    assert await WellKnown(Hosts()).delegate(HOST, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, timedelta(hours=24)),
+        ({"Cache-Control": "public"}, timedelta(hours=24)),
+        ({"Cache-Control": "public, max-age=7200"}, timedelta(hours=2)),
+        ({"Cache-Control": 'Max-Age = "7200"'}, timedelta(hours=2)),
+        ({"Cache-Control": "max-age=0"}, timedelta(minutes=5)),
+        ({"Cache-Control": "max-age=999999999999"}, timedelta(hours=48)),
+        ({"Cache-Control": "max-age=7200, no-store"}, timedelta(minutes=5)),
+        ({"Cache-Control": "no-cache"}, timedelta(minutes=5)),
+        ({"Expires": "Mon, 01 Jan 2024 02:00:00 GMT"}, timedelta(hours=2)),
+        ({"Expires": "Sun, 31 Dec 2023 23:00:00 GMT"}, timedelta(minutes=5)),
+        ({"Expires": "Fri, 31 Dec 9999 23:59:59 GMT"}, timedelta(hours=48)),
+        ({"Expires": "0"}, timedelta(minutes=5)),
+        (
+            {"Expires": "Mon, 01 Jan 2024 02:00:00 GMT", "Cache-Control": "max-age=3600"},
+            timedelta(hours=1),
+        ),
+    ],
+)
+def test_how_long_a_document_is_kept(headers: dict[str, str], expected: timedelta) -> None:
+    """The host says for how long, in one way or the other, within bounds; a day if it does not."""
+    assert lifetime(headers, NOW) == expected
+
+
+async def test_a_document_is_kept() -> None:
+    """A host is asked again when its document is too old, not before."""
+    hosts = Hosts(answer(Cache_Control="max-age=3600"), answer(b'{"m.server": "other.example"}'))
+    known = WellKnown(hosts)
+    instants = [NOW, Timestamp(after(NOW, HOUR) - 1), after(NOW, HOUR)]
+    found = [await known.delegate(HOST, now) for now in instants]
+    assert found == ["matrix.there.example:443", "matrix.there.example:443", "other.example"]
+    assert hosts.asked == [HOST, HOST]
+
+
+async def test_that_there_is_none_is_kept_too() -> None:
+    """Without a document a host is asked after a minute, two, four, and then every hour."""
+    hosts = Hosts(answer(status=404))
+    known = WellKnown(hosts)
+    asked_at: list[int] = []
+    for minute in range(250):
+        await known.delegate(HOST, after(NOW, timedelta(minutes=minute)))
+        if len(hosts.asked) > len(asked_at):
+            asked_at.append(minute)
+    assert asked_at == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
+
+
+async def test_a_document_ends_the_back_off() -> None:
+    """After a document has been there, its absence counts as the first one again."""
+    hosts = Hosts(None, answer(Cache_Control="max-age=300"), None)
+    known = WellKnown(hosts)
+    for minute in (0, 1, 6, 7):
+        await known.delegate(HOST, after(NOW, timedelta(minutes=minute)))
+    assert len(hosts.asked) == 4
+
+
+async def test_bounded() -> None:
+    """Beyond the capacity, hosts are asked again."""
+    hosts = Hosts(answer(), answer(), answer())
+    known = WellKnown(hosts, capacity=1)
+    for host in ("a.example", "b.example", "a.example"):
+        await known.delegate(host, NOW)
+    assert hosts.asked == ["a.example", "b.example", "a.example"]
+
+
+NAMES: Final = {
+    HOST: [LOOPBACK],
+    "other.example": [LOOPBACK],
+    "inside.example": ["10.0.0.1"],
+}
+
+
+def admit_loopback(address: IPAddress) -> bool:
+    """Admit this machine only."""
+    return address == ipaddress.ip_address(LOOPBACK)
+
+
+async def fetch(server: TlsServer, clock: FakeClock | None = None) -> Answer:
+    """Ask `HOST`, which *server* is, for its document."""
+    async with open_transport(admits=admit_loopback) as transport:
+        locator = Locator(FixedResolver(NAMES), admit_loopback)
+        requests = WellKnownRequests(transport, locator, clock or FakeClock(), port=server.port)
+        return await requests.fetch(HOST)
+
+
+def redirecting(*locations: str | None) -> Handler:
+    """Return a handler that sends clients to *locations* in turn, and to a document at last."""
+    waiting = list(locations)
+
+    async def handle(request: web.Request) -> web.Response:
+        if not waiting:
+            return web.Response(body=GOOD)
+        location = waiting.pop(0)
+        if location is None:
+            return web.Response(status=302)
+        port = request.url.port
+        return web.Response(status=302, headers={"Location": location.format(port=port)})
+
+    return handle
+
+
+async def test_a_real_request() -> None:
+    """A host is asked over TLS, by its own name, at the path of the specification."""
+    async with tls_server(redirecting(), HOST) as server:
+        found = await fetch(server)
+        assert (found.status, found.body) == (200, GOOD)
+        header = f"{HOST}:{server.port}"
+        assert server.seen() == [("GET", header, "/.well-known/matrix/server")]
+        assert server.server_names == [HOST]
+
+
+async def test_redirects() -> None:
+    """A redirect is followed, on the same host or to another one, which must prove its name."""
+    handler = redirecting("/moved?a=%26", "https://other.example:{port}/there")
+    async with tls_server(handler, HOST, "other.example") as server:
+        assert (await fetch(server)).body == GOOD
+        assert server.seen() == [
+            ("GET", f"{HOST}:{server.port}", "/.well-known/matrix/server"),
+            ("GET", f"{HOST}:{server.port}", "/moved?a=%26"),
+            ("GET", f"other.example:{server.port}", "/there"),
+        ]
+        assert server.server_names == [HOST, "other.example"]
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("https://10.0.0.1/", "10.0.0.1 has no address that may be contacted"),
+        ("https://inside.example/", "inside.example has no address that may be contacted"),
+        ("https://[::ffff:10.0.0.1]/", "has no address that may be contacted"),
+        ("https://2130706433:{port}/", "2130706433 has no address"),
+        ("https://127.1:{port}/", "127.1 has no address"),
+        ("https://nowhere.example/", "nowhere.example has no address"),
+        ("http://there.example:{port}/", "redirects to something else than HTTPS"),
+        ("file:///etc/passwd", "redirects to something else than HTTPS"),
+        (None, "redirects to something else than HTTPS"),
+        ("https://[", "redirects to nowhere"),
+        ("https://there.example:99999/", "redirects to nowhere"),
+    ],
+)
+async def test_redirects_that_are_not_followed(location: str | None, reason: str) -> None:
+    """A redirect leads neither inside nor away from HTTPS nor to what is no address."""
+    async with tls_server(redirecting(location), HOST) as server:
+        with pytest.raises(RemoteUnreachable) as raised:
+            await fetch(server)
+        assert str(raised.value).endswith(reason)
+        assert len(server.requests) == 1
+
+
+async def test_a_password_in_a_redirect() -> None:
+    """A user name in a redirect goes nowhere."""
+    handler = redirecting("https://a:b@there.example:{port}/x")
+    async with tls_server(handler, HOST) as server:
+        await fetch(server)
+        assert server.seen()[1] == ("GET", f"{HOST}:{server.port}", "/x")
+        assert "Authorization" not in server.requests[1].headers
+
+
+async def test_endless_redirects() -> None:
+    """A host that sends clients in a circle is given up after five rounds."""
+    async with tls_server(redirecting(*["/again"] * 50), HOST) as server:
+        with pytest.raises(RemoteUnreachable, match=r"^there\.example redirects without end$"):
+            await fetch(server)
+        assert len(server.requests) == 6
+
+
+async def test_five_redirects_are_followed() -> None:
+    """Five redirects in a row are not yet too many."""
+    async with tls_server(redirecting(*["/again"] * 5), HOST) as server:
+        assert (await fetch(server)).body == GOOD
+
+
+async def test_a_document_that_is_too_large() -> None:
+    """A document of more than 50 KiB is not read."""
+
+    async def large(request: web.Request) -> web.Response:
+        return web.Response(body=json.dumps({"m.server": HOST, "x": "x" * 51_200}))
+
+    async with tls_server(large, HOST) as server:
+        with pytest.raises(RemoteUnreachable, match=r"^an answer longer than 51200 bytes$"):
+            await fetch(server)
+
+
+async def test_an_unknown_certificate() -> None:
+    """A host that cannot prove its name is not believed."""
+    async with tls_server(redirecting(), HOST, by=trustme.CA()) as server:
+        with pytest.raises(RemoteUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            await fetch(server)
+
+
+async def test_a_host_that_does_not_answer() -> None:
+    """A host that accepts the request and says nothing is given up after ten seconds."""
+    asked, clock = asyncio.Event(), FakeClock()
+
+    async def hang(request: web.Request) -> web.Response:
+        asked.set()
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async with tls_server(hang, HOST) as server:
+        fetching = asyncio.create_task(fetch(server, clock))
+        await asked.wait()
+        clock.advance(seconds=10)
+        with pytest.raises(RemoteUnreachable, match="does not answer to"):
+            await fetching

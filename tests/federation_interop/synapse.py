@@ -1,0 +1,201 @@
+"""A real Synapse: one process in an environment of its own, SQLite, and TLS on loopback."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any, Final
+
+from signedjson.key import generate_signing_key, write_signing_keys
+
+from tests.federation_interop.certificates import Authority
+
+__all__ = ["MODULES", "Ports", "Synapse"]
+
+_PYTHON: Final = Path(__file__).parents[2] / ".venv-synapse" / "bin" / "python"
+
+#: Where the modules are that Synapse imports, each by the name of its file.
+MODULES: Final = Path(__file__).parent / "modules"
+
+#: How long the process may take to start or to stop on the busiest machine.
+_PATIENCE_SECONDS: Final = 60
+
+_NO_LIMIT: Final = {"per_second": 100_000, "burst_count": 100_000}
+_NO_LIMITS: Final[Mapping[str, Any]] = {
+    "rc_message": _NO_LIMIT,
+    "rc_registration": _NO_LIMIT,
+    "rc_login": {"address": _NO_LIMIT, "account": _NO_LIMIT, "failed_attempts": _NO_LIMIT},
+    "rc_joins": {"local": _NO_LIMIT, "remote": _NO_LIMIT},
+    "rc_joins_per_room": _NO_LIMIT,
+    "rc_invites": {"per_room": _NO_LIMIT, "per_user": _NO_LIMIT, "per_issuer": _NO_LIMIT},
+    "rc_room_creation": _NO_LIMIT,
+    "rc_presence": {"per_user": _NO_LIMIT},
+    "rc_federation": {"sleep_limit": 100_000, "reject_limit": 100_000, "concurrent": 100},
+}
+
+#: A server that is away is tried again every second or so, and that for minutes.
+_EAGER: Final = {
+    "max_long_retries": 100,
+    "max_short_retry_delay": "1s",
+    "max_long_retry_delay": "1s",
+    "destination_min_retry_interval": "1s",
+    "destination_max_retry_interval": "1s",
+}
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where a Synapse listens: TLS for other servers, plain HTTP for clients."""
+
+    federation: int
+    client: int
+
+
+class Synapse:
+    """A homeserver that is started, stopped and killed from outside; it keeps ports and data.
+
+    Its name is `localhost:` and its port of federation.
+    """
+
+    def __init__(self, folder: Path, ports: Ports, authority: Authority) -> None:
+        """Have certificate, signing key and data below *folder*."""
+        folder.mkdir(exist_ok=True)
+        self.name = f"localhost:{ports.federation}"
+        self.url = f"http://127.0.0.1:{ports.client}"
+        self._folder = folder
+        self._ports = ports
+        self._log = folder / "synapse.log"
+        self._log.touch()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._fixed = {
+            "server_name": self.name,
+            **_listening(folder, ports, authority),
+            **_keys(folder / "signing.key"),
+        }
+        self.configure({})
+
+    @property
+    def log(self) -> str:
+        """What the server has written so far."""
+        return self._log.read_text(errors="replace")
+
+    def user(self, name: str) -> str:
+        """Return the ID of this server's user of that *name*."""
+        return f"@{name}:{self.name}"
+
+    def configure(self, shows: Mapping[str, Sequence[str]], **more: Any) -> None:
+        """From the next start on, show users to viewers; *more* is options of homeserver.yaml."""
+        module = {"module": "both_sides.BothSides", "config": {"shows": shows}}
+        config = {**self._fixed, **_house(self._folder), "modules": [module], **more}
+        # JSON is YAML too.
+        (self._folder / "homeserver.yaml").write_text(json.dumps(config, indent=2))
+
+    def start(self) -> None:
+        """Start the server; return once it answers."""
+        assert _PYTHON.exists(), "there is no Synapse here; `make test-interop` installs one"
+        command = [str(_PYTHON), "-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self._folder, env=_environment(), stdout=log, stderr=log
+            )
+        for _ in range(_PATIENCE_SECONDS * 20):
+            with suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(0.05)
+                raise AssertionError(f"Synapse has ended with code {code}\n{self.log}")
+            if self._is_healthy():
+                return
+        raise AssertionError(f"Synapse does not answer\n{self.log}")
+
+    def stop(self) -> None:
+        """Stop the server in good order."""
+        assert self._end(signal.SIGTERM) == 0, self.log
+
+    def kill(self) -> None:
+        """End the process in the middle of whatever it does."""
+        self._end(signal.SIGKILL)
+
+    def kill_if_running(self) -> None:
+        """Leave nothing behind."""
+        if self._process is not None:
+            self.kill()
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None, "Synapse does not run"
+        self._process.send_signal(number)
+        code = self._process.wait(_PATIENCE_SECONDS)
+        self._process = None
+        return code
+
+    def _is_healthy(self) -> bool:
+        connection = HTTPConnection("127.0.0.1", self._ports.client, timeout=_PATIENCE_SECONDS)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def _environment() -> dict[str, str]:
+    # Everything is on loopback, where no proxy leads.
+    kept = {name: it for name, it in os.environ.items() if not name.lower().endswith("_proxy")}
+    return {**kept, "PYTHONPATH": str(MODULES)}
+
+
+def _listening(folder: Path, ports: Ports, authority: Authority) -> dict[str, Any]:
+    certificate = authority.certificate(folder)
+    return {
+        "listeners": [
+            _listener(ports.federation, "federation", tls=True),
+            _listener(ports.client, "client", tls=False),
+        ],
+        "tls_certificate_path": str(certificate.chain),
+        "tls_private_key_path": str(certificate.private_key),
+    }
+
+
+def _listener(port: int, resource: str, *, tls: bool) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "bind_addresses": ["127.0.0.1"],
+        "port": port,
+        "tls": tls,
+        "resources": [{"names": [resource]}],
+    }
+
+
+def _keys(file: Path) -> dict[str, Any]:
+    with file.open("w") as stream:
+        write_signing_keys(stream, [generate_signing_key("synapse")])
+    return {
+        "signing_key_path": str(file),
+        "macaroon_secret_key": "for tests only",
+        "form_secret": "for tests only, too",
+    }
+
+
+def _house(folder: Path) -> dict[str, Any]:
+    return {
+        "database": {"name": "sqlite3", "args": {"database": str(folder / "homeserver.db")}},
+        "presence": {"enabled": True},
+        # A client that asks twice in two minutes would be given what it was given before.
+        "caches": {"sync_response_cache_duration": "0s"},
+        # The other servers are on loopback, and their authority is the tests' own.
+        "federation_verify_certificates": False,
+        "ip_range_blacklist": [],
+        "trusted_key_servers": [],
+        "federation": _EAGER,
+        "enable_registration": True,
+        "enable_registration_without_verification": True,
+        "bcrypt_rounds": 4,
+        "enable_media_repo": False,
+        "user_directory": {"enabled": False},
+        "report_stats": False,
+        **_NO_LIMITS,
+    }
