@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
@@ -114,7 +115,7 @@ class Host:
         scope = {
             "type": "http",
             "method": method,
-            "path": path,  # of which nothing is read: the raw path is what counts
+            "path": unquote(path),
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],

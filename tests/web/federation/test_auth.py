@@ -172,6 +172,15 @@ async def test_the_query_is_signed(peer: Peer) -> None:
         assert error_of(response) == (401, "M_UNAUTHORIZED", NOT_SIGNED)
 
 
+async def test_an_empty_object_is_signed(peer: Peer) -> None:
+    """A body is signed even if nothing is in it."""
+    forged = {"authorization": str(peer.header("PUT", URI))}
+    response = await peer.host.send("PUT", URI, b"{}", forged)
+    assert error_of(response) == (401, "M_UNAUTHORIZED", NOT_SIGNED)
+    wanted = (400, "M_BAD_JSON", "origin: not the server that signed the request")
+    assert error_of(await peer.put({})) == wanted
+
+
 async def test_a_body_is_signed_where_one_is_read(peer: Peer) -> None:
     """For a request without a body no content is signed, not even an empty object."""
     uri = f"{PROFILE}?user_id=@nobody:demo"
