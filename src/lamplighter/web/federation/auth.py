@@ -9,7 +9,6 @@ from starlette.requests import Request
 
 from lamplighter.clock import Clock
 from lamplighter.errors import (
-    BadJson,
     FederationError,
     Forbidden,
     KeysUnavailable,
@@ -76,8 +75,6 @@ class XMatrixAuth:
             raise  # whoever is told 401 does not come again
         except FederationError as error:
             raise Unauthorized(str(error)) from None
-        except ValueError:  # there is no canonical JSON for it
-            raise BadJson("body: holds numbers that are no integers of 53 bits") from None
         return origin
 
 
