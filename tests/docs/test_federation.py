@@ -29,9 +29,7 @@ async def test_a_reader_gets_two_servers_that_talk(tmp_path: Path, ports: dict[s
     """The certificate, both configurations and all commands work, in the page's order."""
     certify, serve_one, serve_two, show, rotate = commands(PAGE)
     for name, content in named_files(PAGE, "yaml").items():
-        for shown, port in ports.items():
-            content = content.replace(shown, port)
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_text(_with(ports, content))
 
     typed(certify, tmp_path)
     client_ports = int(ports["8008"]), int(ports["8009"])
@@ -50,3 +48,9 @@ async def test_a_reader_gets_two_servers_that_talk(tmp_path: Path, ports: dict[s
 
     assert "signs" in typed(show, tmp_path).stdout
     assert "expired at" in typed(rotate, tmp_path).stdout
+
+
+def _with(ports: dict[str, str], text: str) -> str:
+    for shown, port in ports.items():
+        text = text.replace(shown, port)
+    return text

@@ -27,8 +27,10 @@ class Ears:
     def __init__(self, *, busy_allowed: bool = True) -> None:
         self.clock = FakeClock()
         self.batches: list[list[RemoteUpdate]] = []
+        self.speakers: list[ServerName] = []
         self._inbound = Inbound(
             lambda updates: self.batches.append(list(updates)),
+            self.speakers.append,
             self.clock,
             busy_allowed=busy_allowed,
         )
@@ -238,3 +240,12 @@ def test_an_empty_transaction() -> None:
     ears = Ears()
     assert ears.receive() == {"pdus": {}}
     assert ears.batches == []
+
+
+def test_who_speaks() -> None:
+    """Each transaction says that its origin is there, one that is repeated only once."""
+    ears = Ears()
+    ears.receive(txn_id="1")
+    ears.receive(txn_id="1")
+    ears.receive(txn_id="2")
+    assert ears.speakers == [THERE, THERE]

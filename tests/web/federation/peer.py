@@ -88,12 +88,14 @@ class Host:
         self.published = PublishedKeys()
         #: All presence that was accepted.
         self.heard: list[RemoteUpdate] = []
+        #: Whose transactions were taken.
+        self.speakers: list[ServerName] = []
         self._application = build_application(
             federation_endpoints(
                 keys=keys,
                 keyring=Keyring(self.published),
                 policy=policy or ServerPolicy(),
-                inbound=Inbound(self.heard.extend, clock, busy_allowed=True),
+                inbound=Inbound(self.heard.extend, self.speakers.append, clock, busy_allowed=True),
                 accounts=accounts,
                 well_known_server=well_known_server,
                 clock=clock,

@@ -151,13 +151,19 @@ async def test_the_longest_body(peer: Peer) -> None:
 
 
 async def test_a_body_that_is_too_long(peer: Peer) -> None:
-    """One byte more is refused, announced or not, and before anybody is asked for keys."""
+    """One byte more is refused, announced or not."""
     content = peer.transaction()
     body = msgspec.json.encode(content).ljust(LIMIT + 1)
     assert error_of(await put_bytes(peer, body, signed=content)) == TOO_LONG
     assert error_of(await put_bytes(peer, body[:-1], b" ", signed=content)) == TOO_LONG
+    assert peer.host.heard == []
+
+
+async def test_a_body_without_a_signature(peer: Peer) -> None:
+    """Who does not say who they are is refused before their body is read, and asked for no key."""
     announced = {"content-length": str(LIMIT + 1)}
-    assert error_of(await peer.host.send("PUT", URI, [b""], announced)) == TOO_LONG
+    response = await peer.host.send("PUT", URI, [b""], announced)
+    assert error_of(response)[:2] == (401, "M_UNAUTHORIZED")
     assert (peer.host.heard, peer.host.published.asked) == ([], [])
 
 
