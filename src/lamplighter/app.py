@@ -16,6 +16,7 @@ from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
 from lamplighter.database.presence import SqlPresenceStore
 from lamplighter.delivery.feed import Feed
+from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.directory.sql import SqlDirectory
 from lamplighter.errors import ConfigError
@@ -53,6 +54,7 @@ from lamplighter.web.client.presence import PresenceStatus
 from lamplighter.web.client.presence_events import PresenceEncoder
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync import Sync
+from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.entry import Entry
 from lamplighter.web.federation.version import WellKnownServer
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
@@ -156,7 +158,8 @@ async def _build(
         rooms.joined(member.room_id, member.user_id, position)
     federation = await _federation(config, clock, storage)
     outgoing = federation.outgoing if federation else Nowhere()
-    presence = _presence(config, clock, rooms, router, store, saved, outgoing, metrics)
+    background = Background(clock)
+    presence = _presence(config, clock, background, rooms, router, store, saved, outgoing, metrics)
     directory.listen(presence)
     runtime = ModuleRuntime(
         _facts(config),
@@ -168,7 +171,9 @@ async def _build(
     )
     runtime.load(modules)
     health = Health(lambda: storage.database.can_write)
-    application = _application(config, clock, directory, presence, metrics, runtime, health)
+    application = _application(
+        config, clock, background, directory, presence, metrics, runtime, health
+    )
     return Lamplighter(
         config, application, presence, directory, metrics, runtime, federation, storage.database
     )
@@ -184,6 +189,7 @@ async def _federation(config: Config, clock: Clock, storage: Storage) -> Federat
 def _presence(
     config: Config,
     clock: Clock,
+    background: Background,
     rooms: SharedRooms,
     router: PresenceRouter,
     store: PresenceStore,
@@ -222,7 +228,6 @@ def _presence(
         publisher=publisher,
         module_timeout=config.module_timeout,
     )
-    background = Background(clock)
     federated = FederatedPresence(
         config.server_name, tracker, views, remotes, config.presence.federation_timeout
     )
@@ -239,6 +244,7 @@ def _presence(
         settings=ServiceSettings(
             config.presence.enabled,
             config.presence.include_offline_users_on_sync,
+            config.presence.sync_online_timeout,
         ),
         unsure=range(saved_until + 1, bus.position),
     )
@@ -255,6 +261,7 @@ def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
 def _application(
     config: Config,
     clock: Clock,
+    background: Background,
     directory: Directory,
     presence: PresenceService,
     metrics: Metrics,
@@ -264,11 +271,13 @@ def _application(
     authenticator = Authenticator(directory)
     names = PresenceNames(busy=config.presence.busy)
     transitions = _limiter(config.rate_limits.presence, clock)
+    tokens = Tokens(config.server_name)
     long_poll = LongPoll(
         directory=directory,
         presence=presence,
-        tokens=Tokens(config.server_name),
-        clock=clock,
+        tokens=tokens,
+        timeouts=Timeouts(clock),
+        background=background,
         metrics=metrics,
     )
     status = PresenceStatus(
@@ -283,6 +292,7 @@ def _application(
         directory=directory,
         presence=presence,
         long_poll=long_poll,
+        tokens=tokens,
         clock=clock,
     )
     endpoints = client_endpoints(
@@ -304,9 +314,11 @@ def _application(
         accounts=directory,
         presence=presence,
         long_poll=long_poll,
-        encoder=PresenceEncoder(clock),
+        bodies=SyncBodies(PresenceEncoder(clock), clock),
         names=names,
+        tokens=tokens,
         transitions=transitions,
+        background=background,
         metrics=metrics,
     )
     return Entry(sync=sync, routes=build_application(routes))

@@ -195,6 +195,9 @@ class Accounts(Protocol):
     async def authenticate(self, access_token: str) -> Requester:
         """Return whose token it is; raise `UnknownToken`. One dict look-up for a token in use."""
 
+    def requester_in_use(self, access_token: str) -> Requester | None:
+        """Return whose token it is if that is known without looking it up."""
+
     async def register(
         self,
         localpart: str | None,
@@ -348,6 +351,12 @@ class Rooms(Protocol):
         """Return what has happened in the requester's rooms since the rooms part of a token.
 
         A part that is None, foreign or garbage is answered in full.
+        """
+
+    def quiet_rooms(self, requester: Requester, since: str | None) -> RoomsSync | None:
+        """Return what `sync_rooms` would where nothing has happened since; None where it may have.
+
+        It takes no look at the database.
         """
 
     async def state_for_modules(

@@ -180,8 +180,9 @@ class ReferenceModel:
         phone = person.phones.get(event.device_id)
         if phone is not None and phone.polls > 0:
             phone.polls -= 1
-            phone.polled = now
-            person.set(last_user_sync_ts=now)
+            ended = now if event.ended_ts is None else min(event.ended_ts, now)
+            phone.polled = max(phone.polled, ended)
+            person.set(last_user_sync_ts=max(person.shown.last_user_sync_ts, ended))
 
     def _person_says(self, person: Person, event: StatusSet, now: Timestamp) -> None:
         phone = person.phone(event.device_id) or Phone(event.presence, now)

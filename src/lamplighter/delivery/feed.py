@@ -5,11 +5,13 @@ is answered from scratch on return.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
+
+import structlog
 
 from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.delivery.outbox import Outbox, Update
@@ -18,6 +20,8 @@ from lamplighter.routing.plan import Telling
 
 __all__ = ["Feed", "Poll"]
 
+_log = structlog.get_logger(__name__)
+
 #: A user who has this many polls under way gets the oldest answered for each new one.
 MOST_POLLS: Final = 64
 
@@ -25,36 +29,31 @@ MOST_POLLS: Final = 64
 class Poll:
     """One request that waits for news, until it is over: by time, or because it is no use."""
 
-    __slots__ = ("_news", "device_id", "is_over", "is_revoked")
+    __slots__ = ("_wake", "device_id", "is_over", "is_revoked", "is_woken", "look")
 
-    def __init__(self, device_id: DeviceId) -> None:
+    def __init__(
+        self, device_id: DeviceId, look: Callable[[], None], wake: Callable[["Poll"], None]
+    ) -> None:
         self.device_id = device_id
+        #: Lets the request look for news, or for why it is over.
+        self.look = look
+        self._wake = wake
         #: Whether the device has logged out meanwhile, and is to be told nothing more.
         self.is_revoked = False
         #: Whether the request is to be answered now, with news or without.
         self.is_over = False
-        self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def wake(self) -> None:
-        """Let the request look for news."""
-        if not self._news.done():
-            self._news.set_result(None)
+        #: Whether it will look in this turn of the loop.
+        self.is_woken = False
 
     def end(self) -> None:
         """Let the request be answered with what there is."""
         self.is_over = True
-        self.wake()
+        self._wake(self)
 
     def revoke(self) -> None:
         """Let the request be refused."""
         self.is_revoked = True
         self.end()
-
-    async def wait(self) -> None:
-        """Return once somebody has called `wake` or `end` since the last time."""
-        await self._news
-        if not self.is_over:
-            self._news = asyncio.get_running_loop().create_future()
 
 
 @dataclass(slots=True)
@@ -74,6 +73,8 @@ class Feed:
         self._keep = keep
         self._viewers: dict[UserId, _Viewer] = {}
         self._closed = False
+        #: The polls that look in this turn of the loop.
+        self._woken: list[Poll] = []
         #: Everything up to here has been put into the outboxes.
         self.position = position
 
@@ -84,11 +85,15 @@ class Feed:
 
     def open(self, viewer: UserId) -> Outbox:
         """Return the viewer's outbox; a new one knows of nothing before now."""
+        return self._open(viewer).outbox
+
+    def _open(self, viewer: UserId) -> _Viewer:
+        now = self._clock.now()
         known = self._viewers.get(viewer)
         if known is None:
-            known = self._viewers[viewer] = _Viewer(Outbox(self.position), self._clock.now())
-        known.last_polled = self._clock.now()
-        return known.outbox
+            known = self._viewers[viewer] = _Viewer(Outbox(self.position), now)
+        known.last_polled = now
+        return known
 
     def outbox(self, viewer: UserId) -> Outbox | None:
         """Return the viewer's outbox, if there is one."""
@@ -128,9 +133,16 @@ class Feed:
         updates = 0
         for telling in tellings:
             user_id, state = telling.user_id, telling.state
+            # Who is told for the same reasons shares one update: most of a room does.
+            shared: dict[int, Update] = {}
             for viewer, reasons in telling.recipients.items():
                 known = self._viewers.get(viewer)
-                if known and known.outbox.put(user_id, Update(state, reasons, position, about)):
+                if known is None:
+                    continue
+                update = shared.get(id(reasons))
+                if update is None:
+                    update = shared[id(reasons)] = Update(state, reasons, position, about)
+                if known.outbox.put(user_id, update):
                     woken.add(viewer)
                     updates += 1
         self.wake(woken)
@@ -141,7 +153,7 @@ class Feed:
         for viewer in viewers:
             known = self._viewers.get(viewer)
             for poll in known.polls if known else ():
-                poll.wake()
+                self._wake(poll)
 
     def revoke(self, viewer: UserId, device_id: DeviceId) -> None:
         """Refuse the polls of a device that has logged out."""
@@ -150,26 +162,44 @@ class Feed:
             if poll.device_id == device_id:
                 poll.revoke()
 
-    def poll(self, viewer: UserId, device_id: DeviceId) -> Poll:
-        """Return a poll that the viewer's news will wake; give it back with `release`."""
-        self.open(viewer)
-        polls = self._viewers[viewer].polls
-        if len(polls) >= MOST_POLLS:
-            oldest = next(iter(polls))
-            del polls[oldest]
+    def poll(self, viewer: UserId, device_id: DeviceId, look: Callable[[], None]) -> Poll:
+        """Return a poll that the viewer's news lets *look*; give it back with `release`."""
+        known = self._open(viewer)
+        if len(known.polls) >= MOST_POLLS:
+            oldest = next(iter(known.polls))
+            del known.polls[oldest]
             oldest.end()
-        poll = Poll(device_id)
-        polls[poll] = None
+        poll = Poll(device_id, look, self._wake)
+        known.polls[poll] = None
         if self._closed:
             poll.end()
         return poll
 
     def release(self, viewer: UserId, poll: Poll) -> None:
-        """End the poll."""
+        """End the poll; it looks no more."""
+        poll.look = _nothing
         known = self._viewers.get(viewer)
         if known is not None:
             known.polls.pop(poll, None)
             known.last_polled = self._clock.now()
+
+    def _wake(self, poll: Poll) -> None:
+        """Let a poll look, in the next turn of the loop: once, whatever wakes it in this one."""
+        if poll.is_woken:
+            return
+        poll.is_woken = True
+        if not self._woken:
+            asyncio.get_running_loop().call_soon(self._let_look)
+        self._woken.append(poll)
+
+    def _let_look(self) -> None:
+        woken, self._woken = self._woken, []
+        for poll in woken:
+            poll.is_woken = False
+            try:
+                poll.look()
+            except Exception:  # noqa: BLE001 - the others have no part in it
+                _log.exception("a poll failed")
 
     def sweep(self) -> Sequence[UserId]:
         """Drop the outboxes of those who have not polled for long; return whose they were."""
@@ -189,3 +219,7 @@ class Feed:
         for known in self._viewers.values():
             for poll in known.polls:
                 poll.end()
+
+
+def _nothing() -> None:
+    """What a poll does that is released."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from lamplighter.clock import Timestamp
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.presence.state import Presence
 
@@ -36,6 +37,8 @@ class SyncEnded:
 
     user_id: UserId
     device_id: DeviceId
+    #: When that was; None is now. It may be told late, so that a poll that follows is one with it.
+    ended_ts: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,16 @@ from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.transitions import Signal, next_presence
 
-__all__ = ["Rules", "SyncIsActivity", "TrackedUser", "Word", "apply", "deadline", "elapse"]
+__all__ = [
+    "Rules",
+    "SyncIsActivity",
+    "TrackedUser",
+    "Word",
+    "apply",
+    "deadline",
+    "elapse",
+    "is_steady",
+]
 
 
 class SyncIsActivity(StrEnum):
@@ -81,6 +90,15 @@ def elapse(user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
     return _refresh(user, now, rules)
 
 
+def is_steady(user: TrackedUser, device_id: DeviceId, asked: Presence | None, rules: Rules) -> bool:
+    """Tell whether one poll more of a device that polls already would change nothing."""
+    for device in user.devices:
+        if device.device_id == device_id and device.polls_in_flight:
+            _, signal, active = _meaning_of_sync(asked, device, rules)
+            return signal is Signal.POLLS and not active
+    return False
+
+
 def deadline(user: TrackedUser, rules: Rules) -> Timestamp | None:
     """Return the first instant at which time alone changes *user*, pings aside."""
     instants: list[Timestamp | None] = []
@@ -127,11 +145,15 @@ def _sync_ended(event: SyncEnded, user: TrackedUser, now: Timestamp, rules: Rule
     device, others = _find(user.devices, event.device_id)
     if device is None or not device.polls_in_flight:  # logged out while it polled
         return user
+    ended_ts = now if event.ended_ts is None else min(event.ended_ts, now)
     ended = msgspec.structs.replace(
-        device, last_sync_ts=now, polls_in_flight=device.polls_in_flight - 1
+        device,
+        last_sync_ts=max(device.last_sync_ts, ended_ts),
+        polls_in_flight=device.polls_in_flight - 1,
     )
     user = _with_devices(user, (*others, ended))
-    return _replace_state(user, last_user_sync_ts=now)
+    last_user_sync_ts = max(user.state.last_user_sync_ts, ended_ts)
+    return _replace_state(user, last_user_sync_ts=last_user_sync_ts)
 
 
 @_apply.register

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from lamplighter.clock import Timestamp
-from lamplighter.ids import ServerName, UserId, server_of
+from lamplighter.ids import DeviceId, ServerName, UserId, server_of
 from lamplighter.presence import machine
 from lamplighter.presence.changes import Change, ChangeReason, reason_to_announce
 from lamplighter.presence.device import RESTORED, Device
@@ -73,6 +73,11 @@ class PresenceTracker:
     def known(self) -> Iterable[UserPresenceState]:
         """Return the presence of everybody who was ever heard of."""
         return [user.state for user in self._users.values()]
+
+    def is_steady(self, user_id: UserId, device_id: DeviceId, asked: Presence | None) -> bool:
+        """Tell whether one poll more of a device that polls already would change nothing."""
+        user = self._users.get(user_id)
+        return user is not None and machine.is_steady(user, device_id, asked, self._rules)
 
     def user(self, user_id: UserId) -> TrackedUser | None:
         """Return all that is known of the user, devices included; None if nothing is."""

@@ -4,11 +4,9 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -28,13 +26,12 @@ from lamplighter.presence.events import (
     RemoteUpdate,
     SetByModule,
     StatusSet,
-    SyncEnded,
-    SyncStarted,
     UserDeactivated,
 )
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.background import Background
+from lamplighter.service.connections import Connection, Connections
 from lamplighter.service.federated import FederatedPresence
 from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Published, Publisher
@@ -63,6 +60,8 @@ class ServiceSettings:
 
     mode: PresenceMode = PresenceMode.TRACKED
     include_offline_users_on_sync: bool = False
+    #: The grace of a device, from the end of its last poll.
+    sync_online_timeout: timedelta = timedelta(seconds=30)
     #: How often unannounced changes are saved and unused outboxes dropped.
     housekeeping: timedelta = timedelta(seconds=60)
     #: How often the age of modules' answers is looked at.
@@ -106,22 +105,26 @@ class PresenceService:
         self._deadline: tuple[Timestamp, Timer] | None = None
         #: Viewers who get one snapshot, for tokens before the position.
         self._snapshots: dict[UserId, StreamPosition] = {}
+        self._connections = Connections(
+            tracker, clock, self._feed_tracker, settings.sync_online_timeout
+        )
         publisher.observe(self._announce)
 
     # --- what clients do ------------------------------------------------------------------
 
-    @contextmanager
-    def polling(self, requester: Requester, set_presence: Presence | None) -> Iterator[None]:
-        """Count the requester's device as connected; `offline` leaves its presence alone."""
-        user_id, device_id = requester.user_id, requester.device_id
+    def connect(self, requester: Requester, set_presence: Presence | None) -> Connection | None:
+        """Count the requester's device as connected until `disconnect`.
+
+        `offline` leaves its presence alone.
+        """
         if set_presence is Presence.OFFLINE or not self._hears_clients:
-            yield
-            return
-        self._feed_tracker(SyncStarted(user_id, device_id, set_presence))
-        try:
-            yield
-        finally:
-            self._feed_tracker(SyncEnded(user_id, device_id))
+            return None
+        return self._connections.begin(requester, set_presence)
+
+    def disconnect(self, connection: Connection | None) -> None:
+        """A poll that `connect` began is over."""
+        if connection is not None:
+            self._connections.end(connection)
 
     async def set_status(
         self, requester: Requester, presence: Presence, status_msg: str | None
@@ -155,13 +158,29 @@ class PresenceService:
     async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
         """Return what is new after a token's *position*; everything for one that says nothing."""
         await self._publisher.published()
+        at_once = self.read_at_once(viewer, position)
+        if at_once is not None:
+            return at_once
         if position is None or position > self._feed.position or position in self._unsure:
             return await self._read(viewer, everything())
         if position < self._snapshots.get(viewer, position):
             return await self._read(viewer, online_or(since(position)), after=position)
+        return await self._read(viewer, since(position), after=position)
+
+    def read_at_once(self, viewer: UserId, position: StreamPosition | None) -> Reading | None:
+        """Return what `read_since` would; None where that has to wait, or to compute much.
+
+        It is what nearly every poll needs, so it takes no task and no turn of the loop.
+        """
+        if position is None or position > self._feed.position or position in self._unsure:
+            return None
         outbox = self._feed.outbox(viewer)
-        if outbox is None or position < outbox.since or not self._views.knows_interest(viewer):
-            return await self._read(viewer, since(position), after=position)
+        if outbox is None or position < outbox.since:
+            return None
+        if position < self._snapshots.get(viewer, position):
+            return None
+        if not self._publisher.is_published or not self._views.knows_interest(viewer):
+            return None
         return Reading(list(outbox.after(position)), self._feed.position)
 
     async def status(self, viewer: UserId, user_id: UserId) -> UserPresenceState:
@@ -177,9 +196,9 @@ class PresenceService:
             raise Forbidden(f"You may not see the presence of {user_id}")
         return update.state
 
-    def poll(self, requester: Requester) -> Poll:
-        """Return what the requester's next news wakes; give it back with `release`."""
-        return self._feed.poll(requester.user_id, requester.device_id)
+    def poll(self, requester: Requester, look: Callable[[], None]) -> Poll:
+        """Let *look* be called at each news of the requester's, until `release`."""
+        return self._feed.poll(requester.user_id, requester.device_id, look)
 
     def release(self, requester: Requester, poll: Poll) -> None:
         """End a poll."""
@@ -253,6 +272,7 @@ class PresenceService:
         """Drop the devices at once, and tell them nothing more."""
         for device_id in device_ids:
             self._feed.revoke(user_id, device_id)
+            self._connections.forget(user_id, device_id)
             self._feed_tracker(DeviceGone(user_id, device_id))
 
     def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
@@ -277,6 +297,7 @@ class PresenceService:
         """Begin to watch the time."""
         self._background.every(self._settings.housekeeping, self._keep_house)
         self._background.every(self._settings.interest_check, self._refresh_interests)
+        self._background.every(self._connections.lingering, self._connections.sweep)
         self._background.run(
             self._publisher.remind(self._federated.recently_told(self._clock.now()))
         )

@@ -148,6 +148,11 @@ class Publisher:
         else:
             self._last_batch.then.append(work)
 
+    @property
+    def is_published(self) -> bool:
+        """Whether everything that has been handed over is in the outboxes."""
+        return self._last_batch is None or self._last_batch.published.done()
+
     async def published(self) -> None:
         """Return once everything that has been handed over is in the outboxes."""
         if self._last_batch is not None:

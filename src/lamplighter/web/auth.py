@@ -13,6 +13,7 @@ from starlette.requests import Request
 from lamplighter.errors import MissingToken
 from lamplighter.ports import Accounts, Requester
 from lamplighter.web.body import read, read_optional
+from lamplighter.web.http.exchange import Exchange
 
 __all__ = ["Authenticator", "access_token"]
 
@@ -36,6 +37,17 @@ class Authenticator:
         token = access_token(scope["headers"], scope["query_string"])
         return await self._accounts.authenticate(token)
 
+    def requester_in_use(self, exchange: Exchange) -> Requester | None:
+        """Return who sends a direct request, if that is known without looking it up.
+
+        Raises `MissingToken`.
+        """
+        return self._accounts.requester_in_use(_token_of(exchange))
+
+    async def requester_of(self, exchange: Exchange) -> Requester:
+        """Return who sends a direct request; raise `MissingToken` and `UnknownToken`."""
+        return await self._accounts.authenticate(_token_of(exchange))
+
     async def requester_and_body(self, request: Request, shape: type[T]) -> tuple[Requester, T]:
         """Return who sends the request, and its body as a *shape*.
 
@@ -53,6 +65,12 @@ class Authenticator:
         await self.requester(request)
         body = await read_optional(request, shape)
         return await self.requester(request), body
+
+
+def _token_of(exchange: Exchange) -> str:
+    if exchange.authorization is not None:
+        return _from_header(exchange.authorization)
+    return _from_query(exchange.query.encode("latin-1"))
 
 
 def access_token(headers: Iterable[tuple[bytes, bytes]], query_string: bytes) -> str:

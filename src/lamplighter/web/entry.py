@@ -1,11 +1,12 @@
 """Where a request comes in: the long poll goes straight to its endpoint, all else to the routes."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lamplighter.errors import MethodNotAllowed
-from lamplighter.web.application import send_error
+from lamplighter.web.asgi_exchange import serve_direct
+from lamplighter.web.http.exchange import Direct
 
 __all__ = ["Entry"]
 
@@ -13,19 +14,15 @@ _SYNC: Final = frozenset({"/_matrix/client/v3/sync", "/_matrix/client/r0/sync"})
 
 
 class Entry:
-    """The server as one ASGI application."""
+    """The server as one ASGI application, and its direct endpoints for a server that knows them."""
 
-    def __init__(self, *, sync: ASGIApp, routes: ASGIApp) -> None:
-        self._sync = sync
+    def __init__(self, *, sync: Direct, routes: ASGIApp) -> None:
+        self.direct: Mapping[str, Direct] = dict.fromkeys(_SYNC, sync)
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in _SYNC or scope["method"] == "OPTIONS":
+        endpoint = self.direct.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None or scope["method"] == "OPTIONS":
             await self._routes(scope, receive, send)
-            return
-        try:
-            if scope["method"] != "GET":
-                raise MethodNotAllowed("Unrecognized request: wrong HTTP method")
-            await self._sync(scope, receive, send)
-        except Exception as error:  # noqa: BLE001 - the one table knows what to say
-            await send_error(scope, send, error)
+        else:
+            await serve_direct(endpoint, scope, receive, send)

@@ -39,9 +39,11 @@ class SqlDirectory:
         profiles = Profiles(ledger, memberships)
         data = AccountData(ledger)
         filters = Filters(ledger)
+        syncer = RoomsSyncer(ledger)
 
         self.listen = ledger.listen
         self.authenticate = tokens.authenticate
+        self.requester_in_use = tokens.requester_in_use
         self.register = accounts.register
         self.check_available = accounts.check_available
         self.check_password = accounts.check_password
@@ -80,7 +82,8 @@ class SqlDirectory:
         self.state_event = reader.state_event
         self.state_for_modules = reader.state_for_modules
         self.room_initial_sync = reader.room_initial_sync
-        self.sync_rooms = RoomsSyncer(ledger).sync_rooms
+        self.sync_rooms = syncer.sync_rooms
+        self.quiet_rooms = syncer.quiet_rooms
         self._ledger = ledger
         self._accounts = accounts
 

@@ -35,14 +35,21 @@ class RoomsSyncer:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
+    def quiet_rooms(self, requester: Requester, since: str | None) -> RoomsSync | None:
+        stream = self._ledger.stream
+        after = stream.parse(since)
+        if since is None or after is None or stream.may_have_news(requester.user_id, after):
+            return None
+        return RoomsSync(since)
+
     async def sync_rooms(
         self, requester: Requester, since: str | None, filter: RoomFilter, *, full_state: bool
     ) -> RoomsSync:
+        quiet = None if full_state else self.quiet_rooms(requester, since)
+        if quiet is not None:
+            return quiet
         stream = self._ledger.stream
         after = stream.parse(since)
-        knows_all = after is not None and not stream.may_have_news(requester.user_id, after)
-        if after is not None and knows_all and not full_state:
-            return RoomsSync(stream.token(after))
         viewer = Viewer.of(requester, filter, after, full_state=full_state)
         async with self._ledger.read() as connection:
             position = (await connection.execute(select(stream_table.c.position))).scalar_one()

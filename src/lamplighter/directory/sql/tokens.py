@@ -38,9 +38,19 @@ class Tokens:
 
     async def authenticate(self, access_token: str) -> Requester:
         """Return whose token it is; raise `UnknownToken`."""
+        requester = self.requester_in_use(access_token)
+        if requester is None:
+            token_hash = hash_token(access_token)
+            requester = await self._look_up(token_hash)
+            self._last_seen[token_hash] = self._ledger.now()
+        return requester
+
+    def requester_in_use(self, access_token: str) -> Requester | None:
+        """Return whose token it is, if it has been used before."""
         token_hash = hash_token(access_token)
-        requester = self._requesters.get(token_hash) or await self._look_up(token_hash)
-        self._last_seen[token_hash] = self._ledger.now()
+        requester = self._requesters.get(token_hash)
+        if requester is not None:
+            self._last_seen[token_hash] = self._ledger.now()
         return requester
 
     def last_seen(self, token_hash: str) -> Timestamp | None:

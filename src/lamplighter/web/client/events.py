@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.clock import Clock
+from lamplighter.delivery.tokens import Tokens
 from lamplighter.ports import Directory, Json, RoomFilter
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.service import PresenceService
@@ -42,12 +43,14 @@ class Events:
         directory: Directory,
         presence: PresenceService,
         long_poll: LongPoll,
+        tokens: Tokens,
         clock: Clock,
     ) -> None:
         self._authenticator = authenticator
         self._directory = directory
         self._presence = presence
         self._long_poll = long_poll
+        self._tokens = tokens
         self._clock = clock
 
     def routes(self) -> list[Route]:
@@ -63,9 +66,10 @@ class Events:
         given = request.query_params.get("timeout")
         timeout = milliseconds_in("timeout", given) if given else _DEFAULT_TIMEOUT
         start = request.query_params.get("from") or await self._token(request)
-        question = Question(requester, start, timeout)
-        with self._presence.polling(requester, Presence.ONLINE):
-            news = await self._long_poll.news(question, request.receive)
+        question = Question(
+            requester, self._tokens.read(start), timeout, set_presence=Presence.ONLINE
+        )
+        news = await self._long_poll.news(question, request.receive)
         chunk = [*self._presence_events(news.states), *_room_events(news)]
         return json_response({"start": start, "end": news.next_batch, "chunk": chunk})
 
@@ -76,8 +80,7 @@ class Events:
         # Nobody is told in full of rooms here: they come one by one below.
         rooms_aside = ClientFilter(rooms=RoomFilter(timeline_limit=0))
         question = Question(requester, filter=rooms_aside)
-        with self._presence.polling(requester, None):
-            news = await self._long_poll.news(question, request.receive)
+        news = await self._long_poll.news(question, request.receive)
         rooms = [
             await self._directory.room_initial_sync(requester.user_id, room, limit)
             for room in await self._directory.joined_rooms(requester.user_id)
@@ -109,7 +112,8 @@ class Events:
     async def _token(self, request: Request) -> str:
         """Return the token of now, for a client that does not say from where."""
         requester = await self._authenticator.requester(request)
-        question = Question(requester, filter=ClientFilter(rooms=RoomFilter(timeline_limit=0)))
+        rooms_aside = ClientFilter(rooms=RoomFilter(timeline_limit=0))
+        question = Question(requester, filter=rooms_aside, set_presence=Presence.OFFLINE)
         return (await self._long_poll.news(question, request.receive)).next_batch
 
     def _presence_events(self, states: Iterable[UserPresenceState]) -> list[Json]:

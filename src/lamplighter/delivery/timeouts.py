@@ -1,0 +1,54 @@
+"""When polls are over: one timer for all that end together, instead of one for each."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Final, Protocol
+
+from lamplighter.clock import Clock, Timer, Timestamp, milliseconds
+
+__all__ = ["Ending", "Timeouts"]
+
+#: A poll of a second or more ends up to this many milliseconds late, with its neighbours.
+GRAIN: Final = 100
+_SECOND: Final = timedelta(seconds=1)
+
+
+class Ending(Protocol):
+    """What is ended."""
+
+    def end(self) -> None:
+        """Its time is over."""
+
+
+class Timeouts:
+    """Ends what is not taken out before its time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._due: dict[Timestamp, tuple[dict[Ending, None], Timer]] = {}
+
+    def put(self, ending: Ending, timeout: timedelta) -> Callable[[], None]:
+        """End *ending* after *timeout*, unless what is returned is called before."""
+        instant = self._clock.now() + milliseconds(timeout)
+        if timeout >= _SECOND:
+            instant = -(-instant // GRAIN) * GRAIN
+        due = Timestamp(instant)
+        if due not in self._due:
+            self._due[due] = {}, self._clock.call_at(due, partial(self._end, due))
+        self._due[due][0][ending] = None
+        return partial(self._take_out, due, ending)
+
+    def _take_out(self, due: Timestamp, ending: Ending) -> None:
+        if due not in self._due:  # it has come
+            return
+        together, timer = self._due[due]
+        together.pop(ending, None)
+        if not together:
+            timer.cancel()
+            del self._due[due]
+
+    def _end(self, due: Timestamp) -> None:
+        together, _ = self._due.pop(due)
+        for ending in list(together):
+            ending.end()

@@ -1,0 +1,1 @@
+"""HTTP itself: connections, and what an endpoint sees of a request."""
