@@ -199,7 +199,7 @@ def _presence(
     saved_until = max((it.position for it in saved), default=BEGINNING)
     bus = LocalBus(clock, saved_until)
     feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
-    remotes = Remotes(config.server_name, planner, router, outgoing)
+    remotes = Remotes(config.server_name, planner, outgoing)
     publisher = Publisher(
         tracker=tracker,
         planner=planner,
@@ -224,7 +224,7 @@ def _presence(
     )
     background = Background(clock)
     federated = FederatedPresence(
-        config.server_name, tracker, views, remotes, config.presence.federation_timeout
+        config.server_name, tracker, views, publisher, config.presence.federation_timeout
     )
     return PresenceService(
         clock=clock,
