@@ -11,7 +11,7 @@ from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.service.remotes import RemoteUsers
-from tests.routing.callbacks import Act, Thinking, raising, turns
+from tests.routing.callbacks import Act, Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, HALL
 from tests.service.parts import Parts
 
@@ -93,6 +93,17 @@ async def test_only_our_own_users(parts: Parts) -> None:
     assert by_server(parts) == [(R, {BOB: "altered"}), (S, {BOB: "one"})]
 
 
+async def test_only_our_own_users_by_name(parts: Parts) -> None:
+    """So it is where a module names a remote user for a viewer who is told of one of ours."""
+    parts.module(showing({X: False}), answering({Y, Z}))
+    await parts.views.ask_interest(X)
+    update = RemoteUpdate(Z, Presence.ONLINE, "hi", None, True)
+    parts.publisher.publish(parts.tracker.feed(update, parts.clock.now()))
+    parts.publisher.publish(parts.set(BOB, "one"))
+    await parts.publisher.published()
+    assert parts.outgoing.messages == [(R, {BOB: "one"})]
+
+
 @pytest.mark.parametrize("first", [X, Y])
 async def test_altered_wins_on_a_push(parts: Parts, first: UserId) -> None:
     """What is altered for one viewer goes to their server for all, in whichever order they come."""
@@ -160,6 +171,19 @@ async def test_late_never_replaces_newer(parts: Parts) -> None:
     late.answer(answer(late.asked[1], {Z: False}))
     await turns()
     assert parts.outgoing.messages[2:] == [(S, {BOB: "two"})]
+
+
+async def test_late_with_somebody_older(parts: Parts) -> None:
+    """A late answer about one user takes no older change of another along, who may be seen too."""
+    late = Thinking()
+    parts.module(late, answering({BOB}))
+    await parts.views.ask_interest(X)
+    parts.publisher.publish([*parts.set(BOB, "old"), *parts.set(ALICE, "hello")])
+    await parts.publisher.published()
+    await parts.publish(BOB, "new")
+    late.answer(answer([state for state in late.asked[0] if state.user_id == ALICE], {X: False}))
+    await turns()
+    assert parts.outgoing.messages == [(R, {ALICE: "hello"})]
 
 
 async def test_where_something_was_altered_nothing_goes_early(parts: Parts) -> None:
