@@ -108,7 +108,10 @@ class Federation:
     def application(self, presence: PresenceService, accounts: Accounts) -> ASGIApp:
         """Return the server-server API."""
         inbound = Inbound(
-            presence.remote_updates, self._clock, busy_allowed=self._config.presence.busy
+            presence.remote_updates,
+            self._sender.heard_from,
+            self._clock,
+            busy_allowed=self._config.presence.busy,
         )
         endpoints = federation_endpoints(
             keys=self._keys,

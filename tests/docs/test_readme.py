@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lamplighter.config import parse_config_text
 from lamplighter.devtools.server import running_server
 from lamplighter.modules import synapse_paths
 from tests.docs.commands import ROOT, blocks, commands, runs, typed
@@ -54,7 +55,7 @@ async def test_the_module_shows_bob_to_alice(
 ) -> None:
     """README's module does what its name says, loaded by README's piece of configuration."""
     [(_, module)] = blocks("README.md", "python")
-    [(_, config)] = blocks("README.md", "yaml")
+    config, _ = [body for _, body in blocks("README.md", "yaml")]
     (tmp_path / "my_package.py").write_text(module)
     monkeypatch.syspath_prepend(str(tmp_path))
     synapse_paths.install()
@@ -70,6 +71,23 @@ async def test_the_module_shows_bob_to_alice(
 
     sys.modules.pop("my_package")
     assert (alice.sees(bob), charlie.sees(bob)) == (True, False)
+
+
+def test_two_servers_can_be_configured_so(tmp_path: Path) -> None:
+    """README's lines, ten at most, are a configuration that a server with federation takes."""
+    _, text = [body for _, body in blocks("README.md", "yaml")]
+
+    config = parse_config_text(text, tmp_path / "lamplighter.yaml")
+
+    assert len(text.splitlines()) <= 10
+    assert (config.server_name, config.federation.enabled) == ("one.example.org", True)
+    [module] = config.modules
+    assert module.config == {
+        "shows": {
+            "@alice:one.example.org": ["@bob:two.example.org"],
+            "@bob:two.example.org": ["@alice:one.example.org"],
+        }
+    }
 
 
 def _log_in(port: int, user: str, password: str) -> dict[str, str]:

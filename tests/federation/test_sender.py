@@ -172,6 +172,36 @@ async def test_back_off_survives_a_restart() -> None:
     assert bench.store.kept == {}
 
 
+async def test_a_server_that_speaks_is_tried_sooner() -> None:
+    """A server that was left alone for an hour is tried within half a minute of its own word."""
+    now = FakeClock().now()
+    bench = Bench(Backoffs({THERE: BackoffState(20, Timestamp(now + 3_600_000))}))
+    await bench.sender.start()
+    bench.send(THERE, "one")
+    await bench.advance(seconds=100)
+    bench.sender.heard_from(THERE)
+    bench.sender.heard_from(ServerName("unheard.of.example"))
+    await bench.advance(milliseconds=29_999)
+    assert bench.network.sent == []
+    await bench.advance(milliseconds=1)
+    assert bench.network.sent == [(THERE, ["one"])]
+    assert bench.sender.destinations == bench.store.kept == {}
+
+
+async def test_a_server_that_only_speaks() -> None:
+    """Who speaks to us and never answers is tried twice a minute at most."""
+    bench = Bench(Backoffs({THERE: BackoffState(20, Timestamp(FakeClock().now() + 3_600_000))}))
+    await bench.sender.start()
+    bench.network.dead.add(THERE)
+    bench.send(THERE, "one")
+    failures = []
+    for _ in range(12):
+        bench.sender.heard_from(THERE)
+        await bench.advance(seconds=10)
+        failures.append(bench.store.kept[THERE].failures - 20)
+    assert failures == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4]
+
+
 async def test_a_full_disk() -> None:
     """A back-off that cannot be saved is kept in memory all the same."""
     bench = Bench()

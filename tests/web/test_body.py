@@ -135,6 +135,12 @@ def test_brackets_in_text_are_not_depth(text: str) -> None:
     assert decode(f'{{"displayname": "{text}"}}'.encode(), Shape) == Shape(**content)
 
 
+def test_a_text_of_brackets() -> None:
+    """A body that is a string has no depth at all, whatever the string holds."""
+    text = "[{" * 500
+    assert decode(msgspec.json.encode(text), str) == text
+
+
 def test_many_brackets_side_by_side_are_not_deep() -> None:
     """A long flat list of objects is taken."""
     body = msgspec.json.encode({"displayname": "x", "devices": [{"name": "a"}] * 1000})

@@ -17,6 +17,8 @@ class BackoffSettings:
     #: The pause after the first failure; each further failure in a row doubles it.
     first: timedelta = timedelta(seconds=1)
     longest: timedelta = timedelta(hours=1)
+    #: The longest pause for a server that speaks to us meanwhile.
+    when_heard: timedelta = timedelta(seconds=30)
 
 
 class Backoff:
@@ -58,6 +60,12 @@ class Backoff:
         failures = self._state.failures + 1 if self._state else 1
         pause = self._pause(failures) * (1 - self._random() / 2)
         self._state = BackoffState(failures, after(now, pause))
+
+    def heard(self, now: Timestamp) -> None:
+        """The server speaks to us, so it may answer again: try sooner."""
+        if self._state is not None:
+            soon = after(now, self._settings.when_heard * (1 - self._random() / 2))
+            self._state = BackoffState(self._state.failures, min(self._state.retry_at, soon))
 
     def _pause(self, failures: int) -> timedelta:
         pause, longest = self._settings.first, self._settings.longest

@@ -29,12 +29,14 @@ class Inbound:
     def __init__(
         self,
         accept: Callable[[Sequence[RemoteUpdate]], None],
+        heard_from: Callable[[ServerName], None],
         clock: Clock,
         *,
         busy_allowed: bool,
     ) -> None:
-        """Hand what is good to *accept*, which must return at once."""
+        """Hand what is good to *accept*, and tell *heard_from* who spoke; both return at once."""
         self._accept = accept
+        self._heard_from = heard_from
         self._clock = clock
         self._busy_allowed = busy_allowed
         self._taken: Recent[ServerName, Recent[str, bool]] = Recent(_MOST_ORIGINS)
@@ -47,6 +49,7 @@ class Inbound:
             self._taken.put(transaction.origin, taken)
         if not taken.get(txn_id):
             taken.put(txn_id, True)
+            self._heard_from(transaction.origin)
             self._take(transaction)
         return pdu_errors(transaction.pdus)
 

@@ -96,6 +96,10 @@ class DestinationQueue:
             self._window_ends = now
         self._backoff.failed(now)
 
+    def heard(self, now: Timestamp) -> None:
+        """The server has spoken to us: if it is left alone, then not for long any more."""
+        self._backoff.heard(now)
+
     def _trim(self) -> None:
         surplus = max(0, len(self) - self._capacity)
         for user_id in list(islice(self._waiting, surplus)):

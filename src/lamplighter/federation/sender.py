@@ -162,6 +162,13 @@ class FederationSender:
         destination.queue.put(states, self._clock.now())
         self._schedule(server_name, destination)
 
+    def heard_from(self, server_name: ServerName) -> None:
+        """A server has spoken to us: if it did not answer before, it is tried again soon."""
+        destination = self._destinations.get(server_name)
+        if destination is not None:
+            destination.queue.heard(self._clock.now())
+            self._schedule(server_name, destination)
+
     def _destination(self, server_name: ServerName) -> _Destination:
         destination = self._destinations.get(server_name)
         if destination is None:

@@ -1,6 +1,7 @@
 """From the bytes of a request to a typed value, with errors that name the field."""
 
 import re
+from itertools import accumulate
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -20,7 +21,9 @@ MAX_DEPTH: Final = 100
 
 #: An unterminated string reaches to the end: so the search is linear, whatever the body holds.
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_BRACKET: Final = re.compile(rb"[\[\]{}]")
+#: A bracket as the step it is, in a signed byte.
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 _PLACE: Final = re.compile(r"^(?P<text>.*?)(?: - at `(?P<path>\$[^`]*)`)?$", re.DOTALL)
 
@@ -75,11 +78,9 @@ def _depth(body: bytes) -> int:
     """Return how deep *body* is nested, or a number that is no greater than the limit."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return 0
-    depth = deepest = 0
-    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+    # Not in a loop of our own: of a body of megabytes nobody else would be answered meanwhile.
+    steps = _STRING.sub(b"", body).translate(_STEPS, _NO_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0)
 
 
 def _named(error: msgspec.ValidationError) -> BadJson | MissingParam:

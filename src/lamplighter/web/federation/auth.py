@@ -3,13 +3,14 @@
 Implements <https://spec.matrix.org/latest/server-server-api/#request-authentication>.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
+from signedjson.types import VerifyKey
 from starlette.requests import Request
 
 from lamplighter.clock import Clock
 from lamplighter.errors import (
-    BadJson,
     FederationError,
     Forbidden,
     KeysUnavailable,
@@ -17,7 +18,12 @@ from lamplighter.errors import (
 )
 from lamplighter.federation.keyring import Keyring
 from lamplighter.federation.policy import ServerPolicy
-from lamplighter.federation.signing import parse_authorization, request_object, verify_request
+from lamplighter.federation.signing import (
+    XMatrix,
+    parse_authorization,
+    request_object,
+    verify_request,
+)
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
 from lamplighter.web.body import read
@@ -45,40 +51,61 @@ class XMatrixAuth:
         Raises `Unauthorized`, `Forbidden`, and `KeysUnavailable` where the origin cannot be asked
         for its keys.
         """
-        return await self._verified(request, None)
+        claim = await self._claim(request)
+        self._verify(request, claim, None)
+        return claim.origin
 
     async def origin_and_content(self, request: Request) -> tuple[ServerName, Json]:
         """Return who sends a request, and its body, a JSON object.
 
-        Raises what `origin` raises, `NotJson`, `BadJson` and `TooLarge`.
+        Raises what `origin` raises, `NotJson`, `BadJson` and `TooLarge`. Who has no key need not
+        make us read a body.
         """
+        claim = await self._claim(request)
         content = await read(request, Json, limit=MAX_BODY)
-        return await self._verified(request, content), content
+        self._verify(request, claim, content)
+        return claim.origin, content
 
-    async def _verified(self, request: Request, content: Json | None) -> ServerName:
+    async def _claim(self, request: Request) -> "_Claim":
+        """Return who the request says it is from, with a key of theirs."""
         try:
-            authorization = parse_authorization(request.headers.get("authorization", ""))
-            if authorization.destination not in (None, self._server_name):
-                raise Unauthorized(f"The request is for {authorization.destination}")
-            origin = authorization.origin
-            if origin == self._server_name or not self._policy.admits(origin):
-                raise Forbidden(f"{origin} is not spoken with here")
-            key = await self._keyring.verify_key(origin, authorization.key_id, self._clock.now())
-            signed = request_object(
-                origin=origin,
-                destination=self._server_name,
-                method=request.method,
-                uri=_uri(request),
-                content=content,
-            )
-            verify_request(signed, authorization, key)
+            given = parse_authorization(request.headers.get("authorization", ""))
+            if given.destination not in (None, self._server_name):
+                raise Unauthorized(f"The request is for {given.destination}")
+            if given.origin == self._server_name or not self._policy.admits(given.origin):
+                raise Forbidden(f"{given.origin} is not spoken with here")
+            key = await self._keyring.verify_key(given.origin, given.key_id, self._clock.now())
         except KeysUnavailable:
             raise  # whoever is told 401 does not come again
         except FederationError as error:
             raise Unauthorized(str(error)) from None
-        except ValueError:  # there is no canonical JSON for it
-            raise BadJson("body: holds numbers that are no integers of 53 bits") from None
-        return origin
+        return _Claim(given, key)
+
+    def _verify(self, request: Request, claim: "_Claim", content: Json | None) -> None:
+        signed = request_object(
+            origin=claim.origin,
+            destination=self._server_name,
+            method=request.method,
+            uri=_uri(request),
+            content=content,
+        )
+        try:
+            verify_request(signed, claim.authorization, claim.key)
+        except FederationError as error:
+            raise Unauthorized(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a request says of itself, and the key that must bear it out."""
+
+    authorization: XMatrix
+    key: VerifyKey
+
+    @property
+    def origin(self) -> ServerName:
+        """The server that is said to send it."""
+        return self.authorization.origin
 
 
 def _uri(request: Request) -> str:

@@ -72,10 +72,11 @@ class ServerKeyEndpoints:
         wanted = (await read(request, _Query)).server_keys
         if len(wanted) > MAX_SERVERS:
             raise InvalidParam(f"server_keys: more than {MAX_SERVERS} servers")
+        servers = {_checked(name): keys for name, keys in wanted.items()}
         found: list[Json] = []
-        for name, keys in wanted.items():
+        for server_name, keys in servers.items():
             least = max((it.minimum_valid_until_ts for it in keys.values()), default=0)
-            found += await self._of(_checked(name), least)
+            found += await self._of(server_name, least)
         return json_response({"server_keys": found})
 
     async def _of(self, server_name: ServerName, valid_until: int) -> list[Json]:
@@ -89,7 +90,16 @@ class ServerKeyEndpoints:
             )
         except UnknownKey:
             return []
-        return [sign_json(known.content, self._keys.server_name, self._keys.signing)]
+        return self._vouched(server_name, known.content)
+
+    def _vouched(self, server_name: ServerName, content: Json) -> list[Json]:
+        """Return *content* with the server's signatures and ours: others were not verified."""
+        signatures = {server_name: content["signatures"][server_name]}
+        content = content | {"signatures": signatures}
+        try:
+            return [sign_json(content, self._keys.server_name, self._keys.signing)]
+        except ValueError:  # the server has signed numbers that canonical JSON does not know
+            return []
 
     def _own(self) -> Json:
         return self._keys.server_keys(self._clock.now(), VALIDITY)

@@ -1,0 +1,251 @@
+"""What other servers say: once each, entry by entry, in bounded memory."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.federation.inbound import Inbound
+from lamplighter.federation.transaction import parse
+from lamplighter.ids import ServerName, UserId
+from lamplighter.ports import Json
+from lamplighter.presence.events import RemoteUpdate
+from lamplighter.presence.state import Presence
+
+THERE: Final = ServerName("there.example")
+DAVE: Final = UserId("@dave:there.example")
+ERIN: Final = UserId("@erin:there.example")
+ONLINE: Final = RemoteUpdate(DAVE, Presence.ONLINE)
+NO_ROOMS: Final = {"error": "This server takes no events of rooms of other servers"}
+
+
+class Ears:
+    """What is heard of other servers: the updates, batch by batch."""
+
+    def __init__(self, *, busy_allowed: bool = True) -> None:
+        self.clock = FakeClock()
+        self.batches: list[list[RemoteUpdate]] = []
+        self.speakers: list[ServerName] = []
+        self._inbound = Inbound(
+            lambda updates: self.batches.append(list(updates)),
+            self.speakers.append,
+            self.clock,
+            busy_allowed=busy_allowed,
+        )
+
+    @property
+    def updates(self) -> list[RemoteUpdate]:
+        """All updates, whatever they came with."""
+        return [update for batch in self.batches for update in batch]
+
+    def receive(
+        self, *edus: object, txn_id: str = "1", origin: ServerName = THERE, **others: object
+    ) -> Json:
+        """Take a transaction with *edus*, shaped as it comes; return the answer."""
+        content = {"origin": origin, "origin_server_ts": 5, "edus": list(edus), **others}
+        return self._inbound.receive(parse(content, origin), txn_id)
+
+    def counts(self, txn_id: str, origin: ServerName = THERE) -> bool:
+        """Tell whether something that is sent under this ID is listened to."""
+        before = len(self.batches)
+        self.receive(presence(), txn_id=txn_id, origin=origin)
+        return len(self.batches) > before
+
+
+def presence(*push: object) -> Json:
+    """Return an EDU with the entries *push*."""
+    return {"edu_type": "m.presence", "content": {"push": list(push)}}
+
+
+def entry(user_id: object, name: object = "online", **fields: Any) -> Json:
+    """Return what is told of one user."""
+    return {"user_id": user_id, "presence": name, **fields}
+
+
+def test_what_is_heard() -> None:
+    """Each presence EDU is handed on as it comes, in its order."""
+    ears = Ears()
+    away = entry(ERIN, "unavailable", status_msg="Tea", last_active_ago=5000)
+    assert ears.receive(presence(entry(DAVE), away), presence(entry(DAVE, "offline"))) == {
+        "pdus": {}
+    }
+    assert ears.batches == [
+        [ONLINE, RemoteUpdate(ERIN, Presence.UNAVAILABLE, "Tea", timedelta(seconds=5))],
+        [RemoteUpdate(DAVE, Presence.OFFLINE)],
+    ]
+
+
+def test_the_same_transaction_again() -> None:
+    """What comes again under an ID counts once, and is answered alike."""
+    ears = Ears()
+    event = {"event_id": "$1"}
+    first = ears.receive(presence(entry(DAVE)), pdus=[event])
+    ears.clock.advance(days=1)
+    again = ears.receive(presence(entry(DAVE)), pdus=[event])
+    assert first == again == {"pdus": {"$1": NO_ROOMS}}
+    assert ears.updates == [ONLINE]
+    assert (ears.counts("2"), ears.counts("1")) == (True, False)
+
+
+def test_the_same_id_of_another_server() -> None:
+    """Two servers may choose one transaction ID, and both are heard; a port makes another one."""
+    ears = Ears()
+    names = [THERE, ServerName("other.example"), ServerName("there.example:8448")]
+    assert [ears.counts("1", name) for name in names] == [True] * 3
+    assert [ears.counts("1", name) for name in names] == [False] * 3
+
+
+def test_how_many_transactions_are_remembered() -> None:
+    """Of each server the last 50 transactions are remembered, and no more."""
+    ears = Ears()
+    assert all(ears.counts(str(number)) for number in range(50))
+    assert not any(ears.counts(str(number)) for number in range(50))
+    assert ears.counts("50")
+    assert [ears.counts(str(number)) for number in (49, 1, 0)] == [False, False, True]
+
+
+def test_what_comes_again_is_remembered() -> None:
+    """A transaction that is sent again and again is not forgotten meanwhile."""
+    ears = Ears()
+    ears.counts("first")
+    for number in range(200):
+        assert ears.counts(str(number))
+        assert not ears.counts("first")
+
+
+def test_one_server_does_not_make_another_forgotten() -> None:
+    """However much one server says, what others have said is remembered."""
+    ears = Ears()
+    ears.counts("1", ServerName("other.example"))
+    for number in range(3000):
+        ears.counts(str(number))
+    assert not ears.counts("1", ServerName("other.example"))
+
+
+def test_how_many_servers_are_remembered() -> None:
+    """Of 2,000 servers something is remembered; one more displaces the one silent for longest."""
+    ears = Ears()
+    names = [ServerName(f"s{number}.example") for number in range(2001)]
+    assert all(ears.counts("1", name) for name in names[:2000])
+    assert not any(ears.counts("1", name) for name in names[:2000])
+    assert ears.counts("1", names[2000])
+    heard = [ears.counts("1", names[place]) for place in (2000, 1999, 1, 0)]
+    assert heard == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    "edu_type", ["m.typing", "m.receipt", "m.direct_to_device", "M.PRESENCE", "m.presence ", ""]
+)
+def test_other_kinds(edu_type: str) -> None:
+    """An EDU of another kind is passed over in silence, and what stands beside it is heard."""
+    ears = Ears()
+    other = {"edu_type": edu_type, "content": {"push": [entry(ERIN)]}}
+    with capture_logs() as logged:
+        assert ears.receive(other, presence(entry(DAVE)), other) == {"pdus": {}}
+    assert (ears.batches, logged) == ([[ONLINE]], [])
+
+
+def test_events_of_rooms() -> None:
+    """Each event is answered with an error, and costs the presence beside it nothing."""
+    ears = Ears()
+    events = [{"event_id": "$1"}, "x", {"event_id": "$2"}, {"event_id": "x"}]
+    answer = ears.receive(presence(entry(DAVE)), pdus=events)
+    assert answer == {"pdus": {"$1": NO_ROOMS, "$2": NO_ROOMS}}
+    assert ears.updates == [ONLINE]
+
+
+def test_each_entry_is_judged_alone() -> None:
+    """What is malformed, or about somebody else's user, costs its entry, and is told the log."""
+    ears = Ears()
+    bad = [entry("@alice:here.example"), None, entry(DAVE, "asleep")]
+    with capture_logs() as logged:
+        ears.receive(presence(entry(DAVE), *bad, entry(ERIN, "offline")))
+    assert ears.batches == [[ONLINE, RemoteUpdate(ERIN, Presence.OFFLINE)]]
+    assert logged == [
+        {
+            "event": "presence was refused",
+            "log_level": "info",
+            "origin": "there.example",
+            "problems": [
+                "push[1]: user_id: @alice:here.example is not a user of there.example",
+                "push[2]: not an object",
+                "push[3]: presence: missing, or unknown",
+            ],
+        }
+    ]
+
+
+def test_how_much_is_logged() -> None:
+    """Of many faults in an EDU five are logged."""
+    ears = Ears()
+    with capture_logs() as logged:
+        ears.receive(presence(*[None] * 900))
+    assert [line["problems"] for line in logged] == [
+        [f"push[{place}]: not an object" for place in range(5)]
+    ]
+
+
+@pytest.mark.parametrize(
+    "edu",
+    [
+        {"edu_type": "m.presence", "content": {}},
+        {"edu_type": "m.presence", "content": {"push": None}},
+        {"edu_type": "m.presence", "content": {"push": entry(ERIN)}},
+        {"edu_type": "m.presence", "content": {"push": "x"}},
+    ],
+)
+def test_a_presence_edu_without_entries(edu: Json) -> None:
+    """An EDU without an array of entries says nothing, and the others of the transaction do."""
+    ears = Ears()
+    with capture_logs() as logged:
+        ears.receive(edu, presence(entry(DAVE)))
+    assert ears.updates == [ONLINE]
+    assert [line["problems"] for line in logged] == [["push: not an array"]]
+
+
+@pytest.mark.parametrize(
+    "edu",
+    [None, 5, [presence(entry(ERIN))], {}, {"edu_type": "m.presence"}, {"content": {"push": []}}],
+)
+def test_what_is_not_an_edu(edu: object) -> None:
+    """What is no EDU at all costs the others nothing."""
+    ears = Ears()
+    ears.receive(edu, presence(entry(DAVE)))
+    assert ears.batches == [[ONLINE]]
+
+
+@pytest.mark.parametrize("busy_allowed", [True, False])
+def test_busy(busy_allowed: bool) -> None:
+    """Busy is heard where this server knows it, and is a fault where it does not."""
+    ears = Ears(busy_allowed=busy_allowed)
+    ears.receive(presence(entry(ERIN, "org.matrix.msc3026.busy"), entry(DAVE)))
+    busy = [RemoteUpdate(ERIN, Presence.BUSY)] if busy_allowed else []
+    assert ears.updates == [*busy, ONLINE]
+
+
+def test_ages_are_judged_by_our_clock() -> None:
+    """An age may reach back to the epoch by our clock, and no further."""
+    ears = Ears()
+    now = ears.clock.now()
+    ears.clock.advance(milliseconds=1)
+    ears.receive(presence(*(entry(DAVE, last_active_ago=now + it) for it in (1, 2))))
+    oldest = timedelta(milliseconds=now + 1)
+    assert ears.updates == [RemoteUpdate(DAVE, Presence.ONLINE, None, oldest)]
+
+
+def test_an_empty_transaction() -> None:
+    """A transaction in which there is nothing is taken, and is no news."""
+    ears = Ears()
+    assert ears.receive() == {"pdus": {}}
+    assert ears.batches == []
+
+
+def test_who_speaks() -> None:
+    """Each transaction says that its origin is there, one that is repeated only once."""
+    ears = Ears()
+    ears.receive(txn_id="1")
+    ears.receive(txn_id="1")
+    ears.receive(txn_id="2")
+    assert ears.speakers == [THERE, THERE]

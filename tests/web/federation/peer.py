@@ -1,0 +1,217 @@
+"""The server-server API without a network, and another server that speaks to it.
+
+The peer signs with `signedjson` itself, so that nothing here stands on what is tested.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import unquote
+
+import msgspec
+from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
+from signedjson.sign import sign_json
+from signedjson.types import SigningKey
+
+from lamplighter.clock import after
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.http import Exchange, Response
+from lamplighter.errors import RemoteUnreachable
+from lamplighter.federation.inbound import Inbound
+from lamplighter.federation.keyring import Keyring
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.policy import ServerPolicy
+from lamplighter.ids import ServerName, UserId
+from lamplighter.ports import Accounts, Json
+from lamplighter.presence.events import RemoteUpdate
+from lamplighter.presence.state import Presence
+from lamplighter.web.application import build_application
+from lamplighter.web.federation import federation_endpoints
+from tests.web.world import SERVER
+
+__all__ = ["DAVE", "ONLINE", "THERE", "Header", "Host", "Peer", "error_of", "presence", "public"]
+
+THERE: Final = ServerName("there.example")
+DAVE: Final = UserId("@dave:there.example")
+#: What is heard of Dave when he is online.
+ONLINE: Final = RemoteUpdate(DAVE, Presence.ONLINE)
+
+
+def presence(*push: object) -> Json:
+    """Return an EDU with the entries *push*; with Dave, who is online, if there are none."""
+    entries = list(push) or [{"user_id": DAVE, "presence": "online"}]
+    return {"edu_type": "m.presence", "content": {"push": entries}}
+
+
+def public(key: SigningKey) -> str:
+    """Return the public half of *key*, as it is published."""
+    return encode_verify_key_base64(get_verify_key(key))
+
+
+def error_of(response: Response) -> tuple[int, str, str]:
+    """Return status, errcode and words of a refusal, which holds nothing else."""
+    content = msgspec.json.decode(response.body, type=dict[str, str])
+    errcode, error = content.pop("errcode"), content.pop("error")
+    assert content == {}
+    return response.status, errcode, error
+
+
+class PublishedKeys:
+    """A `KeyFetcher`: what all other servers publish; the others are dead."""
+
+    def __init__(self) -> None:
+        self.answers: dict[ServerName, Json] = {}
+        self.asked: list[ServerName] = []
+
+    async def server_keys(self, server: ServerName) -> Json:
+        self.asked.append(server)
+        if server not in self.answers:
+            raise RemoteUnreachable(f"{server} is dead")
+        return self.answers[server]
+
+
+class Host:
+    """The server that is tested: what it hears, and what it is told of others' keys."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        clock: FakeClock,
+        keys: SigningKeys,
+        *,
+        policy: ServerPolicy | None = None,
+        well_known_server: ServerName | None = None,
+    ) -> None:
+        self.clock = clock
+        self.keys = keys
+        self.published = PublishedKeys()
+        #: All presence that was accepted.
+        self.heard: list[RemoteUpdate] = []
+        #: Whose transactions were taken.
+        self.speakers: list[ServerName] = []
+        self._application = build_application(
+            federation_endpoints(
+                keys=keys,
+                keyring=Keyring(self.published),
+                policy=policy or ServerPolicy(),
+                inbound=Inbound(self.heard.extend, self.speakers.append, clock, busy_allowed=True),
+                accounts=accounts,
+                well_known_server=well_known_server,
+                clock=clock,
+            )
+        )
+
+    async def send(
+        self,
+        method: str,
+        uri: str,
+        body: bytes | Sequence[bytes] = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Send a request with exactly this URI; a *body* in several chunks has no length."""
+        sent = dict(headers or {})
+        if isinstance(body, bytes):
+            sent["content-length"] = str(len(body))
+        path, _, query = uri.partition("?")
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
+        }
+        chunks = [body] if isinstance(body, bytes) else body
+        return await Exchange(self._application, scope, chunks).response()
+
+    async def post(self, uri: str, content: object) -> Response:
+        """Send a POST that nobody has signed."""
+        return await self.send("POST", uri, msgspec.json.encode(content))
+
+
+@dataclass(frozen=True)
+class Header:
+    """The parts of an `Authorization` header."""
+
+    origin: str
+    destination: str
+    key: str
+    sig: str
+
+    def __str__(self) -> str:
+        return (
+            f'X-Matrix origin="{self.origin}",destination="{self.destination}",'
+            f'key="{self.key}",sig="{self.sig}"'
+        )
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another server, whose one key the host can ask for."""
+
+    host: Host
+    name: ServerName = THERE
+    key: SigningKey = field(default_factory=lambda: generate_signing_key("one"))
+
+    def publish(
+        self,
+        *keys: SigningKey,
+        valid_for: timedelta = timedelta(hours=1),
+        **others: Any,
+    ) -> Json:
+        """Publish *keys*, or the one key, for those who ask; return what they are answered."""
+        content: Json = {
+            "server_name": self.name,
+            "valid_until_ts": after(self.host.clock.now(), valid_for),
+            "verify_keys": {
+                f"ed25519:{key.version}": {"key": public(key)} for key in keys or (self.key,)
+            },
+            "old_verify_keys": {},
+            **others,
+        }
+        for key in keys or (self.key,):
+            content = sign_json(content, self.name, key)
+        self.host.published.answers[self.name] = content
+        return content
+
+    def header(
+        self,
+        method: str,
+        uri: str,
+        content: object = None,
+        *,
+        destination: str = SERVER,
+        key: SigningKey | None = None,
+    ) -> Header:
+        """Return the header by which the peer, or *key* in its name, signs a request."""
+        key = key or self.key
+        request = {"method": method, "uri": uri, "origin": self.name, "destination": destination}
+        if content is not None:
+            request["content"] = content  # type: ignore[assignment]  # it is not text
+        key_id = f"ed25519:{key.version}"
+        signature = sign_json(request, self.name, key)["signatures"][self.name][key_id]
+        return Header(self.name, destination, key_id, signature)
+
+    def transaction(self, *edus: object, **others: object) -> Json:
+        """Return a transaction; without *edus* one that tells of Dave."""
+        return {
+            "origin": self.name,
+            "origin_server_ts": self.host.clock.now(),
+            "edus": list(edus) or [presence()],
+            **others,
+        }
+
+    async def put(self, content: object, txn_id: str = "1") -> Response:
+        """Send a signed transaction, whatever it is."""
+        uri = f"/_matrix/federation/v1/send/{txn_id}"
+        header = self.header("PUT", uri, content)
+        return await self.host.send(
+            "PUT", uri, msgspec.json.encode(content), {"authorization": str(header)}
+        )
+
+    async def get(self, uri: str) -> Response:
+        """Send a signed GET."""
+        return await self.host.send(
+            "GET", uri, b"", {"authorization": str(self.header("GET", uri))}
+        )

@@ -1,0 +1,304 @@
+"""Which requests of other servers are believed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+import pytest
+from signedjson.key import generate_signing_key
+
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.http import Response
+from lamplighter.directory.sql import SqlDirectory
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.policy import ServerPolicy
+from lamplighter.ids import ServerName
+from lamplighter.ports import Json
+from tests.web.federation.peer import ONLINE, THERE, Header, Host, Peer, error_of
+from tests.web.world import SERVER
+
+URI: Final = "/_matrix/federation/v1/send/1"
+PROFILE: Final = "/_matrix/federation/v1/query/profile"
+TAKEN: Final[tuple[int, object]] = (200, {"pdus": {}})
+NOT_SIGNED: Final = "there.example has not signed this with ed25519:one"
+MISSHAPEN: Final = "Authorization: not a list of name=value, separated by commas"
+
+
+def answer_of(response: Response) -> tuple[int, object]:
+    """Return status and content."""
+    return response.status, response.json
+
+
+async def put(peer: Peer, header: Header | str | None, content: Json | None = None) -> Response:
+    """Send the transaction that tells of Dave, or *content*, with this header or none."""
+    body = msgspec.json.encode(content or peer.transaction())
+    headers = {} if header is None else {"authorization": str(header)}
+    return await peer.host.send("PUT", URI, body, headers)
+
+
+def signed(peer: Peer) -> Header:
+    """Return the header that makes `put` a good request."""
+    return peer.header("PUT", URI, peer.transaction())
+
+
+async def assert_only_the_next_counts(peer: Peer) -> None:
+    """Nothing was heard; the same transaction is taken when it is signed as it should be."""
+    assert peer.host.heard == []
+    assert answer_of(await put(peer, signed(peer))) == TAKEN
+    assert peer.host.heard == [ONLINE]
+
+
+async def test_a_signed_request(peer: Peer) -> None:
+    """What a server has signed with the key that it publishes is taken; it is asked only once."""
+    assert answer_of(await peer.put(peer.transaction(), "1")) == TAKEN
+    assert answer_of(await peer.put(peer.transaction(), "2")) == TAKEN
+    assert peer.host.heard == [ONLINE, ONLINE]
+    assert peer.host.published.asked == [THERE]
+
+
+async def test_an_older_server(peer: Peer) -> None:
+    """A header may say less and be written otherwise: unquoted, without destination, spaced."""
+    good = signed(peer)
+    header = f"x-matrix  origin={good.origin}, KEY={good.key} ,sig={good.sig},more=1"
+    assert answer_of(await put(peer, header)) == TAKEN
+    assert peer.host.heard == [ONLINE]
+
+
+Forge = Callable[[Peer], Header | str | None]
+
+
+@pytest.mark.parametrize(
+    ("forge", "error"),
+    [
+        (lambda peer: None, "Authorization: the scheme is not X-Matrix"),
+        (lambda peer: "", "Authorization: the scheme is not X-Matrix"),
+        (lambda peer: "Bearer secret", "Authorization: the scheme is not X-Matrix"),
+        (lambda peer: "X-Matrix ", "Authorization: origin is missing"),
+        (lambda peer: "X-Matrix origin", MISSHAPEN),
+        (lambda peer: f'X-Matrix origin="{THERE}', MISSHAPEN),
+        (lambda peer: f"{signed(peer)},\xff=1", MISSHAPEN),
+        (
+            lambda peer: f"{signed(peer)},origin=evil.example",
+            "Authorization: origin is given twice",
+        ),
+        (
+            lambda peer: f"{signed(peer)},x={4096 * 'x'}",
+            "Authorization: longer than 4096 characters",
+        ),
+        (lambda peer: f"X-Matrix origin={THERE},key=ed25519:one", "Authorization: sig is missing"),
+        (
+            lambda peer: replace(signed(peer), origin="@dave:there.example"),
+            "Authorization: origin is not a server name",
+        ),
+        (
+            lambda peer: replace(signed(peer), destination=""),
+            "Authorization: destination is not a server name",
+        ),
+        (
+            lambda peer: replace(signed(peer), key="one"),
+            "Authorization: key is not algorithm:version",
+        ),
+        (lambda peer: replace(signed(peer), sig="!"), "Authorization: sig is not base64"),
+    ],
+)
+async def test_misshapen_headers(peer: Peer, forge: Forge, error: str) -> None:
+    """A header that is missing, or is not an `X-Matrix` one, proves nothing: 401."""
+    assert error_of(await put(peer, forge(peer))) == (401, "M_UNAUTHORIZED", error)
+    assert peer.host.published.asked == []
+    await assert_only_the_next_counts(peer)
+
+
+@pytest.mark.parametrize(
+    ("forge", "error"),
+    [
+        (lambda peer: replace(signed(peer), sig="A" * 86), NOT_SIGNED),
+        (lambda peer: replace(signed(peer), sig="QUJD"), NOT_SIGNED),
+        (lambda peer: replace(signed(peer), sig=signed(peer).sig[:-5]), NOT_SIGNED),
+        (lambda peer: Peer(peer.host).header("PUT", URI, peer.transaction()), NOT_SIGNED),
+        (
+            lambda peer: replace(signed(peer), key="ed25519:two"),
+            "there.example has no valid key 'ed25519:two'",
+        ),
+        (
+            lambda peer: replace(signed(peer), key="rsa:one"),
+            "there.example has no valid key 'rsa:one'",
+        ),
+        (lambda peer: peer.header("POST", URI, peer.transaction()), NOT_SIGNED),
+        (lambda peer: peer.header("PUT", URI + "2", peer.transaction()), NOT_SIGNED),
+        (lambda peer: peer.header("PUT", URI + "?a=b", peer.transaction()), NOT_SIGNED),
+        (lambda peer: peer.header("PUT", "https://demo" + URI, peer.transaction()), NOT_SIGNED),
+        (lambda peer: peer.header("PUT", URI, peer.transaction(pdus=[])), NOT_SIGNED),
+        (lambda peer: peer.header("PUT", URI), NOT_SIGNED),
+        (
+            lambda peer: replace(
+                peer.header("PUT", URI, peer.transaction(), destination="other.example"),
+                destination=SERVER,
+            ),
+            NOT_SIGNED,
+        ),
+        (
+            lambda peer: peer.header("PUT", URI, peer.transaction(), destination="other.example"),
+            "The request is for other.example",
+        ),
+        (
+            lambda peer: replace(signed(peer), destination="demo:8448"),
+            "The request is for demo:8448",
+        ),
+    ],
+)
+async def test_forged_requests(peer: Peer, forge: Forge, error: str) -> None:
+    """Not signed, not with this key, not this request or not for this server: 401."""
+    assert error_of(await put(peer, forge(peer))) == (401, "M_UNAUTHORIZED", error)
+    await assert_only_the_next_counts(peer)
+
+
+async def test_another_servers_signature(peer: Peer) -> None:
+    """One server's signature says nothing in the name of another, whose key has the same ID."""
+    evil = Peer(peer.host, ServerName("evil.example"))
+    evil.publish()
+    header = replace(evil.header("PUT", URI, peer.transaction()), origin=THERE)
+    assert error_of(await put(peer, header)) == (401, "M_UNAUTHORIZED", NOT_SIGNED)
+    await assert_only_the_next_counts(peer)
+
+
+async def test_the_query_is_signed(peer: Peer) -> None:
+    """A query that is not the signed one makes another request: 401."""
+    uri = f"{PROFILE}?user_id=%40nobody%3Ademo"
+    for sent in (uri + "&field=displayname", PROFILE, f"{PROFILE}?user_id=@nobody:demo"):
+        header = {"authorization": str(peer.header("GET", uri))}
+        response = await peer.host.send("GET", sent, b"", header)
+        assert error_of(response) == (401, "M_UNAUTHORIZED", NOT_SIGNED)
+
+
+async def test_an_empty_object_is_signed(peer: Peer) -> None:
+    """A body is signed even if nothing is in it."""
+    forged = {"authorization": str(peer.header("PUT", URI))}
+    response = await peer.host.send("PUT", URI, b"{}", forged)
+    assert error_of(response) == (401, "M_UNAUTHORIZED", NOT_SIGNED)
+    wanted = (400, "M_BAD_JSON", "origin: not the server that signed the request")
+    assert error_of(await peer.put({})) == wanted
+
+
+async def test_a_body_is_signed_where_one_is_read(peer: Peer) -> None:
+    """For a request without a body no content is signed, not even an empty object."""
+    uri = f"{PROFILE}?user_id=@nobody:demo"
+    header = {"authorization": str(peer.header("GET", uri, {}))}
+    response = await peer.host.send("GET", uri, b"", header)
+    assert error_of(response) == (401, "M_UNAUTHORIZED", NOT_SIGNED)
+
+
+@pytest.mark.parametrize(
+    ("sent", "otherwise"),
+    [
+        ("a%2Fb", "a/b"),
+        ("a%2fb", "a%2Fb"),
+        ("%61", "a"),
+        ("$x:y!~+", "%24x%3Ay%21~%2B"),
+        ("%C3%A9", "é"),
+        ("a%20b", "a+b"),
+    ],
+)
+async def test_paths_are_signed_as_they_are_sent(peer: Peer, sent: str, otherwise: str) -> None:
+    """What is verified is the path as it was sent, not as one might write it too."""
+    base, content = "/_matrix/federation/v1/send/", peer.transaction()
+    body = msgspec.json.encode(content)
+    header = {"authorization": str(peer.header("PUT", base + otherwise, content))}
+    refused = await peer.host.send("PUT", base + sent, body, header)
+    assert error_of(refused) == (401, "M_UNAUTHORIZED", NOT_SIGNED)
+    assert peer.host.heard == []
+    assert answer_of(await peer.put(content, sent)) == TAKEN
+    assert peer.host.heard == [ONLINE]
+
+
+@pytest.mark.parametrize(
+    "query", ["user_id=%40nobody%3Ademo", "user_id=@nobody:demo", "&user_id=%40nobody:demo&&x"]
+)
+async def test_queries_are_signed_as_they_are_sent(peer: Peer, query: str) -> None:
+    """What is verified is the query as it was sent."""
+    answer = error_of(await peer.get(f"{PROFILE}?{query}"))
+    assert answer == (404, "M_NOT_FOUND", "There is no user @nobody:demo")
+
+
+async def test_our_own_name(host: Host) -> None:
+    """Whoever speaks in our own name is told 403, though we could be asked for that key."""
+    ourselves = Peer(host, SERVER, host.keys.signing)
+    ourselves.publish()
+    response = await put(ourselves, signed(ourselves))
+    assert error_of(response) == (403, "M_FORBIDDEN", "demo is not spoken with here")
+    assert (host.heard, host.published.asked) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        ServerPolicy(deny=["there.example"]),
+        ServerPolicy(deny=["*.EXAMPLE"]),
+        ServerPolicy(allow=["other.example"]),
+        ServerPolicy(allow=[]),
+        ServerPolicy(allow=["there.example"], deny=["there.example"]),
+    ],
+)
+async def test_servers_that_are_not_spoken_with(
+    directory: SqlDirectory, clock: FakeClock, keys: SigningKeys, policy: ServerPolicy
+) -> None:
+    """A server that is denied, or not on the list, is told 403, and not asked for its keys."""
+    peer = Peer(Host(directory, clock, keys, policy=policy))
+    peer.publish()
+    for response in (await put(peer, signed(peer)), await peer.get(f"{PROFILE}?user_id=@a:demo")):
+        wanted = (403, "M_FORBIDDEN", "there.example is not spoken with here")
+        assert error_of(response) == wanted
+    assert (peer.host.heard, peer.host.published.asked) == ([], [])
+
+
+async def test_a_server_on_the_list(
+    directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
+) -> None:
+    """A server on the list is spoken with."""
+    peer = Peer(Host(directory, clock, keys, policy=ServerPolicy(allow=["there.example"])))
+    peer.publish()
+    await assert_only_the_next_counts(peer)
+
+
+async def test_a_server_that_cannot_be_asked(host: Host) -> None:
+    """While a key server is dead its requests are to come again: 503, until it lives."""
+    peer = Peer(host)
+    assert error_of(await put(peer, signed(peer))) == (503, "M_UNKNOWN", "there.example is dead")
+    peer.publish()
+    assert error_of(await put(peer, signed(peer))) == (503, "M_UNKNOWN", "there.example is dead")
+    assert host.published.asked == [THERE]
+    host.clock.advance(seconds=10)
+    await assert_only_the_next_counts(peer)
+
+
+async def test_an_expired_key(peer: Peer) -> None:
+    """When its validity has passed and no newer word can be had, a key proves nothing."""
+    host = peer.host
+    assert answer_of(await put(peer, signed(peer))) == TAKEN
+    host.clock.advance(hours=1, milliseconds=-1)
+    assert answer_of(await peer.put(peer.transaction(), "2")) == TAKEN
+    host.clock.advance(milliseconds=1)
+    error = "there.example has no valid key 'ed25519:one'"
+    assert error_of(await peer.put(peer.transaction(), "3")) == (401, "M_UNAUTHORIZED", error)
+    host.clock.advance(seconds=10)
+    host.published.answers.clear()
+    assert error_of(await peer.put(peer.transaction(), "3")) == (
+        503,
+        "M_UNKNOWN",
+        "there.example is dead",
+    )
+    assert host.heard == [ONLINE, ONLINE]
+
+
+async def test_a_key_that_was_replaced(peer: Peer) -> None:
+    """A new key is asked for when it is first used; the old one proves nothing any more."""
+    host, fresh = peer.host, replace(peer, key=generate_signing_key("two"))
+    assert answer_of(await put(peer, signed(peer))) == TAKEN
+    old = {"ed25519:one": {"key": "A" * 43, "expired_ts": host.clock.now()}}
+    fresh.publish(old_verify_keys=old, valid_for=timedelta(hours=2))
+    host.clock.advance(seconds=10)
+    assert answer_of(await fresh.put(fresh.transaction(), "2")) == TAKEN
+    error = "there.example has no valid key 'ed25519:one'"
+    assert error_of(await peer.put(peer.transaction(), "3")) == (401, "M_UNAUTHORIZED", error)
+    assert host.heard == [ONLINE, ONLINE]

@@ -1,0 +1,269 @@
+"""Keys over HTTP: our own, and others' for which we vouch."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from signedjson.key import generate_signing_key, get_verify_key
+from signedjson.sign import verify_signed_json
+
+from lamplighter.clock import after
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.directory.sql import SqlDirectory
+from lamplighter.federation.keys import SigningKeys, key_id_of
+from lamplighter.federation.policy import ServerPolicy
+from lamplighter.ids import ServerName
+from lamplighter.ports import Json
+from tests.web.federation.peer import THERE, Host, Peer, error_of, public
+from tests.web.world import SERVER
+
+OWN: Final = "/_matrix/key/v2/server"
+QUERY: Final = "/_matrix/key/v2/query"
+NONE: Final[tuple[int, Json]] = (200, {"server_keys": []})
+
+
+async def get(host: Host, uri: str) -> tuple[int, Any]:
+    """Return status and content of the answer to an unsigned GET."""
+    response = await host.send("GET", uri)
+    return response.status, response.json
+
+
+async def post(host: Host, **server_keys: object) -> tuple[int, Any]:
+    """Return what the notary answers to an unsigned POST; `_` stands for a dot in the names."""
+    wanted = {name.replace("_", "."): criteria for name, criteria in server_keys.items()}
+    response = await host.post(QUERY, {"server_keys": wanted})
+    return response.status, response.json
+
+
+def verified(content: Json, peer: Peer) -> Json:
+    """Return *content*, once both the peer's signature and ours are verified, without ours."""
+    verify_signed_json(content, peer.name, get_verify_key(peer.key))
+    signing = peer.host.keys.signing
+    verify_signed_json(content, SERVER, get_verify_key(signing))
+    signatures = dict(content["signatures"])
+    assert signatures.pop(SERVER).keys() == {key_id_of(signing)}
+    return {**content, "signatures": signatures}
+
+
+async def test_our_own_keys(host: Host) -> None:
+    """Anybody gets our keys, signed by themselves and good for a day."""
+    key = host.keys.signing
+    status, content = await get(host, OWN)
+    verify_signed_json(content, SERVER, get_verify_key(key))
+    assert status == 200
+    assert content.pop("signatures").keys() == {"demo"}
+    assert content == {
+        "server_name": "demo",
+        "valid_until_ts": after(host.clock.now(), timedelta(days=1)),
+        "verify_keys": {key_id_of(key): {"key": public(key)}},
+        "old_verify_keys": {},
+    }
+
+
+async def test_after_a_rotation(
+    directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
+) -> None:
+    """After a rotation the new key signs, and the old one is told to be old."""
+    rotated = keys.rotate(clock.now())
+    clock.advance(hours=1)
+    status, content = await get(Host(directory, clock, rotated), OWN)
+    verify_signed_json(content, SERVER, get_verify_key(rotated.signing))
+    expired = {"key": public(keys.signing), "expired_ts": clock.now() - 3_600_000}
+    assert (status, content["old_verify_keys"]) == (200, {key_id_of(keys.signing): expired})
+    assert content["verify_keys"].keys() == {key_id_of(rotated.signing)}
+    assert content["signatures"]["demo"].keys() == {key_id_of(rotated.signing)}
+
+
+async def test_others_keys(peer: Peer) -> None:
+    """A notary passes on what a server has signed, and signs it too."""
+    published = peer.publish(more={"unknown": "fields"})
+    for status, content in (
+        await get(peer.host, f"{QUERY}/there.example"),
+        await post(peer.host, there_example={}),
+    ):
+        assert status == 200
+        assert [verified(it, peer) for it in content["server_keys"]] == [published]
+    assert peer.host.published.asked == [THERE]
+
+
+async def test_ours_among_others(peer: Peer) -> None:
+    """A notary answers for itself too, and leaves out whom it cannot ask."""
+    published = peer.publish()
+    _, own = await get(peer.host, OWN)
+    assert await get(peer.host, f"{QUERY}/demo") == (200, {"server_keys": [own]})
+    status, content = await post(peer.host, dead_example={}, demo={}, there_example={})
+    first, second = content["server_keys"]
+    assert (status, first, verified(second, peer)) == (200, own, published)
+
+
+async def test_who_cannot_be_asked(host: Host) -> None:
+    """A server that is dead, or publishes nothing to be believed, has no keys."""
+    host.published.answers[ServerName("evil.example")] = Peer(host).publish()
+    for name in ("dead.example", "evil.example"):
+        assert await get(host, f"{QUERY}/{name}") == NONE
+    assert await post(host, dead_example={}, evil_example={}) == NONE
+    assert host.published.asked == ["dead.example", "evil.example"]
+
+
+async def test_who_is_not_spoken_with(
+    directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
+) -> None:
+    """A server that is not spoken with is not asked; for ourselves we always answer."""
+    peer = Peer(Host(directory, clock, keys, policy=ServerPolicy(deny=["*"])))
+    peer.publish()
+    assert await get(peer.host, f"{QUERY}/there.example") == NONE
+    assert await post(peer.host, there_example={}) == NONE
+    assert peer.host.published.asked == []
+    assert len((await post(peer.host, demo={}))[1]["server_keys"]) == 1
+
+
+async def test_how_long_keys_must_hold(peer: Peer) -> None:
+    """A server is asked again where its keys do not hold for as long as somebody needs."""
+    host, first = peer.host, peer.publish()
+    hour = first["valid_until_ts"]
+    assert (await get(host, f"{QUERY}/there.example"))[0] == 200
+    second = peer.publish(valid_for=timedelta(hours=2))
+    host.clock.advance(seconds=10)
+    enough = {"ed25519:one": {"minimum_valid_until_ts": hour}, "ed25519:two": {}}
+    for content in (
+        await get(host, f"{QUERY}/there.example?minimum_valid_until_ts={hour}"),
+        await post(host, there_example=enough),
+    ):
+        assert verified(content[1]["server_keys"][0], peer) == first
+    assert host.published.asked == [THERE]
+    more = enough | {"ed25519:two": {"minimum_valid_until_ts": hour + 1}}
+    _, content = await post(host, there_example=more)
+    assert verified(content["server_keys"][0], peer) == second
+    _, content = await get(host, f"{QUERY}/there.example?minimum_valid_until_ts={hour}")
+    assert verified(content["server_keys"][0], peer) == second
+    assert host.published.asked == [THERE, THERE]
+
+
+async def test_a_dead_server_whose_keys_are_known(peer: Peer) -> None:
+    """What was published before is passed on, even after it has expired."""
+    published = peer.publish()
+    assert (await get(peer.host, f"{QUERY}/there.example"))[0] == 200
+    peer.host.published.answers.clear()
+    peer.host.clock.advance(days=30)
+    now = peer.host.clock.now()
+    _, content = await get(peer.host, f"{QUERY}/there.example?minimum_valid_until_ts={now}")
+    assert verified(content["server_keys"][0], peer) == published
+    assert peer.host.published.asked == [THERE, THERE]
+
+
+@pytest.mark.parametrize(
+    "given", ["", "x", "-1", "1.5", "1e3", "%201", "0x10", "%D9%A1", "%C2%B2", "1" * 16]
+)
+async def test_malformed_timestamps_in_a_query(peer: Peer, given: str) -> None:
+    """A timestamp is a row of digits, or M_INVALID_PARAM, before anybody is asked."""
+    uri = f"{QUERY}/there.example?minimum_valid_until_ts={given}"
+    status, errcode, error = error_of(await peer.host.send("GET", uri))
+    assert (status, errcode) == (400, "M_INVALID_PARAM")
+    assert error.startswith("minimum_valid_until_ts: ")
+    assert error.endswith(" is not a timestamp")
+    assert peer.host.published.asked == []
+
+
+PLACE: Final = "server_keys[...][...].minimum_valid_until_ts"
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ({}, ("M_MISSING_PARAM", "server_keys: missing")),
+        ({"server_keys": []}, ("M_BAD_JSON", "server_keys: expected object, got array")),
+        (
+            {"server_keys": {"there.example": []}},
+            ("M_BAD_JSON", "server_keys[...]: expected object, got array"),
+        ),
+        *[
+            (
+                {"server_keys": {"there.example": {"ed25519:1": {"minimum_valid_until_ts": it}}}},
+                ("M_BAD_JSON", f"{PLACE}: expected int{problem}"),
+            )
+            for it, problem in (("5", ", got str"), (1.5, ", got float"), (-1, " >= 0"))
+        ],
+        (
+            {"server_keys": {"there:example": {}}},
+            (
+                "M_INVALID_PARAM",
+                "server_keys: 'there:example' is not a server name (host or host:port)",
+            ),
+        ),
+        (
+            {"server_keys": {f"s{number}.example": {} for number in range(21)}},
+            ("M_INVALID_PARAM", "server_keys: more than 20 servers"),
+        ),
+    ],
+)
+async def test_malformed_queries(host: Host, content: Json, error: tuple[str, str]) -> None:
+    """What is no query is refused, and nobody is asked."""
+    assert error_of(await host.post(QUERY, content)) == (400, *error)
+    assert host.published.asked == []
+
+
+async def test_a_malformed_name(host: Host) -> None:
+    """A path without a server name is M_INVALID_PARAM."""
+    error = "'a/b' is not a server name (host or host:port)"
+    refused = error_of(await host.send("GET", f"{QUERY}/a%2Fb"))
+    assert (refused, host.published.asked) == ((400, "M_INVALID_PARAM", error), [])
+
+
+async def test_one_malformed_name_among_good_ones(host: Host) -> None:
+    """Nobody is asked where one of the names is malformed."""
+    response = await host.post(QUERY, {"server_keys": {"there.example": {}, "a/b": {}}})
+    error = "server_keys: 'a/b' is not a server name (host or host:port)"
+    assert error_of(response) == (400, "M_INVALID_PARAM", error)
+    assert host.published.asked == []
+
+
+async def test_twenty_servers(host: Host) -> None:
+    """Twenty servers are not too many."""
+    names = [f"s{number}.example" for number in range(20)]
+    response = await host.post(QUERY, {"server_keys": {name: {} for name in names}})
+    assert (response.status, response.json) == NONE
+    assert host.published.asked == names
+
+
+async def test_a_query_that_is_too_long(host: Host) -> None:
+    """A query is no longer than other bodies."""
+    response = await host.send("POST", QUERY, b"{}".ljust(68 * 1024 + 1))
+    assert error_of(response) == (413, "M_TOO_LARGE", "The body is longer than 69632 bytes")
+
+
+@pytest.mark.parametrize("number", [1.5, 2**53, 2**80])
+async def test_what_has_no_canonical_form(peer: Peer, number: float) -> None:
+    """Keys beside which there are numbers that nobody can sign are left out, and cost no others.
+
+    They are good for their server's own requests.
+    """
+    good = Peer(peer.host, ServerName("good.example"))
+    published = good.publish()
+    peer.publish(more=number)
+    assert await get(peer.host, f"{QUERY}/there.example") == NONE
+    status, content = await post(peer.host, there_example={}, good_example={})
+    assert (status, [verified(it, good) for it in content["server_keys"]]) == (200, [published])
+    assert (await peer.put(peer.transaction())).status == 200
+
+
+@pytest.mark.parametrize("ours", [5, None, "x", ["x"], {"ed25519:x": "x"}])
+async def test_signatures_of_others(peer: Peer, ours: object) -> None:
+    """What a server publishes as our signature, or as a third's, is not passed on."""
+    published = peer.publish()
+    signatures = {**published["signatures"], SERVER: ours, "third.example": {"ed25519:x": "x"}}
+    peer.host.published.answers[THERE] = published | {"signatures": signatures}
+    status, content = await get(peer.host, f"{QUERY}/there.example")
+    assert status == 200
+    assert [verified(it, peer) for it in content["server_keys"]] == [published]
+
+
+async def test_several_keys(peer: Peer) -> None:
+    """All signatures of a server with several keys are passed on."""
+    two = replace(peer, key=generate_signing_key("two"))
+    published = peer.publish(peer.key, two.key)
+    _, content = await get(peer.host, f"{QUERY}/there.example")
+    assert [verified(it, it_peer) for it_peer in (peer, two) for it in content["server_keys"]] == [
+        published,
+        published,
+    ]
