@@ -43,8 +43,8 @@ federation:
   enabled: true
   listen: "[::1]:8448"
   tls_certificate: tls/cert.pem
-  tls_private_key: /etc/ssl/key.pem
-  signing_key: /etc/synapse/signing.key
+  tls_private_key: tls/key.pem
+  signing_key: ../synapse/signing.key
   verify_certificates: false
   extra_ca_files: [ca.pem, /etc/ssl/ca.pem]
   allow_addresses: [10.0.0.0/8, "::1/128", 127.0.0.1]
@@ -58,8 +58,8 @@ federation:
         enabled=True,
         listen=Address("[::1]:8448"),
         tls_certificate=Path("/etc/lamplighter/tls/cert.pem"),
-        tls_private_key=Path("/etc/ssl/key.pem"),
-        signing_key=Path("/etc/synapse/signing.key"),
+        tls_private_key=Path("/etc/lamplighter/tls/key.pem"),
+        signing_key=Path("/etc/lamplighter/../synapse/signing.key"),
         verify_certificates=False,
         extra_ca_files=(Path("/etc/lamplighter/ca.pem"), Path("/etc/ssl/ca.pem")),
         allow_addresses=(Network("10.0.0.0/8"), Network("::1/128"), Network("127.0.0.1/32")),

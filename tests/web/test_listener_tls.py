@@ -98,6 +98,28 @@ def free_port() -> int:
         return port
 
 
+def trusting_all() -> ssl.SSLContext:
+    """Return how a client connects to whom it need not know."""
+    trust = ssl.create_default_context()
+    trust.check_hostname = False
+    trust.verify_mode = ssl.CERT_NONE
+    return trust
+
+
+async def answered(certificate: Certificate, trust: ssl.SSLContext) -> int:
+    """Serve with *certificate*; return the status that a client is answered."""
+    serving = listener(certificate, port := free_port())
+    await serving.start()
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"https://127.0.0.1:{port}/", ssl=trust) as response,
+        ):
+            return response.status
+    finally:
+        await serving.stop()
+
+
 # What stands before each block, `EC PARAMETERS` among it, is passed over.
 PARAMETERS: Final = (
     b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
@@ -130,20 +152,7 @@ PARAMETERS: Final = (
 )
 async def test_what_is_served_with(tmp_path: Path, chain: bytes, private_key: bytes) -> None:
     """Certificates as authorities and tools write them serve TLS."""
-    certificate = files(tmp_path, chain, private_key)
-    serving = listener(certificate, port := free_port())
-    await serving.start()
-    try:
-        trust = ssl.create_default_context()
-        trust.check_hostname = False
-        trust.verify_mode = ssl.CERT_NONE
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"https://127.0.0.1:{port}/", ssl=trust) as response,
-        ):
-            assert response.status == 204
-    finally:
-        await serving.stop()
+    assert await answered(files(tmp_path, chain, private_key), trusting_all()) == 204
 
 
 @pytest.mark.parametrize("name", ["tls_certificate", "tls_private_key"])
@@ -231,19 +240,9 @@ async def test_an_address_in_use(tmp_path: Path) -> None:
     assert str(refused.value) == f"federation.listen: 127.0.0.1:{port} is in use"
 
 
-async def test_old_tls(tmp_path: Path) -> None:
-    """Nobody is spoken with by less than TLS 1.2."""
-    serving = listener(files(tmp_path, certificate_of(RSA), pem(RSA)), port := free_port())
-    await serving.start()
-    try:
-        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        old.check_hostname = False
-        old.verify_mode = ssl.CERT_NONE
-        old.set_ciphers("ALL:@SECLEVEL=0")
-        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-            old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-        async with aiohttp.ClientSession() as session:
-            with pytest.raises(aiohttp.ClientConnectorError):
-                await session.get(f"https://127.0.0.1:{port}/", ssl=old)
-    finally:
-        await serving.stop()
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_versions_of_tls(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """Other servers may speak TLS 1.2 as well as 1.3."""
+    trust = trusting_all()
+    trust.minimum_version = trust.maximum_version = version
+    assert await answered(files(tmp_path, certificate_of(RSA), pem(RSA)), trust) == 204
