@@ -223,7 +223,7 @@ async def test_backing_off_over_restarts(world: World, bob: Client) -> None:
     for _ in range(12):
         await world.advance(minutes=5)
         await world.restart_one(TWO, bob)
-    assert 10 <= len(world.network.puts) <= 14
+    assert 10 <= len(world.network.puts) <= 20  # a hundred, if each start forgot
     world.network.down.clear()
     await bob.set_status("unavailable", "back")
     await world.advance(hours=1)
