@@ -70,7 +70,7 @@ class _Fault(Exception):
 
 
 def _entry(state: UserPresenceState, now: Timestamp) -> Json:
-    # The field is always there, and 0 says nothing: of who never was active there is nothing to say.
+    # The field is always there; 0 says nothing, of who never was active.
     ago = max(1, now - state.last_active_ts) if state.last_active_ts else 0
     # As a plain string: this is encoded, and perhaps compared, by others.
     entry: Json = {
