@@ -20,6 +20,7 @@ from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.directory.sql import SqlDirectory
 from lamplighter.errors import ConfigError
+from lamplighter.federation.transport import Transport
 from lamplighter.ids import RoomId, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.modules.host import ServerFacts
@@ -126,23 +127,27 @@ async def build(
     clock: Clock,
     storage: Storage,
     modules: Sequence[ModuleEntry] | None = None,
+    transport: Transport | None = None,
 ) -> Lamplighter:
     """Wire a server: restore what was saved and load the modules.
 
-    *modules* stand in for those of the config. Raises `ConfigError`, `ModuleError` and
-    `StorageUnavailable`.
+    *modules* stand in for those of the config, and *transport* for connections to other servers.
+    Raises `ConfigError`, `ModuleError` and `StorageUnavailable`.
     """
     try:
-        return await _build(
-            config, clock, storage, module_entries(config) if modules is None else modules
-        )
+        entries = module_entries(config) if modules is None else modules
+        return await _build(config, clock, storage, entries, transport)
     except BaseException:
         await storage.database.close()
         raise
 
 
 async def _build(
-    config: Config, clock: Clock, storage: Storage, modules: Sequence[ModuleEntry]
+    config: Config,
+    clock: Clock,
+    storage: Storage,
+    modules: Sequence[ModuleEntry],
+    transport: Transport | None,
 ) -> Lamplighter:
     await migrate(storage.database)
     directory = SqlDirectory(storage.database, config.server_name, clock)
@@ -156,7 +161,7 @@ async def _build(
         # A join is not older than the instant it was stored at, nor than any token before it.
         position = at_time(Timestamp(member.since + 1))
         rooms.joined(member.room_id, member.user_id, position)
-    federation = await _federation(config, clock, storage)
+    federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
     background = Background(clock)
     presence = _presence(config, clock, background, rooms, router, store, saved, outgoing, metrics)
@@ -179,11 +184,14 @@ async def _build(
     )
 
 
-async def _federation(config: Config, clock: Clock, storage: Storage) -> Federation | None:
+async def _federation(
+    config: Config, clock: Clock, storage: Storage, transport: Transport | None
+) -> Federation | None:
     if not config.federation.enabled:
         return None
     data_dir = storage.modules_path.parent if storage.modules_path else None
-    return await Federation.begin(config, clock, data_dir, SqlBackoffStore(storage.database))
+    store = SqlBackoffStore(storage.database)
+    return await Federation.begin(config, clock, data_dir, store, transport)
 
 
 def _presence(
@@ -205,7 +213,7 @@ def _presence(
     saved_until = max((it.position for it in saved), default=BEGINNING)
     bus = LocalBus(clock, saved_until)
     feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
-    remotes = Remotes(config.server_name, planner, router, outgoing)
+    remotes = Remotes(config.server_name, planner, outgoing)
     publisher = Publisher(
         tracker=tracker,
         planner=planner,
@@ -229,7 +237,7 @@ def _presence(
         module_timeout=config.module_timeout,
     )
     federated = FederatedPresence(
-        config.server_name, tracker, views, remotes, config.presence.federation_timeout
+        config.server_name, tracker, views, publisher, config.presence.federation_timeout
     )
     return PresenceService(
         clock=clock,

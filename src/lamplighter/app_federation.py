@@ -54,13 +54,22 @@ class Federation:
 
     @classmethod
     async def begin(
-        cls, config: Config, clock: Clock, data_dir: Path | None, store: BackoffStore
+        cls,
+        config: Config,
+        clock: Clock,
+        data_dir: Path | None,
+        store: BackoffStore,
+        transport: Transport | None = None,
     ) -> "Federation":
-        """Load keys and back-offs; raise `ConfigError` where a file is of no use."""
+        """Load keys and back-offs; raise `ConfigError` where a file is of no use.
+
+        *transport* stands in for the one that opens connections.
+        """
         settings = config.federation
         keys = SigningKeys.load_or_create(signing_key_path(config, data_dir), config.server_name)
         rules = AddressRules(settings.allow_addresses)
-        transport = Transport(_tls(settings), rules.admits)
+        if transport is None:
+            transport = Transport(_tls(settings), rules.admits)
         locator = Locator(DnsResolver(), rules.admits)
         well_known = WellKnown(WellKnownRequests(transport, locator, clock))
         client = FederationClient(keys, Discovery(locator, well_known), transport, clock)

@@ -87,7 +87,7 @@ def parse(*push: object, busy_allowed: bool = True) -> ParsedEdu:
         ),
         (
             state(Presence.UNAVAILABLE, last_active_ts=NOW + 5, currently_active=True),
-            {"presence": "unavailable", "last_active_ago": 0},
+            {"presence": "unavailable", "last_active_ago": 1},
         ),
         (
             state(Presence.BUSY, last_active_ts=1),
@@ -126,7 +126,7 @@ def test_a_good_entry() -> None:
         ({"presence": "online", "status_msg": None}, RemoteUpdate(DAVE, Presence.ONLINE)),
         (
             {"presence": "org.matrix.msc3026.busy", "last_active_ago": 0},
-            RemoteUpdate(DAVE, Presence.BUSY, None, timedelta(0)),
+            RemoteUpdate(DAVE, Presence.BUSY),
         ),
         (
             {"presence": "unavailable", "last_active_ago": NOW, "status_msg": "é" * 512},
@@ -248,11 +248,11 @@ def test_any_content(content: object, busy_allowed: bool) -> None:
 
 
 def _as_update(told: UserPresenceState) -> RemoteUpdate:
-    ago = max(0, NOW - told.last_active_ts) if told.last_active_ts else 0
+    ago = timedelta(milliseconds=max(1, NOW - told.last_active_ts))
     return RemoteUpdate(
         UserId(told.user_id),
         Presence(told.state),
         told.status_msg or None,
-        timedelta(milliseconds=ago),
+        ago if told.last_active_ts else None,
         currently_active=told.currently_active and told.state == Presence.ONLINE,
     )

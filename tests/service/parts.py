@@ -87,7 +87,7 @@ class Parts:
         self.bus = LocalBus(self.clock)
         self.feed = Feed(self.clock, self.bus.position, timedelta(minutes=5))
         self.outgoing = FakeOutgoing()
-        self.remotes = Remotes(HERE, self.planner, self.router, self.outgoing)
+        self.remotes = Remotes(HERE, self.planner, self.outgoing)
         self.publisher = Publisher(
             tracker=self.tracker,
             planner=self.planner,

@@ -1,6 +1,7 @@
 """The front door: what no story of a client tells."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.ports import Requester
+from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence
 from lamplighter.service import Published
 from tests.routing.people import DORA
@@ -71,6 +73,21 @@ async def test_untracked(server: InMemoryServer, bob: Client) -> None:
     assert (await bob.sync()).presence == {
         bob.user_id: {"presence": "online", "currently_active": False, "status_msg": "brb"}
     }
+
+
+@pytest.mark.parametrize(
+    ("config", "heard"),
+    [
+        ("presence: {enabled: true}", "online"),
+        ("presence: {enabled: untracked}", "offline"),
+        ("presence: {enabled: false}", "offline"),
+    ],
+)
+async def test_other_servers(server: InMemoryServer, heard: str) -> None:
+    """Other servers are heard where presence is tracked, and nowhere else."""
+    update = RemoteUpdate(DORA, Presence.ONLINE, "hi", timedelta(0), True)
+    server.lamplighter.presence.remote_updates([update])
+    assert server.presence_of(DORA).state == heard
 
 
 async def test_snapshots_are_for_local_users(server: InMemoryServer, bob: Client) -> None:

@@ -104,9 +104,10 @@ def _type_at(steps: Sequence[Step]) -> tuple[inspect.Type, str | None]:
 
 def _unwrapped(kind: inspect.Type) -> tuple[inspect.Type, str | None]:
     description = None
-    if isinstance(kind, inspect.Metadata):
-        description = (kind.extra_json_schema or {}).get("description")
-        kind = kind.type
-    if isinstance(kind, inspect.UnionType):  # something or nothing
-        kind = kind.types[0]
+    while isinstance(kind, inspect.Metadata | inspect.UnionType):
+        if isinstance(kind, inspect.Metadata):
+            description = description or (kind.extra_json_schema or {}).get("description")
+            kind = kind.type
+        else:  # something or nothing
+            kind = kind.types[0]
     return kind, description

@@ -116,8 +116,15 @@ class RateLimits(_Section, frozen=True):
     registration: Rate | None = Rate(per_second=1, burst=10)
 
 
+_Name = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[0-9A-Za-z.:*?\[\]\-]+\Z",
+        description="a server name, such as example.org, *.example.org or example.org:8448",
+    ),
+]
 Names = Annotated[
-    tuple[str, ...], Meta(description="a list of server names; * stands for anything")
+    tuple[_Name, ...], Meta(description="a list of server names; * stands for anything")
 ]
 
 

@@ -82,7 +82,7 @@ def _federation_listen(config: Config) -> None:
 def _well_known_server(config: Config) -> None:
     name = config.federation.well_known_server
     try:
-        parse_server_name(name or "localhost")
+        parse_server_name("localhost" if name is None else name)
     except InvalidId:
         allowed = "give a host or host:port, such as matrix.example.org:443"
         complaint = f"{shown(name)} is not allowed; {allowed}"

@@ -20,6 +20,7 @@ from lamplighter.config import Config, parse_config_text
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import AsgiApplication, AsgiClient, Message, Receive, Send
+from lamplighter.federation.transport import Transport
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ModuleEntry, ModuleStyle, module_entries
@@ -62,14 +63,22 @@ class InMemoryServer:
     """A running server, and the clock it goes by."""
 
     def __init__(
-        self, config: Config, modules: Sequence[ModuleEntry], data_dir: Path | None
+        self,
+        config: Config,
+        modules: Sequence[ModuleEntry],
+        data_dir: Path | None,
+        *,
+        clock: FakeClock | None = None,
+        transport: Transport | None = None,
     ) -> None:
+        """*transport* stands in for connections to other servers."""
         self._config = config
         self._modules = modules
         self._data_dir = data_dir
         self._running: Lamplighter | None = None
         self._requests: _Requests | None = None
-        self.clock = FakeClock()
+        self._transport = transport
+        self.clock = clock or FakeClock()
 
     @property
     def lamplighter(self) -> Lamplighter:
@@ -156,7 +165,9 @@ class InMemoryServer:
     async def start(self) -> None:
         """Start the server; for one with a data directory, with what it knew before."""
         storage = Storage.in_directory(self._data_dir) if self._data_dir else Storage.in_memory()
-        self._running = await build(self._config, self.clock, storage, self._modules)
+        self._running = await build(
+            self._config, self.clock, storage, self._modules, self._transport
+        )
         self._requests = _Requests(self._running.application)
         self._running.start()
 

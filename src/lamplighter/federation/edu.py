@@ -70,7 +70,8 @@ class _Fault(Exception):
 
 
 def _entry(state: UserPresenceState, now: Timestamp) -> Json:
-    ago = max(0, now - state.last_active_ts) if state.last_active_ts else 0
+    # The field is always there; 0 says nothing, of who never was active.
+    ago = max(1, now - state.last_active_ts) if state.last_active_ts else 0
     # As a plain string: this is encoded, and perhaps compared, by others.
     entry: Json = {
         "user_id": state.user_id,
@@ -131,7 +132,10 @@ def _status_msg(entry: Mapping[str, Any]) -> str | None:
 
 
 def _last_active_ago(entry: Mapping[str, Any], now: Timestamp) -> timedelta | None:
-    """Return None where the field is missing: Synapse leaves it out of who never was active."""
+    """Return None where nothing is said of it.
+
+    Synapse leaves the field out of who never was active, and takes 0 for nothing, as we do.
+    """
     if "last_active_ago" not in entry:
         return None
     ago = entry["last_active_ago"]
@@ -139,7 +143,7 @@ def _last_active_ago(entry: Mapping[str, Any], now: Timestamp) -> timedelta | No
         raise _Fault("last_active_ago: not an integer")
     if not 0 <= ago <= now:
         raise _Fault("last_active_ago: negative, or from before the epoch")
-    return timedelta(milliseconds=ago)
+    return timedelta(milliseconds=ago) if ago else None
 
 
 def _currently_active(entry: Mapping[str, Any]) -> bool:

@@ -9,7 +9,8 @@ from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.service.remotes import Remotes, RemoteUsers
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.remotes import RemoteUsers
 from lamplighter.service.views import Views
 
 __all__ = ["FederatedPresence"]
@@ -23,14 +24,14 @@ class FederatedPresence:
         server_name: ServerName,
         tracker: PresenceTracker,
         views: Views,
-        remotes: Remotes,
+        publisher: Publisher,
         federation_timeout: timedelta,
     ) -> None:
         """*federation_timeout* is how long other servers believe what they were told."""
         self._server_name = server_name
         self._tracker = tracker
         self._views = views
-        self._remotes = remotes
+        self._publisher = publisher
         self._federation_timeout = federation_timeout
         self._users = RemoteUsers(it for it in self._known_users() if not self.is_mine(it))
 
@@ -57,12 +58,7 @@ class FederatedPresence:
         What was on its way to them when the process ended is lost, and this makes up for it.
         """
         silent_since = now - milliseconds(self._federation_timeout)
-        return [
-            state
-            for state in self._tracker.known()
-            if self.is_mine(UserId(state.user_id))
-            and state.last_federation_update_ts > silent_since
-        ]
+        return [state for state in self._own() if state.last_federation_update_ts > silent_since]
 
     async def show_online(self, viewers: AbstractSet[UserId]) -> None:
         """Send the servers of *viewers*, remote users, what each may see of who is online."""
@@ -71,9 +67,12 @@ class FederatedPresence:
         for viewer in viewers:
             self._views.forget_interest(viewer)
             await self._views.ask_interest(viewer)
+        online = [state for state in self._own() if state.state != Presence.OFFLINE]
+        await self._publisher.show(viewers, online)
+
+    def _own(self) -> Iterator[UserPresenceState]:
         known = self._tracker.known()
-        online = [state for state in known if state.state != Presence.OFFLINE]
-        await self._remotes.show(viewers, online)
+        return (state for state in known if self.is_mine(UserId(state.user_id)))
 
     def _known_users(self) -> Iterator[UserId]:
         return (UserId(state.user_id) for state in self._tracker.known())

@@ -20,7 +20,7 @@ from lamplighter.metrics import Metrics
 from lamplighter.ports import Bus, PresenceStore, SavedPresence
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.presence.machine import TrackedUser
-from lamplighter.presence.state import UserPresenceState
+from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.answers import CheckedRoutes
 from lamplighter.routing.plan import Planner, Routes, Telling
@@ -198,6 +198,20 @@ class Publisher:
         routes = await self._router.inquire(states).complete()
         self._tell_remotes(states, routes, about)
 
+    async def show(self, viewers: AbstractSet[UserId], states: Sequence[UserPresenceState]) -> None:
+        """Send the servers of *viewers*, remote users, what each may see of *states*.
+
+        Whoever changes while modules think is shown as they are then, unless they went offline.
+        """
+        while states:
+            about = self._feed.position
+            routes = await self._router.inquire(states).complete()
+            changed = {it.user_id for it in states if self._changed_since(it.user_id, about)}
+            current = [state for state in states if state.user_id not in changed]
+            self._remotes.show(viewers, current, self._still_true(routes, about))
+            newer = (self._tracker.get(UserId(user_id)) for user_id in changed)
+            states = [state for state in newer if state.state != Presence.OFFLINE]
+
     def _ask_modules(self, batch: _Batch) -> None:
         self._open_batch = None
         states = _announced(batch.changes)
@@ -286,6 +300,11 @@ class Publisher:
         told = told or {}
         still_true = [state for state in states if not self._changed_since(state.user_id, about)]
         servers = {server_of(viewer) for viewer in routes if routes[viewer] != told.get(viewer)}
+        news = {viewer: seen for viewer, seen in routes.items() if server_of(viewer) in servers}
+        self._remotes.tell(still_true, self._still_true(news, about))
+
+    def _still_true(self, routes: Routes, about: StreamPosition) -> Routes:
+        """Return *routes* without the users who have changed since *about*."""
         current = {
             viewer: {
                 user_id: route
@@ -293,9 +312,8 @@ class Publisher:
                 if not self._changed_since(user_id, about)
             }
             for viewer, seen in routes.items()
-            if server_of(viewer) in servers
         }
-        self._remotes.tell(still_true, {viewer: seen for viewer, seen in current.items() if seen})
+        return {viewer: seen for viewer, seen in current.items() if seen}
 
     def _changed_since(self, user_id: str, position: StreamPosition) -> bool:
         return self.changed_at(UserId(user_id)) > position

@@ -7,7 +7,7 @@ from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.ports import Outgoing
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.plan import Planner, Route, Routes
-from lamplighter.routing.router import Inquiry, PresenceRouter
+from lamplighter.routing.router import Inquiry
 
 __all__ = ["RemoteUsers", "Remotes", "settled_routes"]
 
@@ -18,16 +18,9 @@ class Remotes:
     Nobody else's presence is ours to pass on.
     """
 
-    def __init__(
-        self,
-        server_name: ServerName,
-        planner: Planner,
-        router: PresenceRouter,
-        outgoing: Outgoing,
-    ) -> None:
+    def __init__(self, server_name: ServerName, planner: Planner, outgoing: Outgoing) -> None:
         self._server_name = server_name
         self._planner = planner
-        self._router = router
         self._outgoing = outgoing
 
     def tell(self, states: Iterable[UserPresenceState], routes: Routes) -> None:
@@ -41,12 +34,10 @@ class Remotes:
             own = self._own(states)
             self._send(own, remote, remote.keys())
 
-    async def show(self, viewers: AbstractSet[UserId], states: Iterable[UserPresenceState]) -> None:
+    def show(
+        self, viewers: AbstractSet[UserId], states: Iterable[UserPresenceState], routes: Routes
+    ) -> None:
         """Send each of the remote *viewers* what they may see of *states*, asked for or not."""
-        own = self._own(states)
-        if not own:
-            return
-        routes = await self._router.inquire(own).complete()
         servers = {server_of(viewer) for viewer in viewers}
         # With what is altered for others there: their server shows them what it knows.
         routed = {
@@ -54,7 +45,7 @@ class Remotes:
             for viewer, seen in routes.items()
             if server_of(viewer) in servers
         }
-        self._send(own, routed, viewers | routed.keys())
+        self._send(self._own(states), routed, viewers | routed.keys())
 
     def _send(
         self, states: Sequence[UserPresenceState], routes: Routes, viewers: AbstractSet[UserId]

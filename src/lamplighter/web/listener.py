@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -31,6 +32,23 @@ _PATIENCE: Final = timedelta(seconds=5)
 #: How long Granian may take for itself. It would wait for ever for a client that has opened a
 #: connection and sent half of a request's head.
 _GRACE: Final = timedelta(seconds=1)
+
+
+#: Blocks of PEM. OpenSSL knows more ways to write them than Granian, which aborts the process.
+_CERTIFICATE: Final = re.compile(
+    r"^-----BEGIN CERTIFICATE-----[ \t]*$.*?^-----END CERTIFICATE-----", re.MULTILINE | re.DOTALL
+)
+_PRIVATE_KEY: Final = re.compile(r"^-----BEGIN (RSA |EC )?PRIVATE KEY-----", re.MULTILINE)
+#: How the keys that Granian knows stand in a certificate, in DER: RSA, P-256, P-384, Ed25519.
+_KINDS_OF_KEYS: Final = tuple(
+    bytes.fromhex(it)
+    for it in (
+        "06092a864886f70d010101",
+        "06082a8648ce3d030107",
+        "06052b81040022",
+        "300506032b6570032100",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +152,8 @@ class _Server(Server):
 
 def _check_certificate(certificate: Certificate, section: str) -> None:
     """Raise `ConfigError` if the files are not a certificate and its key."""
-    for key, path in (
-        ("tls_certificate", certificate.chain),
-        ("tls_private_key", certificate.private_key),
-    ):
-        try:
-            path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{section}{key}: {path} cannot be read: {error.strerror}") from None
+    chain = _read(certificate.chain, f"{section}tls_certificate")
+    private_key = _read(certificate.private_key, f"{section}tls_private_key")
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # A key under a pass phrase would make it ask whoever starts the server.
@@ -149,6 +161,20 @@ def _check_certificate(certificate: Certificate, section: str) -> None:
     except (ssl.SSLError, ValueError) as error:
         problem = f"{certificate.chain} and {certificate.private_key} do not go together: {error}"
         raise ConfigError(f"{section}tls_certificate: {problem}") from None
+    leaf = _CERTIFICATE.search(chain)
+    if leaf is None or not any(it in ssl.PEM_cert_to_DER_cert(leaf[0]) for it in _KINDS_OF_KEYS):
+        allowed = "a certificate in PEM, for a key of RSA, P-256, P-384 or Ed25519"
+        raise ConfigError(f"{section}tls_certificate: {certificate.chain} is not {allowed}")
+    if not _PRIVATE_KEY.search(private_key):
+        problem = f"{certificate.private_key} is not a private key in PEM"
+        raise ConfigError(f"{section}tls_private_key: {problem}")
+
+
+def _read(path: Path, key: str) -> str:
+    try:
+        return path.read_bytes().decode("latin-1").replace("\r", "")
+    except OSError as error:
+        raise ConfigError(f"{key}: {path} cannot be read: {error.strerror}") from None
 
 
 def _check_free(address: Address, section: str) -> None:

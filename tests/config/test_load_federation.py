@@ -1,0 +1,174 @@
+"""The section `federation`: what it takes, and every way it is refused, word by word."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from lamplighter.config import Address, FederationSettings, parse_config_text
+from lamplighter.config.values import Network
+from lamplighter.errors import ConfigError
+from lamplighter.ids import ServerName
+
+WHERE: Final = Path("/etc/lamplighter/lamplighter.yaml")
+KEYS: Final = (
+    "enabled, listen, tls_certificate, tls_private_key, signing_key, verify_certificates, "
+    "extra_ca_files, allow_addresses, allow_servers, deny_servers, well_known_server"
+)
+
+
+def test_defaults() -> None:
+    """Without the section there is no federation; with it, everything has a default."""
+    assert parse_config_text("server_name: a", WHERE).federation == FederationSettings(
+        enabled=False,
+        listen=Address("0.0.0.0:8448"),
+        tls_certificate=None,
+        tls_private_key=None,
+        signing_key=None,
+        verify_certificates=True,
+        extra_ca_files=(),
+        allow_addresses=(),
+        allow_servers=None,
+        deny_servers=(),
+        well_known_server=None,
+    )
+
+
+def test_every_key_at_once() -> None:
+    """Each key arrives where it belongs; relative paths start at the configuration file."""
+    config = parse_config_text(
+        """
+server_name: example.org
+federation:
+  enabled: true
+  listen: "[::1]:8448"
+  tls_certificate: tls/cert.pem
+  tls_private_key: tls/key.pem
+  signing_key: ../synapse/signing.key
+  verify_certificates: false
+  extra_ca_files: [ca.pem, /etc/ssl/ca.pem]
+  allow_addresses: [10.0.0.0/8, "::1/128", 127.0.0.1]
+  allow_servers: [example.com, "*.example.com", "example.net:8448", "[::1]:8448", "a?.example"]
+  deny_servers: [evil.example.com]
+  well_known_server: matrix.example.org:443
+""",
+        WHERE,
+    )
+    assert config.federation == FederationSettings(
+        enabled=True,
+        listen=Address("[::1]:8448"),
+        tls_certificate=Path("/etc/lamplighter/tls/cert.pem"),
+        tls_private_key=Path("/etc/lamplighter/tls/key.pem"),
+        signing_key=Path("/etc/lamplighter/../synapse/signing.key"),
+        verify_certificates=False,
+        extra_ca_files=(Path("/etc/lamplighter/ca.pem"), Path("/etc/ssl/ca.pem")),
+        allow_addresses=(Network("10.0.0.0/8"), Network("::1/128"), Network("127.0.0.1/32")),
+        allow_servers=(
+            "example.com",
+            "*.example.com",
+            "example.net:8448",
+            "[::1]:8448",
+            "a?.example",
+        ),
+        deny_servers=("evil.example.com",),
+        well_known_server=ServerName("matrix.example.org:443"),
+    )
+
+
+def test_nobody_is_allowed() -> None:
+    """An empty list of allowed servers is none of them, and no list is all of them."""
+    text = "{{server_name: a, federation: {{allow_servers: {}}}}}"
+    written = [parse_config_text(text.format(it), WHERE).federation for it in ("[]", "null")]
+    assert [it.allow_servers for it in written] == [(), None]
+
+
+def test_keys_without_values() -> None:
+    """A key without a value is a key that is not there."""
+    text = "{server_name: a, federation: {listen: null, deny_servers: null, tls_certificate: null}}"
+    assert parse_config_text(text, WHERE).federation == FederationSettings()
+
+
+def test_an_address_of_clients() -> None:
+    """Where there is no federation it does not matter that clients are served at its address."""
+    text = "{server_name: a, listen: '0.0.0.0:8448', federation: {enabled: false}}"
+    assert parse_config_text(text, WHERE).listen == (Address("0.0.0.0:8448"),)
+
+
+ADDRESS: Final = "host:port or [IPv6 address]:port, with a port from 1 to 65535"
+FILE: Final = "the path of a file"
+NETWORK: Final = "a network such as 10.0.0.0/8"
+NETWORKS: Final = "a list of networks, such as 10.0.0.0/8 or ::1/128"
+NAME: Final = "a server name, such as example.org, *.example.org or example.org:8448"
+NAMES: Final = "a list of server names; * stands for anything"
+DELEGATED: Final = "a host or host:port, such as matrix.example.org:443"
+
+
+@pytest.mark.parametrize(
+    ("written", "key", "shown", "allowed"),
+    [
+        ("{enabled: 1}", "enabled", "1", "true or false"),
+        ("{listen: 8448}", "listen", "8448", ADDRESS),
+        ("{listen: example.org}", "listen", '"example.org"', ADDRESS),
+        ("{listen: ['a:1']}", "listen", '["a:1"]', ADDRESS),
+        ("{listen: 'a:70000'}", "listen", '"a:70000"', ADDRESS),
+        ("{tls_certificate: 5}", "tls_certificate", "5", FILE),
+        ("{tls_private_key: ''}", "tls_private_key", '""', FILE),
+        ("{signing_key: []}", "signing_key", "[]", FILE),
+        ("{verify_certificates: 'no'}", "verify_certificates", '"no"', "true or false"),
+        ("{extra_ca_files: ca.pem}", "extra_ca_files", '"ca.pem"', "a list of paths of files"),
+        ("{extra_ca_files: [a, '']}", "extra_ca_files[1]", '""', FILE),
+        ("{allow_addresses: 10.0.0.0/8}", "allow_addresses", '"10.0.0.0/8"', NETWORKS),
+        ("{allow_addresses: [10.0.0.1/8]}", "allow_addresses[0]", '"10.0.0.1/8"', NETWORK),
+        ("{allow_addresses: ['::/0', localhost]}", "allow_addresses[1]", '"localhost"', NETWORK),
+        ("{allow_addresses: [5]}", "allow_addresses[0]", "5", NETWORK),
+        ("{allow_servers: example.org}", "allow_servers", '"example.org"', NAMES),
+        ("{allow_servers: [a, 5]}", "allow_servers[1]", "5", NAME),
+        ("{deny_servers: '*'}", "deny_servers", '"*"', NAMES),
+        ("{deny_servers: ['']}", "deny_servers[0]", '""', NAME),
+        ("{deny_servers: ['a b']}", "deny_servers[0]", '"a b"', NAME),
+        ('{deny_servers: ["a\\n"]}', "deny_servers[0]", '"a\\n"', NAME),
+        ("{deny_servers: ['https://a.b']}", "deny_servers[0]", '"https://a.b"', NAME),
+        ("{well_known_server: 'a b'}", "well_known_server", '"a b"', DELEGATED),
+        ("{well_known_server: ''}", "well_known_server", '""', DELEGATED),
+    ],
+)
+def test_what_is_not_allowed(written: str, key: str, shown: str, allowed: str) -> None:
+    """A value that is not allowed is refused with its key, and with what is allowed there."""
+    assert refusal(written) == f"federation.{key}: {shown} is not allowed; give {allowed}"
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("5", f"federation: 5 is not allowed; give a mapping with the keys {KEYS}"),
+        ("{1: 2}", f"federation: every key must be text; give a mapping with the keys {KEYS}"),
+        (
+            "{tls_certifcate: a}",
+            "federation.tls_certifcate: unknown key; did you mean tls_certificate?",
+        ),
+        (
+            "{enabled: true, listen: '127.0.0.1:8008'}",
+            'federation.listen: "127.0.0.1:8008" is not allowed; '
+            "clients are served there: give another address",
+        ),
+        ("{xyz: 1}", f"federation.xyz: unknown key; allowed are {KEYS}"),
+        (
+            "{tls_certificate: a}",
+            "federation.tls_private_key: missing; federation.tls_certificate needs it",
+        ),
+        (
+            "{tls_private_key: a}",
+            "federation.tls_certificate: missing; federation.tls_private_key needs it",
+        ),
+    ],
+)
+def test_what_does_not_fit(written: str, problem: str) -> None:
+    """A key that is unknown, or does not go with the others, is refused by its name."""
+    assert refusal(written) == problem
+
+
+def refusal(written: str) -> str:
+    """Return what is wrong with a section `federation`, without the name of the file."""
+    with pytest.raises(ConfigError) as refused:
+        parse_config_text(f"server_name: example.org\nfederation: {written}", WHERE)
+    return str(refused.value).removeprefix(f"{WHERE}: ")

@@ -1,0 +1,333 @@
+"""What goes to other servers: of whom, in which form, and when."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.ids import ServerName, UserId
+from lamplighter.presence.changes import Change, ChangeReason
+from lamplighter.presence.events import RemoteUpdate
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.service.remotes import RemoteUsers
+from tests.routing.callbacks import Act, Thinking, answering, raising, turns
+from tests.routing.people import ALICE, BOB, HALL
+from tests.service.parts import Parts
+
+R: Final = ServerName("r.example")
+S: Final = ServerName("s.example")
+X: Final = UserId("@x:r.example")
+Y: Final = UserId("@y:r.example")
+Z: Final = UserId("@z:s.example")
+
+#: Viewers, and whether they see what is altered.
+Shown = Mapping[UserId, bool]
+
+
+def answer(states: Iterable[UserPresenceState], shown: Shown) -> dict[str, set[UserPresenceState]]:
+    """Return a module's answer: *states* for the viewers, with another message where altered."""
+    return {
+        viewer: {
+            state.copy_and_replace(status_msg="altered") if altered else state for state in states
+        }
+        for viewer, altered in shown.items()
+    }
+
+
+def showing(shown: Shown) -> Act:
+    """Return a module's callback that answers at once."""
+
+    async def act(states: Any) -> object:
+        return answer(states, shown)
+
+    return act
+
+
+def in_turn(*acts: Act) -> Act:
+    """Return a callback that does one thing after the other, and then the last for ever."""
+    left = list(acts)
+
+    async def act(asked: Any) -> object:
+        return await (left.pop(0) if len(left) > 1 else left[0])(asked)
+
+    return act
+
+
+def by_server(parts: Parts, start: int = 0) -> list[tuple[ServerName, dict[str, str | None]]]:
+    """Return the messages from the place *start* on, those of one server in their order."""
+    return sorted(parts.outgoing.messages[start:], key=lambda it: it[0])
+
+
+@pytest.fixture
+async def parts() -> Parts:
+    """A server whose alice and bob share the hall."""
+    parts = Parts()
+    parts.room(HALL, ALICE, BOB)
+    return parts
+
+
+async def test_a_room_sends_nothing(parts: Parts) -> None:
+    """Without a module that says so, nothing goes anywhere."""
+    await parts.publish(BOB, "one")
+    assert parts.outgoing.sent == []
+
+
+async def test_one_message_per_server(parts: Parts) -> None:
+    """A server is handed one state of each user, however many viewers it has."""
+    parts.module(showing({X: False, Y: False, Z: False, ALICE: False}))
+    parts.publisher.publish([*parts.set(BOB, "one"), *parts.set(ALICE, "hello")])
+    await parts.publisher.published()
+    told = {BOB: "one", ALICE: "hello"}
+    assert by_server(parts) == [(R, told), (S, told)]
+
+
+async def test_only_our_own_users(parts: Parts) -> None:
+    """Whatever a module says, nobody else's presence is passed on, in no form."""
+    parts.module(showing({X: True, Z: False}))
+    update = RemoteUpdate(Y, Presence.ONLINE, "hi", None, True)
+    parts.publisher.publish(parts.tracker.feed(update, parts.clock.now()))
+    await parts.publisher.published()
+    assert parts.outgoing.sent == []
+    await parts.publish(BOB, "one")
+    assert by_server(parts) == [(R, {BOB: "altered"}), (S, {BOB: "one"})]
+
+
+async def test_only_our_own_users_by_name(parts: Parts) -> None:
+    """So it is where a module names a remote user for a viewer who is told of one of ours."""
+    parts.module(showing({X: False}), answering({Y, Z}))
+    await parts.views.ask_interest(X)
+    update = RemoteUpdate(Z, Presence.ONLINE, "hi", None, True)
+    parts.publisher.publish(parts.tracker.feed(update, parts.clock.now()))
+    parts.publisher.publish(parts.set(BOB, "one"))
+    await parts.publisher.published()
+    assert parts.outgoing.messages == [(R, {BOB: "one"})]
+
+
+@pytest.mark.parametrize("first", [X, Y])
+async def test_altered_wins_on_a_push(parts: Parts, first: UserId) -> None:
+    """What is altered for one viewer goes to their server for all, in whichever order they come."""
+    second = Y if first == X else X
+    parts.module(showing({first: first == X, second: second == X, Z: False}))
+    await parts.publish(BOB, "one")
+    assert by_server(parts) == [(R, {BOB: "altered"}), (S, {BOB: "one"})]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_altered_wins_between_modules(parts: Parts, order: tuple[int, int]) -> None:
+    """So it is where one module alters and another does not, in whichever order they stand."""
+    acts = [showing({X: True}), showing({Y: False})]
+    for index in order:
+        parts.module(acts[index])
+    await parts.publish(BOB, "one")
+    assert parts.outgoing.messages == [(R, {BOB: "altered"})]
+
+
+async def test_altered_wins_over_a_late_unaltered(parts: Parts) -> None:
+    """A module's late word for another viewer there does not undo what was altered at once."""
+    late = Thinking()
+    parts.module(showing({X: True}))
+    parts.module(late)
+    await parts.publish(BOB, "one")
+    assert parts.outgoing.messages == [(R, {BOB: "altered"})]
+    late.answer(answer(late.asked[0], {Y: False, Z: False}))
+    await turns()
+    assert by_server(parts, 1) == [(R, {BOB: "altered"}), (S, {BOB: "one"})]
+
+
+async def test_late_altered_wins(parts: Parts) -> None:
+    """What a module alters late replaces what went there as it was."""
+    late = Thinking()
+    parts.module(showing({X: False, Z: False}))
+    parts.module(late)
+    await parts.publish(BOB, "one")
+    assert by_server(parts) == [(R, {BOB: "one"}), (S, {BOB: "one"})]
+    late.answer(answer(late.asked[0], {Y: True}))
+    await turns()
+    assert parts.outgoing.messages[2:] == [(R, {BOB: "altered"})]
+
+
+async def test_late_but_nothing_new(parts: Parts) -> None:
+    """A module that has nothing to add late sends nothing again."""
+    late = Thinking()
+    parts.module(showing({X: False}))
+    parts.module(late)
+    await parts.publish(BOB, "one")
+    late.answer({})
+    await turns()
+    assert parts.outgoing.messages == [(R, {BOB: "one"})]
+
+
+async def test_late_never_replaces_newer(parts: Parts) -> None:
+    """A late answer about an older change goes nowhere: the newer one has gone there."""
+    late = Thinking()
+    parts.module(showing({X: False}))
+    parts.module(late)
+    await parts.publish(BOB, "one")
+    await parts.publish(BOB, "two")
+    late.answer(answer(late.asked[0], {Y: True, Z: False}))
+    await turns()
+    assert parts.outgoing.messages == [(R, {BOB: "one"}), (R, {BOB: "two"})]
+    late.answer(answer(late.asked[1], {Z: False}))
+    await turns()
+    assert parts.outgoing.messages[2:] == [(S, {BOB: "two"})]
+
+
+async def test_late_with_somebody_older(parts: Parts) -> None:
+    """A late answer about one user takes no older change of another along, who may be seen too."""
+    late = Thinking()
+    parts.module(late, answering({BOB}))
+    await parts.views.ask_interest(X)
+    parts.publisher.publish([*parts.set(BOB, "old"), *parts.set(ALICE, "hello")])
+    await parts.publisher.published()
+    await parts.publish(BOB, "new")
+    late.answer(answer([state for state in late.asked[0] if state.user_id == ALICE], {X: False}))
+    await turns()
+    assert parts.outgoing.messages == [(R, {ALICE: "hello"})]
+
+
+async def test_where_something_was_altered_nothing_goes_early(parts: Parts) -> None:
+    """While a module thinks that altered for one of its users, a server waits; others do not."""
+    late = Thinking()
+    parts.module(showing({X: False, Z: False}))
+    parts.module(in_turn(showing({Y: True}), late))
+    await parts.publish(BOB, "one")
+    await parts.publish(BOB, "two")
+    assert by_server(parts) == [
+        (R, {BOB: "altered"}),
+        (S, {BOB: "one"}),
+        (S, {BOB: "two"}),
+    ]
+    late.answer(answer(late.asked[0], {Y: True}))
+    await turns()
+    assert parts.outgoing.messages[3:] == [(R, {BOB: "altered"})]
+
+
+async def test_waiting_for_who_altered_of_another_user(parts: Parts) -> None:
+    """A server waits also where the module has altered somebody else's state there so far."""
+    late = Thinking()
+    parts.module(showing({X: False}))
+    parts.module(in_turn(showing({Y: True}), late))
+    await parts.publish(ALICE, "hello")
+    await parts.publish(BOB, "one")
+    assert parts.outgoing.messages == [(R, {ALICE: "altered"})]
+    late.answer({})
+    await turns()
+    assert parts.outgoing.messages[1:] == [(R, {BOB: "one"})]
+
+
+async def test_withheld_from_a_whole_server(parts: Parts) -> None:
+    """Where a module fails that altered a user for a viewer, their server hears nothing of it."""
+    parts.module(showing({X: False, Z: False}))
+    parts.module(in_turn(showing({Y: True}), raising(RuntimeError("no"))))
+    await parts.publish(BOB, "one")
+    parts.outgoing.sent.clear()
+    parts.publisher.publish([*parts.set(BOB, "two"), *parts.set(ALICE, "hello")])
+    with capture_logs():
+        await parts.publisher.published()
+    told = {ALICE: "hello"}
+    assert by_server(parts) == [(R, told), (S, {BOB: "two", **told})]
+
+
+async def test_withheld_when_the_time_is_up(parts: Parts) -> None:
+    """So it is where the module has not answered in time; others have been told meanwhile."""
+    parts.module(showing({X: False, Z: False}))
+    parts.module(in_turn(showing({Y: True}), Thinking()))
+    await parts.publish(BOB, "one")
+    parts.outgoing.sent.clear()
+    await parts.publish(BOB, "two")
+    with capture_logs():
+        parts.clock.advance(seconds=5)
+        await turns()
+    assert parts.outgoing.messages == [(S, {BOB: "two"})]
+
+
+@pytest.mark.parametrize("viewers", [{X}, {Y}, {X, Y}])
+async def test_altered_wins_in_a_snapshot(parts: Parts, viewers: set[UserId]) -> None:
+    """A snapshot for whoever of a server holds what is altered for another there."""
+    parts.module(showing({X: True, Y: False, Z: False}))
+    state = parts.set(BOB, "one")[0].new
+    await parts.publisher.show(viewers, [state])
+    assert parts.outgoing.messages == [(R, {BOB: "altered"})]
+
+
+async def test_a_snapshot_of_nobody(parts: Parts) -> None:
+    """A viewer who may see nobody is sent nothing."""
+    parts.module(showing({X: False}))
+    await parts.publisher.show({Z}, [parts.set(BOB, "one")[0].new])
+    assert parts.outgoing.sent == []
+
+
+async def test_withheld_in_a_snapshot(parts: Parts) -> None:
+    """A snapshot leaves out who is withheld from one viewer of the server."""
+    parts.module(showing({X: False}))
+    parts.module(in_turn(showing({Y: True}), raising(RuntimeError("no"))))
+    await parts.publish(BOB, "one")
+    parts.outgoing.sent.clear()
+    states = [parts.tracker.get(BOB), parts.set(ALICE, "hello")[0].new]
+    with capture_logs():
+        await parts.publisher.show({X}, states)
+    assert parts.outgoing.messages == [(R, {ALICE: "hello"})]
+
+
+async def test_altered_wins_in_a_reminder(parts: Parts) -> None:
+    """A reminder waits for every module, and sends what is altered for one viewer."""
+    late = Thinking()
+    parts.module(showing({X: False, Z: False}))
+    parts.module(late)
+    state = parts.set(BOB, "one")[0].new
+    parts.publisher.publish([Change(state, state, ChangeReason.FEDERATION_PING)])
+    await turns()
+    assert parts.outgoing.sent == []
+    late.answer(answer(late.asked[0], {Y: True}))
+    await turns()
+    assert by_server(parts) == [(R, {BOB: "altered"}), (S, {BOB: "one"})]
+
+
+async def test_withheld_in_a_reminder(parts: Parts) -> None:
+    """A reminder leaves out who is withheld from one viewer of the server."""
+    parts.module(showing({X: False, Z: False}))
+    parts.module(in_turn(showing({Y: True}), raising(RuntimeError("no"))))
+    await parts.publish(BOB, "one")
+    parts.outgoing.sent.clear()
+    with capture_logs():
+        await parts.publisher.remind([parts.tracker.get(BOB)])
+    assert parts.outgoing.messages == [(S, {BOB: "one"})]
+
+
+async def test_a_reminder_never_replaces_newer(parts: Parts) -> None:
+    """Who changes while modules think about a reminder is not reminded of: the change was sent."""
+    late = Thinking()
+    parts.module(in_turn(late, showing({X: False})))
+    state = parts.set(BOB, "one")[0].new
+    parts.publisher.publish([Change(state, state, ChangeReason.FEDERATION_PING)])
+    await turns()
+    await parts.publish(BOB, "two")
+    late.answer(answer(late.asked[0], {X: False, Z: False}))
+    await turns()
+    assert parts.outgoing.messages == [(R, {BOB: "two"})]
+
+
+async def test_who_is_reminded_of_and_changes_is_told_once(parts: Parts) -> None:
+    """A reminder that comes with a change of the same user is no second message."""
+    parts.module(showing({X: False}))
+    changes = parts.set(BOB, "one")
+    state = changes[0].new
+    parts.publisher.publish([Change(state, state, ChangeReason.FEDERATION_PING), *changes])
+    await parts.publisher.published()
+    await turns()
+    assert parts.outgoing.messages == [(R, {BOB: "one"})]
+
+
+def test_so_many_of_each_server() -> None:
+    """Each server may make us remember so many users; who is known already counts."""
+    users = RemoteUsers([X], of_one_server=2)
+    assert [users.admit(UserId(f"@u{n}:{R}")) for n in range(3)] == [True, False, False]
+    assert [users.admit(UserId(f"@u{n}:{S}")) for n in range(3)] == [True, True, False]
+
+
+def test_so_many_of_all_servers() -> None:
+    """All servers together may make us remember so many; who is not admitted does not count."""
+    users = RemoteUsers([X, Z], of_one_server=2, of_all=4)
+    asked = [UserId(f"@u{n}:{server}") for server in (R, S, "t.example") for n in range(2)]
+    assert [users.admit(user_id) for user_id in asked] == [True, False, True, False, False, False]
