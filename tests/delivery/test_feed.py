@@ -1,14 +1,14 @@
 """Outboxes, and the polls that wait for them."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
-from lamplighter.delivery.feed import MOST_POLLS, Feed, Poll
+from lamplighter.delivery.feed import MOST_POLLS, Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.ids import DeviceId, StreamPosition
+from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Module, Reasons, Self
 from tests.routing.callbacks import turns
@@ -36,25 +36,19 @@ def feed(clock: FakeClock) -> Feed:
     return Feed(clock, at(10), timedelta(minutes=1))
 
 
-class Waiter:
-    """Somebody who waits for a poll, and counts how often they are woken."""
+class Request:
+    """A request that polls, and counts how often it is let look."""
 
-    def __init__(self, poll: Poll) -> None:
-        self.woken = 0
-        self._task = asyncio.ensure_future(self._wait(poll))
+    def __init__(self, feed: Feed, viewer: UserId, device_id: DeviceId = PHONE) -> None:
+        self.looks = 0
+        self.poll = feed.poll(viewer, device_id, self._look)
 
-    async def _wait(self, poll: Poll) -> None:
-        while not poll.is_over:
-            await poll.wait()
-            self.woken += 1
+    def _look(self) -> None:
+        self.looks += 1
 
     @property
-    def is_done(self) -> bool:
-        return self._task.done()
-
-    async def stop(self) -> None:
-        self._task.cancel()
-        await asyncio.wait([self._task])
+    def is_over(self) -> bool:
+        return self.poll.is_over
 
 
 def test_only_who_polls_has_an_outbox(feed: Feed) -> None:
@@ -86,66 +80,88 @@ def test_delivery_of_old_news(feed: Feed) -> None:
 
 
 async def test_delivery_wakes_each_once(feed: Feed) -> None:
-    """However many updates a batch brings a viewer, each waiting poll is woken once."""
-    first, second, idle = (Waiter(feed.poll(viewer, PHONE)) for viewer in (ALICE, ALICE, CHARLIE))
-    await turns()
+    """However many updates a batch brings a viewer, each waiting poll looks once."""
+    first, second, idle = (Request(feed, viewer) for viewer in (ALICE, ALICE, CHARLIE))
     tellings = [Telling(state(user), {ALICE: WHY}) for user in (BOB, CHARLIE)]
     feed.deliver(tellings, at(11), at(11))
+    assert [it.looks for it in (first, second, idle)] == [0, 0, 0]
     await turns()
-    assert [waiter.woken for waiter in (first, second, idle)] == [1, 1, 0]
+    assert [it.looks for it in (first, second, idle)] == [1, 1, 0]
     feed.deliver([Telling(BOBS, {ALICE: WHY})], at(12), at(10))
     await turns()
-    assert first.woken == 1
-    for waiter in (first, second, idle):
-        await waiter.stop()
+    assert first.looks == 1
 
 
-async def test_news_before_the_wait(feed: Feed) -> None:
-    """A poll that is woken before anybody waits for it does not lose that."""
-    poll = feed.poll(ALICE, PHONE)
-    feed.wake([ALICE, CHARLIE])
+def test_who_is_told_alike_shares_an_update(feed: Feed) -> None:
+    """Recipients with the same reasons have one update in common, others one of their own."""
+    for viewer in (ALICE, BOB, CHARLIE):
+        feed.open(viewer)
+    own: Reasons = (Self(),)
+    recipients = {ALICE: WHY, BOB: own, CHARLIE: WHY}
+    assert feed.deliver([Telling(BOBS, recipients)], at(11), at(11)) == 3
+    alice, bob, charlie = (feed.open(viewer).last(BOB) for viewer in (ALICE, BOB, CHARLIE))
+    assert alice is charlie
+    assert bob == Update(BOBS, own, at(11), at(11))
+
+
+async def test_a_poll_that_fails(feed: Feed) -> None:
+    """A poll that raises where it looks costs the others nothing, and is logged."""
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    feed.poll(ALICE, PHONE, fail)
+    other = Request(feed, ALICE)
+    with capture_logs() as logged:
+        feed.wake([ALICE])
+        await turns()
+    assert other.looks == 1
+    assert [it["event"] for it in logged] == ["a poll failed"]
+
+
+async def test_a_poll_that_is_released(feed: Feed) -> None:
+    """Who has given a poll back is not let look any more, woken before or not."""
+    request = Request(feed, ALICE)
     feed.wake([ALICE])
-    waiter = Waiter(poll)
+    feed.release(ALICE, request.poll)
+    request.poll.end()
     await turns()
-    assert (waiter.woken, waiter.is_done) == (1, False)
-    await waiter.stop()
+    assert request.looks == 0
 
 
 async def test_ending_a_poll(feed: Feed) -> None:
-    """A poll that is ended is over, and nobody waits for it any more."""
-    poll = feed.poll(ALICE, PHONE)
-    waiter = Waiter(poll)
+    """A poll that is ended is over, and looks for the last time."""
+    request = Request(feed, ALICE)
+    request.poll.end()
+    request.poll.end()
     await turns()
-    poll.end()
-    await turns()
-    assert (poll.is_over, waiter.is_done) == (True, True)
-    await poll.wait()
+    assert (request.is_over, request.looks) == (True, 1)
 
 
 async def test_waiting(feed: Feed) -> None:
     """A viewer waits from the first poll until the last is given back."""
-    one, other = feed.poll(ALICE, PHONE), feed.poll(ALICE, PHONE)
+    requests = Request(feed, ALICE), Request(feed, ALICE)
     waits = [feed.is_waiting(ALICE)]
-    for poll in (one, other):
-        feed.release(ALICE, poll)
+    for request in requests:
+        feed.release(ALICE, request.poll)
         waits.append(feed.is_waiting(ALICE))
     assert (waits, feed.is_waiting(CHARLIE)) == ([True, True, False], False)
 
 
 async def test_too_many_polls(feed: Feed) -> None:
     """Beyond the bound, each new poll of a viewer has the oldest answered."""
-    polls = [feed.poll(ALICE, PHONE) for _ in range(MOST_POLLS)]
-    others = feed.poll(BOB, PHONE)
-    assert [poll.is_over for poll in polls] == [False] * MOST_POLLS
-    newest = feed.poll(ALICE, PHONE)
-    assert [poll.is_over for poll in polls] == [True] + [False] * (MOST_POLLS - 1)
-    assert [newest.is_over, others.is_over] == [False, False]
-    feed.release(ALICE, polls[0])
+    requests = [Request(feed, ALICE) for _ in range(MOST_POLLS)]
+    other = Request(feed, BOB)
+    assert [it.is_over for it in requests] == [False] * MOST_POLLS
+    newest = Request(feed, ALICE)
+    assert [it.is_over for it in requests] == [True] + [False] * (MOST_POLLS - 1)
+    assert [newest.is_over, other.is_over] == [False, False]
+    feed.release(ALICE, requests[0].poll)
 
 
 async def test_sweeping(feed: Feed, clock: FakeClock) -> None:
     """The outbox of who has not polled for the time that it is kept is dropped, no other."""
-    waiting, leaving = feed.poll(BOB, PHONE), feed.poll(CHARLIE, PHONE)
+    waiting, leaving = Request(feed, BOB).poll, Request(feed, CHARLIE).poll
     feed.open(ALICE)
     clock.advance(milliseconds=59_999)
     assert feed.sweep() == []
@@ -170,7 +186,7 @@ def test_asking_keeps_an_outbox(feed: Feed, clock: FakeClock) -> None:
 
 async def test_forgetting(feed: Feed) -> None:
     """Who is forgotten loses the outbox, and their polls are answered; later calls are harmless."""
-    poll = feed.poll(ALICE, PHONE)
+    poll = Request(feed, ALICE).poll
     feed.forget(ALICE)
     feed.forget(CHARLIE)
     assert (poll.is_over, feed.outbox(ALICE), feed.is_waiting(ALICE)) == (True, None, False)
@@ -181,7 +197,7 @@ async def test_forgetting(feed: Feed) -> None:
 
 async def test_revoking(feed: Feed) -> None:
     """The polls of a device that has logged out are over, and refused; no other device's are."""
-    polls = [feed.poll(*who) for who in ((ALICE, PHONE), (ALICE, LAPTOP), (BOB, PHONE))]
+    polls = [Request(feed, *who).poll for who in ((ALICE, PHONE), (ALICE, LAPTOP), (BOB, PHONE))]
     feed.revoke(ALICE, PHONE)
     feed.revoke(CHARLIE, PHONE)
     assert [poll.is_over for poll in polls] == [True, False, False]
@@ -190,6 +206,6 @@ async def test_revoking(feed: Feed) -> None:
 
 async def test_closing(feed: Feed) -> None:
     """When the feed closes every poll is answered, and none waits from then on."""
-    polls = [feed.poll(viewer, PHONE) for viewer in (ALICE, ALICE, BOB)]
+    polls = [Request(feed, viewer).poll for viewer in (ALICE, ALICE, BOB)]
     feed.close()
-    assert [poll.is_over for poll in [*polls, feed.poll(CHARLIE, PHONE)]] == [True] * 4
+    assert [poll.is_over for poll in [*polls, Request(feed, CHARLIE).poll]] == [True] * 4

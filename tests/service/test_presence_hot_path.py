@@ -11,11 +11,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from lamplighter.clock import Timestamp
-from lamplighter.delivery.feed import Poll
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.client import Poll as ClientPoll
 from lamplighter.devtools.server import InMemoryServer, running_server
+from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.service import PresenceService, Reading
 from lamplighter.web.client import presence_events
 
 WATCHERS = 200
@@ -112,18 +113,20 @@ def counted_tasks() -> Iterator[list[str]]:
 
 
 @contextmanager
-def counted_wakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[Poll]]:
-    """Count how often each poll is woken."""
-    woken: Counter[Poll] = Counter()
-    original = Poll.wake
+def counted_looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[UserId]]:
+    """Count how often each viewer's polls look for news."""
+    looks: Counter[UserId] = Counter()
+    original = PresenceService.read_at_once
 
-    def counting(poll: Poll) -> None:
-        woken[poll] += 1
-        original(poll)
+    def counting(
+        service: PresenceService, viewer: UserId, position: StreamPosition | None
+    ) -> Reading | None:
+        looks[viewer] += 1
+        return original(service, viewer, position)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Poll, "wake", counting)
-        yield woken
+        patch.setattr(PresenceService, "read_at_once", counting)
+        yield looks
 
 
 @contextmanager
@@ -142,21 +145,21 @@ def collected_encodings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[UserPr
 
 
 async def test_one_change_for_many_watchers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one change, seen by 200 people: the state is encoded once, each watcher is woken once,
+    """Of one change, seen by 200 people: the state is encoded once, each watcher looks once,
     each module is asked once, and neither SQL nor tasks are in proportion to the watchers.
     """
     world.router.batches.clear()
     world.router.viewers.clear()
     with (
         collected_encodings(monkeypatch) as encoded,
-        counted_wakes(monkeypatch) as woken,
+        counted_looks(monkeypatch) as looks,
         counted_statements() as statements,
         counted_tasks() as tasks,
     ):
         heard = await world.change()
     assert heard == ["brb"] * WATCHERS
     assert encoded == [world.server.presence_of(world.bob)]
-    assert sorted(woken.values()) == [1] * WATCHERS
+    assert sorted(looks.values()) == [1] * WATCHERS
     assert (world.router.batches, world.router.viewers) == ([[world.bob.user_id]], [])
     assert 0 < statements.total() <= A_FEW
     assert 0 < len(tasks) <= A_FEW
