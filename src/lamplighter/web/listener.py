@@ -19,12 +19,15 @@ from lamplighter.errors import ConfigError
 from lamplighter.web.http.connection import Connection
 from lamplighter.web.http.exchange import Direct
 from lamplighter.web.http.hub import Hub
+from lamplighter.web.http.timeouts import Patience
 from lamplighter.web.under_way import UnderWay
 
 __all__ = ["Certificate", "Listener"]
 
 #: How many connections may wait to be taken: a crowd comes at once after a restart.
 _BACKLOG: Final = 4_096
+#: How long a client may take for the head of a request; a connection may be idle for longer.
+_SLOWEST: Final = timedelta(seconds=30)
 #: How long a client may take for the handshake of TLS.
 _HANDSHAKE: Final = timedelta(seconds=10)
 #: How long a request that is under way may take when the server stops; polls are answered before.
@@ -58,18 +61,21 @@ class Listener:
         certificate: Certificate | None = None,
         section: str = "",
         direct: Mapping[str, Direct] = _NO_DIRECT,
+        slowest: timedelta = _SLOWEST,
     ) -> None:
         """Serve plain HTTP, or TLS 1.2 and later with a *certificate*.
 
-        *section* is where the configuration has the address, such as `federation.`. Raises
-        `ConfigError` if the certificate cannot be used.
+        *section* is where the configuration has the address, such as `federation.`. Who takes
+        longer than *slowest* for the head of a request is not waited for. Raises `ConfigError`
+        if the certificate cannot be used.
         """
         self._address = address
         self._section = section
         self._clock = clock
         self._tls = None if certificate is None else _tls_context(certificate, section)
         self._requests = UnderWay(application)
-        self._hub = Hub(self._requests, direct, clock)
+        patience = Patience(receiving=slowest, idle=slowest * 2.5)
+        self._hub = Hub(self._requests, direct, clock, patience=patience)
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:

@@ -9,12 +9,14 @@ from starlette.types import ASGIApp
 from lamplighter.clock import Clock, Timer, after
 from lamplighter.web.http.exchange import Direct
 from lamplighter.web.http.responses import Heads
-from lamplighter.web.http.timeouts import TICK, Timed, Timeouts
+from lamplighter.web.http.timeouts import TICK, Patience, Timed, Timeouts
 
 __all__ = ["MOST_CONNECTIONS", "Guest", "Hub"]
 
 #: How many connections one listener has at most.
 MOST_CONNECTIONS: Final = 200_000
+
+_PATIENCE: Final = Patience()
 
 
 class Guest(Timed, Protocol):
@@ -43,12 +45,13 @@ class Hub:
         direct: Mapping[str, Direct],
         clock: Clock,
         *,
+        patience: Patience = _PATIENCE,
         most_connections: int = MOST_CONNECTIONS,
     ) -> None:
         self.application = application
         self.direct = direct
         self.heads = Heads(clock)
-        self.timeouts = Timeouts()
+        self.timeouts = Timeouts(patience)
         self.is_stopping = False
         self._most_connections = most_connections
         self._clock = clock

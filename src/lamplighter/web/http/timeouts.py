@@ -4,27 +4,38 @@ A timer of its own for each connection would cost more than all the rest of an i
 minds if a client is given a second more.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
+from enum import Enum, auto
 from typing import Final, Protocol
 
-__all__ = ["TICK", "Limit", "Timed", "Timeouts"]
+__all__ = ["TICK", "Limit", "Patience", "Timed", "Timeouts"]
 
 #: How often it is looked who has taken too long.
 TICK: Final = timedelta(seconds=1)
 
 
 class Limit(Enum):
-    """What a connection may be at, and how long."""
+    """What a connection may be at, but not without end."""
 
     #: No request is under way, and none has begun to come.
-    IDLE = timedelta(seconds=75)
+    IDLE = auto()
     #: A request has begun to come, and nobody reads along.
-    RECEIVING = timedelta(seconds=30)
+    RECEIVING = auto()
     #: The client does not take what it is sent.
-    SENDING = timedelta(seconds=60)
+    SENDING = auto()
     #: All is said; the client has still to hear it.
-    CLOSING = timedelta(seconds=5)
+    CLOSING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long it may be at that."""
+
+    idle: timedelta = timedelta(seconds=75)
+    receiving: timedelta = timedelta(seconds=30)
+    sending: timedelta = timedelta(seconds=60)
+    closing: timedelta = timedelta(seconds=5)
 
 
 class Timed(Protocol):
@@ -37,11 +48,17 @@ class Timed(Protocol):
 class Timeouts:
     """Who may take how long. Whoever has it calls `tick` each time that `TICK` has passed."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience) -> None:
         self._ticks = 0
         # By limit, each in the order of the deadlines, for all of one limit wait as long.
         self._deadlines: dict[Limit, dict[Timed, int]] = {limit: {} for limit in Limit}
-        self._lengths = {limit: limit.value // TICK + 1 for limit in Limit}
+        # One more, for the tick that is under way.
+        self._lengths = {
+            Limit.IDLE: patience.idle // TICK + 1,
+            Limit.RECEIVING: patience.receiving // TICK + 1,
+            Limit.SENDING: patience.sending // TICK + 1,
+            Limit.CLOSING: patience.closing // TICK + 1,
+        }
 
     def start(self, timed: Timed, limit: Limit) -> None:
         """Let *limit* begin for *timed*, for which it does not run yet."""
