@@ -73,7 +73,7 @@ class AsgiTurn:
         scope = self._scope()
         try:
             await application(scope, self._receive, self._send)
-            if not self._is_finished:
+            if not self._is_finished and not self._has_left:
                 raise RuntimeError("the application has returned without a whole answer")
         except Exception as error:  # noqa: BLE001 - the one table knows what to say
             await self._fail(scope, error)
@@ -82,7 +82,9 @@ class AsgiTurn:
 
     async def _fail(self, scope: Scope, error: Exception) -> None:
         if self._response.has_begun:
-            _log.error("response broken off", path=scope["path"], exc_info=error)
+            _log.error(
+                "request failed after its response had begun", path=scope["path"], exc_info=error
+            )
             return
         self._response.restart()
         await send_error(scope, self._send, error)

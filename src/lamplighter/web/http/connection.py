@@ -40,6 +40,7 @@ class Connection(asyncio.Protocol):
         "_reader",
         "_request",
         "_turn",
+        "_unsent",
         "hub",
         "transport",
         "writable",
@@ -63,7 +64,10 @@ class Connection(asyncio.Protocol):
         self._is_closing = False
         #: Whether the client has closed its half.
         self._has_left = False
+        #: How much has come since the client was told the end.
         self._ignored = 0
+        #: How much was to be sent when somebody last looked.
+        self._unsent = 0
         self._limit: Limit | None = None
 
     # What the event loop tells.
@@ -88,6 +92,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._has_left = True
         self._reader.end()
+        if self._turn is not None:
+            self._turn.receive()
         if self._turn is not None:
             self._turn.client_left()
         self._watch()
@@ -124,12 +130,14 @@ class Connection(asyncio.Protocol):
     # What the hub tells.
 
     def expire(self) -> None:
-        """Close: the client has taken too long."""
+        """Close: the client has taken too long; unless it is on the way to take what it is sent."""
         overdue, self._limit = self._limit, None
+        unsent, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if overdue in (Limit.IDLE, Limit.RECEIVING):
             self._close()
-        else:
+        elif self._unsent >= unsent:
             self.abort()
+        self._watch()
 
     def stop(self) -> None:
         if self._turn is None:
@@ -275,11 +283,13 @@ class Connection(asyncio.Protocol):
     def _watch(self) -> None:
         """See to it that the connection is not at what it is at for too long."""
         limit = self._limit_now()
-        if limit is not self._limit:
-            self._stop_watching()
-            self._limit = limit
-            if limit is not None:
-                self.hub.timeouts.start(self, limit)
+        if limit is self._limit:
+            return
+        self._stop_watching()
+        self._limit = limit
+        if limit is not None:
+            self.hub.timeouts.start(self, limit)
+            self._unsent = self.transport.get_write_buffer_size()
 
     def _stop_watching(self) -> None:
         if self._limit is not None:

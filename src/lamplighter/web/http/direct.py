@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from lamplighter.errors import ShuttingDown
+from lamplighter.errors import Malformed, ShuttingDown
 from lamplighter.web.application import response_to
 from lamplighter.web.http.exchange import Direct
 from lamplighter.web.http.request import Headers, Request
@@ -54,15 +54,18 @@ class DirectTurn:
         return Limit.CLOSING if self._has_left else None
 
     def receive(self) -> None:
-        self._request.body = None  # nobody wants it
-        if self._direct is None or not self._request.is_complete:
+        request = self._request
+        request.body = None  # nobody wants it
+        if self._direct is None or not (request.is_complete or request.is_broken):
             return
         direct, self._direct = self._direct, None
         try:
+            if request.is_broken:
+                raise Malformed("The request ended before its body did")
             direct(self)
         except Exception as error:  # noqa: BLE001 - the one table knows what to say
             self._fail(error)
-        self._request.headers = []
+        request.headers = []
 
     def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         line, self._line = self._line, None

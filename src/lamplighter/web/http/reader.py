@@ -62,7 +62,8 @@ class Reader:
         #: How many bytes the parser has taken without telling anything: it may be keeping them.
         self._silent = 0
         self._is_replaying = False
-        self._begin()
+        self._size = 0
+        self._forget_head()
 
     @property
     def unread(self) -> int:
@@ -120,12 +121,12 @@ class Reader:
         if is_between_bodies:
             self.requests.append(Request.of_nonsense(problem))
 
-    def _begin(self) -> None:
+    def _forget_head(self) -> None:
+        """Keep nothing that a request has: most wait for minutes, and are many."""
         self._target = b""
         self._headers: Headers = []
         self._authorization: bytes | None = None
         self._expects_continue = False
-        self._size = 0
 
     def _fail(self, problem: RequestError) -> None:
         """Stop the parser from within."""
@@ -138,7 +139,7 @@ class Reader:
         self._silent = 0
         if not self._is_replaying:
             self.is_in_head = True
-            self._begin()
+            self._size = 0
 
     def on_url(self, url: bytes) -> None:
         if self._is_replaying:
@@ -180,6 +181,7 @@ class Reader:
         request.expects_continue = self._expects_continue and not request.is_http10
         request.keeps_alive = self._parser.should_keep_alive() and method != "CONNECT"
         self._receiving = request
+        self._forget_head()
         self.requests.append(request)
 
     def on_body(self, body: bytes) -> None:

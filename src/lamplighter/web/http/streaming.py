@@ -73,16 +73,16 @@ class Streaming:
         lines = [self._line.hub.heads.plain(status), field_lines(headers)]
         self._due = _announced(headers)
         connection = self._line.connection_header(self._request)
-        if status in _BODILESS:
-            self._has_body = False
-        elif self._due is None and length is not None and self._has_body:
-            self._due = length
-            lines.append(b"content-length: %d\r\n" % length)
-        elif self._due is None and not self._request.is_http10:
-            self._is_chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        elif self._due is None:
-            connection = self._line.closing_header()  # there is no other way to tell the end
+        self._has_body = self._has_body and status not in _BODILESS
+        if self._due is None and self._has_body:
+            if length is not None:
+                self._due = length
+                lines.append(b"content-length: %d\r\n" % length)
+            elif not self._request.is_http10:
+                self._is_chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:  # there is no other way to tell the end
+                connection = self._line.closing_header()
         return b"".join((*lines, connection, b"\r\n"))
 
     def _framed(self, body: bytes, is_last: bool) -> bytes:

@@ -34,8 +34,9 @@ class Patience:
 
     idle: timedelta = timedelta(seconds=75)
     receiving: timedelta = timedelta(seconds=30)
-    sending: timedelta = timedelta(seconds=60)
-    closing: timedelta = timedelta(seconds=5)
+    #: Begins anew as long as the client takes some of it, as does the next.
+    sending: timedelta = timedelta(seconds=30)
+    closing: timedelta = timedelta(seconds=10)
 
 
 class Timed(Protocol):
