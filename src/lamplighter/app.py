@@ -260,7 +260,10 @@ def _presence(
 
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
     """Return what serves *server*, one for each address; raise `ConfigError`."""
-    serving = [Listener(server.application, address, clock) for address in server.config.listen]
+    serving = [
+        Listener(server.application, address, clock, direct=server.application.direct)
+        for address in server.config.listen
+    ]
     if server.federation is not None:
         serving.append(server.federation.listener(server.presence, server.directory))
     return serving

@@ -11,6 +11,8 @@
     │   └── UnknownKey              it has no such key, or none that is valid
     │       └── KeysUnavailable     it cannot be asked for its keys now
     └── RequestError                the client's
+        ├── Malformed, HeadTooLarge, TargetTooLong
+        │                           it is no HTTP, or too much before the body
         ├── NotJson, BadJson, InvalidParam, MissingParam, TooLarge
         │   └── InvalidId           a malformed identifier (an InvalidParam)
         ├── MissingToken, UnknownToken, UserDeactivated
@@ -30,6 +32,7 @@ __all__ = [
     "ConfigError",
     "FederationError",
     "Forbidden",
+    "HeadTooLarge",
     "InteractiveAuthNeeded",
     "InvalidId",
     "InvalidParam",
@@ -37,6 +40,7 @@ __all__ = [
     "KeysUnavailable",
     "LamplighterError",
     "LimitExceeded",
+    "Malformed",
     "MethodNotAllowed",
     "MissingParam",
     "MissingToken",
@@ -50,6 +54,7 @@ __all__ = [
     "RoomInUse",
     "ShuttingDown",
     "StorageUnavailable",
+    "TargetTooLong",
     "TooLarge",
     "Unauthorized",
     "UnknownKey",
@@ -107,6 +112,18 @@ class KeysUnavailable(UnknownKey):
 
 class RequestError(LamplighterError):
     """A request that cannot be granted; nothing was stored."""
+
+
+class Malformed(RequestError):
+    """What was sent is not an HTTP request."""
+
+
+class HeadTooLarge(RequestError):
+    """The header fields are longer, or more, than this server takes."""
+
+
+class TargetTooLong(RequestError):
+    """The URL is longer than this server takes."""
 
 
 class NotJson(RequestError):

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
+import uvloop
+
 from lamplighter.clock import SystemClock, within
 from lamplighter.modules.threads import leftover_threads
 
@@ -28,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run *work* as `asyncio.run` does, but do not wait for what does not end."""
-    runner = asyncio.Runner()
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     try:
         runner.run(work)
     finally:

@@ -13,9 +13,8 @@ from starlette.types import Message, Receive, Scope, Send
 from lamplighter.errors import MethodNotAllowed, NotJson, Unrecognized
 from lamplighter.web.cors import CORS_HEADERS
 from lamplighter.web.errors import ErrorResponse, error_response, is_expected
-from lamplighter.web.http.exchange import Exchange
 
-__all__ = ["Application", "build_application", "refuse", "send_error", "send_json"]
+__all__ = ["Application", "build_application", "response_to", "send_error", "send_json"]
 
 _log = structlog.get_logger(__name__)
 
@@ -70,8 +69,17 @@ class Application:
 
 async def send_error(scope: Scope, send: Send, error: Exception) -> None:
     """Answer a request that failed with *error*; log it if it is a defect of this server."""
-    response = _response_to(error, scope["method"], scope["path"])
+    response = response_to(error, scope["method"], scope["path"])
     await send_json(send, response.status, response.body, response.headers)
+
+
+def response_to(error: Exception, method: str, path: str) -> ErrorResponse:
+    """Return what a request that failed with *error* is answered; log a defect of this server."""
+    if isinstance(error, HTTPException):
+        return _http_response(error)
+    if not is_expected(error):
+        _log.error("request failed", method=method, path=path, exc_info=error)
+    return error_response(error)
 
 
 async def send_json(
@@ -82,19 +90,6 @@ async def send_json(
     start = [_JSON, length, *CORS_HEADERS, *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
-
-
-def refuse(exchange: Exchange, error: Exception) -> None:
-    """Answer a direct request that failed with *error*; log it if it is a defect of this server."""
-    response = _response_to(error, exchange.method, exchange.path)
-    exchange.answer(response.status, response.body, response.headers)
-
-
-def _response_to(error: Exception, method: str, path: str) -> ErrorResponse:
-    response = _http_response(error) if isinstance(error, HTTPException) else None
-    if response is None and not is_expected(error):
-        _log.error("request failed", method=method, path=path, exc_info=error)
-    return response or error_response(error)
 
 
 async def _unrecognized(scope: Scope, _receive: Receive, send: Send) -> None:

@@ -5,8 +5,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lamplighter.web.asgi_exchange import serve_direct
-from lamplighter.web.http.exchange import Direct
+from lamplighter.web.http.exchange import Direct, serve_direct
 
 __all__ = ["Entry"]
 

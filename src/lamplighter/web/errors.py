@@ -18,6 +18,9 @@ __all__ = ["ERROR_TABLE", "ErrorResponse", "error_response", "is_expected"]
 # fmt: off
 #: An exception is answered by the entry of its class, or of the nearest base that has one.
 ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
+    errors.Malformed:             (400, "M_UNRECOGNIZED"),
+    errors.HeadTooLarge:          (431, "M_TOO_LARGE"),
+    errors.TargetTooLong:         (414, "M_TOO_LARGE"),
     errors.NotJson:               (400, "M_NOT_JSON"),
     errors.BadJson:               (400, "M_BAD_JSON"),
     errors.InvalidParam:          (400, "M_INVALID_PARAM"),

@@ -18,13 +18,12 @@ from lamplighter.ports import Accounts, Json, Requester
 from lamplighter.presence.state import Presence
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
-from lamplighter.web.application import refuse
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.filters import EVERYTHING, ClientFilter, filter_from_query
 from lamplighter.web.client.long_poll import LongPoll, News, Question
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync_body import SyncBodies
-from lamplighter.web.http.exchange import Exchange
+from lamplighter.web.http.exchange import Exchange, refuse
 from lamplighter.web.limits import Limiter
 
 __all__ = ["Sync", "milliseconds_in"]

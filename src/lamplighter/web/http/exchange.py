@@ -1,30 +1,110 @@
-"""What a direct endpoint sees of a request: no task, no middleware, an answer whenever it comes."""
+"""One request and its answer, as an endpoint sees them that is a plain function.
 
+It may keep the exchange and answer later, from anywhere: so no task waits while nothing happens.
+"""
+
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-__all__ = ["Direct", "Exchange", "Headers"]
+from starlette.types import Receive, Scope, Send
 
-Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+from lamplighter.web.application import response_to, send_error, send_json
+
+__all__ = ["AsgiExchange", "Direct", "Exchange", "refuse", "serve_direct"]
 
 
 class Exchange(Protocol):
-    """A request, and the way to answer it."""
+    """A request that waits for its answer.
 
-    method: str
-    path: str
-    #: As it was sent, percent-encoded, without the `?`.
-    query: str
-    #: Names in lower case.
-    headers: Headers
-    #: The header of that name.
-    authorization: bytes | None
-    #: Called once if the client goes before the answer.
+    `query` is as it was sent, percent-encoded and without the `?`. `headers`, with names in lower
+    case, are there only until the endpoint returns: hundreds of thousands may be waiting.
+    """
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def query(self) -> str: ...
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]: ...
+    @property
+    def authorization(self) -> bytes | None:
+        """The value of the header of that name."""
+
+    #: Called once if the client goes before the answer. It may have closed its half of the
+    #: connection only, so it may be answered still.
     when_gone: Callable[[], None] | None
 
-    def answer(self, status: int, body: bytes, headers: Headers = ()) -> None:
-        """Send a whole JSON response; nothing if there was one before, or nobody is there."""
+    def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """Send JSON, with CORS headers; nothing happens if that was done, or nobody is there."""
 
 
-#: An endpoint that is called as soon as a request is there; it must neither wait nor raise.
+#: Called with each request once all of it has come. It does not raise.
 Direct: TypeAlias = Callable[[Exchange], None]
+
+
+class AsgiExchange:
+    """An exchange over ASGI."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: str = scope["query_string"].decode("latin-1")
+        self.headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+        self.authorization = next(
+            (value for name, value in self.headers if name == b"authorization"), None
+        )
+        self.when_gone: Callable[[], None] | None = None
+        self._answer: asyncio.Future[tuple[int, bytes, Sequence[tuple[bytes, bytes]]]]
+        self._answer = asyncio.get_running_loop().create_future()
+
+    def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        if not self._answer.done():
+            self.when_gone = None
+            self._answer.set_result((status, body, headers))
+
+    async def finish(self, receive: Receive, send: Send) -> None:
+        """Return once the answer is sent, or the client is gone and no answer came of that."""
+        leaving = asyncio.ensure_future(_until_gone(receive))
+        try:
+            ends: set[asyncio.Future[Any]] = {leaving, self._answer}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            self._leave()
+        if self._answer.done():
+            status, body, headers = self._answer.result()
+            await send_json(send, status, body, headers)
+
+    def _leave(self) -> None:
+        """Tell the endpoint that nobody waits any longer, if it has not answered."""
+        leave, self.when_gone = self.when_gone, None
+        if leave is not None and not self._answer.done():
+            leave()
+
+
+def refuse(exchange: Exchange, error: Exception) -> None:
+    """Answer a request that failed with *error*; log it if it is a defect of this server."""
+    response = response_to(error, exchange.method, exchange.path)
+    exchange.answer(response.status, response.body, response.headers)
+
+
+async def serve_direct(direct: Direct, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request over ASGI by *direct*."""
+    while (await receive()).get("more_body", False):
+        pass
+    exchange = AsgiExchange(scope)
+    try:
+        direct(exchange)
+    except Exception as error:  # noqa: BLE001 - the one table knows what to say
+        await send_error(scope, send, error)
+        return
+    exchange.headers = ()
+    await exchange.finish(receive, send)
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

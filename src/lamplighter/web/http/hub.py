@@ -1,0 +1,132 @@
+"""What all connections of one listener share."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from starlette.types import ASGIApp
+
+from lamplighter.clock import Clock, Timer, after
+from lamplighter.web.http.exchange import Direct
+from lamplighter.web.http.responses import Heads
+from lamplighter.web.http.timeouts import TICK, Patience, Timed, Timeouts
+
+__all__ = ["MOST_CONNECTIONS", "Guest", "Hub"]
+
+#: How many connections one listener has at most.
+MOST_CONNECTIONS: Final = 200_000
+
+_PATIENCE: Final = Patience()
+
+
+class Guest(Timed, Protocol):
+    """A connection, as the hub sees it."""
+
+    def stop(self) -> None:
+        """Close at once if no request is under way, else after its answer."""
+
+    def cut_off(self) -> None:
+        """Answer what is under way, if it is not for a task to do so: the server stops."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+class Hub:
+    """The connections of a listener, and what they answer with.
+
+    *direct* names the paths at which a GET is answered by a plain function; all else goes to
+    *application*.
+    """
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        direct: Mapping[str, Direct],
+        clock: Clock,
+        *,
+        patience: Patience = _PATIENCE,
+        most_connections: int = MOST_CONNECTIONS,
+    ) -> None:
+        self.application = application
+        self.direct = direct
+        self.heads = Heads(clock)
+        self.timeouts = Timeouts(patience)
+        self.is_stopping = False
+        self._most_connections = most_connections
+        self._clock = clock
+        self._timer: Timer | None = None
+        self._guests: set[Guest] = set()
+        self._under_way = 0
+        self._is_quiet = asyncio.Event()
+        self._is_empty = asyncio.Event()
+        self._is_quiet.set()
+        self._is_empty.set()
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are being answered."""
+        return self._under_way
+
+    def admit(self, guest: Guest) -> bool:
+        """Take *guest* in, and tell whether there was room."""
+        if self.is_stopping or len(self._guests) >= self._most_connections:
+            return False
+        self._guests.add(guest)
+        self._is_empty.clear()
+        if self._timer is None:
+            self._arm()
+        return True
+
+    def dismiss(self, guest: Guest) -> None:
+        """Forget *guest*, who is gone."""
+        self._guests.discard(guest)
+        if not self._guests:
+            self._is_empty.set()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def begun(self) -> None:
+        """Learn that a request is being answered."""
+        self._under_way += 1
+        if self._under_way == 1:
+            self._is_quiet.clear()
+
+    def ended(self) -> None:
+        """Learn that one of them is answered, or given up."""
+        self._under_way -= 1
+        if self._under_way == 0:
+            self._is_quiet.set()
+
+    def stop(self) -> None:
+        """Take in nobody, and close the connections, each once nothing is under way on it."""
+        self.is_stopping = True
+        for guest in list(self._guests):
+            guest.stop()
+
+    def cut_off(self) -> None:
+        """Answer what is under way and is no task."""
+        for guest in list(self._guests):
+            guest.cut_off()
+
+    def abort(self) -> None:
+        """Close all connections, whatever is under way on them."""
+        for guest in list(self._guests):
+            guest.abort()
+
+    async def quiet(self) -> None:
+        """Return once no request is under way."""
+        await self._is_quiet.wait()
+
+    async def empty(self) -> None:
+        """Return once there is no connection."""
+        await self._is_empty.wait()
+
+    def _arm(self) -> None:
+        self.heads.renew()
+        self._timer = self._clock.call_at(after(self._clock.now(), TICK), self._tick)
+
+    def _tick(self) -> None:
+        self._arm()
+        self.timeouts.tick()

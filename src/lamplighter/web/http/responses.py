@@ -1,0 +1,69 @@
+"""From answers to bytes."""
+
+from collections.abc import Iterable, Sequence
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Final
+
+from lamplighter.clock import Clock
+from lamplighter.web.cors import CORS_HEADERS
+
+__all__ = ["CHUNKED_END", "CLOSE", "CONTINUE", "KEEP_ALIVE", "Heads", "chunk", "field_lines"]
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE: Final = b"connection: close\r\n"
+KEEP_ALIVE: Final = b"connection: keep-alive\r\n"
+CHUNKED_END: Final = b"0\r\n\r\n"
+
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Heads:
+    """The beginnings of responses, kept from one to the next: they say the same for a second."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._json: dict[int, bytes] = {}
+        self._plain: dict[int, bytes] = {}
+
+    def renew(self) -> None:
+        """Forget what is kept, for it names the time."""
+        self._json.clear()
+        self._plain.clear()
+
+    def plain(self, status: int) -> bytes:
+        """Return the status line and the date."""
+        head = self._plain.get(status)
+        if head is None:
+            line = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"
+            date = formatdate(self._clock.now() / 1000, usegmt=True)
+            head = self._plain[status] = f"{line}\r\ndate: {date}\r\n".encode("ascii")
+        return head
+
+    def json(
+        self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]], connection: bytes
+    ) -> bytes:
+        """Return the whole head of a response whose *body* is JSON, with CORS headers.
+
+        *connection* is the line that says what becomes of the connection, or nothing.
+        """
+        head = self._json.get(status)
+        if head is None:
+            fixed = field_lines(((b"content-type", b"application/json"), *CORS_HEADERS))
+            head = self._json[status] = self.plain(status) + fixed + b"content-length: "
+        more = field_lines(headers) if headers else b""
+        return b"%b%d\r\n%b%b\r\n" % (head, len(body), more, connection)
+
+
+def field_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return *headers* as they are sent; raise `ValueError` for a line break within one."""
+    lines = [b"%b: %b\r\n" % (name, value) for name, value in headers]
+    joined = b"".join(lines)
+    if joined.count(b"\n") != len(lines) or joined.count(b"\r") != len(lines):
+        raise ValueError("a line break in a response header")
+    return joined
+
+
+def chunk(body: bytes) -> bytes:
+    """Return *body*, which is not empty, as one chunk of a response whose length is not known."""
+    return b"%x\r\n%b\r\n" % (len(body), body)

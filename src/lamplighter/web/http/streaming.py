@@ -1,0 +1,102 @@
+"""From the messages of an ASGI application to the bytes of its response."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.types import Message
+
+from lamplighter.web.http.request import Request
+from lamplighter.web.http.responses import CHUNKED_END, chunk, field_lines
+from lamplighter.web.http.turn import Line
+
+__all__ = ["Streaming"]
+
+#: Responses of these kinds have no body, and say nothing of its length.
+_BODILESS: Final = frozenset({204, 304})
+#: What is between us and the client, and no business of an application's.
+_OURS: Final = frozenset({b"connection", b"date", b"keep-alive", b"transfer-encoding", b"upgrade"})
+
+
+class Streaming:
+    """The response to one request.
+
+    `take` raises `RuntimeError` and `ValueError` for messages out of order or malformed.
+    """
+
+    __slots__ = ("_due", "_has_body", "_is_chunked", "_line", "_request", "_start", "has_begun",
+                 "is_over")  # fmt: skip
+
+    def __init__(self, line: Line, request: Request) -> None:
+        self._line = line
+        self._request = request
+        #: The message that begins the response, kept back until its body begins.
+        self._start: Message | None = None
+        self._has_body = request.method != "HEAD"
+        self._is_chunked = False
+        #: How much of the announced length is still to come; None if none was announced.
+        self._due: int | None = None
+        #: Whether anything of it was sent.
+        self.has_begun = False
+        #: Whether all of it was.
+        self.is_over = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the client knows that it has all of the response."""
+        return self.is_over and not self._due
+
+    def restart(self) -> None:
+        """Forget how the response was to begin."""
+        self._start = None
+
+    def take(self, message: Message) -> bytes:
+        """Return what is to be sent for *message*."""
+        if message["type"] == "http.response.start":
+            if self._start is not None or self.has_begun:
+                raise RuntimeError("the response has begun already")
+            self._start = message
+            return b""
+        body: bytes = message.get("body", b"")
+        is_last = not message.get("more_body", False)
+        head = b"" if self.has_begun else self._head(len(body) if is_last else None)
+        framed = self._framed(body, is_last)
+        self.has_begun = True
+        self.is_over = is_last
+        return head + framed
+
+    def _head(self, length: int | None) -> bytes:
+        """Return the head of the response, whose body has *length* if that is known."""
+        if self._start is None:
+            raise RuntimeError("the response has not begun")
+        status: int = self._start["status"]
+        headers = [it for it in self._start.get("headers", ()) if it[0].lower() not in _OURS]
+        lines = [self._line.hub.heads.plain(status), field_lines(headers)]
+        self._due = _announced(headers)
+        connection = self._line.connection_header(self._request)
+        self._has_body = self._has_body and status not in _BODILESS
+        if self._due is None and self._has_body:
+            if length is not None:
+                self._due = length
+                lines.append(b"content-length: %d\r\n" % length)
+            elif not self._request.is_http10:
+                self._is_chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:  # there is no other way to tell the end
+                connection = self._line.closing_header()
+        return b"".join((*lines, connection, b"\r\n"))
+
+    def _framed(self, body: bytes, is_last: bool) -> bytes:
+        if not self._has_body:
+            self._due = None
+            return b""
+        if self._due is not None:
+            if len(body) > self._due:
+                raise RuntimeError("the response is longer than its Content-Length")
+            self._due -= len(body)
+        if not self._is_chunked:
+            return body
+        return (chunk(body) if body else b"") + (CHUNKED_END if is_last else b"")
+
+
+def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    return next((int(value) for name, value in headers if name.lower() == b"content-length"), None)
