@@ -286,7 +286,6 @@ def _application(
     long_poll = LongPoll(
         directory=directory,
         presence=presence,
-        tokens=tokens,
         timeouts=Timeouts(clock),
         background=background,
         metrics=metrics,
@@ -325,7 +324,7 @@ def _application(
         accounts=directory,
         presence=presence,
         long_poll=long_poll,
-        bodies=SyncBodies(PresenceEncoder(clock), clock),
+        bodies=SyncBodies(tokens, PresenceEncoder(clock), clock),
         names=names,
         tokens=tokens,
         transitions=transitions,

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from lamplighter.delivery.feed import MOST_POLLS, Feed
+from lamplighter.delivery.feed import MOST_POLLS, Feed, Poll
 from lamplighter.delivery.outbox import Update
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.ids import DeviceId, StreamPosition, UserId
@@ -36,19 +36,23 @@ def feed(clock: FakeClock) -> Feed:
     return Feed(clock, at(10), timedelta(minutes=1))
 
 
-class Request:
+class Request(Poll):
     """A request that polls, and counts how often it is let look."""
 
     def __init__(self, feed: Feed, viewer: UserId, device_id: DeviceId = PHONE) -> None:
+        super().__init__(device_id)
         self.looks = 0
-        self.poll = feed.poll(viewer, device_id, self._look)
+        feed.wait(viewer, self)
 
-    def _look(self) -> None:
+    def look(self) -> None:
         self.looks += 1
 
-    @property
-    def is_over(self) -> bool:
-        return self.poll.is_over
+
+class Failing(Request):
+    """One that raises when it looks."""
+
+    def look(self) -> None:
+        raise ZeroDivisionError
 
 
 def test_only_who_polls_has_an_outbox(feed: Feed) -> None:
@@ -106,11 +110,7 @@ def test_who_is_told_alike_shares_an_update(feed: Feed) -> None:
 
 async def test_a_poll_that_fails(feed: Feed) -> None:
     """A poll that raises where it looks costs the others nothing, and is logged."""
-
-    def fail() -> None:
-        raise ZeroDivisionError
-
-    feed.poll(ALICE, PHONE, fail)
+    Failing(feed, ALICE)
     other = Request(feed, ALICE)
     with capture_logs() as logged:
         feed.wake([ALICE])
@@ -119,21 +119,11 @@ async def test_a_poll_that_fails(feed: Feed) -> None:
     assert [it["event"] for it in logged] == ["a poll failed"]
 
 
-async def test_a_poll_that_is_released(feed: Feed) -> None:
-    """Who has given a poll back is not let look any more, woken before or not."""
-    request = Request(feed, ALICE)
-    feed.wake([ALICE])
-    feed.release(ALICE, request.poll)
-    request.poll.end()
-    await turns()
-    assert request.looks == 0
-
-
 async def test_ending_a_poll(feed: Feed) -> None:
     """A poll that is ended is over, and looks for the last time."""
     request = Request(feed, ALICE)
-    request.poll.end()
-    request.poll.end()
+    request.end()
+    request.end()
     await turns()
     assert (request.is_over, request.looks) == (True, 1)
 
@@ -143,7 +133,7 @@ async def test_waiting(feed: Feed) -> None:
     requests = Request(feed, ALICE), Request(feed, ALICE)
     waits = [feed.is_waiting(ALICE)]
     for request in requests:
-        feed.release(ALICE, request.poll)
+        feed.release(ALICE, request)
         waits.append(feed.is_waiting(ALICE))
     assert (waits, feed.is_waiting(CHARLIE)) == ([True, True, False], False)
 
@@ -156,12 +146,12 @@ async def test_too_many_polls(feed: Feed) -> None:
     newest = Request(feed, ALICE)
     assert [it.is_over for it in requests] == [True] + [False] * (MOST_POLLS - 1)
     assert [newest.is_over, other.is_over] == [False, False]
-    feed.release(ALICE, requests[0].poll)
+    feed.release(ALICE, requests[0])
 
 
 async def test_sweeping(feed: Feed, clock: FakeClock) -> None:
     """The outbox of who has not polled for the time that it is kept is dropped, no other."""
-    waiting, leaving = Request(feed, BOB).poll, Request(feed, CHARLIE).poll
+    waiting, leaving = Request(feed, BOB), Request(feed, CHARLIE)
     feed.open(ALICE)
     clock.advance(milliseconds=59_999)
     assert feed.sweep() == []
@@ -186,7 +176,7 @@ def test_asking_keeps_an_outbox(feed: Feed, clock: FakeClock) -> None:
 
 async def test_forgetting(feed: Feed) -> None:
     """Who is forgotten loses the outbox, and their polls are answered; later calls are harmless."""
-    poll = Request(feed, ALICE).poll
+    poll = Request(feed, ALICE)
     feed.forget(ALICE)
     feed.forget(CHARLIE)
     assert (poll.is_over, feed.outbox(ALICE), feed.is_waiting(ALICE)) == (True, None, False)
@@ -197,7 +187,7 @@ async def test_forgetting(feed: Feed) -> None:
 
 async def test_revoking(feed: Feed) -> None:
     """The polls of a device that has logged out are over, and refused; no other device's are."""
-    polls = [Request(feed, *who).poll for who in ((ALICE, PHONE), (ALICE, LAPTOP), (BOB, PHONE))]
+    polls = [Request(feed, *who) for who in ((ALICE, PHONE), (ALICE, LAPTOP), (BOB, PHONE))]
     feed.revoke(ALICE, PHONE)
     feed.revoke(CHARLIE, PHONE)
     assert [poll.is_over for poll in polls] == [True, False, False]
@@ -206,6 +196,6 @@ async def test_revoking(feed: Feed) -> None:
 
 async def test_closing(feed: Feed) -> None:
     """When the feed closes every poll is answered, and none waits from then on."""
-    polls = [Request(feed, viewer).poll for viewer in (ALICE, ALICE, BOB)]
+    polls = [Request(feed, viewer) for viewer in (ALICE, ALICE, BOB)]
     feed.close()
-    assert [poll.is_over for poll in [*polls, Request(feed, CHARLIE).poll]] == [True] * 4
+    assert [poll.is_over for poll in [*polls, Request(feed, CHARLIE)]] == [True] * 4

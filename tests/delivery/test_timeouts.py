@@ -64,13 +64,13 @@ def test_one_that_is_taken_out(clock: FakeClock) -> None:
     """What is taken out before its time is not ended; the last of a moment leaves no timer."""
     timeouts = Timeouts(clock)
     first, second = Poll(), Poll()
-    take_first = timeouts.put(first, timedelta(seconds=1))
-    take_second = timeouts.put(second, timedelta(seconds=1))
-    take_first()
-    take_first()
+    due = timeouts.put(first, timedelta(seconds=1))
+    assert timeouts.put(second, timedelta(seconds=1)) == due == clock.now() + 1063
+    timeouts.take_out(first, due)
+    timeouts.take_out(first, due)
     assert clock.next_timer() is not None
     clock.advance(seconds=2)
     assert (first.ends, second.ends) == (0, 1)
-    take_second()
-    timeouts.put(first, timedelta(seconds=1))()
+    timeouts.take_out(second, due)
+    timeouts.take_out(first, timeouts.put(first, timedelta(seconds=1)))
     assert clock.next_timer() is None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,12 +11,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from lamplighter.clock import Timestamp
+from lamplighter.delivery.outbox import Update
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.client import Poll as ClientPoll
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.service import PresenceService, Reading
+from lamplighter.service import PresenceService
 from lamplighter.web.client import presence_events
 
 WATCHERS = 200
@@ -116,16 +117,16 @@ def counted_tasks() -> Iterator[list[str]]:
 def counted_looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[UserId]]:
     """Count how often each viewer's polls look for news."""
     looks: Counter[UserId] = Counter()
-    original = PresenceService.read_at_once
+    original = PresenceService.news_at_once
 
     def counting(
         service: PresenceService, viewer: UserId, position: StreamPosition | None
-    ) -> Reading | None:
+    ) -> Sequence[Update] | None:
         looks[viewer] += 1
         return original(service, viewer, position)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PresenceService, "read_at_once", counting)
+        patch.setattr(PresenceService, "news_at_once", counting)
         yield looks
 
 

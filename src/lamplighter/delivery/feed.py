@@ -5,6 +5,7 @@ is answered from scratch on return.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -26,29 +27,37 @@ _log = structlog.get_logger(__name__)
 MOST_POLLS: Final = 64
 
 
-class Poll:
-    """One request that waits for news, until it is over: by time, or because it is no use."""
+class Poll(ABC):
+    """One request that waits for news, until it is over: by time, or because it is no use.
 
-    __slots__ = ("_wake", "device_id", "is_over", "is_revoked", "is_woken", "look")
+    It is not a task that sleeps: whoever has news for it lets it `look`.
+    """
 
-    def __init__(
-        self, device_id: DeviceId, look: Callable[[], None], wake: Callable[["Poll"], None]
-    ) -> None:
+    __slots__ = ("_wake", "device_id", "is_over", "is_revoked", "is_woken")
+
+    def __init__(self, device_id: DeviceId) -> None:
         self.device_id = device_id
-        #: Lets the request look for news, or for why it is over.
-        self.look = look
-        self._wake = wake
         #: Whether the device has logged out meanwhile, and is to be told nothing more.
         self.is_revoked = False
         #: Whether the request is to be answered now, with news or without.
         self.is_over = False
         #: Whether it will look in this turn of the loop.
         self.is_woken = False
+        self._wake: Callable[[Poll], None] | None = None
+
+    @abstractmethod
+    def look(self) -> None:
+        """Look for news, or for why it is over. It may be called once more than is of use."""
+
+    def wait_at(self, wake: Callable[["Poll"], None]) -> None:
+        """Learn what lets it look."""
+        self._wake = wake
 
     def end(self) -> None:
         """Let the request be answered with what there is."""
         self.is_over = True
-        self._wake(self)
+        if self._wake is not None:
+            self._wake(self)
 
     def revoke(self) -> None:
         """Let the request be refused."""
@@ -85,14 +94,15 @@ class Feed:
 
     def open(self, viewer: UserId) -> Outbox:
         """Return the viewer's outbox; a new one knows of nothing before now."""
-        return self._open(viewer).outbox
+        known = self._open(viewer)
+        known.last_polled = self._clock.now()
+        return known.outbox
 
     def _open(self, viewer: UserId) -> _Viewer:
-        now = self._clock.now()
         known = self._viewers.get(viewer)
         if known is None:
-            known = self._viewers[viewer] = _Viewer(Outbox(self.position), now)
-        known.last_polled = now
+            known = _Viewer(Outbox(self.position), self._clock.now())
+            self._viewers[viewer] = known
         return known
 
     def outbox(self, viewer: UserId) -> Outbox | None:
@@ -162,22 +172,20 @@ class Feed:
             if poll.device_id == device_id:
                 poll.revoke()
 
-    def poll(self, viewer: UserId, device_id: DeviceId, look: Callable[[], None]) -> Poll:
-        """Return a poll that the viewer's news lets *look*; give it back with `release`."""
+    def wait(self, viewer: UserId, poll: Poll) -> None:
+        """Let *poll* look at each news of the viewer's, until it is given to `release`."""
         known = self._open(viewer)
         if len(known.polls) >= MOST_POLLS:
             oldest = next(iter(known.polls))
             del known.polls[oldest]
             oldest.end()
-        poll = Poll(device_id, look, self._wake)
+        poll.wait_at(self._wake)
         known.polls[poll] = None
         if self._closed:
             poll.end()
-        return poll
 
     def release(self, viewer: UserId, poll: Poll) -> None:
-        """End the poll; it looks no more."""
-        poll.look = _nothing
+        """End the poll."""
         known = self._viewers.get(viewer)
         if known is not None:
             known.polls.pop(poll, None)
@@ -219,7 +227,3 @@ class Feed:
         for known in self._viewers.values():
             for poll in known.polls:
                 poll.end()
-
-
-def _nothing() -> None:
-    """What a poll does that is released."""

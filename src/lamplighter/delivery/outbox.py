@@ -1,8 +1,8 @@
 """What one viewer has to be told, newest per user, since their outbox was opened."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
@@ -14,8 +14,7 @@ __all__ = ["Outbox", "Update"]
 MOST_UPDATES: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True):
     """One state for one viewer."""
 
     state: UserPresenceState
@@ -63,12 +62,14 @@ class Outbox:
         """Return of whom there is an update."""
         return list(self._updates)
 
-    def after(self, position: StreamPosition) -> Iterator[Update]:
+    def after(self, position: StreamPosition) -> list[Update]:
         """Return the updates after *position*, newest first: work in proportion to the news."""
+        news = []
         for update in reversed(self._updates.values()):
             if update.position <= position:
-                return
-            yield update
+                break
+            news.append(update)
+        return news
 
     def _drop_oldest(self) -> None:
         user_id = next(iter(self._updates))

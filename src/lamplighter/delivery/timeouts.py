@@ -1,6 +1,5 @@
 """When polls are over: one timer for all that end together, instead of one for each."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Final, Protocol
@@ -28,21 +27,24 @@ class Timeouts:
         self._clock = clock
         self._due: dict[Timestamp, tuple[dict[Ending, None], Timer]] = {}
 
-    def put(self, ending: Ending, timeout: timedelta) -> Callable[[], None]:
-        """End *ending* after *timeout*, unless what is returned is called before."""
+    def put(self, ending: Ending, timeout: timedelta) -> Timestamp:
+        """End *ending* after *timeout*, at the instant that is returned."""
         instant = self._clock.now() + milliseconds(timeout)
         if timeout >= _SECOND:
             instant = -(-instant // GRAIN) * GRAIN
         due = Timestamp(instant)
-        if due not in self._due:
-            self._due[due] = {}, self._clock.call_at(due, partial(self._end, due))
-        self._due[due][0][ending] = None
-        return partial(self._take_out, due, ending)
+        known = self._due.get(due)
+        if known is None:
+            known = self._due[due] = {}, self._clock.call_at(due, partial(self._end, due))
+        known[0][ending] = None
+        return due
 
-    def _take_out(self, due: Timestamp, ending: Ending) -> None:
-        if due not in self._due:  # it has come
+    def take_out(self, ending: Ending, due: Timestamp) -> None:
+        """Do not end *ending*, which was to be ended at *due*, if it was not."""
+        known = self._due.get(due)
+        if known is None:  # it has come
             return
-        together, timer = self._due[due]
+        together, timer = known
         together.pop(ending, None)
         if not together:
             timer.cancel()

@@ -25,11 +25,13 @@ MOST_LINGERING: Final = timedelta(seconds=2)
 class Connection:
     """A device as long as it polls, one poll after the other or several at once."""
 
-    __slots__ = ("polls", "requester")
+    __slots__ = ("is_steady_for", "polls", "requester")
 
     def __init__(self, requester: Requester) -> None:
         self.requester = requester
         self.polls = 0
+        #: What its polls may ask for without changing anything; empty while that is not known.
+        self.is_steady_for: tuple[Presence | None, ...] = ()
 
 
 class Connections:
@@ -53,19 +55,27 @@ class Connections:
 
     def begin(self, requester: Requester, set_presence: Presence | None) -> Connection:
         """Count a poll that begins; it is over when the connection is given to `end`."""
-        user_id, device_id = requester.user_id, requester.device_id
         connection = self._connections.get(requester)
         if connection is None:
             connection = self._connections[requester] = Connection(requester)
-            self._feed(SyncStarted(user_id, device_id, set_presence))
-        elif not self._tracker.is_steady(user_id, device_id, set_presence):
-            # To the machine the device has one poll: the one before ends where this one begins.
-            self._feed(SyncStarted(user_id, device_id, set_presence))
-            self._feed(SyncEnded(user_id, device_id))
+            self._feed(SyncStarted(requester.user_id, requester.device_id, set_presence))
+        elif set_presence not in connection.is_steady_for:
+            self._ask_again(connection, set_presence)
         if not connection.polls:
             self._ended.pop(connection, None)
         connection.polls += 1
         return connection
+
+    def _ask_again(self, connection: Connection, set_presence: Presence | None) -> None:
+        """Tell of what a further poll asks for, unless it changes nothing: then note that."""
+        user_id, device_id = connection.requester.user_id, connection.requester.device_id
+        if self._tracker.is_steady(user_id, device_id, set_presence):
+            connection.is_steady_for += (set_presence,)
+            return
+        connection.is_steady_for = ()
+        # To the machine the device has one poll: the one before ends where this one begins.
+        self._feed(SyncStarted(user_id, device_id, set_presence))
+        self._feed(SyncEnded(user_id, device_id))
 
     def end(self, connection: Connection) -> None:
         """A poll is over."""

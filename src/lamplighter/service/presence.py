@@ -16,6 +16,7 @@ import structlog
 from lamplighter.clock import Clock, Timer, Timestamp
 from lamplighter.config import PresenceMode
 from lamplighter.delivery.feed import Feed, Poll
+from lamplighter.delivery.outbox import Update
 from lamplighter.errors import Forbidden, StorageUnavailable
 from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange, Requester
@@ -158,19 +159,22 @@ class PresenceService:
     async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
         """Return what is new after a token's *position*; everything for one that says nothing."""
         await self._publisher.published()
-        at_once = self.read_at_once(viewer, position)
+        at_once = self.news_at_once(viewer, position)
         if at_once is not None:
-            return at_once
+            return Reading(at_once, self._feed.position)
         if position is None or position > self._feed.position or position in self._unsure:
             return await self._read(viewer, everything())
         if position < self._snapshots.get(viewer, position):
             return await self._read(viewer, online_or(since(position)), after=position)
         return await self._read(viewer, since(position), after=position)
 
-    def read_at_once(self, viewer: UserId, position: StreamPosition | None) -> Reading | None:
-        """Return what `read_since` would; None where that has to wait, or to compute much.
+    def news_at_once(
+        self, viewer: UserId, position: StreamPosition | None
+    ) -> Sequence[Update] | None:
+        """Return the updates that `read_since` would; None where it would wait, or compute much.
 
-        It is what nearly every poll needs, so it takes no task and no turn of the loop.
+        It is what nearly every poll needs, so it takes no task and no turn of the loop. What it
+        returns leads to `position`.
         """
         if position is None or position > self._feed.position or position in self._unsure:
             return None
@@ -181,7 +185,7 @@ class PresenceService:
             return None
         if not self._publisher.is_published or not self._views.knows_interest(viewer):
             return None
-        return Reading(list(outbox.after(position)), self._feed.position)
+        return outbox.after(position)
 
     async def status(self, viewer: UserId, user_id: UserId) -> UserPresenceState:
         """Return the user's presence as the viewer may see it.
@@ -196,13 +200,18 @@ class PresenceService:
             raise Forbidden(f"You may not see the presence of {user_id}")
         return update.state
 
-    def poll(self, requester: Requester, look: Callable[[], None]) -> Poll:
-        """Let *look* be called at each news of the requester's, until `release`."""
-        return self._feed.poll(requester.user_id, requester.device_id, look)
+    @property
+    def position(self) -> StreamPosition:
+        """Up to where everything is in the outboxes."""
+        return self._feed.position
 
-    def release(self, requester: Requester, poll: Poll) -> None:
+    def wait(self, viewer: UserId, poll: Poll) -> None:
+        """Let *poll* look at each news of the viewer's, until `release`."""
+        self._feed.wait(viewer, poll)
+
+    def release(self, viewer: UserId, poll: Poll) -> None:
         """End a poll."""
-        self._feed.release(requester.user_id, poll)
+        self._feed.release(viewer, poll)
 
     def asks_anew(self, requester: Requester, set_presence: Presence) -> bool:
         """Tell whether a poll that asks for *set_presence* would change the device."""

@@ -83,7 +83,7 @@ class SqlDirectory:
         self.state_for_modules = reader.state_for_modules
         self.room_initial_sync = reader.room_initial_sync
         self.sync_rooms = syncer.sync_rooms
-        self.quiet_rooms = syncer.quiet_rooms
+        self.rooms_are_quiet = syncer.rooms_are_quiet
         self._ledger = ledger
         self._accounts = accounts
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from lamplighter.ids import UserId
@@ -52,8 +53,13 @@ class Stream:
 
     def parse(self, token: str | None) -> int | None:
         """Return a token's position; None for one that this database cannot have given out."""
-        match = None if token is None else _TOKEN.fullmatch(token)
-        if match is None or match["incarnation"] != self._incarnation:
+        parts = None if token is None else _parts(token)
+        if parts is None or parts[0] != self._incarnation:
             return None
-        position = int(match["position"])
-        return position if position <= self._position else None
+        return parts[1] if parts[1] <= self._position else None
+
+
+@lru_cache(1_000)  # everybody who is told the same comes back with the same token
+def _parts(token: str) -> tuple[str, int] | None:
+    match = _TOKEN.fullmatch(token)
+    return None if match is None else (match["incarnation"], int(match["position"]))

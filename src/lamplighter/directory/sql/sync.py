@@ -22,6 +22,7 @@ from lamplighter.directory.sql.sections import (
 )
 from lamplighter.directory.sql.standing import read_standing
 from lamplighter.directory.sql.state import View
+from lamplighter.ids import UserId
 from lamplighter.ports import Json, Membership, Requester, RoomFilter, RoomsSync
 
 __all__ = ["RoomsSyncer"]
@@ -35,19 +36,16 @@ class RoomsSyncer:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def quiet_rooms(self, requester: Requester, since: str | None) -> RoomsSync | None:
+    def rooms_are_quiet(self, user_id: UserId, since: str | None) -> bool:
         stream = self._ledger.stream
         after = stream.parse(since)
-        if since is None or after is None or stream.may_have_news(requester.user_id, after):
-            return None
-        return RoomsSync(since)
+        return after is not None and not stream.may_have_news(user_id, after)
 
     async def sync_rooms(
         self, requester: Requester, since: str | None, filter: RoomFilter, *, full_state: bool
     ) -> RoomsSync:
-        quiet = None if full_state else self.quiet_rooms(requester, since)
-        if quiet is not None:
-            return quiet
+        if since and not full_state and self.rooms_are_quiet(requester.user_id, since):
+            return RoomsSync(since)
         stream = self._ledger.stream
         after = stream.parse(since)
         viewer = Viewer.of(requester, filter, after, full_state=full_state)

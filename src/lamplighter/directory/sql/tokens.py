@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
@@ -26,50 +27,55 @@ def hash_token(access_token: str) -> str:
     return hashlib.sha256(access_token.encode(errors="replace")).hexdigest()
 
 
+@dataclass(slots=True)
+class _InUse:
+    requester: Requester
+    last_seen_ts: Timestamp
+
+
 class Tokens:
     """Knows whose the access tokens in use are."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        #: By the token's hash. Tokens that do not exist are not remembered.
-        self._requesters: dict[str, Requester] = {}
-        self._last_seen: dict[str, Timestamp] = {}
+        #: By the token itself: hashed are those that are kept. What does not exist is not here.
+        self._in_use: dict[str, _InUse] = {}
+        self._by_hash: dict[str, str] = {}
         self._revocations = 0
 
     async def authenticate(self, access_token: str) -> Requester:
         """Return whose token it is; raise `UnknownToken`."""
-        requester = self.requester_in_use(access_token)
-        if requester is None:
-            token_hash = hash_token(access_token)
-            requester = await self._look_up(token_hash)
-            self._last_seen[token_hash] = self._ledger.now()
-        return requester
+        return self.requester_in_use(access_token) or await self._look_up(access_token)
 
     def requester_in_use(self, access_token: str) -> Requester | None:
         """Return whose token it is, if it has been used before."""
-        token_hash = hash_token(access_token)
-        requester = self._requesters.get(token_hash)
-        if requester is not None:
-            self._last_seen[token_hash] = self._ledger.now()
-        return requester
+        known = self._in_use.get(access_token)
+        if known is None:
+            return None
+        known.last_seen_ts = self._ledger.now()
+        return known.requester
 
     def last_seen(self, token_hash: str) -> Timestamp | None:
         """Return when the token was last used, if it was since the process started."""
-        return self._last_seen.get(token_hash)
+        token = self._by_hash.get(token_hash)
+        return None if token is None else self._in_use[token].last_seen_ts
 
     def revoke(self, token_hashes: Iterable[str]) -> None:
         """Forget tokens that are no longer stored."""
         self._revocations += 1
         for token_hash in token_hashes:
-            self._requesters.pop(token_hash, None)
-            self._last_seen.pop(token_hash, None)
+            token = self._by_hash.pop(token_hash, None)
+            if token is not None:
+                del self._in_use[token]
 
-    async def _look_up(self, token_hash: str) -> Requester:
+    async def _look_up(self, access_token: str) -> Requester:
+        token_hash = hash_token(access_token)
         while True:
             revocations = self._revocations
             requester = await self._read(token_hash)
             if revocations == self._revocations:  # else it may have been revoked as we read
-                self._requesters[token_hash] = requester
+                self._in_use[access_token] = _InUse(requester, self._ledger.now())
+                self._by_hash[token_hash] = access_token
                 return requester
 
     async def _read(self, token_hash: str) -> Requester:

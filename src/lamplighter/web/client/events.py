@@ -19,7 +19,7 @@ from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.service import PresenceService
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.filters import ClientFilter
-from lamplighter.web.client.long_poll import LongPoll, News, Question
+from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Question
 from lamplighter.web.client.presence_events import presence_event
 from lamplighter.web.client.sync import milliseconds_in
 from lamplighter.web.fields import room_id
@@ -67,11 +67,11 @@ class Events:
         timeout = milliseconds_in("timeout", given) if given else _DEFAULT_TIMEOUT
         start = request.query_params.get("from") or await self._token(request)
         question = Question(
-            requester, self._tokens.read(start), timeout, set_presence=Presence.ONLINE
+            self._tokens.read(start), min(timeout, LONGEST_POLL), set_presence=Presence.ONLINE
         )
-        news = await self._long_poll.news(question, request.receive)
+        news = await self._long_poll.news(requester, question, request.receive)
         chunk = [*self._presence_events(news.states), *_room_events(news)]
-        return json_response({"start": start, "end": news.next_batch, "chunk": chunk})
+        return json_response({"start": start, "end": self._next_batch(news), "chunk": chunk})
 
     async def initial_sync(self, request: Request) -> Response:
         """Return everything: rooms, presence, and the token to go on from with `/events`."""
@@ -79,8 +79,8 @@ class Events:
         limit = _limit(request)
         # Nobody is told in full of rooms here: they come one by one below.
         rooms_aside = ClientFilter(rooms=RoomFilter(timeline_limit=0))
-        question = Question(requester, filter=rooms_aside)
-        news = await self._long_poll.news(question, request.receive)
+        question = Question(filter=rooms_aside)
+        news = await self._long_poll.news(requester, question, request.receive)
         rooms = [
             await self._directory.room_initial_sync(requester.user_id, room, limit)
             for room in await self._directory.joined_rooms(requester.user_id)
@@ -90,7 +90,7 @@ class Events:
             account_data = msgspec.json.decode(news.rooms.account_data)
         return json_response(
             {
-                "end": news.next_batch,
+                "end": self._next_batch(news),
                 "rooms": rooms,
                 "presence": self._presence_events(news.states),
                 "account_data": account_data.get("events", []),
@@ -113,8 +113,11 @@ class Events:
         """Return the token of now, for a client that does not say from where."""
         requester = await self._authenticator.requester(request)
         rooms_aside = ClientFilter(rooms=RoomFilter(timeline_limit=0))
-        question = Question(requester, filter=rooms_aside, set_presence=Presence.OFFLINE)
-        return (await self._long_poll.news(question, request.receive)).next_batch
+        question = Question(filter=rooms_aside, set_presence=Presence.OFFLINE)
+        return self._next_batch(await self._long_poll.news(requester, question, request.receive))
+
+    def _next_batch(self, news: News) -> str:
+        return self._tokens.write(news.rooms.next_batch, news.position)
 
     def _presence_events(self, states: Iterable[UserPresenceState]) -> list[Json]:
         now = self._clock.now()

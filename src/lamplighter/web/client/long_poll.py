@@ -12,16 +12,22 @@ from datetime import timedelta
 from functools import partial
 from typing import Final, TypeAlias
 
+import msgspec
 from starlette.types import Receive
 
+from lamplighter.clock import Timestamp
+from lamplighter.delivery.feed import Poll
+from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.timeouts import Timeouts
-from lamplighter.delivery.tokens import SinceToken, Tokens
+from lamplighter.delivery.tokens import SinceToken
 from lamplighter.errors import ShuttingDown, UnknownToken
+from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Directory, Requester, RoomsSync
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.service import PresenceService, Reading
+from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
+from lamplighter.service.connections import Connection
 from lamplighter.web.client.filters import EVERYTHING, ClientFilter, PresenceFilter
 
 __all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "Question"]
@@ -30,11 +36,9 @@ __all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "Question"]
 LONGEST_POLL: Final = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """What a client wants to hear, and what it says of itself by asking."""
 
-    requester: Requester
     #: None for a first sync.
     since: SinceToken | None = None
     timeout: timedelta = timedelta(0)
@@ -43,14 +47,13 @@ class Question:
     set_presence: Presence | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """What there is to hear, and the token that leads on from it."""
+class News(msgspec.Struct, frozen=True):
+    """What there is to hear, and where it leads to."""
 
-    next_batch: str
+    rooms: RoomsSync
+    position: StreamPosition
     #: Oldest change first.
     states: Sequence[UserPresenceState]
-    rooms: RoomsSync
 
 
 _NOTHING: Final = SinceToken(None, None)
@@ -65,102 +68,121 @@ class LongPoll:
 
     directory: Directory
     presence: PresenceService
-    tokens: Tokens
     timeouts: Timeouts
     background: Background
     metrics: Metrics
 
-    def begin(self, question: Question, answer: Answer) -> Callable[[], None]:
+    def begin(self, requester: Requester, question: Question, answer: Answer) -> Poll:
         """Call *answer*, now or later, with the news, once there are any or the time is over.
 
-        It is called with `UnknownToken` if the device is logged out meanwhile. The function
-        that is returned ends the waiting: for a client that has gone.
+        It is called with `UnknownToken` if the device is logged out meanwhile. The poll that is
+        returned may be ended: for a client that has gone.
         """
-        return _Waiting(self, question, answer).end
+        poll = _Request(self, requester, question, answer)
+        poll.begin()
+        return poll
 
-    async def news(self, question: Question, receive: Receive) -> News:
+    async def news(self, requester: Requester, question: Question, receive: Receive) -> News:
         """Return the news; raise what `begin` hands over. The client's leaving ends the waiting."""
         answered: asyncio.Future[News | Exception] = asyncio.get_running_loop().create_future()
-        end = self.begin(question, partial(_settle, answered))
-        leaving = asyncio.ensure_future(_call_when_gone(receive, end))
+        poll = self.begin(requester, question, partial(_settle, answered))
+        leaving = asyncio.ensure_future(_end_with(receive, poll))
         try:
             news = await answered
         finally:
             leaving.cancel()
-            end()
+            poll.end()
         if isinstance(news, Exception):
             raise news
         return news
 
 
-class _Waiting:
+class _Request(Poll):
     """One question, until it is answered."""
 
     __slots__ = (
-        "_answer", "_connection", "_disarm", "_is_reading", "_looks_again", "_parts", "_poll",
-        "_question",
+        "_answer", "_connection", "_due", "_is_reading", "_looks_again", "_parts", "_question",
+        "_requester",
     )  # fmt: skip
 
-    def __init__(self, parts: LongPoll, question: Question, answer: Answer) -> None:
+    def __init__(
+        self, parts: LongPoll, requester: Requester, question: Question, answer: Answer
+    ) -> None:
+        super().__init__(requester.device_id)
         self._parts = parts
+        self._requester = requester
         self._question = question
+        #: None once it was called.
         self._answer: Answer | None = answer
         self._is_reading = self._looks_again = False
-        self._disarm: Callable[[], None] | None = None
-        presence, requester = parts.presence, question.requester
-        self._connection = presence.connect(requester, question.set_presence)
-        self._poll = presence.poll(requester, self._look)
+        self._due: Timestamp | None = None
+        self._connection: Connection | None = None
+
+    def begin(self) -> None:
+        """Count as connected, and look for the first time."""
+        parts = self._parts
+        self._connection = parts.presence.connect(self._requester, self._question.set_presence)
+        parts.presence.wait(self._requester.user_id, self)
         parts.metrics.poll_began()
-        self._look()
+        self.look()
 
-    def end(self) -> None:
-        """Wait no longer."""
-        self._poll.end()
-
-    def _look(self) -> None:
-        """Answer, if there is reason to; read first what is not at hand."""
+    def look(self) -> None:
+        """Answer, if there is reason to; what is not at hand is read first."""
+        if self._answer is None:
+            return
         if self._is_reading:
             self._looks_again = True
-        elif (news := self._news_at_once()) is not None:
-            self._weigh(news)
-        else:
+            return
+        updates = self._updates_at_once()
+        if updates is None:
             self._is_reading = True
             self._parts.background.run(self._read())
+        elif updates or self.is_over or not self._question.timeout:
+            self._weigh(self._quiet_news(updates))
+        else:
+            self._arm()
+
+    def _updates_at_once(self) -> Sequence[Update] | None:
+        """Return the news of presence, if they are at hand and there are none of rooms."""
+        question, parts = self._question, self._parts
+        since, user_id = question.since, self._requester.user_id
+        if since is None or question.full_state:
+            return None
+        if not parts.directory.rooms_are_quiet(user_id, since.rooms):
+            return None
+        return parts.presence.news_at_once(user_id, since.presence)
+
+    def _quiet_news(self, updates: Sequence[Update]) -> News:
+        since = self._question.since
+        assert since is not None  # a first sync is read
+        assert since.rooms is not None  # else its rooms would not be quiet
+        states = _chosen(updates, self._question.filter.presence)
+        return News(RoomsSync(since.rooms), self._parts.presence.position, states)
 
     def _weigh(self, news: News) -> None:
         """Answer with *news*, or wait for more."""
-        question, poll = self._question, self._poll
-        if poll.is_revoked:
+        if self.is_revoked:
             self._finish(UnknownToken("The device was logged out"))
-        elif poll.is_over or not question.timeout or _says_something(question, news):
+        elif self.is_over or not self._question.timeout or _says_something(self._question, news):
             self._finish(news)
-        elif self._disarm is None:
-            timeout = min(question.timeout, LONGEST_POLL)
-            self._disarm = self._parts.timeouts.put(poll, timeout)
+        else:
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._due is None:
+            self._due = self._parts.timeouts.put(self, self._question.timeout)
 
     def _finish(self, result: News | Exception) -> None:
         answer, self._answer = self._answer, None
         if answer is None:
             return
-        if self._disarm is not None:
-            self._disarm()
         parts = self._parts
-        parts.presence.release(self._question.requester, self._poll)
+        if self._due is not None:
+            parts.timeouts.take_out(self, self._due)
+        parts.presence.release(self._requester.user_id, self)
         parts.presence.disconnect(self._connection)
         parts.metrics.poll_ended()
         answer(result)
-
-    def _news_at_once(self) -> News | None:
-        question = self._question
-        since = question.since
-        if since is None or question.full_state:
-            return None
-        rooms = self._parts.directory.quiet_rooms(question.requester, since.rooms)
-        if rooms is None:
-            return None
-        viewer = question.requester.user_id
-        reading = self._parts.presence.read_at_once(viewer, since.presence)
-        return None if reading is None else self._news(rooms, reading)
 
     async def _read(self) -> None:
         try:
@@ -168,18 +190,17 @@ class _Waiting:
         except Exception as error:  # noqa: BLE001 - whoever asked is told
             self._finish(error)
             return
-        except BaseException:
+        except asyncio.CancelledError:
             self._finish(ShuttingDown())
             raise
         self._is_reading = False
         self._weigh(news)
-        if self._looks_again and self._answer is not None:
+        if self._looks_again:
             self._looks_again = False
-            self._look()
+            self.look()
 
     async def _news_read(self) -> News:
-        question = self._question
-        presence, requester = self._parts.presence, question.requester
+        question, presence, requester = self._question, self._parts.presence, self._requester
         since = question.since or _NOTHING
         rooms = await self._parts.directory.sync_rooms(
             requester, since.rooms, question.filter.rooms, full_state=question.full_state
@@ -189,11 +210,7 @@ class _Waiting:
             reading = await presence.read_first(requester.user_id)
         else:
             reading = await presence.read_since(requester.user_id, since.presence)
-        return self._news(rooms, reading)
-
-    def _news(self, rooms: RoomsSync, reading: Reading) -> News:
-        next_batch = self._parts.tokens.write(rooms.next_batch, reading.position)
-        return News(next_batch, _chosen(reading, self._question.filter.presence), rooms)
+        return News(rooms, reading.position, _chosen(reading.updates, question.filter.presence))
 
 
 def _says_something(question: Question, news: News) -> bool:
@@ -207,8 +224,7 @@ def _says_something(question: Question, news: News) -> bool:
     )
 
 
-def _chosen(reading: Reading, wanted: PresenceFilter) -> list[UserPresenceState]:
-    newest_first = reading.updates
+def _chosen(newest_first: Sequence[Update], wanted: PresenceFilter) -> list[UserPresenceState]:
     if wanted is not EVERYTHING.presence:
         newest_first = [it for it in newest_first if wanted.admits(it.state.user_id)]
         newest_first = newest_first[: wanted.limit]
@@ -220,8 +236,8 @@ def _settle(answered: "asyncio.Future[News | Exception]", news: News | Exception
         answered.set_result(news)
 
 
-async def _call_when_gone(receive: Receive, end: Callable[[], None]) -> None:
-    """A vanished client must not count as connected."""
+async def _end_with(receive: Receive, poll: Poll) -> None:
+    """End the poll when its client goes away: a vanished client must not count as connected."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    end()
+    poll.end()

@@ -5,13 +5,15 @@ It is asked more often than everything else together, so it is a direct endpoint
 model validation, no middleware, no task stands between a request and its poll.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import parse_qsl
 
-from lamplighter.delivery.tokens import SinceToken, Tokens
+import msgspec
+from msgspec.structs import replace
+
+from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import InvalidParam, LimitExceeded, MethodNotAllowed
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Accounts, Json, Requester
@@ -19,8 +21,8 @@ from lamplighter.presence.state import Presence
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.client.filters import EVERYTHING, ClientFilter, filter_from_query
-from lamplighter.web.client.long_poll import LongPoll, News, Question
+from lamplighter.web.client.filters import filter_from_query
+from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Question
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.http.exchange import Exchange, refuse
@@ -35,13 +37,10 @@ _QUERIES_KEPT: Final = 1_000
 _LONGEST_KEPT: Final = 400
 
 
-@dataclass(frozen=True, slots=True)
-class _Query:
-    since: SinceToken | None
-    timeout: timedelta
-    set_presence: Presence | None
+class _Query(msgspec.Struct, frozen=True):
+    question: Question
+    #: The filter, not yet understood: by its ID, or as JSON.
     filter: str | None
-    full_state: bool
 
 
 class Sync:
@@ -96,11 +95,11 @@ class Sync:
         text = exchange.query
         query = self._query_kept(text) if len(text) <= _LONGEST_KEPT else self._query(text)
         if query.filter:
-            self._background.run(self._filter(exchange, query, query.filter))
+            self._background.run(self._filter(exchange, query.question, query.filter))
         else:
-            self._wait(exchange, requester, query, EVERYTHING)
+            self._wait(exchange, requester, query.question)
 
-    async def _filter(self, exchange: Exchange, query: _Query, text: str) -> None:
+    async def _filter(self, exchange: Exchange, question: Question, text: str) -> None:
         """Go on with a filter, which may have to be looked up."""
 
         async def load(filter_id: str) -> Json:
@@ -111,23 +110,17 @@ class Sync:
             wanted = await filter_from_query(text, load)
             # The device may have logged out while its filter was read.
             requester = await self._authenticator.requester_of(exchange)
-            self._wait(exchange, requester, query, wanted)
+            self._wait(exchange, requester, replace(question, filter=wanted))
         except Exception as error:  # noqa: BLE001 - the one table knows what to say
             refuse(exchange, error)
 
-    def _wait(
-        self, exchange: Exchange, requester: Requester, query: _Query, wanted: ClientFilter
-    ) -> None:
+    def _wait(self, exchange: Exchange, requester: Requester, question: Question) -> None:
         # From where the token was looked at to here nothing waits: a later log-out ends the poll.
-        question = Question(
-            requester,
-            query.since,
-            query.timeout,
-            wanted,
-            query.full_state,
-            self._damped(requester, query.set_presence),
-        )
-        exchange.when_gone = self._long_poll.begin(question, partial(self._answer, exchange))
+        asked = question.set_presence
+        if asked is not None and not self._may_ask(requester, asked):
+            question = replace(question, set_presence=None)
+        poll = self._long_poll.begin(requester, question, partial(self._answer, exchange))
+        exchange.when_gone = poll.end
 
     def _answer(self, exchange: Exchange, news: News | Exception) -> None:
         if isinstance(news, Exception):
@@ -142,26 +135,28 @@ class Sync:
         since = query.get("since") or None
         set_presence = query.get("set_presence")
         return _Query(
-            since=None if since is None else self._tokens.read(since),
-            timeout=milliseconds_in("timeout", query.get("timeout")),
-            set_presence=self._names.parse("set_presence", set_presence) if set_presence else None,
-            filter=query.get("filter"),
-            full_state=_flag("full_state", query.get("full_state")),
+            Question(
+                since=None if since is None else self._tokens.read(since),
+                timeout=min(milliseconds_in("timeout", query.get("timeout")), LONGEST_POLL),
+                set_presence=(
+                    self._names.parse("set_presence", set_presence) if set_presence else None
+                ),
+                full_state=_flag("full_state", query.get("full_state")),
+            ),
+            query.get("filter"),
         )
 
-    def _damped(self, requester: Requester, asked: Presence | None) -> Presence | None:
-        """Return what the poll may ask for: a device that changes too fast just goes on polling.
+    def _may_ask(self, requester: Requester, asked: Presence) -> bool:
+        """Tell whether the poll may ask for that: a device that changes too fast just polls on.
 
         It still counts as connected; a limit never makes a client look away.
         """
-        if asked is None or asked is Presence.OFFLINE:
-            return asked
-        if self._presence.asks_anew(requester, asked):
+        if asked is not Presence.OFFLINE and self._presence.asks_anew(requester, asked):
             try:
                 self._transitions.take(requester)
             except LimitExceeded:
-                return None
-        return asked
+                return False
+        return True
 
 
 def milliseconds_in(name: str, text: str | None) -> timedelta:
