@@ -33,6 +33,7 @@ CLIENTS = {
     "RequestError",
     "RoomInUse",
     "TooLarge",
+    "TooSlow",
     "Unauthorized",
     "UnknownToken",
     "Unrecognized",

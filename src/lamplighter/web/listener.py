@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from starlette.types import ASGIApp
 
-from lamplighter.clock import Clock, within
+from lamplighter.clock import Clock, milliseconds, within
 from lamplighter.config import Address
 from lamplighter.errors import ConfigError
+from lamplighter.web.bodies import BodiesInTime
 from lamplighter.web.under_way import UnderWay
 
 __all__ = ["Certificate", "Listener"]
@@ -27,6 +29,9 @@ __all__ = ["Certificate", "Listener"]
 #: its default of 128, the 129th client would wait for another's poll to end.
 _MOST_IN_FLIGHT: Final = 200_000
 _BACKLOG: Final = 4_096
+#: How long a client may take for the head of a request, and then again for its body. As long may
+#: a connection be idle. For the handshake of TLS, Granian gives ten seconds.
+_SLOWEST: Final = timedelta(seconds=30)
 #: How long a request that is under way may take when the server stops; polls are answered before.
 _PATIENCE: Final = timedelta(seconds=5)
 #: How long Granian may take for itself. It would wait for ever for a client that has opened a
@@ -70,10 +75,12 @@ class Listener:
         *,
         certificate: Certificate | None = None,
         section: str = "",
+        slowest: timedelta = _SLOWEST,
     ) -> None:
         """Serve plain HTTP, or TLS 1.2 and later with a *certificate*.
 
-        *section* is where the configuration has the address, such as `federation.`.
+        *section* is where the configuration has the address, such as `federation.`. Who takes
+        longer than *slowest* for the head of a request, or for its body, is not waited for.
         """
         self._address = address
         self._certificate = certificate
@@ -81,7 +88,7 @@ class Listener:
         self._clock = clock
         if certificate is not None:
             _check_certificate(certificate, section)
-        self._requests = UnderWay(application)
+        self._requests = UnderWay(BodiesInTime(application, clock, slowest))
         self._server = _Server(
             self._requests,
             address=address.host,
@@ -91,6 +98,7 @@ class Listener:
             websockets=False,
             backlog=_BACKLOG,
             backpressure=_MOST_IN_FLIGHT,
+            http1_settings=HTTP1Settings(header_read_timeout=milliseconds(slowest)),
             log_enabled=False,
             ssl_cert=certificate and certificate.chain,
             ssl_key=certificate and certificate.private_key,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -12,7 +13,7 @@ from lamplighter.clock import Clock, after
 from lamplighter.delivery.feed import Poll
 from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.tokens import SinceToken, Tokens
-from lamplighter.errors import UnknownToken
+from lamplighter.errors import TooSlow, UnknownToken
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Directory, Requester, RoomsSync
 from lamplighter.presence.state import UserPresenceState
@@ -130,6 +131,7 @@ def _chosen(reading: Reading, wanted: PresenceFilter) -> list[UserPresenceState]
 
 async def _end_with(receive: Receive, poll: Poll) -> None:
     """End the poll when its client goes away: a vanished client must not count as connected."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    with suppress(TooSlow):  # who sends a body without end is answered, too
+        while (await receive())["type"] != "http.disconnect":
+            pass
     poll.end()
