@@ -1,0 +1,11 @@
+"""All servers that are measured, by name; the first come first."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from bench.servers.lamplighter import Lamplighter
+from bench.servers.process import Recipe
+
+__all__ = ["RECIPES"]
+
+RECIPES: Final[Mapping[str, Recipe]] = {recipe.name: recipe for recipe in (Lamplighter(),)}
