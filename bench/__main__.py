@@ -20,6 +20,8 @@ from bench.servers.all import RECIPES
 from bench.servers.process import ROOT, Recipe
 
 _OUT: Final = ROOT / "build" / "bench"
+#: How wide the table may be where there is no terminal.
+_WIDTH: Final = 120
 
 
 def bench(
@@ -39,6 +41,8 @@ def bench(
 ) -> None:
     """Measure presence servers side by side, under the same load on the same machine."""
     console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
     try:
         recipes = _present(console, [RECIPES[name] for name in server.split(",")])
         chosen = [PRESETS[name] for name in preset or (QUICK if quick else PRESETS)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.processes import pin
 
-__all__ = ["Cores", "describe", "raise_descriptor_limit", "share_cores"]
+__all__ = ["Cores", "describe", "polls_admitted", "raise_descriptor_limit", "share_cores"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ def raise_descriptor_limit() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
+
+
+def polls_admitted(most: int) -> int:
+    """Return how many polls one process can have: three in four of its descriptors, or *most*."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if hard == resource.RLIM_INFINITY else min(most, hard * 3 // 4)
 
 
 def describe() -> dict[str, str | int]:

@@ -117,9 +117,12 @@ def put_request(account: Account, status_msg: str, presence: str = _AWAY) -> byt
 
 
 def first_sync_request(account: Account, *, with_presence: bool = False) -> bytes:
-    """Return the request for a first `/sync`, without rooms, and with presence only if wanted."""
-    wanted = _NO_ROOMS if with_presence else _NOTHING
-    query = {"timeout": 0, "set_presence": _AWAY, "filter": json.dumps(wanted)}
+    """Return the request for a first `/sync` without rooms.
+
+    Nor does it ask for presence, and *account* stays away; it is online if it wants presence.
+    """
+    wanted, presence = (_NO_ROOMS, "online") if with_presence else (_NOTHING, _AWAY)
+    query = {"timeout": 0, "set_presence": presence, "filter": json.dumps(wanted)}
     return _request("GET", f"/sync?{urlencode(query)}", account.token)
 
 

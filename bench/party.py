@@ -11,7 +11,15 @@ from bench.shapes import Shape
 from bench.stage import Stage, in_parallel, numbers_of, people, settle_in
 from bench.watcher import Watcher
 
-__all__ = ["TIMEOUT_MS", "MatrixParty", "MatrixWire", "connect_all", "gather", "make_watchers"]
+__all__ = [
+    "TIMEOUT_MS",
+    "MatrixParty",
+    "MatrixWire",
+    "connect_all",
+    "connect_one",
+    "gather",
+    "make_watchers",
+]
 
 #: The time-out of a poll, in milliseconds: what most clients ask for.
 TIMEOUT_MS: Final = 30_000
@@ -85,6 +93,10 @@ async def connect_all(stage: Stage, watchers: Sequence[Watcher]) -> None:
     """Let every watcher poll over a connection of its own."""
     advance = stage.progress.step("connecting polls", len(watchers))
     for index, watcher in enumerate(watchers):
-        source = f"127.0.0.{1 + index // _PER_SOURCE}"
-        watcher.poll_on(await connect(stage.address, source))
+        watcher.poll_on(await connect_one(stage, index))
         advance()
+
+
+async def connect_one(stage: Stage, index: int) -> Connection:
+    """Return a connection for the watcher of that *index*."""
+    return await connect(stage.address, f"127.0.0.{1 + index // _PER_SOURCE}")

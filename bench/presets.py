@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bench.loads.changes import Changes, Closed, Pace, Steady
+from bench.loads.first_syncs import FirstSyncs
+from bench.loads.idle import Idle
+from bench.loads.puts import Puts
+from bench.loads.returns import Churn, Reconnect
+from bench.machine import polls_admitted
 from bench.measuring import Measurement
-from bench.shapes import Shape, mesh, one_room, routed
+from bench.shapes import Shape, alone, crowd, mesh, one_room, rooms_apart, routed
+from bench.party import TIMEOUT_MS
 from bench.servers.process import Recipe
 from bench.stage import Stage
 
@@ -14,6 +20,10 @@ __all__ = ["PRESETS", "QUICK", "Load", "Preset"]
 
 #: So many of a room's users publish, in turn; all of them watch.
 _PUBLISHERS: Final = 10
+
+
+#: More polls than these are not asked of a process, however many descriptors it may have.
+_CROWD: Final = 15_000
 
 
 class Load(Protocol):
@@ -73,6 +83,39 @@ _ALL: Final = (
         "router",
         "200 publishers who share no room, one watcher to whom a module shows them",
         Changes(routed(200), (Steady(per_second=20, seconds=20),)),
+    ),
+    Preset("put", "1,000 durable changes that nobody watches", Puts(1_000, alone(8))),
+    Preset(
+        "initial-500",
+        "first syncs in a room of 500 who are online",
+        FirstSyncs(one_room(500, 0), count=100),
+    ),
+    Preset(
+        "initial-5000",
+        "first syncs in a room of 5,000 who are online",
+        FirstSyncs(one_room(5_000, 0), count=50),
+        long_for_synapse=True,
+    ),
+    Preset(
+        "idle",
+        "2,000 polls with nothing to say and a time-out of 30 s",
+        Idle(alone(2_000), timeout_ms=TIMEOUT_MS),
+    ),
+    Preset(
+        "churn",
+        "1,000 clients go away, and return with their since tokens within 5 s",
+        Churn(rooms_apart(50, 20), seconds=5),
+    ),
+    Preset(
+        "reconnect",
+        "a sync with a since token after 1,000 changes elsewhere",
+        Reconnect(rooms_apart(2, 100), changes=1_000),
+    ),
+    Preset(
+        "crowd",
+        "as many polls as the process may have, one change seen by 1,000 of them",
+        Changes(crowd(polls_admitted(_CROWD), 1_000), (Steady(per_second=1, seconds=1),)),
+        long_for_synapse=True,
     ),
 )
 

@@ -1,8 +1,10 @@
 """What a person sees: progress while it runs, and the table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
-from rich.console import Console
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
@@ -12,6 +14,21 @@ from bench.results import BASELINE, Table, ratio
 __all__ = ["Screen", "render"]
 
 _NOTHING = "-"
+
+
+#: With fewer polls, what memory each has taken is lost in the noise.
+_FEW_POLLS: Final = 50
+
+_COLUMNS: Final[Mapping[str, JustifyMethod]] = {
+    "preset": "left",
+    "server": "left",
+    "CPU µs": "right",
+    "per": "left",
+    f"{BASELINE} takes": "right",
+    "p50 / 95 / 99 ms": "right",
+    "RSS MiB": "right",
+    "KiB/poll": "right",
+}
 
 
 class Screen:
@@ -47,48 +64,31 @@ class Screen:
 
 def render(table: Table) -> RichTable:
     """Return the table of results."""
-    shown = RichTable(title="Server CPU time (user + system) per unit; less is better")
-    shown.add_column("preset")
-    shown.add_column("server")
-    for title in (
-        "units",
-        "CPU µs/unit",
-        f"{BASELINE}'s",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "RSS MiB",
-        "KiB/poll",
-    ):
-        shown.add_column(title, justify="right")
+    shown = RichTable(title="Server CPU time (user + system) per unit", box=SIMPLE_HEAD)
+    for title, justify in _COLUMNS.items():
+        shown.add_column(title, justify=justify, no_wrap=True)
     for label, servers in table.items():
-        for row in servers.values():
+        for count, row in enumerate(servers.values()):
             times = ratio(table, row)
-            shown.add_row(
-                label,
-                row.server,
-                *_figures(row.measurement, _NOTHING if times is None else f"{times:.1f} x"),
-            )
+            shown.add_row(label if count == 0 else "", row.server, *_figures(row.measurement, times))
         shown.add_section()
     return shown
 
 
-def _figures(measured: Measurement, times: str) -> list[str]:
+def _figures(measured: Measurement, times: float | None) -> list[str]:
+    per_poll = measured.poll_bytes if measured.polls >= _FEW_POLLS else None
     return [
-        f"{measured.count} {_plural(measured.unit)}",
         f"{measured.cpu_micros:,.1f}",
-        times,
-        *_latency(measured.latency),
+        measured.unit,
+        _NOTHING if times is None else f"{times:,.1f} x",
+        _latency(measured.latency),
         f"{measured.usage.resident / 2**20:.0f}",
-        _NOTHING if measured.poll_bytes is None else f"{measured.poll_bytes / 1024:.1f}",
+        _NOTHING if per_poll is None else f"{per_poll / 1024:.1f}",
     ]
 
 
-def _latency(latency: Latency | None) -> list[str]:
+def _latency(latency: Latency | None) -> str:
     if latency is None:
-        return [_NOTHING] * 3
-    return [f"{it:.1f}" for it in (latency.p50, latency.p95, latency.p99)]
-
-
-def _plural(unit: str) -> str:
-    return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
+        return _NOTHING
+    values = latency.p50, latency.p95, latency.p99
+    return " / ".join(f"{it:,.0f}" if it >= 10 else f"{it:.1f}" for it in values)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Shape", "mesh", "one_room", "routed", "rooms_apart"]
+__all__ = ["Shape", "alone", "crowd", "mesh", "one_room", "rooms_apart", "routed"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,17 @@ class Shape:
             for user in users:
                 told[user].add(viewer)
         return [frozenset(it - {user}) for user, it in enumerate(told)]
+
+
+def alone(users: int) -> Shape:
+    """Return *users* who share no room; all of them watch, in vain."""
+    everybody = tuple(range(users))
+    return Shape(users, (), everybody, ())
+
+
+def crowd(users: int, told: int) -> Shape:
+    """Return *users* who all watch, but only so many are *told* of what the first one publishes."""
+    return Shape(users, (tuple(range(told + 1)),), tuple(range(users)), (0,))
 
 
 def one_room(users: int, publishers: int) -> Shape:

@@ -5,7 +5,8 @@ from typing import Final
 
 from bench.servers.lamplighter import Lamplighter
 from bench.servers.process import Recipe
+from bench.servers.synapse import Synapse
 
 __all__ = ["RECIPES"]
 
-RECIPES: Final[Mapping[str, Recipe]] = {recipe.name: recipe for recipe in (Lamplighter(),)}
+RECIPES: Final[Mapping[str, Recipe]] = {recipe.name: recipe for recipe in (Lamplighter(), Synapse())}

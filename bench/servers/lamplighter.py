@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.matrix import SERVER_NAME
 from bench.party import MatrixWire
-from bench.servers.modules import modules_for
+from bench.servers.house import PRESENCE, modules_for
 from bench.servers.process import ROOT, Command
 from bench.shapes import Shape
 
@@ -30,6 +30,7 @@ class Lamplighter:
             "data_dir": str(folder / "data"),
             "registration": "open",
             "rate_limits": "off",
+            "presence": PRESENCE,
             "log": {"level": "warning"},
             "modules": modules_for(shape),
         }
