@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -50,15 +50,18 @@ def bench(
         raise typer.BadParameter(
             f"{unknown} is none of {', '.join((*RECIPES, *PRESETS))}"
         ) from None
+    pairs = [(preset, recipe) for preset in chosen for recipe in recipes]
+    wanted = [pair for pair in pairs if everything or pair[0].is_for(pair[1])]
+    left_out = [(it.name, recipe.name) for it, recipe in pairs if (it, recipe) not in wanted]
     rows: list[Row] = []
     try:
-        _run(_measure_all(console, chosen, recipes, repeat, rows, everything=everything))
+        _run(_measure_all(console, wanted, repeat, rows))
     except BenchError as problem:
         console.print(f"[red]The run has failed:[/] {problem}")
         raise typer.Exit(1) from None
     finally:
         if rows:
-            _save(console, rows, out)
+            _save(console, rows, left_out, out)
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -83,23 +86,19 @@ def _present(console: Console, recipes: Sequence[Recipe]) -> list[Recipe]:
 
 async def _measure_all(
     console: Console,
-    presets: Sequence[Preset],
-    recipes: Sequence[Recipe],
+    pairs: Iterable[tuple[Preset, Recipe]],
     repeat: int,
     rows: list[Row],
-    *,
-    everything: bool,
 ) -> None:
     """Add to *rows* as they are measured, so that a failure leaves what came before it."""
     with Screen(console) as screen:
-        for preset in presets:
-            for recipe in (it for it in recipes if preset.admits(it, everything=everything)):
-                for _ in range(repeat):
-                    screen.title = f"{preset.name} on {recipe.name}"
-                    new = await measure(preset, recipe, screen)
-                    rows += new
-                    for row in new:
-                        screen.say(_line(row))
+        for preset, recipe in pairs:
+            screen.title = f"{preset.name} on {recipe.name}"
+            for _ in range(repeat):
+                new = await measure(preset, recipe, screen)
+                rows += new
+                for row in new:
+                    screen.say(_line(row))
 
 
 def _line(row: Row) -> str:
@@ -107,9 +106,11 @@ def _line(row: Row) -> str:
     return f"{row.label} on {row.server}: {measured.cpu_micros:,.1f} µs CPU per {measured.unit}"
 
 
-def _save(console: Console, rows: Sequence[Row], out: Path) -> None:
+def _save(
+    console: Console, rows: Sequence[Row], left_out: Iterable[tuple[str, str]], out: Path
+) -> None:
     table = table_of(rows)
-    console.print(render(table))
+    console.print(render(table, left_out))
     out.mkdir(parents=True, exist_ok=True)
     content = as_json(rows, {"machine": describe()})
     (out / "results.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -4,6 +4,7 @@ Implements what the benchmark needs of <https://spec.matrix.org/latest/client-se
 """
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -35,7 +36,7 @@ SERVER_NAME: Final = "bench.example"
 #: out in the middle of a run, which would add updates of the server's own.
 _AWAY: Final = "unavailable"
 
-_NO_ROOMS: Final = {"room": {"rooms": []}}
+_NO_ROOMS: Final[Mapping[str, Any]] = {"room": {"rooms": []}}
 _NOTHING: Final = {**_NO_ROOMS, "presence": {"types": []}}
 
 

@@ -11,9 +11,9 @@ from bench.loads.puts import Puts
 from bench.loads.returns import Churn, Reconnect
 from bench.machine import polls_admitted
 from bench.measuring import Measurement
-from bench.shapes import Shape, alone, crowd, mesh, one_room, rooms_apart, routed
 from bench.party import TIMEOUT_MS
 from bench.servers.process import Recipe
+from bench.shapes import Shape, alone, crowd, mesh, one_room, rooms_apart, routed
 from bench.stage import Stage
 
 __all__ = ["PRESETS", "QUICK", "Load", "Preset"]
@@ -29,8 +29,9 @@ _CROWD: Final = 15_000
 class Load(Protocol):
     """Something to put on a server."""
 
-    #: Who is there; before it is put on the server, the server is started for them.
-    shape: Shape
+    @property
+    def shape(self) -> Shape:
+        """Who is there; the server is configured for them."""
 
     async def run(self, stage: Stage) -> list[Measurement]:
         """Return what was measured, a row each. Raises `BenchError` if anything is amiss."""
@@ -48,9 +49,9 @@ class Preset:
     #: Whether Synapse needs so long that it is left out unless everything is asked for.
     long_for_synapse: bool = False
 
-    def admits(self, recipe: Recipe, *, everything: bool) -> bool:
-        """Tell whether the server of *recipe* is to be measured."""
-        return everything or recipe.name != "synapse" or not self.long_for_synapse
+    def is_for(self, recipe: Recipe) -> bool:
+        """Tell whether the server of *recipe* is measured unless everything is asked for."""
+        return recipe.name != "synapse" or not self.long_for_synapse
 
 
 def _fanout(users: int, *paces: Pace, long_for_synapse: bool = False) -> Preset:

@@ -1,7 +1,7 @@
 """What a person sees: progress while it runs, and the table."""
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Self
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
@@ -46,7 +46,7 @@ class Screen:
         self._task = self._bars.add_task("")
         self.title = ""
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 
@@ -62,16 +62,20 @@ class Screen:
         self._bars.console.print(text)
 
 
-def render(table: Table) -> RichTable:
-    """Return the table of results."""
+def render(table: Table, left_out: Iterable[tuple[str, str]] = ()) -> RichTable:
+    """Return the table of results; presets are *left_out* with the servers of the pairs."""
     shown = RichTable(title="Server CPU time (user + system) per unit", box=SIMPLE_HEAD)
     for title, justify in _COLUMNS.items():
         shown.add_column(title, justify=justify, no_wrap=True)
     for label, servers in table.items():
         for count, row in enumerate(servers.values()):
             times = ratio(table, row)
-            shown.add_row(label if count == 0 else "", row.server, *_figures(row.measurement, times))
+            shown.add_row(
+                label if count == 0 else "", row.server, *_figures(row.measurement, times)
+            )
         shown.add_section()
+    for preset, server in left_out:
+        shown.add_row(preset, server, *[_NOTHING] * (len(_COLUMNS) - 2))
     return shown
 
 

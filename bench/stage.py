@@ -33,10 +33,13 @@ class Stage:
 class Party(Protocol):
     """Everybody of a shape, connected: they watch, and change when they are told to."""
 
-    #: How many polls are connected.
-    polls: int
-    #: What memory the server had before, in bytes.
-    resident_before: int
+    @property
+    def polls(self) -> int:
+        """How many polls, or streams, are connected."""
+
+    @property
+    def resident_before(self) -> int:
+        """What memory the server had before they were, in bytes."""
 
     def change(self, publisher: int) -> None:
         """Let the user of that number publish something new."""
@@ -54,9 +57,7 @@ class Wire(Protocol):
 
 async def people(stage: Stage, shape: Shape) -> list[Account]:
     """Register the users of *shape* and let them join their rooms, over the client API."""
-    accounts = await in_parallel(
-        stage, "registering", range(shape.users), lambda line, n: register(line, n)
-    )
+    accounts = await in_parallel(stage, "registering", range(shape.users), register)
     rooms = await in_parallel(
         stage, "creating rooms", shape.rooms, lambda line, it: create_room(line, accounts[it[0]])
     )

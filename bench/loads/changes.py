@@ -1,6 +1,6 @@
 """Presence changes that others watch: fan-out, mesh, router."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from time import perf_counter
@@ -12,19 +12,37 @@ from bench.shapes import Shape
 from bench.stage import Party, Stage
 from bench.waiting import pause
 
-__all__ = ["Changes", "Closed", "Pace", "Steady"]
+__all__ = ["PATIENCE", "Changes", "Closed", "Pace", "Round", "Steady"]
 
 #: How long the last updates may take once nothing new is published, in seconds.
 PATIENCE: Final = 120
 
 
+class Round:
+    """The publishers of a shape, who change one after the other."""
+
+    def __init__(self, party: Party, publishers: Iterable[int], ledger: Ledger) -> None:
+        self._party = party
+        self._next = cycle(publishers)
+        self._ledger = ledger
+
+    def change(self) -> None:
+        """Let the next publisher change."""
+        self._party.change(next(self._next))
+
+    async def all_told(self) -> None:
+        """Return once everybody has the last word of everybody. Raises `BenchError`."""
+        await self._ledger.settled(PATIENCE)
+
+
 class Pace(Protocol):
     """When the next change comes."""
 
-    #: What the row of the table is called, after the preset.
-    suffix: str
+    @property
+    def suffix(self) -> str:
+        """What the row of the table is called, after the preset."""
 
-    async def drive(self, party: Party, publishers: Iterator[int], ledger: Ledger) -> None:
+    async def drive(self, turns: Round) -> None:
         """Let one publisher after the other change."""
 
 
@@ -36,11 +54,11 @@ class Steady:
     seconds: float
     suffix: str = ""
 
-    async def drive(self, party: Party, publishers: Iterator[int], ledger: Ledger) -> None:
+    async def drive(self, turns: Round) -> None:
         began = perf_counter()
         for count in range(round(self.seconds * self.per_second)):
             await pause(began + count / self.per_second - perf_counter())
-            party.change(next(publishers))
+            turns.change()
 
 
 @dataclass(frozen=True)
@@ -50,11 +68,11 @@ class Closed:
     seconds: float
     suffix: str = ""
 
-    async def drive(self, party: Party, publishers: Iterator[int], ledger: Ledger) -> None:
+    async def drive(self, turns: Round) -> None:
         began = perf_counter()
         while perf_counter() - began < self.seconds:
-            party.change(next(publishers))
-            await ledger.settled(PATIENCE)
+            turns.change()
+            await turns.all_told()
 
 
 @dataclass(frozen=True)
@@ -67,34 +85,36 @@ class Changes:
     async def run(self, stage: Stage) -> list[Measurement]:
         ledger = Ledger(self.shape.audiences())
         party = await stage.wire.gather(stage, self.shape, ledger)
+        turns = Round(party, self.shape.publishers, ledger)
         try:
-            await self._greet(party, ledger)
-            return [await self._measure(stage, party, ledger, pace) for pace in self.paces]
+            await self._greet(turns)
+            return [await _measured(stage, party, ledger, turns, pace) for pace in self.paces]
         finally:
             party.leave()
 
-    async def _greet(self, party: Party, ledger: Ledger) -> None:
+    async def _greet(self, turns: Round) -> None:
         """Let everybody publish once: what it takes to get going is not measured."""
-        for publisher in self.shape.publishers:
-            party.change(publisher)
-        await ledger.settled(PATIENCE)
+        for _ in self.shape.publishers:
+            turns.change()
+        await turns.all_told()
 
-    async def _measure(
-        self, stage: Stage, party: Party, ledger: Ledger, pace: Pace
-    ) -> Measurement:
-        advance = stage.progress.step(f"changes{pace.suffix}", 1)
-        poll_bytes = (stage.meter.resident - party.resident_before) / party.polls
-        ledger.start_anew()
-        with stage.meter.running():
-            await pace.drive(party, cycle(self.shape.publishers), ledger)
-            await ledger.settled(PATIENCE)
-        advance()
-        return Measurement(
-            pace.suffix,
-            "delivery",
-            ledger.delivered,
-            stage.meter.usage,
-            Latency.of(ledger.latencies),
-            party.polls,
-            poll_bytes,
-        )
+
+async def _measured(
+    stage: Stage, party: Party, ledger: Ledger, turns: Round, pace: Pace
+) -> Measurement:
+    advance = stage.progress.step(f"changes{pace.suffix}", 1)
+    poll_bytes = (stage.meter.resident - party.resident_before) / party.polls
+    ledger.start_anew()
+    with stage.meter.running():
+        await pace.drive(turns)
+        await turns.all_told()
+    advance()
+    return Measurement(
+        pace.suffix,
+        "delivery",
+        ledger.delivered,
+        stage.meter.usage,
+        Latency.of(ledger.latencies),
+        party.polls,
+        poll_bytes,
+    )

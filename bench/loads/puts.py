@@ -11,6 +11,7 @@ from bench.stage import Stage, in_parallel, people, settle_in
 
 __all__ = ["Puts"]
 
+
 @dataclass(frozen=True)
 class Puts:
     """So many times `PUT /presence/{userId}/status`, by the users of *shape* in turn.

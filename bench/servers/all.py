@@ -9,4 +9,6 @@ from bench.servers.synapse import Synapse
 
 __all__ = ["RECIPES"]
 
-RECIPES: Final[Mapping[str, Recipe]] = {recipe.name: recipe for recipe in (Lamplighter(), Synapse())}
+_IN_ORDER: Final[tuple[Recipe, ...]] = (Lamplighter(), Synapse())
+
+RECIPES: Final[Mapping[str, Recipe]] = {recipe.name: recipe for recipe in _IN_ORDER}

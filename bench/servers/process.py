@@ -36,8 +36,13 @@ class Command:
 class Recipe(Protocol):
     """How to run one kind of server."""
 
-    name: str
-    wire: Wire
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+
+    @property
+    def wire(self) -> Wire:
+        """The protocol that its clients speak."""
 
     def absent(self) -> str | None:
         """Return why this server cannot be measured here; None if it can."""
@@ -56,10 +61,19 @@ async def running(
     """Run a new server; give its process number once it takes connections."""
     command = recipe.command(folder, address.port, shape)
     log = folder / "server.log"
+    process = _started(command, folder, log)
+    try:
+        await _listens(recipe.name, process, address, log)
+        yield process.pid
+    finally:
+        _stop(process)
+
+
+def _started(command: Command, folder: Path, log: Path) -> subprocess.Popen[bytes]:
     # Everything is on loopback, where no proxy leads.
     environment = {key: it for key, it in os.environ.items() if not key.lower().endswith("_proxy")}
     with log.open("ab") as stream:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command.arguments,
             cwd=folder,
             env={**environment, **command.environment},
@@ -67,11 +81,6 @@ async def running(
             stdout=stream,
             stderr=stream,
         )
-    try:
-        await _listens(recipe.name, process, address, log)
-        yield process.pid
-    finally:
-        _stop(process)
 
 
 async def _listens(
@@ -80,8 +89,7 @@ async def _listens(
     for _ in range(round(_PATIENCE / _GLANCE)):
         code = process.poll()
         if code is not None:
-            text = log.read_text(errors="replace")[-2000:]
-            raise BenchError(f"{name} has ended with code {code}:\n{text}")
+            raise BenchError(f"{name} has ended with code {code}:\n{_end_of(log)}")
         try:
             _, writer = await asyncio.open_connection(*address)
         except OSError:
@@ -90,6 +98,10 @@ async def _listens(
             writer.close()
             return
     raise BenchError(f"{name} does not listen after {_PATIENCE} seconds; see {log}")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
