@@ -50,7 +50,7 @@ def bench(
         raise typer.BadParameter(
             f"{unknown} is none of {', '.join((*RECIPES, *PRESETS))}"
         ) from None
-    pairs = [(preset, recipe) for preset in chosen for recipe in recipes]
+    pairs = [(it, recipe) for it in chosen for recipe in recipes if it.can_run_on(recipe)]
     wanted = [pair for pair in pairs if everything or pair[0].is_for(pair[1])]
     left_out = [(it.name, recipe.name) for it, recipe in pairs if (it, recipe) not in wanted]
     rows: list[Row] = []

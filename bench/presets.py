@@ -11,7 +11,7 @@ from bench.loads.puts import Puts
 from bench.loads.returns import Churn, Reconnect
 from bench.machine import polls_admitted
 from bench.measuring import Measurement
-from bench.party import TIMEOUT_MS
+from bench.party import TIMEOUT_MS, MatrixWire
 from bench.servers.process import Recipe
 from bench.shapes import Shape, alone, crowd, mesh, one_room, rooms_apart, routed
 from bench.stage import Stage
@@ -48,6 +48,10 @@ class Preset:
     over_xmpp: bool = False
     #: Whether Synapse needs so long that it is left out unless everything is asked for.
     long_for_synapse: bool = False
+
+    def can_run_on(self, recipe: Recipe) -> bool:
+        """Tell whether the clients of that server know what the load does."""
+        return self.over_xmpp or isinstance(recipe.wire, MatrixWire)
 
     def is_for(self, recipe: Recipe) -> bool:
         """Tell whether the server of *recipe* is measured unless everything is asked for."""
