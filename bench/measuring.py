@@ -86,10 +86,12 @@ class Meter:
     def running(self) -> Iterator[None]:
         """Measure what happens within the block, with the server on its own core."""
         self.cores.part(self.pid)
-        cpu, began = cpu_seconds(self.pid), perf_counter()
-        yield
-        self._used = Usage(cpu_seconds(self.pid) - cpu, perf_counter() - began, self.resident)
-        self.cores.mingle(self.pid)
+        try:
+            cpu, began = cpu_seconds(self.pid), perf_counter()
+            yield
+            self._used = Usage(cpu_seconds(self.pid) - cpu, perf_counter() - began, self.resident)
+        finally:
+            self.cores.mingle(self.pid)
 
     @property
     def usage(self) -> Usage:

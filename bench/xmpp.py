@@ -214,7 +214,7 @@ async def _log_in(stage: Stage, number: int) -> Stream:
     )
     secret = b64encode(f"\0{name}\0{_PASSWORD}".encode()).decode()
     await stream.ask(
-        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" f"{secret}</auth>",
+        f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{secret}</auth>",
         "success",
     )
     await stream.open()
