@@ -5,7 +5,7 @@ has. Servers may skip words that newer ones have overtaken; the last one must ar
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from time import perf_counter
 
 from bench.errors import BenchError, Undelivered
@@ -16,7 +16,7 @@ __all__ = ["Ledger"]
 class Ledger:
     """The book of (watcher, publisher) pairs."""
 
-    def __init__(self, audiences: Sequence[Collection[int]]) -> None:
+    def __init__(self, audiences: Sequence[Set[int]]) -> None:
         """Expect what user `n` publishes to reach the watchers `audiences[n]`."""
         self.audiences = audiences
         #: How many updates have been received.
