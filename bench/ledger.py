@@ -5,7 +5,8 @@ has. Servers may skip words that newer ones have overtaken; the last one must ar
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from time import perf_counter
 
 from bench.errors import BenchError, Undelivered
@@ -16,7 +17,7 @@ __all__ = ["Ledger"]
 class Ledger:
     """The book of (watcher, publisher) pairs."""
 
-    def __init__(self, audiences: Sequence[Set[int]]) -> None:
+    def __init__(self, audiences: Sequence[AbstractSet[int]]) -> None:
         """Expect what user `n` publishes to reach the watchers `audiences[n]`."""
         self.audiences = audiences
         #: How many updates have been received.

@@ -1,12 +1,12 @@
 """A party over Matrix: everybody of a shape, on long polls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from bench.http import Connection, connect
 from bench.ledger import Ledger
 from bench.matrix import Account, first_sync
-from bench.publisher import Publisher
+from bench.publishers import LINES, Publishers
 from bench.shapes import Shape
 from bench.stage import Stage, in_parallel, numbers_of, people, settle_in
 from bench.watcher import Watcher
@@ -40,7 +40,7 @@ class MatrixParty:
     def __init__(
         self,
         watchers: Sequence[Watcher],
-        publishers: Mapping[int, Publisher],
+        publishers: Publishers,
         resident_before: int,
     ) -> None:
         self.polls = len(watchers)
@@ -49,27 +49,24 @@ class MatrixParty:
         self._publishers = publishers
 
     def change(self, publisher: int) -> None:
-        self._publishers[publisher].change()
+        self._publishers.change(publisher)
 
     def leave(self) -> None:
         for watcher in self.watchers:
             watcher.leave()
-        for publisher in self._publishers.values():
-            publisher.leave()
+        self._publishers.leave()
 
 
 async def gather(stage: Stage, shape: Shape, ledger: Ledger) -> MatrixParty:
     """Create everybody of *shape*, and let those poll who watch."""
     accounts = await people(stage, shape)
     await settle_in(stage, accounts, "unavailable")
-    publishers = {
-        number: Publisher(accounts[number], await connect(stage.address), ledger)
-        for number in shape.publishers
-    }
     before = stage.meter.resident
     watchers = await make_watchers(stage, accounts, shape.watchers, ledger)
     await connect_all(stage, watchers)
-    return MatrixParty(watchers, publishers, before)
+    publishing = {number: accounts[number] for number in shape.publishers}
+    lines = [await connect(stage.address) for _ in range(LINES)]
+    return MatrixParty(watchers, Publishers(publishing, lines, ledger), before)
 
 
 async def make_watchers(

@@ -1,6 +1,7 @@
 """Who shares rooms with whom: the shape of a load, the same on every server."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 __all__ = ["Shape", "alone", "crowd", "mesh", "one_room", "rooms_apart", "routed"]
@@ -17,7 +18,7 @@ class Shape:
     #: Viewer to the users that a module shows to the viewer.
     shown: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
-    def audiences(self) -> Sequence[Set[int]]:
+    def audiences(self) -> Sequence[AbstractSet[int]]:
         """Return for each user who else is told of the user's changes."""
         told: list[set[int]] = [set() for _ in range(self.users)]
         for room in self.rooms:
