@@ -6,9 +6,10 @@ SYNAPSE_VENV := .venv-synapse
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS ?=
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-interop lint types architecture tests format lock clean
+.PHONY: help setup run test test-interop bench lint types architecture tests format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +23,9 @@ test: lint types architecture tests ## everything that must pass: lint, types, a
 
 test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Synapse, which gets its own environment
 	$(BIN)/pytest -m interop tests/federation_interop
+
+bench: $(VENV)/.bench $(SYNAPSE_VENV)/.synapse ## measure beside a real Synapse; BENCH=--quick takes three minutes
+	$(BIN)/python -m bench $(BENCH)
 
 lint: $(VENV)/.dev ## ruff: rules and formatting
 	$(BIN)/ruff check
@@ -45,6 +49,8 @@ lock: ## renew requirements/*.txt (needs uv)
 		--generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt
 	uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+	uv pip compile pyproject.toml requirements/build.in --extra bench --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements/bench.txt
 	uv pip compile requirements/synapse.in --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements/synapse.txt
 
@@ -71,6 +77,10 @@ $(VENV)/.project: pyproject.toml $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.project
+	$(PIP) install --quiet --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.project
 	$(PIP) install --quiet --require-hashes -r $<
 	@touch $@
 

@@ -15,6 +15,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGE: Final = ROOT / "src" / "lamplighter"
+BENCH: Final = ROOT / "bench"
 TESTS: Final = ROOT / "tests"
 
 #: Lines of a file: median, nine in ten, all. And of a function, its docstring aside.
@@ -32,6 +33,7 @@ STORIES: Final = {
     "properties": "random worlds against an oracle",
     "scenarios": "whole stories on the fake clock",
     "directory/sql/test_durability.py": "what is acknowledged survives the death of the process",
+    "federation/test_inward.py": "hosts that would lead us inward, with all parts put together",
     "presence/test_reference_model.py": "the state machine against a slow and obvious one",
     "test_architecture.py": "this file",
 }
@@ -48,7 +50,7 @@ WAIVER_WITH_REASON: Final = re.compile(
 #: Directories of the machine that this was written on have no place here.
 MACHINE_PATHS: Final = re.compile(r"(?<![\w.$}])/(?:work|tmp|root|opt)(?=/|\b(?!\w))")
 
-SOURCES: Final = sorted(PACKAGE.rglob("*.py"))
+SOURCES: Final = sorted([*PACKAGE.rglob("*.py"), *BENCH.rglob("*.py")])
 TEST_FILES: Final = sorted(TESTS.rglob("*.py"))
 EXAMPLES: Final = sorted((ROOT / "examples").rglob("*.py"))
 
@@ -183,7 +185,9 @@ def test_tests_mirror_the_sources(path: Path) -> None:
         return
     words = place.stem.split("_")[1:]
     names = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
-    tested = [PACKAGE / place.parent / name for name in names]
+    # The benchmark stands beside the package, not in it.
+    top = ROOT if place.parts[0] == BENCH.name else PACKAGE
+    tested = [top / place.parent / name for name in names]
     assert any(it.with_suffix(".py").is_file() or it.is_dir() for it in tested)
 
 

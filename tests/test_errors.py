@@ -36,6 +36,7 @@ CLIENTS = {
     "RoomInUse",
     "TargetTooLong",
     "TooLarge",
+    "TooSlow",
     "Unauthorized",
     "UnknownToken",
     "Unrecognized",

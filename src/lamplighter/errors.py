@@ -20,6 +20,7 @@
         ├── InteractiveAuthNeeded   the request wants a password, or another stage, beside it
         ├── Forbidden, NotFound, Unrecognized, MethodNotAllowed
         ├── UserInUse, InvalidUsername, RoomInUse, RegistrationClosed
+        ├── TooSlow                 the body does not come to its end
         └── LimitExceeded           too fast: come back after `retry_after`
 
 How each becomes an HTTP status and a Matrix `errcode` is one table, in `web/errors.py`.
@@ -56,6 +57,7 @@ __all__ = [
     "StorageUnavailable",
     "TargetTooLong",
     "TooLarge",
+    "TooSlow",
     "Unauthorized",
     "UnknownKey",
     "UnknownToken",
@@ -152,6 +154,10 @@ class MissingParam(RequestError):
 
 class TooLarge(RequestError):
     """The body, or a field of it, is longer than this server takes."""
+
+
+class TooSlow(RequestError):
+    """The body has not come in time; what came of it was dropped."""
 
 
 class MissingToken(RequestError):

@@ -16,7 +16,7 @@ federation:
   tls_certificate: {certificate}
   tls_private_key: {private_key}
   extra_ca_files: [{authority}]
-  allow_addresses: ["127.0.0.0/8", "::1/128"]
+  allow_addresses: {allow_addresses}
 modules:
   - module: lamplighter_examples.custom_presence_router.CustomPresenceRouter
     config:
@@ -32,6 +32,8 @@ def federated(
     authority: Authority,
     shows: Mapping[str, Sequence[str]],
     more: str = "",
+    *,
+    allow_addresses: Sequence[str] = ("127.0.0.0/8", "::1/128"),
 ) -> ServerProcess:
     """Return a server that is called *name*, `host:port`, and serves others at that port."""
     certificate = authority.certificate(folder)
@@ -40,6 +42,7 @@ def federated(
         certificate=certificate.chain,
         private_key=certificate.private_key,
         authority=authority.file,
+        allow_addresses=json.dumps(allow_addresses),
         shows=json.dumps(dict(shows)),
         more=more,
     )

@@ -102,7 +102,7 @@ class ServerProcess:
     def launch(self) -> None:
         """Start the process, and wait for nothing."""
         command = [sys.executable, "-m", "lamplighter", "serve", "-c", str(self._config)]
-        environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+        environment = {**os.environ, "PYTHONPATH": f"{_ROOT / 'src'}{os.pathsep}{_ROOT}"}
         self._lines = []
         self._process = subprocess.Popen(
             command,

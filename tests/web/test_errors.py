@@ -25,6 +25,7 @@ def answer(error: BaseException) -> tuple[int, dict[str, Any]]:
         (errors.InvalidParam("x"), 400, "M_INVALID_PARAM"),
         (errors.MissingParam("x"), 400, "M_MISSING_PARAM"),
         (errors.TooLarge("x"), 413, "M_TOO_LARGE"),
+        (errors.TooSlow("x"), 408, "M_UNKNOWN"),
         (errors.MissingToken("x"), 401, "M_MISSING_TOKEN"),
         (errors.UserDeactivated("x"), 403, "M_USER_DEACTIVATED"),
         (errors.Forbidden("x"), 403, "M_FORBIDDEN"),

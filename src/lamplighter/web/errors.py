@@ -26,6 +26,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.InvalidParam:          (400, "M_INVALID_PARAM"),
     errors.MissingParam:          (400, "M_MISSING_PARAM"),
     errors.TooLarge:              (413, "M_TOO_LARGE"),
+    errors.TooSlow:               (408, "M_UNKNOWN"),
     errors.MissingToken:          (401, "M_MISSING_TOKEN"),
     errors.UnknownToken:          (401, "M_UNKNOWN_TOKEN"),
     errors.Unauthorized:          (401, "M_UNAUTHORIZED"),

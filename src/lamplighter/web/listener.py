@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from lamplighter.clock import Clock, within
 from lamplighter.config import Address
 from lamplighter.errors import ConfigError
+from lamplighter.web.bodies import BodiesInTime
 from lamplighter.web.http.connection import Connection
 from lamplighter.web.http.exchange import Direct
 from lamplighter.web.http.hub import Hub
@@ -66,14 +67,14 @@ class Listener:
         """Serve plain HTTP, or TLS 1.2 and later with a *certificate*.
 
         *section* is where the configuration has the address, such as `federation.`. Who takes
-        longer than *slowest* for the head of a request is not waited for. Raises `ConfigError`
+        longer than *slowest* for the head of a request, or for its body, is not waited for. Raises `ConfigError`
         if the certificate cannot be used.
         """
         self._address = address
         self._section = section
         self._clock = clock
         self._tls = None if certificate is None else _tls_context(certificate, section)
-        self._requests = UnderWay(application)
+        self._requests = UnderWay(BodiesInTime(application, clock, slowest))
         patience = Patience(receiving=slowest, idle=slowest * 2.5)
         self._hub = Hub(self._requests, direct, clock, patience=patience)
         self._server: asyncio.Server | None = None

@@ -7,6 +7,7 @@ what takes a look at the database, or a module's word, is read by a task.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from lamplighter.delivery.feed import Poll
 from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import SinceToken
-from lamplighter.errors import ShuttingDown, UnknownToken
+from lamplighter.errors import ShuttingDown, TooSlow, UnknownToken
 from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Directory, Requester, RoomsSync
@@ -238,6 +239,7 @@ def _settle(answered: "asyncio.Future[News | Exception]", news: News | Exception
 
 async def _end_with(receive: Receive, poll: Poll) -> None:
     """End the poll when its client goes away: a vanished client must not count as connected."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    with suppress(TooSlow):  # whoever sends a body that does not end is not waited for either
+        while (await receive())["type"] != "http.disconnect":
+            pass
     poll.end()

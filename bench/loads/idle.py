@@ -1,0 +1,70 @@
+"""Polls with nothing to say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench.ledger import Ledger
+from bench.measuring import Measurement
+from bench.party import connect_all, make_watchers
+from bench.shapes import Shape
+from bench.stage import Stage, people, settle_in
+from bench.waiting import pause
+from bench.watcher import Watcher
+
+__all__ = ["Idle"]
+
+#: What connecting so many has left to be done is done by then, in seconds.
+_REST: Final = 2
+_GLANCE: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Everybody of *shape*, none of whom sees another, polls until each poll has turned round.
+
+    That is: it has timed out, was answered with nothing, and was sent anew.
+    """
+
+    shape: Shape
+    timeout_ms: int
+
+    async def run(self, stage: Stage) -> list[Measurement]:
+        accounts = await people(stage, self.shape)
+        await settle_in(stage, accounts, "unavailable")
+        ledger = Ledger(self.shape.audiences())
+        before = stage.meter.resident
+        watchers = await make_watchers(
+            stage, accounts, self.shape.watchers, ledger, self.timeout_ms
+        )
+        await connect_all(stage, watchers)
+        try:
+            await pause(_REST)
+            poll_bytes = (stage.meter.resident - before) / len(watchers)
+            began = _answered(watchers)
+            with stage.meter.running():
+                await self._turn_round(stage, watchers, ledger, began + len(watchers))
+        finally:
+            for watcher in watchers:
+                watcher.leave()
+        turns = _answered(watchers) - began
+        usage = stage.meter.usage
+        polls = len(watchers)
+        return [Measurement("", "turn", turns, usage, polls=polls, poll_bytes=poll_bytes)]
+
+    async def _turn_round(
+        self, stage: Stage, watchers: Sequence[Watcher], ledger: Ledger, goal: int
+    ) -> None:
+        advance = stage.progress.step("waiting for time-outs", self.timeout_ms // 1000)
+        waited = 0.0
+        while _answered(watchers) < goal:
+            await pause(_GLANCE)
+            await ledger.settled(0)  # a lost poll would never be answered
+            waited += _GLANCE
+            if waited >= 1:
+                waited = 0
+                advance()
+
+
+def _answered(watchers: Sequence[Watcher]) -> int:
+    return sum(watcher.answered for watcher in watchers)

@@ -1,0 +1,38 @@
+"""Durable changes that nobody watches."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+from bench.http import Connection
+from bench.matrix import put_request
+from bench.measuring import Latency, Measurement
+from bench.shapes import Shape
+from bench.stage import Stage, in_parallel, people, settle_in
+
+__all__ = ["Puts"]
+
+
+@dataclass(frozen=True)
+class Puts:
+    """So many times `PUT /presence/{userId}/status`, by the users of *shape* in turn.
+
+    Each is answered once it is durable.
+    """
+
+    count: int
+    shape: Shape
+
+    async def run(self, stage: Stage) -> list[Measurement]:
+        accounts = await people(stage, self.shape)
+        await settle_in(stage, accounts, "unavailable")
+        latencies: list[float] = []
+
+        async def put(line: Connection, number: int) -> None:
+            began = perf_counter()
+            await line.ask(put_request(accounts[number % len(accounts)], str(number)))
+            latencies.append(perf_counter() - began)
+
+        with stage.meter.running():
+            await in_parallel(stage, "changes", range(self.count), put)
+        usage, latency = stage.meter.usage, Latency.of(latencies)
+        return [Measurement("", "PUT", self.count, usage, latency)]

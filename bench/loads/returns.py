@@ -1,0 +1,96 @@
+"""Clients that come back with their since token."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+from bench.http import Connection
+from bench.ledger import Ledger
+from bench.loads.changes import PATIENCE
+from bench.matrix import Polls, first_sync, put_request
+from bench.measuring import Latency, Measurement
+from bench.party import MatrixParty, connect_one, gather
+from bench.shapes import Shape
+from bench.stage import Stage, in_parallel, people, settle_in
+from bench.waiting import pause
+
+__all__ = ["Churn", "Reconnect"]
+
+
+@dataclass(frozen=True)
+class Churn:
+    """All watchers go away at once and return within so many *seconds*.
+
+    Every publisher has changed while they were away; everybody who returns is told.
+    """
+
+    shape: Shape
+    seconds: float
+
+    async def run(self, stage: Stage) -> list[Measurement]:
+        ledger = Ledger(self.shape.audiences())
+        party = await gather(stage, self.shape, ledger)
+        try:
+            self._change(party)
+            await ledger.settled(PATIENCE)
+            poll_bytes = (stage.meter.resident - party.resident_before) / party.polls
+            ledger.start_anew()
+            with stage.meter.running():
+                for watcher in party.watchers:
+                    watcher.leave()
+                self._change(party)
+                await self._return(stage, party)
+                await ledger.settled(PATIENCE)
+        finally:
+            party.leave()
+        usage = stage.meter.usage
+        return [Measurement("", "return", party.polls, usage, None, party.polls, poll_bytes)]
+
+    def _change(self, party: MatrixParty) -> None:
+        for publisher in self.shape.publishers:
+            party.change(publisher)
+
+    async def _return(self, stage: Stage, party: MatrixParty) -> None:
+        advance = stage.progress.step("returning", party.polls)
+        began = perf_counter()
+        for index, watcher in enumerate(party.watchers):
+            await pause(began + index * self.seconds / party.polls - perf_counter())
+            watcher.poll_on(await connect_one(stage, index))
+            advance()
+
+
+@dataclass(frozen=True)
+class Reconnect:
+    """The first room's people ask what is new; nothing is, but in the second room all changed.
+
+    They ask without waiting, each once, with the token of their first sync.
+    """
+
+    shape: Shape
+    changes: int
+
+    async def run(self, stage: Stage) -> list[Measurement]:
+        returning, elsewhere = self.shape.rooms
+        accounts = await people(stage, self.shape)
+        await settle_in(stage, accounts, "unavailable")
+
+        async def leave(line: Connection, number: int) -> str:
+            return await first_sync(line, accounts[number])
+
+        async def change(line: Connection, word: int) -> None:
+            account = accounts[elsewhere[word % len(elsewhere)]]
+            await line.ask(put_request(account, str(word)))
+
+        tokens = await in_parallel(stage, "first syncs", returning, leave)
+        await in_parallel(stage, "changes elsewhere", range(self.changes), change)
+        latencies: list[float] = []
+
+        async def come_back(line: Connection, number: int) -> None:
+            request = Polls(accounts[number], timeout_ms=0).since(tokens[number])
+            began = perf_counter()
+            await line.ask(request)
+            latencies.append(perf_counter() - began)
+
+        with stage.meter.running():
+            await in_parallel(stage, "returning", returning, come_back)
+        usage, latency = stage.meter.usage, Latency.of(latencies)
+        return [Measurement("", "return", len(returning), usage, latency)]

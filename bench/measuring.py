@@ -1,0 +1,105 @@
+"""What a load measures, and the meter that it measures with."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Protocol
+
+from bench.machine import Cores
+from bench.processes import cpu_seconds, resident_bytes
+
+__all__ = ["Latency", "Measurement", "Meter", "Progress", "Usage", "percentile"]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long something took, in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> "Latency | None":
+        """Return the percentiles of *seconds*; None if there are none."""
+        if not seconds:
+            return None
+        ordered = sorted(seconds)
+        return cls(*(1000 * percentile(ordered, share) for share in (0.50, 0.95, 0.99)))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a server has used while it was measured."""
+
+    #: User and system time of the whole process tree.
+    cpu_seconds: float
+    seconds: float
+    #: Memory in RAM at the end.
+    resident: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row of the table, for one server."""
+
+    #: What of the preset, where it measures more than one thing.
+    suffix: str
+    #: What is counted: a delivery, a PUT, a first sync.
+    unit: str
+    count: int
+    usage: Usage
+    latency: Latency | None = None
+    #: How many long polls were connected, and what memory each has added, in bytes.
+    polls: int = 0
+    poll_bytes: float | None = None
+
+    @property
+    def cpu_micros(self) -> float:
+        """The main figure: CPU time per unit, in microseconds."""
+        return 1e6 * self.usage.cpu_seconds / self.count
+
+
+class Progress(Protocol):
+    """Where a run says how far it is."""
+
+    def step(self, what: str, total: int) -> Callable[[], None]:
+        """Begin a step of so many parts; return what to call after each of them."""
+
+
+@dataclass
+class Meter:
+    """Measures one server."""
+
+    pid: int
+    cores: Cores
+    _used: Usage | None = field(default=None, init=False)
+
+    @property
+    def resident(self) -> int:
+        """The memory that the server has in RAM, in bytes."""
+        return resident_bytes(self.pid)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Measure what happens within the block, with the server on its own core."""
+        self.cores.part(self.pid)
+        try:
+            cpu, began = cpu_seconds(self.pid), perf_counter()
+            yield
+            self._used = Usage(cpu_seconds(self.pid) - cpu, perf_counter() - began, self.resident)
+        finally:
+            self.cores.mingle(self.pid)
+
+    @property
+    def usage(self) -> Usage:
+        """What was used in the block that was measured last."""
+        assert self._used is not None, "nothing was measured"
+        return self._used
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Return the smallest of the *ordered* values that is not below that *share* of them."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -1,0 +1,130 @@
+"""What is measured: the table of presets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from bench.loads.changes import Changes, Closed, Pace, Steady
+from bench.loads.first_syncs import FirstSyncs
+from bench.loads.idle import Idle
+from bench.loads.puts import Puts
+from bench.loads.returns import Churn, Reconnect
+from bench.machine import polls_admitted
+from bench.measuring import Measurement
+from bench.party import TIMEOUT_MS, MatrixWire
+from bench.servers.process import Recipe
+from bench.shapes import Shape, alone, crowd, mesh, one_room, rooms_apart, routed
+from bench.stage import Stage
+
+__all__ = ["PRESETS", "QUICK", "Load", "Preset"]
+
+#: So many of a room's users publish, in turn; all of them watch.
+_PUBLISHERS: Final = 10
+
+
+#: More polls than these are not asked of a process, however many descriptors it may have.
+_CROWD: Final = 15_000
+
+
+class Load(Protocol):
+    """Something to put on a server."""
+
+    @property
+    def shape(self) -> Shape:
+        """Who is there; the server is configured for them."""
+
+    async def run(self, stage: Stage) -> list[Measurement]:
+        """Return what was measured, a row each. Raises `BenchError` if anything is amiss."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A load by its name."""
+
+    name: str
+    about: str
+    load: Load
+    #: Whether XMPP servers can be put under the same load.
+    over_xmpp: bool = False
+    #: Whether Synapse needs so long that it is left out unless everything is asked for.
+    long_for_synapse: bool = False
+
+    def can_run_on(self, recipe: Recipe) -> bool:
+        """Tell whether the clients of that server know what the load does."""
+        return self.over_xmpp or isinstance(recipe.wire, MatrixWire)
+
+    def is_short_on(self, recipe: Recipe) -> bool:
+        """Tell whether that server is measured even if not everything is asked for."""
+        return recipe.name != "synapse" or not self.long_for_synapse
+
+
+def _fanout(users: int, *paces: Pace, long_for_synapse: bool = False) -> Preset:
+    return Preset(
+        f"fanout-{users}",
+        f"one room of {users}, all of them watching",
+        Changes(one_room(users, _PUBLISHERS), paces),
+        over_xmpp=True,
+        long_for_synapse=long_for_synapse,
+    )
+
+
+#: Both for large rooms: what saturates a server says nothing of its latency.
+_FLAT_OUT: Final = Closed(seconds=10)
+_UNSATURATED: Final = Steady(per_second=2, seconds=20, suffix=", 2/s")
+
+_ALL: Final = (
+    _fanout(50, Steady(per_second=2, seconds=10)),
+    _fanout(200, Steady(per_second=2, seconds=20)),
+    _fanout(500, _FLAT_OUT, _UNSATURATED),
+    _fanout(5000, _FLAT_OUT, _UNSATURATED, long_for_synapse=True),
+    Preset(
+        "mesh",
+        "500 users in 50 rooms of 20, each in 2; 20 changes/s",
+        Changes(mesh(500, 50), (Steady(per_second=20, seconds=20),)),
+        over_xmpp=True,
+    ),
+    Preset(
+        "router",
+        "200 publishers who share no room, one watcher to whom a module shows them",
+        Changes(routed(200), (Steady(per_second=20, seconds=10),)),
+    ),
+    Preset("put", "1,000 durable changes that nobody watches", Puts(1_000, alone(8))),
+    Preset(
+        "initial-500",
+        "first syncs in a room of 500 who are online",
+        FirstSyncs(one_room(500, 0), count=100),
+    ),
+    Preset(
+        "initial-5000",
+        "first syncs in a room of 5,000 who are online",
+        FirstSyncs(one_room(5_000, 0), count=50),
+        long_for_synapse=True,
+    ),
+    Preset(
+        "idle",
+        "2,000 polls with nothing to say and a time-out of 30 s",
+        Idle(alone(2_000), timeout_ms=TIMEOUT_MS),
+    ),
+    Preset(
+        "churn",
+        "1,000 clients go away, and return with their since tokens within 5 s",
+        Churn(rooms_apart(50, 20), seconds=5),
+    ),
+    Preset(
+        "reconnect",
+        "a sync with a since token after 1,000 changes elsewhere",
+        Reconnect(rooms_apart(2, 100), changes=1_000),
+    ),
+    Preset(
+        "crowd",
+        "as many polls as the process may have, one change seen by 1,000 of them",
+        Changes(crowd(polls_admitted(_CROWD), 1_000), (Steady(per_second=1, seconds=1),)),
+        long_for_synapse=True,
+    ),
+)
+
+#: By name.
+PRESETS: Final[Mapping[str, Preset]] = {preset.name: preset for preset in _ALL}
+
+#: What `--quick` measures.
+QUICK: Final = ("fanout-50", "router", "put")

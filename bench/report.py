@@ -1,0 +1,98 @@
+"""What a person sees: progress while it runs, and the table."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Self
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, JustifyMethod
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table as RichTable
+
+from bench.measuring import Latency, Measurement
+from bench.results import BASELINE, Table, ratio
+
+__all__ = ["Screen", "render"]
+
+_NOTHING = "-"
+
+
+#: With fewer polls, what memory each has taken is lost in the noise.
+_FEW_POLLS: Final = 50
+
+_COLUMNS: Final[Mapping[str, JustifyMethod]] = {
+    "preset": "left",
+    "server": "left",
+    "CPU µs": "right",
+    "per": "left",
+    f"{BASELINE} takes": "right",
+    "p50 / 95 / 99 ms": "right",
+    "RSS MiB": "right",
+    "KiB/poll": "right",
+}
+
+
+class Screen:
+    """Shows how far the run is, in the last line of the terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bars.add_task("")
+        self.title = ""
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._bars.stop()
+
+    def step(self, what: str, total: int) -> Callable[[], None]:
+        self._bars.reset(self._task, description=f"{self.title}: {what}", total=total)
+        return lambda: self._bars.advance(self._task)
+
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        self._bars.console.print(text)
+
+
+def render(table: Table, left_out: Iterable[tuple[str, str]] = ()) -> RichTable:
+    """Return the table of results; presets are *left_out* with the servers of the pairs."""
+    shown = RichTable(title="Server CPU time (user + system) per unit", box=SIMPLE_HEAD)
+    for title, justify in _COLUMNS.items():
+        shown.add_column(title, justify=justify, no_wrap=True)
+    for label, servers in table.items():
+        for count, row in enumerate(servers.values()):
+            times = ratio(table, row)
+            shown.add_row(
+                label if count == 0 else "", row.server, *_figures(row.measurement, times)
+            )
+        shown.add_section()
+    for preset, server in left_out:
+        shown.add_row(preset, server, *[_NOTHING] * (len(_COLUMNS) - 2))
+    return shown
+
+
+def _figures(measured: Measurement, times: float | None) -> list[str]:
+    per_poll = measured.poll_bytes if measured.polls >= _FEW_POLLS else None
+    return [
+        f"{measured.cpu_micros:,.1f}",
+        measured.unit,
+        _NOTHING if times is None else f"{times:,.1f} x",
+        _latency(measured.latency),
+        f"{measured.usage.resident / 2**20:.0f}",
+        _NOTHING if per_poll is None else f"{per_poll / 1024:.1f}",
+    ]
+
+
+def _latency(latency: Latency | None) -> str:
+    if latency is None:
+        return _NOTHING
+    values = latency.p50, latency.p95, latency.p99
+    return " / ".join(f"{it:,.0f}" if it >= 10 else f"{it:.1f}" for it in values)

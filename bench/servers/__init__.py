@@ -1,0 +1,1 @@
+"""The servers that are measured: how each is configured and started, one module for each."""

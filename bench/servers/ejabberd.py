@@ -1,0 +1,66 @@
+"""ejabberd: XMPP, as the distribution packages it."""
+
+import json
+from pathlib import Path
+from shutil import which
+from typing import Final
+
+from bench.matrix import SERVER_NAME
+from bench.servers.process import Command
+from bench.shapes import Shape
+from bench.xmpp import XmppWire
+
+__all__ = ["Ejabberd"]
+
+#: Where Debian and its relatives put the Erlang applications that ejabberd consists of.
+_LIBRARIES: Final = tuple(Path("/usr/lib").glob("*/ejabberd-*"))
+
+#: One scheduler for the one core, that does not spin while it waits: that would count as CPU time.
+_MACHINE: Final = ("+K", "true", "+P", "250000", "+S", "1:1", "+sbwt", "none")
+
+
+class Ejabberd:
+    """One Erlang machine, plain text, rosters in Mnesia.
+
+    It is started without `ejabberdctl`, which would change to a user who may not write here, and
+    start a port mapper that stays.
+    """
+
+    name = "ejabberd"
+    wire = XmppWire()
+
+    def absent(self) -> str | None:
+        found = which("erl") and _LIBRARIES
+        return None if found else "`apt-get install ejabberd` installs it"
+
+    def command(self, folder: Path, port: int, _shape: Shape) -> Command:
+        file = folder / "ejabberd.yml"
+        file.write_text(json.dumps(_config(port)))  # JSON is YAML too
+        mnesia = ("-mnesia", "dir", f'"{folder}/mnesia"')
+        serve = ("erl", *_MACHINE, "-noinput", *mnesia, "-s", "ejabberd")
+        return Command(
+            serve,
+            {
+                "EJABBERD_CONFIG_PATH": str(file),
+                "EJABBERD_LOG_PATH": str(folder / "ejabberd.log"),
+                "ERL_LIBS": str(_LIBRARIES[0].parent),
+                "HOME": str(folder),
+            },
+        )
+
+
+def _config(port: int) -> dict[str, object]:
+    unlimited = {"shaper": "none", "max_stanza_size": 65536}
+    listener = {"port": port, "ip": "127.0.0.1", "module": "ejabberd_c2s", **unlimited}
+    return {
+        "hosts": [SERVER_NAME],
+        "loglevel": "warning",
+        "auth_method": "internal",
+        "auth_password_format": "plain",
+        "registration_timeout": "infinity",
+        "listen": [{**listener, "starttls": False}],
+        "modules": {
+            "mod_register": {"ip_access": "all", "access": "all"},
+            "mod_roster": {},
+        },
+    }

@@ -1,0 +1,113 @@
+"""A server process: started, waited for, and stopped."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from bench.errors import BenchError
+from bench.http import Address
+from bench.shapes import Shape
+from bench.stage import Wire
+from bench.waiting import pause
+
+__all__ = ["ROOT", "Command", "Recipe", "running"]
+
+#: The top of the project.
+ROOT: Final = Path(__file__).parents[2]
+#: How long a server may take to start or to stop, in seconds.
+_PATIENCE: Final = 60
+_GLANCE: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to start."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Recipe(Protocol):
+    """How to run one kind of server."""
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+
+    @property
+    def wire(self) -> Wire:
+        """The protocol that its clients speak."""
+
+    def absent(self) -> str | None:
+        """Return why this server cannot be measured here; None if it can."""
+
+    def command(self, folder: Path, port: int, shape: Shape) -> Command:
+        """Configure a new server below *folder*; return how to start it.
+
+        It listens on 127.0.0.1 at *port*. A module shows users to viewers as *shape* says.
+        """
+
+
+@asynccontextmanager
+async def running(
+    recipe: Recipe, folder: Path, address: Address, shape: Shape
+) -> AsyncIterator[int]:
+    """Run a new server; give its process number once it takes connections."""
+    command = recipe.command(folder, address.port, shape)
+    log = folder / "server.log"
+    process = _started(command, folder, log)
+    try:
+        await _listens(recipe.name, process, address, log)
+        yield process.pid
+    finally:
+        _stop(process)
+
+
+def _started(command: Command, folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    # Everything is on loopback, where no proxy leads.
+    environment = {key: it for key, it in os.environ.items() if not key.lower().endswith("_proxy")}
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            command.arguments,
+            cwd=folder,
+            env={**environment, **command.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        )
+
+
+async def _listens(
+    name: str, process: subprocess.Popen[bytes], address: Address, log: Path
+) -> None:
+    for _ in range(round(_PATIENCE / _GLANCE)):
+        code = process.poll()
+        if code is not None:
+            raise BenchError(f"{name} has ended with code {code}:\n{_end_of(log)}")
+        try:
+            _, writer = await asyncio.open_connection(*address)
+        except OSError:
+            await pause(_GLANCE)
+        else:
+            writer.close()
+            return
+    raise BenchError(f"{name} does not listen after {_PATIENCE} seconds; see {log}")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,75 @@
+"""Who shares rooms with whom: the shape of a load, the same on every server."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+__all__ = ["Shape", "alone", "crowd", "mesh", "one_room", "rooms_apart", "routed"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Users by number, the rooms they share, and which of them look on."""
+
+    users: int
+    rooms: tuple[tuple[int, ...], ...]
+    watchers: tuple[int, ...]
+    publishers: tuple[int, ...]
+    #: Viewer to the users that a module shows to the viewer.
+    shown: tuple[tuple[int, tuple[int, ...]], ...] = ()
+
+    def audiences(self) -> Sequence[AbstractSet[int]]:
+        """Return for each user who else is told of the user's changes."""
+        told: list[set[int]] = [set() for _ in range(self.users)]
+        for room in self.rooms:
+            watching = set(room) & set(self.watchers)
+            for user in room:
+                told[user] |= watching
+        for viewer, users in self.shown:
+            for user in users:
+                told[user].add(viewer)
+        return [frozenset(it - {user}) for user, it in enumerate(told)]
+
+
+def alone(users: int) -> Shape:
+    """Return *users* who share no room; all of them watch, in vain."""
+    everybody = tuple(range(users))
+    return Shape(users, (), everybody, ())
+
+
+def crowd(users: int, told: int) -> Shape:
+    """Return *users* who all watch, but only so many are *told* of what the first one publishes."""
+    return Shape(users, (tuple(range(told + 1)),), tuple(range(users)), (0,))
+
+
+def one_room(users: int, publishers: int) -> Shape:
+    """Return a room in which everybody watches, and the first few *publishers* change."""
+    everybody = tuple(range(users))
+    return Shape(users, (everybody,), everybody, everybody[:publishers])
+
+
+def rooms_apart(rooms: int, size: int) -> Shape:
+    """Return so many *rooms* that share nobody; the first of each room publishes."""
+    members = tuple(tuple(range(n * size, (n + 1) * size)) for n in range(rooms))
+    everybody = tuple(range(rooms * size))
+    return Shape(len(everybody), members, everybody, tuple(room[0] for room in members))
+
+
+def mesh(users: int, rooms: int) -> Shape:
+    """Return *users* of whom each is in two of the *rooms*, never with the same room-mates twice.
+
+    Everybody watches and publishes.
+    """
+    everybody = range(users)
+    half = rooms // 2
+    # One room by the number's remainder and one by its quotient: columns and rows of a table.
+    columns = (tuple(it for it in everybody if it % half == n) for n in range(half))
+    size = -(-users // half)
+    rows = (tuple(it for it in everybody if it // size == n) for n in range(half))
+    return Shape(users, (*columns, *rows), tuple(everybody), tuple(everybody))
+
+
+def routed(publishers: int) -> Shape:
+    """Return *publishers* who share no room, and after them a watcher whom a module shows all."""
+    numbers = tuple(range(publishers))
+    return Shape(publishers + 1, (), (publishers,), numbers, ((publishers, numbers),))

@@ -1,0 +1,109 @@
+"""Where a load plays: a server that runs, its meter, and people who have accounts and rooms."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from bench.http import Address, Connection, connect
+from bench.ledger import Ledger
+from bench.matrix import Account, create_room, join, put_request, register
+from bench.measuring import Meter, Progress
+from bench.shapes import Shape
+
+__all__ = ["Party", "Stage", "Wire", "in_parallel", "numbers_of", "people", "settle_in"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: So many requests are under way at a time while a stage is set up.
+_AT_A_TIME: Final = 8
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A server that runs, for one load."""
+
+    address: Address
+    meter: Meter
+    progress: Progress
+    wire: "Wire"
+
+
+class Party(Protocol):
+    """Everybody of a shape, connected: they watch, and change when they are told to."""
+
+    @property
+    def polls(self) -> int:
+        """How many polls, or streams, are connected."""
+
+    @property
+    def resident_before(self) -> int:
+        """What memory the server had before they were, in bytes."""
+
+    def change(self, publisher: int) -> None:
+        """Let the user of that number publish something new."""
+
+    def leave(self) -> None:
+        """Close all connections."""
+
+
+class Wire(Protocol):
+    """A protocol of clients: Matrix, or XMPP."""
+
+    async def gather(self, stage: Stage, shape: Shape, ledger: Ledger) -> Party:
+        """Create everybody of *shape* on the server, and connect them."""
+
+
+async def people(stage: Stage, shape: Shape) -> list[Account]:
+    """Register the users of *shape* and let them join their rooms, over the client API."""
+    accounts = await in_parallel(stage, "registering", range(shape.users), register)
+    rooms = await in_parallel(
+        stage, "creating rooms", shape.rooms, lambda line, it: create_room(line, accounts[it[0]])
+    )
+    joins = [
+        (accounts[member], room_id)
+        for room_id, members in zip(rooms, shape.rooms, strict=True)
+        for member in members[1:]
+    ]
+    await in_parallel(stage, "joining", joins, lambda line, it: join(line, *it))
+    return accounts
+
+
+async def settle_in(stage: Stage, accounts: Sequence[Account], presence: str) -> None:
+    """Let everybody have *presence* before anybody looks, so that nobody has to be told."""
+
+    async def put(line: Connection, account: Account) -> None:
+        await line.ask(put_request(account, "", presence))
+
+    await in_parallel(stage, f"becoming {presence}", accounts, put)
+
+
+async def in_parallel(
+    stage: Stage,
+    what: str,
+    items: Iterable[T],
+    work: Callable[[Connection, T], Awaitable[R]],
+) -> list[R]:
+    """Return the results of *work* on every item, some at a time, each on a connection."""
+    waiting = list(enumerate(items))
+    advance = stage.progress.step(what, len(waiting))
+    results: dict[int, R] = {}
+    queue = iter(waiting)
+
+    async def worker() -> None:
+        line = await connect(stage.address)
+        try:
+            for index, item in queue:
+                results[index] = await work(line, item)
+                advance()
+        finally:
+            line.abort()
+
+    await asyncio.gather(*(worker() for _ in range(min(_AT_A_TIME, len(waiting)))))
+    return [results[index] for index, _ in waiting]
+
+
+def numbers_of(accounts: Iterable[Account]) -> Mapping[str, int]:
+    """Return the number of each user by user ID."""
+    return {account.user_id: account.number for account in accounts}

@@ -1,0 +1,30 @@
+"""What a run measures."""
+
+from bench.plan import Plan, make_plan
+from bench.presets import PRESETS
+from bench.servers.all import RECIPES
+
+SYNAPSE, PROSODY = RECIPES["synapse"], RECIPES["prosody"]
+FANOUT, LARGE, PUT = PRESETS["fanout-50"], PRESETS["fanout-5000"], PRESETS["put"]
+
+
+def test_order() -> None:
+    """Presets are measured one after the other, each on all servers, for better comparison."""
+    assert make_plan([FANOUT, PUT], list(RECIPES.values())) == Plan(
+        [
+            *(
+                (FANOUT, RECIPES[name])
+                for name in ("lamplighter", "synapse", "prosody", "ejabberd")
+            ),
+            *((PUT, RECIPES[name]) for name in ("lamplighter", "synapse")),
+        ],
+        [],
+    )
+
+
+def test_what_takes_too_long() -> None:
+    """Synapse is left out of the largest loads, unless everything is asked for."""
+    recipes = [SYNAPSE, PROSODY]
+    assert make_plan([LARGE], recipes) == Plan([(LARGE, PROSODY)], [("fanout-5000", "synapse")])
+    everything = make_plan([LARGE], recipes, everything=True)
+    assert everything == Plan([(LARGE, SYNAPSE), (LARGE, PROSODY)], [])

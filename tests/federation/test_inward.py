@@ -1,0 +1,244 @@
+"""All that speaks to other servers, put together, against hosts that would lead it inward.
+
+This machine is the Internet here, by one of its addresses; by another one it is a neighbour, who
+is not to be spoken to. Names are in a table, for want of DNS.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+import pytest
+from aiohttp import web
+
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import RemoteRefused, RemoteUnreachable
+from lamplighter.federation.addresses import AddressRules, IPAddress
+from lamplighter.federation.client import FederationClient
+from lamplighter.federation.discovery import Discovery, Locator
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.resolver import FixedResolver, Service
+from lamplighter.federation.well_known import WellKnown, WellKnownRequests
+from lamplighter.ids import ServerName
+from tests.federation.tls import Handler, TlsServer, open_transport, tls_server
+
+THERE: Final = ServerName("there.example")
+OUTSIDE: Final = "127.0.0.1"
+INSIDE: Final = "127.0.0.2"
+WELL_KNOWN: Final = "/.well-known/matrix/server"
+NAMES: Final = {
+    THERE: [OUTSIDE],
+    "inside.example": [INSIDE],
+    "mapped.example": [f"::ffff:{INSIDE}"],
+    "localhost": [INSIDE, "::1"],
+}
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Somebody who listens inside, and must hear nothing."""
+
+    listener: socket.socket
+
+    @property
+    def port(self) -> int:
+        """Where they listen."""
+        port: int = self.listener.getsockname()[1]
+        return port
+
+    @property
+    def was_called(self) -> bool:
+        """Whether anybody has connected."""
+        try:
+            self.listener.accept()[0].close()
+        except BlockingIOError:
+            return False
+        return True
+
+
+@pytest.fixture
+def neighbour() -> Iterator[Neighbour]:
+    """Somebody inside."""
+    with socket.create_server((INSIDE, 0)) as listener:
+        listener.setblocking(False)
+        yield Neighbour(listener)
+
+
+class TurningResolver(FixedResolver):
+    """Knows another address of a name each time that it is asked for it: the last one for ever."""
+
+    def __init__(self, *turns: str) -> None:
+        super().__init__({})
+        self._turns = list(turns)
+
+    async def addresses(self, host: str) -> Sequence[IPAddress]:
+        return [ip_address(self._turns.pop(0) if len(self._turns) > 1 else self._turns[0])]
+
+
+@asynccontextmanager
+async def speaking_to(
+    folder: Path,
+    handler: Handler,
+    neighbour: Neighbour,
+    *,
+    resolver: FixedResolver | None = None,
+    clock: FakeClock | None = None,
+) -> AsyncIterator[tuple[FederationClient, TlsServer]]:
+    """Open a client, and `THERE` for it to speak to, which is found by an SRV record."""
+    clock, admits = clock or FakeClock(), AddressRules([f"{OUTSIDE}/32"]).admits
+    keys = SigningKeys.load_or_create(folder / "signing.key", ServerName("here.example"))
+    async with tls_server(handler, THERE) as server, open_transport(admits=admits) as transport:
+        services = {
+            f"_matrix-fed._tcp.{THERE}": [Service(0, 0, server.port, THERE)],
+            "_matrix-fed._tcp.srv.example": [Service(0, 0, neighbour.port, "inside.example")],
+        }
+        locator = Locator(resolver or FixedResolver(NAMES, services), admits)
+        well_known = WellKnown(WellKnownRequests(transport, locator, clock, port=server.port))
+        yield FederationClient(keys, Discovery(locator, well_known), transport, clock), server
+
+
+def delegating(body: str) -> Handler:
+    """Return a handler that answers all the rest with an empty object."""
+
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(text=body if request.path == WELL_KNOWN else "{}")
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "127.0.0.2:{port}",
+        "[::ffff:127.0.0.2]:{port}",
+        "[::1]:{port}",
+        "10.0.0.1",
+        "inside.example:{port}",
+        "mapped.example:{port}",
+        "localhost:{port}",
+        "inside.example",
+        "srv.example",
+    ],
+)
+async def test_a_document_that_leads_inward(
+    tmp_path: Path, neighbour: Neighbour, server: str
+) -> None:
+    """A host may say that its server is inside, or in a service of a name: nobody goes there."""
+    document = f'{{"m.server": "{server.format(port=neighbour.port)}"}}'
+    async with speaking_to(tmp_path, delegating(document), neighbour) as (client, there):
+        for _ in range(2):
+            with pytest.raises(RemoteUnreachable, match=r"has no address that may be contacted$"):
+                await client.request(THERE, "GET", "/secret")
+        assert [it.path for it in there.requests] == [WELL_KNOWN]
+        assert not neighbour.was_called
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://127.0.0.2:{port}/",
+        "https://[::ffff:127.0.0.2]:{port}/",
+        "https://[::1]:{port}/",
+        "https://inside.example:{port}/",
+        "https://mapped.example:{port}/",
+        "https://localhost:{port}/",
+        "https://there.example@127.0.0.2:{port}/",
+        "//127.0.0.2:{port}/",
+        "http://127.0.0.2:{port}/",
+        "/again",
+    ],
+)
+async def test_a_redirect_that_leads_inward(
+    tmp_path: Path, neighbour: Neighbour, location: str
+) -> None:
+    """A redirect inward, or in a circle, is a document that is not there; the host itself is."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.startswith("/_matrix"):
+            return web.Response(text="{}")
+        where = location.format(port=neighbour.port)
+        return web.Response(status=302, headers={"Location": where})
+
+    async with speaking_to(tmp_path, handle, neighbour) as (client, there):
+        assert await client.request(THERE, "GET", "/_matrix/x") == {}
+        # Five rounds at most; and the last request is what was asked for.
+        rounds = 6 if location == "/again" else 1
+        assert [it.path == "/_matrix/x" for it in there.requests] == [False] * rounds + [True]
+        assert not neighbour.was_called
+
+
+async def test_an_endless_document(tmp_path: Path, neighbour: Neighbour) -> None:
+    """A document without end is read so far and no further, and is not there then."""
+    hung_up = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.path != WELL_KNOWN:
+            return web.Response(text="{}")
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b" " * 65_536)
+        finally:
+            hung_up.set()
+
+    async with speaking_to(tmp_path, handle, neighbour) as (client, _):
+        assert await client.request(THERE, "GET", "/x") == {}
+        await hung_up.wait()
+
+
+async def test_a_document_that_comes_slowly(tmp_path: Path, neighbour: Neighbour) -> None:
+    """A document that does not come to its end is given up after ten seconds; the host is not."""
+    began, clock = asyncio.Event(), FakeClock()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.path != WELL_KNOWN:
+            return web.Response(text="{}")
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"{")
+        began.set()
+        await asyncio.Event().wait()
+        return response
+
+    async with speaking_to(tmp_path, handle, neighbour, clock=clock) as (client, _):
+        asking = asyncio.create_task(client.request(THERE, "GET", "/x"))
+        await began.wait()
+        clock.advance(seconds=10)
+        assert await asking == {}
+
+
+async def test_a_name_that_turns(tmp_path: Path, neighbour: Neighbour) -> None:
+    """DNS may say something else each time: what was judged is what is connected to."""
+    async with speaking_to(
+        tmp_path,
+        delegating(""),
+        neighbour,
+        resolver=TurningResolver(OUTSIDE, INSIDE),
+    ) as (client, there):
+        server = ServerName(f"{THERE}:{there.port}")
+        for _ in range(3):  # found out once, and believed for a while
+            assert await client.request(server, "GET", "/x") == {}
+        with pytest.raises(RemoteUnreachable, match=r"has no address that may be contacted$"):
+            await client.request(ServerName(f"{THERE}:{neighbour.port}"), "GET", "/x")
+        assert not neighbour.was_called
+
+
+async def test_a_server_that_sends_us_inward(tmp_path: Path, neighbour: Neighbour) -> None:
+    """A redirect of a request is a refusal, wherever it leads."""
+
+    async def handle(request: web.Request) -> web.Response:
+        where = f"https://{INSIDE}:{neighbour.port}/"
+        return web.Response(status=307, headers={"Location": where})
+
+    async with speaking_to(tmp_path, handle, neighbour) as (client, there):
+        with pytest.raises(RemoteRefused) as raised:
+            await client.request(THERE, "PUT", "/x", {})
+        assert (raised.value.status, raised.value.errcode) == (307, None)
+        assert [it.path for it in there.requests] == [WELL_KNOWN, "/x"]
+        assert not neighbour.was_called
