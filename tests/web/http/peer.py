@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.web.application import send_json
@@ -42,9 +42,11 @@ class FakeTransport(asyncio.Transport):
     """A transport whose other end a test holds."""
 
     def __init__(self, protocol: asyncio.Protocol, *, tls: bool = False) -> None:
-        super().__init__({"peername": ("192.0.2.7", 4711), "sockname": ("192.0.2.1", 8008)})
-        if tls:
-            self._extra["sslcontext"] = object()
+        extra: dict[str, object] = {
+            "peername": ("192.0.2.7", 4711),
+            "sockname": ("192.0.2.1", 8008),
+        }
+        super().__init__(extra | {"sslcontext": object()} if tls else extra)
         self._protocol = protocol
         self._tls = tls
         self.sent = bytearray()
@@ -186,8 +188,8 @@ async def whole_body(receive: Receive) -> bytes:
     """Return all of the body."""
     body = b""
     while True:
-        message: Message = await receive()
-        body += message.get("body", b"")
+        message = await receive()
+        body += bytes(message.get("body", b""))
         if not message.get("more_body", False):
             return body
 

@@ -1,6 +1,7 @@
 """One client's connection: order, limits, and how it ends."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -8,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
+from lamplighter.clock import Timer, Timestamp
+from lamplighter.devtools.clock import FakeClock
 from lamplighter.web.application import send_json
 from lamplighter.web.http.connection import MOST_UNREAD, MOST_WAITING
+from lamplighter.web.http.hub import Hub
 from lamplighter.web.http.timeouts import Patience
-from tests.web.http.peer import House, Peer, answered, settle, whole_body
+from tests.web.http.peer import Application, Endpoint, House, Peer, answered, settle, whole_body
 from tests.web.http.test_reader import PIECES
 
 CLOSE = "connection: close\r\n"
@@ -55,7 +59,7 @@ async def test_in_pieces(house: House, peer: Peer, size: int) -> None:
 
 
 async def test_pipelining(house: House, peer: Peer) -> None:
-    """Requests that come together are answered in their order, however many are answered at once."""
+    """Requests that come together are answered in their order, however many there are."""
     house.endpoint.answers_at_once = True
     peer.send("".join(poll(str(n)) for n in range(2000)))
     assert peer.received == "".join(answered(f'"{n}"') for n in range(2000))
@@ -382,16 +386,37 @@ async def test_who_does_not_take_the_last_answer(house: House, peer: Peer) -> No
     assert (peer.is_closed, peer.transport.is_aborted) == (True, True)
 
 
-async def test_time_costs_nothing(house: House) -> None:
-    """One timer serves all connections; without a connection there is none."""
-    peers = [house.peer() for _ in range(50)]
-    first = house.clock.next_timer()
-    assert first is not None
+class CountingClock:
+    """Counts how often it is asked for anything."""
+
+    def __init__(self) -> None:
+        self.turned = FakeClock()
+        self.calls = 0
+
+    def now(self) -> Timestamp:
+        self.calls += 1
+        return self.turned.now()
+
+    def call_at(self, when: Timestamp, callback: Callable[[], None]) -> Timer:
+        self.calls += 1
+        return self.turned.call_at(when, callback)
+
+
+async def test_time_costs_nothing() -> None:
+    """One timer serves all connections, which never ask for the time; without one there is none."""
+    clock, endpoint = CountingClock(), Endpoint()
+    peers = [Peer(Hub(Application(), {"/poll": endpoint}, clock))]
+    first = clock.calls
+    hub = Hub(Application(), {"/poll": endpoint}, clock)
+    peers += [Peer(hub) for _ in range(500)]
     for peer in peers:
         peer.send(poll("a"))
+        endpoint.answer()
+    assert clock.calls <= 2 * first + 4
+    for peer in peers:
         peer.lose()
     await settle()
-    assert house.clock.next_timer() is None
+    assert clock.turned.next_timer() is None
 
 
 async def test_short_patience() -> None:

@@ -75,10 +75,10 @@ def read(*parts: bytes) -> Reader:
     return reader
 
 
-def problem_of(reader: Reader) -> type[Exception] | None:
+def problem_of(reader: Reader) -> type[object]:
     """Return the kind of the problem of the last request, behind which nothing is read."""
     assert reader.is_over
-    return type(reader.requests[-1].problem) if reader.requests else None
+    return type(reader.requests[-1].problem)
 
 
 def test_requests_in_one_piece() -> None:
