@@ -249,11 +249,7 @@ def _presence(
         federated=federated,
         subscribers=Subscribers(clock, metrics, config.module_timeout),
         background=background,
-        settings=ServiceSettings(
-            config.presence.enabled,
-            config.presence.include_offline_users_on_sync,
-            config.presence.sync_online_timeout,
-        ),
+        settings=_service_settings(config),
         unsure=range(saved_until + 1, bus.position),
     )
 
@@ -283,13 +279,7 @@ def _application(
     names = PresenceNames(busy=config.presence.busy)
     transitions = _limiter(config.rate_limits.presence, clock)
     tokens = Tokens(config.server_name)
-    long_poll = LongPoll(
-        directory=directory,
-        presence=presence,
-        timeouts=Timeouts(clock),
-        background=background,
-        metrics=metrics,
-    )
+    long_poll = LongPoll(directory, presence, Timeouts(clock), background, metrics)
     status = PresenceStatus(
         authenticator=authenticator,
         presence=presence,
@@ -332,6 +322,13 @@ def _application(
         metrics=metrics,
     )
     return Entry(sync=sync, routes=build_application(routes))
+
+
+def _service_settings(config: Config) -> ServiceSettings:
+    presence = config.presence
+    return ServiceSettings(
+        presence.enabled, presence.include_offline_users_on_sync, presence.sync_online_timeout
+    )
 
 
 def _rules(config: Config) -> Rules:

@@ -51,7 +51,7 @@ async def test_a_poll_leaves_no_timer(server: InMemoryServer, dora: Client) -> N
 
 
 async def test_a_body_that_never_ends(server: InMemoryServer, dora: Client) -> None:
-    """A poll with a body that does not come is answered when the body is given up."""
+    """A poll begins when its body has come; one that does not come is given up."""
     in_time = BodiesInTime(server.lamplighter.application, server.clock, timedelta(seconds=5))
 
     async def application(scope: Message, _receive: Receive, send: Send) -> None:
@@ -71,10 +71,10 @@ async def test_a_body_that_never_ends(server: InMemoryServer, dora: Client) -> N
     )
     await server.settled()
     await server.advance(seconds=4.999)
-    assert (poll.answered, polls_in_flight(server)) == (False, "lamplighter_polls_in_flight 1.0")
+    assert (poll.answered, polls_in_flight(server)) == (False, "lamplighter_polls_in_flight 0.0")
     await server.advance(seconds=0.001)
     assert (poll.answered, polls_in_flight(server)) == (True, "lamplighter_polls_in_flight 0.0")
-    assert (await poll.response()).status == 200
+    assert (await poll.response()).status == 408
 
 
 async def test_news_of_no_interest(server: InMemoryServer, dora: Client, erik: Client) -> None:

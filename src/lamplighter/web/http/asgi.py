@@ -4,6 +4,8 @@ Implements <https://asgi.readthedocs.io/en/latest/specs/www.html>, HTTP only.
 """
 
 import asyncio
+from collections.abc import Generator
+from types import coroutine
 from typing import Final
 
 import structlog
@@ -82,9 +84,7 @@ class AsgiTurn:
 
     async def _fail(self, scope: Scope, error: Exception) -> None:
         if self._response.has_begun:
-            _log.error(
-                "request failed after its response had begun", path=scope["path"], exc_info=error
-            )
+            _log.error("response broken off", path=scope["path"], exc_info=error)
             return
         self._response.restart()
         await send_error(scope, self._send, error)
@@ -136,11 +136,20 @@ class AsgiTurn:
 
     async def _send(self, message: Message) -> None:
         if self._is_finished:
+            await _let_others_run()
             return
         data = self._response.take(message)
         if data:
             self._line.write(data)
         if self._response.is_over:
             self._finish()
-        elif self._line.writable is not None:
+            return
+        await _let_others_run()
+        if self._line.writable is not None:
             await self._line.writable.wait()
+
+
+@coroutine
+def _let_others_run() -> Generator[None, None, None]:
+    """Wait for nothing: a stream without end that never waits either would stop the server."""
+    yield

@@ -93,10 +93,10 @@ def refuse(exchange: Exchange, error: Exception) -> None:
 
 async def serve_direct(direct: Direct, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request over ASGI by *direct*."""
-    while (await receive()).get("more_body", False):
-        pass
     exchange = AsgiExchange(scope)
     try:
+        while (await receive()).get("more_body", False):
+            pass
         direct(exchange)
     except Exception as error:  # noqa: BLE001 - the one table knows what to say
         await send_error(scope, send, error)
