@@ -67,8 +67,8 @@ class Listener:
         """Serve plain HTTP, or TLS 1.2 and later with a *certificate*.
 
         *section* is where the configuration has the address, such as `federation.`. Who takes
-        longer than *slowest* for the head of a request, or for its body, is not waited for. Raises `ConfigError`
-        if the certificate cannot be used.
+        longer than *slowest* for the head of a request, or for its body, is not waited for.
+        Raises `ConfigError` if the certificate cannot be used.
         """
         self._address = address
         self._section = section
