@@ -1,6 +1,7 @@
 """`lamplighter serve`: the real thing."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,12 +40,24 @@ async def serving(config: Config, storage: Storage) -> AsyncIterator[Lamplighter
         server.start()
         for listener in listeners:
             await listener.start()
+        _look_for_garbage_rarely()
         yield server
     finally:
         server.answer_polls()
         for listener in listeners:
             await listener.stop()
         await server.stop()
+
+
+def _look_for_garbage_rarely() -> None:
+    """Let the collector pass over what stays, and look less often at what comes and goes.
+
+    A request leaves hardly any cycles behind; by Python's own thresholds looking for them would
+    cost a tenth of the time, and walk through every outbox.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 async def until_told_to_stop() -> None:

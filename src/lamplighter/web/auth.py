@@ -5,6 +5,7 @@ The long poll of `/sync` works on bare ASGI, so `requester` does too.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
 
@@ -85,6 +86,7 @@ def access_token(headers: Iterable[tuple[bytes, bytes]], query_string: bytes) ->
     return _from_query(query_string)
 
 
+@lru_cache(10_000)  # who polls sends the same header again and again
 def _from_header(value: bytes) -> str:
     token = value[len(_SCHEME) :].strip()
     if value[: len(_SCHEME)].lower() != _SCHEME or not token:
