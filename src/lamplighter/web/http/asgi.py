@@ -4,9 +4,10 @@ Implements <https://asgi.readthedocs.io/en/latest/specs/www.html>, HTTP only.
 """
 
 import asyncio
+from asyncio import BaseTransport
 from collections.abc import Generator
 from types import coroutine
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Scope
@@ -109,8 +110,8 @@ class AsgiTurn:
             "query_string": request.query.encode("latin-1"),
             "root_path": "",
             "headers": request.headers,
-            "client": transport.get_extra_info("peername")[:2],
-            "server": transport.get_extra_info("sockname")[:2],
+            "client": _address(transport, "peername"),
+            "server": _address(transport, "sockname"),
         }
 
     async def _receive(self) -> Message:
@@ -147,6 +148,11 @@ class AsgiTurn:
         await _let_others_run()
         if self._line.writable is not None:
             await self._line.writable.wait()
+
+
+def _address(transport: BaseTransport, name: str) -> tuple[str, int] | None:
+    place: tuple[Any, ...] | None = transport.get_extra_info(name)
+    return place[:2] if place else None  # somebody may have gone at once
 
 
 @coroutine
