@@ -222,6 +222,27 @@ async def test_streaming_without_end(house: House, peer: Peer) -> None:
     assert house.hub.under_way == 0
 
 
+async def test_talking_to_nobody(house: House, peer: Peer) -> None:
+    """An application that goes on talking when nobody is there keeps nobody else waiting."""
+    said = 0
+
+    async def talk(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal said
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while said < 1000:
+            said += 1
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+
+    house.application.handle = talk
+    peer.send(GET)
+    peer.lose()
+    await settle()
+    assert 0 < said < 100
+    assert house.hub.under_way == 0
+    while len(asyncio.all_tasks()) > 1:
+        await settle()
+
+
 async def test_cancelling(house: House, peer: Peer) -> None:
     """A task that is ended by others ends its connection."""
 

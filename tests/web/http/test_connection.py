@@ -277,6 +277,27 @@ async def test_half_closing(house: House, peer: Peer) -> None:
     assert (peer.received, peer.is_closed) == (answered('"b"', connection=CLOSE), True)
 
 
+async def test_half_closing_amid_an_answer(house: House, peer: Peer) -> None:
+    """A client that stops speaking while it is answered hears the rest, and then the end."""
+    go_on = asyncio.Event()
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await go_on.wait()
+        await send({"type": "http.response.body", "body": b"b"})
+
+    house.application.handle = stream
+    peer.send("GET / HTTP/1.1\r\n\r\n")
+    await settle()
+    peer.say_end()
+    assert not peer.is_closed
+    go_on.set()
+    await settle()
+    assert peer.received.endswith("1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+    assert (peer.is_closed, peer.transport.is_aborted) == (True, False)
+
+
 async def test_half_closing_and_no_answer(house: House, peer: Peer) -> None:
     """But mostly it is gone: if no answer comes of that, it is not waited for."""
     peer.send(poll("a"))
@@ -348,6 +369,27 @@ async def test_polls_are_not_slow(house: House, peer: Peer) -> None:
         house.endpoint.answer()
     house.clock.advance(seconds=77)
     assert peer.is_closed
+
+
+async def test_answers_at_once_are_not_slow(house: House, peer: Peer) -> None:
+    """Also after an answer that was given at once the client has its full time again."""
+    house.endpoint.answers_at_once = True
+    for _ in range(3):
+        peer.send(poll("a"))
+        house.clock.advance(seconds=70)
+        assert not peer.is_closed
+    house.clock.advance(seconds=7)
+    assert peer.is_closed
+
+
+async def test_the_date(house: House, peer: Peer) -> None:
+    """Every answer says what time it is."""
+    house.endpoint.answers_at_once = True
+    peer.send(poll("a"))
+    assert peer.received == answered('"a"')
+    house.clock.advance(seconds=3)
+    peer.send(poll("a"))
+    assert peer.received == answered('"a"').replace("00:00:00 GMT", "00:00:03 GMT")
 
 
 async def test_who_does_not_take_the_answer(house: House, peer: Peer) -> None:
