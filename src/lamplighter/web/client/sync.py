@@ -74,7 +74,7 @@ class Sync:
 
     def __call__(self, exchange: Exchange) -> None:
         try:
-            if exchange.method not in ("GET", "HEAD"):
+            if exchange.method != "GET":
                 raise MethodNotAllowed("Unrecognized request: wrong HTTP method")
             requester = self._authenticator.requester_in_use(exchange)
             if requester is None:

@@ -181,8 +181,10 @@ class Connection(asyncio.Protocol):
             self.abort()
         elif self._closes or (self._has_left and not self._reader.requests):
             self._close(is_heard_out=request is None or request.is_complete)
-        elif not self._is_advancing:
+        elif not self._is_advancing and (self._held or self._reader.requests):
             self._read_held()
+        elif not self._is_advancing:
+            self._resume()
         self._watch()
 
     # What follows.
