@@ -95,8 +95,8 @@ class Database:
 
         It costs a fraction of what `write` does, and cannot read what it did.
         """
-        with self._noted():
-            async with self._lock:
+        async with self._lock:
+            with self._noted():
                 await self._shortcut.commit(statement, values)
 
     async def try_again(self) -> None:
