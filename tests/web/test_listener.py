@@ -1,15 +1,24 @@
-"""Addresses that cannot be listened on."""
+"""Addresses that cannot be listened on, and serving at one that can."""
 
+import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 
 import pytest
+import uvloop
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from lamplighter.clock import SystemClock
 from lamplighter.config import Address
 from lamplighter.devtools.http import Message, Receive, Send
 from lamplighter.errors import ConfigError
-from lamplighter.web.listener import Listener
+from lamplighter.web.application import build_application
+from lamplighter.web.http.exchange import Exchange
+from lamplighter.web.listener import Certificate, Listener
+from tests.federation.tls import authority, trusting_context
 
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:
@@ -68,3 +77,178 @@ async def test_starting_and_stopping() -> None:
     await serving.stop()
     with socket.socket() as client, pytest.raises(ConnectionRefusedError):
         client.connect(("127.0.0.1", port))
+
+
+# Clients at real sockets, on the event loop that the server has and on that of the tests.
+
+
+class World:
+    """A listener, and clients that speak to it."""
+
+    def __init__(self, certificate: Certificate | None = None) -> None:
+        self.waiting: list[Exchange] = []
+        self.gone: list[str] = []
+        self._trust = None if certificate is None else trusting_context()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.listener = Listener(
+            build_application([Route("/echo", echo, methods=["PUT"])]),
+            Address(f"127.0.0.1:{self.port}"),
+            SystemClock(),
+            certificate=certificate,
+            direct={"/poll": self._poll},
+        )
+
+    def _poll(self, exchange: Exchange) -> None:
+        self.waiting.append(exchange)
+        exchange.when_gone = lambda: self.gone.append(exchange.query)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return a connection of a client."""
+        return await asyncio.open_connection(
+            "127.0.0.1",
+            self.port,
+            ssl=self._trust,
+            server_hostname=None if self._trust is None else "localhost",
+        )
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Return once something is so."""
+        while not is_so():
+            await asyncio.to_thread(lambda: None)
+
+
+async def echo(request: Request) -> Response:
+    """Answer with the body of the request."""
+    return Response(await request.body())
+
+
+async def receive_answer(reader: asyncio.StreamReader) -> bytes:
+    """Return the status line and the body of one response."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    [length] = [int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"content-len")]
+    return head.split(b"\r\n")[0] + b" " + await reader.readexactly(length)
+
+
+Loop = Callable[[], asyncio.AbstractEventLoop]
+on_both_loops = pytest.mark.parametrize("loop", [uvloop.new_event_loop, asyncio.new_event_loop])
+
+
+@pytest.fixture(params=["plain", "TLS"])
+def certificate(request: pytest.FixtureRequest, tmp_path: Path) -> Certificate | None:
+    """What a listener proves who it is with, or nothing."""
+    if request.param == "plain":
+        return None
+    issued = authority().issue_cert("localhost")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    return Certificate(tmp_path / "chain.pem", tmp_path / "key.pem")
+
+
+@on_both_loops
+def test_serving(loop: Loop, certificate: Certificate | None) -> None:
+    """Polls and other requests are served on one connection, with TLS and without."""
+
+    async def play() -> None:
+        world = World(certificate)
+        await world.listener.start()
+        reader, writer = await world.connect()
+        body = b"x" * 1_000_000
+        writer.write(b"GET /poll HTTP/1.1\r\n\r\n")
+        writer.write(b"PUT /echo HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await world.until(lambda: bool(world.waiting))
+        world.waiting[0].answer(200, b"{}")
+        assert await receive_answer(reader) == b"HTTP/1.1 200 OK {}"
+        assert await receive_answer(reader) == b"HTTP/1.1 200 OK " + body
+        writer.close()
+        await world.listener.stop()
+
+    run(loop, play())
+
+
+@on_both_loops
+def test_leaving(loop: Loop, certificate: Certificate | None) -> None:
+    """The endpoint hears of a client that goes away."""
+
+    async def play() -> None:
+        world = World(certificate)
+        await world.listener.start()
+        _reader, writer = await world.connect()
+        writer.write(b"GET /poll?a HTTP/1.1\r\n\r\n")
+        await world.until(lambda: bool(world.waiting))
+        writer.close()
+        await world.until(lambda: bool(world.gone))
+        world.waiting[0].answer(200, b"{}")
+        await world.listener.stop()
+        assert world.gone == ["a"]
+
+    run(loop, play())
+
+
+@on_both_loops
+def test_half_closing(loop: Loop) -> None:
+    """A client that only listens has its answer, and then the end."""
+
+    async def play() -> None:
+        world = World()
+        await world.listener.start()
+        reader, writer = await world.connect()
+        writer.write(b"GET /poll?a HTTP/1.1\r\n\r\n")
+        writer.write_eof()
+        await world.until(lambda: bool(world.gone))
+        world.waiting[0].answer(200, b"{}")
+        assert await receive_answer(reader) == b"HTTP/1.1 200 OK {}"
+        assert await reader.read() == b""
+        writer.close()
+        await world.listener.stop()
+
+    run(loop, play())
+
+
+@on_both_loops
+def test_nonsense(loop: Loop, certificate: Certificate | None) -> None:
+    """Who sends nonsense, and much of it, hears what was wrong with it before the end."""
+
+    async def play() -> None:
+        world = World(certificate)
+        await world.listener.start()
+        reader, writer = await world.connect()
+        writer.write(b"nonsense\r\n" * (1 if certificate else 50_000))
+        assert (await receive_answer(reader)).startswith(b"HTTP/1.1 400 Bad Request {")
+        writer.close()
+        await world.listener.stop()
+
+    run(loop, play())
+
+
+@on_both_loops
+def test_stopping_amid_polls(loop: Loop, certificate: Certificate | None) -> None:
+    """A server that stops takes nobody else, and waits for the answers that are under way."""
+
+    async def play() -> None:
+        world = World(certificate)
+        await world.listener.start()
+        (idle, idle_writer), (reader, writer) = await world.connect(), await world.connect()
+        writer.write(b"GET /poll?a HTTP/1.1\r\n\r\n")
+        await world.until(lambda: bool(world.waiting))
+        stopping = asyncio.ensure_future(world.listener.stop())
+        assert await idle.read() == b""
+        with pytest.raises(ConnectionRefusedError):
+            await world.connect()
+        world.waiting[0].answer(200, b"{}")
+        assert b"\r\nconnection: close\r\n" in await reader.read()
+        idle_writer.close()
+        writer.close()
+        await stopping
+
+    run(loop, play())
+
+
+def run(loop: Loop, play: Coroutine[None, None, None]) -> None:
+    """Let *play* run to its end on a loop of its own, which has nothing to complain of."""
+    complaints: list[object] = []
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.get_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+        runner.run(play)
+    assert complaints == []

@@ -87,7 +87,7 @@ async def send_json(
 ) -> None:
     """Send a whole JSON response, CORS headers included."""
     length = (b"content-length", str(len(body)).encode())
-    start = [_JSON, length, *CORS_HEADERS, *headers]
+    start = [_JSON, *CORS_HEADERS, length, *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
 

@@ -4,7 +4,10 @@ Implements <https://asgi.readthedocs.io/en/latest/specs/www.html>, HTTP only.
 """
 
 import asyncio
-from typing import Final
+from asyncio import BaseTransport
+from collections.abc import Generator
+from types import coroutine
+from typing import Any, Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Scope
@@ -82,9 +85,7 @@ class AsgiTurn:
 
     async def _fail(self, scope: Scope, error: Exception) -> None:
         if self._response.has_begun:
-            _log.error(
-                "request failed after its response had begun", path=scope["path"], exc_info=error
-            )
+            _log.error("response broken off", path=scope["path"], exc_info=error)
             return
         self._response.restart()
         await send_error(scope, self._send, error)
@@ -109,8 +110,8 @@ class AsgiTurn:
             "query_string": request.query.encode("latin-1"),
             "root_path": "",
             "headers": request.headers,
-            "client": transport.get_extra_info("peername")[:2],
-            "server": transport.get_extra_info("sockname")[:2],
+            "client": _address(transport, "peername"),
+            "server": _address(transport, "sockname"),
         }
 
     async def _receive(self) -> Message:
@@ -136,11 +137,25 @@ class AsgiTurn:
 
     async def _send(self, message: Message) -> None:
         if self._is_finished:
+            await _let_others_run()
             return
         data = self._response.take(message)
         if data:
             self._line.write(data)
         if self._response.is_over:
             self._finish()
-        elif self._line.writable is not None:
+            return
+        await _let_others_run()
+        if self._line.writable is not None:
             await self._line.writable.wait()
+
+
+def _address(transport: BaseTransport, name: str) -> tuple[str, int] | None:
+    place: tuple[Any, ...] | None = transport.get_extra_info(name)
+    return place[:2] if place else None  # somebody may have gone at once
+
+
+@coroutine
+def _let_others_run() -> Generator[None, None, None]:
+    """Wait for nothing: a stream without end that never waits either would stop the server."""
+    yield

@@ -96,10 +96,12 @@ class Connection(asyncio.Protocol):
             self._turn.receive()
         if self._turn is not None:
             self._turn.client_left()
-        self._watch()
         # TLS cannot be closed by halves. A plain connection is closed once all is answered.
         is_plain = self.transport.get_extra_info("sslcontext") is None
-        return is_plain and (self._turn is not None or bool(self._reader.requests))
+        stays = is_plain and (self._turn is not None or bool(self._reader.requests))
+        self._is_closing = self._is_closing or not stays
+        self._watch()
+        return stays
 
     def pause_writing(self) -> None:
         if self.writable is None:
@@ -163,7 +165,7 @@ class Connection(asyncio.Protocol):
         return CLOSE
 
     def write(self, data: bytes) -> None:
-        if not self.transport.is_closing():
+        if not self._is_closing and not self.transport.is_closing():
             self.transport.write(data)
 
     def read_on(self) -> None:

@@ -95,25 +95,26 @@ class Reader:
             self._receiving = None
 
     def _parse(self, data: bytes) -> None:
-        assert self._parser is not None  # it is not over
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            [end_of_head] = upgrade.args
-            self._decline_upgrade(data[end_of_head:])
+        while data and self._parser is not None:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                [end_of_head] = upgrade.args
+                data = data[end_of_head:]
+                self._decline_upgrade()
 
-    def _decline_upgrade(self, rest: bytes) -> None:
+    def _decline_upgrade(self) -> None:
         """Go on as if no upgrade had been asked for.
 
-        httptools takes the *rest*, a body for instance, for something that is not HTTP. So a new
-        parser is told of the same body, and reads on from there.
+        httptools takes what follows the head, a body for instance, for something that is not
+        HTTP. So a new parser is told of the same body, and reads on from there.
         """
         headers = self._receiving.headers if self._receiving is not None else []
         framing = [b"%b: %b\r\n" % field for field in headers if field[0] in _FRAMING]
         self._parser = httptools.HttpRequestParser(self)
         self._is_replaying = True
         self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(framing))
-        self._parse(rest)
 
     def _give_up(self, problem: RequestError) -> None:
         is_between_bodies = self._receiving is None
@@ -158,7 +159,7 @@ class Reader:
             self._fail(HeadTooLarge("The head of the request is too long"))
         if not self.is_in_head:
             return  # a trailer: nobody wants them
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")
         self._headers.append((name, value))
         if name == b"authorization" and self._authorization is None:
             self._authorization = value

@@ -1,0 +1,214 @@
+"""Clients for connections without sockets, and endpoints that answer when they are told to."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.web.application import send_json
+from lamplighter.web.http.connection import Connection
+from lamplighter.web.http.exchange import Exchange
+from lamplighter.web.http.hub import Hub
+from lamplighter.web.http.timeouts import Patience
+
+DATE = "date: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
+CORS = (
+    "access-control-allow-origin: *\r\n"
+    "access-control-allow-methods: GET, POST, PUT, DELETE, OPTIONS\r\n"
+    "access-control-allow-headers: X-Requested-With, Content-Type, Authorization\r\n"
+)
+
+
+def answered(body: str, status: str = "200 OK", connection: str = "") -> str:
+    """Return a JSON response with *body*, all of it; *connection* is a header line."""
+    return (
+        f"HTTP/1.1 {status}\r\n{DATE}content-type: application/json\r\n{CORS}"
+        f"content-length: {len(body)}\r\n{connection}\r\n{body}"
+    )
+
+
+async def settle() -> None:
+    """Let everything run that can, with no I/O to wait for."""
+    loop = asyncio.get_running_loop()
+    for _ in range(20):
+        done = loop.create_future()
+        loop.call_soon(done.set_result, None)
+        await done
+
+
+class FakeTransport(asyncio.Transport):
+    """A transport whose other end a test holds."""
+
+    def __init__(self, protocol: asyncio.Protocol, *, tls: bool = False) -> None:
+        extra: dict[str, object] = {
+            "peername": ("192.0.2.7", 4711),
+            "sockname": ("192.0.2.1", 8008),
+        }
+        super().__init__(extra | {"sslcontext": object()} if tls else extra)
+        self._protocol = protocol
+        self._tls = tls
+        self.sent = bytearray()
+        self.unsent = 0
+        #: Whether what is sent is taken at the other end.
+        self.is_taken = True
+        self.is_reading_now = True
+        self.has_said_end = False
+        self.is_aborted = False
+        self.is_lost = False
+        self._is_closing = False
+
+    def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
+        assert not self._is_closing, "nobody writes to what is closed"
+        self.sent += data
+        if not self.is_taken:
+            self.unsent += len(data)
+            if self.unsent > 65536:
+                self._protocol.pause_writing()
+
+    def take(self, size: int) -> None:
+        """Take that much of what was sent; what is left is little then."""
+        self.unsent -= size
+        if self.unsent <= 16384:
+            self._protocol.resume_writing()
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def pause_reading(self) -> None:
+        self.is_reading_now = False
+
+    def resume_reading(self) -> None:
+        self.is_reading_now = True
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def can_write_eof(self) -> bool:
+        return not self._tls
+
+    def write_eof(self) -> None:
+        self.has_said_end = True
+
+    def close(self) -> None:
+        if not self._is_closing:
+            self._is_closing = True
+            if not self.unsent:
+                self._lose(None)
+
+    def abort(self) -> None:
+        self.is_aborted = True
+        self._is_closing = True
+        self._lose(None)
+
+    def lose(self, error: Exception) -> None:
+        """Break the connection."""
+        self._is_closing = True
+        self._lose(error)
+
+    def _lose(self, error: Exception | None) -> None:
+        if not self.is_lost:
+            self.is_lost = True
+            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, error)
+
+
+class Peer:
+    """A client with one connection."""
+
+    def __init__(self, hub: Hub, *, tls: bool = False) -> None:
+        self._connection = Connection(hub)
+        self.transport = FakeTransport(self._connection, tls=tls)
+        self._connection.connection_made(self.transport)
+
+    def send(self, data: str | bytes) -> None:
+        """Send *data*, in one piece."""
+        self._connection.data_received(data.encode() if isinstance(data, str) else data)
+
+    def say_end(self) -> None:
+        """Send nothing more, but go on listening."""
+        if not self._connection.eof_received():
+            self.transport.close()
+
+    def lose(self) -> None:
+        """Break the connection."""
+        self.transport.lose(ConnectionResetError())
+
+    @property
+    def received(self) -> str:
+        """What has come back since the last time."""
+        text = self.transport.sent.decode()
+        self.transport.sent.clear()
+        return text
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server has closed the connection."""
+        return self.transport.is_lost
+
+
+class Endpoint:
+    """Keeps exchanges, or answers at once."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Exchange] = []
+        self.gone: list[str] = []
+        self.answers_at_once = False
+
+    def __call__(self, exchange: Exchange) -> None:
+        self.waiting.append(exchange)
+        exchange.when_gone = lambda: self.gone.append(exchange.query)
+        if self.answers_at_once:
+            self.answer()
+
+    def answer(self) -> None:
+        """Answer who has waited longest with its query."""
+        exchange = self.waiting.pop(0)
+        exchange.answer(200, f'"{exchange.query}"'.encode())
+
+
+class Application:
+    """An ASGI application that does for each request what a test says."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Scope] = []
+        self.handle: Callable[[Scope, Receive, Send], Any] = echo
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        await self.handle(scope, receive, send)
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the body of the request."""
+    await send_json(send, 200, await whole_body(receive))
+
+
+async def whole_body(receive: Receive) -> bytes:
+    """Return all of the body."""
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body", False):
+            return body
+
+
+class House:
+    """A hub with a direct endpoint at /poll and an application everywhere else."""
+
+    def __init__(self, *, patience: Patience | None = None, most_connections: int = 100) -> None:
+        self.clock = FakeClock()
+        self.endpoint = Endpoint()
+        self.application = Application()
+        self.hub = Hub(
+            self.application,
+            {"/poll": self.endpoint},
+            self.clock,
+            patience=patience or Patience(),
+            most_connections=most_connections,
+        )
+
+    def peer(self, *, tls: bool = False) -> Peer:
+        """Return a client that has just connected."""
+        return Peer(self.hub, tls=tls)

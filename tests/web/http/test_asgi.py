@@ -1,0 +1,255 @@
+"""ASGI applications behind a connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from lamplighter.web.application import send_json
+from tests.web.http.peer import House, Peer, answered, settle, whole_body
+
+GET = "GET /a%20b?c=%20 HTTP/1.1\r\nHost: x\r\nX-Y: z\r\n\r\n"
+PUT = "PUT / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
+CLOSE = "connection: close\r\n"
+FAILED = answered(
+    '{"errcode":"M_UNKNOWN","error":"Internal server error"}', "500 Internal Server Error"
+)
+
+
+async def test_the_scope(house: House) -> None:
+    """The application is told all of a request, as other servers tell it."""
+    plain, secure = house.peer(), house.peer(tls=True)
+    plain.send(GET)
+    secure.send("PUT / HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
+    await settle()
+    assert house.application.scopes[0] == {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/a b",
+        "raw_path": b"/a%20b",
+        "query_string": b"c=%20",
+        "root_path": "",
+        "headers": [(b"host", b"x"), (b"x-y", b"z")],
+        "client": ("192.0.2.7", 4711),
+        "server": ("192.0.2.1", 8008),
+    }
+    second = house.application.scopes[1]
+    assert (second["scheme"], second["http_version"]) == ("https", "1.0")
+
+
+async def test_receiving(house: House, peer: Peer) -> None:
+    """The body comes as it comes, its end is told, and then the application waits."""
+    messages: list[Any] = []
+
+    async def listen(scope: Scope, receive: Receive, send: Send) -> None:
+        while not messages or messages[-1]["type"] != "http.disconnect":
+            messages.append(await receive())
+
+    house.application.handle = listen
+    peer.send(PUT)
+    peer.send("ab")
+    await settle()
+    peer.send("cd")
+    await settle()
+    assert messages == [
+        {"type": "http.request", "body": b"ab", "more_body": True},
+        {"type": "http.request", "body": b"cd", "more_body": False},
+    ]
+    peer.lose()
+    await settle()
+    assert messages[2:] == [{"type": "http.disconnect"}]
+
+
+async def test_an_empty_body(house: House, peer: Peer) -> None:
+    """A request without a body has an empty one."""
+    peer.send(GET)
+    await settle()
+    assert peer.received == answered("")
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_leaving_in_the_body(house: House, peer: Peer, leaves: bool) -> None:
+    """A client that stops in the middle of its body looks gone, and is answered if it hears."""
+    peer.send(PUT + "ab")
+    await settle()
+    if leaves:
+        peer.lose()
+    else:
+        peer.say_end()
+    await settle()
+    assert peer.received == ("" if leaves else answered("ab", connection=CLOSE))
+    assert (peer.is_closed, house.hub.under_way) == (True, 0)
+
+
+async def test_after_the_answer(house: House, peer: Peer) -> None:
+    """After its answer an application hears that it is over, and says nothing more."""
+    ends: list[str] = []
+
+    async def answer_twice(scope: Scope, receive: Receive, send: Send) -> None:
+        await send_json(send, 200, await whole_body(receive))
+        ends.append((await receive())["type"])
+        await send_json(send, 200, b"again")
+
+    house.application.handle = answer_twice
+    peer.send(GET)
+    await settle()
+    assert (peer.received, ends) == (answered(""), ["http.disconnect"])
+
+
+async def test_continuing(house: House, peer: Peer) -> None:
+    """Who asks whether to send a body is told to, when the body is wanted."""
+    begin = asyncio.Event()
+
+    async def later(scope: Scope, receive: Receive, send: Send) -> None:
+        await begin.wait()
+        await send_json(send, 200, await whole_body(receive))
+
+    house.application.handle = later
+    peer.send(PUT[:-2] + "Expect: 100-continue\r\n\r\n")
+    await settle()
+    assert peer.received == ""
+    begin.set()
+    await settle()
+    assert peer.received == "HTTP/1.1 100 Continue\r\n\r\n"
+    peer.send("abcd")
+    await settle()
+    assert peer.received == answered("abcd")
+
+
+async def test_not_continuing(house: House, peer: Peer) -> None:
+    """Who is refused is not told to go on; nor who has sent all of it anyway."""
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        await send_json(send, 401, b"{}")
+
+    peer.send(PUT[:-2] + "Expect: 100-continue\r\n\r\nabcd")
+    await settle()
+    assert peer.received == answered("abcd")
+    house.application.handle = refuse
+    peer.send(PUT[:-2] + "Expect: 100-continue\r\n\r\n")
+    await settle()
+    assert peer.received == answered("{}", "401 Unauthorized", CLOSE)
+
+
+async def test_defects(house: House, peer: Peer) -> None:
+    """An application that fails, or says nothing, is answered for, and it is logged."""
+
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ValueError(scope["path"])
+
+    async def be_silent(scope: Scope, receive: Receive, send: Send) -> None:
+        pass
+
+    with capture_logs() as logs:
+        for handle in (fail, be_silent):
+            house.application.handle = handle
+            peer.send(GET)
+            await settle()
+            assert peer.received == FAILED
+    assert [(line["event"], line["path"]) for line in logs] == [("request failed", "/a b")] * 2
+
+
+async def test_defects_in_an_answer(house: House, peer: Peer) -> None:
+    """Where an answer has begun, its end cannot be made up: the connection breaks."""
+
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        raise ValueError
+
+    house.application.handle = fail
+    with capture_logs() as logs:
+        peer.send(GET)
+        await settle()
+    assert [line["event"] for line in logs] == ["response broken off"]
+    assert (peer.received.endswith("1\r\na\r\n"), peer.transport.is_aborted) == (True, True)
+
+
+async def test_falling_short(house: House, peer: Peer) -> None:
+    """A body that is shorter than it was said to be breaks the connection."""
+
+    async def fall_short(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"5")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"abc"})
+
+    house.application.handle = fall_short
+    peer.send(GET)
+    await settle()
+    assert (peer.received[-7:], peer.transport.is_aborted) == ("\r\n\r\nabc", True)
+
+
+async def test_going_without_an_answer(house: House, peer: Peer) -> None:
+    """An application need not answer who is gone; that is no defect."""
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        await whole_body(receive)
+        await receive()
+
+    house.application.handle = wait
+    peer.send(GET)
+    peer.say_end()
+    await settle()
+    assert (peer.received, peer.is_closed, house.hub.under_way) == ("", True, 0)
+
+
+async def test_streaming_without_end(house: House, peer: Peer) -> None:
+    """A stream without end waits for a client that is slow, and ends with one that goes."""
+
+    async def stream() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 10_000
+
+    peer.transport.is_taken = False
+    house.application.handle = StreamingResponse(stream())
+    peer.send(GET)
+    await settle()
+    assert len(peer.received) // 10_000 == 7
+    peer.transport.take(60_000)
+    await settle()
+    assert len(peer.received) // 10_000 == 6
+    peer.lose()
+    while len(asyncio.all_tasks()) > 1:
+        await settle()
+    assert house.hub.under_way == 0
+
+
+async def test_talking_to_nobody(house: House, peer: Peer) -> None:
+    """An application that goes on talking when nobody is there keeps nobody else waiting."""
+    said = 0
+
+    async def talk(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal said
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while said < 1000:
+            said += 1
+            await send({"type": "http.response.body", "body": b"a", "more_body": True})
+
+    house.application.handle = talk
+    peer.send(GET)
+    peer.lose()
+    await settle()
+    assert 0 < said < 100
+    assert house.hub.under_way == 0
+    while len(asyncio.all_tasks()) > 1:
+        await settle()
+
+
+async def test_cancelling(house: House, peer: Peer) -> None:
+    """A task that is ended by others ends its connection."""
+
+    async def cancel_itself(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    house.application.handle = cancel_itself
+    peer.send(GET)
+    await settle()
+    assert (peer.received, peer.transport.is_aborted, house.hub.under_way) == ("", True, 0)
