@@ -257,7 +257,13 @@ def _presence(
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
     """Return what serves *server*, one for each address; raise `ConfigError`."""
     serving = [
-        Listener(server.application, address, clock, direct=server.application.direct)
+        Listener(
+            server.application,
+            address,
+            clock,
+            direct=server.application.direct,
+            find_put=server.application.find_put,
+        )
         for address in server.config.listen
     ]
     if server.federation is not None:
@@ -285,6 +291,7 @@ def _application(
         presence=presence,
         names=names,
         limiter=transitions,
+        background=background,
         clock=clock,
     )
     events = Events(
@@ -321,7 +328,7 @@ def _application(
         background=background,
         metrics=metrics,
     )
-    return Entry(sync=sync, routes=build_application(routes))
+    return Entry(sync=sync, put_status=status.put, routes=build_application(routes))
 
 
 def _service_settings(config: Config) -> ServiceSettings:

@@ -8,11 +8,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import NewType, Protocol, TypeVar
+from typing import Final, NewType, Protocol, TypeVar
 
 __all__ = ["Clock", "SystemClock", "Timer", "Timestamp", "after", "milliseconds", "sleep", "within"]
 
 T = TypeVar("T")
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 #: An instant: milliseconds since the epoch.
 Timestamp = NewType("Timestamp", int)
@@ -48,7 +50,7 @@ class SystemClock:
 
 def milliseconds(duration: timedelta) -> int:
     """Return *duration* in whole milliseconds."""
-    return duration // timedelta(milliseconds=1)
+    return duration // _MILLISECOND
 
 
 def after(now: Timestamp, duration: timedelta) -> Timestamp:

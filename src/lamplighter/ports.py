@@ -7,6 +7,7 @@ Adapters are plain classes that take plain arguments; `app.py` alone chooses amo
 * `PresenceStore`: keeps presence across restarts.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -389,16 +390,17 @@ class PresenceStore(Protocol):
     async def load(self) -> Sequence[SavedPresence]:
         """Return what was saved."""
 
-    async def save(self, states: Sequence[SavedPresence]) -> None:
-        """Return once *states* would survive the process's death; raise `StorageUnavailable`.
+    def save(self, states: Sequence[SavedPresence]) -> "asyncio.Future[None]":
+        """Return what is done once *states* would survive the process's death.
 
-        Many callers at once share one commit. What could not be written is not lost: it goes
-        with the next call, even one without states, unless something newer of the same user does.
-        So a call without states is also how to find out that the disk works again.
+        It fails with `StorageUnavailable` where they would not. Many callers at once share one
+        commit. What could not be written is not lost: it goes with the next call, even one without
+        states, unless something newer of the same user does. So a call without states is also how
+        to find out that the disk works again.
         """
 
     async def settle(self) -> None:
-        """Return once every `save` so far has returned or raised."""
+        """Return once every `save` so far is done, or has failed."""
 
 
 class Outgoing(Protocol):

@@ -1,5 +1,6 @@
 """The parts of the service, wired as in a server, over a store and modules that a test controls."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -42,11 +43,15 @@ class FakeStore:
     async def load(self) -> Sequence[SavedPresence]:
         return ()
 
-    async def save(self, states: Sequence[SavedPresence]) -> None:
+    def save(self, states: Sequence[SavedPresence]) -> "asyncio.Future[None]":
+        saving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not self.works:
-            raise StorageUnavailable("the disk is full")
+            saving.set_exception(StorageUnavailable("the disk is full"))
+            return saving
         if states:
             self.saves.append(list(states))
+        saving.set_result(None)
+        return saving
 
     async def settle(self) -> None:
         """Nothing is ever under way."""

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -15,7 +16,11 @@ from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import TrackedUser, Word
 from lamplighter.presence.state import Presence, UserPresenceState
 
-__all__ = ["SqlPresenceStore"]
+__all__ = ["MOST_ROWS", "SqlPresenceStore"]
+
+#: How many rows one statement writes; for each number up to it there is another statement, which
+#: the driver keeps ready.
+MOST_ROWS: Final = 50
 
 
 class SqlPresenceStore:
@@ -32,23 +37,22 @@ class SqlPresenceStore:
         #: What the callers of the next commit wait for.
         self._next_commit: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        self._statement = lru_cache(MOST_ROWS)(self._compile)
 
     async def load(self) -> Sequence[SavedPresence]:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(presence))).all()
         return [_saved(row) for row in rows]
 
-    async def save(self, states: Sequence[SavedPresence]) -> None:
+    def save(self, states: Sequence[SavedPresence]) -> "asyncio.Future[None]":
         self._gather(states)
-        if not self._pending:
-            await self._database.try_again()
-            return
+        loop = asyncio.get_running_loop()
         if self._next_commit is None:
-            self._next_commit = asyncio.get_running_loop().create_future()
+            self._next_commit = loop.create_future()
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+            self._writer = loop.create_task(self._write())
         # A caller that gives up must not take the others' commit with it.
-        await asyncio.shield(self._next_commit)
+        return asyncio.shield(self._next_commit)
 
     async def settle(self) -> None:
         while self._writer is not None:
@@ -66,9 +70,7 @@ class SqlPresenceStore:
         """Commit what is pending; whoever waits for *done* learns how it went."""
         batch, self._pending = self._pending, {}
         try:
-            async with self._database.write() as connection:
-                statement = upsert(connection, presence, newest_by="position")
-                await connection.execute(statement, [_row(saved) for saved in batch.values()])
+            await self._commit(list(batch.values()))
         except asyncio.CancelledError:
             self._keep(batch)
             done.cancel()
@@ -80,6 +82,24 @@ class SqlPresenceStore:
             done.set_exception(error)
         else:
             done.set_result(None)
+
+    async def _commit(self, batch: Sequence[SavedPresence]) -> None:
+        """Write *batch* in one transaction."""
+        if not batch:
+            await self._database.try_again()
+        elif len(batch) <= MOST_ROWS:
+            await self._database.commit(self._statement(len(batch)), _values(batch))
+        else:
+            async with self._database.write() as connection:
+                for start in range(0, len(batch), MOST_ROWS):
+                    rows = batch[start : start + MOST_ROWS]
+                    await connection.exec_driver_sql(self._statement(len(rows)), _values(rows))
+
+    def _compile(self, rows: int) -> str:
+        """Return the SQL that writes so many *rows*, in the order of `_values`."""
+        row = dict.fromkeys(presence.columns.keys())
+        statement = upsert(self._database, presence, newest_by="position").values([row] * rows)
+        return str(statement.compile(dialect=self._database.dialect))
 
     def _keep(self, batch: dict[str, SavedPresence]) -> None:
         """Put back what could not be written, below what has arrived meanwhile."""
@@ -94,13 +114,27 @@ class SqlPresenceStore:
                 self._pending[user_id] = saved
 
 
-def _row(saved: SavedPresence) -> dict[str, Any]:
-    row = saved.user.state.as_dict()
-    row["state"] = str(row["state"])
-    if row["status_msg"] is not None:
+def _values(batch: Iterable[SavedPresence]) -> tuple[object, ...]:
+    """Return all rows, one after the other, each in the order of the table's columns."""
+    return tuple(value for saved in batch for value in _row(saved))
+
+
+def _row(saved: SavedPresence) -> tuple[object, ...]:
+    state, status_msg = saved.user.state, saved.user.state.status_msg
+    if status_msg is not None:
         # A module may hand in half of a surrogate pair, which no database takes.
-        row["status_msg"] = row["status_msg"].encode(errors="replace").decode()
-    return {**row, "word": saved.user.word.name, "position": saved.position}
+        status_msg = status_msg.encode(errors="replace").decode()
+    return (
+        state.user_id,
+        str(state.state),  # the driver knows no enums
+        saved.user.word.name,
+        state.last_active_ts,
+        state.last_federation_update_ts,
+        state.last_user_sync_ts,
+        status_msg,
+        state.currently_active,
+        saved.position,
+    )
 
 
 def _saved(row: Any) -> SavedPresence:

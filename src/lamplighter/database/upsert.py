@@ -1,23 +1,29 @@
 """`INSERT … ON CONFLICT DO UPDATE`, which the databases spell alike and SQLAlchemy does not."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Table
+from sqlalchemy import Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["upsert"]
 
 _INSERT: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-def upsert(connection: AsyncConnection, table: Table, *, newest_by: str | None = None) -> Any:
+class _Database(Protocol):
+    """A connection, or what opens them."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+
+def upsert(database: _Database, table: Table, *, newest_by: str | None = None) -> Any:
     """Return a statement that inserts a row of *table*, or replaces the one with its primary key.
 
     With *newest_by*, a row whose column of that name is larger than the new one's stays.
     """
-    statement = _INSERT[connection.dialect.name](table)
+    statement = _INSERT[database.dialect.name](table)
     key = [column.name for column in table.primary_key]
     replaced = {c.name: statement.excluded[c.name] for c in table.c if c.name not in key}
     newer = None

@@ -278,12 +278,12 @@ def _refresh(user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
     presence = state.state
     if user.word is Word.DEVICES:
         presence = combine(device.presence for device in user.devices)
-    active = presence == Presence.ONLINE and not _due(
-        timers.goes_quiet_at(state.copy_and_replace(state=presence), rules.timers), now
-    )
-    if presence == state.state and active == state.currently_active:
-        return user
-    return _replace_state(user, state=presence, currently_active=active)
+    if presence != state.state:
+        state = state.copy_and_replace(state=presence)
+    active = presence == Presence.ONLINE and not _due(timers.goes_quiet_at(state, rules.timers), now)
+    if active != state.currently_active:
+        state = state.copy_and_replace(currently_active=active)
+    return user if state is user.state else msgspec.structs.replace(user, state=state)
 
 
 def _replace_state(user: TrackedUser, **fields: object) -> TrackedUser:

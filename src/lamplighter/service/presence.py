@@ -1,5 +1,6 @@
 """The front door of presence: what requests, modules and the directory may do and ask."""
 
+import asyncio
 from collections.abc import (
     Callable,
     Collection,
@@ -32,6 +33,7 @@ from lamplighter.presence.events import (
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.background import Background
+from lamplighter.service.batch import done
 from lamplighter.service.connections import Connection, Connections
 from lamplighter.service.federated import FederatedPresence
 from lamplighter.service.memberships import Memberships
@@ -127,20 +129,18 @@ class PresenceService:
         if connection is not None:
             self._connections.end(connection)
 
-    async def set_status(
+    def set_status(
         self, requester: Requester, presence: Presence, status_msg: str | None
-    ) -> None:
-        """Set the requester's presence; return once that survives the process's death.
+    ) -> "asyncio.Future[None]":
+        """Set the requester's presence; return what is done once that survives the process's death.
 
-        Raises:
-            StorageUnavailable: it cannot be kept.
-
+        It holds `StorageUnavailable` if it cannot be kept. Others may have been given the same.
         """
         if not self._hears_clients:
-            return
+            return done()
         user_id, device_id = requester.user_id, requester.device_id
         self._feed_tracker(StatusSet(user_id, device_id, presence, status_msg))
-        await self._publisher.saved()
+        return self._publisher.saved()
 
     def acted(self, requester: Requester) -> None:
         """The requester typed, read, or sent an event."""
@@ -317,7 +317,7 @@ class PresenceService:
 
         What modules are still thinking about is not waited for. Raises `StorageUnavailable`.
         """
-        await self._publisher.saved()
+        await asyncio.shield(self._publisher.saved())
 
     def answer_polls(self) -> None:
         """Answer every poll that waits, and let none wait from now on."""

@@ -14,7 +14,6 @@ import structlog
 
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.delivery.feed import Feed
-from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import StreamPosition, UserId, server_of
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Bus, PresenceStore, SavedPresence
@@ -25,6 +24,7 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.answers import CheckedRoutes
 from lamplighter.routing.plan import Planner, Routes, Telling
 from lamplighter.routing.router import Inquiry, PresenceRouter
+from lamplighter.service.batch import Batch, done, log_failure
 from lamplighter.service.remotes import Remotes, settled_routes
 
 __all__ = ["Published", "Publisher"]
@@ -44,19 +44,6 @@ class Published:
     def states(self) -> list[UserPresenceState]:
         """The newest announced state of each user."""
         return _announced(self.changes)
-
-
-class _Batch:
-    """The changes of one turn of the loop."""
-
-    def __init__(self) -> None:
-        self.changes: list[Change] = []
-        #: Done once the changes are in the outboxes; holds the task that saves them.
-        self.published: asyncio.Future[asyncio.Task[None]] = (
-            asyncio.get_running_loop().create_future()
-        )
-        #: What waits for that, in order.
-        self.then: list[Callable[[], None]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +85,12 @@ class Publisher:
         self._bus = bus
         self._store = store
         self._metrics = metrics
-        self._open_batch: _Batch | None = None
-        self._last_batch: _Batch | None = None
+        self._open_batch: Batch | None = None
+        self._last_batch: Batch | None = None
         self._positions: dict[UserId, StreamPosition] = {}
         #: Where a module was late with a user's last change: the position at which it was told.
         self._told_late: dict[UserId, StreamPosition] = {}
         self._late: set[asyncio.Task[None]] = set()
-        self._saving: set[asyncio.Task[None]] = set()
         self._observers: list[Callable[[Published], None]] = []
 
     def observe(self, observer: Callable[[Published], None]) -> None:
@@ -134,7 +120,7 @@ class Publisher:
             return
         batch = self._open_batch
         if batch is None:
-            batch = self._open_batch = self._last_batch = _Batch()
+            batch = self._open_batch = self._last_batch = Batch()
             asyncio.get_running_loop().call_soon(self._ask_modules, batch)
         batch.changes.extend(changes)
 
@@ -158,25 +144,24 @@ class Publisher:
         if self._last_batch is not None:
             await asyncio.shield(self._last_batch.published)
 
-    async def saved(self) -> None:
-        """Return once everything that has been handed over survives the process's death.
+    def saved(self) -> "asyncio.Future[None]":
+        """Return what is done once everything handed over survives the process's death.
 
-        Raises:
-            StorageUnavailable: it cannot be written now; it will be tried again.
-
+        It is one for all who ask: who awaits it in a task that may be cancelled, shields it. It
+        holds `StorageUnavailable` if it cannot be written now; it will be tried again.
         """
         if self._last_batch is None:
-            return
-        saving = await asyncio.shield(self._last_batch.published)
-        if saving.done() and (saving.cancelled() or saving.exception() is not None):
-            await self._store.save(())  # what could not be written before
-        else:
-            await asyncio.shield(saving)
+            return done()
+        if self._last_batch.is_lost:
+            return self._store.save(())  # what could not be written before
+        return self._last_batch.saved
 
-    async def save(self, users: Iterable[TrackedUser]) -> None:
-        """Keep *users*, of whom nothing new is announced; raise `StorageUnavailable`."""
-        saved = [SavedPresence(user, self.told_at(UserId(user.state.user_id))) for user in users]
-        await self._store.save(saved)  # without any, what could not be written before is tried
+    def save(self, users: Iterable[TrackedUser]) -> "asyncio.Future[None]":
+        """Keep *users*, of whom nothing new is announced; `StorageUnavailable` if that fails."""
+        # Without any, what could not be written before is tried.
+        return self._store.save(
+            [SavedPresence(user, self.told_at(UserId(user.state.user_id))) for user in users]
+        )
 
     async def close(self) -> None:
         """Publish what is at hand, keep it, and stop waiting for modules."""
@@ -184,7 +169,7 @@ class Publisher:
         for task in self._late:
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
-        await asyncio.gather(*self._saving, return_exceptions=True)
+        await self._store.settle()
 
     def tell(self, tellings: Sequence[Telling], about: StreamPosition) -> None:
         """Deliver, at a new position, what was true at the position *about*."""
@@ -212,7 +197,7 @@ class Publisher:
             newer = (self._tracker.get(UserId(user_id)) for user_id in changed)
             states = [state for state in newer if state.state != Presence.OFFLINE]
 
-    def _ask_modules(self, batch: _Batch) -> None:
+    def _ask_modules(self, batch: Batch) -> None:
         self._open_batch = None
         states = _announced(batch.changes)
         inquiry = self._router.inquire(states) if states else Inquiry((), frozenset())
@@ -225,16 +210,18 @@ class Publisher:
         loop = asyncio.get_running_loop()
         loop.call_soon(loop.call_soon, self._publish_batch, batch, inquiry)
 
-    def _publish_batch(self, batch: _Batch, inquiry: Inquiry) -> None:
+    def _publish_batch(self, batch: Batch, inquiry: Inquiry) -> None:
         try:
             self._tell_batch(batch, inquiry)
         except Exception:  # noqa: BLE001 - whatever it is, every request waits for this batch
             _log.exception("publishing failed")
-        batch.published.set_result(self._start(self._saving, self._save_batch(batch)))
+        batch.published.set_result(None)
+        saving = self._keep({UserId(change.new.user_id) for change in batch.changes})
+        saving.add_done_callback(batch.saved_by)
         for work in batch.then:
             work()
 
-    def _tell_batch(self, batch: _Batch, inquiry: Inquiry) -> None:
+    def _tell_batch(self, batch: Batch, inquiry: Inquiry) -> None:
         position = self._bus.append(batch.changes)
         states = _announced(batch.changes)
         for state in states:
@@ -248,13 +235,13 @@ class Publisher:
         told_remotes = settled_routes(inquiry)
         self._remotes.tell(states, told_remotes)
         if pings := _pings(batch.changes):
-            self._start(self._late, self.remind(pings))
+            self._start_late(self.remind(pings))
         for change in batch.changes:
             self._metrics.announced(change.reason.name.lower())
         if pending := inquiry.pending():
             # The answers that are missing here, not when the task begins, are late ones.
             late = _Thinking(states, position, inquiry, waiting, routes, told_remotes, pending)
-            self._start(self._late, self._wait_for_late(late))
+            self._start_late(self._wait_for_late(late))
 
     async def _wait_for_late(self, late: _Thinking) -> None:
         try:
@@ -324,7 +311,7 @@ class Publisher:
         moved = {user_id for user_id in user_ids if self.changed_at(user_id) == about}
         if moved:
             self._told_late |= dict.fromkeys(moved, self._feed.position)
-            self._start(self._saving, self._save_users(moved))
+            self._keep(moved)
 
     def _still_new(self, telling: Telling, about: StreamPosition) -> Telling:
         """Return *telling* without the viewers who know as much, or more, of the user."""
@@ -357,21 +344,18 @@ class Publisher:
             except Exception:  # noqa: BLE001 - whoever waits for the batch has no part in it
                 _log.exception("an observer failed")
 
-    async def _save_batch(self, batch: _Batch) -> None:
-        await self._save_users({UserId(change.new.user_id) for change in batch.changes})
-
-    async def _save_users(self, user_ids: Iterable[UserId]) -> None:
+    def _keep(self, user_ids: Iterable[UserId]) -> "asyncio.Future[None]":
+        """Save the users as they are; should that fail, the log says so."""
         users = (self._tracker.user(user_id) for user_id in user_ids)
-        await self.save(user for user in users if user is not None)
+        saving = self.save(user for user in users if user is not None)
+        saving.add_done_callback(log_failure)
+        return saving
 
-    def _start(
-        self, tasks: "set[asyncio.Task[None]]", work: Coroutine[None, None, None]
-    ) -> "asyncio.Task[None]":
+    def _start_late(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        task.add_done_callback(_log_failure)
-        return task
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        task.add_done_callback(log_failure)
 
 
 def _announced(changes: Sequence[Change]) -> list[UserPresenceState]:
@@ -389,13 +373,3 @@ def _pings(changes: Sequence[Change]) -> list[UserPresenceState]:
     announced = {state.user_id for state in _announced(changes)}
     pinged = {it.new.user_id: it.new for it in changes if it.new.user_id not in announced}
     return list(pinged.values())
-
-
-def _log_failure(task: "asyncio.Task[None]") -> None:
-    if task.cancelled() or (failure := task.exception()) is None:
-        return
-    if isinstance(failure, StorageUnavailable):
-        # The database has said so already, once; whoever waits for this is told each time.
-        _log.debug("presence could not be saved; it is kept in memory", problem=str(failure))
-    else:
-        _log.error("publishing failed", exc_info=failure)

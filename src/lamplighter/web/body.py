@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from lamplighter.errors import BadJson, MissingParam, NotJson, TooLarge
 
-__all__ = ["MAX_BODY", "convert", "decode", "read", "read_optional"]
+__all__ = ["MAX_BODY", "bounded", "convert", "decode", "read", "read_optional"]
 
 T = TypeVar("T")
 
@@ -36,6 +36,13 @@ async def read(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
 async def read_optional(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
     """Do as `read`, but take an empty body for an empty object."""
     return decode(await _bytes_of(request, limit) or b"{}", shape)
+
+
+def bounded(body: bytes, limit: int = MAX_BODY) -> bytes:
+    """Return *body*; raise `TooLarge` if it is longer than *limit*."""
+    if len(body) > limit:
+        raise TooLarge(f"The body is longer than {limit} bytes")
+    return body
 
 
 def decode(body: bytes, shape: type[T]) -> T:

@@ -13,6 +13,7 @@ __all__ = [
     "MAX_NAME",
     "device_id",
     "display_name",
+    "own",
     "own_user_id",
     "query",
     "room_id",
@@ -59,7 +60,12 @@ def user_id(request: Request) -> UserId:
 
 def own_user_id(request: Request, requester: Requester) -> UserId:
     """Return the path's user ID; raise `Forbidden` unless it is the requester's."""
-    if user_id(request) != requester.user_id:
+    return own(request.path_params["user_id"], requester)
+
+
+def own(text: str, requester: Requester) -> UserId:
+    """Return *text* as a user ID; raise `Forbidden` unless it is the requester's."""
+    if text != requester.user_id and parse_user_id(text):
         raise Forbidden(f"You may do this for {requester.user_id} only")
     return requester.user_id
 

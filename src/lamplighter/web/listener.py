@@ -18,8 +18,8 @@ from lamplighter.config import Address
 from lamplighter.errors import ConfigError
 from lamplighter.web.bodies import BodiesInTime
 from lamplighter.web.http.connection import Connection
-from lamplighter.web.http.exchange import Direct
-from lamplighter.web.http.hub import Hub
+from lamplighter.web.http.exchange import Direct, FindDirect
+from lamplighter.web.http.hub import Hub, no_put
 from lamplighter.web.http.timeouts import Patience
 from lamplighter.web.under_way import UnderWay
 
@@ -50,7 +50,8 @@ class Certificate:
 class Listener:
     """Serves an ASGI application at one address, between `start` and `stop`.
 
-    A GET at one of the paths of *direct* is answered by that function, past the application.
+    A GET at one of the paths of *direct* is answered by that function, past the application; a PUT
+    by the one that *find_put* returns.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Listener:
         certificate: Certificate | None = None,
         section: str = "",
         direct: Mapping[str, Direct] = _NO_DIRECT,
+        find_put: FindDirect = no_put,
         slowest: timedelta = _SLOWEST,
     ) -> None:
         """Serve plain HTTP, or TLS 1.2 and later with a *certificate*.
@@ -76,7 +78,7 @@ class Listener:
         self._tls = None if certificate is None else _tls_context(certificate, section)
         self._requests = UnderWay(BodiesInTime(application, clock, slowest))
         patience = Patience(receiving=slowest, idle=slowest * 2.5)
-        self._hub = Hub(self._requests, direct, clock, patience=patience)
+        self._hub = Hub(self._requests, direct, clock, find_put=find_put, patience=patience)
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:

@@ -13,7 +13,16 @@ from starlette.types import Scope
 
 from lamplighter.errors import InvalidParam
 
-__all__ = ["ClientRoute", "Handler", "MatrixRoute", "ResourceRoute", "Route", "json_response"]
+__all__ = [
+    "ClientRoute",
+    "Handler",
+    "MatrixRoute",
+    "ResourceRoute",
+    "Route",
+    "decoded",
+    "json_response",
+    "raw_path",
+]
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -31,10 +40,10 @@ class MatrixRoute(Route):
         super().__init__(path, handler, methods=[method])
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        found = self.path_regex.match(_raw_path(scope)) if scope["type"] == "http" else None
+        found = self.path_regex.match(raw_path(scope)) if scope["type"] == "http" else None
         if found is None:
             return Match.NONE, {}
-        params = {name: _decoded(name, value) for name, value in found.groupdict().items()}
+        params = {name: decoded(name, value) for name, value in found.groupdict().items()}
         known = not self.methods or scope["method"] in self.methods
         match = Match.FULL if known else Match.PARTIAL
         return match, {"endpoint": self.endpoint, "path_params": params}
@@ -65,12 +74,14 @@ def json_response(
     return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
 
 
-def _raw_path(scope: Scope) -> str:
+def raw_path(scope: Scope) -> str:
+    """Return the path as it was sent, percent-encoded."""
     raw: bytes | None = scope.get("raw_path")
     return raw.decode("latin-1") if raw else quote(scope["path"])
 
 
-def _decoded(name: str, value: str) -> str:
+def decoded(name: str, value: str) -> str:
+    """Return the path's parameter *name* without percent-encoding; raise `InvalidParam`."""
     try:
         return unquote_to_bytes(value).decode()
     except UnicodeDecodeError:

@@ -1,8 +1,11 @@
 """GET and PUT /presence/{userId}/status.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#presence>.
+Clients set their status far more often than they ask for others': so the PUT is a direct endpoint.
 """
 
+import asyncio
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -10,13 +13,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.clock import Clock
+from lamplighter.errors import ShuttingDown
+from lamplighter.ports import Requester
 from lamplighter.service import PresenceService
+from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
+from lamplighter.web.body import bounded, decode
 from lamplighter.web.client.presence_events import presence_content
 from lamplighter.web.client.presence_names import PresenceNames
-from lamplighter.web.fields import own_user_id, text, user_id
+from lamplighter.web.fields import own, text, user_id
+from lamplighter.web.http.exchange import Exchange, refuse
 from lamplighter.web.limits import Limiter
-from lamplighter.web.routes import ClientRoute, Route, json_response
+from lamplighter.web.routes import ClientRoute, Route, decoded, json_response
 
 __all__ = ["PresenceStatus"]
 
@@ -39,17 +47,18 @@ class PresenceStatus:
         presence: PresenceService,
         names: PresenceNames,
         limiter: Limiter,
+        background: Background,
         clock: Clock,
     ) -> None:
         self._authenticator = authenticator
         self._presence = presence
         self._names = names
         self._limiter = limiter
+        self._background = background
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        path = "/presence/{user_id}/status"
-        return [ClientRoute("GET", path, self.get), ClientRoute("PUT", path, self.put)]
+        return [ClientRoute("GET", "/presence/{user_id}/status", self.get)]
 
     async def get(self, request: Request) -> Response:
         """Return the user's presence, if the requester may see it; else 403, user or no user."""
@@ -57,12 +66,41 @@ class PresenceStatus:
         state = await self._presence.status(requester.user_id, user_id(request))
         return json_response(presence_content(state, self._clock.now()))
 
-    async def put(self, request: Request) -> Response:
-        """Set the requester's own presence; answered once it would survive a crash."""
-        requester, status = await self._authenticator.requester_and_body(request, _Status)
-        own_user_id(request, requester)
+    def put(self, user: str, exchange: Exchange) -> None:
+        """Set the requester's own presence; answered once it would survive a crash.
+
+        *user* is from the path, percent-encoded. All of the body has come: whoever logged out or
+        was logged out while it came sets nothing.
+        """
+        try:
+            requester = self._authenticator.requester_in_use(exchange)
+            if requester is None:
+                self._background.run(self._identify(user, exchange))
+            else:
+                self._set(user, exchange, requester)
+        except Exception as error:  # noqa: BLE001 - the one table knows what to say
+            refuse(exchange, error)
+
+    async def _identify(self, user: str, exchange: Exchange) -> None:
+        """Take a request with a token that must be looked up."""
+        try:
+            self._set(user, exchange, await self._authenticator.requester_of(exchange))
+        except Exception as error:  # noqa: BLE001 - the one table knows what to say
+            refuse(exchange, error)
+
+    def _set(self, user: str, exchange: Exchange, requester: Requester) -> None:
+        status = decode(bounded(exchange.body), _Status)
+        own(decoded("user_id", user), requester)
         self._limiter.take(requester)
         presence = self._names.parse("presence", status.presence)
         message = text("status_msg", status.status_msg or "", MAX_STATUS_MSG) or None
-        await self._presence.set_status(requester, presence, message)
-        return json_response({})
+        saved = self._presence.set_status(requester, presence, message)
+        saved.add_done_callback(partial(_answer, exchange))
+
+
+def _answer(exchange: Exchange, saved: "asyncio.Future[None]") -> None:
+    error = ShuttingDown() if saved.cancelled() else saved.exception()
+    if error is None:
+        exchange.answer(200, b"{}")
+    else:
+        refuse(exchange, error)

@@ -241,7 +241,7 @@ class Connection(asyncio.Protocol):
             return
         self.hub.begun()
         self._request = request
-        direct = self.hub.direct.get(request.path) if request.method == "GET" else None
+        direct = self.hub.direct(request)
         if direct is None:
             self._turn = AsgiTurn(self, request, self.hub.application)
         else:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from lamplighter.errors import Malformed, ShuttingDown
 from lamplighter.web.application import response_to
+from lamplighter.web.body import MAX_BODY
 from lamplighter.web.http.exchange import Direct
 from lamplighter.web.http.request import Headers, Request
 from lamplighter.web.http.timeouts import Limit
@@ -15,7 +16,7 @@ __all__ = ["DirectTurn"]
 class DirectTurn:
     """The exchange that a direct endpoint is given, and the turn of its request."""
 
-    __slots__ = ("_direct", "_has_left", "_line", "_request", "when_gone")
+    __slots__ = ("_direct", "_has_left", "_line", "_request", "body", "when_gone")
 
     def __init__(self, line: Line, request: Request, direct: Direct) -> None:
         #: None once there is nothing to answer, or nobody.
@@ -24,6 +25,7 @@ class DirectTurn:
         #: None once it was called.
         self._direct: Direct | None = direct
         self._has_left = False
+        self.body = b""
         self.when_gone: Callable[[], None] | None = None
 
     @property
@@ -55,8 +57,12 @@ class DirectTurn:
 
     def receive(self) -> None:
         request = self._request
-        request.body = None  # nobody wants it
-        if self._direct is None or not (request.is_complete or request.is_broken):
+        body = request.take_body()
+        if self._direct is None:
+            return
+        if request.method == "PUT":  # else nobody wants it
+            self.body += body
+        if not (request.is_complete or request.is_broken or len(self.body) > MAX_BODY):
             return
         direct, self._direct = self._direct, None
         try:

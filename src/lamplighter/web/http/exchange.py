@@ -9,9 +9,11 @@ from typing import Any, Protocol, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
+from lamplighter.errors import NotJson
 from lamplighter.web.application import response_to, send_error, send_json
+from lamplighter.web.body import MAX_BODY
 
-__all__ = ["AsgiExchange", "Direct", "Exchange", "refuse", "serve_direct"]
+__all__ = ["AsgiExchange", "Direct", "Exchange", "FindDirect", "refuse", "serve_direct"]
 
 
 class Exchange(Protocol):
@@ -33,6 +35,10 @@ class Exchange(Protocol):
     def authorization(self) -> bytes | None:
         """The value of the header of that name."""
 
+    @property
+    def body(self) -> bytes:
+        """The body of a PUT; of one beyond `MAX_BODY`, a part that is beyond it too."""
+
     #: Called once if the client goes before the answer. It may have closed its half of the
     #: connection only, so it may be answered still.
     when_gone: Callable[[], None] | None
@@ -43,12 +49,15 @@ class Exchange(Protocol):
 
 #: Called with each request once all of it has come. It does not raise.
 Direct: TypeAlias = Callable[[Exchange], None]
+#: Tells which endpoint, if any, answers a PUT, by its path as it was sent, percent-encoded.
+FindDirect: TypeAlias = Callable[[str], Direct | None]
 
 
 class AsgiExchange:
     """An exchange over ASGI."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, body: bytes) -> None:
+        self.body = body
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.query: str = scope["query_string"].decode("latin-1")
@@ -93,16 +102,28 @@ def refuse(exchange: Exchange, error: Exception) -> None:
 
 async def serve_direct(direct: Direct, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request over ASGI by *direct*."""
-    exchange = AsgiExchange(scope)
     try:
-        while (await receive()).get("more_body", False):
-            pass
+        exchange = AsgiExchange(scope, await _body(scope, receive))
         direct(exchange)
     except Exception as error:  # noqa: BLE001 - the one table knows what to say
         await send_error(scope, send, error)
         return
     exchange.headers = ()
     await exchange.finish(receive, send)
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    body = b""
+    is_put = scope["method"] == "PUT"
+    while len(body) <= MAX_BODY:
+        message = await receive()
+        if is_put:
+            body += message.get("body", b"")
+            if message["type"] == "http.disconnect":
+                raise NotJson("The request ended before its body did")
+        if not message.get("more_body", False):
+            break
+    return body
 
 
 async def _until_gone(receive: Receive) -> None:

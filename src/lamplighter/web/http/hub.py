@@ -7,16 +7,21 @@ from typing import Final, Protocol
 from starlette.types import ASGIApp
 
 from lamplighter.clock import Clock, Timer, after
-from lamplighter.web.http.exchange import Direct
+from lamplighter.web.http.exchange import Direct, FindDirect
+from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import Heads
 from lamplighter.web.http.timeouts import TICK, Patience, Timed, Timeouts
 
-__all__ = ["MOST_CONNECTIONS", "Guest", "Hub"]
+__all__ = ["MOST_CONNECTIONS", "Guest", "Hub", "no_put"]
 
 #: How many connections one listener has at most.
 MOST_CONNECTIONS: Final = 200_000
 
 _PATIENCE: Final = Patience()
+
+
+def no_put(_raw_path: str) -> None:
+    """Find no function that answers a PUT."""
 
 
 class Guest(Timed, Protocol):
@@ -35,8 +40,8 @@ class Guest(Timed, Protocol):
 class Hub:
     """The connections of a listener, and what they answer with.
 
-    *direct* names the paths at which a GET is answered by a plain function; all else goes to
-    *application*.
+    *direct* names the paths at which a GET is answered by a plain function, and *find_put* does so
+    for a PUT; all else goes to *application*.
     """
 
     def __init__(
@@ -45,11 +50,13 @@ class Hub:
         direct: Mapping[str, Direct],
         clock: Clock,
         *,
+        find_put: FindDirect = no_put,
         patience: Patience = _PATIENCE,
         most_connections: int = MOST_CONNECTIONS,
     ) -> None:
         self.application = application
-        self.direct = direct
+        self._direct = direct
+        self._find_put = find_put
         self.heads = Heads(clock)
         self.timeouts = Timeouts(patience)
         self.is_stopping = False
@@ -67,6 +74,12 @@ class Hub:
     def under_way(self) -> int:
         """How many requests are being answered."""
         return self._under_way
+
+    def direct(self, request: Request) -> Direct | None:
+        """Return the function that answers *request*, if it is one's business."""
+        if request.method == "GET":
+            return self._direct.get(request.path)
+        return self._find_put(request.raw_path) if request.method == "PUT" else None
 
     def admit(self, guest: Guest) -> bool:
         """Take *guest* in, and tell whether there was room."""

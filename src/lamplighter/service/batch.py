@@ -1,0 +1,67 @@
+"""The changes of one turn of the loop, on their way: published first, and then saved."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from lamplighter.errors import StorageUnavailable
+from lamplighter.presence.changes import Change
+
+__all__ = ["Batch", "done", "log_failure"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Batch:
+    """Changes that are published together, and what waits for them.
+
+    Its futures are shared by all who wait, and there is one of each however many these are: who
+    awaits one in a task that may be cancelled, shields it.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.changes: list[Change] = []
+        #: Done once the changes are in the outboxes.
+        self.published: asyncio.Future[None] = loop.create_future()
+        #: Done once they would survive the process's death; or fails.
+        self.saved: asyncio.Future[None] = loop.create_future()
+        #: What waits for the outboxes, in order.
+        self.then: list[Callable[[], None]] = []
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the changes could not be saved."""
+        saved = self.saved
+        return saved.done() and (saved.cancelled() or saved.exception() is not None)
+
+    def saved_by(self, saving: "asyncio.Future[None]") -> None:
+        """Learn that *saving*, which is over, was to save the changes."""
+        if self.saved.done():
+            return
+        if saving.cancelled():
+            self.saved.cancel()
+        elif (failure := saving.exception()) is not None:
+            self.saved.set_exception(failure)
+            self.saved.exception()  # it is in the log, whether or not somebody waits for it
+        else:
+            self.saved.set_result(None)
+
+
+def done() -> "asyncio.Future[None]":
+    """Return what is done already."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
+
+
+def log_failure(work: "asyncio.Future[None]") -> None:
+    """Write down how *work*, which is over, has failed."""
+    if work.cancelled() or (failure := work.exception()) is None:
+        return
+    if isinstance(failure, StorageUnavailable):
+        # The database has said so already, once; whoever waits for this is told each time.
+        _log.debug("presence could not be saved; it is kept in memory", problem=str(failure))
+    else:
+        _log.error("publishing failed", exc_info=failure)
