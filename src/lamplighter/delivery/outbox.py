@@ -1,8 +1,9 @@
 """What one viewer has to be told, newest per user, since their outbox was opened."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
@@ -14,9 +15,8 @@ __all__ = ["Outbox", "Update"]
 MOST_UPDATES: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """One state for one viewer."""
+class Update(msgspec.Struct, frozen=True, gc=False):
+    """One state for one viewer. A Struct, because one is made for each user in a first sync."""
 
     state: UserPresenceState
     reasons: Reasons
