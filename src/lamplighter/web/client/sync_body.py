@@ -43,7 +43,7 @@ class SyncBodies:
     def _write(self, news: News) -> bytes:
         parts = [b'{"next_batch":', msgspec.json.encode(news.next_batch)]
         if news.states:
-            events = b",".join(map(self._encoder.encode, news.states))
+            events = self._encoder.encode(news.states)
             parts += (b',"presence":{"events":[', events, b"]}")
         if news.rooms.rooms is not None:
             parts += (b',"rooms":', bytes(news.rooms.rooms))
