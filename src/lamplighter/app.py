@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from starlette.routing import BaseRoute
@@ -157,7 +158,7 @@ async def _build(
     metrics = Metrics()
     router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
     rooms = SharedRooms(_counting(config))
-    for member in await directory.members():
+    for member in sorted(await directory.members(), key=attrgetter("since")):
         # A join is not older than the instant it was stored at, nor than any token before it.
         position = at_time(Timestamp(member.since + 1))
         rooms.joined(member.room_id, member.user_id, position)
@@ -224,7 +225,7 @@ def _presence(
         store=store,
         metrics=metrics,
     )
-    for it in saved:
+    for it in sorted(saved, key=attrgetter("position")):
         publisher.restore(UserId(it.user.state.user_id), it.position)
     views = Views(
         clock=clock,

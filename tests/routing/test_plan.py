@@ -260,3 +260,66 @@ def test_reasons_agree_with_plans(world: World) -> None:
         for user in EVERYBODY:
             reasons = Counter(planner.reasons(viewer, user))
             assert reasons == Counter(world.native(viewer, user))
+
+
+@given(worlds)
+def test_views_agree_with_plans(world: World) -> None:
+    """A view says what a plan for its viewer alone says, for anybody; reasons have no order."""
+    planner = world.planner()
+    states = {UserId(it.user_id): it for it in world.states}
+    for viewer in EVERYBODY:
+        tellings = planner.plan(world.states, world.routes, {viewer})
+        sights = planner.view(viewer, states, world.routes)
+        assert {user: (state, Counter(why)) for user, (state, why) in sights.items()} == {
+            it.user_id: (it.state, Counter(it.recipients[viewer])) for it in tellings
+        }
+
+
+# --- who may be new to a viewer
+
+
+moves = st.lists(
+    st.tuples(
+        st.sampled_from(["join", "leave", "move", "name"]),
+        users,
+        st.sampled_from([HALL, ATTIC]),
+        st.tuples(groups, st.booleans()),
+    )
+)
+
+
+def moved(steps: list[tuple[str, UserId, RoomId, tuple[frozenset[UserId], bool]]]) -> Plan:
+    """Return a planner after *steps*, each at a position of its own."""
+    plan = Plan()
+    for number, (kind, user, room_id, (named, all_users)) in enumerate(steps, start=1):
+        position = StreamPosition(number)
+        joined_at = plan.rooms.members(room_id).get(user)
+        if kind == "join":
+            plan.rooms.joined(room_id, user, position)
+        elif kind == "leave":
+            plan.rooms.left(room_id, user)
+        elif kind == "move" and joined_at is not None:
+            plan.rooms.move_join(room_id, user, joined_at, position)
+        elif kind == "name":
+            sees_all = ALL if all_users else None
+            plan.named(user, *named, position=number, sees_all=sees_all)
+    return plan
+
+
+@given(moves, st.integers(0, 10))
+def test_coming_into_sight(
+    steps: list[tuple[str, UserId, RoomId, tuple[frozenset[UserId], bool]]], number: int
+) -> None:
+    """Whoever is visible since after a position is among those who may have come into sight, or
+    the viewer sees everybody since then; and nobody is who cannot be seen at all.
+    """
+    plan, position = moved(steps), StreamPosition(number)
+    for viewer in EVERYBODY:
+        new = plan.came_into_sight(viewer, position)
+        all_since = plan.sees_all_since(viewer)
+        sees_all_anew = all_since is not None and all_since > position
+        for user in EVERYBODY:
+            since = plan.visible_since(viewer, user)
+            assert since is None or since <= position or user in new or sees_all_anew
+        assert new <= plan.candidates(viewer)
+        assert len(plan.candidates(viewer)) <= plan.in_reach(viewer)

@@ -10,7 +10,7 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import AllUsers, Module, Self, SharedRoom
-from lamplighter.service.views import Reading, Scope, everything, first_sync, online_or, since
+from lamplighter.service.views import Reading, Scope, everything, first_sync, online_or_since, since
 from tests.routing.callbacks import Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL, state
 from tests.service.parts import Parts
@@ -43,7 +43,7 @@ AWAY = state(BOB, "on holiday", presence=Presence.OFFLINE)
         (everything(), "online offline away own"),
         (first_sync(ALICE), "online away own"),
         (since(StreamPosition(5)), ""),
-        (online_or(since(StreamPosition(5))), "online"),
+        (online_or_since(StreamPosition(5)), "online"),
     ],
 )
 def test_scopes_by_state(scope: Scope, told: str) -> None:
@@ -54,19 +54,17 @@ def test_scopes_by_state(scope: Scope, told: str) -> None:
         "away": AWAY,
         "own": state(ALICE, presence=Presence.OFFLINE),
     }
-    old = StreamPosition(5)
-    assert [name for name, it in states.items() if scope(it, old, old)] == told.split()
+    assert not scope.admits_news(StreamPosition(5))
+    assert [name for name, it in states.items() if scope.admits_state(it)] == told.split()
 
 
-@pytest.mark.parametrize(
-    ("changed", "visible", "is_new"),
-    [(5, 5, False), (6, 5, True), (5, 6, True), (5, None, False), (6, None, True)],
-)
-def test_since(changed: int, visible: int | None, is_new: bool) -> None:
-    """New is who has changed, or come into sight, after the position."""
-    sight = None if visible is None else StreamPosition(visible)
-    for scope in (since(StreamPosition(5)), online_or(since(StreamPosition(5)))):
-        assert scope(OFFLINE, StreamPosition(changed), sight) is is_new
+@pytest.mark.parametrize(("position", "is_new"), [(5, False), (6, True), (None, False)])
+def test_since(position: int | None, is_new: bool) -> None:
+    """New is what comes after the position; nothing is to an answer that does not go on."""
+    happened = None if position is None else StreamPosition(position)
+    for scope in (since(StreamPosition(5)), online_or_since(StreamPosition(5))):
+        assert scope.admits_news(happened) is is_new
+    assert not everything().admits_news(happened)
 
 
 async def test_reading(parts: Parts) -> None:
@@ -81,7 +79,7 @@ async def test_reading(parts: Parts) -> None:
 
 async def test_reading_a_part(parts: Parts) -> None:
     """Only what is in the scope is in the answer."""
-    reading = await parts.views.read(ALICE, lambda state, _changed, _visible: False)
+    reading = await parts.views.read(ALICE, Scope(lambda _state: False))
     assert seen(reading) == []
 
 
@@ -124,7 +122,7 @@ async def test_a_module_that_fails_while_reading(parts: Parts) -> None:
     """A module that raises costs its own answer; the viewer sees what the rooms show."""
     parts.module(raising(RuntimeError()), raising(RuntimeError()))
     with capture_logs():
-        reading = await parts.views.read(ALICE, online_or(since(parts.bus.position)))
+        reading = await parts.views.read(ALICE, online_or_since(parts.bus.position))
     assert seen(reading) == [(BOB, "brb")]
 
 
@@ -138,7 +136,7 @@ async def test_news_while_modules_think(parts: Parts) -> None:
         return await thinking(states) if len(asked) == 1 else {}
 
     parts.module(routes)
-    reading = asyncio.ensure_future(parts.views.read(ALICE, online_or(since(StreamPosition(0)))))
+    reading = asyncio.ensure_future(parts.views.read(ALICE, online_or_since(StreamPosition(0))))
     await turns()
     await parts.publish(BOB, "back")
     thinking.answer({ALICE: {parts.tracker.get(BOB).copy_and_replace(status_msg="old")}})

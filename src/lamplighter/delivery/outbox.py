@@ -14,8 +14,8 @@ __all__ = ["Outbox", "Update"]
 MOST_UPDATES: Final = 20_000
 
 
-class Update(msgspec.Struct, frozen=True):
-    """One state for one viewer."""
+class Update(msgspec.Struct, frozen=True, gc=False):
+    """One state for one viewer. A Struct, because one is made for each user in a first sync."""
 
     state: UserPresenceState
     reasons: Reasons

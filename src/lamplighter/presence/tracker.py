@@ -74,6 +74,11 @@ class PresenceTracker:
         """Return the presence of everybody who was ever heard of."""
         return [user.state for user in self._users.values()]
 
+    def known_of(self, user_ids: Iterable[UserId]) -> dict[UserId, UserPresenceState]:
+        """Return the presence of those of *user_ids* who were ever heard of."""
+        users = self._users
+        return {user_id: users[user_id].state for user_id in user_ids if user_id in users}
+
     def is_steady(self, user_id: UserId, device_id: DeviceId, asked: Presence | None) -> bool:
         """Tell whether one poll more of a device that polls already would change nothing."""
         user = self._users.get(user_id)

@@ -5,7 +5,7 @@ members only (an invite reveals nothing), and only of rooms that count: a room e
 operator never enters it, so no path can forget the exclusion.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -22,12 +22,12 @@ class SharedRooms:
     def __init__(self, counts: Callable[[RoomId], bool]) -> None:
         """Take in only rooms for which *counts* says yes."""
         self._counts = counts
-        #: Room to member to the position of the join.
+        #: Room to member to the position of the join, in the order of these.
         self._members: dict[RoomId, dict[UserId, StreamPosition]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
 
     def joined(self, room_id: RoomId, user_id: UserId, position: StreamPosition) -> bool:
-        """Take a join in; tell whether it counts and is new."""
+        """Take a join in, not older than those before; tell whether it counts and is new."""
         if not self._counts(room_id) or room_id in self._rooms.get(user_id, ()):
             return False
         self._members.setdefault(room_id, {})[user_id] = position
@@ -37,9 +37,13 @@ class SharedRooms:
     def move_join(
         self, room_id: RoomId, user_id: UserId, before: StreamPosition, position: StreamPosition
     ) -> None:
-        """Let the join that counted from *before* count from *position*, if it still stands."""
+        """Let the join that counted from *before* count from *position*, if it still stands.
+
+        No join that was taken in is newer than *position*.
+        """
         members = self._members.get(room_id, {})
         if members.get(user_id) == before:
+            del members[user_id]  # so that it stands at the end
             members[user_id] = position
 
     def left(self, room_id: RoomId, user_id: UserId) -> bool:
@@ -66,6 +70,21 @@ class SharedRooms:
     def neighbours(self, user_id: UserId) -> set[UserId]:
         """Return everybody who shares a room with the user; themselves only if in a room."""
         return set().union(*(self._members[room_id] for room_id in self.rooms_of(user_id)))
+
+    def met_after(self, user_id: UserId, position: StreamPosition) -> Iterator[UserId]:
+        """Return everybody with whom the user shares a room that one of them joined later.
+
+        Some may have shared another room with the user before.
+        """
+        for room_id in self.rooms_of(user_id):
+            members = self._members[room_id]
+            if members[user_id] > position:
+                yield from members
+                continue
+            for member, joined_at in reversed(members.items()):
+                if joined_at <= position:
+                    break
+                yield member
 
     def shared_since(self, one: UserId, other: UserId) -> StreamPosition | None:
         """Return since which position the two share a room without a break, or None.

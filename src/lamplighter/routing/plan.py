@@ -1,14 +1,15 @@
 """The one answer to "who is told, of what, and why".
 
-Push, sync, GET, federation, explanations and tests all call `Planner.plan`; they differ only in
+Push, sync, GET, federation, explanations and tests all ask the `Planner`; they differ only in
 the states they bring and the viewers they ask about. So no path can show more than another, and
-the explanation cannot lie.
+the explanation cannot lie. `view` is `plan` for a single viewer: the same rules, gone through from
+the viewer's side, because from the users' side they would be gone through once per user.
 """
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
@@ -16,7 +17,7 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.reasons import Module, Reasons, Self, SharedRoom
 from lamplighter.routing.visibility import ModuleInterests
 
-__all__ = ["Planner", "Route", "Routes", "Telling"]
+__all__ = ["Planner", "Route", "Routes", "Sights", "Telling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ class Route:
 #: Viewer to user to what modules send the viewer of that user.
 Routes: TypeAlias = Mapping[UserId, Mapping[UserId, Route]]
 
+#: What one viewer sees of each user, and why.
+Sights: TypeAlias = dict[UserId, tuple[UserPresenceState, Reasons]]
+
 
 @dataclass(slots=True)
 class Telling:
@@ -44,6 +48,9 @@ class Telling:
     def user_id(self) -> UserId:
         """Whose presence it is."""
         return UserId(self.state.user_id)
+
+
+_NO_ROUTES: Final[Mapping[UserId, Route]] = {}
 
 
 class Planner:
@@ -78,10 +85,32 @@ class Planner:
                 told.recipients[viewer] = _merged(reasons, route.modules)
         return [telling for telling in (*tellings, *altered.values()) if telling.recipients]
 
+    def view(
+        self, viewer: UserId, states: Mapping[UserId, UserPresenceState], routes: Routes
+    ) -> Sights:
+        """Return what *viewer* is told of *states*, and what *routes* send them besides.
+
+        It is what a plan for this viewer alone says.
+        """
+        native = self._native_view(viewer, states.keys())
+        sights = {user_id: (states[user_id], reasons) for user_id, reasons in native.items()}
+        for user_id, route in routes.get(viewer, _NO_ROUTES).items():
+            if user_id in states:
+                _, reasons = sights.pop(user_id, (None, ()))
+            else:
+                reasons = self.reasons(viewer, user_id)
+            if route.state is not None:  # else it is withheld
+                sights[user_id] = route.state, _merged(reasons, route.modules)
+        return sights
+
     def reasons(self, viewer: UserId, user_id: UserId) -> Reasons:
         """Return why *viewer* may see *user_id*, routes aside; empty if they may not."""
-        telling = self._native(UserPresenceState.default(user_id), {viewer})
-        return telling.recipients.get(viewer, ())
+        return self._native_view(viewer, {user_id}).get(user_id, ())
+
+    def in_reach(self, viewer: UserId) -> int:
+        """Return how many `candidates` there are at most, without looking at any."""
+        rooms = (len(self._rooms.members(room_id)) for room_id in self._rooms.rooms_of(viewer))
+        return 1 + len(self._interests.named_for(viewer)) + sum(rooms)
 
     def candidates(self, viewer: UserId) -> set[UserId]:
         """Return everybody the viewer may see by a room, a name or themselves.
@@ -107,6 +136,20 @@ class Planner:
         )
         return min((position for position in positions if position is not None), default=None)
 
+    def came_into_sight(self, viewer: UserId, position: StreamPosition) -> set[UserId]:
+        """Return everybody whom the viewer may see since after *position*, and perhaps others.
+
+        Not if it is everybody known, of which `sees_all_since` tells.
+        """
+        return {
+            *self._rooms.met_after(viewer, position),
+            *self._interests.named_after(viewer, position),
+        }
+
+    def sees_all_since(self, viewer: UserId) -> StreamPosition | None:
+        """Return since when a module lets the viewer see everybody; None if none does."""
+        return self._interests.all_since(viewer)
+
     def _native(self, state: UserPresenceState, viewers: AbstractSet[UserId]) -> Telling:
         """Return who sees the state as it is: themselves, room members, and by a module's word."""
         user_id = UserId(state.user_id)
@@ -125,6 +168,25 @@ class Planner:
         if user_id in viewers:
             recipients[user_id] = (Self(),)
         return Telling(state, recipients)
+
+    def _native_view(self, viewer: UserId, users: AbstractSet[UserId]) -> dict[UserId, Reasons]:
+        """Return whom of *users* the viewer sees as they are, and why: `_native`, turned round."""
+        sights: dict[UserId, Reasons] = {}
+        for room_id in self._rooms.rooms_of(viewer):
+            because: Reasons = (SharedRoom(room_id),)
+            for user_id in self._rooms.members(room_id).keys() & users:
+                known = sights.get(user_id)
+                sights[user_id] = because if known is None else known + because
+        for user_id in self._interests.named_for(viewer) & users:
+            named = self._interests.reasons(viewer, user_id)
+            sights[user_id] = sights.get(user_id, ()) + named
+        sees_all = self._interests.viewers_of_all().get(viewer)
+        if sees_all is not None:
+            for user_id in users:
+                sights[user_id] = (*sights.get(user_id, ()), sees_all)
+        if viewer in users:
+            sights[viewer] = (Self(),)
+        return sights
 
 
 def _merged(reasons: Reasons, modules: tuple[Module, ...]) -> Reasons:

@@ -92,10 +92,10 @@ class ModuleInterests:
         """Return when the oldest kept answer was given."""
         return min((kept.asked_at for kept in self._kept.values()), default=None)
 
-    def named_for(self, viewer: UserId) -> Iterable[UserId]:
+    def named_for(self, viewer: UserId) -> AbstractSet[UserId]:
         """Return whom modules name for the viewer."""
         kept = self._kept.get(viewer)
-        return kept.interest.named if kept else ()
+        return kept.interest.named.keys() if kept else frozenset()
 
     def viewers_of(self, user_id: UserId) -> AbstractSet[UserId]:
         """Return the viewers for whom modules name the user."""
@@ -114,6 +114,16 @@ class ModuleInterests:
         """Tell whether the viewer sees anybody by these answers who was not named before."""
         kept = self._kept.get(viewer)
         return kept is not None and position in (kept.all_since, *kept.since.values())
+
+    def named_after(self, viewer: UserId, position: StreamPosition) -> Iterable[UserId]:
+        """Return whom the modules have begun to name for the viewer after *position*."""
+        kept = self._kept.get(viewer)
+        return [it for it, since in kept.since.items() if since > position] if kept else ()
+
+    def all_since(self, viewer: UserId) -> StreamPosition | None:
+        """Return since which position the viewer may see everybody, or None."""
+        kept = self._kept.get(viewer)
+        return kept.all_since if kept else None
 
     def named_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
         """Return since which position the viewer may see the user by these answers, or None."""

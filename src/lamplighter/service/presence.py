@@ -45,7 +45,7 @@ from lamplighter.service.views import (
     Views,
     everything,
     first_sync,
-    online_or,
+    online_or_since,
     since,
 )
 
@@ -165,8 +165,8 @@ class PresenceService:
         if position is None or position > self._feed.position or position in self._unsure:
             return await self._read(viewer, everything())
         if position < self._snapshots.get(viewer, position):
-            return await self._read(viewer, online_or(since(position)), after=position)
-        return await self._read(viewer, since(position), after=position)
+            return await self._read(viewer, online_or_since(position))
+        return await self._read(viewer, since(position))
 
     def news_at_once(
         self, viewer: UserId, position: StreamPosition | None
@@ -365,12 +365,11 @@ class PresenceService:
         viewer: UserId,
         scope: Scope,
         *,
-        after: StreamPosition | None = None,
         unknown_users: bool = False,
     ) -> Reading:
         if self._settings.mode is PresenceMode.OFF:
             return Reading((), self._feed.position)
-        return await self._views.read(viewer, scope, after=after, unknown_users=unknown_users)
+        return await self._views.read(viewer, scope, unknown_users=unknown_users)
 
     def _keep_house(self) -> None:
         self._feed.sweep()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from lamplighter.cluster.positions import BEGINNING
 from lamplighter.delivery.feed import Feed
 from lamplighter.ids import StreamPosition, UserId, server_of
 from lamplighter.metrics import Metrics
@@ -25,6 +24,7 @@ from lamplighter.routing.answers import CheckedRoutes
 from lamplighter.routing.plan import Planner, Routes, Telling
 from lamplighter.routing.router import Inquiry, PresenceRouter
 from lamplighter.service.batch import Batch, done, log_failure
+from lamplighter.service.last_changes import LastChanges
 from lamplighter.service.remotes import Remotes, settled_routes
 
 __all__ = ["Published", "Publisher"]
@@ -87,9 +87,7 @@ class Publisher:
         self._metrics = metrics
         self._open_batch: Batch | None = None
         self._last_batch: Batch | None = None
-        self._positions: dict[UserId, StreamPosition] = {}
-        #: Where a module was late with a user's last change: the position at which it was told.
-        self._told_late: dict[UserId, StreamPosition] = {}
+        self._last_changes = LastChanges()
         self._late: set[asyncio.Task[None]] = set()
         self._observers: list[Callable[[Published], None]] = []
 
@@ -97,17 +95,18 @@ class Publisher:
         """Let *observer* see everything that is told from now on; it must return at once."""
         self._observers.append(observer)
 
+    @property
+    def last_changes(self) -> LastChanges:
+        """Where in the stream each user last changed."""
+        return self._last_changes
+
     def changed_at(self, user_id: UserId) -> StreamPosition:
         """Return the position of the user's last announced change."""
-        return self._positions.get(user_id, BEGINNING)
-
-    def told_at(self, user_id: UserId) -> StreamPosition:
-        """Return the position before which tokens may not have heard of the user's last change."""
-        return self._told_late.get(user_id, self.changed_at(user_id))
+        return self._last_changes.of(user_id).changed
 
     def restore(self, user_id: UserId, position: StreamPosition) -> None:
-        """Take in the position of a change from before a restart."""
-        self._positions[user_id] = position
+        """Take in the position of a change from before a restart: the oldest first."""
+        self._last_changes.changed(user_id, position)
 
     def advance(self) -> StreamPosition:
         """Return a new position, at which nothing is told that tokens up to now have seen."""
@@ -158,9 +157,10 @@ class Publisher:
 
     def save(self, users: Iterable[TrackedUser]) -> "asyncio.Future[None]":
         """Keep *users*, of whom nothing new is announced; `StorageUnavailable` if that fails."""
+        last = self._last_changes.of
         # Without any, what could not be written before is tried.
         return self._store.save(
-            [SavedPresence(user, self.told_at(UserId(user.state.user_id))) for user in users]
+            [SavedPresence(user, last(UserId(user.state.user_id)).told) for user in users]
         )
 
     async def close(self) -> None:
@@ -225,8 +225,7 @@ class Publisher:
         position = self._bus.append(batch.changes)
         states = _announced(batch.changes)
         for state in states:
-            self._positions[UserId(state.user_id)] = position
-            self._told_late.pop(UserId(state.user_id), None)
+            self._last_changes.changed(UserId(state.user_id), position)
         waiting = inquiry.awaited_by(self._feed.viewers)
         viewers = self._feed.viewers - waiting if waiting else self._feed.viewers
         routes = inquiry.routes()
@@ -309,8 +308,9 @@ class Publisher:
         """Let no token up to now have heard of the change at *about*: outboxes do not last."""
         user_ids = {UserId(state.user_id) for state in states}
         moved = {user_id for user_id in user_ids if self.changed_at(user_id) == about}
+        for user_id in moved:
+            self._last_changes.told_late(user_id, self._feed.position)
         if moved:
-            self._told_late |= dict.fromkeys(moved, self._feed.position)
             self._keep(moved)
 
     def _still_new(self, telling: Telling, about: StreamPosition) -> Telling:
@@ -329,7 +329,7 @@ class Publisher:
         last = outbox.last(telling.user_id)
         if last is not None and last.about == about and last.state == telling.state:
             return True
-        if self.changed_at(telling.user_id) <= about:
+        if not self._changed_since(telling.user_id, about):
             return False
         # The user has changed since: who sees them by a room has been told, and who has been
         # answered from scratch since saw what the modules thought then.

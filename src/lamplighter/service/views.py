@@ -5,18 +5,21 @@ viewer may see, and since which position. Outboxes only make it faster.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 from lamplighter.clock import Clock, Timestamp, milliseconds
 from lamplighter.delivery.feed import Feed
-from lamplighter.delivery.outbox import Update
+from lamplighter.delivery.outbox import Outbox, Update
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.routing.plan import Planner, Routes, Telling
+from lamplighter.routing.plan import Planner, Routes, Sights
+from lamplighter.routing.reasons import Reasons
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.publisher import Publisher
@@ -28,16 +31,33 @@ __all__ = [
     "Views",
     "everything",
     "first_sync",
-    "online_or",
+    "online_or_since",
     "since",
 ]
 
 #: An answer of `get_interested_users` is kept at most this long.
 INTEREST_KEPT: Final = timedelta(seconds=60)
 
-#: Whether a user's state belongs into an answer: by the state, the position of its last change,
-#: and since which position the viewer may see the user (None: by a route only).
-Scope: TypeAlias = Callable[[UserPresenceState, StreamPosition, StreamPosition | None], bool]
+#: Tells by a user's state alone whether it belongs into an answer.
+ByState: TypeAlias = Callable[[UserPresenceState], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose presence belongs into an answer."""
+
+    #: Whoever's state is like this. None: what is new is all that counts.
+    by_state: ByState | None = None
+    #: Whoever has changed, or come into sight, after this position. None: nobody, by that.
+    after: StreamPosition | None = None
+
+    def admits_state(self, state: UserPresenceState) -> bool:
+        """Tell whether a user's state alone brings them into the answer."""
+        return self.by_state is not None and self.by_state(state)
+
+    def admits_news(self, position: StreamPosition | None) -> bool:
+        """Tell whether what happened at *position*, a change or coming into sight, is new."""
+        return self.after is not None and position is not None and position > self.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +70,29 @@ class Reading:
 
 def first_sync(viewer: UserId) -> Scope:
     """Whoever is not offline, offline users with a status message, and oneself."""
-    return lambda state, _changed, _visible: (
-        state.state != Presence.OFFLINE or bool(state.status_msg) or state.user_id == viewer
+    return Scope(
+        lambda state: (
+            state.state != Presence.OFFLINE or bool(state.status_msg) or state.user_id == viewer
+        )
     )
 
 
 def everything() -> Scope:
     """Everybody: the answer to a token that says nothing to us."""
-    return lambda _state, _changed, _visible: True
+    return Scope(lambda _state: True)
 
 
 def since(position: StreamPosition) -> Scope:
     """Whoever has changed, or come into sight, after *position*."""
-    return lambda _state, changed, visible: (
-        changed > position or (visible is not None and visible > position)
-    )
+    return Scope(after=position)
 
 
-def online_or(scope: Scope) -> Scope:
-    """Whoever is not offline, besides those of *scope*."""
-    return lambda state, changed, visible: (
-        state.state != Presence.OFFLINE or scope(state, changed, visible)
-    )
+def online_or_since(position: StreamPosition) -> Scope:
+    """Whoever is not offline, besides those of `since`."""
+    return Scope(lambda state: state.state != Presence.OFFLINE, position)
+
+
+_about: Final = attrgetter("about")
 
 
 class Views:
@@ -101,15 +122,8 @@ class Views:
         #: One question per viewer at a time, whoever waits for it.
         self._asking: dict[UserId, asyncio.Task[None]] = {}
 
-    async def read(
-        self,
-        viewer: UserId,
-        scope: Scope,
-        *,
-        after: StreamPosition | None = None,
-        unknown_users: bool = False,
-    ) -> Reading:
-        """Return everybody of *scope* whom the viewer may see, and what the outbox has *after*.
+    async def read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
+        """Return everybody of *scope* whom the viewer may see, and what the outbox has to add.
 
         With *unknown_users*, also those of whom nothing was ever heard: they are offline.
         """
@@ -118,26 +132,21 @@ class Views:
             began = self._feed.position
             await self.ask_interest(viewer)
             # Only what the modules are asked about is told: they might alter anything else.
-            asked = {UserId(state.user_id): state for state in self._tracker.known()}
+            asked = self._tracker.known_of(self._in_question(viewer, scope, outbox))
             routes = await self._routes(asked.values())
             if self._feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
                 break
-        tellings = self._planner.plan(
-            self._candidates(viewer, asked, unknown_users), routes, {viewer}
-        )
-        updates = {update.state.user_id: update for update in self._updates(tellings, viewer)}
-        chosen = {
-            user_id: update
-            for user_id, update in updates.items()
-            if scope(update.state, update.position, self._visible_since(viewer, UserId(user_id)))
-        }
-        for update in outbox.after(began if after is None else after):
-            user_id = update.state.user_id
-            fresh = updates.get(user_id, update)
+        asked.update(self._unheard(viewer, everybody=unknown_users))
+        sights = self._planner.view(viewer, asked, routes)
+        chosen = self._chosen(viewer, scope, sights)
+        for update in outbox.after(began if scope.after is None else scope.after):
+            user_id = UserId(update.state.user_id)
+            seen = sights.get(user_id)
+            fresh = self._update(user_id, *seen) if seen else update
             # What was published while the modules thought is newer than what they were asked about.
             is_newer = update.position > began and update.about >= fresh.about
             chosen[user_id] = update if is_newer else fresh
-        newest_first = sorted(chosen.values(), key=lambda it: it.about, reverse=True)
+        newest_first = sorted(chosen.values(), key=_about, reverse=True)
         return Reading(newest_first, self._feed.position)
 
     async def see(self, viewer: UserId, user_id: UserId) -> Update | None:
@@ -146,9 +155,8 @@ class Views:
         state = self._tracker.get(user_id)
         # Modules are not asked about people who were never heard of: whoever asks chooses the name.
         routes = await self._routes([state] if self._tracker.user(user_id) else [])
-        tellings = self._planner.plan([state], routes, {viewer})
-        about_user = [telling for telling in tellings if telling.user_id == user_id]
-        return next(self._updates(about_user, viewer), None)
+        seen = self._planner.view(viewer, {user_id: state}, routes).get(user_id)
+        return self._update(user_id, *seen) if seen else None
 
     async def ask_interest(self, viewer: UserId) -> None:
         """Make sure that the modules' answer for the viewer is not older than it may be."""
@@ -206,31 +214,56 @@ class Views:
             return {}
         return await self._router.inquire(asked).complete()
 
-    def _candidates(
-        self, viewer: UserId, known: Mapping[UserId, UserPresenceState], unknown_users: bool
-    ) -> list[UserPresenceState]:
-        users = self._planner.candidates(viewer)
-        if self._planner.sees_all(viewer):
-            users |= known.keys()
-        if unknown_users:
-            unheard = {user_id for user_id in users if self._tracker.user(user_id) is None}
-        else:
-            unheard = {viewer} if self._tracker.user(viewer) is None else set()
-        return [
-            *(known[user_id] for user_id in users & known.keys()),
-            *(UserPresenceState.default(user_id) for user_id in unheard),
-        ]
+    def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
+        """Return everybody of *scope* whom the viewer may see, and perhaps others."""
+        if scope.by_state is not None or scope.after is None:
+            return self._everybody(viewer)
+        told = (UserId(update.state.user_id) for update in outbox.after(scope.after))
+        return {*told, *self._newer(viewer, scope.after)}
 
-    def _updates(self, tellings: Iterable[Telling], viewer: UserId) -> Iterator[Update]:
-        for telling in tellings:
-            told, changed = (
-                self._publisher.told_at(telling.user_id),
-                self._publisher.changed_at(telling.user_id),
-            )
-            yield Update(telling.state, telling.recipients[viewer], told, changed)
+    def _everybody(self, viewer: UserId) -> Iterable[UserId]:
+        if self._router.modules:  # they may send anybody's presence to anybody
+            return [UserId(state.user_id) for state in self._tracker.known()]
+        return self._planner.candidates(viewer)
 
-    def _visible_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
-        return self._planner.visible_since(viewer, user_id)
+    def _newer(self, viewer: UserId, position: StreamPosition) -> Iterable[UserId]:
+        """Return who is new: work in proportion to all news, or to who is in reach if less."""
+        all_since = self._planner.sees_all_since(viewer)
+        if all_since is not None and all_since > position:
+            return self._everybody(viewer)
+        most = None if self._router.modules else self._planner.in_reach(viewer)
+        changed = set(islice(self._publisher.last_changes.after(position), most))
+        if len(changed) == most:
+            return self._everybody(viewer)
+        return changed | self._planner.came_into_sight(viewer, position)
+
+    def _unheard(self, viewer: UserId, *, everybody: bool) -> dict[UserId, UserPresenceState]:
+        users = self._planner.candidates(viewer) if everybody else {viewer}
+        return {
+            user_id: UserPresenceState.default(user_id)
+            for user_id in users
+            if self._tracker.user(user_id) is None
+        }
+
+    def _chosen(self, viewer: UserId, scope: Scope, sights: Sights) -> dict[UserId, Update]:
+        last = self._publisher.last_changes.of
+        chosen: dict[UserId, Update] = {}
+        for user_id, (state, reasons) in sights.items():
+            changed, told = last(user_id)
+            if scope.admits_state(state) or self._is_new(scope, told, viewer, user_id):
+                chosen[user_id] = Update(state, reasons, told, changed)
+        return chosen
+
+    def _is_new(self, scope: Scope, told: StreamPosition, viewer: UserId, user_id: UserId) -> bool:
+        """Tell whether a user is news by what was *told*, or because they came into sight."""
+        return scope.after is not None and (
+            scope.admits_news(told)
+            or scope.admits_news(self._planner.visible_since(viewer, user_id))
+        )
+
+    def _update(self, user_id: UserId, state: UserPresenceState, reasons: Reasons) -> Update:
+        changed, told = self._publisher.last_changes.of(user_id)
+        return Update(state, reasons, told, changed)
 
     def _is_due(self, viewer: UserId) -> bool:
         asked_at = self._interests.asked_at(viewer)

@@ -4,16 +4,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.web.client import presence_events
 from lamplighter.web.client.presence_events import (
     PresenceEncoder,
     presence_content,
     presence_event,
 )
-from tests.routing.people import BOB, state
+from tests.routing.people import ALICE, BOB, state
 
 NOW = Timestamp(5_000)
 
@@ -60,27 +63,50 @@ def test_content(state: UserPresenceState, content: dict[str, Any]) -> None:
     }
 
 
-def test_encoding() -> None:
-    """An event is encoded as JSON, as of now."""
-    clock = FakeClock(NOW)
-    event = {"type": "m.presence", "sender": BOB, "content": presence_content(state(BOB), NOW)}
-    assert msgspec.json.decode(PresenceEncoder(clock).encode(state(BOB))) == event
+def decoded(encoded: bytes) -> Any:
+    """Return the events that were encoded."""
+    return msgspec.json.decode(b"[" + encoded + b"]")
 
 
-def test_encoding_once() -> None:
-    """Within a millisecond a state is encoded once, and anew once time has passed."""
+strange = st.sampled_from([None, "", "brb", '"last_active_ago":0', "\\", "é\n\u2028"])
+states = st.builds(
+    UserPresenceState,
+    st.sampled_from([BOB, ALICE, '@"last_active_ago":0:demo']),
+    st.sampled_from(Presence),
+    st.sampled_from([0, 1, 4_999, 5_000, 9_000]),
+    st.just(0),
+    st.just(0),
+    strange,
+    st.booleans(),
+)
+
+
+@given(st.lists(states), st.lists(states))
+def test_encoding(before: list[UserPresenceState], told: list[UserPresenceState]) -> None:
+    """Events are encoded as of now, whatever was encoded when."""
+    clock = FakeClock(Timestamp(1))
+    encoder = PresenceEncoder(clock)
+    encoder.encode(before)
+    encoder.encode(told)
+    clock.advance_to(NOW)
+    assert decoded(encoder.encode(told)) == [presence_event(state, NOW) for state in told]
+
+
+def test_encoding_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state is encoded once, whenever it is told; only the number that passes is written anew."""
     clock = FakeClock(NOW)
     encoder = PresenceEncoder(clock)
     bobs = state(BOB)
-    first = encoder.encode(bobs)
-    assert encoder.encode(bobs) is first
+    encoder.encode([bobs])
+    monkeypatch.delattr(presence_events, "presence_event")
     clock.advance(milliseconds=1)
-    assert msgspec.json.decode(encoder.encode(bobs))["content"]["last_active_ago"] == 4_001
+    ages = [it["content"]["last_active_ago"] for it in decoded(encoder.encode([bobs, bobs]))]
+    assert ages == [4_001, 4_001]
 
 
-def test_many_states_in_one_millisecond() -> None:
+def test_many_states_of_one_user() -> None:
     """Each state has its own JSON, however short-lived the ones before it were."""
     encoder = PresenceEncoder(FakeClock(NOW))
     messages = [f"message {number}" for number in range(1_000)]
-    encoded = [encoder.encode(state(BOB, message)) for message in messages]
-    assert [msgspec.json.decode(it)["content"]["status_msg"] for it in encoded] == messages
+    encoded = [decoded(encoder.encode([state(BOB, message)]))[0] for message in messages]
+    assert [event["content"]["status_msg"] for event in encoded] == messages

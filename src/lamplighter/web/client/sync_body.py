@@ -51,7 +51,7 @@ class SyncBodies:
         next_batch = self._tokens.write(rooms.next_batch, news.position)
         parts = [b'{"next_batch":', msgspec.json.encode(next_batch)]
         if news.states:
-            events = b",".join(map(self._encoder.encode, news.states))
+            events = self._encoder.encode(news.states)
             parts += (b',"presence":{"events":[', events, b"]}")
         if rooms.rooms is not None:
             parts += (b',"rooms":', bytes(rooms.rooms))
