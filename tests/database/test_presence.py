@@ -1,21 +1,21 @@
 """Presence across restarts: shared commits, and rows that are not lost on a full disk."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from lamplighter.database.engine import Database, open_file
 from lamplighter.database.migrate import migrate
-from lamplighter.database.presence import SqlPresenceStore
+from lamplighter.database.presence import MOST_ROWS, SqlPresenceStore
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import StreamPosition
 from lamplighter.ports import PresenceStore, SavedPresence
 from lamplighter.presence.machine import TrackedUser, Word
 from lamplighter.presence.state import Presence, UserPresenceState
+from tests.database.statements import traced_statements
 from tests.database.trouble import fill_disk, free_disk
 
 
@@ -32,21 +32,20 @@ async def load(database: Database) -> list[SavedPresence]:
     return sorted(await SqlPresenceStore(database).load(), key=lambda s: s.user.state.user_id)
 
 
-class Commits:
-    """Counts the transactions that are committed while it is entered."""
+@asynccontextmanager
+async def traced_database(path: Path) -> AsyncIterator[tuple[Database, list[str]]]:
+    """Give a migrated database, and what it is told from now on."""
+    with traced_statements() as statements:
+        database = open_file(path)
+        await migrate(database)
+        statements.clear()
+        yield database, statements
+        await database.close()
 
-    def __init__(self) -> None:
-        self.count = 0
 
-    def __enter__(self) -> Self:
-        event.listen(Engine, "commit", self._on_commit)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        event.remove(Engine, "commit", self._on_commit)
-
-    def _on_commit(self, connection: object) -> None:
-        self.count += 1
+def verbs(statements: list[str]) -> list[str]:
+    """Return the first word of each statement."""
+    return [statement.split()[0] for statement in statements]
 
 
 async def test_round_trip(database: Database) -> None:
@@ -71,23 +70,43 @@ async def test_the_newest_wins(database: Database) -> None:
     assert await load(database) == [saved("alice", 5, "unannounced")]
 
 
-async def test_shared_commits(database: Database) -> None:
+async def test_shared_commits(tmp_path: Path) -> None:
     """Callers that come while a commit is under way share the next one."""
-    store = SqlPresenceStore(database)
-    states = [saved(f"user{n:02}", n + 1) for n in range(50)]
-    with Commits() as commits:
-        await asyncio.gather(*(store.save([state]) for state in states))
-    assert commits.count == 1
-    with Commits() as commits:
+    states = [saved(f"user{n:02}", n + 1) for n in range(MOST_ROWS)]
+    async with traced_database(tmp_path / "shared.db") as (database, statements):
+        store = SqlPresenceStore(database)
         async with database.write():  # the first of them has to wait, the others gather
             first = asyncio.ensure_future(store.save([saved("alice", 100)]))
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0):
                     await asyncio.shield(first)
             others = [asyncio.ensure_future(store.save([s])) for s in states]
+            statements.clear()
         await asyncio.gather(first, *others)
-    assert commits.count == 3  # this test's own, the first one's, the others'
-    assert await load(database) == [saved("alice", 100), *states]
+        assert verbs(statements) == ["COMMIT", "INSERT", "INSERT"]  # the test's own is the first
+        assert await load(database) == [saved("alice", 100), *states]
+
+
+async def test_a_commit_is_one_statement(tmp_path: Path) -> None:
+    """What many callers save in one turn of the loop is one statement, and nothing around it."""
+    states = [saved(f"user{n:02}", n + 1) for n in range(MOST_ROWS)]
+    async with traced_database(tmp_path / "one.db") as (database, statements):
+        store = SqlPresenceStore(database)
+        await asyncio.gather(*(store.save([state]) for state in states))
+        assert verbs(statements)[-1:] == ["INSERT"]
+        statements.clear()
+        await asyncio.gather(*(store.save([state]) for state in states))
+        assert verbs(statements) == ["INSERT"]
+
+
+async def test_more_than_one_statement_takes(tmp_path: Path) -> None:
+    """What is too much for one statement is written by several, in one transaction."""
+    states = [saved(f"user{n:03}", n + 1) for n in range(MOST_ROWS * 2 + 1)]
+    async with traced_database(tmp_path / "many.db") as (database, statements):
+        await SqlPresenceStore(database).save(states)
+        written = verbs(statements)[-5:]
+        assert written == ["BEGIN", "INSERT", "INSERT", "INSERT", "COMMIT"]
+        assert await load(database) == states
 
 
 async def test_a_caller_that_gives_up(database: Database) -> None:

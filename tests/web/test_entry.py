@@ -26,9 +26,19 @@ def sync(exchange: Exchange) -> None:
     exchange.answer(200, b"sync")
 
 
+def put_status(user: str, exchange: Exchange) -> None:
+    """A direct endpoint that answers with its name, and whose status is set."""
+    exchange.answer(200, f"put {user}".encode())
+
+
+def entry(routes: Named) -> Entry:
+    """Return where requests come in whose endpoints are called `sync`, `put` and `routes`."""
+    return Entry(sync=sync, put_status=put_status, routes=routes)
+
+
 async def asked(method: str, path: str) -> Response:
-    """Return what the server answers whose endpoints are called `sync` and `routes`."""
-    return await AsgiClient(Entry(sync=sync, routes=Named("routes"))).request(method, path)
+    """Return what the server answers."""
+    return await AsgiClient(entry(Named("routes"))).request(method, path)
 
 
 @pytest.mark.parametrize(
@@ -40,11 +50,21 @@ async def asked(method: str, path: str) -> Response:
         ("GET", "/_matrix/client/v3/sync/", b"routes"),
         ("GET", "/_matrix/client/v3/events", b"routes"),
         ("OPTIONS", "/_matrix/client/v3/sync", b"routes"),
+        ("PUT", "/_matrix/client/v3/sync", b"sync"),
+        ("PUT", "/_matrix/client/v3/presence/@a:b/status", b"put @a:b"),
+        ("PUT", "/_matrix/client/r0/presence/%40a%2F:b/status", b"put %40a%2F:b"),
+        ("PUT", "/_matrix/client/v1/presence/@a:b/status", b"routes"),
+        ("PUT", "/_matrix/client/v3/presence/@a:b/status/", b"routes"),
+        ("PUT", "/_matrix/client/v3/presence//status", b"routes"),
+        ("PUT", "/_matrix/client/v3/presence/@a/b:c/status", b"routes"),
+        ("GET", "/_matrix/client/v3/presence/@a:b/status", b"routes"),
+        ("POST", "/_matrix/client/v3/presence/@a:b/status", b"routes"),
+        ("OPTIONS", "/_matrix/client/v3/presence/@a:b/status", b"routes"),
         ("GET", "/", b"routes"),
     ],
 )
 async def test_who_answers(method: str, path: str, answer: bytes) -> None:
-    """A `/sync` goes straight to its endpoint, everything else to the routes."""
+    """A `/sync` and a new status go straight to their endpoints, everything else to the routes."""
     response = await asked(method, path)
     assert (response.status, response.body) == (200, answer)
 
@@ -52,10 +72,9 @@ async def test_who_answers(method: str, path: str, answer: bytes) -> None:
 async def test_what_is_no_request() -> None:
     """A websocket, and the server's own start and end, are the routes' business."""
     routes = Named("routes")
-    entry = Entry(sync=sync, routes=routes)
     for kind in ("websocket", "lifespan"):
         scope = {"type": kind, "path": "/_matrix/client/v3/sync"}
-        await entry(scope, _nothing, _nobody)
+        await entry(routes)(scope, _nothing, _nobody)
     assert routes.kinds == ["websocket", "lifespan"]
 
 

@@ -280,7 +280,9 @@ def _refresh(user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
         presence = combine(device.presence for device in user.devices)
     if presence != state.state:
         state = state.copy_and_replace(state=presence)
-    active = presence == Presence.ONLINE and not _due(timers.goes_quiet_at(state, rules.timers), now)
+    active = presence == Presence.ONLINE and not _due(
+        timers.goes_quiet_at(state, rules.timers), now
+    )
     if active != state.currently_active:
         state = state.copy_and_replace(currently_active=active)
     return user if state is user.state else msgspec.structs.replace(user, state=state)

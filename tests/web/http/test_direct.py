@@ -1,11 +1,13 @@
 """Exchanges over connections: what an endpoint sees and may do."""
 
+import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.errors import UnknownToken
-from lamplighter.web.http.exchange import Exchange
+from lamplighter.web.body import MAX_BODY
+from lamplighter.web.http.exchange import Direct, Exchange
 from lamplighter.web.http.hub import Hub
-from tests.web.http.peer import House, Peer, answered
+from tests.web.http.peer import Endpoint, House, Peer, answered, settle
 
 
 def asking(house: House, endpoint: object) -> Peer:
@@ -69,3 +71,89 @@ async def test_a_defect_after_the_answer(house: House) -> None:
     with capture_logs() as logs:
         peer = asking(house, answer_and_fail)
     assert (peer.received, len(logs)) == (answered("{}"), 1)
+
+
+def read(exchange: Exchange) -> None:
+    """Answer with the body, or with how long it is if that is much."""
+    body = exchange.body
+    exchange.answer(200, body if len(body) < 100 else b"%d" % len(body))
+
+
+def putting(house: House, endpoint: Direct = read) -> Peer:
+    """Return a client whose PUT at /a%2Fb *endpoint* answers."""
+
+    def find(path: str) -> Direct | None:
+        return endpoint if path == "/a%2Fb" else None
+
+    return Peer(Hub(house.application, {"/a/b": house.endpoint}, house.clock, find_put=find))
+
+
+def put(body: str, *headers: str, path: str = "/a%2Fb") -> str:
+    """Return a PUT."""
+    lines = "".join(f"{line}\r\n" for line in headers or (f"Content-Length: {len(body)}",))
+    return f"PUT {path} HTTP/1.1\r\n{lines}\r\n{body}"
+
+
+async def test_a_body(house: House) -> None:
+    """A PUT is answered once all of its body has come, in however many pieces; then the next is."""
+    peer = putting(house)
+    for piece in put("one") + put("two"):
+        peer.send(piece)
+    assert peer.received == answered("one") + answered("two")
+    peer.send(put("5\r\nthree\r\n0\r\n\r\n", "Transfer-Encoding: chunked") + put(""))
+    assert peer.received == answered("three") + answered("")
+
+
+async def test_a_body_that_is_waited_for(house: House) -> None:
+    """A client that asks whether to send its body is told to."""
+    peer = putting(house)
+    peer.send(put("", "Expect: 100-continue", "Content-Length: 3"))
+    assert peer.received == "HTTP/1.1 100 Continue\r\n\r\n"
+    peer.send("one")
+    assert peer.received == answered("one")
+
+
+async def test_the_largest_body(house: House) -> None:
+    """A body as long as may be reaches the endpoint, in whatever pieces."""
+    peer = putting(house)
+    request = put("x" * MAX_BODY)
+    peer.send(request)
+    for start in range(0, len(request), 1000):
+        peer.send(request[start : start + 1000])
+    assert peer.received == answered(str(MAX_BODY)) * 2
+
+
+@pytest.mark.parametrize("headers", [("Content-Length: 1000000",), ("Transfer-Encoding: chunked",)])
+async def test_too_large_a_body(house: House, headers: tuple[str, ...]) -> None:
+    """Of a body that is too large the endpoint gets a part, which is; then the connection ends."""
+    peer = putting(house)
+    peer.send(put("", *headers))
+    while not (received := peer.received):
+        peer.send("x" * 1000 if "Content" in headers[0] else f"3e8\r\n{'x' * 1000}\r\n")
+    size = int(received.rpartition("\r\n")[2])
+    assert MAX_BODY < size <= MAX_BODY + 1000
+    assert received == answered(str(size), connection="connection: close\r\n")
+    assert peer.transport.has_said_end
+
+
+async def test_a_body_that_ends_early(house: House) -> None:
+    """Who ends in the middle of a body has sent no JSON; the endpoint is not asked."""
+    endpoint = Endpoint()
+    peer = putting(house, endpoint)
+    peer.send(put("{", "Content-Length: 2"))
+    peer.say_end()
+    body = '{"errcode":"M_NOT_JSON","error":"The request ended before its body did"}'
+    assert peer.received == answered(body, "400 Bad Request", "connection: close\r\n")
+    assert endpoint.waiting == []
+
+
+async def test_other_puts(house: House) -> None:
+    """A PUT elsewhere is the application's, at the path of a poll too; and so is a POST."""
+    peer = putting(house)
+    peer.send(put("one", path="/a/b"))
+    await settle()
+    assert peer.received.endswith("one")
+    peer.send(put("two").replace("PUT", "POST"))
+    await settle()
+    assert peer.received.endswith("two")
+    assert [scope["method"] for scope in house.application.scopes] == ["PUT", "POST"]

@@ -2,11 +2,12 @@
 
 import asyncio
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.http import Exchange as Asked
+from lamplighter.web.body import MAX_BODY
 from lamplighter.web.http.exchange import Direct, Exchange, serve_direct
 from tests.web.http.peer import CORS, Endpoint
 
@@ -122,3 +123,56 @@ async def test_a_defect() -> None:
         response = await client_of(fail).request("GET", "/poll")
     assert (response.status, response.json["errcode"]) == (500, "M_UNKNOWN")
     assert [(line["event"], line["path"]) for line in logs] == [("request failed", "/poll")]
+
+
+async def test_a_body() -> None:
+    """Of a PUT the endpoint has all of the body, in however many pieces it came; of a GET none."""
+    bodies: list[bytes] = []
+
+    def read(exchange: Exchange) -> None:
+        bodies.append(exchange.body)
+        exchange.answer(200, b"{}")
+
+    for method in ("PUT", "GET"):
+        await client_of(read).request(method, "/a", body=b'{"a": 1}')
+    assert bodies == [b'{"a": 1}', b""]
+
+
+async def test_too_large_a_body() -> None:
+    """Of a body that is too large no more is read than shows that it is."""
+    sizes: list[int] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"x" * 1024, "more_body": True}
+
+    async def send(message: object) -> None:
+        """Nobody listens."""
+
+    def read(exchange: Exchange) -> None:
+        sizes.append(len(exchange.body))
+        exchange.answer(413, b"{}")
+
+    scope = {"method": "PUT", "path": "/", "query_string": b"", "headers": []}
+    async with asyncio.timeout(5):
+        asked = asyncio.ensure_future(serve_direct(read, scope, receive, send))
+        while not sizes:
+            await asyncio.to_thread(lambda: None)
+    asked.cancel()
+    assert sizes == [MAX_BODY + 1024]
+
+
+async def test_a_body_that_ends_early() -> None:
+    """Who goes in the middle of a body has sent no JSON; the endpoint is not asked."""
+    sent: list[Message] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"method": "PUT", "path": "/", "query_string": b"", "headers": []}
+    endpoint = Endpoint()
+    await serve_direct(endpoint, scope, receive, send)
+    assert (endpoint.waiting, sent[0]["status"]) == ([], 400)
+    assert b"M_NOT_JSON" in sent[1]["body"]

@@ -99,8 +99,11 @@ class PresenceStatus:
 
 
 def _answer(exchange: Exchange, saved: "asyncio.Future[None]") -> None:
-    error = ShuttingDown() if saved.cancelled() else saved.exception()
-    if error is None:
-        exchange.answer(200, b"{}")
-    else:
+    try:
+        saved.result()
+    except asyncio.CancelledError:
+        refuse(exchange, ShuttingDown())
+    except Exception as error:  # noqa: BLE001 - the one table knows what to say
         refuse(exchange, error)
+    else:
+        exchange.answer(200, b"{}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from lamplighter.errors import Malformed, ShuttingDown
+from lamplighter.errors import Malformed, NotJson, ShuttingDown
 from lamplighter.web.application import response_to
 from lamplighter.web.body import MAX_BODY
 from lamplighter.web.http.exchange import Direct
@@ -55,19 +55,24 @@ class DirectTurn:
         # Who has closed one half of the connection is mostly gone, and will not be told.
         return Limit.CLOSING if self._has_left else None
 
+    @property
+    def _wants_body(self) -> bool:
+        return self._request.method == "PUT"
+
     def receive(self) -> None:
         request = self._request
         body = request.take_body()
         if self._direct is None:
             return
-        if request.method == "PUT":  # else nobody wants it
+        if self._wants_body:
             self.body += body
         if not (request.is_complete or request.is_broken or len(self.body) > MAX_BODY):
             return
         direct, self._direct = self._direct, None
         try:
             if request.is_broken:
-                raise Malformed("The request ended before its body did")
+                problem = NotJson if self._wants_body else Malformed
+                raise problem("The request ended before its body did")
             direct(self)
         except Exception as error:  # noqa: BLE001 - the one table knows what to say
             self._fail(error)
