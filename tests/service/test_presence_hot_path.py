@@ -1,14 +1,13 @@
 """How much work one change is, by count: it must not grow with those who look on."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from lamplighter.clock import Timestamp
 from lamplighter.delivery.outbox import Update
@@ -19,8 +18,12 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service import PresenceService
 from lamplighter.web.client import presence_events
+from lamplighter.web.http.hub import Hub
+from tests.database.statements import traced_statements
+from tests.web.http.peer import Peer
 
 WATCHERS = 200
+PUTTERS = 20
 #: What one request may cost, whoever looks on.
 A_FEW = 12
 
@@ -50,8 +53,12 @@ class CountingRouter:
 class World:
     """Bob, and those who watch him from one room, all with a poll that waits."""
 
-    def __init__(self, server: InMemoryServer, bob: Client, polls: list[ClientPoll]) -> None:
+    def __init__(
+        self, server: InMemoryServer, bob: Client, polls: list[ClientPoll], statements: list[str]
+    ) -> None:
         self.server = server
+        #: Every SQL statement so far.
+        self.statements = statements
         self.router = server.module(CountingRouter)
         self.bob = bob
         self.polls = polls
@@ -66,34 +73,25 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     """Nobody is online, and everybody waits for news."""
-    async with running_server([CountingRouter]) as server:
-        bob = await server.register("bob")
-        room_id = await bob.create_room()
-        watchers = []
-        for number in range(WATCHERS):
-            watcher = await server.register(f"watcher{number}")
-            await watcher.join(room_id)
-            watchers.append(watcher)
-        for client in (bob, *watchers):
-            await client.sync(set_presence="offline")
-        polls = [await watcher.polls(set_presence="offline") for watcher in watchers]
-        assert not any(poll.answered for poll in polls)
-        yield World(server, bob, polls)
+    with traced_statements() as statements:
+        async with running_server([CountingRouter]) as server:
+            yield await watched(server, statements)
 
 
-@contextmanager
-def counted_statements() -> Iterator[Counter[str]]:
-    """Count the SQL statements of every database, by their first word."""
-    counter: Counter[str] = Counter()
-
-    def count(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        counter[statement.split()[0]] += 1
-
-    event.listen(Engine, "before_cursor_execute", count)
-    try:
-        yield counter
-    finally:
-        event.remove(Engine, "before_cursor_execute", count)
+async def watched(server: InMemoryServer, statements: list[str]) -> World:
+    """Let everybody wait for news of bob."""
+    bob = await server.register("bob")
+    room_id = await bob.create_room()
+    watchers = []
+    for number in range(WATCHERS):
+        watcher = await server.register(f"watcher{number}")
+        await watcher.join(room_id)
+        watchers.append(watcher)
+    for client in (bob, *watchers):
+        await client.sync(set_presence="offline")
+    polls = [await watcher.polls(set_presence="offline") for watcher in watchers]
+    assert not any(poll.answered for poll in polls)
+    return World(server, bob, polls, statements)
 
 
 @contextmanager
@@ -111,6 +109,22 @@ def counted_tasks() -> Iterator[list[str]]:
         yield names
     finally:
         loop.set_task_factory(None)
+
+
+@contextmanager
+def counted_wakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Collect what other threads ask of the loop: each time, both have been woken up."""
+    loop = asyncio.get_running_loop()
+    original = loop.call_soon_threadsafe
+    asked: list[object] = []
+
+    def asking(callback: Any, *arguments: Any, **more: Any) -> asyncio.Handle:
+        asked.append(callback)
+        return original(callback, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "call_soon_threadsafe", asking)
+        yield asked
 
 
 @contextmanager
@@ -147,14 +161,15 @@ def collected_encodings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[UserPr
 
 async def test_one_change_for_many_watchers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one change, seen by 200 people: the state is encoded once, each watcher looks once,
-    each module is asked once, and neither SQL nor tasks are in proportion to the watchers.
+    each module is asked once, there is one SQL statement, and tasks are not in proportion to the
+    watchers.
     """
     world.router.batches.clear()
     world.router.viewers.clear()
+    world.statements.clear()
     with (
         collected_encodings(monkeypatch) as encoded,
         counted_looks(monkeypatch) as looks,
-        counted_statements() as statements,
         counted_tasks() as tasks,
     ):
         heard = await world.change()
@@ -162,5 +177,41 @@ async def test_one_change_for_many_watchers(world: World, monkeypatch: pytest.Mo
     assert encoded == [world.server.presence_of(world.bob)]
     assert sorted(looks.values()) == [1] * WATCHERS
     assert (world.router.batches, world.router.viewers) == ([[world.bob.user_id]], [])
-    assert 0 < statements.total() <= A_FEW
+    assert [statement.split()[0] for statement in world.statements] == ["INSERT"]
     assert 0 < len(tasks) <= A_FEW
+
+
+def put(client: Client, status_msg: str) -> str:
+    """Return the request by which *client* sets a status."""
+    body = json.dumps({"presence": "online", "status_msg": status_msg})
+    return (
+        f"PUT /_matrix/client/v3/presence/{client.user_id}/status HTTP/1.1\r\n"
+        f"Authorization: Bearer {client.access_token}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    )
+
+
+async def test_many_changes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 20 people who set a status in the same turn of the loop: there is one SQL statement for
+    all of them, one task, and the database's thread is woken once.
+    """
+    with traced_statements() as statements:
+        async with running_server() as server:
+            people = [await server.register(f"user{number}") for number in range(PUTTERS)]
+            for person in people:
+                await person.set_status("online", "one")  # from now on their tokens are known
+            entry = server.lamplighter.application
+            hub = Hub(entry, entry.direct, server.clock, find_put=entry.find_put)
+            peers = [Peer(hub) for _ in people]
+            statements.clear()
+            with counted_tasks() as tasks, counted_wakes(monkeypatch) as wakes:
+                for person, peer in zip(people, peers, strict=True):
+                    peer.send(put(person, "two"))
+                await server.lamplighter.presence.settled()
+            assert [peer.received.split(" ")[1] for peer in peers] == ["200"] * PUTTERS
+            assert {server.presence_of(person).status_msg for person in people} == {"two"}
+            assert [statement.split()[0] for statement in statements] == ["INSERT"]
+            assert tasks == ["SqlPresenceStore._write"]
+            assert len(wakes) == 1
+            for peer in peers:
+                peer.lose()

@@ -5,6 +5,7 @@ import pytest
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import InMemoryServer
+from lamplighter.web.body import MAX_BODY
 from tests.web.world import while_sending
 
 STATUS = "/presence/@dora:demo/status"
@@ -62,6 +63,67 @@ async def test_no_json(server: InMemoryServer, dora: Client, body: bytes) -> Non
         "PUT", f"/_matrix/client/v3{STATUS}", body=body, token=dora.access_token
     )
     assert (response.status, response.json["errcode"]) == (400, "M_NOT_JSON")
+
+
+@pytest.mark.parametrize(
+    ("token", "errcode"), [(None, "M_MISSING_TOKEN"), ("wrong", "M_UNKNOWN_TOKEN")]
+)
+async def test_who_is_not_known(
+    server: InMemoryServer, dora: Client, token: str | None, errcode: str
+) -> None:
+    """Who has no token, or a wrong one, sets nothing, whatever else is wrong."""
+    response = await server.http.request(
+        "PUT", f"/_matrix/client/v3{STATUS}", body=b"{", token=token
+    )
+    assert (response.status, response.json["errcode"]) == (401, errcode)
+    assert server.presence_of(dora).state == "offline"
+
+
+async def test_somebody_else(server: InMemoryServer, dora: Client) -> None:
+    """Nobody sets another user's status, be there such a user or not."""
+    for user in ("@erik:demo", "@dora:elsewhere"):
+        response = await dora.request("PUT", f"/presence/{user}/status", {"presence": "online"})
+        error = "You may do this for @dora:demo only"
+        assert (response.status, response.json) == (
+            403,
+            {"errcode": "M_FORBIDDEN", "error": error},
+        )
+
+
+async def test_too_large_a_body(server: InMemoryServer, dora: Client) -> None:
+    """A body that is far too large is refused; one that is as large as may be is read."""
+    for size, status in ((MAX_BODY + 1, 413), (MAX_BODY, 200)):
+        body = b'{"presence": "online"' + b" " * (size - 22) + b"}"
+        response = await server.http.request(
+            "PUT", f"/_matrix/client/v3{STATUS}", body=body, token=dora.access_token
+        )
+        assert response.status == status
+
+
+async def test_the_older_path(server: InMemoryServer, dora: Client) -> None:
+    """What v3 serves, r0 serves as well; it is JSON, and web clients may read it."""
+    response = await server.http.request(
+        "PUT",
+        f"/_matrix/client/r0{STATUS}",
+        body=b'{"presence": "unavailable"}',
+        token=dora.access_token,
+    )
+    assert (response.status, response.body) == (200, b"{}")
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert server.presence_of(dora).state == "unavailable"
+
+
+@pytest.mark.parametrize("user", ["%ff", "%40dora%3Ademo%2F"])
+async def test_a_user_that_is_not_written_well(
+    server: InMemoryServer, dora: Client, user: str
+) -> None:
+    """A user ID that is not UTF-8, or none, is refused."""
+    path = f"/_matrix/client/v3/presence/{user}/status"
+    response = await server.http.request(
+        "PUT", path, body=b'{"presence": "online"}', token=dora.access_token
+    )
+    assert (response.status, response.json["errcode"]) == (400, "M_INVALID_PARAM")
 
 
 async def test_a_percent_encoded_user(dora: Client) -> None:
