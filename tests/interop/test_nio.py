@@ -80,7 +80,7 @@ async def client(server: ServerProcess, user_id: str) -> AsyncIterator[AsyncClie
 async def syncing(client: AsyncClient) -> AsyncIterator[Listener]:
     """Let the client sync for ever, until the block ends."""
     listener = Listener(client)
-    task = asyncio.create_task(client.sync_forever(timeout=30_000, set_presence="online"))
+    task = asyncio.create_task(client.sync_forever(timeout=30_000))
     try:
         await client.synced.wait()
         yield listener
