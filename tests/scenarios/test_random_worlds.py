@@ -37,6 +37,7 @@ def land(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     return data_dir, asyncio.run(settle())
 
 
+@pytest.mark.timeout(900)  # a hundred worlds, and their shrinking if one is wrong
 @settings(max_examples=EXAMPLES)
 @given(world=worlds())
 def test_everybody_believes_what_the_oracle_says(
