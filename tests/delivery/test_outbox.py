@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lamplighter.delivery import outbox as module
 from lamplighter.delivery.outbox import Outbox, Update
 from lamplighter.ids import StreamPosition, UserId
-from lamplighter.routing.reasons import Module
+from lamplighter.routing.reasons import Module, Self
 from tests.routing.people import ALICE, BOB, CHARLIE, state
 
 MODULE = Module("MyRouter")
@@ -77,6 +77,18 @@ def test_reading_does_not_consume() -> None:
     """Whoever asks twice with the same token is told twice."""
     outbox = filled(news(BOB, 1))
     assert after(outbox, 0) == after(outbox, 0) == [news(BOB, 1)]
+
+
+def test_other_reasons() -> None:
+    """An update may be given other reasons, which is no news; one about another change is not."""
+    outbox = filled(news(BOB, 3), news(ALICE, 4))
+    before = news(BOB, 3)
+    outbox.explain(BOB, before.about, (Self(),))
+    outbox.explain(ALICE, StreamPosition(3), (Self(),))
+    outbox.explain(CHARLIE, StreamPosition(3), (Self(),))
+    explained = Update(before.state, (Self(),), before.position, before.about)
+    assert after(outbox, 0) == [news(ALICE, 4), explained]
+    assert after(outbox, 4) == []
 
 
 def test_dropping() -> None:

@@ -1,11 +1,14 @@
 """Coming into sight and going out of it."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lamplighter.devtools.client import Client, RequestFailed
-from lamplighter.devtools.server import InMemoryServer
+from lamplighter.devtools.server import InMemoryServer, running_server
+from lamplighter.presence.state import UserPresenceState
 
 
 @pytest.fixture
@@ -157,3 +160,38 @@ async def test_rejected_invite(server: InMemoryServer, alice: Client, bob: Clien
     await bob.leave(room)
     await bob.set_status("online")
     assert bob.user_id not in (await alice.sync()).presence
+
+
+class PushesLate:
+    """A module that shows everybody's changes to alice, and thinks while the gate is closed."""
+
+    def __init__(self, config: Any, api: Any) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.get_users_for_states,
+            get_interested_users=self.get_interested_users,
+        )
+
+    async def get_users_for_states(self, states: list[UserPresenceState]) -> dict[str, Any]:
+        await self.gate.wait()
+        return {"@alice:demo": set(states)}
+
+    async def get_interested_users(self, user_id: str) -> set[str]:
+        return set()
+
+
+async def test_a_module_that_says_the_same_later() -> None:
+    """What a room has told and a module repeats, late, is not taken back by a leave."""
+    async with running_server([PushesLate]) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        room = await server.room(alice, bob)
+        await alice.sync(set_presence="offline")
+        gate = server.module(PushesLate).gate
+        gate.clear()
+        await bob.set_status("online", "brb")
+        gate.set()
+        await server.settled()
+        await bob.leave(room)
+        heard = (await alice.sync(set_presence="offline")).presence
+    assert heard[bob.user_id]["status_msg"] == "brb"

@@ -3,6 +3,7 @@
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
@@ -49,6 +50,15 @@ class Outbox:
         if len(self._updates) > MOST_UPDATES:
             self._drop_oldest()
         return True
+
+    def explain(self, user_id: UserId, about: StreamPosition, reasons: Reasons) -> None:
+        """Give the update of *user_id* about that change, if it is there, other *reasons*.
+
+        It is no news; but what is told by a module's word outlasts the end of a shared room.
+        """
+        update = self._updates.get(user_id)
+        if update is not None and update.about == about:
+            self._updates[user_id] = replace(update, reasons=reasons)
 
     def drop(self, user_id: UserId) -> None:
         """Forget what has not been told of *user_id*."""

@@ -22,6 +22,7 @@ from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.answers import CheckedRoutes
 from lamplighter.routing.plan import Planner, Routes, Telling
+from lamplighter.routing.reasons import Reasons
 from lamplighter.routing.router import Inquiry, PresenceRouter
 from lamplighter.service.batch import Batch, done, log_failure
 from lamplighter.service.last_changes import LastChanges
@@ -314,12 +315,16 @@ class Publisher:
             self._keep(moved)
 
     def _still_new(self, telling: Telling, about: StreamPosition) -> Telling:
-        """Return *telling* without the viewers who know as much, or more, of the user."""
-        recipients = {
-            viewer: reasons
-            for viewer, reasons in telling.recipients.items()
-            if not self._knows(viewer, telling, about)
-        }
+        """Return *telling* without the viewers who know as much, or more, of the user.
+
+        Who knows as much learns why, for a module may have said so only now.
+        """
+        recipients: dict[UserId, Reasons] = {}
+        for viewer, reasons in telling.recipients.items():
+            if not self._knows(viewer, telling, about):
+                recipients[viewer] = reasons
+            elif (outbox := self._feed.outbox(viewer)) is not None:
+                outbox.explain(telling.user_id, about, reasons)
         return Telling(telling.state, recipients)
 
     def _knows(self, viewer: UserId, telling: Telling, about: StreamPosition) -> bool:
