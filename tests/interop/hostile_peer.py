@@ -27,6 +27,7 @@ __all__ = [
     "Refusal",
     "Request",
     "Script",
+    "abort",
     "endless",
     "once",
     "open_hostile_peer",
@@ -150,7 +151,7 @@ class HostilePeer:
     def hang_up(self) -> None:
         """Close every connection, without good manners."""
         for writer in self._connections:
-            writer.transport.abort()
+            abort(writer)
 
     async def requested(self, begins: str, count: int = 1) -> Request:
         """Return the *count*-th request whose path begins so, once it is there."""
@@ -222,7 +223,7 @@ class HostilePeer:
                     await writer.drain()
             return await reader.read()
         finally:
-            writer.transport.abort()
+            abort(writer)
 
     async def flood(self, destination: str, begin: bytes, part: bytes, most: int) -> int:
         """Send *begin*, and *part* again and again, until the other one hangs up.
@@ -239,7 +240,7 @@ class HostilePeer:
                 await writer.drain()
                 sent += len(part)
                 await asyncio.wait([leaving], timeout=0)
-        writer.transport.abort()
+        abort(writer)
         await asyncio.wait([leaving])
         return sent
 
@@ -255,7 +256,7 @@ class HostilePeer:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 await self._answer(await _request(reader), reader, writer)
         finally:
-            writer.transport.abort()
+            abort(writer)
             async with self._news:
                 self._connections.discard(writer)
                 self._news.notify_all()
@@ -306,6 +307,12 @@ async def _request(reader: asyncio.StreamReader) -> Request:
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     method, path, _ = first.split(" ")
     return Request(method, path, body)
+
+
+def abort(writer: asyncio.StreamWriter) -> None:
+    """Close a connection at once, one too that the other side has closed meanwhile."""
+    with suppress(AttributeError):  # asyncio's own, of TLS that is closed already
+        writer.transport.abort()
 
 
 @asynccontextmanager

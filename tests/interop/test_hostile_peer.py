@@ -19,6 +19,7 @@ from tests.interop.hostile_peer import (
     SEND,
     HostilePeer,
     Refusal,
+    abort,
     head,
     refusal,
 )
@@ -231,7 +232,7 @@ async def test_who_never_comes_to_an_end(arena: Arena) -> None:
     assert await arena.open_files() >= before + 100
     assert [await reader.read() for reader, _ in handshakes] == [b""] * 50
     for _, writer in (*handshakes, *slow):
-        writer.transport.abort()
+        abort(writer)
     for _ in range(10_000):
         if await arena.open_files() <= before + 10:
             return
@@ -245,4 +246,4 @@ async def test_what_is_no_tls(arena: Arena) -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(nonsense)
         assert not (await reader.read()).startswith(b"HTTP/")
-        writer.transport.abort()
+        abort(writer)
