@@ -59,9 +59,8 @@ class Membership(StrEnum):
     BAN = "ban"
 
 
-@dataclass(frozen=True, slots=True)
-class Requester:
-    """Who sends a request, by the access token."""
+class Requester(msgspec.Struct, frozen=True, gc=False):
+    """Who sends a request, by the access token. A Struct, because it is the key of hot tables."""
 
     user_id: UserId
     device_id: DeviceId
@@ -137,8 +136,7 @@ class RoomFilter:
     room_account_data: Json = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RoomsSync:
+class RoomsSync(msgspec.Struct, frozen=True):
     """The rooms half of a `/sync`: what stands beside `presence` in the response.
 
     `rooms` and `account_data` are encoded JSON objects, or None where there is nothing to say.

@@ -68,7 +68,8 @@ class Poll(ABC):
 @dataclass(slots=True)
 class _Viewer:
     outbox: Outbox
-    last_polled: Timestamp
+    #: When the viewer was last seen to be here.
+    last_seen: Timestamp
     #: In the order in which they came.
     polls: dict[Poll, None] = field(default_factory=dict)
 
@@ -77,7 +78,7 @@ class Feed:
     """Outboxes of the viewers who poll, and their waiting polls."""
 
     def __init__(self, clock: Clock, position: StreamPosition, keep: timedelta) -> None:
-        """Keep the outbox of a viewer for *keep* after the last poll."""
+        """Keep the outbox of a viewer for *keep* after the last sweep at which there was a poll."""
         self._clock = clock
         self._keep = keep
         self._viewers: dict[UserId, _Viewer] = {}
@@ -95,7 +96,7 @@ class Feed:
     def open(self, viewer: UserId) -> Outbox:
         """Return the viewer's outbox; a new one knows of nothing before now."""
         known = self._open(viewer)
-        known.last_polled = self._clock.now()
+        known.last_seen = self._clock.now()
         return known.outbox
 
     def _open(self, viewer: UserId) -> _Viewer:
@@ -139,7 +140,6 @@ class Feed:
         Return how many updates that were. *about* is the position of the changes they tell of.
         """
         self.position = position
-        woken: set[UserId] = set()
         updates = 0
         for telling in tellings:
             user_id, state = telling.user_id, telling.state
@@ -153,9 +153,9 @@ class Feed:
                 if update is None:
                     update = shared[id(reasons)] = Update(state, reasons, position, about)
                 if known.outbox.put(user_id, update):
-                    woken.add(viewer)
                     updates += 1
-        self.wake(woken)
+                    for poll in known.polls:
+                        self._wake(poll)
         return updates
 
     def wake(self, viewers: Iterable[UserId]) -> None:
@@ -174,7 +174,7 @@ class Feed:
 
     def wait(self, viewer: UserId, poll: Poll) -> None:
         """Let *poll* look at each news of the viewer's, until it is given to `release`."""
-        known = self._open(viewer)
+        known = self._viewers.get(viewer) or self._open(viewer)
         if len(known.polls) >= MOST_POLLS:
             oldest = next(iter(known.polls))
             del known.polls[oldest]
@@ -189,7 +189,6 @@ class Feed:
         known = self._viewers.get(viewer)
         if known is not None:
             known.polls.pop(poll, None)
-            known.last_polled = self._clock.now()
 
     def _wake(self, poll: Poll) -> None:
         """Let a poll look, in the next turn of the loop: once, whatever wakes it in this one."""
@@ -212,11 +211,12 @@ class Feed:
     def sweep(self) -> Sequence[UserId]:
         """Drop the outboxes of those who have not polled for long; return whose they were."""
         now = self._clock.now()
-        gone = [
-            viewer
-            for viewer, known in self._viewers.items()
-            if not known.polls and after(known.last_polled, self._keep) <= now
-        ]
+        gone = []
+        for viewer, known in self._viewers.items():
+            if known.polls:
+                known.last_seen = now  # here, and not with each poll that comes and goes
+            elif after(known.last_seen, self._keep) <= now:
+                gone.append(viewer)
         for viewer in gone:
             del self._viewers[viewer]
         return gone

@@ -77,6 +77,11 @@ class Connections:
         self._feed(SyncStarted(user_id, device_id, set_presence))
         self._feed(SyncEnded(user_id, device_id))
 
+    def is_steady(self, requester: Requester, set_presence: Presence | None) -> bool:
+        """Tell whether it is known that a poll that asks for that would change nothing."""
+        connection = self._connections.get(requester)
+        return connection is not None and set_presence in connection.is_steady_for
+
     def end(self, connection: Connection) -> None:
         """A poll is over."""
         connection.polls -= 1

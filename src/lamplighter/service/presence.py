@@ -16,7 +16,7 @@ import structlog
 
 from lamplighter.clock import Clock, Timer, Timestamp
 from lamplighter.config import PresenceMode
-from lamplighter.delivery.feed import Feed, Poll
+from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.errors import Forbidden, StorageUnavailable
 from lamplighter.ids import DeviceId, StreamPosition, UserId
@@ -111,6 +111,13 @@ class PresenceService:
         self._connections = Connections(
             tracker, clock, self._feed_tracker, settings.sync_online_timeout
         )
+        self._hears_clients = settings.mode is PresenceMode.TRACKED
+        #: Let a poll look at each news of the viewer's, until `release`.
+        self.wait = feed.wait
+        #: End a poll.
+        self.release = feed.release
+        #: Tell whether it is known that a poll that asks for something would change nothing.
+        self.is_steady = self._connections.is_steady
         publisher.observe(self._announce)
 
     # --- what clients do ------------------------------------------------------------------
@@ -181,7 +188,7 @@ class PresenceService:
         outbox = self._feed.outbox(viewer)
         if outbox is None or position < outbox.since:
             return None
-        if position < self._snapshots.get(viewer, position):
+        if self._snapshots and position < self._snapshots.get(viewer, position):
             return None
         if not self._publisher.is_published or not self._views.knows_interest(viewer):
             return None
@@ -204,14 +211,6 @@ class PresenceService:
     def position(self) -> StreamPosition:
         """Up to where everything is in the outboxes."""
         return self._feed.position
-
-    def wait(self, viewer: UserId, poll: Poll) -> None:
-        """Let *poll* look at each news of the viewer's, until `release`."""
-        self._feed.wait(viewer, poll)
-
-    def release(self, viewer: UserId, poll: Poll) -> None:
-        """End a poll."""
-        self._feed.release(viewer, poll)
 
     def asks_anew(self, requester: Requester, set_presence: Presence) -> bool:
         """Tell whether a poll that asks for *set_presence* would change the device."""
@@ -333,10 +332,6 @@ class PresenceService:
         await self._save_unsaved()
 
     # --- inside ---------------------------------------------------------------------------
-
-    @property
-    def _hears_clients(self) -> bool:
-        return self._settings.mode is PresenceMode.TRACKED
 
     def _feed_tracker(self, event: Event) -> None:
         self._publisher.publish(self._tracker.feed(event, self._clock.now()))

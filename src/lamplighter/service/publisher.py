@@ -88,6 +88,8 @@ class Publisher:
         self._metrics = metrics
         self._open_batch: Batch | None = None
         self._last_batch: Batch | None = None
+        #: Whether everything that has been handed over is in the outboxes.
+        self.is_published = True
         self._last_changes = LastChanges()
         self._late: set[asyncio.Task[None]] = set()
         self._observers: list[Callable[[Published], None]] = []
@@ -121,6 +123,7 @@ class Publisher:
         batch = self._open_batch
         if batch is None:
             batch = self._open_batch = self._last_batch = Batch()
+            self.is_published = False
             asyncio.get_running_loop().call_soon(self._ask_modules, batch)
         batch.changes.extend(changes)
 
@@ -129,15 +132,10 @@ class Publisher:
 
         So what happened before a leave is told to those who shared the room then.
         """
-        if self._last_batch is None or self._last_batch.published.done():
+        if self._last_batch is None or self.is_published:
             work()
         else:
             self._last_batch.then.append(work)
-
-    @property
-    def is_published(self) -> bool:
-        """Whether everything that has been handed over is in the outboxes."""
-        return self._last_batch is None or self._last_batch.published.done()
 
     async def published(self) -> None:
         """Return once everything that has been handed over is in the outboxes."""
@@ -216,6 +214,7 @@ class Publisher:
             self._tell_batch(batch, inquiry)
         except Exception:  # noqa: BLE001 - whatever it is, every request waits for this batch
             _log.exception("publishing failed")
+        self.is_published = batch is self._last_batch
         batch.published.set_result(None)
         saving = self._keep({UserId(change.new.user_id) for change in batch.changes})
         saving.add_done_callback(batch.saved_by)

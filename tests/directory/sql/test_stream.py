@@ -32,13 +32,20 @@ def test_news() -> None:
     stream.tell([ALICE])
     stream.advance(10)
     stream.tell([])
-    assert [stream.may_have_news(ALICE, since) for since in (6, 8, 9, 10)] == [
-        True,
-        True,
+    assert [stream.is_quiet(ALICE, f"c0ffee_{since}") for since in (6, 8, 9, 10, 11)] == [
         False,
+        False,
+        True,
+        True,
         False,
     ]
-    assert [stream.may_have_news(BOB, since) for since in (6, 7, 9)] == [True, False, False]
+    assert [stream.is_quiet(BOB, f"c0ffee_{since}") for since in (6, 7, 9)] == [False, True, True]
+
+
+@pytest.mark.parametrize("token", [None, "", "nonsense", "other_8", "c0ffee_", "c0ffee_99"])
+def test_a_token_that_says_nothing(token: str | None) -> None:
+    """After a token that the stream cannot have given out, nothing is certain."""
+    assert not Stream("c0ffee", 9).is_quiet(ALICE, token)
 
 
 def test_the_stream_never_goes_back() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from lamplighter.errors import Malformed
-from lamplighter.web.http.request import Request
+from lamplighter.web.http.request import Request, Target
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,12 @@ from lamplighter.web.http.request import Request
 )
 def test_targets(target: str, raw_path: str, path: str, query: str) -> None:
     """A target is a path, once as sent and once decoded, and a query; a host before it is cut."""
-    request = Request("GET", target, [])
-    assert (request.raw_path, request.path, request.query) == (raw_path, path, query)
+    assert Target.of(target) == Target(path, raw_path, query)
 
 
 def test_taking_the_body() -> None:
     """Each part of the body is taken once."""
-    request = Request("PUT", "/", [])
+    request = Request("PUT", Target.of("/"), [])
     assert (request.unread, request.take_body()) == (0, b"")
     request.body = bytearray(b"abc")
     assert (request.unread, request.take_body()) == (3, b"abc")

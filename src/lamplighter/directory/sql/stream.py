@@ -40,12 +40,15 @@ class Stream:
         for user_id in user_ids:
             self._news[user_id] = self._position
 
-    def may_have_news(self, user_id: UserId, since: int) -> bool:
-        """Tell whether something may have happened to the user after *since*.
+    def is_quiet(self, user_id: UserId, token: str | None) -> bool:
+        """Tell whether it is certain that nothing has happened to the user since *token*.
 
-        False is certain; True may be a false alarm, for tokens from before the start.
+        It is not for a token from before the start, or one that says nothing.
         """
-        return self._news.get(user_id, self._start) > since
+        parts = None if token is None else _parts(token)
+        if parts is None or parts[0] != self._incarnation:
+            return False
+        return self._news.get(user_id, self._start) <= parts[1] <= self._position
 
     def token(self, position: int) -> str:
         """Return the token that stands for *position*."""

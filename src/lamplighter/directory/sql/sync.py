@@ -37,9 +37,7 @@ class RoomsSyncer:
         self._ledger = ledger
 
     def rooms_are_quiet(self, user_id: UserId, since: str | None) -> bool:
-        stream = self._ledger.stream
-        after = stream.parse(since)
-        return after is not None and not stream.may_have_news(user_id, after)
+        return self._ledger.stream.is_quiet(user_id, since)
 
     async def sync_rooms(
         self, requester: Requester, since: str | None, filter: RoomFilter, *, full_state: bool

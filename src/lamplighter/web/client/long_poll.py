@@ -28,7 +28,6 @@ from lamplighter.ports import Directory, Requester, RoomsSync
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
-from lamplighter.service.connections import Connection
 from lamplighter.web.client.filters import EVERYTHING, ClientFilter, PresenceFilter
 
 __all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "Question"]
@@ -80,7 +79,9 @@ class LongPoll:
         returned may be ended: for a client that has gone.
         """
         poll = _Request(self, requester, question, answer)
-        poll.begin()
+        self.presence.wait(requester.user_id, poll)
+        self.metrics.poll_began()
+        poll.look()
         return poll
 
     async def news(self, requester: Requester, question: Question, receive: Receive) -> News:
@@ -117,15 +118,7 @@ class _Request(Poll):
         self._answer: Answer | None = answer
         self._is_reading = self._looks_again = False
         self._due: Timestamp | None = None
-        self._connection: Connection | None = None
-
-    def begin(self) -> None:
-        """Count as connected, and look for the first time."""
-        parts = self._parts
-        self._connection = parts.presence.connect(self._requester, self._question.set_presence)
-        parts.presence.wait(self._requester.user_id, self)
-        parts.metrics.poll_began()
-        self.look()
+        self._connection = parts.presence.connect(requester, question.set_presence)
 
     def look(self) -> None:
         """Answer, if there is reason to; what is not at hand is read first."""
@@ -164,7 +157,12 @@ class _Request(Poll):
         """Answer with *news*, or wait for more."""
         if self.is_revoked:
             self._finish(UnknownToken("The device was logged out"))
-        elif self.is_over or not self._question.timeout or _says_something(self._question, news):
+        elif (
+            news.states
+            or self.is_over
+            or not self._question.timeout
+            or _says_something(self._question, news)
+        ):
             self._finish(news)
         else:
             self._arm()
@@ -215,10 +213,10 @@ class _Request(Poll):
 
 
 def _says_something(question: Question, news: News) -> bool:
+    """Tell whether *news*, without any of presence, are worth an answer."""
     rooms = news.rooms
     return (
-        bool(news.states)
-        or question.since is None
+        question.since is None
         or question.full_state
         or rooms.rooms is not None
         or rooms.account_data is not None

@@ -117,8 +117,8 @@ class Sync:
     def _wait(self, exchange: Exchange, requester: Requester, question: Question) -> None:
         # From where the token was looked at to here nothing waits: a later log-out ends the poll.
         asked = question.set_presence
-        if asked is not None and not self._may_ask(requester, asked):
-            question = replace(question, set_presence=None)
+        if asked is not None and not self._presence.is_steady(requester, asked):
+            question = self._allowed(requester, question, asked)
         poll = self._long_poll.begin(requester, question, partial(self._answer, exchange))
         exchange.when_gone = poll.end
 
@@ -146,8 +146,8 @@ class Sync:
             query.get("filter"),
         )
 
-    def _may_ask(self, requester: Requester, asked: Presence) -> bool:
-        """Tell whether the poll may ask for that: a device that changes too fast just polls on.
+    def _allowed(self, requester: Requester, question: Question, asked: Presence) -> Question:
+        """Return what the poll may ask: a device that changes too fast just polls on.
 
         It still counts as connected; a limit never makes a client look away.
         """
@@ -155,8 +155,8 @@ class Sync:
             try:
                 self._transitions.take(requester)
             except LimitExceeded:
-                return False
-        return True
+                return replace(question, set_presence=None)
+        return question
 
 
 def milliseconds_in(name: str, text: str | None) -> timedelta:

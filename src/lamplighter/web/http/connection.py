@@ -183,7 +183,7 @@ class Connection(asyncio.Protocol):
             self._close(is_heard_out=request is None or request.is_complete)
         elif not self._is_advancing and (self._held or self._reader.requests):
             self._read_held()
-        elif not self._is_advancing:
+        elif not self._is_advancing and not self._is_reading:
             self._resume()
         self._watch()
 
@@ -191,7 +191,7 @@ class Connection(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         for start in range(0, len(data), _PORTION):
-            if self._is_full():
+            if (self._turn is not None or self._reader.requests) and self._is_full():
                 self._held = data[start:]
                 self._pause()
                 return
@@ -289,7 +289,8 @@ class Connection(asyncio.Protocol):
         limit = self._limit_now()
         if limit is self._limit:
             return
-        self._stop_watching()
+        if self._limit is not None:
+            self.hub.timeouts.stop(self, self._limit)
         self._limit = limit
         if limit is not None:
             self.hub.timeouts.start(self, limit)
@@ -303,7 +304,7 @@ class Connection(asyncio.Protocol):
     def _limit_now(self) -> Limit | None:
         if self._is_closing:
             return Limit.CLOSING
-        if not self._may_begin():
+        if self.writable is not None and not self.writable.is_set():
             return Limit.SENDING
         if self._turn is not None:
             return self._turn.limit

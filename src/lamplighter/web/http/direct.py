@@ -34,11 +34,11 @@ class DirectTurn:
 
     @property
     def path(self) -> str:
-        return self._request.path
+        return self._request.target.path
 
     @property
     def query(self) -> str:
-        return self._request.query
+        return self._request.target.query
 
     @property
     def headers(self) -> Headers:

@@ -78,8 +78,8 @@ class Hub:
     def direct(self, request: Request) -> Direct | None:
         """Return the function that answers *request*, if it is one's business."""
         if request.method == "GET":
-            return self._direct.get(request.path)
-        return self._find_put(request.raw_path) if request.method == "PUT" else None
+            return self._direct.get(request.target.path)
+        return self._find_put(request.target.raw_path) if request.method == "PUT" else None
 
     def admit(self, guest: Guest) -> bool:
         """Take *guest* in, and tell whether there was room."""

@@ -9,7 +9,8 @@ from typing import Final
 import httptools
 
 from lamplighter.errors import HeadTooLarge, Malformed, RequestError, TargetTooLong
-from lamplighter.web.http.request import Headers, Request
+from lamplighter.web.http.repeats import Fields, fields_of, repeated
+from lamplighter.web.http.request import Headers, Request, Target
 
 __all__ = ["MOST_FIELDS", "MOST_HEAD", "MOST_TARGET", "Reader"]
 
@@ -36,6 +37,7 @@ class Reader:
     __slots__ = (
         "_authorization",
         "_expects_continue",
+        "_fields",
         "_headers",
         "_is_replaying",
         "_parser",
@@ -58,6 +60,8 @@ class Reader:
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         #: The request whose body is being read.
         self._receiving: Request | None = None
+        #: Those of the last request, if another like it needs no parser.
+        self._fields: Fields | None = None
         self._problem: RequestError | None = None
         #: How many bytes the parser has taken without telling anything: it may be keeping them.
         self._silent = 0
@@ -74,6 +78,18 @@ class Reader:
         """Read *data*, whatever it is."""
         if self.is_over:
             return
+        if self.requests or self.is_in_head or self._receiving is not None or self._silent:
+            self._read(data)
+            return
+        request = None if self._fields is None else repeated(data, self._fields)
+        if request is not None:
+            self.requests.append(request)
+            return
+        self._read(data)
+        self._fields = fields_of(data, self.requests[0]) if len(self.requests) == 1 else None
+
+    def _read(self, data: bytes) -> None:
+        """Read *data* by the parser."""
         self._silent += len(data)
         try:
             self._parse(data)
@@ -176,11 +192,15 @@ class Reader:
         self.is_in_head = False
         self._silent = 0
         method = self._parser.get_method().decode("ascii")
-        request = Request(method, self._target.decode("latin-1"), self._headers)
-        request.authorization = self._authorization
-        request.is_http10 = version == "1.0"
-        request.expects_continue = self._expects_continue and not request.is_http10
-        request.keeps_alive = self._parser.should_keep_alive() and method != "CONNECT"
+        request = Request(
+            method,
+            Target.of(self._target.decode("latin-1")),
+            self._headers,
+            self._authorization,
+            keeps_alive=self._parser.should_keep_alive() and method != "CONNECT",
+            expects_continue=self._expects_continue and version != "1.0",
+            is_http10=version == "1.0",
+        )
         self._receiving = request
         self._forget_head()
         self.requests.append(request)

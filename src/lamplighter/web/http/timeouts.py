@@ -6,7 +6,7 @@ minds if a client is given a second more.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum, auto
+from enum import IntEnum
 from typing import Final, Protocol
 
 __all__ = ["TICK", "Limit", "Patience", "Timed", "Timeouts"]
@@ -15,17 +15,17 @@ __all__ = ["TICK", "Limit", "Patience", "Timed", "Timeouts"]
 TICK: Final = timedelta(seconds=1)
 
 
-class Limit(Enum):
-    """What a connection may be at, but not without end."""
+class Limit(IntEnum):
+    """What a connection may be at, but not without end; the value is its place in `Timeouts`."""
 
     #: No request is under way, and none has begun to come.
-    IDLE = auto()
+    IDLE = 0
     #: A request has begun to come, and nobody reads along.
-    RECEIVING = auto()
+    RECEIVING = 1
     #: The client does not take what it is sent.
-    SENDING = auto()
+    SENDING = 2
     #: All is said; the client has still to hear it.
-    CLOSING = auto()
+    CLOSING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,10 @@ class Timeouts:
     def __init__(self, patience: Patience) -> None:
         self._ticks = 0
         # By limit, each in the order of the deadlines, for all of one limit wait as long.
-        self._deadlines: dict[Limit, dict[Timed, int]] = {limit: {} for limit in Limit}
+        self._deadlines: tuple[dict[Timed, int], ...] = tuple({} for _ in Limit)
+        spans = (patience.idle, patience.receiving, patience.sending, patience.closing)
         # One more, for the tick that is under way.
-        self._lengths = {
-            Limit.IDLE: patience.idle // TICK + 1,
-            Limit.RECEIVING: patience.receiving // TICK + 1,
-            Limit.SENDING: patience.sending // TICK + 1,
-            Limit.CLOSING: patience.closing // TICK + 1,
-        }
+        self._lengths = tuple(span // TICK + 1 for span in spans)
 
     def start(self, timed: Timed, limit: Limit) -> None:
         """Let *limit* begin for *timed*, for which it does not run yet."""
@@ -72,7 +68,7 @@ class Timeouts:
     def tick(self) -> None:
         """Tell those whose time is over; it costs nothing for those whose time is not."""
         self._ticks += 1
-        for deadlines in self._deadlines.values():
+        for deadlines in self._deadlines:
             due = []
             for timed, deadline in deadlines.items():
                 if deadline > self._ticks:

@@ -1,0 +1,66 @@
+"""Requests that come again: a client that polls repeats all but the request line, to the byte.
+
+To parse the same header fields once more would be half of what a poll costs until it waits.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from lamplighter.web.http.request import Headers, Request, Target
+
+__all__ = ["Fields", "fields_of", "repeated"]
+
+#: A request line that means the same to every parser.
+_LINE: Final = re.compile(rb"GET (/[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*) HTTP/1\.1\r\n")
+_LONGEST_LINE: Final = 1024
+#: Most who are told the same ask alike.
+_LINES_KEPT: Final = 1_000
+
+#: What stands in the fields of a request that is more than its head, or is treated differently.
+_SPECIAL: Final = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
+_LONGEST_FIELDS: Final = 4096
+
+
+class Fields(NamedTuple):
+    """The header fields of a request that was nothing but its head."""
+
+    #: Everything after the request line.
+    data: bytes
+    headers: Headers
+    authorization: bytes | None
+
+
+def fields_of(data: bytes, request: Request) -> Fields | None:
+    """Return the fields of *request*, which a parser has made of *data* and nothing else.
+
+    None where another request with the same fields might need a parser.
+    """
+    line_end = data.find(b"\n") + 1
+    is_plain = (
+        request.is_complete
+        and request.keeps_alive
+        and not request.is_http10
+        and len(data) - line_end <= _LONGEST_FIELDS
+        and data.find(b"\r\n\r\n") == len(data) - 4
+        and _SPECIAL.isdisjoint(name for name, _ in request.headers)
+        and _target_in(data[:line_end]) is not None
+    )
+    return Fields(data[line_end:], request.headers, request.authorization) if is_plain else None
+
+
+def repeated(data: bytes, fields: Fields) -> Request | None:
+    """Return the request that *data* is if it has these *fields*, and nothing follows them."""
+    if not data.endswith(fields.data):
+        return None
+    line = data[: len(data) - len(fields.data)]
+    target = _target_in(line) if len(line) <= _LONGEST_LINE else None
+    if target is None:
+        return None
+    return Request("GET", target, fields.headers, fields.authorization, True, True)
+
+
+@lru_cache(_LINES_KEPT)
+def _target_in(line: bytes) -> Target | None:
+    found = _LINE.fullmatch(line)
+    return None if found is None else Target.of(found[1].decode("ascii"))
