@@ -63,15 +63,18 @@ class Steady:
 
 @dataclass(frozen=True)
 class Closed:
-    """The next change when all have received the last: as fast as both sides keep up."""
+    """The next changes when all have received the last: as fast as both sides keep up."""
 
     seconds: float
     suffix: str = ""
+    #: How many publishers change at once.
+    together: int = 1
 
     async def drive(self, turns: Round) -> None:
         began = perf_counter()
         while perf_counter() - began < self.seconds:
-            turns.change()
+            for _ in range(self.together):
+                turns.change()
             await turns.all_told()
 
 
