@@ -116,6 +116,8 @@ class PresenceService:
         self.wait = feed.wait
         #: End a poll.
         self.release = feed.release
+        #: A poll that `connect` began is over.
+        self.disconnect = self._connections.end
         #: Tell whether it is known that a poll that asks for something would change nothing.
         self.is_steady = self._connections.is_steady
         publisher.observe(self._announce)
@@ -130,11 +132,6 @@ class PresenceService:
         if set_presence is Presence.OFFLINE or not self._hears_clients:
             return None
         return self._connections.begin(requester, set_presence)
-
-    def disconnect(self, connection: Connection | None) -> None:
-        """A poll that `connect` began is over."""
-        if connection is not None:
-            self._connections.end(connection)
 
     def set_status(
         self, requester: Requester, presence: Presence, status_msg: str | None
@@ -192,7 +189,7 @@ class PresenceService:
             return None
         if not self._publisher.is_published or not self._views.knows_interest(viewer):
             return None
-        return outbox.after(position)
+        return outbox.after(position) if position < self._feed.position else ()
 
     async def status(self, viewer: UserId, user_id: UserId) -> UserPresenceState:
         """Return the user's presence as the viewer may see it.

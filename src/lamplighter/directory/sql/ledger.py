@@ -51,28 +51,21 @@ class Ledger:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._clock = clock
         self._listeners: list[DirectoryListener] = []
-        self._stream = Stream("", 0)
+        #: The stream of news.
+        self.stream = Stream("", 0)
+        #: Tells the current instant.
+        self.now = clock.now
         self._under_way: set[asyncio.Task[object]] = set()
-
-    @property
-    def stream(self) -> Stream:
-        """The stream of news."""
-        return self._stream
 
     async def start(self) -> None:
         """Find out where the stream stands; the first time, begin one."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         if row is None:
-            self._stream = Stream(await self._begin_stream(), 0)
+            self.stream = Stream(await self._begin_stream(), 0)
         else:
-            self._stream = Stream(row.incarnation, row.position)
-
-    def now(self) -> Timestamp:
-        """Return the current instant."""
-        return self._clock.now()
+            self.stream = Stream(row.incarnation, row.position)
 
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that is written from now on."""
@@ -95,7 +88,7 @@ class Ledger:
     async def _write(self, work: Callable[[Write], Awaitable[T]]) -> T:
         async with self._database.write() as connection:
             row = (await connection.execute(select(stream_table.c.position))).one()
-            write = Write(connection, self._clock.now(), row.position)
+            write = Write(connection, self.now(), row.position)
             result = await work(write)
             if write.position > row.position:
                 await connection.execute(update(stream_table).values(position=write.position))
@@ -104,8 +97,8 @@ class Ledger:
         return result
 
     def _publish(self, write: Write) -> None:
-        self._stream.advance(write.position)
-        self._stream.tell(write.news_for)
+        self.stream.advance(write.position)
+        self.stream.tell(write.news_for)
         for act in write.afterwards:
             act()
         for listener in self._listeners:

@@ -179,7 +179,8 @@ class _Request(Poll):
         if self._due is not None:
             parts.timeouts.take_out(self, self._due)
         parts.presence.release(self._requester.user_id, self)
-        parts.presence.disconnect(self._connection)
+        if self._connection is not None:
+            parts.presence.disconnect(self._connection)
         parts.metrics.poll_ended()
         answer(result)
 
@@ -227,6 +228,8 @@ def _chosen(newest_first: Sequence[Update], wanted: PresenceFilter) -> list[User
     if wanted is not EVERYTHING.presence:
         newest_first = [it for it in newest_first if wanted.admits(it.state.user_id)]
         newest_first = newest_first[: wanted.limit]
+    if len(newest_first) == 1:
+        return [newest_first[0].state]
     return [update.state for update in reversed(newest_first)]
 
 

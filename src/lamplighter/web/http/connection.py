@@ -255,8 +255,9 @@ class Connection(asyncio.Protocol):
     def _refuse(self, request: Request, problem: Exception) -> None:
         response = error_response(problem)
         connection = self.connection_header(request)
-        head = self.hub.heads.json(response.status, response.body, response.headers, connection)
-        self.write(head + response.body)
+        self.write(
+            self.hub.heads.with_json(response.status, response.body, response.headers, connection)
+        )
         self._close(is_heard_out=False)
 
     def _close(self, *, is_heard_out: bool = True) -> None:
@@ -294,7 +295,8 @@ class Connection(asyncio.Protocol):
         self._limit = limit
         if limit is not None:
             self.hub.timeouts.start(self, limit)
-            self._unsent = self.transport.get_write_buffer_size()
+            if limit in (Limit.SENDING, Limit.CLOSING):
+                self._unsent = self.transport.get_write_buffer_size()
 
     def _stop_watching(self) -> None:
         if self._limit is not None:

@@ -16,7 +16,17 @@ __all__ = ["DirectTurn"]
 class DirectTurn:
     """The exchange that a direct endpoint is given, and the turn of its request."""
 
-    __slots__ = ("_direct", "_has_left", "_line", "_request", "body", "when_gone")
+    __slots__ = (
+        "_direct",
+        "_has_left",
+        "_line",
+        "_request",
+        "authorization",
+        "body",
+        "method",
+        "query",
+        "when_gone",
+    )
 
     def __init__(self, line: Line, request: Request, direct: Direct) -> None:
         #: None once there is nothing to answer, or nobody.
@@ -25,28 +35,19 @@ class DirectTurn:
         #: None once it was called.
         self._direct: Direct | None = direct
         self._has_left = False
+        self.method = request.method
+        self.query = request.target.query
+        self.authorization = request.authorization
         self.body = b""
         self.when_gone: Callable[[], None] | None = None
-
-    @property
-    def method(self) -> str:
-        return self._request.method
 
     @property
     def path(self) -> str:
         return self._request.target.path
 
     @property
-    def query(self) -> str:
-        return self._request.target.query
-
-    @property
     def headers(self) -> Headers:
         return self._request.headers
-
-    @property
-    def authorization(self) -> bytes | None:
-        return self._request.authorization
 
     @property
     def limit(self) -> Limit | None:
@@ -55,23 +56,20 @@ class DirectTurn:
         # Who has closed one half of the connection is mostly gone, and will not be told.
         return Limit.CLOSING if self._has_left else None
 
-    @property
-    def _wants_body(self) -> bool:
-        return self._request.method == "PUT"
-
     def receive(self) -> None:
-        request = self._request
-        body = request.take_body()
-        if self._direct is None:
+        request, direct = self._request, self._direct
+        if request.body is not None:
+            body = request.take_body()
+            if direct is not None and self.method == "PUT":
+                self.body += body
+        if direct is None:
             return
-        if self._wants_body:
-            self.body += body
         if not (request.is_complete or request.is_broken or len(self.body) > MAX_BODY):
             return
-        direct, self._direct = self._direct, None
+        self._direct = None
         try:
             if request.is_broken:
-                problem = NotJson if self._wants_body else Malformed
+                problem = NotJson if self.method == "PUT" else Malformed
                 raise problem("The request ended before its body did")
             direct(self)
         except Exception as error:  # noqa: BLE001 - the one table knows what to say
@@ -84,8 +82,11 @@ class DirectTurn:
         if line is None:
             return
         connection = line.connection_header(self._request)
-        head = line.hub.heads.json(status, body, headers, connection)
-        line.write(head if self._request.method == "HEAD" else head + body)
+        heads = line.hub.heads
+        if self.method == "HEAD":
+            line.write(heads.json(status, body, headers, connection))
+        else:
+            line.write(heads.with_json(status, body, headers, connection))
         line.finished()
 
     def client_left(self) -> None:

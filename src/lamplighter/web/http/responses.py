@@ -25,11 +25,14 @@ class Heads:
         self._clock = clock
         self._json: dict[int, bytes] = {}
         self._plain: dict[int, bytes] = {}
+        #: The last body that was sent with a plain 200, and the whole response.
+        self._last: tuple[bytes, bytes] = b"", b""
 
     def renew(self) -> None:
         """Forget what is kept, for it names the time."""
         self._json.clear()
         self._plain.clear()
+        self._last = b"", b""
 
     def plain(self, status: int) -> bytes:
         """Return the status line and the date."""
@@ -53,6 +56,18 @@ class Heads:
             head = self._json[status] = self.plain(status) + fixed + b"content-length: "
         more = field_lines(headers) if headers else b""
         return b"%b%d\r\n%b%b\r\n" % (head, len(body), more, connection)
+
+    def with_json(
+        self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]], connection: bytes
+    ) -> bytes:
+        """Return the whole response; those to whom one body is sent get one piece of memory."""
+        if status != 200 or headers or connection:
+            return self.json(status, body, headers, connection) + body
+        last_body, response = self._last
+        if body is not last_body or not response:
+            response = self.json(status, body, headers, connection) + body
+            self._last = body, response
+        return response
 
 
 def field_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
