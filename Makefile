@@ -9,7 +9,7 @@ TESTS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-interop bench lint types architecture tests format lock clean
+.PHONY: help setup run test test-interop bench lint types architecture tests generated format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ architecture: $(VENV)/.dev ## import-linter: who may import whom
 
 tests: $(VENV)/.dev ## pytest, on two cores; TESTS=tests/config runs a part
 	$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
+
+generated: $(VENV)/.dev ## renew the pictures and the reference in docs/ that are made from the code
+	$(BIN)/python -m doctools
 
 format: $(VENV)/.dev ## put the sources into shape
 	$(BIN)/ruff check --fix
