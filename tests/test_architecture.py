@@ -27,6 +27,7 @@ FUNCTION_BUDGET: Final = (8, 30, 60)
 STORIES: Final = {
     "compat": "modules as others write them, unchanged",
     "contract": "one suite for each port, over every adapter of it",
+    "deploy": "the files in deploy/, by the programs that read them",
     "docs": "what the documents show is run",
     "examples": "the modules in examples/, each as its author would test it",
     "federation_interop": "a real Synapse at the other end",

@@ -1,0 +1,104 @@
+"""The dashboard and the alerts speak of metrics that there are."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from lamplighter.metrics import Metrics
+
+DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+DASHBOARD: Final = DEPLOY / "grafana" / "lamplighter.json"
+RULES: Final = DEPLOY / "prometheus" / "lamplighter.rules.yml"
+TYPE: Final = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
+METRIC: Final = re.compile(r"\b((?:lamplighter|process)_\w+)")
+#: How many columns a dashboard of Grafana has.
+COLUMNS: Final = 24
+
+
+def _exposed() -> Iterator[str]:
+    for name, kind in TYPE.findall(Metrics().exposition().decode()):
+        yield name
+        if kind == "histogram":
+            yield from (f"{name}_{part}" for part in ("bucket", "count", "sum"))
+
+
+def _rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def _panels() -> list[dict[str, Any]]:
+    panels: list[dict[str, Any]] = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    return panels
+
+
+def _expressions() -> dict[str, str]:
+    rules = {rule["alert"]: rule["expr"] for rule in _rules()}
+    panels = {
+        f"{panel['title']} {target['refId']}": target["expr"]
+        for panel in _panels()
+        for target in panel.get("targets", [])
+    }
+    return rules | panels
+
+
+@pytest.mark.parametrize(("place", "expression"), _expressions().items())
+def test_the_metrics_are_there(place: str, expression: str) -> None:
+    """Every metric that a panel or an alert asks for is exposed under that name."""
+    named = set(METRIC.findall(expression))
+
+    assert named or place == "LamplighterDown"
+    assert named - set(_exposed()) == set()
+
+
+def test_every_metric_of_ours_is_shown() -> None:
+    """No metric of the server is missing from the dashboard."""
+    shown = set(METRIC.findall(DASHBOARD.read_text(encoding="utf-8")))
+    families = {name for name, _ in TYPE.findall(Metrics().exposition().decode())}
+    of_ours = {
+        name
+        for name in families
+        if name.startswith("lamplighter_") and not name.endswith("_created")
+    }
+
+    assert {name for name in of_ours if not any(it.startswith(name) for it in shown)} == set()
+
+
+def test_panels_have_their_places() -> None:
+    """No panel lies on another or beyond the edge, and each says what it shows."""
+    taken: set[tuple[int, int]] = set()
+    for panel in _panels():
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken
+        assert place["x"] + place["w"] <= COLUMNS
+        assert panel["type"] == "row" or panel["description"]
+        taken |= cells
+    assert len({panel["id"] for panel in _panels()}) == len(_panels())
+
+
+def test_alerts_say_what_is_wrong() -> None:
+    """Each alert has a severity and a summary that names who or what."""
+    assert {rule["labels"]["severity"] for rule in _rules()} == {"critical", "warning"}
+    for rule in _rules():
+        assert "{{ $labels." in rule["annotations"]["summary"]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed")
+def test_prometheus_takes_the_rules() -> None:
+    """`promtool` finds nothing wrong with the alerts."""
+    done = subprocess.run(
+        ["promtool", "check", "rules", str(RULES)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
