@@ -94,7 +94,12 @@ def _excerpt(fence: Fence) -> None:
 
 def _is_excerpt(fence: Fence) -> bool:
     files = (path for path in (ROOT / "deploy").rglob("*") if path.is_file())
-    return any(fence.body in path.read_text(encoding="utf-8") for path in files)
+    return any(_flush(fence.body) in _flush(path.read_text(encoding="utf-8")) for path in files)
+
+
+def _flush(text: str) -> str:
+    """Return *text* with every line at the margin: an excerpt may be less deep."""
+    return "\n".join(line.strip() for line in text.splitlines())
 
 
 def _text(fence: Fence) -> None:
