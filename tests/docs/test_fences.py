@@ -39,7 +39,7 @@ def test_what_cannot_be_typed(line: str, complaint: str) -> None:
     "line",
     [
         "PYTHONPATH=. lamplighter serve -c lamplighter.yaml",
-        "sudo -u lamplighter /opt/lamplighter/bin/lamplighter check-config -c my.yaml",
+        "sudo -u lamplighter /usr/local/lib/lamplighter/bin/lamplighter check-config -c my.yaml",
         "make tests TESTS=tests/docs && make docs",
         "lamplighter generate-config --server-name example.org > lamplighter.yaml",
         "lamplighter --help",
