@@ -21,6 +21,10 @@ METRIC: Final = re.compile(r"\b((?:lamplighter|process)_\w+)")
 #: How many columns a dashboard of Grafana has.
 COLUMNS: Final = 24
 
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="Prometheus is not installed"
+)
+
 
 def _exposed() -> Iterator[str]:
     for name, kind in TYPE.findall(Metrics().exposition().decode()):
@@ -95,10 +99,41 @@ def test_alerts_say_what_is_wrong() -> None:
         assert "{{ $labels." in rule["annotations"]["summary"]
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed")
+@needs_promtool
 def test_prometheus_takes_the_rules() -> None:
-    """`promtool` finds nothing wrong with the alerts."""
-    done = subprocess.run(
-        ["promtool", "check", "rules", str(RULES)], capture_output=True, text=True, check=False
-    )
+    """`promtool` finds nothing wrong with the alerts, or with what loads them."""
+    _promtool("check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
+
+
+@needs_promtool
+def test_prometheus_takes_the_expressions_of_the_dashboard(tmp_path: Path) -> None:
+    """Every panel asks something that Prometheus understands."""
+    rules = [
+        {"record": f"panel:{number}", "expr": _as_asked(target["expr"])}
+        for number, panel in enumerate(_panels())
+        for target in panel.get("targets", [])[:1]
+    ]
+    path = tmp_path / "panels.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+
+    _promtool("check", "rules", str(path))
+
+
+@needs_promtool
+def test_alerts_fire_when_they_should() -> None:
+    """Each does in the series of alerts.yml, and not in those that are as they should be."""
+    tests = yaml.safe_load(Path(__file__).with_name("alerts.yml").read_text(encoding="utf-8"))
+    tried = {it["alertname"] for test in tests["tests"] for it in test["alert_rule_test"]}
+
+    assert tried == {rule["alert"] for rule in _rules()}
+    _promtool("test", "rules", str(Path(__file__).with_name("alerts.yml")))
+
+
+def _as_asked(expression: str) -> str:
+    """Return what Grafana asks when everything is chosen."""
+    return expression.replace("$job", ".*").replace("$__rate_interval", "1m")
+
+
+def _promtool(*arguments: str) -> None:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
