@@ -24,7 +24,7 @@ _OTHERS: Final = {
     "cp": "puts files where they belong",
     "curl": "asks a server",
     "echo": "gives a password to the next command",
-    "git": "gets the sources",
+    "export": "keeps a value for the commands that follow",
     "install": "puts files where they belong",
     "openssl": "makes certificates",
     "podman": "builds and runs the container",
