@@ -8,7 +8,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 __all__ = ["constants", "describe", "fields", "methods", "table"]
@@ -30,8 +30,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 class _Source:
     """The source of one class or function."""
 
-    def __init__(self, thing: type | object) -> None:
-        text = textwrap.dedent(inspect.getsource(thing))  # type: ignore[arg-type] # any class or function
+    def __init__(self, thing: type | Callable[..., object]) -> None:
+        text = textwrap.dedent(inspect.getsource(thing))
         self.lines = text.splitlines()
         node = ast.parse(text).body[0]
         assert isinstance(node, ast.ClassDef | Function)
@@ -56,7 +56,7 @@ class _Source:
         return " ".join(found)
 
 
-def describe(thing: type | object) -> str:
+def describe(thing: type | Callable[..., object]) -> str:
     """Return the docstring of a class, or how a function is called and its docstring."""
     source = _Source(thing)
     if isinstance(source.node, ast.ClassDef):

@@ -100,8 +100,8 @@ def _is_excerpt(fence: Fence) -> bool:
 
 
 def _flush(text: str) -> str:
-    """Return *text* with every line at the margin: an excerpt may be less deep."""
-    return "\n".join(line.strip() for line in text.splitlines())
+    """Return *text* in whole lines at the margin: an excerpt may be less deep."""
+    return "\n".join(["", *(line.strip() for line in text.splitlines()), ""])
 
 
 def _text(fence: Fence) -> None:
