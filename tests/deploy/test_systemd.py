@@ -51,13 +51,29 @@ def test_it_is_hardened(unit: Path) -> None:
 
 def test_the_user_is_made() -> None:
     """The unit runs as the user that the file for sysusers makes, at home where the state is."""
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign] # keys as they are written
-    parser.read_string(UNIT)
-    service = parser["Service"]
     line = (DEPLOY / "lamplighter.sysusers").read_text(encoding="utf-8").splitlines()[-1]
+    _, user, *_, home = line.split()
 
-    _, user, _, home = line.split()[0], line.split()[1], line.split()[2], line.split()[-1]
+    service = _service()
     assert service["User"] == service["Group"] == user
     assert service["WorkingDirectory"] == home == f"/var/lib/{service['StateDirectory']}"
     assert service["ExecStart"].startswith(f"{INSTALLED} serve ")
+
+
+def test_what_cannot_be_used_is_not_tried_again(tmp_path: Path) -> None:
+    """The code with which a server leaves a bad configuration is one that systemd heeds."""
+    config = tmp_path / "lamplighter.yaml"
+    config.write_text("server_name: example.org\npresense: {}\n")
+    command = [sys.executable, "-m", "lamplighter", "serve", "-c", str(config)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert str(done.returncode) == _service()["RestartPreventExitStatus"]
+    assert "presense" in done.stderr
+
+
+def _service() -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign] # keys as they are written
+    parser.read_string(UNIT)
+    return parser["Service"]
