@@ -22,8 +22,8 @@ run: setup ## run the demo: a real server, three users, and a presence router mo
 
 test: lint types architecture tests ## everything that must pass: lint, types, architecture, tests
 
-test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Synapse, which gets its own environment
-	$(BIN)/pytest -m interop tests/federation_interop
+test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Synapse in its own environment; an installation
+	$(BIN)/pytest -m interop tests/federation_interop tests/deploy
 
 bench: $(VENV)/.bench $(SYNAPSE_VENV)/.synapse ## measure beside a real Synapse; BENCH=--quick takes three minutes
 	$(BIN)/python -m bench $(BENCH)
