@@ -61,11 +61,18 @@ def _fences(path: Path) -> Iterator[Fence]:
 
 
 def _python(fence: Fence) -> None:
-    """Run it, unless a test of its own does so together with the other files of the page."""
-    if fence.page in _STORIES or fence.page.startswith("docs/guides/"):
-        assert fence.file or fence.page == "README.md", "which file is it?"
+    """Run it, unless it is a file that the page has the reader write: that has its own test."""
+    if fence.file or fence.page == "README.md":
+        assert _test_of(fence.page).is_file(), "no test writes this file and runs it"
     else:
         exec(compile(fence.body, str(fence), "exec"), {"__name__": "a_block"})
+
+
+def _test_of(page: str) -> Path:
+    """Return the test that does what a reader of *page* would."""
+    path = Path(page)
+    subject = "guides" if path.parent.name == "guides" else path.stem.lower().replace("-", "_")
+    return ROOT / "tests" / "docs" / f"test_{subject}.py"
 
 
 def _stub(fence: Fence) -> None:
@@ -107,9 +114,6 @@ def _flush(text: str) -> str:
 def _text(fence: Fence) -> None:
     """Nothing is checked: it is a drawing, or what a program has printed once."""
 
-
-#: Pages with a test that does what a reader of them would.
-_STORIES: Final = {"README.md", "docs/first-module.md"}
 
 HANDLERS: Final[Mapping[str, Callable[[Fence], None]]] = {
     "caddyfile": _excerpt,
