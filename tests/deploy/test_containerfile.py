@@ -78,6 +78,7 @@ def test_it_serves_what_the_unit_serves() -> None:
 
 
 @pytest.mark.interop
+@pytest.mark.timeout(600)  # it installs all that the server needs
 def test_the_first_stage_makes_a_server(tmp_path: Path) -> None:
     """Its copies and commands, in an empty folder, make an environment in which the server is."""
     source, venv = tmp_path / "src", tmp_path / "venv"

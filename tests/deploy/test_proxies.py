@@ -31,7 +31,7 @@ def places(tmp_path: Path) -> Iterator[Places]:
     """Ports that are free."""
     with ExitStack() as stack:
         ports = [stack.enter_context(reserved_port()) for _ in range(2)]
-        # Not reserved, for proxies do not share it: whoever listens next gets another.
+        # Not reserved, for proxies share no port; it is not given away again so soon.
         with reserved_port() as proxy:
             pass
         yield Places(tmp_path, proxy, *ports)
@@ -61,7 +61,14 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-@pytest.fixture(params=PROXIES, ids=[proxy.program for proxy in PROXIES])
+@pytest.fixture(
+    params=[
+        pytest.param(
+            it, id=it.program, marks=pytest.mark.skipif(not it.is_here, reason="not installed")
+        )
+        for it in PROXIES
+    ]
+)
 async def http(
     request: pytest.FixtureRequest,
     places: Places,
@@ -71,8 +78,6 @@ async def http(
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """Connections that trust the proxy's certificate."""
     proxy: Proxy = request.param
-    if not proxy.is_here:
-        pytest.skip(f"{proxy.program} is not installed")
     with running(proxy, places, authority):
         async with aiohttp.ClientSession(
             f"https://localhost:{places.proxy}", connector=aiohttp.TCPConnector(ssl=trusting)
