@@ -7,6 +7,7 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
+from lamplighter.app_admin import Core, explanations
 from lamplighter.app_federation import Federation, Nowhere
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
@@ -39,6 +40,7 @@ from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service import PresenceService, ServiceSettings
 from lamplighter.service.background import Background
+from lamplighter.service.explanations import Explanations
 from lamplighter.service.federated import FederatedPresence
 from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Publisher
@@ -97,6 +99,7 @@ class Lamplighter:
     #: The ASGI application.
     application: Entry
     presence: PresenceService
+    explanations: Explanations
     directory: Directory
     metrics: Metrics
     modules: ModuleRuntime
@@ -165,7 +168,8 @@ async def _build(
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
     background = Background(clock)
-    presence = _presence(config, clock, background, rooms, router, store, saved, outgoing, metrics)
+    core = _core(config, clock, background, rooms, router, store, saved, outgoing, metrics)
+    presence = core.presence
     directory.listen(presence)
     runtime = ModuleRuntime(
         _facts(config),
@@ -181,7 +185,15 @@ async def _build(
         config, clock, background, directory, presence, metrics, runtime, health
     )
     return Lamplighter(
-        config, application, presence, directory, metrics, runtime, federation, storage.database
+        config,
+        application,
+        presence,
+        explanations(config, core, directory),
+        directory,
+        metrics,
+        runtime,
+        federation,
+        storage.database,
     )
 
 
@@ -195,7 +207,7 @@ async def _federation(
     return await Federation.begin(config, clock, data_dir, store, transport)
 
 
-def _presence(
+def _core(
     config: Config,
     clock: Clock,
     background: Background,
@@ -205,7 +217,7 @@ def _presence(
     saved: Sequence[SavedPresence],
     outgoing: Outgoing,
     metrics: Metrics,
-) -> PresenceService:
+) -> Core:
     """Wire the service, with what was *saved* restored."""
     tracker = PresenceTracker(config.server_name, _rules(config))
     tracker.restore([it.user for it in saved], clock.now())
@@ -240,7 +252,7 @@ def _presence(
     federated = FederatedPresence(
         config.server_name, tracker, views, publisher, config.presence.federation_timeout
     )
-    return PresenceService(
+    presence = PresenceService(
         clock=clock,
         tracker=tracker,
         feed=feed,
@@ -253,6 +265,7 @@ def _presence(
         settings=_service_settings(config),
         unsure=range(saved_until + 1, bus.position),
     )
+    return Core(tracker, router, feed, bus, publisher, views, presence)
 
 
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:

@@ -237,6 +237,12 @@ class Accounts(Protocol):
     async def account(self, user_id: UserId) -> Account | None:
         """Return what is kept of the account, or None if there never was one."""
 
+    async def accounts(self, after: UserId | None, limit: int) -> Sequence[Account]:
+        """Return the first *limit* accounts in the order of their user IDs, or those *after* one.
+
+        Deactivated ones are among them.
+        """
+
     async def devices(self, user_id: UserId) -> Sequence[DeviceRecord]:
         """Return the user's devices."""
 

@@ -38,6 +38,18 @@ async def test_registering_logs_in(town: Town) -> None:
     assert await town.directory.account(ALICE) == Account(ALICE, town.clock.now(), True, False)
 
 
+async def test_accounts_in_order(town: Town) -> None:
+    """Accounts are listed by their user IDs, part by part, those that are deactivated too."""
+    for name in ("carol", "alice", "bob"):
+        await town.directory.register(name, None)
+    await town.directory.deactivate(BOB)
+    first = await town.directory.accounts(None, 2)
+    assert first == [await town.directory.account(user_id) for user_id in (ALICE, BOB)]
+    assert [it.is_deactivated for it in first] == [False, True]
+    rest = await town.directory.accounts(BOB, 2)
+    assert [it.user_id for it in rest] == [UserId("@carol:lamp.test")]
+
+
 async def test_chosen_localparts(town: Town) -> None:
     """Without a localpart one is chosen, another one each time."""
     logins = [await town.directory.register(None, None) for _ in range(3)]

@@ -15,6 +15,7 @@ from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 from lamplighter.routing.breaker import BreakerSettings
 from lamplighter.routing.containment import contained
 from lamplighter.routing.guard import GuardedModule, GuardSettings
+from lamplighter.routing.health import Failure
 from lamplighter.routing.reasons import Module
 from tests.routing.callbacks import (
     Act,
@@ -161,7 +162,7 @@ async def test_an_exception(how: Any, error: BaseException, logged: list[Any]) -
 async def test_an_exit(how: Any, error: BaseException, logged: list[Any]) -> None:
     """A module that calls `sys.exit` does not end the server."""
     bench = Bench(how(error))
-    assert await bench.module.interested_users(ALICE) == CheckedInterest()
+    assert await bench.module.interested_users(ALICE) == CheckedInterest(failed=True)
     problem = f"RuntimeError('the module tried to end the server: {error!r}')"
     assert lines_without_traceback(logged) == [failure(problem, "get_interested_users", ALICE)]
 
@@ -255,7 +256,7 @@ async def test_a_callback_that_raises_when_late(logged: list[Any]) -> None:
     await began.wait()
     bench.clock.advance(seconds=5)
     await turns()
-    assert (await answer, len(logged)) == (CheckedInterest(), 1)
+    assert (await answer, len(logged)) == (CheckedInterest(failed=True), 1)
 
 
 async def test_users_in_the_log(logged: list[Any]) -> None:
@@ -263,6 +264,35 @@ async def test_users_in_the_log(logged: list[Any]) -> None:
     bench = Bench(answering(None))
     await bench.users_for_states(*(state(user) for user in (ALICE, BOB, CHARLIE, DORA)))
     assert logged[0]["users"] == f"{ALICE}, {BOB}, {CHARLIE}"
+
+
+async def test_a_pause_can_be_ended(logged: list[Any]) -> None:
+    """A module that is reset is asked again at once, however long its pause was to be."""
+    bench = Bench(raising(RuntimeError()))
+    await bench.fail(3)
+    paused_until = bench.module.paused_until
+    assert paused_until is not None
+    assert paused_until > bench.clock.now()
+    bench.module.reset()
+    assert (bench.module.is_paused, bench.module.paused_until) == (False, None)
+    assert bench.metric("module_paused", module="MyRouter") == 0
+    await bench.fail(1)
+    assert len(logged) == 4
+
+
+async def test_health(logged: list[Any]) -> None:
+    """Calls are counted, and failures, of which the last one is remembered; not while paused."""
+    bench = Bench(raising(RuntimeError("no")))
+    await bench.fail(5)
+    health = bench.module.health
+    assert (health.calls, health.failures) == (3, 3)
+    assert health.last_failure == Failure(
+        "get_interested_users", "exception", "RuntimeError('no')", bench.clock.now()
+    )
+    answering_well = Bench(answering(set()))
+    await answering_well.fail(1)
+    health = answering_well.module.health
+    assert (health.calls, health.failures, health.seconds(1)) == (1, 0, 0.0)
 
 
 async def test_the_module_is_paused(logged: list[Any]) -> None:
@@ -277,13 +307,13 @@ async def test_the_module_is_paused(logged: list[Any]) -> None:
     assert [line["paused"] for line in logged] == [False, False, True]
     assert bench.module.is_paused
     assert bench.metric("module_paused", module="MyRouter") == 1
-    assert await bench.module.interested_users(ALICE) == CheckedInterest()
+    assert await bench.module.interested_users(ALICE) == CheckedInterest(failed=True)
     assert await bench.users_for_states() == CheckedRoutes(failed=True)
     assert (len(act.asked), len(logged)) == (3, 3)
     bench.clock.advance(seconds=30)
     answer = bench.module.interested_users(ALICE)
     await turns()
-    assert await bench.module.interested_users(BOB) == CheckedInterest()
+    assert await bench.module.interested_users(BOB) == CheckedInterest(failed=True)
     act.answer({BOB})
     assert await answer == CheckedInterest(frozenset({BOB}))
     assert (bench.module.is_paused, act.asked) == (False, [ALICE] * 4)

@@ -44,7 +44,8 @@ def test_everybody_believes_what_the_oracle_says(
     land: tuple[Path, dict[str, str]], world: World
 ) -> None:
     """What each client believes in the end is what a brute-force oracle says, and no answer on the
-    way, to a sync, a poll or a GET, holds a presence that the oracle forbids.
+    way, to a sync, a poll or a GET, holds a presence that the oracle forbids; and an explanation of
+    who sees whom says what GET then shows.
     """
     data_dir, rooms = land
     with TemporaryDirectory() as copy, capture_logs() as logs:

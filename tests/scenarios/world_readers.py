@@ -8,6 +8,7 @@ from typing import Any
 from lamplighter.devtools.client import Client, Poll, RequestFailed, SyncAnswer, SyncQuery
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.ids import UserId
+from lamplighter.presence.state import UserPresenceState
 from lamplighter.service.publisher import Published
 from tests.scenarios.worlds import Oracle, Shown, altered, shown, turns
 
@@ -210,12 +211,7 @@ class Readers:
         """GET the user's status, and compare it with the oracle."""
         pair = client.user_id, user
         begin = self.look()
-        try:
-            told = shown(await client.status_of(user))
-        except RequestFailed as refusal:
-            if refusal.status != 403:
-                raise
-            told = None
+        told = await self._status(client, user)
         self.look()
         pictures = self._oracle.pictures[begin:]
         if told is None:
@@ -238,6 +234,32 @@ class Readers:
             afresh = Reader(_with_the_token_of(reader.client, self._server))
             await self.hears_more(afresh)
             self._check_beliefs(afresh, f"a first sync {when}")
+
+    async def check_explanations(self) -> None:
+        """Look whether an explanation says what GET shows, and the lists what explanations say."""
+        explanations = self._server.lamplighter.explanations
+        users = list(map(UserId, self._oracle.users))
+        seen_by = {user: (await explanations.seen_by(user, None, 9)).sights for user in users}
+        for client in {reader.client.user_id: reader.client for reader in self.all}.values():
+            viewer = client.user_id
+            listed = {it.subject: it for it in (await explanations.sees(viewer, None, 9)).sights}
+            for user in users:
+                sight = (await explanations.explain(viewer, user)).sight
+                seen = Shown(sight.seen.state, sight.seen.status_msg) if sight.seen else None
+                assert seen == await self._status(client, user), f"{viewer} about {user}"
+                assert bool(sight.reasons) is sight.sees
+                expected = [sight] if sight.sees else []
+                assert [it for it in seen_by[user] if it.viewer == viewer] == expected
+                if sight.actual != UserPresenceState.default(user):  # then they are known
+                    assert [it for it in (listed.get(user),) if it] == expected
+
+    async def _status(self, client: Client, user: str) -> Shown | None:
+        try:
+            return shown(await client.status_of(user))
+        except RequestFailed as refusal:
+            if refusal.status != 403:
+                raise
+            return None
 
     def _check_beliefs(self, reader: Reader, when: str) -> None:
         assert reader.now is not None

@@ -49,6 +49,8 @@ class CheckedInterest:
     named: frozenset[UserId] = frozenset()
     all_users: bool = False
     faults: tuple[str, ...] = ()
+    #: Whether there is no answer at all: the module is paused, raised, or was late.
+    failed: bool = False
 
 
 def check_routes(answer: object, asked: Mapping[str, UserPresenceState]) -> CheckedRoutes:

@@ -33,6 +33,11 @@ class Breaker:
         """Whether the module is paused."""
         return self._paused_until is not None
 
+    @property
+    def paused_until(self) -> Timestamp | None:
+        """When the next try is admitted; None while the module is not paused."""
+        return self._paused_until
+
     def admits(self, now: Timestamp) -> bool:
         """Tell whether the module may be called; after a pause, one caller is told yes."""
         if self._paused_until is None:

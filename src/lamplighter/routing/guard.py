@@ -22,6 +22,7 @@ from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_in
 from lamplighter.routing.breaker import Breaker, BreakerSettings
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.containment import contained, described
+from lamplighter.routing.health import Failure, ModuleHealth
 from lamplighter.routing.reasons import Module
 
 __all__ = ["GuardSettings", "GuardedModule", "Question"]
@@ -71,6 +72,7 @@ class GuardedModule:
         self.reason = Module(name)
         #: Viewers to whom this module shows something else than what is, and of whom.
         self.alters: dict[UserId, set[UserId]] = {}
+        self.health = ModuleHealth()
         self._get_users_for_states = get_users_for_states
         self._get_interested_users = get_interested_users
         self._clock = clock
@@ -88,6 +90,16 @@ class GuardedModule:
     def is_paused(self) -> bool:
         """Whether the breaker holds the module back."""
         return self._breaker.is_open
+
+    @property
+    def paused_until(self) -> Timestamp | None:
+        """When the breaker admits the next try; None while it holds nothing back."""
+        return self._breaker.paused_until
+
+    def reset(self) -> None:
+        """Forget the failures so far: the module is asked again at once."""
+        self._breaker.succeeded()
+        self._metrics.breaker(self.name, self._breaker.is_open)
 
     def users_for_states(
         self, states: Sequence[UserPresenceState]
@@ -109,7 +121,7 @@ class GuardedModule:
         """Ask whom *viewer* may see; the future holds what is sound of the answer."""
         call = partial(self._get_interested_users, viewer)
         question = Question(_INTERESTED_USERS, viewer)
-        return self._ask(question, call, check_interest, CheckedInterest())
+        return self._ask(question, call, check_interest, CheckedInterest(failed=True))
 
     def _ask(
         self,
@@ -125,6 +137,7 @@ class GuardedModule:
             answer.set_result(nothing)
             return answer
         self._unended += 1
+        self.health.asked()
         task = asyncio.ensure_future(contained(call))
 
         def be_late() -> None:
@@ -158,6 +171,7 @@ class GuardedModule:
     def _judge(self, question: Question, faults: Sequence[str], began: Timestamp) -> None:
         elapsed = (self._clock.now() - began) / 1000
         self._metrics.module_answered(self.name, question.callback, elapsed)
+        self.health.answered(elapsed)
         if faults:
             self._failed(question, "wrong answer", "; ".join(faults))
             return
@@ -167,7 +181,9 @@ class GuardedModule:
     def _failed(
         self, question: Question, kind: str, what: str, cause: BaseException | None = None
     ) -> None:
-        self._breaker.failed(self._clock.now())
+        now = self._clock.now()
+        self._breaker.failed(now)
+        self.health.failed(Failure(question.callback, kind, what, now))
         self._metrics.module_failed(self.name, question.callback, kind)
         self._metrics.breaker(self.name, self._breaker.is_open)
         _log.warning(

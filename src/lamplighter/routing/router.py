@@ -59,13 +59,16 @@ class PresenceRouter:
         answers = [module.interested_users(viewer) for module in self._modules]
         named: dict[UserId, tuple[Module, ...]] = {}
         all_users: AllUsers | None = None
+        lost: set[str] = set()
         for module, answer in zip(self._modules, answers, strict=True):
             checked = await answer
+            if checked.failed or checked.faults:
+                lost.add(module.name)
             for user_id in checked.named:
                 named[user_id] = (*named.get(user_id, ()), module.reason)
             if checked.all_users and all_users is None:
                 all_users = AllUsers(module.name)
-        return Interest(named, all_users)
+        return Interest(named, all_users, frozenset(lost))
 
 
 class Inquiry:
@@ -103,6 +106,11 @@ class Inquiry:
                 if checked.failed:
                     _merge(merged, self._withheld(module), module.reason)
         return merged
+
+    def lost(self) -> frozenset[str]:
+        """Return the modules whose answer so far was lost, whole or in part."""
+        answers = [(it, answer.result()) for it, answer in self._answers if answer.done()]
+        return frozenset(it.name for it, checked in answers if checked.failed or checked.faults)
 
     def awaited_by(self, viewers: AbstractSet[UserId]) -> AbstractSet[UserId]:
         """Return those of *viewers* for whom a module that still thinks has altered states before.

@@ -24,6 +24,8 @@ class Interest:
     named: Mapping[UserId, tuple[Module, ...]]
     #: The first module that let the viewer see all users, if one did.
     all_users: AllUsers | None = None
+    #: The modules whose answer was lost, whole or in part: they might have named more.
+    lost: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -109,6 +111,11 @@ class ModuleInterests:
         """Return the modules that name the user for the viewer."""
         kept = self._kept.get(viewer)
         return kept.interest.named.get(user_id, ()) if kept else ()
+
+    def lost_for(self, viewer: UserId) -> frozenset[str]:
+        """Return the modules whose answer for the viewer was lost, whole or in part."""
+        kept = self._kept.get(viewer)
+        return kept.interest.lost if kept else frozenset()
 
     def names_anybody_since(self, viewer: UserId, position: StreamPosition) -> bool:
         """Tell whether the viewer sees anybody by these answers who was not named before."""

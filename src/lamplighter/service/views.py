@@ -5,7 +5,7 @@ viewer may see, and since which position. Outboxes only make it faster.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -18,14 +18,15 @@ from lamplighter.delivery.outbox import Outbox, Update
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.routing.plan import Planner, Routes, Sights
+from lamplighter.routing.plan import Planner, Route, Routes, Sights
 from lamplighter.routing.reasons import Reasons
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import Inquiry, PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.publisher import Publisher
 
 __all__ = [
     "INTEREST_KEPT",
+    "Glance",
     "Reading",
     "Scope",
     "Views",
@@ -66,6 +67,19 @@ class Reading:
 
     updates: Sequence[Update]
     position: StreamPosition
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What one viewer may see at this moment, and what that stands on."""
+
+    #: The users who were asked about, as they are.
+    states: Mapping[UserId, UserPresenceState]
+    #: What modules send the viewer.
+    routes: Mapping[UserId, Route]
+    sights: Sights
+    #: The modules whose answer was lost, whole or in part: they might have said more.
+    lost: frozenset[str]
 
 
 def first_sync(viewer: UserId) -> Scope:
@@ -152,11 +166,39 @@ class Views:
     async def see(self, viewer: UserId, user_id: UserId) -> Update | None:
         """Return what the viewer sees of the user, or None if they may not see them."""
         await self.ask_interest(viewer)
-        state = self._tracker.get(user_id)
-        # Modules are not asked about people who were never heard of: whoever asks chooses the name.
-        routes = await self._routes([state] if self._tracker.user(user_id) else [])
-        seen = self._planner.view(viewer, {user_id: state}, routes).get(user_id)
+        glances = await self.glances({viewer}, {user_id})
+        seen = glances[viewer].sights.get(user_id)
         return self._update(user_id, *seen) if seen else None
+
+    async def glances(
+        self, viewers: Iterable[UserId], users: Iterable[UserId]
+    ) -> Mapping[UserId, Glance]:
+        """Return what each of *viewers*, after `ask_interest`, may see of *users*.
+
+        Offline are those who were never heard of.
+        """
+        states = {user_id: self._tracker.get(user_id) for user_id in users}
+        # Modules are not asked about people who were never heard of: whoever asks chooses the name.
+        inquiry = self._inquire(self._tracker.known_of(states).values())
+        routes = await inquiry.complete()
+        return {
+            viewer: Glance(
+                states,
+                routes.get(viewer, {}),
+                self._planner.view(viewer, states, routes),
+                inquiry.lost() | self._interests.lost_for(viewer),
+            )
+            for viewer in viewers
+        }
+
+    async def look_around(self, viewer: UserId) -> Glance:
+        """Return all that the viewer, after `ask_interest`, may see."""
+        users = {*self._everybody(viewer), *self._planner.candidates(viewer)}
+        return (await self.glances({viewer}, users))[viewer]
+
+    async def routed_viewers(self, user_id: UserId) -> frozenset[UserId]:
+        """Return to whom modules would send the user's presence if it changed now."""
+        return frozenset(await self._routes(self._tracker.known_of({user_id}).values()))
 
     async def ask_interest(self, viewer: UserId) -> None:
         """Make sure that the modules' answer for the viewer is not older than it may be."""
@@ -209,10 +251,12 @@ class Views:
             self._feed.outdate(viewer)
 
     async def _routes(self, states: Iterable[UserPresenceState]) -> Routes:
+        return await self._inquire(states).complete()
+
+    def _inquire(self, states: Iterable[UserPresenceState]) -> Inquiry:
         asked = list(states)
-        if not self._router.modules or not asked:
-            return {}
-        return await self._router.inquire(asked).complete()
+        # To be asked about nobody would be a call for nothing.
+        return self._router.inquire(asked) if asked else Inquiry((), frozenset())
 
     def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
         """Return everybody of *scope* whom the viewer may see, and perhaps others."""

@@ -2,6 +2,7 @@
 
 import secrets
 import string
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import delete, insert, select, update
@@ -12,7 +13,7 @@ from lamplighter.directory.sql.devices import Devices, check_device
 from lamplighter.directory.sql.ledger import Ledger, Write
 from lamplighter.directory.sql.membership import Memberships
 from lamplighter.directory.sql.passwords import Passwords
-from lamplighter.directory.sql.people import find_active, find_person
+from lamplighter.directory.sql.people import account_in, find_active, find_person
 from lamplighter.errors import (
     Forbidden,
     InvalidId,
@@ -94,6 +95,12 @@ class AccountBook:
         async with self._ledger.read() as connection:
             person = await find_person(connection, user_id)
         return None if person is None else person.account
+
+    async def accounts(self, after: UserId | None, limit: int) -> Sequence[Account]:
+        query = select(users).where(users.c.user_id > (after or "")).order_by(users.c.user_id)
+        async with self._ledger.read() as connection:
+            rows = (await connection.execute(query.limit(limit))).all()
+        return [account_in(row) for row in rows]
 
     async def deactivate(self, user_id: UserId) -> None:
         async def work(write: Write) -> None:

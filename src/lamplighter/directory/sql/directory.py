@@ -48,6 +48,7 @@ class SqlDirectory:
         self.check_available = accounts.check_available
         self.check_password = accounts.check_password
         self.account = accounts.account
+        self.accounts = accounts.accounts
         self.deactivate = accounts.deactivate
         self.log_in = devices.log_in
         self.log_out = devices.log_out

@@ -1,6 +1,7 @@
 """The row of one of our users."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,7 +12,7 @@ from lamplighter.errors import NotFound, UserDeactivated
 from lamplighter.ids import UserId
 from lamplighter.ports import Account, Profile
 
-__all__ = ["Person", "find_active", "find_person"]
+__all__ = ["Person", "account_in", "find_active", "find_person"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,13 @@ async def find_person(connection: AsyncConnection, user_id: UserId) -> Person | 
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    account = Account(user_id, Timestamp(row.created_ts), row.is_admin, row.is_deactivated)
-    return Person(account, Profile(row.displayname, row.avatar_url), row.password_hash)
+    return Person(account_in(row), Profile(row.displayname, row.avatar_url), row.password_hash)
+
+
+def account_in(row: Any) -> Account:
+    """Return the account that a row of the table of users holds."""
+    created_ts = Timestamp(row.created_ts)
+    return Account(UserId(row.user_id), created_ts, row.is_admin, row.is_deactivated)
 
 
 async def find_active(connection: AsyncConnection, user_id: UserId) -> Person:

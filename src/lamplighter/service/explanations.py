@@ -1,0 +1,263 @@
+"""Does a viewer see somebody, why, and what would have to change.
+
+Every answer is a view from scratch (`Views.glances`), as GET status is: the same plan, the same
+modules. Nothing here decides anything; it only says what was decided, and what was near at hand.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lamplighter.config import PresenceMode
+from lamplighter.ids import RoomId, ServerName, UserId, server_of
+from lamplighter.ports import Directory
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.reasons import Reasons, SharedRoom
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.service.hints import Hint
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.views import Glance, Views
+
+__all__ = ["Explanation", "Explanations", "RoutingFacts", "Showing", "Sight", "SightPage"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingFacts:
+    """What the configuration says about who sees whom."""
+
+    server_name: ServerName
+    mode: PresenceMode = PresenceMode.TRACKED
+    shared_rooms: bool = True
+    exclude_rooms: frozenset[RoomId] = frozenset()
+
+
+class Showing(StrEnum):
+    """How a viewer is shown somebody."""
+
+    AS_IT_IS = "as it is"
+    #: A module shows this viewer something else.
+    ALTERED = "altered"
+    #: Who usually alters it has not answered.
+    WITHHELD = "withheld"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one viewer sees of one subject, and why."""
+
+    viewer: UserId
+    subject: UserId
+    reasons: Reasons
+    #: The subject's presence as it is.
+    actual: UserPresenceState
+    #: As this viewer sees it; None if they do not.
+    seen: UserPresenceState | None
+    showing: Showing
+    #: The modules that send the viewer the subject's presence, or withhold it.
+    modules: tuple[str, ...] = ()
+
+    @property
+    def sees(self) -> bool:
+        """Whether the viewer sees the subject."""
+        return self.seen is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A sight, with what matters to it."""
+
+    sight: Sight
+    #: For a no, what would have to change; for a yes, what may be missing from it.
+    hints: tuple[Hint, ...]
+    #: What the rooms named here are called; None where nobody has given them a name.
+    room_names: Mapping[RoomId, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SightPage:
+    """A part of all sights of one viewer, or of one subject, in the order of user IDs."""
+
+    sights: Sequence[Sight]
+    room_names: Mapping[RoomId, str | None]
+    #: After whom the next part begins; None at the end. A part may be empty before the end.
+    next_from: UserId | None
+
+
+class Explanations:
+    """Explains who sees whom."""
+
+    def __init__(
+        self,
+        *,
+        facts: RoutingFacts,
+        directory: Directory,
+        tracker: PresenceTracker,
+        router: PresenceRouter,
+        publisher: Publisher,
+        views: Views,
+    ) -> None:
+        self._facts = facts
+        self._directory = directory
+        self._tracker = tracker
+        self._router = router
+        self._publisher = publisher
+        self._views = views
+
+    async def explain(self, viewer: UserId, subject: UserId) -> Explanation:
+        """Tell whether *viewer* sees *subject*, why, and what would have to change."""
+        await self._publisher.published()
+        if not await self._can_look(viewer):
+            return await self._explained(self._nothing(viewer, subject), frozenset())
+        await self._ask_interest([viewer])
+        glance = (await self._views.glances({viewer}, {subject}))[viewer]
+        return await self._explained(self._sight(viewer, subject, glance), glance.lost)
+
+    async def sees(self, viewer: UserId, after: UserId | None, limit: int) -> SightPage:
+        """Return whom *viewer* sees: at most *limit* of them, from behind *after* on."""
+        await self._publisher.published()
+        if not await self._can_look(viewer):
+            return SightPage((), {}, None)
+        await self._ask_interest([viewer])
+        glance = await self._views.look_around(viewer)
+        sights = [self._sight(viewer, subject, glance) for subject in sorted(glance.sights)]
+        ahead = [it for it in sights if it.sees and (after is None or it.subject > after)]
+        next_from = ahead[limit - 1].subject if len(ahead) > limit else None
+        return SightPage(ahead[:limit], await self._names_in(ahead[:limit]), next_from)
+
+    async def seen_by(self, subject: UserId, after: UserId | None, limit: int) -> SightPage:
+        """Return who of the next *limit* possible viewers behind *after* sees *subject*."""
+        await self._publisher.published()
+        possible = await self._possible_viewers(subject, after, limit)
+        viewers = [viewer for viewer in possible if possible[viewer]]
+        await self._ask_interest(viewers)
+        glances = await self._views.glances(viewers, {subject})
+        sights = [self._sight(viewer, subject, glances[viewer]) for viewer in viewers]
+        seeing = [sight for sight in sights if sight.sees]
+        next_from = max(possible) if len(possible) == limit else None
+        return SightPage(seeing, await self._names_in(seeing), next_from)
+
+    # --- who could look on ----------------------------------------------------------------
+
+    async def _can_look(self, viewer: UserId) -> bool:
+        if self._facts.mode is PresenceMode.OFF:
+            return False
+        if not self._is_mine(viewer):
+            return True
+        account = await self._directory.account(viewer)
+        return account is not None and not account.is_deactivated
+
+    async def _possible_viewers(
+        self, subject: UserId, after: UserId | None, limit: int
+    ) -> dict[UserId, bool]:
+        """Return the next *limit* users behind *after*, in order, and whether each may look on."""
+        if self._facts.mode is PresenceMode.OFF:
+            return {}
+        accounts = await self._directory.accounts(after, limit)
+        users = {account.user_id: not account.is_deactivated for account in accounts}
+        for viewer in await self._views.routed_viewers(subject):
+            if not self._is_mine(viewer) and (after is None or viewer > after):
+                users[viewer] = True
+        return dict(sorted(users.items())[:limit])
+
+    async def _ask_interest(self, viewers: Iterable[UserId]) -> None:
+        """Ask the modules whom our own *viewers* may see; for others that decides nothing."""
+        local = filter(self._is_mine, viewers)
+        await asyncio.gather(*(self._views.ask_interest(viewer) for viewer in local))
+
+    # --- what they see --------------------------------------------------------------------
+
+    def _sight(self, viewer: UserId, subject: UserId, glance: Glance) -> Sight:
+        actual = glance.states.get(subject) or self._tracker.get(subject)
+        route = glance.routes.get(subject)
+        modules = tuple(module.name for module in route.modules) if route else ()
+        if not self._is_mine(viewer) and (route is None or not self._is_mine(subject)):
+            return self._nothing(viewer, subject)
+        if route is not None and route.state is None:
+            return Sight(viewer, subject, (), actual, None, Showing.WITHHELD, modules)
+        if subject not in glance.sights:
+            return self._nothing(viewer, subject)
+        seen, reasons = glance.sights[subject]
+        showing = Showing.AS_IT_IS if seen == actual else Showing.ALTERED
+        return Sight(viewer, subject, reasons, actual, seen, showing, modules)
+
+    def _nothing(self, viewer: UserId, subject: UserId) -> Sight:
+        return Sight(viewer, subject, (), self._tracker.get(subject), None, Showing.NOTHING)
+
+    # --- what would have to change --------------------------------------------------------
+
+    async def _explained(self, sight: Sight, lost: frozenset[str]) -> Explanation:
+        hints = tuple(await self._hints(sight, lost))
+        rooms = {room for hint in hints for room in hint.rooms} | _rooms_of(sight.reasons)
+        return Explanation(sight, hints, await self._names(rooms))
+
+    async def _hints(self, sight: Sight, lost: frozenset[str]) -> list[Hint]:
+        viewer, subject = sight.viewer, sight.subject
+        if self._facts.mode is PresenceMode.OFF:
+            return [Hint.presence_disabled()]
+        hints: list[Hint] = []
+        if not await self._can_look(viewer):
+            hints.append(Hint.unknown_viewer(viewer))
+        hints += await self._hints_on_subject(subject)
+        if not self._is_mine(viewer):
+            hints.append(Hint.viewer_elsewhere(viewer))
+            if not self._is_mine(subject):
+                hints.append(Hint.not_ours_to_tell(subject))
+        if sight.showing is Showing.NOTHING and self._is_mine(viewer):
+            hints += await self._hints_on_rooms(viewer, subject)
+        return [*hints, *self._hints_on_modules(sight, lost)]
+
+    async def _hints_on_subject(self, subject: UserId) -> list[Hint]:
+        if self._tracker.user(subject) is not None:
+            return []
+        if await self._directory.account(subject) is None:
+            return [Hint.unknown_subject(subject)]
+        return [Hint.never_heard_of(subject)]
+
+    async def _hints_on_rooms(self, viewer: UserId, subject: UserId) -> list[Hint]:
+        rooms = set(await self._directory.joined_rooms(viewer))
+        shared = rooms.intersection(await self._directory.joined_rooms(subject))
+        if not self._facts.shared_rooms:
+            return [Hint.rooms_do_not_count(shared)]
+        excluded = shared & self._facts.exclude_rooms
+        if excluded:
+            return [Hint.excluded_rooms(excluded), Hint.no_shared_room()]
+        return [] if shared else [Hint.no_shared_room()]
+
+    def _hints_on_modules(self, sight: Sight, lost: frozenset[str]) -> list[Hint]:
+        modules = {module.name: module for module in self._router.modules}
+        paused = [name for name, module in modules.items() if module.is_paused]
+        failed = [name for name in modules if name in lost and name not in paused]
+        hints = [*map(Hint.module_paused, paused), *map(Hint.module_failed, failed)]
+        if sight.showing is Showing.WITHHELD:
+            return [Hint.withheld(sight.modules), *hints]
+        if sight.sees:
+            return hints
+        if not modules:
+            return [Hint.no_module()]
+        return [Hint.not_named(sight.viewer, sight.subject, modules), *hints]
+
+    # --- what rooms are called ------------------------------------------------------------
+
+    async def _names_in(self, sights: Iterable[Sight]) -> Mapping[RoomId, str | None]:
+        return await self._names({room for it in sights for room in _rooms_of(it.reasons)})
+
+    async def _names(self, rooms: Iterable[RoomId]) -> Mapping[RoomId, str | None]:
+        return {room_id: await self._name(room_id) for room_id in sorted(rooms)}
+
+    async def _name(self, room_id: RoomId) -> str | None:
+        wanted = [("m.room.name", ""), ("m.room.canonical_alias", "")]
+        events = await self._directory.state_for_modules(room_id, wanted)
+        contents = {event["type"]: event["content"] for event in events}
+        name = contents.get("m.room.name", {}).get("name")
+        alias = contents.get("m.room.canonical_alias", {}).get("alias")
+        return next((it for it in (name, alias) if isinstance(it, str) and it), None)
+
+    def _is_mine(self, user_id: UserId) -> bool:
+        return server_of(user_id) == self._facts.server_name
+
+
+def _rooms_of(reasons: Reasons) -> set[RoomId]:
+    return {reason.room_id for reason in reasons if isinstance(reason, SharedRoom)}

@@ -1,0 +1,33 @@
+"""How a module has been doing."""
+
+from lamplighter.clock import Timestamp
+from lamplighter.routing.health import Failure, ModuleHealth
+
+
+def test_a_module_that_was_never_asked() -> None:
+    """Nothing is known of it, and nothing is wrong."""
+    health = ModuleHealth()
+    assert (health.calls, health.failures, health.last_failure) == (0, 0, None)
+    assert health.seconds(0.5) is None
+
+
+def test_counts_and_times() -> None:
+    """Calls and failures are counted; the last failure, and how fast answers come, are known."""
+    health = ModuleHealth()
+    for hundredths in range(1, 101):
+        health.asked()
+        health.answered(hundredths / 100)
+    failures = [Failure("get_users_for_states", "timeout", "late", Timestamp(at)) for at in (1, 2)]
+    for failure in failures:
+        health.failed(failure)
+    assert (health.calls, health.failures, health.last_failure) == (100, 2, failures[1])
+    assert [health.seconds(share) for share in (0.01, 0.5, 0.99, 1)] == [0.01, 0.5, 0.99, 1.0]
+
+
+def test_old_answers_are_forgotten() -> None:
+    """Only recent answers tell how fast a module is, so that what is kept has a bound."""
+    health = ModuleHealth()
+    health.answered(9)
+    for _ in range(1000):
+        health.answered(1)
+    assert health.seconds(1) == 1

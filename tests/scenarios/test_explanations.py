@@ -1,0 +1,259 @@
+"""Why somebody sees somebody else, or what would have to change."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.devtools.server import InMemoryServer, running_server
+from lamplighter.ids import RoomId, UserId
+from lamplighter.modules.api import ModuleApi
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.reasons import AllUsers, Module, Self, SharedRoom
+from lamplighter.service.explanations import Explanation, Showing
+from lamplighter.service.hints import HintKind
+
+ALICE = UserId("@alice:demo")
+BOB = UserId("@bob:demo")
+CARL = UserId("@carl:demo")
+REMOTE = UserId("@dora:elsewhere.org")
+NOBODY = UserId("@nobody:demo")
+
+
+class Shows:
+    """Shows each viewer whom the configuration names, perhaps with other words; or fails."""
+
+    def __init__(self, config: Mapping[str, Any], api: ModuleApi) -> None:
+        self._shows: Mapping[str, Sequence[str]] = config.get("shows", {})
+        self._says: str | None = config.get("says")
+        self.fails = False
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.get_users_for_states,
+            get_interested_users=self.get_interested_users,
+        )
+
+    async def get_users_for_states(
+        self, state_updates: Sequence[UserPresenceState]
+    ) -> dict[str, set[UserPresenceState]]:
+        if self.fails:
+            raise RuntimeError("out of order")
+        says = {} if self._says is None else {"status_msg": self._says}
+        return {
+            viewer: {
+                state.copy_and_replace(**says) for state in state_updates if state.user_id in users
+            }
+            for viewer, users in self._shows.items()
+            if users != "ALL"
+        }
+
+    async def get_interested_users(self, user_id: str) -> set[str] | str:
+        if self.fails:
+            raise RuntimeError("out of order")
+        users = self._shows.get(user_id, ())
+        return "ALL" if users == "ALL" else set(users)
+
+
+async def explained(server: InMemoryServer, viewer: UserId, subject: UserId) -> Explanation:
+    """Return why the viewer sees the subject, or does not."""
+    return await server.lamplighter.explanations.explain(viewer, subject)
+
+
+def kinds(explanation: Explanation) -> list[HintKind]:
+    """Return what the hints are about."""
+    return [hint.kind for hint in explanation.hints]
+
+
+async def test_oneself() -> None:
+    """Everybody sees themselves, for that reason alone."""
+    async with running_server() as server:
+        alice = await server.register("alice")
+        await alice.set_status("online", "hello")
+        explanation = await explained(server, ALICE, ALICE)
+    assert (explanation.sight.reasons, explanation.hints) == ((Self(),), ())
+    assert explanation.sight.seen == explanation.sight.actual
+    assert explanation.sight.showing is Showing.AS_IT_IS
+
+
+async def test_a_shared_room() -> None:
+    """A shared room is a reason, by ID and by name."""
+    async with running_server() as server:
+        alice, bob = [await server.register(name) for name in ("alice", "bob")]
+        room = await alice.create_room(name="The hall")
+        other = await alice.create_room()
+        for room_id in (room, other):
+            await bob.join(room_id)
+        await bob.set_status("online")
+        explanation = await explained(server, ALICE, BOB)
+    assert explanation.sight.sees
+    assert set(explanation.sight.reasons) == {SharedRoom(RoomId(it)) for it in (room, other)}
+    assert explanation.room_names == {room: "The hall", other: None}
+    assert explanation.hints == ()
+
+
+async def test_what_would_have_to_change_without_modules() -> None:
+    """Strangers see nothing of each other, and would if they shared a room or a module said so."""
+    async with running_server() as server:
+        await server.register("alice")
+        bob = await server.register("bob")
+        await bob.set_status("online")
+        explanation = await explained(server, ALICE, BOB)
+    assert not explanation.sight.sees
+    assert kinds(explanation) == [HintKind.NO_SHARED_ROOM, HintKind.NO_MODULE]
+
+
+async def test_an_excluded_room_is_named(tmp_path: Path) -> None:
+    """A room that they share but that does not count is said to be left out, by name."""
+    async with running_server(data_dir=tmp_path) as server:
+        alice, bob = [await server.register(name) for name in ("alice", "bob")]
+        room = await alice.create_room(name="Announcements")
+        await bob.join(room)
+    exclude = f"routing: {{exclude_rooms: ['{room}']}}"
+    async with running_server(data_dir=tmp_path, config=exclude) as server:
+        explanation = await explained(server, ALICE, BOB)
+    assert not explanation.sight.sees
+    assert [(hint.kind, hint.rooms) for hint in explanation.hints] == [
+        (HintKind.NEVER_HEARD_OF, ()),
+        (HintKind.EXCLUDED_ROOMS, (room,)),
+        (HintKind.NO_SHARED_ROOM, ()),
+        (HintKind.NO_MODULE, ()),
+    ]
+    assert explanation.room_names == {room: "Announcements"}
+
+
+async def test_rooms_that_do_not_count() -> None:
+    """Where rooms do not count at all, that is said, with the rooms that would have done."""
+    async with running_server(config="routing: {shared_rooms: false}") as server:
+        alice, bob = [await server.register(name) for name in ("alice", "bob")]
+        room = await server.room(alice, bob)
+        await bob.set_status("online")
+        explanation = await explained(server, ALICE, BOB)
+    assert not explanation.sight.sees
+    assert kinds(explanation) == [HintKind.ROOMS_DO_NOT_COUNT, HintKind.NO_MODULE]
+    assert explanation.hints[0].rooms == (room,)
+    assert explanation.room_names == {room: None}
+
+
+async def test_a_module_is_a_reason() -> None:
+    """A module that names the subject is a reason, by its name; others hear that it does not."""
+    config = {"shows": {ALICE: [BOB]}}
+    async with running_server([(Shows, config)]) as server:
+        clients = [await server.register(name) for name in ("alice", "bob", "carl")]
+        await clients[1].set_status("online")
+        named = await explained(server, ALICE, BOB)
+        stranger = await explained(server, CARL, BOB)
+    assert named.sight.reasons == (Module("Shows"),)
+    assert kinds(stranger) == [HintKind.NO_SHARED_ROOM, HintKind.NOT_NAMED]
+    assert stranger.hints[1].modules == ("Shows",)
+
+
+async def test_all_users_is_a_reason() -> None:
+    """Who may see everybody sees even people of whom nothing was ever heard, which is said."""
+    async with running_server([(Shows, {"shows": {ALICE: "ALL"}})]) as server:
+        for name in ("alice", "bob"):
+            await server.register(name)
+        bob = await explained(server, ALICE, BOB)
+        nobody = await explained(server, ALICE, NOBODY)
+    assert (bob.sight.reasons, kinds(bob)) == ((AllUsers("Shows"),), [HintKind.NEVER_HEARD_OF])
+    assert kinds(nobody) == [HintKind.UNKNOWN_SUBJECT]
+
+
+async def test_altered_and_withheld() -> None:
+    """What a module alters is shown as that viewer sees it; while the module fails, nothing is."""
+    config = {"shows": {ALICE: [BOB]}, "says": "at work"}
+    async with running_server([(Shows, config)]) as server:
+        alice, bob = [await server.register(name) for name in ("alice", "bob")]
+        await server.room(alice, bob)
+        await bob.set_status("online", "at the beach")
+        altered = await explained(server, ALICE, BOB)
+        with capture_logs():
+            server.module(Shows).fails = True
+            withheld = await explained(server, ALICE, BOB)
+    assert altered.sight.showing is Showing.ALTERED
+    assert altered.sight.seen is not None
+    messages = (altered.sight.seen.status_msg, altered.sight.actual.status_msg)
+    assert messages == ("at work", "at the beach")
+    assert altered.sight.modules == ("Shows",)
+    assert withheld.sight.showing is Showing.WITHHELD
+    assert kinds(withheld) == [HintKind.WITHHELD, HintKind.MODULE_FAILED]
+
+
+async def test_a_module_that_is_paused() -> None:
+    """A module that failed, and then one that is paused, may be what is missing."""
+    async with running_server([(Shows, {"shows": {ALICE: [BOB]}})]) as server:
+        _, bob = [await server.register(name) for name in ("alice", "bob")]
+        with capture_logs():
+            server.module(Shows).fails = True
+            await bob.set_status("online")
+            failed = await explained(server, ALICE, BOB)
+            for word in "abcde":
+                await bob.set_status("online", word)
+            paused = await explained(server, ALICE, BOB)
+    assert HintKind.MODULE_FAILED in kinds(failed)
+    assert HintKind.MODULE_PAUSED in kinds(paused)
+
+
+async def test_people_who_are_not_there() -> None:
+    """An unknown viewer sees nothing, whatever modules say, and an unknown subject is named so."""
+    async with running_server([(Shows, {"shows": {NOBODY: "ALL"}})]) as server:
+        await server.register("alice")
+        viewer = await explained(server, NOBODY, ALICE)
+        subject = await explained(server, ALICE, NOBODY)
+    assert not viewer.sight.sees
+    assert kinds(viewer)[0] is HintKind.UNKNOWN_VIEWER
+    assert kinds(subject)[0] is HintKind.UNKNOWN_SUBJECT
+
+
+async def test_presence_that_is_off() -> None:
+    """Without presence nobody sees anybody, and only that is said."""
+    async with running_server(config="presence: {enabled: false}") as server:
+        await server.register("alice")
+        explanation = await explained(server, ALICE, ALICE)
+        pages = server.lamplighter.explanations
+        lists = [await pages.sees(ALICE, None, 9), await pages.seen_by(ALICE, None, 9)]
+    assert (explanation.sight.sees, kinds(explanation)) == (False, [HintKind.PRESENCE_DISABLED])
+    assert [list(page.sights) for page in lists] == [[], []]
+
+
+async def test_a_viewer_of_another_server() -> None:
+    """Somebody of another server sees whom modules send there: no room and no name does it."""
+    config = {"shows": {REMOTE: [BOB, "@eve:third.org"]}}
+    async with running_server([(Shows, config)]) as server:
+        bob = await server.register("bob")
+        await bob.set_status("online")
+        sent = await explained(server, REMOTE, BOB)
+        foreign = await explained(server, REMOTE, UserId("@eve:third.org"))
+        page = await server.lamplighter.explanations.seen_by(BOB, None, 10)
+    assert (sent.sight.reasons, kinds(sent)) == ((Module("Shows"),), [HintKind.VIEWER_ELSEWHERE])
+    assert not foreign.sight.sees
+    assert HintKind.NOT_OURS_TO_TELL in kinds(foreign)
+    assert [it.viewer for it in page.sights] == [BOB, REMOTE]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+async def test_lists_come_in_parts(limit: int) -> None:
+    """Whom somebody sees, and who sees them, comes in parts of any size, each user once."""
+    async with running_server([(Shows, {"shows": {CARL: [ALICE, BOB]}})]) as server:
+        alice, bob, carl = [await server.register(name) for name in ("alice", "bob", "carl")]
+        gone = await server.register("bert")
+        await gone.log_out()
+        await server.lamplighter.directory.deactivate(gone.user_id)
+        room = await server.room(alice, bob)
+        for person in (alice, bob, carl):
+            await person.set_status("online")
+        pages = server.lamplighter.explanations
+        seen, viewers, after = list[tuple[Any, ...]](), list[tuple[Any, ...]](), None
+        while True:
+            page = await pages.sees(CARL, after, limit)
+            seen += [(it.subject, it.reasons) for it in page.sights]
+            if (after := page.next_from) is None:
+                break
+        while True:
+            page = await pages.seen_by(ALICE, after, limit)
+            viewers += [(it.viewer, it.reasons) for it in page.sights]
+            if (after := page.next_from) is None:
+                break
+    module = (Module("Shows"),)
+    assert seen == [(ALICE, module), (BOB, module), (CARL, (Self(),))]
+    assert viewers == [(ALICE, (Self(),)), (BOB, (SharedRoom(RoomId(room)),)), (CARL, module)]
