@@ -44,6 +44,7 @@ CLIENTS = {
     "UserInUse",
 }
 OTHERS = {
+    "AdminUnavailable",
     "ConfigError",
     "FederationError",
     "KeysUnavailable",

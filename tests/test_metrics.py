@@ -1,10 +1,12 @@
 """Metrics: each thing that happens has a number, under a name that operators know."""
 
+import platform
 from collections.abc import Callable
 
 import pytest
 
-from lamplighter.metrics import Metrics
+from lamplighter import __version__
+from lamplighter.metrics import Counts, Metrics, Readings
 
 
 def _lines(metrics: Metrics) -> list[str]:
@@ -41,6 +43,44 @@ def test_each_happening_is_counted(happenings: list[Callable[[Metrics], None]], 
     for happen in happenings:
         happen(metrics)
     assert line in _lines(metrics)
+
+
+def test_what_is_looked_at_when_somebody_asks() -> None:
+    """What is not counted as it happens is read anew for each exposition."""
+    metrics = Metrics()
+    taken = []
+
+    def take() -> Readings:
+        taken.append(len(taken))
+        return Readings({"online": len(taken)}, 7, 1.5, {"ready": 2, "backing_off": 1}, 9)
+
+    metrics.read(take)
+    for number in (1, 2):
+        lines = _lines(metrics)
+        assert f'lamplighter_presence_users{{presence="online"}} {number}.0' in lines
+    assert {
+        "lamplighter_outboxes 7.0",
+        "lamplighter_stream_timestamp_seconds 1.5",
+        'lamplighter_destinations{state="ready"} 2.0',
+        'lamplighter_destinations{state="backing_off"} 1.0',
+        "lamplighter_federation_queue_states 9.0",
+    } <= set(lines)
+
+
+def test_what_runs() -> None:
+    """One metric says which version runs, on which Python."""
+    [line] = [it for it in _lines(Metrics()) if it.startswith("lamplighter_build_info{")]
+    assert f'version="{__version__}"' in line
+    assert f'python="{platform.python_version()}"' in line
+
+
+def test_counts_can_be_read() -> None:
+    """What is counted with every poll can be read without an exposition."""
+    metrics = Metrics()
+    metrics.delivered(3)
+    metrics.poll_began()
+    metrics.sync_answered()
+    assert metrics.counts == Counts(delivered=3, syncs=1, polls=1)
 
 
 def test_two_servers_count_apart() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
-from lamplighter.app_admin import Core, explanations
+from lamplighter.app_admin import Admin, Core
 from lamplighter.app_federation import Federation, Nowhere
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
@@ -40,15 +40,12 @@ from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service import PresenceService, ServiceSettings
 from lamplighter.service.background import Background
-from lamplighter.service.explanations import Explanations
 from lamplighter.service.federated import FederatedPresence
 from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
 from lamplighter.service.subscribers import Subscribers
 from lamplighter.service.views import INTEREST_KEPT, Views
-from lamplighter.web.admin.health import Health
-from lamplighter.web.admin.metrics import MetricsPage
 from lamplighter.web.application import build_application
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client import client_endpoints
@@ -99,7 +96,7 @@ class Lamplighter:
     #: The ASGI application.
     application: Entry
     presence: PresenceService
-    explanations: Explanations
+    admin: Admin
     directory: Directory
     metrics: Metrics
     modules: ModuleRuntime
@@ -112,8 +109,13 @@ class Lamplighter:
         self.presence.start()
         self.modules.start()
 
+    def opened(self) -> None:
+        """Everybody can connect from now on."""
+        self.admin.ready.opened()
+
     def answer_polls(self) -> None:
-        """Answer every open poll: the first step of stopping."""
+        """Answer every open poll, and end streams: the first step of stopping."""
+        self.admin.close()
         self.presence.answer_polls()
 
     async def stop(self) -> None:
@@ -180,15 +182,23 @@ async def _build(
         database_path=storage.modules_path,
     )
     runtime.load(modules)
-    health = Health(lambda: storage.database.can_write)
+    admin = Admin.begin(
+        config,
+        clock,
+        core,
+        directory=directory,
+        metrics=metrics,
+        destinations=federation.destinations if federation else list,
+        storage_works=lambda: storage.database.can_write,
+    )
     application = _application(
-        config, clock, background, directory, presence, metrics, runtime, health
+        config, clock, background, directory, presence, metrics, runtime, admin
     )
     return Lamplighter(
         config,
         application,
         presence,
-        explanations(config, core, directory),
+        admin,
         directory,
         metrics,
         runtime,
@@ -293,7 +303,7 @@ def _application(
     presence: PresenceService,
     metrics: Metrics,
     modules: ModuleRuntime,
-    health: Health,
+    admin: Admin,
 ) -> Entry:
     authenticator = Authenticator(directory)
     names = PresenceNames(busy=config.presence.busy)
@@ -327,8 +337,8 @@ def _application(
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
     )
     resources = [ResourceRoute(path, it) for path, it in modules.web_resources.items()]
-    admin = [*health.routes(), *MetricsPage(metrics).routes()]
-    routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin, *resources]
+    routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin.routes]
+    routes += resources
     routes += WellKnownServer(config.federation.well_known_server).routes()
     sync = Sync(
         authenticator=authenticator,

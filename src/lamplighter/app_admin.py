@@ -1,18 +1,42 @@
 """The part of `app.py` that wires what operators look at."""
 
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from lamplighter.clock import Clock
+from lamplighter.cluster.positions import instant_of
 from lamplighter.config import Config
 from lamplighter.delivery.feed import Feed
+from lamplighter.federation.sender import DestinationStatus
+from lamplighter.metrics import Metrics, Readings
 from lamplighter.ports import Bus, Directory
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.service import PresenceService
+from lamplighter.service.census import Census
 from lamplighter.service.explanations import Explanations, RoutingFacts
 from lamplighter.service.publisher import Publisher
+from lamplighter.service.room_names import RoomNames
 from lamplighter.service.views import Views
+from lamplighter.web.admin.auth import AdminAuth
+from lamplighter.web.admin.broadcast import Broadcast
+from lamplighter.web.admin.dashboard import Dashboard
+from lamplighter.web.admin.destinations import AdminDestinations
+from lamplighter.web.admin.endpoints import admin_endpoints
+from lamplighter.web.admin.events import AdminEvents
+from lamplighter.web.admin.health import Health
+from lamplighter.web.admin.metrics import MetricsPage
+from lamplighter.web.admin.modules import AdminModules
+from lamplighter.web.admin.ready import Ready
+from lamplighter.web.admin.server import AdminServer, AdminServerFacts
+from lamplighter.web.admin.sights import AdminSights
+from lamplighter.web.admin.users import AdminUsers
+from lamplighter.web.routes import Route
 
-__all__ = ["Core", "explanations"]
+__all__ = ["Admin", "Core"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +52,64 @@ class Core:
     presence: PresenceService
 
 
-def explanations(config: Config, core: Core, directory: Directory) -> Explanations:
-    """Return what explains who sees whom."""
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What operators, and their tools, look at."""
+
+    routes: Sequence[Route]
+    explanations: Explanations
+    ready: Ready
+    _broadcast: Broadcast
+
+    @classmethod
+    def begin(
+        cls,
+        config: Config,
+        clock: Clock,
+        core: Core,
+        *,
+        directory: Directory,
+        metrics: Metrics,
+        destinations: Callable[[], Sequence[DestinationStatus]],
+        storage_works: Callable[[], bool],
+    ) -> "Admin":
+        """Wire it; the admin API and the dashboard only where the configuration has a token."""
+        census = Census(
+            clock=clock,
+            tracker=core.tracker,
+            feed=core.feed,
+            bus=core.bus,
+            metrics=metrics,
+            cpu_seconds=lambda: sum(os.times()[:2]),
+        )
+        metrics.read(partial(_readings, census, destinations))
+        names = RoomNames(directory, clock)
+        explanations = _explanations(config, core, directory, names)
+        ready = Ready(storage_works, partial(directory.accounts, None, 1))
+        broadcast = Broadcast(core.publisher.observe, census, names, clock)
+        routes = [*Health(storage_works).routes(), *ready.routes(), *MetricsPage(metrics).routes()]
+        if config.admin.token_hash is not None:
+            routes += admin_endpoints(
+                AdminAuth(config.admin.token_hash),
+                AdminServer(_server_facts(config, clock), census, core.router),
+                AdminUsers(directory, core.tracker, names),
+                AdminSights(explanations),
+                AdminModules(core.router),
+                AdminDestinations(destinations),
+                AdminEvents(broadcast),
+            )
+            routes += Dashboard().routes()
+        return cls(routes, explanations, ready, broadcast)
+
+    def close(self) -> None:
+        """End the streams: the server is about to stop."""
+        self.ready.closing()
+        self._broadcast.close()
+
+
+def _explanations(
+    config: Config, core: Core, directory: Directory, names: RoomNames
+) -> Explanations:
     facts = RoutingFacts(
         config.server_name,
         config.presence.enabled,
@@ -43,4 +123,27 @@ def explanations(config: Config, core: Core, directory: Directory) -> Explanatio
         router=core.router,
         publisher=core.publisher,
         views=core.views,
+        room_names=names,
+    )
+
+
+def _server_facts(config: Config, clock: Clock) -> AdminServerFacts:
+    return AdminServerFacts(
+        config.server_name,
+        clock.now(),
+        config.presence.enabled,
+        config.federation.enabled,
+        config.routing.shared_rooms,
+    )
+
+
+def _readings(census: Census, destinations: Callable[[], Sequence[DestinationStatus]]) -> Readings:
+    figures, statuses = census.take(), destinations()
+    states = Counter("backing_off" if it.backoff else "ready" for it in statuses)
+    return Readings(
+        users={str(presence): number for presence, number in figures.users.items()},
+        outboxes=figures.outboxes,
+        stream_seconds=instant_of(figures.position) / 1000,
+        destinations={state: states[state] for state in ("ready", "backing_off")},
+        queued=sum(it.queued for it in statuses),
     )

@@ -19,7 +19,7 @@ from lamplighter.federation.keyring import Keyring
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.resolver import DnsResolver
-from lamplighter.federation.sender import FederationSender, SenderSettings
+from lamplighter.federation.sender import DestinationStatus, FederationSender, SenderSettings
 from lamplighter.federation.transport import Transport, tls_context
 from lamplighter.federation.well_known import WellKnown, WellKnownRequests
 from lamplighter.ids import ServerName
@@ -90,6 +90,10 @@ class Federation:
     def outgoing(self) -> Outgoing:
         """The way to other servers."""
         return self._sender
+
+    def destinations(self) -> Sequence[DestinationStatus]:
+        """Return how each server is that has something to be told, or did not answer last."""
+        return self._sender.statuses()
 
     def listener(self, presence: PresenceService, accounts: Accounts) -> Listener:
         """Return what other servers speak to; raise `ConfigError` for a useless certificate."""

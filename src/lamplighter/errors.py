@@ -2,6 +2,7 @@
 
     LamplighterError
     ├── ConfigError                 the operator's: key, value, and what is allowed
+    ├── AdminUnavailable        the operator's: no running server answers a command's question
     ├── ModuleError                 a module's: it cannot be loaded or misuses its API
     ├── StorageUnavailable          the machine's: the disk is full or read-only
     ├── ShuttingDown                nobody's: ask again in a moment
@@ -29,6 +30,7 @@ How each becomes an HTTP status and a Matrix `errcode` is one table, in `web/err
 from datetime import timedelta
 
 __all__ = [
+    "AdminUnavailable",
     "BadJson",
     "ConfigError",
     "FederationError",
@@ -73,6 +75,10 @@ class LamplighterError(Exception):
 
 class ConfigError(LamplighterError):
     """The configuration cannot be used; the message names key, value and what is allowed."""
+
+
+class AdminUnavailable(LamplighterError):
+    """The admin API of a running server cannot be used; the message says why."""
 
 
 class ModuleError(LamplighterError):

@@ -4,10 +4,12 @@ A `Metrics` has a registry of its own, so that two servers in one process count 
 methods are named after what has happened.
 """
 
-from collections.abc import Callable, Iterator
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -16,7 +18,9 @@ from prometheus_client.metrics_core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+from lamplighter import __version__
+
+__all__ = ["CONTENT_TYPE", "Counts", "Metrics", "Readings"]
 
 #: The media type of `Metrics.exposition`.
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -26,16 +30,77 @@ _SECONDS: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
-class _Polls(Collector):
-    """Reads the numbers of answered syncs and of polls that wait, when somebody asks."""
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is counted with every poll or batch: since the start, but for *polls*, which wait."""
 
-    def __init__(self, read: Callable[[], tuple[int, int]]) -> None:
+    delivered: int
+    syncs: int
+    polls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What is not counted as it happens, but looked at when somebody asks."""
+
+    #: Users who were ever heard of, by their presence.
+    users: Mapping[str, int]
+    outboxes: int
+    #: When the newest batch in the stream of changes was published, in seconds since the epoch.
+    stream_seconds: float
+    #: Other servers by how they are: ready, backing_off.
+    destinations: Mapping[str, int]
+    #: States that wait to be sent to other servers.
+    queued: int
+
+
+class _Counts(Collector):
+    """Reads the numbers that are kept as plain ones, when somebody asks."""
+
+    def __init__(self, read: Callable[[], Counts]) -> None:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        syncs, polls = self._read()
-        yield CounterMetricFamily("lamplighter_syncs", "Answered /sync requests", syncs)
-        yield GaugeMetricFamily("lamplighter_polls_in_flight", "Polls that wait", polls)
+        counts = self._read()
+        yield CounterMetricFamily(
+            "lamplighter_delivered_updates",
+            "Updates handed to watchers' syncs",
+            counts.delivered,
+        )
+        yield CounterMetricFamily("lamplighter_syncs", "Answered /sync requests", counts.syncs)
+        yield GaugeMetricFamily("lamplighter_polls_in_flight", "Polls that wait", counts.polls)
+
+
+class _Readings(Collector):
+    """Takes readings when somebody asks."""
+
+    def __init__(self, read: Callable[[], Readings]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        readings = self._read()
+        yield _by(readings.users, "presence_users", "Known users by their presence", "presence")
+        yield GaugeMetricFamily(
+            "lamplighter_outboxes", "Viewers who are told as things happen", readings.outboxes
+        )
+        yield GaugeMetricFamily(
+            "lamplighter_stream_timestamp_seconds",
+            "When the newest batch of changes was published",
+            readings.stream_seconds,
+        )
+        yield _by(readings.destinations, "destinations", "Other servers, by how they are", "state")
+        yield GaugeMetricFamily(
+            "lamplighter_federation_queue_states",
+            "Presence states that wait to be sent to other servers",
+            readings.queued,
+        )
+
+
+def _by(numbers: Mapping[str, int], name: str, text: str, label: str) -> Metric:
+    family = GaugeMetricFamily(f"lamplighter_{name}", text, labels=[label])
+    for value, number in numbers.items():
+        family.add_metric([value], number)
+    return family
 
 
 class Metrics:
@@ -45,11 +110,13 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._changes = self._counter("changes", "Announced presence changes", ["reason"])
-        self._updates = self._counter("delivered_updates", "Updates handed to watchers' syncs")
         # With every poll: plain numbers, which cost a tenth of a counter with its lock.
+        self._delivered = 0
         self._syncs = 0
         self._polls = 0
-        self._registry.register(_Polls(lambda: (self._syncs, self._polls)))
+        self._registry.register(_Counts(lambda: self.counts))
+        build = Info("lamplighter_build", "What runs here", registry=self._registry)
+        build.info({"version": __version__, "python": platform.python_version()})
         self._module_seconds = Histogram(
             "lamplighter_module_seconds",
             "Time that modules' callbacks took to answer",
@@ -79,7 +146,7 @@ class Metrics:
 
     def delivered(self, updates: int) -> None:
         """A watcher's sync was given *updates* presence updates."""
-        self._updates.inc(updates)
+        self._delivered += updates
 
     def sync_answered(self) -> None:
         """A `/sync` was answered, with or without news."""
@@ -108,6 +175,15 @@ class Metrics:
     def committed(self, states: int) -> None:
         """One commit made *states* presence states durable."""
         self._commits.observe(states)
+
+    @property
+    def counts(self) -> Counts:
+        """What was counted so far."""
+        return Counts(self._delivered, self._syncs, self._polls)
+
+    def read(self, take: Callable[[], Readings]) -> None:
+        """Show what *take* returns, too, each time somebody asks."""
+        self._registry.register(_Readings(take))
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format, of the type `CONTENT_TYPE`."""

@@ -12,6 +12,8 @@ from lamplighter import __version__
 from lamplighter.cli.main import app, main
 from lamplighter.config import load_config
 from lamplighter.errors import ModuleError, StorageUnavailable
+from tests.cli.answering import answering
+from tests.cli.test_sights import NO, YES
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,14 @@ def test_version(run: Run) -> None:
 def test_commands() -> None:
     """These are the commands, and there are no others."""
     assert sorted(c.name or c.callback.__name__ for c in app.registered_commands if c.callback) == [
+        "admin-token",
         "check-config",
         "demo",
+        "explain",
         "generate-config",
         "register-user",
+        "seen-by",
+        "sees",
         "serve",
     ]
 
@@ -142,3 +148,29 @@ def test_one_password_is_enough(run: Run, config: Path) -> None:
     ran = run("register-user", "-c", config, "bob", "--password", "a", "--password-stdin")
     assert ran.exit_code == 2
     assert "not both" in ran.err
+
+
+def test_no_answer_is_not_a_no(run: Run, tmp_path: Path) -> None:
+    """Where a running server does not answer, the exit code is 2, and one line says why."""
+    for command in (("explain", "@a:demo", "@b:demo"), ("sees", "@a:demo"), ("seen-by", "@a:demo")):
+        ran = run(*command, "--url", "http://127.0.0.1:1", "--token-file", tmp_path / "no")
+        assert (ran.exit_code, ran.out) == (2, "")
+        assert ran.err == f"error: {tmp_path}/no: cannot be read: No such file or directory\n"
+
+
+def test_yes_and_no(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`explain` ends with 0 for yes and 1 for no."""
+    monkeypatch.setenv("LAMPLIGHTER_ADMIN_TOKEN", "t")
+    codes = []
+    with answering() as server:
+        for sight in (YES, NO):
+            server.will_answer({"sight": sight, "hints": []})
+            codes.append(run("explain", "@alice:demo", "@bob:demo", "--url", server.url).exit_code)
+    assert codes == [0, 1]
+
+
+def test_a_token_is_printed(run: Run) -> None:
+    """`admin-token` prints a token, and the lines that let it in."""
+    ran = run("admin-token")
+    assert ran.exit_code == 0
+    assert ran.out.splitlines()[-2] == "admin:"

@@ -22,7 +22,7 @@ WHERE = Path("/etc/lamplighter/lamplighter.yaml")
 
 SECTIONS = (
     "server_name, listen, data_dir, public_baseurl, registration, presence, routing, "
-    "rate_limits, federation, module_timeout, modules, log"
+    "rate_limits, federation, module_timeout, modules, admin, log"
 )
 DURATION = "a duration longer than 0, such as 500ms, 30s, 5m, 1h or 1d, or a number of milliseconds"
 ADDRESS = "host:port or [IPv6 address]:port, with a port from 1 to 65535"
@@ -58,6 +58,9 @@ BAD: list[tuple[str, str]] = [
      "give a URL that begins with https:// or http://"),
     ("registration: maybe",
      'registration: "maybe" is not allowed; give closed or open'),
+    ("admin: {token_hash: secret}",
+     'admin.token_hash: "secret" is not allowed; '
+     "give the hash that `lamplighter admin-token` prints"),
     ("presence: maybe",
      'presence: "maybe" is not allowed; give a mapping with the keys enabled, '
      "last_active_granularity, sync_online_timeout, idle_timeout, busy, busy_timeout, "

@@ -57,7 +57,7 @@ class Shows:
 
 async def explained(server: InMemoryServer, viewer: UserId, subject: UserId) -> Explanation:
     """Return why the viewer sees the subject, or does not."""
-    return await server.lamplighter.explanations.explain(viewer, subject)
+    return await server.lamplighter.admin.explanations.explain(viewer, subject)
 
 
 def kinds(explanation: Explanation) -> list[HintKind]:
@@ -210,7 +210,7 @@ async def test_presence_that_is_off() -> None:
     async with running_server(config="presence: {enabled: false}") as server:
         await server.register("alice")
         explanation = await explained(server, ALICE, ALICE)
-        pages = server.lamplighter.explanations
+        pages = server.lamplighter.admin.explanations
         lists = [await pages.sees(ALICE, None, 9), await pages.seen_by(ALICE, None, 9)]
     assert (explanation.sight.sees, kinds(explanation)) == (False, [HintKind.PRESENCE_DISABLED])
     assert [list(page.sights) for page in lists] == [[], []]
@@ -224,7 +224,7 @@ async def test_a_viewer_of_another_server() -> None:
         await bob.set_status("online")
         sent = await explained(server, REMOTE, BOB)
         foreign = await explained(server, REMOTE, UserId("@eve:third.org"))
-        page = await server.lamplighter.explanations.seen_by(BOB, None, 10)
+        page = await server.lamplighter.admin.explanations.seen_by(BOB, None, 10)
     assert (sent.sight.reasons, kinds(sent)) == ((Module("Shows"),), [HintKind.VIEWER_ELSEWHERE])
     assert not foreign.sight.sees
     assert HintKind.NOT_OURS_TO_TELL in kinds(foreign)
@@ -242,7 +242,7 @@ async def test_lists_come_in_parts(limit: int) -> None:
         room = await server.room(alice, bob)
         for person in (alice, bob, carl):
             await person.set_status("online")
-        pages = server.lamplighter.explanations
+        pages = server.lamplighter.admin.explanations
         seen, viewers, after = list[tuple[Any, ...]](), list[tuple[Any, ...]](), None
         while True:
             page = await pages.sees(CARL, after, limit)

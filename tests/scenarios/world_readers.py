@@ -237,7 +237,7 @@ class Readers:
 
     async def check_explanations(self) -> None:
         """Look whether an explanation says what GET shows, and the lists what explanations say."""
-        explanations = self._server.lamplighter.explanations
+        explanations = self._server.lamplighter.admin.explanations
         users = list(map(UserId, self._oracle.users))
         seen_by = {user: (await explanations.seen_by(user, None, 9)).sights for user in users}
         for client in {reader.client.user_id: reader.client for reader in self.all}.values():

@@ -72,6 +72,10 @@ server_name: "{server_name}"
 # A module that answers later than this is not waited for.
 #module_timeout: 5s
 
+# The admin API and the dashboard, below /_lamplighter/. Without a token there are none.
+#admin:
+#  token_hash: null               # `lamplighter admin-token` makes a token, and prints its hash
+
 #log:
 #  level: info                    # debug, info, warning, error
 #  format: auto                   # console, json, or auto: console on a terminal

@@ -1,29 +1,39 @@
 """The `lamplighter` command: what it can be told. What it then does is in the files beside.
 
 Whatever is wrong becomes one line on the standard error. The exit code is 2 where the
-configuration, the command line or a module is to blame, and 1 otherwise.
+configuration, the command line or a module is to blame, and 1 otherwise. Of the commands that ask a
+running server, 2 says that there is no answer, and 1 of `explain` is the answer "no".
 """
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lamplighter import __version__
 from lamplighter.cli.ending import leaving_threads_behind
 from lamplighter.cli.generate_config import config_text, write_config
-from lamplighter.errors import ConfigError, LamplighterError, ModuleError
+from lamplighter.errors import AdminUnavailable, ConfigError, LamplighterError, ModuleError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lamplighter.cli.admin_client import AdminClient
 
 __all__ = [
+    "admin_token",
     "app",
     "check_config",
     "demo",
+    "explain",
     "generate_config",
     "keys",
     "main",
     "register_user",
     "rotate_keys",
+    "seen_by",
+    "sees",
     "serve",
     "show_keys",
 ]
@@ -38,6 +48,20 @@ ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.")
 ]
 DEFAULT_CONFIG = Path("lamplighter.yaml")
+Url = Annotated[str, typer.Option("--url", metavar="URL", help="Where the server is.")]
+DEFAULT_URL = "http://127.0.0.1:8008"
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What holds the admin token; else it is in LAMPLIGHTER_ADMIN_TOKEN.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the admin API answers.")]
+Viewer = Annotated[str, typer.Argument(metavar="VIEWER", help="The user ID of who looks on.")]
+Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="The one of who is looked at.")]
+
+_NO_USE_TO_GO_ON = (AdminUnavailable, ConfigError, ModuleError)
 
 
 def main() -> None:
@@ -47,7 +71,7 @@ def main() -> None:
             app()
         except LamplighterError as error:
             typer.echo(f"error: {error}", err=True)
-            sys.exit(2 if isinstance(error, ConfigError | ModuleError) else 1)
+            sys.exit(2 if isinstance(error, _NO_USE_TO_GO_ON) else 1)
 
 
 def _print_version(wanted: bool) -> None:
@@ -148,6 +172,72 @@ def register_user(
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     user_id = command.register_user(config, username, password, is_admin=admin)
     typer.echo(f"Registered {user_id}")
+
+
+@app.command("admin-token")
+def admin_token() -> None:
+    """Make a token for the admin API, and print what the configuration keeps of it."""
+    from lamplighter.cli import admin_token as command
+
+    for line in command.admin_token():
+        typer.echo(line)
+
+
+@app.command()
+def explain(
+    viewer: Viewer,
+    subject: Subject,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether VIEWER sees SUBJECT, why, and what would have to change.
+
+    The exit code is 0 for yes and 1 for no.
+    """
+    from lamplighter.cli import sights
+
+    client = _admin_client(url, token_file)
+    if not sights.explain(client, _console(), viewer, subject, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def sees(
+    viewer: Viewer,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List whom VIEWER sees, and why."""
+    from lamplighter.cli import sights
+
+    sights.sees(_admin_client(url, token_file), _console(), viewer, as_json=as_json)
+
+
+@app.command("seen-by")
+def seen_by(
+    subject: Subject,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List who sees SUBJECT, and why."""
+    from lamplighter.cli import sights
+
+    sights.seen_by(_admin_client(url, token_file), _console(), subject, as_json=as_json)
+
+
+def _admin_client(url: str, token_file: Path | None) -> "AdminClient":
+    from lamplighter.cli.admin_client import AdminClient, read_token
+
+    return AdminClient(url, read_token(token_file))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console()
 
 
 @keys.command("show")

@@ -40,6 +40,7 @@ async def serving(config: Config, storage: Storage) -> AsyncIterator[Lamplighter
         server.start()
         for listener in listeners:
             await listener.start()
+        server.opened()
         _look_for_garbage_rarely()
         yield server
     finally:

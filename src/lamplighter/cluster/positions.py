@@ -11,7 +11,7 @@ from typing import Final
 from lamplighter.clock import Timestamp
 from lamplighter.ids import StreamPosition
 
-__all__ = ["BEGINNING", "at_time", "following", "format_position", "parse_position"]
+__all__ = ["BEGINNING", "at_time", "following", "format_position", "instant_of", "parse_position"]
 
 #: Before every change.
 BEGINNING: Final = StreamPosition(0)
@@ -30,6 +30,11 @@ def at_time(now: Timestamp) -> StreamPosition:
 def following(last: StreamPosition, now: Timestamp) -> StreamPosition:
     """Return the position after *last* at the time *now*, even if the clock was set back."""
     return StreamPosition(max(last + 1, at_time(now)))
+
+
+def instant_of(position: StreamPosition) -> Timestamp:
+    """Return the millisecond in which *position* was given, or a later one if it was borrowed."""
+    return Timestamp(position >> _SEQ_BITS)
 
 
 def format_position(position: StreamPosition) -> str:

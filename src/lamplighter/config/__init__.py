@@ -7,6 +7,7 @@
 
 from lamplighter.config.load import load_config, parse_config_text
 from lamplighter.config.model import (
+    AdminSettings,
     Config,
     FederationSettings,
     LogSettings,
@@ -21,6 +22,7 @@ from lamplighter.config.values import Address, Duration, Network
 
 __all__ = [
     "Address",
+    "AdminSettings",
     "Config",
     "Duration",
     "FederationSettings",

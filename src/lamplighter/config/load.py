@@ -23,7 +23,7 @@ from lamplighter.errors import ConfigError
 __all__ = ["load_config", "parse_config_text"]
 
 #: Sections in which a key without a value is a key that is not there.
-_SECTIONS: Final = ("presence", "routing", "rate_limits", "federation", "log")
+_SECTIONS: Final = ("presence", "routing", "rate_limits", "federation", "admin", "log")
 _RATE_LIMITS: Final = ("presence", "login", "registration")
 
 

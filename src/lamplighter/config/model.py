@@ -15,6 +15,7 @@ from lamplighter.config.values import Address, Duration, Network
 from lamplighter.ids import RoomId, ServerName
 
 __all__ = [
+    "AdminSettings",
     "Config",
     "FederationSettings",
     "LogSettings",
@@ -152,6 +153,22 @@ class FederationSettings(_Section, frozen=True):
     ] = None
 
 
+class AdminSettings(_Section, frozen=True):
+    """Who may look into the running server, and act on it."""
+
+    #: SHA-256 of the token, in hex. None: there is no admin API.
+    token_hash: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"\A[0-9a-f]{64}\Z",
+                description="the hash that `lamplighter admin-token` prints",
+            ),
+        ]
+        | None
+    ) = None
+
+
 class LogSettings(_Section, frozen=True):
     """What is logged, and in which form."""
 
@@ -189,4 +206,5 @@ class Config(_Section, frozen=True):
         tuple[ModuleEntry, ...],
         Meta(description="a list of modules, each with module: and config:"),
     ] = ()
+    admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()

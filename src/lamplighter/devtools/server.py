@@ -170,6 +170,7 @@ class InMemoryServer:
         )
         self._requests = _Requests(self._running.application)
         self._running.start()
+        self._running.opened()
 
     async def stop(self) -> None:
         """Stop the server in good order; what waits for a module then is not answered."""

@@ -28,7 +28,7 @@ from lamplighter.ids import ServerName
 from lamplighter.ports import BackoffState, BackoffStore, Json
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["FederationSender", "Lane", "Requests", "SenderSettings"]
+__all__ = ["DestinationStatus", "FederationSender", "Lane", "Requests", "SenderSettings"]
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +55,19 @@ class SenderSettings:
     narrow_lane: int = 40
     #: Destinations that are remembered at once; beyond that new ones are not begun.
     destinations: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationStatus:
+    """How another server is."""
+
+    server_name: ServerName
+    #: How many states it is still to be told.
+    queued: int
+    #: Whether a transaction is under way.
+    is_busy: bool
+    #: None while it answers.
+    backoff: BackoffState | None
 
 
 class Lane:
@@ -129,6 +142,14 @@ class FederationSender:
     def destinations(self) -> Mapping[ServerName, BackoffState | None]:
         """The servers that have something to be told, or failed last; and how they failed."""
         return {name: it.queue.backoff_state for name, it in self._destinations.items()}
+
+    def statuses(self) -> list[DestinationStatus]:
+        """Return how each of `destinations` is, in the order of their names."""
+        found = sorted(self._destinations.items())
+        return [
+            DestinationStatus(name, len(it.queue), it.is_busy, it.queue.backoff_state)
+            for name, it in found
+        ]
 
     @property
     def under_way(self) -> int:

@@ -33,6 +33,7 @@ RESERVED_PATHS: Final = (
     "/_synapse/admin",
     "/health",
     "/metrics",
+    "/ready",
 )
 
 _log = structlog.get_logger(__name__)

@@ -18,6 +18,7 @@ from lamplighter.routing.reasons import Reasons, SharedRoom
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.service.hints import Hint
 from lamplighter.service.publisher import Publisher
+from lamplighter.service.room_names import RoomNames
 from lamplighter.service.views import Glance, Views
 
 __all__ = ["Explanation", "Explanations", "RoutingFacts", "Showing", "Sight", "SightPage"]
@@ -98,6 +99,7 @@ class Explanations:
         router: PresenceRouter,
         publisher: Publisher,
         views: Views,
+        room_names: RoomNames,
     ) -> None:
         self._facts = facts
         self._directory = directory
@@ -105,6 +107,7 @@ class Explanations:
         self._router = router
         self._publisher = publisher
         self._views = views
+        self._room_names = room_names
 
     async def explain(self, viewer: UserId, subject: UserId) -> Explanation:
         """Tell whether *viewer* sees *subject*, why, and what would have to change."""
@@ -191,7 +194,7 @@ class Explanations:
     async def _explained(self, sight: Sight, lost: frozenset[str]) -> Explanation:
         hints = tuple(await self._hints(sight, lost))
         rooms = {room for hint in hints for room in hint.rooms} | _rooms_of(sight.reasons)
-        return Explanation(sight, hints, await self._names(rooms))
+        return Explanation(sight, hints, await self._room_names.of(rooms))
 
     async def _hints(self, sight: Sight, lost: frozenset[str]) -> list[Hint]:
         viewer, subject = sight.viewer, sight.subject
@@ -239,21 +242,8 @@ class Explanations:
             return [Hint.no_module()]
         return [Hint.not_named(sight.viewer, sight.subject, modules), *hints]
 
-    # --- what rooms are called ------------------------------------------------------------
-
     async def _names_in(self, sights: Iterable[Sight]) -> Mapping[RoomId, str | None]:
-        return await self._names({room for it in sights for room in _rooms_of(it.reasons)})
-
-    async def _names(self, rooms: Iterable[RoomId]) -> Mapping[RoomId, str | None]:
-        return {room_id: await self._name(room_id) for room_id in sorted(rooms)}
-
-    async def _name(self, room_id: RoomId) -> str | None:
-        wanted = [("m.room.name", ""), ("m.room.canonical_alias", "")]
-        events = await self._directory.state_for_modules(room_id, wanted)
-        contents = {event["type"]: event["content"] for event in events}
-        name = contents.get("m.room.name", {}).get("name")
-        alias = contents.get("m.room.canonical_alias", {}).get("alias")
-        return next((it for it in (name, alias) if isinstance(it, str) and it), None)
+        return await self._room_names.of(it for sight in sights for it in _rooms_of(sight.reasons))
 
     def _is_mine(self, user_id: UserId) -> bool:
         return server_of(user_id) == self._facts.server_name

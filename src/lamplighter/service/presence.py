@@ -263,9 +263,9 @@ class PresenceService:
         """Call *callback* with each batch of announced states; return what ends that."""
         return self._subscribers.subscribe(callback, module)
 
-    def observe(self, observer: Callable[[Published], None]) -> None:
-        """Let *observer* see who is told what and why; it must return at once."""
-        self._publisher.observe(observer)
+    def observe(self, observer: Callable[[Published], None]) -> Callable[[], None]:
+        """Let *observer* see who is told what and why; it must return at once. Return its end."""
+        return self._publisher.observe(observer)
 
     # --- what the directory tells (ports.DirectoryListener) -------------------------------
 

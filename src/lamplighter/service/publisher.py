@@ -94,9 +94,13 @@ class Publisher:
         self._late: set[asyncio.Task[None]] = set()
         self._observers: list[Callable[[Published], None]] = []
 
-    def observe(self, observer: Callable[[Published], None]) -> None:
-        """Let *observer* see everything that is told from now on; it must return at once."""
+    def observe(self, observer: Callable[[Published], None]) -> Callable[[], None]:
+        """Let *observer* see everything that is told from now on; it must return at once.
+
+        What is returned ends that, once.
+        """
         self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
 
     @property
     def last_changes(self) -> LastChanges:

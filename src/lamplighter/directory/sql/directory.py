@@ -40,7 +40,6 @@ class SqlDirectory:
         data = AccountData(ledger)
         filters = Filters(ledger)
         syncer = RoomsSyncer(ledger)
-
         self.listen = ledger.listen
         self.authenticate = tokens.authenticate
         self.requester_in_use = tokens.requester_in_use

@@ -13,7 +13,15 @@ from lamplighter.errors import NotJson
 from lamplighter.web.application import response_to, send_error, send_json
 from lamplighter.web.body import MAX_BODY
 
-__all__ = ["AsgiExchange", "Direct", "Exchange", "FindDirect", "refuse", "serve_direct"]
+__all__ = [
+    "AsgiExchange",
+    "Direct",
+    "Exchange",
+    "FindDirect",
+    "refuse",
+    "serve_direct",
+    "until_gone",
+]
 
 
 class Exchange(Protocol):
@@ -76,7 +84,7 @@ class AsgiExchange:
 
     async def finish(self, receive: Receive, send: Send) -> None:
         """Return once the answer is sent, or the client is gone and no answer came of that."""
-        leaving = asyncio.ensure_future(_until_gone(receive))
+        leaving = asyncio.ensure_future(until_gone(receive))
         try:
             ends: set[asyncio.Future[Any]] = {leaving, self._answer}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -126,6 +134,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
     return body
 
 
-async def _until_gone(receive: Receive) -> None:
+async def until_gone(receive: Receive) -> None:
+    """Return once the client has gone; what it sends before is dropped."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,0 +1,108 @@
+"""How the command line shows who sees whom: panels and tables for people."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from lamplighter.web.admin.content import PresenceContent, RoomContent
+from lamplighter.web.admin.sight_content import (
+    ExplanationContent,
+    HintContent,
+    ReasonContent,
+    SightContent,
+)
+
+__all__ = ["drawn_explanation", "drawn_list"]
+
+_COLOURS: Final = {
+    "online": "green",
+    "unavailable": "yellow",
+    "offline": "dim",
+    "org.matrix.msc3026.busy": "red",
+}
+_NAMES: Final = {"org.matrix.msc3026.busy": "busy"}
+
+
+def drawn_explanation(explanation: ExplanationContent) -> RenderableType:
+    """Return the answer to one question, as a panel."""
+    sight = explanation.sight
+    verdict, colour = ("yes", "green") if sight.sees else ("no", "red")
+    verb = " sees " if sight.sees else " does not see "
+    rows = Table.grid(padding=(0, 2))
+    for label, value in _rows(explanation):
+        rows.add_row(Text(label, style="dim"), value)
+    headline = Text.assemble((sight.viewer, "bold"), verb, (sight.subject, "bold"))
+    return Panel(
+        Group(headline, Text(), rows),
+        title=Text(f" {verdict} ", style=f"bold {colour}"),
+        title_align="left",
+        border_style=colour,
+        padding=(1, 2),
+        expand=False,
+    )
+
+
+def drawn_list(sights: Sequence[SightContent], title: str, who: str) -> RenderableType:
+    """Return a list of sights as a table; *who* says which of the two users each row names."""
+    if not sights:
+        return Text(f"{title} nobody.")
+    table = Table(title=f"{title} {len(sights)}", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("who", "shown as", "because"):
+        table.add_column(column, overflow="fold")
+    for sight in sights:
+        reasons = Text("\n").join(Text(reason.text) for reason in sight.reasons)
+        shown = _presence(sight.seen or sight.actual)
+        if sight.showing == "altered":
+            shown.append(f"\naltered by {', '.join(sight.modules)}", style="magenta")
+        table.add_row(Text(getattr(sight, who)), shown, reasons)
+    return table
+
+
+def _rows(explanation: ExplanationContent) -> Iterator[tuple[str, Text]]:
+    sight = explanation.sight
+    yield from _labelled("because", [_reason(reason) for reason in sight.reasons])
+    if sight.seen is not None:
+        yield "shown as", _presence(sight.seen)
+    if sight.showing == "altered":
+        yield "", Text(f"altered by module {', '.join(sight.modules)}", style="magenta")
+        yield "in fact", _presence(sight.actual)
+    label = "note" if sight.sees else "why not"
+    yield from _labelled(label, [_hint(hint) for hint in explanation.hints])
+
+
+def _labelled(label: str, values: Sequence[Text]) -> Iterator[tuple[str, Text]]:
+    return ((label if index == 0 else "", value) for index, value in enumerate(values))
+
+
+def _reason(reason: ReasonContent) -> Text:
+    if reason.room is None:
+        return Text(reason.text)
+    return Text("shared room ").append_text(_room(reason.room))
+
+
+def _hint(hint: HintContent) -> Text:
+    text = Text(hint.text)
+    for room in hint.rooms:
+        text.append("\n").append_text(_room(room))
+    return text
+
+
+def _room(room: RoomContent) -> Text:
+    if room.name is None:
+        return Text(room.room_id, style="cyan")
+    return Text.assemble((room.name, "cyan"), (f"  {room.room_id}", "dim"))
+
+
+def _presence(presence: PresenceContent) -> Text:
+    colour = _COLOURS.get(presence.presence, "")
+    text = Text.assemble(("● ", colour), _NAMES.get(presence.presence, presence.presence))
+    if presence.currently_active:
+        text.append(", active", style="dim")
+    if presence.status_msg:
+        text.append(f" “{presence.status_msg}”", style="italic")
+    return text

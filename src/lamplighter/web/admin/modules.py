@@ -1,0 +1,59 @@
+"""The admin API on presence router modules: how they are, and another chance for them."""
+
+from starlette.requests import Request
+
+from lamplighter.errors import NotFound
+from lamplighter.routing.guard import GuardedModule
+from lamplighter.routing.health import Failure
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.web.admin.content import Done, FailureContent, ModuleContent, ModuleList
+from lamplighter.web.admin.operations import Operation
+
+__all__ = ["AdminModules"]
+
+
+class AdminModules:
+    """Shows the modules that the router asks, and resets their breakers."""
+
+    def __init__(self, router: PresenceRouter) -> None:
+        self._router = router
+
+    def operations(self) -> list[Operation]:
+        reset = "Forget a module's failures: if it is paused, it is asked again at once."
+        return [
+            Operation("GET", "/modules", "List the modules.", self.list_all, ModuleList),
+            Operation("POST", "/modules/{name}/reset", reset, self.reset, Done),
+        ]
+
+    async def list_all(self, _request: Request) -> ModuleList:
+        """Return all of them, in the order of the configuration."""
+        return ModuleList([_module(module) for module in self._router.modules])
+
+    async def reset(self, request: Request) -> Done:
+        """Close the breaker of one; raise `NotFound`."""
+        name = request.path_params["name"]
+        found = [module for module in self._router.modules if module.name == name]
+        if not found:
+            raise NotFound("No such module decides who sees whom")
+        for module in found:
+            module.reset()
+        return Done()
+
+
+def _failure(failure: Failure) -> FailureContent:
+    return FailureContent(failure.callback, failure.kind, failure.problem, failure.at)
+
+
+def _module(module: GuardedModule) -> ModuleContent:
+    health = module.health
+    last = health.last_failure
+    return ModuleContent(
+        name=module.name,
+        calls=health.calls,
+        failures=health.failures,
+        last_failure=None if last is None else _failure(last),
+        median_seconds=health.seconds(0.5),
+        p95_seconds=health.seconds(0.95),
+        paused=module.is_paused,
+        paused_until_ts=module.paused_until,
+    )

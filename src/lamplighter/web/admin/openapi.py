@@ -1,0 +1,112 @@
+"""GET /_lamplighter/admin/v1/openapi.json: the admin API, described by OpenAPI 3.1.
+
+It is made from the operations and from the types that they answer, so it cannot differ from them.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter import __version__
+from lamplighter.web.admin.event_content import BatchEvent, FiguresEvent, LostEvent
+from lamplighter.web.admin.operations import PREFIX, Operation, Parameter
+from lamplighter.web.routes import json_response
+
+__all__ = ["MatrixError", "OpenApi", "description"]
+
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+_REFERENCE: Final = "#/components/schemas/{name}"
+
+
+class MatrixError(msgspec.Struct, frozen=True):
+    """What went wrong, in Matrix' form."""
+
+    errcode: str
+    error: str
+
+
+_JSON: Final = "application/json"
+
+#: What the data of the stream's events are.
+_EVENTS: Final = (BatchEvent, FiguresEvent, LostEvent)
+
+
+class OpenApi:
+    """Describes *operations*, and itself."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._described = [*operations, *self.operations()]
+
+    def operations(self) -> list[Operation]:
+        summary = "Describe this API."
+        return [Operation("GET", "/openapi.json", summary, self.get, None)]
+
+    async def get(self, _request: Request) -> Response:
+        """Return the description."""
+        return json_response(description(self._described))
+
+
+def description(operations: Sequence[Operation]) -> dict[str, Any]:
+    """Return the OpenAPI description of *operations*."""
+    answers = {it.answer for it in operations if it.answer is not None}
+    types: list[Any] = [*answers, *_EVENTS, MatrixError]
+    types.sort(key=lambda kind: kind.__name__)
+    _, schemas = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        at_path = paths.setdefault(PREFIX + operation.path, {})
+        at_path[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Lamplighter's admin API", "version": __version__},
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas,
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    in_path = [_in_path(name) for name in _PLACEHOLDER.findall(operation.path)]
+    return {
+        "summary": operation.summary,
+        "operationId": operation.work.__name__ + re.sub(r"\W+", "_", operation.path),
+        "parameters": [*in_path, *map(_in_query, operation.parameters)],
+        "responses": {
+            "200": {"description": "Done.", "content": {operation.media_type: _body(operation)}},
+            "default": {
+                "description": "It was refused.",
+                "content": {_JSON: {"schema": _reference(MatrixError)}},
+            },
+        },
+    }
+
+
+def _body(operation: Operation) -> dict[str, Any]:
+    if operation.answer is not None:
+        return {"schema": _reference(operation.answer)}
+    return {"schema": {"type": "object" if operation.media_type == _JSON else "string"}}
+
+
+def _reference(kind: type) -> dict[str, str]:
+    return {"$ref": _REFERENCE.format(name=kind.__name__)}
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _in_query(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "description": parameter.text,
+        "required": parameter.required,
+        "schema": parameter.schema,
+    }

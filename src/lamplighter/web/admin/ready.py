@@ -1,0 +1,60 @@
+"""GET /ready.
+
+For load balancers and service managers: whether to send people here. No token, no details. The
+answer is 200 `{"status": "ready"}` once the modules are loaded, every address is listened at and
+the database answers; else 503, with `starting`, `stopping` or `storage unavailable`.
+"""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter.errors import StorageUnavailable
+from lamplighter.web.routes import MatrixRoute, Route, json_response
+
+__all__ = ["Ready"]
+
+
+class _Stage(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+
+
+class Ready:
+    """Says whether the server takes people in."""
+
+    def __init__(
+        self, storage_works: Callable[[], bool], look_into_storage: Callable[[], Awaitable[object]]
+    ) -> None:
+        """*look_into_storage* raises `StorageUnavailable` where the database does not answer."""
+        self._storage_works = storage_works
+        self._look_into_storage = look_into_storage
+        self._stage = _Stage.STARTING
+
+    def opened(self) -> None:
+        """Every address is listened at."""
+        self._stage = _Stage.READY
+
+    def closing(self) -> None:
+        """The server is about to stop."""
+        self._stage = _Stage.STOPPING
+
+    def routes(self) -> list[Route]:
+        return [MatrixRoute("GET", "/ready", self.get)]
+
+    async def get(self, _request: Request) -> Response:
+        """Answer everybody."""
+        status = await self._status()
+        return json_response({"status": status}, status=200 if status == _Stage.READY else 503)
+
+    async def _status(self) -> str:
+        if self._stage is not _Stage.READY:
+            return str(self._stage)
+        try:
+            await self._look_into_storage()
+        except StorageUnavailable:
+            return "storage unavailable"
+        return str(self._stage) if self._storage_works() else "storage unavailable"

@@ -1,0 +1,135 @@
+"""The admin API on accounts, their devices and their presence; and logging them out."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+
+from lamplighter.errors import NotFound
+from lamplighter.ids import DeviceId, UserId
+from lamplighter.ports import Account, DeviceRecord, Directory
+from lamplighter.presence.device import Device
+from lamplighter.presence.state import Presence
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.service.room_names import RoomNames
+from lamplighter.web.admin.content import (
+    DeviceContent,
+    Done,
+    PresencePage,
+    RoomContent,
+    UserContent,
+    UserDetails,
+    UserPage,
+    UserPresence,
+    presence_content,
+)
+from lamplighter.web.admin.operations import Operation
+from lamplighter.web.admin.paging import FROM, LIMIT, after, limit, part
+from lamplighter.web.fields import user_id
+
+__all__ = ["AdminUsers"]
+
+
+class AdminUsers:
+    """Shows people and their devices, and logs them out."""
+
+    def __init__(
+        self, directory: Directory, tracker: PresenceTracker, room_names: RoomNames
+    ) -> None:
+        self._directory = directory
+        self._tracker = tracker
+        self._room_names = room_names
+
+    def operations(self) -> list[Operation]:
+        page = (LIMIT, FROM)
+        one, device = "/users/{user_id}", "/users/{user_id}/devices/{device_id}"
+        return [
+            Operation("GET", "/users", "List the accounts.", self.list_all, UserPage, page),
+            Operation("GET", one, "Show one account.", self.get, UserDetails),
+            Operation("POST", f"{one}/logout", "Log all devices out.", self.log_out_all, Done),
+            Operation("POST", f"{device}/logout", "Log one device out.", self.log_out, Done),
+            Operation(
+                "GET",
+                "/online",
+                "List everybody who is not offline, users of other servers too.",
+                self.list_online,
+                PresencePage,
+                page,
+            ),
+        ]
+
+    async def list_all(self, request: Request) -> UserPage:
+        """Return a part of the accounts, in the order of user IDs."""
+        start, most = after(request), limit(request)
+        accounts = await self._directory.accounts(None if start is None else UserId(start), most)
+        users = [self._user(account) for account in accounts]
+        return UserPage(users, users[-1].user_id if len(users) == most else None)
+
+    async def get(self, request: Request) -> UserDetails:
+        """Return one account with its devices and rooms; raise `NotFound`."""
+        account = await self._account(request)
+        records = await self._directory.devices(account.user_id)
+        names = await self._room_names.of(await self._directory.joined_rooms(account.user_id))
+        profile = await self._directory.profile(account.user_id)
+        return UserDetails(
+            user_id=account.user_id,
+            created_ts=account.created_ts,
+            is_admin=account.is_admin,
+            is_deactivated=account.is_deactivated,
+            displayname=profile.displayname,
+            presence=presence_content(self._tracker.get(account.user_id)),
+            devices=self._devices(account.user_id, records),
+            rooms=[RoomContent(room_id, name) for room_id, name in names.items()],
+        )
+
+    async def log_out_all(self, request: Request) -> Done:
+        """Log a user out everywhere; raise `NotFound`."""
+        account = await self._account(request)
+        await self._directory.log_out_all(account.user_id)
+        return Done()
+
+    async def log_out(self, request: Request) -> Done:
+        """Log one device of a user out; raise `NotFound`."""
+        account = await self._account(request)
+        device_id = DeviceId(request.path_params["device_id"])
+        await self._directory.device(account.user_id, device_id)
+        await self._directory.delete_device(account.user_id, device_id)
+        return Done()
+
+    async def list_online(self, request: Request) -> PresencePage:
+        """Return a part of the people who are not offline."""
+        known = self._tracker.known()
+        online = {it.user_id: it for it in known if it.state != Presence.OFFLINE}
+        names, next_batch = part(request, list(online))
+        users = [UserPresence(name, presence_content(online[name])) for name in names]
+        return PresencePage(users, len(online), next_batch)
+
+    async def _account(self, request: Request) -> Account:
+        account = await self._directory.account(user_id(request))
+        if account is None:
+            raise NotFound("There is no such user")
+        return account
+
+    def _user(self, account: Account) -> UserContent:
+        return UserContent(
+            account.user_id,
+            account.created_ts,
+            account.is_admin,
+            account.is_deactivated,
+            presence_content(self._tracker.get(account.user_id)),
+        )
+
+    def _devices(self, user_id: UserId, records: Sequence[DeviceRecord]) -> list[DeviceContent]:
+        user = self._tracker.user(user_id)
+        present = {device.device_id: device for device in user.devices} if user else {}
+        return [_device(record, present.get(record.device_id)) for record in records]
+
+
+def _device(record: DeviceRecord, present: Device | None) -> DeviceContent:
+    return DeviceContent(
+        record.device_id,
+        record.display_name,
+        record.last_seen_ts,
+        str(present.presence) if present else None,
+        present.last_active_ts if present else None,
+        present.polls_in_flight if present else 0,
+    )

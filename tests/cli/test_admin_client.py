@@ -1,0 +1,136 @@
+"""Asking the admin API from the command line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lamplighter.cli.admin_client import TOKEN_VARIABLE, AdminClient, read_token
+from lamplighter.errors import AdminUnavailable
+from tests.cli.answering import Answering, answering
+
+
+@pytest.fixture
+def server() -> Iterator[Answering]:
+    """A server that answers as the test says."""
+    with answering() as server:
+        yield server
+
+
+class _Answer(msgspec.Struct):
+    number: int
+
+
+def sight(subject: str) -> dict[str, Any]:
+    """Return a sight as the admin API answers it."""
+    presence = {
+        "presence": "online",
+        "status_msg": None,
+        "last_active_ts": 0,
+        "currently_active": True,
+    }
+    return {
+        "viewer": "@alice:demo",
+        "subject": subject,
+        "sees": True,
+        "showing": "as it is",
+        "reasons": [],
+        "seen": presence,
+        "actual": presence,
+        "modules": [],
+    }
+
+
+def test_a_question(server: Answering) -> None:
+    """A question goes out with the token in its header, and the answer is read as what it is."""
+    server.will_answer({"number": 7})
+    answer = AdminClient(f"{server.url}/", "secret").get("/server", {"a": "@b c"}, _Answer)
+    assert answer == _Answer(7)
+    assert server.asked == [("/_lamplighter/admin/v1/server?a=%40b+c", "Bearer secret")]
+
+
+def test_a_list_of_several_parts(server: Answering) -> None:
+    """A list is asked for until its end, empty parts included."""
+    server.will_answer({"sights": [sight("@a:demo")], "next_batch": "@a:demo"})
+    server.will_answer({"sights": [], "next_batch": "@b:demo"})
+    server.will_answer({"sights": [sight("@c:demo")], "next_batch": None})
+    sights = list(AdminClient(server.url, "t").sights("/sees", {"viewer": "@alice:demo"}))
+    assert [it.subject for it in sights] == ["@a:demo", "@c:demo"]
+    queries = [path.partition("?")[2] for path, _ in server.asked]
+    assert queries == [
+        "viewer=%40alice%3Ademo&limit=500",
+        "viewer=%40alice%3Ademo&limit=500&from=%40a%3Ademo",
+        "viewer=%40alice%3Ademo&limit=500&from=%40b%3Ademo",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "problem"),
+    [
+        (401, {"errcode": "M_UNKNOWN_TOKEN", "error": "no"}, "does not accept this admin token"),
+        (
+            404,
+            {"errcode": "M_UNRECOGNIZED", "error": "no"},
+            "has no admin API: set admin.token_hash there; `lamplighter admin-token` makes one",
+        ),
+        (400, {"errcode": "M_INVALID_PARAM", "error": "limit: x"}, "limit: x (M_INVALID_PARAM)"),
+        (502, "Bad gateway", "answers 502, but not as Lamplighter does"),
+        (200, {"number": "x"}, "answers, but not as Lamplighter does"),
+        (200, "hello", "answers, but not as Lamplighter does"),
+    ],
+)
+def test_answers_of_no_use(server: Answering, status: int, content: Any, problem: str) -> None:
+    """Whatever is wrong becomes one line, which begins with the server's address."""
+    server.will_answer(content, status)
+    with pytest.raises(AdminUnavailable) as raised:
+        AdminClient(server.url, "t").get("/server", {}, _Answer)
+    assert str(raised.value) == f"{server.url}: {problem}"
+
+
+def test_nobody_there(server: Answering) -> None:
+    """An address at which nobody listens is said to be unreachable, and why."""
+    with answering() as gone:
+        pass
+    with pytest.raises(AdminUnavailable) as raised:
+        AdminClient(gone.url, "t").get("/server", {}, _Answer)
+    assert str(raised.value) == f"{gone.url}: cannot be reached: Connection refused"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "localhost:8008", "ftp://x", "http://", "http://a:x", "http://ü"]
+)
+def test_what_is_no_address(url: str) -> None:
+    """What is not the address of a server is refused before anything is sent."""
+    with pytest.raises(AdminUnavailable) as raised:
+        AdminClient(url, "t")
+    assert str(raised.value) == f"--url: {url!r} is not the address of a server"
+
+
+def test_where_the_token_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token comes from the file that was named, else from the environment."""
+    file = tmp_path / "token"
+    file.write_text("from-the-file\n")
+    monkeypatch.setenv(TOKEN_VARIABLE, "from-the-environment")
+    assert (read_token(file), read_token(None)) == ("from-the-file", "from-the-environment")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"two words", b"\xff"])
+def test_files_without_a_token(tmp_path: Path, content: bytes) -> None:
+    """A file that holds anything but a token is refused."""
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    with pytest.raises(AdminUnavailable) as raised:
+        read_token(file)
+    assert str(raised.value) == f"{file}: is no file with a token and nothing else"
+
+
+def test_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token the command says where one could be, and why it is not there."""
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    with pytest.raises(AdminUnavailable) as raised:
+        read_token(None)
+    assert str(raised.value) == "no admin token: give --token-file, or set LAMPLIGHTER_ADMIN_TOKEN"
+    with pytest.raises(AdminUnavailable, match="cannot be read: No such file or directory"):
+        read_token(tmp_path / "nothing")

@@ -1,0 +1,88 @@
+"""docs/operating.md says what a running server shows."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.config import parse_config_text
+from lamplighter.devtools.server import running_server
+from tests.docs.commands import ROOT, blocks, commands, runs, typed
+from tests.interop.processes import reserved_port
+from tests.web.admin.test_modules import Broken, Sound
+
+PAGE = "docs/operating.md"
+METRIC = re.compile(r"^\| `((?:lamplighter|process)_\w+)` \| ([^|]*)\|", re.MULTILINE)
+SAMPLE = re.compile(r"^(\w+)(?:\{(.*?)\})? ", re.MULTILINE)
+
+
+async def test_every_metric_is_documented_with_its_labels() -> None:
+    """The table has a row for each metric of a server at work, and no other, with its labels."""
+    async with running_server([Sound, Broken]) as server:
+        alice = await server.register("alice")
+        with capture_logs():
+            await alice.set_status("online")
+            await alice.sync()
+        page = (await server.http.request("GET", "/metrics")).body.decode()
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", page, re.MULTILINE))
+    shown = {name: set[str]() for name in kinds if not name.endswith("_created")}
+    for sample, labels in SAMPLE.findall(page):
+        base = re.sub(r"_(bucket|sum|count|created)$", "", sample)
+        name = sample if sample in shown else base
+        if name in shown:
+            shown[name] |= set(re.findall(r"(\w+)=", labels)) - {"le"}
+    text = (ROOT / PAGE).read_text(encoding="utf-8")
+    documented = {
+        name: set(re.findall(r"`(\w+)`", labels)) for name, labels in METRIC.findall(text)
+    }
+    assert documented == shown
+
+
+def test_the_configuration_is_one() -> None:
+    """The lines that open the admin API are a configuration that the server takes."""
+    [(_, text)] = blocks(PAGE, "yaml")
+    config = parse_config_text(text, Path("docs.yaml"))
+    assert config.admin.token_hash is not None
+
+
+def test_the_commands_do_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is made, the server gets its hash, and the commands and curl are answered."""
+    make, export, *asking, curl = commands(PAGE)
+    lines = typed(make, tmp_path).stdout.splitlines()
+    (tmp_path / "admin-token.txt").write_text(lines[2])
+    with reserved_port() as port:
+        there = f"http://127.0.0.1:{port}"
+        config = tmp_path / "lamplighter.yaml"
+        basis = f"server_name: example.org\nlisten: 127.0.0.1:{port}\n"
+        config.write_text(basis + "\n".join(lines[-2:]))
+        for name in ("alice", "bob"):
+            typed(f"echo secret | lamplighter register-user {name} --password-stdin", tmp_path)
+        with runs("lamplighter serve", tmp_path, port):
+            answers = [_answer(f"{export}; {it} --url {there}", tmp_path) for it in asking]
+            answers += [
+                _answer(f"{export}; {curl.replace('http://127.0.0.1:8008', there)}", tmp_path)
+            ]
+    assert [code for code, _ in answers] == [1, 0, 0, 0]
+    for (_, text), said in zip(
+        answers, ("does not see", "sees 1", "seen by 1", "server_name"), strict=True
+    ):
+        assert said in text
+
+
+def _answer(command: str, folder: Path) -> tuple[int, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command.replace("curl ", "curl -sS "),
+        shell=True,
+        check=False,  # the exit code is part of the answer
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    return done.returncode, done.stdout

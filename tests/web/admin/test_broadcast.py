@@ -1,0 +1,148 @@
+"""What is published, for everybody who listens."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from lamplighter.devtools.http import Exchange
+from lamplighter.devtools.server import InMemoryServer
+from lamplighter.web.admin.broadcast import Listening
+from tests.web.admin.operator import Operator, events_in
+
+
+async def heard(server: InMemoryServer, stream: Exchange) -> list[tuple[str, Any]]:
+    """Let the operator leave; return names and contents of the events that had come."""
+    await server.settled()
+    await stream.go_away()
+    events = events_in((await stream.response()).body)
+    return [(name, msgspec.json.decode(data)) for name, data in events]
+
+
+async def listening(operator: Operator) -> Exchange:
+    """Return a stream that has begun."""
+    stream = operator.stream()
+    await stream.waiting()
+    assert stream.answered
+    return stream
+
+
+async def test_a_change_its_recipients_and_reasons(
+    server: InMemoryServer, operator: Operator
+) -> None:
+    """A change is told with what it is, and with who is told of it and why, rooms by name."""
+    alice, bob = [await server.register(name) for name in ("alice", "bob")]
+    room = await alice.create_room(name="The hall")
+    await bob.join(room)
+    await alice.sync()
+    stream = await listening(operator)
+    await bob.set_status("online", "hello")
+    events = await heard(server, stream)
+    assert [name for name, _ in events] == ["figures", "batch"]
+    batch = events[1][1]
+    assert batch.pop("position").startswith(str(server.clock.now()))
+    presence = {
+        "presence": "online",
+        "status_msg": "hello",
+        "last_active_ts": server.clock.now(),
+        "currently_active": True,
+    }
+    reason = {
+        "kind": "shared_room",
+        "text": "shared room The hall",
+        "room": {"room_id": room, "name": "The hall"},
+        "module": None,
+    }
+    change = {"user_id": "@bob:demo", "was": "offline", "presence": presence}
+    telling = {"user_id": "@bob:demo", "presence": presence, "told": 1}
+    assert batch == {
+        "changes": [{**change, "reason": "the status message differs"}],
+        "tellings": [{**telling, "recipients": [{"viewer": "@alice:demo", "reasons": [reason]}]}],
+        "left_out": 0,
+    }
+
+
+async def test_figures_every_second(server: InMemoryServer, operator: Operator) -> None:
+    """Figures come at once, and again once a second."""
+    stream = await listening(operator)
+    await server.advance(seconds=3)
+    events = await heard(server, stream)
+    now = server.clock.now()
+    assert [name for name, _ in events] == ["figures"] * 4
+    assert [content["at_ts"] for _, content in events] == [now - 3000, now - 2000, now - 1000, now]
+
+
+async def test_nobody_listens(server: InMemoryServer, operator: Operator) -> None:
+    """When the last listener has left, nothing goes on: no timer, no observer."""
+    timers = server.clock.next_timer()
+    stream = await listening(operator)
+    assert server.clock.next_timer() == server.clock.now() + 1000
+    await heard(server, stream)
+    assert server.clock.next_timer() == timers
+
+
+async def test_many_recipients(server: InMemoryServer, operator: Operator) -> None:
+    """Of many recipients some are named, and all are counted."""
+    alice = await server.register("alice")
+    others = [await server.register(f"user{number}") for number in range(30)]
+    await server.room(alice, *others)
+    for client in others:
+        await client.sync()
+    stream = await listening(operator)
+    await alice.set_status("online")
+    events = await heard(server, stream)
+    [telling] = events[-1][1]["tellings"]
+    assert (telling["told"], len(telling["recipients"])) == (30, 20)
+
+
+async def test_many_changes(server: InMemoryServer, operator: Operator) -> None:
+    """Of many changes that are published together some are told, and the others counted."""
+    clients = [await server.register(f"user{number}") for number in range(60)]
+    stream = await listening(operator)
+    async with asyncio.TaskGroup() as group:
+        for client in clients:
+            group.create_task(client.set_status("online"))
+    batches = [content for name, content in await heard(server, stream) if name == "batch"]
+    told = sum(len(batch["changes"]) for batch in batches)
+    assert told + sum(batch["left_out"] for batch in batches) == 60
+    assert max(len(batch["changes"]) for batch in batches) <= 50
+
+
+async def test_who_does_not_keep_up() -> None:
+    """A listener that does not keep up loses the oldest events, and hears how many."""
+    slow = Listening()
+    for number in range(300):
+        slow.put(b"%d " % number)
+    slow.end()
+    events = [event async for event in slow.events()]
+    assert events[0] == b'event: lost\ndata: {"events":44}\n\n'
+    assert events[1:] == [b"%d " % number for number in range(44, 300)]
+
+
+async def test_too_many_listeners(server: InMemoryServer, operator: Operator) -> None:
+    """Of many who listen the seventeenth is told to come again, until somebody leaves."""
+    streams = [await listening(operator) for _ in range(16)]
+    response = await operator.request("GET", "/events")
+    assert (response.status, response.json["errcode"]) == (429, "M_LIMIT_EXCEEDED")
+    await streams[0].go_away()
+    streams[0] = await listening(operator)
+    for stream in streams:
+        await stream.go_away()
+
+
+async def test_the_server_stops(server: InMemoryServer, operator: Operator) -> None:
+    """A stream ends when the server stops, and one that begins then ends with the figures."""
+    stream = await listening(operator)
+    server.lamplighter.answer_polls()
+    for it in (stream, operator.stream()):
+        events = events_in((await it.response()).body)
+        assert [name for name, _ in events] == ["figures"]
+
+
+async def test_headers(server: InMemoryServer, operator: Operator) -> None:
+    """The stream is of its media type, and nobody on the way keeps any of it."""
+    stream = await listening(operator)
+    await stream.go_away()
+    headers = (await stream.response()).headers
+    assert headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-store", "no")

@@ -1,0 +1,37 @@
+"""The admin API on other servers."""
+
+from lamplighter.clock import Timestamp
+from lamplighter.devtools.http import AsgiClient
+from lamplighter.devtools.server import InMemoryServer
+from lamplighter.federation.sender import DestinationStatus
+from lamplighter.ids import ServerName
+from lamplighter.ports import BackoffState
+from lamplighter.web.admin.auth import AdminAuth, hash_of
+from lamplighter.web.admin.destinations import AdminDestinations
+from lamplighter.web.admin.endpoints import admin_endpoints
+from lamplighter.web.application import build_application
+from tests.web.admin.operator import TOKEN, Operator
+
+
+async def test_destinations() -> None:
+    """What waits for each server is shown, and until when those that fail are left alone."""
+    statuses = [
+        DestinationStatus(ServerName("two.org"), 7, False, BackoffState(3, Timestamp(900))),
+        DestinationStatus(ServerName("one.org"), 1, True, None),
+    ]
+    endpoints = admin_endpoints(AdminAuth(hash_of(TOKEN)), AdminDestinations(lambda: statuses))
+    operator = Operator(AsgiClient(build_application(endpoints)))
+    one = {"server_name": "one.org", "queued": 1, "is_busy": True, "failures": 0, "retry_ts": None}
+    two = {"server_name": "two.org", "queued": 7, "is_busy": False, "failures": 3, "retry_ts": 900}
+    pages = await operator.pages("/destinations", limit="1")
+    assert [page["destinations"] for page in pages] == [[one], [two]]
+    assert {page["total"] for page in pages} == {2}
+
+
+async def test_a_server_that_speaks_to_no_other(server: InMemoryServer, operator: Operator) -> None:
+    """Where there is no federation there is no destination."""
+    assert await operator.get("/destinations") == {
+        "destinations": [],
+        "total": 0,
+        "next_batch": None,
+    }

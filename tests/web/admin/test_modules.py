@@ -1,0 +1,73 @@
+"""The admin API on modules."""
+
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from lamplighter.devtools.server import running_server
+from lamplighter.modules.api import ModuleApi
+from tests.web.admin.operator import ADMIN_CONFIG, Operator
+
+
+class Broken:
+    """Never answers well."""
+
+    def __init__(self, config: object, api: ModuleApi) -> None:
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.answer, get_interested_users=self.answer
+        )
+
+    async def answer(self, asked: object) -> Any:
+        raise RuntimeError("out of order")
+
+
+class Sound(Broken):
+    """Names nobody."""
+
+    async def answer(self, asked: object) -> Any:
+        return {} if isinstance(asked, list) else set()
+
+
+async def test_modules_and_their_health() -> None:
+    """Modules are shown with what became of their calls, in the order of the configuration."""
+    async with running_server([Sound, Broken], config=ADMIN_CONFIG) as server:
+        alice = await server.register("alice")
+        with capture_logs():
+            for word in "abcde":
+                await alice.set_status("online", word)
+        shown = await Operator(server.http).get("/modules")
+        now = server.clock.now()
+    well = {"last_failure": None, "median_seconds": 0.0, "p95_seconds": 0.0}
+    failure = {
+        "callback": "get_users_for_states",
+        "kind": "exception",
+        "problem": "RuntimeError('out of order')",
+        "at_ts": now,
+    }
+    running = {"name": "Sound", "calls": 5, "failures": 0, **well}
+    broken = {"name": "Broken", "calls": 5, "failures": 5, "last_failure": failure}
+    untimed = {"median_seconds": None, "p95_seconds": None}
+    assert shown == {
+        "modules": [
+            {**running, "paused": False, "paused_until_ts": None},
+            {**broken, **untimed, "paused": True, "paused_until_ts": now + 30_000},
+        ]
+    }
+
+
+async def test_a_breaker_is_reset() -> None:
+    """A paused module that is reset is asked again at once; one that is not there is not found."""
+    async with running_server([Broken], config=ADMIN_CONFIG) as server:
+        operator = Operator(server.http)
+        alice = await server.register("alice")
+        with capture_logs():
+            for word in "abcdef":
+                await alice.set_status("online", word)
+            assert (await operator.get("/modules"))["modules"][0]["calls"] == 5
+            assert await operator.post("/modules/Broken/reset") == {}
+            module = (await operator.get("/modules"))["modules"][0]
+            assert (module["paused"], module["paused_until_ts"]) == (False, None)
+            await alice.set_status("online", "g")
+        assert (await operator.get("/modules"))["modules"][0]["calls"] == 6
+        response = await operator.request("POST", "/modules/Other/reset")
+    assert (response.status, response.json["errcode"]) == (404, "M_NOT_FOUND")

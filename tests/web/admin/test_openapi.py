@@ -1,0 +1,137 @@
+"""The description of the admin API says what the API does."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.devtools.server import running_server
+from lamplighter.web.admin.operations import PREFIX
+from tests.web.admin.operator import ADMIN_CONFIG, Operator, events_in
+from tests.web.admin.schemas import check
+from tests.web.admin.test_modules import Broken, Sound
+
+PAGE = (Path(__file__).parents[3] / "docs" / "operating.md").read_text(encoding="utf-8")
+
+#: What to put in place of the parameters.
+VALUES = {
+    "user_id": "@alice:demo",
+    "device_id": "LAPTOP",
+    "name": "Broken",
+    "viewer": "@alice:demo",
+    "subject": "@bob:demo",
+}
+
+
+def operations(description: Any) -> Iterator[tuple[str, str, Any]]:
+    """Return method, path and description of each operation; GET before what changes things."""
+    found = [
+        (method.upper(), path, operation)
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    ]
+    return iter(sorted(found, key=lambda it: (it[0], -len(it[1]))))
+
+
+async def test_every_answer_is_as_described() -> None:
+    """Each operation, asked with its required parameters, answers what its schema says."""
+    config = f"{ADMIN_CONFIG}routing: {{shared_rooms: true}}"
+    async with running_server([Sound, Broken], config=config) as server:
+        operator = Operator(server.http)
+        with capture_logs():
+            alice = await server.register("alice", device="LAPTOP")
+            bob = await server.register("bob")
+            await server.room(alice, bob)
+            await bob.set_status("online", "hello")
+            await alice.sync()
+            description = await operator.get("/openapi.json")
+            schemas = description["components"]["schemas"]
+            for method, path, operation in operations(description):
+                [(media_type, body)] = operation["responses"]["200"]["content"].items()
+                if media_type != "application/json":
+                    continue
+                response = await operator.request(method, *_filled_in(path, operation))
+                assert response.status == 200, (method, path, response)
+                if path.endswith("/openapi.json"):
+                    assert response.json == description
+                else:
+                    check(response.json, body["schema"], schemas, f"{method} {path}")
+
+
+def _filled_in(path: str, operation: Any) -> tuple[str, dict[str, str]]:
+    needed = {it["name"]: it["in"] for it in operation["parameters"] if it["required"]}
+    query = {name: VALUES[name] for name, place in needed.items() if place == "query"}
+    assert set(re.findall(r"\{(\w+)\}", path)) == needed.keys() - query.keys()
+    for name in needed:
+        path = path.replace(f"{{{name}}}", quote(VALUES[name], safe=""))
+    return path.removeprefix(PREFIX), query
+
+
+async def test_every_event_is_as_described() -> None:
+    """The data of each event of the stream is what the schema of that name says."""
+    async with running_server([Sound], config=ADMIN_CONFIG) as server:
+        operator = Operator(server.http)
+        alice = await server.register("alice")
+        await alice.sync()
+        stream = operator.stream()
+        await stream.waiting()
+        await alice.set_status("online", "hello")
+        await server.advance(seconds=1)
+        await stream.go_away()
+        description = await operator.get("/openapi.json")
+        events = events_in((await stream.response()).body)
+    schemas = description["components"]["schemas"]
+    for name, data in events:
+        check(msgspec.json.decode(data), schemas[f"{name.title()}Event"], schemas, name)
+    assert {name for name, _ in events} == {"figures", "batch"}
+
+
+async def test_every_route_is_described() -> None:
+    """No route of the admin API is missing from the description, and none is there too much."""
+    async with running_server(config=ADMIN_CONFIG) as server:
+        description = await Operator(server.http).get("/openapi.json")
+        described = {(method, path) for method, path, _ in operations(description)}
+        routes = {
+            (method, route.path)
+            for route in server.lamplighter.admin.routes
+            for method in (route.methods or ())
+            if route.path.startswith(PREFIX) and method != "HEAD"
+        }
+    assert described == routes
+
+
+async def test_every_operation_is_documented() -> None:
+    """docs/operating.md has a row for each operation, with the same sentence."""
+    async with running_server(config=ADMIN_CONFIG) as server:
+        description = await Operator(server.http).get("/openapi.json")
+    section = PAGE.partition("## The admin API")[2].partition("\n## ")[0]
+    rows = set(re.findall(r"^\| `(GET|POST) (/\S+)` \| ([^|]*) \|$", section, re.MULTILINE))
+    assert rows == {
+        (method, path.removeprefix(PREFIX), operation["summary"])
+        for method, path, operation in operations(description)
+    }
+
+
+async def test_names_of_operations() -> None:
+    """Each operation has a name of its own, from which tools make functions."""
+    async with running_server(config=ADMIN_CONFIG) as server:
+        description = await Operator(server.http).get("/openapi.json")
+    names = [operation["operationId"] for _, _, operation in operations(description)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z_]+", name) for name in names)
+
+
+@pytest.mark.parametrize("value", [{"users": 1}, {}, {"users": [], "next_batch": 2}, []])
+def test_the_checker_finds_what_is_wrong(value: object) -> None:
+    """What is not as described is found by the checker of these tests."""
+    nothing = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    users = {"type": "array", "items": {"type": "string"}}
+    schema = {"type": "object", "properties": {"users": users, "next_batch": nothing}}
+    check({"users": ["a"], "next_batch": None}, schema, {})
+    with pytest.raises(AssertionError):
+        check(value, schema, {})

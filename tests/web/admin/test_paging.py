@@ -1,0 +1,36 @@
+"""Lists in parts."""
+
+import pytest
+
+from tests.web.admin.operator import Operator
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "", "1.5", "²", "9" * 30])
+@pytest.mark.parametrize("path", ["/users", "/online", "/destinations"])
+async def test_limits(operator: Operator, path: str, limit: str) -> None:
+    """A part has from 1 to 1000 entries; anything else is named as what is wrong."""
+    response = await operator.request("GET", path, {"limit": limit})
+    assert (response.status, response.json) == (
+        400,
+        {
+            "errcode": "M_INVALID_PARAM",
+            "error": "limit: must be a whole number from 1 to 1000",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "status", "errcode"),
+    [("a\0b", 400, "M_INVALID_PARAM"), ("x" * 256, 413, "M_TOO_LARGE")],
+)
+async def test_where_a_part_begins(
+    operator: Operator, start: str, status: int, errcode: str
+) -> None:
+    """A place to begin that no list can have given out is refused."""
+    response = await operator.request("GET", "/users", {"from": start})
+    assert (response.status, response.json["errcode"]) == (status, errcode)
+
+
+async def test_behind_everything(operator: Operator) -> None:
+    """Behind the last entry there is an empty part."""
+    assert await operator.get("/users", **{"from": "~"}) == {"users": [], "next_batch": None}

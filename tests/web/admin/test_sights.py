@@ -1,0 +1,85 @@
+"""The admin API on who sees whom."""
+
+import pytest
+
+from lamplighter.devtools.server import InMemoryServer
+from tests.web.admin.operator import Operator
+
+
+async def test_a_yes(server: InMemoryServer, operator: Operator) -> None:
+    """A yes comes with every reason, and with the presence as the viewer sees it."""
+    alice, bob = [await server.register(name) for name in ("alice", "bob")]
+    room = await alice.create_room(name="The hall")
+    await bob.join(room)
+    await bob.set_status("online", "hello")
+    answer = await operator.get("/explain", viewer="@alice:demo", subject="@bob:demo")
+    presence = {
+        "presence": "online",
+        "status_msg": "hello",
+        "last_active_ts": server.clock.now(),
+        "currently_active": True,
+    }
+    reason = {
+        "kind": "shared_room",
+        "text": "shared room The hall",
+        "room": {"room_id": room, "name": "The hall"},
+        "module": None,
+    }
+    assert answer == {
+        "sight": {
+            "viewer": "@alice:demo",
+            "subject": "@bob:demo",
+            "sees": True,
+            "showing": "as it is",
+            "reasons": [reason],
+            "seen": presence,
+            "actual": presence,
+            "modules": [],
+        },
+        "hints": [],
+    }
+
+
+async def test_a_no(server: InMemoryServer, operator: Operator) -> None:
+    """A no comes with what would have to change."""
+    for name in ("alice", "bob"):
+        await server.register(name)
+    answer = await operator.get("/explain", viewer="@alice:demo", subject="@bob:demo")
+    assert (answer["sight"]["sees"], answer["sight"]["seen"]) == (False, None)
+    kinds = [hint["kind"] for hint in answer["hints"]]
+    assert kinds == ["never_heard_of", "no_shared_room", "no_module"]
+
+
+async def test_lists(server: InMemoryServer, operator: Operator) -> None:
+    """Whom somebody sees, and who sees them, is listed part by part."""
+    alice, bob = [await server.register(name) for name in ("alice", "bob")]
+    await server.register("carl")
+    await server.room(alice, bob)
+    sees = await operator.pages("/sees", viewer="@alice:demo", limit="1")
+    seen_by = await operator.pages("/seen_by", subject="@bob:demo", limit="1")
+    assert [it["subject"] for page in sees for it in page["sights"]] == [
+        "@alice:demo",
+        "@bob:demo",
+    ]
+    assert [it["viewer"] for page in seen_by for it in page["sights"]] == [
+        "@alice:demo",
+        "@bob:demo",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "errcode", "error"),
+    [
+        ("/explain", {"viewer": "@a:demo"}, "M_MISSING_PARAM", "subject: missing"),
+        ("/explain", {"subject": "@a:demo"}, "M_MISSING_PARAM", "viewer: missing"),
+        ("/sees", {}, "M_MISSING_PARAM", "viewer: missing"),
+        ("/seen_by", {"subject": "bob"}, "M_INVALID_PARAM", "'bob' is not a user ID"),
+    ],
+)
+async def test_bad_questions(
+    operator: Operator, path: str, query: dict[str, str], errcode: str, error: str
+) -> None:
+    """A question without people, or about what is nobody, is refused by name."""
+    response = await operator.request("GET", path, query)
+    assert (response.status, response.json["errcode"]) == (400, errcode)
+    assert response.json["error"].startswith(error)

@@ -1,0 +1,131 @@
+"""The admin API on people and their devices."""
+
+from typing import Any
+
+import pytest
+
+from lamplighter.devtools.client import RequestFailed
+from lamplighter.devtools.server import InMemoryServer
+from tests.web.admin.operator import Operator
+
+NEVER = {"presence": "offline", "status_msg": None, "last_active_ts": 0, "currently_active": False}
+
+
+def online(server: InMemoryServer, status_msg: str | None = None) -> dict[str, Any]:
+    """Return the presence of somebody who has just said that they are online."""
+    return {
+        "presence": "online",
+        "status_msg": status_msg,
+        "last_active_ts": server.clock.now(),
+        "currently_active": True,
+    }
+
+
+async def test_all_users(server: InMemoryServer, operator: Operator) -> None:
+    """All accounts are listed, part by part, with the presence that they have."""
+    alice, _, carl = [await server.register(name) for name in ("alice", "bob", "carl")]
+    await alice.set_status("online", "hello")
+    await server.lamplighter.directory.deactivate(carl.user_id)
+    pages = await operator.pages("/users", limit="2")
+    assert [len(page["users"]) for page in pages] == [2, 1]
+    common = {"created_ts": server.clock.now(), "is_admin": False, "is_deactivated": False}
+    assert pages[0]["users"] == [
+        {"user_id": "@alice:demo", **common, "presence": online(server, "hello")},
+        {"user_id": "@bob:demo", **common, "presence": NEVER},
+    ]
+    assert pages[1]["users"][0]["is_deactivated"]
+
+
+async def test_one_user(server: InMemoryServer, operator: Operator) -> None:
+    """An account is shown with its devices, what each gives to its presence, and its rooms."""
+    alice = await server.register("alice", device="PHONE")
+    await server.register("alice", device="LAPTOP")
+    room = await alice.create_room(name="The hall")
+    await alice.set_status("online")
+    poll = await alice.polls()
+    shown = await operator.get("/users/@alice:demo")
+    now = server.clock.now()
+    await poll.go_away()
+    phone = {
+        "device_id": "PHONE",
+        "display_name": None,
+        "last_seen_ts": now,
+        "presence": "online",
+        "last_active_ts": now,
+        "polls": 1,
+    }
+    laptop = {**phone, "device_id": "LAPTOP", "presence": None, "last_active_ts": None, "polls": 0}
+    assert shown == {
+        "user_id": "@alice:demo",
+        "created_ts": now,
+        "is_admin": False,
+        "is_deactivated": False,
+        "displayname": None,
+        "presence": online(server),
+        "devices": [laptop, phone],
+        "rooms": [{"room_id": room, "name": "The hall"}],
+    }
+
+
+async def test_a_deactivated_user(server: InMemoryServer, operator: Operator) -> None:
+    """An account that is closed is shown as what is left of it."""
+    alice = await server.register("alice")
+    await server.lamplighter.directory.deactivate(alice.user_id)
+    shown = await operator.get("/users/@alice:demo")
+    assert (shown["is_deactivated"], shown["devices"], shown["rooms"]) == (True, [], [])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "errcode"),
+    [
+        ("GET", "/users/@nobody:demo", 404, "M_NOT_FOUND"),
+        ("POST", "/users/@nobody:demo/logout", 404, "M_NOT_FOUND"),
+        ("POST", "/users/@nobody:demo/devices/X/logout", 404, "M_NOT_FOUND"),
+        ("POST", "/users/@alice:demo/devices/X/logout", 404, "M_NOT_FOUND"),
+        ("GET", "/users/alice", 400, "M_INVALID_PARAM"),
+        ("POST", "/users/%ff/logout", 400, "M_INVALID_PARAM"),
+        ("DELETE", "/users/@alice:demo", 405, "M_UNRECOGNIZED"),
+    ],
+)
+async def test_people_who_are_not_there(
+    server: InMemoryServer, operator: Operator, method: str, path: str, status: int, errcode: str
+) -> None:
+    """What is not there is not found, and what is no user ID is said to be none."""
+    await server.register("alice")
+    response = await operator.request(method, path)
+    assert (response.status, response.json["errcode"]) == (status, errcode)
+
+
+async def test_logging_a_user_out(server: InMemoryServer, operator: Operator) -> None:
+    """Who is logged out is offline at once, and their tokens are worth nothing."""
+    phone = await server.register("alice", device="PHONE")
+    laptop = await server.register("alice", device="LAPTOP")
+    await phone.set_status("online")
+    assert await operator.post("/users/@alice:demo/logout") == {}
+    assert server.presence_of(phone).state == "offline"
+    for client in (phone, laptop):
+        with pytest.raises(RequestFailed, match="401 M_UNKNOWN_TOKEN"):
+            await client.sync()
+
+
+async def test_logging_a_device_out(server: InMemoryServer, operator: Operator) -> None:
+    """Only the one device is logged out."""
+    phone = await server.register("alice", device="PHONE")
+    laptop = await server.register("alice", device="LAP/TOP")
+    assert await operator.post("/users/@alice:demo/devices/LAP%2FTOP/logout") == {}
+    with pytest.raises(RequestFailed, match="401 M_UNKNOWN_TOKEN"):
+        await laptop.sync()
+    await phone.sync()
+
+
+async def test_who_is_online(server: InMemoryServer, operator: Operator) -> None:
+    """Everybody who is not offline is listed, and counted."""
+    for name in ("alice", "bob", "carl"):
+        client = await server.register(name)
+        await client.set_status("offline" if name == "bob" else "online")
+    pages = await operator.pages("/online", limit="1")
+    assert [page["total"] for page in pages] == [2, 2]
+    assert [user for page in pages for user in page["users"]] == [
+        {"user_id": "@alice:demo", "presence": online(server)},
+        {"user_id": "@carl:demo", "presence": online(server)},
+    ]
