@@ -48,7 +48,7 @@ def test_each_happening_is_counted(happenings: list[Callable[[Metrics], None]], 
 def test_what_is_looked_at_when_somebody_asks() -> None:
     """What is not counted as it happens is read anew for each exposition."""
     metrics = Metrics()
-    taken = []
+    taken: list[int] = []
 
     def take() -> Readings:
         taken.append(len(taken))

@@ -1,0 +1,38 @@
+// The admin API. The token goes in a header, and is kept until the tab is closed.
+
+const PREFIX = "admin/v1";
+const KEPT_AS = "lamplighter-admin-token";
+
+/** The token is not, or no longer, the right one. */
+export class Refused extends Error {}
+
+export const token = {
+  get: () => sessionStorage.getItem(KEPT_AS),
+  keep: (value) => sessionStorage.setItem(KEPT_AS, value),
+  forget: () => sessionStorage.removeItem(KEPT_AS),
+};
+
+/** Return the response to a request; throw `Refused`, or an `Error` that says what is wrong. */
+export async function request(path, options = {}) {
+  const headers = { Authorization: `Bearer ${token.get()}` };
+  let response;
+  try {
+    response = await fetch(PREFIX + path, { ...options, headers, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server cannot be reached.");
+  }
+  if (response.ok) return response;
+  if (response.status === 401) throw new Refused("This is not the admin token.");
+  const answer = await response.json().catch(() => ({}));
+  throw new Error(answer.error ?? `The server answered ${response.status}.`);
+}
+
+/** Return the content of an answer. */
+export async function get(path, query = {}, options = {}) {
+  const text = new URLSearchParams(query).toString();
+  return (await request(text ? `${path}?${text}` : path, options)).json();
+}
+
+/** Do something. */
+export const post = (path) => request(path, { method: "POST" });

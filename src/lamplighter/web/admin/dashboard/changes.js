@@ -1,0 +1,97 @@
+// The stream of changes, the newest first: what changed, who was told, and why.
+
+import { at, el } from "./dom.js";
+import { clock, dot, says, shortName, shortReason, who, word } from "./words.js";
+
+const SHOWN = 80;
+let isHeld = false;
+let held = [];
+
+/** Begin: the button holds the stream, and lets it go. */
+export function beginChanges() {
+  at("hold").addEventListener("click", () => {
+    isHeld = !isHeld;
+    at("hold").setAttribute("aria-pressed", String(isHeld));
+    if (!isHeld) held.splice(0).forEach(show);
+    label();
+  });
+}
+
+/** Take in a batch that was published. */
+export function showBatch(batch) {
+  const entries = entriesOf(batch);
+  if (!isHeld) {
+    entries.forEach(show);
+    return;
+  }
+  held = [...held, ...entries].slice(-SHOWN);
+  label();
+}
+
+/** Say that so many events were left out. */
+export function showLost({ events }) {
+  show(el("li.muted.small", {}, `${events} events were left out: this page did not keep up.`));
+}
+
+function label() {
+  at("hold").textContent = isHeld ? `Go on${held.length ? ` (${held.length} new)` : ""}` : "Hold";
+}
+
+function show(entry) {
+  const list = at("changes-list");
+  at("changes-empty").hidden = true;
+  list.prepend(entry);
+  while (list.childElementCount > SHOWN) list.lastElementChild.remove();
+}
+
+function entriesOf(batch) {
+  const when = Number(batch.position.split("-")[0]);
+  const tellings = new Map();
+  for (const telling of batch.tellings) {
+    tellings.set(telling.user_id, [...(tellings.get(telling.user_id) ?? []), telling]);
+  }
+  const entries = batch.changes.map((change) => {
+    const told = tellings.get(change.user_id) ?? [];
+    tellings.delete(change.user_id);
+    return entry(when, change.user_id, change.presence, described(change), told);
+  });
+  for (const [userId, told] of tellings) {
+    entries.push(entry(when, userId, told[0].presence, " told now", told));
+  }
+  if (batch.left_out) entries.push(el("li.muted.small", {}, `and ${batch.left_out} more at the same time`));
+  return entries;
+}
+
+function described(change) {
+  return change.was === change.presence.presence ? "" : `, was ${word(change.was)}`;
+}
+
+function entry(when, userId, presence, more, told) {
+  const what = el("div", {}, dot(presence.presence), who(userId), ` is ${word(presence.presence)}`,
+    says(presence.status_msg), el("span.muted.small", {}, more));
+  const recipients = el("div.told", {}, ...told.flatMap((telling) => groups(telling, presence, userId)));
+  if (!recipients.childElementCount) recipients.append(el("span.muted", {}, "nobody who may know is connected"));
+  return el("li.change.fresh", {}, el("time", { datetime: new Date(when).toISOString() }, clock(when)),
+    el("div", {}, what, recipients));
+}
+
+/** Return a line for each set of reasons: the rooms or modules, and who is told by them. */
+function groups(telling, presence, userId) {
+  const byReason = new Map();
+  for (const { viewer, reasons } of telling.recipients) {
+    if (viewer === userId) continue;
+    const because = reasons.map(shortReason).join(" and ");
+    byReason.set(because, [...(byReason.get(because) ?? []), viewer]);
+  }
+  const lines = [...byReason].map(([because, viewers]) =>
+    el("div", {}, el("span.because", {}, because), " → ", viewers.map(shortName).join(", "), altered(telling, presence)));
+  const unnamed = telling.told - telling.recipients.length;
+  if (unnamed > 0) lines.push(el("div.muted", {}, `and ${unnamed} more`));
+  return lines;
+}
+
+function altered(telling, presence) {
+  const { presence: shown, status_msg: message } = telling.presence;
+  if (shown === presence.presence && message === presence.status_msg) return null;
+  return el("span.as", {}, ` shown as ${word(shown)}`, says(message));
+}

@@ -1,0 +1,65 @@
+// The tiles: how many are online and watch, how much is delivered, and what that costs.
+
+import { at, el } from "./dom.js";
+import { spark } from "./spark.js";
+import { number, word } from "./words.js";
+
+/** One second each. */
+const SHOWN = 60;
+/** Costs are averaged over so many seconds: a single second says little. */
+const SMOOTHED = 10;
+
+const taken = [];
+const deliveries = [];
+const costs = [];
+
+/** Forget what was seen before the connection was lost. */
+export function restartFigures() {
+  taken.length = 0;
+}
+
+/** Take in the figures of this second. */
+export function showFigures(figures) {
+  keep(taken, figures, SMOOTHED + 1);
+  showPeople(figures);
+  if (taken.length < 2) return;
+  const [last, now] = taken.slice(-2);
+  keep(deliveries, rate(last, now), SHOWN);
+  keep(costs, cost(taken[0], now), SHOWN);
+  showSparks();
+}
+
+function keep(list, value, most) {
+  list.push(value);
+  if (list.length > most) list.shift();
+}
+
+const rate = (last, now) => ((now.delivered - last.delivered) * 1000) / Math.max(1, now.at_ts - last.at_ts);
+
+/** Microseconds of processor time for each update delivered; null where none was. */
+function cost(first, now) {
+  const delivered = now.delivered - first.delivered;
+  return delivered > 0 ? ((now.cpu_seconds - first.cpu_seconds) * 1e6) / delivered : null;
+}
+
+function showPeople(figures) {
+  const present = Object.entries(figures.users).filter(([presence, count]) => presence !== "offline" && count);
+  const sum = present.reduce((total, [, count]) => total + count, 0);
+  at("online-number").textContent = number(sum);
+  at("online-split").textContent =
+    present.map(([presence, count]) => `${number(count)} ${word(presence)}`).join(" · ") || "nobody";
+  at("watching-number").textContent = number(figures.outboxes);
+  at("watching-split").textContent = `${number(figures.polls)} polls wait`;
+}
+
+function showSparks() {
+  const [now, highest] = [deliveries.at(-1), Math.max(...deliveries)];
+  at("deliveries-number").textContent = number(Math.round(now));
+  const said = `Deliveries per second in the last minute: ${Math.round(now)} now, ${Math.round(highest)} at most`;
+  spark(at("deliveries-spark"), deliveries, SHOWN, said);
+  const price = costs.at(-1);
+  const amount = price === null ? "–" : number(Math.round(price));
+  at("cost-number").replaceChildren(amount, el("small", {}, price === null ? "" : "µs"));
+  const told = price === null ? "none in the last seconds" : `${amount} microseconds now`;
+  spark(at("cost-spark"), costs, SHOWN, `Processor time per delivery in the last minute: ${told}`);
+}

@@ -1,0 +1,104 @@
+// The page: asks for the token, then keeps everything up to date.
+
+import { Refused, get, token } from "./api.js";
+import { beginChanges, showBatch, showLost } from "./changes.js";
+import { at } from "./dom.js";
+import { restartFigures, showFigures } from "./figures.js";
+import { loadMachinery } from "./machinery.js";
+import { beginMatrix, chooseAtFirst } from "./matrix.js";
+import { loadPeople, showSoon, updatePeople } from "./people.js";
+import { listen } from "./stream.js";
+import { setHome, span } from "./words.js";
+
+const PERIOD = 5000;
+const LIVE = { on: "live", off: "trying again", "": "connecting" };
+
+function askForToken(problem = "") {
+  at("app").hidden = true;
+  at("sign-in").hidden = false;
+  at("sign-in-problem").textContent = problem;
+  at("token").focus();
+}
+
+async function open() {
+  let server;
+  try {
+    server = await get("/server");
+  } catch (error) {
+    if (error instanceof Refused) token.forget();
+    askForToken(error.message);
+    return;
+  }
+  setHome(server.server_name);
+  at("sign-in").hidden = true;
+  at("app").hidden = false;
+  begin(server);
+}
+
+function begin(server) {
+  const skew = Date.now() - server.now_ts;
+  const showServer = () => {
+    const up = span(Date.now() - skew - server.started_ts);
+    at("server").textContent = `${server.server_name} · version ${server.version} · up ${up}`;
+  };
+  document.title = `${server.server_name} · Lamplighter`;
+  showServer();
+  tell("");
+  beginChanges();
+  beginMatrix();
+  listen({
+    begin: () => {
+      restartFigures();
+      safely(async () => chooseAtFirst(await loadPeople()));
+    },
+    batch: (batch) => {
+      showBatch(batch);
+      updatePeople(batch);
+    },
+    figures: showFigures,
+    lost: (lost) => {
+      showLost(lost);
+      safely(loadPeople);
+    },
+    refused: signOut,
+  }, tell);
+  const refresh = () => {
+    if (document.hidden) return;
+    showServer();
+    showSoon();
+    safely(() => loadMachinery(server));
+  };
+  refresh();
+  setInterval(refresh, PERIOD);
+  document.addEventListener("visibilitychange", refresh);
+}
+
+function tell(state) {
+  at("live").className = `live ${state}`;
+  at("live").textContent = LIVE[state];
+}
+
+/** Do *work*; what it cannot get now is asked for again later. */
+async function safely(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof Refused) signOut();
+  }
+}
+
+function signOut() {
+  token.forget();
+  location.reload();
+}
+
+at("sign-out").addEventListener("click", signOut);
+at("sign-in-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token.keep(at("token").value.trim());
+  at("token").value = "";
+  open();
+});
+
+if (token.get()) open();
+else askForToken();

@@ -1,0 +1,67 @@
+// How people, presences, times and numbers are written.
+
+import { el } from "./dom.js";
+
+const BUSY = "org.matrix.msc3026.busy";
+let home = "";
+
+/** Learn which server this is: its own users go by their short names. */
+export function setHome(serverName) {
+  home = serverName;
+}
+
+/** Return the short name of a user. */
+export function shortName(userId) {
+  const place = userId.indexOf(":");
+  return userId.slice(place + 1) === home ? userId.slice(1, place) : userId;
+}
+
+/** Return a user's name as an element, with the whole ID for who wants to know. */
+export function who(userId) {
+  const place = userId.indexOf(":");
+  const isOurs = userId.slice(place + 1) === home;
+  const rest = isOurs ? null : el("span.at", {}, userId.slice(place));
+  return el("span.who", { title: userId }, userId.slice(1, place), rest);
+}
+
+/** Return the word for a presence. */
+export const word = (presence) => (presence === BUSY ? "busy" : presence);
+
+/** Return the mark of a presence: its shape differs, not only its colour. */
+export const dot = (presence) => el(`span.dot.${word(presence)}`, { "aria-hidden": "true" });
+
+/** Return a status message in quotation marks; null without one. */
+export const says = (message) => (message ? el("span.says", {}, ` “${message}”`) : null);
+
+/** Return the text of a reason, short: the room by its name, the module by its name. */
+export function shortReason(reason) {
+  if (reason.kind === "shared_room") return reason.room.name ?? reason.room.room_id;
+  return reason.text;
+}
+
+/** Return the time of day. */
+export function clock(ms) {
+  return new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+}
+
+/** Return how long ago that was, roughly. */
+export function ago(ms, now) {
+  const seconds = Math.max(0, Math.round((now - ms) / 1000));
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86400)} days ago`;
+}
+
+/** Return a length of time, roughly. */
+export const span = (ms) => ago(0, ms).replace(" ago", "");
+
+/** Return seconds as people say them. */
+export function seconds(value) {
+  if (value === null) return "–";
+  if (value < 0.001) return "under 1 ms";
+  return value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`;
+}
+
+/** Return a number with its thousands apart. */
+export const number = (value) => value.toLocaleString("en").replaceAll(",", "\u202f");

@@ -1,0 +1,233 @@
+"""The dashboard, in a real browser, at a server that runs by itself."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import pytest
+
+from lamplighter.web.admin.auth import hash_of
+from tests.interop.chromium import CHROMIUM, Tab, chromium
+from tests.interop.clients import Person, register
+from tests.interop.conftest import MakeServer
+from tests.interop.processes import SERVER, ServerProcess
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
+
+TOKEN: Final = "lamp_in-the-browser"
+ALICE, BOB, CARL = (f"@{name}:{SERVER}" for name in ("alice", "bob", "carl"))
+CONFIG: Final = f"""\
+admin: {{token_hash: {hash_of(TOKEN)}}}
+modules:
+  - module: tests.interop.modules.Discreet
+    config: {{viewer: "{CARL}", user: "{BOB}"}}
+"""
+FAILING: Final = "  - module: tests.interop.modules.Failing\n"
+
+#: The text of a change and of whom it was told to, by its place from the top.
+CHANGE: Final = "document.querySelectorAll('#changes-list li')[{}].innerText"
+#: What a cell of the matrix is called.
+CELL: Final = "document.querySelector('[data-place=\"{} {}\"]').getAttribute('aria-label')"
+
+
+#: What `contrasts.js` says.
+CONTRASTS: Final = Path(__file__).with_name("contrasts.js").read_text()
+
+
+@dataclass
+class Stage:
+    """A server with alice and bob in one room, and carl, to whom a module shows bob; and a page."""
+
+    server: ServerProcess
+    alice: Person
+    bob: Person
+    carl: Person
+    tab: Tab
+
+    @property
+    def address(self) -> str:
+        return f"{self.server.url}/_lamplighter/"
+
+    async def sign_in(self) -> None:
+        """Open the page, type the token, and return once events come in."""
+        await self.tab.open(self.address)
+        await self.tab.until("document.activeElement?.id === 'token'")
+        await self.tab.types(TOKEN)
+        await self.tab.presses("Enter")
+        await self.tab.until("document.querySelector('#live').innerText === 'live'")
+        await self.tab.until("document.querySelector('#watching-split').innerText !== ''")
+
+    async def choose(self, *users: str) -> None:
+        """Put users into the matrix, in place of those who are there; wait for the answers."""
+        await self.tab.until("!document.querySelector('.mark.waiting')")
+        await self.tab.value(
+            "document.querySelectorAll('.matrix th button').forEach(() => "
+            "document.querySelector('.matrix th button').click())"
+        )
+        for user_id in users:
+            await self.tab.value("document.querySelector('#matrix-user').focus()")
+            await self.tab.types(user_id)
+            await self.tab.presses("Enter")
+        await self.tab.until(f"document.querySelectorAll('.cell').length === {len(users) ** 2}")
+        await self.tab.until("!document.querySelector('.mark.waiting')")
+
+
+@pytest.fixture
+def more_modules() -> str:
+    """Modules beside the discreet one; tests name their own."""
+    return ""
+
+
+@pytest.fixture
+async def stage(
+    more_modules: str, make_server: MakeServer, http: aiohttp.ClientSession, tmp_path: Path
+) -> AsyncIterator[Stage]:
+    """Everybody is there, and nobody has looked at anything."""
+    server = make_server(CONFIG + more_modules)
+    server.start()
+    people = [await register(http, server.url, name) for name in ("alice", "bob", "carl")]
+    alice, bob, carl = people
+    body = {"preset": "public_chat", "name": "The hall"}
+    room = (await alice.ask("POST", "/createRoom", body)).json["room_id"]
+    await bob.ask("POST", f"/rooms/{room}/join", {})
+    for person in people:
+        await person.sync()
+    async with chromium(tmp_path / "profile") as tab:
+        await tab.looks(width=1280, height=900)
+        yield Stage(server, alice, bob, carl, tab)
+        server.stop()
+
+
+async def test_the_token_opens_the_page(stage: Stage) -> None:
+    """A wrong token is refused in words; the right one is kept until the tab is closed, and no
+    longer than the operator wants.
+    """
+    tab = stage.tab
+    await tab.open(stage.address)
+    await tab.until("document.activeElement?.id === 'token'")
+    await tab.types("wrong")
+    await tab.presses("Enter")
+    await tab.until("document.querySelector('#sign-in-problem').innerText !== ''")
+    assert await tab.text("#sign-in-problem") == "This is not the admin token."
+    # A 401 is written to the browser's console, whatever the page makes of it.
+    assert [it for it in tab.problems if "401" not in it] == []
+    tab.problems.clear()
+    await stage.sign_in()
+    await tab.open(stage.address)
+    await tab.until("document.querySelector('#live')?.innerText === 'live'")
+    assert TOKEN not in await tab.value("document.documentElement.outerHTML + location.href")
+    await tab.value("document.querySelector('#sign-out').click()")
+    await tab.until("document.activeElement?.id === 'token'")
+    assert await tab.value("sessionStorage.getItem('lamplighter-admin-token')") is None
+    assert tab.problems == []
+
+
+async def test_changes_with_recipients_and_reasons(stage: Stage) -> None:
+    """A change shows as it happens, with who is told and why, and as each is shown it."""
+    tab = stage.tab
+    await stage.sign_in()
+    await stage.bob.put_status("online", "<b>brb</b>")
+    await tab.until("document.querySelector('#changes-list').innerText.includes('brb')")
+    lines = (await tab.value(CHANGE.format(0))).split("\n")
+    assert lines[1:] == [
+        "bob is online “<b>brb</b>”",
+        "The hall → alice",
+        "module Discreet → carl shown as online",
+    ]
+    await tab.until("document.querySelector('#people-list').innerText.includes('brb')")
+    assert await tab.value("document.querySelectorAll('#app b b, #app .says b').length") == 0
+    assert tab.problems == []
+
+
+async def test_the_stream_can_be_held(stage: Stage) -> None:
+    """While it is held nothing moves, and what has happened meanwhile is counted, then shown."""
+    tab = stage.tab
+    await stage.sign_in()
+    await tab.value("document.querySelector('#hold').click()")
+    await stage.bob.put_status("online", "unheard")
+    await tab.until("document.querySelector('#hold').innerText === 'Go on (1 new)'")
+    assert "unheard" not in await tab.text("#changes")
+    await tab.value("document.querySelector('#hold').click()")
+    await tab.until("document.querySelector('#changes-list').innerText.includes('unheard')")
+    assert await tab.text("#hold") == "Hold"
+
+
+async def test_who_sees_whom_by_keyboard(stage: Stage) -> None:
+    """Each pair of chosen users is a cell that arrow keys reach; its reason is read and shown."""
+    tab = stage.tab
+    await stage.bob.put_status("online", "brb")
+    await stage.sign_in()
+    await stage.choose(ALICE, BOB, CARL)
+    assert await tab.value(CELL.format(0, 1)) == "alice sees bob: shared room The hall"
+    assert await tab.value(CELL.format(2, 1)) == "carl sees bob: module Discreet"
+    stranger = await tab.value(CELL.format(2, 0))
+    assert stranger.startswith("carl does not see alice: They share no room that counts.")
+    marks = "[...document.querySelectorAll('.cell i')].map((it) => it.className.slice(5)).join(' ')"
+    assert await tab.value(marks) == "yes yes no yes yes no no altered yes"
+    await tab.value("document.querySelector('#matrix-again').focus()")
+    await tab.value("document.querySelector('.cell[tabindex=\"0\"]').focus()")
+    await tab.presses("ArrowDown", "ArrowDown", "ArrowRight")
+    why = await tab.text("#matrix-why")
+    assert [line for line in why.split("\n") if line] == [
+        "carl sees bob as online",
+        "module Discreet",
+        "altered by module Discreet",
+    ]
+    assert await tab.value("document.querySelectorAll('.cell[tabindex=\"0\"]').length") == 1
+    assert tab.problems == []
+
+
+@pytest.mark.parametrize("more_modules", [FAILING])
+async def test_a_module_that_is_paused(stage: Stage) -> None:
+    """A module that fails is shown with what is wrong, and the button closes its breaker."""
+    for word in "abcdef":
+        await stage.bob.put_status("online", word)
+    tab = stage.tab
+    await stage.sign_in()
+    await tab.until("document.querySelector('#modules-list').innerText.includes('paused')")
+    text = await tab.text("#modules-list")
+    assert "RuntimeError('out of order')" in text
+    await tab.value("document.querySelector('#modules-list button').click()")
+    await tab.until("!document.querySelector('#modules-list').innerText.includes('paused')")
+    assert "working" in text
+    assert (await tab.text("#servers-empty")).startswith("Federation is off")
+
+
+async def test_the_server_goes_and_comes_back(stage: Stage) -> None:
+    """When the server stops the page says so, and when it runs again the page goes on by itself."""
+    tab = stage.tab
+    await stage.sign_in()
+    stage.server.stop()
+    await tab.until("document.querySelector('#live').innerText === 'trying again'")
+    stage.server.start()
+    await tab.until("document.querySelector('#live').innerText === 'live'")
+    await stage.alice.put_status("online", "back again")
+    await tab.until("document.querySelector('#changes-list').innerText.includes('back again')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1280])
+async def test_every_width_and_both_schemes(stage: Stage, width: int, scheme: str) -> None:
+    """Nothing is wider than the window, from a phone's up, and text can be told from its ground.
+
+    With SCREENSHOTS=folder in the environment the pictures are there to be looked at.
+    """
+    tab = stage.tab
+    await stage.sign_in()
+    await stage.choose(ALICE, BOB, CARL, "@somebody.with.a.very.long.name:far.away.example.org")
+    await tab.looks(width=width, height=800, scheme=scheme)
+    await tab.until(f"innerWidth === {width}")
+    assert await tab.value("document.documentElement.scrollWidth <= innerWidth")
+    contrasts = await tab.value(CONTRASTS)
+    assert [it for it in contrasts if it[1] < 4.5] == []
+    assert len(contrasts) > 20
+    _keep(await tab.photograph(), f"{scheme}-{width}.png")
+    assert tab.problems == []
+
+
+def _keep(picture: bytes, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        Path(folder, name).write_bytes(picture)
