@@ -112,7 +112,8 @@ def test_the_story(demo: Demo) -> None:
         "(because: module CustomPresenceRouter)"
     )
     assert lines[6] == "To try more:"
-    assert [line.strip().split()[0] for line in lines[7:-1]] == ["curl"] * 4
+    assert [line.strip().split()[0] for line in lines[7:-2]] == ["curl"] * 4
+    assert lines[-2].startswith(f"  The dashboard is at {base}/_lamplighter/ and opens with")
     assert lines[-1] == "Serving until Ctrl-C."
 
 
@@ -128,6 +129,17 @@ def test_trying_more(demo: Demo) -> None:
     senders = [{event["sender"] for event in paste(line)["presence"]["events"]} for line in syncs]
     assert senders == [{"@alice:demo", "@bob:demo"}, {"@bob:demo"}, {"@charlie:demo"}]
     assert demo.end(signal.SIGINT) == (0, "")
+
+
+def test_the_dashboard(demo: Demo) -> None:
+    """The token that is printed opens the admin API."""
+    token = demo.lines_until("  The dashboard")[-1].split()[-1]
+    connection = HTTPConnection("127.0.0.1", demo.port, timeout=PATIENCE)
+    headers = {"Authorization": f"Bearer {token}"}
+    connection.request("GET", "/_lamplighter/admin/v1/server", headers=headers)
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    assert (answer["server_name"], answer["modules"]) == ("demo", ["CustomPresenceRouter"])
 
 
 def test_a_port_in_use(demo: Demo) -> None:

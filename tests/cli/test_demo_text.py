@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lamplighter.cli.demo_text import Told, curl_lines, presence_in_words, told
+from lamplighter.cli.demo_text import Told, curl_lines, dashboard_line, presence_in_words, told
 from lamplighter.ids import DeviceId, StreamPosition
 from lamplighter.ports import Login
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -48,6 +48,12 @@ def test_a_line() -> None:
 def test_presence_in_words(presence: UserPresenceState, words: str) -> None:
     """A presence is its name, and the message if there is one."""
     assert presence_in_words(presence) == words
+
+
+def test_the_dashboard() -> None:
+    """Where the dashboard is, and its token, is one line."""
+    line = dashboard_line(BASE, "lamp_x")
+    assert line == f"The dashboard is at {BASE}/_lamplighter/ and opens with the token lamp_x"
 
 
 def test_lines_to_paste() -> None:

@@ -21,13 +21,14 @@ from rich.live import Live
 
 from lamplighter.app import Lamplighter, Storage
 from lamplighter.cli.demo_screen import Screen
-from lamplighter.cli.demo_text import Told, curl_lines, told
+from lamplighter.cli.demo_text import Told, curl_lines, dashboard_line, told
 from lamplighter.cli.serve import serving, until_told_to_stop
 from lamplighter.config import Config, parse_config_text
 from lamplighter.ids import UserId, localpart_of
 from lamplighter.logs import set_up_logs
 from lamplighter.ports import Login
 from lamplighter.service import Published
+from lamplighter.web.admin.auth import hash_of, new_token
 
 __all__ = ["Person", "demo"]
 
@@ -36,6 +37,7 @@ server_name: demo
 listen: {listen}
 data_dir: .
 registration: open
+admin: {{token_hash: {token_hash}}}
 modules:
   - module: lamplighter_examples.custom_presence_router.CustomPresenceRouter
     config:
@@ -52,8 +54,9 @@ def demo(listen: str) -> None:
     """Run the demo at the address *listen* until SIGTERM or Ctrl-C."""
     set_up_logs("warning")
     with tempfile.TemporaryDirectory(prefix="lamplighter-demo-") as folder:
-        config = parse_config_text(_CONFIG.format(listen=listen), Path(folder) / "demo.yaml")
-        asyncio.run(_demo(config))
+        token = new_token()
+        text = _CONFIG.format(listen=listen, token_hash=hash_of(token))
+        asyncio.run(_demo(parse_config_text(text, Path(folder) / "demo.yaml"), token))
 
 
 @dataclass
@@ -95,7 +98,7 @@ class Person:
         return {"Authorization": f"Bearer {self.login.access_token}"}
 
 
-async def _demo(config: Config) -> None:
+async def _demo(config: Config, token: str) -> None:
     base = f"http://{config.listen[0]}"
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(
@@ -108,7 +111,7 @@ async def _demo(config: Config) -> None:
         people = {
             login.user_id: Person(session, f"{base}/_matrix/client/v3", login) for login in logins
         }
-        lines = curl_lines(base, logins, _BOB)
+        lines = [*curl_lines(base, logins, _BOB), dashboard_line(base, token)]
         if sys.stdout.isatty():
             await _show_live(server, base, people, lines, history)
         else:

@@ -103,7 +103,9 @@ class Hint:
     @classmethod
     def module_paused(cls, module: str) -> "Hint":
         """*module* says nothing for a while."""
-        text = f"Module {module} is paused after failures; it is tried again, or after a reset."
+        text = (
+            f"Module {module} is paused after failures: it is asked again later, or after a reset."
+        )
         return cls(HintKind.MODULE_PAUSED, text, modules=(module,))
 
     @classmethod
