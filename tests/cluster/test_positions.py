@@ -10,6 +10,7 @@ from lamplighter.cluster.positions import (
     at_time,
     following,
     format_position,
+    instant_of,
     parse_position,
 )
 from lamplighter.ids import StreamPosition
@@ -24,6 +25,12 @@ positions = st.builds(
 def test_reading_what_was_written(position: StreamPosition) -> None:
     """A written position reads as itself."""
     assert parse_position(format_position(position)) == position
+
+
+@given(instants)
+def test_when_a_position_was_given(now: Timestamp) -> None:
+    """A position tells the millisecond in which it was given."""
+    assert instant_of(at_time(now)) == instant_of(following(at_time(now), now)) == now
 
 
 @given(positions, positions)

@@ -11,7 +11,7 @@ from lamplighter.clock import Timestamp
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import RemoteRefused, RemoteUnreachable, StorageUnavailable
 from lamplighter.federation.policy import ServerPolicy
-from lamplighter.federation.sender import FederationSender, SenderSettings
+from lamplighter.federation.sender import DestinationStatus, FederationSender, SenderSettings
 from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import BackoffState, Json
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -285,3 +285,19 @@ async def test_lanes(width: int) -> None:
     await bench.advance(milliseconds=100)
     assert bench.sender.under_way == width
     await bench.sender.stop()
+
+
+async def test_how_destinations_are() -> None:
+    """How much each server is still to be told, and how those are that fail, is known by name."""
+    bench = Bench()
+    bench.network.dead.add(THERE)
+    bench.send(THERE, "one")
+    await bench.advance(milliseconds=100)
+    bench.send(THERE, "two")
+    bench.send(THERE, "hello", user="alice")
+    bench.send("another.example", "one")
+    failed = BackoffState(1, Timestamp(bench.clock.now() + 1_000))
+    assert bench.sender.statuses() == [
+        DestinationStatus(ServerName("another.example"), 1, False, None),
+        DestinationStatus(ServerName(THERE), 2, False, failed),
+    ]

@@ -351,3 +351,14 @@ async def test_closing(parts: Parts) -> None:
     thinking.answer({CHARLIE: set(thinking.asked[0])})
     await turns()
     assert parts.heard(CHARLIE) == []
+
+
+async def test_looking_on_ends(parts: Parts) -> None:
+    """Who observes sees everything until they no longer want to; others go on."""
+    seen: list[Published] = []
+    stop = parts.publisher.observe(seen.append)
+    await parts.publish(BOB, "one")
+    stop()
+    await parts.publish(BOB, "two")
+    assert seen == parts.told[:1]
+    assert len(parts.told) == 2

@@ -7,7 +7,7 @@ from lamplighter.devtools.http import AsgiClient, Exchange, Response
 from lamplighter.web.admin.auth import hash_of
 from lamplighter.web.admin.operations import PREFIX
 
-__all__ = ["ADMIN_CONFIG", "TOKEN", "Operator", "events_in"]
+__all__ = ["ADMIN_CONFIG", "TOKEN", "Operator", "by_room", "events_in", "online"]
 
 TOKEN: Final = "lamp_of-the-tests"
 #: What opens the admin API to the token.
@@ -49,6 +49,22 @@ class Operator:
     def stream(self) -> Exchange:
         """Begin to listen to events."""
         return self._http.begin("GET", f"{PREFIX}/events", token=self._token)
+
+
+def online(now: int, status_msg: str | None = None) -> dict[str, Any]:
+    """Return the presence of somebody who has said at the instant *now* that they are online."""
+    return {
+        "presence": "online",
+        "status_msg": status_msg,
+        "last_active_ts": now,
+        "currently_active": True,
+    }
+
+
+def by_room(room_id: str, name: str) -> dict[str, Any]:
+    """Return the reason that two people share this room."""
+    room = {"room_id": room_id, "name": name}
+    return {"kind": "shared_room", "text": f"shared room {name}", "room": room, "module": None}
 
 
 def events_in(body: bytes) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import msgspec
 from lamplighter.devtools.http import Exchange
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.web.admin.broadcast import Listening
-from tests.web.admin.operator import Operator, events_in
+from tests.web.admin.operator import Operator, by_room, events_in, online
 
 
 async def heard(server: InMemoryServer, stream: Exchange) -> list[tuple[str, Any]]:
@@ -41,23 +41,13 @@ async def test_a_change_its_recipients_and_reasons(
     assert [name for name, _ in events] == ["figures", "batch"]
     batch = events[1][1]
     assert batch.pop("position").startswith(str(server.clock.now()))
-    presence = {
-        "presence": "online",
-        "status_msg": "hello",
-        "last_active_ts": server.clock.now(),
-        "currently_active": True,
-    }
-    reason = {
-        "kind": "shared_room",
-        "text": "shared room The hall",
-        "room": {"room_id": room, "name": "The hall"},
-        "module": None,
-    }
+    presence = online(server.clock.now(), "hello")
     change = {"user_id": "@bob:demo", "was": "offline", "presence": presence}
     telling = {"user_id": "@bob:demo", "presence": presence, "told": 1}
+    told = {"viewer": "@alice:demo", "reasons": [by_room(room, "The hall")]}
     assert batch == {
         "changes": [{**change, "reason": "the status message differs"}],
-        "tellings": [{**telling, "recipients": [{"viewer": "@alice:demo", "reasons": [reason]}]}],
+        "tellings": [{**telling, "recipients": [told]}],
         "left_out": 0,
     }
 

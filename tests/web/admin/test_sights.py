@@ -3,7 +3,7 @@
 import pytest
 
 from lamplighter.devtools.server import InMemoryServer
-from tests.web.admin.operator import Operator
+from tests.web.admin.operator import Operator, by_room, online
 
 
 async def test_a_yes(server: InMemoryServer, operator: Operator) -> None:
@@ -13,25 +13,14 @@ async def test_a_yes(server: InMemoryServer, operator: Operator) -> None:
     await bob.join(room)
     await bob.set_status("online", "hello")
     answer = await operator.get("/explain", viewer="@alice:demo", subject="@bob:demo")
-    presence = {
-        "presence": "online",
-        "status_msg": "hello",
-        "last_active_ts": server.clock.now(),
-        "currently_active": True,
-    }
-    reason = {
-        "kind": "shared_room",
-        "text": "shared room The hall",
-        "room": {"room_id": room, "name": "The hall"},
-        "module": None,
-    }
+    presence = online(server.clock.now(), "hello")
     assert answer == {
         "sight": {
             "viewer": "@alice:demo",
             "subject": "@bob:demo",
             "sees": True,
             "showing": "as it is",
-            "reasons": [reason],
+            "reasons": [by_room(room, "The hall")],
             "seen": presence,
             "actual": presence,
             "modules": [],

@@ -1,24 +1,12 @@
 """The admin API on people and their devices."""
 
-from typing import Any
-
 import pytest
 
 from lamplighter.devtools.client import RequestFailed
 from lamplighter.devtools.server import InMemoryServer
-from tests.web.admin.operator import Operator
+from tests.web.admin.operator import Operator, online
 
 NEVER = {"presence": "offline", "status_msg": None, "last_active_ts": 0, "currently_active": False}
-
-
-def online(server: InMemoryServer, status_msg: str | None = None) -> dict[str, Any]:
-    """Return the presence of somebody who has just said that they are online."""
-    return {
-        "presence": "online",
-        "status_msg": status_msg,
-        "last_active_ts": server.clock.now(),
-        "currently_active": True,
-    }
 
 
 async def test_all_users(server: InMemoryServer, operator: Operator) -> None:
@@ -30,7 +18,7 @@ async def test_all_users(server: InMemoryServer, operator: Operator) -> None:
     assert [len(page["users"]) for page in pages] == [2, 1]
     common = {"created_ts": server.clock.now(), "is_admin": False, "is_deactivated": False}
     assert pages[0]["users"] == [
-        {"user_id": "@alice:demo", **common, "presence": online(server, "hello")},
+        {"user_id": "@alice:demo", **common, "presence": online(server.clock.now(), "hello")},
         {"user_id": "@bob:demo", **common, "presence": NEVER},
     ]
     assert pages[1]["users"][0]["is_deactivated"]
@@ -61,7 +49,7 @@ async def test_one_user(server: InMemoryServer, operator: Operator) -> None:
         "is_admin": False,
         "is_deactivated": False,
         "displayname": None,
-        "presence": online(server),
+        "presence": online(server.clock.now()),
         "devices": [laptop, phone],
         "rooms": [{"room_id": room, "name": "The hall"}],
     }
@@ -126,6 +114,6 @@ async def test_who_is_online(server: InMemoryServer, operator: Operator) -> None
     pages = await operator.pages("/online", limit="1")
     assert [page["total"] for page in pages] == [2, 2]
     assert [user for page in pages for user in page["users"]] == [
-        {"user_id": "@alice:demo", "presence": online(server)},
-        {"user_id": "@carl:demo", "presence": online(server)},
+        {"user_id": "@alice:demo", "presence": online(server.clock.now())},
+        {"user_id": "@carl:demo", "presence": online(server.clock.now())},
     ]

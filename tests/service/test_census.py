@@ -1,0 +1,35 @@
+"""How many there are of everything."""
+
+from lamplighter.presence.state import Presence
+from lamplighter.service.census import Census, Figures
+from tests.routing.people import ALICE, BOB
+from tests.service.parts import Parts
+
+
+async def test_figures() -> None:
+    """What there is at this moment, and what was counted so far."""
+    parts = Parts()
+    parts.feed.open(ALICE)
+    await parts.publish(ALICE, "here")
+    await parts.publish(BOB, "here")
+    parts.metrics.sync_answered()
+    parts.metrics.poll_began()
+    census = Census(
+        clock=parts.clock,
+        tracker=parts.tracker,
+        feed=parts.feed,
+        bus=parts.bus,
+        metrics=parts.metrics,
+        cpu_seconds=lambda: 1.5,
+    )
+    users = {Presence.ONLINE: 2, Presence.UNAVAILABLE: 0, Presence.OFFLINE: 0, Presence.BUSY: 0}
+    assert census.take() == Figures(
+        at=parts.clock.now(),
+        users=users,
+        outboxes=1,
+        polls=1,
+        delivered=1,
+        syncs=1,
+        cpu_seconds=1.5,
+        position=parts.bus.position,
+    )
