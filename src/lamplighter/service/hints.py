@@ -111,7 +111,7 @@ class Hint:
     @classmethod
     def module_failed(cls, module: str) -> "Hint":
         """*module* might have said more."""
-        text = f"Module {module} gave no sound answer just now; the log says why."
+        text = f"Module {module} gave no sound answer in the last minute; the log says why."
         return cls(HintKind.MODULE_FAILED, text, modules=(module,))
 
     @classmethod

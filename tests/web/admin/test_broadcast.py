@@ -7,6 +7,7 @@ import msgspec
 
 from lamplighter.devtools.http import Exchange
 from lamplighter.devtools.server import InMemoryServer
+from lamplighter.presence.state import Presence
 from lamplighter.web.admin.broadcast import Listening
 from tests.web.admin.operator import Operator, by_room, events_in, online
 
@@ -101,12 +102,27 @@ async def test_many_changes(server: InMemoryServer, operator: Operator) -> None:
 async def test_who_does_not_keep_up() -> None:
     """A listener that does not keep up loses the oldest events, and hears how many."""
     slow = Listening()
-    for number in range(300):
+    for number in range(130):
         slow.put(b"%d " % number)
+    slow.miss()
     slow.end()
     events = [event async for event in slow.events()]
-    assert events[0] == b'event: lost\ndata: {"events":44}\n\n'
-    assert events[1:] == [b"%d " % number for number in range(44, 300)]
+    assert events[0] == b'event: lost\ndata: {"events":3}\n\n'
+    assert events[1:] == [b"%d " % number for number in range(2, 130)]
+
+
+async def test_more_batches_than_are_kept(server: InMemoryServer, operator: Operator) -> None:
+    """Of batches that come faster than they can be told, the oldest are left out, and counted."""
+    alice = await server.register("alice")
+    stream = await listening(operator)
+    publisher = server.lamplighter.presence
+    for number in range(200):  # in turns of the loop in which nobody else gets on
+        await publisher.set_presence_for_users({alice.user_id: (Presence.ONLINE, str(number))})
+    events = await heard(server, stream)
+    told = [content for name, content in events if name == "batch"]
+    lost = sum(content["events"] for name, content in events if name == "lost")
+    assert told[-1]["changes"][0]["presence"]["status_msg"] == "199"
+    assert len(told) + lost == 200
 
 
 async def test_too_many_listeners(server: InMemoryServer, operator: Operator) -> None:

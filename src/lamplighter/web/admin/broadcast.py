@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 #: How many may listen at once.
 _MOST_LISTENERS: Final = 16
 #: How many events may wait for a listener, and how many batches to become events.
-_MOST_WAITING: Final = 256
+_MOST_WAITING: Final = 128
 #: How often figures are told.
 _PERIOD: Final = timedelta(seconds=1)
 
@@ -47,9 +47,13 @@ class Listening:
         """Let the listener have *event*; for one that does not keep up the oldest is dropped."""
         if len(self._events) >= _MOST_WAITING:
             self._events.popleft()
-            self._lost += 1
+            self.miss()
         self._events.append(event)
         self._news.set()
+
+    def miss(self) -> None:
+        """Let the listener know that there was an event which it will not get."""
+        self._lost += 1
 
     def end(self) -> None:
         """Let the stream end after what waits."""
@@ -81,7 +85,7 @@ class Broadcast:
         self._room_names = room_names
         self._clock = clock
         self._listeners: set[Listening] = set()
-        self._published: deque[Published] = deque(maxlen=_MOST_WAITING)
+        self._published: deque[Published] = deque()
         self._work: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._timer: Timer | None = None
@@ -135,6 +139,10 @@ class Broadcast:
         self._timer = self._work = None
 
     def _see(self, published: Published) -> None:
+        if len(self._published) >= _MOST_WAITING:
+            self._published.popleft()
+            for listening in self._listeners:
+                listening.miss()
         self._published.append(published)
         self._news.set()
 
@@ -150,6 +158,7 @@ class Broadcast:
             self._news.clear()
             while self._published:
                 await self._tell_of(self._published.popleft())
+                await _a_turn()  # many batches at once shall hold nobody up
             await self._news.wait()
 
     async def _tell_of(self, published: Published) -> None:
@@ -166,6 +175,13 @@ class Broadcast:
     def _send(self, event: bytes) -> None:
         for listening in self._listeners:
             listening.put(event)
+
+
+async def _a_turn() -> None:
+    loop = asyncio.get_running_loop()
+    turn: asyncio.Future[None] = loop.create_future()
+    loop.call_soon(turn.set_result, None)
+    await turn
 
 
 def _event(name: str, content: msgspec.Struct) -> bytes:

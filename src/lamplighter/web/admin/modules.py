@@ -1,5 +1,6 @@
 """The admin API on presence router modules: how they are, and another chance for them."""
 
+import structlog
 from starlette.requests import Request
 
 from lamplighter.errors import NotFound
@@ -10,6 +11,8 @@ from lamplighter.web.admin.content import Done, FailureContent, ModuleContent, M
 from lamplighter.web.admin.operations import Operation
 
 __all__ = ["AdminModules"]
+
+_log = structlog.get_logger(__name__)
 
 
 class AdminModules:
@@ -37,6 +40,7 @@ class AdminModules:
             raise NotFound("No such module decides who sees whom")
         for module in found:
             module.reset()
+        _log.info("the operator has reset a module", module=name)
         return Done()
 
 

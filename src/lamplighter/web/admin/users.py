@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import structlog
 from starlette.requests import Request
 
 from lamplighter.errors import NotFound
@@ -27,6 +28,8 @@ from lamplighter.web.admin.paging import FROM, LIMIT, after, limit, part
 from lamplighter.web.fields import user_id
 
 __all__ = ["AdminUsers"]
+
+_log = structlog.get_logger(__name__)
 
 
 class AdminUsers:
@@ -85,6 +88,7 @@ class AdminUsers:
         """Log a user out everywhere; raise `NotFound`."""
         account = await self._account(request)
         await self._directory.log_out_all(account.user_id)
+        _log.info("the operator has logged a user out", user=account.user_id)
         return Done()
 
     async def log_out(self, request: Request) -> Done:
@@ -93,6 +97,7 @@ class AdminUsers:
         device_id = DeviceId(request.path_params["device_id"])
         await self._directory.device(account.user_id, device_id)
         await self._directory.delete_device(account.user_id, device_id)
+        _log.info("the operator has logged a device out", user=account.user_id, device=device_id)
         return Done()
 
     async def list_online(self, request: Request) -> PresencePage:
