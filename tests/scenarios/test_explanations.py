@@ -14,6 +14,7 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.reasons import AllUsers, Module, Self, SharedRoom
 from lamplighter.service.explanations import Explanation, Showing
 from lamplighter.service.hints import HintKind
+from tests.web.admin.operator import ADMIN_CONFIG, Operator
 
 ALICE = UserId("@alice:demo")
 BOB = UserId("@bob:demo")
@@ -192,6 +193,26 @@ async def test_a_module_that_is_paused() -> None:
             paused = await explained(server, ALICE, BOB)
     assert HintKind.MODULE_FAILED in kinds(failed)
     assert HintKind.MODULE_PAUSED in kinds(paused)
+
+
+async def test_doing_what_a_hint_says() -> None:
+    """Who does what the hints of a no say gets a yes, by a room or by a module."""
+    modules = [(Shows, {"shows": {CARL: [BOB]}})]
+    async with running_server(modules, config=ADMIN_CONFIG) as server:
+        alice, bob, _ = [await server.register(name) for name in ("alice", "bob", "carl")]
+        await bob.set_status("online")
+        assert HintKind.NO_SHARED_ROOM in kinds(await explained(server, ALICE, BOB))
+        await server.room(alice, bob)
+        assert (await explained(server, ALICE, BOB)).sight.sees
+        module = server.module(Shows)
+        module.fails = True
+        with capture_logs():
+            for word in "abcde":
+                await bob.set_status("online", word)
+            assert HintKind.MODULE_PAUSED in kinds(await explained(server, CARL, BOB))
+        module.fails = False
+        await Operator(server.http).post("/modules/Shows/reset")
+        assert (await explained(server, CARL, BOB)).sight.sees
 
 
 async def test_people_who_are_not_there() -> None:

@@ -4,46 +4,58 @@ import { at, el } from "./dom.js";
 import { clock, dot, says, shortName, shortReason, who, word } from "./words.js";
 
 const SHOWN = 80;
+const MOST_FRESH = 3;
+/** Functions that make an entry each: most are never called where much happens at once. */
+let waiting = [];
 let isHeld = false;
-let held = [];
+let isDue = false;
 
 /** Begin: the button holds the stream, and lets it go. */
 export function beginChanges() {
   at("hold").addEventListener("click", () => {
     isHeld = !isHeld;
     at("hold").setAttribute("aria-pressed", String(isHeld));
-    if (!isHeld) held.splice(0).forEach(show);
     label();
+    if (!isHeld) show();
   });
 }
 
 /** Take in a batch that was published. */
 export function showBatch(batch) {
-  const entries = entriesOf(batch);
-  if (!isHeld) {
-    entries.forEach(show);
-    return;
-  }
-  held = [...held, ...entries].slice(-SHOWN);
-  label();
+  add(entriesOf(batch));
 }
 
 /** Say that so many events were left out. */
 export function showLost({ events }) {
-  show(el("li.muted.small", {}, `${events} events were left out: this page did not keep up.`));
+  add([() => el("li.muted.small", {}, `${events} events were left out: this page did not keep up.`)]);
+}
+
+function add(entries) {
+  waiting = [...waiting, ...entries].slice(-SHOWN);
+  if (isHeld) label();
+  else if (!isDue) {
+    isDue = true;
+    requestAnimationFrame(show);
+  }
 }
 
 function label() {
-  at("hold").textContent = isHeld ? `Go on${held.length ? ` (${held.length} new)` : ""}` : "Hold";
+  at("hold").textContent = isHeld ? `Go on${waiting.length ? ` (${waiting.length} new)` : ""}` : "Hold";
 }
 
-function show(entry) {
+function show() {
+  isDue = false;
+  if (isHeld) return;
   const list = at("changes-list");
-  at("changes-empty").hidden = true;
-  list.prepend(entry);
+  const entries = waiting.splice(0).map((make) => make()).reverse();
+  // Where much happens at once, a glow would only be restless.
+  if (entries.length <= MOST_FRESH) entries.forEach((it) => it.classList.add("fresh"));
+  list.prepend(...entries);
   while (list.childElementCount > SHOWN) list.lastElementChild.remove();
+  at("changes-empty").hidden = list.childElementCount > 0;
 }
 
+/** Return functions that make an entry each: of what changed, and of what was told later. */
 function entriesOf(batch) {
   const when = Number(batch.position.split("-")[0]);
   const tellings = new Map();
@@ -53,12 +65,12 @@ function entriesOf(batch) {
   const entries = batch.changes.map((change) => {
     const told = tellings.get(change.user_id) ?? [];
     tellings.delete(change.user_id);
-    return entry(when, change.user_id, change.presence, described(change), told);
+    return () => entry(when, change.user_id, change.presence, described(change), told);
   });
   for (const [userId, told] of tellings) {
-    entries.push(entry(when, userId, told[0].presence, " told now", told));
+    entries.push(() => entry(when, userId, told[0].presence, ", told now", told));
   }
-  if (batch.left_out) entries.push(el("li.muted.small", {}, `and ${batch.left_out} more at the same time`));
+  if (batch.left_out) entries.push(() => el("li.muted.small", {}, `and ${batch.left_out} more at the same time`));
   return entries;
 }
 
@@ -71,7 +83,7 @@ function entry(when, userId, presence, more, told) {
     says(presence.status_msg), el("span.muted.small", {}, more));
   const recipients = el("div.told", {}, ...told.flatMap((telling) => groups(telling, presence, userId)));
   if (!recipients.childElementCount) recipients.append(el("span.muted", {}, "nobody who may know is connected"));
-  return el("li.change.fresh", {}, el("time", { datetime: new Date(when).toISOString() }, clock(when)),
+  return el("li.change", {}, el("time", { datetime: new Date(when).toISOString() }, clock(when)),
     el("div", {}, what, recipients));
 }
 
