@@ -165,12 +165,17 @@ function explain(viewer, subject) {
     at("matrix-why").replaceChildren(el("p.problem", {}, problem));
     return;
   }
-  const lines = sight.reasons.map((reason) => line(reason.text, reason.room ? [reason.room] : []));
+  const lines = sight.reasons.map(because);
   if (sight.showing === "altered") lines.push(line(`altered by module ${sight.modules.join(", ")}`, []));
   lines.push(...hints.map((hint) => line(hint.text, hint.rooms)));
   const seen = sight.seen ? el("span", {}, " ", dot(sight.seen.presence), word(sight.seen.presence), says(sight.seen.status_msg)) : null;
   at("matrix-why").replaceChildren(
     el("p", {}, who(viewer), sight.sees ? " sees " : " does not see ", who(subject), seen && " as", seen), el("ul", {}, ...lines));
+}
+
+/** A reason names its room; the ID stands beside it, for rooms of one name. */
+function because({ text, room }) {
+  return line(text, room?.name ? [{ room_id: room.room_id, name: null }] : []);
 }
 
 function line(text, rooms) {
