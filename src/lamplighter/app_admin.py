@@ -10,6 +10,7 @@ from lamplighter.clock import Clock
 from lamplighter.cluster.positions import instant_of
 from lamplighter.config import Config
 from lamplighter.delivery.feed import Feed
+from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.metrics import Metrics, Readings
 from lamplighter.ports import Bus, Directory
@@ -115,6 +116,9 @@ def _explanations(
         config.presence.enabled,
         config.routing.shared_rooms,
         frozenset(config.routing.exclude_rooms),
+        ServerPolicy(config.federation.allow_servers, config.federation.deny_servers).admits
+        if config.federation.enabled
+        else lambda _server_name: False,
     )
     return Explanations(
         facts=facts,

@@ -237,10 +237,11 @@ async def test_presence_that_is_off() -> None:
     assert [list(page.sights) for page in lists] == [[], []]
 
 
-async def test_a_viewer_of_another_server() -> None:
+async def test_a_viewer_of_another_server(tmp_path: Path) -> None:
     """Somebody of another server sees whom modules send there: no room and no name does it."""
     config = {"shows": {REMOTE: [BOB, "@eve:third.org"]}}
-    async with running_server([(Shows, config)]) as server:
+    federation = "federation: {enabled: true}"
+    async with running_server([(Shows, config)], config=federation, data_dir=tmp_path) as server:
         bob = await server.register("bob")
         await bob.set_status("online")
         sent = await explained(server, REMOTE, BOB)
@@ -250,6 +251,22 @@ async def test_a_viewer_of_another_server() -> None:
     assert not foreign.sight.sees
     assert HintKind.NOT_OURS_TO_TELL in kinds(foreign)
     assert [it.viewer for it in page.sights] == [BOB, REMOTE]
+
+
+@pytest.mark.parametrize(
+    "config", ["", "federation: {enabled: true, deny_servers: ['elsewhere.org']}"]
+)
+async def test_a_server_that_is_told_nothing(config: str, tmp_path: Path) -> None:
+    """Nobody there sees anybody, whatever modules say, where that server is not spoken to."""
+    modules = [(Shows, {"shows": {REMOTE: [BOB]}})]
+    async with running_server(modules, config=config, data_dir=tmp_path) as server:
+        bob = await server.register("bob")
+        await bob.set_status("online")
+        explanation = await explained(server, REMOTE, BOB)
+        page = await server.lamplighter.admin.explanations.seen_by(BOB, None, 10)
+    assert not explanation.sight.sees
+    assert HintKind.NOTHING_IS_SENT in kinds(explanation)
+    assert [it.viewer for it in page.sights] == [BOB]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])

@@ -5,7 +5,7 @@ modules. Nothing here decides anything; it only says what was decided, and what 
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,6 +32,8 @@ class RoutingFacts:
     mode: PresenceMode = PresenceMode.TRACKED
     shared_rooms: bool = True
     exclude_rooms: frozenset[RoomId] = frozenset()
+    #: Whether another server may be told anything.
+    admits: Callable[[ServerName], bool] = lambda _server_name: False
 
 
 class Showing(StrEnum):
@@ -148,7 +150,7 @@ class Explanations:
         if self._facts.mode is PresenceMode.OFF:
             return False
         if not self._is_mine(viewer):
-            return True
+            return self._facts.admits(server_of(viewer))
         account = await self._directory.account(viewer)
         return account is not None and not account.is_deactivated
 
@@ -162,7 +164,7 @@ class Explanations:
         users = {account.user_id: not account.is_deactivated for account in accounts}
         for viewer in await self._views.routed_viewers(subject):
             if not self._is_mine(viewer) and (after is None or viewer > after):
-                users[viewer] = True
+                users[viewer] = self._facts.admits(server_of(viewer))
         return dict(sorted(users.items())[:limit])
 
     async def _ask_interest(self, viewers: Iterable[UserId]) -> None:
@@ -200,17 +202,19 @@ class Explanations:
         viewer, subject = sight.viewer, sight.subject
         if self._facts.mode is PresenceMode.OFF:
             return [Hint.presence_disabled()]
-        hints: list[Hint] = []
-        if not await self._can_look(viewer):
-            hints.append(Hint.unknown_viewer(viewer))
-        hints += await self._hints_on_subject(subject)
-        if not self._is_mine(viewer):
-            hints.append(Hint.viewer_elsewhere(viewer))
-            if not self._is_mine(subject):
-                hints.append(Hint.not_ours_to_tell(subject))
+        hints = [*await self._hints_on_viewer(viewer), *await self._hints_on_subject(subject)]
+        if not self._is_mine(viewer) and not self._is_mine(subject):
+            hints.append(Hint.not_ours_to_tell(subject))
         if sight.showing is Showing.NOTHING and self._is_mine(viewer):
             hints += await self._hints_on_rooms(viewer, subject)
         return [*hints, *self._hints_on_modules(sight, lost)]
+
+    async def _hints_on_viewer(self, viewer: UserId) -> list[Hint]:
+        if self._is_mine(viewer):
+            return [] if await self._can_look(viewer) else [Hint.unknown_viewer(viewer)]
+        if not self._facts.admits(server_of(viewer)):
+            return [Hint.nothing_is_sent(viewer)]
+        return [Hint.viewer_elsewhere(viewer)]
 
     async def _hints_on_subject(self, subject: UserId) -> list[Hint]:
         if self._tracker.user(subject) is not None:

@@ -31,6 +31,8 @@ class HintKind(StrEnum):
     WITHHELD = "withheld"
     #: The viewer is of another server, which shows them what it is sent.
     VIEWER_ELSEWHERE = "viewer_elsewhere"
+    #: And that server is told nothing: federation is off, or does not admit it.
+    NOTHING_IS_SENT = "nothing_is_sent"
     #: The subject is of another server, and so is the viewer.
     NOT_OURS_TO_TELL = "not_ours_to_tell"
 
@@ -126,6 +128,12 @@ class Hint:
         """What we send is all we know of it."""
         text = f"{viewer} is of another server: modules decide what it is sent, rooms do not."
         return cls(HintKind.VIEWER_ELSEWHERE, text)
+
+    @classmethod
+    def nothing_is_sent(cls, viewer: UserId) -> "Hint":
+        """*viewer*'s server is not spoken to."""
+        text = f"{viewer} is of another server: federation is off, or does not admit that one."
+        return cls(HintKind.NOTHING_IS_SENT, text)
 
     @classmethod
     def not_ours_to_tell(cls, subject: UserId) -> "Hint":
