@@ -26,6 +26,7 @@ _OPTIONS: Final = (
     "--no-sandbox",  # it will not run as root otherwise
     "--disable-gpu",
     "--disable-quic",
+    "--disable-dev-shm-usage",  # it is small in a container
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
