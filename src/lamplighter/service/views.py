@@ -106,6 +106,7 @@ def online_or_since(position: StreamPosition) -> Scope:
     return Scope(lambda state: state.state != Presence.OFFLINE, position)
 
 
+_NOBODY_ASKED: Final = Inquiry((), frozenset())
 _about: Final = attrgetter("about")
 
 
@@ -254,9 +255,9 @@ class Views:
         return await self._inquire(states).complete()
 
     def _inquire(self, states: Iterable[UserPresenceState]) -> Inquiry:
-        asked = list(states)
         # To be asked about nobody would be a call for nothing.
-        return self._router.inquire(asked) if asked else Inquiry((), frozenset())
+        asked = list(states) if self._router.modules else []
+        return self._router.inquire(asked) if asked else _NOBODY_ASKED
 
     def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
         """Return everybody of *scope* whom the viewer may see, and perhaps others."""
