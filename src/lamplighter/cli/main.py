@@ -59,7 +59,7 @@ TokenFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the admin API answers.")]
 Viewer = Annotated[str, typer.Argument(metavar="VIEWER", help="The user ID of who looks on.")]
-Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="The one of who is looked at.")]
+Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="The user ID of who is looked at.")]
 
 _NO_USE_TO_GO_ON = (AdminUnavailable, ConfigError, ModuleError)
 
