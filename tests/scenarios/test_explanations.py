@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.ids import RoomId, UserId
 from lamplighter.modules.api import ModuleApi
-from lamplighter.presence.state import UserPresenceState
+from lamplighter.presence.events import RemoteUpdate
+from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.reasons import AllUsers, Module, Self, SharedRoom
 from lamplighter.service.explanations import Explanation, Showing
 from lamplighter.service.hints import HintKind
@@ -195,6 +196,22 @@ async def test_a_module_that_is_paused() -> None:
     assert HintKind.MODULE_PAUSED in kinds(paused)
 
 
+async def test_a_module_that_failed_to_name_anybody() -> None:
+    """A kept answer that was lost is missing from the explanations as long as it is kept."""
+    async with running_server([(Shows, {"shows": {ALICE: [BOB]}})]) as server:
+        for name in ("alice", "bob"):
+            await server.register(name)
+        server.module(Shows).fails = True
+        with capture_logs():
+            await explained(server, ALICE, BOB)
+        server.module(Shows).fails = False
+        lost = await explained(server, ALICE, BOB)
+        server.clock.advance(seconds=60)
+        found = await explained(server, ALICE, BOB)
+    assert (lost.sight.sees, HintKind.MODULE_FAILED in kinds(lost)) == (False, True)
+    assert (found.sight.sees, kinds(found)) == (True, [HintKind.NEVER_HEARD_OF])
+
+
 async def test_doing_what_a_hint_says() -> None:
     """Who does what the hints of a no say gets a yes, by a room or by a module."""
     modules = [(Shows, {"shows": {CARL: [BOB]}})]
@@ -244,8 +261,10 @@ async def test_a_viewer_of_another_server(tmp_path: Path) -> None:
     async with running_server([(Shows, config)], config=federation, data_dir=tmp_path) as server:
         bob = await server.register("bob")
         await bob.set_status("online")
+        eve = UserId("@eve:third.org")
+        server.lamplighter.presence.remote_updates([RemoteUpdate(eve, Presence.ONLINE)])
         sent = await explained(server, REMOTE, BOB)
-        foreign = await explained(server, REMOTE, UserId("@eve:third.org"))
+        foreign = await explained(server, REMOTE, eve)
         page = await server.lamplighter.admin.explanations.seen_by(BOB, None, 10)
     assert (sent.sight.reasons, kinds(sent)) == ((Module("Shows"),), [HintKind.VIEWER_ELSEWHERE])
     assert not foreign.sight.sees
