@@ -3,13 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 SYNAPSE_VENV := .venv-synapse
+DOCS_VENV := .venv-docs
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-interop bench lint types architecture tests format lock clean
+.PHONY: help setup run test test-interop bench lint types architecture tests docs generated format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,8 +22,8 @@ run: setup ## run the demo: a real server, three users, and a presence router mo
 
 test: lint types architecture tests ## everything that must pass: lint, types, architecture, tests
 
-test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Synapse, which gets its own environment
-	$(BIN)/pytest -m interop tests/federation_interop
+test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Synapse in its own environment; an installation
+	$(BIN)/pytest -m interop tests/federation_interop tests/deploy
 
 bench: $(VENV)/.bench $(SYNAPSE_VENV)/.synapse ## measure beside a real Synapse; BENCH=--quick takes three minutes
 	$(BIN)/python -m bench $(BENCH)
@@ -40,6 +41,13 @@ architecture: $(VENV)/.dev ## import-linter: who may import whom
 tests: $(VENV)/.dev ## pytest, on two cores; TESTS=tests/config runs a part
 	$(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
 
+docs: $(DOCS_VENV)/.docs ## build the documentation site into build/site; a broken link fails
+	$(DOCS_VENV)/bin/zensical build --strict --clean
+	$(DOCS_VENV)/bin/python -m doctools.site build/site
+
+generated: $(VENV)/.dev ## renew the pictures and the reference in docs/ that are made from the code
+	$(BIN)/python -m doctools
+
 format: $(VENV)/.dev ## put the sources into shape
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -53,9 +61,11 @@ lock: ## renew requirements/*.txt (needs uv)
 		--generate-hashes --no-emit-index-url --no-header -o requirements/bench.txt
 	uv pip compile requirements/synapse.in --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements/synapse.txt
+	uv pip compile requirements/docs.in --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements/docs.txt
 
 clean: ## remove all that was made here, environments included
-	rm -rf $(VENV) $(SYNAPSE_VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SYNAPSE_VENV) $(DOCS_VENV) build .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
 
@@ -87,4 +97,9 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.project
 $(SYNAPSE_VENV)/.synapse: requirements/synapse.txt $(VENV)/.python
 	$(PYTHON) -m venv $(SYNAPSE_VENV)
 	$(SYNAPSE_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r $<
+	@touch $@
+
+$(DOCS_VENV)/.docs: requirements/docs.txt $(VENV)/.python
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r $<
 	@touch $@

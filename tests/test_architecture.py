@@ -15,7 +15,8 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGE: Final = ROOT / "src" / "lamplighter"
-BENCH: Final = ROOT / "bench"
+#: They stand beside the package, not in it.
+BESIDE: Final = (ROOT / "bench", ROOT / "doctools")
 TESTS: Final = ROOT / "tests"
 
 #: Lines of a file: median, nine in ten, all. And of a function, its docstring aside.
@@ -26,6 +27,7 @@ FUNCTION_BUDGET: Final = (8, 30, 60)
 STORIES: Final = {
     "compat": "modules as others write them, unchanged",
     "contract": "one suite for each port, over every adapter of it",
+    "deploy": "the files in deploy/, by the programs that read them",
     "docs": "what the documents show is run",
     "examples": "the modules in examples/, each as its author would test it",
     "federation_interop": "a real Synapse at the other end",
@@ -50,7 +52,7 @@ WAIVER_WITH_REASON: Final = re.compile(
 #: Directories of the machine that this was written on have no place here.
 MACHINE_PATHS: Final = re.compile(r"(?<![\w.$}])/(?:work|tmp|root|opt)(?=/|\b(?!\w))")
 
-SOURCES: Final = sorted([*PACKAGE.rglob("*.py"), *BENCH.rglob("*.py")])
+SOURCES: Final = sorted(path for top in (PACKAGE, *BESIDE) for path in top.rglob("*.py"))
 TEST_FILES: Final = sorted(TESTS.rglob("*.py"))
 EXAMPLES: Final = sorted((ROOT / "examples").rglob("*.py"))
 
@@ -185,8 +187,7 @@ def test_tests_mirror_the_sources(path: Path) -> None:
         return
     words = place.stem.split("_")[1:]
     names = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
-    # The benchmark stands beside the package, not in it.
-    top = ROOT if place.parts[0] == BENCH.name else PACKAGE
+    top = ROOT if ROOT / place.parts[0] in BESIDE else PACKAGE
     tested = [top / place.parent / name for name in names]
     assert any(it.with_suffix(".py").is_file() or it.is_dir() for it in tested)
 

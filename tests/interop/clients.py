@@ -24,13 +24,13 @@ class Person:
     def __init__(self, http: aiohttp.ClientSession, url: str, user_id: str, token: str) -> None:
         self._http = http
         self._url = url + V3
-        self._token = token
+        self.token = token
         self.user_id = user_id
         self.next_batch: str | None = None
 
     async def ask(self, method: str, path: str, json: Any = None, **query: Any) -> Answer:
         """Send a request; the path comes after /_matrix/client/v3, encoded."""
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers = {"Authorization": f"Bearer {self.token}"}
         url = URL(self._url + path, encoded=True)
         async with self._http.request(
             method, url, json=json, params=query or None, headers=headers

@@ -103,7 +103,10 @@ class _Config(_Guarded):
 
 
 class HomeServer(_Guarded):
-    """`_hs`."""
+    """`api._hs`: `hostname`, `config` with `worker_app` and `worker_name`, and the clock.
+
+    Anything else raises an error that names the supported way.
+    """
 
     def __init__(self, module: str, server_name: str, background: Background) -> None:
         super().__init__(module)

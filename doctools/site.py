@@ -1,0 +1,57 @@
+"""The built site fetches nothing from anybody else: `python -m doctools.site build/site`.
+
+Standard library only, for it runs where nothing but the site's generator is installed.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Final
+
+__all__ = ["fetched_from_elsewhere"]
+
+#: A link that a reader may follow is none of these.
+_FETCHING: Final = {
+    "audio": "src",
+    "embed": "src",
+    "iframe": "src",
+    "img": "src",
+    "link": "href",
+    "object": "data",
+    "script": "src",
+    "source": "src",
+    "video": "src",
+}
+_HARMLESS_LINKS: Final = {"canonical", "next", "prev"}
+_ELSEWHERE: Final = re.compile(r"(https?:)?//")
+#: For these the theme's script fetches a library when it finds them in a page.
+_FETCHING_CLASSES: Final = {"glightbox", "mermaid", "pyodide"}
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        address = values.get(_FETCHING.get(tag, ""), "")
+        if _ELSEWHERE.match(address) and values.get("rel") not in _HARMLESS_LINKS:
+            self.found.append(f"<{tag}> {address}")
+        for name in _FETCHING_CLASSES & set(values.get("class", "").split()):
+            self.found.append(f"<{tag}> of class {name}")
+
+
+def fetched_from_elsewhere(site: Path) -> Iterator[str]:
+    """Return what the pages below *site* would have a reader's browser fetch from elsewhere."""
+    for path in sorted(site.rglob("*.html")):
+        page = _Page()
+        page.feed(path.read_text(encoding="utf-8"))
+        yield from (f"{path.relative_to(site)}: {found}" for found in page.found)
+
+
+if __name__ == "__main__":
+    problems = list(fetched_from_elsewhere(Path(sys.argv[1])))
+    sys.exit("\n".join(["the site would fetch from elsewhere:", *problems]) if problems else 0)

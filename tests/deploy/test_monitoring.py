@@ -1,0 +1,144 @@
+"""The dashboard and the alerts speak of metrics that there are."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from lamplighter.devtools.server import running_server
+
+DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+DASHBOARD: Final = DEPLOY / "grafana" / "lamplighter.json"
+RULES: Final = DEPLOY / "prometheus" / "lamplighter.rules.yml"
+TYPE: Final = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
+METRIC: Final = re.compile(r"\b((?:lamplighter|process)_\w+)")
+#: How many columns a dashboard of Grafana has.
+COLUMNS: Final = 24
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="Prometheus is not installed"
+)
+
+
+@pytest.fixture
+async def families() -> dict[str, str]:
+    """What a running server exposes: metrics by their names, with their kinds."""
+    async with running_server() as server:
+        response = await server.http.request("GET", "/metrics")
+    return dict(TYPE.findall(response.body.decode()))
+
+
+def _rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def _panels() -> list[dict[str, Any]]:
+    panels: list[dict[str, Any]] = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    return panels
+
+
+def _expressions() -> dict[str, str]:
+    rules = {rule["alert"]: rule["expr"] for rule in _rules()}
+    panels = {
+        f"{panel['title']} {target['refId']}": target["expr"]
+        for panel in _panels()
+        for target in panel.get("targets", [])
+    }
+    return rules | panels
+
+
+def test_the_metrics_are_there(families: dict[str, str]) -> None:
+    """Every metric that a panel or an alert asks for is exposed under that name."""
+    parts = {
+        f"{name}_{part}"
+        for name, kind in families.items()
+        if kind == "histogram"
+        for part in ("bucket", "count", "sum")
+    }
+    asked = {place: set(METRIC.findall(text)) for place, text in _expressions().items()}
+
+    assert {place: it - parts - set(families) for place, it in asked.items()} == {
+        place: set() for place in asked
+    }
+
+
+def test_every_metric_of_ours_is_shown(families: dict[str, str]) -> None:
+    """No metric of the server is missing from the dashboard; what runs there is none."""
+    shown = METRIC.findall(DASHBOARD.read_text(encoding="utf-8"))
+    of_ours = {
+        name
+        for name in families
+        if name.startswith("lamplighter_") and not name.endswith(("_created", "_info"))
+    }
+
+    assert {name for name in of_ours if not any(it.startswith(name) for it in shown)} == set()
+
+
+def test_panels_have_their_places() -> None:
+    """No panel lies on another or beyond the edge, and each says what it shows."""
+    taken: set[tuple[int, int]] = set()
+    for panel in _panels():
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken
+        assert place["x"] + place["w"] <= COLUMNS
+        assert panel["type"] == "row" or panel["description"]
+        taken |= cells
+    assert len({panel["id"] for panel in _panels()}) == len(_panels())
+
+
+def test_alerts_say_what_is_wrong() -> None:
+    """Each alert has a severity and a summary that names who or what."""
+    assert {rule["labels"]["severity"] for rule in _rules()} == {"critical", "warning"}
+    for rule in _rules():
+        assert "{{ $labels." in rule["annotations"]["summary"]
+
+
+@needs_promtool
+def test_prometheus_takes_the_rules() -> None:
+    """`promtool` finds nothing wrong with the alerts, or with what loads them."""
+    _promtool("check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
+
+
+@needs_promtool
+def test_prometheus_takes_the_expressions_of_the_dashboard(tmp_path: Path) -> None:
+    """Every panel asks something that Prometheus understands."""
+    rules = [
+        {"record": f"panel:{number}", "expr": _as_asked(target["expr"])}
+        for number, panel in enumerate(_panels())
+        for target in panel.get("targets", [])[:1]
+    ]
+    path = tmp_path / "panels.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+
+    _promtool("check", "rules", str(path))
+
+
+@needs_promtool
+def test_alerts_fire_when_they_should() -> None:
+    """Each does in the series of alerts.yml, and not in those that are as they should be."""
+    tests = yaml.safe_load(Path(__file__).with_name("alerts.yml").read_text(encoding="utf-8"))
+    tried = {it["alertname"] for test in tests["tests"] for it in test["alert_rule_test"]}
+
+    assert tried == {rule["alert"] for rule in _rules()}
+    _promtool("test", "rules", str(Path(__file__).with_name("alerts.yml")))
+
+
+def _as_asked(expression: str) -> str:
+    """Return what Grafana asks when everything is chosen."""
+    return expression.replace("$job", ".*").replace("$__rate_interval", "1m")
+
+
+def _promtool(*arguments: str) -> None:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

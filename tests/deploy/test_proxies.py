@@ -1,0 +1,142 @@
+"""nginx and Caddy with a server behind them, by the files in deploy/."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import pytest
+import trustme
+
+from tests.deploy.proxies import PROXIES, Places, Proxy, running
+from tests.interop.clients import V3, polls_under_way, register
+from tests.interop.processes import ServerProcess, reserved_port
+
+CONFIG: Final = """
+federation:
+  enabled: true
+  listen: 127.0.0.1:{federation}
+  well_known_server: example.org:443
+modules:
+  - module: lamplighter_examples.custom_presence_router.CustomPresenceRouter
+    config: {{shows: {{"@alice:example.org": ["@bob:example.org"]}}}}
+"""
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[Places]:
+    """Ports that are free."""
+    with ExitStack() as stack:
+        ports = [stack.enter_context(reserved_port()) for _ in range(2)]
+        # Not reserved, for proxies share no port; it is not given away again so soon.
+        with reserved_port() as proxy:
+            pass
+        yield Places(tmp_path, proxy, *ports)
+
+
+@pytest.fixture
+def server(places: Places) -> Iterator[ServerProcess]:
+    """A server as deployment.md configures it behind a proxy."""
+    config = CONFIG.format(federation=places.federation)
+    server = ServerProcess(places.folder / "server", places.clients, config, "example.org")
+    server.start()
+    yield server
+    server.kill_if_running()
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    """Who issues the proxy's certificate."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    """What verifies that certificate."""
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(
+            it, id=it.program, marks=pytest.mark.skipif(not it.is_here, reason="not installed")
+        )
+        for it in PROXIES
+    ]
+)
+async def http(
+    request: pytest.FixtureRequest,
+    places: Places,
+    server: ServerProcess,
+    authority: trustme.CA,
+    trusting: ssl.SSLContext,
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections that trust the proxy's certificate."""
+    proxy: Proxy = request.param
+    with running(proxy, places, authority):
+        async with aiohttp.ClientSession(
+            f"https://localhost:{places.proxy}", connector=aiohttp.TCPConnector(ssl=trusting)
+        ) as session:
+            yield session
+
+
+async def test_a_long_poll_comes_through(
+    http: aiohttp.ClientSession, places: Places, server: ServerProcess
+) -> None:
+    """Alice's poll waits behind the proxy, and is answered when bob sets his status."""
+    url = f"https://localhost:{places.proxy}"
+    alice, bob = await register(http, url, "alice"), await register(http, url, "bob")
+    await alice.sync()
+
+    poll = asyncio.create_task(alice.sync(timeout=60_000))
+    await polls_under_way(http, server.url, 1)
+    await bob.put_status("online", "behind a proxy")
+    answer = await poll
+
+    [event] = answer.json["presence"]["events"]
+    assert event["sender"] == bob.user_id
+    assert event["content"]["status_msg"] == "behind a proxy"
+
+
+async def test_a_client_that_goes_is_seen_to_go(
+    http: aiohttp.ClientSession, places: Places, server: ServerProcess, trusting: ssl.SSLContext
+) -> None:
+    """When a client closes its connection, the proxy closes the one behind it."""
+    alice = await register(http, f"https://localhost:{places.proxy}", "alice")
+    await alice.sync()
+    request = (
+        f"GET {V3}/sync?timeout=60000&since={alice.next_batch} HTTP/1.1\r\n"
+        f"Host: localhost\r\nAuthorization: Bearer {alice.token}\r\n\r\n"
+    )
+
+    _, writer = await asyncio.open_connection("localhost", places.proxy, ssl=trusting)
+    writer.write(request.encode())
+    await polls_under_way(http, server.url, 1)
+    writer.transport.abort()
+
+    await polls_under_way(http, server.url, 0)
+
+
+async def test_who_serves_what(http: aiohttp.ClientSession) -> None:
+    """Other servers find keys and the way here; what is the operator's is not shown."""
+    async with http.get("/_matrix/key/v2/server") as response:
+        keys = await response.json()
+    async with http.get("/.well-known/matrix/server") as response:
+        way = await response.json(content_type=None)
+    statuses = {}
+    for path in ("/metrics", "/_lamplighter/", "/_lamplighter/admin/users", "/health"):
+        async with http.get(path) as response:
+            statuses[path] = response.status
+
+    assert (keys["server_name"], way) == ("example.org", {"m.server": "example.org:443"})
+    assert statuses == {
+        "/metrics": 404,
+        "/_lamplighter/": 404,
+        "/_lamplighter/admin/users": 404,
+        "/health": 200,
+    }

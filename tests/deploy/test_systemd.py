@@ -1,0 +1,79 @@
+"""The unit, as systemd reads it."""
+
+import configparser
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+DEPLOY: Final = Path(__file__).parents[2] / "deploy"
+UNIT: Final = (DEPLOY / "lamplighter.service").read_text(encoding="utf-8")
+INSTALLED: Final = "/usr/local/lib/lamplighter/bin/lamplighter"
+#: Of ten; systemd calls less than three "OK".
+MOST_EXPOSED: Final = 15
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd is not installed"
+)
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with the command of this checkout, since that of the unit is not installed here."""
+    path = tmp_path / "lamplighter.service"
+    path.write_text(UNIT.replace(INSTALLED, str(Path(sys.executable).with_name("lamplighter"))))
+    return path
+
+
+def _analyzed(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["systemd-analyze", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@needs_systemd
+def test_systemd_takes_it(unit: Path) -> None:
+    """Nothing in it is unknown, misspelt or misplaced."""
+    done = _analyzed("verify", "--man=no", str(unit))
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_it_is_hardened(unit: Path) -> None:
+    """By systemd's own reckoning the service can reach little of the machine."""
+    done = _analyzed("security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(unit))
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_user_is_made() -> None:
+    """The unit runs as the user that the file for sysusers makes, at home where the state is."""
+    line = (DEPLOY / "lamplighter.sysusers").read_text(encoding="utf-8").splitlines()[-1]
+    _, user, *_, home = line.split()
+
+    service = _service()
+    assert service["User"] == service["Group"] == user
+    assert service["WorkingDirectory"] == home == f"/var/lib/{service['StateDirectory']}"
+    assert service["ExecStart"].startswith(f"{INSTALLED} serve ")
+
+
+def test_what_cannot_be_used_is_not_tried_again(tmp_path: Path) -> None:
+    """The code with which a server leaves a bad configuration is one that systemd heeds."""
+    config = tmp_path / "lamplighter.yaml"
+    config.write_text("server_name: example.org\npresense: {}\n")
+    command = [sys.executable, "-m", "lamplighter", "serve", "-c", str(config)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert str(done.returncode) == _service()["RestartPreventExitStatus"]
+    assert "presense" in done.stderr
+
+
+def _service() -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign] # keys as they are written
+    parser.read_string(UNIT)
+    return parser["Service"]
