@@ -5,7 +5,7 @@ from before them. Events never change, so the page of a place in the stream is t
 and one that is behind takes no more than the events since.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -28,7 +28,7 @@ __all__ = ["RoomPage", "RoomPages"]
 _MOST_KEPT: Final = 64 * 1024 * 1024
 #: About what an event takes besides its JSON, in bytes.
 _EVENT_OVERHEAD: Final = 500
-#: A page that is further behind is read anew.
+#: A page is read anew if it is so many events behind.
 _FAR_BEHIND: Final = 1_000
 
 _State: TypeAlias = Mapping[tuple[str, str], EncodedEvent]
@@ -65,8 +65,10 @@ class RoomPage:
 class RoomPages:
     """The pages of the rooms that were looked at lately, by the length of their timelines."""
 
-    def __init__(self) -> None:
-        self._kept: Kept[tuple[RoomId, int], RoomPage] = Kept(_MOST_KEPT)
+    def __init__(self, *, most_kept: int = _MOST_KEPT, far_behind: int = _FAR_BEHIND) -> None:
+        """Keep *most_kept* bytes; read a page anew that is *far_behind*, in events."""
+        self._kept: Kept[tuple[RoomId, int], RoomPage] = Kept(most_kept)
+        self._far_behind = far_behind
 
     def at_hand(self, room_id: RoomId, limit: int, last: int) -> RoomPage | None:
         """Return the page of a room whose last event is at *last*, if it is kept.
@@ -86,7 +88,9 @@ class RoomPages:
             return kept
         page = None
         if kept is not None and kept.position < last:
-            page = await _caught_up(connection, kept, limit, last)
+            news = await _events_between(connection, kept, last, self._far_behind)
+            if len(news) < self._far_behind:
+                page = await _caught_up(connection, kept, news, limit, last)
         page = page or await _read(connection, room_id, limit, last)
         kept = self._kept.get(key)
         if kept is None or kept.position < last:  # another reader may have seen more
@@ -104,25 +108,31 @@ async def _read(connection: AsyncConnection, room_id: RoomId, limit: int, last: 
     return RoomPage(room_id, last, past, shown, timeline.is_limited, summary)
 
 
+async def _events_between(
+    connection: AsyncConnection, page: RoomPage, last: int, most: int
+) -> list[StoredEvent]:
+    """Return the first events after *page*, up to *last* and not more than *most*."""
+    place = events.c.position
+    since = and_(events.c.room_id == page.room_id, place > page.position, place <= last)
+    return await read_events(connection, select(events).where(since).order_by(place).limit(most))
+
+
 async def _caught_up(
-    connection: AsyncConnection, page: RoomPage, limit: int, last: int
-) -> RoomPage | None:
-    """Return the page with all events up to *last*; None if there are too many."""
-    room_id = page.room_id
-    since = select(events).where(
-        events.c.room_id == room_id, events.c.position > page.position, events.c.position <= last
-    )
-    news = await read_events(connection, since.order_by(events.c.position).limit(_FAR_BEHIND))
-    if len(news) == _FAR_BEHIND:
-        return None
+    connection: AsyncConnection,
+    page: RoomPage,
+    news: Sequence[StoredEvent],
+    limit: int,
+    last: int,
+) -> RoomPage:
+    """Return the page with *news*, which are all events up to *last*."""
     shown = (*page.timeline, *await _encoded(connection, news))
     beginning = max(0, len(shown) - limit)
     past, timeline = shown[:beginning], shown[beginning:]
     summary = page.summary
     if any(event.type == MEMBER for event in news):
-        summary = await read_summary(connection, room_id)
+        summary = await read_summary(connection, page.room_id)
     is_limited = page.is_limited or bool(past)
-    return RoomPage(room_id, last, _put(page.state, past), timeline, is_limited, summary)
+    return RoomPage(page.room_id, last, _put(page.state, past), timeline, is_limited, summary)
 
 
 async def _encoded(
