@@ -80,6 +80,17 @@ async def test_pages_of_the_past(world: World) -> None:
     assert pages.at_hand(world.room_id, 5, last) is now
 
 
+@pytest.mark.parametrize("limit", [1, 3, 100])
+async def test_catching_up_to_the_past(world: World, limit: int) -> None:
+    """A page catches up as far as it was asked to, whatever has happened since."""
+    pages = RoomPages()
+    await world.page(pages, limit)
+    last = await go_on(world)
+    then = await world.page(RoomPages(), limit)
+    await world.say(ALICE, world.room_id, "three")
+    assert await world.page(pages, limit, last) == then
+
+
 async def test_at_hand(world: World) -> None:
     """At hand is the page of that length up to that event, and no other."""
     pages, last = RoomPages(), world.ledger.stream.position
