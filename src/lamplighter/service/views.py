@@ -19,7 +19,6 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Planner, Routes, Sights
-from lamplighter.routing.reasons import Reasons
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.publisher import Publisher
@@ -38,6 +37,9 @@ __all__ = [
 #: An answer of `get_interested_users` is kept at most this long.
 INTEREST_KEPT: Final = timedelta(seconds=60)
 
+#: What an enumeration holds takes a look-up.
+_OFFLINE: Final = Presence.OFFLINE
+
 #: Tells by a user's state alone whether it belongs into an answer.
 ByState: TypeAlias = Callable[[UserPresenceState], bool]
 
@@ -46,14 +48,18 @@ ByState: TypeAlias = Callable[[UserPresenceState], bool]
 class Scope:
     """Whose presence belongs into an answer."""
 
-    #: Whoever's state is like this. None: what is new is all that counts.
-    by_state: ByState | None = None
+    #: Whether everybody belongs there who is not offline.
+    online: bool = False
+    #: Then, which offline users belong there too; None: no more of them.
+    offline: ByState | None = None
     #: Whoever has changed, or come into sight, after this position. None: nobody, by that.
     after: StreamPosition | None = None
 
     def admits_state(self, state: UserPresenceState) -> bool:
         """Tell whether a user's state alone brings them into the answer."""
-        return self.by_state is not None and self.by_state(state)
+        if state.state != _OFFLINE:
+            return self.online
+        return self.online and self.offline is not None and self.offline(state)
 
     def admits_news(self, position: StreamPosition | None) -> bool:
         """Tell whether what happened at *position*, a change or coming into sight, is new."""
@@ -71,15 +77,13 @@ class Reading:
 def first_sync(viewer: UserId) -> Scope:
     """Whoever is not offline, offline users with a status message, and oneself."""
     return Scope(
-        lambda state: (
-            state.state != Presence.OFFLINE or bool(state.status_msg) or state.user_id == viewer
-        )
+        online=True, offline=lambda state: bool(state.status_msg) or state.user_id == viewer
     )
 
 
 def everything() -> Scope:
     """Everybody: the answer to a token that says nothing to us."""
-    return Scope(lambda _state: True)
+    return Scope(online=True, offline=lambda _state: True)
 
 
 def since(position: StreamPosition) -> Scope:
@@ -89,7 +93,7 @@ def since(position: StreamPosition) -> Scope:
 
 def online_or_since(position: StreamPosition) -> Scope:
     """Whoever is not offline, besides those of `since`."""
-    return Scope(lambda state: state.state != Presence.OFFLINE, position)
+    return Scope(online=True, after=position)
 
 
 _about: Final = attrgetter("about")
@@ -141,8 +145,7 @@ class Views:
         chosen = self._chosen(viewer, scope, sights)
         for update in outbox.after(began if scope.after is None else scope.after):
             user_id = UserId(update.state.user_id)
-            seen = sights.get(user_id)
-            fresh = self._update(user_id, *seen) if seen else update
+            fresh = self._update(user_id, sights) or update
             # What was published while the modules thought is newer than what they were asked about.
             is_newer = update.position > began and update.about >= fresh.about
             chosen[user_id] = update if is_newer else fresh
@@ -155,8 +158,7 @@ class Views:
         state = self._tracker.get(user_id)
         # Modules are not asked about people who were never heard of: whoever asks chooses the name.
         routes = await self._routes([state] if self._tracker.user(user_id) else [])
-        seen = self._planner.view(viewer, {user_id: state}, routes).get(user_id)
-        return self._update(user_id, *seen) if seen else None
+        return self._update(user_id, self._planner.view(viewer, {user_id: state}, routes))
 
     async def ask_interest(self, viewer: UserId) -> None:
         """Make sure that the modules' answer for the viewer is not older than it may be."""
@@ -209,14 +211,16 @@ class Views:
             self._feed.outdate(viewer)
 
     async def _routes(self, states: Iterable[UserPresenceState]) -> Routes:
+        if not self._router.modules:
+            return {}
         asked = list(states)
-        if not self._router.modules or not asked:
+        if not asked:
             return {}
         return await self._router.inquire(asked).complete()
 
     def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
         """Return everybody of *scope* whom the viewer may see, and perhaps others."""
-        if scope.by_state is not None or scope.after is None:
+        if scope.online or scope.after is None:
             return self._everybody(viewer)
         told = (UserId(update.state.user_id) for update in outbox.after(scope.after))
         return {*told, *self._newer(viewer, scope.after)}
@@ -246,12 +250,17 @@ class Views:
         }
 
     def _chosen(self, viewer: UserId, scope: Scope, sights: Sights) -> dict[UserId, Update]:
-        last = self._publisher.last_changes.of
+        # Of 5,000 users each is gone through here: the first of these questions answers most.
+        last, states, online = self._publisher.last_changes.of, sights.states, scope.online
         chosen: dict[UserId, Update] = {}
-        for user_id, (state, reasons) in sights.items():
-            changed, told = last(user_id)
-            if scope.admits_state(state) or self._is_new(scope, told, viewer, user_id):
-                chosen[user_id] = Update(state, reasons, told, changed)
+        for user_id, reasons in sights.reasons.items():
+            state, change = states[user_id], last(user_id)
+            if (
+                (online and state.state != _OFFLINE)
+                or scope.admits_state(state)
+                or self._is_new(scope, change.told, viewer, user_id)
+            ):
+                chosen[user_id] = Update(state, reasons, change.told, change.changed)
         return chosen
 
     def _is_new(self, scope: Scope, told: StreamPosition, viewer: UserId, user_id: UserId) -> bool:
@@ -261,9 +270,12 @@ class Views:
             or scope.admits_news(self._planner.visible_since(viewer, user_id))
         )
 
-    def _update(self, user_id: UserId, state: UserPresenceState, reasons: Reasons) -> Update:
+    def _update(self, user_id: UserId, sights: Sights) -> Update | None:
+        reasons = sights.reasons.get(user_id)
+        if reasons is None:
+            return None
         changed, told = self._publisher.last_changes.of(user_id)
-        return Update(state, reasons, told, changed)
+        return Update(sights.states[user_id], reasons, told, changed)
 
     def _is_due(self, viewer: UserId) -> bool:
         asked_at = self._interests.asked_at(viewer)
