@@ -26,6 +26,7 @@ from lamplighter.ids import RoomId, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.modules.host import ServerFacts
 from lamplighter.modules.loader import ModuleEntry, module_entries
+from lamplighter.modules.reload import ModuleReload
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.ports import Directory, Outgoing, PresenceStore, SavedPresence
 from lamplighter.presence.machine import Rules, SyncIsActivity
@@ -44,6 +45,7 @@ from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
 from lamplighter.service.subscribers import Subscribers
+from lamplighter.service.swap import ModuleSwap
 from lamplighter.service.views import INTEREST_KEPT, Views
 from lamplighter.web.admin.health import Health
 from lamplighter.web.admin.metrics import MetricsPage
@@ -61,7 +63,7 @@ from lamplighter.web.entry import Entry
 from lamplighter.web.federation.version import WellKnownServer
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 from lamplighter.web.listener import Listener
-from lamplighter.web.routes import ResourceRoute
+from lamplighter.web.routes import ChangingResources
 
 __all__ = ["Lamplighter", "Storage", "build", "listeners"]
 
@@ -100,6 +102,8 @@ class Lamplighter:
     directory: Directory
     metrics: Metrics
     modules: ModuleRuntime
+    #: Puts the modules of the configuration, as it is by then, in the place of those that run.
+    module_reload: ModuleReload
     #: None where it is not enabled.
     federation: Federation | None
     _database: Database
@@ -129,26 +133,34 @@ async def build(
     storage: Storage,
     modules: Sequence[ModuleEntry] | None = None,
     transport: Transport | None = None,
+    read_config: Callable[[], Config] | None = None,
 ) -> Lamplighter:
     """Wire a server: restore what was saved and load the modules.
 
     *modules* stand in for those of the config, and *transport* for connections to other servers.
+    *read_config* is where modules are looked up when they are reloaded: *config* itself if None.
     Raises `ConfigError`, `ModuleError` and `StorageUnavailable`.
     """
+
+    def entries(source: Config) -> Sequence[ModuleEntry]:
+        return module_entries(source) if modules is None else modules
+
     try:
-        entries = module_entries(config) if modules is None else modules
-        return await _build(config, clock, storage, entries, transport)
+        server = await _build(config, clock, storage, transport, entries, read_config)
+        server.modules.load(entries(config))
     except BaseException:
         await storage.database.close()
         raise
+    return server
 
 
 async def _build(
     config: Config,
     clock: Clock,
     storage: Storage,
-    modules: Sequence[ModuleEntry],
     transport: Transport | None,
+    entries: Callable[[Config], Sequence[ModuleEntry]],
+    read_config: Callable[[], Config] | None,
 ) -> Lamplighter:
     await migrate(storage.database)
     directory = SqlDirectory(storage.database, config.server_name, clock)
@@ -165,23 +177,33 @@ async def _build(
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
     background = Background(clock)
-    presence = _presence(config, clock, background, rooms, router, store, saved, outgoing, metrics)
+    presence, exchange = _presence(
+        config, clock, background, rooms, router, store, saved, outgoing, metrics
+    )
     directory.listen(presence)
     runtime = ModuleRuntime(
         _facts(config),
-        router=router,
+        exchange=exchange,
         host=presence,
         directory=directory,
         clock=clock,
         database_path=storage.modules_path,
     )
-    runtime.load(modules)
+    reload = ModuleReload(runtime, config, read_config or (lambda: config), entries)
     health = Health(lambda: storage.database.can_write)
     application = _application(
         config, clock, background, directory, presence, metrics, runtime, health
     )
     return Lamplighter(
-        config, application, presence, directory, metrics, runtime, federation, storage.database
+        config,
+        application,
+        presence,
+        directory,
+        metrics,
+        runtime,
+        reload,
+        federation,
+        storage.database,
     )
 
 
@@ -205,8 +227,8 @@ def _presence(
     saved: Sequence[SavedPresence],
     outgoing: Outgoing,
     metrics: Metrics,
-) -> PresenceService:
-    """Wire the service, with what was *saved* restored."""
+) -> tuple[PresenceService, ModuleSwap]:
+    """Wire the service, with what was *saved* restored, and what changes its modules."""
     tracker = PresenceTracker(config.server_name, _rules(config))
     tracker.restore([it.user for it in saved], clock.now())
     interests = ModuleInterests()
@@ -240,7 +262,16 @@ def _presence(
     federated = FederatedPresence(
         config.server_name, tracker, views, publisher, config.presence.federation_timeout
     )
-    return PresenceService(
+    swap = ModuleSwap(
+        tracker=tracker,
+        router=router,
+        feed=feed,
+        views=views,
+        publisher=publisher,
+        remotes=remotes,
+        background=background,
+    )
+    service = PresenceService(
         clock=clock,
         tracker=tracker,
         feed=feed,
@@ -253,6 +284,7 @@ def _presence(
         settings=_service_settings(config),
         unsure=range(saved_until + 1, bus.position),
     )
+    return service, swap
 
 
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
@@ -313,9 +345,9 @@ def _application(
         acted=presence.acted,
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
     )
-    resources = [ResourceRoute(path, it) for path, it in modules.web_resources.items()]
+    resources = ChangingResources(lambda: modules.web_resources)
     admin = [*health.routes(), *MetricsPage(metrics).routes()]
-    routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin, *resources]
+    routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin, resources]
     routes += WellKnownServer(config.federation.well_known_server).routes()
     sync = Sync(
         authenticator=authenticator,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Final
 
@@ -70,6 +71,10 @@ class FakeOutgoing:
 
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
         self.sent.append((server_name, list(states)))
+
+    def take_back(self) -> AbstractSet[UserId]:
+        sent, self.sent = self.sent, []
+        return {UserId(state.user_id) for _, states in sent for state in states}
 
     @property
     def messages(self) -> list[tuple[ServerName, dict[str, str | None]]]:

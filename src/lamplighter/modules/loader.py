@@ -25,7 +25,6 @@ __all__ = [
     "ParsedModule",
     "import_and_parse",
     "instantiate",
-    "load_modules",
     "module_entries",
 ]
 
@@ -83,13 +82,6 @@ def module_entries(config: settings.Config) -> list[ModuleEntry]:
         where = "presence.presence_router"
         entries.append(ModuleEntry(router.module, router.config, ModuleStyle.ROUTER, where))
     return entries
-
-
-def load_modules(
-    entries: Sequence[ModuleEntry], make_api: Callable[[str], ModuleApi]
-) -> list[LoadedModule]:
-    """Import, configure and instantiate; raise `ConfigError` or `ModuleError`."""
-    return instantiate(import_and_parse(entries), make_api)
 
 
 def import_and_parse(entries: Sequence[ModuleEntry]) -> list[ParsedModule]:

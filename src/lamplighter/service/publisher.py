@@ -91,7 +91,10 @@ class Publisher:
         #: Whether everything that has been handed over is in the outboxes.
         self.is_published = True
         self._last_changes = LastChanges()
-        self._late: set[asyncio.Task[None]] = set()
+        #: What waits for modules; None where others than local viewers are told.
+        self._late: dict[asyncio.Task[None], _Thinking | None] = {}
+        #: Whether new changes wait until other work is done.
+        self._is_held = False
         self._observers: list[Callable[[Published], None]] = []
 
     def observe(self, observer: Callable[[Published], None]) -> None:
@@ -124,7 +127,8 @@ class Publisher:
         if batch is None:
             batch = self._open_batch = self._last_batch = Batch()
             self.is_published = False
-            asyncio.get_running_loop().call_soon(self._ask_modules, batch)
+            if not self._is_held:
+                asyncio.get_running_loop().call_soon(self._ask_modules, batch)
         batch.changes.extend(changes)
 
     def after_published(self, work: Callable[[], None]) -> None:
@@ -136,6 +140,42 @@ class Publisher:
             work()
         else:
             self._last_batch.then.append(work)
+
+    def between_batches(self, work: Callable[[], None]) -> None:
+        """Call *work* when modules are not being asked about any batch: at once, if so it is.
+
+        What happens meanwhile is published after it.
+        """
+        self._is_held = True
+        self.after_published(lambda: self._do_and_go_on(work))
+
+    def _do_and_go_on(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
+            self._is_held = False
+            if self._open_batch is not None:
+                asyncio.get_running_loop().call_soon(self._ask_modules, self._open_batch)
+
+    def give_up_late(self) -> None:
+        """Tell nothing any more of what modules still think about: it becomes news again.
+
+        Who waited for that, and everybody else who may see it, is told when answered from scratch.
+        """
+        for task, late in list(self._late.items()):
+            if late is not None:
+                del self._late[task]
+                task.cancel()
+                self.advance()
+                self._move_news(late.states, late.about)
+
+    def retell(self, user_ids: Iterable[UserId]) -> None:
+        """Let no token up to now have heard of the users' last changes."""
+        known = {user_id for user_id in user_ids if self._tracker.user(user_id) is not None}
+        for user_id in known:
+            self._last_changes.told_late(user_id, self._feed.position)
+        if known:
+            self._keep(known)
 
     async def published(self) -> None:
         """Return once everything that has been handed over is in the outboxes."""
@@ -179,7 +219,7 @@ class Publisher:
         if not states:
             return
         about = self._feed.position
-        routes = await self._router.inquire(states).complete()
+        routes = await self._router.routes(states)
         self._tell_remotes(states, routes, about)
 
     async def show(self, viewers: AbstractSet[UserId], states: Sequence[UserPresenceState]) -> None:
@@ -189,7 +229,7 @@ class Publisher:
         """
         while states:
             about = self._feed.position
-            routes = await self._router.inquire(states).complete()
+            routes = await self._router.routes(states)
             changed = {it.user_id for it in states if self._changed_since(it.user_id, about)}
             current = [state for state in states if state.user_id not in changed]
             self._remotes.show(viewers, current, self._still_true(routes, about))
@@ -240,14 +280,15 @@ class Publisher:
         if pending := inquiry.pending():
             # The answers that are missing here, not when the task begins, are late ones.
             late = _Thinking(states, position, inquiry, waiting, routes, told_remotes, pending)
-            self._start_late(self._wait_for_late(late))
+            self._start_late(self._wait_for_late(late), late)
 
     async def _wait_for_late(self, late: _Thinking) -> None:
         try:
             await self._publish_late(late)
         except asyncio.CancelledError:  # the server stops: who comes back is told then
-            self.advance()
-            self._move_news(late.states, late.about)
+            if asyncio.current_task() in self._late:  # else it was given up, and that is done
+                self.advance()
+                self._move_news(late.states, late.about)
             raise
 
     async def _publish_late(self, late: _Thinking) -> None:
@@ -355,10 +396,10 @@ class Publisher:
         saving.add_done_callback(log_failure)
         return saving
 
-    def _start_late(self, work: Coroutine[None, None, None]) -> None:
+    def _start_late(self, work: Coroutine[None, None, None], late: _Thinking | None = None) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        self._late[task] = late
+        task.add_done_callback(lambda done: self._late.pop(done, None))
         task.add_done_callback(log_failure)
 
 

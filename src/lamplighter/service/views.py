@@ -154,10 +154,14 @@ class Views:
 
     async def see(self, viewer: UserId, user_id: UserId) -> Update | None:
         """Return what the viewer sees of the user, or None if they may not see them."""
-        await self.ask_interest(viewer)
-        state = self._tracker.get(user_id)
-        # Modules are not asked about people who were never heard of: whoever asks chooses the name.
-        routes = await self._routes([state] if self._tracker.user(user_id) else [])
+        while True:
+            modules = self._router.modules
+            await self.ask_interest(viewer)
+            state = self._tracker.get(user_id)
+            # Modules are not asked about people never heard of: whoever asks chooses the name.
+            routes = await self._routes([state] if self._tracker.user(user_id) else [])
+            if modules is self._router.modules:  # else others may answer otherwise
+                break
         return self._update(user_id, self._planner.view(viewer, {user_id: state}, routes))
 
     async def ask_interest(self, viewer: UserId) -> None:
@@ -181,6 +185,11 @@ class Views:
         """Forget what the modules answered for the viewer: the next question goes to them."""
         self._interests.forget(viewer)
         self._asking.pop(viewer, None)  # that question was asked too early
+
+    def forget_interests(self) -> None:
+        """Forget what the modules answered for anybody, and since when: all of it is news again."""
+        self._interests.clear()
+        self._asking.clear()
 
     async def introduce(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Tell *viewers* of *users* who have come into their sight, if ever heard of."""
@@ -216,7 +225,7 @@ class Views:
         asked = list(states)
         if not asked:
             return {}
-        return await self._router.inquire(asked).complete()
+        return await self._router.routes(asked)
 
     def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
         """Return everybody of *scope* whom the viewer may see, and perhaps others."""
