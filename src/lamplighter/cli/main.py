@@ -76,11 +76,17 @@ app.add_typer(keys, name="keys")
 
 
 @app.command()
-def serve(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Run the server until SIGTERM or Ctrl-C."""
+def serve(
+    config: ConfigPath = DEFAULT_CONFIG,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For development: reload modules whose files change.")
+    ] = False,
+) -> None:
+    """Run the server until SIGTERM or Ctrl-C; SIGHUP reloads the modules."""
     from lamplighter.cli.serve import serve as run
+    from lamplighter.cli.watch import reload_on_changes
 
-    run(config)
+    run(config, *([reload_on_changes] if reload else []))
 
 
 @app.command()

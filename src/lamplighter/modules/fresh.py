@@ -15,7 +15,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final, Self
 
-__all__ = ["FreshImports", "theirs", "top_levels"]
+__all__ = ["FreshImports", "source_files"]
 
 #: Never imported anew: the server's own, and what it serves.
 _OURS: Final = frozenset({"lamplighter", "synapse", "__main__"})
@@ -28,13 +28,13 @@ class FreshImports:
 
     def __init__(self, paths: Iterable[str]) -> None:
         """*paths* are the dotted paths of what will be imported."""
-        self._packages = top_levels(paths)
+        self._packages = _top_levels(paths)
         self._finder = _FreshFinder()
         self._before: dict[str, ModuleType] = {}
 
     def __enter__(self) -> Self:
         importlib.invalidate_caches()  # a file may be younger than what is known of its directory
-        self._before = theirs(self._packages)
+        self._before = _theirs(self._packages)
         for name in self._before:
             del sys.modules[name]
         sys.meta_path.insert(0, self._finder)
@@ -45,17 +45,28 @@ class FreshImports:
 
     def undo(self) -> None:
         """Let everything be found again that was imported before, and nothing that is new."""
-        for name in theirs(self._packages):
+        for name in _theirs(self._packages):
             del sys.modules[name]
         sys.modules.update(self._before)
 
 
-def top_levels(paths: Iterable[str]) -> frozenset[str]:
+def source_files(paths: Iterable[str]) -> set[Path]:
+    """Return the files whose change may change what dotted *paths* lead to."""
+    packages = _top_levels(paths)
+    files = {Path(file) for it in _theirs(packages).values() if (file := it.__file__)}
+    for root in (root for package in packages for root in _roots(package)):
+        files.update(root.glob("*.py"))
+        for package in packages:
+            files.update((root / package).rglob("*.py"))
+    return files
+
+
+def _top_levels(paths: Iterable[str]) -> frozenset[str]:
     """Return the top-level packages of dotted *paths*."""
     return frozenset(path.partition(".")[0] for path in paths) - _OURS
 
 
-def theirs(packages: Collection[str]) -> dict[str, ModuleType]:
+def _theirs(packages: Collection[str]) -> dict[str, ModuleType]:
     """Return, by name, what is imported of *packages* and of files beside them."""
     roots = [root for package in packages for root in _roots(package)]
     return {

@@ -14,6 +14,7 @@ from lamplighter.config.differences import changed_keys
 from lamplighter.errors import ConfigError, ModuleError
 from lamplighter.modules.loader import ModuleEntry
 from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.routing.containment import described
 from lamplighter.service.reload import ReloadResult
 
 __all__ = ["ModuleReload"]
@@ -64,6 +65,9 @@ class ModuleReload:
             await self._runtime.reload(self._entries(config))
         except (ConfigError, ModuleError) as problem:
             return ReloadResult(self._names(), str(problem))
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the old modules go on
+            _log.exception("reloading failed")
+            return ReloadResult(self._names(), f"it failed: {described(failure)}")
         changed = [key for key in changed_keys(self._config, config) if not _is_taken_in(key)]
         return ReloadResult(self._names(), needs_restart=tuple(changed))
 
