@@ -20,6 +20,7 @@ class FakeReload:
 
 
 def names(paths: Sequence[Path]) -> list[str]:
+    """Return what the files are called."""
     return [path.name for path in paths]
 
 

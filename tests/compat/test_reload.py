@@ -1,5 +1,7 @@
 """Modules that are replaced by others, or by newer ones of the same name, while people look on."""
 
+import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,6 +196,20 @@ async def test_a_request_under_way(folder: Folder) -> None:
         assert set(answer.presence) == {ALICE, CHARLIE}
 
 
+async def test_a_status_that_is_asked_for(folder: Folder) -> None:
+    """A GET that waits for an old module is answered by the new rule, on whom it names as well."""
+    folder.write("hanging.py", HANGS)
+    folder.rule({ALICE: []})
+    async with lab(folder.configure("hanging.Hanging")) as world:
+        await world.bob.set_status("online", "hang")
+        asking = asyncio.ensure_future(world.alice.status_of(world.bob))
+        await turns(20)
+        folder.rule({ALICE: [BOB]})
+        folder.configure("rule.Rule")
+        await world.reload()
+        assert (await world.server.in_time(asking))["status_msg"] == "hang"
+
+
 async def test_the_code_is_new(folder: Folder) -> None:
     """Changes in files that the module imports count, even of the same second and the same size."""
     folder.rule({ALICE: [BOB]}, say="one")
@@ -226,9 +242,11 @@ async def test_a_module_that_cannot_be_loaded(folder: Folder, broken: tuple[str,
         await world.alice.sync(**UNSEEN)
         name, text, problem = broken
         folder.write(name, text)
+        old = sys.modules["rule"]
         result = await world.reload()
         assert result.modules == ("Rule",)
         assert problem in str(result.problem)
+        assert sys.modules["rule"] is old
         await world.bob.set_status("online")
         assert set((await world.alice.sync(**UNSEEN)).presence) == {BOB}
 

@@ -1,6 +1,7 @@
 """Importing anew what was imported before."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,8 +45,6 @@ def test_the_file_counts(folder: Folder) -> None:
     assert value_of("fresh_module") == 1
     before = (folder.path / "fresh_module.py").stat()
     folder.write("fresh_module.py", "VALUE = 2")
-    import os
-
     os.utime(folder.path / "fresh_module.py", ns=(before.st_atime_ns, before.st_mtime_ns))
     with FreshImports(["fresh_module.Class"]):
         assert value_of("fresh_module") == 2

@@ -24,8 +24,10 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service.background import Background
 from lamplighter.service.publisher import Published, Publisher
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.swap import ModuleSwap
 from lamplighter.service.views import Views
 from tests.routing.callbacks import Act, answering
 
@@ -117,6 +119,15 @@ class Parts:
             feed=self.feed,
             publisher=self.publisher,
             module_timeout=TIMEOUT,
+        )
+        self.swap = ModuleSwap(
+            tracker=self.tracker,
+            router=self.router,
+            feed=self.feed,
+            views=self.views,
+            publisher=self.publisher,
+            remotes=self.remotes,
+            background=Background(self.clock),
         )
         self.told: list[Published] = []
         self.publisher.observe(self.told.append)
