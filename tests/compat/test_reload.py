@@ -155,6 +155,15 @@ class Hanging(Rule):
 """
 
 
+NAMES_ONLY = """
+from rule import Rule
+
+class Naming(Rule):
+    async def get_users_for_states(self, state_updates):
+        return {}
+"""
+
+
 async def test_a_question_that_is_open(folder: Folder) -> None:
     """What an old module answers after the reload is told to nobody; who waited is told by rooms.
 
@@ -205,7 +214,8 @@ async def test_a_status_that_is_asked_for(folder: Folder) -> None:
         asking = asyncio.ensure_future(world.alice.status_of(world.bob))
         await turns(20)
         folder.rule({ALICE: [BOB]})
-        folder.configure("rule.Rule")
+        folder.write("naming.py", NAMES_ONLY)
+        folder.configure("naming.Naming")
         await world.reload()
         assert (await world.server.in_time(asking))["status_msg"] == "hang"
 

@@ -70,25 +70,22 @@ async def test_a_reminder_under_way(parts: Parts) -> None:
     assert parts.outgoing.messages == []
 
 
-async def test_between_batches(parts: Parts) -> None:
-    """The modules that a batch is asked of are those whose answers it is told by."""
-    parts.module(answering({}))
+async def test_a_batch_under_way(parts: Parts) -> None:
+    """A batch of which the old module was asked is told before the swap, and what its word alone
+    justified is taken back by it; what happens meanwhile is told by the word of the new one.
+    """
+    parts.module(sending_to(CHARLIE))
     parts.room(HALL, BOB, ALICE)
-    parts.feed.open(ALICE)
-    parts.feed.open(CHARLIE)
-    parts.publisher.publish(parts.set(BOB, "one"))
-    await turns(1)  # the old module is asked
-    new = other(parts, sending_to(CHARLIE))
-    swapping = asyncio.ensure_future(parts.swap.swap(new, lambda: None))
+    for viewer in (ALICE, CHARLIE):
+        parts.feed.open(viewer)
+    parts.publisher.publish(parts.set(BOB, "one"))  # of which the old module is asked first
+    swapping = asyncio.ensure_future(parts.swap.swap(other(parts, sending_to(ALICE)), lambda: None))
     await turns(1)
     parts.publisher.publish(parts.set(BOB, "two"))
     await swapping
     await parts.publisher.published()
-    told = [
-        sorted(viewer for telling in it.tellings for viewer in telling.recipients)
-        for it in parts.told
-    ]
-    assert told == [[ALICE], [ALICE, CHARLIE]]
+    assert (parts.heard(ALICE), parts.heard(CHARLIE)) == ([(BOB, "two")], [])
+    assert [len(it.tellings) for it in parts.told] == [1, 1]
 
 
 async def test_trying_out(parts: Parts) -> None:
