@@ -8,6 +8,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from lamplighter.app_federation import Federation, Nowhere
+from lamplighter.app_modules import Modules, ModuleSources, Surroundings
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
 from lamplighter.cluster.positions import BEGINNING, at_time
@@ -24,13 +25,11 @@ from lamplighter.errors import ConfigError
 from lamplighter.federation.transport import Transport
 from lamplighter.ids import RoomId, UserId
 from lamplighter.metrics import Metrics
-from lamplighter.modules.host import ServerFacts
 from lamplighter.modules.loader import ModuleEntry, module_entries
 from lamplighter.modules.reload import ModuleReload
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.ports import Directory, Outgoing, PresenceStore, SavedPresence
 from lamplighter.presence.machine import Rules, SyncIsActivity
-from lamplighter.presence.state import Presence
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.guard import GuardSettings
@@ -44,8 +43,8 @@ from lamplighter.service.federated import FederatedPresence
 from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.shadow import ShadowModules
 from lamplighter.service.subscribers import Subscribers
-from lamplighter.service.swap import ModuleSwap
 from lamplighter.service.views import INTEREST_KEPT, Views
 from lamplighter.web.admin.health import Health
 from lamplighter.web.admin.metrics import MetricsPage
@@ -104,6 +103,8 @@ class Lamplighter:
     modules: ModuleRuntime
     #: Puts the modules of the configuration, as it is by then, in the place of those that run.
     module_reload: ModuleReload
+    #: What the modules in the shadow would decide otherwise.
+    shadows: ShadowModules
     #: None where it is not enabled.
     federation: Federation | None
     _database: Database
@@ -177,22 +178,22 @@ async def _build(
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
     background = Background(clock)
-    presence, exchange = _presence(
-        config, clock, background, rooms, router, store, saved, outgoing, metrics
-    )
+    around = _presence(config, clock, background, rooms, router, store, saved, outgoing, metrics)
+    presence = around.presence
     directory.listen(presence)
-    runtime = ModuleRuntime(
-        _facts(config),
-        exchange=exchange,
-        host=presence,
+    sources = ModuleSources(entries, read_config or (lambda: config), storage.modules_path)
+    loading = Modules.begin(
+        config,
+        clock,
+        around,
+        background,
         directory=directory,
-        clock=clock,
-        database_path=storage.modules_path,
+        metrics=metrics,
+        sources=sources,
     )
-    reload = ModuleReload(runtime, config, read_config or (lambda: config), entries)
     health = Health(lambda: storage.database.can_write)
     application = _application(
-        config, clock, background, directory, presence, metrics, runtime, health
+        config, clock, background, directory, presence, metrics, loading.runtime, health
     )
     return Lamplighter(
         config,
@@ -200,8 +201,9 @@ async def _build(
         presence,
         directory,
         metrics,
-        runtime,
-        reload,
+        loading.runtime,
+        loading.reload,
+        loading.shadows,
         federation,
         storage.database,
     )
@@ -227,8 +229,8 @@ def _presence(
     saved: Sequence[SavedPresence],
     outgoing: Outgoing,
     metrics: Metrics,
-) -> tuple[PresenceService, ModuleSwap]:
-    """Wire the service, with what was *saved* restored, and what changes its modules."""
+) -> Surroundings:
+    """Wire the service, with what was *saved* restored."""
     tracker = PresenceTracker(config.server_name, _rules(config))
     tracker.restore([it.user for it in saved], clock.now())
     interests = ModuleInterests()
@@ -262,15 +264,6 @@ def _presence(
     federated = FederatedPresence(
         config.server_name, tracker, views, publisher, config.presence.federation_timeout
     )
-    swap = ModuleSwap(
-        tracker=tracker,
-        router=router,
-        feed=feed,
-        views=views,
-        publisher=publisher,
-        remotes=remotes,
-        background=background,
-    )
     service = PresenceService(
         clock=clock,
         tracker=tracker,
@@ -284,7 +277,7 @@ def _presence(
         settings=_service_settings(config),
         unsure=range(saved_until + 1, bus.position),
     )
-    return service, swap
+    return Surroundings(tracker, router, planner, feed, views, publisher, remotes, service)
 
 
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
@@ -390,14 +383,6 @@ def _counting(config: Config) -> Callable[[RoomId], bool]:
         return lambda _room_id: False
     excluded = frozenset(config.routing.exclude_rooms)
     return lambda room_id: room_id not in excluded
-
-
-def _facts(config: Config) -> ServerFacts:
-    base = config.public_baseurl or f"http://{config.listen[0]}/"
-    presences = frozenset(Presence)
-    if not config.presence.busy:
-        presences -= {Presence.BUSY}
-    return ServerFacts(config.server_name, base, presences)
 
 
 def _fan_out(config: Config) -> Rate | None:

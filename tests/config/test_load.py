@@ -125,7 +125,7 @@ BAD: list[tuple[str, str]] = [
      "give a list of modules, each with module: and config:"),
     ("modules: [my_package.MyPresenceRouter]",
      'modules[0]: "my_package.MyPresenceRouter" is not allowed; '
-     "give a mapping with the keys module, config"),
+     "give a mapping with the keys module, config, shadow"),
     ("modules: [{module: a.B}, {module: B}]",
      f'modules[1].module: "B" is not allowed; give {MODULE_PATH}'),
     ("modules: [{module: a.B, config: 5}]",

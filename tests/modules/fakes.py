@@ -55,6 +55,7 @@ class FakeExchange:
     """Lets every set of modules register with one router, and tries nothing out."""
 
     router: FakeRouter
+    undone: list[tuple[str, str]] = field(default_factory=list)
 
     def prepare(self) -> FakeRouter:
         return self.router
@@ -64,6 +65,9 @@ class FakeExchange:
 
     async def try_out(self, registrations: Registrations) -> None:
         """There is nothing to ask about."""
+
+    def left_undone(self, module: str, call: str) -> None:
+        self.undone.append((module, call))
 
     async def swap(self, registrations: Registrations, along: Callable[[], None]) -> None:
         along()

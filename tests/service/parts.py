@@ -27,6 +27,7 @@ from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.background import Background
 from lamplighter.service.publisher import Published, Publisher
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.shadow import ShadowModules
 from lamplighter.service.swap import ModuleSwap
 from lamplighter.service.views import Views
 from tests.routing.callbacks import Act, answering
@@ -120,6 +121,18 @@ class Parts:
             publisher=self.publisher,
             module_timeout=TIMEOUT,
         )
+        background = Background(self.clock)
+        self.shadows = ShadowModules(
+            server_name=HERE,
+            clock=self.clock,
+            tracker=self.tracker,
+            router=self.router,
+            planner=self.planner,
+            feed=self.feed,
+            views=self.views,
+            background=background,
+            metrics=self.metrics,
+        )
         self.swap = ModuleSwap(
             tracker=self.tracker,
             router=self.router,
@@ -127,7 +140,8 @@ class Parts:
             views=self.views,
             publisher=self.publisher,
             remotes=self.remotes,
-            background=Background(self.clock),
+            shadows=self.shadows,
+            background=background,
         )
         self.told: list[Published] = []
         self.publisher.observe(self.told.append)

@@ -67,6 +67,8 @@ class ModuleEntry(_Section, frozen=True):
         ),
     ]
     config: Annotated[dict[Any, Any], Meta(description="a mapping")] = {}
+    #: Whether it is only asked, and what it answers does not count.
+    shadow: Flag = False
 
 
 class PresenceSettings(_Section, frozen=True):

@@ -58,6 +58,9 @@ class ModuleExchange(Protocol):
     async def try_out(self, registrations: Registrations) -> None:
         """Ask modules without effect; raise `ModuleError` where one fails."""
 
+    def left_undone(self, module: str, call: str) -> None:
+        """A module in the shadow has asked for something that would change the server."""
+
     async def swap(self, registrations: Registrations, along: Callable[[], None]) -> None:
         """Ask these modules, and no others, from one instant on; call *along* at that instant."""
 

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from starlette.types import ASGIApp
 
@@ -12,7 +15,7 @@ from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.background import Background
 from lamplighter.modules.fresh import FreshImports
-from lamplighter.modules.host import ModuleDirectory, PresenceHost, ServerFacts
+from lamplighter.modules.host import ModuleDirectory, ModuleExchange, PresenceHost, ServerFacts
 from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.loader import (
     LoadedModule,
@@ -23,12 +26,16 @@ from lamplighter.modules.loader import (
 )
 from lamplighter.modules.parts import ApiParts
 from lamplighter.modules.set_host import SetHost
+from lamplighter.modules.shadow import ShadowDirectory, ShadowHost
 from lamplighter.modules.storage import ModuleDatabase
 from lamplighter.modules.threads import start_thread
 from lamplighter.modules.web import WebResources
-from lamplighter.routing.registrations import Registrations
+from lamplighter.routing.registrations import ShadowRegistrations
 
 __all__ = ["ModuleSet"]
+
+#: The file of the shadow modules' database, beside that of the others.
+SHADOW_DATABASE: Final = "modules-shadow.db"
 
 
 class ModuleSet:
@@ -38,19 +45,20 @@ class ModuleSet:
         self,
         server: ServerFacts,
         *,
-        registrations: Registrations,
+        exchange: ModuleExchange,
         host: PresenceHost,
         directory: ModuleDirectory,
         clock: Clock,
         database_path: Path | None,
     ) -> None:
         #: What the modules have registered.
-        self.registrations = registrations
+        self.registrations = exchange.prepare()
+        self._exchange = exchange
         self._host = SetHost(host)
         self._background = Background(clock)
         self._parts = ApiParts(
             server=server,
-            router=registrations,
+            router=self.registrations,
             host=self._host,
             directory=directory,
             background=self._background,
@@ -58,6 +66,9 @@ class ModuleSet:
             web=WebResources(),
             http_client=SimpleHttpClient(),
         )
+        # What a shadow module keeps, it does not keep among what the others have.
+        shadow_path = database_path and database_path.with_name(SHADOW_DATABASE)
+        self._shadow_database = ModuleDatabase(shadow_path)
         self.loaded: Sequence[LoadedModule] = ()
         self.web_resources: Mapping[str, ASGIApp] = {}
         self._imports: FreshImports | None = None
@@ -102,6 +113,7 @@ class ModuleSet:
         self.serve_no_imports()
         await self._background.stop()
         self._parts.database.close()
+        self._shadow_database.close()
         await self._parts.http_client.close()
 
     def serve_no_imports(self) -> None:
@@ -117,5 +129,20 @@ class ModuleSet:
         await self.stop()
 
     def _instantiate(self, parsed: Sequence[ParsedModule]) -> None:
-        self.loaded = instantiate(parsed, self.make_api)
+        self.loaded = instantiate(parsed, self._api_of)
         self.web_resources = self._parts.web.close()
+
+    def _api_of(self, module: ParsedModule) -> ModuleApi:
+        return self._shadow_api(module.name) if module.entry.shadow else self.make_api(module.name)
+
+    def _shadow_api(self, module: str) -> ModuleApi:
+        left_undone = partial(self._exchange.left_undone, module)
+        parts = replace(
+            self._parts,
+            router=ShadowRegistrations(self.registrations),
+            host=ShadowHost(self._parts.host, left_undone),
+            directory=ShadowDirectory(self._parts.directory, left_undone),
+            database=self._shadow_database,
+            web=WebResources(),  # which nobody serves
+        )
+        return ModuleApi(module, parts)

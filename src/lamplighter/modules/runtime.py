@@ -33,7 +33,7 @@ class ModuleRuntime:
         self._exchange = exchange
         self._make_set: Callable[[], ModuleSet] = lambda: ModuleSet(
             server,
-            registrations=exchange.prepare(),
+            exchange=exchange,
             host=host,
             directory=directory,
             clock=clock,

@@ -13,7 +13,7 @@ from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.guard import GuardedModule, GuardSettings
 from lamplighter.routing.plan import Route, Routes
 from lamplighter.routing.reasons import AllUsers, Module
-from lamplighter.routing.registrations import Registrations
+from lamplighter.routing.registrations import Registrations, Shadow
 from lamplighter.routing.visibility import Interest
 
 __all__ = ["Inquiry", "PresenceRouter"]
@@ -51,6 +51,11 @@ class PresenceRouter:
     def modules(self) -> Sequence[GuardedModule]:
         """The registrations, in config order; another object once others were adopted."""
         return self._registrations.modules
+
+    @property
+    def shadows(self) -> Sequence[Shadow]:
+        """The registrations whose answers do not count."""
+        return self._registrations.shadows
 
     def inquire(self, states: Sequence[UserPresenceState]) -> "Inquiry":
         """Ask every module who else is told of *states*; nobody waits for the answers yet."""
@@ -90,6 +95,12 @@ class Inquiry:
     ) -> None:
         self._answers = answers
         self._about = about
+
+    def including(self, shadow: Shadow, answer: "asyncio.Future[CheckedRoutes]") -> "Inquiry":
+        """Return this inquiry as it would be if the module in the shadow counted."""
+        answers = list(self._answers)
+        answers.insert(shadow.place, (shadow.module, answer))
+        return Inquiry(answers, self._about)
 
     @property
     def is_complete(self) -> bool:

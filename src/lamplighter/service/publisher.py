@@ -8,7 +8,7 @@ is delivered later, at a position of its own, and never replaces something newer
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -28,9 +28,19 @@ from lamplighter.service.batch import Batch, done, log_failure
 from lamplighter.service.last_changes import LastChanges
 from lamplighter.service.remotes import Remotes, settled_routes
 
-__all__ = ["Published", "Publisher"]
+__all__ = ["Asked", "Published", "Publisher"]
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the modules were asked about a batch, and had answered when it was told."""
+
+    #: The position of the batch.
+    about: StreamPosition
+    inquiry: Inquiry
+    routes: Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,8 @@ class Published:
     position: StreamPosition
     changes: Sequence[Change]
     tellings: Sequence[Telling]
+    #: None where it is not about a batch: people have come into each other's sight.
+    asked: Asked | None = field(default=None, compare=False)
 
     @property
     def states(self) -> list[UserPresenceState]:
@@ -210,9 +222,11 @@ class Publisher:
         await asyncio.gather(*self._late, return_exceptions=True)
         await self._store.settle()
 
-    def tell(self, tellings: Sequence[Telling], about: StreamPosition) -> None:
+    def tell(
+        self, tellings: Sequence[Telling], about: StreamPosition, asked: Asked | None = None
+    ) -> None:
         """Deliver, at a new position, what was true at the position *about*."""
-        self._deliver(Published(self._bus.append(()), (), tellings), about)
+        self._deliver(Published(self._bus.append(()), (), tellings, asked), about)
 
     async def remind(self, states: Sequence[UserPresenceState]) -> None:
         """Send *states*, in which nothing differs, to other servers once more."""
@@ -270,7 +284,8 @@ class Publisher:
         viewers = self._feed.viewers - waiting if waiting else self._feed.viewers
         routes = inquiry.routes()
         tellings = self._planner.plan(states, routes, viewers)
-        self._deliver(Published(position, batch.changes, tellings), position)
+        asked = Asked(position, inquiry, routes)
+        self._deliver(Published(position, batch.changes, tellings, asked), position)
         told_remotes = settled_routes(inquiry)
         self._remotes.tell(states, told_remotes)
         if pings := _pings(batch.changes):
@@ -305,7 +320,7 @@ class Publisher:
             tellings = self._planner.plan(late.states, routes, viewers)
             tellings = [self._still_new(telling, late.about) for telling in tellings]
             tellings = [telling for telling in tellings if telling.recipients]
-            self.tell(tellings, late.about)
+            self.tell(tellings, late.about, Asked(late.about, late.inquiry, routes))
             self._move_news([telling.state for telling in tellings], late.about)
             told = routes
             remote = settled_routes(late.inquiry)

@@ -22,6 +22,7 @@ from lamplighter.routing.router import PresenceRouter
 from lamplighter.service.background import Background
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.shadow import ShadowModules
 from lamplighter.service.views import Views
 
 __all__ = ["ModuleSwap"]
@@ -45,6 +46,7 @@ class ModuleSwap:
         views: Views,
         publisher: Publisher,
         remotes: Remotes,
+        shadows: ShadowModules,
         background: Background,
     ) -> None:
         self._tracker = tracker
@@ -53,6 +55,7 @@ class ModuleSwap:
         self._views = views
         self._publisher = publisher
         self._remotes = remotes
+        self._shadows = shadows
         self._background = background
 
     def prepare(self) -> Registrations:
@@ -62,6 +65,10 @@ class ModuleSwap:
     def adopt(self, registrations: Registrations) -> None:
         """Ask the modules of *registrations* from now on: the first ones of this server."""
         self._router.adopt(registrations)
+
+    def left_undone(self, module: str, call: str) -> None:
+        """Count what a module in the shadow wanted to do."""
+        self._shadows.left_undone(module, call)
 
     async def try_out(self, registrations: Registrations) -> None:
         """Ask new modules about users and viewers as they are now; nobody is told the answers.

@@ -1,0 +1,117 @@
+"""The part of `app.py` that wires modules: those that count, those in the shadow, and reloading."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamplighter.clock import Clock
+from lamplighter.config import Config
+from lamplighter.delivery.feed import Feed
+from lamplighter.metrics import Metrics
+from lamplighter.modules.host import ModuleDirectory, ServerFacts
+from lamplighter.modules.loader import ModuleEntry
+from lamplighter.modules.reload import ModuleReload
+from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.presence.state import Presence
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.plan import Planner
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.service import PresenceService
+from lamplighter.service.background import Background
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.remotes import Remotes
+from lamplighter.service.shadow import ShadowModules
+from lamplighter.service.swap import ModuleSwap
+from lamplighter.service.views import Views
+
+__all__ = ["ModuleSources", "Modules", "Surroundings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What modules are wired to."""
+
+    tracker: PresenceTracker
+    router: PresenceRouter
+    planner: Planner
+    feed: Feed
+    views: Views
+    publisher: Publisher
+    remotes: Remotes
+    presence: PresenceService
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSources:
+    """Where modules come from, and where they keep things."""
+
+    #: The modules of a configuration.
+    entries: Callable[[Config], Sequence[ModuleEntry]]
+    #: Reads the configuration again; raises `ConfigError`.
+    read_config: Callable[[], Config]
+    #: The file of the modules' own database; None keeps it in memory.
+    database_path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """What loads, asks and replaces modules."""
+
+    runtime: ModuleRuntime
+    reload: ModuleReload
+    shadows: ShadowModules
+
+    @classmethod
+    def begin(
+        cls,
+        config: Config,
+        clock: Clock,
+        around: Surroundings,
+        background: Background,
+        *,
+        directory: ModuleDirectory,
+        metrics: Metrics,
+        sources: ModuleSources,
+    ) -> "Modules":
+        """Wire them; no module is loaded yet."""
+        shadows = ShadowModules(
+            server_name=config.server_name,
+            clock=clock,
+            tracker=around.tracker,
+            router=around.router,
+            planner=around.planner,
+            feed=around.feed,
+            views=around.views,
+            background=background,
+            metrics=metrics,
+        )
+        around.publisher.observe(shadows.published)
+        around.views.observe(shadows.viewed)
+        swap = ModuleSwap(
+            tracker=around.tracker,
+            router=around.router,
+            feed=around.feed,
+            views=around.views,
+            publisher=around.publisher,
+            remotes=around.remotes,
+            shadows=shadows,
+            background=background,
+        )
+        runtime = ModuleRuntime(
+            _facts(config),
+            exchange=swap,
+            host=around.presence,
+            directory=directory,
+            clock=clock,
+            database_path=sources.database_path,
+        )
+        reload = ModuleReload(runtime, config, sources.read_config, sources.entries)
+        return cls(runtime, reload, shadows)
+
+
+def _facts(config: Config) -> ServerFacts:
+    base = config.public_baseurl or f"http://{config.listen[0]}/"
+    presences = frozenset(Presence)
+    if not config.presence.busy:
+        presences -= {Presence.BUSY}
+    return ServerFacts(config.server_name, base, presences)
