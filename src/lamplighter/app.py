@@ -8,7 +8,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from lamplighter.app_federation import Federation, Nowhere
-from lamplighter.app_modules import Modules, ModuleSources, Surroundings
+from lamplighter.app_modules import Modules, ModuleSources, Surroundings, begin_recording
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
 from lamplighter.cluster.positions import BEGINNING, at_time
@@ -32,6 +32,7 @@ from lamplighter.ports import Directory, Outgoing, PresenceStore, SavedPresence
 from lamplighter.presence.machine import Rules, SyncIsActivity
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.recording.recorder import FLUSH_PERIOD, Recorder
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
@@ -64,7 +65,7 @@ from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 from lamplighter.web.listener import Listener
 from lamplighter.web.routes import ChangingResources
 
-__all__ = ["Lamplighter", "Storage", "build", "listeners"]
+__all__ = ["Lamplighter", "Storage", "build", "counting_rooms", "listeners"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,16 @@ class Lamplighter:
     shadows: ShadowModules
     #: None where it is not enabled.
     federation: Federation | None
+    _background: Background
+    _recorder: Recorder | None
     _database: Database
 
     def start(self) -> None:
         """Begin to watch the time, and let the modules' background work begin."""
         self.presence.start()
         self.modules.start()
+        if self._recorder is not None:
+            self._background.every(FLUSH_PERIOD, self._recorder.flush)
 
     def answer_polls(self) -> None:
         """Answer every open poll: the first step of stopping."""
@@ -125,6 +130,8 @@ class Lamplighter:
         await self.presence.stop()
         if self.federation is not None:
             await self.federation.stop()
+        if self._recorder is not None:
+            await self._recorder.close()
         await self._database.close()
 
 
@@ -170,8 +177,9 @@ async def _build(
     saved = await store.load() if config.presence.enabled is not PresenceMode.OFF else ()
     metrics = Metrics()
     router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
-    rooms = SharedRooms(_counting(config))
-    for member in sorted(await directory.members(), key=attrgetter("since")):
+    rooms = SharedRooms(counting_rooms(config))
+    members = sorted(await directory.members(), key=attrgetter("since"))
+    for member in members:
         # A join is not older than the instant it was stored at, nor than any token before it.
         position = at_time(Timestamp(member.since + 1))
         rooms.joined(member.room_id, member.user_id, position)
@@ -181,6 +189,9 @@ async def _build(
     around = _presence(config, clock, background, rooms, router, store, saved, outgoing, metrics)
     presence = around.presence
     directory.listen(presence)
+    recorder = begin_recording(config, clock, around)
+    if recorder is not None:
+        recorder.begin(members, list(around.tracker.known()), ())
     sources = ModuleSources(entries, read_config or (lambda: config), storage.modules_path)
     loading = Modules.begin(
         config,
@@ -205,6 +216,8 @@ async def _build(
         loading.reload,
         loading.shadows,
         federation,
+        background,
+        recorder,
         storage.database,
     )
 
@@ -264,20 +277,23 @@ def _presence(
     federated = FederatedPresence(
         config.server_name, tracker, views, publisher, config.presence.federation_timeout
     )
+    memberships = Memberships(rooms, planner, feed, publisher, views, background)
     service = PresenceService(
         clock=clock,
         tracker=tracker,
         feed=feed,
         publisher=publisher,
         views=views,
-        memberships=Memberships(rooms, planner, feed, publisher, views, background),
+        memberships=memberships,
         federated=federated,
         subscribers=Subscribers(clock, metrics, config.module_timeout),
         background=background,
         settings=_service_settings(config),
         unsure=range(saved_until + 1, bus.position),
     )
-    return Surroundings(tracker, router, planner, feed, views, publisher, remotes, service)
+    return Surroundings(
+        tracker, router, planner, feed, views, publisher, remotes, memberships, service
+    )
 
 
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
@@ -377,7 +393,7 @@ def _rules(config: Config) -> Rules:
     return Rules(timers, SyncIsActivity(presence.sync_is_activity))
 
 
-def _counting(config: Config) -> Callable[[RoomId], bool]:
+def counting_rooms(config: Config) -> Callable[[RoomId], bool]:
     """Return which rooms give sight of their members."""
     if not config.routing.shared_rooms:
         return lambda _room_id: False

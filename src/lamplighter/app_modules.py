@@ -1,4 +1,6 @@
-"""The part of `app.py` that wires modules: those that count, those in the shadow, and reloading."""
+"""The part of `app.py` that wires modules: those that count, those in the shadow, reloading, and
+the record of what they decide.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,17 +16,20 @@ from lamplighter.modules.reload import ModuleReload
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.presence.state import Presence
 from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.recording.files import RecordWriter
+from lamplighter.recording.recorder import Recorder
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
+from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
 from lamplighter.service.shadow import ShadowModules
 from lamplighter.service.swap import ModuleSwap
 from lamplighter.service.views import Views
 
-__all__ = ["ModuleSources", "Modules", "Surroundings"]
+__all__ = ["ModuleSources", "Modules", "Surroundings", "begin_recording", "server_facts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Surroundings:
     views: Views
     publisher: Publisher
     remotes: Remotes
+    memberships: Memberships
     presence: PresenceService
 
 
@@ -98,7 +104,7 @@ class Modules:
             background=background,
         )
         runtime = ModuleRuntime(
-            _facts(config),
+            server_facts(config),
             exchange=swap,
             host=around.presence,
             directory=directory,
@@ -109,9 +115,24 @@ class Modules:
         return cls(runtime, reload, shadows)
 
 
-def _facts(config: Config) -> ServerFacts:
+def server_facts(config: Config) -> ServerFacts:
+    """Return what modules may know of the server."""
     base = config.public_baseurl or f"http://{config.listen[0]}/"
     presences = frozenset(Presence)
     if not config.presence.busy:
         presences -= {Presence.BUSY}
     return ServerFacts(config.server_name, base, presences)
+
+
+def begin_recording(config: Config, clock: Clock, around: Surroundings) -> Recorder | None:
+    """Return what records every decision from now on, if that is configured."""
+    routing = config.routing
+    if routing.record is None:
+        return None
+    writer = RecordWriter(routing.record, routing.record_size, routing.record_files)
+    recorder = Recorder(clock, writer, config.server_name, config.module_timeout)
+    around.publisher.observe(recorder.published)
+    around.views.observe(recorder.viewed)
+    around.memberships.observe(recorder.moved)
+    around.presence.observe_leaving(recorder.away)
+    return recorder

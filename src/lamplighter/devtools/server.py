@@ -20,6 +20,7 @@ from lamplighter.config import Config, load_config, parse_config_text
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import AsgiApplication, AsgiClient, Message, Receive, Send
+from lamplighter.devtools.turns import turns
 from lamplighter.federation.transport import Transport
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
@@ -159,7 +160,7 @@ class InMemoryServer:
         Modules, and whatever else goes on in this event loop, have had the time to go on.
         """
         await self.lamplighter.presence.settled()
-        await _turns_of_the_loop(_MANY)
+        await turns(_MANY)
         await self.lamplighter.presence.settled()
 
     def presence_of(self, user: Client | str) -> UserPresenceState:
@@ -252,11 +253,3 @@ def _entry(module: ModuleToLoad, index: int) -> ModuleEntry:
     kind, config = module if isinstance(module, tuple) else (module, {})
     path = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     return ModuleEntry(path, config, ModuleStyle.CALLBACKS, f"modules[{index}]")
-
-
-async def _turns_of_the_loop(count: int) -> None:
-    loop = asyncio.get_running_loop()
-    for _ in range(count):
-        turn: asyncio.Future[None] = loop.create_future()
-        loop.call_soon(turn.set_result, None)
-        await turn

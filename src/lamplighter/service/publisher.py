@@ -39,6 +39,7 @@ class Asked:
 
     #: The position of the batch.
     about: StreamPosition
+    states: Sequence[UserPresenceState]
     inquiry: Inquiry
     routes: Routes
 
@@ -284,7 +285,7 @@ class Publisher:
         viewers = self._feed.viewers - waiting if waiting else self._feed.viewers
         routes = inquiry.routes()
         tellings = self._planner.plan(states, routes, viewers)
-        asked = Asked(position, inquiry, routes)
+        asked = Asked(position, states, inquiry, routes)
         self._deliver(Published(position, batch.changes, tellings, asked), position)
         told_remotes = settled_routes(inquiry)
         self._remotes.tell(states, told_remotes)
@@ -320,7 +321,7 @@ class Publisher:
             tellings = self._planner.plan(late.states, routes, viewers)
             tellings = [self._still_new(telling, late.about) for telling in tellings]
             tellings = [telling for telling in tellings if telling.recipients]
-            self.tell(tellings, late.about, Asked(late.about, late.inquiry, routes))
+            self.tell(tellings, late.about, Asked(late.about, late.states, late.inquiry, routes))
             self._move_news([telling.state for telling in tellings], late.about)
             told = routes
             remote = settled_routes(late.inquiry)

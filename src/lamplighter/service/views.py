@@ -80,6 +80,8 @@ class View:
     """What one viewer, answered from scratch, may see: for those who look on."""
 
     viewer: UserId
+    #: Whether it was a sync, after which the viewer is told as things happen.
+    is_sync: bool
     #: Whether it was about everybody, and not about some.
     is_whole: bool
     #: Whom it was about, as they are.
@@ -161,7 +163,7 @@ class Views:
         asked.update(self._unheard(viewer, everybody=unknown_users))
         sights = self._planner.view(viewer, asked, routes)
         is_whole = scope.online or scope.after is None
-        self._observe(View(viewer, is_whole, asked, sights))
+        self._observe(View(viewer, True, is_whole, asked, sights))
         chosen = self._chosen(viewer, scope, sights)
         for update in outbox.after(began if scope.after is None else scope.after):
             user_id = UserId(update.state.user_id)
@@ -184,7 +186,7 @@ class Views:
                 break
         sights = self._planner.view(viewer, {user_id: state}, routes)
         if self._tracker.user(user_id):
-            self._observe(View(viewer, False, {user_id: state}, sights))
+            self._observe(View(viewer, False, False, {user_id: state}, sights))
         return self._update(user_id, sights)
 
     async def ask_interest(self, viewer: UserId) -> None:
