@@ -274,9 +274,6 @@ def _presence(
         publisher=publisher,
         module_timeout=config.module_timeout,
     )
-    federated = FederatedPresence(
-        config.server_name, tracker, views, publisher, config.presence.federation_timeout
-    )
     memberships = Memberships(rooms, planner, feed, publisher, views, background)
     service = PresenceService(
         clock=clock,
@@ -285,7 +282,9 @@ def _presence(
         publisher=publisher,
         views=views,
         memberships=memberships,
-        federated=federated,
+        federated=FederatedPresence(
+            config.server_name, tracker, views, publisher, config.presence.federation_timeout
+        ),
         subscribers=Subscribers(clock, metrics, config.module_timeout),
         background=background,
         settings=_service_settings(config),
