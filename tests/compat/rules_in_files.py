@@ -1,5 +1,6 @@
 """Modules in files of a test's own, which change while the server runs."""
 
+import importlib
 import json
 import sys
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
@@ -65,6 +66,13 @@ class Folder:
         """Write a file."""
         (self.path / name).write_text(text)
 
+    def forget(self) -> None:
+        """Let nothing be imported from here any more, as in a process of its own."""
+        for name, module in list(sys.modules.items()):
+            if str(self.path) in str(getattr(module, "__file__", "")):
+                del sys.modules[name]
+        importlib.invalidate_caches()
+
     def rule(
         self, shows: Mapping[str, Collection[str]], *, say: str | None = None, before: str = "pass"
     ) -> None:
@@ -84,15 +92,17 @@ class Folder:
 @contextmanager
 def folder_of_modules(path: Path) -> Iterator[Folder]:
     """Let modules be imported from *path* until the block ends; then nothing of it is left."""
-    before = set(sys.modules)
+    folder = Folder(path)
+    writes_bytecode = not sys.dont_write_bytecode
+    # What is compiled is told apart by the second at which the source was written.
+    sys.dont_write_bytecode = True
     sys.path.insert(0, str(path))
     try:
-        yield Folder(path)
+        yield folder
     finally:
+        sys.dont_write_bytecode = not writes_bytecode
         sys.path.remove(str(path))
-        for name in set(sys.modules) - before:
-            if str(path) in str(getattr(sys.modules[name], "__file__", "")):
-                del sys.modules[name]
+        folder.forget()
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,9 @@ def test_a_package_and_what_is_beside_it(folder: Folder) -> None:
     assert sys.modules["fresh_package"] is not old
 
 
-def test_the_file_counts(folder: Folder) -> None:
+def test_the_file_counts(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The source counts, even if what was compiled of it has the same time and size."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     folder.write("fresh_module.py", "VALUE = 1")
     assert value_of("fresh_module") == 1
     before = (folder.path / "fresh_module.py").stat()

@@ -70,7 +70,7 @@ async def test_a_batch(tmp_path: Path) -> None:
 async def test_what_comes_late(tmp_path: Path) -> None:
     """What a module adds later is recorded as of the batch that it is about."""
     path = tmp_path / "log"
-    module = (Held, {"routes": {ALICE: [BOB]}})
+    module = (Held, {"routes": {ALICE: [BOB]}, "named": {}})
     async with running_server([module], config=options(path)) as server:
         alice, bob = [await server.register(name) for name in ("alice", "bob")]
         held = server.module(Held)

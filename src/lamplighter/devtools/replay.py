@@ -195,6 +195,7 @@ class Replay:
         routes = await self._routes(event.states)
         await self._ask_interests(world.looking.keys())
         self._subscribers.announce(event.states)
+        await turns(_MANY)
         others = {viewer for viewer in routes if not world.is_mine(viewer)}
         tellings = self._planner.plan(event.states, routes, world.looking.keys() | others)
         before = {user_id: dict(seen) for user_id, seen in event.told.items()}
