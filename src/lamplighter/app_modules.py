@@ -4,6 +4,7 @@ the record of what they decide.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lamplighter.clock import Clock
@@ -12,6 +13,7 @@ from lamplighter.delivery.feed import Feed
 from lamplighter.metrics import Metrics
 from lamplighter.modules.host import ModuleDirectory, ServerFacts
 from lamplighter.modules.loader import ModuleEntry
+from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.reload import ModuleReload
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.presence.state import Presence
@@ -103,7 +105,8 @@ class Modules:
             shadows=shadows,
             background=background,
         )
-        runtime = ModuleRuntime(
+        make_set = partial(
+            ModuleSet,
             server_facts(config),
             exchange=swap,
             host=around.presence,
@@ -111,6 +114,7 @@ class Modules:
             clock=clock,
             database_path=sources.database_path,
         )
+        runtime = ModuleRuntime(swap, make_set)
         reload = ModuleReload(runtime, config, sources.read_config, sources.entries)
         return cls(runtime, reload, shadows)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lamplighter.clock import Timestamp
@@ -12,6 +13,7 @@ from lamplighter.metrics import Metrics
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.host import PresenceListener, ServerFacts
 from lamplighter.modules.loader import LoadedModule, ModuleEntry, ModuleStyle
+from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -152,14 +154,17 @@ class World:
         self.host = FakeHost()
         self.directory = FakeDirectory()
         server = ServerFacts(ServerName("example.com"), "https://example.com/", **facts)
-        self.runtime = ModuleRuntime(
+        exchange = FakeExchange(self.router)
+        make_set = partial(
+            ModuleSet,
             server,
-            exchange=FakeExchange(self.router),
+            exchange=exchange,
             host=self.host,
             directory=self.directory,
             clock=self.clock,
             database_path=None,
         )
+        self.runtime = ModuleRuntime(exchange, make_set)
 
     def api(self, module: str = "TestModule") -> ModuleApi:
         return self.runtime.make_api(module)

@@ -1,5 +1,6 @@
 """Looking on while decisions are made."""
 
+import asyncio
 import threading
 from collections.abc import Iterable
 from datetime import timedelta
@@ -166,6 +167,19 @@ class _SlowWriter(RecordWriter):
     def write(self, events: Iterable[Event], now: Timestamp) -> None:
         self.allowed.wait()
         super().write(events, now)
+
+
+async def test_a_stop_while_the_disk_hangs(tmp_path: Path) -> None:
+    """A stop does not wait for a disk that hangs."""
+    clock, writer = FakeClock(), _SlowWriter(tmp_path / "log")
+    recorder = Recorder(clock, writer, ServerName("demo"), timedelta(seconds=5))
+    recorder.begin((), (), ())
+    closing = asyncio.ensure_future(recorder.close())
+    await turns(5)
+    assert not closing.done()
+    clock.advance(seconds=3)
+    await closing
+    writer.allowed.set()
 
 
 def published(number: int) -> Published:

@@ -92,6 +92,7 @@ async def _serve(config: Config, path: Path, companions: tuple[Companion, ...]) 
         _log.info("stopping")
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     _log.info("stopped")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import singledispatchmethod
+from functools import partial, singledispatchmethod
 from typing import Final, TypeVar
 
 from lamplighter.app import counting_rooms
@@ -26,6 +26,7 @@ from lamplighter.errors import ConfigError, RecordUnreadable
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.modules.loader import ModuleEntry, module_entries
+from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.events import (
@@ -140,14 +141,17 @@ class Replay:
         def forget_interest(viewer: UserId) -> None:
             self._interests.forget(viewer)
 
-        return ModuleRuntime(
+        exchange = ReplayExchange(self._router)
+        make_set = partial(
+            ModuleSet,
             server_facts(self._config),
-            exchange=ReplayExchange(self._router),
+            exchange=exchange,
             host=ReplayHost(self._known, self._subscribers, forget_interest, self._unanswered),
             directory=ReplayDirectory(self._known, self._unanswered),
             clock=self._clock,
             database_path=None,
         )
+        return ModuleRuntime(exchange, make_set)
 
     def _known(self) -> RecordedWorld:
         if self._world is None:

@@ -39,7 +39,10 @@ SHADOW_DATABASE: Final = "modules-shadow.db"
 
 
 class ModuleSet:
-    """Loaded, in use, stopped; several may be there at once, and one is in use."""
+    """Loaded, in use, stopped; several may be there at once, and one is in use.
+
+    *database_path* is the file of the modules' own database; None keeps it in memory.
+    """
 
     def __init__(
         self,

@@ -1,13 +1,11 @@
 """All modules of one server: loaded, running, replaced by others, stopped."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from lamplighter.clock import Clock
 from lamplighter.modules.api import ModuleApi
-from lamplighter.modules.host import ModuleDirectory, ModuleExchange, PresenceHost, ServerFacts
+from lamplighter.modules.host import ModuleExchange
 from lamplighter.modules.loader import LoadedModule, ModuleEntry
 from lamplighter.modules.module_set import ModuleSet
 
@@ -15,31 +13,12 @@ __all__ = ["ModuleRuntime"]
 
 
 class ModuleRuntime:
-    """What `app.py` builds: `load` before listening, `start` once the server runs, `stop` at last.
+    """`load` before listening, `start` once the server runs, `stop` at last."""
 
-    *database_path* is the file of the modules' own database; None keeps it in memory.
-    """
-
-    def __init__(
-        self,
-        server: ServerFacts,
-        *,
-        exchange: ModuleExchange,
-        host: PresenceHost,
-        directory: ModuleDirectory,
-        clock: Clock,
-        database_path: Path | None,
-    ) -> None:
+    def __init__(self, exchange: ModuleExchange, make_set: Callable[[], ModuleSet]) -> None:
         self._exchange = exchange
-        self._make_set: Callable[[], ModuleSet] = lambda: ModuleSet(
-            server,
-            exchange=exchange,
-            host=host,
-            directory=directory,
-            clock=clock,
-            database_path=database_path,
-        )
-        self._set = self._make_set()
+        self._make_set = make_set
+        self._set = make_set()
         self._set.begin_use()
 
     def load(self, entries: Sequence[ModuleEntry]) -> Sequence[LoadedModule]:

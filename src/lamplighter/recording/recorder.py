@@ -7,12 +7,13 @@ or hangs costs the record, and nothing else.
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final, TypeAlias
 
 import structlog
 
-from lamplighter.clock import Clock, Timestamp
+from lamplighter.clock import Clock, Timestamp, within
 from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import Account, JoinedMember, MembershipChange
 from lamplighter.presence.state import UserPresenceState
@@ -45,6 +46,8 @@ _log = structlog.get_logger(__name__)
 
 #: How often what was decided is written.
 FLUSH_PERIOD: Final = timedelta(seconds=1)
+#: How long a stop waits for the disk.
+_PATIENCE: Final = timedelta(seconds=3)
 #: So many decisions wait to be written; beyond that they are lost, and the log says how many.
 _MOST_WAITING: Final = 20_000
 
@@ -120,12 +123,16 @@ class Recorder:
             self._writing.add_done_callback(self._written)
 
     async def close(self) -> None:
-        """Write what waits, and record no more."""
+        """Write what waits, and record no more; a disk that hangs is not waited for."""
+        with suppress(TimeoutError):
+            await within(self._clock, _PATIENCE, self._drain())
+        self._executor.shutdown(wait=False)
+
+    async def _drain(self) -> None:
         while self._waiting or self._writing:
             self.flush()
             if self._writing is not None:
-                await self._writing
-        self._executor.shutdown(wait=False)
+                await asyncio.shield(self._writing)
 
     def _admits(self) -> bool:
         if len(self._waiting) < _MOST_WAITING:
