@@ -49,6 +49,7 @@ OTHERS = {
     "KeysUnavailable",
     "LamplighterError",
     "ModuleError",
+    "RecordUnreadable",
     "RemoteRefused",
     "RemoteUnreachable",
     "ShuttingDown",

@@ -60,6 +60,7 @@ def test_commands() -> None:
         "demo",
         "generate-config",
         "register-user",
+        "replay",
         "serve",
     ]
 

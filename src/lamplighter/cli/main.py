@@ -1,7 +1,7 @@
 """The `lamplighter` command: what it can be told. What it then does is in the files beside.
 
 Whatever is wrong becomes one line on the standard error. The exit code is 2 where the
-configuration, the command line or a module is to blame, and 1 otherwise.
+configuration, the command line, a module or a record is to blame, and 1 otherwise.
 """
 
 import sys
@@ -13,7 +13,7 @@ import typer
 from lamplighter import __version__
 from lamplighter.cli.ending import leaving_threads_behind
 from lamplighter.cli.generate_config import config_text, write_config
-from lamplighter.errors import ConfigError, LamplighterError, ModuleError
+from lamplighter.errors import ConfigError, LamplighterError, ModuleError, RecordUnreadable
 
 __all__ = [
     "app",
@@ -23,6 +23,7 @@ __all__ = [
     "keys",
     "main",
     "register_user",
+    "replay",
     "rotate_keys",
     "serve",
     "show_keys",
@@ -47,7 +48,8 @@ def main() -> None:
             app()
         except LamplighterError as error:
             typer.echo(f"error: {error}", err=True)
-            sys.exit(2 if isinstance(error, ConfigError | ModuleError) else 1)
+            theirs = ConfigError | ModuleError | RecordUnreadable
+            sys.exit(2 if isinstance(error, theirs) else 1)
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,11 +78,17 @@ app.add_typer(keys, name="keys")
 
 
 @app.command()
-def serve(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Run the server until SIGTERM or Ctrl-C."""
+def serve(
+    config: ConfigPath = DEFAULT_CONFIG,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For development: reload modules whose files change.")
+    ] = False,
+) -> None:
+    """Run the server until SIGTERM or Ctrl-C; SIGHUP reloads the modules."""
     from lamplighter.cli.serve import serve as run
+    from lamplighter.cli.watch import reload_on_changes
 
-    run(config)
+    run(config, *([reload_on_changes] if reload else []))
 
 
 @app.command()
@@ -148,6 +156,25 @@ def register_user(
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     user_id = command.register_user(config, username, password, is_admin=admin)
     typer.echo(f"Registered {user_id}")
+
+
+@app.command()
+def replay(
+    record: Annotated[
+        Path, typer.Argument(metavar="LOG", help="What `routing.record` has written.")
+    ],
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every difference, for programs.")
+    ] = False,
+) -> None:
+    """Decide again what is recorded, with the modules of a configuration, and show what differs.
+
+    The exit code is 0 where nothing differs, 1 where something does, and 2 where it cannot be told.
+    """
+    from lamplighter.cli import replay as command
+
+    raise typer.Exit(command.replay(record, config, as_json=as_json))
 
 
 @keys.command("show")

@@ -71,6 +71,8 @@ class GuardedModule:
         self.reason = Module(name)
         #: Viewers to whom this module shows something else than what is, and of whom.
         self.alters: dict[UserId, set[UserId]] = {}
+        #: How the module has failed last, for people; None while it has not.
+        self.problem: str | None = None
         self._get_users_for_states = get_users_for_states
         self._get_interested_users = get_interested_users
         self._clock = clock
@@ -167,6 +169,7 @@ class GuardedModule:
     def _failed(
         self, question: Question, kind: str, what: str, cause: BaseException | None = None
     ) -> None:
+        self.problem = f"{question.callback}: {what}"
         self._breaker.failed(self._clock.now())
         self._metrics.module_failed(self.name, question.callback, kind)
         self._metrics.breaker(self.name, self._breaker.is_open)

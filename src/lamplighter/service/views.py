@@ -5,7 +5,7 @@ viewer may see, and since which position. Outboxes only make it faster.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -27,6 +27,7 @@ __all__ = [
     "INTEREST_KEPT",
     "Reading",
     "Scope",
+    "View",
     "Views",
     "everything",
     "first_sync",
@@ -72,6 +73,20 @@ class Reading:
 
     updates: Sequence[Update]
     position: StreamPosition
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one viewer, answered from scratch, may see: for those who look on."""
+
+    viewer: UserId
+    #: Whether it was a sync, after which the viewer is told as things happen.
+    is_sync: bool
+    #: Whether it was about everybody, and not about some.
+    is_whole: bool
+    #: Whom it was about, as they are.
+    users: Mapping[UserId, UserPresenceState]
+    sights: Sights
 
 
 def first_sync(viewer: UserId) -> Scope:
@@ -125,6 +140,11 @@ class Views:
         self._publisher = publisher
         #: One question per viewer at a time, whoever waits for it.
         self._asking: dict[UserId, asyncio.Task[None]] = {}
+        self._observers: list[Callable[[View], None]] = []
+
+    def observe(self, observer: Callable[[View], None]) -> None:
+        """Let *observer* see every view from scratch; it must return at once, and not raise."""
+        self._observers.append(observer)
 
     async def read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
         """Return everybody of *scope* whom the viewer may see, and what the outbox has to add.
@@ -142,6 +162,8 @@ class Views:
                 break
         asked.update(self._unheard(viewer, everybody=unknown_users))
         sights = self._planner.view(viewer, asked, routes)
+        is_whole = scope.online or scope.after is None
+        self._observe(View(viewer, True, is_whole, asked, sights))
         chosen = self._chosen(viewer, scope, sights)
         for update in outbox.after(began if scope.after is None else scope.after):
             user_id = UserId(update.state.user_id)
@@ -154,11 +176,18 @@ class Views:
 
     async def see(self, viewer: UserId, user_id: UserId) -> Update | None:
         """Return what the viewer sees of the user, or None if they may not see them."""
-        await self.ask_interest(viewer)
-        state = self._tracker.get(user_id)
-        # Modules are not asked about people who were never heard of: whoever asks chooses the name.
-        routes = await self._routes([state] if self._tracker.user(user_id) else [])
-        return self._update(user_id, self._planner.view(viewer, {user_id: state}, routes))
+        while True:
+            modules = self._router.modules
+            await self.ask_interest(viewer)
+            state = self._tracker.get(user_id)
+            # Modules are not asked about people never heard of: whoever asks chooses the name.
+            routes = await self._routes([state] if self._tracker.user(user_id) else [])
+            if modules is self._router.modules:  # else others may answer otherwise
+                break
+        sights = self._planner.view(viewer, {user_id: state}, routes)
+        if self._tracker.user(user_id):
+            self._observe(View(viewer, False, False, {user_id: state}, sights))
+        return self._update(user_id, sights)
 
     async def ask_interest(self, viewer: UserId) -> None:
         """Make sure that the modules' answer for the viewer is not older than it may be."""
@@ -181,6 +210,11 @@ class Views:
         """Forget what the modules answered for the viewer: the next question goes to them."""
         self._interests.forget(viewer)
         self._asking.pop(viewer, None)  # that question was asked too early
+
+    def forget_interests(self) -> None:
+        """Forget what the modules answered for anybody, and since when: all of it is news again."""
+        self._interests.clear()
+        self._asking.clear()
 
     async def introduce(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Tell *viewers* of *users* who have come into their sight, if ever heard of."""
@@ -210,13 +244,17 @@ class Views:
         if not knew or self._interests.names_anybody_since(viewer, position):
             self._feed.outdate(viewer)
 
+    def _observe(self, view: View) -> None:
+        for observer in self._observers:
+            observer(view)
+
     async def _routes(self, states: Iterable[UserPresenceState]) -> Routes:
         if not self._router.modules:
             return {}
         asked = list(states)
         if not asked:
             return {}
-        return await self._router.inquire(asked).complete()
+        return await self._router.routes(asked)
 
     def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
         """Return everybody of *scope* whom the viewer may see, and perhaps others."""
