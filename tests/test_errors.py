@@ -50,6 +50,7 @@ OTHERS = {
     "KeysUnavailable",
     "LamplighterError",
     "ModuleError",
+    "RecordUnreadable",
     "RemoteRefused",
     "RemoteUnreachable",
     "ShuttingDown",

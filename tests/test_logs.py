@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +11,9 @@ import pytest
 import structlog
 
 from lamplighter.logs import LogFormat, remove_secrets, set_up_logs
+from tests.logs_as_before import logs_as_before as logs_as_before  # used by every test here
 
 TALKATIVE = ("aiosqlite", "alembic")
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.NOTSET)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
 
 
 class Written(io.StringIO):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
-from lamplighter.app_admin import Admin, Core
+from lamplighter.app_admin import Admin
 from lamplighter.app_federation import Federation, Nowhere
+from lamplighter.app_modules import Modules, ModuleSources, Surroundings, begin_recording
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
 from lamplighter.cluster.positions import BEGINNING, at_time
@@ -25,14 +26,14 @@ from lamplighter.errors import ConfigError
 from lamplighter.federation.transport import Transport
 from lamplighter.ids import RoomId, UserId
 from lamplighter.metrics import Metrics
-from lamplighter.modules.host import ServerFacts
 from lamplighter.modules.loader import ModuleEntry, module_entries
+from lamplighter.modules.reload import ModuleReload
 from lamplighter.modules.runtime import ModuleRuntime
-from lamplighter.ports import Directory, Outgoing, PresenceStore, SavedPresence
+from lamplighter.ports import Directory, JoinedMember, Outgoing, PresenceStore, SavedPresence
 from lamplighter.presence.machine import Rules, SyncIsActivity
-from lamplighter.presence.state import Presence
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.recording.recorder import FLUSH_PERIOD, Recorder
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
@@ -44,6 +45,7 @@ from lamplighter.service.federated import FederatedPresence
 from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.shadow import ShadowModules
 from lamplighter.service.subscribers import Subscribers
 from lamplighter.service.views import INTEREST_KEPT, Views
 from lamplighter.web.application import build_application
@@ -60,9 +62,9 @@ from lamplighter.web.entry import Entry
 from lamplighter.web.federation.version import WellKnownServer
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 from lamplighter.web.listener import Listener
-from lamplighter.web.routes import ResourceRoute
+from lamplighter.web.routes import ChangingResources
 
-__all__ = ["Lamplighter", "Storage", "build", "listeners"]
+__all__ = ["Lamplighter", "Storage", "build", "counting_rooms", "listeners"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +102,22 @@ class Lamplighter:
     directory: Directory
     metrics: Metrics
     modules: ModuleRuntime
+    #: Puts the modules of the configuration, as it is by then, in the place of those that run.
+    module_reload: ModuleReload
+    #: What the modules in the shadow would decide otherwise.
+    shadows: ShadowModules
     #: None where it is not enabled.
     federation: Federation | None
+    _background: Background
+    _recorder: Recorder | None
     _database: Database
 
     def start(self) -> None:
         """Begin to watch the time, and let the modules' background work begin."""
         self.presence.start()
         self.modules.start()
+        if self._recorder is not None:
+            self._background.every(FLUSH_PERIOD, self._recorder.flush)
 
     def opened(self) -> None:
         """Everybody can connect from now on."""
@@ -125,6 +135,8 @@ class Lamplighter:
         await self.presence.stop()
         if self.federation is not None:
             await self.federation.stop()
+        if self._recorder is not None:
+            await self._recorder.close()
         await self._database.close()
 
 
@@ -134,26 +146,34 @@ async def build(
     storage: Storage,
     modules: Sequence[ModuleEntry] | None = None,
     transport: Transport | None = None,
+    read_config: Callable[[], Config] | None = None,
 ) -> Lamplighter:
     """Wire a server: restore what was saved and load the modules.
 
     *modules* stand in for those of the config, and *transport* for connections to other servers.
+    *read_config* is where modules are looked up when they are reloaded: *config* itself if None.
     Raises `ConfigError`, `ModuleError` and `StorageUnavailable`.
     """
+
+    def entries(source: Config) -> Sequence[ModuleEntry]:
+        return module_entries(source) if modules is None else modules
+
     try:
-        entries = module_entries(config) if modules is None else modules
-        return await _build(config, clock, storage, entries, transport)
+        server = await _build(config, clock, storage, transport, entries, read_config)
+        server.modules.load(entries(config))
     except BaseException:
         await storage.database.close()
         raise
+    return server
 
 
 async def _build(
     config: Config,
     clock: Clock,
     storage: Storage,
-    modules: Sequence[ModuleEntry],
     transport: Transport | None,
+    entries: Callable[[Config], Sequence[ModuleEntry]],
+    read_config: Callable[[], Config] | None,
 ) -> Lamplighter:
     await migrate(storage.database)
     directory = SqlDirectory(storage.database, config.server_name, clock)
@@ -162,37 +182,33 @@ async def _build(
     saved = await store.load() if config.presence.enabled is not PresenceMode.OFF else ()
     metrics = Metrics()
     router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
-    rooms = SharedRooms(_counting(config))
-    for member in sorted(await directory.members(), key=attrgetter("since")):
-        # A join is not older than the instant it was stored at, nor than any token before it.
-        position = at_time(Timestamp(member.since + 1))
-        rooms.joined(member.room_id, member.user_id, position)
+    members = sorted(await directory.members(), key=attrgetter("since"))
+    rooms = _shared_rooms(config, members)
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
     background = Background(clock)
-    core = _core(config, clock, background, rooms, router, store, saved, outgoing, metrics)
-    presence = core.presence
+    around = _around(config, clock, background, rooms, router, store, saved, outgoing, metrics)
+    presence = around.presence
     directory.listen(presence)
-    runtime = ModuleRuntime(
-        _facts(config),
-        router=router,
-        host=presence,
-        directory=directory,
-        clock=clock,
-        database_path=storage.modules_path,
+    recorder = begin_recording(config, clock, around)
+    if recorder is not None:
+        recorder.begin(members, list(around.tracker.known()), ())
+    sources = ModuleSources(entries, read_config or (lambda: config), storage.modules_path)
+    loading = Modules.begin(
+        config, clock, around, background, directory=directory, metrics=metrics, sources=sources
     )
-    runtime.load(modules)
     admin = Admin.begin(
         config,
         clock,
-        core,
+        around,
         directory=directory,
         metrics=metrics,
+        reload=loading.reload,
         destinations=federation.destinations if federation else list,
         storage_works=lambda: storage.database.can_write,
     )
     application = _application(
-        config, clock, background, directory, presence, metrics, runtime, admin
+        config, clock, background, directory, presence, metrics, loading.runtime, admin
     )
     return Lamplighter(
         config,
@@ -201,10 +217,24 @@ async def _build(
         admin,
         directory,
         metrics,
-        runtime,
+        loading.runtime,
+        loading.reload,
+        loading.shadows,
         federation,
+        background,
+        recorder,
         storage.database,
     )
+
+
+def _shared_rooms(config: Config, members: Sequence[JoinedMember]) -> SharedRooms:
+    """Return who shares which room, of *members* in the order of their joins."""
+    rooms = SharedRooms(counting_rooms(config))
+    for member in members:
+        # A join is not older than the instant it was stored at, nor than any token before it.
+        position = at_time(Timestamp(member.since + 1))
+        rooms.joined(member.room_id, member.user_id, position)
+    return rooms
 
 
 async def _federation(
@@ -217,7 +247,7 @@ async def _federation(
     return await Federation.begin(config, clock, data_dir, store, transport)
 
 
-def _core(
+def _around(
     config: Config,
     clock: Clock,
     background: Background,
@@ -227,7 +257,7 @@ def _core(
     saved: Sequence[SavedPresence],
     outgoing: Outgoing,
     metrics: Metrics,
-) -> Core:
+) -> Surroundings:
     """Wire the service, with what was *saved* restored."""
     tracker = PresenceTracker(config.server_name, _rules(config))
     tracker.restore([it.user for it in saved], clock.now())
@@ -259,23 +289,25 @@ def _core(
         publisher=publisher,
         module_timeout=config.module_timeout,
     )
-    federated = FederatedPresence(
-        config.server_name, tracker, views, publisher, config.presence.federation_timeout
-    )
-    presence = PresenceService(
+    memberships = Memberships(rooms, planner, feed, publisher, views, background)
+    service = PresenceService(
         clock=clock,
         tracker=tracker,
         feed=feed,
         publisher=publisher,
         views=views,
-        memberships=Memberships(rooms, planner, feed, publisher, views, background),
-        federated=federated,
+        memberships=memberships,
+        federated=FederatedPresence(
+            config.server_name, tracker, views, publisher, config.presence.federation_timeout
+        ),
         subscribers=Subscribers(clock, metrics, config.module_timeout),
         background=background,
         settings=_service_settings(config),
         unsure=range(saved_until + 1, bus.position),
     )
-    return Core(tracker, router, feed, bus, publisher, views, presence)
+    return Surroundings(
+        tracker, router, planner, feed, views, publisher, remotes, memberships, service
+    )
 
 
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
@@ -336,9 +368,9 @@ def _application(
         acted=presence.acted,
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
     )
-    resources = [ResourceRoute(path, it) for path, it in modules.web_resources.items()]
+    resources = ChangingResources(lambda: modules.web_resources)
     routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin.routes]
-    routes += resources
+    routes.append(resources)
     routes += WellKnownServer(config.federation.well_known_server).routes()
     sync = Sync(
         authenticator=authenticator,
@@ -375,20 +407,12 @@ def _rules(config: Config) -> Rules:
     return Rules(timers, SyncIsActivity(presence.sync_is_activity))
 
 
-def _counting(config: Config) -> Callable[[RoomId], bool]:
+def counting_rooms(config: Config) -> Callable[[RoomId], bool]:
     """Return which rooms give sight of their members."""
     if not config.routing.shared_rooms:
         return lambda _room_id: False
     excluded = frozenset(config.routing.exclude_rooms)
     return lambda room_id: room_id not in excluded
-
-
-def _facts(config: Config) -> ServerFacts:
-    base = config.public_baseurl or f"http://{config.listen[0]}/"
-    presences = frozenset(Presence)
-    if not config.presence.busy:
-        presences -= {Presence.BUSY}
-    return ServerFacts(config.server_name, base, presences)
 
 
 def _fan_out(config: Config) -> Rate | None:

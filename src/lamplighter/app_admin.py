@@ -6,22 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from lamplighter.app_modules import Surroundings
 from lamplighter.clock import Clock
 from lamplighter.cluster.positions import instant_of
 from lamplighter.config import Config
-from lamplighter.delivery.feed import Feed
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.metrics import Metrics, Readings
-from lamplighter.ports import Bus, Directory
-from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.routing.router import PresenceRouter
-from lamplighter.service import PresenceService
+from lamplighter.ports import Directory
 from lamplighter.service.census import Census
 from lamplighter.service.explanations import Explanations, RoutingFacts
-from lamplighter.service.publisher import Publisher
+from lamplighter.service.reload import Reload
 from lamplighter.service.room_names import RoomNames
-from lamplighter.service.views import Views
 from lamplighter.web.admin.auth import AdminAuth
 from lamplighter.web.admin.broadcast import Broadcast
 from lamplighter.web.admin.dashboard import Dashboard
@@ -37,20 +33,7 @@ from lamplighter.web.admin.sights import AdminSights
 from lamplighter.web.admin.users import AdminUsers
 from lamplighter.web.routes import Route
 
-__all__ = ["Admin", "Core"]
-
-
-@dataclass(frozen=True, slots=True)
-class Core:
-    """The parts behind the front door of presence."""
-
-    tracker: PresenceTracker
-    router: PresenceRouter
-    feed: Feed
-    bus: Bus
-    publisher: Publisher
-    views: Views
-    presence: PresenceService
+__all__ = ["Admin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +50,35 @@ class Admin:
         cls,
         config: Config,
         clock: Clock,
-        core: Core,
+        around: Surroundings,
         *,
         directory: Directory,
         metrics: Metrics,
+        reload: Reload,
         destinations: Callable[[], Sequence[DestinationStatus]],
         storage_works: Callable[[], bool],
     ) -> "Admin":
         """Wire it; the admin API and the dashboard only where the configuration has a token."""
         census = Census(
             clock=clock,
-            tracker=core.tracker,
-            feed=core.feed,
-            bus=core.bus,
+            tracker=around.tracker,
+            feed=around.feed,
             metrics=metrics,
             cpu_seconds=_cpu_seconds,
         )
         metrics.read(partial(_readings, census, destinations))
         names = RoomNames(directory, clock)
-        explanations = _explanations(config, core, directory, names)
+        explanations = _explanations(config, around, directory, names)
         ready = Ready(storage_works, partial(directory.accounts, None, 1))
-        broadcast = Broadcast(core.publisher.observe, census, names, clock)
+        broadcast = Broadcast(around.publisher.observe, census, names, clock)
         routes = [*Health(storage_works).routes(), *ready.routes(), *MetricsPage(metrics).routes()]
         if config.admin.token_hash is not None:
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash),
-                AdminServer(_server_facts(config, clock), census, core.router),
-                AdminUsers(directory, core.tracker, names),
+                AdminServer(_server_facts(config, clock), census, around.router),
+                AdminUsers(directory, around.tracker, names),
                 AdminSights(explanations),
-                AdminModules(core.router),
+                AdminModules(around.router, reload),
                 AdminDestinations(destinations),
                 AdminEvents(broadcast),
             )
@@ -109,7 +92,7 @@ class Admin:
 
 
 def _explanations(
-    config: Config, core: Core, directory: Directory, names: RoomNames
+    config: Config, around: Surroundings, directory: Directory, names: RoomNames
 ) -> Explanations:
     facts = RoutingFacts(
         config.server_name,
@@ -123,10 +106,10 @@ def _explanations(
     return Explanations(
         facts=facts,
         directory=directory,
-        tracker=core.tracker,
-        router=core.router,
-        publisher=core.publisher,
-        views=core.views,
+        tracker=around.tracker,
+        router=around.router,
+        publisher=around.publisher,
+        views=around.views,
         room_names=names,
     )
 

@@ -3,6 +3,7 @@
 import secrets
 import ssl
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from lamplighter.federation.resolver import DnsResolver
 from lamplighter.federation.sender import DestinationStatus, FederationSender, SenderSettings
 from lamplighter.federation.transport import Transport, tls_context
 from lamplighter.federation.well_known import WellKnown, WellKnownRequests
-from lamplighter.ids import ServerName
+from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import Accounts, BackoffStore, Outgoing
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service import PresenceService
@@ -38,6 +39,10 @@ class Nowhere:
 
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
         """There is nobody to tell."""
+
+    def take_back(self) -> AbstractSet[UserId]:
+        """Nothing waits."""
+        return frozenset()
 
 
 @dataclass(frozen=True, slots=True)

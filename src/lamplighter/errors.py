@@ -4,6 +4,7 @@
     ├── ConfigError                 the operator's: key, value, and what is allowed
     ├── AdminUnavailable        the operator's: no running server answers a command's question
     ├── ModuleError                 a module's: it cannot be loaded or misuses its API
+    ├── RecordUnreadable            the operator's: that file is no record of decisions
     ├── StorageUnavailable          the machine's: the disk is full or read-only
     ├── ShuttingDown                nobody's: ask again in a moment
     ├── FederationError             another server's
@@ -50,6 +51,7 @@ __all__ = [
     "ModuleError",
     "NotFound",
     "NotJson",
+    "RecordUnreadable",
     "RegistrationClosed",
     "RemoteRefused",
     "RemoteUnreachable",
@@ -83,6 +85,10 @@ class AdminUnavailable(LamplighterError):
 
 class ModuleError(LamplighterError):
     """A module cannot be loaded, or asks for something that is not there."""
+
+
+class RecordUnreadable(LamplighterError):
+    """A file is not, or not wholly, a record of decisions."""
 
 
 class StorageUnavailable(LamplighterError):

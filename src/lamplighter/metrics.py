@@ -133,6 +133,14 @@ class Metrics:
             ["module"],
             registry=self._registry,
         )
+        self._shadow_differences = self._counter(
+            "shadow_differences",
+            "What viewers would see otherwise if a shadow module counted",
+            ["module", "kind"],
+        )
+        self._shadow_undone = self._counter(
+            "shadow_left_undone", "What shadow modules wanted to do", ["module", "call"]
+        )
         self._commits = Histogram(
             "lamplighter_commit_states",
             "Presence states in one commit",
@@ -171,6 +179,14 @@ class Metrics:
     def breaker(self, module: str, open: bool) -> None:
         """A module was paused (*open*) or is asked again."""
         self._breaker.labels(module).set(int(open))
+
+    def shadow_differs(self, module: str, kind: str) -> None:
+        """A viewer would see a user otherwise, if a shadow module counted; *kind* says how."""
+        self._shadow_differences.labels(module, kind).inc()
+
+    def shadow_left_undone(self, module: str, call: str) -> None:
+        """A shadow module has called for something that would change the server."""
+        self._shadow_undone.labels(module, call).inc()
 
     def committed(self, states: int) -> None:
         """One commit made *states* presence states durable."""

@@ -9,6 +9,7 @@ Adapters are plain classes that take plain arguments; `app.py` alone chooses amo
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -412,6 +413,9 @@ class Outgoing(Protocol):
 
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
         """Let the server know *states* of our users soon, newest per user; never waits."""
+
+    def take_back(self) -> AbstractSet[UserId]:
+        """Forget everything that is not on its way yet; return the users it was about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ def test_commands() -> None:
         "explain",
         "generate-config",
         "register-user",
+        "replay",
         "seen-by",
         "sees",
         "serve",

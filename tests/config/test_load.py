@@ -114,6 +114,13 @@ BAD: list[tuple[str, str]] = [
      "give a mapping with the keys presence, login, registration"),
     ("rate_limits: {login: 5}",
      "rate_limits.login: 5 is not allowed; give a mapping with the keys per_second, burst"),
+    ("routing: {record_size: 64}",
+     "routing.record_size: 64 is not allowed; "
+     "give a size larger than 0, such as 500KB, 64MB or 1GB"),
+    ("routing: {record_files: 0}",
+     "routing.record_files: 0 is not allowed; give a whole number from 1 to 1000"),
+    ("modules: [{module: a.B, shadow: maybe}]",
+     'modules[0].shadow: "maybe" is not allowed; give true or false'),
     ("rate_limits: {login: {per_second: 0, burst: 1}}",
      "rate_limits.login.per_second: 0 is not allowed; give a number above 0 and at most 1000000"),
     ("rate_limits: {login: {per_second: .inf, burst: 1}}",
@@ -128,7 +135,7 @@ BAD: list[tuple[str, str]] = [
      "give a list of modules, each with module: and config:"),
     ("modules: [my_package.MyPresenceRouter]",
      'modules[0]: "my_package.MyPresenceRouter" is not allowed; '
-     "give a mapping with the keys module, config"),
+     "give a mapping with the keys module, config, shadow"),
     ("modules: [{module: a.B}, {module: B}]",
      f'modules[1].module: "B" is not allowed; give {MODULE_PATH}'),
     ("modules: [{module: a.B, config: 5}]",

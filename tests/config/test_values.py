@@ -1,10 +1,10 @@
-"""Durations and addresses."""
+"""Durations, sizes and addresses."""
 
 from datetime import timedelta
 
 import pytest
 
-from lamplighter.config.values import Address, parse_address, parse_duration
+from lamplighter.config.values import Address, parse_address, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,22 @@ def test_not_durations(written: object) -> None:
     """Anything else, and no time at all, is refused."""
     with pytest.raises(ValueError):
         parse_duration(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("1KB", 1_000), ("64MB", 64_000_000), ("2 GB", 2e9)]
+)
+def test_sizes(written: str, meant: int) -> None:
+    """A size is a number with a unit, and is shown with the largest one that fits."""
+    size = parse_size(written)
+    assert (size, str(size)) == (meant, written.replace(" ", ""))
+
+
+@pytest.mark.parametrize("written", ["", "0MB", "64", 64, "1.5MB", "-1KB", "1TB", None, "1MB "])
+def test_not_sizes(written: object) -> None:
+    """Anything else, and nothing at all, is refused."""
+    with pytest.raises(ValueError):
+        parse_size(written)
 
 
 @pytest.mark.parametrize("text", ["1ms", "1500ms", "90s", "5m", "36h", "2d"])

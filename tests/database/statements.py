@@ -1,13 +1,15 @@
-"""What the databases are told, statement by statement, whoever tells them."""
+"""What the databases are told, whoever tells them: statement by statement, trip by trip."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-__all__ = ["traced_statements"]
+__all__ = ["counted_wakes", "traced_statements"]
 
 
 @contextmanager
@@ -24,3 +26,19 @@ def traced_statements() -> Iterator[list[str]]:
         yield statements
     finally:
         event.remove(Engine, "connect", on_connect)
+
+
+@contextmanager
+def counted_wakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Collect what other threads ask of the loop: each time, both have been woken up."""
+    loop = asyncio.get_running_loop()
+    original = loop.call_soon_threadsafe
+    asked: list[object] = []
+
+    def asking(callback: Any, *arguments: Any, **more: Any) -> asyncio.Handle:
+        asked.append(callback)
+        return original(callback, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "call_soon_threadsafe", asking)
+        yield asked

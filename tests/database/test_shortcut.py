@@ -12,7 +12,7 @@ from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
 from lamplighter.database.tables import rooms
 from lamplighter.errors import StorageUnavailable
-from tests.database.statements import traced_statements
+from tests.database.statements import counted_wakes, traced_statements
 from tests.database.trouble import connections_ended, fill_disk, forbid_writing, free_disk
 
 ADD = "INSERT INTO rooms (room_id, last_position) VALUES (?, 0)"
@@ -137,3 +137,47 @@ async def test_closing_waits_for_statements(tmp_path: Path) -> None:
     again = open_file(tmp_path / "closing.db")
     assert await count_rooms(again) == 1
     await again.close()
+
+
+@pytest.mark.parametrize("open_one", [open_file, lambda _: open_memory()], ids=["file", "memory"])
+async def test_fetching(
+    open_one: Callable[[Path], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fetching sees every commit that was made before, by one statement in one trip."""
+    with traced_statements() as statements:
+        database = open_one(tmp_path / "lamplighter.db")
+        await migrate(database)
+        query = "SELECT room_id, last_position FROM rooms WHERE room_id = ?"
+        assert await database.fetch(query, ("!a",)) == []
+        await database.commit(ADD, ("!a",))
+        async with database.write() as connection:
+            await connection.exec_driver_sql(ADD, ("!b",))
+        statements.clear()
+        with counted_wakes(monkeypatch) as wakes:
+            found = [list(await database.fetch(query, (room_id,))) for room_id in ("!a", "!b")]
+        assert found == [[("!a", 0)], [("!b", 0)]]
+        assert (len(statements), len(wakes)) == (2, 2)
+        await database.close()
+
+
+async def test_fetching_among_transactions() -> None:
+    """In the one connection of a database in memory, nothing is fetched that is undone later."""
+    database = open_memory()
+    await migrate(database)
+
+    async def undone(room_id: str) -> None:
+        async with database.write() as connection:
+            await connection.exec_driver_sql(ADD, (room_id,))
+            await connection.rollback()
+
+    fetched = [database.fetch("SELECT room_id FROM rooms", ()) for _ in range(10)]
+    writes = [undone(f"!{number}") for number in range(10)]
+    mixed = [work for pair in zip(writes, fetched, strict=True) for work in pair]
+    assert [rows for rows in await asyncio.gather(*mixed) if rows is not None] == [[]] * 10
+    await database.close()
+
+
+async def test_fetching_only_reads(database: Database) -> None:
+    """What is fetched by must not write."""
+    with pytest.raises(StorageUnavailable, match="read-only"):
+        await database.fetch(ADD, ("!a",))

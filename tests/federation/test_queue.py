@@ -55,6 +55,19 @@ def test_one_window() -> None:
     assert queue.take(at(100)) == [state(1, version=1), state(2), state(3)]
 
 
+def test_taking_back() -> None:
+    """What is taken back is not sent, nor tried again if it is on its way; what comes later is."""
+    queue = new_queue()
+    queue.put([state(number) for number in range(60)], at(0))
+    assert len(queue.take(at(100))) == 50
+    assert len(queue.take_back()) == 60
+    queue.put([state(7, version=1)], at(200))
+    queue.failed(at(300))
+    assert queue.take(at(10_000)) == [state(7, version=1)]
+    queue.failed(at(10_000))
+    assert queue.take(at(20_000)) == [state(7, version=1)]
+
+
 def test_one_transaction_at_a_time() -> None:
     """While a transaction is in flight nothing is due; what came meanwhile goes afterwards."""
     queue = new_queue()

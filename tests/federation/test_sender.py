@@ -159,6 +159,21 @@ async def test_back_off_and_recovery() -> None:
     assert bench.sender.destinations == bench.store.kept == {}
 
 
+async def test_taking_back() -> None:
+    """What no server was sent yet is taken back; a server that is tried again hears what is new."""
+    bench = Bench()
+    bench.network.dead.add(THERE)
+    bench.send(THERE, "one")
+    await bench.advance(milliseconds=100)
+    assert len(bench.sender.take_back()) == 1
+    bench.network.dead.clear()
+    await bench.advance(seconds=60)
+    assert bench.network.sent == []
+    bench.send(THERE, "two")
+    await bench.advance(seconds=60)
+    assert bench.network.sent == [(THERE, ["two"])]
+
+
 async def test_back_off_survives_a_restart() -> None:
     """A server that was left alone before a restart is left alone after it."""
     now = FakeClock().now()

@@ -99,6 +99,16 @@ class ServerProcess:
                 return
         raise AssertionError(f"the server does not answer\n{self.log}")
 
+    def logged(self, text: str, times: int = 1) -> None:
+        """Return once *text* stands in the log so many times."""
+        for _ in range(_PATIENCE_SECONDS * 20):
+            if self.log.count(text) >= times:
+                return
+            with suppress(subprocess.TimeoutExpired):
+                code = self._running.wait(0.05)
+                raise AssertionError(f"the server has ended with code {code}\n{self.log}")
+        raise AssertionError(f"the log does not say {text!r}\n{self.log}")
+
     def launch(self) -> None:
         """Start the process, and wait for nothing."""
         command = [sys.executable, "-m", "lamplighter", "serve", "-c", str(self._config)]

@@ -2,30 +2,36 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import NotFound, UnknownToken
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, ServerName, UserId
+from lamplighter.metrics import Metrics
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.host import PresenceListener, ServerFacts
 from lamplighter.modules.loader import LoadedModule, ModuleEntry, ModuleStyle
+from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
+from lamplighter.routing.guard import GuardSettings
+from lamplighter.routing.registrations import Registrations
 
 ALICE = UserId("@alice:example.com")
 BOB = UserId("@bob:example.com")
 ROOM = RoomId("!room:example.com")
 
 
-@dataclass
-class FakeRouter:
-    registered: list[tuple[str, GetUsersForStates, GetInterestedUsers]] = field(
-        default_factory=list
-    )
+class FakeRouter(Registrations):
+    """Writes down what is registered, for as long as a server lives."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeClock(), Metrics(), GuardSettings())
+        self.registered: list[tuple[str, GetUsersForStates, GetInterestedUsers]] = []
 
     def register(
         self,
@@ -36,7 +42,7 @@ class FakeRouter:
         self.registered.append((module, get_users_for_states, get_interested_users))
 
     @property
-    def modules(self) -> list[str]:
+    def names(self) -> list[str]:
         return [name for name, _, _ in self.registered]
 
     async def ask(self, states: Sequence[UserPresenceState]) -> list[object]:
@@ -44,6 +50,29 @@ class FakeRouter:
 
     async def ask_interest(self, user_id: str) -> list[object]:
         return [await interest(user_id) for _, _, interest in self.registered]
+
+
+@dataclass
+class FakeExchange:
+    """Lets every set of modules register with one router, and tries nothing out."""
+
+    router: FakeRouter
+    undone: list[tuple[str, str]] = field(default_factory=list)
+
+    def prepare(self) -> FakeRouter:
+        return self.router
+
+    def adopt(self, registrations: Registrations) -> None:
+        """They are asked anyway."""
+
+    async def try_out(self, registrations: Registrations) -> None:
+        """There is nothing to ask about."""
+
+    def left_undone(self, module: str, call: str) -> None:
+        self.undone.append((module, call))
+
+    async def swap(self, registrations: Registrations, along: Callable[[], None]) -> None:
+        along()
 
 
 @dataclass
@@ -125,14 +154,17 @@ class World:
         self.host = FakeHost()
         self.directory = FakeDirectory()
         server = ServerFacts(ServerName("example.com"), "https://example.com/", **facts)
-        self.runtime = ModuleRuntime(
+        exchange = FakeExchange(self.router)
+        make_set = partial(
+            ModuleSet,
             server,
-            router=self.router,
+            exchange=exchange,
             host=self.host,
             directory=self.directory,
             clock=self.clock,
             database_path=None,
         )
+        self.runtime = ModuleRuntime(exchange, make_set)
 
     def api(self, module: str = "TestModule") -> ModuleApi:
         return self.runtime.make_api(module)

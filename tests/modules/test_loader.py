@@ -16,7 +16,7 @@ SEED = Path(__file__).parents[3] / "shared" / "seed"
 async def test_modules_are_instantiated_in_config_order(world: World) -> None:
     """Modules are built, and so registered, in the order of the config."""
     world.load(entry("routers.AllUsers", {"viewers": []}), entry("routers.Routes", ROUTES))
-    assert world.router.modules == ["AllUsers", "Routes"]
+    assert world.router.names == ["AllUsers", "Routes"]
 
 
 async def test_seed_example(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ async def test_seed_example(world: World, monkeypatch: pytest.MonkeyPatch) -> No
     path = "seed_example.CustomPresenceRouter"
     world.load(ModuleEntry(path, {}, ModuleStyle.CALLBACKS, "modules[0]"))
     bob, dora = state_of("@bob:example.com"), state_of("@dora:example.com")
-    assert world.router.modules == ["CustomPresenceRouter"]
+    assert world.router.names == ["CustomPresenceRouter"]
     assert await world.router.ask([bob, dora]) == [{"@alice:example.com": {bob}}]
     assert await world.router.ask_interest("@alice:example.com") == [
         {"@bob:example.com", "@charlie:somewhere.org"}
@@ -39,7 +39,7 @@ async def test_older_style(world: World, name: str) -> None:
     """An older router is built with keywords, and its methods, async or not, are found by name."""
     world.load(legacy(f"legacy_routers.{name}", ROUTES))
     bob = state_of(BOB)
-    assert world.router.modules == [name]
+    assert world.router.names == [name]
     assert await world.router.ask([bob]) == [{ALICE: {bob}}]
     assert await world.router.ask_interest(ALICE) == [{BOB}]
 
@@ -47,7 +47,7 @@ async def test_older_style(world: World, name: str) -> None:
 async def test_older_style_registers_once(world: World) -> None:
     """An older router that registers its callbacks itself is not registered again."""
     world.load(legacy("legacy_routers.RegisteringRouter", ROUTES))
-    assert world.router.modules == ["RegisteringRouter"]
+    assert world.router.names == ["RegisteringRouter"]
 
 
 async def test_older_style_with_one_method(world: World) -> None:

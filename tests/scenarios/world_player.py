@@ -10,8 +10,11 @@ from urllib.parse import quote
 from lamplighter.clock import after
 from lamplighter.devtools.client import RequestFailed
 from lamplighter.devtools.server import InMemoryServer
+from lamplighter.errors import ModuleError
 from lamplighter.ids import UserId
+from lamplighter.modules.loader import ModuleEntry, ModuleStyle
 from lamplighter.presence.state import Presence
+from tests.scenarios import world_modules
 from tests.scenarios.world_readers import Readers
 from tests.scenarios.world_steps import (
     NAMES_OF_USERS,
@@ -27,6 +30,7 @@ from tests.scenarios.world_steps import (
     Pass,
     Poll,
     Put,
+    Reload,
     Restart,
     SetByModule,
     Sync,
@@ -54,6 +58,8 @@ class Player:
         self._readers = Readers(server, oracle)
         self._said = 0
         self._held = 0
+        #: The modules with which the server starts.
+        self._first = self._rules.order
 
     async def play(self, world: World) -> None:
         """Do everything, in order; raise `AssertionError` for what is not right."""
@@ -136,9 +142,10 @@ class Player:
     async def _join(self, step: Join) -> None:
         reader = await self._readers.of(step.user, "PHONE")
         # From before the join is answered: somewhere in between it begins to count.
-        self._oracle.joined(self._rooms[step.room], reader.client.user_id)
+        self._oracle.joining(self._rooms[step.room], reader.client.user_id)
         self._readers.look()
         await reader.client.join(self._rooms[step.room])
+        self._oracle.joined(self._rooms[step.room], reader.client.user_id)
 
     @do.register
     async def _leave(self, step: Leave) -> None:
@@ -221,9 +228,25 @@ class Player:
             await self._readers.finish(reader)
         self._server.clock.advance(seconds=2)
         await self._server.restart(*(reader.client for reader in self._readers.all))
+        self._oracle.reloaded(self._first)
         self._oracle.restarted()
         self._readers.observe()
         self._readers.look()
+
+    @do.register
+    async def _reload(self, step: Reload) -> None:
+        if self._rules.gated & set(step.modules):  # they could not be tried
+            await self.do(Gate(open=True))
+            await self._settle()
+        self._readers.look()
+        before = self._rules.order
+        self._oracle.reloaded(step.modules)
+        self._readers.look()
+        try:
+            await self._server.lamplighter.modules.reload([self._entry(it) for it in step.modules])
+        except ModuleError:
+            assert "Raising" in step.modules
+            self._oracle.reloaded(before)
 
     # --- small things ---------------------------------------------------------------------
 
@@ -233,6 +256,10 @@ class Player:
 
     def _id_of(self, name: str) -> UserId:
         return UserId(f"@{name}:{self._server.server_name}")
+
+    def _entry(self, name: str) -> ModuleEntry:
+        path = f"{world_modules.__name__}.{name}"
+        return ModuleEntry(path, {"rules": self._rules}, ModuleStyle.CALLBACKS, "modules")
 
 
 def _of_different_users(actions: tuple[Action, ...]) -> list[Action]:

@@ -22,6 +22,7 @@ __all__ = [
     "Pass",
     "Poll",
     "Put",
+    "Reload",
     "Restart",
     "SetByModule",
     "Step",
@@ -144,6 +145,13 @@ class Restart:
     """The server stops in good order and starts again."""
 
 
+@dataclass(frozen=True)
+class Reload:
+    """Other modules take the place of those that run: some of the same, in another order."""
+
+    modules: tuple[str, ...]
+
+
 Action: TypeAlias = (
     Put
     | Sync
@@ -167,7 +175,7 @@ class Together:
     actions: tuple[Action, ...]
 
 
-Step: TypeAlias = Action | Pass | Gate | Restart | Together
+Step: TypeAlias = Action | Pass | Gate | Restart | Reload | Together
 
 
 @dataclass(frozen=True)
@@ -222,8 +230,8 @@ def _actions(modules: tuple[str, ...]) -> st.SearchStrategy[Action]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, fewest_steps: int = 10) -> World:
-    """Make up a world, and what happens in it."""
+def worlds(draw: st.DrawFn, fewest_steps: int = 10, *, reloads: bool = False) -> World:
+    """Make up a world, and what happens in it; with *reloads* its modules change, too."""
     modules = tuple(draw(st.lists(st.sampled_from(MODULES), unique=True, max_size=4)))
     patience = st.sampled_from((0, 0, 0, 1, 2, 3, 5, 9, 14))
     thinks = tuple(draw(patience) for _ in modules)
@@ -238,6 +246,9 @@ def worlds(draw: st.DrawFn, fewest_steps: int = 10) -> World:
         rules = ()
     if gated:
         steps.append(st.builds(Gate, st.booleans()))
+    if modules and reloads:
+        some = st.lists(st.sampled_from(modules), unique=True)
+        steps += [st.builds(Reload, some.map(tuple))] * 2
     together = st.lists(action, min_size=2, max_size=4)
     steps += [action] * 8
     steps += [

@@ -8,6 +8,7 @@ picture stands, for every viewer and sender, what may be shown, and whether it m
 import asyncio
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -147,10 +148,14 @@ class Oracle:
         """*counting_rooms* are those that give sight of their members."""
         self.users = tuple(users)
         self.members: dict[str, set[str]] = {room: set() for room in counting_rooms}
+        #: Whose joins are under way.
+        self._joining: set[tuple[str, str]] = set()
         self.rules = rules
         self.states = {user: Shown() for user in users}
         self.now = 0
         self.pictures: list[Picture] = []
+        #: The moment since which the modules are those that they are.
+        self._reloaded = 0
         #: Since when, in ms, modules name the sender for the viewer without a break.
         self._named_from: dict[Pair, int] = {}
         #: Until when, in ms, an answer may be in use that named the sender for the viewer.
@@ -179,10 +184,17 @@ class Oracle:
         certain = frozenset(pair for pair in self._pairs() if self.must_see(*pair))
         self.pictures.append(Picture(dict(self.states), allowed, certain))
 
+    def joining(self, room: str, user: str) -> None:
+        """From now on the user may be in the room, if it counts, and perhaps is not yet."""
+        if room in self.members and user not in self.members[room]:
+            self.members[room].add(user)
+            self._joining.add((room, user))
+
     def joined(self, room: str, user: str) -> None:
         """Let the user be in the room, if it counts."""
         if room in self.members:
             self.members[room].add(user)
+            self._joining.discard((room, user))
 
     def left(self, room: str, user: str) -> None:
         """Let the user be out of the room."""
@@ -196,6 +208,16 @@ class Oracle:
             if (viewer, user) in self._named_from:
                 self._named_from[viewer, user] = -KEPT
 
+    def reloaded(self, modules: Sequence[str]) -> None:
+        """Let only *modules* count: also for what was due to be told, and was not told yet."""
+        self.rules.order = tuple(modules)
+        self.rules.altered.clear()
+        self.look(self.now, {})
+        for viewer in self.users:
+            self.asked_anew(viewer)
+        self.look(self.now, {})
+        self._reloaded = self.moment
+
     def restarted(self) -> None:
         """Let the server have forgotten what modules said."""
         self.rules.altered.clear()
@@ -204,7 +226,7 @@ class Oracle:
 
     def allows(self, pair: Pair, told: Shown, start: int) -> bool:
         """Tell whether the viewer may be told that, of a moment since *start*."""
-        pictures = self.pictures[start:]
+        pictures = self.pictures[max(start, self._reloaded) :]
         if any(told in picture.allowed[pair] for picture in pictures):
             return True
         if self.rules.early:
@@ -218,7 +240,7 @@ class Oracle:
 
     def must_see(self, viewer: str, sender: str) -> bool:
         """Tell whether the viewer may see the sender, and every part of the server knows it."""
-        if self._is_self_or_in_room(viewer, sender):
+        if self._is_self_or_in_room(viewer, sender, self._joining):
             return True
         if self._route(viewer, sender) and self._state_changed[sender]:
             return True  # modules are not asked about people of whom nothing was ever heard
@@ -253,8 +275,13 @@ class Oracle:
             self._routes[pair] = route
             self._route_changed[pair] = self.rules.moment
 
-    def _is_self_or_in_room(self, viewer: str, sender: str) -> bool:
-        together = ({viewer, sender} <= members for members in self.members.values())
+    def _is_self_or_in_room(
+        self, viewer: str, sender: str, but_for: AbstractSet[tuple[str, str]] = frozenset()
+    ) -> bool:
+        together = (
+            {viewer, sender} <= members - {user for it, user in but_for if it == room}
+            for room, members in self.members.items()
+        )
         return viewer == sender or any(together)
 
     def _route(self, viewer: str, sender: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Final
 
@@ -23,8 +24,11 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service.background import Background
 from lamplighter.service.publisher import Published, Publisher
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.shadow import ShadowModules
+from lamplighter.service.swap import ModuleSwap
 from lamplighter.service.views import Views
 from tests.routing.callbacks import Act, answering
 
@@ -71,6 +75,10 @@ class FakeOutgoing:
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
         self.sent.append((server_name, list(states)))
 
+    def take_back(self) -> AbstractSet[UserId]:
+        sent, self.sent = self.sent, []
+        return {UserId(state.user_id) for _, states in sent for state in states}
+
     @property
     def messages(self) -> list[tuple[ServerName, dict[str, str | None]]]:
         """To which server what went: by user, the status message."""
@@ -112,6 +120,28 @@ class Parts:
             feed=self.feed,
             publisher=self.publisher,
             module_timeout=TIMEOUT,
+        )
+        background = Background(self.clock)
+        self.shadows = ShadowModules(
+            server_name=HERE,
+            clock=self.clock,
+            tracker=self.tracker,
+            router=self.router,
+            planner=self.planner,
+            feed=self.feed,
+            views=self.views,
+            background=background,
+            metrics=self.metrics,
+        )
+        self.swap = ModuleSwap(
+            tracker=self.tracker,
+            router=self.router,
+            feed=self.feed,
+            views=self.views,
+            publisher=self.publisher,
+            remotes=self.remotes,
+            shadows=self.shadows,
+            background=background,
         )
         self.told: list[Published] = []
         self.publisher.observe(self.told.append)

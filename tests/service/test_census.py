@@ -18,7 +18,6 @@ async def test_figures() -> None:
         clock=parts.clock,
         tracker=parts.tracker,
         feed=parts.feed,
-        bus=parts.bus,
         metrics=parts.metrics,
         cpu_seconds=lambda: 1.5,
     )
@@ -31,5 +30,5 @@ async def test_figures() -> None:
         delivered=1,
         syncs=1,
         cpu_seconds=1.5,
-        position=parts.bus.position,
+        position=parts.feed.position,
     )

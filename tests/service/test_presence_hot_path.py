@@ -19,7 +19,7 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.service import PresenceService
 from lamplighter.web.client import presence_events
 from lamplighter.web.http.hub import Hub
-from tests.database.statements import traced_statements
+from tests.database.statements import counted_wakes, traced_statements
 from tests.web.http.peer import Peer
 
 WATCHERS = 200
@@ -109,22 +109,6 @@ def counted_tasks() -> Iterator[list[str]]:
         yield names
     finally:
         loop.set_task_factory(None)
-
-
-@contextmanager
-def counted_wakes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
-    """Collect what other threads ask of the loop: each time, both have been woken up."""
-    loop = asyncio.get_running_loop()
-    original = loop.call_soon_threadsafe
-    asked: list[object] = []
-
-    def asking(callback: Any, *arguments: Any, **more: Any) -> asyncio.Handle:
-        asked.append(callback)
-        return original(callback, *arguments, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "call_soon_threadsafe", asking)
-        yield asked
 
 
 @contextmanager

@@ -79,7 +79,7 @@ async def test_reading(parts: Parts) -> None:
 
 async def test_reading_a_part(parts: Parts) -> None:
     """Only what is in the scope is in the answer."""
-    reading = await parts.views.read(ALICE, Scope(lambda _state: False))
+    reading = await parts.views.read(ALICE, Scope())
     assert seen(reading) == []
 
 

@@ -43,6 +43,9 @@ server_name: "{server_name}"
 #routing:
 #  shared_rooms: true             # false: the modules alone decide who is told
 #  exclude_rooms: []              # rooms whose members do not see each other by them
+#  record: null                   # decisions.log: who was told of whom, for `lamplighter replay`
+#  record_size: 64MB              # of each file of that
+#  record_files: 8                # the newest are kept
 
 # How fast one requester may be. `off` instead of a pair, or of the whole, sets no limit.
 #rate_limits:
@@ -68,6 +71,7 @@ server_name: "{server_name}"
 #modules:
 #  - module: my_package.MyPresenceRouter
 #    config: {{}}
+#    shadow: false                # true: only asked, and what it would change is counted
 
 # A module that answers later than this is not waited for.
 #module_timeout: 5s

@@ -1,8 +1,8 @@
 """The `lamplighter` command: what it can be told. What it then does is in the files beside.
 
 Whatever is wrong becomes one line on the standard error. The exit code is 2 where the
-configuration, the command line or a module is to blame, and 1 otherwise. Of the commands that ask a
-running server, 2 says that there is no answer, and 1 of `explain` is the answer "no".
+configuration, the command line, a module or a record is to blame, and 1 otherwise. Of the commands
+that ask a running server, 2 says that there is no answer, and 1 of `explain` is the answer "no".
 """
 
 import sys
@@ -14,7 +14,13 @@ import typer
 from lamplighter import __version__
 from lamplighter.cli.ending import leaving_threads_behind
 from lamplighter.cli.generate_config import config_text, write_config
-from lamplighter.errors import AdminUnavailable, ConfigError, LamplighterError, ModuleError
+from lamplighter.errors import (
+    AdminUnavailable,
+    ConfigError,
+    LamplighterError,
+    ModuleError,
+    RecordUnreadable,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +37,7 @@ __all__ = [
     "keys",
     "main",
     "register_user",
+    "replay",
     "rotate_keys",
     "seen_by",
     "sees",
@@ -61,7 +68,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print what the admin API a
 Viewer = Annotated[str, typer.Argument(metavar="VIEWER", help="The user ID of who looks on.")]
 Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="The user ID of who is looked at.")]
 
-_NO_USE_TO_GO_ON = (AdminUnavailable, ConfigError, ModuleError)
+_NO_USE_TO_GO_ON = (AdminUnavailable, ConfigError, ModuleError, RecordUnreadable)
 
 
 def main() -> None:
@@ -100,11 +107,17 @@ app.add_typer(keys, name="keys")
 
 
 @app.command()
-def serve(config: ConfigPath = DEFAULT_CONFIG) -> None:
-    """Run the server until SIGTERM or Ctrl-C."""
+def serve(
+    config: ConfigPath = DEFAULT_CONFIG,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For development: reload modules whose files change.")
+    ] = False,
+) -> None:
+    """Run the server until SIGTERM or Ctrl-C; SIGHUP reloads the modules."""
     from lamplighter.cli.serve import serve as run
+    from lamplighter.cli.watch import reload_on_changes
 
-    run(config)
+    run(config, *([reload_on_changes] if reload else []))
 
 
 @app.command()
@@ -238,6 +251,25 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console()
+
+
+@app.command()
+def replay(
+    record: Annotated[
+        Path, typer.Argument(metavar="LOG", help="What `routing.record` has written.")
+    ],
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every difference, for programs.")
+    ] = False,
+) -> None:
+    """Decide again what is recorded, with the modules of a configuration, and show what differs.
+
+    The exit code is 0 where nothing differs, 1 where something does, and 2 where it cannot be told.
+    """
+    from lamplighter.cli import replay as command
+
+    raise typer.Exit(command.replay(record, config, as_json=as_json))
 
 
 @keys.command("show")

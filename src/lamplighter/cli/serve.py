@@ -3,9 +3,10 @@
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import structlog
 
@@ -22,18 +23,27 @@ __all__ = ["serve", "serving", "until_told_to_stop"]
 _log = structlog.get_logger(__name__)
 
 
-def serve(path: Path) -> None:
-    """Serve the configuration at *path* until SIGTERM or SIGINT."""
+#: What is done while a server runs; it is cancelled before the server stops.
+Companion: TypeAlias = Callable[[Lamplighter, Path], Coroutine[None, None, None]]
+
+
+def serve(path: Path, *companions: Companion) -> None:
+    """Serve the configuration at *path* until SIGTERM or SIGINT; reload modules at SIGHUP."""
     config = load_config(path)
     set_up_logs(config.log.level, config.log.format)
-    run(_serve(config))
+    run(_serve(config, path, companions))
 
 
 @asynccontextmanager
-async def serving(config: Config, storage: Storage) -> AsyncIterator[Lamplighter]:
-    """Serve until the block ends; then answer what is open, save what is at hand, and close."""
+async def serving(
+    config: Config, storage: Storage, read_config: Callable[[], Config] | None = None
+) -> AsyncIterator[Lamplighter]:
+    """Serve until the block ends; then answer what is open, save what is at hand, and close.
+
+    *read_config* is where the modules are looked up when they are reloaded.
+    """
     clock = SystemClock()
-    server = await app.build(config, clock, storage)
+    server = await app.build(config, clock, storage, read_config=read_config)
     listeners: list[Listener] = []
     try:
         listeners += app.listeners(server, clock)
@@ -70,9 +80,25 @@ async def until_told_to_stop() -> None:
     await told.wait()
 
 
-async def _serve(config: Config) -> None:
-    async with serving(config, Storage.in_directory(config.data_dir)):
+async def _serve(config: Config, path: Path, companions: tuple[Companion, ...]) -> None:
+    told_to_reload = asyncio.Event()
+    # From the beginning: a process that does not handle this signal is ended by it.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told_to_reload.set)
+    storage = Storage.in_directory(config.data_dir)
+    async with serving(config, storage, lambda: load_config(path)) as server:
+        tasks = [asyncio.ensure_future(it(server, path)) for it in companions]
+        tasks.append(asyncio.ensure_future(_reload_when_told(server, told_to_reload)))
         _log.info("serving", server_name=config.server_name, listen=list(config.listen))
         await until_told_to_stop()
         _log.info("stopping")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     _log.info("stopped")
+
+
+async def _reload_when_told(server: Lamplighter, told: asyncio.Event) -> None:
+    while True:
+        await told.wait()
+        told.clear()
+        await server.module_reload.reload()

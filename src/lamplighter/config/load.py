@@ -8,15 +8,17 @@ import msgspec
 import yaml
 
 from lamplighter.config.explain import Refused, explain, shown
-from lamplighter.config.model import Config, FederationSettings
+from lamplighter.config.model import Config, FederationSettings, RoutingSettings
 from lamplighter.config.relations import check_relations
 from lamplighter.config.values import (
     Address,
     Duration,
     Network,
+    Size,
     parse_address,
     parse_duration,
     parse_network,
+    parse_size,
 )
 from lamplighter.errors import ConfigError
 
@@ -86,8 +88,13 @@ def _config_from(raw: object, base: Path) -> Config:
         config,
         data_dir=base / config.data_dir,
         federation=_federation_from(config.federation, base),
+        routing=_routing_from(config.routing, base),
         public_baseurl=url and f"{url.rstrip('/')}/",
     )
+
+
+def _routing_from(routing: RoutingSettings, base: Path) -> RoutingSettings:
+    return msgspec.structs.replace(routing, record=routing.record and base / routing.record)
 
 
 def _federation_from(federation: FederationSettings, base: Path) -> FederationSettings:
@@ -117,6 +124,7 @@ _READERS: Final[dict[type, Callable[[object], object]]] = {
     Address: parse_address,
     Duration: parse_duration,
     Network: parse_network,
+    Size: parse_size,
     Path: _parse_path,
 }
 

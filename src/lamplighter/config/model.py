@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from lamplighter.config.values import Address, Duration, Network
+from lamplighter.config.values import Address, Duration, Network, Size
 from lamplighter.ids import RoomId, ServerName
 
 __all__ = [
@@ -68,6 +68,8 @@ class ModuleEntry(_Section, frozen=True):
         ),
     ]
     config: Annotated[dict[Any, Any], Meta(description="a mapping")] = {}
+    #: Whether it is only asked, and what it answers does not count.
+    shadow: Flag = False
 
 
 class PresenceSettings(_Section, frozen=True):
@@ -98,6 +100,14 @@ class RoutingSettings(_Section, frozen=True):
         tuple[Annotated[RoomId, Meta(description="a room ID, such as !opaque:example.org")], ...],
         Meta(description="a list of room IDs"),
     ] = ()
+    #: Where every decision is recorded; None is nowhere.
+    record: File | None = None
+    record_size: Annotated[
+        Size, Meta(description="a size larger than 0, such as 500KB, 64MB or 1GB")
+    ] = Size(64_000_000)
+    record_files: Annotated[
+        int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000")
+    ] = 8
 
 
 class Rate(_Section, frozen=True):

@@ -1,4 +1,4 @@
-"""The values that YAML has no type for: durations and addresses to listen on."""
+"""The values that YAML has no type for: durations, sizes, and addresses to listen on."""
 
 import ipaddress
 import re
@@ -9,9 +9,11 @@ __all__ = [
     "Address",
     "Duration",
     "Network",
+    "Size",
     "parse_address",
     "parse_duration",
     "parse_network",
+    "parse_size",
 ]
 
 _UNITS: Final = {
@@ -21,6 +23,8 @@ _UNITS: Final = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
+_SIZES: Final = {"KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+_SIZE: Final = re.compile(r"([0-9]{1,9})\s*(KB|MB|GB)")
 _DURATION: Final = re.compile(r"([0-9]{1,15})\s*(ms|s|m|h|d)?")
 _ADDRESS: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9A-Za-z.\-]+)):([0-9]{1,5})")
 
@@ -54,6 +58,22 @@ class Network(str):
     """A network of IP addresses, such as `10.0.0.0/8`. `parse_network` makes one."""
 
     __slots__ = ()
+
+
+class Size(int):
+    """A number of bytes that is written `64MB`. `parse_size` makes one."""
+
+    def __str__(self) -> str:
+        unit = [unit for unit, length in _SIZES.items() if self % length == 0][-1]
+        return f"{self // _SIZES[unit]}{unit}"
+
+
+def parse_size(value: object) -> Size:
+    """Return the size that *value* writes; raise `ValueError` unless it is larger than 0."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not int(match[1]):
+        raise ValueError("not a size")
+    return Size(int(match[1]) * _SIZES[match[2]])
 
 
 def parse_network(value: object) -> Network:

@@ -1,8 +1,9 @@
 """The SQL database: how it is opened, who may write when, and what a failing disk looks like.
 
-SQLite gets one connection that writes and a few that only read. Writes stand in a queue of our
-own, so SQLite never has to say that the database is locked; readers see the last commit and wait
-for nobody. A database in memory lives in a single connection, which everybody takes in turn.
+SQLite gets one connection that writes, a few that only read, and one for reads of a single
+statement. Writes stand in a queue of our own, so SQLite never has to say that the database is
+locked; readers see the last commit and wait for nobody. A database in memory lives in a single
+connection, which everybody takes in turn.
 """
 
 import asyncio
@@ -52,14 +53,16 @@ class Database:
     open one inside the other: pass the connection on.
     """
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
-        """Write through *writer* and read through *reader*, which may be the same engine.
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, fetcher: AsyncEngine) -> None:
+        """Write through *writer*, read through *reader*, and fetch through *fetcher*.
 
-        An engine that does both is taken to have a single connection.
+        *writer* and *fetcher* have a single connection each. All may be the same engine.
         """
         self._writer = writer
         self._reader = reader
-        self._shortcut = Shortcut(writer)
+        self._fetcher = fetcher
+        self._writing = Shortcut(writer)
+        self._fetching = Shortcut(fetcher)
         self._lock = asyncio.Lock()
         self._can_write = True
 
@@ -97,7 +100,16 @@ class Database:
         """
         async with self._lock:
             with self._noted():
-                await self._shortcut.commit(statement, values)
+                await self._writing.commit(statement, values)
+
+    async def fetch(self, statement: str, values: Sequence[object]) -> Sequence[tuple[Any, ...]]:
+        """Return the rows that one *statement* of the dialect's finds, in one moment.
+
+        It costs a fraction of what `read` does, and converts no values.
+        """
+        with _clear_errors():
+            async with self._turn_to_read():
+                return await self._fetching.fetch(statement, values)
 
     async def try_again(self) -> None:
         """Find out whether the database can be written by now, if it could not be at last."""
@@ -108,8 +120,8 @@ class Database:
     async def close(self) -> None:
         """Close all connections, after the writes that wait for their turn."""
         async with self._lock:
-            await self._reader.dispose()
-            await self._writer.dispose()
+            for engine in (self._reader, self._fetcher, self._writer):
+                await engine.dispose()
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
@@ -139,16 +151,18 @@ def open_file(path: Path) -> Database:
     url = URL.create("sqlite+aiosqlite", database=str(path))
     writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=None)
     reader = create_async_engine(url, pool_size=_READERS, max_overflow=0, pool_timeout=None)
+    fetcher = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=None)
     _prepare(writer, "BEGIN IMMEDIATE", "journal_mode = WAL", "synchronous = FULL")
-    _prepare(reader, "BEGIN", "query_only = ON")
-    return Database(writer, reader)
+    for engine in (reader, fetcher):
+        _prepare(engine, "BEGIN", "query_only = ON")
+    return Database(writer, reader, fetcher)
 
 
 def open_memory() -> Database:
     """Return a new, empty SQLite database in memory; it ends with `close`."""
     engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
     _prepare(engine, "BEGIN")
-    return Database(engine, engine)
+    return Database(engine, engine, engine)
 
 
 def _prepare(engine: AsyncEngine, begin: str, *pragmas: str) -> None:

@@ -21,6 +21,8 @@ __all__ = ["MOST_ROWS", "SqlPresenceStore"]
 #: How many rows one statement writes; for each number up to it there is another statement, which
 #: the driver keeps ready.
 MOST_ROWS: Final = 50
+#: The values of a row, as a statement has them.
+_ONE_ROW: Final = f"({', '.join('?' * len(presence.columns))})"
 
 
 class SqlPresenceStore:
@@ -37,6 +39,9 @@ class SqlPresenceStore:
         #: What the callers of the next commit wait for.
         self._next_commit: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
+        # SQLAlchemy takes milliseconds for each statement: so it makes that of one row only.
+        statement = upsert(database, presence, newest_by="position")
+        self._one_row = str(statement.compile(dialect=database.dialect))
         self._statement = lru_cache(MOST_ROWS)(self._compile)
 
     async def load(self) -> Sequence[SavedPresence]:
@@ -97,9 +102,7 @@ class SqlPresenceStore:
 
     def _compile(self, rows: int) -> str:
         """Return the SQL that writes so many *rows*, in the order of `_values`."""
-        row = dict.fromkeys(presence.columns.keys())
-        statement = upsert(self._database, presence, newest_by="position").values([row] * rows)
-        return str(statement.compile(dialect=self._database.dialect))
+        return self._one_row.replace(_ONE_ROW, ", ".join([_ONE_ROW] * rows), 1)
 
     def _keep(self, batch: dict[str, SavedPresence]) -> None:
         """Put back what could not be written, below what has arrived meanwhile."""

@@ -127,6 +127,15 @@ class Feed:
             known.outbox.since = self.position
             self.wake((viewer,))
 
+    def renew(self) -> None:
+        """Let nobody be told what the outboxes hold: tokens up to now are answered from scratch.
+
+        Waiting polls look again.
+        """
+        for known in self._viewers.values():
+            known.outbox = Outbox(self.position)
+        self.wake(self._viewers)
+
     def is_waiting(self, viewer: UserId) -> bool:
         """Tell whether a poll of the viewer waits."""
         known = self._viewers.get(viewer)

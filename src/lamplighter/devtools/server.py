@@ -8,7 +8,7 @@ async with running_server(modules=[MyRouter]) as server:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,17 +16,18 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from lamplighter.app import Lamplighter, Storage, build
 from lamplighter.clock import after
-from lamplighter.config import Config, parse_config_text
+from lamplighter.config import Config, load_config, parse_config_text
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import AsgiApplication, AsgiClient, Message, Receive, Send
+from lamplighter.devtools.turns import turns
 from lamplighter.federation.transport import Transport
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ModuleEntry, ModuleStyle, module_entries
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["InMemoryServer", "ModuleToLoad", "running_server"]
+__all__ = ["InMemoryServer", "ModuleToLoad", "configured_server", "running_server"]
 
 T = TypeVar("T")
 
@@ -65,19 +66,24 @@ class InMemoryServer:
     def __init__(
         self,
         config: Config,
-        modules: Sequence[ModuleEntry],
+        modules: Sequence[ModuleEntry] | None,
         data_dir: Path | None,
         *,
         clock: FakeClock | None = None,
         transport: Transport | None = None,
+        read_config: Callable[[], Config] | None = None,
     ) -> None:
-        """*transport* stands in for connections to other servers."""
+        """*transport* stands in for connections to other servers.
+
+        *read_config* is where the modules are looked up when they are reloaded.
+        """
         self._config = config
         self._modules = modules
         self._data_dir = data_dir
         self._running: Lamplighter | None = None
         self._requests: _Requests | None = None
         self._transport = transport
+        self._read_config = read_config
         self.clock = clock or FakeClock()
 
     @property
@@ -154,7 +160,7 @@ class InMemoryServer:
         Modules, and whatever else goes on in this event loop, have had the time to go on.
         """
         await self.lamplighter.presence.settled()
-        await _turns_of_the_loop(_MANY)
+        await turns(_MANY)
         await self.lamplighter.presence.settled()
 
     def presence_of(self, user: Client | str) -> UserPresenceState:
@@ -166,7 +172,7 @@ class InMemoryServer:
         """Start the server; for one with a data directory, with what it knew before."""
         storage = Storage.in_directory(self._data_dir) if self._data_dir else Storage.in_memory()
         self._running = await build(
-            self._config, self.clock, storage, self._modules, self._transport
+            self._config, self.clock, storage, self._modules, self._transport, self._read_config
         )
         self._requests = _Requests(self._running.application)
         self._running.start()
@@ -220,9 +226,26 @@ async def running_server(
     settings = parse_config_text(named + limits, Path("memory.yaml"))
     entries = [_entry(module, index) for index, module in enumerate(modules)]
     server = InMemoryServer(settings, [*entries, *module_entries(settings)], data_dir)
+    async with _running(server):
+        yield server
+
+
+@asynccontextmanager
+async def configured_server(path: Path) -> AsyncIterator[InMemoryServer]:
+    """Run a server with the configuration at *path*, in memory, until the block ends.
+
+    `server.lamplighter.module_reload` reads it again.
+    """
+    server = InMemoryServer(load_config(path), None, None, read_config=lambda: load_config(path))
+    async with _running(server):
+        yield server
+
+
+@asynccontextmanager
+async def _running(server: InMemoryServer) -> AsyncIterator[None]:
     await server.start()
     try:
-        yield server
+        yield
     finally:
         await server.stop()
 
@@ -231,11 +254,3 @@ def _entry(module: ModuleToLoad, index: int) -> ModuleEntry:
     kind, config = module if isinstance(module, tuple) else (module, {})
     path = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     return ModuleEntry(path, config, ModuleStyle.CALLBACKS, f"modules[{index}]")
-
-
-async def _turns_of_the_loop(count: int) -> None:
-    loop = asyncio.get_running_loop()
-    for _ in range(count):
-        turn: asyncio.Future[None] = loop.create_future()
-        loop.call_soon(turn.set_result, None)
-        await turn

@@ -7,6 +7,7 @@ from itertools import islice
 from lamplighter.clock import Timestamp, after
 from lamplighter.federation.backoff import Backoff
 from lamplighter.federation.edu import MAX_PUSH
+from lamplighter.ids import UserId
 from lamplighter.ports import BackoffState
 from lamplighter.presence.state import UserPresenceState
 
@@ -35,6 +36,8 @@ class DestinationQueue:
         self._capacity = capacity
         self._waiting: dict[str, UserPresenceState] = {}
         self._in_flight: dict[str, UserPresenceState] = {}
+        #: Whether what is in flight is not to be tried again, should it fail.
+        self._gives_up = False
         #: When the window closes of those who wait; None while nobody does.
         self._window_ends: Timestamp | None = None
 
@@ -83,15 +86,25 @@ class DestinationQueue:
             self._window_ends = None
         return list(self._in_flight.values())
 
+    def take_back(self) -> set[UserId]:
+        """Forget who waits, and who is in flight should that fail; return who all these are."""
+        users = {UserId(user_id) for user_id in (*self._in_flight, *self._waiting)}
+        self._waiting = {}
+        self._window_ends = None
+        self._gives_up = bool(self._in_flight)
+        return users
+
     def succeeded(self) -> None:
         """What was in flight has arrived; the rest may go at once."""
         self._in_flight.clear()
+        self._gives_up = False
         self._backoff.succeeded()
 
     def failed(self, now: Timestamp) -> None:
         """Let what was in flight wait again, first in line, unless something newer of it waits."""
-        self._waiting = {**self._in_flight, **self._waiting}
-        self._in_flight = {}
+        if not self._gives_up:
+            self._waiting = {**self._in_flight, **self._waiting}
+        self._in_flight, self._gives_up = {}, False
         if self._waiting:
             self._window_ends = now
         self._backoff.failed(now)

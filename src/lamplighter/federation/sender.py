@@ -9,6 +9,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -24,7 +25,7 @@ from lamplighter.federation.edu import presence_edu
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.queue import DestinationQueue
 from lamplighter.federation.transaction import Transaction, encode
-from lamplighter.ids import ServerName
+from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import BackoffState, BackoffStore, Json
 from lamplighter.presence.state import UserPresenceState
 
@@ -182,6 +183,10 @@ class FederationSender:
         destination = self._destination(server_name)
         destination.queue.put(states, self._clock.now())
         self._schedule(server_name, destination)
+
+    def take_back(self) -> AbstractSet[UserId]:
+        users = (destination.queue.take_back() for destination in self._destinations.values())
+        return frozenset[UserId]().union(*users)
 
     def heard_from(self, server_name: ServerName) -> None:
         """A server has spoken to us: if it did not answer before, it is tried again soon."""

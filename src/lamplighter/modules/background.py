@@ -61,15 +61,21 @@ class Background:
         self.clock = clock
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._started = False
         self._stopped = False
         self._waiting: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: set[_Call] = set()
 
+    def prepare(self) -> None:
+        """Serve who asks from the event loop that runs now; everything else waits for `start`."""
+        self._loop = asyncio.get_running_loop()
+
     def start(self) -> None:
         """Begin with everything asked for so far, in the event loop that runs now."""
         with self._lock:
             self._loop = asyncio.get_running_loop()
+            self._started = True
             waiting, self._waiting = self._waiting, []
         for callback in waiting:
             callback()
@@ -111,7 +117,7 @@ class Background:
         """
         with self._lock:
             loop = self._loop
-            if loop is None and not self._stopped:
+            if not self._started and not self._stopped:
                 self._waiting.append(callback)
                 return
         if loop is None or self._stopped or loop is _running_loop():

@@ -1,4 +1,4 @@
-"""What the modules floor asks of the server around it: three Protocols, and the facts."""
+"""What the modules floor asks of the server around it: Protocols, and the facts."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,16 @@ from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId
 from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
+from lamplighter.routing.registrations import Registrations
 
-__all__ = ["ModuleDirectory", "PresenceHost", "PresenceListener", "Router", "ServerFacts"]
+__all__ = [
+    "ModuleDirectory",
+    "ModuleExchange",
+    "PresenceHost",
+    "PresenceListener",
+    "Router",
+    "ServerFacts",
+]
 
 #: Told of the presences that have just been announced.
 PresenceListener = Callable[[Sequence[UserPresenceState]], Awaitable[None]]
@@ -36,6 +44,25 @@ class Router(Protocol):
         get_interested_users: GetInterestedUsers,
     ) -> None:
         """Ask these two callbacks, too, from now on."""
+
+
+class ModuleExchange(Protocol):
+    """Decides which modules are asked."""
+
+    def prepare(self) -> Registrations:
+        """Return what modules register in, before anybody asks them."""
+
+    def adopt(self, registrations: Registrations) -> None:
+        """Ask the first modules of a server, from now on."""
+
+    async def try_out(self, registrations: Registrations) -> None:
+        """Ask modules without effect; raise `ModuleError` where one fails."""
+
+    def left_undone(self, module: str, call: str) -> None:
+        """A module in the shadow has asked for something that would change the server."""
+
+    async def swap(self, registrations: Registrations, along: Callable[[], None]) -> None:
+        """Ask these modules, and no others, from one instant on; call *along* at that instant."""
 
 
 class PresenceHost(Protocol):

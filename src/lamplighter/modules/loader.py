@@ -25,7 +25,6 @@ __all__ = [
     "ParsedModule",
     "import_and_parse",
     "instantiate",
-    "load_modules",
     "module_entries",
 ]
 
@@ -49,6 +48,8 @@ class ModuleEntry:
     style: ModuleStyle
     #: Where in the configuration it stands, such as `modules[0]`.
     where: str
+    #: Whether it is only asked, and what it answers does not count.
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +76,17 @@ class LoadedModule:
 def module_entries(config: settings.Config) -> list[ModuleEntry]:
     """Return the modules of a configuration, in the order in which they are loaded."""
     entries = [
-        ModuleEntry(item.module, item.config, ModuleStyle.CALLBACKS, f"modules[{index}]")
+        ModuleEntry(
+            item.module, item.config, ModuleStyle.CALLBACKS, f"modules[{index}]", item.shadow
+        )
         for index, item in enumerate(config.modules)
     ]
     router = config.presence.presence_router
     if router is not None:
         where = "presence.presence_router"
-        entries.append(ModuleEntry(router.module, router.config, ModuleStyle.ROUTER, where))
+        style = ModuleStyle.ROUTER
+        entries.append(ModuleEntry(router.module, router.config, style, where, router.shadow))
     return entries
-
-
-def load_modules(
-    entries: Sequence[ModuleEntry], make_api: Callable[[str], ModuleApi]
-) -> list[LoadedModule]:
-    """Import, configure and instantiate; raise `ConfigError` or `ModuleError`."""
-    return instantiate(import_and_parse(entries), make_api)
 
 
 def import_and_parse(entries: Sequence[ModuleEntry]) -> list[ParsedModule]:
@@ -103,10 +100,10 @@ def import_and_parse(entries: Sequence[ModuleEntry]) -> list[ParsedModule]:
 
 
 def instantiate(
-    parsed: Iterable[ParsedModule], make_api: Callable[[str], ModuleApi]
+    parsed: Iterable[ParsedModule], make_api: Callable[[ParsedModule], ModuleApi]
 ) -> list[LoadedModule]:
     """Build the modules in order; raise `ModuleError` for the first that cannot be built."""
-    return [_instantiate(module, make_api(module.name)) for module in parsed]
+    return [_instantiate(module, make_api(module)) for module in parsed]
 
 
 def _names(entries: Sequence[ModuleEntry]) -> list[str]:

@@ -1,90 +1,77 @@
-"""All modules of one server: loaded, running, stopped."""
+"""All modules of one server: loaded, running, replaced by others, stopped."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.types import ASGIApp
 
-from lamplighter.clock import Clock
-from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
-from lamplighter.modules.background import Background
-from lamplighter.modules.host import ModuleDirectory, PresenceHost, Router, ServerFacts
-from lamplighter.modules.http_client import SimpleHttpClient
-from lamplighter.modules.loader import LoadedModule, ModuleEntry, load_modules
-from lamplighter.modules.parts import ApiParts
-from lamplighter.modules.storage import ModuleDatabase
-from lamplighter.modules.web import WebResources
+from lamplighter.modules.host import ModuleExchange
+from lamplighter.modules.loader import LoadedModule, ModuleEntry
+from lamplighter.modules.module_set import ModuleSet
 
 __all__ = ["ModuleRuntime"]
 
 
 class ModuleRuntime:
-    """What `app.py` builds: `load` before listening, `start` once the server runs, `stop` at last.
+    """`load` before listening, `start` once the server runs, `stop` at last."""
 
-    *database_path* is the file of the modules' own database; None keeps it in memory.
-    """
-
-    def __init__(
-        self,
-        server: ServerFacts,
-        *,
-        router: Router,
-        host: PresenceHost,
-        directory: ModuleDirectory,
-        clock: Clock,
-        database_path: Path | None,
-    ) -> None:
-        self._parts = ApiParts(
-            server=server,
-            router=router,
-            host=host,
-            directory=directory,
-            background=Background(clock),
-            database=ModuleDatabase(database_path),
-            web=WebResources(),
-            http_client=SimpleHttpClient(),
-        )
-        self._loaded: Sequence[LoadedModule] = ()
-        self._web_resources: Mapping[str, ASGIApp] = {}
+    def __init__(self, exchange: ModuleExchange, make_set: Callable[[], ModuleSet]) -> None:
+        self._exchange = exchange
+        self._make_set = make_set
+        self._set = make_set()
+        self._set.begin_use()
 
     def load(self, entries: Sequence[ModuleEntry]) -> Sequence[LoadedModule]:
         """Import, configure and instantiate; raise `ConfigError` or `ModuleError`."""
-        synapse_paths.install(self._parts.background)
         try:
-            self._loaded = load_modules(entries, self.make_api)
+            self._set.load(entries)
         except BaseException:
-            self._leave_synapse_paths()
+            self._set.serve_no_imports()
             raise
-        self._web_resources = self._parts.web.close()
-        return self._loaded
+        self._exchange.adopt(self._set.registrations)
+        return self.loaded
+
+    async def reload(self, entries: Sequence[ModuleEntry]) -> None:
+        """Put the modules of *entries* in the place of those that run; one reload at a time.
+
+        Their code is imported anew, and each is tried. Raises `ConfigError` or `ModuleError`; then
+        those that run go on as if nothing had happened.
+        """
+        candidate = self._make_set()
+        try:
+            await candidate.load_afresh(entries)
+            await self._exchange.try_out(candidate.registrations)
+        except BaseException:
+            await candidate.discard()
+            raise
+        old = self._set
+        await self._exchange.swap(candidate.registrations, lambda: self._use(candidate))
+        candidate.start()
+        await old.stop()
 
     def make_api(self, module: str) -> ModuleApi:
         """Return an API for the module of this name."""
-        return ModuleApi(module, self._parts)
+        return self._set.make_api(module)
 
     @property
     def loaded(self) -> Sequence[LoadedModule]:
         """The modules that run, in the order of the config."""
-        return self._loaded
+        return self._set.loaded
 
     @property
     def web_resources(self) -> Mapping[str, ASGIApp]:
-        """What modules serve, by path, once they are loaded."""
-        return self._web_resources
+        """What modules serve, by path, once they are loaded: another object with other modules."""
+        return self._set.web_resources
 
     def start(self) -> None:
         """Begin with the modules' background work, in the event loop that runs now."""
-        self._parts.background.start()
+        self._set.start()
 
     async def stop(self) -> None:
         """End the modules' background work, and close what they share."""
-        self._leave_synapse_paths()
-        await self._parts.background.stop()
-        self._parts.database.close()
-        await self._parts.http_client.close()
+        await self._set.stop()
 
-    def _leave_synapse_paths(self) -> None:
-        finder = synapse_paths.installed()
-        if finder is not None:
-            finder.functions.remove(self._parts.background)
+    def _use(self, candidate: ModuleSet) -> None:
+        self._set.end_use()
+        candidate.begin_use()
+        self._set = candidate

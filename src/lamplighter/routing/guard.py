@@ -96,6 +96,12 @@ class GuardedModule:
         """When the breaker admits the next try; None while it holds nothing back."""
         return self._breaker.paused_until
 
+    @property
+    def problem(self) -> str | None:
+        """How the module has failed last, for people; None while it has not."""
+        last = self.health.last_failure
+        return None if last is None else f"{last.callback}: {last.problem}"
+
     def reset(self) -> None:
         """Forget the failures so far: the module is asked again at once."""
         self._breaker.succeeded()

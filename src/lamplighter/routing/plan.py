@@ -9,7 +9,7 @@ the viewer's side, because from the users' side they would be gone through once 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
@@ -33,8 +33,15 @@ class Route:
 #: Viewer to user to what modules send the viewer of that user.
 Routes: TypeAlias = Mapping[UserId, Mapping[UserId, Route]]
 
-#: What one viewer sees of each user, and why.
-Sights: TypeAlias = dict[UserId, tuple[UserPresenceState, Reasons]]
+
+@dataclass(frozen=True, slots=True)
+class Sights:
+    """What one viewer sees."""
+
+    #: Of which users, and why.
+    reasons: Mapping[UserId, Reasons]
+    #: How each of them is, as the viewer sees it; of others it says nothing.
+    states: Mapping[UserId, UserPresenceState]
 
 
 @dataclass(slots=True)
@@ -48,9 +55,6 @@ class Telling:
     def user_id(self) -> UserId:
         """Whose presence it is."""
         return UserId(self.state.user_id)
-
-
-_NO_ROUTES: Final[Mapping[UserId, Route]] = {}
 
 
 class Planner:
@@ -92,16 +96,20 @@ class Planner:
 
         It is what a plan for this viewer alone says.
         """
-        native = self._native_view(viewer, states.keys())
-        sights = {user_id: (states[user_id], reasons) for user_id, reasons in native.items()}
-        for user_id, route in routes.get(viewer, _NO_ROUTES).items():
+        sights = self._native_view(viewer, states.keys())
+        routed = routes.get(viewer)
+        if not routed:
+            return Sights(sights, states)
+        shown = dict(states)
+        for user_id, route in routed.items():
             if user_id in states:
-                _, reasons = sights.pop(user_id, (None, ()))
+                reasons = sights.pop(user_id, ())
             else:
                 reasons = self.reasons(viewer, user_id)
             if route.state is not None:  # else it is withheld
-                sights[user_id] = route.state, _merged(reasons, route.modules)
-        return sights
+                sights[user_id] = _merged(reasons, route.modules)
+                shown[user_id] = route.state
+        return Sights(sights, shown)
 
     def reasons(self, viewer: UserId, user_id: UserId) -> Reasons:
         """Return why *viewer* may see *user_id*, routes aside; empty if they may not."""
@@ -174,7 +182,11 @@ class Planner:
         sights: dict[UserId, Reasons] = {}
         for room_id in self._rooms.rooms_of(viewer):
             because: Reasons = (SharedRoom(room_id),)
-            for user_id in self._rooms.members(room_id).keys() & users:
+            members = self._rooms.members(room_id).keys() & users
+            if not sights:  # the first room, and mostly the only one
+                sights = dict.fromkeys(members, because)
+                continue
+            for user_id in members:
                 known = sights.get(user_id)
                 sights[user_id] = because if known is None else known + because
         for user_id in self._interests.named_for(viewer) & users:

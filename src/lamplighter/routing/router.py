@@ -13,6 +13,7 @@ from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.guard import GuardedModule, GuardSettings
 from lamplighter.routing.plan import Route, Routes
 from lamplighter.routing.reasons import AllUsers, Module
+from lamplighter.routing.registrations import Registrations, Shadow
 from lamplighter.routing.visibility import Interest
 
 __all__ = ["Inquiry", "PresenceRouter"]
@@ -25,7 +26,7 @@ class PresenceRouter:
         self._clock = clock
         self._metrics = metrics
         self._settings = settings
-        self._modules: list[GuardedModule] = []
+        self._registrations = self.prepare()
 
     def register(
         self,
@@ -34,33 +35,49 @@ class PresenceRouter:
         get_interested_users: GetInterestedUsers,
     ) -> None:
         """Add the callbacks of *module*, the name by which people know it."""
-        guarded = GuardedModule(
-            module,
-            get_users_for_states,
-            get_interested_users,
-            clock=self._clock,
-            metrics=self._metrics,
-            settings=self._settings,
-        )
-        self._modules.append(guarded)
+        self._registrations.register(module, get_users_for_states, get_interested_users)
+
+    def prepare(self) -> Registrations:
+        """Return what another set of modules can register in, without being asked yet."""
+        return Registrations(self._clock, self._metrics, self._settings)
+
+    def adopt(self, registrations: Registrations) -> None:
+        """Ask the modules of *registrations* from now on, and no others."""
+        for module in self.modules:
+            self._metrics.breaker(module.name, open=False)
+        self._registrations = registrations
 
     @property
     def modules(self) -> Sequence[GuardedModule]:
-        """The registrations, in config order."""
-        return self._modules
+        """The registrations, in config order; another object once others were adopted."""
+        return self._registrations.modules
+
+    @property
+    def shadows(self) -> Sequence[Shadow]:
+        """The registrations whose answers do not count."""
+        return self._registrations.shadows
 
     def inquire(self, states: Sequence[UserPresenceState]) -> "Inquiry":
         """Ask every module who else is told of *states*; nobody waits for the answers yet."""
-        answers = [(module, module.users_for_states(states)) for module in self._modules]
+        answers = [(module, module.users_for_states(states)) for module in self.modules]
         return Inquiry(answers, frozenset(UserId(state.user_id) for state in states))
+
+    async def routes(self, states: Sequence[UserPresenceState]) -> Routes:
+        """Return what all modules answer about *states*: those that are in use by then."""
+        while True:
+            asked = self.modules
+            routes = await self.inquire(states).complete()
+            if asked is self.modules:
+                return routes
 
     async def interested_users(self, viewer: UserId) -> Interest:
         """Return whom the modules, together, name for *viewer*; the first ALL_USERS counts."""
-        answers = [module.interested_users(viewer) for module in self._modules]
+        asked = self.modules
+        answers = [module.interested_users(viewer) for module in asked]
         named: dict[UserId, tuple[Module, ...]] = {}
         all_users: AllUsers | None = None
         lost: set[str] = set()
-        for module, answer in zip(self._modules, answers, strict=True):
+        for module, answer in zip(asked, answers, strict=False):  # one more may register meanwhile
             checked = await answer
             if checked.failed or checked.faults:
                 lost.add(module.name)
@@ -81,6 +98,12 @@ class Inquiry:
     ) -> None:
         self._answers = answers
         self._about = about
+
+    def including(self, shadow: Shadow, answer: "asyncio.Future[CheckedRoutes]") -> "Inquiry":
+        """Return this inquiry as it would be if the module in the shadow counted."""
+        answers = list(self._answers)
+        answers.insert(shadow.place, (shadow.module, answer))
+        return Inquiry(answers, self._about)
 
     @property
     def is_complete(self) -> bool:

@@ -69,6 +69,11 @@ class ModuleInterests:
         if kept is not None:
             self._forgotten[viewer] = kept
 
+    def clear(self) -> None:
+        """Forget all answers and their positions: whoever is named again is named newly."""
+        for memory in (self._kept, self._forgotten, self._viewers, self._see_all):
+            memory.clear()
+
     def _take_out(self, viewer: UserId) -> _Kept | None:
         kept = self._kept.pop(viewer, None)
         if kept is None:

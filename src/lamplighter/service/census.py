@@ -8,7 +8,6 @@ from lamplighter.clock import Clock, Timestamp
 from lamplighter.delivery.feed import Feed
 from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
-from lamplighter.ports import Bus
 from lamplighter.presence.state import Presence
 from lamplighter.presence.tracker import PresenceTracker
 
@@ -44,14 +43,12 @@ class Census:
         clock: Clock,
         tracker: PresenceTracker,
         feed: Feed,
-        bus: Bus,
         metrics: Metrics,
         cpu_seconds: Callable[[], float],
     ) -> None:
         self._clock = clock
         self._tracker = tracker
         self._feed = feed
-        self._bus = bus
         self._metrics = metrics
         self._cpu_seconds = cpu_seconds
 
@@ -67,5 +64,5 @@ class Census:
             delivered=counts.delivered,
             syncs=counts.syncs,
             cpu_seconds=self._cpu_seconds(),
-            position=self._bus.position,
+            position=self._feed.position,
         )

@@ -5,7 +5,7 @@ modules. Nothing here decides anything; it only says what was decided, and what 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -116,8 +116,7 @@ class Explanations:
         await self._publisher.published()
         if not await self._can_look(viewer):
             return await self._explained(self._nothing(viewer, subject), frozenset())
-        await self._ask_interest([viewer])
-        glance = (await self._views.glances({viewer}, {subject}))[viewer]
+        glance = (await self._glances([viewer], [subject]))[viewer]
         return await self._explained(self._sight(viewer, subject, glance), glance.lost)
 
     async def sees(self, viewer: UserId, after: UserId | None, limit: int) -> SightPage:
@@ -126,8 +125,8 @@ class Explanations:
         if not await self._can_look(viewer):
             return SightPage((), {}, None)
         await self._ask_interest([viewer])
-        glance = await self._views.look_around(viewer)
-        sights = [self._sight(viewer, subject, glance) for subject in sorted(glance.sights)]
+        glance = (await self._glances([viewer], self._views.in_sight(viewer)))[viewer]
+        sights = [self._sight(viewer, subject, glance) for subject in sorted(glance.sights.reasons)]
         ahead = [it for it in sights if it.sees and (after is None or it.subject > after)]
         next_from = ahead[limit - 1].subject if len(ahead) > limit else None
         return SightPage(ahead[:limit], await self._names_in(ahead[:limit]), next_from)
@@ -137,8 +136,7 @@ class Explanations:
         await self._publisher.published()
         possible = await self._possible_viewers(subject, after, limit)
         viewers = [viewer for viewer in possible if possible[viewer]]
-        await self._ask_interest(viewers)
-        glances = await self._views.glances(viewers, {subject})
+        glances = await self._glances(viewers, [subject])
         sights = [self._sight(viewer, subject, glances[viewer]) for viewer in viewers]
         seeing = [sight for sight in sights if sight.sees]
         next_from = max(possible) if len(possible) == limit else None
@@ -167,6 +165,17 @@ class Explanations:
                 users[viewer] = self._facts.admits(server_of(viewer))
         return dict(sorted(users.items())[:limit])
 
+    async def _glances(
+        self, viewers: Collection[UserId], users: Collection[UserId]
+    ) -> Mapping[UserId, Glance]:
+        """Return what each of *viewers* may see of *users*, by one and the same set of modules."""
+        while True:
+            modules = self._router.modules
+            await self._ask_interest(viewers)
+            glances = await self._views.glances(viewers, users)
+            if modules is self._router.modules:
+                return glances
+
     async def _ask_interest(self, viewers: Iterable[UserId]) -> None:
         """Ask the modules whom our own *viewers* may see; for others that decides nothing."""
         local = filter(self._is_mine, viewers)
@@ -182,9 +191,10 @@ class Explanations:
             return self._nothing(viewer, subject)
         if route is not None and route.state is None:
             return Sight(viewer, subject, (), actual, None, Showing.WITHHELD, modules)
-        if subject not in glance.sights:
+        reasons = glance.sights.reasons.get(subject)
+        if reasons is None:
             return self._nothing(viewer, subject)
-        seen, reasons = glance.sights[subject]
+        seen = glance.sights.states[subject]
         showing = Showing.AS_IT_IS if seen == actual else Showing.ALTERED
         return Sight(viewer, subject, reasons, actual, seen, showing, modules)
 

@@ -1,7 +1,7 @@
 """What joins and leaves do: a join gives both sides sight of each other, a leave ends it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
@@ -36,10 +36,17 @@ class Memberships:
         self._publisher = publisher
         self._views = views
         self._background = background
+        self._observers: list[Callable[[MembershipChange], None]] = []
+
+    def observe(self, observer: Callable[[MembershipChange], None]) -> None:
+        """Let *observer* see every change, in order with what is told; it must return at once."""
+        self._observers.append(observer)
 
     def change(self, changes: Sequence[MembershipChange]) -> None:
         """Take in *changes*, in their order."""
         for change in changes:
+            for observer in self._observers:
+                observer(change)
             if change.joined:
                 self._joined(change)
             elif self._rooms.left(change.room_id, change.user_id):

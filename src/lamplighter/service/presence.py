@@ -105,6 +105,7 @@ class PresenceService:
         self._background = background
         self._settings = settings
         self._unsure = unsure
+        self._leaving_observers: list[Callable[[Collection[UserId]], None]] = []
         self._deadline: tuple[Timestamp, Timer] | None = None
         #: Viewers who get one snapshot, for tokens before the position.
         self._snapshots: dict[UserId, StreamPosition] = {}
@@ -267,6 +268,10 @@ class PresenceService:
         """Let *observer* see who is told what and why; it must return at once. Return its end."""
         return self._publisher.observe(observer)
 
+    def observe_leaving(self, observer: Callable[[Collection[UserId]], None]) -> None:
+        """Let *observer* see who is not told any more as things happen; it must return at once."""
+        self._leaving_observers.append(observer)
+
     # --- what the directory tells (ports.DirectoryListener) -------------------------------
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
@@ -289,6 +294,7 @@ class PresenceService:
         """Drop what is left of the user's presence."""
         self._feed_tracker(UserDeactivated(user_id))
         self._feed.forget(user_id)
+        self._left((user_id,))
         self._views.forget_interest(user_id)
         self._snapshots.pop(user_id, None)
 
@@ -364,8 +370,12 @@ class PresenceService:
         return await self._views.read(viewer, scope, unknown_users=unknown_users)
 
     def _keep_house(self) -> None:
-        self._feed.sweep()
+        self._left(self._feed.sweep())
         self._background.run(self._save_unsaved())
+
+    def _left(self, viewers: Collection[UserId]) -> None:
+        for observer in self._leaving_observers:
+            observer(viewers)
 
     async def _save_unsaved(self) -> None:
         try:

@@ -8,7 +8,7 @@ is delivered later, at a position of its own, and never replaces something newer
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -28,9 +28,20 @@ from lamplighter.service.batch import Batch, done, log_failure
 from lamplighter.service.last_changes import LastChanges
 from lamplighter.service.remotes import Remotes, settled_routes
 
-__all__ = ["Published", "Publisher"]
+__all__ = ["Asked", "Published", "Publisher"]
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the modules were asked about a batch, and had answered when it was told."""
+
+    #: The position of the batch.
+    about: StreamPosition
+    states: Sequence[UserPresenceState]
+    inquiry: Inquiry
+    routes: Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,8 @@ class Published:
     position: StreamPosition
     changes: Sequence[Change]
     tellings: Sequence[Telling]
+    #: None where it is not about a batch: people have come into each other's sight.
+    asked: Asked | None = field(default=None, compare=False)
 
     @property
     def states(self) -> list[UserPresenceState]:
@@ -91,7 +104,10 @@ class Publisher:
         #: Whether everything that has been handed over is in the outboxes.
         self.is_published = True
         self._last_changes = LastChanges()
-        self._late: set[asyncio.Task[None]] = set()
+        #: What waits for modules; None where others than local viewers are told.
+        self._late: dict[asyncio.Task[None], _Thinking | None] = {}
+        #: Whether new changes wait until other work is done.
+        self._is_held = False
         self._observers: list[Callable[[Published], None]] = []
 
     def observe(self, observer: Callable[[Published], None]) -> Callable[[], None]:
@@ -128,7 +144,8 @@ class Publisher:
         if batch is None:
             batch = self._open_batch = self._last_batch = Batch()
             self.is_published = False
-            asyncio.get_running_loop().call_soon(self._ask_modules, batch)
+            if not self._is_held:
+                asyncio.get_running_loop().call_soon(self._ask_modules, batch)
         batch.changes.extend(changes)
 
     def after_published(self, work: Callable[[], None]) -> None:
@@ -140,6 +157,42 @@ class Publisher:
             work()
         else:
             self._last_batch.then.append(work)
+
+    def between_batches(self, work: Callable[[], None]) -> None:
+        """Call *work* when modules are not being asked about any batch: at once, if so it is.
+
+        What happens meanwhile is published after it.
+        """
+        self._is_held = True
+        self.after_published(lambda: self._do_and_go_on(work))
+
+    def _do_and_go_on(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
+            self._is_held = False
+            if self._open_batch is not None:
+                asyncio.get_running_loop().call_soon(self._ask_modules, self._open_batch)
+
+    def give_up_late(self) -> None:
+        """Tell nothing any more of what modules still think about: it becomes news again.
+
+        Who waited for that, and everybody else who may see it, is told when answered from scratch.
+        """
+        for task, late in list(self._late.items()):
+            if late is not None:
+                del self._late[task]
+                task.cancel()
+                self.advance()
+                self._move_news(late.states, late.about)
+
+    def retell(self, user_ids: Iterable[UserId]) -> None:
+        """Let no token up to now have heard of the users' last changes."""
+        known = {user_id for user_id in user_ids if self._tracker.user(user_id) is not None}
+        for user_id in known:
+            self._last_changes.told_late(user_id, self._feed.position)
+        if known:
+            self._keep(known)
 
     async def published(self) -> None:
         """Return once everything that has been handed over is in the outboxes."""
@@ -174,16 +227,18 @@ class Publisher:
         await asyncio.gather(*self._late, return_exceptions=True)
         await self._store.settle()
 
-    def tell(self, tellings: Sequence[Telling], about: StreamPosition) -> None:
+    def tell(
+        self, tellings: Sequence[Telling], about: StreamPosition, asked: Asked | None = None
+    ) -> None:
         """Deliver, at a new position, what was true at the position *about*."""
-        self._deliver(Published(self._bus.append(()), (), tellings), about)
+        self._deliver(Published(self._bus.append(()), (), tellings, asked), about)
 
     async def remind(self, states: Sequence[UserPresenceState]) -> None:
         """Send *states*, in which nothing differs, to other servers once more."""
         if not states:
             return
         about = self._feed.position
-        routes = await self._router.inquire(states).complete()
+        routes = await self._router.routes(states)
         self._tell_remotes(states, routes, about)
 
     async def show(self, viewers: AbstractSet[UserId], states: Sequence[UserPresenceState]) -> None:
@@ -193,7 +248,7 @@ class Publisher:
         """
         while states:
             about = self._feed.position
-            routes = await self._router.inquire(states).complete()
+            routes = await self._router.routes(states)
             changed = {it.user_id for it in states if self._changed_since(it.user_id, about)}
             current = [state for state in states if state.user_id not in changed]
             self._remotes.show(viewers, current, self._still_true(routes, about))
@@ -234,7 +289,8 @@ class Publisher:
         viewers = self._feed.viewers - waiting if waiting else self._feed.viewers
         routes = inquiry.routes()
         tellings = self._planner.plan(states, routes, viewers)
-        self._deliver(Published(position, batch.changes, tellings), position)
+        asked = Asked(position, states, inquiry, routes)
+        self._deliver(Published(position, batch.changes, tellings, asked), position)
         told_remotes = settled_routes(inquiry)
         self._remotes.tell(states, told_remotes)
         if pings := _pings(batch.changes):
@@ -244,14 +300,15 @@ class Publisher:
         if pending := inquiry.pending():
             # The answers that are missing here, not when the task begins, are late ones.
             late = _Thinking(states, position, inquiry, waiting, routes, told_remotes, pending)
-            self._start_late(self._wait_for_late(late))
+            self._start_late(self._wait_for_late(late), late)
 
     async def _wait_for_late(self, late: _Thinking) -> None:
         try:
             await self._publish_late(late)
         except asyncio.CancelledError:  # the server stops: who comes back is told then
-            self.advance()
-            self._move_news(late.states, late.about)
+            if asyncio.current_task() in self._late:  # else it was given up, and that is done
+                self.advance()
+                self._move_news(late.states, late.about)
             raise
 
     async def _publish_late(self, late: _Thinking) -> None:
@@ -268,7 +325,7 @@ class Publisher:
             tellings = self._planner.plan(late.states, routes, viewers)
             tellings = [self._still_new(telling, late.about) for telling in tellings]
             tellings = [telling for telling in tellings if telling.recipients]
-            self.tell(tellings, late.about)
+            self.tell(tellings, late.about, Asked(late.about, late.states, late.inquiry, routes))
             self._move_news([telling.state for telling in tellings], late.about)
             told = routes
             remote = settled_routes(late.inquiry)
@@ -359,10 +416,10 @@ class Publisher:
         saving.add_done_callback(log_failure)
         return saving
 
-    def _start_late(self, work: Coroutine[None, None, None]) -> None:
+    def _start_late(self, work: Coroutine[None, None, None], late: _Thinking | None = None) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        self._late[task] = late
+        task.add_done_callback(lambda done: self._late.pop(done, None))
         task.add_done_callback(log_failure)
 
 

@@ -47,6 +47,10 @@ class Remotes:
         }
         self._send(self._own(states), routed, viewers | routed.keys())
 
+    def take_back(self) -> AbstractSet[UserId]:
+        """Let no server be told what it has not been sent yet; return about whom that was."""
+        return self._outgoing.take_back()
+
     def _send(
         self, states: Sequence[UserPresenceState], routes: Routes, viewers: AbstractSet[UserId]
     ) -> None:

@@ -19,7 +19,6 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Planner, Route, Routes, Sights
-from lamplighter.routing.reasons import Reasons
 from lamplighter.routing.router import Inquiry, PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.publisher import Publisher
@@ -29,6 +28,7 @@ __all__ = [
     "Glance",
     "Reading",
     "Scope",
+    "View",
     "Views",
     "everything",
     "first_sync",
@@ -39,6 +39,9 @@ __all__ = [
 #: An answer of `get_interested_users` is kept at most this long.
 INTEREST_KEPT: Final = timedelta(seconds=60)
 
+#: What an enumeration holds takes a look-up.
+_OFFLINE: Final = Presence.OFFLINE
+
 #: Tells by a user's state alone whether it belongs into an answer.
 ByState: TypeAlias = Callable[[UserPresenceState], bool]
 
@@ -47,14 +50,18 @@ ByState: TypeAlias = Callable[[UserPresenceState], bool]
 class Scope:
     """Whose presence belongs into an answer."""
 
-    #: Whoever's state is like this. None: what is new is all that counts.
-    by_state: ByState | None = None
+    #: Whether everybody belongs there who is not offline.
+    online: bool = False
+    #: Then, which offline users belong there too; None: no more of them.
+    offline: ByState | None = None
     #: Whoever has changed, or come into sight, after this position. None: nobody, by that.
     after: StreamPosition | None = None
 
     def admits_state(self, state: UserPresenceState) -> bool:
         """Tell whether a user's state alone brings them into the answer."""
-        return self.by_state is not None and self.by_state(state)
+        if state.state != _OFFLINE:
+            return self.online
+        return self.online and self.offline is not None and self.offline(state)
 
     def admits_news(self, position: StreamPosition | None) -> bool:
         """Tell whether what happened at *position*, a change or coming into sight, is new."""
@@ -82,18 +89,30 @@ class Glance:
     lost: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one viewer, answered from scratch, may see: for those who look on."""
+
+    viewer: UserId
+    #: Whether it was a sync, after which the viewer is told as things happen.
+    is_sync: bool
+    #: Whether it was about everybody, and not about some.
+    is_whole: bool
+    #: Whom it was about, as they are.
+    users: Mapping[UserId, UserPresenceState]
+    sights: Sights
+
+
 def first_sync(viewer: UserId) -> Scope:
     """Whoever is not offline, offline users with a status message, and oneself."""
     return Scope(
-        lambda state: (
-            state.state != Presence.OFFLINE or bool(state.status_msg) or state.user_id == viewer
-        )
+        online=True, offline=lambda state: bool(state.status_msg) or state.user_id == viewer
     )
 
 
 def everything() -> Scope:
     """Everybody: the answer to a token that says nothing to us."""
-    return Scope(lambda _state: True)
+    return Scope(online=True, offline=lambda _state: True)
 
 
 def since(position: StreamPosition) -> Scope:
@@ -103,7 +122,7 @@ def since(position: StreamPosition) -> Scope:
 
 def online_or_since(position: StreamPosition) -> Scope:
     """Whoever is not offline, besides those of `since`."""
-    return Scope(lambda state: state.state != Presence.OFFLINE, position)
+    return Scope(online=True, after=position)
 
 
 _NOBODY_ASKED: Final = Inquiry((), frozenset())
@@ -136,6 +155,11 @@ class Views:
         self._publisher = publisher
         #: One question per viewer at a time, whoever waits for it.
         self._asking: dict[UserId, asyncio.Task[None]] = {}
+        self._observers: list[Callable[[View], None]] = []
+
+    def observe(self, observer: Callable[[View], None]) -> None:
+        """Let *observer* see every view from scratch; it must return at once, and not raise."""
+        self._observers.append(observer)
 
     async def read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
         """Return everybody of *scope* whom the viewer may see, and what the outbox has to add.
@@ -153,11 +177,12 @@ class Views:
                 break
         asked.update(self._unheard(viewer, everybody=unknown_users))
         sights = self._planner.view(viewer, asked, routes)
+        is_whole = scope.online or scope.after is None
+        self._observe(View(viewer, True, is_whole, asked, sights))
         chosen = self._chosen(viewer, scope, sights)
         for update in outbox.after(began if scope.after is None else scope.after):
             user_id = UserId(update.state.user_id)
-            seen = sights.get(user_id)
-            fresh = self._update(user_id, *seen) if seen else update
+            fresh = self._update(user_id, sights) or update
             # What was published while the modules thought is newer than what they were asked about.
             is_newer = update.position > began and update.about >= fresh.about
             chosen[user_id] = update if is_newer else fresh
@@ -166,10 +191,15 @@ class Views:
 
     async def see(self, viewer: UserId, user_id: UserId) -> Update | None:
         """Return what the viewer sees of the user, or None if they may not see them."""
-        await self.ask_interest(viewer)
-        glances = await self.glances({viewer}, {user_id})
-        seen = glances[viewer].sights.get(user_id)
-        return self._update(user_id, *seen) if seen else None
+        while True:
+            modules = self._router.modules
+            await self.ask_interest(viewer)
+            glance = (await self.glances({viewer}, {user_id}))[viewer]
+            if modules is self._router.modules:  # else others may answer otherwise
+                break
+        if self._tracker.user(user_id):
+            self._observe(View(viewer, False, False, glance.states, glance.sights))
+        return self._update(user_id, glance.sights)
 
     async def glances(
         self, viewers: Iterable[UserId], users: Iterable[UserId]
@@ -180,7 +210,8 @@ class Views:
         """
         states = {user_id: self._tracker.get(user_id) for user_id in users}
         # Modules are not asked about people who were never heard of: whoever asks chooses the name.
-        inquiry = self._inquire(self._tracker.known_of(states).values())
+        known = list(self._tracker.known_of(states).values())
+        inquiry = self._router.inquire(known) if known else _NOBODY_ASKED
         routes = await inquiry.complete()
         return {
             viewer: Glance(
@@ -192,10 +223,9 @@ class Views:
             for viewer in viewers
         }
 
-    async def look_around(self, viewer: UserId) -> Glance:
-        """Return all that the viewer, after `ask_interest`, may see."""
-        users = {*self._everybody(viewer), *self._planner.candidates(viewer)}
-        return (await self.glances({viewer}, users))[viewer]
+    def in_sight(self, viewer: UserId) -> set[UserId]:
+        """Return everybody whom the viewer, after `ask_interest`, may see, and perhaps others."""
+        return {*self._everybody(viewer), *self._planner.candidates(viewer)}
 
     async def routed_viewers(self, user_id: UserId) -> frozenset[UserId]:
         """Return to whom modules would send the user's presence if it changed now."""
@@ -222,6 +252,11 @@ class Views:
         """Forget what the modules answered for the viewer: the next question goes to them."""
         self._interests.forget(viewer)
         self._asking.pop(viewer, None)  # that question was asked too early
+
+    def forget_interests(self) -> None:
+        """Forget what the modules answered for anybody, and since when: all of it is news again."""
+        self._interests.clear()
+        self._asking.clear()
 
     async def introduce(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Tell *viewers* of *users* who have come into their sight, if ever heard of."""
@@ -251,17 +286,21 @@ class Views:
         if not knew or self._interests.names_anybody_since(viewer, position):
             self._feed.outdate(viewer)
 
-    async def _routes(self, states: Iterable[UserPresenceState]) -> Routes:
-        return await self._inquire(states).complete()
+    def _observe(self, view: View) -> None:
+        for observer in self._observers:
+            observer(view)
 
-    def _inquire(self, states: Iterable[UserPresenceState]) -> Inquiry:
-        # To be asked about nobody would be a call for nothing.
-        asked = list(states) if self._router.modules else []
-        return self._router.inquire(asked) if asked else _NOBODY_ASKED
+    async def _routes(self, states: Iterable[UserPresenceState]) -> Routes:
+        if not self._router.modules:
+            return {}
+        asked = list(states)
+        if not asked:
+            return {}
+        return await self._router.routes(asked)
 
     def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
         """Return everybody of *scope* whom the viewer may see, and perhaps others."""
-        if scope.by_state is not None or scope.after is None:
+        if scope.online or scope.after is None:
             return self._everybody(viewer)
         told = (UserId(update.state.user_id) for update in outbox.after(scope.after))
         return {*told, *self._newer(viewer, scope.after)}
@@ -291,12 +330,17 @@ class Views:
         }
 
     def _chosen(self, viewer: UserId, scope: Scope, sights: Sights) -> dict[UserId, Update]:
-        last = self._publisher.last_changes.of
+        # Of 5,000 users each is gone through here: the first of these questions answers most.
+        last, states, online = self._publisher.last_changes.of, sights.states, scope.online
         chosen: dict[UserId, Update] = {}
-        for user_id, (state, reasons) in sights.items():
-            changed, told = last(user_id)
-            if scope.admits_state(state) or self._is_new(scope, told, viewer, user_id):
-                chosen[user_id] = Update(state, reasons, told, changed)
+        for user_id, reasons in sights.reasons.items():
+            state, change = states[user_id], last(user_id)
+            if (
+                (online and state.state != _OFFLINE)
+                or scope.admits_state(state)
+                or self._is_new(scope, change.told, viewer, user_id)
+            ):
+                chosen[user_id] = Update(state, reasons, change.told, change.changed)
         return chosen
 
     def _is_new(self, scope: Scope, told: StreamPosition, viewer: UserId, user_id: UserId) -> bool:
@@ -306,9 +350,12 @@ class Views:
             or scope.admits_news(self._planner.visible_since(viewer, user_id))
         )
 
-    def _update(self, user_id: UserId, state: UserPresenceState, reasons: Reasons) -> Update:
+    def _update(self, user_id: UserId, sights: Sights) -> Update | None:
+        reasons = sights.reasons.get(user_id)
+        if reasons is None:
+            return None
         changed, told = self._publisher.last_changes.of(user_id)
-        return Update(state, reasons, told, changed)
+        return Update(sights.states[user_id], reasons, told, changed)
 
     def _is_due(self, viewer: UserId) -> bool:
         asked_at = self._interests.asked_at(viewer)

@@ -1,19 +1,21 @@
 """Routes as the specification writes paths, and the answers that handlers return."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
+from starlette.datastructures import URLPath
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Mount, Route
-from starlette.types import Scope
+from starlette.routing import BaseRoute, Match, Mount, NoMatchFound, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamplighter.errors import InvalidParam
 
 __all__ = [
+    "ChangingResources",
     "ClientRoute",
     "Handler",
     "MatrixRoute",
@@ -65,6 +67,36 @@ class ResourceRoute(Mount):
         if scope["type"] == "http" and scope["path"] == self.path:
             return super().matches({**scope, "path": f"{self.path}/"})
         return super().matches(scope)
+
+
+class ChangingResources(BaseRoute):
+    """Applications by path, as *resources* returns them now; another object if they change."""
+
+    def __init__(self, resources: Callable[[], Mapping[str, ASGIApp]]) -> None:
+        self._read = resources
+        self._resources: Mapping[str, ASGIApp] = {}
+        self._routes: list[ResourceRoute] = []
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        for route in self._current():
+            match, found = route.matches(scope)
+            if match is not Match.NONE:
+                return match, {**found, "resource_route": route}
+        return Match.NONE, {}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        raise NoMatchFound(name, path_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route: ResourceRoute = scope["resource_route"]
+        await route.handle(scope, receive, send)
+
+    def _current(self) -> Sequence[ResourceRoute]:
+        resources = self._read()
+        if resources is not self._resources:
+            self._resources = resources
+            self._routes = [ResourceRoute(path, it) for path, it in resources.items()]
+        return self._routes
 
 
 def json_response(

@@ -2,11 +2,22 @@
 
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import running_server
+from lamplighter.metrics import Metrics
 from lamplighter.modules.api import ModuleApi
-from tests.web.admin.operator import ADMIN_CONFIG, Operator
+from lamplighter.routing.guard import GuardSettings
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.service.reload import ReloadResult
+from lamplighter.web.admin.auth import AdminAuth, hash_of
+from lamplighter.web.admin.endpoints import admin_endpoints
+from lamplighter.web.admin.modules import AdminModules
+from lamplighter.web.application import build_application
+from tests.web.admin.operator import ADMIN_CONFIG, TOKEN, Operator
 
 
 class Broken:
@@ -52,6 +63,35 @@ async def test_modules_and_their_health() -> None:
             {**running, "paused": False, "paused_until_ts": None},
             {**broken, **untimed, "paused": True, "paused_until_ts": now + 30_000},
         ]
+    }
+
+
+class Reloading:
+    """Gives what came of a reload, without one: a real one would import these tests anew."""
+
+    def __init__(self, result: ReloadResult) -> None:
+        self._result = result
+
+    async def reload(self) -> ReloadResult:
+        return self._result
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        ReloadResult(["Sound"], None, ["listen"]),
+        ReloadResult(["Sound"], "modules[0]: no such thing"),
+    ],
+)
+async def test_a_reload(result: ReloadResult) -> None:
+    """The answer says which modules run now, and why the old ones go on, if they do."""
+    router = PresenceRouter(FakeClock(), Metrics(), GuardSettings())
+    endpoints = admin_endpoints(AdminAuth(hash_of(TOKEN)), AdminModules(router, Reloading(result)))
+    operator = Operator(AsgiClient(build_application(endpoints)))
+    assert await operator.post("/modules/reload") == {
+        "modules": ["Sound"],
+        "problem": result.problem,
+        "needs_restart": list(result.needs_restart),
     }
 
 

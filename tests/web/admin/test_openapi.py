@@ -1,6 +1,7 @@
 """The description of the admin API says what the API does."""
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,29 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from lamplighter.devtools.server import running_server
+from lamplighter.devtools.server import ModuleToLoad, running_server
 from lamplighter.web.admin.operations import PREFIX
 from tests.web.admin.operator import ADMIN_CONFIG, Operator, events_in
 from tests.web.admin.schemas import check
-from tests.web.admin.test_modules import Broken, Sound
+from tests.web.admin.test_modules import Sound
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operating.md").read_text(encoding="utf-8")
+
+ROUTERS = """
+class Sound:
+    def __init__(self, config, api):
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.answer, get_interested_users=self.answer
+        )
+
+    async def answer(self, asked):
+        return {} if isinstance(asked, list) else set()
+
+
+class Broken(Sound):
+    async def answer(self, asked):
+        raise RuntimeError("out of order")
+"""
 
 #: What to put in place of the parameters.
 VALUES = {
@@ -38,10 +55,19 @@ def operations(description: Any) -> Iterator[tuple[str, str, Any]]:
     return iter(sorted(found, key=lambda it: (it[0], -len(it[1]))))
 
 
-async def test_every_answer_is_as_described() -> None:
+@pytest.fixture
+def routers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ModuleToLoad]]:
+    """Modules of their own, for a reload imports them anew."""
+    (tmp_path / "described_routers.py").write_text(ROUTERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield ["described_routers.Sound", "described_routers.Broken"]
+    sys.modules.pop("described_routers", None)
+
+
+async def test_every_answer_is_as_described(routers: list[ModuleToLoad]) -> None:
     """Each operation, asked with its required parameters, answers what its schema says."""
     config = f"{ADMIN_CONFIG}routing: {{shared_rooms: true}}"
-    async with running_server([Sound, Broken], config=config) as server:
+    async with running_server(routers, config=config) as server:
         operator = Operator(server.http)
         with capture_logs():
             alice = await server.register("alice", device="LAPTOP")

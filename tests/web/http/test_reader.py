@@ -301,3 +301,13 @@ def test_repeating_oneself(pieces: list[bytes]) -> None:
     """Whoever sends the same header fields again is understood as if byte by byte."""
     by_bytes = (bytes([byte]) for piece in pieces for byte in piece)
     assert read_and_take(pieces) == read_and_take(by_bytes)
+
+
+def test_what_is_repeated_is_not_parsed() -> None:
+    """Header fields that come again are those of before, not others that are equal."""
+    reader, taken = Reader(), list[Request]()
+    for data in (GET, GET.replace(b"a=b", b"a=c"), PUT, GET, GET):
+        reader.feed(data)
+        taken.append(reader.requests.pop())
+    first, second, _, third, fourth = (request.headers for request in taken)
+    assert [second is first, third is first, fourth is third] == [True, False, True]

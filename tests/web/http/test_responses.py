@@ -48,3 +48,29 @@ def test_fields() -> None:
 def test_chunk() -> None:
     """A chunk tells its length, in hexadecimal."""
     assert chunk(b"a" * 26) == b"1a\r\n" + b"a" * 26 + b"\r\n"
+
+
+def test_one_body_is_one_response() -> None:
+    """Those to whom one body is sent get one piece of memory, until the time in it has passed."""
+    heads = Heads(FakeClock())
+    body = b'{"next_batch":"1"}'
+    response = heads.with_json(200, body, (), b"")
+    assert heads.with_json(200, body, (), b"") is response
+    assert response == heads.json(200, body, (), b"") + body
+    heads.renew()
+    assert heads.with_json(200, body, (), b"") is not response
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "connection"),
+    [(404, (), b""), (200, ((b"a", b"b"),), b""), (200, (), b"connection: close\r\n")],
+)
+def test_responses_that_say_more(
+    status: int, headers: tuple[tuple[bytes, bytes], ...], connection: bytes
+) -> None:
+    """What is not the usual answer is written for itself, whatever was sent before."""
+    heads = Heads(FakeClock())
+    body = b"{}"
+    heads.with_json(200, body, (), b"")
+    response = heads.with_json(status, body, headers, connection)
+    assert response == heads.json(status, body, headers, connection) + body

@@ -2,8 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import insert, select, update
@@ -22,7 +21,6 @@ __all__ = [
     "StoredEvent",
     "append",
     "as_json",
-    "as_sync_json",
     "current_content",
     "read_events",
 ]
@@ -30,9 +28,8 @@ __all__ = [
 MEMBER: Final = "m.room.member"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as its row has it; `content` and `unsigned` are JSON."""
+class StoredEvent(NamedTuple):
+    """An event as its row has it, field by field; `content` and `unsigned` are JSON."""
 
     position: int
     event_id: str
@@ -82,25 +79,15 @@ def as_json(event: StoredEvent, now: Timestamp) -> Json:
     """Return the event as clients get it
     (<https://spec.matrix.org/latest/client-server-api/#room-event-format>).
     """
-    shown = as_sync_json(event, now)
-    return {**shown, "content": decode_json(event.content), "room_id": event.room_id}
-
-
-def as_sync_json(event: StoredEvent, now: Timestamp, txn_id: str | None = None) -> Json:
-    """Return the event as `/sync` has it: without the room ID, and with its content still encoded.
-
-    *txn_id* is for the device that sent the event.
-    """
     unsigned = {**decode_json(event.unsigned), "age": max(0, now - event.origin_server_ts)}
-    if txn_id is not None:
-        unsigned["transaction_id"] = txn_id
     shown: Json = {
         "type": event.type,
         "sender": event.sender,
-        "content": msgspec.Raw(event.content.encode()),
+        "content": decode_json(event.content),
         "event_id": event.event_id,
         "origin_server_ts": event.origin_server_ts,
         "unsigned": unsigned,
+        "room_id": event.room_id,
     }
     if event.state_key is not None:
         shown["state_key"] = event.state_key
@@ -117,12 +104,11 @@ async def current_content(
 
 async def read_events(connection: AsyncConnection, query: Any) -> list[StoredEvent]:
     """Return the events that *query*, a select of whole rows of `events`, finds."""
-    return [_stored(row) for row in await connection.execute(query)]
+    return [StoredEvent._make(row) for row in await connection.execute(query)]
 
 
 async def _store(write: Write, event: StoredEvent) -> None:
-    row = {field: getattr(event, field) for field in StoredEvent.__slots__}
-    await write.connection.execute(insert(events).values(row))
+    await write.connection.execute(insert(events).values(event._asdict()))
     if event.state_key is not None:
         row = {"room_id": event.room_id, "type": event.type, "state_key": event.state_key}
         statement = upsert(write.connection, current_state)
@@ -160,17 +146,3 @@ async def _current(
     )
     found: Iterable[StoredEvent] = await read_events(connection, query)
     return next(iter(found), None)
-
-
-def _stored(row: Any) -> StoredEvent:
-    return StoredEvent(
-        row.position,
-        row.event_id,
-        RoomId(row.room_id),
-        row.type,
-        row.state_key,
-        UserId(row.sender),
-        Timestamp(row.origin_server_ts),
-        row.content,
-        row.unsigned,
-    )

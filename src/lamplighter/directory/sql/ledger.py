@@ -2,15 +2,16 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Dialect, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.database.engine import Database
+from lamplighter.database.prepared import Prepared
 from lamplighter.database.tables import memberships
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.directory.sql.stream import Stream
@@ -70,6 +71,17 @@ class Ledger:
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that is written from now on."""
         self._listeners.append(listener)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the database wants its SQL."""
+        return self._database.dialect
+
+    async def fetch(
+        self, prepared: Prepared, parameters: Mapping[str, object]
+    ) -> Sequence[tuple[Any, ...]]:
+        """Return what one statement finds, at one moment of the database."""
+        return await self._database.fetch(prepared.sql, prepared.values(parameters))
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Give a connection that sees one moment of the database."""

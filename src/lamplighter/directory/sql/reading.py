@@ -49,7 +49,7 @@ class RoomReader:
         wanted = and_(events.c.type == event_type, events.c.state_key == state_key)
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, user_id)
-            found = await read_state(connection, view, wanted)
+            found = await read_state(connection, view.admits(), wanted)
         if not found:
             raise NotFound("The room has no such state")
         return as_json(found[0], self._ledger.now())
@@ -57,7 +57,7 @@ class RoomReader:
     async def state(self, user_id: UserId, room_id: RoomId) -> Sequence[Json]:
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, user_id)
-            found = await read_state(connection, view)
+            found = await read_state(connection, view.admits())
         return [as_json(event, self._ledger.now()) for event in found]
 
     async def joined_members(self, user_id: UserId, room_id: RoomId) -> Mapping[UserId, Profile]:
@@ -75,8 +75,8 @@ class RoomReader:
         )
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, user_id)
-            state = await read_state(connection, view)
-            timeline = await read_timeline(connection, view, limit=limit)
+            state = await read_state(connection, view.admits())
+            timeline = await read_timeline(connection, view.admits(), limit=limit)
             rows = (await connection.execute(private)).all()
         now = self._ledger.now()
         token = self._ledger.stream.token

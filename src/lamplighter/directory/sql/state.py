@@ -57,17 +57,17 @@ async def find_view(connection: AsyncConnection, room_id: RoomId, user_id: UserI
 
 async def read_state(
     connection: AsyncConnection,
-    view: View,
+    admitted: ColumnElement[bool],
     *wanted: ColumnElement[bool],
     after: int = 0,
     before: int | None = None,
 ) -> list[StoredEvent]:
     """Return the state that stands before a place of the stream, as far as it was set *after* one.
 
-    Without *before* it is the last that the viewer may see.
+    Without *before* it is the last that is *admitted*: only events of one room may be.
     """
     found = select(func.max(events.c.position)).where(
-        view.admits(), events.c.state_key.is_not(None), events.c.position > after
+        admitted, events.c.state_key.is_not(None), events.c.position > after
     )
     if before is not None:
         found = found.where(events.c.position < before)

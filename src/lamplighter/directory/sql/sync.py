@@ -5,23 +5,20 @@ One read of the database gives one moment: the token that is returned stands for
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import memberships, rooms
 from lamplighter.database.tables import stream as stream_table
+from lamplighter.directory.sql.data_events import AccountDataByRoom, read_account_data
+from lamplighter.directory.sql.first_sync import FirstSyncs
 from lamplighter.directory.sql.ledger import Ledger
-from lamplighter.directory.sql.sections import (
-    AccountDataByRoom,
-    Sections,
-    Viewer,
-    read_account_data,
-)
+from lamplighter.directory.sql.room_json import Moment
+from lamplighter.directory.sql.sections import Sections
 from lamplighter.directory.sql.standing import read_standing
 from lamplighter.directory.sql.state import View
+from lamplighter.directory.sql.viewer import Viewer
 from lamplighter.ids import UserId
 from lamplighter.ports import Json, Membership, Requester, RoomFilter, RoomsSync
 
@@ -35,6 +32,7 @@ class RoomsSyncer:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._first_syncs = FirstSyncs(ledger)
 
     def rooms_are_quiet(self, user_id: UserId, since: str | None) -> bool:
         return self._ledger.stream.is_quiet(user_id, since)
@@ -44,17 +42,23 @@ class RoomsSyncer:
     ) -> RoomsSync:
         if since and not full_state and self.rooms_are_quiet(requester.user_id, since):
             return RoomsSync(since)
-        stream = self._ledger.stream
-        after = stream.parse(since)
+        after = self._ledger.stream.parse(since)
         viewer = Viewer.of(requester, filter, after, full_state=full_state)
+        first = await self._first_syncs.sync(viewer) if viewer.begins else None
+        return first or await self._read(viewer)
+
+    async def _read(self, viewer: Viewer) -> RoomsSync:
+        stream = self._ledger.stream
         async with self._ledger.read() as connection:
             position = (await connection.execute(select(stream_table.c.position))).scalar_one()
             stream.advance(position)
-            data = await read_account_data(connection, requester.user_id, after=after or 0)
-            sections = Sections(connection, viewer, data, self._ledger.now(), stream.token)
+            data = await read_account_data(
+                connection, viewer.requester.user_id, after=viewer.since or 0
+            )
+            moment = Moment(viewer.requester, self._ledger.now(), stream.token)
+            sections = Sections(connection, viewer, data, moment)
             found = await _read_rooms(sections, await _rooms_with_news(connection, viewer, data))
-        mine = _account_data_of_user(data, viewer)
-        return RoomsSync(stream.token(position), _encoded(found), _encoded(mine))
+        return viewer.answer(stream.token(position), found, data)
 
 
 async def _read_rooms(sections: Sections, views: Sequence[View]) -> Json:
@@ -97,13 +101,3 @@ async def _rooms_with_news(
     user_id = viewer.requester.user_id
     views = [View(user_id, read_standing(row)) for row in await connection.execute(query)]
     return [view for view in views if viewer.wants_room(view.standing.room_id)]
-
-
-def _account_data_of_user(data: AccountDataByRoom, viewer: Viewer) -> Json:
-    admits = viewer.account_data.admits_type
-    events = [event for event in data.get("", ()) if admits(event["type"])]
-    return {"events": events} if events else {}
-
-
-def _encoded(found: dict[str, Any]) -> msgspec.Raw | None:
-    return msgspec.Raw(msgspec.json.encode(found)) if found else None

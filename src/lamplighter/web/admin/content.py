@@ -17,6 +17,7 @@ __all__ = [
     "ModuleList",
     "PresenceContent",
     "PresencePage",
+    "ReloadContent",
     "RoomContent",
     "ServerContent",
     "UserContent",
@@ -141,6 +142,17 @@ class ModuleList(msgspec.Struct, frozen=True):
     """The modules, in the order of the configuration."""
 
     modules: list[ModuleContent]
+
+
+class ReloadContent(msgspec.Struct, frozen=True):
+    """What came of a reload of the modules."""
+
+    #: Those that run now.
+    modules: list[str]
+    #: Why the others were not taken; null if they were.
+    problem: str | None
+    #: The keys of the configuration that differ, and are taken in by a restart only.
+    needs_restart: list[str]
 
 
 class DestinationContent(msgspec.Struct, frozen=True):

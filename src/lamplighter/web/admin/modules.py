@@ -7,7 +7,14 @@ from lamplighter.errors import NotFound
 from lamplighter.routing.guard import GuardedModule
 from lamplighter.routing.health import Failure
 from lamplighter.routing.router import PresenceRouter
-from lamplighter.web.admin.content import Done, FailureContent, ModuleContent, ModuleList
+from lamplighter.service.reload import Reload
+from lamplighter.web.admin.content import (
+    Done,
+    FailureContent,
+    ModuleContent,
+    ModuleList,
+    ReloadContent,
+)
 from lamplighter.web.admin.operations import Operation
 
 __all__ = ["AdminModules"]
@@ -16,14 +23,17 @@ _log = structlog.get_logger(__name__)
 
 
 class AdminModules:
-    """Shows the modules that the router asks, and resets their breakers."""
+    """Shows the modules that the router asks, resets their breakers, and reloads them."""
 
-    def __init__(self, router: PresenceRouter) -> None:
+    def __init__(self, router: PresenceRouter, reload: Reload) -> None:
         self._router = router
+        self._reload = reload
 
     def operations(self) -> list[Operation]:
         reset = "Forget a module's failures: if it is paused, it is asked again at once."
+        reload = "Read the configuration again, and put its modules in the place of those that run."
         return [
+            Operation("POST", "/modules/reload", reload, self.reload, ReloadContent),
             Operation("GET", "/modules", "List the modules.", self.list_all, ModuleList),
             Operation("POST", "/modules/{name}/reset", reset, self.reset, Done),
         ]
@@ -42,6 +52,11 @@ class AdminModules:
             module.reset()
         _log.info("the operator has reset a module", module=name)
         return Done()
+
+    async def reload(self, _request: Request) -> ReloadContent:
+        """Reload the modules; where that fails, those that run go on."""
+        result = await self._reload.reload()
+        return ReloadContent(list(result.modules), result.problem, list(result.needs_restart))
 
 
 def _failure(failure: Failure) -> FailureContent:

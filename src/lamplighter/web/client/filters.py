@@ -5,6 +5,7 @@ Implements <https://spec.matrix.org/latest/client-server-api/#filtering>, as far
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -19,6 +20,9 @@ __all__ = ["EVERYTHING", "ClientFilter", "PresenceFilter", "filter_from_query", 
 
 #: A client gets at most this many events of a room's timeline at once, whatever it asks for.
 MAX_TIMELINE: Final = 100
+#: Filters that are remembered as read, of those that are not too long: clients of a kind ask alike.
+_MOST_KEPT: Final = 200
+_LONGEST_KEPT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ async def filter_from_query(
     if not text:
         return EVERYTHING
     if text.startswith("{"):
-        return parse_filter(_inline(text))
+        return _inline_kept(text) if len(text) <= _LONGEST_KEPT else _inline(text)
     try:
         return parse_filter(await load(text))
     except NotFound:
@@ -116,22 +120,27 @@ def parse_filter(definition: Json) -> ClientFilter:
     return ClientFilter(_room_filter(definition, shape.room), _presence_filter(shape.presence))
 
 
-def _inline(text: str) -> Json:
+def _inline(text: str) -> ClientFilter:
     try:
-        return decode(text.encode(), Json)
+        definition = decode(text.encode(), Json)
     except NotJson:
         raise NotJson("filter: not JSON") from None
     except BadJson:
         raise BadJson("filter: nested too deeply") from None
+    return parse_filter(definition)
+
+
+_inline_kept: Final = lru_cache(_MOST_KEPT)(_inline)
 
 
 def _presence_filter(presence: _EventFilter) -> PresenceFilter:
-    return PresenceFilter(
+    found = PresenceFilter(
         wanted=_admits_type("m.presence", presence),
         senders=None if presence.senders is None else frozenset(presence.senders),
         not_senders=frozenset(presence.not_senders or ()),
         limit=presence.limit,
     )
+    return EVERYTHING.presence if found == EVERYTHING.presence else found  # which needs no look
 
 
 def _room_filter(definition: Json, room: _Room) -> RoomFilter:

@@ -3,8 +3,8 @@
 Implements <https://spec.matrix.org/latest/client-server-api/#mpresence>.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -35,14 +35,10 @@ def presence_event(state: UserPresenceState, now: Timestamp) -> dict[str, Any]:
     return {"type": "m.presence", "sender": state.user_id, "content": content}
 
 
-class _Encoded(NamedTuple):
-    """An event as JSON, but for the one number in it that passes with time."""
-
-    state: UserPresenceState
-    #: Up to `last_active_ago`, without the number; the whole event where it has none.
-    head: bytes
-    #: What comes after the number; empty where there is none.
-    tail: bytes
+#: A state, and its event as JSON but for the one number in it that passes with time: what stands
+#: before the number, or the whole event where it has none; and what comes after it, or nothing. A
+#: plain tuple: it is unpacked for each user in a first sync.
+_Encoded: TypeAlias = tuple[UserPresenceState, bytes, bytes]
 
 
 class PresenceEncoder:
@@ -57,22 +53,27 @@ class PresenceEncoder:
         """Return the events as JSON, separated by commas."""
         return b",".join(self._events(states))
 
-    def _events(self, states: Iterable[UserPresenceState]) -> Iterator[bytes]:
+    def _events(self, states: Iterable[UserPresenceState]) -> list[bytes]:
+        # Gone through once per user in a first sync: a list, and no call where none is needed.
         now, kept = self._clock.now(), self._kept
+        events = []
         for state in states:
             known = kept.get(state.user_id)
-            if known is None or known.state is not state:
+            if known is None or known[0] is not state:
                 known = self._encode(state)
             _, head, tail = known
-            ago = max(0, now - state.last_active_ts)
-            yield b"%b%d%b" % (head, ago, tail) if tail else head
+            ago = now - state.last_active_ts
+            if ago < 0:
+                ago = 0
+            events.append(b"%b%d%b" % (head, ago, tail) if tail else head)
+        return events
 
     def _encode(self, state: UserPresenceState) -> _Encoded:
         # Inside a JSON string every quote is escaped: what this finds is the field itself.
         then = Timestamp(state.last_active_ts)
         event = msgspec.json.encode(presence_event(state, then))
         head, field, tail = event.partition(b'"last_active_ago":0')
-        encoded = _Encoded(state, head + field[:-1], tail)
+        encoded = state, head + field[:-1], tail
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
         self._kept[state.user_id] = encoded

@@ -1,0 +1,38 @@
+"""`lamplighter replay`: how other modules would have decided what is recorded."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from lamplighter.cli.replay_report import as_json_values, report_lines
+from lamplighter.config import load_config
+from lamplighter.devtools.replay import Replay, ReplayReport
+from lamplighter.logs import set_up_logs
+from lamplighter.recording.files import read_record
+
+__all__ = ["replay"]
+
+
+def replay(record: Path, path: Path, *, as_json: bool) -> int:
+    """Replay the record with the configuration at *path*, print what differs; return the exit code.
+
+    Raises `ConfigError`, `ModuleError` and `RecordUnreadable`.
+    """
+    config = load_config(path)
+    set_up_logs("error", config.log.format)  # a module that fails is in the report, once
+    report = asyncio.run(Replay(config).run(read_record(record)))
+    if as_json:
+        encoded = msgspec.json.format(msgspec.json.encode(as_json_values(report)), indent=2)
+        sys.stdout.write(f"{encoded.decode()}\n")
+    else:
+        _print(report)
+    return 1 if len(report.differences) else 0
+
+
+def _print(report: ReplayReport) -> None:
+    console = Console(highlight=False)
+    for part in report_lines(report):
+        console.print(part)

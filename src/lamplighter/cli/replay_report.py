@@ -1,0 +1,148 @@
+"""What `lamplighter replay` says: for people, and for programs."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from lamplighter.clock import Timestamp
+from lamplighter.devtools.differences import Difference, DifferenceKind
+from lamplighter.devtools.replay import ReplayReport
+from lamplighter.recording.events import Sight
+from lamplighter.routing.reasons import Reason
+
+__all__ = ["as_json_values", "report_lines"]
+
+#: So many pairs of each kind are shown to people.
+_MOST_SHOWN: Final = 10
+
+_HEADINGS: Final = {
+    DifferenceKind.GAINED: ("green", "would gain sight"),
+    DifferenceKind.LOST: ("red", "would lose sight"),
+    DifferenceKind.ALTERED: ("yellow", "would see something else"),
+}
+
+
+def report_lines(report: ReplayReport) -> Iterator[RenderableType]:
+    """Yield what is printed."""
+    period = f"{_time(report.began)} to {_time(report.ended)}"
+    names = ", ".join(report.modules) or "no modules"
+    yield f"[bold]{report.decisions} decisions[/], {period}, decided again by {escape(names)}"
+    yield from _cautions(report)
+    if not len(report.differences):
+        yield "[green]Nothing differs:[/] everybody would see whom they saw, as they saw them."
+        return
+    for kind in DifferenceKind:
+        yield from _section(kind, report.differences.of(kind))
+    yield from _by_module(report)
+
+
+def as_json_values(report: ReplayReport) -> dict[str, Any]:
+    """Return all of it as plain values."""
+    differences = report.differences
+    return {
+        "began_ts": report.began,
+        "ended_ts": report.ended,
+        "decisions": report.decisions,
+        "compared": differences.compared,
+        "modules": dict(report.modules),
+        "unanswered": dict(report.unanswered),
+        "counts": {kind.value: len(differences.of(kind)) for kind in DifferenceKind},
+        "by_module": {
+            module: {kind.value: counts.get(kind, 0) for kind in DifferenceKind}
+            for module, counts in differences.by_module().items()
+        },
+        "differences": [_values(difference) for difference in differences],
+    }
+
+
+def _cautions(report: ReplayReport) -> Iterator[str]:
+    for name, problem in report.modules.items():
+        if problem is not None:
+            yield f"[red]Module {escape(name)} failed[/], last so: {escape(problem)}"
+    if report.unanswered:
+        asked = ", ".join(f"{what} ({count}x)" for what, count in report.unanswered.items())
+        yield f"[yellow]No record holds what modules asked for:[/] {asked}"
+
+
+def _section(kind: DifferenceKind, found: list[Difference]) -> Iterator[RenderableType]:
+    if not found:
+        return
+    colour, heading = _HEADINGS[kind]
+    yield ""
+    pairs = "1 pair" if len(found) == 1 else f"{len(found)} pairs"
+    yield f"[bold {colour}]{pairs} {heading}[/]"
+    table = Table(box=None, pad_edge=False)
+    for column in ("viewer", "of", "times", "first", "because"):
+        table.add_column(column, justify="right" if column == "times" else "left")
+    for it in found[:_MOST_SHOWN]:
+        cells = (it.viewer, it.user_id, str(it.times), _time(it.at), _because(it))
+        table.add_row(*map(escape, cells))
+    yield Padding(table, (0, 2))
+    if len(found) > _MOST_SHOWN:
+        yield f"  and {len(found) - _MOST_SHOWN} more: --json shows all"
+
+
+def _by_module(report: ReplayReport) -> Iterator[RenderableType]:
+    by_module = report.differences.by_module()
+    if not by_module:
+        return
+    yield ""
+    table = Table(box=None, pad_edge=False)
+    for column in ("by module", *(kind.value for kind in DifferenceKind)):
+        table.add_column(column, justify="left" if column == "by module" else "right")
+    for module, counts in by_module.items():
+        table.add_row(escape(module), *(str(counts.get(kind, 0)) for kind in DifferenceKind))
+    yield table
+
+
+def _because(difference: Difference) -> str:
+    """Return why, on the side on which there is sight; and what is shown, if it is altered."""
+    match difference.kind:
+        case DifferenceKind.GAINED:
+            return _said(difference.after)
+        case DifferenceKind.LOST:
+            return f"was: {_said(difference.before)}"
+        case DifferenceKind.ALTERED:
+            return f"was: {_shown(difference.before)}; would be: {_shown(difference.after)}"
+
+
+def _said(sight: Sight | None) -> str:
+    return ", ".join(map(str, sight[1])) if sight else "nothing"
+
+
+def _shown(sight: Sight | None) -> str:
+    altered = ", ".join(f"{name} {value!r}" for name, value in sight[0]) if sight else ""
+    return f"{altered or 'as they are'} ({_said(sight)})"
+
+
+def _values(it: Difference) -> dict[str, Any]:
+    return {
+        "kind": it.kind.value,
+        "viewer": it.viewer,
+        "user": it.user_id,
+        "first_ts": it.at,
+        "times": it.times,
+        "modules": it.modules,
+        "before": _sight_values(it.before),
+        "after": _sight_values(it.after),
+    }
+
+
+def _sight_values(sight: Sight | None) -> dict[str, Any] | None:
+    if sight is None:
+        return None
+    altered, reasons = sight
+    return {"altered": dict(altered), "reasons": [_reason_text(it) for it in reasons]}
+
+
+def _reason_text(reason: Reason) -> str:
+    return str(reason)
+
+
+def _time(instant: Timestamp) -> str:
+    return datetime.fromtimestamp(instant / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

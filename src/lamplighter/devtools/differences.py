@@ -1,0 +1,106 @@
+"""How the decisions of two sets of modules differ: who gains and who loses sight of whom."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lamplighter.clock import Timestamp
+from lamplighter.ids import UserId
+from lamplighter.recording.events import Sight
+from lamplighter.routing.reasons import AllUsers, Module, Reasons
+
+__all__ = ["Difference", "DifferenceKind", "Differences"]
+
+
+class DifferenceKind(StrEnum):
+    """What differs."""
+
+    #: Sees somebody of whom they saw nothing.
+    GAINED = "gained"
+    #: Sees nothing of somebody whom they saw.
+    LOST = "lost"
+    #: Sees somebody, but otherwise than before.
+    ALTERED = "altered"
+
+
+@dataclass(slots=True)
+class Difference:
+    """One viewer and one user; how it differed first, and how often it did."""
+
+    kind: DifferenceKind
+    viewer: UserId
+    user_id: UserId
+    #: When it differed first.
+    at: Timestamp
+    #: What was seen, and why; None is nothing.
+    before: Sight | None
+    after: Sight | None
+    #: In how many decisions.
+    times: int = 0
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules by whose word it differs: by that of none, rooms count otherwise."""
+        sides = (self.before, self.after)
+        return sorted({name for side in sides if side for name in _modules(side[1])})
+
+
+class Differences:
+    """Collects them, pair by pair."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[DifferenceKind, UserId, UserId], Difference] = {}
+        #: How many decisions, of one viewer about one user, were compared.
+        self.compared = 0
+
+    def __iter__(self) -> Iterator[Difference]:
+        """Yield them, those that were found first before the others."""
+        return iter(self._found.values())
+
+    def __len__(self) -> int:
+        """Return how many pairs differ."""
+        return len(self._found)
+
+    def compare(
+        self,
+        at: Timestamp,
+        viewer: UserId,
+        user_id: UserId,
+        before: Sight | None,
+        after: Sight | None,
+    ) -> None:
+        """Take in what a viewer saw, and would have seen, of a user."""
+        self.compared += 1
+        kind = _kind(before, after)
+        if kind is not None:
+            new = Difference(kind, viewer, user_id, at, before, after)
+            self._found.setdefault((kind, viewer, user_id), new).times += 1
+
+    def of(self, kind: DifferenceKind) -> list[Difference]:
+        """Return those of one kind."""
+        return [difference for difference in self if difference.kind is kind]
+
+    def by_module(self) -> Mapping[str, Mapping[DifferenceKind, int]]:
+        """Return how many pairs differ by the word of each module, by kind."""
+        counts: dict[str, Counter[DifferenceKind]] = {}
+        for difference in self:
+            for module in difference.modules:
+                counts.setdefault(module, Counter())[difference.kind] += 1
+        return dict(sorted(counts.items()))
+
+
+def _kind(before: Sight | None, after: Sight | None) -> DifferenceKind | None:
+    if before is None:
+        return None if after is None else DifferenceKind.GAINED
+    if after is None:
+        return DifferenceKind.LOST
+    return None if before[0] == after[0] else DifferenceKind.ALTERED
+
+
+def _modules(reasons: Reasons) -> Iterator[str]:
+    for reason in reasons:
+        if isinstance(reason, Module):
+            yield reason.name
+        elif isinstance(reason, AllUsers):
+            yield reason.module

@@ -1,0 +1,316 @@
+"""Other modules over a record of decisions: in a server of their own, whose clock is the record's.
+
+Rooms, presence and who looked are as recorded; who may see whom is said by the modules that are
+tried, and by the same `Planner` as ever. Each decision is compared with the recorded one.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial, singledispatchmethod
+from typing import Final, TypeVar
+
+from lamplighter.app import counting_rooms
+from lamplighter.app_modules import server_facts
+from lamplighter.clock import SystemClock, Timestamp, milliseconds, sleep
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.config import Config
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.differences import Differences
+from lamplighter.devtools.replay_host import ReplayDirectory, ReplayExchange, ReplayHost
+from lamplighter.devtools.turns import turns
+from lamplighter.errors import ConfigError, RecordUnreadable
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.metrics import Metrics
+from lamplighter.modules.loader import ModuleEntry, module_entries
+from lamplighter.modules.module_set import ModuleSet
+from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.recording.events import (
+    Away,
+    Batch,
+    Began,
+    Event,
+    Late,
+    Met,
+    Moved,
+    Sight,
+    Told,
+    Viewed,
+    alteration,
+)
+from lamplighter.recording.world import RecordedWorld
+from lamplighter.routing.guard import GuardSettings
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.plan import Planner, Routes, Telling
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service.subscribers import Subscribers
+
+__all__ = ["Replay", "ReplayReport"]
+
+T = TypeVar("T")
+
+#: So many turns of the loop are enough for modules that do not wait for anything outside.
+_MANY: Final = 20
+#: How long, of real time, an answer is waited for before time passes for the module.
+_PATIENCE: Final = timedelta(seconds=1)
+#: Answers of `get_interested_users` are used for so long, as in a server.
+_INTEREST_FRESH: Final = timedelta(seconds=55)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What has come of a replay."""
+
+    began: Timestamp
+    ended: Timestamp
+    decisions: int
+    differences: Differences
+    #: The modules that were tried, by name, and how each has failed last, if it has.
+    modules: Mapping[str, str | None]
+    #: How often modules asked for what no record holds.
+    unanswered: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A batch of which not all may have been told yet."""
+
+    at: Timestamp
+    before: dict[UserId, dict[UserId, Sight]]
+    after: Told = field(default_factory=dict)
+
+
+class Replay:
+    """Replays one record."""
+
+    def __init__(self, config: Config, entries: Sequence[ModuleEntry] | None = None) -> None:
+        """Try the modules of *config*, or *entries* in their place."""
+        self._config = config
+        self._entries = module_entries(config) if entries is None else entries
+        self._clock = FakeClock(Timestamp(0))
+        self._metrics = Metrics()
+        self._router = PresenceRouter(
+            self._clock, self._metrics, GuardSettings(config.module_timeout)
+        )
+        self._subscribers = Subscribers(self._clock, self._metrics, config.module_timeout)
+        self._differences = Differences()
+        self._unanswered: Counter[str] = Counter()
+        self._decisions = 0
+        self._world: RecordedWorld | None = None
+        self._pending: dict[StreamPosition, _Pending] = {}
+        self._forget_what_was()
+
+    async def run(self, events: Iterable[Event]) -> ReplayReport:
+        """Return how the modules would have decided otherwise.
+
+        Raises `ConfigError`, `ModuleError` and `RecordUnreadable`.
+        """
+        runtime = self._runtime()
+        began: Timestamp | None = None
+        try:
+            for event in events:
+                if began is None:
+                    began = event.at
+                    self._clock.advance_to(event.at)
+                    runtime.load(self._entries)
+                    runtime.start()
+                await self._pass_to(event.at)
+                await self._do(event)
+            self._compare_pending(len(self._pending))
+        finally:
+            await self._answered(runtime.stop())
+            self._subscribers.close()
+        if began is None:
+            raise RecordUnreadable("nothing is recorded")
+        modules = {it.name: it.problem for it in self._router.modules}
+        return ReplayReport(
+            began,
+            self._clock.now(),
+            self._decisions,
+            self._differences,
+            modules,
+            dict(self._unanswered),
+        )
+
+    def _runtime(self) -> ModuleRuntime:
+        def forget_interest(viewer: UserId) -> None:
+            self._interests.forget(viewer)
+
+        exchange = ReplayExchange(self._router)
+        make_set = partial(
+            ModuleSet,
+            server_facts(self._config),
+            exchange=exchange,
+            host=ReplayHost(self._known, self._subscribers, forget_interest, self._unanswered),
+            directory=ReplayDirectory(self._known, self._unanswered),
+            clock=self._clock,
+            database_path=None,
+        )
+        return ModuleRuntime(exchange, make_set)
+
+    def _known(self) -> RecordedWorld:
+        if self._world is None:
+            raise RecordUnreadable("the record does not begin with how everything stands")
+        return self._world
+
+    def _forget_what_was(self) -> None:
+        self._rooms = SharedRooms(counting_rooms(self._config))
+        self._interests = ModuleInterests()
+        self._planner = Planner(self._rooms, self._interests)
+
+    # --- what is recorded -----------------------------------------------------------------
+
+    @singledispatchmethod
+    async def _do(self, event: Event) -> None:
+        """Let happen what decides nothing."""
+        self._known().apply(event)
+
+    @_do.register
+    async def _began(self, event: Began) -> None:
+        if event.server_name != self._config.server_name:
+            raise ConfigError(f"server_name: the record is of {event.server_name}")
+        self._world = RecordedWorld(event)
+        self._forget_what_was()
+
+    @_do.register
+    async def _moved(self, event: Moved) -> None:
+        self._known().apply(event)
+        if event.joined:
+            self._rooms.joined(event.room_id, event.user_id, BEGINNING)
+        else:
+            self._rooms.left(event.room_id, event.user_id)
+
+    @_do.register
+    async def _away(self, event: Away) -> None:
+        self._known().apply(event)
+        for viewer in event.viewers:
+            self._interests.forget(viewer)
+
+    @_do.register
+    async def _batch(self, event: Batch) -> None:
+        world = self._known()
+        world.apply(event)
+        self._decisions += 1
+        routes = await self._routes(event.states)
+        await self._ask_interests(world.looking.keys())
+        self._subscribers.announce(event.states)
+        await turns(_MANY)
+        others = {viewer for viewer in routes if not world.is_mine(viewer)}
+        tellings = self._planner.plan(event.states, routes, world.looking.keys() | others)
+        before = {user_id: dict(seen) for user_id, seen in event.told.items()}
+        told = _told(tellings, event.states, world)
+        self._pending[event.position] = _Pending(event.at, before, told)
+
+    @_do.register
+    async def _late(self, event: Late) -> None:
+        pending = self._pending.get(event.about)
+        if pending is not None:
+            for user_id, seen in event.told.items():
+                pending.before.setdefault(user_id, {}).update(seen)
+
+    @_do.register
+    async def _met(self, event: Met) -> None:
+        self._decisions += 1
+        for user_id, seen in event.told.items():
+            for viewer, before in seen.items():
+                sights = await self._view(viewer, [user_id])
+                self._differences.compare(event.at, viewer, user_id, before, sights.get(user_id))
+
+    @_do.register
+    async def _viewed(self, event: Viewed) -> None:
+        world = self._known()
+        world.apply(event)
+        self._decisions += 1
+        users = list(world.states) if event.users is None else event.users
+        sights = await self._view(event.viewer, users)
+        for user_id in users:
+            before, now = event.sights.get(user_id), sights.get(user_id)
+            self._differences.compare(event.at, event.viewer, user_id, before, now)
+
+    # --- what the modules say -------------------------------------------------------------
+
+    async def _view(self, viewer: UserId, users: Iterable[UserId]) -> Mapping[UserId, Sight]:
+        """Return what the viewer would see of *users*, if they looked now."""
+        world = self._known()
+        states = {it: world.states[it] for it in users if it in world.states}
+        routes = await self._routes(list(states.values()))
+        if world.is_mine(viewer):
+            await self._ask_interests({viewer})
+        sights = self._planner.view(viewer, states, routes)
+        shown = sights.states
+        return {
+            user_id: (alteration(shown[user_id], states.get(user_id, shown[user_id])), reasons)
+            for user_id, reasons in sights.reasons.items()
+        }
+
+    async def _routes(self, states: Sequence[UserPresenceState]) -> Routes:
+        return await self._answered(self._router.routes(states)) if states else {}
+
+    async def _ask_interests(self, viewers: AbstractSet[UserId]) -> None:
+        if not self._router.modules:
+            return
+        stale = self._clock.now() - milliseconds(_INTEREST_FRESH)
+        asked_at = self._interests.asked_at
+        due = [it for it in viewers if (asked_at(it) or Timestamp(0)) <= stale]
+        for viewer in due:
+            interest = await self._answered(self._router.interested_users(viewer))
+            self._interests.keep(viewer, interest, BEGINNING, self._clock.now())
+
+    async def _answered(self, question: Awaitable[T]) -> T:
+        """Return the answer; where it takes time, time passes: real time, and then the modules'."""
+        task = asyncio.ensure_future(question)
+        await turns(1)
+        for _ in range(_MANY):
+            if task.done():
+                return task.result()
+            await turns(1)
+        patience = asyncio.ensure_future(sleep(SystemClock(), _PATIENCE))
+        await asyncio.wait({task, patience}, return_when=asyncio.FIRST_COMPLETED)
+        patience.cancel()
+        while not task.done() and (due := self._clock.next_timer()) is not None:
+            self._clock.advance_to(due)
+            await turns(_MANY)
+        return await task
+
+    # --- time -----------------------------------------------------------------------------
+
+    async def _pass_to(self, instant: Timestamp) -> None:
+        while (due := self._clock.next_timer()) is not None and due <= instant:
+            self._clock.advance_to(due)
+            await turns(_MANY)
+        self._clock.advance_to(instant)
+        if self._world is not None:
+            told_until = instant - milliseconds(2 * self._world.began.module_timeout)
+            due_now = sum(pending.at < told_until for pending in self._pending.values())
+            self._compare_pending(due_now)
+
+    def _compare_pending(self, count: int) -> None:
+        """Compare the *count* oldest batches, to which nothing is added any more."""
+        for position in list(self._pending)[:count]:
+            pending = self._pending.pop(position)
+            for user_id in {**pending.before, **pending.after}:
+                before, now = pending.before.get(user_id, {}), pending.after.get(user_id, {})
+                for viewer in {**before, **now}:
+                    self._differences.compare(
+                        pending.at, viewer, user_id, before.get(viewer), now.get(viewer)
+                    )
+
+
+def _told(
+    tellings: Iterable[Telling], states: Iterable[UserPresenceState], world: RecordedWorld
+) -> Told:
+    base = {state.user_id: state for state in states}
+    told: dict[UserId, dict[UserId, Sight]] = {}
+    for telling in tellings:
+        altered = alteration(telling.state, base.get(telling.user_id, telling.state))
+        seen = told.setdefault(telling.user_id, {})
+        for viewer, reasons in telling.recipients.items():
+            # Other servers are told of our own users.
+            if world.is_mine(viewer) or world.is_mine(telling.user_id):
+                seen[viewer] = altered, reasons
+    return told

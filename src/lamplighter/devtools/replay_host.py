@@ -1,0 +1,121 @@
+"""What modules work with in a replay: the server as the record has it, which they cannot change."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from lamplighter.errors import NotFound, UnknownToken
+from lamplighter.ids import RoomAlias, RoomId, UserId
+from lamplighter.modules.host import PresenceListener
+from lamplighter.ports import Account, Json, Profile, Requester
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.recording.world import RecordedWorld
+from lamplighter.routing.registrations import Registrations
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.service.subscribers import Subscribers
+
+__all__ = ["ReplayDirectory", "ReplayExchange", "ReplayHost"]
+
+
+class ReplayHost:
+    """A `PresenceHost`: presence is what the record says."""
+
+    def __init__(
+        self,
+        world: Callable[[], RecordedWorld],
+        subscribers: Subscribers,
+        forget_interest: Callable[[UserId], None],
+        unanswered: Counter[str],
+    ) -> None:
+        """*unanswered* counts what modules ask for in vain."""
+        self._world = world
+        self._forget_interest = forget_interest
+        self._unanswered = unanswered
+        self.subscribe: Callable[[PresenceListener, str], Callable[[], None]] = (
+            subscribers.subscribe
+        )
+
+    async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
+        for user_id in users:
+            self._forget_interest(user_id)
+
+    async def set_presence_for_users(
+        self,
+        users: Mapping[UserId, tuple[Presence, str | None]],  # noqa: ARG002 - what was, is fixed
+    ) -> None:
+        self._unanswered["set_presence_for_users"] += 1
+
+    def presence_of(self, user_id: UserId) -> UserPresenceState:
+        known = self._world().states.get(user_id)
+        return UserPresenceState.default(user_id) if known is None else known
+
+
+class ReplayDirectory:
+    """A `ModuleDirectory` that knows who exists; nothing else of it is in a record."""
+
+    def __init__(self, world: Callable[[], RecordedWorld], unanswered: Counter[str]) -> None:
+        """*unanswered* counts what modules ask for in vain."""
+        self._world = world
+        self._unanswered = unanswered
+
+    async def authenticate(self, access_token: str) -> Requester:  # noqa: ARG002 - nobody has one
+        raise UnknownToken("nobody is logged in")
+
+    async def account(self, user_id: UserId) -> Account | None:
+        world = self._world()
+        recorded = world.accounts.get(user_id)
+        if recorded is None and world.is_mine(user_id) and world.mentions(user_id):
+            return Account(user_id, world.began.at, is_admin=False, is_deactivated=False)
+        return recorded
+
+    async def profile(self, user_id: UserId) -> Profile:
+        self._unanswered["profile"] += 1
+        if await self.account(user_id) is None:
+            raise NotFound(f"There is no user {user_id}")
+        return Profile(None, None)
+
+    async def account_data(
+        self,
+        user_id: UserId,  # noqa: ARG002 - it is not in the record
+        room_id: RoomId | None,  # noqa: ARG002 - likewise
+        data_type: str,  # noqa: ARG002 - likewise
+    ) -> Json | None:
+        self._unanswered["account_data"] += 1
+        return None
+
+    async def set_account_data(
+        self,
+        user_id: UserId,  # noqa: ARG002 - it is not in the record
+        room_id: RoomId | None,  # noqa: ARG002 - likewise
+        data_type: str,  # noqa: ARG002 - likewise
+        content: Json,  # noqa: ARG002 - likewise
+    ) -> None:
+        self._unanswered["set_account_data"] += 1
+
+    async def resolve_alias(self, alias: RoomAlias) -> RoomId:
+        self._unanswered["room_alias"] += 1
+        raise NotFound(f"There is no room {alias}")
+
+    async def state_for_modules(
+        self,
+        room_id: RoomId,  # noqa: ARG002 - it is not in the record
+        wanted: Sequence[tuple[str, str | None]] | None,  # noqa: ARG002 - likewise
+    ) -> Sequence[Json]:
+        self._unanswered["room_state"] += 1
+        return []
+
+
+class ReplayExchange:
+    """A `ModuleExchange` for modules that are loaded once."""
+
+    def __init__(self, router: PresenceRouter) -> None:
+        self.prepare: Callable[[], Registrations] = router.prepare
+        self.adopt: Callable[[Registrations], None] = router.adopt
+
+    async def try_out(self, registrations: Registrations) -> None:
+        """Nothing is reloaded in a replay."""
+
+    async def swap(self, registrations: Registrations, along: Callable[[], None]) -> None:
+        """Nothing is reloaded in a replay."""
+
+    def left_undone(self, module: str, call: str) -> None:
+        """Nobody asks what is in the shadow."""

@@ -1,0 +1,68 @@
+"""First syncs: what they say of a room is mostly the same for everybody in it.
+
+One look at the database tells what is the user's own, and up to where the rooms have come; the
+rooms' pages are at hand, or read once for all.
+"""
+
+from collections.abc import Mapping
+
+from lamplighter.directory.sql.home import Home, HomeReader
+from lamplighter.directory.sql.ledger import Ledger
+from lamplighter.directory.sql.pages import RoomPage, RoomPages
+from lamplighter.directory.sql.room_json import Moment, joined, shown
+from lamplighter.directory.sql.viewer import Viewer
+from lamplighter.ids import RoomId
+from lamplighter.ports import Json, RoomsSync
+
+__all__ = ["FirstSyncs"]
+
+
+class FirstSyncs:
+    """Answers clients that know nothing yet, and want what clients mostly want."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._homes = HomeReader(ledger)
+        self._pages = RoomPages()
+
+    async def sync(self, viewer: Viewer) -> RoomsSync | None:
+        """Return all there is to tell *viewer*; None if it takes more than pages of rooms."""
+        stream, requester = self._ledger.stream, viewer.requester
+        home = await self._homes.read(requester.user_id)
+        stream.advance(home.position)
+        limits = _page_limits(viewer, home)
+        if limits is None:
+            return None
+        pages = await self._pages_of(home, limits)
+        moment = Moment(requester, self._ledger.now(), stream.token)
+        rooms = {room_id: _entry(viewer, home, page, moment) for room_id, page in pages.items()}
+        told = {"join": rooms} if rooms else {}
+        return viewer.answer(stream.token(home.position), told, home.account_data)
+
+    async def _pages_of(
+        self, home: Home, limits: Mapping[RoomId, int]
+    ) -> Mapping[RoomId, RoomPage]:
+        pages = {it: self._pages.at_hand(it, limits[it], home.joined[it]) for it in limits}
+        if None in pages.values():
+            async with self._ledger.read() as connection:
+                return {
+                    it: await self._pages.read(connection, it, limits[it], home.joined[it])
+                    for it in limits
+                }
+        return {room_id: page for room_id, page in pages.items() if page is not None}
+
+
+def _page_limits(viewer: Viewer, home: Home) -> Mapping[RoomId, int] | None:
+    """Return the rooms to tell of, and how long their timelines are; None if pages do not do."""
+    if any(viewer.wants_room(room_id) for room_id in home.invited):
+        return None
+    wanted = [room_id for room_id in home.joined if viewer.wants_room(room_id)]
+    limits = {room_id: viewer.page_limit(room_id) for room_id in wanted}
+    found = {room_id: limit for room_id, limit in limits.items() if limit is not None}
+    return found if len(found) == len(limits) else None
+
+
+def _entry(viewer: Viewer, home: Home, page: RoomPage, moment: Moment) -> Json:
+    happened = shown(page.news, moment)
+    data = viewer.wanted_data(page.room_id, home.account_data.get(page.room_id, ()))
+    return joined(happened, page.summary.of(viewer.requester.user_id), data)

@@ -1,0 +1,85 @@
+"""Who syncs the rooms half, what their filter wants of it, and the answer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from lamplighter.directory.sql.data_events import AccountDataByRoom
+from lamplighter.directory.sql.filtering import EventFilter
+from lamplighter.ports import Json, Requester, RoomFilter, RoomsSync
+
+__all__ = ["Viewer"]
+
+#: Whoever wants a longer timeline has it read for themselves.
+_LONGEST_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who syncs, since when, and what their filter wants."""
+
+    requester: Requester
+    #: The place in the stream that the client knows; None if it knows nothing.
+    since: int | None
+    full_state: bool
+    filter: RoomFilter
+    timeline: EventFilter
+    state: EventFilter
+    account_data: EventFilter
+    room_account_data: EventFilter
+
+    @classmethod
+    def of(
+        cls, requester: Requester, filter: RoomFilter, since: int | None, *, full_state: bool
+    ) -> "Viewer":
+        """Return the viewer with a client's filter; raise `InvalidParam` for a monstrous one."""
+        return cls(
+            requester,
+            since,
+            full_state,
+            filter,
+            EventFilter.of(filter.timeline),
+            EventFilter.of(filter.state),
+            EventFilter.of(filter.account_data),
+            EventFilter.of(filter.room_account_data),
+        )
+
+    @property
+    def begins(self) -> bool:
+        """Whether the client knows nothing, and does not ask for rooms that the user has left."""
+        return self.since is None and not self.filter.include_leave
+
+    def wants_room(self, room_id: str) -> bool:
+        """Tell whether the client wants to hear of the room at all."""
+        rooms = self.filter.rooms
+        return room_id not in self.filter.not_rooms and (rooms is None or room_id in rooms)
+
+    def wanted_data(self, room_id: str, data: Iterable[Json]) -> list[Json]:
+        """Return what the client wants of a room's account data."""
+        wanted = self.room_account_data
+        if not wanted.admits_room(room_id):
+            return []
+        return [event for event in data if wanted.admits_type(event["type"])]
+
+    def page_limit(self, room_id: str) -> int | None:
+        """Return how many events the timeline of the page has that is all that the client wants.
+
+        None if the client wants something else than the last events and all state before them.
+        """
+        limit = self.filter.timeline_limit
+        wants_all = self.timeline.admits_all and self.state.admits_all
+        admits = self.timeline.admits_room(room_id) and self.state.admits_room(room_id)
+        return limit if wants_all and admits and limit <= _LONGEST_PAGE else None
+
+    def answer(self, token: str, rooms: Json, data: AccountDataByRoom) -> RoomsSync:
+        """Return what the viewer is told, *rooms* by the user's standing to them."""
+        admits = self.account_data.admits_type
+        events = [event for event in data.get("", ()) if admits(event["type"])]
+        mine = {"events": events} if events else {}
+        return RoomsSync(token, _encoded(rooms), _encoded(mine))
+
+
+def _encoded(found: Json) -> msgspec.Raw | None:
+    return msgspec.Raw(msgspec.json.encode(found)) if found else None

@@ -1,0 +1,151 @@
+"""The modules that are loaded together, with all that is theirs: stopped as a whole."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from starlette.types import ASGIApp
+
+from lamplighter.clock import Clock
+from lamplighter.errors import ModuleError
+from lamplighter.modules import synapse_paths
+from lamplighter.modules.api import ModuleApi
+from lamplighter.modules.background import Background
+from lamplighter.modules.fresh import FreshImports
+from lamplighter.modules.host import ModuleDirectory, ModuleExchange, PresenceHost, ServerFacts
+from lamplighter.modules.http_client import SimpleHttpClient
+from lamplighter.modules.loader import (
+    LoadedModule,
+    ModuleEntry,
+    ParsedModule,
+    import_and_parse,
+    instantiate,
+)
+from lamplighter.modules.parts import ApiParts
+from lamplighter.modules.set_host import SetHost
+from lamplighter.modules.shadow import ShadowDirectory, ShadowHost
+from lamplighter.modules.storage import ModuleDatabase
+from lamplighter.modules.threads import start_thread
+from lamplighter.modules.web import WebResources
+from lamplighter.routing.registrations import ShadowRegistrations
+
+__all__ = ["ModuleSet"]
+
+#: The file of the shadow modules' database, beside that of the others.
+SHADOW_DATABASE: Final = "modules-shadow.db"
+
+
+class ModuleSet:
+    """Loaded, in use, stopped; several may be there at once, and one is in use.
+
+    *database_path* is the file of the modules' own database; None keeps it in memory.
+    """
+
+    def __init__(
+        self,
+        server: ServerFacts,
+        *,
+        exchange: ModuleExchange,
+        host: PresenceHost,
+        directory: ModuleDirectory,
+        clock: Clock,
+        database_path: Path | None,
+    ) -> None:
+        #: What the modules have registered.
+        self.registrations = exchange.prepare()
+        self._exchange = exchange
+        self._host = SetHost(host)
+        self._background = Background(clock)
+        self._parts = ApiParts(
+            server=server,
+            router=self.registrations,
+            host=self._host,
+            directory=directory,
+            background=self._background,
+            database=ModuleDatabase(database_path),
+            web=WebResources(),
+            http_client=SimpleHttpClient(),
+        )
+        # What a shadow module keeps, it does not keep among what the others have.
+        shadow_path = database_path and database_path.with_name(SHADOW_DATABASE)
+        self._shadow_database = ModuleDatabase(shadow_path)
+        self.loaded: Sequence[LoadedModule] = ()
+        self.web_resources: Mapping[str, ASGIApp] = {}
+        self._imports: FreshImports | None = None
+
+    def load(self, entries: Sequence[ModuleEntry]) -> None:
+        """Import, configure and instantiate; raise `ConfigError` or `ModuleError`."""
+        synapse_paths.install(self._background)
+        self._instantiate(import_and_parse(entries))
+
+    async def load_afresh(self, entries: Sequence[ModuleEntry]) -> None:
+        """Do as `load` does, but import everything anew, in a thread: the server goes on."""
+        self._background.prepare()
+        synapse_paths.install(self._background)
+        self._imports = FreshImports(entry.path for entry in entries)
+        try:
+            with self._imports:
+                importing = start_thread("module-import", lambda: import_and_parse(entries))
+                parsed = await asyncio.wrap_future(importing)
+            self._instantiate(parsed)
+        except SystemExit as leaving:  # out of a task it would end the server
+            raise ModuleError(f"a module tried to end the server: {leaving!r}") from None
+
+    def make_api(self, module: str) -> ModuleApi:
+        """Return an API for the module of this name."""
+        return ModuleApi(module, self._parts)
+
+    def begin_use(self) -> None:
+        """Let what the modules do count, from now on."""
+        self._host.open()
+
+    def start(self) -> None:
+        """Begin with the modules' background work, in the event loop that runs now."""
+        self._background.start()
+
+    def end_use(self) -> None:
+        """Let nothing count any more that the modules do."""
+        self._host.close()
+
+    async def stop(self) -> None:
+        """End the modules' background work, and close what they share."""
+        self.end_use()
+        self.serve_no_imports()
+        await self._background.stop()
+        self._parts.database.close()
+        self._shadow_database.close()
+        await self._parts.http_client.close()
+
+    def serve_no_imports(self) -> None:
+        """Let no thread find these modules' server by the functions that it has imported."""
+        finder = synapse_paths.installed()
+        if finder is not None:
+            finder.functions.remove(self._background)
+
+    async def discard(self) -> None:
+        """Stop what never came into use, and let what it has imported be forgotten."""
+        if self._imports is not None:
+            self._imports.undo()
+        await self.stop()
+
+    def _instantiate(self, parsed: Sequence[ParsedModule]) -> None:
+        self.loaded = instantiate(parsed, self._api_of)
+        self.web_resources = self._parts.web.close()
+
+    def _api_of(self, module: ParsedModule) -> ModuleApi:
+        return self._shadow_api(module.name) if module.entry.shadow else self.make_api(module.name)
+
+    def _shadow_api(self, module: str) -> ModuleApi:
+        left_undone = partial(self._exchange.left_undone, module)
+        parts = replace(
+            self._parts,
+            router=ShadowRegistrations(self.registrations),
+            host=ShadowHost(self._parts.host, left_undone),
+            directory=ShadowDirectory(self._parts.directory, left_undone),
+            database=self._shadow_database,
+            web=WebResources(),  # which nobody serves
+        )
+        return ModuleApi(module, parts)

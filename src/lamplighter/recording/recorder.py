@@ -1,0 +1,231 @@
+"""Looks on while decisions are made, and hands them over to a thread that writes them down.
+
+What is decided costs an append to a list; everything else is done in the thread. A disk that fails
+or hangs costs the record, and nothing else.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+import structlog
+
+from lamplighter.clock import Clock, Timestamp, within
+from lamplighter.ids import ServerName, UserId
+from lamplighter.ports import Account, JoinedMember, MembershipChange
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.recording.events import (
+    Accounts,
+    Alteration,
+    Away,
+    Batch,
+    Began,
+    Event,
+    Known,
+    Late,
+    Met,
+    Moved,
+    Sight,
+    Told,
+    Viewed,
+    alteration,
+)
+from lamplighter.recording.files import RecordWriter
+from lamplighter.recording.world import RecordedWorld
+from lamplighter.routing.plan import Telling
+from lamplighter.routing.reasons import Reasons
+from lamplighter.service.publisher import Asked, Published
+from lamplighter.service.views import View
+
+__all__ = ["FLUSH_PERIOD", "Recorder"]
+
+_log = structlog.get_logger(__name__)
+
+#: How often what was decided is written.
+FLUSH_PERIOD: Final = timedelta(seconds=1)
+#: How long a stop waits for the disk.
+_PATIENCE: Final = timedelta(seconds=3)
+#: So many decisions wait to be written; beyond that they are lost, and the log says how many.
+_MOST_WAITING: Final = 20_000
+
+#: What makes an event, in the thread, of how everything stood until then.
+_Entry: TypeAlias = Callable[[RecordedWorld], Event | None]
+
+
+class Recorder:
+    """Records the decisions of one server."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        writer: RecordWriter,
+        server_name: ServerName,
+        module_timeout: timedelta,
+    ) -> None:
+        self._clock = clock
+        self._writer = writer
+        self._server_name = server_name
+        self._module_timeout = module_timeout
+        self._executor = ThreadPoolExecutor(1, "record")
+        self._waiting: list[Event | _Entry] = []
+        self._writing: asyncio.Future[None] | None = None
+        self._lost = 0
+        #: How users were in decisions that are lost.
+        self._lost_states: dict[str, UserPresenceState] = {}
+        self._fails = False
+
+    def begin(
+        self,
+        members: Iterable[JoinedMember],
+        states: Sequence[UserPresenceState],
+        accounts: Sequence[Account],
+    ) -> None:
+        """Begin the record with how everything stands."""
+        now = self._clock.now()
+        self._waiting += [
+            Began(now, self._server_name, self._module_timeout),
+            Accounts(now, accounts),
+            Known(now, states),
+            *(Moved(now, it.room_id, it.user_id, joined=True) for it in members),
+        ]
+
+    def published(self, published: Published) -> None:
+        """Record whom something was told; to be called for each batch, and what is told later."""
+        if self._admits():
+            now = self._clock.now()
+            self._waiting.append(lambda world: _told_of(now, published, world))
+        else:
+            self._lost_states.update((it.user_id, it) for it in published.states)
+
+    def viewed(self, view: View) -> None:
+        """Record what somebody sees who was answered from scratch."""
+        if self._admits():
+            now = self._clock.now()
+            self._waiting.append(lambda world: _viewed(now, view, world))
+
+    def moved(self, change: MembershipChange) -> None:
+        """Record that somebody has joined or left."""
+        now = self._clock.now()
+        self._waiting.append(Moved(now, change.room_id, change.user_id, change.joined))
+
+    def away(self, viewers: Collection[UserId]) -> None:
+        """Record that *viewers* are not told any more as things happen."""
+        if viewers:
+            self._waiting.append(Away(self._clock.now(), list(viewers)))
+
+    def flush(self) -> None:
+        """Begin to write what waits, unless the last of it is still being written."""
+        if self._writing is None and self._waiting:
+            self._writing = asyncio.ensure_future(self._write())
+            self._writing.add_done_callback(self._written)
+
+    async def close(self) -> None:
+        """Write what waits, and record no more; a disk that hangs is not waited for."""
+        with suppress(TimeoutError):
+            await within(self._clock, _PATIENCE, self._drain())
+        self._executor.shutdown(wait=False)
+
+    async def _drain(self) -> None:
+        while self._waiting or self._writing:
+            self.flush()
+            if self._writing is not None:
+                await asyncio.shield(self._writing)
+
+    def _admits(self) -> bool:
+        if len(self._waiting) < _MOST_WAITING:
+            return True
+        self._lost += 1
+        return False
+
+    async def _write(self) -> None:
+        entries, self._waiting = self._waiting, []
+        if self._lost:
+            _log.warning("decisions are not recorded: too many wait", lost=self._lost)
+            entries.append(Known(self._clock.now(), list(self._lost_states.values())))
+            self._lost, self._lost_states = 0, {}
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(
+                self._executor, _write, self._writer, entries, self._clock.now()
+            )
+        except OSError as problem:
+            if not self._fails:
+                _log.error("decisions are not recorded", problem=str(problem))
+            self._fails = True
+        else:
+            self._fails = False
+
+    def _written(self, done: "asyncio.Future[None]") -> None:
+        self._writing = None
+        if not done.cancelled() and (failure := done.exception()) is not None:
+            _log.error("recording failed", exc_info=failure)
+
+
+def _write(writer: RecordWriter, entries: Sequence[Event | _Entry], now: Timestamp) -> None:
+    """Write what *entries* stand for; done in the thread."""
+    writer.write(_made(writer, entries), now)
+
+
+def _made(writer: RecordWriter, entries: Sequence[Event | _Entry]) -> Iterator[Event]:
+    """Yield the events, each made of how everything stands after those before it."""
+    for entry in entries:
+        if not callable(entry):
+            yield entry
+        elif writer.world is not None and (event := entry(writer.world)) is not None:
+            yield event
+
+
+def _told_of(at: Timestamp, published: Published, world: RecordedWorld) -> Event | None:
+    asked = published.asked
+    if asked is None:
+        return Met(at, _met(published.tellings, world))
+    told = _told(asked, published.tellings, world)
+    if not published.changes:
+        return Late(at, asked.about, told)
+    return Batch(at, asked.about, asked.states, told) if asked.states else None
+
+
+def _told(asked: Asked, tellings: Sequence[Telling], world: RecordedWorld) -> Told:
+    base = {state.user_id: state for state in asked.states}
+    told: dict[UserId, dict[UserId, Sight]] = {}
+    for telling in tellings:
+        _tell(told, telling, alteration(telling.state, base.get(telling.user_id, telling.state)))
+    for viewer, routes in asked.routes.items():
+        for user_id, route in routes.items():
+            # Other servers are told of our own users.
+            if route.state is None or world.is_mine(viewer) or not world.is_mine(user_id):
+                continue
+            altered = alteration(route.state, base.get(user_id, route.state))
+            told.setdefault(user_id, {})[viewer] = altered, route.modules
+    return told
+
+
+def _met(tellings: Sequence[Telling], world: RecordedWorld) -> Told:
+    told: dict[UserId, dict[UserId, Sight]] = {}
+    for telling in tellings:
+        base = world.states.get(telling.user_id, telling.state)
+        # When somebody was last active becomes known between announcements, too.
+        base = base.copy_and_replace(last_active_ts=telling.state.last_active_ts)
+        _tell(told, telling, alteration(telling.state, base))
+    return told
+
+
+def _tell(told: dict[UserId, dict[UserId, Sight]], telling: Telling, altered: Alteration) -> None:
+    sights: dict[Reasons, Sight] = {}  # most of a room is told for the same reasons
+    seen = told.setdefault(telling.user_id, {})
+    for viewer, reasons in telling.recipients.items():
+        seen[viewer] = sights.setdefault(reasons, (altered, reasons))
+
+
+def _viewed(at: Timestamp, view: View, world: RecordedWorld) -> Event:
+    shown = view.sights.states
+    sights = {
+        user_id: (alteration(shown[user_id], view.users.get(user_id, shown[user_id])), reasons)
+        for user_id, reasons in view.sights.reasons.items()
+        if user_id in world.states
+    }
+    users = None if view.is_whole else [it for it in view.users if it in world.states]
+    return Viewed(at, view.viewer, view.is_sync, users, sights)

@@ -1,0 +1,197 @@
+"""Modules in the shadow: asked what the others are asked, and listened to by nobody but this.
+
+What their answers would change is counted and sampled. Nothing waits for them, and no answer of
+theirs comes to the `Planner` in the place of what counts: it is asked twice, with and without them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.delivery.feed import Feed
+from lamplighter.ids import ServerName, UserId, server_of
+from lamplighter.metrics import Metrics
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.plan import Planner, Sights
+from lamplighter.routing.registrations import Shadow
+from lamplighter.routing.router import Inquiry, PresenceRouter
+from lamplighter.service.background import Background
+from lamplighter.service.publisher import Published
+from lamplighter.service.views import View, Views
+
+__all__ = ["ShadowDifference", "ShadowKind", "ShadowModules"]
+
+_log = structlog.get_logger(__name__)
+
+#: So many differences are kept to look at, the newest of each pair of people.
+_MOST_SAMPLES: Final = 200
+#: A module is not asked about the same viewer again before.
+_ASKED_AGAIN: Final = timedelta(seconds=60)
+_MOST_VIEWERS: Final = 20_000
+#: A module's differences make a line in the log at most this often.
+_BETWEEN_LINES: Final = timedelta(minutes=1)
+
+
+class ShadowKind(StrEnum):
+    """What would differ."""
+
+    GAINS_SIGHT = "gains_sight"
+    SEES_ALTERED = "sees_altered"
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowDifference:
+    """What one viewer would see otherwise of one user, if the module counted."""
+
+    module: str
+    kind: ShadowKind
+    viewer: UserId
+    user_id: UserId
+    at: Timestamp
+    #: What is shown; None is nothing.
+    shown: UserPresenceState | None
+    would_be_shown: UserPresenceState
+
+
+@dataclass(slots=True)
+class _Unsaid:
+    """What the log has not been told of a module."""
+
+    last_line: Timestamp | None = None
+    differences: int = 0
+
+
+class ShadowModules:
+    """Asks the router's shadow modules, and keeps how they differ."""
+
+    def __init__(
+        self,
+        *,
+        server_name: ServerName,
+        clock: Clock,
+        tracker: PresenceTracker,
+        router: PresenceRouter,
+        planner: Planner,
+        feed: Feed,
+        views: Views,
+        background: Background,
+        metrics: Metrics,
+    ) -> None:
+        self._server_name = server_name
+        self._clock = clock
+        self._tracker = tracker
+        self._router = router
+        self._planner = planner
+        self._feed = feed
+        self._views = views
+        self._background = background
+        self._metrics = metrics
+        self._samples: dict[tuple[str, ShadowKind, UserId, UserId], ShadowDifference] = {}
+        self._asked_at: dict[tuple[Shadow, UserId], Timestamp] = {}
+        self._unsaid: dict[str, _Unsaid] = {}
+
+    def samples(self) -> Sequence[ShadowDifference]:
+        """Return the newest differences, the newest first."""
+        return list(reversed(self._samples.values()))
+
+    def left_undone(self, module: str, call: str) -> None:
+        """Count what a shadow module wanted to do."""
+        self._metrics.shadow_left_undone(module, call)
+
+    def published(self, published: Published) -> None:
+        """Ask about a batch, too; to be called for each."""
+        if published.asked is None or not published.changes:
+            return
+        for shadow in self._router.shadows:
+            work = self._look_at_batch(shadow, published.states, published.asked.inquiry)
+            self._background.run(work)
+
+    def viewed(self, view: View) -> None:
+        """Ask about a viewer who was answered from scratch, too; to be called for each."""
+        for shadow in self._router.shadows:
+            if self._is_due(shadow, view.viewer):
+                self._background.run(self._look_at_view(shadow, view))
+
+    async def _look_at_batch(
+        self, shadow: Shadow, states: Sequence[UserPresenceState], inquiry: Inquiry
+    ) -> None:
+        answer = shadow.module.users_for_states(states)
+        routes = await inquiry.complete()
+        routes_with_it = await inquiry.including(shadow, answer).complete()
+        about = {UserId(state.user_id): state for state in states}
+        for viewer in (await answer).routes:
+            if self._is_looking(viewer):
+                sights = self._planner.view(viewer, about, routes)
+                with_it = self._planner.view(viewer, about, routes_with_it)
+                would_be = {user_id: with_it.states[user_id] for user_id in with_it.reasons}
+                self._compare(shadow.module.name, viewer, sights, would_be)
+
+    async def _look_at_view(self, shadow: Shadow, view: View) -> None:
+        answer = await shadow.module.interested_users(view.viewer)
+        # A view of everybody may have been about those only whom rooms bring into question.
+        known = self._tracker.known() if view.is_whole else view.users.values()
+        named = (it for it in known if answer.all_users or it.user_id in answer.named)
+        seen = view.sights.reasons
+        would_be = {UserId(it.user_id): it for it in named if it.user_id not in seen}
+        self._compare(shadow.module.name, view.viewer, view.sights, would_be)
+
+    def _is_due(self, shadow: Shadow, viewer: UserId) -> bool:
+        now = self._clock.now()
+        asked_at = self._asked_at.get((shadow, viewer))
+        if asked_at is not None and now < after(asked_at, _ASKED_AGAIN):
+            return False
+        if len(self._asked_at) >= _MOST_VIEWERS:
+            self._asked_at.clear()
+        self._asked_at[shadow, viewer] = now
+        return True
+
+    def _is_looking(self, viewer: UserId) -> bool:
+        """Tell whether it is known what the viewer sees; of who is away it is found on return."""
+        if server_of(viewer) != self._server_name:
+            return True
+        return viewer in self._feed.viewers and self._views.knows_interest(viewer)
+
+    def _compare(
+        self,
+        module: str,
+        viewer: UserId,
+        sights: Sights,
+        would_be: Mapping[UserId, UserPresenceState],
+    ) -> None:
+        now = self._clock.now()
+        for user_id, would_be_shown in would_be.items():
+            shown = sights.states[user_id] if user_id in sights.reasons else None
+            if would_be_shown != shown:
+                kind = ShadowKind.GAINS_SIGHT if shown is None else ShadowKind.SEES_ALTERED
+                self._take_in(
+                    ShadowDifference(module, kind, viewer, user_id, now, shown, would_be_shown)
+                )
+
+    def _take_in(self, found: ShadowDifference) -> None:
+        self._metrics.shadow_differs(found.module, found.kind)
+        key = found.module, found.kind, found.viewer, found.user_id
+        self._samples.pop(key, None)  # so that the new one stands at the end
+        self._samples[key] = found
+        if len(self._samples) > _MOST_SAMPLES:
+            del self._samples[next(iter(self._samples))]
+        self._say(found)
+
+    def _say(self, found: ShadowDifference) -> None:
+        unsaid = self._unsaid.setdefault(found.module, _Unsaid())
+        unsaid.differences += 1
+        if unsaid.last_line is None or found.at >= after(unsaid.last_line, _BETWEEN_LINES):
+            _log.info(
+                "a shadow module would decide otherwise",
+                module=found.module,
+                differences=unsaid.differences,
+                kind=found.kind.value,
+                viewer=found.viewer,
+                user=found.user_id,
+            )
+            self._unsaid[found.module] = _Unsaid(found.at)

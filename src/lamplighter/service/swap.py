@@ -1,0 +1,131 @@
+"""Other modules in the place of those that are asked: tried first, and then all at one instant.
+
+Whatever only the old modules justified is told to nobody any more, and whatever the new ones
+justify is news to those who may see it. So nothing that the old ones said is kept: outboxes begin
+anew, kept answers and late ones are dropped, what waits for other servers is taken back, and
+everybody is answered from scratch.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Final
+
+from lamplighter.delivery.feed import Feed
+from lamplighter.errors import ModuleError
+from lamplighter.ids import UserId
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.guard import GuardedModule
+from lamplighter.routing.registrations import Registrations
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.service.background import Background
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.remotes import Remotes
+from lamplighter.service.shadow import ShadowModules
+from lamplighter.service.views import Views
+
+__all__ = ["ModuleSwap"]
+
+#: New modules are tried with so many users, besides those whom the old ones alter for somebody.
+_MOST_USERS: Final = 1_000
+#: At once, as in a large batch.
+_USERS_AT_ONCE: Final = 100
+_MOST_VIEWERS: Final = 20
+
+
+class ModuleSwap:
+    """Tries new modules, and puts them in the place of the old ones."""
+
+    def __init__(
+        self,
+        *,
+        tracker: PresenceTracker,
+        router: PresenceRouter,
+        feed: Feed,
+        views: Views,
+        publisher: Publisher,
+        remotes: Remotes,
+        shadows: ShadowModules,
+        background: Background,
+    ) -> None:
+        self._tracker = tracker
+        self._router = router
+        self._feed = feed
+        self._views = views
+        self._publisher = publisher
+        self._remotes = remotes
+        self._shadows = shadows
+        self._background = background
+
+    def prepare(self) -> Registrations:
+        """Return what new modules register in, before anybody asks them."""
+        return self._router.prepare()
+
+    def adopt(self, registrations: Registrations) -> None:
+        """Ask the modules of *registrations* from now on: the first ones of this server."""
+        self._router.adopt(registrations)
+
+    def left_undone(self, module: str, call: str) -> None:
+        """Count what a module in the shadow wanted to do."""
+        self._shadows.left_undone(module, call)
+
+    async def try_out(self, registrations: Registrations) -> None:
+        """Ask new modules about users and viewers as they are now; nobody is told the answers.
+
+        Raises `ModuleError`, with module and problem, where one fails in any way. Afterwards each
+        remembers for whom it alters whom, so that nobody is shown what it hides while it thinks.
+        """
+        viewers = list(islice(self._feed.viewers, _MOST_VIEWERS))
+        batches = list(self._trial_batches())
+        for module in registrations.modules:
+            for states in batches:
+                await module.users_for_states(states)
+                _check(module)
+            for viewer in viewers:
+                await module.interested_users(viewer)
+                _check(module)
+
+    async def swap(self, registrations: Registrations, along: Callable[[], None]) -> None:
+        """Ask the modules of *registrations* from one instant on; call *along* at that instant."""
+        swapped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def work() -> None:
+            try:
+                self._swap(registrations)
+                along()
+            except Exception as error:  # noqa: BLE001 - a batch is being published; who waits gets it
+                swapped.set_exception(error)
+            else:
+                swapped.set_result(None)
+
+        self._publisher.between_batches(work)
+        await swapped
+
+    def _swap(self, registrations: Registrations) -> None:
+        altered = {*_altered(self._router.modules), *_altered(registrations.modules)}
+        self._router.adopt(registrations)
+        self._views.forget_interests()
+        self._publisher.give_up_late()
+        self._publisher.advance()
+        # By a room they may have been in sight all the time; but as what, has perhaps changed.
+        self._publisher.retell(altered)
+        self._feed.renew()
+        untold = [self._tracker.get(user_id) for user_id in self._remotes.take_back()]
+        self._background.run(self._publisher.remind(untold))
+
+    def _trial_batches(self) -> Iterator[Sequence[UserPresenceState]]:
+        altered = self._tracker.known_of(_altered(self._router.modules))
+        others = (it for it in self._tracker.known() if it.user_id not in altered)
+        states = list(chain(altered.values(), islice(others, _MOST_USERS)))
+        return (states[at : at + _USERS_AT_ONCE] for at in range(0, len(states), _USERS_AT_ONCE))
+
+
+def _check(module: GuardedModule) -> None:
+    if module.problem is not None:
+        raise ModuleError(f"module {module.name} fails when it is tried: {module.problem}")
+
+
+def _altered(modules: Iterable[GuardedModule]) -> set[UserId]:
+    """Return whom *modules* show otherwise than they are to somebody."""
+    return set[UserId]().union(*(users for it in modules for users in it.alters.values()))

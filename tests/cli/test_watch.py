@@ -1,0 +1,59 @@
+"""Reloading when files change."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamplighter.cli.watch import FileWatch, watch
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.service.reload import ReloadResult
+from tests.scenarios.worlds import turns
+
+
+@dataclass
+class FakeReload:
+    results: list[ReloadResult]
+
+    async def reload(self) -> ReloadResult:
+        return self.results.pop(0)
+
+
+def names(paths: Sequence[Path]) -> list[str]:
+    """Return what the files are called."""
+    return [path.name for path in paths]
+
+
+def test_what_has_changed(tmp_path: Path) -> None:
+    """A file that is written, new or gone has changed since the last look; others have not."""
+    one, other, third = (tmp_path / f"{name}.py" for name in ("one", "other", "third"))
+    for path in (one, other):
+        path.write_text("1")
+    files = FileWatch(lambda: [one, other, third])
+    assert names(files.changed()) == []
+    one.write_text("22")
+    assert names(files.changed()) == ["one.py"]
+    third.write_text("3")
+    other.unlink()
+    assert names(files.changed()) == ["other.py", "third.py"]
+    assert names(files.changed()) == []
+
+
+async def test_watching(tmp_path: Path) -> None:
+    """Once a second the files are looked at; after a change it is said what the reload gave."""
+    path = tmp_path / "rule.py"
+    path.write_text("1")
+    clock, said = FakeClock(), list[str]()
+    results = [ReloadResult(("Rule",)), ReloadResult(("Rule",), "it is no Python")]
+    files = FileWatch(lambda: [path])
+    task = asyncio.ensure_future(watch(clock, files, FakeReload(results), said.append))
+    for text in ("1", "22", "22", "333"):
+        path.write_text(text) if text != path.read_text() else None
+        await turns(3)
+        clock.advance(seconds=1)
+        await turns(3)
+    task.cancel()
+    assert said == [
+        "rule.py changed; modules reloaded: Rule",
+        "rule.py changed; the modules stay as they are: it is no Python",
+    ]

@@ -1,0 +1,369 @@
+"""Modules that are replaced by others, or by newer ones of the same name, while people look on."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamplighter.devtools.client import RequestFailed
+from lamplighter.service.reload import ReloadResult
+from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, folder_of_modules, lab
+from tests.compat.world import UNSEEN
+from tests.scenarios.worlds import turns
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    """A folder of modules."""
+    with folder_of_modules(tmp_path) as folder:
+        yield folder
+
+
+async def test_the_new_rule_counts(folder: Folder) -> None:
+    """From the reload on the new rule says who is told, and the old one no more."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.alice.sync(**UNSEEN)
+        folder.rule({ALICE: [CHARLIE]})
+        assert await world.reload() == ReloadResult(("Rule",))
+        await world.bob.set_status("online", "brb")
+        await world.charlie.set_status("online")
+        answer = await world.alice.sync(**UNSEEN)
+        assert set(answer.presence) == {CHARLIE}
+
+
+async def test_who_is_newly_in_sight(folder: Folder) -> None:
+    """Who is seen by the new rule is told of with the next sync, however long ago they changed."""
+    folder.rule({})
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.bob.set_status("online", "brb")
+        await world.alice.sync(**UNSEEN)
+        folder.rule({ALICE: [BOB]})
+        await world.reload()
+        answer = await world.alice.sync(**UNSEEN)
+        assert answer.presence[BOB]["status_msg"] == "brb"
+
+
+async def test_a_poll_that_waits(folder: Folder) -> None:
+    """A poll that waits while modules are replaced is answered with who has come into sight."""
+    folder.rule({})
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.bob.set_status("online")
+        await world.alice.sync(**UNSEEN)
+        poll = await world.alice.polls(**UNSEEN)
+        folder.rule({ALICE: [BOB]})
+        await world.reload()
+        assert set((await poll.answer()).presence) == {BOB}
+
+
+async def test_what_is_not_delivered_yet(folder: Folder) -> None:
+    """What only the old rule justified is not told after the reload, though it was due before."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.alice.sync(**UNSEEN)
+        await world.bob.set_status("online", "brb")
+        folder.rule({})
+        await world.reload()
+        answer = await world.alice.sync(**UNSEEN)
+        assert answer.presence == {}
+        with pytest.raises(RequestFailed, match="403"):
+            await world.alice.status_of(world.bob)
+
+
+async def test_no_modules_any_more(folder: Folder) -> None:
+    """Without modules, rooms alone give sight, and nothing that a module has said is left."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.alice.sync(**UNSEEN)
+        folder.configure()
+        assert await world.reload() == ReloadResult(())
+        await world.bob.set_status("online", "brb")
+        assert (await world.alice.sync(**UNSEEN)).presence == {}
+        assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE}
+
+
+async def test_first_modules(folder: Folder) -> None:
+    """A server without modules gets its first ones by a reload."""
+    async with lab(folder.configure()) as world:
+        await world.alice.sync(**UNSEEN)
+        folder.rule({ALICE: [BOB]})
+        folder.configure("rule.Rule")
+        await world.reload()
+        await world.bob.set_status("online")
+        assert set((await world.alice.sync(**UNSEEN)).presence) == {BOB}
+
+
+async def test_what_the_old_rule_hid(folder: Folder) -> None:
+    """While the new rule thinks, nobody is shown what the old one hid and the new one hides."""
+    folder.rule({ALICE: [BOB]}, say="nothing")
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.server.room(world.alice, world.bob)
+        await world.bob.set_status("online", "secret 1")
+        await world.alice.sync(**UNSEEN)
+        slow = "import asyncio; [await asyncio.sleep(0) for _ in range(30)]"
+        folder.rule({ALICE: [BOB]}, say="little", before=slow)
+        await world.reload()
+        said = []
+        await world.alice.sync(**UNSEEN)
+        said.append(world.alice.reads(world.bob))
+        poll = await world.alice.polls(**UNSEEN)
+        await world.bob.set_status("online", "secret 2")
+        await poll.answer()
+        said.append(world.alice.reads(world.bob))
+        assert said == ["little", "little"]
+
+
+async def test_what_is_hidden_no_more(folder: Folder) -> None:
+    """Who shares a room with somebody whom the old rule altered is told how they are."""
+    folder.rule({ALICE: [BOB]}, say="nothing")
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.server.room(world.alice, world.bob)
+        await world.bob.set_status("online", "the truth")
+        await world.alice.sync(**UNSEEN)
+        folder.rule({})
+        await world.reload()
+        await world.alice.sync(**UNSEEN)
+        assert world.alice.reads(world.bob) == "the truth"
+
+
+async def test_what_becomes_hidden(folder: Folder) -> None:
+    """Who shares a room with somebody whom the new rule alters is told what they are to see."""
+    folder.rule({})
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.server.room(world.alice, world.bob)
+        await world.bob.set_status("online", "the truth")
+        await world.alice.sync(**UNSEEN)
+        folder.rule({ALICE: [BOB]}, say="nothing")
+        await world.reload()
+        await world.alice.sync(**UNSEEN)
+        assert world.alice.reads(world.bob) == "nothing"
+
+
+HANGS = """
+import asyncio
+from rule import Rule
+
+class Hanging(Rule):
+    gate = asyncio.Event()
+    async def get_users_for_states(self, state_updates):
+        if any(state.status_msg == "hang" for state in state_updates):
+            await self.gate.wait()
+        return await super().get_users_for_states(state_updates)
+"""
+
+
+NAMES_ONLY = """
+from rule import Rule
+
+class Naming(Rule):
+    async def get_users_for_states(self, state_updates):
+        return {}
+"""
+
+
+async def test_a_question_that_is_open(folder: Folder) -> None:
+    """What an old module answers after the reload is told to nobody; who waited is told by rooms.
+
+    Alice waits for it, since it has altered bob for her before; charlie would be told by it alone.
+    """
+    folder.write("hanging.py", HANGS)
+    folder.rule({ALICE: [BOB], CHARLIE: [BOB]}, say="nothing")
+    async with lab(folder.configure("hanging.Hanging")) as world:
+        await world.server.room(world.alice, world.bob)
+        await world.bob.set_status("online", "before")
+        await world.alice.sync(**UNSEEN)
+        await world.charlie.sync(**UNSEEN)
+        module = world.server.lamplighter.modules.loaded[0].instance
+        await world.bob.set_status("online", "hang")
+        poll = await world.alice.polls(**UNSEEN)
+        folder.rule({ALICE: [CHARLIE]})
+        folder.configure("rule.Rule")
+        await world.reload()
+        await poll.answer()
+        assert world.alice.reads(world.bob) == "hang"
+        module.gate.set()  # type: ignore[attr-defined]  # a module of this test
+        await world.server.settled()
+        assert (await world.charlie.sync(**UNSEEN)).presence == {}
+
+
+async def test_a_request_under_way(folder: Folder) -> None:
+    """A first sync that waits for an old module is answered by the new rule."""
+    folder.write("hanging.py", HANGS)
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure("hanging.Hanging")) as world:
+        await world.bob.set_status("online", "hang")
+        await world.charlie.set_status("online")
+        poll = await world.alice.polls(**UNSEEN)
+        await turns(20)
+        folder.rule({ALICE: [CHARLIE]})
+        folder.configure("rule.Rule")
+        await world.reload()
+        answer = await world.server.in_time(poll.answer())
+        assert set(answer.presence) == {ALICE, CHARLIE}
+
+
+async def test_a_status_that_is_asked_for(folder: Folder) -> None:
+    """A GET that waits for an old module is answered by the new rule, on whom it names as well."""
+    folder.write("hanging.py", HANGS)
+    folder.rule({ALICE: []})
+    async with lab(folder.configure("hanging.Hanging")) as world:
+        await world.bob.set_status("online", "hang")
+        asking = asyncio.ensure_future(world.alice.status_of(world.bob))
+        await turns(20)
+        folder.rule({ALICE: [BOB]})
+        folder.write("naming.py", NAMES_ONLY)
+        folder.configure("naming.Naming")
+        await world.reload()
+        assert (await world.server.in_time(asking))["status_msg"] == "hang"
+
+
+async def test_the_code_is_new(folder: Folder) -> None:
+    """Changes in files that the module imports count, even of the same second and the same size."""
+    folder.rule({ALICE: [BOB]}, say="one")
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.alice.sync(**UNSEEN)
+        old = world.server.lamplighter.modules.loaded[0].instance
+        for say in ("two", "six"):
+            folder.rule({ALICE: [BOB]}, say=say)
+            await world.reload()
+            await world.bob.set_status("online", f"before {say}")
+            await world.alice.sync(**UNSEEN)
+            assert world.alice.reads(world.bob) == say
+        new = world.server.lamplighter.modules.loaded[0].instance
+        assert type(old) is not type(new)
+
+
+BROKEN = {
+    "it is not Python": ("rule.py", "class Rule(", "modules[0].module: 'rule.Rule' cannot be"),
+    "a file beside it is not": ("rule_helpers.py", "1 +", "cannot be imported: SyntaxError"),
+    "the class is gone": ("rule.py", "class Other: pass", "has no attribute 'Rule'"),
+    "it ends the process": ("rule.py", "raise SystemExit(3)", "tried to end the server"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=list(BROKEN))
+async def test_a_module_that_cannot_be_loaded(folder: Folder, broken: tuple[str, str, str]) -> None:
+    """Where the new module cannot be loaded, the result says why, and the old one goes on."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.alice.sync(**UNSEEN)
+        name, text, problem = broken
+        folder.write(name, text)
+        old = sys.modules["rule"]
+        result = await world.reload()
+        assert result.modules == ("Rule",)
+        assert problem in str(result.problem)
+        assert sys.modules["rule"] is old
+        await world.bob.set_status("online")
+        assert set((await world.alice.sync(**UNSEEN)).presence) == {BOB}
+
+
+FAILING = {
+    "raises": ("raise RuntimeError('no data')", "get_users_for_states: RuntimeError('no data')"),
+    "does not answer": ("await __import__('asyncio').Event().wait()", "no answer within"),
+}
+
+
+@pytest.mark.parametrize("failing", FAILING.values(), ids=list(FAILING))
+async def test_a_module_that_fails_when_tried(folder: Folder, failing: tuple[str, str]) -> None:
+    """Each new module is asked about people as they are; one that fails does not come into use."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure("rule.Rule")) as world:
+        await world.bob.set_status("online")
+        before, problem = failing
+        folder.rule({ALICE: [CHARLIE]}, before=before)
+        result = await world.reload()
+        assert str(result.problem).startswith("module Rule fails when it is tried: ")
+        assert problem in str(result.problem)
+        assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE, BOB}
+
+
+async def test_a_configuration_that_cannot_be_used(folder: Folder) -> None:
+    """Where the configuration is wrong, the result says so, and the old modules go on."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure("rule.Rule")) as world:
+        folder.write("lamplighter.yaml", "server_name: [")
+        result = await world.reload()
+        assert "not YAML" in str(result.problem)
+        assert result.modules == ("Rule",)
+
+
+async def test_other_keys(folder: Folder) -> None:
+    """Keys that a reload does not take in are named, if they differ."""
+    folder.rule({})
+    async with lab(folder.configure("rule.Rule", module_timeout="1s")) as world:
+        older = {"presence_router": {"module": "rule.Rule", "config": {"a": 1}}, "busy": True}
+        folder.configure("rule.Rule", presence=older, listen="127.0.0.1:1")
+        result = await world.reload()
+        assert result.problem is None
+        assert result.modules == ("Rule#1", "Rule#2")
+        assert list(result.needs_restart) == ["listen", "presence.busy", "module_timeout"]
+
+
+BUSY = """
+from synapse.module_api import ModuleApi
+
+class Busy:
+    def __init__(self, config: dict, api: ModuleApi):
+        self.api, self.word, self.heard, self.refused = api, config["word"], [], []
+        api.looping_background_call(self.tick, 10_000)
+        api.register_web_resource("/_synapse/client/" + config["path"], self.page)
+        api.subscribe_to_presence(self.hear)
+        api.run_in_background(self.begin)
+
+    async def begin(self):
+        await self.api.run_db_interaction("make", lambda txn: txn.execute("CREATE TABLE t (x)"))
+
+    async def tick(self):
+        await self.api.set_presence_for_users({"@bob:example.com": ("online", self.word)})
+
+    async def hear(self, states):
+        self.heard += [state.status_msg for state in states]
+
+    async def page(self, request):
+        return {"word": self.word}
+"""
+
+
+def busy(word: str, path: str) -> dict[str, Any]:
+    """Return the entry of a busy module."""
+    return {"module": "busy.Busy", "config": {"word": word, "path": path}}
+
+
+async def test_all_that_is_a_modules(folder: Folder) -> None:
+    """Background work, pages and subscriptions of the old modules end, and those of the new begin.
+
+    What is left of the old ones can do nothing any more.
+    """
+    folder.write("busy.py", BUSY)
+    async with lab(folder.configure(busy("one", "old"))) as world:
+        old: Any = world.server.lamplighter.modules.loaded[0].instance
+        await world.server.advance(seconds=11)
+        folder.configure(busy("two", "new"))
+        await world.reload()
+        new: Any = world.server.lamplighter.modules.loaded[0].instance
+        await world.server.advance(seconds=11)
+        assert (old.heard, new.heard) == (["one"], ["two"])
+        statuses = [
+            (await world.server.http.request("GET", f"/_synapse/client/{path}")).status
+            for path in ("old", "new")
+        ]
+        assert statuses == [404, 200]
+        with pytest.raises(Exception, match="other modules are in the place of this one"):
+            await old.tick()
+
+
+async def test_what_never_came_into_use_ends(folder: Folder) -> None:
+    """A module that was built, beside one that could not be, leaves nothing behind."""
+    folder.write("busy.py", BUSY)
+    folder.rule({})
+    async with lab(folder.configure(busy("one", "old"))) as world:
+        folder.write("rule.py", "class Rule:\n    def __init__(self, config, api): 1 / 0")
+        folder.configure(busy("two", "new"), "rule.Rule")
+        result = await world.reload()
+        assert "ZeroDivisionError" in str(result.problem)
+        await world.server.advance(seconds=11)
+        assert world.server.presence_of(world.bob).status_msg == "one"

@@ -1,0 +1,232 @@
+"""Modules in the shadow: what they would change is known, and nothing changes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.ids import UserId
+from lamplighter.service.shadow import ShadowKind
+from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, Lab, folder_of_modules, lab
+from tests.compat.world import UNSEEN
+
+SHADOW = {"module": "rule.Rule", "shadow": True}
+GAINS, ALTERED = ShadowKind.GAINS_SIGHT, ShadowKind.SEES_ALTERED
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    """A folder of modules."""
+    with folder_of_modules(tmp_path) as folder:
+        yield folder
+
+
+def samples(world: Lab) -> list[tuple[str, ShadowKind, UserId, UserId]]:
+    """Return module, kind, viewer and user of the differences, the oldest first."""
+    found = world.server.lamplighter.shadows.samples()
+    return [(it.module, it.kind, it.viewer, it.user_id) for it in reversed(found)]
+
+
+def count(world: Lab, metric: str) -> str | None:
+    """Return what `/metrics` says of one metric, labels included."""
+    lines = world.server.lamplighter.metrics.exposition().decode().splitlines()
+    return next((it.rpartition(" ")[2] for it in lines if it.startswith(metric)), None)
+
+
+async def test_who_would_gain_sight(folder: Folder) -> None:
+    """Somebody whom a shadow module would tell of a change is told nothing, and counted."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure(SHADOW)) as world:
+        await world.alice.sync(**UNSEEN)
+        with capture_logs() as lines:
+            for said in ("one", "two"):
+                await world.bob.set_status("online", said)
+                await world.server.settled()
+        assert (await world.alice.sync(**UNSEEN)).presence == {}
+        assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE}
+        assert samples(world) == [("Rule", GAINS, ALICE, BOB)]
+        assert world.server.lamplighter.shadows.samples()[0].would_be_shown.status_msg == "two"
+        metric = 'lamplighter_shadow_differences_total{kind="gains_sight",module="Rule"}'
+        assert count(world, metric) == "2.0"
+        [line] = [it for it in lines if "shadow" in it["event"]]
+        assert (line["module"], line["viewer"], line["user"]) == ("Rule", ALICE, BOB)
+
+
+async def test_a_line_a_minute(folder: Folder) -> None:
+    """Differences make a line in the log once a minute, which says how many there were."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure(SHADOW)) as world:
+        await world.alice.sync(**UNSEEN)
+        with capture_logs() as lines:
+            for number in range(7):
+                await world.bob.set_status("online", str(number))
+                await world.server.advance(seconds=20)
+        counts = [it["differences"] for it in lines if "shadow" in it["event"]]
+        assert counts == [1, 3, 3]
+
+
+async def test_who_would_be_in_a_first_view(folder: Folder) -> None:
+    """Whom a shadow module names for somebody who looks afresh is counted, and not shown."""
+    folder.rule({})
+    async with lab(folder.configure(SHADOW)) as world:
+        await world.bob.set_status("online")
+        await world.server.settled()
+        folder.rule({ALICE: [BOB, ALICE]})
+        await world.reload()
+        assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE}
+        await world.server.settled()
+        assert samples(world) == [("Rule", GAINS, ALICE, BOB)]
+
+
+SEES_ALL = """
+class SeesAll:
+    def __init__(self, config, api):
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.get_users_for_states,
+            get_interested_users=self.get_interested_users,
+        )
+    async def get_users_for_states(self, states):
+        return {}
+    async def get_interested_users(self, user_id):
+        return "ALL"
+"""
+
+
+async def test_who_would_see_everybody(folder: Folder) -> None:
+    """ALL stands for everybody known who is out of sight."""
+    folder.write("sees_all.py", SEES_ALL)
+    async with lab(folder.configure({"module": "sees_all.SeesAll", "shadow": True})) as world:
+        for person in (world.bob, world.charlie):
+            await person.set_status("online")
+        await world.server.room(world.alice, world.bob)
+        await world.alice.first_sync(**UNSEEN)
+        await world.server.settled()
+        assert samples(world) == [("SeesAll", GAINS, ALICE, CHARLIE)]
+
+
+async def test_who_would_see_something_else(folder: Folder) -> None:
+    """Where a shadow module would alter what is seen, the truth is shown, and that is counted."""
+    folder.rule({ALICE: [BOB]}, say="nothing")
+    async with lab(folder.configure(SHADOW)) as world:
+        await world.server.room(world.alice, world.bob)
+        await world.alice.sync(**UNSEEN)
+        await world.bob.set_status("online", "the truth")
+        await world.alice.sync(**UNSEEN)
+        await world.server.settled()
+        assert world.alice.reads(world.bob) == "the truth"
+        [found] = world.server.lamplighter.shadows.samples()
+        assert (found.kind, found.viewer, found.user_id) == (ALTERED, ALICE, BOB)
+        assert found.shown is not None
+        assert (found.shown.status_msg, found.would_be_shown.status_msg) == ("the truth", "nothing")
+
+
+async def test_nothing_would_differ(folder: Folder) -> None:
+    """What the modules that count, or a room, show anyway is no difference; nor is oneself."""
+    folder.rule({ALICE: [BOB, ALICE, CHARLIE]})
+    async with lab(folder.configure(SHADOW, "rule.Rule")) as world:
+        await world.alice.sync(**UNSEEN)
+        await world.bob.set_status("online")
+        await world.alice.set_status("online")
+        await world.alice.first_sync(**UNSEEN)
+        await world.server.settled()
+        assert samples(world) == []
+
+
+@pytest.mark.parametrize(("place", "found"), [(0, []), (1, [("Rule#2", ALTERED, ALICE, BOB)])])
+async def test_the_place_in_the_configuration(
+    folder: Folder, place: int, found: list[object]
+) -> None:
+    """A shadow module would win over those before it, and those after it win over it."""
+    folder.rule({ALICE: [BOB]}, say="nothing")
+    folder.write("truth.py", "from rule import Rule\nimport rule_helpers\n" + TRUTH)
+    modules: list[Any] = ["truth.Rule"]
+    modules.insert(place, SHADOW)
+    async with lab(folder.configure(*modules)) as world:
+        await world.alice.sync(**UNSEEN)
+        await world.bob.set_status("online", "the truth")
+        await world.server.settled()
+        assert [(kind, *rest) for _, kind, *rest in samples(world)] == [it[1:] for it in found]  # type: ignore[index]  # rows of the table above
+
+
+TRUTH = """
+class Rule(Rule):
+    async def get_users_for_states(self, states):
+        return {"@alice:example.com": set(states)}
+"""
+
+
+async def test_a_slow_one(folder: Folder) -> None:
+    """Nobody waits for a shadow module, and what it raises is its own affair."""
+    for before in ("await __import__('asyncio').Event().wait()", "raise RuntimeError('no')"):
+        folder.rule({ALICE: [BOB]}, before=before)
+        async with lab(folder.configure(SHADOW)) as world:
+            await world.server.room(world.alice, world.bob)
+            await world.alice.sync(**UNSEEN)
+            poll = await world.alice.polls(**UNSEEN)
+            await world.bob.set_status("online")
+            assert set((await poll.answer()).presence) == {BOB}
+            assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE, BOB}
+
+
+BUSY = """
+class Busy:
+    def __init__(self, config, api):
+        self.api, self.heard = api, []
+        api.subscribe_to_presence(self.hear)
+        api.register_web_resource("/_synapse/client/busy", self.page)
+
+    async def act(self):
+        await self.api.set_presence_for_users({"@bob:example.com": ("online", "mine")})
+        await self.api.send_local_online_presence_to(["@alice:example.com"])
+        await self.api.account_data_manager.put_global("@alice:example.com", "busy", {"a": 1})
+        await self.api.run_db_interaction("make", lambda txn: txn.execute("CREATE TABLE t (x)"))
+
+    async def hear(self, states):
+        self.heard += [state.user_id for state in states]
+
+    async def page(self, request):
+        return {}
+"""
+
+
+async def test_what_it_may_not_do(folder: Folder) -> None:
+    """A shadow module cannot change presence, account data or the modules' database, nor serve a
+    page; what it asks for is counted. It may read, and hear of presence.
+    """
+    folder.write("busy.py", BUSY)
+    async with lab(folder.configure("busy.Busy", {"module": "busy.Busy", "shadow": True})) as world:
+        one, shadow = [it.instance for it in world.server.lamplighter.modules.loaded]
+        await shadow.act()  # type: ignore[attr-defined]  # a module of this test
+        await world.server.settled()
+        assert world.server.presence_of(world.bob).status_msg is None
+        assert (
+            await world.server.lamplighter.directory.account_data(UserId(ALICE), None, "busy")
+            is None
+        )
+        for call in ("set_presence_for_users", "send_local_online_presence_to", "set_account_data"):
+            metric = f'lamplighter_shadow_left_undone_total{{call="{call}",module="Busy#2"}}'
+            assert count(world, metric) == "1.0"
+        await one.act()  # type: ignore[attr-defined]  # whose table is not there yet
+        await world.server.settled()
+        assert shadow.heard == [BOB]  # type: ignore[attr-defined]  # likewise
+
+
+async def test_its_page_is_not_served(folder: Folder) -> None:
+    """Nobody answers at the path of a shadow module's page."""
+    folder.write("busy.py", BUSY)
+    async with lab(folder.configure({"module": "busy.Busy", "shadow": True})) as world:
+        response = await world.server.http.request("GET", "/_synapse/client/busy")
+        assert response.status == 404
+
+
+async def test_out_of_the_shadow(folder: Folder) -> None:
+    """A reload without `shadow: true` lets the module count."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure(SHADOW)) as world:
+        await world.bob.set_status("online")
+        await world.alice.sync(**UNSEEN)
+        folder.configure("rule.Rule")
+        await world.reload()
+        assert set((await world.alice.sync(**UNSEEN)).presence) == {BOB}

@@ -1,0 +1,200 @@
+"""Replays of records that are written by hand."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamplighter.clock import Timestamp
+from lamplighter.config import parse_config_text
+from lamplighter.devtools.replay import Replay, ReplayReport
+from lamplighter.errors import ConfigError, RecordUnreadable
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.ports import Account
+from lamplighter.recording.events import (
+    AS_THEY_ARE,
+    Accounts,
+    Batch,
+    Event,
+    Late,
+    Looking,
+    Met,
+    Moved,
+    Sight,
+    Viewed,
+)
+from lamplighter.routing.reasons import Module, Self, SharedRoom
+from tests.devtools import replayed_modules
+from tests.recording.samples import BEGAN, at
+from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
+
+BY_RULE: Sight = (AS_THEY_ARE, (Module("Rule"),))
+BY_ROOM: Sight = (AS_THEY_ARE, (SharedRoom(HALL),))
+
+
+async def replay(
+    events: Iterable[Event],
+    shows: Mapping[str, Iterable[str]] | None = None,
+    config: str = "",
+    module: str = "Rule",
+    **more: Any,
+) -> ReplayReport:
+    """Replay *events*, after the beginning, with a rule that shows these people."""
+    path = f"{replayed_modules.__name__}.{module}"
+    entry = ModuleEntry(path, {"shows": shows or {}, **more}, ModuleStyle.CALLBACKS, "modules[0]")
+    settings = parse_config_text(f"server_name: demo\n{config}", Path("new.yaml"))
+    return await Replay(settings, [entry]).run([BEGAN, *events])
+
+
+def found(report: ReplayReport) -> list[tuple[str, str, str]]:
+    """Return what differs, for whom, about whom."""
+    return [(it.kind.value, it.viewer, it.user_id) for it in report.differences]
+
+
+def bob_is_told_to(told: Mapping[UserId, Sight], second: int = 1) -> Batch:
+    """Return a change of bob's, and whom it was told; alice and charlie look."""
+    return Batch(at(second), StreamPosition(second), [state(BOB, str(second))], {BOB: told})
+
+
+LOOKING = Looking(at(0), [ALICE, CHARLIE])
+
+
+async def test_gained_and_lost() -> None:
+    """Who was told, and would not be, loses sight; who was not, and would be, gains it."""
+    report = await replay([LOOKING, bob_is_told_to({ALICE: BY_RULE})], {CHARLIE: [BOB]})
+    assert sorted(found(report)) == [("gained", CHARLIE, BOB), ("lost", ALICE, BOB)]
+    assert (report.decisions, report.began, report.ended) == (1, at(0), at(1))
+
+
+async def test_who_does_not_look() -> None:
+    """Who was not told because they did not look neither gains nor loses anything."""
+    report = await replay([bob_is_told_to({})], {CHARLIE: [BOB]})
+    assert found(report) == []
+
+
+async def test_other_servers() -> None:
+    """A user of another server gains and loses sight, too; of our own users."""
+    gained = await replay([bob_is_told_to({})], {DORA: [BOB]})
+    assert found(gained) == [("gained", DORA, BOB)]
+    lost = await replay([bob_is_told_to({DORA: BY_RULE})])
+    assert found(lost) == [("lost", DORA, BOB)]
+
+
+async def test_altered() -> None:
+    """Who would be shown something else sees it altered."""
+    report = await replay(
+        [LOOKING, bob_is_told_to({ALICE: BY_RULE})], {ALICE: [BOB]}, say="nothing"
+    )
+    [difference] = report.differences
+    assert difference.before == BY_RULE
+    assert difference.after == ((("status_msg", "nothing"),), (Module("Rule"),))
+
+
+async def test_rooms() -> None:
+    """Rooms give sight as they did, unless the configuration says otherwise; leaves end it."""
+    joins: list[Event] = [Moved(at(0), HALL, it, joined=True) for it in (ALICE, BOB)]
+    events: list[Event] = [LOOKING, *joins, bob_is_told_to({ALICE: BY_ROOM})]
+    assert found(await replay(events)) == []
+    excluded = f"routing: {{exclude_rooms: ['{HALL}']}}"
+    assert found(await replay(events, config=excluded)) == [("lost", ALICE, BOB)]
+    left: list[Event] = [*events, Moved(at(2), HALL, BOB, joined=False), bob_is_told_to({}, 3)]
+    assert found(await replay(left)) == []
+
+
+async def test_what_came_late() -> None:
+    """What a module added later counts as told with the batch."""
+    late = Late(at(3), StreamPosition(1), {BOB: {ALICE: BY_RULE}})
+    later = bob_is_told_to({ALICE: BY_RULE}, 60)
+    events: list[Event] = [LOOKING, bob_is_told_to({}), late, later]
+    assert found(await replay(events, {ALICE: [BOB]})) == []
+
+
+async def test_views() -> None:
+    """Who looked afresh is asked about everybody, or about those whom it was about."""
+    known = bob_is_told_to({})
+    whole = Viewed(at(2), ALICE, looks=True, users=None, sights={})
+    one = Viewed(at(2), ALICE, looks=False, users=[CHARLIE], sights={})
+    assert found(await replay([known, whole], {ALICE: [BOB]})) == [("gained", ALICE, BOB)]
+    assert found(await replay([known, one], {ALICE: [BOB]})) == []
+    seen = Viewed(at(2), ALICE, looks=True, users=None, sights={BOB: BY_RULE})
+    assert found(await replay([known, seen])) == [("lost", ALICE, BOB)]
+
+
+async def test_people_who_meet() -> None:
+    """Who was told of somebody with whom they came to share a room sees them by any rules."""
+    joins: list[Event] = [Moved(at(2), HALL, it, joined=True) for it in (ALICE, BOB)]
+    met = Met(at(2), {BOB: {ALICE: BY_ROOM}})
+    events: list[Event] = [bob_is_told_to({}), *joins, met]
+    assert found(await replay(events)) == []
+    assert found(await replay(events, {ALICE: [BOB]}, say="x")) == [("altered", ALICE, BOB)]
+
+
+async def test_the_clock_is_the_records() -> None:
+    """Modules live in the time of the record; what they do now and then is done in it."""
+    days = [bob_is_told_to({}), bob_is_told_to({}, 3600)]
+    report = await replay([LOOKING, *days], {}, module="Ticking")
+    assert replayed_modules.Ticking.ticks == [at(10 * number) for number in range(1, 361)]
+    assert report.unanswered == {"set_presence_for_users": 360}
+
+
+async def test_presence_as_it_was() -> None:
+    """A module that asks how somebody is, or listens, hears what was at that time."""
+    events = [bob_is_told_to({}), bob_is_told_to({}, 5)]
+    await replay(events, {}, module="Listening")
+    assert replayed_modules.Listening.heard == [["1", "1"], ["5", "5"]]
+
+
+async def test_who_exists() -> None:
+    """An account exists if it is recorded, or if its user is mentioned; nothing else is known."""
+    account = Account(CHARLIE, Timestamp(7), is_admin=True, is_deactivated=False)
+    events: list[Event] = [Accounts(at(0), [account]), Moved(at(0), ATTIC, ALICE, joined=True)]
+    report = await replay([*events, bob_is_told_to({})], {}, module="Asking")
+    assert replayed_modules.Asking.answers == [ALICE, BOB, CHARLIE, None, None, None]
+    assert report.unanswered == {"account_data": 1, "room_state": 1}
+
+
+async def test_a_module_that_fails() -> None:
+    """A module that fails shows nobody to anybody, and the report says how it failed."""
+    report = await replay([LOOKING, bob_is_told_to({ALICE: BY_RULE})], {}, module="Raising")
+    assert found(report) == [("lost", ALICE, BOB)]
+    assert "RuntimeError('no data')" in str(report.modules["Raising"])
+
+
+async def test_a_module_that_sleeps() -> None:
+    """A module that waits for time gets it."""
+    report = await replay([LOOKING, bob_is_told_to({ALICE: BY_RULE})], {ALICE: [BOB]}, sleeps=1)
+    assert found(report) == []
+
+
+async def test_a_module_that_never_answers() -> None:
+    """A module that does not answer in time has not answered."""
+    report = await replay([LOOKING, bob_is_told_to({})], {ALICE: [BOB]}, sleeps=60)
+    assert found(report) == []
+    assert "no answer within" in str(report.modules["Rule"])
+
+
+async def test_oneself() -> None:
+    """One's own presence is seen by any rules."""
+    batch = bob_is_told_to({BOB: (AS_THEY_ARE, (Self(),))})
+    assert found(await replay([batch])) == []
+
+
+async def test_another_server() -> None:
+    """A record of another server is refused."""
+    settings = parse_config_text("server_name: other.example", Path("new.yaml"))
+    with pytest.raises(ConfigError, match="server_name: the record is of demo"):
+        await Replay(settings).run([BEGAN])
+
+
+async def test_nothing_recorded() -> None:
+    """A record without anything in it is refused, and so is one without a beginning."""
+    settings = parse_config_text("server_name: demo", Path("new.yaml"))
+    cases: list[tuple[list[Event], str]] = [
+        ([], "nothing is recorded"),
+        ([LOOKING], "does not begin"),
+    ]
+    for events, problem in cases:
+        with pytest.raises(RecordUnreadable, match=problem):
+            await Replay(settings).run(events)

@@ -1,0 +1,131 @@
+"""The files of the log."""
+
+import gzip
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from lamplighter.clock import Timestamp
+from lamplighter.errors import RecordUnreadable
+from lamplighter.recording.events import Batch, Began, Event, Known
+from lamplighter.recording.files import RecordWriter, read_record, record_files
+from tests.recording.samples import BEGAN, EVENTS, at, said
+from tests.routing.people import BOB
+
+NOW = Timestamp(at(99))
+
+
+def messages(path: Path) -> list[str | None]:
+    """Return what bob said, as far as it is recorded."""
+    return [it.states[0].status_msg for it in read_record(path) if isinstance(it, Batch)]
+
+
+def write_each(writer: RecordWriter, *events: Event) -> None:
+    """Write each in a piece of its own."""
+    for event in events:
+        writer.write([event], NOW)
+
+
+def test_there_and_back(tmp_path: Path) -> None:
+    """What is written is read again, and can be read by its owner only."""
+    path = tmp_path / "log"
+    writer = RecordWriter(path, 10**6, 2)
+    writer.write(EVENTS[:5], NOW)
+    writer.write(EVENTS[5:], NOW)
+    assert list(read_record(path)) == list(EVENTS)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_was_there_is_closed_to_others(tmp_path: Path) -> None:
+    """A file that others could read cannot be read by them any more."""
+    path = tmp_path / "log"
+    path.touch(0o644)
+    RecordWriter(path, 10**6, 2).write([BEGAN], NOW)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_rotation(tmp_path: Path) -> None:
+    """There are so many files at most, and each can be read without those before it."""
+    path = tmp_path / "log"
+    writer = RecordWriter(path, 600, 3)
+    write_each(writer, *EVENTS, *(said(number) for number in range(50)))
+    files = record_files(path)
+    assert [it.name for it in files] == ["log.2", "log.1", "log"]
+    assert all(it.stat().st_size < 1200 for it in files)
+    assert messages(path)[-1] == "49"
+    [began, *_] = read_record(path)
+    assert isinstance(began, Began)
+    [known] = [it for it in list(read_record(path))[:5] if isinstance(it, Known)]
+    assert BOB in {it.user_id for it in known.states}
+
+
+def test_one_file(tmp_path: Path) -> None:
+    """A single file begins anew when it is full."""
+    path = tmp_path / "log"
+    writer = RecordWriter(path, 600, 1)
+    write_each(writer, BEGAN, *(said(number) for number in range(30)))
+    assert [it.name for it in tmp_path.iterdir()] in ([path.name], [])
+
+
+def test_a_restart(tmp_path: Path) -> None:
+    """A server that starts again goes on in the same file."""
+    path = tmp_path / "log"
+    for number in range(2):
+        write_each(RecordWriter(path, 10**6, 2), BEGAN, said(number))
+    assert messages(path) == ["0", "1"]
+
+
+@pytest.mark.parametrize("length", [1, 12, 30])
+def test_a_piece_that_is_cut_off(tmp_path: Path, length: int) -> None:
+    """What a crash has cut off costs itself; what comes after the restart is read again."""
+    path = tmp_path / "log"
+    writer = RecordWriter(path, 10**6, 2)
+    write_each(writer, BEGAN, said(1))
+    whole = path.stat().st_size
+    write_each(writer, said(2))
+    os.truncate(path, whole + length)
+    assert messages(path) == ["1"]
+    write_each(RecordWriter(path, 10**6, 2), BEGAN, said(3), said(4))
+    assert messages(path) == ["1", "3", "4"]
+
+
+def test_a_disk_that_fails(tmp_path: Path) -> None:
+    """What cannot be written is lost; after that, the record begins with how everything stands."""
+    folder = tmp_path / "folder"
+    path = folder / "log"
+    folder.mkdir()
+    writer = RecordWriter(path, 10**6, 2)
+    write_each(writer, BEGAN, said(1))
+    folder.rename(tmp_path / "away")
+    with pytest.raises(OSError, match="No such file"):
+        write_each(writer, said(2))
+    (tmp_path / "away").rename(folder)
+    write_each(writer, said(3))
+    assert messages(path) == ["1", "3"]
+    known = [it.states[0].status_msg for it in read_record(path) if isinstance(it, Known)]
+    assert known == ["2"]
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    """A path where nothing is recorded is named."""
+    with pytest.raises(RecordUnreadable, match="log: there is no such file"):
+        list(read_record(tmp_path / "log"))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"2026-11-25 it was a dark night\n", "not a record of decisions"),
+        (b"", "not a record of decisions"),
+        (gzip.compress(b'["began",1,1,"demo",5000]\n["nonsense"]\n'), "no line of a record"),
+        (gzip.compress(b'["began",1,2,"demo",5000]\n'), "version 2 of a record; this is for 1"),
+    ],
+)
+def test_another_kind_of_file(tmp_path: Path, content: bytes, problem: str) -> None:
+    """A file of another kind is refused, by name."""
+    path = tmp_path / "log"
+    path.write_bytes(content)
+    with pytest.raises(RecordUnreadable, match=f"log: {problem}"):
+        list(read_record(path))

@@ -1,0 +1,211 @@
+"""Looking on while decisions are made."""
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from lamplighter.clock import Timestamp
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.server import running_server
+from lamplighter.ids import RoomId, ServerName, StreamPosition
+from lamplighter.presence.changes import Change, ChangeReason
+from lamplighter.recording.events import (
+    AS_THEY_ARE,
+    Away,
+    Batch,
+    Event,
+    Known,
+    Late,
+    Met,
+    Moved,
+    Viewed,
+)
+from lamplighter.recording.files import RecordWriter, read_record
+from lamplighter.recording.recorder import Recorder
+from lamplighter.routing.reasons import Module, SharedRoom
+from lamplighter.routing.router import Inquiry
+from lamplighter.service.publisher import Asked, Published
+from tests.compat.modules.held import Held
+from tests.compat.world import UNSEEN
+from tests.routing.callbacks import turns
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
+
+
+def recorded(path: Path, *kinds: type) -> list[Event]:
+    """Return the recorded events of these kinds."""
+    return [event for event in read_record(path) if isinstance(event, kinds)]
+
+
+def options(path: Path) -> str:
+    """Return the configuration of a server that records."""
+    return f"routing: {{record: {path}}}\n"
+
+
+async def test_a_batch(tmp_path: Path) -> None:
+    """Who is told of a change, and why, is recorded beside the change; so is what is altered."""
+    path = tmp_path / "log"
+    shown = {ALICE: [BOB], DORA: [BOB]}
+    async with running_server([(Held, {"routes": shown, "say": "x"})], config=options(path)) as s:
+        alice, bob, charlie = [await s.register(name) for name in ("alice", "bob", "charlie")]
+        room = await s.room(bob, charlie)
+        for person in (alice, charlie):
+            await person.sync(**UNSEEN)
+        await bob.set_status("online", "brb")
+    [batch] = recorded(path, Batch)
+    assert isinstance(batch, Batch)
+    altered = (("status_msg", "x"),)
+    assert [it.status_msg for it in batch.states] == ["brb"]
+    assert batch.told == {
+        BOB: {
+            CHARLIE: (AS_THEY_ARE, (SharedRoom(RoomId(room)),)),
+            ALICE: (altered, (Module("Held"),)),
+            DORA: (altered, (Module("Held"),)),
+        }
+    }
+
+
+async def test_what_comes_late(tmp_path: Path) -> None:
+    """What a module adds later is recorded as of the batch that it is about."""
+    path = tmp_path / "log"
+    module = (Held, {"routes": {ALICE: [BOB]}, "named": {}})
+    async with running_server([module], config=options(path)) as server:
+        alice, bob = [await server.register(name) for name in ("alice", "bob")]
+        held = server.module(Held)
+        await alice.sync(**UNSEEN)
+        held.waits = {"get_users_for_states"}
+        await bob.set_status("online", "brb")
+        held.let_go()
+        await server.settled()
+    batch, late = recorded(path, Batch, Late)
+    assert isinstance(batch, Batch)
+    assert isinstance(late, Late)
+    assert (batch.told, late.about) == ({}, batch.position)
+    assert late.told == {BOB: {ALICE: (AS_THEY_ARE, (Module("Held"),))}}
+
+
+async def test_views(tmp_path: Path) -> None:
+    """Whom somebody sees who looks afresh is recorded: of all, or of the one they ask about."""
+    path = tmp_path / "log"
+    async with running_server(config=options(path)) as server:
+        alice, bob = [await server.register(name) for name in ("alice", "bob")]
+        await bob.set_status("online")
+        await server.room(alice, bob)
+        await alice.sync(**UNSEEN)
+        await alice.status_of(bob)
+    first, asked = recorded(path, Viewed)
+    assert isinstance(first, Viewed)
+    assert isinstance(asked, Viewed)
+    assert (first.viewer, first.looks, first.users) == (ALICE, True, None)
+    assert (asked.viewer, asked.looks, asked.users) == (ALICE, False, [BOB])
+    assert list(first.sights) == list(asked.sights) == [BOB]
+
+
+async def test_joins_and_leaves(tmp_path: Path) -> None:
+    """Joins and leaves are recorded, and who hears of whom by them; also those of rooms that do
+    not count, and of before.
+    """
+    path, data_dir = tmp_path / "log", tmp_path / "data"
+    async with running_server(data_dir=data_dir) as server:
+        alice, bob = [await server.register(name) for name in ("alice", "bob")]
+        before = await alice.create_room()
+    config = f"routing: {{record: {path}, exclude_rooms: ['{before}']}}\n"
+    async with running_server(config=config, data_dir=data_dir) as server:
+        alice.reconnect(server.http)
+        bob.reconnect(server.http)
+        await bob.set_status("online")
+        await alice.sync(**UNSEEN)
+        room = await server.room(alice, bob)
+        await server.settled()
+        await bob.leave(room)
+        await server.settled()
+    moved = [
+        (it.room_id, it.user_id, it.joined) for it in recorded(path, Moved) if isinstance(it, Moved)
+    ]
+    assert moved == [
+        (before, ALICE, True), (room, ALICE, True), (room, BOB, True), (room, BOB, False)
+    ]  # fmt: skip
+    [met] = recorded(path, Met)
+    assert isinstance(met, Met)
+    assert met.told == {BOB: {ALICE: (AS_THEY_ARE, (SharedRoom(RoomId(room)),))}}
+
+
+async def test_who_goes_away(tmp_path: Path) -> None:
+    """Who has not polled for long is recorded as not looking any more."""
+    path = tmp_path / "log"
+    async with running_server(config=options(path)) as server:
+        alice = await server.register("alice")
+        await alice.sync(**UNSEEN)
+        await server.advance(minutes=7)
+    assert [it.viewers for it in recorded(path, Away) if isinstance(it, Away)] == [[ALICE]]
+
+
+async def test_a_disk_that_fails(tmp_path: Path) -> None:
+    """Where the record cannot be written people are told all the same, and the log says so once."""
+    path = tmp_path / "nowhere" / "log"
+    with capture_logs() as lines:
+        async with running_server(config=options(path)) as server:
+            bob = await server.register("bob")
+            for said in ("one", "two"):
+                await bob.set_status("online", said)
+                await server.advance(seconds=2)
+            assert server.presence_of(bob).status_msg == "two"
+    problems = [it["event"] for it in lines if it["log_level"] == "error"]
+    assert problems == ["decisions are not recorded"]
+
+
+class _SlowWriter(RecordWriter):
+    """Writes when it is allowed to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, 10**9, 1)
+        self.allowed = threading.Event()
+
+    def write(self, events: Iterable[Event], now: Timestamp) -> None:
+        self.allowed.wait()
+        super().write(events, now)
+
+
+async def test_a_stop_while_the_disk_hangs(tmp_path: Path) -> None:
+    """A stop does not wait for a disk that hangs."""
+    clock, writer = FakeClock(), _SlowWriter(tmp_path / "log")
+    recorder = Recorder(clock, writer, ServerName("demo"), timedelta(seconds=5))
+    recorder.begin((), (), ())
+    closing = asyncio.ensure_future(recorder.close())
+    await turns(5)
+    assert not closing.done()
+    clock.advance(seconds=3)
+    await closing
+    writer.allowed.set()
+
+
+def published(number: int) -> Published:
+    """Return that bob says the number, and hears of it himself."""
+    change = Change(state(BOB), state(BOB, str(number)), ChangeReason.STATUS_MSG)
+    position = StreamPosition(number)
+    asked = Asked(position, [change.new], Inquiry((), frozenset()), {})
+    return Published(position, [change], (), asked)
+
+
+async def test_a_disk_that_hangs(tmp_path: Path) -> None:
+    """While the disk hangs so many decisions wait, and no more; how people are is not lost."""
+    path = tmp_path / "log"
+    writer = _SlowWriter(path)
+    recorder = Recorder(FakeClock(), writer, ServerName("demo"), timedelta(seconds=5))
+    recorder.begin((), (), ())
+    recorder.flush()
+    await turns(1)
+    with capture_logs() as lines:
+        for number in range(20_010):
+            recorder.published(published(number))
+        writer.allowed.set()
+        await recorder.close()
+    [line] = [it for it in lines if it["log_level"] == "warning"]
+    assert line["lost"] == 10
+    *events, last = recorded(path, Batch, Known)
+    assert len(events) == 20_001
+    assert isinstance(last, Known)
+    assert [it.status_msg for it in last.states] == ["20009"]

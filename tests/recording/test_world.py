@@ -1,0 +1,39 @@
+"""How everything stands."""
+
+from lamplighter.recording.events import Began, Event
+from lamplighter.recording.world import RecordedWorld
+from tests.recording.samples import BEGAN, EVENTS, at
+from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, state
+
+
+def after(*events: Event) -> RecordedWorld:
+    """Return the world in which these have happened."""
+    world = RecordedWorld(BEGAN)
+    for event in events:
+        world.apply(event)
+    return world
+
+
+def test_what_is_known() -> None:
+    """The newest presence, who is in which room, who exists, and who looks."""
+    world = after(*EVENTS)
+    assert world.states == {BOB: state(BOB, "back"), CHARLIE: state(CHARLIE)}
+    assert world.rooms == {ATTIC: {CHARLIE: None}}
+    assert list(world.accounts) == [ALICE]
+    assert set(world.looking) == {ALICE, BOB}  # who was told of a batch looks, too
+
+
+def test_who_is_mentioned() -> None:
+    """Somebody of whom nothing is recorded is not known to exist."""
+    world = after(*EVENTS)
+    assert [world.mentions(it) for it in (BOB, CHARLIE, ALICE, DORA)] == [True, True, True, False]
+
+
+def test_snapshot() -> None:
+    """What a snapshot tells leads from nothing to the same world."""
+    world = after(*EVENTS)
+    began, *rest = world.snapshot(at(9))
+    assert began == Began(at(9), BEGAN.server_name, BEGAN.module_timeout)
+    again = after(*rest)
+    for name in ("states", "rooms", "accounts", "looking"):
+        assert getattr(again, name) == getattr(world, name)

@@ -1,0 +1,34 @@
+"""Random worlds in which modules are replaced: whatever happens, only the rules of now count."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+
+from tests.scenarios.world_land import EXAMPLES, Land, play, settle
+from tests.scenarios.world_steps import World, worlds
+
+
+@pytest.fixture(scope="module")
+def land(tmp_path_factory: pytest.TempPathFactory) -> Land:
+    """Where the worlds are played."""
+    return settle(tmp_path_factory.mktemp("land"))
+
+
+@pytest.fixture(autouse=True)
+def imports() -> Iterator[None]:
+    """The tests' own modules, which reloads import anew, are found as before after the test."""
+    before = dict(sys.modules)
+    yield
+    sys.modules.update(before)
+
+
+@pytest.mark.timeout(900)
+@settings(max_examples=EXAMPLES)
+@given(world=worlds(reloads=True))
+def test_only_the_modules_of_now_count(land: Land, world: World) -> None:
+    """After a reload no answer holds what only the old modules justify, and in the end everybody
+    believes what the oracle says of the new ones.
+    """
+    play(land, world)

@@ -1,0 +1,105 @@
+"""Other modules in the place of those that are asked, seen from other servers and from batches."""
+
+import asyncio
+
+import pytest
+
+from lamplighter.errors import ModuleError
+from lamplighter.routing.registrations import Registrations
+from tests.routing.callbacks import Act, Thinking, answering, raising, turns
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL
+from tests.service.parts import Parts
+
+
+@pytest.fixture
+async def parts() -> Parts:
+    """The parts of the service."""
+    return Parts()
+
+
+def other(parts: Parts, get_users_for_states: Act) -> Registrations:
+    """Return another module that is not asked yet."""
+    registrations = parts.swap.prepare()
+    registrations.register("Other", get_users_for_states, answering(set()))
+    return registrations
+
+
+async def swap(parts: Parts, registrations: Registrations) -> None:
+    """Swap, and let what follows from it happen."""
+    await parts.swap.swap(registrations, lambda: None)
+    await turns()
+
+
+def sending_to(viewer: str) -> Act:
+    """Return a callback that sends everything to *viewer*."""
+
+    async def act(states: object) -> object:
+        assert isinstance(states, list)
+        return {viewer: set(states)}
+
+    return act
+
+
+async def test_what_waits_for_other_servers(parts: Parts) -> None:
+    """What only the old module sent to another server, and is not on its way, is not sent."""
+    parts.module(sending_to(DORA))
+    await parts.publish(BOB, "brb")
+    assert parts.outgoing.messages == [("elsewhere.org", {BOB: "brb"})]
+    await swap(parts, other(parts, answering({})))
+    assert parts.outgoing.messages == []
+
+
+async def test_what_waits_and_is_still_right(parts: Parts) -> None:
+    """What the new module sends, too, is sent by its word."""
+    parts.module(sending_to(DORA))
+    await parts.publish(BOB, "brb")
+    await swap(parts, other(parts, sending_to(DORA)))
+    assert parts.outgoing.messages == [("elsewhere.org", {BOB: "brb"})]
+
+
+async def test_a_reminder_under_way(parts: Parts) -> None:
+    """Where other servers are reminded while modules change, the new ones say of what."""
+    await parts.publish(BOB, "brb")
+    old = Thinking()
+    parts.module(old)
+    reminding = asyncio.ensure_future(parts.publisher.remind([parts.tracker.get(BOB)]))
+    await turns()
+    await swap(parts, other(parts, answering({})))
+    old.answer({DORA: {parts.tracker.get(BOB)}})
+    await reminding
+    assert parts.outgoing.messages == []
+
+
+async def test_a_batch_under_way(parts: Parts) -> None:
+    """A batch of which the old module was asked is told before the swap, and what its word alone
+    justified is taken back by it; what happens meanwhile is told by the word of the new one.
+    """
+    parts.module(sending_to(CHARLIE))
+    parts.room(HALL, BOB, ALICE)
+    for viewer in (ALICE, CHARLIE):
+        parts.feed.open(viewer)
+    parts.publisher.publish(parts.set(BOB, "one"))  # of which the old module is asked first
+    swapping = asyncio.ensure_future(parts.swap.swap(other(parts, sending_to(ALICE)), lambda: None))
+    await turns(1)
+    parts.publisher.publish(parts.set(BOB, "two"))
+    await swapping
+    await parts.publisher.published()
+    assert (parts.heard(ALICE), parts.heard(CHARLIE)) == ([(BOB, "two")], [])
+    assert [len(it.tellings) for it in parts.told] == [1, 1]
+
+
+async def test_trying_out(parts: Parts) -> None:
+    """A module that fails when it is tried is refused; the one that is asked goes on."""
+    parts.module(sending_to(DORA))
+    await parts.publish(BOB, "brb")
+    with pytest.raises(ModuleError, match=r"module Other fails when it is tried: .*'no data'"):
+        await parts.swap.try_out(other(parts, raising(RuntimeError("no data"))))
+    await parts.publish(BOB, "back")
+    assert parts.outgoing.messages[-1] == ("elsewhere.org", {BOB: "back"})
+
+
+async def test_trying_out_tells_nobody(parts: Parts) -> None:
+    """What a module answers when it is tried is told to nobody."""
+    await parts.publish(BOB, "brb")
+    await parts.swap.try_out(other(parts, sending_to(DORA)))
+    assert parts.outgoing.messages == []
