@@ -45,6 +45,15 @@ def test_worker() -> None:
     assert isinstance(broken.exception(), SystemExit)
 
 
+def test_the_end_of_a_worker() -> None:
+    """Its thread ends after the last work; a worker that had nothing to do starts none for it."""
+    worker = Worker("my worker")
+    thread = worker.submit(threading.current_thread).result()
+    assert worker.end(threading.current_thread).result() is thread
+    thread.join()
+    assert worker.end(threading.current_thread).result() is threading.current_thread()
+
+
 def test_leftover_threads() -> None:
     """The threads for which Python would wait at its end are found."""
     end = threading.Event()

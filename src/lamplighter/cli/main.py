@@ -18,10 +18,12 @@ from lamplighter.errors import ConfigError, LamplighterError, ModuleError, Recor
 __all__ = [
     "app",
     "check_config",
+    "check_module",
     "demo",
     "generate_config",
     "keys",
     "main",
+    "module",
     "register_user",
     "replay",
     "rotate_keys",
@@ -72,6 +74,9 @@ def _options(
 
 keys = typer.Typer(help="Show and change the keys with which the server signs.")
 app.add_typer(keys, name="keys")
+
+module = typer.Typer(help="For the authors of modules.")
+app.add_typer(module, name="module")
 
 
 # What a command needs is imported when it runs, so that the others start at once.
@@ -193,3 +198,33 @@ def rotate_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
     for line in command.rotate(config):
         typer.echo(line)
+
+
+@module.command("check")
+def check_module(
+    path: Annotated[
+        str, typer.Argument(metavar="PACKAGE.CLASS", help="The dotted path of the module's class.")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="The module's own configuration, or a server's that loads it.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Ask a module in simulated worlds, and report what is wrong with it; then the exit code is 1.
+
+    It is found from the current folder, or its src, as well as where Python finds it.
+    """
+    from lamplighter.cli import module_check as command
+
+    report = command.check(path, config)
+    if as_json:
+        typer.echo(command.as_json(report))
+    else:
+        command.show(report)
+    raise typer.Exit(0 if report.is_good else 1)

@@ -24,11 +24,11 @@ def start_thread(name: str, work: Callable[[], T]) -> "Future[T]":
 
 
 class Worker:
-    """One thread that does one thing after the other; it starts with the first of them."""
+    """One thread that does one thing after the other; it starts with the first, till `end`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -42,9 +42,24 @@ class Worker:
                 self._thread.start()
         return future
 
+    def end(self, last: Callable[[], T]) -> "Future[T]":
+        """Do *last* once everything submitted so far is done, and let the thread end with it.
+
+        Where there is no thread, none is started.
+        """
+        future: Future[T] = Future()
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is None:
+            _settle(future, last)
+        else:
+            self._jobs.put(lambda: _settle(future, last))
+            self._jobs.put(None)
+        return future
+
     def _run(self) -> None:
-        while True:
-            self._jobs.get()()
+        while (job := self._jobs.get()) is not None:
+            job()
 
 
 def leftover_threads() -> list[threading.Thread]:

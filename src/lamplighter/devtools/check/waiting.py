@@ -1,0 +1,110 @@
+"""Running one callback to its answer: step by step under a watch, in a time that stands still."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from lamplighter.clock import Clock, after, milliseconds, sleep
+from lamplighter.devtools.check.blocking import LoopWatch
+from lamplighter.devtools.check.simulation import turns_of_the_loop
+from lamplighter.devtools.clock import FakeClock
+
+__all__ = ["NoAnswer", "NotAsync", "Patience", "answered"]
+
+#: A callback that waits for nothing but other code of this loop has answered after so many turns.
+_TURNS: Final = 5
+#: How long each look at the machine's clock lasts, while a thread may be at work.
+_GLANCE: Final = timedelta(milliseconds=20)
+
+
+class NotAsync(Exception):
+    """The callback is a plain function; `returned` says what it returned."""
+
+    def __init__(self, returned: object) -> None:
+        super().__init__(f"it returned {type(returned).__name__}, which cannot be awaited")
+
+
+class NoAnswer(Exception):
+    """The callback waits for what does not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an answer is waited for: on the world's clock, and on the machine's."""
+
+    timeout: timedelta
+    machine: Clock
+    #: For what a module does in a thread.
+    thread: timedelta
+
+
+async def answered(
+    ask: Callable[[], object], watch: LoopWatch, clock: FakeClock, patience: Patience
+) -> object:
+    """Return what the callback answers; raise what it raises, `NotAsync` or `NoAnswer`.
+
+    If it waits for the time, *clock* is advanced.
+    """
+    task = asyncio.ensure_future(_stepwise(ask, watch))
+    await turns_of_the_loop(_TURNS)
+    until = after(clock.now(), patience.timeout)
+    glances = 0
+    while not task.done():
+        due = clock.next_timer()
+        if due is not None and due <= until:
+            clock.advance_to(due)
+            await turns_of_the_loop(_TURNS)
+        elif glances * _GLANCE < patience.thread:
+            glances += 1
+            glance = asyncio.ensure_future(sleep(patience.machine, _GLANCE))
+            await asyncio.wait({task, glance}, return_when=asyncio.FIRST_COMPLETED)
+            glance.cancel()
+        else:
+            task.cancel()
+            await turns_of_the_loop(_TURNS)
+            waited = milliseconds(patience.timeout) // 1000
+            raise NoAnswer(f"no answer within {waited} s")
+    return await task
+
+
+async def _stepwise(ask: Callable[[], object], watch: LoopWatch) -> object:
+    try:
+        with watch.step():
+            answer = ask()
+        if not isinstance(answer, Awaitable):
+            raise NotAsync(answer)
+        return await _Stepwise(answer, watch)
+    except SystemExit as leaving:
+        # Out of a task it would end the check.
+        failure = RuntimeError(f"the module tried to end the server: {leaving!r}")
+        raise failure.with_traceback(leaving.__traceback__) from None
+
+
+class _Stepwise:
+    """Awaits something, each step under the watch."""
+
+    def __init__(self, work: Awaitable[object], watch: LoopWatch) -> None:
+        self._work = work
+        self._watch = watch
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        steps = self._work.__await__()
+        advance: Callable[[], object] = lambda: next(steps)  # noqa: E731 - it is replaced below
+        while True:
+            try:
+                with self._watch.step():
+                    awaited = advance()
+            except StopIteration as end:
+                return end.value
+            advance = yield from self._waiting(steps, awaited)
+
+    def _waiting(self, steps: Any, awaited: object) -> Generator[Any, Any, Callable[[], object]]:
+        """Wait for what a step waits for; return the next step."""
+        try:
+            value = yield awaited
+        except BaseException as error:  # noqa: BLE001 - it is the module's to see, too
+            failure = error
+            return lambda: steps.throw(failure)
+        return lambda: steps.send(value)
