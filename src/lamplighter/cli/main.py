@@ -24,6 +24,7 @@ __all__ = [
     "keys",
     "main",
     "module",
+    "new_module",
     "register_user",
     "replay",
     "rotate_keys",
@@ -228,3 +229,22 @@ def check_module(
     else:
         command.show(report)
     raise typer.Exit(0 if report.is_good else 1)
+
+
+@module.command("new")
+def new_module(
+    name: Annotated[
+        str, typer.Argument(help="What the project is called, such as on-call: a-z, 0-9, - and _.")
+    ],
+) -> None:
+    """Make a project to start from, typed and tested, in a new folder of that name."""
+    from lamplighter.devtools.new import make_project, parse_project_name
+
+    project = parse_project_name(name)
+    folder = make_project(project, Path())
+    typer.echo(f"Made {folder}. To go on:\n")
+    typer.echo(f"  cd {folder}")
+    typer.echo("  python -m pytest")
+    typer.echo(
+        f"  lamplighter module check {project.package}.{project.class_name} -c lamplighter.yaml"
+    )

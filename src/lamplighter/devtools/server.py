@@ -27,7 +27,13 @@ from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ModuleEntry, ModuleStyle, module_entries
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["InMemoryServer", "ModuleToLoad", "configured_server", "running_server"]
+__all__ = [
+    "InMemoryServer",
+    "ModuleToLoad",
+    "configured_server",
+    "module_entry",
+    "running_server",
+]
 
 T = TypeVar("T")
 
@@ -191,6 +197,13 @@ class InMemoryServer:
                 task.cancel()
             await asyncio.wait(under_way)
 
+    async def looked_up(self) -> None:
+        """Return once polls have read what they had to: who still waits, waits for news."""
+        for _ in range(_PATIENCE):
+            if not self.lamplighter.presence.is_reading:
+                return
+            await self.lamplighter.directory.members()
+
     async def _still_waits(self, tasks: Collection[asyncio.Future[Any]]) -> bool:
         """Let *tasks* go on; tell whether one of them then waits for something else."""
         for _ in range(_PATIENCE):
@@ -223,7 +236,7 @@ async def running_server(
     named = f"server_name: {server_name}\n{config}"
     limits = "" if "rate_limits:" in config else "\nrate_limits: off\n"
     settings = parse_config_text(named + limits, Path("memory.yaml"))
-    entries = [_entry(module, index) for index, module in enumerate(modules)]
+    entries = [module_entry(module, index) for index, module in enumerate(modules)]
     server = InMemoryServer(settings, [*entries, *module_entries(settings)], data_dir)
     async with _running(server):
         yield server
@@ -249,7 +262,8 @@ async def _running(server: InMemoryServer) -> AsyncIterator[None]:
         await server.stop()
 
 
-def _entry(module: ModuleToLoad, index: int) -> ModuleEntry:
+def module_entry(module: ModuleToLoad, index: int) -> ModuleEntry:
+    """Return a module as a configuration would have it, at the place *index* of its list."""
     kind, config = module if isinstance(module, tuple) else (module, {})
     path = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     return ModuleEntry(path, config, ModuleStyle.CALLBACKS, f"modules[{index}]")

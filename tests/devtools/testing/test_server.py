@@ -1,0 +1,76 @@
+"""A server for tests that are plain functions."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from lamplighter.devtools.testing import PresenceServer, ServerClock
+from lamplighter.errors import ConfigError, ModuleError
+from lamplighter_examples.custom_presence_router import CustomPresenceRouter
+
+CONFIG = {"shows": {"@alice:demo": ["@bob:demo"]}}
+
+
+def test_modules_come_first(presence_server: PresenceServer) -> None:
+    """Modules are loaded before the server starts; later it is too late, and that is said."""
+    presence_server.load_module(CustomPresenceRouter, CONFIG)
+    presence_server.user("alice")
+    assert isinstance(presence_server.module(CustomPresenceRouter), CustomPresenceRouter)
+    with pytest.raises(RuntimeError, match="load modules before the first user"):
+        presence_server.load_module(CustomPresenceRouter, CONFIG)
+
+
+def test_a_module_that_refuses_its_configuration(presence_server: PresenceServer) -> None:
+    """It is the error that an operator would read."""
+    presence_server.load_module(CustomPresenceRouter, {"shows": []})
+    with pytest.raises(ConfigError, match=r"modules\[0\]\.config\.shows: give a mapping"):
+        presence_server.user("alice")
+
+
+def test_a_module_that_cannot_be_built(presence_server: PresenceServer) -> None:
+    """So it is for a constructor that raises."""
+    presence_server.load_module("tests.devtools.check.modules.faulty.CannotBeBuilt")
+    with pytest.raises(ModuleError, match="cannot be started: KeyError: 'users'"):
+        presence_server.user("alice")
+
+
+def test_modules_in_the_configuration() -> None:
+    """Modules may stand in the configuration, in the older style too."""
+    config = (
+        "presence: {presence_router: {module: tests.compat.modules.legacy_routers.SyncRouter, "
+        "config: {routes: {'@alice:demo': ['@bob:demo']}}}}"
+    )
+    server = PresenceServer(config)
+    alice, bob = server.users("alice", "bob")
+    bob.goes_online()
+    seen = repr(alice.sees(bob))
+    server.close()
+    assert seen == "alice sees bob as online (because: module SyncRouter)"
+
+
+def test_one_person_of_a_name(presence_server: PresenceServer) -> None:
+    """Whoever asks for bob twice gets the same bob."""
+    assert presence_server.user("bob") is presence_server.user("bob")
+
+
+def test_time(presence_server: PresenceServer, clock: ServerClock) -> None:
+    """Time stands still, but for what a test lets pass; that alone may be the first thing."""
+    began = clock.now()
+    clock.advance(hours=1, minutes=1)
+    assert began == datetime(2024, 1, 1, tzinfo=UTC)
+    assert clock.now() == datetime(2024, 1, 1, 1, 1, tzinfo=UTC)
+    assert presence_server.clock is clock
+
+
+def test_what_has_no_word(presence_server: PresenceServer) -> None:
+    """For everything else there are the server and the clients inside, by `play`."""
+    bob = presence_server.user("bob")
+    bob.goes_online("brb")
+    status = presence_server.play(bob.client.status_of(bob.client))
+    assert status["status_msg"] == "brb"
+    assert presence_server.server.presence_of(bob.client).state == "online"
+
+
+def test_a_server_that_nobody_needed() -> None:
+    """A server that has not started is closed without a start."""
+    PresenceServer().close()
