@@ -27,5 +27,6 @@ class SynapseOnDemand(MetaPathFinder):
 
 
 def serve_on_demand() -> None:
-    """Serve `synapse.…` from its first import on."""
-    sys.meta_path.append(SynapseOnDemand())
+    """Serve `synapse.…` from its first import on; harmless when that is so already."""
+    if not any(isinstance(finder, SynapseOnDemand) for finder in sys.meta_path):
+        sys.meta_path.append(SynapseOnDemand())

@@ -116,16 +116,16 @@ def test_a_counterexample_is_as_small_as_can_be() -> None:
     """Two people, one invited to the one room; nobody and nothing else."""
     [found] = _check(faulty.ByInvitation).findings
     assert found.message == (
-        "a first sync shows @alice:example.com to @bob:example.com, "
-        "but Synapse would not tell @bob:example.com when @alice:example.com comes online"
+        "a first sync shows @alice:example.com to @eve:example.com, "
+        "but Synapse would not tell @eve:example.com when @alice:example.com comes online"
     )
     assert found.counterexample == Counterexample(
-        viewer="@bob:example.com",
+        viewer="@eve:example.com",
         user="@alice:example.com",
         changes=("@alice:example.com online",),
-        users=("@alice:example.com", "@bob:example.com"),
+        users=("@alice:example.com", "@eve:example.com"),
         admins=(),
-        rooms=("!staff:example.com: @alice:example.com (invite), @bob:example.com (join)",),
+        rooms=("!staff:example.com: @alice:example.com (join), @eve:example.com (invite)",),
     )
 
 

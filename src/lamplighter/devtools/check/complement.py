@@ -78,10 +78,16 @@ def _matters(world: World, rooms: Rooms, viewer: UserId, user_id: UserId) -> boo
     )
 
 
-def strangeness(case: Case) -> tuple[bool, bool, int]:
-    """Return what puts the cases first that people understand at once."""
+def strangeness(case: Case) -> tuple[bool, bool, int, int]:
+    """Return what puts the cases first that people understand at once: those of whom they know."""
     world, pair = case.world, case.disagreement
-    return not world.is_local(pair.viewer), not world.is_local(pair.user), len(case.changes)
+    places = {user_id: place for place, user_id in enumerate(world.users)}
+    return (
+        not world.is_local(pair.viewer),
+        not world.is_local(pair.user),
+        len(case.changes),
+        sum(places.get(it, len(places)) for it in (pair.viewer, pair.user)),
+    )
 
 
 def finding_of(case: Case, places: Mapping[Callback, Place | None]) -> Finding:

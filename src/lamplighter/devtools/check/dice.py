@@ -18,14 +18,12 @@ class Dice:
     """A sequence of choices that depends on the seed alone."""
 
     def __init__(self, seed: int) -> None:
-        self._counter = seed * _STEP & _MASK
+        self._counter = _stirred(seed)
 
     def below(self, limit: int) -> int:
         """Return a number from 0 up to, but not including, *limit*."""
-        self._counter = self._counter + _STEP & _MASK
-        stirred = (self._counter ^ self._counter >> 30) * _FIRST & _MASK
-        stirred = (stirred ^ stirred >> 27) * _SECOND & _MASK
-        return (stirred ^ stirred >> 31) % limit
+        self._counter += _STEP
+        return _stirred(self._counter) % limit
 
     def one_of(self, items: Sequence[T]) -> T:
         """Return one of *items*, of which there must be one."""
@@ -35,3 +33,10 @@ class Dice:
         """Return *count* of *items*, or all if there are not so many."""
         left = list(items)
         return [left.pop(self.below(len(left))) for _ in range(min(count, len(left)))]
+
+
+def _stirred(number: int) -> int:
+    stirred = number & _MASK
+    stirred = (stirred ^ stirred >> 30) * _FIRST & _MASK
+    stirred = (stirred ^ stirred >> 27) * _SECOND & _MASK
+    return stirred ^ stirred >> 31

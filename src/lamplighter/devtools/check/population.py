@@ -41,8 +41,8 @@ _MOST_SERVERS: Final = 4
 _MOST_ROOMS: Final = 4
 #: A host name, or one with the colon before it, as `user_id.endswith(":example.org")` has it.
 _HOST: Final = re.compile(r":?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*(?::\d{1,5})?)")
-#: Event types look like host names.
-_NO_HOST: Final = ("m.", "org.matrix.", "synapse.")
+#: Event types look like host names, and like localparts.
+_NO_NAME: Final = ("m.", "org.matrix.", "synapse.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,9 @@ def populate(names: Names, server_name: ServerName | None = None) -> Population:
 def names_in(value: object) -> Names:
     """Return the names in a configuration: keys and values, however deep."""
     names = _names(list(_strings(value)))
-    values = [text for text in _strings(value, with_keys=False) if _is(parse_localpart, text)]
-    return replace(names, localparts=_distinct(values)[:_MOST_LOCALPARTS])
+    values = (it for it in _strings(value, with_keys=False) if not it.startswith(_NO_NAME))
+    localparts = _distinct(it for it in values if _is(parse_localpart, it))
+    return replace(names, localparts=localparts[:_MOST_LOCALPARTS])
 
 
 def names_in_source(factory: object) -> Names:
@@ -158,7 +159,7 @@ def _strings(value: object, *, with_keys: bool = True) -> Iterator[str]:
 
 
 def _names(texts: Sequence[str]) -> Names:
-    hosts = (_HOST.fullmatch(text) for text in texts if not text.startswith(_NO_HOST))
+    hosts = (_HOST.fullmatch(text) for text in texts if not text.startswith(_NO_NAME))
     return Names(
         _distinct(UserId(text) for text in texts if is_user_id(text)),
         _distinct(RoomId(text) for text in texts if text[:1] == "!" and _is(parse_room_id, text)),

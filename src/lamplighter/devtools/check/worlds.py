@@ -100,10 +100,11 @@ def worlds(people: Population, count: int) -> Iterator[tuple[World, Sequence[Use
 
 
 def _some_of(people: Population, dice: Dice) -> Sequence[UserId]:
-    """Return everybody, or as many as fit, in their order; half of the room is for the named."""
+    """Return everybody, or as many as fit, in their order; at least half of them are named."""
     if len(people.users) <= _MOST_USERS:
         return people.users
-    named = dice.some_of(people.named, _MOST_USERS // 2)
+    room_for_named = max(_MOST_USERS // 2, _MOST_USERS - len(people.others))
+    named = dice.some_of(people.named, room_for_named)
     others = dice.some_of(people.others, _MOST_USERS - len(named))
     chosen = {*named, *others}
     return [it for it in people.users if it in chosen]

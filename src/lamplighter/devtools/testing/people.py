@@ -10,7 +10,7 @@ from lamplighter.ids import UserId, localpart_of
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence
 
-__all__ = ["Person", "RemotePerson", "Room", "Stage"]
+__all__ = ["Person", "RemotePerson", "Room", "Somebody", "Stage"]
 
 T = TypeVar("T")
 
