@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, TypeVar
 
 from lamplighter.clock import after
@@ -46,7 +47,7 @@ class PresenceServer:
     def __init__(self, config: str = "") -> None:
         defaults = {"server_name": "demo", "rate_limits": "off"}
         lines = [f"{key}: {value}" for key, value in defaults.items() if f"{key}:" not in config]
-        text = "\n".join([*lines, config])
+        text = "\n".join([*lines, dedent(config)])
         self._config: Config = parse_config_text(text, Path("presence_config"))
         self._modules: list[ModuleEntry] = []
         self._running: InMemoryServer | None = None
