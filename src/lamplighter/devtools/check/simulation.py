@@ -16,9 +16,15 @@ from lamplighter.devtools.check.worlds import Room, World
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import NotFound, UnknownToken
 from lamplighter.ids import RoomAlias, RoomId, UserId, localpart_of
+from lamplighter.modules import synapse_paths
+from lamplighter.modules.api import ModuleApi
+from lamplighter.modules.background import Background
 from lamplighter.modules.host import PresenceListener, ServerFacts
-from lamplighter.modules.loader import LoadedModule, ModuleEntry
-from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.modules.http_client import SimpleHttpClient
+from lamplighter.modules.loader import LoadedModule, ModuleEntry, import_and_parse, instantiate
+from lamplighter.modules.parts import ApiParts
+from lamplighter.modules.storage import ModuleDatabase
+from lamplighter.modules.web import WebResources
 from lamplighter.ports import Account, Json, Membership, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
@@ -57,26 +63,38 @@ class Simulation:
 async def simulated(entry: ModuleEntry, world: World) -> AsyncIterator[Simulation]:
     """Load the module into a new world; raises `ConfigError` and `ModuleError`, as a start does."""
     clock = FakeClock(world.now)
-    router, presence = _Router(), _Presence()
-    runtime = ModuleRuntime(
-        ServerFacts(world.server_name, f"https://{world.server_name}/"),
+    router, presence, background = _Router(), _Presence(), Background(clock)
+    parts = ApiParts(
+        server=ServerFacts(world.server_name, f"https://{world.server_name}/"),
         router=router,
         host=presence,
         directory=_Directory(world),
-        clock=clock,
-        database_path=None,
+        background=background,
+        database=ModuleDatabase(None),
+        web=WebResources(),
+        http_client=SimpleHttpClient(),
     )
+    paths = synapse_paths.install(background)
     try:
-        [module] = runtime.load([entry])
-        runtime.start()
+        parsed = import_and_parse([entry])
+        [module] = instantiate(parsed, lambda _: ModuleApi(parsed[0].name, parts))
+        background.start()
         await turns_of_the_loop(_TURNS)
         yield Simulation(world, clock, module, router.registrations, presence)
     finally:
-        stopping = asyncio.ensure_future(runtime.stop())
-        await turns_of_the_loop(_TURNS)
-        if not stopping.done():  # something does not let itself be cancelled
-            clock.advance(minutes=1)
-        await stopping
+        if paths is not None:
+            paths.functions.remove(background)
+        await _stop(parts, clock)
+
+
+async def _stop(parts: ApiParts, clock: FakeClock) -> None:
+    """End what the module has begun; what does not let itself be cancelled is left behind."""
+    stopping = asyncio.ensure_future(parts.background.stop())
+    await turns_of_the_loop(_TURNS)
+    clock.advance(minutes=1)
+    await stopping
+    parts.database.close()
+    await parts.http_client.close()
 
 
 async def turns_of_the_loop(count: int) -> None:
