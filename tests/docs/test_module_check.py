@@ -45,8 +45,6 @@ def test_the_example(folder: Path) -> None:
 
 def test_the_check_in_a_test(folder: Path) -> None:
     """The page's test fails for the page's module, and passes once that tells of every change."""
-    *_, (_, test) = blocks(PAGE, "python")
-    (folder / "test_rules.py").write_text(test)
     command = "python -m pytest -q -p no:cacheprovider test_rules.py"
     with pytest.raises(AssertionError, match="shown-but-not-told"):
         typed(command, folder)
