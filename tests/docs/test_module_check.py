@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from lamplighter.devtools.check import Kind, Limits
+from lamplighter.devtools.testing import PresenceServer
+from tests.compat.modules.routers import Altering
+from tests.devtools.check.modules.faulty import ForgetsToTell
 from tests.docs.commands import ROOT, blocks, commands, named_files, typed
 
 PAGE = "docs/module-check.md"
@@ -51,3 +54,20 @@ def test_the_check_in_a_test(folder: Path) -> None:
     module = folder / "my_rules.py"
     module.write_text(module.read_text().replace(' and it.state == "online"', ""))
     assert "1 passed" in typed(command, folder).stdout
+
+
+@pytest.mark.parametrize("module", [ForgetsToTell, Altering])
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_lamplighter_makes_up_for_it(module: type, *, is_connected: bool) -> None:
+    """Where one callback forgets what the other says, people here see the same, always."""
+    server = PresenceServer("server_name: example.com")
+    server.load_module(module, {"viewers": ["@alice:example.com"]})
+    alice, bob = server.users("alice", "bob")
+    if is_connected:
+        alice.goes_online()
+    seen = []
+    for act in (bob.goes_online, bob.goes_offline, bob.goes_online, alice.starts_afresh):
+        act()
+        seen.append(bool(alice.sees(bob)))
+    server.close()
+    assert seen == [True, False, True, True]

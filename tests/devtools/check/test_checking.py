@@ -23,6 +23,9 @@ STATES, INTEREST = Callback.STATES, Callback.INTEREST
 FAULTY: Final = [
     (faulty.RefusesOddly, Kind.PARSE_CONFIG_FAILS, None),
     (faulty.CannotBeBuilt, Kind.CONSTRUCTOR_FAILS, None),
+    (faulty.EndsTheServerAtOnce, Kind.CONSTRUCTOR_FAILS, None),
+    (faulty.EndsTheServerReading, Kind.PARSE_CONFIG_FAILS, None),
+    (faulty.AsksOthers, Kind.RAISES, INTEREST),
     (faulty.RegistersNothing, Kind.NOTHING_REGISTERED, None),
     (faulty.RegistersOne, Kind.ONE_CALLBACK, None),
     (faulty.NotAsync, Kind.NOT_ASYNC, INTEREST),
@@ -201,3 +204,9 @@ def test_what_cannot_be_checked() -> None:
         check_module("no_such_module.Router")
     with pytest.raises(ConfigError, match="give a list of localparts"):
         check_module(good.AllowList)
+
+
+async def test_where_a_loop_runs() -> None:
+    """A check runs a loop of its own; where one runs already, that is said."""
+    with pytest.raises(RuntimeError, match="call it where none runs"):
+        check_module(good.Partners)

@@ -68,6 +68,8 @@ def check_subject(
     machine: Clock = _MACHINE,
 ) -> Report:
     """Check *subject*; raises `ConfigError` as `check_module` does."""
+    if _is_loop_running():
+        raise RuntimeError("a check runs an event loop of its own: call it where none runs")
     return _run(_Check(subject, limits, stopwatch, machine).report())
 
 
@@ -147,6 +149,14 @@ class _Check:
 
 def _milliseconds(duration: timedelta) -> str:
     return f"{duration / timedelta(milliseconds=1):.3g} ms"
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -52,16 +52,20 @@ def candidate(subject: Subject) -> Candidate:
         cause = refusal.__cause__
         if cause is None or isinstance(cause, SynapseConfigError):
             raise
-        message = f"parse_config raises {described(cause)}"
-        place = place_of_error(cause, *found.files)
-        details = (
-            f"given: {subject.entry.config or {}!r:.200}",
-            "a configuration that it does not take is refused by "
-            "synapse.module_api.errors.ConfigError",
-        )
-        finding = Finding(Kind.PARSE_CONFIG_FAILS, message, None, place, details)
-        raise CannotBeAsked(finding) from None
+        raise CannotBeAsked(_why_not_parsed(found, cause)) from None
+    except SystemExit as leaving:
+        raise CannotBeAsked(_why_not_parsed(found, leaving)) from None
     return found
+
+
+def _why_not_parsed(found: Candidate, cause: BaseException) -> Finding:
+    details = (
+        f"given: {found.entry.config or {}!r:.200}",
+        "what it does not take, it refuses by synapse.module_api.errors.ConfigError",
+    )
+    message = f"parse_config raises {described(cause)}"
+    place = place_of_error(cause, *found.files)
+    return Finding(Kind.PARSE_CONFIG_FAILS, message, None, place, details)
 
 
 async def in_its_style(found: Candidate, subject: Subject, world: World) -> Candidate:

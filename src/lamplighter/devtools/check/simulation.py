@@ -14,13 +14,13 @@ from typing import Final
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.check.worlds import Room, World
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.errors import NotFound, UnknownToken
+from lamplighter.errors import ModuleError, NotFound, UnknownToken
 from lamplighter.ids import RoomAlias, RoomId, UserId, localpart_of
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.background import Background
 from lamplighter.modules.host import PresenceListener, ServerFacts
-from lamplighter.modules.http_client import SimpleHttpClient
+from lamplighter.modules.http_client import UnreachableHttpClient
 from lamplighter.modules.loader import LoadedModule, ModuleEntry, import_and_parse, instantiate
 from lamplighter.modules.parts import ApiParts
 from lamplighter.modules.storage import ModuleDatabase
@@ -72,12 +72,11 @@ async def simulated(entry: ModuleEntry, world: World) -> AsyncIterator[Simulatio
         background=background,
         database=ModuleDatabase(None),
         web=WebResources(),
-        http_client=SimpleHttpClient(),
+        http_client=UnreachableHttpClient(),
     )
     paths = synapse_paths.install(background)
     try:
-        parsed = import_and_parse([entry])
-        [module] = instantiate(parsed, lambda _: ModuleApi(parsed[0].name, parts))
+        module = _started(entry, parts)
         background.start()
         await turns_of_the_loop(_TURNS)
         yield Simulation(world, clock, module, router.registrations, presence)
@@ -85,6 +84,15 @@ async def simulated(entry: ModuleEntry, world: World) -> AsyncIterator[Simulatio
         if paths is not None:
             paths.functions.remove(background)
         await _stop(parts, clock)
+
+
+def _started(entry: ModuleEntry, parts: ApiParts) -> LoadedModule:
+    parsed = import_and_parse([entry])
+    try:
+        [module] = instantiate(parsed, lambda _: ModuleApi(parsed[0].name, parts))
+    except SystemExit as leaving:
+        raise ModuleError(f"the module tried to end the server: {leaving!r}") from leaving
+    return module
 
 
 async def _stop(parts: ApiParts, clock: FakeClock) -> None:

@@ -42,6 +42,22 @@ class CannotBeBuilt(_Router):
         self.users = config["users"]  # fault
 
 
+class EndsTheServerAtOnce(_Router):
+    def __init__(self, config: dict, api: ModuleApi):
+        raise SystemExit("no such file")  # fault
+
+
+class EndsTheServerReading(_Router):
+    @staticmethod
+    def parse_config(config):
+        raise SystemExit("no such key")  # fault
+
+
+class AsksOthers(_Router):
+    async def get_interested_users(self, user_id):
+        return set(await self.api.http_client.get_json("https://hr.example.com/"))  # fault
+
+
 class RegistersNothing:  # fault
     def __init__(self, config: dict, api: ModuleApi):
         self.api = api
