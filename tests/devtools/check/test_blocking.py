@@ -4,6 +4,7 @@ import os
 import socket
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import count
@@ -76,12 +77,15 @@ def test_computing_for_long() -> None:
     assert watch.take() == (0, [])
 
 
-def test_what_does_not_end() -> None:
-    """It is interrupted, where it stands."""
+@pytest.mark.parametrize(
+    "work", [lambda: sum(1 for _ in count()), lambda: threading.Event().wait()]
+)
+def test_what_does_not_end(work: Callable[[], object]) -> None:
+    """It is interrupted where it stands, whether it computes or waits."""
     watch = _watch()
     ends = pytest.raises(BlockingCall, match="did not come to an end")
     with watch.watching(), ends, watch.step():
-        sum(1 for _ in count())
+        work()
     _, [blocked] = watch.take()
     assert blocked.what == "did not come to an end"
     assert blocked.place is not None

@@ -85,6 +85,7 @@ class Questioner:
         for it in blocked:
             message = f"blocks the event loop: it {it.what}"
             self._note(question, Kind.BLOCKS, message, place=it.place, details=[_BLOCKED])
+            self._book.is_stuck |= it.took_time
         if not question.is_unharmed():
             message = "changes the list that it is given"
             self._note(question, Kind.CHANGES_INPUT, message)
@@ -100,6 +101,7 @@ class Questioner:
             self._note(question, Kind.NOT_ASYNC, f"is not async: {error}")
         except NoAnswer as error:
             self._note(question, Kind.NO_ANSWER, f"waits for what does not come: {error}")
+            self._book.is_stuck = True
         except BaseException as error:  # noqa: BLE001 - the module's own, whatever it is
             place = place_of_error(error, *self._files)
             self._note(question, Kind.RAISES, f"raises {described(error)}", place=place)

@@ -44,6 +44,8 @@ class Blocked:
 
     what: str
     place: Place | None
+    #: Whether it has taken its time; what was refused has not.
+    took_time: bool
 
 
 class BlockingCall(Exception):
@@ -111,7 +113,9 @@ class LoopWatch:
             self._is_in_step = False
             self._taken += taken
             if taken > self._limit.total_seconds() * 1e9:
-                self._blocked.append(Blocked(f"computed for {taken / 1e6:.0f} ms", None))
+                self._blocked.append(
+                    Blocked(f"computed for {taken / 1e6:.0f} ms", None, took_time=True)
+                )
 
     def take(self) -> tuple[int, Sequence[Blocked]]:
         """Return how many nanoseconds steps have taken, and what has blocked, since last time."""
@@ -123,7 +127,8 @@ class LoopWatch:
         """Refuse what blocks."""
         what = _what_blocks(function) if event == "c_call" else None
         if what is not None:
-            self._blocked.append(Blocked(f"called {what}", place_of_call(frame, *self._files)))
+            place = place_of_call(frame, *self._files)
+            self._blocked.append(Blocked(f"called {what}", place, took_time=False))
             raise BlockingCall(f"{what} blocks the event loop, and was not called")
 
     def _watch(self, over: threading.Event) -> None:
@@ -138,7 +143,7 @@ class LoopWatch:
     def _interrupt(self, _number: int, frame: FrameType | None) -> None:
         if self._is_in_step and self._step == self._aimed_at:
             place = place_of_call(frame, *self._files)
-            self._blocked.append(Blocked("did not come to an end", place))
+            self._blocked.append(Blocked("did not come to an end", place, took_time=True))
             raise _NeverEnds
 
 

@@ -24,6 +24,8 @@ class Book:
     def __init__(self) -> None:
         self._findings: dict[tuple[Kind, Callback | None], Finding] = {}
         self._durations: dict[Callback, list[timedelta]] = {}
+        #: Whether to ask on would take long, and tell nothing new.
+        self.is_stuck = False
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -39,11 +41,6 @@ class Book:
     def has_faults(self) -> bool:
         """Whether there are answers of which nothing can be concluded."""
         return any(kind in _AT_FAULT for kind, _ in self._findings)
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether to ask on would take long and tell nothing new."""
-        return any(kind in (Kind.NO_ANSWER, Kind.BLOCKS) for kind, _ in self._findings)
 
     def note(self, finding: Finding) -> None:
         """Keep a finding, unless there is one of its kind for its callback."""

@@ -84,18 +84,15 @@ class _Check:
         self._book = Book()
         #: The disagreement of each kind that is the easiest to understand.
         self._cases: dict[Kind, Case] = {}
-        self._places: dict[Callback, Place | None] = {}
         self._worlds = 0
 
     async def report(self) -> Report:
         """Do all of it; raises `ConfigError`."""
-        people = populate(names_in(self._subject.entry.config), self._subject.server_name)
+        names, server_name = names_in(self._subject.entry.config), self._subject.server_name
+        people = populate(names, server_name)
         try:
             found = candidate(self._subject)
-            people = populate(
-                names_in(found.entry.config) + names_in_source(found.factory),
-                self._subject.server_name,
-            )
+            people = populate(names + names_in_source(found.factory), server_name)
             found = await in_its_style(found, self._subject, first_world(people))
         except CannotBeAsked as impossible:
             self._book.note(impossible.finding)
