@@ -1,11 +1,14 @@
 """A server for tests that are plain functions."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from lamplighter.devtools.testing import PresenceServer, ServerClock
 from lamplighter.errors import ConfigError, ModuleError
+from lamplighter.modules.api import ModuleApi
+from lamplighter.presence.state import UserPresenceState
 from lamplighter_examples.custom_presence_router import CustomPresenceRouter
 
 CONFIG = {"shows": {"@alice:demo": ["@bob:demo"]}}
@@ -69,6 +72,32 @@ def test_what_has_no_word(presence_server: PresenceServer) -> None:
     status = presence_server.play(bob.client.status_of(bob.client))
     assert status["status_msg"] == "brb"
     assert presence_server.server.presence_of(bob.client).state == "online"
+
+
+class Restless:
+    """Sets a status whenever one was set."""
+
+    def __init__(self, config: dict[str, Any], api: ModuleApi) -> None:
+        self.api = api
+        self.times = 0
+        api.subscribe_to_presence(self._answer)
+
+    async def _answer(self, states: list[UserPresenceState]) -> None:
+        self.times += 1
+        await self.api.set_presence_for_users({"@bob:demo": ("online", f"{self.times}")})
+
+
+def test_there_is_an_end(presence_server: PresenceServer) -> None:
+    """A module that answers each change by another is found out, and the test does not hang."""
+    presence_server.load_module(Restless)
+    with pytest.raises(RuntimeError, match="no end of news"):
+        presence_server.user("bob").goes_online()
+
+
+def test_others_may_come_first(presence_server: PresenceServer) -> None:
+    """The server starts with whoever is first to act, also with somebody of another server."""
+    presence_server.remote_user("@zoe:elsewhere.org").goes_online()
+    assert not presence_server.user("alice").sees(presence_server.remote_user("@zoe:elsewhere.org"))
 
 
 def test_a_server_that_nobody_needed() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from lamplighter.clock import after
 from lamplighter.config import Config, parse_config_text
@@ -21,6 +21,9 @@ __all__ = ["PresenceServer", "ServerClock"]
 
 T = TypeVar("T")
 M = TypeVar("M")
+
+#: So often clients may have news in one moment.
+_MOST_NEWS: Final = 200
 
 
 class ServerClock:
@@ -107,12 +110,11 @@ class PresenceServer:
 
     def advance(self, **duration: float) -> None:
         """Let time pass, as `clock.advance` does."""
-        _ = self.server  # started before time passes
         self.play(self._advance(**duration))
 
     def play(self, work: Awaitable[T]) -> T:
         """Do *work*, and let everybody's client receive what comes of it; return its result."""
-        return self.ask(self._play(work))
+        return self.ask(self._play(self.server, work))
 
     def ask(self, work: Awaitable[T]) -> T:
         """Return what *work* returns, which changes nothing for anybody."""
@@ -129,29 +131,32 @@ class PresenceServer:
             self.ask(running.stop())
         self._runner.close()
 
-    async def _play(self, work: Awaitable[T]) -> T:
+    async def _play(self, server: InMemoryServer, work: Awaitable[T]) -> T:
         result = await work
-        await self._catch_up()
+        await self._catch_up(server)
         return result
 
     async def _advance(self, **duration: float) -> None:
         """Let time pass from timer to timer, so that clients go on polling on the way."""
-        clock = self.server.clock
+        server, clock = self.server, self.server.clock
         end = after(clock.now(), timedelta(**duration))
         while (due := clock.next_timer()) is not None and due <= end:
             clock.advance_to(due)
-            await self.server.settled()
+            await server.settled()
             if await self._receive():
-                await self._catch_up()
+                await self._catch_up(server)
         clock.advance_to(end)
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self, server: InMemoryServer) -> None:
         """Return once everybody has received everything."""
-        news = True
-        while news:
-            await self.server.settled()
-            await self.server.looked_up()
-            news = await self._receive()
+        for _ in range(_MOST_NEWS):
+            await server.settled()
+            await server.looked_up()
+            if not await self._receive():
+                return
+        raise RuntimeError(
+            "there is no end of news at one moment: does a module answer each change by another?"
+        )
 
     async def _receive(self) -> bool:
         """Let every client take what has come; tell whether there was anything."""
