@@ -1,6 +1,7 @@
 """Asking a module in one world after the other, each with the module started anew."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from lamplighter.devtools.check.asking import Questioner, callback_place
@@ -20,6 +21,8 @@ from lamplighter.routing.answers import CheckedInterest
 
 __all__ = ["Trial"]
 
+#: So many viewers whom answers name, and who do not live in a world, are asked for there, too.
+_MOST_STRANGERS: Final = 5
 #: How often those whom answers name are looked for: answers about them may name yet others.
 _ROUNDS: Final = 3
 
@@ -62,7 +65,9 @@ class Trial:
                     if book.is_stuck:
                         break
                     routes = await questioner.routes(changes)
-                    await _ask_interests(questioner, interests, routes.routes, book)
+                    left = len(world.users) + _MOST_STRANGERS - len(interests)
+                    strangers = (it for it in routes.routes if it not in interests)
+                    await _ask_interests(questioner, interests, islice(strangers, left), book)
                     cases += [
                         Case(world, changes, it)
                         for it in disagreements(world, self._rooms, changes, routes, interests)
@@ -111,9 +116,7 @@ async def _ask_interests(
     users: Iterable[UserId],
     book: Book,
 ) -> None:
-    """Ask for each of *users* of whom *interests* has no answer yet."""
-    for user_id in users:
-        if book.is_stuck:
-            return
-        if user_id not in interests:
+    """Ask for each of *users*, and put the answers into *interests*."""
+    for user_id in list(users):
+        if not book.is_stuck:
             interests[user_id] = await questioner.interest(user_id)
