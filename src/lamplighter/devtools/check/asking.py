@@ -82,6 +82,8 @@ class Questioner:
         taken, blocked = self._watch.take()
         waited = timedelta(milliseconds=self._simulation.clock.now() - began)
         self._book.took(question.callback, waited + timedelta(microseconds=taken / 1000))
+        if waited:
+            self._book.wait_for_time.add(question.callback)
         for it in blocked:
             message = f"blocks the event loop: it {it.what}"
             self._note(question, Kind.BLOCKS, message, place=it.place, details=[_BLOCKED])
@@ -92,9 +94,12 @@ class Questioner:
         return answer
 
     async def _answer(self, question: Question[Checked]) -> Checked | None:
-        clock = self._simulation.clock
+        clock, callback = self._simulation.clock, question.callback
+        at_once = callback in self._book.wait_for_time
         try:
-            answer = await answered(question.ask, self._watch, clock, self._patience)
+            answer = await answered(
+                question.ask, self._watch, clock, self._patience, at_once=at_once
+            )
         except BlockingCall:
             return None  # the watch has kept what it was
         except NotAsync as error:

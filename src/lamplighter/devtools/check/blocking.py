@@ -21,11 +21,13 @@ from typing import Final
 from lamplighter.devtools.check.findings import Place
 from lamplighter.devtools.check.places import place_of_call
 
-__all__ = ["Blocked", "BlockingCall", "LoopWatch", "Stopwatch"]
+__all__ = ["WATCHING_THREAD", "Blocked", "BlockingCall", "LoopWatch", "Stopwatch"]
 
 #: Nanoseconds; what differs between two readings is what a step has taken.
 Stopwatch = Callable[[], int]
 
+#: The name of the thread that interrupts what does not end.
+WATCHING_THREAD: Final = "loop-watch"
 #: Functions of the interpreter that block, by module and name, and how people call them.
 _BLOCKING: Final = {
     ("_posixsubprocess", "fork_exec"): "subprocess.Popen",
@@ -88,7 +90,9 @@ class LoopWatch:
         is_main = threading.current_thread() is threading.main_thread()
         before = signal.signal(signal.SIGVTALRM, self._interrupt) if is_main else None
         if is_main:
-            threading.Thread(target=self._watch, args=(over,), daemon=True).start()
+            watching = threading.Thread(target=self._watch, args=(over,), daemon=True)
+            watching.name = WATCHING_THREAD
+            watching.start()
         try:
             yield
         finally:

@@ -24,6 +24,8 @@ class Book:
     def __init__(self) -> None:
         self._findings: dict[tuple[Kind, Callback | None], Finding] = {}
         self._durations: dict[Callback, list[timedelta]] = {}
+        #: The callbacks that have waited for the time to pass.
+        self.wait_for_time: set[Callback] = set()
         #: Whether to ask on would take long, and tell nothing new.
         self.is_stuck = False
 

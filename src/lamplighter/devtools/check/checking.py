@@ -1,6 +1,7 @@
 """The check itself: load the module, find the people, ask in many worlds, compare, make small."""
 
 import asyncio
+import threading
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -80,7 +81,8 @@ class _Check:
         self._subject = subject
         self._limits = limits
         self._stopwatch = stopwatch
-        self._patience = Patience(limits.timeout, machine, limits.thread)
+        others = frozenset(threading.enumerate())
+        self._patience = Patience(limits.timeout, machine, limits.thread, others)
         self._book = Book()
         #: The disagreement of each kind that is the easiest to understand.
         self._cases: dict[Kind, Case] = {}

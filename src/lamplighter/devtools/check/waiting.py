@@ -1,13 +1,14 @@
 """Running one callback to its answer: step by step under a watch, in a time that stands still."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from lamplighter.clock import Clock, after, milliseconds, sleep
-from lamplighter.devtools.check.blocking import LoopWatch
+from lamplighter.devtools.check.blocking import WATCHING_THREAD, LoopWatch
 from lamplighter.devtools.check.simulation import turns_of_the_loop
 from lamplighter.devtools.clock import FakeClock
 
@@ -38,34 +39,51 @@ class Patience:
     machine: Clock
     #: For what a module does in a thread.
     thread: timedelta
+    #: The threads that are not a module's.
+    others: frozenset[threading.Thread]
+
+    def threads_may_answer(self) -> bool:
+        """Tell whether a module has a thread, which may be at work."""
+        here = (it for it in threading.enumerate() if it.name != WATCHING_THREAD)
+        return any(thread not in self.others for thread in here)
+
+    async def glance(self, task: "asyncio.Task[object]") -> None:
+        """Give *task* a moment of the machine's time."""
+        glance = asyncio.ensure_future(sleep(self.machine, _GLANCE))
+        await asyncio.wait({task, glance}, return_when=asyncio.FIRST_COMPLETED)
+        glance.cancel()
 
 
 async def answered(
-    ask: Callable[[], object], watch: LoopWatch, clock: FakeClock, patience: Patience
+    ask: Callable[[], object],
+    watch: LoopWatch,
+    clock: FakeClock,
+    patience: Patience,
+    *,
+    at_once: bool = False,
 ) -> object:
     """Return what the callback answers; raise what it raises, `NotAsync` or `NoAnswer`.
 
-    If it waits for the time, *clock* is advanced.
+    If it waits for the time, *clock* is advanced: with *at_once*, even where it might wait for a
+    thread.
     """
     task = asyncio.ensure_future(_stepwise(ask, watch))
     await turns_of_the_loop(_TURNS)
     until = after(clock.now(), patience.timeout)
-    glances = 0
+    waited = timedelta(0)
+    patient = timedelta(0) if at_once or not patience.threads_may_answer() else patience.thread / 4
     while not task.done():
         due = clock.next_timer()
-        if due is not None and due <= until:
+        if waited >= patient and due is not None and due <= until:
             clock.advance_to(due)
             await turns_of_the_loop(_TURNS)
-        elif glances * _GLANCE < patience.thread:
-            glances += 1
-            glance = asyncio.ensure_future(sleep(patience.machine, _GLANCE))
-            await asyncio.wait({task, glance}, return_when=asyncio.FIRST_COMPLETED)
-            glance.cancel()
+        elif waited < patience.thread:
+            waited += _GLANCE
+            await patience.glance(task)
         else:
             task.cancel()
             await turns_of_the_loop(_TURNS)
-            waited = milliseconds(patience.timeout) // 1000
-            raise NoAnswer(f"no answer within {waited} s")
+            raise NoAnswer(f"no answer within {milliseconds(patience.timeout) // 1000} s")
     return await task
 
 
