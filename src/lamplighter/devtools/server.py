@@ -9,6 +9,7 @@ async with running_server(modules=[MyRouter]) as server:
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from lamplighter.federation.transport import Transport
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ModuleEntry, ModuleStyle, module_entries
+from lamplighter.modules.threads import work_under_way
 from lamplighter.presence.state import UserPresenceState
 
 __all__ = [
@@ -44,6 +46,9 @@ ModuleToLoad: TypeAlias = type | str | tuple[type | str, Mapping[str, Any]]
 #: So many looks into the database a request has time for: what is not answered then waits for
 #: something else.
 _PATIENCE: Final = 20
+
+#: So many looks are enough for what a module does in a thread.
+_MUCH_PATIENCE: Final = 2_000
 
 #: So many turns of the event loop are enough for a chain of callbacks in which nothing waits.
 _MANY: Final = 20
@@ -90,6 +95,8 @@ class InMemoryServer:
         self._requests: _Requests | None = None
         self._transport = transport
         self._read_config = read_config
+        #: What modules do in threads, and has not ended when it could have.
+        self._endless: frozenset[Future[Any]] = frozenset()
         self.clock = clock or FakeClock()
 
     @property
@@ -198,11 +205,24 @@ class InMemoryServer:
             await asyncio.wait(under_way)
 
     async def looked_up(self) -> None:
-        """Return once polls have read what they had to: who still waits, waits for news."""
+        """Return once polls, and modules in their threads, have read what they had to.
+
+        Who still waits then, waits for news, or for the time to pass.
+        """
         for _ in range(_PATIENCE):
+            await self._threads_are_done()
             if not self.lamplighter.presence.is_reading:
                 return
             await self.lamplighter.directory.members()
+
+    async def _threads_are_done(self) -> None:
+        """Let the threads that modules use go on, and the modules then; what never ends is left."""
+        for _ in range(_MUCH_PATIENCE):
+            if not work_under_way() - self._endless:
+                return
+            await self.lamplighter.directory.members()
+            await _turns_of_the_loop(_MANY)
+        self._endless |= work_under_way()
 
     async def _still_waits(self, tasks: Collection[asyncio.Future[Any]]) -> bool:
         """Let *tasks* go on; tell whether one of them then waits for something else."""

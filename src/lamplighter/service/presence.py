@@ -332,7 +332,7 @@ class PresenceService:
     @property
     def is_reading(self) -> bool:
         """Whether polls, or modules, are about to say something as soon as they have read it."""
-        return self._background.is_busy
+        return self._background.is_busy or self._publisher.waits_for_modules
 
     def answer_polls(self) -> None:
         """Answer every poll that waits, and let none wait from now on."""

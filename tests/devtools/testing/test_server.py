@@ -1,5 +1,6 @@
 """A server for tests that are plain functions."""
 
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,6 +73,37 @@ def test_what_has_no_word(presence_server: PresenceServer) -> None:
     status = presence_server.play(bob.client.status_of(bob.client))
     assert status["status_msg"] == "brb"
     assert presence_server.server.presence_of(bob.client).state == "online"
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_modules_that_ask_their_database(presence_server: PresenceServer, attempt: int) -> None:
+    """What a module looks up in a thread has reached everybody, too, before the next line."""
+    friends = "tests.devtools.check.modules.good.Friends"
+    presence_server.load_module(friends, {"friends": [["@alice:demo", "@bob:demo"]]})
+    alice, bob = presence_server.users("alice", "bob")
+    alice.goes_online()
+    bob.goes_online("brb")
+    assert alice.sees(bob, "online", "brb")
+    bob.becomes_unavailable("lunch")
+    assert alice.sees(bob, "unavailable", "lunch")
+
+
+class NeverDone:
+    """Waits in a thread for what does not come before the test is over."""
+
+    def __init__(self, config: dict[str, Any], api: ModuleApi) -> None:
+        self.over = threading.Event()
+        api.run_in_background(api.defer_to_thread, self.over.wait)
+
+
+def test_threads_that_never_end(presence_server: PresenceServer) -> None:
+    """They are waited for once, for a while; then life goes on without them."""
+    presence_server.load_module(NeverDone)
+    alice, bob = presence_server.users("alice", "bob")
+    alice.shares_room_with(bob)
+    bob.goes_online("brb")
+    assert alice.sees(bob, "online", "brb")
+    presence_server.module(NeverDone).over.set()
 
 
 class Restless:

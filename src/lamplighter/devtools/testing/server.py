@@ -23,7 +23,7 @@ T = TypeVar("T")
 M = TypeVar("M")
 
 #: So often clients may have news in one moment.
-_MOST_NEWS: Final = 200
+_MOST_NEWS: Final = 50
 
 
 class ServerClock:
