@@ -205,7 +205,7 @@ class OlderRouter:
 
 
 class Partners(_Router):
-    """Users of the partner's server see our people who are not offline-only guests."""
+    """The bot of another server, named in the source, is sent how all of our people are."""
 
     async def get_users_for_states(self, state_updates):
         ours = {it for it in state_updates if self.api.is_mine(it.user_id)}
