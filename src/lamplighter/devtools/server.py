@@ -221,7 +221,7 @@ class InMemoryServer:
             if not work_under_way() - self._endless:
                 return
             await self.lamplighter.directory.members()
-            await _turns_of_the_loop(_MANY)
+            await turns(_MANY)
         self._endless |= work_under_way()
 
     async def _still_waits(self, tasks: Collection[asyncio.Future[Any]]) -> bool:

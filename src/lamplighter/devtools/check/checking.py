@@ -15,11 +15,11 @@ from lamplighter.devtools.check.findings import Callback, Finding, Kind, Place, 
 from lamplighter.devtools.check.loading import Candidate, CannotBeAsked, candidate, in_its_style
 from lamplighter.devtools.check.population import Population, names_in, names_in_source, populate
 from lamplighter.devtools.check.shrinking import smallest
-from lamplighter.devtools.check.simulation import turns_of_the_loop
 from lamplighter.devtools.check.subject import Subject
 from lamplighter.devtools.check.trial import Trial
 from lamplighter.devtools.check.waiting import Patience
 from lamplighter.devtools.check.worlds import first_world, worlds
+from lamplighter.devtools.turns import turns
 
 __all__ = ["Limits", "check_module", "check_subject"]
 
@@ -166,6 +166,6 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()
-        loop.run_until_complete(turns_of_the_loop(_LAST_TURNS))
+        loop.run_until_complete(turns(_LAST_TURNS))
         loop.set_exception_handler(lambda _loop, _context: None)  # what is left is not ours
         loop.close()

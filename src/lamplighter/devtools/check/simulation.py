@@ -14,6 +14,7 @@ from typing import Final
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.check.worlds import Room, World
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns
 from lamplighter.errors import ModuleError, NotFound, UnknownToken
 from lamplighter.ids import RoomAlias, RoomId, UserId, localpart_of
 from lamplighter.modules import synapse_paths
@@ -29,7 +30,7 @@ from lamplighter.ports import Account, Json, Membership, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
-__all__ = ["Registration", "Simulation", "simulated", "turns_of_the_loop"]
+__all__ = ["Registration", "Simulation", "simulated"]
 
 #: What modules begin in the background has this many turns of the loop to get somewhere.
 _TURNS: Final = 20
@@ -56,7 +57,7 @@ class Simulation:
     async def announce(self, states: Sequence[UserPresenceState]) -> None:
         """Let *states* be how people are from now on, and tell the module if it has subscribed."""
         await self._presence.announce(states)
-        await turns_of_the_loop(_TURNS)
+        await turns(_TURNS)
 
 
 @asynccontextmanager
@@ -78,7 +79,7 @@ async def simulated(entry: ModuleEntry, world: World) -> AsyncIterator[Simulatio
     try:
         module = _started(entry, parts)
         background.start()
-        await turns_of_the_loop(_TURNS)
+        await turns(_TURNS)
         yield Simulation(world, clock, module, router.registrations, presence)
     finally:
         if paths is not None:
@@ -98,20 +99,11 @@ def _started(entry: ModuleEntry, parts: ApiParts) -> LoadedModule:
 async def _stop(parts: ApiParts, clock: FakeClock) -> None:
     """End what the module has begun; what does not let itself be cancelled is left behind."""
     stopping = asyncio.ensure_future(parts.background.stop())
-    await turns_of_the_loop(_TURNS)
+    await turns(_TURNS)
     clock.advance(minutes=1)
     await stopping
     parts.database.close()
     await parts.http_client.close()
-
-
-async def turns_of_the_loop(count: int) -> None:
-    """Let whatever goes on in this event loop go on."""
-    loop = asyncio.get_running_loop()
-    for _ in range(count):
-        turn: asyncio.Future[None] = loop.create_future()
-        loop.call_soon(turn.set_result, None)
-        await turn
 
 
 class _Router:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from lamplighter.clock import Clock, after, milliseconds, sleep
 from lamplighter.devtools.check.blocking import WATCHING_THREAD, LoopWatch
-from lamplighter.devtools.check.simulation import turns_of_the_loop
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns
 
 __all__ = ["NoAnswer", "NotAsync", "Patience", "answered"]
 
@@ -68,7 +68,7 @@ async def answered(
     thread.
     """
     task = asyncio.ensure_future(_stepwise(ask, watch))
-    await turns_of_the_loop(_TURNS)
+    await turns(_TURNS)
     until = after(clock.now(), patience.timeout)
     waited = timedelta(0)
     patient = timedelta(0) if at_once or not patience.threads_may_answer() else patience.thread / 4
@@ -76,13 +76,13 @@ async def answered(
         due = clock.next_timer()
         if waited >= patient and due is not None and due <= until:
             clock.advance_to(due)
-            await turns_of_the_loop(_TURNS)
+            await turns(_TURNS)
         elif waited < patience.thread:
             waited += _GLANCE
             await patience.glance(task)
         else:
             task.cancel()
-            await turns_of_the_loop(_TURNS)
+            await turns(_TURNS)
             raise NoAnswer(f"no answer within {milliseconds(patience.timeout) // 1000} s")
     return await task
 
