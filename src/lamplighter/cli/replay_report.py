@@ -13,7 +13,6 @@ from lamplighter.clock import Timestamp
 from lamplighter.devtools.differences import Difference, DifferenceKind
 from lamplighter.devtools.replay import ReplayReport
 from lamplighter.recording.events import Sight
-from lamplighter.routing.reasons import Reason
 
 __all__ = ["as_json_values", "report_lines"]
 
@@ -137,11 +136,7 @@ def _sight_values(sight: Sight | None) -> dict[str, Any] | None:
     if sight is None:
         return None
     altered, reasons = sight
-    return {"altered": dict(altered), "reasons": [_reason_text(it) for it in reasons]}
-
-
-def _reason_text(reason: Reason) -> str:
-    return str(reason)
+    return {"altered": dict(altered), "reasons": [str(it) for it in reasons]}
 
 
 def _time(instant: Timestamp) -> str:
