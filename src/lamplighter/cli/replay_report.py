@@ -76,8 +76,11 @@ def _section(kind: DifferenceKind, found: list[Difference]) -> Iterator[Renderab
     pairs = "1 pair" if len(found) == 1 else f"{len(found)} pairs"
     yield f"[bold {colour}]{pairs} {heading}[/]"
     table = Table(box=None, pad_edge=False)
-    for column in ("viewer", "of", "times", "first", "because"):
-        table.add_column(column, justify="right" if column == "times" else "left")
+    for column in ("viewer", "of"):
+        table.add_column(column, overflow="fold")  # on a narrow terminal, too, no name is cut
+    table.add_column("times", justify="right")
+    table.add_column("first", no_wrap=True)
+    table.add_column("because", overflow="fold")
     for it in found[:_MOST_SHOWN]:
         cells = (it.viewer, it.user_id, str(it.times), _time(it.at), _because(it))
         table.add_row(*map(escape, cells))
