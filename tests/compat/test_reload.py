@@ -1,7 +1,9 @@
 """Modules that are replaced by others, or by newer ones of the same name, while people look on."""
 
 import asyncio
+import gc
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -354,6 +356,23 @@ async def test_all_that_is_a_modules(folder: Folder) -> None:
         assert statuses == [404, 200]
         with pytest.raises(Exception, match="other modules are in the place of this one"):
             await old.tick()
+
+
+async def test_the_old_code_is_let_go(folder: Folder) -> None:
+    """Nothing of the server's holds the old modules: their memory is free."""
+    folder.write("busy.py", BUSY)
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure(busy("one", "old"), "rule.Rule")) as world:
+        await world.alice.sync(**UNSEEN)
+        await world.reload()
+        old = [weakref.ref(it.instance) for it in world.server.lamplighter.modules.loaded]
+        await world.server.advance(seconds=30)
+        await world.alice.sync(**UNSEEN)
+        await world.reload()
+        await world.alice.sync(**UNSEEN)
+        await world.server.settled()
+        gc.collect()
+        assert [it() for it in old] == [None, None]
 
 
 async def test_what_never_came_into_use_ends(folder: Folder) -> None:

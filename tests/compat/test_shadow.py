@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from lamplighter.devtools.client import RequestFailed
 from lamplighter.ids import UserId
 from lamplighter.service.shadow import ShadowKind
 from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, Lab, folder_of_modules, lab
@@ -75,6 +76,8 @@ async def test_who_would_be_in_a_first_view(folder: Folder) -> None:
         await world.server.settled()
         folder.rule({ALICE: [BOB, ALICE]})
         await world.reload()
+        with pytest.raises(RequestFailed, match="403"):
+            await world.alice.status_of(world.charlie)
         assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE}
         await world.server.settled()
         assert samples(world) == [("Rule", GAINS, ALICE, BOB)]

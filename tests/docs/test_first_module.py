@@ -1,25 +1,51 @@
-"""docs/first-module.md, from an empty folder to a passing test and a server."""
+"""docs/first-module.md, from an empty folder to passing tests, a check, and a server."""
 
 from pathlib import Path
 
-from tests.docs.commands import commands, named_files, runs, typed
+import pytest
+
+from tests.docs.commands import blocks, commands, named_files, runs, typed
 from tests.interop.processes import reserved_port
 
 PAGE = "docs/first-module.md"
 
 
 def test_a_reader_gets_from_nothing_to_a_server(tmp_path: Path) -> None:
-    """The module, its test and its configuration work as the page says, in the page's order."""
-    files = named_files(PAGE, "python", "yaml")
-    test, check, serve = commands(PAGE)
-    for name, content in files.items():
-        (tmp_path / name).write_text(content)
+    """Each command works where the page has it, and each file is as the page says."""
+    new, first_test, test, check, check_config, serve = commands(PAGE)
+    assert first_test == test
+    assert "Made on-call" in typed(new, tmp_path).stdout
+    project = tmp_path / "on-call"
+    assert "5 passed" in typed(first_test, project).stdout
 
-    assert "3 passed" in typed(test, tmp_path).stdout
+    for name, content in named_files(PAGE, "python", "yaml").items():
+        assert (project / name).exists()
+        (project / name).write_text(content)
 
+    assert "4 passed" in typed(test, project).stdout
+    assert "Nothing is wrong." in typed(check, project).stdout
     with reserved_port() as port:
-        config = tmp_path / "lamplighter.yaml"
+        config = project / "lamplighter.yaml"
         config.write_text(f"listen: 127.0.0.1:{port}\n{config.read_text()}")
-        assert "on_call.OnCall can be loaded" in typed(check, tmp_path).stdout
-        with runs(serve, tmp_path, port):
+        assert "on_call.OnCall can be loaded" in typed(check_config, project).stdout
+        with runs(serve, project, port):
             pass
+
+
+def test_what_the_check_says(tmp_path: Path) -> None:
+    """With the last answer replaced, the check says what the page shows."""
+    files = named_files(PAGE, "python", "yaml")
+    module = files["src/on_call/__init__.py"]
+    right = "return self.on_call if user_id in self.help_desk else set()"
+    assert module.count(right) == 1
+    (tmp_path / "src" / "on_call").mkdir(parents=True)
+    (tmp_path / "src" / "on_call" / "__init__.py").write_text(module.replace(right, "return set()"))
+    (tmp_path / "lamplighter.yaml").write_text(files["lamplighter.yaml"])
+
+    check = commands(PAGE)[3]
+    with pytest.raises(AssertionError) as failed:
+        typed(f"COLUMNS=200 {check}", tmp_path)
+
+    [(_, shown)] = blocks(PAGE, "text")
+    printed = "\n".join(line.rstrip() for line in str(failed.value).splitlines())
+    assert shown.strip() in printed

@@ -7,6 +7,8 @@ from typing import Final
 import pytest
 
 from lamplighter.cli.check_config import check_config
+from lamplighter.config import load_config
+from lamplighter.devtools.check import check_subject, subject_in_file
 from tests.docs.commands import ROOT, commands, named_files, typed
 
 GUIDES: Final = sorted(str(it.relative_to(ROOT)) for it in (ROOT / "docs/guides").glob("*.md"))
@@ -49,3 +51,19 @@ def test_configurations_load_their_modules(
 
     assert lines[1:]
     assert all(line.endswith("can be loaded") for line in lines[1:])
+
+
+@pytest.mark.parametrize("page", GUIDES)
+def test_nothing_is_wrong_with_them(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`module check` finds nothing wrong with the module on the page, as the page configures it."""
+    _write(page, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "lamplighter.yaml"
+    [entry] = load_config(file).modules
+
+    report = check_subject(subject_in_file(entry.module, file), stopwatch=lambda: 0)
+
+    assert report.findings == ()

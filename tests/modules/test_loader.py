@@ -56,7 +56,7 @@ async def test_older_style_with_one_method(world: World) -> None:
         world.load(legacy("legacy_routers.HalfRouter"))
     assert str(raised.value) == (
         "module HalfRouter (presence.presence_router.module: "
-        "'tests.compat.modules.legacy_routers.HalfRouter') cannot be started: RuntimeError: "
+        "'tests.compat.modules.legacy_routers.HalfRouter') cannot be started: "
         "module HalfRouter registers get_interested_users alone: "
         "get_users_for_states and get_interested_users go together"
     )

@@ -3,10 +3,16 @@
 import threading
 from concurrent.futures import Future
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
-from lamplighter.modules.threads import Worker, leftover_threads, start_thread
+from lamplighter.modules.threads import (
+    Worker,
+    leftover_threads,
+    start_thread,
+    work_under_way,
+)
 
 VARIABLE: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -43,6 +49,27 @@ def test_worker() -> None:
     assert done == list(range(50))
     assert (thread.name, thread.daemon) == ("my worker", True)
     assert isinstance(broken.exception(), SystemExit)
+
+
+def test_the_end_of_a_worker() -> None:
+    """Its thread ends after the last work; a worker that had nothing to do starts none for it."""
+    worker = Worker("my worker")
+    thread = worker.submit(threading.current_thread).result()
+    assert worker.end(threading.current_thread).result() is thread
+    thread.join()
+    assert worker.end(threading.current_thread).result() is threading.current_thread()
+
+
+def test_work_under_way() -> None:
+    """Work is under way until it is done, or has failed, whichever thread does it."""
+    worker, end = Worker("my worker"), threading.Event()
+    works: set[Future[Any]] = {worker.submit(end.wait), worker.submit(fail)}
+    thread = start_thread("x", end.wait)
+    assert {*works, thread} <= work_under_way()
+    end.set()
+    assert thread.result()
+    left = worker.end(lambda: works & work_under_way()).result()
+    assert left == set()
 
 
 def test_leftover_threads() -> None:

@@ -31,11 +31,14 @@ __all__ = [
     "admin_token",
     "app",
     "check_config",
+    "check_module",
     "demo",
     "explain",
     "generate_config",
     "keys",
     "main",
+    "module",
+    "new_module",
     "register_user",
     "replay",
     "rotate_keys",
@@ -101,6 +104,9 @@ def _options(
 
 keys = typer.Typer(help="Show and change the keys with which the server signs.")
 app.add_typer(keys, name="keys")
+
+module = typer.Typer(help="For the authors of modules.")
+app.add_typer(module, name="module")
 
 
 # What a command needs is imported when it runs, so that the others start at once.
@@ -288,3 +294,52 @@ def rotate_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
     for line in command.rotate(config):
         typer.echo(line)
+
+
+@module.command("check")
+def check_module(
+    path: Annotated[
+        str, typer.Argument(metavar="PACKAGE.CLASS", help="The dotted path of the module's class.")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="The module's own configuration, or a server's that loads it.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Ask a module in simulated worlds, and report what is wrong with it; then the exit code is 1.
+
+    It is found from the current folder, or its src, as well as where Python finds it.
+    """
+    from lamplighter.cli import module_check as command
+
+    report = command.check(path, config)
+    if as_json:
+        typer.echo(command.as_json(report))
+    else:
+        command.show(report)
+    raise typer.Exit(0 if report.is_good else 1)
+
+
+@module.command("new")
+def new_module(
+    name: Annotated[
+        str, typer.Argument(help="What the project is called, such as on-call: a-z, 0-9, - and _.")
+    ],
+) -> None:
+    """Make a project to start from, typed and tested, in a new folder of that name."""
+    from lamplighter.devtools.new import make_project, parse_project_name
+
+    project = parse_project_name(name)
+    folder = make_project(project, Path())
+    typer.echo(f"Made {folder}. To go on:\n")
+    typer.echo(f"  cd {folder}")
+    typer.echo("  python -m pytest")
+    typer.echo(
+        f"  lamplighter module check {project.package}.{project.class_name} -c lamplighter.yaml"
+    )

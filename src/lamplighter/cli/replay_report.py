@@ -13,7 +13,6 @@ from lamplighter.clock import Timestamp
 from lamplighter.devtools.differences import Difference, DifferenceKind
 from lamplighter.devtools.replay import ReplayReport
 from lamplighter.recording.events import Sight
-from lamplighter.routing.reasons import Reason
 
 __all__ = ["as_json_values", "report_lines"]
 
@@ -77,8 +76,11 @@ def _section(kind: DifferenceKind, found: list[Difference]) -> Iterator[Renderab
     pairs = "1 pair" if len(found) == 1 else f"{len(found)} pairs"
     yield f"[bold {colour}]{pairs} {heading}[/]"
     table = Table(box=None, pad_edge=False)
-    for column in ("viewer", "of", "times", "first", "because"):
-        table.add_column(column, justify="right" if column == "times" else "left")
+    for column in ("viewer", "of"):
+        table.add_column(column, overflow="fold")  # on a narrow terminal, too, no name is cut
+    table.add_column("times", justify="right")
+    table.add_column("first", no_wrap=True)
+    table.add_column("because", overflow="fold")
     for it in found[:_MOST_SHOWN]:
         cells = (it.viewer, it.user_id, str(it.times), _time(it.at), _because(it))
         table.add_row(*map(escape, cells))
@@ -137,11 +139,7 @@ def _sight_values(sight: Sight | None) -> dict[str, Any] | None:
     if sight is None:
         return None
     altered, reasons = sight
-    return {"altered": dict(altered), "reasons": [_reason_text(it) for it in reasons]}
-
-
-def _reason_text(reason: Reason) -> str:
-    return str(reason)
+    return {"altered": dict(altered), "reasons": [str(it) for it in reasons]}
 
 
 def _time(instant: Timestamp) -> str:

@@ -5,7 +5,7 @@
 `Config`, and `explain.py` makes one line of whatever is wrong.
 """
 
-from lamplighter.config.load import load_config, parse_config_text
+from lamplighter.config.load import load_config, parse_config_text, read_yaml_file
 from lamplighter.config.model import (
     AdminSettings,
     Config,
@@ -36,4 +36,5 @@ __all__ = [
     "RoutingSettings",
     "load_config",
     "parse_config_text",
+    "read_yaml_file",
 ]

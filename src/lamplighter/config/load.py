@@ -22,7 +22,7 @@ from lamplighter.config.values import (
 )
 from lamplighter.errors import ConfigError
 
-__all__ = ["load_config", "parse_config_text"]
+__all__ = ["load_config", "parse_config_text", "read_yaml_file"]
 
 #: Sections in which a key without a value is a key that is not there.
 _SECTIONS: Final = ("presence", "routing", "rate_limits", "federation", "admin", "log")
@@ -31,13 +31,15 @@ _RATE_LIMITS: Final = ("presence", "login", "registration")
 
 def load_config(path: Path) -> Config:
     """Return the configuration in the file at *path*; raise `ConfigError`."""
+    return parse_config_text(_read_text(path), path)
+
+
+def read_yaml_file(path: Path) -> object:
+    """Return what is written in the file at *path*, whatever it is; raise `ConfigError`."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not UTF-8 text") from None
-    return parse_config_text(text, path)
+        return _read_yaml(_read_text(path))
+    except Refused as refused:
+        raise ConfigError(f"{path}: {refused}") from None
 
 
 def parse_config_text(text: str, where: Path) -> Config:
@@ -49,6 +51,15 @@ def parse_config_text(text: str, where: Path) -> Config:
         return _config_from(_read_yaml(text), where.parent)
     except Refused as refused:
         raise ConfigError(f"{where}: {refused}") from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text") from None
 
 
 class _Loader(yaml.SafeLoader):

@@ -9,6 +9,7 @@ async with running_server(modules=[MyRouter]) as server:
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -25,9 +26,16 @@ from lamplighter.federation.transport import Transport
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ModuleEntry, ModuleStyle, module_entries
+from lamplighter.modules.threads import work_under_way
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["InMemoryServer", "ModuleToLoad", "configured_server", "running_server"]
+__all__ = [
+    "InMemoryServer",
+    "ModuleToLoad",
+    "configured_server",
+    "module_entry",
+    "running_server",
+]
 
 T = TypeVar("T")
 
@@ -38,6 +46,9 @@ ModuleToLoad: TypeAlias = type | str | tuple[type | str, Mapping[str, Any]]
 #: So many looks into the database a request has time for: what is not answered then waits for
 #: something else.
 _PATIENCE: Final = 20
+
+#: So many looks are enough for what a module does in a thread.
+_MUCH_PATIENCE: Final = 2_000
 
 #: So many turns of the event loop are enough for a chain of callbacks in which nothing waits.
 _MANY: Final = 20
@@ -84,6 +95,8 @@ class InMemoryServer:
         self._requests: _Requests | None = None
         self._transport = transport
         self._read_config = read_config
+        #: What modules do in threads, and has not ended when it could have.
+        self._endless: frozenset[Future[Any]] = frozenset()
         self.clock = clock or FakeClock()
 
     @property
@@ -192,6 +205,26 @@ class InMemoryServer:
                 task.cancel()
             await asyncio.wait(under_way)
 
+    async def looked_up(self) -> None:
+        """Return once polls, and modules in their threads, have read what they had to.
+
+        Who still waits then, waits for news, or for the time to pass.
+        """
+        for _ in range(_PATIENCE):
+            await self._threads_are_done()
+            if not self.lamplighter.presence.is_reading:
+                return
+            await self.lamplighter.directory.members()
+
+    async def _threads_are_done(self) -> None:
+        """Let the threads that modules use go on, and the modules then; what never ends is left."""
+        for _ in range(_MUCH_PATIENCE):
+            if not work_under_way() - self._endless:
+                return
+            await self.lamplighter.directory.members()
+            await turns(_MANY)
+        self._endless |= work_under_way()
+
     async def _still_waits(self, tasks: Collection[asyncio.Future[Any]]) -> bool:
         """Let *tasks* go on; tell whether one of them then waits for something else."""
         for _ in range(_PATIENCE):
@@ -224,7 +257,7 @@ async def running_server(
     named = f"server_name: {server_name}\n{config}"
     limits = "" if "rate_limits:" in config else "\nrate_limits: off\n"
     settings = parse_config_text(named + limits, Path("memory.yaml"))
-    entries = [_entry(module, index) for index, module in enumerate(modules)]
+    entries = [module_entry(module, index) for index, module in enumerate(modules)]
     server = InMemoryServer(settings, [*entries, *module_entries(settings)], data_dir)
     async with _running(server):
         yield server
@@ -250,7 +283,8 @@ async def _running(server: InMemoryServer) -> AsyncIterator[None]:
         await server.stop()
 
 
-def _entry(module: ModuleToLoad, index: int) -> ModuleEntry:
+def module_entry(module: ModuleToLoad, index: int) -> ModuleEntry:
+    """Return a module as a configuration would have it, at the place *index* of its list."""
     kind, config = module if isinstance(module, tuple) else (module, {})
     path = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     return ModuleEntry(path, config, ModuleStyle.CALLBACKS, f"modules[{index}]")

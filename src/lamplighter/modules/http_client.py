@@ -12,7 +12,7 @@ from yarl import URL
 from lamplighter import __version__
 from lamplighter.modules.synapse.errors import HttpResponseException
 
-__all__ = ["SimpleHttpClient"]
+__all__ = ["SimpleHttpClient", "UnreachableHttpClient"]
 
 #: Query arguments; a list repeats its name.
 QueryParams = Mapping[str, str | Sequence[str]]
@@ -114,6 +114,13 @@ class SimpleHttpClient:
             agent = {"User-Agent": f"Lamplighter/{__version__}"}
             self._session = aiohttp.ClientSession(timeout=TIMEOUT, headers=agent)
         return self._session
+
+
+class UnreachableHttpClient(SimpleHttpClient):
+    """A client that reaches nobody: every request fails as it does where there is no network."""
+
+    def _open(self) -> aiohttp.ClientSession:
+        raise aiohttp.ClientConnectionError("there is no network in a simulated world")
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:

@@ -17,6 +17,7 @@ from lamplighter.modules import synapse_paths
 from lamplighter.modules.acting import acting
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.background import resolved
+from lamplighter.modules.presence_part import LoneCallback
 
 __all__ = [
     "LoadedModule",
@@ -24,8 +25,10 @@ __all__ = [
     "ModuleStyle",
     "ParsedModule",
     "import_and_parse",
+    "import_class",
     "instantiate",
     "module_entries",
+    "parse_config",
 ]
 
 
@@ -94,8 +97,8 @@ def import_and_parse(entries: Sequence[ModuleEntry]) -> list[ParsedModule]:
     synapse_paths.install()
     parsed: list[ParsedModule] = []
     for name, entry in zip(_names(entries), entries, strict=True):
-        factory = _import(entry)
-        parsed.append(ParsedModule(name, entry, factory, _parse(entry, factory)))
+        factory = import_class(entry)
+        parsed.append(ParsedModule(name, entry, factory, parse_config(entry, factory)))
     return parsed
 
 
@@ -124,7 +127,8 @@ def _class_name(entry: ModuleEntry) -> str:
     return entry.path.rpartition(".")[2]
 
 
-def _import(entry: ModuleEntry) -> Callable[..., object]:
+def import_class(entry: ModuleEntry) -> Callable[..., object]:
+    """Return the class that *entry* names; raise `ConfigError` if it cannot be imported."""
     package, _, name = entry.path.rpartition(".")
     fault = f"{entry.where}.module: {entry.path!r}"
     if not package or not name:
@@ -141,7 +145,11 @@ def _import(entry: ModuleEntry) -> Callable[..., object]:
     return factory
 
 
-def _parse(entry: ModuleEntry, factory: Callable[..., object]) -> object:
+def parse_config(entry: ModuleEntry, factory: Callable[..., object]) -> object:
+    """Return the configuration as the module wants it; raise `ConfigError` if it does not take it.
+
+    What the module raised is the cause of that.
+    """
     where = f"{entry.where}.config"
     if entry.config is not None and not isinstance(entry.config, Mapping):
         raise ConfigError(f"{where}: {entry.config!r} is not a mapping")
@@ -211,7 +219,7 @@ def _said(error: Exception) -> str:
     message = getattr(error, "msg" if _is_config_error(error) else "message", None)
     if isinstance(message, str):
         return " ".join(message.split())
-    if isinstance(error, ImportError | ConfigError | ModuleError):
+    if isinstance(error, ImportError | ConfigError | ModuleError | LoneCallback):
         return _one_line(error)
     return f"{type(error).__name__}: {_one_line(error)}"
 

@@ -99,7 +99,8 @@ class ModuleSet:
         return ModuleApi(module, self._parts)
 
     def begin_use(self) -> None:
-        """Let what the modules do count, from now on."""
+        """Let what the modules do count, from now on; there is no way back to the code before."""
+        self._imports = None
         self._host.open()
 
     def start(self) -> None:

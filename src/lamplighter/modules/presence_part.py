@@ -9,13 +9,17 @@ from lamplighter.modules.parts import ApiPart, ApiParts
 from lamplighter.presence.state import Presence, UserPresenceState, is_text
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
-__all__ = ["PresencePart"]
+__all__ = ["LoneCallback", "PresencePart"]
 
 #: How long a status message may be, in characters.
 _MOST_STATUS_MSG: Final = 1024
 
 #: A function that may be async, and is told of announced states.
 Listener = Callable[[list[UserPresenceState]], Awaitable[object] | object]
+
+
+class LoneCallback(RuntimeError):
+    """A module registers one of the two presence router callbacks without the other."""
 
 
 class PresencePart(ApiPart):
@@ -39,7 +43,7 @@ class PresencePart(ApiPart):
             return
         if get_users_for_states is None or get_interested_users is None:
             given = "get_interested_users" if get_interested_users else "get_users_for_states"
-            raise RuntimeError(
+            raise LoneCallback(
                 f"module {self._module} registers {given} alone: "
                 "get_users_for_states and get_interested_users go together"
             )

@@ -122,7 +122,7 @@ class ModuleDatabase:
 
     def close(self) -> "Future[None]":
         """Close the file once everything asked for is done; nobody needs to wait for that."""
-        return self._worker.submit(self._disconnect)
+        return self._worker.end(self._disconnect)
 
     def _interact(
         self,

@@ -23,6 +23,7 @@ from lamplighter.modules.cache import cached
 from lamplighter.modules.hints import import_hint
 from lamplighter.modules.storage import Transaction
 from lamplighter.modules.synapse import constants, errors, types
+from lamplighter.modules.synapse_on_demand import SynapseOnDemand
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
 
@@ -80,6 +81,7 @@ def install(server: Background | None = None) -> SynapsePaths | None:
     """
     finder = installed()
     if finder is None:
+        _forget_on_demand()  # which would be taken for a real Synapse
         if _is_real_synapse_here():
             _log.warning(
                 "a real Synapse is installed: modules import from it; its run_in_background and "
@@ -118,6 +120,10 @@ def _is_real_synapse_here() -> bool:
         return importlib.util.find_spec(f"{_ROOT}.module_api") is not None
     except (ImportError, ValueError):
         return False
+
+
+def _forget_on_demand() -> None:
+    sys.meta_path[:] = [it for it in sys.meta_path if not isinstance(it, SynapseOnDemand)]
 
 
 def _forget_modules() -> None:

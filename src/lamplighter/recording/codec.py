@@ -119,12 +119,16 @@ class Encoder:
         ]
 
     def _groups(self, sights: Mapping[UserId, Sight]) -> list[lines.GroupLine]:
-        grouped: dict[Sight, list[int]] = {}
+        # By identity: to compare the reasons of each recipient would cost more than the rest.
+        grouped: dict[int, tuple[Sight, list[int]]] = {}
         for user_id, sight in sights.items():
-            grouped.setdefault(sight, []).append(self._user(user_id))
+            group = grouped.get(id(sight))
+            if group is None:
+                group = grouped[id(sight)] = sight, []
+            group[1].append(self._user(user_id))
         return [
             lines.GroupLine([self._reason(it) for it in reasons], users, dict(altered) or None)
-            for (altered, reasons), users in grouped.items()
+            for (altered, reasons), users in grouped.values()
         ]
 
     def _reason(self, reason: Reason) -> lines.ReasonLine:

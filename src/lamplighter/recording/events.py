@@ -140,6 +140,8 @@ Event: TypeAlias = Began | Accounts | Known | Looking | Away | Moved | Batch | L
 
 def alteration(shown: UserPresenceState, base: UserPresenceState) -> Alteration:
     """Return in what clients are shown *base* otherwise than it is."""
+    if shown is base:  # of nearly everybody, and so this costs nearly nothing
+        return AS_THEY_ARE
     return tuple(
         (name, value)
         for name in ("currently_active", "last_active_ts", "state", "status_msg")

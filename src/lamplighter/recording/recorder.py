@@ -214,16 +214,34 @@ def _met(tellings: Sequence[Telling], world: RecordedWorld) -> Told:
 
 
 def _tell(told: dict[UserId, dict[UserId, Sight]], telling: Telling, altered: Alteration) -> None:
-    sights: dict[Reasons, Sight] = {}  # most of a room is told for the same reasons
     seen = told.setdefault(telling.user_id, {})
+    shared = _SharedSights()
     for viewer, reasons in telling.recipients.items():
-        seen[viewer] = sights.setdefault(reasons, (altered, reasons))
+        seen[viewer] = shared.of(altered, reasons)
+
+
+class _SharedSights:
+    """One sight for all who see the same for the same reasons: most of a room does."""
+
+    def __init__(self) -> None:
+        self._sights: dict[tuple[Alteration, int], Sight] = {}
+
+    def of(self, altered: Alteration, reasons: Reasons) -> Sight:
+        """Return the sight; *reasons* are told apart by identity, as long as this lives."""
+        key = altered, id(reasons)
+        sight = self._sights.get(key)
+        if sight is None:
+            sight = self._sights[key] = altered, reasons
+        return sight
 
 
 def _viewed(at: Timestamp, view: View, world: RecordedWorld) -> Event:
     shown = view.sights.states
+    shared = _SharedSights()
     sights = {
-        user_id: (alteration(shown[user_id], view.users.get(user_id, shown[user_id])), reasons)
+        user_id: shared.of(
+            alteration(shown[user_id], view.users.get(user_id, shown[user_id])), reasons
+        )
         for user_id, reasons in view.sights.reasons.items()
         if user_id in world.states
     }

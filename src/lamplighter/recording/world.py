@@ -84,6 +84,6 @@ class RecordedWorld:
     def _take_in_recipients(self, batch: Batch) -> None:
         """Whoever is told as it happens, looks: also before their first view was complete."""
         for seen in batch.told.values():
-            for viewer in seen:
+            for viewer in seen.keys() - self.looking.keys():
                 if self.is_mine(viewer):
                     self.looking[viewer] = None

@@ -28,6 +28,11 @@ class Background:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_log_failure)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is under way."""
+        return bool(self._tasks)
+
     def every(self, period: timedelta, work: Callable[[], None]) -> None:
         """Call *work* once each *period*, for the first time when one has passed."""
 

@@ -32,6 +32,7 @@ from lamplighter.presence.events import (
 )
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.reasons import Reasons
 from lamplighter.service.background import Background
 from lamplighter.service.batch import done
 from lamplighter.service.connections import Connection, Connections
@@ -199,11 +200,18 @@ class PresenceService:
             Forbidden: they may not; the same for users that do not exist.
 
         """
+        seen = await self.sight(viewer, user_id)
+        if seen is None:
+            raise Forbidden(f"You may not see the presence of {user_id}")
+        return seen[0]
+
+    async def sight(
+        self, viewer: UserId, user_id: UserId
+    ) -> tuple[UserPresenceState, Reasons] | None:
+        """Return what the viewer sees of the user, and why; None if they may not."""
         await self._publisher.published()
         update = await self._views.see(viewer, user_id)
-        if update is None:
-            raise Forbidden(f"You may not see the presence of {user_id}")
-        return update.state
+        return (update.state, update.reasons) if update is not None else None
 
     @property
     def position(self) -> StreamPosition:
@@ -320,6 +328,11 @@ class PresenceService:
         What modules are still thinking about is not waited for. Raises `StorageUnavailable`.
         """
         await asyncio.shield(self._publisher.saved())
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether polls, or modules, are about to say something as soon as they have read it."""
+        return self._background.is_busy or self._publisher.waits_for_modules
 
     def answer_polls(self) -> None:
         """Answer every poll that waits, and let none wait from now on."""

@@ -119,6 +119,11 @@ class Publisher:
         return lambda: self._observers.remove(observer)
 
     @property
+    def waits_for_modules(self) -> bool:
+        """Whether modules are still thinking about what others have been told already."""
+        return bool(self._late)
+
+    @property
     def last_changes(self) -> LastChanges:
         """Where in the stream each user last changed."""
         return self._last_changes

@@ -93,12 +93,17 @@ class ShadowModules:
         self._background = background
         self._metrics = metrics
         self._samples: dict[tuple[str, ShadowKind, UserId, UserId], ShadowDifference] = {}
-        self._asked_at: dict[tuple[Shadow, UserId], Timestamp] = {}
+        #: When whom was asked about a viewer; apart for views of everybody and of some.
+        self._asked_at: dict[tuple[Shadow, UserId, bool], Timestamp] = {}
         self._unsaid: dict[str, _Unsaid] = {}
 
     def samples(self) -> Sequence[ShadowDifference]:
         """Return the newest differences, the newest first."""
         return list(reversed(self._samples.values()))
+
+    def begin_anew(self) -> None:
+        """Other modules are in the shadow: hold nothing of those that were."""
+        self._asked_at.clear()
 
     def left_undone(self, module: str, call: str) -> None:
         """Count what a shadow module wanted to do."""
@@ -115,7 +120,7 @@ class ShadowModules:
     def viewed(self, view: View) -> None:
         """Ask about a viewer who was answered from scratch, too; to be called for each."""
         for shadow in self._router.shadows:
-            if self._is_due(shadow, view.viewer):
+            if self._is_due(shadow, view):
                 self._background.run(self._look_at_view(shadow, view))
 
     async def _look_at_batch(
@@ -141,14 +146,15 @@ class ShadowModules:
         would_be = {UserId(it.user_id): it for it in named if it.user_id not in seen}
         self._compare(shadow.module.name, view.viewer, view.sights, would_be)
 
-    def _is_due(self, shadow: Shadow, viewer: UserId) -> bool:
+    def _is_due(self, shadow: Shadow, view: View) -> bool:
         now = self._clock.now()
-        asked_at = self._asked_at.get((shadow, viewer))
+        key = shadow, view.viewer, view.is_whole
+        asked_at = self._asked_at.get(key)
         if asked_at is not None and now < after(asked_at, _ASKED_AGAIN):
             return False
         if len(self._asked_at) >= _MOST_VIEWERS:
             self._asked_at.clear()
-        self._asked_at[shadow, viewer] = now
+        self._asked_at[key] = now
         return True
 
     def _is_looking(self, viewer: UserId) -> bool:

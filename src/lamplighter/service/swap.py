@@ -106,6 +106,7 @@ class ModuleSwap:
         altered = {*_altered(self._router.modules), *_altered(registrations.modules)}
         self._router.adopt(registrations)
         self._views.forget_interests()
+        self._shadows.begin_anew()
         self._publisher.give_up_late()
         self._publisher.advance()
         # By a room they may have been in sight all the time; but as what, has perhaps changed.

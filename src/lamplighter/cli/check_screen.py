@@ -1,0 +1,113 @@
+"""What `lamplighter module check` shows on a terminal."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from lamplighter.devtools.check import Finding, Kind, Report
+from lamplighter.devtools.check.findings import Counterexample
+
+__all__ = ["screen"]
+
+_ANSWERING: Final = {Kind.NOT_ASYNC, Kind.RAISES, Kind.NO_ANSWER}
+_ANSWERS: Final = {Kind.WRONG_ANSWER, Kind.NOT_DETERMINISTIC}
+_AGREEMENT: Final = {Kind.TOLD_NOT_SHOWN, Kind.SHOWN_NOT_TOLD}
+#: What is looked at, as the module's virtues, and what is found where one is missing.
+_VIRTUES: Final = (
+    (
+        "loads and registers both callbacks",
+        {
+            Kind.PARSE_CONFIG_FAILS,
+            Kind.CONSTRUCTOR_FAILS,
+            Kind.NOTHING_REGISTERED,
+            Kind.ONE_CALLBACK,
+        },
+    ),
+    ("is async, raises nothing, always answers", _ANSWERING),
+    ("answers with what the server can use", {Kind.WRONG_ANSWER}),
+    ("leaves what it is given as it is", {Kind.CHANGES_INPUT}),
+    ("does not block the event loop", {Kind.BLOCKS}),
+    ("is fast", {Kind.SLOW}),
+    ("answers the same question with the same", {Kind.NOT_DETERMINISTIC}),
+    ("the two callbacks agree on who sees whom", _AGREEMENT),
+)
+
+
+def screen(report: Report) -> RenderableType:
+    """Return the report as it is printed."""
+    return Group(
+        Text(report.module, style="bold"),
+        Text(_what_was_done(report), style="dim"),
+        Text(),
+        *_virtues(report),
+        Text(),
+        *(_finding(it) for it in report.findings),
+        _verdict(report),
+    )
+
+
+def _what_was_done(report: Report) -> str:
+    if not report.questions:
+        return "could not be asked"
+    named = f", {report.named_users} of them named by the module" if report.named_users else ""
+    return (
+        f"asked {report.questions} times in {report.worlds} simulated worlds "
+        f"of {report.server_name} with {report.users} users{named}"
+    )
+
+
+def _virtues(report: Report) -> Iterator[Text]:
+    found = {it.kind for it in report.findings}
+    # Of a module that cannot be asked only the first is known.
+    for virtue, kinds in _VIRTUES if report.questions else _VIRTUES[:1]:
+        if found & kinds:
+            yield Text.assemble(("✗ ", "bold red"), (virtue, "red"))
+        elif kinds is _AGREEMENT and not report.compared:
+            yield Text(f"· {virtue}: to be seen when the rest is right", style="dim")
+        else:
+            so_far = " (as far as it answers)" if found & _ANSWERING and kinds & _ANSWERS else ""
+            yield Text.assemble(("✓ ", "green"), virtue, (_measured(report, kinds) + so_far, "dim"))
+
+
+def _measured(report: Report, kinds: set[Kind]) -> str:
+    if Kind.SLOW not in kinds or not report.timings:
+        return ""
+    p99 = [f"{it.callback} {it.p99_ms:.3g} ms" for it in report.timings]
+    return f" (p99: {', '.join(p99)})"
+
+
+def _finding(finding: Finding) -> RenderableType:
+    place = f"  {finding.place}" if finding.place else ""
+    lines: list[RenderableType] = [Text(it) for it in finding.details]
+    if finding.counterexample is not None:
+        lines += _counterexample(finding.counterexample)
+    return Group(
+        Text.assemble(
+            ("✗ ", "bold red"), (finding.kind.replace("-", " "), "bold red"), (place, "cyan")
+        ),
+        Padding(Text(f"{finding.message}.", style="bold"), (0, 0, 0, 2)),
+        Padding(Group(*lines), (0, 0, 1, 4)),
+    )
+
+
+def _counterexample(found: Counterexample) -> Iterator[RenderableType]:
+    """Yield all that it takes to see it; nothing of what it does not take."""
+    others = [it for it in found.users if it not in (found.viewer, found.user)]
+    yield Text(f"asked about: {'; '.join(found.changes)}", style="dim")
+    for name, items in (
+        ("also there", others),
+        ("administrators", found.admins),
+        ("rooms", found.rooms),
+    ):
+        if items:
+            yield Text(f"{name}: {'; '.join(items)}", style="dim")
+
+
+def _verdict(report: Report) -> Text:
+    if report.is_good:
+        return Text("Nothing is wrong.", style="bold green")
+    count = len(report.findings)
+    return Text(f"{count} {'thing is' if count == 1 else 'things are'} wrong.", style="bold red")

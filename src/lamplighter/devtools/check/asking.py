@@ -1,0 +1,147 @@
+"""Asking a module, and noting everything that is wrong with how it answers."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from lamplighter.devtools.check.blocking import BlockingCall, LoopWatch
+from lamplighter.devtools.check.book import Book
+from lamplighter.devtools.check.findings import Callback, Finding, Kind, Place
+from lamplighter.devtools.check.places import place_of, place_of_error
+from lamplighter.devtools.check.questions import AboutStates, AboutUser, Checked, Question
+from lamplighter.devtools.check.simulation import Simulation
+from lamplighter.devtools.check.waiting import NoAnswer, NotAsync, Patience, answered
+from lamplighter.ids import UserId
+from lamplighter.modules.loader import ModuleStyle
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
+from lamplighter.routing.containment import described
+
+__all__ = ["Questioner", "callback_place"]
+
+_BLOCKED: Final = "while it does, nobody's presence moves; `await api.defer_to_thread(…)` does not"
+
+
+class Questioner:
+    """Asks the module of a simulation; each question twice, to see whether the answer stays."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        watch: LoopWatch,
+        book: Book,
+        patience: Patience,
+        files: Sequence[str],
+    ) -> None:
+        self._simulation = simulation
+        self._watch = watch
+        self._book = book
+        self._patience = patience
+        self._files = files
+
+    async def routes(self, states: Sequence[UserPresenceState]) -> CheckedRoutes:
+        """Return who is sent what of *states*, as far as the answer is sound."""
+        await self._simulation.announce(states)
+        routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
+        for registered in self._simulation.registrations:
+            question = AboutStates(registered.get_users_for_states, states)
+            answer = await self._twice(question, CheckedRoutes())
+            for viewer, sent in answer.routes.items():
+                routes.setdefault(viewer, {}).update(sent)
+        return CheckedRoutes(routes)
+
+    async def interest(self, user_id: UserId) -> CheckedInterest:
+        """Return whom the user may see, as far as the answer is sound."""
+        named: set[UserId] = set()
+        all_users = False
+        for registered in self._simulation.registrations:
+            question = AboutUser(registered.get_interested_users, user_id)
+            answer = await self._twice(question, CheckedInterest())
+            named |= answer.named
+            all_users |= answer.all_users
+        return CheckedInterest(frozenset(named), all_users)
+
+    async def _twice(self, question: Question[Checked], nothing: Checked) -> Checked:
+        first = await self._once(question)
+        second = await self._once(question) if first is not None else None
+        if first is None or second is None:
+            return nothing
+        if first != second:
+            self._note(
+                question,
+                Kind.NOT_DETERMINISTIC,
+                "answers the same question, asked twice in the same moment, with different things",
+                details=[f"first: {question.write(first)}", f"then:  {question.write(second)}"],
+            )
+        return first
+
+    async def _once(self, question: Question[Checked]) -> Checked | None:
+        """Return what is sound of one answer, or None where there is no answer."""
+        began = self._simulation.clock.now()
+        answer = await self._answer(question)
+        taken, blocked = self._watch.take()
+        waited = timedelta(milliseconds=self._simulation.clock.now() - began)
+        self._book.took(question.callback, waited + timedelta(microseconds=taken / 1000))
+        if waited:
+            self._book.wait_for_time.add(question.callback)
+        for it in blocked:
+            message = f"blocks the event loop: it {it.what}"
+            self._note(question, Kind.BLOCKS, message, place=it.place, details=[_BLOCKED])
+            self._book.is_stuck |= it.took_time
+        if not question.is_unharmed():
+            message = "changes the list that it is given"
+            self._note(question, Kind.CHANGES_INPUT, message)
+        return answer
+
+    async def _answer(self, question: Question[Checked]) -> Checked | None:
+        clock, callback = self._simulation.clock, question.callback
+        at_once = callback in self._book.wait_for_time
+        try:
+            answer = await answered(
+                question.ask, self._watch, clock, self._patience, at_once=at_once
+            )
+        except BlockingCall:
+            return None  # the watch has kept what it was
+        except NotAsync as error:
+            self._note(question, Kind.NOT_ASYNC, f"is not async: {error}")
+        except NoAnswer as error:
+            self._note(question, Kind.NO_ANSWER, f"waits for what does not come: {error}")
+            self._book.is_stuck = True
+        except BaseException as error:  # noqa: BLE001 - the module's own, whatever it is
+            place = place_of_error(error, *self._files)
+            self._note(question, Kind.RAISES, f"raises {described(error)}", place=place)
+        else:
+            return self._sound(question, question.check(answer))
+        return None
+
+    def _sound(self, question: Question[Checked], checked: Checked) -> Checked:
+        if checked.faults:
+            message = "answers with what the server cannot use"
+            self._note(question, Kind.WRONG_ANSWER, message, details=checked.faults)
+        return checked
+
+    def _note(
+        self,
+        question: Question[Checked],
+        kind: Kind,
+        message: str,
+        *,
+        place: Place | None = None,
+        details: Sequence[str] = (),
+    ) -> None:
+        callback = question.callback
+        place = place or callback_place(self._simulation, callback)
+        details = (f"asked: {question}", *details)
+        self._book.note(Finding(kind, f"{callback} {message}", callback, place, details))
+
+
+def callback_place(simulation: Simulation, callback: Callback) -> Place | None:
+    """Return where the module's callback is defined; the first, where it has registered several."""
+    module = simulation.module
+    if module.entry.style is ModuleStyle.ROUTER:
+        # The loader has wrapped it: that is not where people look.
+        found = getattr(module.instance, callback, None)
+    else:
+        registered = next(iter(simulation.registrations), None)
+        found = getattr(registered, callback, None)
+    return place_of(found) if found is not None else None

@@ -1,0 +1,127 @@
+"""From a class's path to a module that can be asked, or to a finding that says why not."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from lamplighter.devtools.check.findings import Callback, Finding, Kind
+from lamplighter.devtools.check.places import place_of, place_of_error
+from lamplighter.devtools.check.simulation import simulated
+from lamplighter.devtools.check.subject import Subject
+from lamplighter.devtools.check.worlds import World
+from lamplighter.errors import ConfigError, ModuleError
+from lamplighter.modules import synapse_paths
+from lamplighter.modules.loader import ModuleEntry, ModuleStyle, import_class, parse_config
+from lamplighter.modules.presence_part import LoneCallback
+from lamplighter.modules.synapse.errors import ConfigError as SynapseConfigError
+from lamplighter.routing.containment import described
+
+__all__ = ["Candidate", "CannotBeAsked", "candidate", "in_its_style", "why_not_started"]
+
+
+class CannotBeAsked(Exception):
+    """There is no module to ask; `finding` says why."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A module that can be imported, and takes its configuration."""
+
+    entry: ModuleEntry
+    factory: Callable[..., object]
+    #: The files of its class and of the classes that it is made of.
+    files: Sequence[str]
+
+
+def candidate(subject: Subject) -> Candidate:
+    """Import the class; raise `ConfigError`, or `CannotBeAsked` where `parse_config` fails.
+
+    A module that refuses its configuration by a `ConfigError` is right, and whoever wrote the
+    configuration is not.
+    """
+    synapse_paths.install()
+    factory = import_class(subject.entry)
+    found = Candidate(subject.entry, factory, _files(factory))
+    try:
+        parse_config(subject.entry, factory)
+    except ConfigError as refusal:
+        cause = refusal.__cause__
+        if cause is None or isinstance(cause, SynapseConfigError):
+            raise
+        raise CannotBeAsked(_why_not_parsed(found, cause)) from None
+    except SystemExit as leaving:
+        raise CannotBeAsked(_why_not_parsed(found, leaving)) from None
+    return found
+
+
+def _why_not_parsed(found: Candidate, cause: BaseException) -> Finding:
+    details = (
+        f"given: {found.entry.config or {}!r:.200}",
+        "what it does not take, it refuses by synapse.module_api.errors.ConfigError",
+    )
+    message = f"parse_config raises {described(cause)}"
+    place = place_of_error(cause, *found.files)
+    return Finding(Kind.PARSE_CONFIG_FAILS, message, None, place, details)
+
+
+async def in_its_style(found: Candidate, subject: Subject, world: World) -> Candidate:
+    """Return the module as it registers its callbacks; raise `CannotBeAsked` if it does not.
+
+    Where the configuration does not say in which style it is to be loaded, both are tried.
+    """
+    if await _registers(found, world):
+        return found
+    methods = [it for it in Callback if callable(getattr(found.factory, it, None))]
+    older = replace(found, entry=replace(found.entry, style=ModuleStyle.ROUTER))
+    if methods and not subject.style_is_known and await _registers(older, world):
+        return older
+    details: tuple[str, ...] = ()
+    if methods and subject.style_is_known:
+        details = (
+            f"it has {' and '.join(methods)}, as older routers have: "
+            "those are configured as presence.presence_router",
+        )
+    raise CannotBeAsked(
+        Finding(
+            Kind.NOTHING_REGISTERED,
+            "the module does not call api.register_presence_router_callbacks",
+            None,
+            place_of(found.factory),
+            details,
+        )
+    )
+
+
+async def _registers(found: Candidate, world: World) -> bool:
+    try:
+        async with simulated(found.entry, world) as simulation:
+            return bool(simulation.registrations)
+    except ModuleError as failure:
+        raise CannotBeAsked(why_not_started(found, failure)) from None
+
+
+def why_not_started(found: Candidate, failure: ModuleError) -> Finding:
+    """Return the finding for a module that cannot be started."""
+    cause = failure.__cause__ or failure
+    place = place_of_error(cause, *found.files) or place_of(found.factory)
+    if isinstance(cause, LoneCallback):
+        return Finding(Kind.ONE_CALLBACK, str(cause), None, place)
+    details = () if found.entry.config else ("it was given no configuration (--config)",)
+    return Finding(
+        Kind.CONSTRUCTOR_FAILS, f"the constructor raises {described(cause)}", None, place, details
+    )
+
+
+def _files(factory: Callable[..., object]) -> Sequence[str]:
+    bases = inspect.getmro(factory) if inspect.isclass(factory) else [factory]
+    files = []
+    for base in bases:
+        try:
+            files.append(inspect.getfile(base))
+        except (OSError, TypeError):  # a builtin
+            continue
+    return list(dict.fromkeys(files))

@@ -1,0 +1,63 @@
+"""Where in the sources something stands: a function, or what an exception came from."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+
+import lamplighter
+from lamplighter.devtools.check.findings import Place
+
+__all__ = ["place_of", "place_of_call", "place_of_error"]
+
+_OURS = Path(lamplighter.__file__).parent
+
+
+def place_of(function: Callable[..., object]) -> Place | None:
+    """Return where a function (a method, a class) is defined, or None where that is unknown."""
+    bare = inspect.unwrap(function)
+    while isinstance(bare, functools.partial):
+        bare = bare.func
+    bare = getattr(bare, "__func__", bare)
+    code = getattr(bare, "__code__", None)
+    if isinstance(code, CodeType):
+        return _place(code.co_filename, code.co_firstlineno)
+    try:
+        return _place(inspect.getfile(bare), inspect.getsourcelines(bare)[1])
+    except (OSError, TypeError):
+        return None
+
+
+def place_of_error(error: BaseException, *files: str) -> Place | None:
+    """Return the innermost line, of those in *files*, through which an exception came.
+
+    Without one there, it is the innermost line that is not Lamplighter's own.
+    """
+    lines = list(_lines(error.__traceback__))
+    own = [place for place in lines if place[0] in files] or [
+        place for place in lines if not Path(place[0]).is_relative_to(_OURS)
+    ]
+    return _place(*own[-1]) if own else None
+
+
+def place_of_call(frame: FrameType | None, *files: str) -> Place | None:
+    """Return the innermost line of *files* from which the code of *frame* was called."""
+    while frame is not None:
+        if frame.f_code.co_filename in files:
+            return _place(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def _lines(traceback: TracebackType | None) -> Iterable[tuple[str, int]]:
+    while traceback is not None:
+        yield traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
+        traceback = traceback.tb_next
+
+
+def _place(file: str, line: int) -> Place:
+    """Return a place whose file is as one would name it from here."""
+    path = Path(file)
+    here = Path.cwd()
+    return Place(str(path.relative_to(here) if path.is_relative_to(here) else path), line)

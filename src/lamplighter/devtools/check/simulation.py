@@ -1,0 +1,233 @@
+"""One module in one world: loaded by the real loader, with the world behind its `ModuleApi`.
+
+The world stands in for the server at the seam that modules have anyway, `modules/host.py`. So
+people of other servers are joined to rooms, rooms have the IDs that the module knows, and a world
+costs a millisecond.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from lamplighter.clock import Timestamp
+from lamplighter.devtools.check.worlds import Room, World
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns
+from lamplighter.errors import ModuleError, NotFound, UnknownToken
+from lamplighter.ids import RoomAlias, RoomId, UserId, localpart_of
+from lamplighter.modules import synapse_paths
+from lamplighter.modules.api import ModuleApi
+from lamplighter.modules.background import Background
+from lamplighter.modules.host import PresenceListener, ServerFacts
+from lamplighter.modules.http_client import UnreachableHttpClient
+from lamplighter.modules.loader import LoadedModule, ModuleEntry, import_and_parse, instantiate
+from lamplighter.modules.parts import ApiParts
+from lamplighter.modules.storage import ModuleDatabase
+from lamplighter.modules.web import WebResources
+from lamplighter.ports import Account, Json, Membership, Profile, Requester
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
+
+__all__ = ["Registration", "Simulation", "simulated"]
+
+#: What modules begin in the background has this many turns of the loop to get somewhere.
+_TURNS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A pair of callbacks, as a module has registered it."""
+
+    get_users_for_states: GetUsersForStates
+    get_interested_users: GetInterestedUsers
+
+
+@dataclass(slots=True)
+class Simulation:
+    """A module that runs, what it has registered, and how people are."""
+
+    world: World
+    clock: FakeClock
+    module: LoadedModule
+    registrations: Sequence[Registration]
+    _presence: "_Presence"
+
+    async def announce(self, states: Sequence[UserPresenceState]) -> None:
+        """Let *states* be how people are from now on, and tell the module if it has subscribed."""
+        await self._presence.announce(states)
+        await turns(_TURNS)
+
+
+@asynccontextmanager
+async def simulated(entry: ModuleEntry, world: World) -> AsyncIterator[Simulation]:
+    """Load the module into a new world; raises `ConfigError` and `ModuleError`, as a start does."""
+    clock = FakeClock(world.now)
+    router, presence, background = _Router(), _Presence(), Background(clock)
+    parts = ApiParts(
+        server=ServerFacts(world.server_name, f"https://{world.server_name}/"),
+        router=router,
+        host=presence,
+        directory=_Directory(world),
+        background=background,
+        database=ModuleDatabase(None),
+        web=WebResources(),
+        http_client=UnreachableHttpClient(),
+    )
+    paths = synapse_paths.install(background)
+    try:
+        module = _started(entry, parts)
+        background.start()
+        await turns(_TURNS)
+        yield Simulation(world, clock, module, router.registrations, presence)
+    finally:
+        if paths is not None:
+            paths.functions.remove(background)
+        await _stop(parts, clock)
+
+
+def _started(entry: ModuleEntry, parts: ApiParts) -> LoadedModule:
+    parsed = import_and_parse([entry])
+    try:
+        [module] = instantiate(parsed, lambda _: ModuleApi(parsed[0].name, parts))
+    except SystemExit as leaving:
+        raise ModuleError(f"the module tried to end the server: {leaving!r}") from leaving
+    return module
+
+
+async def _stop(parts: ApiParts, clock: FakeClock) -> None:
+    """End what the module has begun; what does not let itself be cancelled is left behind."""
+    stopping = asyncio.ensure_future(parts.background.stop())
+    await turns(_TURNS)
+    clock.advance(minutes=1)
+    await stopping
+    parts.database.close()
+    await parts.http_client.close()
+
+
+class _Router:
+    """A `Router` that keeps what is registered."""
+
+    def __init__(self) -> None:
+        self.registrations: list[Registration] = []
+
+    def register(
+        self,
+        module: str,
+        get_users_for_states: GetUsersForStates,
+        get_interested_users: GetInterestedUsers,
+    ) -> None:
+        del module  # there is but one
+        self.registrations.append(Registration(get_users_for_states, get_interested_users))
+
+
+class _Presence:
+    """A `PresenceHost` in which people are as they were last announced."""
+
+    def __init__(self) -> None:
+        self._states: dict[UserId, UserPresenceState] = {}
+        self._listeners: list[PresenceListener] = []
+
+    async def announce(self, states: Sequence[UserPresenceState]) -> None:
+        self._states.update({UserId(state.user_id): state for state in states})
+        for listener in tuple(self._listeners):
+            await listener(states)
+
+    async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
+        """Do nothing: nobody syncs here."""
+
+    async def set_presence_for_users(
+        self, users: Mapping[UserId, tuple[Presence, str | None]]
+    ) -> None:
+        for user_id, (presence, status_msg) in users.items():
+            state = self.presence_of(user_id)
+            self._states[user_id] = state.copy_and_replace(state=presence, status_msg=status_msg)
+
+    def presence_of(self, user_id: UserId) -> UserPresenceState:
+        return self._states.get(user_id, UserPresenceState.default(user_id))
+
+    def subscribe(self, callback: PresenceListener, module: str) -> Callable[[], None]:
+        del module
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+
+@dataclass(slots=True)
+class _Directory:
+    """A `ModuleDirectory` of a world."""
+
+    world: World
+    _data: dict[tuple[UserId, RoomId | None, str], Json] = field(default_factory=dict)
+
+    async def authenticate(self, access_token: str) -> Requester:
+        del access_token
+        raise UnknownToken("nobody is logged in to a simulated world")
+
+    async def account(self, user_id: UserId) -> Account | None:
+        if user_id not in self.world.users or not self.world.is_local(user_id):
+            return None
+        return Account(user_id, Timestamp(0), user_id in self.world.admins, is_deactivated=False)
+
+    async def profile(self, user_id: UserId) -> Profile:
+        if await self.account(user_id) is None:
+            raise NotFound(f"there is no user {user_id}")
+        return Profile(localpart_of(user_id).capitalize(), None)
+
+    async def account_data(
+        self, user_id: UserId, room_id: RoomId | None, data_type: str
+    ) -> Json | None:
+        return self._data.get((user_id, room_id, data_type))
+
+    async def set_account_data(
+        self, user_id: UserId, room_id: RoomId | None, data_type: str, content: Json
+    ) -> None:
+        self._data[user_id, room_id, data_type] = content
+
+    async def resolve_alias(self, alias: RoomAlias) -> RoomId:
+        for room in self.world.rooms:
+            if room.alias == alias:
+                return room.room_id
+        raise NotFound(f"there is no room {alias}")
+
+    async def state_for_modules(
+        self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
+    ) -> Sequence[Json]:
+        rooms = (room for room in self.world.rooms if room.room_id == room_id)
+        events = [event for room in rooms for event in _state_events(room)]
+        return [event for event in events if wanted is None or _is_wanted(event, wanted)]
+
+
+def _state_events(room: Room) -> Sequence[Json]:
+    joined = [it for it, membership in room.members.items() if membership is Membership.JOIN]
+    creator = min(joined, default=UserId("@nobody:nowhere.example"))
+    members = [
+        _event(room, number, "m.room.member", user_id, user_id, {"membership": membership})
+        for number, (user_id, membership) in enumerate(room.members.items(), start=3)
+    ]
+    powers: Json = {"users": {creator: 100}, "users_default": 0}
+    events = [
+        _event(room, 0, "m.room.create", "", creator, {"creator": creator, "room_version": "10"}),
+        _event(room, 1, "m.room.power_levels", "", creator, powers),
+        *members,
+    ]
+    if room.alias is not None:
+        events.append(_event(room, 2, "m.room.canonical_alias", "", creator, {"alias": room.alias}))
+    return events
+
+
+def _event(
+    room: Room, number: int, event_type: str, state_key: str, sender: UserId, content: Json
+) -> Json:
+    return {
+        "type": event_type,
+        "state_key": state_key,
+        "sender": sender,
+        "content": content,
+        "event_id": f"$event-{number}-of-{room.room_id[1:]}",
+        "origin_server_ts": number,
+    }
+
+
+def _is_wanted(event: Json, wanted: Sequence[tuple[str, str | None]]) -> bool:
+    return any(event["type"] == t and key in (None, event["state_key"]) for t, key in wanted)

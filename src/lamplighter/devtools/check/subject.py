@@ -1,0 +1,94 @@
+"""What is to be checked: a module, its configuration, and what of the server's bears upon it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lamplighter.config import read_yaml_file
+from lamplighter.devtools.check.complement import Rooms
+from lamplighter.errors import ConfigError, InvalidId
+from lamplighter.ids import ServerName, parse_server_name
+from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+
+__all__ = ["Subject", "subject_in_file"]
+
+_WHERE: Final = "modules[0]"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A module to check."""
+
+    entry: ModuleEntry
+    #: Whether the configuration has it in the one style or the other; else it is found out.
+    style_is_known: bool = False
+    #: None where the module's own names decide.
+    server_name: ServerName | None = None
+    rooms: Rooms = field(default_factory=Rooms)
+
+    @classmethod
+    def of(cls, path: str, config: Mapping[Any, Any] | None = None) -> "Subject":
+        """Return the module whose class has the dotted *path*, with a configuration of its own."""
+        return cls(ModuleEntry(path, config, ModuleStyle.CALLBACKS, _WHERE))
+
+
+def subject_in_file(path: str, file: Path) -> Subject:
+    """Return the module as *file* configures it; raise `ConfigError`.
+
+    The file is a server's whole configuration, Lamplighter's or Synapse's, of which the module's
+    entry is used; or it holds the module's own mapping and nothing else.
+    """
+    content = read_yaml_file(file)
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file}: not a mapping")
+    if not _is_whole(content):
+        return Subject.of(path, content)
+    found = [it for it in _entries(content) if it.path == path]
+    if len(found) != 1:
+        how_often = "does not load" if not found else f"loads {len(found)} times"
+        raise ConfigError(
+            f"{file}: {how_often} {path}; give a file with that module's own configuration"
+        )
+    return Subject(found[0], True, _server_name(content, file), _rooms(content))
+
+
+def _is_whole(content: Mapping[Any, Any]) -> bool:
+    return "server_name" in content or "modules" in content or "presence" in content
+
+
+def _entries(content: Mapping[Any, Any]) -> Iterator[ModuleEntry]:
+    modules = content.get("modules")
+    for place, item in enumerate(modules if isinstance(modules, list) else ()):
+        yield from _entry(item, ModuleStyle.CALLBACKS, f"modules[{place}]")
+    presence = content.get("presence")
+    router = presence.get("presence_router") if isinstance(presence, dict) else None
+    yield from _entry(router, ModuleStyle.ROUTER, "presence.presence_router")
+
+
+def _entry(item: object, style: ModuleStyle, where: str) -> Iterator[ModuleEntry]:
+    if isinstance(item, dict) and isinstance(item.get("module"), str):
+        yield ModuleEntry(item["module"], item.get("config"), style, where)
+
+
+def _server_name(content: Mapping[Any, Any], file: Path) -> ServerName | None:
+    if "server_name" not in content:
+        return None
+    try:
+        return parse_server_name(str(content["server_name"]))
+    except InvalidId as error:
+        raise ConfigError(f"{file}: server_name: {error}") from None
+
+
+def _rooms(content: Mapping[Any, Any]) -> Rooms:
+    """Return which rooms count; Synapse knows no such keys, and counts all."""
+    rooms = Rooms()
+    routing = content.get("routing")
+    if isinstance(routing, dict):
+        rooms = replace(rooms, shared_rooms=routing.get("shared_rooms") is not False)
+        excluded = routing.get("exclude_rooms")
+        if isinstance(excluded, list):
+            rooms = replace(rooms, excluded=frozenset(map(str, excluded)))
+    return rooms

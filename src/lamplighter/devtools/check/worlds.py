@@ -1,0 +1,133 @@
+"""The small worlds in which a module is asked: people, how they are, and the rooms they share.
+
+Everything is made by counting, so that two checks of one module ask the same questions.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from lamplighter.clock import Timestamp, after, milliseconds
+from lamplighter.devtools.check.dice import Dice
+from lamplighter.devtools.check.population import Population
+from lamplighter.devtools.clock import START
+from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId, server_of
+from lamplighter.ports import Membership
+from lamplighter.presence.state import Presence, UserPresenceState
+
+__all__ = ["STATES", "Room", "World", "first_world", "state_of", "worlds"]
+
+#: How a user may be, the simplest first: presence, status message, currently active.
+STATES: Final = (
+    (Presence.ONLINE, None, True),
+    (Presence.OFFLINE, None, False),
+    (Presence.UNAVAILABLE, None, False),
+    (Presence.ONLINE, "in a meeting", True),
+    (Presence.OFFLINE, "gone fishing", False),
+    (Presence.UNAVAILABLE, "lunch", False),
+    (Presence.ONLINE, None, False),
+    (Presence.BUSY, None, False),
+)
+#: Beyond so many people at once a world shows nothing that smaller ones do not.
+_MOST_USERS: Final = 18
+_ROOMS: Final = 3
+#: From one world to the next it is another hour of another day of the week.
+_BETWEEN_WORLDS: Final = timedelta(days=1, hours=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room, its members however they stand to it, and perhaps an alias."""
+
+    room_id: RoomId
+    members: Mapping[UserId, Membership]
+    alias: RoomAlias | None = None
+
+    def is_joined(self, user_id: UserId) -> bool:
+        """Tell whether the user is joined."""
+        return self.members.get(user_id) is Membership.JOIN
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that a module may find when it looks around."""
+
+    server_name: ServerName
+    now: Timestamp
+    users: Sequence[UserId]
+    admins: frozenset[UserId] = frozenset()
+    rooms: Sequence[Room] = ()
+
+    def is_local(self, user_id: UserId) -> bool:
+        """Tell whether it is a user of the simulated server."""
+        return server_of(user_id) == self.server_name
+
+    def shared_rooms(self, one: UserId, other: UserId) -> Iterator[RoomId]:
+        """Yield the rooms to which both are joined."""
+        return (it.room_id for it in self.rooms if it.is_joined(one) and it.is_joined(other))
+
+
+def state_of(user_id: UserId, number: int, now: Timestamp) -> UserPresenceState:
+    """Return how a user is, by the number of one of `STATES`."""
+    presence, status_msg, currently_active = STATES[number % len(STATES)]
+    idle = timedelta(0) if currently_active else timedelta(minutes=7)
+    last_active = now - milliseconds(idle)
+    return UserPresenceState(
+        user_id, presence, last_active, 0, last_active, status_msg, currently_active
+    )
+
+
+def first_world(people: Population) -> World:
+    """Return a world of all *people*; the rooms that the module knows are there, and empty."""
+    return World(people.server_name, START, people.users, rooms=_rooms(people, (), 0, Dice(0)))
+
+
+def worlds(people: Population, count: int) -> Iterator[tuple[World, Sequence[UserPresenceState]]]:
+    """Yield *count* worlds and how everybody in them is, the simplest first.
+
+    Over all worlds everybody is in every state, and with and without everybody else in a room.
+    """
+    for number in range(count):
+        dice = Dice(number)
+        now = after(START, _BETWEEN_WORLDS * number)
+        users = _some_of(people, dice)
+        local = [it for it in users if server_of(it) == people.server_name]
+        admins = frozenset({dice.one_of(local)}) if local else frozenset[UserId]()
+        world = World(people.server_name, now, users, admins, _rooms(people, users, number, dice))
+        states = [state_of(it, number + place, now) for place, it in enumerate(users)]
+        yield world, states
+
+
+def _some_of(people: Population, dice: Dice) -> Sequence[UserId]:
+    """Return everybody, or as many as fit, in their order; at least half of them are named."""
+    if len(people.users) <= _MOST_USERS:
+        return people.users
+    room_for_named = max(_MOST_USERS // 2, _MOST_USERS - len(people.others))
+    named = dice.some_of(people.named, room_for_named)
+    others = dice.some_of(people.others, _MOST_USERS - len(named))
+    chosen = {*named, *others}
+    return [it for it in people.users if it in chosen]
+
+
+def _rooms(people: Population, users: Sequence[UserId], number: int, dice: Dice) -> Sequence[Room]:
+    generic = [RoomId(f"!room-{it}:{people.server_name}") for it in range(1, _ROOMS + 1)]
+    aliases = dict(zip(people.rooms, people.aliases, strict=False))
+    return [
+        Room(room_id, _members(users, number, dice), aliases.get(room_id))
+        for room_id in [*people.rooms, *generic]
+    ]
+
+
+def _members(users: Sequence[UserId], number: int, dice: Dice) -> Mapping[UserId, Membership]:
+    """Return nobody in the first world, everybody in the second, and some in the others."""
+    if number < 2:
+        return dict.fromkeys(users, Membership.JOIN) if number else {}
+    members: dict[UserId, Membership] = {}
+    for user_id in users:
+        match dice.below(8):
+            case 0 | 1 | 2:
+                members[user_id] = Membership.JOIN
+            case 3:
+                members[user_id] = dice.one_of((Membership.INVITE, Membership.LEAVE))
+    return members

@@ -1,0 +1,201 @@
+"""People at their clients, as a test speaks of them: `bob.goes_online("brb")`."""
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+from lamplighter.devtools.client import Client, Poll
+from lamplighter.devtools.server import InMemoryServer
+from lamplighter.devtools.testing.sights import Sight, Wanted, sight_of
+from lamplighter.ids import UserId, localpart_of
+from lamplighter.presence.events import RemoteUpdate
+from lamplighter.presence.state import Presence
+
+__all__ = ["Person", "RemotePerson", "Room", "Somebody", "Stage"]
+
+T = TypeVar("T")
+
+#: As long as the server lets a client wait.
+_POLL_MS: Final = 600_000
+
+
+class Stage(Protocol):
+    """Where people act: whatever one does has reached all others when it returns."""
+
+    @property
+    def server(self) -> InMemoryServer:
+        """The server."""
+
+    def play(self, work: Awaitable[T]) -> T:
+        """Do *work*, and let everybody's client receive what comes of it."""
+
+    def ask(self, work: Awaitable[T]) -> T:
+        """Return what *work* returns, which changes nothing for anybody."""
+
+
+class Room:
+    """A room, and who is in it."""
+
+    def __init__(self, room_id: str) -> None:
+        self.room_id = room_id
+
+    def __repr__(self) -> str:
+        return f"room {self.room_id}"
+
+
+class Somebody:
+    """What people of this server and of others have in common."""
+
+    def __init__(self, stage: Stage, user_id: UserId) -> None:
+        self._stage = stage
+        self.user_id = user_id
+
+    def __repr__(self) -> str:
+        own = self.user_id.endswith(f":{self._stage.server.server_name}")
+        return localpart_of(self.user_id) if own else self.user_id
+
+    def sees(
+        self, other: "Somebody", presence: str | None = None, status_msg: str | None = None
+    ) -> Sight:
+        """Tell whether they see the other as *presence*: if None, as anything but offline.
+
+        With a *status_msg* also whether that is what they read. What is returned is true or false,
+        and explains itself.
+        """
+        shown = self._shown(other)
+        server = self._stage.server
+        allowed = self._stage.ask(server.lamplighter.presence.sight(self.user_id, other.user_id))
+        wanted = Wanted(presence, status_msg)
+        modules = bool(server.lamplighter.modules.loaded)
+        return sight_of(repr(self), repr(other), wanted, shown, allowed, modules=modules)
+
+    def reads(self, other: "Somebody") -> str | None:
+        """Return the status message that they read beside the other's name, if there is one."""
+        message: str | None = (self._shown(other) or {}).get("status_msg")
+        return message
+
+    def _shown(self, other: "Somebody") -> Mapping[str, Any] | None:
+        """Return what their client shows of the other; None for nothing."""
+        raise NotImplementedError
+
+
+class Person(Somebody):
+    """A user of the server, at one client.
+
+    The client is connected from `goes_online` on, and receives whatever there is to receive. Of
+    somebody who is not connected, `sees` tells what they would see if they looked.
+    """
+
+    def __init__(self, stage: Stage, client: Client) -> None:
+        super().__init__(stage, client.user_id)
+        #: For what this class has no word for; its methods are to be awaited.
+        self.client = client
+        self._poll: Poll | None = None
+
+    def goes_online(self, status_msg: str | None = None) -> None:
+        """Connect, and be online, with this status message or none."""
+        self._is("online", status_msg)
+
+    def becomes_unavailable(self, status_msg: str | None = None) -> None:
+        """Connect, and be unavailable, with this status message or none."""
+        self._is("unavailable", status_msg)
+
+    def goes_offline(self, status_msg: str | None = None) -> None:
+        """Say goodbye: be offline at once, and disconnect."""
+        self._stage.play(self._goes_offline(status_msg))
+
+    def loses_connection(self) -> None:
+        """Disconnect without a word; the server finds out in half a minute."""
+        self._stage.play(self._disconnects())
+
+    def types_in(self, room: Room) -> None:
+        """Type something: a sign of life."""
+        self._stage.play(self.client.types(room.room_id))
+
+    def shares_room_with(self, *others: "Person") -> Room:
+        """Return a new room of this person and the *others*."""
+        clients = [other.client for other in others]
+        return Room(self._stage.play(self._stage.server.room(self.client, *clients)))
+
+    def joins(self, room: Room) -> None:
+        """Join the room."""
+        self._stage.play(self.client.join(room.room_id))
+
+    def leaves(self, room: Room) -> None:
+        """Leave the room."""
+        self._stage.play(self.client.leave(room.room_id))
+
+    def starts_afresh(self) -> None:
+        """Forget everything that was shown, and look for the first time, as a new client does."""
+        self._stage.play(self._starts_afresh())
+
+    async def catch_up(self) -> bool:
+        """Receive what there is, if connected; tell whether there was anything."""
+        if self._poll is None or not self._poll.answered:
+            return False
+        await self._poll.answer()
+        self._poll = await self.client.polls(timeout=_POLL_MS)
+        return True
+
+    def _shown(self, other: Somebody) -> Mapping[str, Any] | None:
+        if self._poll is None:
+            # `offline` leaves one's own presence as it is.
+            self._stage.ask(self.client.sync(set_presence="offline"))
+        return self.client.beliefs.get(other.user_id)
+
+    def _is(self, presence: str, status_msg: str | None) -> None:
+        self._stage.play(self._connects(presence, status_msg))
+
+    async def _connects(self, presence: str, status_msg: str | None) -> None:
+        await self.client.set_status(presence, status_msg)
+        if self._poll is None:
+            self._poll = await self.client.polls(timeout=_POLL_MS)
+
+    async def _disconnects(self) -> None:
+        poll, self._poll = self._poll, None
+        if poll is not None:
+            await poll.go_away()
+
+    async def _goes_offline(self, status_msg: str | None) -> None:
+        await self._disconnects()
+        await self.client.set_status("offline", status_msg)
+
+    async def _starts_afresh(self) -> None:
+        was_connected = self._poll is not None
+        await self._disconnects()
+        await self.client.first_sync(set_presence="offline")
+        if was_connected:
+            self._poll = await self.client.polls(timeout=_POLL_MS)
+
+
+class RemotePerson(Somebody):
+    """A user of another server, of whom that server tells."""
+
+    def goes_online(self, status_msg: str | None = None) -> None:
+        """Be online, as their server says."""
+        self._is(Presence.ONLINE, status_msg)
+
+    def becomes_unavailable(self, status_msg: str | None = None) -> None:
+        """Be unavailable, as their server says."""
+        self._is(Presence.UNAVAILABLE, status_msg)
+
+    def goes_offline(self, status_msg: str | None = None) -> None:
+        """Be offline, as their server says."""
+        self._is(Presence.OFFLINE, status_msg)
+
+    def _shown(self, other: Somebody) -> Mapping[str, Any] | None:
+        """Return what their server is sent of the other."""
+        seen = self._stage.ask(
+            self._stage.server.lamplighter.presence.sight(self.user_id, other.user_id)
+        )
+        if seen is None:
+            return None
+        state, _ = seen
+        return {"presence": state.state, "status_msg": state.status_msg}
+
+    def _is(self, presence: Presence, status_msg: str | None) -> None:
+        active = presence is Presence.ONLINE
+        update = RemoteUpdate(self.user_id, presence, status_msg, currently_active=active)
+        self._stage.play(self._is_told(update))
+
+    async def _is_told(self, update: RemoteUpdate) -> None:
+        self._stage.server.lamplighter.presence.remote_updates([update])

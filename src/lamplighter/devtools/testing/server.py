@@ -1,0 +1,163 @@
+"""A whole server in memory for tests that are plain functions: it brings an event loop of its own.
+
+It starts with the first person, room or passing of time; modules are loaded before that.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, Final, TypeVar
+
+from lamplighter.clock import after
+from lamplighter.config import Config, parse_config_text
+from lamplighter.devtools.server import InMemoryServer, module_entry
+from lamplighter.devtools.testing.people import Person, RemotePerson, Room
+from lamplighter.ids import UserId, localpart_of, parse_user_id, server_of
+from lamplighter.modules.loader import ModuleEntry, module_entries
+
+__all__ = ["PresenceServer", "ServerClock"]
+
+T = TypeVar("T")
+M = TypeVar("M")
+
+#: So often clients may have news in one moment.
+_MOST_NEWS: Final = 50
+
+
+class ServerClock:
+    """The server's clock: it stands still until a test lets time pass."""
+
+    def __init__(self, server: "PresenceServer") -> None:
+        self._server = server
+
+    def advance(self, **duration: float) -> None:
+        """Let time pass, given as to `timedelta`: `clock.advance(minutes=5)`.
+
+        All that it causes happens on the way, each at its own instant.
+        """
+        self._server.advance(**duration)
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        return datetime.fromtimestamp(self._server.server.clock.now() / 1000, UTC)
+
+
+class PresenceServer:
+    """A server, and everybody on it. *config* is YAML; all of it has defaults."""
+
+    def __init__(self, config: str = "") -> None:
+        defaults = {"server_name": "demo", "rate_limits": "off"}
+        lines = [f"{key}: {value}" for key, value in defaults.items() if f"{key}:" not in config]
+        text = "\n".join([*lines, dedent(config)])
+        self._config: Config = parse_config_text(text, Path("presence_config"))
+        self._modules: list[ModuleEntry] = []
+        self._running: InMemoryServer | None = None
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._people: dict[UserId, Person] = {}
+        self.clock = ServerClock(self)
+
+    @property
+    def server_name(self) -> str:
+        """What the user IDs of people of this server end in."""
+        return self._config.server_name
+
+    @property
+    def server(self) -> InMemoryServer:
+        """The server inside, started; its methods are to be awaited, by `play`."""
+        if self._running is None:
+            entries = [*self._modules, *module_entries(self._config)]
+            server = InMemoryServer(self._config, entries, None)
+            self.ask(server.start())
+            self._running = server
+        return self._running
+
+    def load_module(self, module: type | str, config: Mapping[str, Any] | None = None) -> None:
+        """Load a module, given as its class or the dotted path of it.
+
+        The server builds it as it starts, and raises `ConfigError` or `ModuleError` then.
+        """
+        if self._running is not None:
+            raise RuntimeError("load modules before the first user: the server has started")
+        self._modules.append(module_entry((module, config or {}), len(self._modules)))
+
+    def module(self, kind: type[M]) -> M:
+        """Return the loaded module that is a *kind*; raise `LookupError` without one."""
+        return self.server.module(kind)
+
+    def user(self, name: str) -> Person:
+        """Return the person of that name, a localpart; who was not there before is registered."""
+        user_id = UserId(f"@{name}:{self.server_name}")
+        if user_id not in self._people:
+            self._people[user_id] = Person(self, self.play(self.server.register(name)))
+        return self._people[user_id]
+
+    def users(self, *names: str) -> list[Person]:
+        """Return several people: `alice, bob = presence_server.users("alice", "bob")`."""
+        return [self.user(name) for name in names]
+
+    def remote_user(self, user_id: str) -> RemotePerson:
+        """Return somebody of another server, by the whole user ID; raise `InvalidId`."""
+        parsed = parse_user_id(user_id)
+        if server_of(parsed) == self.server_name:
+            raise ValueError(f"{user_id} is of this server: user({localpart_of(parsed)!r})")
+        return RemotePerson(self, parsed)
+
+    def room(self, first: Person, *others: Person) -> Room:
+        """Return a new room of these people."""
+        return first.shares_room_with(*others)
+
+    def advance(self, **duration: float) -> None:
+        """Let time pass, as `clock.advance` does."""
+        self.play(self._advance(**duration))
+
+    def play(self, work: Awaitable[T]) -> T:
+        """Do *work*, and let everybody's client receive what comes of it; return its result."""
+        return self.ask(self._play(self.server, work))
+
+    def ask(self, work: Awaitable[T]) -> T:
+        """Return what *work* returns, which changes nothing for anybody."""
+
+        async def run() -> T:
+            return await work
+
+        return self._runner.run(run())
+
+    def close(self) -> None:
+        """Stop the server, if it has started."""
+        running, self._running = self._running, None
+        if running is not None:
+            self.ask(running.stop())
+        self._runner.close()
+
+    async def _play(self, server: InMemoryServer, work: Awaitable[T]) -> T:
+        result = await work
+        await self._catch_up(server)
+        return result
+
+    async def _advance(self, **duration: float) -> None:
+        """Let time pass from timer to timer, so that clients go on polling on the way."""
+        server, clock = self.server, self.server.clock
+        end = after(clock.now(), timedelta(**duration))
+        while (due := clock.next_timer()) is not None and due <= end:
+            clock.advance_to(due)
+            await server.settled()
+            if await self._receive():
+                await self._catch_up(server)
+        clock.advance_to(end)
+
+    async def _catch_up(self, server: InMemoryServer) -> None:
+        """Return once everybody has received everything."""
+        for _ in range(_MOST_NEWS):
+            await server.settled()
+            await server.looked_up()
+            if not await self._receive():
+                return
+        raise RuntimeError(
+            "there is no end of news at one moment: does a module answer each change by another?"
+        )
+
+    async def _receive(self) -> bool:
+        """Let every client take what has come; tell whether there was anything."""
+        return any([await person.catch_up() for person in self._people.values()])

@@ -1,0 +1,79 @@
+"""What somebody sees of somebody, in a form that explains itself where an assertion fails."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.routing.reasons import Reasons
+
+__all__ = ["Sight", "Wanted", "sight_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """True or false, with the reasons: `assert alice.sees(bob)` prints them when it fails."""
+
+    holds: bool
+    explanation: str
+
+    def __bool__(self) -> bool:
+        return self.holds
+
+    def __repr__(self) -> str:
+        return self.explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a test asks for: the presence (None is anything but offline), and the message."""
+
+    presence: str | None = None
+    #: None is any message, or none.
+    status_msg: str | None = None
+
+    def is_met_by(self, shown: Mapping[str, Any]) -> bool:
+        """Tell whether *shown*, the content of an `m.presence` event, is what is asked for."""
+        presence = shown.get("presence", Presence.OFFLINE)
+        as_wanted = presence == self.presence if self.presence else presence != Presence.OFFLINE
+        return as_wanted and self.status_msg in (None, shown.get("status_msg"))
+
+    def __str__(self) -> str:
+        message = f" “{self.status_msg}”" if self.status_msg else ""
+        return f"{self.presence or 'anything but offline'}{message}"
+
+
+def sight_of(
+    viewer: str,
+    user: str,
+    wanted: Wanted,
+    shown: Mapping[str, Any] | None,
+    allowed: tuple[UserPresenceState, Reasons] | None,
+    *,
+    modules: bool,
+) -> Sight:
+    """Return whether the viewer sees the user as *wanted*, and why it is so.
+
+    *shown* is what the viewer's client shows, None for nothing; *allowed* is what the server would
+    let them see, and why. *modules* tells whether any are loaded.
+    """
+    holds = wanted.is_met_by(shown or {})
+    if allowed is None:
+        why = "no module names" if modules else "no module is loaded that could name"
+        nothing = f"no shared room, and {why} {user}"
+        if shown is None:
+            return Sight(holds, f"{viewer} does not see {user}: {nothing}")
+        return Sight(holds, f"{viewer} still sees {user} as {_described(shown)}, but: {nothing}")
+    _, reasons = allowed
+    because = f"because: {' and '.join(map(str, reasons))}"
+    if shown is None:
+        return Sight(
+            holds, f"{viewer} has been shown nothing of {user}, who was never online ({because})"
+        )
+    text = f"{viewer} sees {user} as {_described(shown)}"
+    return Sight(holds, f"{text} ({because})" if holds else f"{text}, not as {wanted} ({because})")
+
+
+def _described(shown: Mapping[str, Any]) -> str:
+    message = f" “{shown['status_msg']}”" if shown.get("status_msg") else ""
+    return f"{shown.get('presence', Presence.OFFLINE)}{message}"

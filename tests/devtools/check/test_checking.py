@@ -1,0 +1,212 @@
+"""Modules with planted faults are caught, and modules without are let pass."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from lamplighter.devtools.check import Callback, Kind, Limits, Report, Subject, check_subject
+from lamplighter.devtools.check.checking import check_module
+from lamplighter.devtools.check.findings import Counterexample, Finding, Place
+from lamplighter.errors import ConfigError
+from tests.devtools.check.modules import faulty, good
+
+#: No fault here depends on how fast the machine is: what waits would wait for ever.
+LIMITS: Final = Limits(endless=timedelta(seconds=0.5), thread=timedelta(0))
+
+STATES, INTEREST = Callback.STATES, Callback.INTEREST
+
+FAULTY: Final = [
+    (faulty.RefusesOddly, Kind.PARSE_CONFIG_FAILS, None),
+    (faulty.CannotBeBuilt, Kind.CONSTRUCTOR_FAILS, None),
+    (faulty.EndsTheServerAtOnce, Kind.CONSTRUCTOR_FAILS, None),
+    (faulty.EndsTheServerReading, Kind.PARSE_CONFIG_FAILS, None),
+    (faulty.AsksOthers, Kind.RAISES, INTEREST),
+    (faulty.RegistersNothing, Kind.NOTHING_REGISTERED, None),
+    (faulty.RegistersOne, Kind.ONE_CALLBACK, None),
+    (faulty.NotAsync, Kind.NOT_ASYNC, INTEREST),
+    (faulty.Raises, Kind.RAISES, STATES),
+    (faulty.EndsTheServer, Kind.RAISES, INTEREST),
+    (faulty.AnswersLists, Kind.WRONG_ANSWER, STATES),
+    (faulty.ChangesItsInput, Kind.CHANGES_INPUT, STATES),
+    (faulty.RunsPrograms, Kind.BLOCKS, INTEREST),
+    (faulty.Connects, Kind.BLOCKS, STATES),
+    (faulty.ComputesForEver, Kind.BLOCKS, INTEREST),
+    (faulty.WaitsForEver, Kind.NO_ANSWER, INTEREST),
+    (faulty.IsSlow, Kind.SLOW, INTEREST),
+    (faulty.ChangesItsMind, Kind.NOT_DETERMINISTIC, INTEREST),
+    (faulty.ForgetsToShow, Kind.TOLD_NOT_SHOWN, INTEREST),
+    (faulty.ForgetsToTell, Kind.SHOWN_NOT_TOLD, STATES),
+    (faulty.LooksAtTheFirst, Kind.SHOWN_NOT_TOLD, STATES),
+    (faulty.ByInvitation, Kind.SHOWN_NOT_TOLD, STATES),
+]
+
+GOOD: Final = [
+    ("tests.devtools.check.modules.good.NamesInTheSource", {}),
+    ("tests.devtools.check.modules.good.AllowList", {"allowed": ["zoe", "yan"]}),
+    (
+        "tests.devtools.check.modules.good.OrgChart",
+        {"manager_of": {"@a:corp.org": "@b:corp.org", "@b:corp.org": "@c:branch.corp.org"}},
+    ),
+    ("tests.devtools.check.modules.good.AdminsSeeAll", {"admins": ["@root:corp.org"]}),
+    (
+        "tests.devtools.check.modules.good.HidesStatus",
+        {"on_call": ["@b:corp.org"], "help_desk": ["@a:corp.org", "@a:branch.corp.org"]},
+    ),
+    ("tests.devtools.check.modules.good.HidesStatusInRooms", {"room": "!staff:corp.org"}),
+    ("tests.devtools.check.modules.good.InvitedToo", {"alias": "#staff:corp.org"}),
+    ("tests.devtools.check.modules.good.WorkingHours", {"boss": "@b:c.org", "staff": ["@s:c.org"]}),
+    ("tests.devtools.check.modules.good.Friends", {"friends": [["@a:c.org", "@b:d.org"]]}),
+    ("tests.devtools.check.modules.good.OlderRouter", {"boss": "boss"}),
+    ("tests.devtools.check.modules.good.Partners", {}),
+    (
+        "lamplighter_examples.custom_presence_router.CustomPresenceRouter",
+        {"shows": {"@alice:demo": ["@bob:demo", "@eve:elsewhere.org"]}},
+    ),
+    ("tests.compat.modules.routers.Routes", {"routes": {"@a:c.org": ["@b:c.org", "@c:d.org"]}}),
+    ("tests.compat.modules.routers.AllUsers", {"viewers": ["@a:c.org"]}),
+    ("tests.compat.modules.legacy_routers.SyncRouter", {"routes": {"@a:c.org": ["@b:c.org"]}}),
+    ("tests.compat.modules.legacy_routers.AsyncRouter", {"routes": {"@a:c.org": ["@b:c.org"]}}),
+    ("tests.compat.modules.raiden_like.ServicesRouter", {"services": ["pay", "relay"]}),
+]
+
+
+def _check(
+    module: type | str, config: Mapping[str, Any] | None = None, limits: Limits = LIMITS
+) -> Report:
+    path = module if isinstance(module, str) else f"{module.__module__}.{module.__qualname__}"
+    # A stopwatch that stands still: no step takes any time.
+    return check_subject(Subject.of(path, config), limits=limits, stopwatch=lambda: 0)
+
+
+def _fault_of(module: type) -> Place:
+    """Return where the comment `fault` is in a class."""
+    lines, first = inspect.getsourcelines(module)
+    [offset] = [number for number, line in enumerate(lines) if "# fault" in line]
+    return Place(str(Path(inspect.getfile(module)).relative_to(Path.cwd())), first + offset)
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "callback"), FAULTY, ids=[module.__name__ for module, _, _ in FAULTY]
+)
+def test_a_planted_fault_is_found(module: type, kind: Kind, callback: Callback | None) -> None:
+    """The fault is found, at its line, and nothing else is."""
+    report = _check(module)
+    found = [(it.kind, it.callback, it.place) for it in report.findings]
+    assert found == [(kind, callback, _fault_of(module))]
+    assert not report.is_good
+
+
+@pytest.mark.parametrize(("path", "config"), GOOD, ids=[path for path, _ in GOOD])
+def test_a_good_module_passes(path: str, config: Mapping[str, Any]) -> None:
+    """Nothing is found, though much was asked, and the two callbacks were compared."""
+    report = _check(path, config, replace(LIMITS, thread=timedelta(minutes=1)))
+    assert report.findings == ()
+    assert (report.is_good, report.compared, report.worlds) == (True, True, LIMITS.worlds)
+    assert report.questions > 500
+
+
+def test_two_checks_find_the_same() -> None:
+    """Nothing is left to chance: the second report is the first one."""
+    assert _check(faulty.ByInvitation).findings == _check(faulty.ByInvitation).findings
+
+
+def test_a_counterexample_is_as_small_as_can_be() -> None:
+    """Two people, one invited to the one room; nobody and nothing else."""
+    [found] = _check(faulty.ByInvitation).findings
+    assert found.message == (
+        "a first sync shows @alice:example.com to @eve:example.com, "
+        "but Synapse would not tell @eve:example.com when @alice:example.com comes online"
+    )
+    assert found.counterexample == Counterexample(
+        viewer="@eve:example.com",
+        user="@alice:example.com",
+        changes=("@alice:example.com online",),
+        users=("@alice:example.com", "@eve:example.com"),
+        admins=(),
+        rooms=("!staff:example.com: @alice:example.com (join), @eve:example.com (invite)",),
+    )
+
+
+def test_what_is_told_but_not_shown_of_other_servers() -> None:
+    """Users of other servers have no first sync here; what they lack is said in other words."""
+    [found] = _check(faulty.ForgetsToShow).findings
+    assert found.message == (
+        "the server of @eve:elsewhere.com is told when @bob:example.com comes online, but in "
+        "Synapse send_local_online_presence_to([@eve:elsewhere.com]) would not send it "
+        "@bob:example.com"
+    )
+
+
+def test_changes_that_are_asked_about_together() -> None:
+    """It takes two changes at once to see that only the first is looked at."""
+    [found] = _check(faulty.LooksAtTheFirst).findings
+    assert found.message.endswith("when @bob:example.com comes online at the same moment as others")
+    assert found.counterexample is not None
+    assert len(found.counterexample.changes) == 2
+
+
+def test_every_wrong_entry_is_listed() -> None:
+    """The finding has what was asked, and each entry that the server would drop."""
+    [found] = _check(faulty.AnswersLists).findings
+    assert found.message == "get_users_for_states answers with what the server cannot use"
+    assert found.details == (
+        "asked: get_users_for_states([@alice:example.com online])",
+        "the value of @alice:example.com is a list instead of a set",
+        "'bob' is not a user ID",
+    )
+
+
+def test_an_answer_that_changes() -> None:
+    """Both answers are shown."""
+    [found] = _check(faulty.ChangesItsMind).findings
+    assert found.details[1:] == ("first: {@bob:example.com}", "then:  set()")
+
+
+def test_agreement_is_not_judged_by_faulty_answers() -> None:
+    """Where answers raise, nobody can tell whether the callbacks agree."""
+    assert [_check(it).compared for it in (faulty.Raises, faulty.IsSlow)] == [False, True]
+
+
+def test_blocking_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that sleeps for a day in its callback is caught without waiting for it."""
+    (tmp_path / "sleeper.py").write_text(
+        "import time\n"
+        "class Sleeper:\n"
+        "    def __init__(self, config, api):\n"
+        "        api.register_presence_router_callbacks(\n"
+        "            get_users_for_states=self.told, get_interested_users=self.shown)\n"
+        "    async def told(self, states):\n"
+        "        time.sleep(86400)\n"
+        "        return {}\n"
+        "    async def shown(self, user_id):\n"
+        "        return set()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    [found] = check_module("sleeper.Sleeper").findings
+    assert found == Finding(
+        Kind.BLOCKS,
+        "get_users_for_states blocks the event loop: it called time.sleep",
+        STATES,
+        Place("sleeper.py", 7),
+        found.details,
+    )
+
+
+def test_what_cannot_be_checked() -> None:
+    """A class that is not there, and a configuration that is refused, are errors, not findings."""
+    with pytest.raises(ConfigError, match="no_such_module"):
+        check_module("no_such_module.Router")
+    with pytest.raises(ConfigError, match="give a list of localparts"):
+        check_module(good.AllowList)
+
+
+async def test_where_a_loop_runs() -> None:
+    """A check runs a loop of its own; where one runs already, that is said."""
+    with pytest.raises(RuntimeError, match="call it where none runs"):
+        check_module(good.Partners)

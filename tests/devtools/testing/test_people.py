@@ -1,0 +1,148 @@
+"""People do what their words say, and see what their clients would show."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lamplighter.devtools.testing import Person, PresenceServer, ServerClock
+from lamplighter.errors import InvalidId
+
+SHOWS = "lamplighter_examples.custom_presence_router.CustomPresenceRouter"
+ZOE = "@zoe:elsewhere.org"
+
+
+@pytest.fixture
+def people(presence_server: PresenceServer) -> list[Person]:
+    """Alice and bob, who share a room, and charlie, who shares none."""
+    alice, bob, charlie = presence_server.users("alice", "bob", "charlie")
+    alice.shares_room_with(bob)
+    return [alice, bob, charlie]
+
+
+def test_coming_and_going(people: list[Person]) -> None:
+    """Each word has its presence, at once; a message stands until another, or none, is said."""
+    alice, bob, charlie = people
+    acts: list[Callable[[], None]] = [
+        lambda: bob.goes_online("hello"),
+        lambda: bob.becomes_unavailable("lunch"),
+        lambda: bob.goes_online(),
+        lambda: bob.goes_offline("gone fishing"),
+        lambda: bob.goes_online(),
+    ]
+    seen = []
+    for act in acts:
+        act()
+        message = alice.reads(bob)
+        seen.append((alice.client.beliefs[bob.user_id]["presence"], message))
+    assert seen == [
+        ("online", "hello"),
+        ("unavailable", "lunch"),
+        ("online", None),
+        ("offline", "gone fishing"),
+        ("online", None),
+    ]
+    assert alice.sees(bob, "online")
+    assert not charlie.sees(bob)
+    assert charlie.reads(bob) is None
+
+
+def test_who_is_connected_receives(people: list[Person]) -> None:
+    """A connected client has received everything before the next line; no other client has."""
+    alice, bob, charlie = people
+    alice.goes_online()
+    bob.becomes_unavailable("brb")
+    assert alice.client.beliefs[bob.user_id]["status_msg"] == "brb"
+    assert charlie.client.beliefs == {}
+
+
+def test_looking_is_no_presence(people: list[Person]) -> None:
+    """Somebody who is not connected may look, and is offline all the same."""
+    alice, bob, _ = people
+    bob.goes_online()
+    assert alice.sees(bob)
+    assert not bob.sees(alice)
+
+
+def test_a_lost_connection(people: list[Person], clock: ServerClock) -> None:
+    """The server waits half a minute for a client that has vanished."""
+    alice, bob, _ = people
+    bob.goes_online("brb")
+    bob.loses_connection()
+    clock.advance(seconds=29)
+    assert alice.sees(bob, "online")
+    clock.advance(seconds=1)
+    assert alice.sees(bob, "offline", "brb")
+
+
+def test_a_client_goes_on_polling(people: list[Person], clock: ServerClock) -> None:
+    """However long it takes, who is connected stays; without a sign of life, idle."""
+    alice, bob, _ = people
+    bob.goes_online()
+    clock.advance(minutes=25)
+    assert alice.sees(bob, "unavailable")
+
+
+def test_signs_of_life(people: list[Person], clock: ServerClock) -> None:
+    """Who types is not idle."""
+    alice, bob, _ = people
+    room = bob.shares_room_with(alice)
+    bob.goes_online()
+    clock.advance(minutes=4)
+    bob.types_in(room)
+    clock.advance(minutes=4)
+    assert alice.sees(bob, "online")
+
+
+def test_rooms(people: list[Person], presence_server: PresenceServer) -> None:
+    """Rooms give sight to who joins, and take it from who leaves."""
+    _, bob, charlie = people
+    bob.goes_online()
+    room = presence_server.room(bob)
+    charlie.joins(room)
+    assert charlie.sees(bob)
+    charlie.leaves(room)
+    charlie.starts_afresh()
+    assert not charlie.sees(bob)
+    assert repr(room) == f"room {room.room_id}"
+
+
+def test_what_was_seen_before(people: list[Person]) -> None:
+    """A client goes on showing what it was shown; the explanation says that it may not any more."""
+    _, bob, charlie = people
+    room = bob.shares_room_with(charlie)
+    charlie.goes_online()
+    bob.goes_online("brb")
+    charlie.leaves(room)
+    assert repr(charlie.sees(bob)) == (
+        "charlie still sees bob as online “brb”, but: "
+        "no shared room, and no module is loaded that could name bob"
+    )
+    charlie.starts_afresh()
+    assert repr(charlie.sees(bob)) == (
+        "charlie does not see bob: no shared room, and no module is loaded that could name bob"
+    )
+
+
+def test_people_of_other_servers(
+    presence_server: PresenceServer, load_module: Callable[..., None]
+) -> None:
+    """They are seen by a module's word, and their servers are told by it."""
+    load_module(SHOWS, {"shows": {"@alice:demo": [ZOE], ZOE: ["@alice:demo"]}})
+    alice, zoe = presence_server.user("alice"), presence_server.remote_user(ZOE)
+    alice.goes_online("brb")
+    zoe.goes_online("from afar")
+    assert alice.sees(zoe, "online", "from afar")
+    assert zoe.sees(alice, "online", "brb")
+    zoe.becomes_unavailable()
+    assert alice.sees(zoe, "unavailable")
+    zoe.goes_offline()
+    assert alice.sees(zoe, "offline")
+    assert [repr(zoe), repr(alice)] == [ZOE, "alice"]
+
+
+def test_who_is_of_another_server(presence_server: PresenceServer) -> None:
+    """A user of this server is not remote, and what is no user ID is nobody."""
+    with pytest.raises(ValueError, match=r"@bob:demo is of this server: user\('bob'\)"):
+        presence_server.remote_user("@bob:demo")
+    with pytest.raises(InvalidId):
+        presence_server.remote_user("bob")

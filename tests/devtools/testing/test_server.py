@@ -1,0 +1,137 @@
+"""A server for tests that are plain functions."""
+
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lamplighter.devtools.testing import PresenceServer, ServerClock
+from lamplighter.errors import ConfigError, ModuleError
+from lamplighter.modules.api import ModuleApi
+from lamplighter.presence.state import UserPresenceState
+from lamplighter_examples.custom_presence_router import CustomPresenceRouter
+
+CONFIG = {"shows": {"@alice:demo": ["@bob:demo"]}}
+
+
+def test_modules_come_first(presence_server: PresenceServer) -> None:
+    """Modules are loaded before the server starts; later it is too late, and that is said."""
+    presence_server.load_module(CustomPresenceRouter, CONFIG)
+    presence_server.user("alice")
+    assert isinstance(presence_server.module(CustomPresenceRouter), CustomPresenceRouter)
+    with pytest.raises(RuntimeError, match="load modules before the first user"):
+        presence_server.load_module(CustomPresenceRouter, CONFIG)
+
+
+def test_a_module_that_refuses_its_configuration(presence_server: PresenceServer) -> None:
+    """It is the error that an operator would read."""
+    presence_server.load_module(CustomPresenceRouter, {"shows": []})
+    with pytest.raises(ConfigError, match=r"modules\[0\]\.config\.shows: give a mapping"):
+        presence_server.user("alice")
+
+
+def test_a_module_that_cannot_be_built(presence_server: PresenceServer) -> None:
+    """So it is for a constructor that raises."""
+    presence_server.load_module("tests.devtools.check.modules.faulty.CannotBeBuilt")
+    with pytest.raises(ModuleError, match="cannot be started: KeyError: 'users'"):
+        presence_server.user("alice")
+
+
+def test_modules_in_the_configuration() -> None:
+    """Modules may stand in the configuration, in the older style too."""
+    config = (
+        "presence: {presence_router: {module: tests.compat.modules.legacy_routers.SyncRouter, "
+        "config: {routes: {'@alice:demo': ['@bob:demo']}}}}"
+    )
+    server = PresenceServer(config)
+    alice, bob = server.users("alice", "bob")
+    bob.goes_online()
+    seen = repr(alice.sees(bob))
+    server.close()
+    assert seen == "alice sees bob as online (because: module SyncRouter)"
+
+
+def test_one_person_of_a_name(presence_server: PresenceServer) -> None:
+    """Whoever asks for bob twice gets the same bob."""
+    assert presence_server.user("bob") is presence_server.user("bob")
+
+
+def test_time(presence_server: PresenceServer, clock: ServerClock) -> None:
+    """Time stands still, but for what a test lets pass; that alone may be the first thing."""
+    began = clock.now()
+    clock.advance(hours=1, minutes=1)
+    assert began == datetime(2024, 1, 1, tzinfo=UTC)
+    assert clock.now() == datetime(2024, 1, 1, 1, 1, tzinfo=UTC)
+    assert presence_server.clock is clock
+
+
+def test_what_has_no_word(presence_server: PresenceServer) -> None:
+    """For everything else there are the server and the clients inside, by `play`."""
+    bob = presence_server.user("bob")
+    bob.goes_online("brb")
+    status = presence_server.play(bob.client.status_of(bob.client))
+    assert status["status_msg"] == "brb"
+    assert presence_server.server.presence_of(bob.client).state == "online"
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_modules_that_ask_their_database(presence_server: PresenceServer, attempt: int) -> None:
+    """What a module looks up in a thread has reached everybody, too, before the next line."""
+    friends = "tests.devtools.check.modules.good.Friends"
+    presence_server.load_module(friends, {"friends": [["@alice:demo", "@bob:demo"]]})
+    alice, bob = presence_server.users("alice", "bob")
+    alice.goes_online()
+    bob.goes_online("brb")
+    assert alice.sees(bob, "online", "brb")
+    bob.becomes_unavailable("lunch")
+    assert alice.sees(bob, "unavailable", "lunch")
+
+
+class NeverDone:
+    """Waits in a thread for what does not come before the test is over."""
+
+    def __init__(self, config: dict[str, Any], api: ModuleApi) -> None:
+        self.over = threading.Event()
+        api.run_in_background(api.defer_to_thread, self.over.wait)
+
+
+def test_threads_that_never_end(presence_server: PresenceServer) -> None:
+    """They are waited for once, for a while; then life goes on without them."""
+    presence_server.load_module(NeverDone)
+    alice, bob = presence_server.users("alice", "bob")
+    alice.shares_room_with(bob)
+    bob.goes_online("brb")
+    assert alice.sees(bob, "online", "brb")
+    presence_server.module(NeverDone).over.set()
+
+
+class Restless:
+    """Sets a status whenever one was set."""
+
+    def __init__(self, config: dict[str, Any], api: ModuleApi) -> None:
+        self.api = api
+        self.times = 0
+        api.subscribe_to_presence(self._answer)
+
+    async def _answer(self, states: list[UserPresenceState]) -> None:
+        self.times += 1
+        await self.api.set_presence_for_users({"@bob:demo": ("online", f"{self.times}")})
+
+
+def test_there_is_an_end(presence_server: PresenceServer) -> None:
+    """A module that answers each change by another is found out, and the test does not hang."""
+    presence_server.load_module(Restless)
+    with pytest.raises(RuntimeError, match="no end of news"):
+        presence_server.user("bob").goes_online()
+
+
+def test_others_may_come_first(presence_server: PresenceServer) -> None:
+    """The server starts with whoever is first to act, also with somebody of another server."""
+    presence_server.remote_user("@zoe:elsewhere.org").goes_online()
+    assert not presence_server.user("alice").sees(presence_server.remote_user("@zoe:elsewhere.org"))
+
+
+def test_a_server_that_nobody_needed() -> None:
+    """A server that has not started is closed without a start."""
+    PresenceServer().close()

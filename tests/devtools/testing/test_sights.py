@@ -1,0 +1,112 @@
+"""What somebody sees, in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from lamplighter.devtools.testing.sights import Sight, Wanted, sight_of
+from lamplighter.ids import RoomId
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.reasons import Module, SharedRoom
+
+REASONS = (SharedRoom(RoomId("!r:demo")), Module("OnCall"))
+ALLOWED = UserPresenceState.default("@bob:demo"), REASONS
+ONLINE = {"presence": "online", "status_msg": "brb"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown", "holds"),
+    [
+        (Wanted(), ONLINE, True),
+        (Wanted(), {"presence": "offline"}, False),
+        (Wanted(), {}, False),
+        (Wanted("online"), ONLINE, True),
+        (Wanted("unavailable"), ONLINE, False),
+        (Wanted("offline"), {"presence": "offline"}, True),
+        (Wanted("offline"), {}, True),
+        (Wanted("online", "brb"), ONLINE, True),
+        (Wanted("online", "lunch"), ONLINE, False),
+        (Wanted(status_msg="brb"), ONLINE, True),
+    ],
+)
+def test_what_is_asked_for(wanted: Wanted, shown: Mapping[str, Any], holds: bool) -> None:
+    """Nothing asked for is anything but offline; who is shown nothing is shown somebody offline."""
+    assert wanted.is_met_by(shown) is holds
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown", "allowed", "modules", "sight"),
+    [
+        (
+            Wanted("online"),
+            ONLINE,
+            ALLOWED,
+            True,
+            Sight(
+                True, "a sees b as online “brb” (because: shared room !r:demo and module OnCall)"
+            ),
+        ),
+        (
+            Wanted("unavailable", "lunch"),
+            ONLINE,
+            ALLOWED,
+            True,
+            Sight(
+                False,
+                "a sees b as online “brb”, not as unavailable “lunch” "
+                "(because: shared room !r:demo and module OnCall)",
+            ),
+        ),
+        (
+            Wanted(),
+            {"presence": "offline"},
+            ALLOWED,
+            True,
+            Sight(
+                False,
+                "a sees b as offline, not as anything but offline "
+                "(because: shared room !r:demo and module OnCall)",
+            ),
+        ),
+        (
+            Wanted(),
+            None,
+            ALLOWED,
+            True,
+            Sight(
+                False,
+                "a has been shown nothing of b, who was never online "
+                "(because: shared room !r:demo and module OnCall)",
+            ),
+        ),
+        (
+            Wanted(),
+            None,
+            None,
+            True,
+            Sight(False, "a does not see b: no shared room, and no module names b"),
+        ),
+        (
+            Wanted(),
+            ONLINE,
+            None,
+            False,
+            Sight(
+                True,
+                "a still sees b as online “brb”, but: "
+                "no shared room, and no module is loaded that could name b",
+            ),
+        ),
+    ],
+)
+def test_sights_explain_themselves(
+    wanted: Wanted,
+    shown: Mapping[str, Any] | None,
+    allowed: tuple[UserPresenceState, tuple[SharedRoom | Module, ...]] | None,
+    modules: bool,
+    sight: Sight,
+) -> None:
+    """Each says what is seen, and by which reasons; or what is missing."""
+    assert sight_of("a", "b", wanted, shown, allowed, modules=modules) == sight
+    assert (bool(sight), repr(sight)) == (sight.holds, sight.explanation)
