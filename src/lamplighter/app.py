@@ -203,6 +203,7 @@ async def _build(
         around,
         directory=directory,
         metrics=metrics,
+        differences=loading.shadows.samples,
         reload=loading.reload,
         destinations=federation.destinations if federation else list,
         storage_works=lambda: storage.database.can_write,

@@ -18,6 +18,7 @@ from lamplighter.service.census import Census
 from lamplighter.service.explanations import Explanations, RoutingFacts
 from lamplighter.service.reload import Reload
 from lamplighter.service.room_names import RoomNames
+from lamplighter.service.shadow import ShadowDifference
 from lamplighter.web.admin.auth import AdminAuth
 from lamplighter.web.admin.broadcast import Broadcast
 from lamplighter.web.admin.dashboard import Dashboard
@@ -54,6 +55,7 @@ class Admin:
         *,
         directory: Directory,
         metrics: Metrics,
+        differences: Callable[[], Sequence[ShadowDifference]],
         reload: Reload,
         destinations: Callable[[], Sequence[DestinationStatus]],
         storage_works: Callable[[], bool],
@@ -78,7 +80,7 @@ class Admin:
                 AdminServer(_server_facts(config, clock), census, around.router),
                 AdminUsers(directory, around.tracker, names),
                 AdminSights(explanations),
-                AdminModules(around.router, reload),
+                AdminModules(around.router, differences, reload),
                 AdminDestinations(destinations),
                 AdminEvents(broadcast),
             )

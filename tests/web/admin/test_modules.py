@@ -1,5 +1,6 @@
 """The admin API on modules."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,22 @@ from lamplighter.web.admin.endpoints import admin_endpoints
 from lamplighter.web.admin.modules import AdminModules
 from lamplighter.web.application import build_application
 from tests.web.admin.operator import ADMIN_CONFIG, TOKEN, Operator
+
+#: A module that shows everybody to everybody.
+EVERYBODY = """
+class Everybody:
+    def __init__(self, config, api):
+        self.users = [f"@{name}:{api.server_name}" for name in ("alice", "bob")]
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.states, get_interested_users=self.interested
+        )
+
+    async def states(self, states):
+        return {user: set(states) for user in self.users}
+
+    async def interested(self, user_id):
+        return set(self.users)
+"""
 
 
 class Broken:
@@ -86,7 +103,8 @@ class Reloading:
 async def test_a_reload(result: ReloadResult) -> None:
     """The answer says which modules run now, and why the old ones go on, if they do."""
     router = PresenceRouter(FakeClock(), Metrics(), GuardSettings())
-    endpoints = admin_endpoints(AdminAuth(hash_of(TOKEN)), AdminModules(router, Reloading(result)))
+    modules = AdminModules(router, list, Reloading(result))
+    endpoints = admin_endpoints(AdminAuth(hash_of(TOKEN)), modules)
     operator = Operator(AsgiClient(build_application(endpoints)))
     assert await operator.post("/modules/reload") == {
         "modules": ["Sound"],
@@ -111,3 +129,27 @@ async def test_a_breaker_is_reset() -> None:
         assert (await operator.get("/modules"))["modules"][0]["calls"] == 6
         response = await operator.request("POST", "/modules/Other/reset")
     assert (response.status, response.json["errcode"]) == (404, "M_NOT_FOUND")
+
+
+async def test_modules_in_the_shadow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module in the shadow is shown apart, with what it would change, newest first."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "admin_shadow_rules.py").write_text(EVERYBODY)
+    config = f"{ADMIN_CONFIG}\nmodules: [{{module: admin_shadow_rules.Everybody, shadow: true}}]\n"
+    async with running_server(config=config) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        await alice.sync()
+        await bob.set_status("online", "brb")
+        await server.settled()
+        operator = Operator(server.http)
+        counting, shadow = await operator.get("/modules"), await operator.get("/modules/shadow")
+    assert counting == {"modules": []}
+    assert [module["name"] for module in shadow["modules"]] == ["Everybody"]
+    newest = shadow["differences"][0]
+    assert (newest["kind"], newest["viewer"], newest["subject"], newest["shown"]) == (
+        "gains_sight",
+        alice.user_id,
+        bob.user_id,
+        None,
+    )
+    assert newest["would_be_shown"]["status_msg"] == "brb"

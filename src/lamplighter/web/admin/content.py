@@ -20,6 +20,8 @@ __all__ = [
     "ReloadContent",
     "RoomContent",
     "ServerContent",
+    "ShadowContent",
+    "ShadowList",
     "UserContent",
     "UserDetails",
     "UserPage",
@@ -153,6 +155,27 @@ class ReloadContent(msgspec.Struct, frozen=True):
     problem: str | None
     #: The keys of the configuration that differ, and are taken in by a restart only.
     needs_restart: list[str]
+
+
+class ShadowContent(msgspec.Struct, frozen=True):
+    """What one viewer would see otherwise of one user, if a module in the shadow counted."""
+
+    module: str
+    #: `gains_sight` or `sees_altered`.
+    kind: str
+    viewer: str
+    subject: str
+    at_ts: int
+    #: What is shown; null is nothing.
+    shown: PresenceContent | None
+    would_be_shown: PresenceContent
+
+
+class ShadowList(msgspec.Struct, frozen=True):
+    """The modules in the shadow, and the newest of what they would change."""
+
+    modules: list[ModuleContent]
+    differences: list[ShadowContent]
 
 
 class DestinationContent(msgspec.Struct, frozen=True):

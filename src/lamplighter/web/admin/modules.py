@@ -1,5 +1,7 @@
 """The admin API on presence router modules: how they are, and another chance for them."""
 
+from collections.abc import Callable, Sequence
+
 import structlog
 from starlette.requests import Request
 
@@ -8,12 +10,16 @@ from lamplighter.routing.guard import GuardedModule
 from lamplighter.routing.health import Failure
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.service.reload import Reload
+from lamplighter.service.shadow import ShadowDifference
 from lamplighter.web.admin.content import (
     Done,
     FailureContent,
     ModuleContent,
     ModuleList,
     ReloadContent,
+    ShadowContent,
+    ShadowList,
+    presence_content,
 )
 from lamplighter.web.admin.operations import Operation
 
@@ -25,14 +31,23 @@ _log = structlog.get_logger(__name__)
 class AdminModules:
     """Shows the modules that the router asks, resets their breakers, and reloads them."""
 
-    def __init__(self, router: PresenceRouter, reload: Reload) -> None:
+    def __init__(
+        self,
+        router: PresenceRouter,
+        differences: Callable[[], Sequence[ShadowDifference]],
+        reload: Reload,
+    ) -> None:
+        """*differences* tells what modules in the shadow would change, newest first."""
         self._router = router
+        self._differences = differences
         self._reload = reload
 
     def operations(self) -> list[Operation]:
         reset = "Forget a module's failures: if it is paused, it is asked again at once."
         reload = "Read the configuration again, and put its modules in the place of those that run."
+        shadow = "List the modules in the shadow, and what they would change."
         return [
+            Operation("GET", "/modules/shadow", shadow, self.list_shadows, ShadowList),
             Operation("POST", "/modules/reload", reload, self.reload, ReloadContent),
             Operation("GET", "/modules", "List the modules.", self.list_all, ModuleList),
             Operation("POST", "/modules/{name}/reset", reset, self.reset, Done),
@@ -41,6 +56,11 @@ class AdminModules:
     async def list_all(self, _request: Request) -> ModuleList:
         """Return all of them, in the order of the configuration."""
         return ModuleList([_module(module) for module in self._router.modules])
+
+    async def list_shadows(self, _request: Request) -> ShadowList:
+        """Return those whose answers do not count, and the newest differences first."""
+        modules = [_module(shadow.module) for shadow in self._router.shadows]
+        return ShadowList(modules, [_difference(it) for it in self._differences()])
 
     async def reset(self, request: Request) -> Done:
         """Close the breaker of one; raise `NotFound`."""
@@ -61,6 +81,12 @@ class AdminModules:
 
 def _failure(failure: Failure) -> FailureContent:
     return FailureContent(failure.callback, failure.kind, failure.problem, failure.at)
+
+
+def _difference(it: ShadowDifference) -> ShadowContent:
+    shown = None if it.shown is None else presence_content(it.shown)
+    would_be = presence_content(it.would_be_shown)
+    return ShadowContent(it.module, it.kind, it.viewer, it.user_id, it.at, shown, would_be)
 
 
 def _module(module: GuardedModule) -> ModuleContent:
