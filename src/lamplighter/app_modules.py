@@ -139,4 +139,5 @@ def begin_recording(config: Config, clock: Clock, around: Surroundings) -> Recor
     around.views.observe(recorder.viewed)
     around.memberships.observe(recorder.moved)
     around.presence.observe_leaving(recorder.away)
+    around.views.observe_forgetting(recorder.away)
     return recorder

@@ -74,6 +74,13 @@ async def test_who_does_not_look() -> None:
     assert found(report) == []
 
 
+async def test_who_was_told_by_a_room_while_away() -> None:
+    """Who is told by a room, while it is not known whom modules name for them, gains nothing."""
+    joins = [Moved(at(0), HALL, it, joined=True) for it in (ALICE, BOB)]
+    events: list[Event] = [*joins, bob_is_told_to({ALICE: BY_ROOM})]
+    assert found(await replay(events, {})) == []
+
+
 async def test_other_servers() -> None:
     """A user of another server gains and loses sight, too; of our own users."""
     gained = await replay([bob_is_told_to({})], {DORA: [BOB]})

@@ -201,6 +201,8 @@ class Replay:
         self._subscribers.announce(event.states)
         await turns(_MANY)
         others = {viewer for viewer in routes if not world.is_mine(viewer)}
+        # Who was told though they do not look was told by rooms or routes, and is again.
+        others.update(viewer for seen in event.told.values() for viewer in seen)
         tellings = self._planner.plan(event.states, routes, world.looking.keys() | others)
         before = {user_id: dict(seen) for user_id, seen in event.told.items()}
         told = _told(tellings, event.states, world)

@@ -50,8 +50,6 @@ class RecordedWorld:
                 self.accounts.update((account.user_id, account) for account in accounts)
             case _:
                 pass
-        if isinstance(event, Batch):
-            self._take_in_recipients(event)
 
     def snapshot(self, at: Timestamp) -> Iterator[Event]:
         """Yield events that lead from nothing to here."""
@@ -80,10 +78,3 @@ class RecordedWorld:
         members.pop(moved.user_id, None)
         if not members:
             self.rooms.pop(moved.room_id, None)
-
-    def _take_in_recipients(self, batch: Batch) -> None:
-        """Whoever is told as it happens, looks: also before their first view was complete."""
-        for seen in batch.told.values():
-            for viewer in seen.keys() - self.looking.keys():
-                if self.is_mine(viewer):
-                    self.looking[viewer] = None

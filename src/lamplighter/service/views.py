@@ -5,7 +5,7 @@ viewer may see, and since which position. Outboxes only make it faster.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -156,10 +156,18 @@ class Views:
         #: One question per viewer at a time, whoever waits for it.
         self._asking: dict[UserId, asyncio.Task[None]] = {}
         self._observers: list[Callable[[View], None]] = []
+        self._forgetting_observers: list[Callable[[Collection[UserId]], None]] = []
 
     def observe(self, observer: Callable[[View], None]) -> None:
         """Let *observer* see every view from scratch; it must return at once, and not raise."""
         self._observers.append(observer)
+
+    def observe_forgetting(self, observer: Callable[[Collection[UserId]], None]) -> None:
+        """Let *observer* see of whom it is not known any more whom modules name for them.
+
+        Until their next view they are told by rooms and routes alone. It must return at once.
+        """
+        self._forgetting_observers.append(observer)
 
     async def read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
         """Return everybody of *scope* whom the viewer may see, and what the outbox has to add.
@@ -251,12 +259,16 @@ class Views:
     def forget_interest(self, viewer: UserId) -> None:
         """Forget what the modules answered for the viewer: the next question goes to them."""
         self._interests.forget(viewer)
+        for observer in self._forgetting_observers:
+            observer((viewer,))
         self._asking.pop(viewer, None)  # that question was asked too early
 
     def forget_interests(self) -> None:
         """Forget what the modules answered for anybody, and since when: all of it is news again."""
         self._interests.clear()
         self._asking.clear()
+        for observer in self._forgetting_observers:
+            observer(list(self._feed.viewers))
 
     async def introduce(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Tell *viewers* of *users* who have come into their sight, if ever heard of."""
