@@ -62,13 +62,18 @@ class PresenceRouter:
         answers = [(module, module.users_for_states(states)) for module in self.modules]
         return Inquiry(answers, frozenset(UserId(state.user_id) for state in states))
 
-    async def routes(self, states: Sequence[UserPresenceState]) -> Routes:
+    async def completed(self, states: Sequence[UserPresenceState]) -> "Inquiry":
         """Return what all modules answer about *states*: those that are in use by then."""
         while True:
             asked = self.modules
-            routes = await self.inquire(states).complete()
+            inquiry = self.inquire(states)
+            await inquiry.complete()
             if asked is self.modules:
-                return routes
+                return inquiry
+
+    async def routes(self, states: Sequence[UserPresenceState]) -> Routes:
+        """Return what those answers, merged, send to whom."""
+        return (await self.completed(states)).routes()
 
     async def interested_users(self, viewer: UserId) -> Interest:
         """Return whom the modules, together, name for *viewer*; the first ALL_USERS counts."""

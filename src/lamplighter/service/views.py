@@ -219,8 +219,8 @@ class Views:
         states = {user_id: self._tracker.get(user_id) for user_id in users}
         # Modules are not asked about people who were never heard of: whoever asks chooses the name.
         known = list(self._tracker.known_of(states).values())
-        inquiry = self._router.inquire(known) if known else _NOBODY_ASKED
-        routes = await inquiry.complete()
+        inquiry = await self._router.completed(known) if known else _NOBODY_ASKED
+        routes = inquiry.routes()
         return {
             viewer: Glance(
                 states,
