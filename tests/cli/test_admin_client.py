@@ -48,7 +48,7 @@ def test_a_question(server: Answering) -> None:
     server.will_answer({"number": 7})
     answer = AdminClient(f"{server.url}/", "secret").get("/server", {"a": "@b c"}, _Answer)
     assert answer == _Answer(7)
-    assert server.asked == [("/_lamplighter/admin/v1/server?a=%40b+c", "Bearer secret")]
+    assert server.asked == [("/_lamplighter/admin/server?a=%40b+c", "Bearer secret")]
 
 
 def test_a_list_of_several_parts(server: Answering) -> None:

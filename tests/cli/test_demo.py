@@ -136,7 +136,7 @@ def test_the_dashboard(demo: Demo) -> None:
     token = demo.lines_until("  The dashboard")[-1].split()[-1]
     connection = HTTPConnection("127.0.0.1", demo.port, timeout=PATIENCE)
     headers = {"Authorization": f"Bearer {token}"}
-    connection.request("GET", "/_lamplighter/admin/v1/server", headers=headers)
+    connection.request("GET", "/_lamplighter/admin/server", headers=headers)
     answer = json.loads(connection.getresponse().read())
     connection.close()
     assert (answer["server_name"], answer["modules"]) == ("demo", ["CustomPresenceRouter"])

@@ -1,4 +1,4 @@
-"""GET /_lamplighter/admin/v1/openapi.json: the admin API, described by OpenAPI 3.1.
+"""GET /_lamplighter/admin/openapi.json: the admin API, described by OpenAPI 3.1.
 
 It is made from the operations and from the types that they answer, so it cannot differ from them.
 """

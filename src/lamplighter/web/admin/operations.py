@@ -17,7 +17,7 @@ from lamplighter.web.routes import MatrixRoute, Route, json_response
 __all__ = ["PREFIX", "Operation", "Parameter", "Work", "admin_routes"]
 
 #: Where the admin API is.
-PREFIX: Final = "/_lamplighter/admin/v1"
+PREFIX: Final = "/_lamplighter/admin"
 
 Work: TypeAlias = Callable[[Request], Awaitable[msgspec.Struct | Response]]
 

@@ -1,6 +1,6 @@
 // The admin API. The token goes in a header, and is kept until the tab is closed.
 
-const PREFIX = "admin/v1";
+const PREFIX = "admin";
 const KEPT_AS = "lamplighter-admin-token";
 
 /** The token is not, or no longer, the right one. */
