@@ -36,7 +36,7 @@ __all__ = ["ModuleSources", "Modules", "Surroundings", "begin_recording", "serve
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What modules are wired to."""
+    """What modules, the record and operators are wired to."""
 
     tracker: PresenceTracker
     router: PresenceRouter

@@ -28,8 +28,10 @@ class Bench:
 
     def router(self, *acts: Act) -> PresenceRouter:
         router = PresenceRouter(self.clock, Metrics(), GuardSettings())
+        registrations = router.prepare()
         for name, act in zip(("One", "Other", "Third"), acts, strict=False):
-            router.register(name, act, act)
+            registrations.register(name, act, act)
+        router.adopt(registrations)
         return router
 
 

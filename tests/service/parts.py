@@ -97,6 +97,8 @@ class Parts:
         self.interests = ModuleInterests()
         self.planner = Planner(self.rooms, self.interests)
         self.router = PresenceRouter(self.clock, self.metrics, GuardSettings(TIMEOUT))
+        self.registrations = self.router.prepare()
+        self.router.adopt(self.registrations)
         self.bus = LocalBus(self.clock)
         self.feed = Feed(self.clock, self.bus.position, timedelta(minutes=5))
         self.outgoing = FakeOutgoing()
@@ -158,7 +160,7 @@ class Parts:
         name: str = "MyRouter",
     ) -> None:
         """Register a module; a callback that is not given names nobody."""
-        self.router.register(
+        self.registrations.register(
             name, get_users_for_states or answering({}), get_interested_users or answering(set())
         )
 

@@ -9,7 +9,6 @@ from lamplighter.ids import UserId
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedRoutes
-from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.guard import GuardedModule, GuardSettings
 from lamplighter.routing.plan import Route, Routes
 from lamplighter.routing.reasons import AllUsers, Module
@@ -27,15 +26,9 @@ class PresenceRouter:
         self._metrics = metrics
         self._settings = settings
         self._registrations = self.prepare()
-
-    def register(
-        self,
-        module: str,
-        get_users_for_states: GetUsersForStates,
-        get_interested_users: GetInterestedUsers,
-    ) -> None:
-        """Add the callbacks of *module*, the name by which people know it."""
-        self._registrations.register(module, get_users_for_states, get_interested_users)
+        #: The registrations, in config order; another object once others were adopted. It is
+        #: looked at with every poll.
+        self.modules = self._registrations.modules
 
     def prepare(self) -> Registrations:
         """Return what another set of modules can register in, without being asked yet."""
@@ -46,11 +39,7 @@ class PresenceRouter:
         for module in self.modules:
             self._metrics.breaker(module.name, open=False)
         self._registrations = registrations
-
-    @property
-    def modules(self) -> Sequence[GuardedModule]:
-        """The registrations, in config order; another object once others were adopted."""
-        return self._registrations.modules
+        self.modules = registrations.modules
 
     @property
     def shadows(self) -> Sequence[Shadow]:
