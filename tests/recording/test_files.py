@@ -114,18 +114,25 @@ def test_no_such_file(tmp_path: Path) -> None:
         list(read_record(tmp_path / "log"))
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (b"2026-11-25 it was a dark night\n", "not a record of decisions"),
-        (b"", "not a record of decisions"),
-        (gzip.compress(b'["began",1,1,"demo",5000]\n["nonsense"]\n'), "no line of a record"),
-        (gzip.compress(b'["began",1,2,"demo",5000]\n'), "version 2 of a record; this is for 1"),
-    ],
-)
-def test_another_kind_of_file(tmp_path: Path, content: bytes, problem: str) -> None:
+@pytest.mark.parametrize("content", [b"2026-11-25 it was a dark night\n", b""])
+def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
     """A file of another kind is refused, by name."""
     path = tmp_path / "log"
     path.write_bytes(content)
+    with pytest.raises(RecordUnreadable, match="log: not a record of decisions"):
+        list(read_record(path))
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (b'["began",1,1,"demo",5000]\n["nonsense"]\n', "no line of a record"),
+        (b'["began",1,2,"demo",5000]\n', "version 2 of a record; this is for 1"),
+    ],
+)
+def test_lines_of_another_kind(tmp_path: Path, lines: bytes, problem: str) -> None:
+    """Lines that are not of a record of this version are refused, by name."""
+    path = tmp_path / "log"
+    path.write_bytes(gzip.compress(lines))
     with pytest.raises(RecordUnreadable, match=f"log: {problem}"):
         list(read_record(path))
