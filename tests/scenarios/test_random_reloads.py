@@ -2,12 +2,30 @@
 
 import sys
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from tests.scenarios.world_land import EXAMPLES, Land, play, settle
-from tests.scenarios.world_steps import World, worlds
+from tests.scenarios.world_steps import Put, Reload, Sync, Toggle, World, worlds
+
+#: The new modules are refused, and what the old ones were asked about dave is kept.
+REFUSED: Final = World(
+    shared_rooms=True,
+    modules=("SeeingAll", "Raising"),
+    thinks=(0, 0),
+    gated=frozenset(),
+    early=True,
+    members=(),
+    rules=(),
+    steps=(
+        Put("alice", "PHONE", "online", says=True),
+        Sync("dave", "PHONE", "offline", "next"),
+        Toggle("SeeingAll", "dave", "alice"),
+        Reload(("Raising", "SeeingAll")),
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +44,7 @@ def imports() -> Iterator[None]:
 
 @pytest.mark.timeout(900)
 @settings(max_examples=EXAMPLES)
+@example(world=REFUSED)
 @given(world=worlds(reloads=True))
 def test_only_the_modules_of_now_count(land: Land, world: World) -> None:
     """After a reload no answer holds what only the old modules justify, and in the end everybody

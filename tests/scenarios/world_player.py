@@ -239,14 +239,14 @@ class Player:
             await self.do(Gate(open=True))
             await self._settle()
         self._readers.look()
-        before = self._rules.order
+        before = self._oracle.modules()
         self._oracle.reloaded(step.modules)
         self._readers.look()
         try:
             await self._server.lamplighter.modules.reload([self._entry(it) for it in step.modules])
         except ModuleError:
             assert "Raising" in step.modules
-            self._oracle.reloaded(before)
+            self._oracle.go_on_with(before)
 
     # --- small things ---------------------------------------------------------------------
 

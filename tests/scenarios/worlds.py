@@ -131,6 +131,19 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Modules:
+    """The modules that are asked, and what is known of their answers."""
+
+    order: tuple[str, ...]
+    altered: frozenset[Pair]
+    named_from: Mapping[Pair, int]
+    named_until: Mapping[Pair, int]
+    routes: Mapping[Pair, str | None]
+    route_changed: Mapping[Pair, int]
+    reloaded: int
+
+
+@dataclass(frozen=True)
 class Picture:
     """The world at one moment."""
 
@@ -217,6 +230,29 @@ class Oracle:
             self.asked_anew(viewer)
         self.look(self.now, {})
         self._reloaded = self.moment
+
+    def modules(self) -> Modules:
+        """Return what to `go_on_with` if the modules that are tried next are refused."""
+        return Modules(
+            self.rules.order,
+            frozenset(self.rules.altered),
+            dict(self._named_from),
+            dict(self._named_until),
+            dict(self._routes),
+            dict(self._route_changed),
+            self._reloaded,
+        )
+
+    def go_on_with(self, modules: Modules) -> None:
+        """Let it be as if others had not been tried in the place of *modules*."""
+        self.rules.order = modules.order
+        self.rules.altered = set(modules.altered)
+        self._named_from = dict(modules.named_from)
+        self._named_until = dict(modules.named_until)
+        self._routes = dict(modules.routes)
+        self._route_changed = dict(modules.route_changed)
+        self._reloaded = modules.reloaded
+        self.look(self.now, {})
 
     def restarted(self) -> None:
         """Let the server have forgotten what modules said."""
