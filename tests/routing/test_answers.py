@@ -233,6 +233,27 @@ def test_only_exact_types_pass() -> None:
     assert check_interest({HostileText(BOB)}).named == frozenset()
 
 
+def test_read_for_some_viewers() -> None:
+    """Where only some viewers matter, what is said to others is not even looked at."""
+    answer = {ALICE: {BOBS}, CHARLIE: {BOBS}, DORA: "nonsense", 7: set()}
+    checked = check_routes(answer, ASKED, {ALICE, BOB})
+    assert checked == CheckedRoutes({ALICE: {BOB: BOBS}})
+    assert check_routes(answer, ASKED, {DORA}).faults == (
+        f"the value of {DORA} is a str instead of a set",
+    )
+
+
+def test_an_answer_about_many() -> None:
+    """The more users an answer is about, the more it may say: each may have many viewers."""
+    told = {BOBS, state(CHARLIE)}
+    answer = {f"@u{number}:demo": told for number in range(30_000)}
+    checked = check_routes(answer, {it.user_id: it for it in told})
+    assert (len(checked.routes), checked.faults) == (30_000, ())
+    assert check_routes(answer, {BOB: BOBS}).faults == (
+        "more than 50000 states; the rest was not read",
+    )
+
+
 def test_an_answer_without_end() -> None:
     """Beyond a number of entries nothing is read, and the fault says so."""
     named = {f"@u{number}:demo" for number in range(50_001)}

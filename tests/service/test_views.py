@@ -107,6 +107,16 @@ async def test_reading_asks_both_callbacks(parts: Parts) -> None:
     }
 
 
+async def test_an_answer_for_a_crowd(parts: Parts) -> None:
+    """However many others a module names besides, the viewer is shown what it sends them."""
+    crowd = {f"@u{number}:demo": {parts.tracker.get(CHARLIE)} for number in range(60_000)}
+    parts.module(answering({**crowd, ALICE: {parts.tracker.get(CHARLIE)}}), answering(set()))
+    reading = await parts.views.read(ALICE, everything())
+    assert (CHARLIE, "here") in seen(reading)
+    [module] = parts.router.modules
+    assert (module.health.calls, module.health.failures) == (2, 0)
+
+
 async def test_reading_all_users(parts: Parts) -> None:
     """A viewer of all sees everybody known."""
     parts.module(None, answering("ALL"))

@@ -5,6 +5,7 @@ server later compares or hashes it.
 """
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -18,7 +19,8 @@ __all__ = ["CheckedInterest", "CheckedRoutes", "check_interest", "check_routes"]
 _PRESENCES: Final = frozenset(Presence)
 #: A log line per wrong entry helps nobody beyond these.
 _MOST_FAULTS: Final = 10
-#: An answer is read up to this many users named, viewers, or states for all viewers together.
+#: An answer is read up to this many users named, or viewers; and, for each user it was asked
+#: about, up to this many states for all viewers together.
 _MOST_ENTRIES: Final = 50_000
 #: How long a status message of a module's may be, in characters.
 _MOST_STATUS_MSG: Final = 4096
@@ -53,17 +55,22 @@ class CheckedInterest:
     failed: bool = False
 
 
-def check_routes(answer: object, asked: Mapping[str, UserPresenceState]) -> CheckedRoutes:
+def check_routes(
+    answer: object,
+    asked: Mapping[str, UserPresenceState],
+    viewers: AbstractSet[UserId] | None = None,
+) -> CheckedRoutes:
     """Return what is right in *answer*, and what is not.
 
     *asked* are the states the module was given, by user: they need no check when they return.
+    Nothing is read but what is said to *viewers*, where they are given.
     """
     if not isinstance(answer, dict):
         return CheckedRoutes(faults=(f"returned {_kind(answer)} instead of a dict",))
     routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
     faults: list[str] = []
-    left = _MOST_ENTRIES
-    for viewer, states in islice(dict.items(answer), _MOST_ENTRIES):
+    left = most_states = _MOST_ENTRIES * max(1, len(asked))
+    for viewer, states in _entries(answer, viewers):
         if type(viewer) is not str or not is_user_id(viewer):
             faults.append(f"{_shown(viewer)} is not a user ID")
         elif not isinstance(states, set | frozenset):
@@ -73,8 +80,10 @@ def check_routes(answer: object, asked: Mapping[str, UserPresenceState]) -> Chec
             left -= len(sound)
             if sound:
                 routes[UserId(viewer)] = sound
-    if len(dict.keys(answer)) > _MOST_ENTRIES or not left:
-        faults.append(f"more than {_MOST_ENTRIES} entries; the rest was not read")
+    if viewers is None and len(dict.keys(answer)) > _MOST_ENTRIES:
+        faults.append(f"more than {_MOST_ENTRIES} viewers; the rest was not read")
+    if not left:
+        faults.append(f"more than {most_states} states; the rest was not read")
     return CheckedRoutes(routes, tuple(faults[:_MOST_FAULTS]))
 
 
@@ -92,6 +101,15 @@ def check_interest(answer: object) -> CheckedInterest:
     if len(members) > _MOST_ENTRIES:
         faults.insert(0, f"more than {_MOST_ENTRIES} users; the rest was not read")
     return CheckedInterest(named, faults=tuple(faults))
+
+
+def _entries(
+    answer: dict[object, object], viewers: AbstractSet[UserId] | None
+) -> Iterator[tuple[object, object]]:
+    """Return what is in the answer for *viewers*, or for the first of all."""
+    if viewers is None:
+        return islice(dict.items(answer), _MOST_ENTRIES)
+    return ((it, dict.get(answer, it)) for it in viewers if dict.__contains__(answer, it))
 
 
 def _members(values: set[object] | frozenset[object]) -> Iterator[object]:

@@ -7,6 +7,7 @@ failures the module is paused.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -108,13 +109,16 @@ class GuardedModule:
         self._metrics.breaker(self.name, self._breaker.is_open)
 
     def users_for_states(
-        self, states: Sequence[UserPresenceState]
+        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] | None = None
     ) -> "asyncio.Future[CheckedRoutes]":
-        """Ask who else is told of *states*; the future holds what is sound of the answer."""
+        """Ask who else is told of *states*; the future holds what is sound of the answer.
+
+        Where only some *viewers* matter, the answer is read for them alone.
+        """
         asked = {state.user_id: state for state in states}
 
         def check(answer: object) -> CheckedRoutes:
-            checked = check_routes(answer, asked)
+            checked = check_routes(answer, asked, viewers)
             self._remember_alterations(checked, asked)
             return checked
 

@@ -46,23 +46,32 @@ class PresenceRouter:
         """The registrations whose answers do not count."""
         return self._registrations.shadows
 
-    def inquire(self, states: Sequence[UserPresenceState]) -> "Inquiry":
-        """Ask every module who else is told of *states*; nobody waits for the answers yet."""
-        answers = [(module, module.users_for_states(states)) for module in self.modules]
+    def inquire(
+        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] | None = None
+    ) -> "Inquiry":
+        """Ask every module who else is told of *states*; nobody waits for the answers yet.
+
+        Where only some *viewers* matter, nothing is known of the others afterwards.
+        """
+        answers = [(module, module.users_for_states(states, viewers)) for module in self.modules]
         return Inquiry(answers, frozenset(UserId(state.user_id) for state in states))
 
-    async def completed(self, states: Sequence[UserPresenceState]) -> "Inquiry":
+    async def completed(
+        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] | None = None
+    ) -> "Inquiry":
         """Return what all modules answer about *states*: those that are in use by then."""
         while True:
             asked = self.modules
-            inquiry = self.inquire(states)
+            inquiry = self.inquire(states, viewers)
             await inquiry.complete()
             if asked is self.modules:
                 return inquiry
 
-    async def routes(self, states: Sequence[UserPresenceState]) -> Routes:
+    async def routes(
+        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] | None = None
+    ) -> Routes:
         """Return what those answers, merged, send to whom."""
-        return (await self.completed(states)).routes()
+        return (await self.completed(states, viewers)).routes()
 
     async def interested_users(self, viewer: UserId) -> Interest:
         """Return whom the modules, together, name for *viewer*; the first ALL_USERS counts."""

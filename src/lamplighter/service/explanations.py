@@ -172,7 +172,7 @@ class Explanations:
         while True:
             modules = self._router.modules
             await self._ask_interest(viewers)
-            glances = await self._views.glances(viewers, users)
+            glances = await self._views.glances(frozenset(viewers), users)
             if modules is self._router.modules:
                 return glances
 

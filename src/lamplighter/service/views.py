@@ -6,6 +6,7 @@ viewer may see, and since which position. Outboxes only make it faster.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -180,7 +181,7 @@ class Views:
             await self.ask_interest(viewer)
             # Only what the modules are asked about is told: they might alter anything else.
             asked = self._tracker.known_of(self._in_question(viewer, scope, outbox))
-            routes = await self._routes(asked.values())
+            routes = await self._routes(asked.values(), {viewer})
             if self._feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
                 break
         asked.update(self._unheard(viewer, everybody=unknown_users))
@@ -210,7 +211,7 @@ class Views:
         return self._update(user_id, glance.sights)
 
     async def glances(
-        self, viewers: Iterable[UserId], users: Iterable[UserId]
+        self, viewers: AbstractSet[UserId], users: Iterable[UserId]
     ) -> Mapping[UserId, Glance]:
         """Return what each of *viewers*, after `ask_interest`, may see of *users*.
 
@@ -219,7 +220,7 @@ class Views:
         states = {user_id: self._tracker.get(user_id) for user_id in users}
         # Modules are not asked about people who were never heard of: whoever asks chooses the name.
         known = list(self._tracker.known_of(states).values())
-        inquiry = await self._router.completed(known) if known else _NOBODY_ASKED
+        inquiry = await self._router.completed(known, viewers) if known else _NOBODY_ASKED
         routes = inquiry.routes()
         return {
             viewer: Glance(
@@ -278,7 +279,7 @@ class Views:
         if not states or not viewing:
             return
         about = self._feed.position  # what changes while the modules think is newer than this
-        routes = await self._routes(states)
+        routes = await self._routes(states, viewing)
         wanted = {state.user_id for state in states}
         tellings = self._planner.plan(states, routes, viewing)
         self._publisher.tell([it for it in tellings if it.user_id in wanted], about)
@@ -302,13 +303,15 @@ class Views:
         for observer in self._observers:
             observer(view)
 
-    async def _routes(self, states: Iterable[UserPresenceState]) -> Routes:
+    async def _routes(
+        self, states: Iterable[UserPresenceState], viewers: AbstractSet[UserId] | None = None
+    ) -> Routes:
         if not self._router.modules:
             return {}
         asked = list(states)
         if not asked:
             return {}
-        return await self._router.routes(asked)
+        return await self._router.routes(asked, viewers)
 
     def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
         """Return everybody of *scope* whom the viewer may see, and perhaps others."""
