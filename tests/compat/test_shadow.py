@@ -233,3 +233,16 @@ async def test_out_of_the_shadow(folder: Folder) -> None:
         folder.configure("rule.Rule")
         await world.reload()
         assert set((await world.alice.sync(**UNSEEN)).presence) == {BOB}
+
+
+async def test_other_rules_in_the_shadow(folder: Folder) -> None:
+    """After a reload only what the new modules would change is known: the others are no matter."""
+    folder.rule({ALICE: [BOB]})
+    async with lab(folder.configure(SHADOW)) as world:
+        await world.alice.sync(**UNSEEN)
+        await world.bob.set_status("online")
+        await world.server.settled()
+        assert samples(world) == [("Rule", GAINS, ALICE, BOB)]
+        folder.rule({})
+        await world.reload()
+        assert samples(world) == []

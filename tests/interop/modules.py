@@ -4,7 +4,7 @@ import asyncio
 import threading
 from typing import Any
 
-__all__ = ["Clinging", "Discreet", "Failing"]
+__all__ = ["Clinging", "Discreet", "Failing", "Frank"]
 
 
 class Clinging:
@@ -44,6 +44,13 @@ class Discreet:
 
     async def get_interested_users(self, user_id: str) -> set[str]:
         return {self._user} if user_id == self._viewer else set()
+
+
+class Frank(Discreet):
+    """Shows one user to one viewer as they are."""
+
+    async def get_users_for_states(self, states: list[Any]) -> dict[str, set[Any]]:
+        return {self._viewer: {state for state in states if state.user_id == self._user}}
 
 
 class Failing:

@@ -64,7 +64,7 @@ class ServerProcess:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._config = folder / "lamplighter.yaml"
-        self._config.write_text(_CONFIG.format(server=server_name, port=port, more=config))
+        self.configure(config, server_name)
         self._process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
         self._reader: threading.Thread | None = None
@@ -125,6 +125,11 @@ class ServerProcess:
             target=self._read, args=(self._process, self._lines), daemon=True
         )
         self._reader.start()
+
+    def configure(self, config: str, server_name: str = SERVER) -> None:
+        """Put *config* below the usual one; it counts with the next start, or reload."""
+        usual = _CONFIG.format(server=server_name, port=self.port, more=config)
+        self._config.write_text(usual)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""

@@ -26,6 +26,13 @@ modules:
   - module: tests.interop.modules.Discreet
     config: {{viewer: "{CARL}", user: "{BOB}"}}
 """
+#: The first would show carl alice, whom he does not see; the other would show nothing.
+SHADOWS: Final = f"""\
+  - module: tests.interop.modules.Frank
+    config: {{viewer: "{CARL}", user: "{ALICE}"}}
+    shadow: true
+  - {{module: tests.interop.modules.Failing, shadow: true}}
+"""
 FAILING: Final = "  - module: tests.interop.modules.Failing\n"
 
 #: The text of a change and of whom it was told to, by its place from the top.
@@ -197,6 +204,48 @@ async def test_a_module_that_is_paused(stage: Stage) -> None:
     assert (await tab.text("#servers-empty")).startswith("Federation is off")
 
 
+@pytest.mark.parametrize("more_modules", [SHADOWS])
+async def test_a_module_in_the_shadow(stage: Stage) -> None:
+    """A module in the shadow stands behind those that count, with what it would change."""
+    tab = stage.tab
+    await stage.sign_in()
+    await stage.alice.put_status("online", "<i>brb</i>")
+    await tab.until("document.querySelector('.would')?.innerText.includes('brb')")
+    counting, frank, failing = [
+        (await tab.text(f"#modules-list > li:nth-child({place})")).split("\n")
+        for place in (1, 2, 3)
+    ]
+    assert (counting[:2], frank[:2]) == (["Discreet", "working"], ["Frank", "in the shadow"])
+    would, _, _when = frank[-1].rpartition(" · ")
+    assert would == "carl would see alice as online “<i>brb</i>”"
+    assert failing[0] == "Failing"
+    assert failing[-1] == "So far it would change nothing."
+    assert tab.problems == []
+
+
+async def test_modules_are_reloaded(stage: Stage) -> None:
+    """The button reloads the modules, and says which run now, or why the old ones go on."""
+    tab = stage.tab
+    await stage.sign_in()
+    await tab.until("document.querySelector('#modules-list').innerText.includes('Discreet')")
+    stage.server.configure(CONFIG + FAILING)
+    await tab.value("document.querySelector('#modules-reload').focus()")
+    await tab.presses("Enter")
+    await tab.until("document.querySelector('#modules-said.problem')")
+    refused = await tab.text("#modules-said")
+    assert refused.startswith("The old ones go on: module Failing fails when it is tried:")
+    stage.server.configure(CONFIG.replace("Discreet", "Frank") + "log: {level: warning}\n")
+    await tab.until("!document.querySelector('#modules-reload').disabled")
+    await tab.value("document.querySelector('#modules-reload').focus()")
+    await tab.presses("Enter")
+    await tab.until("document.querySelector('#modules-list').innerText.includes('Frank')")
+    assert await tab.text("#modules-said") == (
+        "Reloaded: Frank. What else differs needs a restart: log.level."
+    )
+    assert await tab.value("document.querySelectorAll('#modules-list > li').length") == 1
+    assert tab.problems == []
+
+
 async def test_the_server_goes_and_comes_back(stage: Stage) -> None:
     """When the server stops the page says so, and when it runs again the page goes on by itself."""
     tab = stage.tab
@@ -209,6 +258,7 @@ async def test_the_server_goes_and_comes_back(stage: Stage) -> None:
     await tab.until("document.querySelector('#changes-list').innerText.includes('back again')")
 
 
+@pytest.mark.parametrize("more_modules", [SHADOWS])
 async def test_every_width_and_both_schemes(stage: Stage) -> None:
     """Nothing is wider than the window, from a phone's up, and text can be told from its ground.
 
@@ -216,6 +266,8 @@ async def test_every_width_and_both_schemes(stage: Stage) -> None:
     """
     tab = stage.tab
     await stage.sign_in()
+    await tab.value("document.querySelector('#modules-reload').click()")
+    await tab.until("document.querySelector('#modules-said').innerText.startsWith('Reloaded')")
     await stage.choose(ALICE, BOB, CARL, "@somebody.with.a.very.long.name:far.away.example.org")
     for width, scheme in itertools.product((360, 768, 1280), ("light", "dark")):
         await tab.looks(width=width, height=800, scheme=scheme)

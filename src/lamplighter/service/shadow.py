@@ -104,6 +104,8 @@ class ShadowModules:
     def begin_anew(self) -> None:
         """Other modules are in the shadow: hold nothing of those that were."""
         self._asked_at.clear()
+        self._samples.clear()
+        self._unsaid.clear()
 
     def left_undone(self, module: str, call: str) -> None:
         """Count what a shadow module wanted to do."""

@@ -37,6 +37,19 @@ class Everybody:
 """
 
 
+#: A module that raises whenever it is asked.
+BROKEN = """
+class Broken:
+    def __init__(self, config, api):
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.answer, get_interested_users=self.answer
+        )
+
+    async def answer(self, asked):
+        raise RuntimeError("out of order")
+"""
+
+
 class Broken:
     """Never answers well."""
 
@@ -129,6 +142,27 @@ async def test_a_breaker_is_reset() -> None:
         assert (await operator.get("/modules"))["modules"][0]["calls"] == 6
         response = await operator.request("POST", "/modules/Other/reset")
     assert (response.status, response.json["errcode"]) == (404, "M_NOT_FOUND")
+
+
+async def test_a_breaker_in_the_shadow_is_reset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module in the shadow that is paused gets another chance in the same way."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "admin_shadow_broken.py").write_text(BROKEN)
+    config = f"{ADMIN_CONFIG}\nmodules: [{{module: admin_shadow_broken.Broken, shadow: true}}]\n"
+    async with running_server(config=config) as server:
+        operator = Operator(server.http)
+        alice = await server.register("alice")
+        paused = []
+        with capture_logs():
+            for word in "abcdef":
+                await alice.set_status("online", word)
+                await server.settled()
+            paused.append((await operator.get("/modules/shadow"))["modules"][0]["paused"])
+            await operator.post("/modules/Broken/reset")
+            paused.append((await operator.get("/modules/shadow"))["modules"][0]["paused"])
+    assert paused == [True, False]
 
 
 async def test_modules_in_the_shadow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,11 +63,12 @@ class AdminModules:
         return ShadowList(modules, [_difference(it) for it in self._differences()])
 
     async def reset(self, request: Request) -> Done:
-        """Close the breaker of one; raise `NotFound`."""
+        """Close the breaker of one, in the shadow or not; raise `NotFound`."""
         name = request.path_params["name"]
-        found = [module for module in self._router.modules if module.name == name]
+        asked = (*self._router.modules, *(shadow.module for shadow in self._router.shadows))
+        found = [module for module in asked if module.name == name]
         if not found:
-            raise NotFound("No such module decides who sees whom")
+            raise NotFound("No such module is asked who sees whom")
         for module in found:
             module.reset()
         _log.info("the operator has reset a module", module=name)

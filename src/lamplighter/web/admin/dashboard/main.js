@@ -6,6 +6,7 @@ import { at } from "./dom.js";
 import { restartFigures, showFigures } from "./figures.js";
 import { loadMachinery } from "./machinery.js";
 import { beginMatrix, chooseAtFirst } from "./matrix.js";
+import { beginReloads } from "./modules.js";
 import { loadPeople, showSoon, updatePeople } from "./people.js";
 import { listen } from "./stream.js";
 import { setHome, span } from "./words.js";
@@ -46,6 +47,7 @@ function begin(server) {
   tell("");
   beginChanges();
   beginMatrix();
+  beginReloads(() => safely(() => loadMachinery(server)));
   listen({
     begin: () => {
       restartFigures();
