@@ -40,9 +40,11 @@ async def test_snapshot_from_a_thread() -> None:
 
 async def test_thread_that_never_ends() -> None:
     """The server stops though a module has left a thread behind that never ends."""
+    before = set(threading.enumerate())
     async with running_server([(FromThread, {"users": [], "endless": True})]):
         pass
-    assert [it.name for it in threading.enumerate() if it.name == "endless"] == ["endless"]
+    left = set(threading.enumerate()) - before
+    assert [it.name for it in left if it.name == "endless"] == ["endless"]
 
 
 async def test_run_in_background_from_init() -> None:

@@ -155,6 +155,14 @@ def test_uninstalling() -> None:
         importlib.import_module("synapse")
 
 
+def test_installing_again() -> None:
+    """What was imported before is what is imported after: its servers are found as ever."""
+    before = attribute("synapse.module_api", "run_in_background")
+    synapse_paths.uninstall()
+    synapse_paths.install()
+    assert attribute("synapse.module_api", "run_in_background") == before
+
+
 def test_directory_called_synapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory that is only called so is not taken for a Synapse."""
     synapse_paths.uninstall()

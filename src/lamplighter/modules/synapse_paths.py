@@ -39,8 +39,10 @@ _log = structlog.get_logger(__name__)
 class SynapsePaths(MetaPathFinder, Loader):
     """Finds and fills the modules of the table."""
 
+    #: One for the process, as imports are: what was imported from an earlier finder works as well.
+    functions: Final = ImportedFunctions()
+
     def __init__(self) -> None:
-        self.functions = ImportedFunctions()
         self._table = _table(self.functions)
 
     @property
