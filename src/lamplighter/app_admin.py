@@ -18,6 +18,7 @@ from lamplighter.service.census import Census
 from lamplighter.service.explanations import Explanations, RoutingFacts
 from lamplighter.service.reload import Reload
 from lamplighter.service.room_names import RoomNames
+from lamplighter.service.server_sights import ServerSights
 from lamplighter.service.shadow import ShadowDifference
 from lamplighter.web.admin.auth import AdminAuth
 from lamplighter.web.admin.broadcast import Broadcast
@@ -112,6 +113,7 @@ def _explanations(
         router=around.router,
         publisher=around.publisher,
         views=around.views,
+        servers=ServerSights(config.server_name, around.tracker, around.views, around.remotes),
         room_names=names,
     )
 

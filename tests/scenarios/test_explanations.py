@@ -57,6 +57,10 @@ class Shows:
         return "ALL" if users == "ALL" else set(users)
 
 
+class Rewords(Shows):
+    """Does so under another name."""
+
+
 async def explained(server: InMemoryServer, viewer: UserId, subject: UserId) -> Explanation:
     """Return why the viewer sees the subject, or does not."""
     return await server.lamplighter.admin.explanations.explain(viewer, subject)
@@ -270,6 +274,39 @@ async def test_a_viewer_of_another_server(tmp_path: Path) -> None:
     assert not foreign.sight.sees
     assert HintKind.NOT_OURS_TO_TELL in kinds(foreign)
     assert [it.viewer for it in page.sights] == [BOB, REMOTE]
+
+
+async def test_what_is_altered_for_another_user_there(tmp_path: Path) -> None:
+    """A server is sent one state of each user: what a module alters, or withholds, for one of its
+    users, the others see so too, and are said to.
+    """
+    far = UserId("@carl:third.org")
+    modules: list[tuple[type, dict[str, Any]]] = [
+        (Shows, {"shows": {REMOTE: [BOB, ALICE], far: [BOB]}}),
+        (Rewords, {"shows": {"@finn:elsewhere.org": [BOB]}, "says": "away"}),
+    ]
+    federation = "federation: {enabled: true}"
+    async with running_server(modules, config=federation, data_dir=tmp_path) as server:
+        alice, bob = await server.register("alice"), await server.register("bob")
+        for person in (alice, bob):
+            await person.set_status("online", "here")
+        answers = [await explained(server, viewer, BOB) for viewer in (REMOTE, far)]
+        page = await server.lamplighter.admin.explanations.sees(REMOTE, None, 10)
+        server.module(Rewords).fails = True
+        with capture_logs():
+            withheld = await explained(server, REMOTE, BOB)
+    altered, as_it_is = [
+        (it.sight.showing, it.sight.seen and it.sight.seen.status_msg, it.sight.modules)
+        for it in answers
+    ]
+    assert altered == (Showing.ALTERED, "away", ("Rewords",))
+    assert as_it_is == (Showing.AS_IT_IS, "here", ("Shows",))
+    assert answers[0].sight.reasons == (Module("Shows"),)
+    assert [(it.subject, it.showing) for it in page.sights] == [
+        (ALICE, Showing.AS_IT_IS),
+        (BOB, Showing.ALTERED),
+    ]
+    assert (withheld.sight.showing, withheld.sight.modules) == (Showing.WITHHELD, ("Rewords",))
 
 
 @pytest.mark.parametrize(

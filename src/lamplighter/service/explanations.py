@@ -6,6 +6,7 @@ modules. Nothing here decides anything; it only says what was decided, and what 
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +20,7 @@ from lamplighter.routing.router import PresenceRouter
 from lamplighter.service.hints import Hint
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.room_names import RoomNames
+from lamplighter.service.server_sights import ServerSights
 from lamplighter.service.views import Glance, Views
 
 __all__ = ["Explanation", "Explanations", "RoutingFacts", "Showing", "Sight", "SightPage"]
@@ -101,6 +103,7 @@ class Explanations:
         router: PresenceRouter,
         publisher: Publisher,
         views: Views,
+        servers: ServerSights,
         room_names: RoomNames,
     ) -> None:
         self._facts = facts
@@ -109,6 +112,7 @@ class Explanations:
         self._router = router
         self._publisher = publisher
         self._views = views
+        self._servers = servers
         self._room_names = room_names
 
     async def explain(self, viewer: UserId, subject: UserId) -> Explanation:
@@ -116,7 +120,7 @@ class Explanations:
         await self._publisher.published()
         if not await self._can_look(viewer):
             return await self._explained(self._nothing(viewer, subject), frozenset())
-        glance = (await self._glances([viewer], [subject]))[viewer]
+        glance = (await self._glances([viewer], {subject}))[viewer]
         return await self._explained(self._sight(viewer, subject, glance), glance.lost)
 
     async def sees(self, viewer: UserId, after: UserId | None, limit: int) -> SightPage:
@@ -136,7 +140,7 @@ class Explanations:
         await self._publisher.published()
         possible = await self._possible_viewers(subject, after, limit)
         viewers = [viewer for viewer in possible if possible[viewer]]
-        glances = await self._glances(viewers, [subject])
+        glances = await self._glances(viewers, {subject})
         sights = [self._sight(viewer, subject, glances[viewer]) for viewer in viewers]
         seeing = [sight for sight in sights if sight.sees]
         next_from = max(possible) if len(possible) == limit else None
@@ -160,19 +164,20 @@ class Explanations:
             return {}
         accounts = await self._directory.accounts(after, limit)
         users = {account.user_id: not account.is_deactivated for account in accounts}
-        for viewer in await self._views.routed_viewers(subject):
+        for viewer in await self._views.routes_of({subject}):
             if not self._is_mine(viewer) and (after is None or viewer > after):
                 users[viewer] = self._facts.admits(server_of(viewer))
         return dict(sorted(users.items())[:limit])
 
     async def _glances(
-        self, viewers: Collection[UserId], users: Collection[UserId]
+        self, viewers: Collection[UserId], users: AbstractSet[UserId]
     ) -> Mapping[UserId, Glance]:
         """Return what each of *viewers* may see of *users*, by one and the same set of modules."""
         while True:
             modules = self._router.modules
             await self._ask_interest(viewers)
             glances = await self._views.glances(frozenset(viewers), users)
+            glances = await self._servers.shown(glances, users)
             if modules is self._router.modules:
                 return glances
 

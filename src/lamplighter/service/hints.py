@@ -126,7 +126,10 @@ class Hint:
     @classmethod
     def viewer_elsewhere(cls, viewer: UserId) -> "Hint":
         """What we send is all we know of it."""
-        text = f"{viewer} is of another server: modules decide what it is sent, rooms do not."
+        text = (
+            f"{viewer} is of another server: modules, and no rooms, decide what it is sent, "
+            "one state of each person for all its users."
+        )
         return cls(HintKind.VIEWER_ELSEWHERE, text)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import TypeAlias
 
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.ports import Outgoing
@@ -10,6 +11,10 @@ from lamplighter.routing.plan import Planner, Route, Routes
 from lamplighter.routing.router import Inquiry
 
 __all__ = ["RemoteUsers", "Remotes", "settled_routes"]
+
+
+#: By server, the one state of each user that it is sent.
+Sent: TypeAlias = Mapping[ServerName, Mapping[UserId, UserPresenceState]]
 
 
 class Remotes:
@@ -25,14 +30,16 @@ class Remotes:
 
     def tell(self, states: Iterable[UserPresenceState], routes: Routes) -> None:
         """Send *states*, and what *routes* send besides, to the servers of remote recipients."""
+        self._send(self.sent(states, routes))
+
+    def sent(self, states: Iterable[UserPresenceState], routes: Routes) -> Sent:
+        """Return what `tell` sends."""
         remote = {
             viewer: self._own_routes(seen)
             for viewer, seen in routes.items()
             if not self._is_mine(viewer)
         }
-        if remote:
-            own = self._own(states)
-            self._send(own, remote, remote.keys())
+        return self._sorted(self._own(states), remote, remote.keys()) if remote else {}
 
     def show(
         self, viewers: AbstractSet[UserId], states: Iterable[UserPresenceState], routes: Routes
@@ -45,16 +52,21 @@ class Remotes:
             for viewer, seen in routes.items()
             if server_of(viewer) in servers
         }
-        self._send(self._own(states), routed, viewers | routed.keys())
+        self._send(self._sorted(self._own(states), routed, viewers | routed.keys()))
 
     def take_back(self) -> AbstractSet[UserId]:
         """Let no server be told what it has not been sent yet; return about whom that was."""
         return self._outgoing.take_back()
 
-    def _send(
+    def _send(self, sent: Sent) -> None:
+        for server_name, states in sent.items():
+            if states:
+                self._outgoing.send(server_name, list(states.values()))
+
+    def _sorted(
         self, states: Sequence[UserPresenceState], routes: Routes, viewers: AbstractSet[UserId]
-    ) -> None:
-        """Hand over what *viewers* are told, sorted by server.
+    ) -> Sent:
+        """Return what *viewers* are told, sorted by server.
 
         A server gets one state per user, and shows it to all who may see the user there: so what
         is altered for one of them goes there, and what they should not see does not.
@@ -70,9 +82,7 @@ class Remotes:
                     continue
                 if user_id not in sent or telling.state not in as_they_are:
                     sent[user_id] = telling.state
-        for server_name, sent in by_server.items():
-            if sent:
-                self._outgoing.send(server_name, list(sent.values()))
+        return by_server
 
     def _own(self, states: Iterable[UserPresenceState]) -> Sequence[UserPresenceState]:
         return [state for state in states if self._is_mine(UserId(state.user_id))]

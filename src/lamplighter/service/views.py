@@ -236,9 +236,9 @@ class Views:
         """Return everybody whom the viewer, after `ask_interest`, may see, and perhaps others."""
         return {*self._everybody(viewer), *self._planner.candidates(viewer)}
 
-    async def routed_viewers(self, user_id: UserId) -> frozenset[UserId]:
-        """Return to whom modules would send the user's presence if it changed now."""
-        return frozenset(await self._routes(self._tracker.known_of({user_id}).values()))
+    async def routes_of(self, users: AbstractSet[UserId]) -> Routes:
+        """Return what modules would send of *users* to whom, if they changed now."""
+        return await self._routes(self._tracker.known_of(users).values())
 
     async def ask_interest(self, viewer: UserId) -> None:
         """Make sure that the modules' answer for the viewer is not older than it may be."""
