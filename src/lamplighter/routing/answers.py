@@ -58,33 +58,29 @@ class CheckedInterest:
 def check_routes(
     answer: object,
     asked: Mapping[str, UserPresenceState],
-    viewers: AbstractSet[UserId] | None = None,
+    viewers: AbstractSet[UserId] = frozenset(),
 ) -> CheckedRoutes:
     """Return what is right in *answer*, and what is not.
 
     *asked* are the states the module was given, by user: they need no check when they return.
-    Nothing is read but what is said to *viewers*, where they are given.
+    Where the module was asked for the sake of *viewers*, all that is said to them is read, and it
+    is no fault to say more to others than is read.
     """
     if not isinstance(answer, dict):
         return CheckedRoutes(faults=(f"returned {_kind(answer)} instead of a dict",))
-    routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
-    faults: list[str] = []
-    left = most_states = _MOST_ENTRIES * max(1, len(asked))
-    for viewer, states in _entries(answer, viewers):
-        if type(viewer) is not str or not is_user_id(viewer):
-            faults.append(f"{_shown(viewer)} is not a user ID")
-        elif not isinstance(states, set | frozenset):
-            faults.append(f"the value of {viewer} is {_kind(states)} instead of a set")
-        else:
-            sound = _sound_states(viewer, list(islice(_members(states), left)), asked, faults)
-            left -= len(sound)
-            if sound:
-                routes[UserId(viewer)] = sound
-    if viewers is None and len(dict.keys(answer)) > _MOST_ENTRIES:
-        faults.append(f"more than {_MOST_ENTRIES} viewers; the rest was not read")
-    if not left:
-        faults.append(f"more than {most_states} states; the rest was not read")
-    return CheckedRoutes(routes, tuple(faults[:_MOST_FAULTS]))
+    reading = _Reading(asked)
+    for viewer in viewers:
+        if dict.__contains__(answer, viewer):
+            reading.read(viewer, dict.get(answer, viewer), _MOST_ENTRIES + len(asked))
+    others = (entry for entry in dict.items(answer) if entry[0] not in viewers)
+    left = most = _MOST_ENTRIES * (1 if viewers else max(1, len(asked)))
+    for told, states in islice(others, _MOST_ENTRIES):
+        left -= reading.read(told, states, left)
+    if not viewers and len(dict.keys(answer)) > _MOST_ENTRIES:
+        reading.faults.append(f"more than {_MOST_ENTRIES} viewers; the rest was not read")
+    if not viewers and not left:
+        reading.faults.append(f"more than {most} states; the rest was not read")
+    return CheckedRoutes(reading.routes, tuple(reading.faults[:_MOST_FAULTS]))
 
 
 def check_interest(answer: object) -> CheckedInterest:
@@ -103,13 +99,27 @@ def check_interest(answer: object) -> CheckedInterest:
     return CheckedInterest(named, faults=tuple(faults))
 
 
-def _entries(
-    answer: dict[object, object], viewers: AbstractSet[UserId] | None
-) -> Iterator[tuple[object, object]]:
-    """Return what is in the answer for *viewers*, or for the first of all."""
-    if viewers is None:
-        return islice(dict.items(answer), _MOST_ENTRIES)
-    return ((it, dict.get(answer, it)) for it in viewers if dict.__contains__(answer, it))
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What has been found in an answer so far."""
+
+    asked: Mapping[str, UserPresenceState]
+    routes: dict[UserId, dict[UserId, UserPresenceState]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def read(self, viewer: object, states: object, most: int) -> int:
+        """Take in what is right for one viewer, *most* states; return how many that were."""
+        if type(viewer) is not str or not is_user_id(viewer):
+            self.faults.append(f"{_shown(viewer)} is not a user ID")
+            return 0
+        if not isinstance(states, set | frozenset):
+            self.faults.append(f"the value of {viewer} is {_kind(states)} instead of a set")
+            return 0
+        members = list(islice(_members(states), most))
+        sound = _sound_states(viewer, members, self.asked, self.faults)
+        if sound:
+            self.routes[UserId(viewer)] = sound
+        return len(sound)
 
 
 def _members(values: set[object] | frozenset[object]) -> Iterator[object]:

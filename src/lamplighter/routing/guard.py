@@ -109,11 +109,11 @@ class GuardedModule:
         self._metrics.breaker(self.name, self._breaker.is_open)
 
     def users_for_states(
-        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] | None = None
+        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> "asyncio.Future[CheckedRoutes]":
         """Ask who else is told of *states*; the future holds what is sound of the answer.
 
-        Where only some *viewers* matter, the answer is read for them alone.
+        Where it is for the sake of some *viewers*, all that is said to them is read, in any case.
         """
         asked = {state.user_id: state for state in states}
 

@@ -47,17 +47,17 @@ class PresenceRouter:
         return self._registrations.shadows
 
     def inquire(
-        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] | None = None
+        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> "Inquiry":
         """Ask every module who else is told of *states*; nobody waits for the answers yet.
 
-        Where only some *viewers* matter, nothing is known of the others afterwards.
+        Where it is for the sake of some *viewers*, the answers may be incomplete for others.
         """
         answers = [(module, module.users_for_states(states, viewers)) for module in self.modules]
         return Inquiry(answers, frozenset(UserId(state.user_id) for state in states))
 
     async def completed(
-        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] | None = None
+        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> "Inquiry":
         """Return what all modules answer about *states*: those that are in use by then."""
         while True:
@@ -68,7 +68,7 @@ class PresenceRouter:
                 return inquiry
 
     async def routes(
-        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] | None = None
+        self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> Routes:
         """Return what those answers, merged, send to whom."""
         return (await self.completed(states, viewers)).routes()

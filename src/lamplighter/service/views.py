@@ -304,7 +304,7 @@ class Views:
             observer(view)
 
     async def _routes(
-        self, states: Iterable[UserPresenceState], viewers: AbstractSet[UserId] | None = None
+        self, states: Iterable[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> Routes:
         if not self._router.modules:
             return {}
