@@ -13,7 +13,8 @@ steps = st.lists(st.tuples(st.sampled_from([ALICE, BOB, CHARLIE]), st.booleans()
 def test_who_never_changed() -> None:
     """Who never changed did so before every position."""
     changes = LastChanges()
-    assert changes.of(ALICE) == LastChange(StreamPosition(0), StreamPosition(0))
+    never = LastChange(StreamPosition(0), StreamPosition(0))
+    assert (changes.of(ALICE), changes.of_each([ALICE, BOB])) == (never, [never, never])
     assert list(changes.after(StreamPosition(0))) == []
 
 
@@ -33,6 +34,7 @@ def test_any_changes(moves: list[tuple[UserId, bool]]) -> None:
             changes.changed(user, position)
             table[user] = LastChange(position, position)
     assert {user: changes.of(user) for user in table} == table
+    assert changes.of_each(table) == list(table.values())
     newest_first = sorted(table, key=lambda it: table[it].told, reverse=True)
     for after in range(len(moves) + 1):
         assert list(changes.after(StreamPosition(after))) == [

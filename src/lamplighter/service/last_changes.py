@@ -1,6 +1,6 @@
 """Where in the stream each user last changed, and who has changed since some place in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from lamplighter.cluster.positions import BEGINNING
@@ -41,6 +41,11 @@ class LastChanges:
     def of(self, user_id: UserId) -> LastChange:
         """Return the user's last change; that of who never changed is at the beginning."""
         return self._last.get(user_id, _NEVER)
+
+    def of_each(self, user_ids: Iterable[UserId]) -> list[LastChange]:
+        """Return the last change of each, in their order: a first sync asks for thousands."""
+        get = self._last.get
+        return [get(user_id, _NEVER) for user_id in user_ids]
 
     def after(self, position: StreamPosition) -> Iterator[UserId]:
         """Return who was told of after *position*, newest first: work in proportion to them."""

@@ -346,16 +346,19 @@ class Views:
 
     def _chosen(self, viewer: UserId, scope: Scope, sights: Sights) -> dict[UserId, Update]:
         # Of 5,000 users each is gone through here: the first of these questions answers most.
-        last, states, online = self._publisher.last_changes.of, sights.states, scope.online
+        states, online = sights.states, scope.online
+        changes = self._publisher.last_changes.of_each(sights.reasons)
         chosen: dict[UserId, Update] = {}
-        for user_id, reasons in sights.reasons.items():
-            state, change = states[user_id], last(user_id)
+        for (user_id, reasons), (changed, told) in zip(
+            sights.reasons.items(), changes, strict=True
+        ):
+            state = states[user_id]
             if (
                 (online and state.state != _OFFLINE)
                 or scope.admits_state(state)
-                or self._is_new(scope, change.told, viewer, user_id)
+                or self._is_new(scope, told, viewer, user_id)
             ):
-                chosen[user_id] = Update(state, reasons, change.told, change.changed)
+                chosen[user_id] = Update(state, reasons, told, changed)
         return chosen
 
     def _is_new(self, scope: Scope, told: StreamPosition, viewer: UserId, user_id: UserId) -> bool:
