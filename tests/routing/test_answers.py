@@ -235,12 +235,16 @@ def test_only_exact_types_pass() -> None:
 
 def test_for_the_sake_of_some() -> None:
     """What is said to viewers for whose sake it was asked is read, however much others are told;
-    and a part of that, too, for what is altered for them is remembered.
+    of the others, what is altered for them, for that is remembered.
     """
-    crowd = {f"@u{number}:demo": {BOBS} for number in range(60_000)}
-    checked = check_routes({**crowd, ALICE: {BOBS}, DORA: "nonsense"}, ASKED, {ALICE, DORA})
-    assert (len(checked.routes), checked.routes[ALICE]) == (50_001, {BOB: BOBS})
-    assert checked.faults == (f"the value of {DORA} is a str instead of a set",)
+    crowd: dict[object, object] = {f"@u{number}:demo": {BOBS} for number in range(60_000)}
+    altered = BOBS.copy_and_replace(status_msg="hidden")
+    answer = {**crowd, ALICE: {BOBS}, CHARLIE: {BOBS, altered}}
+    answer |= {DORA: "nonsense", 7: {altered}}
+    assert check_routes(answer, ASKED, {ALICE, DORA}) == CheckedRoutes(
+        {ALICE: {BOB: BOBS}, CHARLIE: {BOB: altered}},
+        (f"the value of {DORA} is a str instead of a set", "7 is not a user ID"),
+    )
 
 
 def test_an_answer_about_many() -> None:

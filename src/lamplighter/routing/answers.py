@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, TypeGuard
 
 from lamplighter.ids import UserId, is_user_id
 from lamplighter.presence.state import Presence, UserPresenceState, is_text
@@ -63,8 +63,8 @@ def check_routes(
     """Return what is right in *answer*, and what is not.
 
     *asked* are the states the module was given, by user: they need no check when they return.
-    Where the module was asked for the sake of *viewers*, all that is said to them is read, and it
-    is no fault to say more to others than is read.
+    Where the module was asked for the sake of *viewers*, all that is said to them is read, and of
+    the others only what is altered for them: the rest is of no use, and may be very much.
     """
     if not isinstance(answer, dict):
         return CheckedRoutes(faults=(f"returned {_kind(answer)} instead of a dict",))
@@ -72,15 +72,24 @@ def check_routes(
     for viewer in viewers:
         if dict.__contains__(answer, viewer):
             reading.read(viewer, dict.get(answer, viewer), _MOST_ENTRIES + len(asked))
-    others = (entry for entry in dict.items(answer) if entry[0] not in viewers)
-    left = most = _MOST_ENTRIES * (1 if viewers else max(1, len(asked)))
-    for told, states in islice(others, _MOST_ENTRIES):
-        left -= reading.read(told, states, left)
-    if not viewers and len(dict.keys(answer)) > _MOST_ENTRIES:
-        reading.faults.append(f"more than {_MOST_ENTRIES} viewers; the rest was not read")
-    if not viewers and not left:
-        reading.faults.append(f"more than {most} states; the rest was not read")
+    if viewers:
+        left = _MOST_ENTRIES
+        for other, states in dict.items(answer):
+            if other not in viewers:
+                left -= reading.read_altered(other, states, left)
+    else:
+        _read_all(answer, reading)
     return CheckedRoutes(reading.routes, tuple(reading.faults[:_MOST_FAULTS]))
+
+
+def _read_all(answer: dict[object, object], reading: "_Reading") -> None:
+    left = most = _MOST_ENTRIES * max(1, len(reading.asked))
+    for viewer, states in islice(dict.items(answer), _MOST_ENTRIES):
+        left -= reading.read(viewer, states, left)
+    if len(dict.keys(answer)) > _MOST_ENTRIES:
+        reading.faults.append(f"more than {_MOST_ENTRIES} viewers; the rest was not read")
+    if not left:
+        reading.faults.append(f"more than {most} states; the rest was not read")
 
 
 def check_interest(answer: object) -> CheckedInterest:
@@ -99,24 +108,47 @@ def check_interest(answer: object) -> CheckedInterest:
     return CheckedInterest(named, faults=tuple(faults))
 
 
-@dataclass(frozen=True, slots=True)
 class _Reading:
     """What has been found in an answer so far."""
 
-    asked: Mapping[str, UserPresenceState]
-    routes: dict[UserId, dict[UserId, UserPresenceState]] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
+    def __init__(self, asked: Mapping[str, UserPresenceState]) -> None:
+        self.asked = asked
+        self.routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
+        self.faults: list[str] = []
+        self._given = {id(state) for state in asked.values()}
 
     def read(self, viewer: object, states: object, most: int) -> int:
         """Take in what is right for one viewer, *most* states; return how many that were."""
-        if type(viewer) is not str or not is_user_id(viewer):
-            self.faults.append(f"{_shown(viewer)} is not a user ID")
+        if not self._is_viewer(viewer):
             return 0
         if not isinstance(states, set | frozenset):
             self.faults.append(f"the value of {viewer} is {_kind(states)} instead of a set")
             return 0
-        members = list(islice(_members(states), most))
-        sound = _sound_states(viewer, members, self.asked, self.faults)
+        return self._take(viewer, list(islice(_members(states), most)))
+
+    def read_altered(self, viewer: object, states: object, most: int) -> int:
+        """Do as `read` does, but look only at states that are not those the module was given."""
+        if not isinstance(states, set | frozenset):
+            return 0
+        altered = [state for state in _members(states) if id(state) not in self._given]
+        return self._take(viewer, altered[:most]) if altered and self._is_viewer(viewer) else 0
+
+    def _is_viewer(self, viewer: object) -> TypeGuard[str]:
+        if type(viewer) is str and is_user_id(viewer):
+            return True
+        self.faults.append(f"{_shown(viewer)} is not a user ID")
+        return False
+
+    def _take(self, viewer: str, states: list[object]) -> int:
+        sound: dict[UserId, UserPresenceState] = {}
+        for state in states:
+            fault = None if id(state) in self._given else _fault_of(state)
+            if fault is not None:
+                self.faults.append(f"in the set of {viewer}: {fault}")
+                continue
+            assert isinstance(state, UserPresenceState)
+            user_id = UserId(state.user_id)
+            sound[user_id] = _one_of(sound.get(user_id), state, self.asked.get(user_id))
         if sound:
             self.routes[UserId(viewer)] = sound
         return len(sound)
@@ -125,24 +157,6 @@ class _Reading:
 def _members(values: set[object] | frozenset[object]) -> Iterator[object]:
     """Return what is in the set, whatever a subclass says of itself."""
     return set.__iter__(values) if isinstance(values, set) else frozenset.__iter__(values)
-
-
-def _sound_states(
-    viewer: str,
-    states: list[object],
-    asked: Mapping[str, UserPresenceState],
-    faults: list[str],
-) -> dict[UserId, UserPresenceState]:
-    sound: dict[UserId, UserPresenceState] = {}
-    for state in states:
-        fault = _fault_of(state)
-        if fault is not None:
-            faults.append(f"in the set of {viewer}: {fault}")
-            continue
-        assert isinstance(state, UserPresenceState)
-        user_id = UserId(state.user_id)
-        sound[user_id] = _one_of(sound.get(user_id), state, asked.get(user_id))
-    return sound
 
 
 def _fault_of(state: object) -> str | None:

@@ -51,7 +51,7 @@ class PresenceRouter:
     ) -> "Inquiry":
         """Ask every module who else is told of *states*; nobody waits for the answers yet.
 
-        Where it is for the sake of some *viewers*, the answers may be incomplete for others.
+        Where it is for the sake of some *viewers*, the answers are incomplete for others.
         """
         answers = [(module, module.users_for_states(states, viewers)) for module in self.modules]
         return Inquiry(answers, frozenset(UserId(state.user_id) for state in states))
