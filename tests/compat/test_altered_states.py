@@ -7,7 +7,7 @@ import pytest
 
 from lamplighter.devtools.client import RequestFailed
 from tests.compat.modules.held import Held
-from tests.compat.modules.routers import Altering
+from tests.compat.modules.routers import Altering, Evolving
 from tests.compat.world import ALICE, BOB, UNSEEN, World, world
 
 #: Alice is shown "altered" where bob's message stands, charlie sees what is.
@@ -72,6 +72,19 @@ async def test_status_message_hidden() -> None:
         await w.server.room(w.alice, w.bob)
         await w.alice.sync(**UNSEEN)
         await w.bob.set_status("unavailable", "the truth")
+        assert await readings(w) == [None] * 3
+
+
+@pytest.mark.parametrize("way", range(len(Evolving.WAYS)))
+async def test_status_message_hidden_by_attrs(way: int) -> None:
+    """However a module makes a copy of Synapse's attrs class, the copy hides on every path."""
+    async with world((Evolving, {"viewers": [ALICE], "say": way})) as w:
+        await w.server.room(w.alice, w.bob)
+        await w.alice.sync(**UNSEEN)
+        poll = await w.alice.polls(**UNSEEN)
+        await w.bob.set_status("unavailable", "the truth")
+        assert "status_msg" not in (await poll.answer()).presence[BOB]
+        await w.bob.set_status("unavailable", "another truth")
         assert await readings(w) == [None] * 3
 
 

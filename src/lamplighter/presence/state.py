@@ -5,8 +5,9 @@ Implements the fields of `m.presence`
 """
 
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+import attrs
 import msgspec
 
 __all__ = ["PRESENCE_RANK", "Presence", "UserPresenceState", "is_text"]
@@ -31,12 +32,17 @@ PRESENCE_RANK: Final = {
 }
 
 
-class UserPresenceState(msgspec.Struct, frozen=True):
+class UserPresenceState(msgspec.Struct, frozen=True, order=True, weakref=True):
     """A user's presence at one moment: immutable, and hashable by all its fields.
 
     The one type for it, in the core as in the module API. Timestamps are milliseconds since
-    the epoch; 0 means never.
+    the epoch; 0 means never. To modules it is an attrs class, as Synapse's is: `attrs.evolve`,
+    `attrs.asdict`, `attrs.fields` and the like take it. It is compared by its fields, in order.
     """
+
+    #: What makes it an attrs class. The class itself is not made by attrs, whose constructor takes
+    #: six times as long: the server makes, hashes and compares states all the time.
+    __attrs_attrs__: ClassVar[Any]
 
     user_id: str
     #: A `Presence`, or the string that equals one.
@@ -63,6 +69,16 @@ class UserPresenceState(msgspec.Struct, frozen=True):
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by their names."""
         return msgspec.structs.asdict(self)
+
+
+def _attributes() -> Any:
+    """Return what attrs knows of a class that it has made with the same fields."""
+    fields = msgspec.structs.fields(UserPresenceState)
+    named = {field.name: attrs.field(type=field.type) for field in fields}
+    return attrs.fields(attrs.make_class(UserPresenceState.__name__, named))
+
+
+UserPresenceState.__attrs_attrs__ = _attributes()
 
 
 def is_text(status_msg: str) -> bool:

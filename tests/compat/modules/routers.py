@@ -4,10 +4,13 @@
 `Routes`, `MoreRoutes` (two modules may overlap): `routes: {receiver: [sender, ...]}`.
 `AllUsers`: `viewers: [user, ...]`, who see everybody.
 `Altering`: `viewers: [user, ...]`, who see nobody's status message; with `say: text` they see that.
+`Evolving`: as `Altering`, by attrs' own functions, each in turn.
 """
 
 from collections.abc import Iterable
 
+import attr
+import attrs
 from synapse.api.presence import UserPresenceState
 from synapse.module_api import PRESENCE_ALL_USERS, ModuleApi
 from synapse.module_api.errors import ConfigError
@@ -75,3 +78,17 @@ class Altering:
 
     async def get_interested_users(self, user_id: str):
         return set()
+
+
+class Evolving(Altering):
+    WAYS = (
+        lambda state, **fields: attr.evolve(state, **fields),
+        lambda state, **fields: attrs.evolve(state, **fields),
+        lambda state, **fields: UserPresenceState(**{**attr.asdict(state), **fields}),
+        lambda state, **fields: type(state)(*attr.astuple(attr.evolve(state, **fields))),
+    )
+
+    async def get_users_for_states(self, state_updates):
+        way = self.WAYS[int(self.say)]
+        altered = {way(state, status_msg=None) for state in sorted(state_updates)}
+        return dict.fromkeys(self.viewers, altered)

@@ -1,14 +1,20 @@
 """The values that modules exchange with the server."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
 import pytest
 
 from lamplighter.modules.synapse.errors import SynapseError
 from lamplighter.modules.synapse.types import (
     EventBase,
+    ProfileInfo,
     Requester,
     RoomAlias,
     RoomID,
     UserID,
+    UserInfo,
     create_requester,
     get_domain_from_id,
     get_localpart_from_id,
@@ -61,3 +67,27 @@ def test_message_is_no_state() -> None:
     assert (event.is_state(), event.origin_server_ts, event.event_id) == (False, 7, "$x")
     assert not hasattr(event, "state_key")
     assert list(event) == list(event.get_dict()) == ["type", "origin_server_ts", "event_id"]
+
+
+BOB = UserID("bob", "b.c")
+
+
+@pytest.mark.parametrize(
+    ("value", "fields", "evolved"),
+    [
+        (BOB, ["localpart", "domain"], {"domain": "d.e"}),
+        (RoomAlias("hall", "b.c"), ["localpart", "domain"], {"domain": "d.e"}),
+        (Requester(BOB), ["user", "device_id", "is_guest"], {"device_id": "PHONE"}),
+        (UserInfo(BOB, False, False, 1), ["user_id", "is_admin", "is_deactivated"], {}),
+        (ProfileInfo(None, "Bob"), ["avatar_url", "display_name"], {"display_name": "B"}),
+    ],
+    ids=lambda value: type(value).__name__ if attrs.has(type(value)) else None,
+)
+def test_attrs(value: Any, fields: Sequence[str], evolved: dict[str, object]) -> None:
+    """What is an attrs class in Synapse is one here: it is evolved, taken apart and ordered."""
+    kind: Any = type(value)
+    assert [field.name for field in attrs.fields(kind)][: len(fields)] == fields
+    changed = attrs.evolve(value, **evolved)
+    assert attrs.asdict(changed) == {**attrs.asdict(value), **evolved}
+    assert (type(changed), changed == value) == (kind, not evolved)
+    assert attrs.evolve(value) <= value

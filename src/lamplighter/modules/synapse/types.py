@@ -1,8 +1,13 @@
-"""The values that modules exchange with the server (`synapse.types`)."""
+"""The values that modules exchange with the server (`synapse.types`).
+
+Those that are attrs classes in Synapse are attrs classes here: modules evolve, sort and take apart.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeAlias, TypeVar
+
+import attrs
 
 from lamplighter.ids import is_user_id
 from lamplighter.modules.synapse.errors import Codes, SynapseError
@@ -31,7 +36,7 @@ JsonMapping: TypeAlias = Mapping[str, Any]
 StateMap: TypeAlias = Mapping[tuple[str, str], V]
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@attrs.frozen(order=True)
 class DomainSpecificString:
     """An identifier in its two parts; `str(it)` and `to_string()` put them together again."""
 
@@ -91,7 +96,7 @@ class RoomID(DomainSpecificString):
         return f"!{self.localpart}:{self.domain}" if self.domain else f"!{self.localpart}"
 
 
-@dataclass(frozen=True, slots=True)
+@attrs.frozen(order=True)
 class Requester:
     """Who sends a request, as `get_user_by_req` finds out."""
 
@@ -105,7 +110,7 @@ class Requester:
     authenticated_entity: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@attrs.frozen(order=True)
 class UserInfo:
     """What is known of an account of this server."""
 
@@ -123,7 +128,7 @@ class UserInfo:
     suspended: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@attrs.frozen(order=True)
 class ProfileInfo:
     """What a user shows to others; None is not set."""
 
