@@ -8,7 +8,7 @@ Adapters are plain classes that take plain arguments; `app.py` alone chooses amo
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -216,9 +216,9 @@ class Accounts(Protocol):
         """Raise `UserInUse` or `InvalidUsername` if nobody could register as *localpart*."""
 
     async def check_password(self, user_id: UserId, password: str) -> None:
-        """Raise `Forbidden` unless it is the user's password, `UserDeactivated` if they are gone.
+        """Raise `Forbidden` unless it is the user's password.
 
-        A user that does not exist is answered as a wrong password is, and as slowly.
+        Who does not exist, or was deactivated, is answered as a wrong password is, as slowly.
         """
 
     async def log_in(
@@ -255,8 +255,8 @@ class Accounts(Protocol):
     ) -> None:
         """Give the device another name; raise `NotFound`."""
 
-    async def delete_device(self, user_id: UserId, device_id: DeviceId) -> None:
-        """Delete the device and revoke its token; harmless if it is not there."""
+    async def delete_devices(self, user_id: UserId, device_ids: Collection[DeviceId]) -> None:
+        """Delete the devices and revoke their tokens; harmless for those that are not there."""
 
     async def profile(self, user_id: UserId) -> Profile:
         """Return the user's profile; raise `NotFound` for users that do not exist."""

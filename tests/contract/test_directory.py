@@ -27,7 +27,7 @@ from lamplighter.ports import (
     Profile,
     Requester,
 )
-from tests.contract.directories import ALICE, BOB, PHONE, Town, on_phone
+from tests.contract.directories import ALICE, BOB, CHARLIE, PHONE, Town, on_phone
 
 
 async def test_registering_logs_in(town: Town) -> None:
@@ -86,7 +86,10 @@ async def test_passwords(town: Town) -> None:
     await town.directory.register("bob", None)
     await town.directory.check_password(ALICE, "right")
     messages = set()
-    for user_id, password in ((ALICE, "wrong"), (BOB, ""), (UserId("@no:lamp.test"), "right")):
+    await town.directory.register("charlie", "right")
+    await town.directory.deactivate(CHARLIE)
+    refusals = (ALICE, "wrong"), (BOB, ""), (CHARLIE, "right"), (UserId("@no:lamp.test"), "right")
+    for user_id, password in refusals:
         with pytest.raises(Forbidden) as refused:
             await town.directory.check_password(user_id, password)
         messages.add(str(refused.value))
@@ -158,13 +161,26 @@ async def test_devices(town: Town) -> None:
     record = DeviceRecord(PHONE, "new", town.clock.now())
     assert await town.directory.device(ALICE, PHONE) == record
     assert await town.directory.devices(ALICE) == [record]
-    await town.directory.delete_device(ALICE, PHONE)
-    await town.directory.delete_device(ALICE, PHONE)
+    await town.directory.delete_devices(ALICE, [PHONE])
+    await town.directory.delete_devices(ALICE, [PHONE])
     assert town.recorder.told == [("devices_gone", (ALICE, [PHONE]))]
     with pytest.raises(NotFound):
         await town.directory.rename_device(ALICE, PHONE, "newer")
     with pytest.raises(NotFound):
         await town.directory.device(ALICE, PHONE)
+
+
+async def test_several_devices_are_deleted_together(town: Town) -> None:
+    """Those that are there are gone at once, and told once; names of others change nothing."""
+    await town.settle("alice")
+    for name in ("LAPTOP", "WATCH"):
+        await town.directory.log_in(ALICE, device_id=DeviceId(name))
+    names = [DeviceId(f"no {number}") for number in range(40_000)]
+    await town.directory.delete_devices(ALICE, [*names, DeviceId("WATCH"), PHONE, PHONE])
+    assert [it.device_id for it in await town.directory.devices(ALICE)] == ["LAPTOP"]
+    assert town.recorder.told == [("devices_gone", (ALICE, ["PHONE", "WATCH"]))]
+    await town.directory.delete_devices(ALICE, [])
+    assert len(await town.directory.devices(ALICE)) == 1
 
 
 async def test_device_limits(town: Town) -> None:
@@ -308,7 +324,7 @@ async def test_after_deactivation(town: Town) -> None:
     await town.directory.deactivate(alice)
     with pytest.raises(UserInUse):
         await town.directory.register("alice", None)
-    with pytest.raises(UserDeactivated):
+    with pytest.raises(Forbidden):
         await town.directory.check_password(alice, "secret")
     with pytest.raises(UserDeactivated):
         await town.directory.log_in(alice)

@@ -1,5 +1,8 @@
 """What fields and path parameters may hold."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from starlette.requests import Request
 
@@ -43,6 +46,44 @@ def test_a_display_name_may_be_longer() -> None:
     assert fields.display_name("name", "x" * 1024) == "x" * 1024
     with pytest.raises(TooLarge, match="name: longer than 1024 bytes"):
         fields.display_name("name", "x" * 1025)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("7", 7),
+        ("007", 7),
+        ("0" * 5_000 + "12", 12),
+        ("999999999999999", 999_999_999_999_999),
+        ("1" + "0" * 15, fields.LARGEST),
+        ("9" * 5_000, fields.LARGEST),
+    ],
+)
+def test_a_whole_number(text: str, number: int) -> None:
+    """A number may have leading zeros, and has an upper bound; no length of it is an error."""
+    assert fields.natural("limit", text) == number
+
+
+@pytest.mark.parametrize("text", ["", "-1", "+1", "1_000", "1.5", " 1", "1 ", "²", "٣", "x" * 90])
+def test_what_is_no_whole_number(text: str) -> None:
+    """A sign, an underscore, a space or a digit of another script makes no number."""
+    with pytest.raises(InvalidParam) as refused:
+        fields.natural("limit", text)
+    assert str(refused.value) == f"limit: {text[:60]!r} is not a whole number"
+
+
+def test_nothing_else_makes_numbers_of_text() -> None:
+    """Every integer parameter is read by `natural`: `int` is called in two other places only."""
+    web = Path(fields.__file__).parent
+    calls = {
+        path.relative_to(web).as_posix()
+        for path in web.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "int"
+    }
+    # The length that a body has by its header, and that an application gives its own answer.
+    assert calls == {"fields.py", "body.py", "http/streaming.py"}
 
 
 def test_ids_in_the_path_are_checked() -> None:

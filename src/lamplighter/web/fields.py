@@ -9,10 +9,12 @@ from lamplighter.ids import DeviceId, RoomId, UserId, parse_room_id, parse_user_
 from lamplighter.ports import Requester
 
 __all__ = [
+    "LARGEST",
     "MAX_KEY",
     "MAX_NAME",
     "device_id",
     "display_name",
+    "natural",
     "own",
     "own_user_id",
     "query",
@@ -25,6 +27,8 @@ __all__ = [
 MAX_KEY: Final = 255
 #: How long names of people and devices may be, and the addresses of avatars, in bytes.
 MAX_NAME: Final = 1024
+#: What `natural` returns for every number that is larger; milliseconds, far beyond any timeout.
+LARGEST: Final = 10**15
 
 
 def text(name: str, value: str, limit: int = MAX_KEY) -> str:
@@ -46,6 +50,18 @@ def device_id(value: str | None, name: str = "device_id") -> DeviceId | None:
 def display_name(name: str, value: str | None) -> str | None:
     """Return *value* as something that is shown to people; None stays None."""
     return None if value is None else text(name, value, MAX_NAME)
+
+
+def natural(name: str, value: str) -> int:
+    """Return the whole number, from 0 to `LARGEST`, that *value* writes in decimal digits.
+
+    Every integer in a query is read here. Leading zeros are allowed. Raises `InvalidParam` for
+    anything else: a sign, an underscore, a digit of another script.
+    """
+    if not (value.isascii() and value.isdecimal()):
+        raise InvalidParam(f"{name}: {value[:60]!r} is not a whole number")
+    digits = value.lstrip("0") or "0"
+    return int(digits) if len(digits) <= len(str(LARGEST)) - 1 else LARGEST
 
 
 def room_id(request: Request) -> RoomId:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from lamplighter.ids import DeviceId
+from lamplighter.web.client.devices import MOST_AT_ONCE
 from tests.web.world import Person, World, q
 
 AUTH = {"type": "m.login.password", "user": "alice", "password": "secret"}
@@ -80,6 +81,15 @@ async def test_several_devices_are_deleted_at_once(alice: Person) -> None:
     body = {"devices": ["LAPTOP", "NONE", "a/b"], "auth": AUTH}
     assert (await alice.post("/delete_devices", body)).json == {}
     assert await device_ids(alice) == ["PHONE"]
+
+
+async def test_so_many_devices_at_once_and_no_more(alice: Person) -> None:
+    """A list that is longer than any user's devices is refused before the password is looked at."""
+    body = {"devices": ["x"] * (MOST_AT_ONCE + 1), "auth": AUTH}
+    response = await alice.post("/delete_devices", body)
+    assert (response.status, response.json["errcode"]) == (400, "M_BAD_JSON")
+    body = {"devices": ["x"] * MOST_AT_ONCE, "auth": AUTH}
+    assert (await alice.post("/delete_devices", body)).status == 200
 
 
 async def test_nobody_deletes_the_devices_of_others(alice: Person, bob: Person) -> None:

@@ -19,7 +19,7 @@ async def test_a_wrong_timeout(dora: Client) -> None:
     """A timeout that is no number is refused by its name."""
     assert await events(dora, timeout="soon") == {
         "errcode": "M_INVALID_PARAM",
-        "error": "timeout: 'soon' is not a whole number of milliseconds",
+        "error": "timeout: 'soon' is not a whole number",
     }
 
 
@@ -84,12 +84,12 @@ async def test_a_wait_that_is_not_said(server: InMemoryServer, dora: Client) -> 
 
 @pytest.mark.parametrize(
     ("limit", "messages"),
-    [({"limit": "2"}, 2), ({}, 10), ({"limit": "x"}, 10), ({"limit": "-1"}, 10)],
+    [({"limit": "2"}, 2), ({}, 10), ({"limit": "002"}, 2)],
 )
 async def test_the_limit_of_an_initial_sync(
     dora: Client, limit: dict[str, str], messages: int
 ) -> None:
-    """`limit` says how many events of each room come; without a number, ten."""
+    """`limit` says how many events of each room come; without it, ten."""
     room_id = await dora.create_room()
     for number in range(12):
         await dora.send(room_id, f"message {number}")

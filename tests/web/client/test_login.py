@@ -111,12 +111,14 @@ async def test_a_malformed_login_names_the_field(
     assert response.json == {"errcode": errcode, "error": error}
 
 
-async def test_a_deactivated_user_is_told(world: World) -> None:
-    """Who had an account that was closed gets M_USER_DEACTIVATED."""
+async def test_a_deactivated_user_looks_like_a_wrong_password(world: World) -> None:
+    """Nobody is told that an account was deactivated: its password was deleted with it."""
     alice = await world.person("alice", "secret")
     await world.directory.deactivate(alice.user_id)
-    response = await world.post("/login", body())
-    assert (response.status, response.json["errcode"]) == (403, "M_USER_DEACTIVATED")
+    right, wrong = [await world.post("/login", body(password=it)) for it in ("secret", "x")]
+    nobody = await world.post("/login", body(identifier={"type": "m.id.user", "user": "nobody"}))
+    assert (right.status, right.json) == (wrong.status, wrong.json) == (403, nobody.json)
+    assert nobody.json["errcode"] == "M_FORBIDDEN"
 
 
 async def test_logins_from_one_address_are_limited(world: World) -> None:

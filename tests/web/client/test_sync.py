@@ -14,6 +14,7 @@ from lamplighter.errors import InvalidParam
 from lamplighter.ids import UserId
 from lamplighter.ports import Json, Requester
 from lamplighter.web.client.sync import milliseconds_in
+from lamplighter.web.fields import LARGEST
 
 
 async def sync(client: Client, **query: str) -> Response:
@@ -24,14 +25,10 @@ async def sync(client: Client, **query: str) -> Response:
 @pytest.mark.parametrize(
     ("query", "error"),
     [
-        ({"timeout": "-1"}, "timeout: '-1' is not a whole number of milliseconds"),
-        ({"timeout": "1.5"}, "timeout: '1.5' is not a whole number of milliseconds"),
-        ({"timeout": "soon"}, "timeout: 'soon' is not a whole number of milliseconds"),
-        ({"timeout": "\u0663"}, "timeout: '\u0663' is not a whole number of milliseconds"),
-        (
-            {"timeout": "9" * 70},
-            f"timeout: '{'9' * 60}' is not a whole number of milliseconds",
-        ),
+        ({"timeout": "-1"}, "timeout: '-1' is not a whole number"),
+        ({"timeout": "1.5"}, "timeout: '1.5' is not a whole number"),
+        ({"timeout": "soon"}, "timeout: 'soon' is not a whole number"),
+        ({"timeout": "\u0663"}, "timeout: '\u0663' is not a whole number"),
         ({"full_state": "yes"}, "full_state: 'yes' is neither true nor false"),
         ({"full_state": "True"}, "full_state: 'True' is neither true nor false"),
         (
@@ -161,8 +158,7 @@ async def test_answers_are_counted(server: InMemoryServer, dora: Client) -> None
         ("0", timedelta(0)),
         ("0030", timedelta(milliseconds=30)),
         ("3600000", timedelta(hours=1)),
-        ("1" + "0" * 12, timedelta(milliseconds=10**12)),
-        ("9" * 13, timedelta(milliseconds=10**12)),
+        ("9" * 5_000, timedelta(milliseconds=LARGEST)),
     ],
 )
 def test_durations(text: str | None, duration: timedelta) -> None:

@@ -152,16 +152,14 @@ async def test_a_dead_server_whose_keys_are_known(peer: Peer) -> None:
     assert peer.host.published.asked == [THERE, THERE]
 
 
-@pytest.mark.parametrize(
-    "given", ["", "x", "-1", "1.5", "1e3", "%201", "0x10", "%D9%A1", "%C2%B2", "1" * 16]
-)
+@pytest.mark.parametrize("given", ["", "x", "-1", "1.5", "1e3", "%201", "0x10", "%D9%A1", "%C2%B2"])
 async def test_malformed_timestamps_in_a_query(peer: Peer, given: str) -> None:
     """A timestamp is a row of digits, or M_INVALID_PARAM, before anybody is asked."""
     uri = f"{QUERY}/there.example?minimum_valid_until_ts={given}"
     status, errcode, error = error_of(await peer.host.send("GET", uri))
     assert (status, errcode) == (400, "M_INVALID_PARAM")
     assert error.startswith("minimum_valid_until_ts: ")
-    assert error.endswith(" is not a timestamp")
+    assert error.endswith(" is not a whole number")
     assert peer.host.published.asked == []
 
 

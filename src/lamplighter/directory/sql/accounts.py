@@ -19,7 +19,6 @@ from lamplighter.errors import (
     InvalidId,
     InvalidUsername,
     TooLarge,
-    UserDeactivated,
     UserInUse,
 )
 from lamplighter.ids import DeviceId, ServerName, UserId, parse_localpart, parse_user_id
@@ -85,8 +84,8 @@ class AccountBook:
     async def check_password(self, user_id: UserId, password: str) -> None:
         async with self._ledger.read() as connection:
             person = await find_person(connection, user_id)
-        if person is not None and person.account.is_deactivated:
-            raise UserDeactivated(f"{user_id} was deactivated")
+        # Of a deactivated user there is no password left, so nobody can prove to have been that
+        # user; and nobody else is told that there was one.
         known = None if person is None else person.password_hash
         if not await self._passwords.verify(known, password):
             raise Forbidden("Wrong user name or password")

@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, delete, insert, select, update
@@ -63,24 +63,33 @@ class Devices:
             write.tokens_revoked.append((user_id, [device_id]))
         return Login(user_id, device_id, token)
 
-    async def remove(self, write: Write, user_id: UserId, only: DeviceId | None = None) -> None:
-        """Delete all devices of the user within *write*, or one."""
-        which = devices.c.user_id == user_id if only is None else _is(user_id, only)
-        rows = (await write.connection.execute(select(devices).where(which))).all()
+    async def remove(
+        self, write: Write, user_id: UserId, only: Collection[DeviceId] | None = None
+    ) -> None:
+        """Delete all devices of the user within *write*, or *only* some.
+
+        What it costs depends on how many devices the user has, not on how many are named.
+        """
+        mine = devices.c.user_id == user_id
+        rows = (await write.connection.execute(select(devices).where(mine))).all()
+        if only is not None:
+            named = frozenset(only)
+            rows = [row for row in rows if row.device_id in named]
         if not rows:
             return
-        await write.connection.execute(delete(devices).where(which))
-        write.devices_gone.append((user_id, [DeviceId(row.device_id) for row in rows]))
+        gone = [DeviceId(row.device_id) for row in rows]
+        await write.connection.execute(delete(devices).where(mine, devices.c.device_id.in_(gone)))
+        write.devices_gone.append((user_id, gone))
         write.afterwards.append(lambda: self._tokens.revoke(row.token_hash for row in rows))
 
     async def log_out(self, requester: Requester) -> None:
-        await self.delete_device(requester.user_id, requester.device_id)
+        await self.delete_devices(requester.user_id, [requester.device_id])
 
     async def log_out_all(self, user_id: UserId) -> None:
         await self._ledger.write(lambda write: self.remove(write, user_id))
 
-    async def delete_device(self, user_id: UserId, device_id: DeviceId) -> None:
-        await self._ledger.write(lambda write: self.remove(write, user_id, device_id))
+    async def delete_devices(self, user_id: UserId, device_ids: Collection[DeviceId]) -> None:
+        await self._ledger.write(lambda write: self.remove(write, user_id, device_ids))
 
     async def devices(self, user_id: UserId) -> Sequence[DeviceRecord]:
         query = select(devices).where(devices.c.user_id == user_id).order_by(devices.c.device_id)
@@ -113,8 +122,9 @@ class Devices:
         query = select(devices).where(devices.c.user_id == user_id)
         rows = (await write.connection.execute(query)).all()
         by_use = sorted(map(self._record, rows), key=lambda it: it.last_seen_ts or 0)
-        for device in by_use[: max(0, len(by_use) - _MAX_DEVICES + 1)]:
-            await self.remove(write, user_id, device.device_id)
+        surplus = by_use[: max(0, len(by_use) - _MAX_DEVICES + 1)]
+        if surplus:
+            await self.remove(write, user_id, [device.device_id for device in surplus])
 
     def _record(self, row: Any) -> DeviceRecord:
         last_seen_ts = self._tokens.last_seen(row.token_hash) or row.last_seen_ts

@@ -55,7 +55,7 @@ class SqlDirectory:
         self.devices = devices.devices
         self.device = devices.device
         self.rename_device = devices.rename_device
-        self.delete_device = devices.delete_device
+        self.delete_devices = devices.delete_devices
         self.profile = profiles.profile
         self.set_displayname = profiles.set_displayname
         self.set_avatar_url = profiles.set_avatar_url

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from lamplighter.errors import InvalidParam
 from lamplighter.web.admin.operations import Parameter
-from lamplighter.web.fields import text
+from lamplighter.web.fields import natural, text
 
 __all__ = ["FROM", "LIMIT", "after", "limit", "part"]
 
@@ -28,10 +28,11 @@ FROM: Final = Parameter(
 
 def limit(request: Request) -> int:
     """Return the query's `limit`; raise `InvalidParam` unless it is allowed."""
-    value = request.query_params.get("limit", str(_USUAL))
-    if not (value.isascii() and value.isdecimal() and 1 <= int(value[:9]) <= _MOST):
+    given = request.query_params.get("limit")
+    most = _USUAL if given is None else natural("limit", given)
+    if not 1 <= most <= _MOST:
         raise InvalidParam(f"limit: must be a whole number from 1 to {_MOST}")
-    return int(value)
+    return most
 
 
 def after(request: Request) -> str | None:

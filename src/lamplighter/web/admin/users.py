@@ -96,7 +96,7 @@ class AdminUsers:
         account = await self._account(request)
         device_id = DeviceId(request.path_params["device_id"])
         await self._directory.device(account.user_id, device_id)
-        await self._directory.delete_device(account.user_id, device_id)
+        await self._directory.delete_devices(account.user_id, [device_id])
         _log.info("the operator has logged a device out", user=account.user_id, device=device_id)
         return Done()
 

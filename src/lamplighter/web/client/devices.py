@@ -3,7 +3,7 @@
 Implements <https://spec.matrix.org/latest/client-server-api/#device-management>.
 """
 
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +16,10 @@ from lamplighter.web.client.interactive import AuthData, PasswordStage
 from lamplighter.web.fields import display_name
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
-__all__ = ["Devices"]
+__all__ = ["MOST_AT_ONCE", "Devices"]
+
+#: How many devices one request may delete; nobody has as many.
+MOST_AT_ONCE: Final = 1_000
 
 
 class _Rename(msgspec.Struct):
@@ -28,7 +31,7 @@ class _Delete(msgspec.Struct):
 
 
 class _DeleteMany(msgspec.Struct):
-    devices: list[str]
+    devices: Annotated[list[DeviceId], msgspec.Meta(max_length=MOST_AT_ONCE)]
     auth: AuthData | None = None
 
 
@@ -77,15 +80,14 @@ class Devices:
         """Log one of them out, once the password was given."""
         requester, body = await self._authenticator.requester_and_optional_body(request, _Delete)
         await self._password.confirm(requester, body.auth)
-        await self._accounts.delete_device(requester.user_id, _device_id(request))
+        await self._accounts.delete_devices(requester.user_id, [_device_id(request)])
         return json_response({})
 
     async def delete_many(self, request: Request) -> Response:
         """Log several of them out, once the password was given."""
         requester, body = await self._authenticator.requester_and_body(request, _DeleteMany)
         await self._password.confirm(requester, body.auth)
-        for device_id in body.devices:
-            await self._accounts.delete_device(requester.user_id, DeviceId(device_id))
+        await self._accounts.delete_devices(requester.user_id, body.devices)
         return json_response({})
 
 

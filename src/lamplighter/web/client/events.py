@@ -22,7 +22,7 @@ from lamplighter.web.client.filters import ClientFilter
 from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Question
 from lamplighter.web.client.presence_events import presence_event
 from lamplighter.web.client.sync import milliseconds_in
-from lamplighter.web.fields import room_id
+from lamplighter.web.fields import natural, room_id
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["Events"]
@@ -140,5 +140,5 @@ def _room_events(news: News) -> list[Json]:
 
 
 def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(_DEFAULT_LIMIT))
-    return min(int(text), _MOST_EVENTS) if text.isdecimal() and len(text) < 10 else _DEFAULT_LIMIT
+    given = request.query_params.get("limit")
+    return _DEFAULT_LIMIT if given is None else min(natural("limit", given), _MOST_EVENTS)

@@ -25,13 +25,12 @@ from lamplighter.web.client.filters import filter_from_query
 from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Question
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync_body import SyncBodies
+from lamplighter.web.fields import natural
 from lamplighter.web.http.exchange import Exchange, refuse
 from lamplighter.web.limits import Limiter
 
 __all__ = ["Sync", "milliseconds_in"]
 
-#: Far more than `LONGEST_POLL`; a number beyond it is a mistake.
-_MOST_MILLISECONDS: Final = 10**12
 #: Queries that are remembered as read: those who are told the same ask alike.
 _QUERIES_KEPT: Final = 1_000
 _LONGEST_KEPT: Final = 400
@@ -163,9 +162,7 @@ def milliseconds_in(name: str, text: str | None) -> timedelta:
     """Return the query's duration *name*; nothing if it is absent. Raises `InvalidParam`."""
     if text is None or text == "":
         return timedelta(0)
-    if not text.isascii() or not text.isdecimal() or len(text) > 13:
-        raise InvalidParam(f"{name}: {text[:60]!r} is not a whole number of milliseconds")
-    return timedelta(milliseconds=min(int(text), _MOST_MILLISECONDS))
+    return timedelta(milliseconds=natural(name, text))
 
 
 def _flag(name: str, text: str | None) -> bool:

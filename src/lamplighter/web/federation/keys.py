@@ -19,6 +19,7 @@ from lamplighter.federation.signing import sign_json
 from lamplighter.ids import ServerName, parse_server_name
 from lamplighter.ports import Json
 from lamplighter.web.body import read
+from lamplighter.web.fields import natural
 from lamplighter.web.routes import MatrixRoute, Route, json_response
 
 __all__ = ["ServerKeyEndpoints"]
@@ -62,10 +63,9 @@ class ServerKeyEndpoints:
     async def query_one(self, request: Request) -> Response:
         """Return one server's keys, signed by the server and by us."""
         given = request.query_params.get("minimum_valid_until_ts", "0")
-        if not given.isascii() or not given.isdecimal() or len(given) > 15:
-            raise InvalidParam(f"minimum_valid_until_ts: {given[:60]!r} is not a timestamp")
+        valid_until = natural("minimum_valid_until_ts", given)
         server_name = parse_server_name(request.path_params["server_name"])
-        return json_response({"server_keys": await self._of(server_name, int(given))})
+        return json_response({"server_keys": await self._of(server_name, valid_until)})
 
     async def query(self, request: Request) -> Response:
         """Return several servers' keys; those of servers that cannot be asked are left out."""
