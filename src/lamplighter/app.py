@@ -52,6 +52,7 @@ from lamplighter.web.application import build_application
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client import client_endpoints
 from lamplighter.web.client.events import Events
+from lamplighter.web.client.filters_in_use import FiltersInUse
 from lamplighter.web.client.long_poll import LongPoll
 from lamplighter.web.client.presence import PresenceStatus
 from lamplighter.web.client.presence_events import PresenceEncoder
@@ -375,7 +376,7 @@ def _application(
     routes += WellKnownServer(config.federation.well_known_server).routes()
     sync = Sync(
         authenticator=authenticator,
-        accounts=directory,
+        filters=FiltersInUse(directory),
         presence=presence,
         long_poll=long_poll,
         bodies=SyncBodies(tokens, PresenceEncoder(clock), clock),

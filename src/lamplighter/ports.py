@@ -278,7 +278,7 @@ class Accounts(Protocol):
         """Keep the user's data of this type."""
 
     async def save_filter(self, user_id: UserId, definition: Json) -> str:
-        """Keep a filter; return its ID. The same filter gets the same ID."""
+        """Keep a filter; return its ID: the same for the same filter, and never for another."""
 
     async def filter(self, user_id: UserId, filter_id: str) -> Json:
         """Return a filter; raise `NotFound`."""

@@ -91,3 +91,22 @@ async def test_bad_filter(alice: Client, chosen: str, errcode: str) -> None:
     """A filter that is none is refused, with the specification's errcode."""
     response = await alice.request("GET", "/sync", query={"filter": chosen})
     assert (response.status, response.json["errcode"]) == (400, errcode)
+
+
+async def test_a_filter_of_somebody_else(alice: Client, bob: Client) -> None:
+    """The ID of alice's filter is nothing to bob, while alice polls with it too,
+    until bob has uploaded the same.
+    """
+    definition = {"presence": {"not_types": ["*"]}}
+    path = "/user/{}/filter"
+    uploaded = await alice.call("POST", path.format(alice.user_id), definition)
+    query = {"filter": uploaded["filter_id"]}
+    for _ in range(2):
+        assert (await alice.request("GET", "/sync", query=query)).status == 200
+        refused = await bob.request("GET", "/sync", query=query)
+        assert (refused.status, refused.json) == (
+            400,
+            {"errcode": "M_INVALID_PARAM", "error": "filter: no filter has this ID"},
+        )
+    assert await bob.call("POST", path.format(bob.user_id), definition) == uploaded
+    assert (await bob.request("GET", "/sync", query=query)).status == 200

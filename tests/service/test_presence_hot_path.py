@@ -1,6 +1,5 @@
 """How much work one change is, by count: it must not grow with those who look on."""
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from lamplighter.service import PresenceService
 from lamplighter.web.client import presence_events
 from lamplighter.web.http.hub import Hub
 from tests.database.statements import counted_wakes, traced_statements
+from tests.service.counting import counted_tasks
 from tests.web.http.peer import Peer
 
 WATCHERS = 200
@@ -92,23 +92,6 @@ async def watched(server: InMemoryServer, statements: list[str]) -> World:
     polls = [await watcher.polls(set_presence="offline") for watcher in watchers]
     assert not any(poll.answered for poll in polls)
     return World(server, bob, polls, statements)
-
-
-@contextmanager
-def counted_tasks() -> Iterator[list[str]]:
-    """Collect the names of the coroutines that become tasks."""
-    loop = asyncio.get_running_loop()
-    names: list[str] = []
-
-    def factory(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> "asyncio.Task[Any]":
-        names.append(work.__qualname__)
-        return asyncio.Task(work, loop=loop, **more)
-
-    loop.set_task_factory(factory)
-    try:
-        yield names
-    finally:
-        loop.set_task_factory(None)
 
 
 @contextmanager

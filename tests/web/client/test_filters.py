@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from lamplighter.errors import BadJson, InvalidParam, LamplighterError, NotFound, NotJson
+from lamplighter.errors import BadJson, InvalidParam, LamplighterError, NotJson
 from lamplighter.ports import Json, RoomFilter
 from lamplighter.web.client.filters import (
     EVERYTHING,
     ClientFilter,
     PresenceFilter,
-    filter_from_query,
     parse_filter,
+    read_inline,
 )
 
 
@@ -160,43 +160,38 @@ def test_a_malformed_id_names_the_field(definition: Json, field: str) -> None:
         parse_filter(definition)
 
 
-async def load(filter_id: str) -> Json:
-    """Know one filter, "1"."""
-    if filter_id == "1":
-        return {"presence": {"limit": 1}}
-    raise NotFound("x")
-
-
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (None, EVERYTHING),
-        ("", EVERYTHING),
         ("{}", EVERYTHING),
-        ("1", ClientFilter(presence=PresenceFilter(limit=1))),
         ('{"presence": {"limit": 2}}', ClientFilter(presence=PresenceFilter(limit=2))),
     ],
 )
-async def test_the_query_holds_an_id_or_json(text: str | None, found: ClientFilter) -> None:
-    """What begins with a brace is JSON, anything else is the ID of an uploaded filter."""
-    assert await filter_from_query(text, load) == found
+def test_a_filter_in_the_query(text: str, found: ClientFilter) -> None:
+    """A filter may stand in the query as JSON."""
+    assert read_inline(text) == found
+
+
+def test_the_same_filter_is_read_once() -> None:
+    """The JSON of a usual length is read once for all who send it, one that is longer each time."""
+    usual, long = (f'{{"presence":{{"types":["{"a" * length}"]}}}}' for length in (2_000, 3_000))
+    assert read_inline(usual) is read_inline(usual)
+    assert read_inline(long) is not read_inline(long)
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "error"),
     [
-        ("2", InvalidParam, "filter: no filter has this ID"),
-        ("[]", InvalidParam, "filter: no filter has this ID"),
         ("{", NotJson, "filter: not JSON"),
         ("{\ufffd}", NotJson, "filter: not JSON"),
         ('{"presence": 1}', BadJson, "presence: expected object, got int"),
         ('{"a":' * 200 + "1" + "}" * 200, BadJson, "filter: nested too deeply"),
     ],
 )
-async def test_a_query_that_holds_neither_is_refused(
+def test_a_filter_that_is_none_is_refused(
     text: str, kind: type[LamplighterError], error: str
 ) -> None:
-    """An unknown ID is M_INVALID_PARAM, no JSON M_NOT_JSON, and a wrong shape M_BAD_JSON."""
+    """What is no JSON is M_NOT_JSON, and what has a wrong shape M_BAD_JSON."""
     with pytest.raises(kind) as refused:
-        await filter_from_query(text, load)
+        read_inline(text)
     assert str(refused.value) == error

@@ -3,26 +3,26 @@
 Implements <https://spec.matrix.org/latest/client-server-api/#filtering>, as far as `/sync` needs.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from lamplighter.errors import BadJson, InvalidId, InvalidParam, NotFound, NotJson
+from lamplighter.errors import BadJson, InvalidId, InvalidParam, NotJson
 from lamplighter.globs import Globs
 from lamplighter.ids import parse_room_id, parse_user_id
 from lamplighter.ports import Json, RoomFilter
 from lamplighter.web.body import convert, decode
 
-__all__ = ["EVERYTHING", "ClientFilter", "PresenceFilter", "filter_from_query", "parse_filter"]
+__all__ = ["EVERYTHING", "ClientFilter", "PresenceFilter", "parse_filter", "read_inline"]
 
 #: A client gets at most this many events of a room's timeline at once, whatever it asks for.
 MAX_TIMELINE: Final = 100
 #: Filters that are remembered as read, of those that are not too long: clients of a kind ask alike.
 _MOST_KEPT: Final = 200
-_LONGEST_KEPT: Final = 1_000
+_LONGEST_KEPT: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +93,9 @@ class _Filter(msgspec.Struct):
     room: _Room = msgspec.field(default_factory=_Room)
 
 
-async def filter_from_query(
-    text: str | None, load: Callable[[str], Awaitable[Json]]
-) -> ClientFilter:
-    """Return the filter that the query's `filter` names: an ID, which *load* knows, or JSON.
-
-    Raises `InvalidParam` for an unknown ID, and what `parse_filter` raises.
-    """
-    if not text:
-        return EVERYTHING
-    if text.startswith("{"):
-        return _inline_kept(text) if len(text) <= _LONGEST_KEPT else _inline(text)
-    try:
-        return parse_filter(await load(text))
-    except NotFound:
-        raise InvalidParam("filter: no filter has this ID") from None
+def read_inline(text: str) -> ClientFilter:
+    """Return the filter whose JSON stands in a query; raise `NotJson` and as `parse_filter`."""
+    return _inline_kept(text) if len(text) <= _LONGEST_KEPT else _inline(text)
 
 
 def parse_filter(definition: Json) -> ClientFilter:

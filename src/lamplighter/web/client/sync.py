@@ -16,12 +16,13 @@ from msgspec.structs import replace
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import InvalidParam, LimitExceeded, MethodNotAllowed
 from lamplighter.metrics import Metrics
-from lamplighter.ports import Accounts, Json, Requester
+from lamplighter.ports import Requester
 from lamplighter.presence.state import Presence
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.client.filters import filter_from_query
+from lamplighter.web.client.filters import read_inline
+from lamplighter.web.client.filters_in_use import FiltersInUse
 from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Question
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync_body import SyncBodies
@@ -31,15 +32,18 @@ from lamplighter.web.limits import Limiter
 
 __all__ = ["Sync", "milliseconds_in"]
 
-#: Queries that are remembered as read: those who are told the same ask alike.
+#: Queries that are remembered as read: those who are told the same ask alike. Those with a filter
+#: as JSON, percent-encoded, are long, and what they mean is larger: fewer of them are remembered.
 _QUERIES_KEPT: Final = 1_000
-_LONGEST_KEPT: Final = 400
+_USUAL_LENGTH: Final = 400
+_LONG_QUERIES_KEPT: Final = 200
+_LONGEST_KEPT: Final = 4_096
 
 
 class _Query(msgspec.Struct, frozen=True):
+    #: Without the filter, if that is named by its ID.
     question: Question
-    #: The filter, not yet understood: by its ID, or as JSON.
-    filter: str | None
+    filter_id: str | None
 
 
 class Sync:
@@ -49,7 +53,7 @@ class Sync:
         self,
         *,
         authenticator: Authenticator,
-        accounts: Accounts,
+        filters: FiltersInUse,
         presence: PresenceService,
         long_poll: LongPoll,
         bodies: SyncBodies,
@@ -60,7 +64,7 @@ class Sync:
         metrics: Metrics,
     ) -> None:
         self._authenticator = authenticator
-        self._accounts = accounts
+        self._filters = filters
         self._presence = presence
         self._long_poll = long_poll
         self._bodies = bodies
@@ -69,7 +73,8 @@ class Sync:
         self._transitions = transitions
         self._background = background
         self._metrics = metrics
-        self._query_kept = lru_cache(_QUERIES_KEPT)(self._query)
+        self._usual_query = lru_cache(_QUERIES_KEPT)(self._query)
+        self._long_query = lru_cache(_LONG_QUERIES_KEPT)(self._query)
 
     def __call__(self, exchange: Exchange) -> None:
         try:
@@ -91,22 +96,22 @@ class Sync:
             refuse(exchange, error)
 
     def _understand(self, exchange: Exchange, requester: Requester) -> None:
-        text = exchange.query
-        query = self._query_kept(text) if len(text) <= _LONGEST_KEPT else self._query(text)
-        if query.filter:
-            self._background.run(self._filter(exchange, query.question, query.filter))
-        else:
-            self._wait(exchange, requester, query.question)
+        query = self._read(exchange.query)
+        question = query.question
+        if query.filter_id is not None:
+            wanted = self._filters.known(requester.user_id, query.filter_id)
+            if wanted is None:
+                self._background.run(self._look_up(exchange, requester, question, query.filter_id))
+                return
+            question = replace(question, filter=wanted)
+        self._wait(exchange, requester, question)
 
-    async def _filter(self, exchange: Exchange, question: Question, text: str) -> None:
-        """Go on with a filter, which may have to be looked up."""
-
-        async def load(filter_id: str) -> Json:
-            requester = await self._authenticator.requester_of(exchange)
-            return await self._accounts.filter(requester.user_id, filter_id)
-
+    async def _look_up(
+        self, exchange: Exchange, requester: Requester, question: Question, filter_id: str
+    ) -> None:
+        """Go on with a filter that no poll has named for a while."""
         try:
-            wanted = await filter_from_query(text, load)
+            wanted = await self._filters.look_up(requester.user_id, filter_id)
             # The device may have logged out while its filter was read.
             requester = await self._authenticator.requester_of(exchange)
             self._wait(exchange, requester, replace(question, filter=wanted))
@@ -128,22 +133,27 @@ class Sync:
         self._metrics.sync_answered()
         exchange.answer(200, self._bodies.encode(news))
 
+    def _read(self, text: str) -> _Query:
+        """Return what the query *text* asks for."""
+        if len(text) <= _USUAL_LENGTH:
+            return self._usual_query(text)
+        return self._long_query(text) if len(text) <= _LONGEST_KEPT else self._query(text)
+
     def _query(self, text: str) -> _Query:
         query = dict(parse_qsl(text, keep_blank_values=True))
         # An empty token is no token: clients that build queries by hand send one.
         since = query.get("since") or None
         set_presence = query.get("set_presence")
-        return _Query(
-            Question(
-                since=None if since is None else self._tokens.read(since),
-                timeout=min(milliseconds_in("timeout", query.get("timeout")), LONGEST_POLL),
-                set_presence=(
-                    self._names.parse("set_presence", set_presence) if set_presence else None
-                ),
-                full_state=_flag("full_state", query.get("full_state")),
-            ),
-            query.get("filter"),
+        question = Question(
+            since=None if since is None else self._tokens.read(since),
+            timeout=min(milliseconds_in("timeout", query.get("timeout")), LONGEST_POLL),
+            set_presence=self._names.parse("set_presence", set_presence) if set_presence else None,
+            full_state=_flag("full_state", query.get("full_state")),
         )
+        chosen = query.get("filter") or None
+        if chosen is None or not chosen.startswith("{"):
+            return _Query(question, chosen)
+        return _Query(replace(question, filter=read_inline(chosen)), None)
 
     def _allowed(self, requester: Requester, question: Question, asked: Presence) -> Question:
         """Return what the poll may ask: a device that changes too fast just polls on.

@@ -13,9 +13,12 @@ __all__ = ["Fields", "fields_of", "repeated"]
 
 #: A request line that means the same to every parser.
 _LINE: Final = re.compile(rb"GET (/[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*) HTTP/1\.1\r\n")
-_LONGEST_LINE: Final = 1024
-#: Most who are told the same ask alike.
+#: Most who are told the same ask alike. A filter may stand in the query, as JSON percent-encoded:
+#: of such lines fewer are remembered.
 _LINES_KEPT: Final = 1_000
+_USUAL_LINE: Final = 512
+_LONG_LINES_KEPT: Final = 200
+_LONGEST_LINE: Final = 4096
 
 #: What stands in the fields of a request that is more than its head, or is treated differently.
 _SPECIAL: Final = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
@@ -54,13 +57,22 @@ def repeated(data: bytes, fields: Fields) -> Request | None:
     if not data.endswith(fields.data):
         return None
     line = data[: len(data) - len(fields.data)]
-    target = _target_in(line) if len(line) <= _LONGEST_LINE else None
+    target = _target_in(line)
     if target is None:
         return None
     return Request("GET", target, fields.headers, fields.authorization, True, True)
 
 
-@lru_cache(_LINES_KEPT)
 def _target_in(line: bytes) -> Target | None:
+    if len(line) <= _USUAL_LINE:
+        return _target_in_usual(line)
+    return _target_in_long(line) if len(line) <= _LONGEST_LINE else None
+
+
+def _read_target(line: bytes) -> Target | None:
     found = _LINE.fullmatch(line)
     return None if found is None else Target.of(found[1].decode("ascii"))
+
+
+_target_in_usual: Final = lru_cache(_LINES_KEPT)(_read_target)
+_target_in_long: Final = lru_cache(_LONG_LINES_KEPT)(_read_target)

@@ -1,0 +1,25 @@
+"""What a request costs, by count."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["counted_tasks"]
+
+
+@contextmanager
+def counted_tasks() -> Iterator[list[str]]:
+    """Collect the names of the coroutines that become tasks."""
+    loop = asyncio.get_running_loop()
+    names: list[str] = []
+
+    def factory(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> "asyncio.Task[Any]":
+        names.append(work.__qualname__)
+        return asyncio.Task(work, loop=loop, **more)
+
+    loop.set_task_factory(factory)
+    try:
+        yield names
+    finally:
+        loop.set_task_factory(None)

@@ -1,0 +1,123 @@
+"""Uploaded filters that polls name."""
+
+import pytest
+
+from lamplighter.errors import InvalidParam, NotFound
+from lamplighter.ids import UserId
+from lamplighter.ports import Json
+from lamplighter.web.client.filters import ClientFilter, PresenceFilter
+from lamplighter.web.client.filters_in_use import MOST_OF_A_USER, FiltersInUse
+
+ALICE, BOB = UserId("@alice:demo"), UserId("@bob:demo")
+
+
+class Uploaded:
+    """Filters by user and ID."""
+
+    def __init__(self, filters: dict[tuple[UserId, str], Json]) -> None:
+        self._filters = filters
+
+    async def filter(self, user_id: UserId, filter_id: str) -> Json:
+        try:
+            return self._filters[user_id, filter_id]
+        except KeyError:
+            raise NotFound("There is no such filter") from None
+
+
+def in_use(filters: dict[tuple[UserId, str], Json], most_bytes: int = 10**6) -> FiltersInUse:
+    """Return what knows those that were looked up."""
+    return FiltersInUse(Uploaded(filters), most_bytes=most_bytes)
+
+
+async def test_a_filter_is_known_once_it_was_looked_up() -> None:
+    """The first look-up asks the accounts; afterwards the filter is known at once."""
+    filters = in_use({(ALICE, "1"): {"presence": {"limit": 3}}})
+    assert filters.known(ALICE, "1") is None
+    found = await filters.look_up(ALICE, "1")
+    assert found == ClientFilter(presence=PresenceFilter(limit=3))
+    assert filters.known(ALICE, "1") is found
+
+
+async def test_a_filter_belongs_to_its_user() -> None:
+    """Bob is not given alice's filter by its ID, whether or not alice uses it; he gets his own."""
+    filters = in_use({(ALICE, "1"): {}, (ALICE, "2"): {}, (BOB, "2"): {"presence": {"limit": 1}}})
+    for filter_id in ("1", "2"):
+        await filters.look_up(ALICE, filter_id)
+        assert filters.known(BOB, filter_id) is None
+    with pytest.raises(InvalidParam, match=r"^filter: no filter has this ID$"):
+        await filters.look_up(BOB, "1")
+    assert (await filters.look_up(BOB, "2")).presence.limit == 1
+    assert filters.known(ALICE, "2") == ClientFilter()
+
+
+async def test_what_does_not_exist_takes_no_memory() -> None:
+    """IDs that name no filter are not remembered, however many are asked for."""
+    filters = in_use({})
+    for number in range(100):
+        with pytest.raises(InvalidParam):
+            await filters.look_up(ALICE, str(number))
+    assert filters.bytes == 0
+
+
+async def test_equal_filters_are_one() -> None:
+    """A filter that many users have uploaded is understood once, and counts once."""
+    users = [UserId(f"@user{number}:demo") for number in range(50)]
+    definition = {"room": {"state": {"lazy_load_members": True, "types": ["x" * 1000]}}}
+    filters = in_use({(user_id, "1"): dict(definition) for user_id in users})
+    first = await filters.look_up(users[0], "1")
+    of_one = filters.bytes
+    for user_id in users[1:]:
+        assert await filters.look_up(user_id, "1") is first
+    assert filters.bytes < 2 * of_one
+
+
+async def test_a_user_has_few() -> None:
+    """Of one user's filters the one that was looked up first goes first, and only theirs."""
+    many = {(ALICE, str(number)): {"n": number} for number in range(MOST_OF_A_USER + 1)}
+    filters = in_use(many | {(BOB, "1"): {}})
+    await filters.look_up(BOB, "1")
+    for _, filter_id in many:
+        await filters.look_up(ALICE, filter_id)
+    known = [number for number in range(MOST_OF_A_USER + 1) if filters.known(ALICE, str(number))]
+    assert known == list(range(1, MOST_OF_A_USER + 1))
+    assert filters.known(BOB, "1") == ClientFilter()
+
+
+async def test_memory_is_bounded() -> None:
+    """All of them take so many bytes at most; who polled longest ago is forgotten first."""
+    users = [UserId(f"@user{number}:demo") for number in range(100)]
+    filters = in_use({(it, "1"): {"of": it, "x": "y" * 1000} for it in users}, 10 * 30_000)
+    for user_id in users:
+        await filters.look_up(user_id, "1")
+        assert filters.known(users[0], "1")  # who polls all the time
+        assert filters.bytes <= 10 * 30_000
+    known = [user_id for user_id in users if filters.known(user_id, "1")]
+    assert known == [users[0], *users[-len(known) + 1 :]]
+    assert len(known) > 5
+
+
+async def test_all_that_is_forgotten_gives_its_memory_back() -> None:
+    """Filters come and go, shared ones too, and what they took comes back to nothing."""
+    users = [UserId(f"@user{number}:demo") for number in range(30)]
+    uploaded = {(it, name): {"shared": name} for it in users for name in ("1", "2")}
+    filters = in_use(uploaded, most_bytes=0)
+    for user_id, filter_id in uploaded:
+        await filters.look_up(user_id, filter_id)
+    assert filters.bytes == 0
+    assert not any(filters.known(*key) for key in uploaded)
+
+
+async def test_very_long_filters() -> None:
+    """A filter of more than 16 KiB is used, and looked up each time."""
+    filters = in_use({(ALICE, "1"): {"presence": {"types": ["x" * 20_000]}}})
+    assert not (await filters.look_up(ALICE, "1")).presence.wanted
+    assert (filters.known(ALICE, "1"), filters.bytes) == (None, 0)
+
+
+async def test_two_polls_at_once() -> None:
+    """A filter that two polls look up at the same time is kept once."""
+    filters = in_use({(ALICE, "1"): {}})
+    await filters.look_up(ALICE, "1")
+    taken = filters.bytes
+    await filters.look_up(ALICE, "1")
+    assert filters.bytes == taken
