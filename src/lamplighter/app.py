@@ -48,6 +48,7 @@ from lamplighter.service.remotes import Remotes
 from lamplighter.service.shadow import ShadowModules
 from lamplighter.service.subscribers import Subscribers
 from lamplighter.service.views import INTEREST_KEPT, Views
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client import client_endpoints
@@ -364,6 +365,7 @@ def _application(
         directory=directory,
         server_name=config.server_name,
         registration_open=config.registration == "open",
+        client_address=ClientAddress(config.trusted_proxies),
         login_limiter=_limiter(config.rate_limits.login, clock),
         registration_limiter=_limiter(config.rate_limits.registration, clock),
         fan_out_limiter=_limiter(_fan_out(config), clock),

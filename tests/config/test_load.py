@@ -21,8 +21,8 @@ from lamplighter.ids import RoomId, ServerName
 WHERE = Path("/etc/lamplighter/lamplighter.yaml")
 
 SECTIONS = (
-    "server_name, listen, data_dir, public_baseurl, registration, presence, routing, "
-    "rate_limits, federation, module_timeout, modules, admin, log"
+    "server_name, listen, data_dir, trusted_proxies, public_baseurl, registration, presence, "
+    "routing, rate_limits, federation, module_timeout, modules, admin, log"
 )
 DURATION = "a duration longer than 0, such as 500ms, 30s, 5m, 1h or 1d, or a number of milliseconds"
 ADDRESS = "host:port or [IPv6 address]:port, with a port from 1 to 65535"
@@ -46,6 +46,11 @@ BAD: list[tuple[str, str]] = [
      f'listen[0]: "[::g]:1" is not allowed; give {ADDRESS}'),
     ("listen: ['[::1]:8008', '[0:0::1]:8008']",
      'listen[1]: "[::1]:8008" is there twice; give it once'),
+    ("trusted_proxies: [10.0.0.1/8]",
+     "trusted_proxies[0]: \"10.0.0.1/8\" is not allowed; give a network such as 10.0.0.0/8"),
+    ("trusted_proxies: nginx",
+     "trusted_proxies: \"nginx\" is not allowed; "
+     "give a list of addresses or networks, such as 10.0.0.0/8 or ::1/128"),
     ("data_dir: 5",
      "data_dir: 5 is not allowed; give the path of a directory"),
     ("data_dir: ''",

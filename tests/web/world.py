@@ -17,6 +17,7 @@ from lamplighter.devtools.http import (
 from lamplighter.directory.sql import SqlDirectory
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.ports import Requester
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.health import Health
 from lamplighter.web.application import build_application
 from lamplighter.web.client import client_endpoints
@@ -64,6 +65,7 @@ class World:
             directory=directory,
             server_name=SERVER,
             registration_open=registration_open,
+            client_address=ClientAddress([]),
             login_limiter=RateLimiter(1, 5, self.clock),
             registration_limiter=RateLimiter(1, 3, self.clock),
             fan_out_limiter=RateLimiter(10, 50, self.clock),

@@ -19,6 +19,9 @@ server_name: "{server_name}"
 # Where HTTP is served: host:port or [IPv6 address]:port, or a list of them.
 #listen: 127.0.0.1:8008
 
+# Proxies whose header X-Forwarded-For is believed, for the limits on log-ins by address.
+#trusted_proxies: [127.0.0.0/8, "::1/128"]
+
 # Where the database is kept; a relative path starts at this file.
 #data_dir: ./data
 

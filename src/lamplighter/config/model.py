@@ -201,6 +201,10 @@ class Config(_Section, frozen=True):
         tuple[ListenOn, ...], Meta(min_length=1, description="host:port, or a list of them")
     ] = (Address("127.0.0.1:8008"),)
     data_dir: Annotated[Path, Meta(description="the path of a directory")] = Path("data")
+    trusted_proxies: Annotated[
+        tuple[Annotated[Network, Meta(description="a network such as 10.0.0.0/8")], ...],
+        Meta(description="a list of addresses or networks, such as 10.0.0.0/8 or ::1/128"),
+    ] = (Network("127.0.0.0/8"), Network("::1/128"))
     public_baseurl: Annotated[
         str | None, Meta(description="a URL that begins with https:// or http://")
     ] = None

@@ -1,22 +1,93 @@
 """From where a request comes, for rate limits."""
 
-from typing import Final
+import ipaddress
+from collections.abc import Sequence
+from itertools import chain
+from typing import Final, TypeAlias
 
 from starlette.requests import Request
 
-__all__ = ["client_address"]
+__all__ = ["ClientAddress"]
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+_Ip: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+#: How many entries of X-Forwarded-For are looked at, from the last one: there are not more proxies
+#: one behind the other.
+_MOST_PROXIES: Final = 16
+#: A provider gives each customer at least one network of this size.
+_IPV6_PREFIX: Final = 64
+_IPV4_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
-def client_address(request: Request) -> str:
-    """Return the address of the client.
+class ClientAddress:
+    """Tells by which address a request is limited; *trusted_proxies* are networks.
 
-    Behind a reverse proxy on the same machine it is the last entry of X-Forwarded-For, which is
-    the one that the proxy itself wrote; anybody else's header is not believed.
+    A trusted proxy adds to `X-Forwarded-For` the address from which its request came. So the
+    entries are read from the last one to the first, and the first address that is not a trusted
+    proxy's is the client's. What stands before it may have been written by anybody.
     """
-    peer = request.client.host if request.client else ""
-    forwarded = request.headers.get("x-forwarded-for", "")
-    if peer in _LOOPBACK and forwarded:
-        return forwarded.rsplit(",", 1)[-1].strip()
-    return peer
+
+    def __init__(self, trusted_proxies: Sequence[str]) -> None:
+        self._trusted = [_unmapped_network(ipaddress.ip_network(it)) for it in trusted_proxies]
+
+    def __call__(self, request: Request) -> str:
+        """Return the IPv4 address, or the IPv6 network of 64 bits, or "" if neither is known.
+
+        What is returned is never longer than such an address is.
+        """
+        client = _parsed(request.client.host) if request.client else None
+        if client is None:
+            return ""
+        forwarded = reversed(_forwarded(request)) if self._trusts(client) else ()
+        for entry in forwarded:
+            address = _parsed(entry)
+            if address is None:
+                break  # the proxy does not know either: the limit is the proxy's
+            client = address
+            if not self._trusts(client):
+                break
+        return _limited_as(client)
+
+    def _trusts(self, address: _Ip) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def _forwarded(request: Request) -> Sequence[str]:
+    """Return the last entries of all headers X-Forwarded-For, which are one list."""
+    values = request.headers.getlist("x-forwarded-for")[-_MOST_PROXIES:]
+    entries = list(
+        chain.from_iterable(it.rsplit(",", _MOST_PROXIES)[-_MOST_PROXIES:] for it in values)
+    )
+    return entries[-_MOST_PROXIES:]
+
+
+def _parsed(text: str) -> _Ip | None:
+    """Return the address that *text* writes, with or without a port; None if it writes none."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped or address
+    return address
+
+
+def _unmapped_network(
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network,
+) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return an IPv4 network for one that is written as IPv6: addresses are compared as IPv4."""
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_IPV4_MAPPED):
+        address = network.network_address.ipv4_mapped
+        return ipaddress.IPv4Network(f"{address}/{network.prefixlen - _IPV4_MAPPED.prefixlen}")
+    return network
+
+
+def _limited_as(address: _Ip) -> str:
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.IPv6Network((address, _IPV6_PREFIX), strict=False))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from lamplighter.ids import ServerName
 from lamplighter.ports import Directory, Requester
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.account import AccountEndpoints
 from lamplighter.web.client.account_data import AccountData
@@ -38,6 +39,7 @@ def client_endpoints(
     directory: Directory,
     server_name: ServerName,
     registration_open: bool,
+    client_address: ClientAddress,
     login_limiter: Limiter,
     registration_limiter: Limiter,
     fan_out_limiter: Limiter,
@@ -51,11 +53,11 @@ def client_endpoints(
     authenticator = Authenticator(directory)
     password = PasswordStage(directory, server_name, login_limiter)
     activity = Activity(authenticator, acted)
-    register = Register(directory, server_name, registration_limiter)
+    register = Register(directory, server_name, registration_limiter, client_address)
     families = (
         Versions(unstable_features),
         Capabilities(authenticator),
-        Login(directory, server_name, login_limiter),
+        Login(directory, server_name, login_limiter, client_address),
         register if registration_open else ClosedRegistration(),
         Logout(authenticator, directory),
         AccountEndpoints(authenticator, directory, password),

@@ -13,7 +13,7 @@ from lamplighter.errors import InvalidParam, MissingParam
 from lamplighter.ids import ServerName
 from lamplighter.ports import Accounts
 from lamplighter.ports import Login as LoggedIn
-from lamplighter.web.address import client_address
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.body import read
 from lamplighter.web.client.interactive import Identifier, named_user
 from lamplighter.web.fields import device_id, display_name
@@ -35,10 +35,17 @@ class _Body(msgspec.Struct):
 class Login:
     """Gives out access tokens for passwords."""
 
-    def __init__(self, accounts: Accounts, server_name: ServerName, limiter: Limiter) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        server_name: ServerName,
+        limiter: Limiter,
+        client_address: ClientAddress,
+    ) -> None:
         self._accounts = accounts
         self._server_name = server_name
         self._limiter = limiter
+        self._client_address = client_address
 
     def routes(self) -> list[Route]:
         return [
@@ -55,7 +62,7 @@ class Login:
 
         An account has no limit of its own: anybody could use it up, and lock the owner out.
         """
-        self._limiter.take(("address", client_address(request)))
+        self._limiter.take(("address", self._client_address(request)))
         body = await read(request, _Body)
         if body.type != "m.login.password":
             raise InvalidParam("type: only m.login.password is known here")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from lamplighter.errors import Forbidden, InvalidParam, MissingParam, RegistrationClosed
 from lamplighter.ids import ServerName
 from lamplighter.ports import Accounts, Requester
-from lamplighter.web.address import client_address
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.body import read
 from lamplighter.web.client.interactive import AuthData, require_dummy
 from lamplighter.web.client.login import login_content
@@ -37,10 +37,17 @@ class _Body(msgspec.Struct):
 class Register:
     """Lets anybody have an account, after the stage `m.login.dummy`; limited per address."""
 
-    def __init__(self, accounts: Accounts, server_name: ServerName, limiter: Limiter) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        server_name: ServerName,
+        limiter: Limiter,
+        client_address: ClientAddress,
+    ) -> None:
         self._accounts = accounts
         self._server_name = server_name
         self._limiter = limiter
+        self._client_address = client_address
 
     def routes(self) -> list[Route]:
         return _routes(self)
@@ -55,7 +62,7 @@ class Register:
         password = text("password", body.password, _MAX_PASSWORD)
         device = device_id(body.device_id)
         name = display_name("initial_device_display_name", body.initial_device_display_name)
-        self._limiter.take(client_address(request))
+        self._limiter.take(self._client_address(request))
         login = await self._accounts.register(
             body.username, password, device_id=device, device_name=name
         )
@@ -67,7 +74,7 @@ class Register:
 
     async def available(self, request: Request) -> Response:
         """Say whether a username can still be had."""
-        self._limiter.take(client_address(request))
+        self._limiter.take(self._client_address(request))
         await self._accounts.check_available(query(request, "username"))
         return json_response({"available": True})
 
