@@ -1,12 +1,19 @@
 """Metrics: each thing that happens has a number, under a name that operators know."""
 
 import platform
+import re
 from collections.abc import Callable
+from inspect import isfunction
+from pathlib import Path
 
 import pytest
 
+import lamplighter
 from lamplighter import __version__
 from lamplighter.metrics import Counts, Metrics, Readings
+
+#: How the server's parts speak to a `Metrics`.
+_METRICS_USED = re.compile(r"metrics\.(\w+)")
 
 
 def _lines(metrics: Metrics) -> list[str]:
@@ -30,6 +37,7 @@ HAPPENINGS: list[tuple[list[Callable[[Metrics], None]], str]] = [
     ([lambda m: m.breaker("M", True)], 'lamplighter_module_paused{module="M"} 1.0'),
     ([lambda m: m.breaker("M", True), lambda m: m.breaker("M", False)],
      'lamplighter_module_paused{module="M"} 0.0'),
+    ([lambda m: m.login("refused")], 'lamplighter_logins_total{outcome="refused"} 1.0'),
     ([lambda m: m.committed(40)], 'lamplighter_commit_states_bucket{le="50.0"} 1.0'),
 ]
 # fmt: on
@@ -52,7 +60,7 @@ def test_what_is_looked_at_when_somebody_asks() -> None:
 
     def take() -> Readings:
         taken.append(len(taken))
-        return Readings({"online": len(taken)}, 7, 1.5, {"ready": 2, "backing_off": 1}, 9)
+        return Readings({"online": len(taken)}, 7, 1.5, {"ready": 2, "backing_off": 1}, 9, 4)
 
     metrics.read(take)
     for number in (1, 2):
@@ -64,6 +72,7 @@ def test_what_is_looked_at_when_somebody_asks() -> None:
         'lamplighter_destinations{state="ready"} 2.0',
         'lamplighter_destinations{state="backing_off"} 1.0',
         "lamplighter_federation_queue_states 9.0",
+        "lamplighter_storage_failures_total 4.0",
     } <= set(lines)
 
 
@@ -88,3 +97,14 @@ def test_two_servers_count_apart() -> None:
     one, other = Metrics(), Metrics()
     one.sync_answered()
     assert "lamplighter_syncs_total 0.0" in _lines(other)
+
+
+def test_everything_that_is_counted_is_fed() -> None:
+    """Each method that counts something is called by the server: no metric stays 0 for ever."""
+    counting = {name for name, it in vars(Metrics).items() if isfunction(it) and name[0] != "_"}
+    called: set[str] = set()
+    for path in Path(lamplighter.__file__).parent.rglob("*.py"):
+        if path.parent.name == "lamplighter" and path.name == "metrics.py":
+            continue
+        called |= set(_METRICS_USED.findall(path.read_text(encoding="utf-8")))
+    assert counting - called == set()

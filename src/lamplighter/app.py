@@ -180,9 +180,9 @@ async def _build(
     await migrate(storage.database)
     directory = SqlDirectory(storage.database, config.server_name, clock)
     await directory.start()
-    store = SqlPresenceStore(storage.database)
-    saved = await store.load() if config.presence.enabled is not PresenceMode.OFF else ()
     metrics = Metrics()
+    store = SqlPresenceStore(storage.database, metrics.committed)
+    saved = await store.load() if config.presence.enabled is not PresenceMode.OFF else ()
     router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
     members = sorted(await directory.members(), key=attrgetter("since"))
     rooms = _shared_rooms(config, members)
@@ -208,7 +208,7 @@ async def _build(
         differences=loading.shadows.samples,
         reload=loading.reload,
         destinations=federation.destinations if federation else list,
-        storage_works=lambda: storage.database.can_write,
+        storage=storage.database,
     )
     application = _application(
         config, clock, background, directory, presence, metrics, loading.runtime, admin
@@ -371,6 +371,7 @@ def _application(
         fan_out_limiter=_limiter(_fan_out(config), clock),
         acted=presence.acted,
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
+        access_log=admin.access_log,
     )
     resources = ChangingResources(lambda: modules.web_resources)
     routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin.routes]

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from lamplighter.app_modules import Surroundings
 from lamplighter.clock import Clock
@@ -20,6 +21,8 @@ from lamplighter.service.reload import Reload
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.server_sights import ServerSights
 from lamplighter.service.shadow import ShadowDifference
+from lamplighter.web.access_log import AccessLog
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.auth import AdminAuth
 from lamplighter.web.admin.broadcast import Broadcast
 from lamplighter.web.admin.dashboard import Dashboard
@@ -35,7 +38,19 @@ from lamplighter.web.admin.sights import AdminSights
 from lamplighter.web.admin.users import AdminUsers
 from lamplighter.web.routes import Route
 
-__all__ = ["Admin"]
+__all__ = ["Admin", "StorageHealth"]
+
+
+class StorageHealth(Protocol):
+    """How the database does."""
+
+    @property
+    def can_write(self) -> bool:
+        """Whether the last write could be kept."""
+
+    @property
+    def failures(self) -> int:
+        """How many reads and writes the machine has not done since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Admin:
     """What operators, and their tools, look at."""
 
     routes: Sequence[Route]
+    access_log: AccessLog
     explanations: Explanations
     ready: Ready
     _broadcast: Broadcast
@@ -59,9 +75,10 @@ class Admin:
         differences: Callable[[], Sequence[ShadowDifference]],
         reload: Reload,
         destinations: Callable[[], Sequence[DestinationStatus]],
-        storage_works: Callable[[], bool],
+        storage: StorageHealth,
     ) -> "Admin":
         """Wire it; the admin API and the dashboard only where the configuration has a token."""
+        access_log = AccessLog(clock, metrics.login, ClientAddress(config.trusted_proxies))
         census = Census(
             clock=clock,
             tracker=around.tracker,
@@ -69,15 +86,19 @@ class Admin:
             metrics=metrics,
             cpu_seconds=_cpu_seconds,
         )
-        metrics.read(partial(_readings, census, destinations))
+        metrics.read(partial(_readings, census, destinations, storage))
         names = RoomNames(directory, clock)
         explanations = _explanations(config, around, directory, names)
-        ready = Ready(storage_works, partial(directory.accounts, None, 1))
+        ready = Ready(lambda: storage.can_write, partial(directory.accounts, None, 1))
         broadcast = Broadcast(around.publisher.observe, census, names, clock)
-        routes = [*Health(storage_works).routes(), *ready.routes(), *MetricsPage(metrics).routes()]
+        routes = [
+            *Health(lambda: storage.can_write).routes(),
+            *ready.routes(),
+            *MetricsPage(metrics).routes(),
+        ]
         if config.admin.token_hash is not None:
             routes += admin_endpoints(
-                AdminAuth(config.admin.token_hash),
+                AdminAuth(config.admin.token_hash, access_log),
                 AdminServer(_server_facts(config, clock), census, around.router),
                 AdminUsers(directory, around.tracker, names),
                 AdminSights(explanations),
@@ -86,7 +107,7 @@ class Admin:
                 AdminEvents(broadcast),
             )
             routes += Dashboard().routes()
-        return cls(routes, explanations, ready, broadcast)
+        return cls(routes, access_log, explanations, ready, broadcast)
 
     def close(self) -> None:
         """End the streams: the server is about to stop."""
@@ -128,7 +149,11 @@ def _server_facts(config: Config, clock: Clock) -> AdminServerFacts:
     )
 
 
-def _readings(census: Census, destinations: Callable[[], Sequence[DestinationStatus]]) -> Readings:
+def _readings(
+    census: Census,
+    destinations: Callable[[], Sequence[DestinationStatus]],
+    storage: StorageHealth,
+) -> Readings:
     figures, statuses = census.take(), destinations()
     states = Counter("backing_off" if it.backoff else "ready" for it in statuses)
     return Readings(
@@ -137,6 +162,7 @@ def _readings(census: Census, destinations: Callable[[], Sequence[DestinationSta
         stream_seconds=instant_of(figures.position) / 1000,
         destinations={state: states[state] for state in ("ready", "backing_off")},
         queued=sum(it.queued for it in statuses),
+        storage_failures=storage.failures,
     )
 
 

@@ -26,6 +26,7 @@ __all__ = ["CONTENT_TYPE", "Counts", "Metrics", "Readings"]
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _MODULE: Final = ("module", "callback")
+_LOGINS: Final = ("succeeded", "refused", "limited")
 _SECONDS: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -52,6 +53,8 @@ class Readings:
     destinations: Mapping[str, int]
     #: States that wait to be sent to other servers.
     queued: int
+    #: Reads and writes that the machine has not done since the start.
+    storage_failures: int
 
 
 class _Counts(Collector):
@@ -93,6 +96,11 @@ class _Readings(Collector):
             "lamplighter_federation_queue_states",
             "Presence states that wait to be sent to other servers",
             readings.queued,
+        )
+        yield CounterMetricFamily(
+            "lamplighter_storage_failures",
+            "Reads and writes of the database that failed",
+            readings.storage_failures,
         )
 
 
@@ -141,6 +149,9 @@ class Metrics:
         self._shadow_undone = self._counter(
             "shadow_left_undone", "What shadow modules wanted to do", ["module", "call"]
         )
+        self._logins = self._counter("logins", "Attempts to log in", ["outcome"])
+        for outcome in _LOGINS:
+            self._logins.labels(outcome)
         self._commits = Histogram(
             "lamplighter_commit_states",
             "Presence states in one commit",
@@ -187,6 +198,10 @@ class Metrics:
     def shadow_left_undone(self, module: str, call: str) -> None:
         """A shadow module has called for something that would change the server."""
         self._shadow_undone.labels(module, call).inc()
+
+    def login(self, outcome: str) -> None:
+        """Somebody tried to log in: succeeded, refused, or limited (not even looked at)."""
+        self._logins.labels(outcome).inc()
 
     def committed(self, states: int) -> None:
         """One commit made *states* presence states durable."""

@@ -27,9 +27,15 @@ def saved(
     return SavedPresence(TrackedUser(state, word), StreamPosition(position))
 
 
+def uncounted(states: int) -> None:
+    """Leave the commit out of all metrics."""
+
+
 async def load(database: Database) -> list[SavedPresence]:
     """Return what another process would find."""
-    return sorted(await SqlPresenceStore(database).load(), key=lambda s: s.user.state.user_id)
+    return sorted(
+        await SqlPresenceStore(database, uncounted).load(), key=lambda s: s.user.state.user_id
+    )
 
 
 @asynccontextmanager
@@ -50,7 +56,7 @@ def verbs(statements: list[str]) -> list[str]:
 
 async def test_round_trip(database: Database) -> None:
     """What is saved is loaded again, every field of it, whoever's word it is."""
-    store: PresenceStore = SqlPresenceStore(database)
+    store: PresenceStore = SqlPresenceStore(database, uncounted)
     states = [
         saved("alice", 2**62, "Making cupcakes"),
         saved("bob", 2, None, Word.SERVER),
@@ -62,7 +68,7 @@ async def test_round_trip(database: Database) -> None:
 
 async def test_the_newest_wins(database: Database) -> None:
     """Of several states of a user the one with the largest position stays, in whatever order."""
-    store = SqlPresenceStore(database)
+    store = SqlPresenceStore(database, uncounted)
     await store.save([saved("alice", 5, "new"), saved("alice", 4, "old")])
     await store.save([saved("alice", 3, "older")])
     assert await load(database) == [saved("alice", 5, "new")]
@@ -74,7 +80,7 @@ async def test_shared_commits(tmp_path: Path) -> None:
     """Callers that come while a commit is under way share the next one."""
     states = [saved(f"user{n:02}", n + 1) for n in range(MOST_ROWS)]
     async with traced_database(tmp_path / "shared.db") as (database, statements):
-        store = SqlPresenceStore(database)
+        store = SqlPresenceStore(database, uncounted)
         async with database.write():  # the first of them has to wait, the others gather
             first = asyncio.ensure_future(store.save([saved("alice", 100)]))
             with pytest.raises(TimeoutError):
@@ -91,7 +97,7 @@ async def test_a_commit_is_one_statement(tmp_path: Path) -> None:
     """What many callers save in one turn of the loop is one statement, and nothing around it."""
     states = [saved(f"user{n:02}", n + 1) for n in range(MOST_ROWS)]
     async with traced_database(tmp_path / "one.db") as (database, statements):
-        store = SqlPresenceStore(database)
+        store = SqlPresenceStore(database, uncounted)
         await asyncio.gather(*(store.save([state]) for state in states))
         assert verbs(statements)[-1:] == ["INSERT"]
         statements.clear()
@@ -103,7 +109,7 @@ async def test_more_than_one_statement_takes(tmp_path: Path) -> None:
     """What is too much for one statement is written by several, in one transaction."""
     states = [saved(f"user{n:03}", n + 1) for n in range(MOST_ROWS * 2 + 1)]
     async with traced_database(tmp_path / "many.db") as (database, statements):
-        await SqlPresenceStore(database).save(states)
+        await SqlPresenceStore(database, uncounted).save(states)
         written = verbs(statements)[-5:]
         assert written == ["BEGIN", "INSERT", "INSERT", "INSERT", "COMMIT"]
         assert await load(database) == states
@@ -111,7 +117,7 @@ async def test_more_than_one_statement_takes(tmp_path: Path) -> None:
 
 async def test_a_caller_that_gives_up(database: Database) -> None:
     """One caller that is cancelled costs neither its row nor the others' commit."""
-    store = SqlPresenceStore(database)
+    store = SqlPresenceStore(database, uncounted)
     states = [saved("alice", 1), saved("bob", 2)]
     patient = asyncio.ensure_future(store.save(states[1:]))
     with pytest.raises(TimeoutError):
@@ -124,7 +130,7 @@ async def test_a_caller_that_gives_up(database: Database) -> None:
 
 async def test_a_full_disk_loses_nothing(database: Database) -> None:
     """What could not be written fails for all its callers, and goes with the next call."""
-    store = SqlPresenceStore(database)
+    store = SqlPresenceStore(database, uncounted)
     await store.save([saved("alice", 1, "before")])
     await fill_disk(database)
     large = "x" * 10_000
@@ -141,7 +147,7 @@ async def test_a_full_disk_loses_nothing(database: Database) -> None:
 
 async def test_kept_rows_go_by_themselves_too(database: Database) -> None:
     """Saving nothing writes what an earlier call could not."""
-    store = SqlPresenceStore(database)
+    store = SqlPresenceStore(database, uncounted)
     await fill_disk(database)
     waiting = saved("alice", 2, "x" * 10_000)
     with pytest.raises(StorageUnavailable):
@@ -153,7 +159,7 @@ async def test_kept_rows_go_by_themselves_too(database: Database) -> None:
 
 async def test_settling(database: Database) -> None:
     """`settle` returns once what was given to `save` is committed; at once if nothing was."""
-    store = SqlPresenceStore(database)
+    store = SqlPresenceStore(database, uncounted)
     await store.settle()
     saving = asyncio.ensure_future(store.save([saved("alice", 1)]))
     with pytest.raises(TimeoutError):
@@ -166,7 +172,7 @@ async def test_settling(database: Database) -> None:
 
 async def test_text_that_no_database_takes(database: Database) -> None:
     """Half of a surrogate pair, which only a module can hand in, does not stop the others."""
-    store = SqlPresenceStore(database)
+    store = SqlPresenceStore(database, uncounted)
     await store.save([saved("alice", 1, "\ud800!"), saved("bob", 2, "fine")])
     assert await load(database) == [saved("alice", 1, "?!"), saved("bob", 2, "fine")]
 
@@ -176,8 +182,20 @@ async def test_restart(tmp_path: Path) -> None:
     path = tmp_path / "presence.db"
     first = open_file(path)
     await migrate(first)
-    await SqlPresenceStore(first).save([saved("alice", 1, "hello")])
+    await SqlPresenceStore(first, uncounted).save([saved("alice", 1, "hello")])
     second = open_file(path)
     assert await load(second) == [saved("alice", 1, "hello")]
     await first.close()
     await second.close()
+
+
+async def test_each_commit_is_counted(database: Database) -> None:
+    """What is told of a commit is how many states share it; a commit without states is none."""
+    committed: list[int] = []
+    store = SqlPresenceStore(database, committed.append)
+    first = store.save([saved("alice", 1, "hello")])
+    second = store.save([saved("bob", 2, None), saved("charlie", 3, None)])
+    await first
+    await second
+    await store.save([])
+    assert committed == [3]

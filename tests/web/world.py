@@ -17,6 +17,7 @@ from lamplighter.devtools.http import (
 from lamplighter.directory.sql import SqlDirectory
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.ports import Requester
+from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.health import Health
 from lamplighter.web.application import build_application
@@ -61,6 +62,7 @@ class World:
         self.clock = clock
         self.acted: list[Requester] = []
         self.storage_works = True
+        self.logins: list[str] = []
         self.routes = client_endpoints(
             directory=directory,
             server_name=SERVER,
@@ -71,6 +73,7 @@ class World:
             fan_out_limiter=RateLimiter(10, 50, self.clock),
             acted=self.acted.append,
             unstable_features={"org.example.feature": True},
+            access_log=AccessLog(self.clock, self.logins.append, ClientAddress([])),
         )
         health = Health(lambda: self.storage_works).routes()
         self.application = build_application([*self.routes, *health])

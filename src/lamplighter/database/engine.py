@@ -65,6 +65,7 @@ class Database:
         self._fetching = Shortcut(fetcher)
         self._lock = asyncio.Lock()
         self._can_write = True
+        self._failures = 0
 
     @property
     def dialect(self) -> Dialect:
@@ -76,10 +77,15 @@ class Database:
         """Whether the last write could be kept, as far as the machine is concerned."""
         return self._can_write
 
+    @property
+    def failures(self) -> int:
+        """How many reads and writes the machine has not done since the start."""
+        return self._failures
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection that sees one moment of the database, until the block ends."""
-        with _clear_errors():
+        with self._counted():
             async with self._turn_to_read(), self._reader.connect() as connection:
                 yield connection
 
@@ -107,7 +113,7 @@ class Database:
 
         It costs a fraction of what `read` does, and converts no values.
         """
-        with _clear_errors():
+        with self._counted():
             async with self._turn_to_read():
                 return await self._fetching.fetch(statement, values)
 
@@ -127,12 +133,21 @@ class Database:
     def _noted(self) -> Iterator[None]:
         """Take note of how the write of the block goes, and raise what is told of it."""
         try:
-            with _clear_errors():
+            with self._counted():
                 yield
         except StorageUnavailable as problem:
             self._wrote(problem)
             raise
         self._wrote(None)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        try:
+            with _clear_errors():
+                yield
+        except StorageUnavailable:
+            self._failures += 1
+            raise
 
     def _wrote(self, problem: StorageUnavailable | None) -> None:
         """Take note of how a write went, and say so where it went otherwise than the last."""

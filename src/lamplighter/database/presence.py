@@ -1,7 +1,7 @@
 """Presence across restarts: a store in which many callers share one commit."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -32,8 +32,10 @@ class SqlPresenceStore:
     as long as there is something to write.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, committed: Callable[[int], None]) -> None:
+        """*committed* is told after each commit how many states are in it."""
         self._database = database
+        self._committed = committed
         #: By user, what is not committed yet.
         self._pending: dict[str, SavedPresence] = {}
         #: What the callers of the next commit wait for.
@@ -86,6 +88,8 @@ class SqlPresenceStore:
         except Exception as error:  # noqa: BLE001 - the callers' to handle; the rows would raise again
             done.set_exception(error)
         else:
+            if batch:
+                self._committed(len(batch))
             done.set_result(None)
 
     async def _commit(self, batch: Sequence[SavedPresence]) -> None:

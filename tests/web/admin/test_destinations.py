@@ -1,11 +1,14 @@
 """The admin API on other servers."""
 
 from lamplighter.clock import Timestamp
+from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.ids import ServerName
 from lamplighter.ports import BackoffState
+from lamplighter.web.access_log import AccessLog
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.auth import AdminAuth, hash_of
 from lamplighter.web.admin.destinations import AdminDestinations
 from lamplighter.web.admin.endpoints import admin_endpoints
@@ -19,7 +22,10 @@ async def test_destinations() -> None:
         DestinationStatus(ServerName("two.org"), 7, False, BackoffState(3, Timestamp(900))),
         DestinationStatus(ServerName("one.org"), 1, True, None),
     ]
-    endpoints = admin_endpoints(AdminAuth(hash_of(TOKEN)), AdminDestinations(lambda: statuses))
+    endpoints = admin_endpoints(
+        AdminAuth(hash_of(TOKEN), AccessLog(FakeClock(), print, ClientAddress([]))),
+        AdminDestinations(lambda: statuses),
+    )
     operator = Operator(AsgiClient(build_application(endpoints)))
     one = {"server_name": "one.org", "queued": 1, "is_busy": True, "failures": 0, "retry_ts": None}
     two = {"server_name": "two.org", "queued": 7, "is_busy": False, "failures": 3, "retry_ts": 900}

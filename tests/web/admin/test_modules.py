@@ -14,6 +14,8 @@ from lamplighter.modules.api import ModuleApi
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.service.reload import ReloadResult
+from lamplighter.web.access_log import AccessLog
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.auth import AdminAuth, hash_of
 from lamplighter.web.admin.endpoints import admin_endpoints
 from lamplighter.web.admin.modules import AdminModules
@@ -117,7 +119,9 @@ async def test_a_reload(result: ReloadResult) -> None:
     """The answer says which modules run now, and why the old ones go on, if they do."""
     router = PresenceRouter(FakeClock(), Metrics(), GuardSettings())
     modules = AdminModules(router, list, Reloading(result))
-    endpoints = admin_endpoints(AdminAuth(hash_of(TOKEN)), modules)
+    endpoints = admin_endpoints(
+        AdminAuth(hash_of(TOKEN), AccessLog(FakeClock(), print, ClientAddress([]))), modules
+    )
     operator = Operator(AsgiClient(build_application(endpoints)))
     assert await operator.post("/modules/reload") == {
         "modules": ["Sound"],

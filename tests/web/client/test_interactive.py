@@ -4,15 +4,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from lamplighter.errors import InteractiveAuthNeeded, LimitExceeded, MissingParam
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.ports import Requester
+from lamplighter.web.access_log import AccessLog
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.body import convert
 from lamplighter.web.client.interactive import AuthData, PasswordStage, require_dummy
 from lamplighter.web.limits import RateLimiter
 from tests.web.world import Person, World
 
+REQUEST = Request({"type": "http", "headers": [], "client": ("192.0.2.1", 5)})
 ALICE = Requester(UserId("@alice:demo"), DeviceId("PHONE"))
 GOOD = {
     "type": "m.login.password",
@@ -26,7 +30,8 @@ async def stage(world: World) -> PasswordStage:
     """The password stage of a server where alice's password is "secret"."""
     await world.person("alice", "secret")
     limiter = RateLimiter(1, 3, world.clock)
-    return PasswordStage(world.directory, ServerName("demo"), limiter)
+    log = AccessLog(world.clock, world.logins.append, ClientAddress([]))
+    return PasswordStage(world.directory, ServerName("demo"), limiter, log)
 
 
 def auth(**changes: Any) -> AuthData:
@@ -37,12 +42,12 @@ def auth(**changes: Any) -> AuthData:
 
 async def test_the_right_password_is_enough(stage: PasswordStage) -> None:
     """The requester's password confirms the request, without any session before."""
-    await stage.confirm(ALICE, auth())
+    await stage.confirm(ALICE, auth(), REQUEST)
 
 
 async def test_the_older_form_names_the_user(stage: PasswordStage) -> None:
     """`user` may stand in place of the identifier, as a localpart too."""
-    await stage.confirm(ALICE, auth(identifier=None, user="alice"))
+    await stage.confirm(ALICE, auth(identifier=None, user="alice"), REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +59,7 @@ async def test_a_wrong_password_may_be_tried_again(
     """A wrong password, or somebody else's, is answered with the stage and the same session."""
     await world.person("bob", "secret")
     with pytest.raises(InteractiveAuthNeeded) as needed:
-        await stage.confirm(ALICE, auth(session="mine", **changes))
+        await stage.confirm(ALICE, auth(session="mine", **changes), REQUEST)
     assert (needed.value.session, needed.value.wrong_password) == ("mine", True)
 
 
@@ -62,7 +67,7 @@ async def test_a_wrong_password_may_be_tried_again(
 async def test_another_stage_is_not_enough(stage: PasswordStage, given: AuthData | None) -> None:
     """No auth, none of a type, or one of another type: the stage is still wanted."""
     with pytest.raises(InteractiveAuthNeeded) as needed:
-        await stage.confirm(ALICE, given)
+        await stage.confirm(ALICE, given, REQUEST)
     assert (needed.value.stage, needed.value.wrong_password) == ("m.login.password", False)
     assert len(needed.value.session) > 16
 
@@ -80,7 +85,7 @@ async def test_what_is_missing_is_named(
 ) -> None:
     """A stage without its fields is an error that names the field."""
     with pytest.raises(MissingParam) as missing:
-        await stage.confirm(ALICE, auth(**changes))
+        await stage.confirm(ALICE, auth(**changes), REQUEST)
     assert str(missing.value) == message
 
 
@@ -88,9 +93,9 @@ async def test_guessing_is_limited(stage: PasswordStage) -> None:
     """A token holder who tries passwords soon has to wait."""
     for _ in range(3):
         with pytest.raises(InteractiveAuthNeeded):
-            await stage.confirm(ALICE, auth(password="wrong"))
+            await stage.confirm(ALICE, auth(password="wrong"), REQUEST)
     with pytest.raises(LimitExceeded) as limit:
-        await stage.confirm(ALICE, auth())
+        await stage.confirm(ALICE, auth(), REQUEST)
     assert limit.value.retry_after == timedelta(seconds=1)
 
 

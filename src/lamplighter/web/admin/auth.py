@@ -6,7 +6,8 @@ import secrets
 
 from starlette.requests import Request
 
-from lamplighter.errors import UnknownToken
+from lamplighter.errors import MissingToken, UnknownToken
+from lamplighter.web.access_log import AccessLog
 from lamplighter.web.auth import access_token
 
 __all__ = ["AdminAuth", "hash_of", "new_token"]
@@ -25,14 +26,23 @@ def hash_of(token: str) -> str:
 class AdminAuth:
     """Lets those in who have the token with this hash."""
 
-    def __init__(self, token_hash: str) -> None:
+    def __init__(self, token_hash: str, log: AccessLog) -> None:
         self._token_hash = token_hash
+        self._log = log
 
     def check(self, request: Request) -> None:
         """Raise `MissingToken` or `UnknownToken` unless the header `Authorization` has the token.
 
-        It is not looked for in the query: URLs are written down in too many places.
+        It is not looked for in the query: URLs are written down in too many places. Refusals are
+        logged.
         """
+        try:
+            self._check(request)
+        except (MissingToken, UnknownToken) as refusal:
+            self._log.admin_refused(str(refusal), request)
+            raise
+
+    def _check(self, request: Request) -> None:
         token = access_token(request.headers.raw, b"")
         # Of two hashes even their first difference says nothing about the token; all the same.
         if not hmac.compare_digest(hash_of(token), self._token_hash):

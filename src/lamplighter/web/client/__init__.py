@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from lamplighter.ids import ServerName
 from lamplighter.ports import Directory, Requester
+from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.account import AccountEndpoints
@@ -45,19 +46,20 @@ def client_endpoints(
     fan_out_limiter: Limiter,
     acted: Callable[[Requester], None],
     unstable_features: Mapping[str, bool],
+    access_log: AccessLog,
 ) -> list[Route]:
     """Return the routes of all families; *acted* is told of every activity of a requester.
 
     *fan_out_limiter* is for what is little to ask and much to do: new rooms, new names.
     """
     authenticator = Authenticator(directory)
-    password = PasswordStage(directory, server_name, login_limiter)
+    password = PasswordStage(directory, server_name, login_limiter, access_log)
     activity = Activity(authenticator, acted)
     register = Register(directory, server_name, registration_limiter, client_address)
     families = (
         Versions(unstable_features),
         Capabilities(authenticator),
-        Login(directory, server_name, login_limiter, client_address),
+        Login(directory, server_name, login_limiter, client_address, access_log),
         register if registration_open else ClosedRegistration(),
         Logout(authenticator, directory),
         AccountEndpoints(authenticator, directory, password),

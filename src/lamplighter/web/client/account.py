@@ -54,6 +54,6 @@ class AccountEndpoints:
         requester, body = await self._authenticator.requester_and_optional_body(
             request, _Deactivate
         )
-        await self._password.confirm(requester, body.auth)
+        await self._password.confirm(requester, body.auth, request)
         await self._accounts.deactivate(requester.user_id)
         return json_response({"id_server_unbind_result": "no-support"})

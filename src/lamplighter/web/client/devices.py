@@ -79,14 +79,14 @@ class Devices:
     async def delete(self, request: Request) -> Response:
         """Log one of them out, once the password was given."""
         requester, body = await self._authenticator.requester_and_optional_body(request, _Delete)
-        await self._password.confirm(requester, body.auth)
+        await self._password.confirm(requester, body.auth, request)
         await self._accounts.delete_devices(requester.user_id, [_device_id(request)])
         return json_response({})
 
     async def delete_many(self, request: Request) -> Response:
         """Log several of them out, once the password was given."""
         requester, body = await self._authenticator.requester_and_body(request, _DeleteMany)
-        await self._password.confirm(requester, body.auth)
+        await self._password.confirm(requester, body.auth, request)
         await self._accounts.delete_devices(requester.user_id, body.devices)
         return json_response({})
 

@@ -8,10 +8,12 @@ out because clients expect one, and nothing is kept under it.
 import secrets
 
 import msgspec
+from starlette.requests import Request
 
 from lamplighter.errors import Forbidden, InteractiveAuthNeeded, InvalidParam, MissingParam
 from lamplighter.ids import ServerName, UserId, parse_user_id
 from lamplighter.ports import Accounts, Requester
+from lamplighter.web.access_log import AccessLog
 from lamplighter.web.limits import Limiter
 
 __all__ = ["AuthData", "Identifier", "PasswordStage", "named_user", "require_dummy"]
@@ -38,13 +40,19 @@ class AuthData(msgspec.Struct):
 class PasswordStage:
     """`m.login.password`: the requester proves to be more than the holder of a token."""
 
-    def __init__(self, accounts: Accounts, server_name: ServerName, limiter: Limiter) -> None:
+    def __init__(
+        self, accounts: Accounts, server_name: ServerName, limiter: Limiter, log: AccessLog
+    ) -> None:
         self._accounts = accounts
         self._server_name = server_name
         self._limiter = limiter
+        self._log = log
 
-    async def confirm(self, requester: Requester, auth: AuthData | None) -> None:
-        """Return if *auth* holds the requester's password; raise `InteractiveAuthNeeded` if not."""
+    async def confirm(self, requester: Requester, auth: AuthData | None, request: Request) -> None:
+        """Return if *auth* holds the requester's password; raise `InteractiveAuthNeeded` if not.
+
+        The log tells of a wrong password, and where *request* comes from.
+        """
         if auth is None or auth.type != "m.login.password":
             raise _needed(auth, "m.login.password")
         if auth.password is None:
@@ -56,6 +64,7 @@ class PasswordStage:
                 raise Forbidden("The user of auth is another one than the access token's")
             await self._accounts.check_password(user_id, auth.password)
         except Forbidden as error:
+            self._log.password_refused(requester.user_id, request)
             session = auth.session or _new_session()
             raise InteractiveAuthNeeded(str(error), session=session, wrong_password=True) from None
 

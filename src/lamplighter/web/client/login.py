@@ -9,10 +9,17 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.errors import InvalidParam, MissingParam
-from lamplighter.ids import ServerName
+from lamplighter.errors import (
+    Forbidden,
+    InvalidParam,
+    LimitExceeded,
+    MissingParam,
+    UserDeactivated,
+)
+from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import Accounts
 from lamplighter.ports import Login as LoggedIn
+from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.body import read
 from lamplighter.web.client.interactive import Identifier, named_user
@@ -41,11 +48,13 @@ class Login:
         server_name: ServerName,
         limiter: Limiter,
         client_address: ClientAddress,
+        log: AccessLog,
     ) -> None:
         self._accounts = accounts
         self._server_name = server_name
         self._limiter = limiter
         self._client_address = client_address
+        self._log = log
 
     def routes(self) -> list[Route]:
         return [
@@ -62,7 +71,7 @@ class Login:
 
         An account has no limit of its own: anybody could use it up, and lock the owner out.
         """
-        self._limiter.take(("address", self._client_address(request)))
+        self._take(request)
         body = await read(request, _Body)
         if body.type != "m.login.password":
             raise InvalidParam("type: only m.login.password is known here")
@@ -71,9 +80,27 @@ class Login:
         user_id = named_user(body.identifier, body.user, self._server_name)
         device = device_id(body.device_id)
         name = display_name("initial_device_display_name", body.initial_device_display_name)
-        await self._accounts.check_password(user_id, body.password)
+        await self._check_password(user_id, body.password, request)
         login = await self._accounts.log_in(user_id, device_id=device, device_name=name)
+        self._log.logged_in(login.user_id, login.device_id, request)
         return json_response(login_content(login, self._server_name))
+
+    def _take(self, request: Request) -> None:
+        try:
+            self._limiter.take(("address", self._client_address(request)))
+        except LimitExceeded:
+            self._log.login_limited(request)
+            raise
+
+    async def _check_password(self, user_id: UserId, password: str, request: Request) -> None:
+        try:
+            await self._accounts.check_password(user_id, password)
+        except (Forbidden, UserDeactivated) as refusal:
+            # What was typed is named only where it is the ID of an account.
+            account = await self._accounts.account(user_id)
+            known = None if account is None else account.user_id
+            self._log.login_refused(known, str(refusal), request)
+            raise
 
 
 def login_content(login: LoggedIn, server_name: ServerName) -> dict[str, Any]:
