@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from rich.console import Console
 
+from bench.document import has_place, renewed
 from bench.errors import BenchError
 from bench.machine import describe, raise_descriptor_limit
 from bench.plan import Plan, make_plan
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 _OUT: Final = ROOT / "build" / "bench"
 #: How wide the table may be where there is no terminal.
-_WIDTH: Final = 120
+_WIDTH: Final = 150
 
 app: Final = typer.Typer(add_completion=False)
 
@@ -52,6 +53,10 @@ def bench(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the JSON file and the plot go.")
     ] = _OUT,
+    document: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A Markdown page whose table of results is renewed."),
+    ] = None,
 ) -> None:
     """Measure presence servers side by side: the same load, in one run, on one machine."""
     console = Console()
@@ -59,6 +64,8 @@ def bench(
         console.width = _WIDTH
     presets = _chosen("preset", preset or (QUICK if quick else PRESETS), PRESETS)
     recipes = _present(console, _chosen("server", server or RECIPES, RECIPES))
+    if document is not None and not has_place(document):
+        raise typer.BadParameter(f"{document} has no place for results", param_hint="document")
     plan = make_plan(presets, recipes, everything=everything)
     raise_descriptor_limit()
     rows: list[Row] = []
@@ -70,6 +77,9 @@ def bench(
     finally:
         if rows:
             _save(console, rows, plan, out)
+            if document is not None:
+                document.write_text(renewed(document.read_text(), table_of(rows)))
+                console.print(f"The table in {document} is renewed")
 
 
 def _chosen(option: str, words: Sequence[str] | Mapping[str, T], known: Mapping[str, T]) -> list[T]:

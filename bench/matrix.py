@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from bench.clients import Client
 from bench.http import Connection
 
 __all__ = [
@@ -23,21 +24,19 @@ __all__ = [
     "first_sync",
     "first_sync_request",
     "join",
+    "polls_of",
     "put_request",
     "read_sync",
     "register",
+    "upload_filter",
     "user_id",
 ]
 
 #: What every server calls itself.
 SERVER_NAME: Final = "bench.example"
 
-#: What the presence of a watcher is: counted and connected like any, but nobody's activity runs
-#: out in the middle of a run, which would add updates of the server's own.
-_AWAY: Final = "unavailable"
-
-_NO_ROOMS: Final[Mapping[str, Any]] = {"room": {"rooms": []}}
-_NOTHING: Final = {**_NO_ROOMS, "presence": {"types": []}}
+#: A filter that leaves out everything.
+_NOTHING: Final[Mapping[str, Any]] = {"room": {"rooms": []}, "presence": {"types": []}}
 
 
 class Account(NamedTuple):
@@ -80,6 +79,10 @@ class _Room(msgspec.Struct):
     room_id: str
 
 
+class _Uploaded(msgspec.Struct):
+    filter_id: str
+
+
 _sync: Final = msgspec.json.Decoder(Sync)
 
 
@@ -111,34 +114,55 @@ async def join(connection: Connection, account: Account, room_id: str) -> None:
     await connection.ask(_request("POST", f"/join/{quote(room_id)}", account.token, {}))
 
 
-def put_request(account: Account, status_msg: str, presence: str = _AWAY) -> bytes:
-    """Return the request by which *account* sets its presence."""
-    body = {"presence": presence, "status_msg": status_msg}
-    return _request("PUT", f"/presence/{quote(account.user_id)}/status", account.token, body)
+async def upload_filter(connection: Connection, account: Account, definition: str) -> str:
+    """Upload a filter; return its ID."""
+    path = f"/user/{quote(account.user_id)}/filter"
+    request = _request("POST", path, account.token, json.loads(definition))
+    return msgspec.json.decode(await connection.ask(request), type=_Uploaded).filter_id
 
 
-def first_sync_request(account: Account, *, with_presence: bool = False) -> bytes:
-    """Return the request for a first `/sync` without rooms.
-
-    Nor does it ask for presence, and *account* stays away; it is online if it wants presence.
-    """
-    wanted, presence = (_NO_ROOMS, "online") if with_presence else (_NOTHING, _AWAY)
-    query = {"timeout": 0, "set_presence": presence, "filter": json.dumps(wanted)}
-    return _request("GET", f"/sync?{urlencode(query)}", account.token)
+def put_request(account: Account, client: Client, status_msg: str) -> bytes:
+    """Return the request by which *account* sets its status message; it stays as it polls."""
+    body = {"presence": client.presence, "status_msg": status_msg}
+    path = f"/presence/{quote(account.user_id)}/status"
+    return _request("PUT", path, account.token, body, client.fields)
 
 
-async def first_sync(connection: Connection, account: Account) -> str:
+def first_sync_request(account: Account, client: Client) -> bytes:
+    """Return the request for a first `/sync`."""
+    path = f"/sync?{client.first_query()}"
+    return _request("GET", path, account.token, more=client.fields)
+
+
+async def first_sync(connection: Connection, account: Account, client: Client) -> str:
     """Have a first `/sync` that says nothing of anybody; return the token to go on from."""
-    return read_sync(await connection.ask(first_sync_request(account))).next_batch
+    query = {"timeout": "0", "filter": json.dumps(_NOTHING)}
+    if client.set_presence is not None:
+        query["set_presence"] = client.set_presence
+    request = _request("GET", f"/sync?{urlencode(query)}", account.token)
+    return read_sync(await connection.ask(request)).next_batch
+
+
+async def polls_of(
+    connection: Connection, account: Account, client: Client, timeout_ms: int
+) -> "Polls":
+    """Return what makes the polls of *account*, whose filter is uploaded if its client does so."""
+    chosen = client.filter
+    if chosen is not None and client.uploads:
+        chosen = await upload_filter(connection, account, chosen)
+    return Polls(account, client, timeout_ms, chosen)
 
 
 class Polls:
     """Makes the requests of one account's long polls; all but the since token is made once."""
 
-    def __init__(self, account: Account, timeout_ms: int) -> None:
-        query = f"timeout={timeout_ms}&set_presence={_AWAY}&since="
-        self._head = f"GET /_matrix/client/v3/sync?{query}".encode()
-        self._tail = _tail(account.token).encode()
+    def __init__(
+        self, account: Account, client: Client, timeout_ms: int, chosen: str | None
+    ) -> None:
+        """*chosen* is the filter, or its ID if *client* uploads it."""
+        before, after = client.query(timeout_ms, chosen)
+        self._head = f"GET /_matrix/client/v3/sync?{before}".encode()
+        self._tail = f"{after}{_tail(account.token, client.fields)}".encode()
 
     def since(self, token: str) -> bytes:
         """Return the request for what is new after *token*."""
@@ -156,10 +180,12 @@ def _quoted(since: str) -> bytes:
     return quote(since, safe="").encode()
 
 
-def _request(method: str, path: str, token: str = "", body: dict[str, Any] | None = None) -> bytes:
+def _request(
+    method: str, path: str, token: str = "", body: dict[str, Any] | None = None, more: str = ""
+) -> bytes:
     content = b"" if body is None else json.dumps(body).encode()
     length = f"Content-Length: {len(content)}\r\n" if body is not None else ""
-    head = f"{method} /_matrix/client/v3{path}{_tail(token, length)}"
+    head = f"{method} /_matrix/client/v3{path}{_tail(token, more + length)}"
     return head.encode() + content
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from bench.http import Connection, connect
 from bench.ledger import Ledger
-from bench.matrix import Account, first_sync
+from bench.matrix import Account, first_sync, polls_of
 from bench.publishers import LINES, Publishers
 from bench.shapes import Shape
 from bench.stage import Stage, in_parallel, numbers_of, people, settle_in
@@ -60,30 +60,32 @@ class MatrixParty:
 async def gather(stage: Stage, shape: Shape, ledger: Ledger) -> MatrixParty:
     """Create everybody of *shape*, and let those poll who watch."""
     accounts = await people(stage, shape)
-    await settle_in(stage, accounts, "unavailable")
+    await settle_in(stage, accounts, shape.client)
     before = stage.meter.resident
-    watchers = await make_watchers(stage, accounts, shape.watchers, ledger)
+    watchers = await make_watchers(stage, accounts, shape, ledger)
     await connect_all(stage, watchers)
     publishing = {number: accounts[number] for number in shape.publishers}
     lines = [await connect(stage.address) for _ in range(LINES)]
-    return MatrixParty(watchers, Publishers(publishing, lines, ledger), before)
+    return MatrixParty(watchers, Publishers(publishing, shape.client, lines, ledger), before)
 
 
 async def make_watchers(
     stage: Stage,
     accounts: Sequence[Account],
-    numbers: Sequence[int],
+    shape: Shape,
     ledger: Ledger,
     timeout_ms: int = TIMEOUT_MS,
 ) -> list[Watcher]:
-    """Return watchers with a token each, who are not polling yet."""
+    """Return the watchers of *shape* with a token each, who are not polling yet."""
     by_name = numbers_of(accounts)
 
     async def make(line: Connection, number: int) -> Watcher:
-        since = await first_sync(line, accounts[number])
-        return Watcher(accounts[number], since, ledger, by_name, timeout_ms)
+        account = accounts[number]
+        since = await first_sync(line, account, shape.client)
+        polls = await polls_of(line, account, shape.client, timeout_ms)
+        return Watcher(account, polls, since, ledger, by_name)
 
-    return await in_parallel(stage, "first syncs", numbers, make)
+    return await in_parallel(stage, "first syncs", shape.watchers, make)
 
 
 async def connect_all(stage: Stage, watchers: Sequence[Watcher]) -> None:

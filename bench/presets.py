@@ -1,9 +1,10 @@
 """What is measured: the table of presets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from bench.clients import BOT, ELEMENT_AWAY, NIO, Client
 from bench.loads.changes import Changes, Closed, Pace, Steady
 from bench.loads.first_syncs import FirstSyncs
 from bench.loads.idle import Idle
@@ -21,6 +22,7 @@ __all__ = ["PRESETS", "QUICK", "Load", "Preset"]
 #: So many of a room's users publish, in turn; all of them watch.
 _PUBLISHERS: Final = 10
 
+_TWO_A_SECOND: Final = Steady(per_second=2, seconds=20)
 
 #: More polls than these are not asked of a process, however many descriptors it may have.
 _CROWD: Final = 15_000
@@ -58,6 +60,12 @@ class Preset:
         return recipe.name != "synapse" or not self.long_for_synapse
 
 
+def _fanout_with(client: Client) -> Preset:
+    """Return fanout-200 with another kind of client."""
+    shape = replace(one_room(200, _PUBLISHERS), client=client)
+    return Preset(f"fanout-200-{client.name}", client.about, Changes(shape, (_TWO_A_SECOND,)))
+
+
 def _fanout(users: int, *paces: Pace, long_for_synapse: bool = False) -> Preset:
     return Preset(
         f"fanout-{users}",
@@ -76,7 +84,8 @@ _EIGHT_AT_ONCE: Final = Closed(seconds=10, suffix=", 8 at once", together=8)
 
 _ALL: Final = (
     _fanout(50, Steady(per_second=2, seconds=10)),
-    _fanout(200, Steady(per_second=2, seconds=20)),
+    _fanout(200, _TWO_A_SECOND),
+    *(_fanout_with(client) for client in (ELEMENT_AWAY, NIO, BOT)),
     _fanout(500, _FLAT_OUT, _UNSATURATED),
     _fanout(5000, _FLAT_OUT, _UNSATURATED, long_for_synapse=True),
     Preset(

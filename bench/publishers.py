@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from bench.clients import Client
 from bench.errors import ConnectionLost, Refused
 from bench.http import Answer, Connection
 from bench.ledger import Ledger
@@ -22,17 +23,22 @@ class Publishers:
     """
 
     def __init__(
-        self, accounts: Mapping[int, Account], connections: Sequence[Connection], ledger: Ledger
+        self,
+        accounts: Mapping[int, Account],
+        client: Client,
+        connections: Sequence[Connection],
+        ledger: Ledger,
     ) -> None:
         """Let the users of *accounts*, by number, publish what is entered in *ledger*."""
         self._accounts = accounts
+        self._client = client
         self._ledger = ledger
         self._lines = [_Line(connection, ledger) for connection in connections]
 
     def change(self, number: int) -> None:
         """Give the user of that number a status message that nobody has had before."""
         word = self._ledger.publish(number)
-        request = put_request(self._accounts[number], str(word))
+        request = put_request(self._accounts[number], self._client, str(word))
         self._lines[number % len(self._lines)].put(request)
 
     def leave(self) -> None:

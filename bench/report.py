@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from bench.measuring import Latency, Measurement
 from bench.results import BASELINE, Table, ratio
 
-__all__ = ["Screen", "render"]
+__all__ = ["Screen", "figures", "render"]
 
 _NOTHING = "-"
 
@@ -21,6 +21,7 @@ _FEW_POLLS: Final = 50
 
 _COLUMNS: Final[Mapping[str, JustifyMethod]] = {
     "preset": "left",
+    "shape": "left",
     "server": "left",
     "CPU µs": "right",
     "per": "left",
@@ -71,15 +72,19 @@ def render(table: Table, left_out: Iterable[tuple[str, str]] = ()) -> RichTable:
         for count, row in enumerate(servers.values()):
             times = ratio(table, row)
             shown.add_row(
-                label if count == 0 else "", row.server, *_figures(row.measurement, times)
+                label if count == 0 else "",
+                row.client,
+                row.server,
+                *figures(row.measurement, times),
             )
         shown.add_section()
     for preset, server in left_out:
-        shown.add_row(preset, server, *[_NOTHING] * (len(_COLUMNS) - 2))
+        shown.add_row(preset, _NOTHING, server, *[_NOTHING] * (len(_COLUMNS) - 3))
     return shown
 
 
-def _figures(measured: Measurement, times: float | None) -> list[str]:
+def figures(measured: Measurement, times: float | None) -> list[str]:
+    """Return what a row says of *measured*, *times* as fast as the baseline."""
     per_poll = measured.poll_bytes if measured.polls >= _FEW_POLLS else None
     return [
         f"{measured.cpu_micros:,.1f}",

@@ -48,6 +48,7 @@ def _flat(row: Row) -> dict[str, Any]:
     measured = row.measurement
     return {
         "preset": row.label,
+        "shape": row.client,
         "server": row.server,
         "unit": measured.unit,
         "count": measured.count,

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from bench.http import Address
 from bench.machine import share_cores
 from bench.measuring import Measurement, Meter, Progress
+from bench.party import MatrixWire
 from bench.presets import Preset
 from bench.servers.process import Recipe, running
 from bench.stage import Stage
@@ -24,6 +25,8 @@ class Row:
 
     server: str
     preset: str
+    #: The kind of client that everybody had; a dash where the protocol is not Matrix.
+    client: str
     measurement: Measurement
 
     @property
@@ -40,7 +43,8 @@ async def measure(preset: Preset, recipe: Recipe, progress: Progress) -> list[Ro
             stage = Stage(address, Meter(pid, share_cores()), progress, recipe.wire)
             with _no_garbage():
                 measurements = await preset.load.run(stage)
-    return [Row(recipe.name, preset.name, measurement) for measurement in measurements]
+    client = preset.load.shape.client.name if isinstance(recipe.wire, MatrixWire) else "-"
+    return [Row(recipe.name, preset.name, client, it) for it in measurements]
 
 
 @contextmanager

@@ -1,8 +1,10 @@
-"""Who shares rooms with whom: the shape of a load, the same on every server."""
+"""Who shares rooms with whom, by which client: the shape of a load, the same on every server."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+
+from bench.clients import ELEMENT, Client
 
 __all__ = ["Shape", "alone", "crowd", "mesh", "one_room", "rooms_apart", "routed"]
 
@@ -17,6 +19,8 @@ class Shape:
     publishers: tuple[int, ...]
     #: Viewer to the users that a module shows to the viewer.
     shown: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    #: What everybody has, where the protocol is Matrix.
+    client: Client = ELEMENT
 
     def audiences(self) -> Sequence[AbstractSet[int]]:
         """Return for each user who else is told of the user's changes."""

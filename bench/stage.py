@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from bench.clients import Client
 from bench.http import Address, Connection, connect
 from bench.ledger import Ledger
 from bench.matrix import Account, create_room, join, put_request, register
@@ -70,13 +71,13 @@ async def people(stage: Stage, shape: Shape) -> list[Account]:
     return accounts
 
 
-async def settle_in(stage: Stage, accounts: Sequence[Account], presence: str) -> None:
-    """Let everybody have *presence* before anybody looks, so that nobody has to be told."""
+async def settle_in(stage: Stage, accounts: Sequence[Account], client: Client) -> None:
+    """Let everybody be before anybody looks what their polls say, so that nobody has to be told."""
 
     async def put(line: Connection, account: Account) -> None:
-        await line.ask(put_request(account, "", presence))
+        await line.ask(put_request(account, client, ""))
 
-    await in_parallel(stage, f"becoming {presence}", accounts, put)
+    await in_parallel(stage, f"becoming {client.presence}", accounts, put)
 
 
 async def in_parallel(

@@ -16,19 +16,19 @@ class Watcher:
     def __init__(
         self,
         account: Account,
+        polls: Polls,
         since: str,
         ledger: Ledger,
         numbers: Mapping[str, int],
-        timeout_ms: int,
     ) -> None:
-        """Go on from the token *since*; *numbers* has the number of each user by user ID."""
+        """Go on by *polls* from the token *since*; *numbers* has each user's number by user ID."""
         self.account = account
         #: How many polls have been answered.
         self.answered = 0
         self._since = since
         self._ledger = ledger
         self._numbers = numbers
-        self._polls = Polls(account, timeout_ms)
+        self._polls = polls
         self._connection: Connection | None = None
 
     def poll_on(self, connection: Connection) -> None:

@@ -22,12 +22,12 @@ class FirstSyncs:
 
     async def run(self, stage: Stage) -> list[Measurement]:
         accounts = await people(stage, self.shape)
-        await settle_in(stage, accounts, "online")
+        await settle_in(stage, accounts, self.shape.client)
         latencies: list[float] = []
 
         async def sync(line: Connection, account: Account) -> None:
             began = perf_counter()
-            answer = await line.ask(first_sync_request(account, with_presence=True))
+            answer = await line.ask(first_sync_request(account, self.shape.client))
             latencies.append(perf_counter() - began)
             self._check(account, answer)
 

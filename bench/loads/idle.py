@@ -31,12 +31,10 @@ class Idle:
 
     async def run(self, stage: Stage) -> list[Measurement]:
         accounts = await people(stage, self.shape)
-        await settle_in(stage, accounts, "unavailable")
+        await settle_in(stage, accounts, self.shape.client)
         ledger = Ledger(self.shape.audiences())
         before = stage.meter.resident
-        watchers = await make_watchers(
-            stage, accounts, self.shape.watchers, ledger, self.timeout_ms
-        )
+        watchers = await make_watchers(stage, accounts, self.shape, ledger, self.timeout_ms)
         await connect_all(stage, watchers)
         try:
             await pause(_REST)

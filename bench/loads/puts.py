@@ -23,13 +23,14 @@ class Puts:
     shape: Shape
 
     async def run(self, stage: Stage) -> list[Measurement]:
+        client = self.shape.client
         accounts = await people(stage, self.shape)
-        await settle_in(stage, accounts, "unavailable")
+        await settle_in(stage, accounts, client)
         latencies: list[float] = []
 
         async def put(line: Connection, number: int) -> None:
             began = perf_counter()
-            await line.ask(put_request(accounts[number % len(accounts)], str(number)))
+            await line.ask(put_request(accounts[number % len(accounts)], client, str(number)))
             latencies.append(perf_counter() - began)
 
         with stage.meter.running():

@@ -6,7 +6,7 @@ from time import perf_counter
 from bench.http import Connection
 from bench.ledger import Ledger
 from bench.loads.changes import PATIENCE
-from bench.matrix import Polls, first_sync, put_request
+from bench.matrix import first_sync, polls_of, put_request, read_sync
 from bench.measuring import Latency, Measurement
 from bench.party import MatrixParty, connect_one, gather
 from bench.shapes import Shape
@@ -62,35 +62,37 @@ class Churn:
 class Reconnect:
     """The first room's people ask what is new; nothing is, but in the second room all changed.
 
-    They ask without waiting, each once, with the token of their first sync.
+    They ask without waiting, each once, with the token of their last poll.
     """
 
     shape: Shape
     changes: int
 
     async def run(self, stage: Stage) -> list[Measurement]:
-        returning, elsewhere = self.shape.rooms
+        (returning, elsewhere), client = self.shape.rooms, self.shape.client
         accounts = await people(stage, self.shape)
-        await settle_in(stage, accounts, "unavailable")
+        await settle_in(stage, accounts, client)
 
-        async def leave(line: Connection, number: int) -> str:
-            return await first_sync(line, accounts[number])
+        async def leave(line: Connection, number: int) -> bytes:
+            since = await first_sync(line, accounts[number], client)
+            polls = await polls_of(line, accounts[number], client, timeout_ms=0)
+            # Who returns has polled before, so the server has met the filter.
+            return polls.since(read_sync(await line.ask(polls.since(since))).next_batch)
 
         async def change(line: Connection, word: int) -> None:
             account = accounts[elsewhere[word % len(elsewhere)]]
-            await line.ask(put_request(account, str(word)))
+            await line.ask(put_request(account, client, str(word)))
 
-        tokens = await in_parallel(stage, "first syncs", returning, leave)
+        requests = await in_parallel(stage, "first syncs", returning, leave)
         await in_parallel(stage, "changes elsewhere", range(self.changes), change)
         latencies: list[float] = []
 
-        async def come_back(line: Connection, number: int) -> None:
-            request = Polls(accounts[number], timeout_ms=0).since(tokens[number])
+        async def come_back(line: Connection, request: bytes) -> None:
             began = perf_counter()
             await line.ask(request)
             latencies.append(perf_counter() - began)
 
         with stage.meter.running():
-            await in_parallel(stage, "returning", returning, come_back)
+            await in_parallel(stage, "returning", requests, come_back)
         usage, latency = stage.meter.usage, Latency.of(latencies)
         return [Measurement("", "return", len(returning), usage, latency)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.matrix import SERVER_NAME
 from bench.party import MatrixWire
-from bench.servers.house import PRESENCE, modules_for
+from bench.servers.house import modules_for, presence_for
 from bench.servers.process import ROOT, Command
 from bench.shapes import Shape
 
@@ -30,7 +30,7 @@ class Lamplighter:
             "data_dir": str(folder / "data"),
             "registration": "open",
             "rate_limits": "off",
-            "presence": PRESENCE,
+            "presence": presence_for(shape),
             "log": {"level": "warning"},
             "modules": modules_for(shape),
         }

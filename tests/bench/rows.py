@@ -11,4 +11,4 @@ def row(server: str, cpu_seconds: float, *, preset: str = "fanout-50", suffix: s
     usage = Usage(cpu_seconds, seconds=10.0, resident=2**20)
     latency = Latency(1.0, 20.0, 300.0)
     measured = Measurement(suffix, "delivery", 1_000, usage, latency, polls=50, poll_bytes=2048.0)
-    return Row(server, preset, measured)
+    return Row(server, preset, "element", measured)

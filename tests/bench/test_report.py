@@ -17,7 +17,18 @@ def test_table() -> None:
     lines = [line.split() for line in screen.getvalue().splitlines()]
     latency = ["1.0", "/", "20", "/", "300"]
     assert [line for line in lines if "lamplighter" in line or "synapse" in line][1:] == [
-        ["fanout-50", "lamplighter", "500.0", "delivery", "4.0", "x", *latency, "1", "2.0"],
-        ["synapse", "2,000.0", "delivery", "1.0", "x", *latency, "1", "2.0"],
-        ["crowd", "synapse", *"------"],
+        [
+            "fanout-50",
+            "element",
+            "lamplighter",
+            "500.0",
+            "delivery",
+            "4.0",
+            "x",
+            *latency,
+            "1",
+            "2.0",
+        ],
+        ["element", "synapse", "2,000.0", "delivery", "1.0", "x", *latency, "1", "2.0"],
+        ["crowd", "-", "synapse", *"------"],
     ]

@@ -34,6 +34,7 @@ def test_json() -> None:
         "rows": [
             {
                 "preset": "fanout-50, 2/s",
+                "shape": "element",
                 "server": "synapse",
                 "unit": "delivery",
                 "count": 1_000,

@@ -1,9 +1,11 @@
 """Every kind of load on a real Lamplighter, in a process of its own; but tiny."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from bench.clients import CLIENTS, Client
 from bench.loads.changes import Changes, Closed, Steady
 from bench.loads.first_syncs import FirstSyncs
 from bench.loads.idle import Idle
@@ -22,6 +24,14 @@ class Silent:
 
     def step(self, what: str, total: int) -> Callable[[], None]:
         return lambda: None
+
+
+@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+async def test_clients(client: Client) -> None:
+    """The same is delivered to each kind of client, and the row names the kind."""
+    load = Changes(replace(one_room(5, 2), client=client), (ONE_CHANGE,))
+    (row,) = await measure(Preset("tiny", "", load), Lamplighter(), Silent())
+    assert (row.client, row.measurement.count) == (client.name, 4)
 
 
 @pytest.mark.parametrize(
