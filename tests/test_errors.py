@@ -50,6 +50,7 @@ OTHERS = {
     "KeysUnavailable",
     "LamplighterError",
     "ModuleError",
+    "NotOfPresence",
     "RecordUnreadable",
     "RemoteRefused",
     "RemoteUnreachable",

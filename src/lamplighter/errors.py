@@ -2,6 +2,7 @@
 
     LamplighterError
     ├── ConfigError                 the operator's: key, value, and what is allowed
+    │   └── NotOfPresence           a module of another kind, which stays in Synapse
     ├── AdminUnavailable        the operator's: no running server answers a command's question
     ├── ModuleError                 a module's: it cannot be loaded or misuses its API
     ├── RecordUnreadable            the operator's: that file is no record of decisions
@@ -51,6 +52,7 @@ __all__ = [
     "ModuleError",
     "NotFound",
     "NotJson",
+    "NotOfPresence",
     "RecordUnreadable",
     "RegistrationClosed",
     "RemoteRefused",
@@ -77,6 +79,10 @@ class LamplighterError(Exception):
 
 class ConfigError(LamplighterError):
     """The configuration cannot be used; the message names key, value and what is allowed."""
+
+
+class NotOfPresence(ConfigError):
+    """A module of the configuration is not of presence: it stays in Synapse."""
 
 
 class AdminUnavailable(LamplighterError):

@@ -22,7 +22,8 @@ WHERE = Path("/etc/lamplighter/lamplighter.yaml")
 
 SECTIONS = (
     "server_name, listen, data_dir, trusted_proxies, public_baseurl, registration, presence, "
-    "routing, rate_limits, federation, module_timeout, modules, admin, log"
+    "routing, rate_limits, federation, module_timeout, "
+    "modules_not_of_presence, modules, admin, log"
 )
 DURATION = "a duration longer than 0, such as 500ms, 30s, 5m, 1h or 1d, or a number of milliseconds"
 ADDRESS = "host:port or [IPv6 address]:port, with a port from 1 to 65535"

@@ -47,7 +47,7 @@ async def test_logger(world: World) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("register_spam_checker_callbacks", "this server only serves presence modules"),
+        ("register_no_such_callbacks", "this server only serves presence modules"),
         ("register_user", "accounts are managed with `lamplighter register-user`"),
         ("_store", "use api.run_db_interaction: modules have a database of their own"),
         ("defer_to_threadpool", "use await api.defer_to_thread(f, ...)"),

@@ -81,7 +81,11 @@ async def test_payment_network_router(world: World) -> None:
     ("path", "complaint"),
     [
         ("Routes", "is not the dotted path of a class, such as my_package.MyRouter"),
-        ("no_such.Routes", "cannot be imported: No module named 'no_such'"),
+        (
+            "no_such.Routes",
+            "cannot be imported: No module named 'no_such'; nothing here tells whether it is of "
+            "presence: install its package, or remove it here if it stays in Synapse",
+        ),
         (
             "tests.compat.modules.routers.Rotes",
             "cannot be used: module 'tests.compat.modules.routers' has no attribute 'Rotes'",

@@ -43,6 +43,7 @@ def screen(report: Report) -> RenderableType:
         Text(_what_was_done(report), style="dim"),
         Text(),
         *_virtues(report),
+        *_elsewhere(report),
         Text(),
         *(_finding(it) for it in report.findings),
         _verdict(report),
@@ -70,6 +71,11 @@ def _virtues(report: Report) -> Iterator[Text]:
         else:
             so_far = " (as far as it answers)" if found & _ANSWERING and kinds & _ANSWERS else ""
             yield Text.assemble(("✓ ", "green"), virtue, (_measured(report, kinds) + so_far, "dim"))
+
+
+def _elsewhere(report: Report) -> Iterator[Text]:
+    for method in report.elsewhere:
+        yield Text(f"· calls {method}: those callbacks stay in Synapse", style="dim")
 
 
 def _measured(report: Report, kinds: set[Kind]) -> str:

@@ -76,6 +76,9 @@ server_name: "{server_name}"
 #    config: {{}}
 #    shadow: false                # true: only asked, and what it would change is counted
 
+# What becomes of a module that is not of presence, and stays in Synapse: refuse is an error.
+#modules_not_of_presence: refuse   # skip: it is left out
+
 # A module that answers later than this is not waited for.
 #module_timeout: 5s
 

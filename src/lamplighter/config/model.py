@@ -216,6 +216,10 @@ class Config(_Section, frozen=True):
     rate_limits: RateLimits = RateLimits()
     federation: FederationSettings = FederationSettings()
     module_timeout: Time = Duration(seconds=5)
+    #: What becomes of a module that is not of presence.
+    modules_not_of_presence: Annotated[
+        Literal["refuse", "skip"], Meta(description="refuse or skip")
+    ] = "refuse"
     modules: Annotated[
         tuple[ModuleEntry, ...],
         Meta(description="a list of modules, each with module: and config:"),

@@ -1,6 +1,7 @@
 """`ModuleApi`: what a module is given, with the names and signatures of Synapse's.
 
-The parts by subject: `presence_part.py`, `account_part.py`, `room_part.py`, `background_part.py`.
+The parts by subject: `presence_part.py`, `account_part.py`, `room_part.py`, `background_part.py`;
+what modules of other kinds register: `other_callbacks.py`.
 """
 
 import logging
@@ -12,6 +13,7 @@ from lamplighter.modules.cache import cached
 from lamplighter.modules.hints import api_hint, missing_attribute
 from lamplighter.modules.hs import HomeServer
 from lamplighter.modules.http_client import SimpleHttpClient
+from lamplighter.modules.other_callbacks import OTHER_CALLBACKS, OtherCallbacksPart
 from lamplighter.modules.parts import ApiParts
 from lamplighter.modules.presence_part import PresencePart
 from lamplighter.modules.room_part import RoomPart
@@ -20,7 +22,7 @@ from lamplighter.modules.synapse.types import DomainSpecificString
 __all__ = ["ModuleApi"]
 
 
-class ModuleApi(PresencePart, AccountPart, RoomPart, BackgroundPart):
+class ModuleApi(PresencePart, AccountPart, RoomPart, BackgroundPart, OtherCallbacksPart):
     """The way from a module to the server; each module has one of its own.
 
     What is not here raises an `AttributeError` that names the module and says what to use.
@@ -32,6 +34,7 @@ class ModuleApi(PresencePart, AccountPart, RoomPart, BackgroundPart):
     def __init__(self, module: str, parts: ApiParts) -> None:
         super().__init__(module, parts)
         self._hs = HomeServer(module, parts.server.server_name, parts.background)
+        self._serves_web = False
         #: The module's own logger, of the standard library, named after it.
         self.logger = logging.getLogger(module)
 
@@ -60,6 +63,15 @@ class ModuleApi(PresencePart, AccountPart, RoomPart, BackgroundPart):
         """What asks other servers; all modules share it."""
         return self._parts.http_client
 
+    @property
+    def is_of_presence(self) -> bool:
+        """Whether the module has begun something that counts here.
+
+        A resource on the web is nothing of presence beside callbacks of another kind.
+        """
+        serves = self._serves_web and not self.registered_elsewhere
+        return self.is_presence_router or self.uses_presence or serves
+
     def is_mine(self, id: str | DomainSpecificString) -> bool:
         """Tell whether an identifier (of a user, an alias, a room) is of this server."""
         domain = id.partition(":")[2] if isinstance(id, str) else id.domain
@@ -77,10 +89,13 @@ class ModuleApi(PresencePart, AccountPart, RoomPart, BackgroundPart):
         Raises `ModuleError` for a path that the server itself serves, or another kind of resource.
         """
         self._parts.web.register(self._module, path, resource)
+        self._serves_web = True
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
             if name.startswith("__"):
                 raise AttributeError(name)
+            if name in OTHER_CALLBACKS:
+                return self._registers_other(name)
             raise missing_attribute("ModuleApi", name, self._module, api_hint(name))

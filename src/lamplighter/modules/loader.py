@@ -9,14 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from lamplighter import config as settings
-from lamplighter.errors import ConfigError, ModuleError
+from lamplighter.errors import ConfigError, ModuleError, NotOfPresence
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.acting import acting
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.background import resolved
+from lamplighter.modules.of_presence import Evidence, kinds_of, look_at
 from lamplighter.modules.presence_part import LoneCallback
 
 __all__ = [
@@ -30,6 +31,19 @@ __all__ = [
     "module_entries",
     "parse_config",
 ]
+
+
+#: Told of a module of the configuration that is left out, and why.
+Skipped: TypeAlias = "Callable[[ModuleEntry, str], None]"
+
+_NOT_INSTALLED: Final = (
+    "nothing here tells whether it is of presence: install its package, "
+    "or remove it here if it stays in Synapse"
+)
+
+
+def _nothing_is_left_out(entry: "ModuleEntry", why: str) -> None:
+    """Know of no list of modules from which one may be left out."""
 
 
 class ModuleStyle(StrEnum):
@@ -53,6 +67,8 @@ class ModuleEntry:
     where: str
     #: Whether it is only asked, and what it answers does not count.
     shadow: bool = False
+    #: Whether it is left out where it is not of presence; otherwise that is an error.
+    may_stay_in_synapse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,8 @@ class ParsedModule:
     entry: ModuleEntry
     factory: Callable[..., object]
     config: object
+    #: What is known of it without running it.
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +98,12 @@ def module_entries(config: settings.Config) -> list[ModuleEntry]:
     """Return the modules of a configuration, in the order in which they are loaded."""
     entries = [
         ModuleEntry(
-            item.module, item.config, ModuleStyle.CALLBACKS, f"modules[{index}]", item.shadow
+            item.module,
+            item.config,
+            ModuleStyle.CALLBACKS,
+            f"modules[{index}]",
+            item.shadow,
+            may_stay_in_synapse=config.modules_not_of_presence == "skip",
         )
         for index, item in enumerate(config.modules)
     ]
@@ -92,21 +115,68 @@ def module_entries(config: settings.Config) -> list[ModuleEntry]:
     return entries
 
 
-def import_and_parse(entries: Sequence[ModuleEntry]) -> list[ParsedModule]:
-    """Import every class and let it parse its configuration; raise `ConfigError`."""
+def import_and_parse(
+    entries: Sequence[ModuleEntry], left_out: Skipped = _nothing_is_left_out
+) -> list[ParsedModule]:
+    """Import every class and let it parse its configuration; raise `ConfigError`.
+
+    *left_out* is told of each module that is not of presence and may stay in Synapse.
+    """
     synapse_paths.install()
     parsed: list[ParsedModule] = []
     for name, entry in zip(_names(entries), entries, strict=True):
-        factory = import_class(entry)
-        parsed.append(ParsedModule(name, entry, factory, parse_config(entry, factory)))
+        try:
+            parsed.append(_parsed(name, entry))
+        except NotOfPresence as refusal:
+            if not entry.may_stay_in_synapse:
+                raise
+            left_out(entry, str(refusal))
     return parsed
 
 
 def instantiate(
-    parsed: Iterable[ParsedModule], make_api: Callable[[ParsedModule], ModuleApi]
+    parsed: Iterable[ParsedModule],
+    make_api: Callable[[ParsedModule], ModuleApi],
+    left_out: Skipped = _nothing_is_left_out,
 ) -> list[LoadedModule]:
-    """Build the modules in order; raise `ModuleError` for the first that cannot be built."""
-    return [_instantiate(module, make_api(module)) for module in parsed]
+    """Build the modules in order; raise `ModuleError` for the first that cannot be built.
+
+    A module may be found not to be of presence only by then: *left_out* is told, as by
+    `import_and_parse`, and what the module has begun in the background goes on.
+    """
+    loaded: list[LoadedModule] = []
+    for module in parsed:
+        try:
+            loaded.append(_instantiate(module, make_api(module)))
+        except NotOfPresence as refusal:
+            if not module.entry.may_stay_in_synapse:
+                raise
+            left_out(module.entry, str(refusal))
+    return loaded
+
+
+def _parsed(name: str, entry: ModuleEntry) -> ParsedModule:
+    # An older router is named as a presence router by the key at which it stands.
+    is_router = entry.style is ModuleStyle.ROUTER
+    evidence = Evidence() if is_router else look_at(entry.path)
+    if evidence.is_of_another_kind:
+        raise NotOfPresence(_not_of_presence(entry, str(evidence)))
+    try:
+        factory = import_class(entry)
+        return ParsedModule(name, entry, factory, parse_config(entry, factory), evidence)
+    except ConfigError as error:
+        if evidence.is_of_another_server:
+            raise NotOfPresence(_not_of_presence(entry, str(evidence))) from error
+        if not evidence.is_installed and "." in entry.path:
+            raise ConfigError(f"{error}; {_NOT_INSTALLED}") from error.__cause__
+        raise
+
+
+def _not_of_presence(entry: ModuleEntry, evidence: str) -> str:
+    return (
+        f"{entry.where}.module: {entry.path!r} is not of presence ({evidence}): it stays in "
+        "Synapse. Remove it here, or set modules_not_of_presence: skip"
+    )
 
 
 def _names(entries: Sequence[ModuleEntry]) -> list[str]:
@@ -175,11 +245,29 @@ def _instantiate(module: ParsedModule, api: ModuleApi) -> LoadedModule:
             else:
                 instance = module.factory(module.config, api)
     except Exception as error:
+        if module.evidence.is_of_another_server:
+            raise NotOfPresence(_not_of_presence(entry, str(module.evidence))) from error
         raise ModuleError(
             f"module {module.name} ({entry.where}.module: {entry.path!r}) cannot be started: "
             f"{_said(error)}"
         ) from error
+    _check_of_presence(module, api)
     return LoadedModule(module.name, entry, instance, api)
+
+
+def _check_of_presence(module: ParsedModule, api: ModuleApi) -> None:
+    """Raise `NotOfPresence` where neither what the module does nor its source is of presence.
+
+    A module may set presence later, so its source counts as well.
+    """
+    evidence = module.evidence
+    if module.entry.style is ModuleStyle.ROUTER or api.is_of_presence or evidence.presence:
+        return
+    if api.registered_elsewhere:
+        seen = f"it only registers callbacks for {kinds_of(api.registered_elsewhere)}"
+        raise NotOfPresence(_not_of_presence(module.entry, seen))
+    if evidence.is_readable:
+        raise NotOfPresence(_not_of_presence(module.entry, str(evidence)))
 
 
 def _register_methods(instance: object, api: ModuleApi) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import structlog
 from starlette.types import ASGIApp
 
 from lamplighter.clock import Clock
@@ -33,6 +34,8 @@ from lamplighter.modules.web import WebResources
 from lamplighter.routing.registrations import ShadowRegistrations
 
 __all__ = ["ModuleSet"]
+
+_log = structlog.get_logger(__name__)
 
 #: The file of the shadow modules' database, beside that of the others.
 SHADOW_DATABASE: Final = "modules-shadow.db"
@@ -73,13 +76,15 @@ class ModuleSet:
         shadow_path = database_path and database_path.with_name(SHADOW_DATABASE)
         self._shadow_database = ModuleDatabase(shadow_path)
         self.loaded: Sequence[LoadedModule] = ()
+        #: Modules of the configuration that are not of presence, and were not loaded.
+        self.left_out: list[ModuleEntry] = []
         self.web_resources: Mapping[str, ASGIApp] = {}
         self._imports: FreshImports | None = None
 
     def load(self, entries: Sequence[ModuleEntry]) -> None:
         """Import, configure and instantiate; raise `ConfigError` or `ModuleError`."""
         synapse_paths.install(self._background)
-        self._instantiate(import_and_parse(entries))
+        self._instantiate(import_and_parse(entries, self._left_out))
 
     async def load_afresh(self, entries: Sequence[ModuleEntry]) -> None:
         """Do as `load` does, but import everything anew, in a thread: the server goes on."""
@@ -88,7 +93,9 @@ class ModuleSet:
         self._imports = FreshImports(entry.path for entry in entries)
         try:
             with self._imports:
-                importing = start_thread("module-import", lambda: import_and_parse(entries))
+                importing = start_thread(
+                    "module-import", lambda: import_and_parse(entries, self._left_out)
+                )
                 parsed = await asyncio.wrap_future(importing)
             self._instantiate(parsed)
         except SystemExit as leaving:  # out of a task it would end the server
@@ -133,8 +140,15 @@ class ModuleSet:
         await self.stop()
 
     def _instantiate(self, parsed: Sequence[ParsedModule]) -> None:
-        self.loaded = instantiate(parsed, self._api_of)
+        self.loaded = instantiate(parsed, self._api_of, self._left_out)
+        for module in self.loaded:
+            entry = module.entry
+            _log.info("module loaded", module=module.name, path=entry.path, shadow=entry.shadow)
         self.web_resources = self._parts.web.close()
+
+    def _left_out(self, entry: ModuleEntry, why: str) -> None:
+        self.left_out.append(entry)
+        _log.warning("a module stays in Synapse: it is not loaded", module=entry.path, why=why)
 
     def _api_of(self, module: ParsedModule) -> ModuleApi:
         return self._shadow_api(module.name) if module.entry.shadow else self.make_api(module.name)

@@ -28,6 +28,7 @@ class PresencePart(ApiPart):
     def __init__(self, module: str, parts: ApiParts) -> None:
         super().__init__(module, parts)
         self._is_router = False
+        self._uses_presence = False
 
     def register_presence_router_callbacks(
         self,
@@ -55,12 +56,18 @@ class PresencePart(ApiPart):
         """Whether the module has registered its callbacks."""
         return self._is_router
 
+    @property
+    def uses_presence(self) -> bool:
+        """Whether the module has read, set or subscribed to presence."""
+        return self._uses_presence
+
     async def send_local_online_presence_to(self, users: Iterable[str]) -> None:
         """Give each of *users* a full snapshot of the online users they may see.
 
         A local user gets it with the next sync, a remote user's server gets it now. Raises
         `ValueError` for a malformed user ID; then nobody gets anything.
         """
+        self._uses_presence = True
         wanted = list(dict.fromkeys(_user_ids(users)))
         host = self._parts.host
         await self._serve(
@@ -73,6 +80,7 @@ class PresencePart(ApiPart):
         Raises `ValueError` for a malformed user ID, an unknown state, or a message that is no
         string; then nothing is set.
         """
+        self._uses_presence = True
         allowed = self._parts.server.presences
         wanted = {_user_id(user): _status(user, value, allowed) for user, value in users.items()}
         host = self._parts.host
@@ -83,6 +91,7 @@ class PresencePart(ApiPart):
 
         Lamplighter's own; Synapse has none like it. Raises `ValueError` for a malformed user ID.
         """
+        self._uses_presence = True
         wanted = _user_ids(ids)
 
         async def read() -> dict[str, UserPresenceState]:
@@ -95,6 +104,8 @@ class PresencePart(ApiPart):
 
         Lamplighter's own; Synapse has none like it.
         """
+
+        self._uses_presence = True
 
         async def tell(states: Sequence[UserPresenceState]) -> None:
             await resolved(callback(list(states)))

@@ -59,6 +59,11 @@ class ModuleRuntime:
         return self._set.loaded
 
     @property
+    def left_out(self) -> Sequence[ModuleEntry]:
+        """The modules of the configuration that are not of presence, and stay in Synapse."""
+        return self._set.left_out
+
+    @property
     def web_resources(self) -> Mapping[str, ASGIApp]:
         """What modules serve, by path, once they are loaded: another object with other modules."""
         return self._set.web_resources

@@ -210,3 +210,34 @@ async def test_where_a_loop_runs() -> None:
     """A check runs a loop of its own; where one runs already, that is said."""
     with pytest.raises(RuntimeError, match="call it where none runs"):
         check_module(good.Partners)
+
+
+def test_a_router_that_is_more_is_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callbacks of other kinds beside a router's are named in the report, and are no fault."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "router_and_more.py").write_text(
+        "class Router:\n"
+        "    def __init__(self, config, api):\n"
+        "        api.register_account_data_callbacks(on_account_data_updated=print)\n"
+        "        api.register_presence_router_callbacks(\n"
+        "            get_users_for_states=self.states, get_interested_users=self.interest\n"
+        "        )\n"
+        "    async def states(self, updates):\n        return {}\n"
+        "    async def interest(self, user_id):\n        return set()\n"
+    )
+    report = check_module("router_and_more.Router", limits=Limits(worlds=1))
+    assert report.elsewhere == ("register_account_data_callbacks",)
+    assert report.is_good
+
+
+def test_a_module_of_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that is not of presence is told to stay in Synapse."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "only_spam.py").write_text(
+        "class Checker:\n"
+        "    def __init__(self, config, api):\n"
+        "        api.register_spam_checker_callbacks(check_event_for_spam=print)\n"
+    )
+    [finding] = check_module("only_spam.Checker", limits=Limits(worlds=1)).findings
+    assert finding.kind is Kind.NOTHING_REGISTERED
+    assert "is not of presence" in finding.message

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -87,6 +87,7 @@ class _Check:
         #: The disagreement of each kind that is the easiest to understand.
         self._cases: dict[Kind, Case] = {}
         self._worlds = 0
+        self._elsewhere: Sequence[str] = ()
 
     async def report(self) -> Report:
         """Do all of it; raises `ConfigError`."""
@@ -99,6 +100,7 @@ class _Check:
         except CannotBeAsked as impossible:
             self._book.note(impossible.finding)
         else:
+            self._elsewhere = found.elsewhere
             people = await self._examine(found, people)
         return self._reported(people)
 
@@ -143,6 +145,7 @@ class _Check:
             timings=tuple(self._book.timings()),
             findings=tuple(self._book.findings),
             compared=self._worlds > 0 and not self._book.has_faults,
+            elsewhere=self._elsewhere,
         )
 
 

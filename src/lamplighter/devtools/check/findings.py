@@ -100,6 +100,8 @@ class Report:
     findings: Sequence[Finding]
     #: Whether it was looked at that the two callbacks agree; not where an answer is at fault.
     compared: bool
+    #: Methods by which the module registers callbacks of other kinds: they stay in Synapse.
+    elsewhere: Sequence[str] = ()
 
     @property
     def is_good(self) -> bool:

@@ -9,7 +9,7 @@ from lamplighter.devtools.check.places import place_of, place_of_error
 from lamplighter.devtools.check.simulation import simulated
 from lamplighter.devtools.check.subject import Subject
 from lamplighter.devtools.check.worlds import World
-from lamplighter.errors import ConfigError, ModuleError
+from lamplighter.errors import ConfigError, ModuleError, NotOfPresence
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.loader import ModuleEntry, ModuleStyle, import_class, parse_config
 from lamplighter.modules.presence_part import LoneCallback
@@ -35,6 +35,8 @@ class Candidate:
     factory: Callable[..., object]
     #: The files of its class and of the classes that it is made of.
     files: Sequence[str]
+    #: Methods by which it has registered callbacks of other kinds, which stay in Synapse.
+    elsewhere: Sequence[str] = ()
 
 
 def candidate(subject: Subject) -> Candidate:
@@ -73,12 +75,15 @@ async def in_its_style(found: Candidate, subject: Subject, world: World) -> Cand
 
     Where the configuration does not say in which style it is to be loaded, both are tried.
     """
-    if await _registers(found, world):
-        return found
+    registered = await _registered(found, world)
+    if registered is not None:
+        return registered
     methods = [it for it in Callback if callable(getattr(found.factory, it, None))]
     older = replace(found, entry=replace(found.entry, style=ModuleStyle.ROUTER))
-    if methods and not subject.style_is_known and await _registers(older, world):
-        return older
+    if methods and not subject.style_is_known:
+        registered = await _registered(older, world)
+        if registered is not None:
+            return registered
     details: tuple[str, ...] = ()
     if methods and subject.style_is_known:
         details = (
@@ -96,10 +101,15 @@ async def in_its_style(found: Candidate, subject: Subject, world: World) -> Cand
     )
 
 
-async def _registers(found: Candidate, world: World) -> bool:
+async def _registered(found: Candidate, world: World) -> Candidate | None:
+    """Return the candidate with what it registers besides; None if it is no presence router."""
     try:
         async with simulated(found.entry, world) as simulation:
-            return bool(simulation.registrations)
+            elsewhere = simulation.module.api.registered_elsewhere
+            return replace(found, elsewhere=elsewhere) if simulation.registrations else None
+    except NotOfPresence as refusal:
+        where = place_of(found.factory)
+        raise CannotBeAsked(Finding(Kind.NOTHING_REGISTERED, str(refusal), None, where)) from None
     except ModuleError as failure:
         raise CannotBeAsked(why_not_started(found, failure)) from None
 

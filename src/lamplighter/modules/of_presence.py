@@ -1,0 +1,184 @@
+"""Whether a module is of presence, by what its source names.
+
+Nothing is imported for that: a module of another kind often cannot be, since it needs Twisted, or
+what its own server has installed. What is looked at is the file of the module's class, and those
+files of the same package that it imports.
+"""
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lamplighter.modules.other_callbacks import OTHER_CALLBACKS
+
+__all__ = ["Evidence", "kinds_of", "look_at"]
+
+#: What only a module of presence names.
+_OF_PRESENCE: Final = (
+    "register_presence_router_callbacks",
+    "get_users_for_states",
+    "get_interested_users",
+    "set_presence_for_users",
+    "get_presence_for_users",
+    "subscribe_to_presence",
+    "send_local_online_presence_to",
+    "UserPresenceState",
+    "PresenceRouter",
+)
+#: Packages that are well known, and what they are for: seldom installed beside this server.
+_PUBLISHED: Final = {
+    "email_account_validity": "account validity",
+    "ldap_auth_provider": "passwords",
+    "mjolnir": "spam",
+    "shared_secret_authenticator": "passwords",
+    "synapse_auto_accept_invite": "invites",
+}
+_MOST_FILES: Final = 100
+_MOST_BYTES: Final = 1_000_000
+_NAME: Final = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a module without running it."""
+
+    #: Names of presence in its source.
+    presence: tuple[str, ...] = ()
+    #: Methods that register callbacks of other kinds, in its source.
+    other: tuple[str, ...] = ()
+    #: Whether it imports what only Synapse's own process has: Twisted.
+    needs_twisted: bool = False
+    #: What it is known for, where its package is not installed here.
+    published_for: str | None = None
+    #: Whether its package is here.
+    is_installed: bool = True
+    #: Whether its source could be read.
+    is_readable: bool = False
+
+    @property
+    def is_of_another_kind(self) -> bool:
+        """Whether that alone says that it is not of presence."""
+        return not self.presence and bool(self.other or self.published_for)
+
+    @property
+    def is_of_another_server(self) -> bool:
+        """Whether it is no module of presence if it cannot be loaded here."""
+        return self.is_of_another_kind or (self.needs_twisted and not self.presence)
+
+    def __str__(self) -> str:
+        if self.other:
+            return f"its source names nothing of presence, but callbacks for {kinds_of(self.other)}"
+        if not self.needs_twisted and self.published_for is None:
+            return "its source names nothing of presence, and it registers nothing"
+        if self.published_for is not None:
+            return (
+                f"its package is not installed here, and is known as one for {self.published_for}"
+            )
+        return "its source names nothing of presence, and needs Twisted"
+
+
+def kinds_of(methods: Sequence[str]) -> str:
+    """Return what the *methods* of `OTHER_CALLBACKS` are for, as people write it."""
+    kinds = [it.removeprefix("register_").removesuffix("_callbacks") for it in methods]
+    return ", ".join(it.replace("_", " ") for it in kinds)
+
+
+def look_at(path: str) -> Evidence:
+    """Return what is known of the module whose class has this dotted path."""
+    package = path.partition(".")[0]
+    roots = _roots(package)
+    if roots is None:
+        return Evidence(published_for=_PUBLISHED.get(package), is_installed=False)
+    names: set[str] = set()
+    twisted = readable = False
+    for text, imports in _sources(path.rpartition(".")[0], package, roots):
+        readable = True
+        names.update(_NAME.findall(text))
+        twisted = twisted or any(it.partition(".")[0] == "twisted" for it in imports)
+    return Evidence(
+        tuple(it for it in _OF_PRESENCE if it in names),
+        tuple(it for it in OTHER_CALLBACKS if it in names),
+        twisted,
+        is_readable=readable,
+    )
+
+
+def _roots(package: str) -> Sequence[Path] | None:
+    """Return the folders of *package*, or its one file; None where it is not installed."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if spec.submodule_search_locations is not None:
+        return [Path(it) for it in spec.submodule_search_locations]
+    return [Path(spec.origin)] if spec.origin else []
+
+
+def _sources(
+    module: str, package: str, roots: Sequence[Path]
+) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield the text of *module*, with what it imports, and of what it imports of its package."""
+    waiting, seen = [module], {module}
+    while waiting and len(seen) <= _MOST_FILES:
+        name = waiting.pop()
+        file = _file_of(name, roots)
+        text = None if file is None else _text(file)
+        if file is None or text is None:
+            continue
+        imports = list(_imports(text, name, is_package=file.name == "__init__.py"))
+        yield text, imports
+        ours = [it for it in imports if it.partition(".")[0] == package and it not in seen]
+        seen.update(ours)
+        waiting += ours
+
+
+def _file_of(module: str, roots: Sequence[Path]) -> Path | None:
+    steps = module.split(".")[1:]
+    for root in roots:
+        if root.suffix == ".py" and not steps:
+            return root
+        place = root.joinpath(*steps)
+        for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+            if file.is_file():
+                return file
+    return None
+
+
+def _text(file: Path) -> str | None:
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            return None
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def _imports(text: str, module: str, *, is_package: bool) -> Iterator[str]:
+    """Yield the dotted names that *text* imports, and those that may be modules in them."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(node, module, is_package=is_package)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _base(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
+    """Return what `from ... import` stands for, without dots at its beginning."""
+    if not node.level:
+        return node.module or ""
+    steps = module.split(".")
+    upwards = node.level - int(is_package)
+    kept = steps[: len(steps) - upwards] if upwards else steps
+    return ".".join([*kept, *([node.module] if node.module else [])])
