@@ -25,6 +25,7 @@ from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.auth import AdminAuth
 from lamplighter.web.admin.broadcast import Broadcast
+from lamplighter.web.admin.changes import AdminChanges
 from lamplighter.web.admin.dashboard import Dashboard
 from lamplighter.web.admin.destinations import AdminDestinations
 from lamplighter.web.admin.endpoints import admin_endpoints
@@ -33,6 +34,7 @@ from lamplighter.web.admin.health import Health
 from lamplighter.web.admin.metrics import MetricsPage
 from lamplighter.web.admin.modules import AdminModules
 from lamplighter.web.admin.ready import Ready
+from lamplighter.web.admin.recent import Recent
 from lamplighter.web.admin.server import AdminServer, AdminServerFacts
 from lamplighter.web.admin.sights import AdminSights
 from lamplighter.web.admin.users import AdminUsers
@@ -100,11 +102,12 @@ class Admin:
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash, access_log),
                 AdminServer(_server_facts(config, clock), census, around.router),
-                AdminUsers(directory, around.tracker, names),
-                AdminSights(explanations),
+                AdminUsers(directory, around.tracker, around.feed, names, config.server_name),
+                AdminSights(explanations, config.server_name),
                 AdminModules(around.router, differences, reload),
                 AdminDestinations(destinations),
                 AdminEvents(broadcast),
+                AdminChanges(Recent(around.publisher.observe), names, config.server_name),
             )
             routes += Dashboard().routes()
         return cls(routes, access_log, explanations, ready, broadcast)

@@ -238,11 +238,10 @@ class Accounts(Protocol):
     async def account(self, user_id: UserId) -> Account | None:
         """Return what is kept of the account, or None if there never was one."""
 
-    async def accounts(self, after: UserId | None, limit: int) -> Sequence[Account]:
-        """Return the first *limit* accounts in the order of their user IDs, or those *after* one.
-
-        Deactivated ones are among them.
-        """
+    async def accounts(
+        self, after: UserId | None, limit: int, containing: str = ""
+    ) -> Sequence[Account]:
+        """Return accounts by user ID, closed ones too, with *containing* in localpart or name."""
 
     async def devices(self, user_id: UserId) -> Sequence[DeviceRecord]:
         """Return the user's devices."""

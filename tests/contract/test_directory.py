@@ -50,6 +50,23 @@ async def test_accounts_in_order(town: Town) -> None:
     assert [it.user_id for it in rest] == [UserId("@carol:lamp.test")]
 
 
+async def test_accounts_by_a_part_of_the_name(town: Town) -> None:
+    """Accounts are found by a part of the localpart or display name, never by the server's name."""
+    for name in ("carol", "alice", "bob", "x_y"):
+        await town.directory.register(name, None)
+    await town.directory.set_displayname(BOB, "Caro%line")
+
+    async def found(containing: str) -> list[str]:
+        return [it.user_id for it in await town.directory.accounts(None, 9, containing)]
+
+    assert await found("caro") == [BOB, "@carol:lamp.test"]
+    assert (await found("O%L"), await found("_"), await found("lamp")) == (
+        [BOB],
+        ["@x_y:lamp.test"],
+        [],
+    )
+
+
 async def test_chosen_localparts(town: Town) -> None:
     """Without a localpart one is chosen, another one each time."""
     logins = [await town.directory.register(None, None) for _ in range(3)]

@@ -6,6 +6,7 @@ is answered from scratch on return.
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -92,6 +93,11 @@ class Feed:
     def viewers(self) -> AbstractSet[UserId]:
         """Who has an outbox: the viewers worth planning for."""
         return self._viewers.keys()
+
+    def polls_of(self, viewer: UserId) -> Counter[DeviceId]:
+        """Return how many polls each of the viewer's devices has under way."""
+        known = self._viewers.get(viewer)
+        return Counter(poll.device_id for poll in known.polls) if known else Counter()
 
     def open(self, viewer: UserId) -> Outbox:
         """Return the viewer's outbox; a new one knows of nothing before now."""

@@ -62,7 +62,8 @@ async def test_lists(server: InMemoryServer, operator: Operator) -> None:
         ("/explain", {"viewer": "@a:demo"}, "M_MISSING_PARAM", "subject: missing"),
         ("/explain", {"subject": "@a:demo"}, "M_MISSING_PARAM", "viewer: missing"),
         ("/sees", {}, "M_MISSING_PARAM", "viewer: missing"),
-        ("/seen_by", {"subject": "bob"}, "M_INVALID_PARAM", "'bob' is not a user ID"),
+        ("/seen_by", {"subject": "b b"}, "M_INVALID_PARAM", "'@b b:demo' is not a user ID"),
+        ("/seen_by", {"subject": ""}, "M_INVALID_PARAM", "'' is not a user ID"),
     ],
 )
 async def test_bad_questions(
@@ -72,3 +73,17 @@ async def test_bad_questions(
     response = await operator.request("GET", path, query)
     assert (response.status, response.json["errcode"]) == (400, errcode)
     assert response.json["error"].startswith(error)
+
+
+async def test_short_names(server: InMemoryServer, operator: Operator) -> None:
+    """Who is asked about may be named by what is before the colon, in every question."""
+    alice, bob = [await server.register(name) for name in ("alice", "bob")]
+    await server.room(alice, bob)
+    short = await operator.get("/explain", viewer="alice", subject="@bob")
+    assert short == await operator.get("/explain", viewer="@alice:demo", subject="@bob:demo")
+    assert await operator.get("/sees", viewer="bob") == await operator.get(
+        "/sees", viewer="@bob:demo"
+    )
+    assert await operator.get("/seen_by", subject="bob") == await operator.get(
+        "/seen_by", subject="@bob:demo"
+    )

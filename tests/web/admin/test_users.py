@@ -30,17 +30,19 @@ async def test_one_user(server: InMemoryServer, operator: Operator) -> None:
     await server.register("alice", device="LAPTOP")
     room = await alice.create_room(name="The hall")
     await alice.set_status("online")
-    poll = await alice.polls()
-    shown = await operator.get("/users/@alice:demo")
+    await alice.sync()
+    polls = [await alice.polls() for _ in range(2)]
+    shown = await operator.get("/users/alice")
     now = server.clock.now()
-    await poll.go_away()
+    for poll in polls:
+        await poll.go_away()
     phone = {
         "device_id": "PHONE",
         "display_name": None,
         "last_seen_ts": now,
         "presence": "online",
         "last_active_ts": now,
-        "polls": 1,
+        "polls": 2,
     }
     laptop = {**phone, "device_id": "LAPTOP", "presence": None, "last_active_ts": None, "polls": 0}
     assert shown == {
@@ -70,7 +72,8 @@ async def test_a_deactivated_user(server: InMemoryServer, operator: Operator) ->
         ("POST", "/users/@nobody:demo/logout", 404, "M_NOT_FOUND"),
         ("POST", "/users/@nobody:demo/devices/X/logout", 404, "M_NOT_FOUND"),
         ("POST", "/users/@alice:demo/devices/X/logout", 404, "M_NOT_FOUND"),
-        ("GET", "/users/alice", 400, "M_INVALID_PARAM"),
+        ("GET", "/users/nobody", 404, "M_NOT_FOUND"),
+        ("GET", "/users/a%20b", 400, "M_INVALID_PARAM"),
         ("POST", "/users/%ff/logout", 400, "M_INVALID_PARAM"),
         ("DELETE", "/users/@alice:demo", 405, "M_UNRECOGNIZED"),
     ],
@@ -117,3 +120,20 @@ async def test_who_is_online(server: InMemoryServer, operator: Operator) -> None
         {"user_id": "@alice:demo", "presence": online(server.clock.now())},
         {"user_id": "@carl:demo", "presence": online(server.clock.now())},
     ]
+
+
+async def test_search(server: InMemoryServer, operator: Operator) -> None:
+    """Accounts are found by a part of the localpart or of the display name, part by part."""
+    clients = [await server.register(name) for name in ("alice", "alina", "bob", "al_x")]
+    path = f"/profile/{clients[2].user_id}/displayname"
+    await clients[2].call("PUT", path, {"displayname": "Big Alfred"})
+
+    async def found(containing: str) -> list[str]:
+        pages = await operator.pages("/users", containing=containing, limit="2")
+        return [user["user_id"] for page in pages for user in page["users"]]
+
+    assert await found("AL") == ["@al_x:demo", "@alice:demo", "@alina:demo", "@bob:demo"]
+    assert await found("l_x") == ["@al_x:demo"]
+    assert [await found(text) for text in ("demo", "%", "nobody")] == [[], [], []]
+    too_long = await operator.request("GET", "/users", {"containing": "x" * 256})
+    assert too_long.status == 413

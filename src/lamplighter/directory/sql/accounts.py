@@ -1,5 +1,6 @@
 """Accounts: who may register, who is who, and how an account ends."""
 
+import re
 import secrets
 import string
 from collections.abc import Sequence
@@ -95,8 +96,14 @@ class AccountBook:
             person = await find_person(connection, user_id)
         return None if person is None else person.account
 
-    async def accounts(self, after: UserId | None, limit: int) -> Sequence[Account]:
+    async def accounts(
+        self, after: UserId | None, limit: int, containing: str = ""
+    ) -> Sequence[Account]:
         query = select(users).where(users.c.user_id > (after or "")).order_by(users.c.user_id)
+        if containing:
+            pattern = f"%{_escaped(containing)}%"
+            in_id = users.c.user_id.ilike(f"@{pattern}:{_escaped(self._server_name)}", escape="\\")
+            query = query.where(in_id | users.c.displayname.ilike(pattern, escape="\\"))
         async with self._ledger.read() as connection:
             rows = (await connection.execute(query.limit(limit))).all()
         return [account_in(row) for row in rows]
@@ -149,3 +156,8 @@ async def _check_free(connection: AsyncConnection, user_id: UserId) -> None:
     """Raise `UserInUse` for a taken user ID; those of deactivated users stay taken."""
     if await find_person(connection, user_id) is not None:
         raise UserInUse(f"{user_id} is taken")
+
+
+def _escaped(text: str) -> str:
+    """Return what finds *text* itself in a pattern."""
+    return re.sub(r"([\\%_])", r"\\\1", text)

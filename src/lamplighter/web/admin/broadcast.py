@@ -11,18 +11,15 @@ from datetime import timedelta
 from typing import Final
 
 import msgspec
-import structlog
 
 from lamplighter.clock import Clock, Timer, after
-from lamplighter.errors import LimitExceeded, StorageUnavailable
+from lamplighter.errors import LimitExceeded
 from lamplighter.service.census import Census
 from lamplighter.service.publisher import Published
 from lamplighter.service.room_names import RoomNames
-from lamplighter.web.admin.event_content import LostEvent, batch_event, figures_event, rooms_in
+from lamplighter.web.admin.event_content import LostEvent, figures_event, named_batch
 
 __all__ = ["Broadcast", "Listening"]
-
-_log = structlog.get_logger(__name__)
 
 #: How many may listen at once.
 _MOST_LISTENERS: Final = 16
@@ -162,12 +159,7 @@ class Broadcast:
             await self._news.wait()
 
     async def _tell_of(self, published: Published) -> None:
-        try:
-            names = await self._room_names.of(rooms_in(published))
-        except StorageUnavailable as problem:  # then without their names
-            _log.debug("rooms have no names now", problem=str(problem))
-            names = {}
-        self._send(_event("batch", batch_event(published, names)))
+        self._send(_event("batch", await named_batch(published, self._room_names)))
 
     def _figures(self) -> bytes:
         return _event("figures", figures_event(self._census.take()))

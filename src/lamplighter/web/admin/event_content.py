@@ -4,28 +4,35 @@ from itertools import islice
 from typing import Final
 
 import msgspec
+import structlog
 
 from lamplighter.cluster.positions import format_position
+from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import RoomId
 from lamplighter.presence.changes import Change
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import SharedRoom
 from lamplighter.service.census import Figures
 from lamplighter.service.publisher import Published
+from lamplighter.service.room_names import RoomNames
 from lamplighter.web.admin.content import PresenceContent, presence_content
 from lamplighter.web.admin.sight_content import Names, ReasonContent, reason_contents
 
 __all__ = [
     "BatchEvent",
     "ChangeEvent",
+    "ChangesContent",
     "FiguresEvent",
     "LostEvent",
     "RecipientEvent",
     "TellingEvent",
     "batch_event",
     "figures_event",
+    "named_batch",
     "rooms_in",
 ]
+
+_log = structlog.get_logger(__name__)
 
 #: So many recipients of one state are named; the rest is a number.
 MOST_RECIPIENTS: Final = 20
@@ -71,6 +78,12 @@ class BatchEvent(msgspec.Struct, frozen=True):
     left_out: int
 
 
+class ChangesContent(msgspec.Struct, frozen=True):
+    """What was published last, the newest first."""
+
+    batches: list[BatchEvent]
+
+
 class FiguresEvent(msgspec.Struct, frozen=True):
     """How much there is of everything, once a second."""
 
@@ -110,6 +123,16 @@ def batch_event(published: Published, names: Names) -> BatchEvent:
         [_telling(telling, names) for telling in tellings[:MOST_CHANGES]],
         left_out,
     )
+
+
+async def named_batch(published: Published, room_names: RoomNames) -> BatchEvent:
+    """Return what is told of a batch, rooms by their names where those can be looked up."""
+    try:
+        names = await room_names.of(rooms_in(published))
+    except StorageUnavailable as problem:
+        _log.debug("rooms have no names now", problem=str(problem))
+        names = {}
+    return batch_event(published, names)
 
 
 def figures_event(figures: Figures) -> FiguresEvent:

@@ -4,8 +4,9 @@ from typing import Final
 
 from starlette.requests import Request
 
-from lamplighter.ids import UserId, parse_user_id
+from lamplighter.ids import ServerName, UserId
 from lamplighter.service.explanations import Explanations
+from lamplighter.web.admin.names import user_named
 from lamplighter.web.admin.operations import Operation, Parameter
 from lamplighter.web.admin.paging import FROM, LIMIT, after, limit
 from lamplighter.web.admin.sight_content import (
@@ -18,7 +19,7 @@ from lamplighter.web.fields import query
 
 __all__ = ["AdminSights"]
 
-_USER_ID: Final = {"type": "string", "examples": ["@alice:example.org"]}
+_USER_ID: Final = {"type": "string", "examples": ["@alice:example.org", "alice"]}
 _VIEWER: Final = Parameter("viewer", "Who looks on.", dict(_USER_ID), required=True)
 _SUBJECT: Final = Parameter("subject", "Who is looked at.", dict(_USER_ID), required=True)
 
@@ -26,8 +27,9 @@ _SUBJECT: Final = Parameter("subject", "Who is looked at.", dict(_USER_ID), requ
 class AdminSights:
     """Explains who sees whom."""
 
-    def __init__(self, explanations: Explanations) -> None:
+    def __init__(self, explanations: Explanations, server_name: ServerName) -> None:
         self._explanations = explanations
+        self._server_name = server_name
 
     def operations(self) -> list[Operation]:
         explain = "Tell whether one user sees another, why, and what would have to change."
@@ -42,22 +44,21 @@ class AdminSights:
 
     async def explain(self, request: Request) -> ExplanationContent:
         """Explain one pair."""
-        viewer, subject = _user(request, "viewer"), _user(request, "subject")
+        viewer, subject = self._user(request, "viewer"), self._user(request, "subject")
         return explanation_content(await self._explanations.explain(viewer, subject))
 
     async def sees(self, request: Request) -> SightsContent:
         """Return a part of those whom the viewer sees."""
-        page = await self._explanations.sees(_user(request, "viewer"), *_part(request))
+        page = await self._explanations.sees(self._user(request, "viewer"), *_part(request))
         return sights_content(page)
 
     async def seen_by(self, request: Request) -> SightsContent:
         """Return a part of those who see the subject."""
-        page = await self._explanations.seen_by(_user(request, "subject"), *_part(request))
+        page = await self._explanations.seen_by(self._user(request, "subject"), *_part(request))
         return sights_content(page)
 
-
-def _user(request: Request, name: str) -> UserId:
-    return parse_user_id(query(request, name))
+    def _user(self, request: Request, name: str) -> UserId:
+        return user_named(query(request, name), self._server_name)
 
 
 def _part(request: Request) -> tuple[UserId | None, int]:

@@ -1,12 +1,14 @@
 """The admin API on accounts, their devices and their presence; and logging them out."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 from starlette.requests import Request
 
+from lamplighter.delivery.feed import Feed
 from lamplighter.errors import NotFound
-from lamplighter.ids import DeviceId, UserId
+from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.ports import Account, DeviceRecord, Directory
 from lamplighter.presence.device import Device
 from lamplighter.presence.state import Presence
@@ -23,11 +25,18 @@ from lamplighter.web.admin.content import (
     UserPresence,
     presence_content,
 )
-from lamplighter.web.admin.operations import Operation
+from lamplighter.web.admin.names import user_named
+from lamplighter.web.admin.operations import Operation, Parameter
 from lamplighter.web.admin.paging import FROM, LIMIT, after, limit, part
-from lamplighter.web.fields import user_id
+from lamplighter.web.fields import text
 
 __all__ = ["AdminUsers"]
+
+_CONTAINING: Final = Parameter(
+    "containing",
+    "Only accounts in whose name before the colon, or display name, this is.",
+    {"type": "string"},
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -36,17 +45,25 @@ class AdminUsers:
     """Shows people and their devices, and logs them out."""
 
     def __init__(
-        self, directory: Directory, tracker: PresenceTracker, room_names: RoomNames
+        self,
+        directory: Directory,
+        tracker: PresenceTracker,
+        feed: Feed,
+        room_names: RoomNames,
+        server_name: ServerName,
     ) -> None:
         self._directory = directory
+        self._feed = feed
+        self._server_name = server_name
         self._tracker = tracker
         self._room_names = room_names
 
     def operations(self) -> list[Operation]:
         page = (LIMIT, FROM)
+        searched = (_CONTAINING, LIMIT, FROM)
         one, device = "/users/{user_id}", "/users/{user_id}/devices/{device_id}"
         return [
-            Operation("GET", "/users", "List the accounts.", self.list_all, UserPage, page),
+            Operation("GET", "/users", "List the accounts.", self.list_all, UserPage, searched),
             Operation("GET", one, "Show one account.", self.get, UserDetails),
             Operation("POST", f"{one}/logout", "Log all devices out.", self.log_out_all, Done),
             Operation("POST", f"{device}/logout", "Log one device out.", self.log_out, Done),
@@ -63,7 +80,10 @@ class AdminUsers:
     async def list_all(self, request: Request) -> UserPage:
         """Return a part of the accounts, in the order of user IDs."""
         start, most = after(request), limit(request)
-        accounts = await self._directory.accounts(None if start is None else UserId(start), most)
+        containing = text("containing", request.query_params.get("containing", ""))
+        accounts = await self._directory.accounts(
+            None if start is None else UserId(start), most, containing
+        )
         users = [self._user(account) for account in accounts]
         return UserPage(users, users[-1].user_id if len(users) == most else None)
 
@@ -109,7 +129,9 @@ class AdminUsers:
         return PresencePage(users, len(online), next_batch)
 
     async def _account(self, request: Request) -> Account:
-        account = await self._directory.account(user_id(request))
+        account = await self._directory.account(
+            user_named(request.path_params["user_id"], self._server_name)
+        )
         if account is None:
             raise NotFound("There is no such user")
         return account
@@ -126,15 +148,19 @@ class AdminUsers:
     def _devices(self, user_id: UserId, records: Sequence[DeviceRecord]) -> list[DeviceContent]:
         user = self._tracker.user(user_id)
         present = {device.device_id: device for device in user.devices} if user else {}
-        return [_device(record, present.get(record.device_id)) for record in records]
+        polls = self._feed.polls_of(user_id)
+        return [
+            _device(record, present.get(record.device_id), polls[record.device_id])
+            for record in records
+        ]
 
 
-def _device(record: DeviceRecord, present: Device | None) -> DeviceContent:
+def _device(record: DeviceRecord, present: Device | None, polls: int) -> DeviceContent:
     return DeviceContent(
         record.device_id,
         record.display_name,
         record.last_seen_ts,
         str(present.presence) if present else None,
         present.last_active_ts if present else None,
-        present.polls_in_flight if present else 0,
+        polls,
     )

@@ -1,0 +1,84 @@
+"""The admin API on what was told last: to whom, and why."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from starlette.requests import Request
+
+from lamplighter.ids import ServerName, UserId
+from lamplighter.routing.plan import Telling
+from lamplighter.routing.reasons import AllUsers, Module, Reason
+from lamplighter.service.publisher import Published
+from lamplighter.service.room_names import RoomNames
+from lamplighter.web.admin.event_content import ChangesContent, named_batch
+from lamplighter.web.admin.names import user_named
+from lamplighter.web.admin.operations import Operation, Parameter
+from lamplighter.web.admin.paging import LIMIT, limit
+from lamplighter.web.admin.recent import Recent
+from lamplighter.web.fields import text
+
+__all__ = ["AdminChanges"]
+
+_USER: Final = Parameter("user", "Only what is told of this user.", {"type": "string"})
+_MODULE: Final = Parameter("module", "Only what this module has sent.", {"type": "string"})
+
+
+class AdminChanges:
+    """Shows what was told before the operator began to look."""
+
+    def __init__(self, recent: Recent, room_names: RoomNames, server_name: ServerName) -> None:
+        self._recent = recent
+        self._room_names = room_names
+        self._server_name = server_name
+
+    def operations(self) -> list[Operation]:
+        summary = "List what was told last, the newest first: of the last 200 batches."
+        parameters = (_USER, _MODULE, LIMIT)
+        return [Operation("GET", "/changes", summary, self.list_all, ChangesContent, parameters)]
+
+    async def list_all(self, request: Request) -> ChangesContent:
+        """Return the newest batches; of each what concerns the user, and the module."""
+        found: Iterable[Published] = self._recent.newest_first()
+        user, module = (request.query_params.get(name) for name in ("user", "module"))
+        if user is not None:
+            found = _of_user(found, user_named(text("user", user), self._server_name))
+        if module is not None:
+            found = _by_module(found, text("module", module))
+        wanted = [batch for batch in found if batch.changes or batch.tellings][: limit(request)]
+        return ChangesContent([await named_batch(batch, self._room_names) for batch in wanted])
+
+
+def _of_user(batches: Iterable[Published], user_id: UserId) -> Iterator[Published]:
+    for batch in batches:
+        changes = [change for change in batch.changes if change.new.user_id == user_id]
+        tellings = [telling for telling in batch.tellings if telling.user_id == user_id]
+        yield replace(batch, changes=changes, tellings=tellings)
+
+
+def _by_module(batches: Iterable[Published], name: str) -> Iterator[Published]:
+    for batch in batches:
+        sent = [_sent_by(name, telling) for telling in batch.tellings]
+        tellings = [telling for telling in sent if telling.recipients]
+        about = {telling.user_id for telling in tellings}
+        changes = [change for change in batch.changes if change.new.user_id in about]
+        yield replace(batch, changes=changes, tellings=tellings)
+
+
+def _sent_by(name: str, telling: Telling) -> Telling:
+    """Return of *telling* what the module has to do with."""
+    return replace(
+        telling,
+        recipients={
+            viewer: reasons
+            for viewer, reasons in telling.recipients.items()
+            if any(_names(reason, name) for reason in reasons)
+        },
+    )
+
+
+def _names(reason: Reason, module: str) -> bool:
+    match reason:
+        case Module(name) | AllUsers(name):
+            return name == module
+    return False

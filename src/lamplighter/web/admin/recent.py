@@ -1,0 +1,40 @@
+"""What was published last, for an operator who begins to look: bounded, and never stored."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from lamplighter.service.publisher import Published
+
+__all__ = ["Recent"]
+
+#: So many batches are remembered, with so many recipients in all of them.
+_MOST_BATCHES: Final = 200
+_MOST_RECIPIENTS: Final = 20_000
+
+Observe = Callable[[Callable[[Published], None]], Callable[[], None]]
+
+
+class Recent:
+    """The newest of what *observe* shows."""
+
+    def __init__(self, observe: Observe) -> None:
+        self._batches: deque[tuple[Published, int]] = deque()
+        self._recipients = 0
+        observe(self._see)
+
+    def newest_first(self) -> Sequence[Published]:
+        """Return what was published, without what the modules were asked about it."""
+        return [published for published, _ in reversed(self._batches)]
+
+    def _see(self, published: Published) -> None:
+        size = sum(len(telling.recipients) for telling in published.tellings)
+        # What the modules were asked is large, and nobody asks for it here.
+        self._batches.append((replace(published, asked=None), size))
+        self._recipients += size
+        while len(self._batches) > _MOST_BATCHES or (
+            self._recipients > _MOST_RECIPIENTS and len(self._batches) > 1
+        ):
+            _, gone = self._batches.popleft()
+            self._recipients -= gone

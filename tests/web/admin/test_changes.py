@@ -1,0 +1,100 @@
+"""What was told before the operator began to look."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import pytest
+
+from lamplighter.devtools.server import InMemoryServer, running_server
+from lamplighter.presence.state import UserPresenceState
+from tests.web.admin.operator import ADMIN_CONFIG, Operator, by_room, online
+
+
+class ShowsBob:
+    """A module that shows bob to alice."""
+
+    def __init__(self, config: Any, api: Any) -> None:
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.get_users_for_states,
+            get_interested_users=self.get_interested_users,
+        )
+
+    async def get_users_for_states(
+        self, states: Iterable[UserPresenceState]
+    ) -> dict[str, set[UserPresenceState]]:
+        return {"@alice:demo": {it for it in states if it.user_id == "@bob:demo"}}
+
+    async def get_interested_users(self, user_id: str) -> set[str]:
+        return {"@bob:demo"} if user_id == "@alice:demo" else set()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[InMemoryServer]:
+    """Alice, to whom a module shows bob, and who shares a room with carl; all have synced."""
+    async with running_server([ShowsBob], config=ADMIN_CONFIG) as server:
+        alice, bob, carl = [await server.register(name) for name in ("alice", "bob", "carl")]
+        await alice.join(await carl.create_room(name="The hall"))
+        for client in (alice, bob, carl):
+            await client.sync(set_presence="offline")
+        await bob.set_status("online", "one")
+        await carl.set_status("online", "two")
+        await server.settled()
+        yield server
+
+
+def told(answer: Any) -> list[Any]:
+    """Return who changed, and of whom whoever is told, of each batch."""
+    return [
+        (
+            [(it["user_id"], it["presence"]["status_msg"]) for it in batch["changes"]],
+            [
+                (it["user_id"], [to["viewer"] for to in it["recipients"]])
+                for it in batch["tellings"]
+            ],
+        )
+        for batch in answer["batches"]
+    ]
+
+
+BOB = ([("@bob:demo", "one")], [("@bob:demo", ["@alice:demo", "@bob:demo"])])
+CARL = ([("@carl:demo", "two")], [("@carl:demo", ["@alice:demo", "@carl:demo"])])
+
+
+async def test_what_was_told_last(server: InMemoryServer, operator: Operator) -> None:
+    """The newest comes first, with who was told and why, as in the stream."""
+    answer = await operator.get("/changes")
+    carl, bob = answer["batches"][:2]
+    assert told({"batches": [carl]})[0][0] == CARL[0]
+    assert told({"batches": [bob]})[0][0] == BOB[0]
+    [telling] = bob["tellings"]
+    reasons = {it["viewer"]: it["reasons"] for it in telling["recipients"]}
+    assert reasons["@alice:demo"] == [
+        {"kind": "module", "text": "module ShowsBob", "room": None, "module": "ShowsBob"}
+    ]
+    room = carl["tellings"][0]["recipients"][0]["reasons"][0]["room"]
+    assert by_room(room["room_id"], "The hall")["room"] == room
+    assert bob["changes"][0]["presence"] == online(server.clock.now(), "one")
+    assert len((await operator.get("/changes", limit="1"))["batches"]) == 1
+
+
+async def test_of_one_user(operator: Operator) -> None:
+    """Of one user, by the short name too, it is what is told of the user, and nothing else."""
+    answer = await operator.get("/changes", user="bob")
+    [(changes, tellings)] = told(answer)
+    assert changes == BOB[0]
+    assert {user_id for user_id, _ in tellings} == {"@bob:demo"}
+    assert await operator.get("/changes", user="nobody") == {"batches": []}
+
+
+async def test_by_one_module(operator: Operator) -> None:
+    """Of one module it is what that has sent, and to whom."""
+    [(changes, tellings)] = told(await operator.get("/changes", module="ShowsBob"))
+    assert (changes, tellings) == (BOB[0], [("@bob:demo", ["@alice:demo"])])
+    assert await operator.get("/changes", module="Another") == {"batches": []}
+
+
+async def test_bad_questions(operator: Operator) -> None:
+    """What is no user, and a limit beyond what is allowed, are refused."""
+    for query in ({"user": "b b"}, {"limit": "0"}, {"limit": "1001"}):
+        response = await operator.request("GET", "/changes", query)
+        assert (response.status, response.json["errcode"]) == (400, "M_INVALID_PARAM")

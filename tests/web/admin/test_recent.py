@@ -1,0 +1,50 @@
+"""What was published last."""
+
+from collections.abc import Callable
+
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.plan import Telling
+from lamplighter.routing.reasons import Self
+from lamplighter.service.publisher import Published
+from lamplighter.web.admin.recent import Recent
+
+
+class Publishing:
+    """Somebody who can be observed."""
+
+    def __init__(self) -> None:
+        self.observers: list[Callable[[Published], None]] = []
+
+    def observe(self, observer: Callable[[Published], None]) -> Callable[[], None]:
+        self.observers.append(observer)
+        return lambda: self.observers.remove(observer)
+
+    def publish(self, number: int, recipients: int) -> None:
+        """Publish a state to so many."""
+        told = {UserId(f"@user{it}:demo"): (Self(),) for it in range(recipients)}
+        telling = Telling(UserPresenceState.default("@bob:demo"), dict(told))
+        for observer in self.observers:
+            observer(Published(StreamPosition(number), (), [telling]))
+
+
+def test_the_newest_batches() -> None:
+    """The last 200 batches are there, the newest first."""
+    publishing = Publishing()
+    recent = Recent(publishing.observe)
+    for number in range(300):
+        publishing.publish(number, recipients=1)
+    assert [it.position for it in recent.newest_first()] == list(range(299, 99, -1))
+
+
+def test_many_recipients() -> None:
+    """Of batches with many recipients fewer are there; the newest is, however large it is."""
+    publishing = Publishing()
+    recent = Recent(publishing.observe)
+    for number in range(10):
+        publishing.publish(number, recipients=5_000)
+    assert [it.position for it in recent.newest_first()] == [9, 8, 7, 6]
+    publishing.publish(10, recipients=30_000)
+    assert [it.position for it in recent.newest_first()] == [10]
+    publishing.publish(11, recipients=1)
+    assert [it.position for it in recent.newest_first()] == [11]
