@@ -27,6 +27,7 @@ from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import Accounts, BackoffStore, Outgoing
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service import PresenceService
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.federation import federation_endpoints
 from lamplighter.web.listener import Certificate, Listener
@@ -129,6 +130,8 @@ class Federation:
             inbound=inbound,
             accounts=accounts,
             well_known_server=self._config.federation.well_known_server,
+            notary=self._config.federation.notary == "known",
+            client_address=ClientAddress(self._config.trusted_proxies),
             clock=self._clock,
         )
         return build_application(endpoints)

@@ -18,6 +18,7 @@ __all__ = [
     "after",
     "cpu_time",
     "milliseconds",
+    "next_turn",
     "sleep",
     "within",
 ]
@@ -71,6 +72,14 @@ def milliseconds(duration: timedelta) -> int:
 def after(now: Timestamp, duration: timedelta) -> Timestamp:
     """Return the instant that comes *duration* after *now*."""
     return Timestamp(now + milliseconds(duration))
+
+
+async def next_turn() -> None:
+    """Return in the next turn of the event loop: what else is ready goes first."""
+    loop = asyncio.get_running_loop()
+    turned: asyncio.Future[None] = loop.create_future()
+    loop.call_soon(_finish, turned)
+    await turned
 
 
 async def sleep(clock: Clock, duration: timedelta) -> None:

@@ -226,7 +226,7 @@ async def test_it_fetches_keys(keys: SigningKeys, tmp_path: Path) -> None:
     theirs = SigningKeys.load_or_create(tmp_path / "their.key", THERE)
     published = theirs.server_keys(NOW, timedelta(hours=1))
     async with speaking_to(answering(json.dumps(published)), keys) as (client, server, _):
-        key = await Keyring(client).verify_key(THERE, key_id_of(theirs.signing), NOW)
+        key = await Keyring(client).verify_key(THERE, key_id_of(theirs.signing), NOW, "192.0.2.1")
         assert key.encode() == get_verify_key(theirs.signing).encode()
         assert server.seen() == [("GET", THERE, "/_matrix/key/v2/server")]
         assert "Authorization" not in server.requests[0].headers

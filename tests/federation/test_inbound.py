@@ -1,5 +1,6 @@
 """What other servers say: once each, entry by entry, in bounded memory."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
@@ -7,7 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.federation.inbound import Inbound
+from lamplighter.devtools.turns import turns
+from lamplighter.errors import LimitExceeded
+from lamplighter.federation.inbound import SLICE, Inbound
 from lamplighter.federation.transaction import parse
 from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import Json
@@ -40,17 +43,18 @@ class Ears:
         """All updates, whatever they came with."""
         return [update for batch in self.batches for update in batch]
 
-    def receive(
+    async def receive(
         self, *edus: object, txn_id: str = "1", origin: ServerName = THERE, **others: object
     ) -> Json:
         """Take a transaction with *edus*, shaped as it comes; return the answer."""
-        content = {"origin": origin, "origin_server_ts": 5, "edus": list(edus), **others}
-        return self._inbound.receive(parse(content, origin), txn_id)
+        sent = {"origin": origin, "origin_server_ts": self.clock.now(), "edus": list(edus)}
+        return await self._inbound.receive(parse(sent | others, origin), txn_id)
 
-    def counts(self, txn_id: str, origin: ServerName = THERE) -> bool:
+    async def counts(self, txn_id: str, origin: ServerName = THERE, **others: object) -> bool:
         """Tell whether something that is sent under this ID is listened to."""
         before = len(self.batches)
-        self.receive(presence(), txn_id=txn_id, origin=origin)
+        entries = presence(entry(f"@dave:{origin}"))
+        await self.receive(entries, txn_id=txn_id, origin=origin, **others)
         return len(self.batches) > before
 
 
@@ -64,11 +68,11 @@ def entry(user_id: object, name: object = "online", **fields: Any) -> Json:
     return {"user_id": user_id, "presence": name, **fields}
 
 
-def test_what_is_heard() -> None:
+async def test_what_is_heard() -> None:
     """Each presence EDU is handed on as it comes, in its order."""
     ears = Ears()
     away = entry(ERIN, "unavailable", status_msg="Tea", last_active_ago=5000)
-    assert ears.receive(presence(entry(DAVE), away), presence(entry(DAVE, "offline"))) == {
+    assert await ears.receive(presence(entry(DAVE), away), presence(entry(DAVE, "offline"))) == {
         "pdus": {}
     }
     assert ears.batches == [
@@ -77,91 +81,160 @@ def test_what_is_heard() -> None:
     ]
 
 
-def test_the_same_transaction_again() -> None:
+async def test_the_same_transaction_again() -> None:
     """What comes again under an ID counts once, and is answered alike."""
     ears = Ears()
     event = {"event_id": "$1"}
-    first = ears.receive(presence(entry(DAVE)), pdus=[event])
+    first = await ears.receive(presence(entry(DAVE)), pdus=[event])
     ears.clock.advance(days=1)
-    again = ears.receive(presence(entry(DAVE)), pdus=[event])
+    again = await ears.receive(presence(entry(DAVE)), pdus=[event])
     assert first == again == {"pdus": {"$1": NO_ROOMS}}
     assert ears.updates == [ONLINE]
-    assert (ears.counts("2"), ears.counts("1")) == (True, False)
+    assert (await ears.counts("2"), await ears.counts("1")) == (True, False)
 
 
-def test_the_same_id_of_another_server() -> None:
+async def test_the_same_id_of_another_server() -> None:
     """Two servers may choose one transaction ID, and both are heard; a port makes another one."""
     ears = Ears()
     names = [THERE, ServerName("other.example"), ServerName("there.example:8448")]
-    assert [ears.counts("1", name) for name in names] == [True] * 3
-    assert [ears.counts("1", name) for name in names] == [False] * 3
+    assert [await ears.counts("1", name) for name in names] == [True] * 3
+    assert [await ears.counts("1", name) for name in names] == [False] * 3
 
 
-def test_how_many_transactions_are_remembered() -> None:
-    """Of each server the last 50 transactions are remembered, and no more."""
+async def test_how_many_transactions_are_remembered() -> None:
+    """The IDs of the last 50 transactions of a server are remembered; none counts twice."""
     ears = Ears()
-    assert all(ears.counts(str(number)) for number in range(50))
-    assert not any(ears.counts(str(number)) for number in range(50))
-    assert ears.counts("50")
-    assert [ears.counts(str(number)) for number in (49, 1, 0)] == [False, False, True]
+    sent_at = []
+    for number in range(60):
+        sent_at.append(ears.clock.now())
+        assert await ears.counts(str(number))
+        ears.clock.advance(seconds=1)
+    for number, origin_server_ts in enumerate(sent_at):
+        assert not await ears.counts(str(number), origin_server_ts=origin_server_ts)
 
 
-def test_what_comes_again_is_remembered() -> None:
+async def test_an_id_is_used_again_much_later() -> None:
+    """A server that starts to count its transactions anew is heard: the transactions are newer."""
+    ears = Ears()
+    for number in range(51):
+        assert await ears.counts(str(number))
+        ears.clock.advance(seconds=1)
+    assert await ears.counts("0")
+
+
+async def test_a_clock_that_was_fast_and_is_set_right() -> None:
+    """A server whose clock was an hour fast is heard at once when the clock is set right."""
+    ears = Ears()
+    for number in range(60):
+        hour_ahead = ears.clock.now() + 3_600_000
+        assert await ears.counts(str(number), origin_server_ts=hour_ahead)
+        ears.clock.advance(seconds=1)
+    assert await ears.counts("right")
+
+
+async def test_what_comes_again_is_remembered() -> None:
     """A transaction that is sent again and again is not forgotten meanwhile."""
     ears = Ears()
-    ears.counts("first")
+    await ears.counts("first")
     for number in range(200):
-        assert ears.counts(str(number))
-        assert not ears.counts("first")
+        ears.clock.advance(seconds=1)
+        assert await ears.counts(str(number))
+        assert not await ears.counts("first")
 
 
-def test_one_server_does_not_make_another_forgotten() -> None:
+async def test_one_server_does_not_make_another_forgotten() -> None:
     """However much one server says, what others have said is remembered."""
     ears = Ears()
-    ears.counts("1", ServerName("other.example"))
+    await ears.counts("1", ServerName("other.example"))
     for number in range(3000):
-        ears.counts(str(number))
-    assert not ears.counts("1", ServerName("other.example"))
+        await ears.counts(str(number))
+    assert not await ears.counts("1", ServerName("other.example"))
 
 
-def test_how_many_servers_are_remembered() -> None:
-    """Of 2,000 servers something is remembered; one more displaces the one silent for longest."""
+async def test_how_many_servers_are_remembered() -> None:
+    """Of 10,000 servers something is remembered, and one domain takes its places from itself."""
     ears = Ears()
-    names = [ServerName(f"s{number}.example") for number in range(2001)]
-    assert all(ears.counts("1", name) for name in names[:2000])
-    assert not any(ears.counts("1", name) for name in names[:2000])
-    assert ears.counts("1", names[2000])
-    heard = [ears.counts("1", names[place]) for place in (2000, 1999, 1, 0)]
-    assert heard == [False, False, False, True]
+    other = ServerName("other.example")
+    assert await ears.counts("1", other)
+    for number in range(10_001):
+        assert await ears.counts("1", ServerName(f"s{number}.evil.example"))
+    assert not await ears.counts("1", other)
+    assert not await ears.counts("1", ServerName("s10000.evil.example"))
+    assert await ears.counts("1", ServerName("s0.evil.example"))
+
+
+async def test_a_large_transaction_is_taken_in_slices() -> None:
+    """Between two slices of a transaction the event loop turns, so that others are served."""
+    ears = Ears()
+    served: list[int] = []
+    loop = asyncio.get_running_loop()
+
+    def serve() -> None:
+        served.append(len(ears.updates))
+        loop.call_soon(serve)
+
+    loop.call_soon(serve)
+    crowd = [entry(f"@u{number}:{THERE}") for number in range(2 * SLICE + 50)]
+    await ears.receive(presence(*crowd[:60]), presence(*crowd[60:]))
+    assert [len(batch) for batch in ears.batches] == [60, SLICE - 60, SLICE, 50]
+    assert sorted(set(served)) == [SLICE, 2 * SLICE]
+
+
+async def test_one_transaction_at_a_time() -> None:
+    """While a transaction of a server is being taken, another one is refused with a 429."""
+    ears = Ears()
+    crowd = presence(*(entry(f"@u{number}:{THERE}") for number in range(2 * SLICE)))
+    first = asyncio.ensure_future(ears.receive(crowd, txn_id="1"))
+    await turns(1)
+    for txn_id in ("1", "2"):
+        with pytest.raises(LimitExceeded) as refused:
+            await ears.receive(presence(entry(DAVE)), txn_id=txn_id)
+        assert refused.value.retry_after == timedelta(seconds=1)
+    assert await ears.counts("1", ServerName("other.example"))
+    await first
+    assert await ears.counts("2")
+
+
+async def test_a_transaction_given_up_half_way() -> None:
+    """A transaction whose request ended half way counts when it comes again."""
+    ears = Ears()
+    crowd = presence(*(entry(f"@u{number}:{THERE}") for number in range(2 * SLICE)))
+    first = asyncio.ensure_future(ears.receive(crowd))
+    await turns(1)
+    first.cancel()
+    await asyncio.wait({first})
+    assert len(ears.updates) == SLICE
+    await ears.receive(crowd)
+    assert len(ears.updates) == 3 * SLICE
 
 
 @pytest.mark.parametrize(
     "edu_type", ["m.typing", "m.receipt", "m.direct_to_device", "M.PRESENCE", "m.presence ", ""]
 )
-def test_other_kinds(edu_type: str) -> None:
+async def test_other_kinds(edu_type: str) -> None:
     """An EDU of another kind is passed over in silence, and what stands beside it is heard."""
     ears = Ears()
     other = {"edu_type": edu_type, "content": {"push": [entry(ERIN)]}}
     with capture_logs() as logged:
-        assert ears.receive(other, presence(entry(DAVE)), other) == {"pdus": {}}
+        assert await ears.receive(other, presence(entry(DAVE)), other) == {"pdus": {}}
     assert (ears.batches, logged) == ([[ONLINE]], [])
 
 
-def test_events_of_rooms() -> None:
+async def test_events_of_rooms() -> None:
     """Each event is answered with an error, and costs the presence beside it nothing."""
     ears = Ears()
     events = [{"event_id": "$1"}, "x", {"event_id": "$2"}, {"event_id": "x"}]
-    answer = ears.receive(presence(entry(DAVE)), pdus=events)
+    answer = await ears.receive(presence(entry(DAVE)), pdus=events)
     assert answer == {"pdus": {"$1": NO_ROOMS, "$2": NO_ROOMS}}
     assert ears.updates == [ONLINE]
 
 
-def test_each_entry_is_judged_alone() -> None:
+async def test_each_entry_is_judged_alone() -> None:
     """What is malformed, or about somebody else's user, costs its entry, and is told the log."""
     ears = Ears()
     bad = [entry("@alice:here.example"), None, entry(DAVE, "asleep")]
     with capture_logs() as logged:
-        ears.receive(presence(entry(DAVE), *bad, entry(ERIN, "offline")))
+        await ears.receive(presence(entry(DAVE), *bad, entry(ERIN, "offline")))
     assert ears.batches == [[ONLINE, RemoteUpdate(ERIN, Presence.OFFLINE)]]
     assert logged == [
         {
@@ -177,11 +250,11 @@ def test_each_entry_is_judged_alone() -> None:
     ]
 
 
-def test_how_much_is_logged() -> None:
+async def test_how_much_is_logged() -> None:
     """Of many faults in an EDU five are logged."""
     ears = Ears()
     with capture_logs() as logged:
-        ears.receive(presence(*[None] * 900))
+        await ears.receive(presence(*[None] * 900))
     assert [line["problems"] for line in logged] == [
         [f"push[{place}]: not an object" for place in range(5)]
     ]
@@ -196,11 +269,11 @@ def test_how_much_is_logged() -> None:
         {"edu_type": "m.presence", "content": {"push": "x"}},
     ],
 )
-def test_a_presence_edu_without_entries(edu: Json) -> None:
+async def test_a_presence_edu_without_entries(edu: Json) -> None:
     """An EDU without an array of entries says nothing, and the others of the transaction do."""
     ears = Ears()
     with capture_logs() as logged:
-        ears.receive(edu, presence(entry(DAVE)))
+        await ears.receive(edu, presence(entry(DAVE)))
     assert ears.updates == [ONLINE]
     assert [line["problems"] for line in logged] == [["push: not an array"]]
 
@@ -209,43 +282,43 @@ def test_a_presence_edu_without_entries(edu: Json) -> None:
     "edu",
     [None, 5, [presence(entry(ERIN))], {}, {"edu_type": "m.presence"}, {"content": {"push": []}}],
 )
-def test_what_is_not_an_edu(edu: object) -> None:
+async def test_what_is_not_an_edu(edu: object) -> None:
     """What is no EDU at all costs the others nothing."""
     ears = Ears()
-    ears.receive(edu, presence(entry(DAVE)))
+    await ears.receive(edu, presence(entry(DAVE)))
     assert ears.batches == [[ONLINE]]
 
 
 @pytest.mark.parametrize("busy_allowed", [True, False])
-def test_busy(busy_allowed: bool) -> None:
+async def test_busy(busy_allowed: bool) -> None:
     """Busy is heard where this server knows it, and is a fault where it does not."""
     ears = Ears(busy_allowed=busy_allowed)
-    ears.receive(presence(entry(ERIN, "org.matrix.msc3026.busy"), entry(DAVE)))
+    await ears.receive(presence(entry(ERIN, "org.matrix.msc3026.busy"), entry(DAVE)))
     busy = [RemoteUpdate(ERIN, Presence.BUSY)] if busy_allowed else []
     assert ears.updates == [*busy, ONLINE]
 
 
-def test_ages_are_judged_by_our_clock() -> None:
+async def test_ages_are_judged_by_our_clock() -> None:
     """An age may reach back to the epoch by our clock, and no further."""
     ears = Ears()
     now = ears.clock.now()
     ears.clock.advance(milliseconds=1)
-    ears.receive(presence(*(entry(DAVE, last_active_ago=now + it) for it in (1, 2))))
+    await ears.receive(presence(*(entry(DAVE, last_active_ago=now + it) for it in (1, 2))))
     oldest = timedelta(milliseconds=now + 1)
     assert ears.updates == [RemoteUpdate(DAVE, Presence.ONLINE, None, oldest)]
 
 
-def test_an_empty_transaction() -> None:
+async def test_an_empty_transaction() -> None:
     """A transaction in which there is nothing is taken, and is no news."""
     ears = Ears()
-    assert ears.receive() == {"pdus": {}}
+    assert await ears.receive() == {"pdus": {}}
     assert ears.batches == []
 
 
-def test_who_speaks() -> None:
+async def test_who_speaks() -> None:
     """Each transaction says that its origin is there, one that is repeated only once."""
     ears = Ears()
-    ears.receive(txn_id="1")
-    ears.receive(txn_id="1")
-    ears.receive(txn_id="2")
+    await ears.receive(txn_id="1")
+    await ears.receive(txn_id="1")
+    await ears.receive(txn_id="2")
     assert ears.speakers == [THERE, THERE]

@@ -10,13 +10,16 @@ from signedjson.sign import sign_json
 from signedjson.types import SigningKey
 
 from lamplighter.clock import Timestamp, after
-from lamplighter.errors import RemoteUnreachable, UnknownKey
+from lamplighter.errors import KeysUnavailable, RemoteUnreachable, UnknownKey
+from lamplighter.federation.fetches import Fetches
 from lamplighter.federation.keyring import Keyring, check_server_keys
 from lamplighter.ids import ServerName
 
 THERE: Final = ServerName("there.example")
 NOW: Final = Timestamp(1_704_067_200_000)
 HOUR: Final = timedelta(hours=1)
+#: The network from which a request comes that is to be verified.
+ASKER: Final = "192.0.2.1"
 ONE: Final = generate_signing_key("one")
 TWO: Final = generate_signing_key("two")
 
@@ -67,7 +70,7 @@ class Servers:
 async def unknown(keyring: Keyring, key_id: str, now: Timestamp = NOW) -> str:
     """Return in which words *keyring* does not know the key."""
     with pytest.raises(UnknownKey) as raised:
-        await keyring.verify_key(THERE, key_id, now)
+        await keyring.verify_key(THERE, key_id, now, ASKER)
     return str(raised.value)
 
 
@@ -75,8 +78,8 @@ async def test_a_key_is_asked_for_once() -> None:
     """A key is fetched from its server, and then known until it expires."""
     servers = Servers(published(ONE))
     keyring = Keyring(servers)
-    first = await keyring.verify_key(THERE, "ed25519:one", NOW)
-    again = await keyring.verify_key(THERE, "ed25519:one", Timestamp(NOW + 3_599_999))
+    first = await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
+    again = await keyring.verify_key(THERE, "ed25519:one", Timestamp(NOW + 3_599_999), ASKER)
     assert (first.encode(), again) == (get_verify_key(ONE).encode(), first)
     assert servers.asked == [THERE]
 
@@ -85,7 +88,7 @@ async def test_an_expired_key_is_asked_for_again() -> None:
     """At the end of its validity a key is asked for again, and gone if the server lost it."""
     servers = Servers(published(ONE), published(TWO, until=after(NOW, 2 * HOUR)))
     keyring = Keyring(servers)
-    await keyring.verify_key(THERE, "ed25519:one", NOW)
+    await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
     message = await unknown(keyring, "ed25519:one", after(NOW, HOUR))
     assert message == "there.example has no valid key 'ed25519:one'"
     assert servers.asked == [THERE, THERE]
@@ -101,9 +104,9 @@ async def test_at_most_seven_days() -> None:
     """A key is believed for a week at most, however long it is said to be valid."""
     servers = Servers(published(ONE, until=after(NOW, timedelta(days=400))))
     keyring = Keyring(servers)
-    await keyring.verify_key(THERE, "ed25519:one", NOW)
+    await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
     week = after(NOW, timedelta(days=7))
-    await keyring.verify_key(THERE, "ed25519:one", Timestamp(week - 1))
+    await keyring.verify_key(THERE, "ed25519:one", Timestamp(week - 1), ASKER)
     assert await unknown(keyring, "ed25519:one", week) == "there.example is dead"
 
 
@@ -122,7 +125,7 @@ async def test_made_up_key_ids() -> None:
     await unknown(keyring, "ed25519:made-up")
     await unknown(keyring, "ed25519:two", Timestamp(NOW + 9_999))
     assert servers.asked == [THERE]
-    await keyring.verify_key(THERE, "ed25519:two", Timestamp(NOW + 10_000))
+    await keyring.verify_key(THERE, "ed25519:two", Timestamp(NOW + 10_000), ASKER)
     assert servers.asked == [THERE, THERE]
 
 
@@ -134,17 +137,17 @@ async def test_a_dead_server_is_left_alone() -> None:
     assert messages == ["there.example is dead"] * 2
     assert servers.asked == [THERE]
     assert (
-        await keyring.verify_key(THERE, "ed25519:one", Timestamp(NOW + 10_000))
+        await keyring.verify_key(THERE, "ed25519:one", Timestamp(NOW + 10_000), ASKER)
     ).version == "one"
 
 
 async def test_a_failure_costs_no_valid_key() -> None:
     """That a server is dead when a made-up key is looked for does not cost its real one."""
     keyring = Keyring(Servers(published(ONE), None))
-    await keyring.verify_key(THERE, "ed25519:one", NOW)
+    await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
     later = Timestamp(NOW + 10_000)
     assert await unknown(keyring, "ed25519:made-up", later) == "there.example is dead"
-    assert (await keyring.verify_key(THERE, "ed25519:one", later)).version == "one"
+    assert (await keyring.verify_key(THERE, "ed25519:one", later, ASKER)).version == "one"
 
 
 async def test_many_who_wait_ask_once() -> None:
@@ -152,7 +155,9 @@ async def test_many_who_wait_ask_once() -> None:
     servers = Servers(published(ONE))
     servers.open.clear()
     keyring = Keyring(servers)
-    waiting = [asyncio.create_task(keyring.verify_key(THERE, "ed25519:one", NOW)) for _ in range(3)]
+    waiting = [
+        asyncio.create_task(keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)) for _ in range(3)
+    ]
     while not servers.asked:
         await asyncio.wait(waiting, timeout=0)
     waiting[0].cancel()
@@ -163,19 +168,22 @@ async def test_many_who_wait_ask_once() -> None:
     assert servers.asked == [THERE]
 
 
-async def test_how_many_are_asked_at_once() -> None:
-    """While enough servers are being asked, no other is, and nothing is remembered of it."""
-    servers = Servers(published(ONE, server="slow.example"), published(ONE))
+async def test_a_fetch_gives_way() -> None:
+    """A fetch that must give way to another one costs its requests a 503, and is not remembered."""
+    servers = Servers(published(ONE), published(ONE, server="slow.example"))
     servers.open.clear()
-    keyring = Keyring(servers, fetches=1)
-    slow = asyncio.create_task(keyring.verify_key(ServerName("slow.example"), "ed25519:one", NOW))
+    keyring = Keyring(servers, fetches=Fetches(1))
+    slow = ServerName("slow.example")
+    given_up = asyncio.create_task(keyring.verify_key(slow, "ed25519:one", NOW, "a"))
     while not servers.asked:
-        await asyncio.wait([slow], timeout=0)
-    message = await unknown(keyring, "ed25519:one")
-    assert message == "too many servers are being asked for their keys"
+        await asyncio.wait([given_up], timeout=0)
+    fast = asyncio.create_task(keyring.verify_key(THERE, "ed25519:one", NOW, "b"))
+    with pytest.raises(KeysUnavailable, match=r"^slow\.example could not be asked for its keys$"):
+        await given_up
     servers.open.set()
-    await slow
-    assert (await keyring.verify_key(THERE, "ed25519:one", NOW)).version == "one"
+    assert (await fast).version == "one"
+    assert (await keyring.verify_key(slow, "ed25519:one", NOW, "a")).version == "one"
+    assert servers.asked == [slow, THERE, slow]
 
 
 async def test_close() -> None:
@@ -197,28 +205,19 @@ async def test_bounded() -> None:
     servers = Servers(*(published(ONE, server=name) for name in names))
     keyring = Keyring(servers, capacity=1)
     for name in names:
-        await keyring.verify_key(name, "ed25519:one", NOW)
+        await keyring.verify_key(name, "ed25519:one", NOW, ASKER)
     assert servers.asked == names
 
 
 async def test_what_a_notary_gets() -> None:
-    """All keys of a server are given as it signed them, asked for again unless they last."""
-    first, second = published(ONE), published(ONE, until=after(NOW, 2 * HOUR))
-    servers = Servers(first, second)
+    """All keys of a server are given as it signed them, expired or not, and nobody is asked."""
+    servers = Servers(published(ONE))
     keyring = Keyring(servers)
-    later = Timestamp(NOW + 10_000)
-    assert (await keyring.server_keys(THERE, NOW, NOW)).content == first
-    assert (await keyring.server_keys(THERE, after(NOW, HOUR), later)).content == first
-    assert (await keyring.server_keys(THERE, after(NOW, 2 * HOUR), later)).content == second
-    much_later = after(NOW, 24 * HOUR)
-    assert (await keyring.server_keys(THERE, much_later, much_later)).content == second
-    assert servers.asked == [THERE] * 3
-
-
-async def test_a_notary_without_an_answer() -> None:
-    """Where a server was never reached there is nothing to pass on."""
-    with pytest.raises(UnknownKey, match=r"^there\.example is dead$"):
-        await Keyring(Servers()).server_keys(THERE, NOW, NOW)
+    assert keyring.known(THERE) is None
+    await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
+    known = keyring.known(THERE)
+    assert known is not None
+    assert (known.content, servers.asked) == (published(ONE), [THERE])
 
 
 NO_KEY: Final = "there.example publishes no key that has signed its keys"

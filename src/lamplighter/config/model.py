@@ -157,6 +157,8 @@ class FederationSettings(_Section, frozen=True):
     #: None is all.
     allow_servers: Names | None = None
     deny_servers: Names = ()
+    #: `known`: this server passes on the keys of other servers that it has fetched for itself.
+    notary: Annotated[Literal["known", "off"], Meta(description="known or off")] = "known"
     #: What `/.well-known/matrix/server` says, if anything.
     well_known_server: Annotated[
         ServerName | None, Meta(description="the host or host:port that serves federation")

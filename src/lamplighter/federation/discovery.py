@@ -13,11 +13,12 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from lamplighter.clock import Timestamp, after
+from lamplighter.domains import registrable_domain
 from lamplighter.errors import RemoteUnreachable
 from lamplighter.federation.addresses import IPAddress
-from lamplighter.federation.recent import Recent
 from lamplighter.federation.resolver import Resolver, Service
 from lamplighter.ids import ServerName
+from lamplighter.recent import Recent
 
 __all__ = [
     "Delegation",
@@ -122,7 +123,9 @@ class Discovery:
         self._locator = locator
         self._delegation = delegation
         self._random_below = random_below
-        self._kept: Recent[ServerName, tuple[Timestamp, Target]] = Recent(capacity)
+        self._kept: Recent[ServerName, tuple[Timestamp, Target]] = Recent(
+            capacity, registrable_domain
+        )
 
     async def find(self, server: ServerName, now: Timestamp) -> Target:
         """Return where *server* is. Raises `RemoteUnreachable` where that cannot be found out."""

@@ -13,11 +13,13 @@ from signedjson.key import decode_verify_key_base64, is_signing_algorithm_suppor
 from signedjson.types import VerifyKey
 
 from lamplighter.clock import Timestamp, after
+from lamplighter.domains import registrable_domain
 from lamplighter.errors import FederationError, KeysUnavailable, UnknownKey
-from lamplighter.federation.recent import Recent
+from lamplighter.federation.fetches import Fetches
 from lamplighter.federation.signing import BadSignature, verify
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
+from lamplighter.recent import Recent
 
 __all__ = ["KeyFetcher", "Keyring", "ServerKeys", "check_server_keys"]
 
@@ -78,53 +80,44 @@ class Keyring:
     """The keys of at most *capacity* other servers, each asked for once at a time.
 
     A server that was asked, with or without success, is left alone for a while: neither made-up
-    key IDs nor dead servers make us ask all the time. At most *fetches* are asked at once.
+    key IDs nor dead servers make us ask all the time. `fetches.py` says how many are asked at once.
     """
 
-    def __init__(self, fetcher: KeyFetcher, *, capacity: int = 2000, fetches: int = 500) -> None:
+    def __init__(
+        self, fetcher: KeyFetcher, *, capacity: int = 2000, fetches: Fetches | None = None
+    ) -> None:
         self._fetcher = fetcher
-        self._fetches = fetches
-        self._keys: Recent[ServerName, ServerKeys] = Recent(capacity)
+        self._fetches = Fetches() if fetches is None else fetches
+        self._keys: Recent[ServerName, ServerKeys] = Recent(capacity, registrable_domain)
         #: When a server was last asked, and what was wrong with its answer, if anything.
-        self._asked: Recent[ServerName, tuple[Timestamp, UnknownKey | None]] = Recent(capacity)
-        self._asking: dict[ServerName, asyncio.Task[None]] = {}
+        self._asked: Recent[ServerName, tuple[Timestamp, UnknownKey | None]] = Recent(
+            capacity, registrable_domain
+        )
 
-    async def verify_key(self, server: ServerName, key_id: str, now: Timestamp) -> VerifyKey:
+    async def verify_key(
+        self, server: ServerName, key_id: str, now: Timestamp, asker: str
+    ) -> VerifyKey:
         """Return the key *key_id* of *server*, valid now for requests.
 
-        Raises `UnknownKey` where the server has none such, `KeysUnavailable` where it cannot be
+        *asker* is the network from which the request came that is to be verified. Raises
+        `UnknownKey` where the server has no such key, `KeysUnavailable` where the server cannot be
         asked.
         """
         key = self._valid_key(server, key_id, now)
         if key is None:
-            await self._ask(server, now)
+            await self._ask(server, now, asker)
             key = self._valid_key(server, key_id, now)
         if key is None:
             raise self._fault(server) or UnknownKey(f"{server} has no valid key {key_id[:60]!r}")
         return key
 
-    async def server_keys(
-        self, server: ServerName, valid_until: Timestamp, now: Timestamp
-    ) -> ServerKeys:
-        """Return all keys of *server*, asked for again unless they hold until *valid_until*.
-
-        What has expired is returned too, if nothing newer can be had: a notary passes it on.
-        Raises `UnknownKey` where nothing is known.
-        """
-        known = self._keys.get(server)
-        if known is None or known.valid_until_ts < valid_until:
-            await self._ask(server, now)
-            known = self._keys.get(server)
-        if known is None:
-            raise self._fault(server) or KeysUnavailable(f"{server} has not been asked")
-        return known
+    def known(self, server: ServerName) -> ServerKeys | None:
+        """Return the keys of *server* as they were last fetched, valid or not; None if never."""
+        return self._keys.get(server)
 
     async def close(self) -> None:
         """Ask no longer; who still waits is told that there is no key."""
-        asking = list(self._asking.values())
-        for task in asking:
-            task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
+        await self._fetches.close()
 
     def _valid_key(self, server: ServerName, key_id: str, now: Timestamp) -> VerifyKey | None:
         known = self._keys.get(server)
@@ -138,17 +131,15 @@ class Keyring:
         fault = asked[1] if asked else KeysUnavailable(f"{server} could not be asked for its keys")
         return type(fault)(*fault.args) if fault else None
 
-    async def _ask(self, server: ServerName, now: Timestamp) -> None:
+    async def _ask(self, server: ServerName, now: Timestamp, asker: str) -> None:
         """Ask *server*, or wait for the answer that somebody else is waiting for."""
-        task = self._asking.get(server)
+        task = self._fetches.of(server)
         if task is None:
             asked = self._asked.get(server)
             if asked is not None and now < after(asked[0], PAUSE):
                 return
-            if len(self._asking) >= self._fetches:
-                raise KeysUnavailable("too many servers are being asked for their keys")
-            task = self._asking[server] = asyncio.create_task(self._fetch(server, now))
-            task.add_done_callback(lambda _: self._asking.pop(server))
+            task = asyncio.create_task(self._fetch(server, now))
+            self._fetches.begin(server, asker, task)
         # Not `await task`: that one who waits gives up must not cost the others the answer.
         await asyncio.wait([task])
 

@@ -15,11 +15,12 @@ import msgspec
 from yarl import URL
 
 from lamplighter.clock import Clock, Timestamp, after, within
+from lamplighter.domains import registrable_domain
 from lamplighter.errors import InvalidId, RemoteUnreachable
 from lamplighter.federation.discovery import Locator, Target
-from lamplighter.federation.recent import Recent
 from lamplighter.federation.transport import Answer, Transport
 from lamplighter.ids import ServerName, parse_server_name
+from lamplighter.recent import Recent
 
 __all__ = ["WellKnown", "WellKnownFetcher", "WellKnownRequests", "lifetime"]
 
@@ -97,7 +98,9 @@ class WellKnown:
 
     def __init__(self, fetcher: WellKnownFetcher, *, capacity: int = 10_000) -> None:
         self._fetcher = fetcher
-        self._known: Recent[str, _Known] = Recent(capacity)
+        self._known: Recent[str, _Known] = Recent(
+            capacity, lambda host: registrable_domain(ServerName(host))
+        )
 
     async def delegate(self, host: str, now: Timestamp) -> ServerName | None:
         """Return the server name that stands for *host*; None if there is no valid document."""

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from lamplighter.errors import BadJson, MissingParam, NotJson, TooLarge
 
-__all__ = ["MAX_BODY", "bounded", "convert", "decode", "read", "read_optional"]
+__all__ = ["MAX_BODY", "bounded", "convert", "decode", "read", "read_bytes", "read_optional"]
 
 T = TypeVar("T")
 
@@ -30,12 +30,12 @@ _PLACE: Final = re.compile(r"^(?P<text>.*?)(?: - at `(?P<path>\$[^`]*)`)?$", re.
 
 async def read(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
     """Return the body of *request* as a *shape*; raise what `decode` raises, or `TooLarge`."""
-    return decode(await _bytes_of(request, limit), shape)
+    return decode(await read_bytes(request, limit), shape)
 
 
 async def read_optional(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
     """Do as `read`, but take an empty body for an empty object."""
-    return decode(await _bytes_of(request, limit) or b"{}", shape)
+    return decode(await read_bytes(request, limit) or b"{}", shape)
 
 
 def bounded(body: bytes, limit: int = MAX_BODY) -> bytes:
@@ -69,7 +69,8 @@ def convert(value: Any, shape: type[T]) -> T:
         raise _named(error) from None
 
 
-async def _bytes_of(request: Request, limit: int) -> bytes:
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """Return the body of *request* as it came; raise `TooLarge` beyond *limit* bytes."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > limit:
         raise TooLarge(f"The body is longer than {limit} bytes")

@@ -45,15 +45,17 @@ class RateLimiter:
         #: In the order of the last use.
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
 
-    def take(self, key: Hashable) -> None:
+    def take(self, key: Hashable, amount: int = 1) -> None:
+        """Count *amount* uses by *key*, at most a burst; raise `LimitExceeded` if too many."""
         now = self._clock.now()
         self._forget(now)
         # The clock may have been set back: nobody owes more than a whole bucket.
         owed = min(max(self._full_at.get(key, now) - now, 0), self._capacity)
-        too_much = owed + self._interval - self._capacity
+        asked = amount * self._interval
+        too_much = owed + asked - self._capacity
         if too_much > 0:
             raise LimitExceeded(timedelta(milliseconds=-(-too_much // 1)))
-        self._full_at[key] = now + owed + self._interval
+        self._full_at[key] = now + owed + asked
         self._full_at.move_to_end(key)
 
     def __len__(self) -> int:

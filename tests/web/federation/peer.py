@@ -26,6 +26,7 @@ from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import Accounts, Json
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.federation import federation_endpoints
 from tests.web.world import SERVER
@@ -82,6 +83,7 @@ class Host:
         *,
         policy: ServerPolicy | None = None,
         well_known_server: ServerName | None = None,
+        notary: bool = True,
     ) -> None:
         self.clock = clock
         self.keys = keys
@@ -98,6 +100,8 @@ class Host:
                 inbound=Inbound(self.heard.extend, self.speakers.append, clock, busy_allowed=True),
                 accounts=accounts,
                 well_known_server=well_known_server,
+                notary=notary,
+                client_address=ClientAddress(()),
                 clock=clock,
             )
         )
@@ -108,6 +112,7 @@ class Host:
         uri: str,
         body: bytes | Sequence[bytes] = b"",
         headers: Mapping[str, str] | None = None,
+        client: tuple[str, int] = ("192.0.2.1", 50000),
     ) -> Response:
         """Send a request with exactly this URI; a *body* in several chunks has no length."""
         sent = dict(headers or {})
@@ -120,6 +125,7 @@ class Host:
             "path": unquote(path),
             "raw_path": path.encode(),
             "query_string": query.encode(),
+            "client": client,
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
         }
         chunks = [body] if isinstance(body, bytes) else body
@@ -209,6 +215,11 @@ class Peer:
         return await self.host.send(
             "PUT", uri, msgspec.json.encode(content), {"authorization": str(header)}
         )
+
+    async def introduce(self) -> None:
+        """Send a signed request, so that the host has the peer's keys."""
+        profile = f"/_matrix/federation/v1/query/profile?user_id=@nobody:{SERVER}"
+        assert (await self.get(profile)).status == 404
 
     async def get(self, uri: str) -> Response:
         """Send a signed GET."""

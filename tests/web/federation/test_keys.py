@@ -78,6 +78,7 @@ async def test_after_a_rotation(
 async def test_others_keys(peer: Peer) -> None:
     """A notary passes on what a server has signed, and signs it too."""
     published = peer.publish(more={"unknown": "fields"})
+    await peer.introduce()
     for status, content in (
         await get(peer.host, f"{QUERY}/there.example"),
         await post(peer.host, there_example={}),
@@ -88,68 +89,60 @@ async def test_others_keys(peer: Peer) -> None:
 
 
 async def test_ours_among_others(peer: Peer) -> None:
-    """A notary answers for itself too, and leaves out whom it cannot ask."""
+    """A notary answers for itself too, and leaves out servers whose keys it does not know."""
     published = peer.publish()
+    await peer.introduce()
     _, own = await get(peer.host, OWN)
     assert await get(peer.host, f"{QUERY}/demo") == (200, {"server_keys": [own]})
-    status, content = await post(peer.host, dead_example={}, demo={}, there_example={})
+    status, content = await post(peer.host, unheard_example={}, demo={}, there_example={})
     first, second = content["server_keys"]
     assert (status, first, verified(second, peer)) == (200, own, published)
 
 
-async def test_who_cannot_be_asked(host: Host) -> None:
-    """A server that is dead, or publishes nothing to be believed, has no keys."""
-    host.published.answers[ServerName("evil.example")] = Peer(host).publish()
-    for name in ("dead.example", "evil.example"):
-        assert await get(host, f"{QUERY}/{name}") == NONE
-    assert await post(host, dead_example={}, evil_example={}) == NONE
-    assert host.published.asked == ["dead.example", "evil.example"]
+async def test_a_stranger_makes_us_ask_nobody(peer: Peer) -> None:
+    """A question for keys that are not known here, or that expire too soon, asks no server."""
+    soon = peer.publish()["valid_until_ts"]
+    uri = f"{QUERY}/there.example?minimum_valid_until_ts={soon + 1}"
+    assert await get(peer.host, uri) == NONE
+    assert await post(peer.host, there_example={}, dead_example={}) == NONE
+    assert peer.host.published.asked == []
+    await peer.introduce()
+    later = {"ed25519:one": {"minimum_valid_until_ts": soon + 1}}
+    for _, content in (await get(peer.host, uri), await post(peer.host, there_example=later)):
+        assert len(content["server_keys"]) == 1
+    assert peer.host.published.asked == [THERE]
+
+
+async def test_no_notary(directory: SqlDirectory, clock: FakeClock, keys: SigningKeys) -> None:
+    """A server that is no notary publishes its own keys, and knows no questions for others'."""
+    host = Host(directory, clock, keys, notary=False)
+    assert (await get(host, OWN))[0] == 200
+    refused = [
+        error_of(await host.send("GET", f"{QUERY}/there.example")),
+        error_of(await host.post(QUERY, {"server_keys": {}})),
+    ]
+    assert refused == [(404, "M_UNRECOGNIZED", "Unrecognized request")] * 2
 
 
 async def test_who_is_not_spoken_with(
     directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
 ) -> None:
-    """A server that is not spoken with is not asked; for ourselves we always answer."""
+    """The keys of a server that is not spoken with are not passed on; our own always are."""
     peer = Peer(Host(directory, clock, keys, policy=ServerPolicy(deny=["*"])))
     peer.publish()
     assert await get(peer.host, f"{QUERY}/there.example") == NONE
     assert await post(peer.host, there_example={}) == NONE
-    assert peer.host.published.asked == []
     assert len((await post(peer.host, demo={}))[1]["server_keys"]) == 1
 
 
-async def test_how_long_keys_must_hold(peer: Peer) -> None:
-    """A server is asked again where its keys do not hold for as long as somebody needs."""
-    host, first = peer.host, peer.publish()
-    hour = first["valid_until_ts"]
-    assert (await get(host, f"{QUERY}/there.example"))[0] == 200
-    second = peer.publish(valid_for=timedelta(hours=2))
-    host.clock.advance(seconds=10)
-    enough = {"ed25519:one": {"minimum_valid_until_ts": hour}, "ed25519:two": {}}
-    for content in (
-        await get(host, f"{QUERY}/there.example?minimum_valid_until_ts={hour}"),
-        await post(host, there_example=enough),
-    ):
-        assert verified(content[1]["server_keys"][0], peer) == first
-    assert host.published.asked == [THERE]
-    more = enough | {"ed25519:two": {"minimum_valid_until_ts": hour + 1}}
-    _, content = await post(host, there_example=more)
-    assert verified(content["server_keys"][0], peer) == second
-    _, content = await get(host, f"{QUERY}/there.example?minimum_valid_until_ts={hour}")
-    assert verified(content["server_keys"][0], peer) == second
-    assert host.published.asked == [THERE, THERE]
-
-
-async def test_a_dead_server_whose_keys_are_known(peer: Peer) -> None:
+async def test_keys_that_have_expired(peer: Peer) -> None:
     """What was published before is passed on, even after it has expired."""
     published = peer.publish()
-    assert (await get(peer.host, f"{QUERY}/there.example"))[0] == 200
-    peer.host.published.answers.clear()
+    await peer.introduce()
     peer.host.clock.advance(days=30)
-    now = peer.host.clock.now()
-    _, content = await get(peer.host, f"{QUERY}/there.example?minimum_valid_until_ts={now}")
+    _, content = await get(peer.host, f"{QUERY}/there.example")
     assert verified(content["server_keys"][0], peer) == published
-    assert peer.host.published.asked == [THERE, THERE]
+    assert peer.host.published.asked == [THERE]
 
 
 @pytest.mark.parametrize("given", ["", "x", "-1", "1.5", "1e3", "%201", "0x10", "%D9%A1", "%C2%B2"])
@@ -221,7 +214,6 @@ async def test_twenty_servers(host: Host) -> None:
     names = [f"s{number}.example" for number in range(20)]
     response = await host.post(QUERY, {"server_keys": {name: {} for name in names}})
     assert (response.status, response.json) == NONE
-    assert host.published.asked == names
 
 
 async def test_a_query_that_is_too_long(host: Host) -> None:
@@ -239,6 +231,8 @@ async def test_what_has_no_canonical_form(peer: Peer, number: float) -> None:
     good = Peer(peer.host, ServerName("good.example"))
     published = good.publish()
     peer.publish(more=number)
+    await good.introduce()
+    await peer.introduce()
     assert await get(peer.host, f"{QUERY}/there.example") == NONE
     status, content = await post(peer.host, there_example={}, good_example={})
     assert (status, [verified(it, good) for it in content["server_keys"]]) == (200, [published])
@@ -251,6 +245,7 @@ async def test_signatures_of_others(peer: Peer, ours: object) -> None:
     published = peer.publish()
     signatures = {**published["signatures"], SERVER: ours, "third.example": {"ed25519:x": "x"}}
     peer.host.published.answers[THERE] = published | {"signatures": signatures}
+    await peer.introduce()
     status, content = await get(peer.host, f"{QUERY}/there.example")
     assert status == 200
     assert [verified(it, peer) for it in content["server_keys"]] == [published]
@@ -260,6 +255,7 @@ async def test_several_keys(peer: Peer) -> None:
     """All signatures of a server with several keys are passed on."""
     two = replace(peer, key=generate_signing_key("two"))
     published = peer.publish(peer.key, two.key)
+    await peer.introduce()
     _, content = await get(peer.host, f"{QUERY}/there.example")
     assert [verified(it, it_peer) for it_peer in (peer, two) for it in content["server_keys"]] == [
         published,

@@ -147,6 +147,7 @@ async def test_the_longest_body(peer: Peer) -> None:
     for parts in ([body], [body[:70_000], body[70_000:]]):
         response = await put_bytes(peer, *parts, signed=content)
         assert (response.status, response.json) == (200, {"pdus": {}})
+        peer.host.clock.advance(minutes=1)
     assert peer.host.heard == [ONLINE]
 
 
@@ -182,9 +183,45 @@ async def test_deep_nesting(peer: Peer) -> None:
     assert error_of(await peer.put(peer.transaction(more=nested(100)), "2")) == refused
     entry = {"user_id": DAVE, "presence": "online", "more": nested(96)}
     assert error_of(await peer.put(peer.transaction(presence(entry)), "2")) == refused
-    hostile = b'{"edus":' + b"[" * (LIMIT - 8)
+    hostile = b'{"edus":' + b"[" * 100_000
     assert error_of(await put_bytes(peer, hostile)) == refused
     assert peer.host.heard == [ONLINE]
+
+
+async def test_many_values(peer: Peer) -> None:
+    """A body of more than 150,000 JSON values is refused before it is read as JSON."""
+    refused = (413, "M_TOO_LARGE", "The body holds more than 150000 values")
+    for hostile in (b"[" * LIMIT, b'{"edus":[' + b"[]," * 100_000):
+        assert error_of(await put_bytes(peer, hostile)) == refused
+
+
+async def test_how_much_a_server_may_send(peer: Peer) -> None:
+    """One large body after the other is refused with a 429, however many names a domain has.
+
+    The server is heard again as soon as it was told.
+    """
+    peers = [Peer(peer.host, ServerName(f"s{number}.there.example")) for number in range(2)]
+    large = {"more": "x" * 4_500_000}
+    for it in peers:
+        it.publish()
+    assert (await peers[0].put(peers[0].transaction(**large))).status == 200
+    response = await peers[1].put(peers[1].transaction(**large))
+    assert (response.status, response.json["errcode"]) == (429, "M_LIMIT_EXCEEDED")
+    peer.host.clock.advance(milliseconds=response.json["retry_after_ms"])
+    assert (await peers[1].put(peers[1].transaction(**large))).status == 200
+
+
+async def test_what_nobody_has_signed_costs_the_origin_nothing(peer: Peer) -> None:
+    """A stranger who sends large bodies in a server's name spends what the stranger's network has.
+
+    The server is heard, from its own network.
+    """
+    body = msgspec.json.encode(peer.transaction(more="x" * 4_500_000))
+    forged = {"authorization": str(peer.header("PUT", URI, {}))}
+    from_afar = ("198.51.100.7", 1)
+    answers = [await peer.host.send("PUT", URI, body, forged, client=from_afar) for _ in range(3)]
+    assert [it.status for it in answers] == [401, 429, 429]
+    await assert_taken(peer, peer.transaction(more="x" * 4_500_000))
 
 
 @pytest.mark.parametrize("number", [1.5, -0.25, 2**53, 2**80, 1e300])

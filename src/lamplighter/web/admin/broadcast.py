@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from lamplighter.clock import Clock, Timer, after
+from lamplighter.clock import Clock, Timer, after, next_turn
 from lamplighter.errors import LimitExceeded
 from lamplighter.service.census import Census
 from lamplighter.service.publisher import Published
@@ -155,7 +155,7 @@ class Broadcast:
             self._news.clear()
             while self._published:
                 await self._tell_of(self._published.popleft())
-                await _a_turn()  # many batches at once shall hold nobody up
+                await next_turn()  # many batches at once shall hold nobody up
             await self._news.wait()
 
     async def _tell_of(self, published: Published) -> None:
@@ -167,13 +167,6 @@ class Broadcast:
     def _send(self, event: bytes) -> None:
         for listening in self._listeners:
             listening.put(event)
-
-
-async def _a_turn() -> None:
-    loop = asyncio.get_running_loop()
-    turn: asyncio.Future[None] = loop.create_future()
-    loop.call_soon(turn.set_result, None)
-    await turn
 
 
 def _event(name: str, content: msgspec.Struct) -> bytes:

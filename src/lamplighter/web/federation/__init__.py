@@ -7,6 +7,7 @@ from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.ids import ServerName
 from lamplighter.ports import Accounts
+from lamplighter.web.address import ClientAddress
 from lamplighter.web.federation.auth import XMatrixAuth
 from lamplighter.web.federation.keys import ServerKeyEndpoints
 from lamplighter.web.federation.query import ProfileQuery
@@ -25,12 +26,14 @@ def federation_endpoints(
     inbound: Inbound,
     accounts: Accounts,
     well_known_server: ServerName | None,
+    notary: bool,
+    client_address: ClientAddress,
     clock: Clock,
 ) -> list[Route]:
     """Return the routes of all families."""
-    auth = XMatrixAuth(keys.server_name, keyring, policy, clock)
+    auth = XMatrixAuth(keys.server_name, keyring, policy, client_address, clock)
     families = (
-        ServerKeyEndpoints(keys, keyring, policy, clock),
+        ServerKeyEndpoints(keys, keyring, policy, clock, notary=notary),
         SendTransaction(auth, inbound),
         ProfileQuery(keys.server_name, auth, accounts),
         FederationVersion(),

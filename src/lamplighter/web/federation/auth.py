@@ -26,7 +26,9 @@ from lamplighter.federation.signing import (
 )
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
-from lamplighter.web.body import read
+from lamplighter.web.address import ClientAddress
+from lamplighter.web.body import decode, read_bytes
+from lamplighter.web.federation.budget import FederationBudget, price
 
 __all__ = ["XMatrixAuth"]
 
@@ -38,21 +40,32 @@ class XMatrixAuth:
     """Verifies signatures by the keys that servers publish."""
 
     def __init__(
-        self, server_name: ServerName, keyring: Keyring, policy: ServerPolicy, clock: Clock
+        self,
+        server_name: ServerName,
+        keyring: Keyring,
+        policy: ServerPolicy,
+        network: ClientAddress,
+        clock: Clock,
     ) -> None:
+        """*network* tells from where a request comes."""
         self._server_name = server_name
         self._keyring = keyring
         self._policy = policy
+        self._network = network
+        self._budget = FederationBudget(network, clock)
         self._clock = clock
 
     async def origin(self, request: Request) -> ServerName:
         """Return who sends a request without a body.
 
         Raises `Unauthorized`, `Forbidden`, and `KeysUnavailable` where the origin cannot be asked
-        for its keys.
+        for its keys, and `LimitExceeded`.
         """
         claim = await self._claim(request)
+        cost = price(b"")
+        self._budget.pay_unverified(request, cost)
         self._verify(request, claim, None)
+        self._budget.pay_verified(claim.origin, cost)
         return claim.origin
 
     async def origin_and_content(self, request: Request) -> tuple[ServerName, Json]:
@@ -62,8 +75,12 @@ class XMatrixAuth:
         make us read a body.
         """
         claim = await self._claim(request)
-        content = await read(request, Json, limit=MAX_BODY)
+        body = await read_bytes(request, MAX_BODY)
+        cost = price(body)
+        self._budget.pay_unverified(request, cost)
+        content = decode(body, Json)
         self._verify(request, claim, content)
+        self._budget.pay_verified(claim.origin, cost)
         return claim.origin, content
 
     async def _claim(self, request: Request) -> "_Claim":
@@ -74,7 +91,9 @@ class XMatrixAuth:
                 raise Unauthorized(f"The request is for {given.destination}")
             if given.origin == self._server_name or not self._policy.admits(given.origin):
                 raise Forbidden(f"{given.origin} is not spoken with here")
-            key = await self._keyring.verify_key(given.origin, given.key_id, self._clock.now())
+            key = await self._keyring.verify_key(
+                given.origin, given.key_id, self._clock.now(), self._network(request)
+            )
         except KeysUnavailable:
             raise  # whoever is told 401 does not come again
         except FederationError as error:

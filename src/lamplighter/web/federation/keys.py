@@ -1,6 +1,8 @@
 """GET /_matrix/key/v2/server, GET and POST /_matrix/key/v2/query.
 
-Implements <https://spec.matrix.org/latest/server-server-api/#retrieving-server-keys>.
+Implements <https://spec.matrix.org/latest/server-server-api/#retrieving-server-keys>. Anybody may
+ask a notary, unsigned. So the notary passes on the keys that this server has fetched for itself,
+and fetches none (decision 0046).
 """
 
 from datetime import timedelta
@@ -10,8 +12,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.clock import Clock, Timestamp
-from lamplighter.errors import InvalidId, InvalidParam, UnknownKey
+from lamplighter.clock import Clock
+from lamplighter.errors import InvalidId, InvalidParam
 from lamplighter.federation.keyring import Keyring
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.policy import ServerPolicy
@@ -39,19 +41,29 @@ class _Query(msgspec.Struct):
 
 
 class ServerKeyEndpoints:
-    """Publishes our keys, and vouches for others'."""
+    """Publishes our keys, and vouches for others' where this server is a notary."""
 
     def __init__(
-        self, keys: SigningKeys, keyring: Keyring, policy: ServerPolicy, clock: Clock
+        self,
+        keys: SigningKeys,
+        keyring: Keyring,
+        policy: ServerPolicy,
+        clock: Clock,
+        *,
+        notary: bool,
     ) -> None:
         self._keys = keys
         self._keyring = keyring
         self._policy = policy
         self._clock = clock
+        self._notary = notary
 
     def routes(self) -> list[Route]:
+        own = MatrixRoute("GET", "/_matrix/key/v2/server", self.own)
+        if not self._notary:
+            return [own]
         return [
-            MatrixRoute("GET", "/_matrix/key/v2/server", self.own),
+            own,
             MatrixRoute("GET", "/_matrix/key/v2/query/{server_name}", self.query_one),
             MatrixRoute("POST", "/_matrix/key/v2/query", self.query),
         ]
@@ -63,34 +75,23 @@ class ServerKeyEndpoints:
     async def query_one(self, request: Request) -> Response:
         """Return one server's keys, signed by the server and by us."""
         given = request.query_params.get("minimum_valid_until_ts", "0")
-        valid_until = natural("minimum_valid_until_ts", given)
+        natural("minimum_valid_until_ts", given)  # it changes nothing: nobody is asked
         server_name = parse_server_name(request.path_params["server_name"])
-        return json_response({"server_keys": await self._of(server_name, valid_until)})
+        return json_response({"server_keys": self._of(server_name)})
 
     async def query(self, request: Request) -> Response:
-        """Return several servers' keys; those of servers that cannot be asked are left out."""
+        """Return several servers' keys; servers whose keys are not known here are left out."""
         wanted = (await read(request, _Query)).server_keys
         if len(wanted) > MAX_SERVERS:
             raise InvalidParam(f"server_keys: more than {MAX_SERVERS} servers")
-        servers = {_checked(name): keys for name, keys in wanted.items()}
-        found: list[Json] = []
-        for server_name, keys in servers.items():
-            least = max((it.minimum_valid_until_ts for it in keys.values()), default=0)
-            found += await self._of(server_name, least)
-        return json_response({"server_keys": found})
+        servers = [_checked(name) for name in wanted]
+        return json_response({"server_keys": [it for name in servers for it in self._of(name)]})
 
-    async def _of(self, server_name: ServerName, valid_until: int) -> list[Json]:
+    def _of(self, server_name: ServerName) -> list[Json]:
         if server_name == self._keys.server_name:
             return [self._own()]
-        if not self._policy.admits(server_name):
-            return []
-        try:
-            known = await self._keyring.server_keys(
-                server_name, Timestamp(valid_until), self._clock.now()
-            )
-        except UnknownKey:
-            return []
-        return self._vouched(server_name, known.content)
+        known = self._keyring.known(server_name) if self._policy.admits(server_name) else None
+        return [] if known is None else self._vouched(server_name, known.content)
 
     def _vouched(self, server_name: ServerName, content: Json) -> list[Json]:
         """Return *content* with the server's signatures and ours: others were not verified."""

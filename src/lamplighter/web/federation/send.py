@@ -29,4 +29,5 @@ class SendTransaction:
         """Take a transaction; the same one again is answered alike, and not taken twice."""
         txn_id = text("txnId", request.path_params["txn_id"])
         origin, content = await self._auth.origin_and_content(request)
-        return json_response(self._inbound.receive(transaction.parse(content, origin), txn_id))
+        taken = transaction.parse(content, origin)
+        return json_response(await self._inbound.receive(taken, txn_id))

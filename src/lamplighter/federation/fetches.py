@@ -1,0 +1,86 @@
+"""The key fetches under way, shared fairly by those who cause them.
+
+A request names the server that it is from, and its signature is checked with a key of that server.
+So anybody can make us ask any server for its keys, and choose servers that answer slowly. The
+fetches under way are therefore bounded three times: for one asker (the network from which the
+request came), for one domain (the names that one person can make), and in all.
+
+The oldest fetch gives way to a new one, because the keys of a server that is well come within a
+second. Within the asker's and the domain's bound it is the oldest of that asker, or domain; in all
+it is the oldest of the asker who has the most.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from lamplighter.domains import registrable_domain
+from lamplighter.ids import ServerName
+from lamplighter.recent import Recent
+
+__all__ = ["MOST_FETCHES", "MOST_OF_ONE", "Fetches"]
+
+MOST_FETCHES: Final = 500
+#: Of one asker, and of one domain.
+MOST_OF_ONE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    server: ServerName
+    asker: str
+
+
+class Fetches:
+    """Runs one fetch for each server at a time, and cancels those that must give way."""
+
+    def __init__(self, most: int = MOST_FETCHES, most_of_one: int = MOST_OF_ONE) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        self._tasks: dict[ServerName, asyncio.Task[None]] = {}
+        # The bounds are kept here, one fetch before these dictionaries would displace one.
+        self._by_asker: Recent[_Fetch, None] = Recent(most + 1, lambda fetch: fetch.asker)
+        self._by_domain: Recent[_Fetch, None] = Recent(
+            most + 1, lambda fetch: registrable_domain(fetch.server)
+        )
+
+    def __len__(self) -> int:
+        """Return how many fetches are under way."""
+        return len(self._by_asker)
+
+    def of(self, server: ServerName) -> "asyncio.Task[None] | None":
+        """Return the fetch of the keys of *server*, if one is under way."""
+        return self._tasks.get(server)
+
+    def begin(self, server: ServerName, asker: str, task: "asyncio.Task[None]") -> None:
+        """Count *task*, which fetches the keys of *server* because *asker* needs one of them."""
+        fetch = _Fetch(server, asker)
+        for fetches in (self._by_asker, self._by_domain):
+            if fetches.size_of_group(fetch) >= self._most_of_one:
+                self._give_way(fetches.idlest_of_group(fetch))
+        if len(self) >= self._most:
+            self._give_way(self._by_asker.idlest())
+        self._tasks[server] = task
+        self._by_asker.put(fetch, None)
+        self._by_domain.put(fetch, None)
+        task.add_done_callback(lambda done: self._end(fetch, done))
+
+    async def close(self) -> None:
+        """Cancel all fetches."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _give_way(self, fetch: _Fetch | None) -> None:
+        if fetch is not None:
+            task = self._tasks[fetch.server]
+            task.cancel()
+            self._end(fetch, task)
+
+    def _end(self, fetch: _Fetch, task: "asyncio.Task[None]") -> None:
+        """Stop counting the fetch; a later one of the same server is another one."""
+        if self._tasks.get(fetch.server) is task:
+            del self._tasks[fetch.server]
+            self._by_asker.drop(fetch)
+            self._by_domain.drop(fetch)

@@ -1,0 +1,81 @@
+"""The key fetches under way: how strangers share them."""
+
+import asyncio
+from typing import Final
+
+from lamplighter.devtools.turns import turns
+from lamplighter.federation.fetches import Fetches
+from lamplighter.ids import ServerName
+
+NAMES: Final = [ServerName(f"s{number}.example") for number in range(40)]
+
+
+class Slow:
+    """Fetches that never end, by the server's name."""
+
+    def __init__(self, fetches: Fetches) -> None:
+        self.fetches = fetches
+        self.tasks: dict[ServerName, asyncio.Task[None]] = {}
+
+    def begin(self, server: ServerName, asker: str) -> None:
+        """Begin to fetch the keys of *server* because of *asker*."""
+
+        async def wait() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        self.tasks[server] = asyncio.ensure_future(wait())
+        self.fetches.begin(server, asker, self.tasks[server])
+
+    async def under_way(self) -> list[ServerName]:
+        """Return of which servers the keys are still being fetched, and end those fetches."""
+        alive = [name for name in self.tasks if self.fetches.of(name) is self.tasks[name]]
+        await self.fetches.close()
+        assert [name for name, task in self.tasks.items() if not task.cancelled()] == []
+        assert len(self.fetches) == 0
+        return alive
+
+
+async def test_one_asker() -> None:
+    """A further fetch for one asker ends the oldest of that asker, and nobody else's."""
+    slow = Slow(Fetches(100, 3))
+    slow.begin(NAMES[0], "somebody")
+    for name in NAMES[1:10]:
+        slow.begin(name, "stranger")
+    assert await slow.under_way() == [NAMES[0], *NAMES[7:10]]
+
+
+async def test_one_domain() -> None:
+    """A further fetch of one domain ends the oldest of that domain, whoever asks."""
+    slow = Slow(Fetches(100, 3))
+    names = [ServerName(f"s{number}.evil.example:{number}") for number in range(1, 9)]
+    slow.begin(NAMES[0], "somebody")
+    for number, name in enumerate(names):
+        slow.begin(name, f"stranger {number}")
+    assert await slow.under_way() == [NAMES[0], *names[5:]]
+
+
+async def test_all_together() -> None:
+    """Where all places are taken, the asker with the most fetches gives up the oldest of them."""
+    slow = Slow(Fetches(5, 4))
+    for name in NAMES[:2]:
+        slow.begin(name, "one")
+    for name in NAMES[2:5]:
+        slow.begin(name, "many")
+    slow.begin(NAMES[5], "newcomer")
+    assert await slow.under_way() == [*NAMES[:2], *NAMES[3:6]]
+
+
+async def test_a_fetch_that_has_ended_makes_room() -> None:
+    """A fetch counts until it ends, and not after."""
+    fetches = Fetches(1)
+    for name in NAMES[:2]:
+        task = asyncio.ensure_future(_end_at_once())
+        fetches.begin(name, "somebody", task)
+        assert (len(fetches), fetches.of(name)) == (1, task)
+        await task
+        await turns(1)
+        assert (len(fetches), fetches.of(name), task.cancelled()) == (0, None, False)
+
+
+async def _end_at_once() -> None:
+    """Have nothing to do."""
