@@ -13,7 +13,7 @@ from lamplighter.ids import ServerName
 WHERE: Final = Path("/etc/lamplighter/lamplighter.yaml")
 KEYS: Final = (
     "enabled, listen, tls_certificate, tls_private_key, signing_key, verify_certificates, "
-    "extra_ca_files, allow_addresses, allow_servers, deny_servers, well_known_server"
+    "extra_ca_files, allow_addresses, allow_servers, deny_servers, notary, well_known_server"
 )
 
 
@@ -30,6 +30,7 @@ def test_defaults() -> None:
         allow_addresses=(),
         allow_servers=None,
         deny_servers=(),
+        notary="known",
         well_known_server=None,
     )
 
