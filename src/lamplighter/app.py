@@ -34,6 +34,7 @@ from lamplighter.presence.machine import Rules, SyncIsActivity
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.recording.recorder import FLUSH_PERIOD, Recorder
+from lamplighter.room_ports import BuiltInDirectory
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
@@ -334,7 +335,7 @@ def _application(
     config: Config,
     clock: Clock,
     background: Background,
-    directory: Directory,
+    directory: BuiltInDirectory,
     presence: PresenceService,
     metrics: Metrics,
     modules: ModuleRuntime,

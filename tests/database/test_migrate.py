@@ -31,7 +31,7 @@ async def test_migrations_make_the_tables(database: Database) -> None:
 async def test_nothing_is_lost(tmp_path: Path) -> None:
     """Migrating a database that is in use keeps what is in it."""
     path = tmp_path / "in use.db"
-    room = {"room_id": "!a:lamp.test", "last_position": 7}
+    room = {"room_id": "!a:lamp.test", "last_position": 7, "receipts_position": None}
     alice = {"user_id": "@alice:lamp.test", "created_ts": 1, "is_admin": True}
     alice |= {"is_deactivated": False}
     first = open_file(path)

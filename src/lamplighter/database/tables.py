@@ -31,6 +31,8 @@ __all__ = [
     "memberships",
     "metadata",
     "presence",
+    "published_rooms",
+    "receipts",
     "rooms",
     "stream",
     "transactions",
@@ -107,6 +109,34 @@ rooms = Table(
     Column("room_id", _Id, primary_key=True),
     #: The place of the room's last event.
     Column("last_position", BigInteger, nullable=False),
+    #: The place of the room's last receipt; null as long as there is none.
+    Column("receipts_position", BigInteger),
+)
+
+#: The rooms that stand in the room directory, for everybody to find.
+published_rooms = Table(
+    "published_rooms",
+    metadata,
+    Column("room_id", _Id, ForeignKey("rooms.room_id"), primary_key=True),
+)
+
+#: Up to which event a user has read a room, or one of its threads.
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("room_id", _Id, ForeignKey("rooms.room_id"), primary_key=True),
+    Column("user_id", _Id, primary_key=True),
+    #: `m.read`, which members see, or `m.read.private`.
+    Column("type", _Id, primary_key=True),
+    #: Empty for a receipt that belongs to no thread.
+    Column("thread_id", _Id, primary_key=True),
+    Column("event_id", _Id, nullable=False),
+    #: The place of that event, up to which the user has read.
+    Column("event_position", BigInteger, nullable=False),
+    Column("ts", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Index(None, "room_id", "position"),
+    Index(None, "user_id", "position"),
 )
 
 events = Table(

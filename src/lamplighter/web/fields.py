@@ -15,6 +15,7 @@ __all__ = [
     "device_id",
     "display_name",
     "natural",
+    "number",
     "own",
     "own_user_id",
     "query",
@@ -62,6 +63,12 @@ def natural(name: str, value: str) -> int:
         raise InvalidParam(f"{name}: {value[:60]!r} is not a whole number")
     digits = value.lstrip("0") or "0"
     return int(digits) if len(digits) <= len(str(LARGEST)) - 1 else LARGEST
+
+
+def number(request: Request, name: str, default: int) -> int:
+    """Return the query's whole number *name*, or *default*; raise what `natural` raises."""
+    value = request.query_params.get(name)
+    return natural(name, value) if value else default
 
 
 def room_id(request: Request) -> RoomId:

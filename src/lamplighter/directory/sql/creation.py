@@ -15,6 +15,7 @@ from lamplighter.directory.sql.ledger import Ledger, Write
 from lamplighter.directory.sql.membership import Memberships
 from lamplighter.directory.sql.messages import check_state, check_state_content
 from lamplighter.directory.sql.power import CREATOR_LEVEL, PowerLevels, check_change
+from lamplighter.directory.sql.room_directory import publish
 from lamplighter.errors import BadJson, Forbidden, InvalidParam
 from lamplighter.ids import RoomId, ServerName, UserId
 from lamplighter.ports import Json, Membership, NewRoom
@@ -70,6 +71,8 @@ class RoomCreation:
                 await append(write, room_id, event_type, creator, content, state_key)
             if room.alias is not None:
                 await self._aliases.add(write, creator, room.alias, room_id)
+            if room.visibility == "public":
+                await publish(write, room_id, published=True)
             for target in invited:
                 extra = {"is_direct": True} if room.is_direct else {}
                 await self._memberships.add_invite(write, room_id, creator, target, extra)

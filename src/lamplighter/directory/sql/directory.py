@@ -7,12 +7,14 @@ from lamplighter.directory.sql.accounts import AccountBook
 from lamplighter.directory.sql.aliases import Aliases
 from lamplighter.directory.sql.creation import RoomCreation
 from lamplighter.directory.sql.devices import Devices
+from lamplighter.directory.sql.history import History
 from lamplighter.directory.sql.ledger import Ledger
 from lamplighter.directory.sql.membership import Memberships
 from lamplighter.directory.sql.messages import Messages
 from lamplighter.directory.sql.passwords import Passwords
 from lamplighter.directory.sql.profiles import Profiles
 from lamplighter.directory.sql.reading import RoomReader
+from lamplighter.directory.sql.room_directory import PeopleSearch, RoomDirectory
 from lamplighter.directory.sql.sync import RoomsSyncer
 from lamplighter.directory.sql.tokens import Tokens
 from lamplighter.ids import ServerName
@@ -21,7 +23,7 @@ __all__ = ["SqlDirectory"]
 
 
 class SqlDirectory:
-    """A `Directory` in a SQL database, which has been migrated before.
+    """A `BuiltInDirectory` in a SQL database, which has been migrated before.
 
     Nothing but `start` may be called before `start` has returned.
     """
@@ -34,7 +36,6 @@ class SqlDirectory:
         messages = Messages(ledger, memberships)
         aliases = Aliases(ledger, server_name)
         creation = RoomCreation(ledger, server_name, memberships, aliases)
-        reader = RoomReader(ledger)
         accounts = AccountBook(ledger, server_name, Passwords(), devices, memberships)
         profiles = Profiles(ledger, memberships)
         data = AccountData(ledger)
@@ -75,15 +76,9 @@ class SqlDirectory:
         self.delete_alias = aliases.delete_alias
         self.send_event = messages.send_event
         self.set_state = messages.set_state
-        self.members = reader.members
-        self.joined_rooms = reader.joined_rooms
-        self.joined_members = reader.joined_members
-        self.state = reader.state
-        self.state_event = reader.state_event
-        self.state_for_modules = reader.state_for_modules
-        self.room_initial_sync = reader.room_initial_sync
         self.sync_rooms = syncer.sync_rooms
         self.rooms_are_quiet = syncer.rooms_are_quiet
+        self._read_rooms(ledger)
         self._ledger = ledger
         self._accounts = accounts
 
@@ -91,3 +86,24 @@ class SqlDirectory:
         """Find out where the stream stands, and finish what was begun."""
         await self._ledger.start()
         await self._accounts.finish_deactivations()
+
+    def _read_rooms(self, ledger: Ledger) -> None:
+        """Answer what is read of rooms, and is no part of a sync."""
+        reader = RoomReader(ledger)
+        self.members = reader.members
+        self.joined_rooms = reader.joined_rooms
+        self.joined_members = reader.joined_members
+        self.state = reader.state
+        self.state_event = reader.state_event
+        self.state_for_modules = reader.state_for_modules
+        self.room_initial_sync = reader.room_initial_sync
+        history = History(ledger)
+        self.messages = history.messages
+        self.event = history.event
+        self.context = history.context
+        room_directory = RoomDirectory(ledger)
+        self.public_rooms = room_directory.public_rooms
+        self.is_published = room_directory.is_published
+        self.publish = room_directory.publish
+        self.room_aliases = room_directory.room_aliases
+        self.search_people = PeopleSearch(ledger).search_people

@@ -5,8 +5,10 @@ A file's first line is its routes, without the prefix `/_matrix/client/{r0,v3}`.
 
 from collections.abc import Callable, Mapping
 
+from lamplighter.delivery.tokens import Tokens
 from lamplighter.ids import ServerName
-from lamplighter.ports import Directory, Requester
+from lamplighter.ports import Requester
+from lamplighter.room_ports import BuiltInDirectory
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.auth import Authenticator
@@ -16,11 +18,14 @@ from lamplighter.web.client.activity import Activity
 from lamplighter.web.client.capabilities import Capabilities
 from lamplighter.web.client.create_room import CreateRoom
 from lamplighter.web.client.devices import Devices
+from lamplighter.web.client.history import History
 from lamplighter.web.client.interactive import PasswordStage
 from lamplighter.web.client.login import Login
 from lamplighter.web.client.logout import Logout
 from lamplighter.web.client.membership import MembershipEndpoints
+from lamplighter.web.client.not_here import NotHere
 from lamplighter.web.client.profile import ProfileEndpoints
+from lamplighter.web.client.public_rooms import PublicRooms
 from lamplighter.web.client.push_rules import PushRules
 from lamplighter.web.client.register import ClosedRegistration, Register
 from lamplighter.web.client.room_aliases import RoomAliases
@@ -28,6 +33,7 @@ from lamplighter.web.client.room_state import RoomState
 from lamplighter.web.client.send import Send
 from lamplighter.web.client.typing_and_receipts import TypingAndReceipts
 from lamplighter.web.client.uploaded_filters import UploadedFilters
+from lamplighter.web.client.user_directory import UserDirectory
 from lamplighter.web.client.versions import Versions
 from lamplighter.web.limits import Limiter
 from lamplighter.web.routes import Route
@@ -37,7 +43,7 @@ __all__ = ["client_endpoints"]
 
 def client_endpoints(
     *,
-    directory: Directory,
+    directory: BuiltInDirectory,
     server_name: ServerName,
     registration_open: bool,
     client_address: ClientAddress,
@@ -67,6 +73,9 @@ def client_endpoints(
         CreateRoom(authenticator, directory, server_name, fan_out_limiter),
         MembershipEndpoints(authenticator, directory),
         RoomState(authenticator, directory, activity),
+        History(authenticator, directory, Tokens(server_name)),
+        PublicRooms(authenticator, directory, server_name),
+        UserDirectory(authenticator, directory, fan_out_limiter),
         Send(authenticator, directory, activity),
         TypingAndReceipts(authenticator, directory, activity),
         RoomAliases(authenticator, directory, server_name),
@@ -74,5 +83,6 @@ def client_endpoints(
         UploadedFilters(authenticator, directory),
         AccountData(authenticator, directory),
         PushRules(authenticator),
+        NotHere(authenticator),
     )
     return [route for family in families for route in family.routes()]

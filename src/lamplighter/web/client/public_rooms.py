@@ -1,0 +1,109 @@
+"""GET/POST /publicRooms, GET/PUT /directory/list/room/{roomId}, GET /rooms/{roomId}/aliases.
+
+Implements <https://spec.matrix.org/latest/client-server-api/#published-room-directory>.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter.errors import NotFound
+from lamplighter.ids import ServerName
+from lamplighter.room_ports import BuiltInDirectory, PublicRoomsQuery
+from lamplighter.web.auth import Authenticator
+from lamplighter.web.fields import natural, number, room_id, text
+from lamplighter.web.routes import ClientRoute, Route, json_response
+
+__all__ = ["PublicRooms"]
+
+#: Rooms that one answer has at most.
+_MOST: Final = 100
+
+
+class _Filter(msgspec.Struct):
+    generic_search_term: str | None = None
+
+
+class _Body(msgspec.Struct):
+    limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    since: str | None = None
+    filter: _Filter = msgspec.field(default_factory=_Filter)
+
+
+class _Visibility(msgspec.Struct):
+    visibility: Literal["public", "private"] = "public"
+
+
+class PublicRooms:
+    """The room directory."""
+
+    def __init__(
+        self, authenticator: Authenticator, directory: BuiltInDirectory, server_name: ServerName
+    ) -> None:
+        self._authenticator = authenticator
+        self._directory = directory
+        self._server_name = server_name
+
+    def routes(self) -> list[Route]:
+        return [
+            ClientRoute("GET", "/publicRooms", self.list_all),
+            ClientRoute("POST", "/publicRooms", self.search),
+            ClientRoute("GET", "/directory/list/room/{room_id}", self.visibility),
+            ClientRoute("PUT", "/directory/list/room/{room_id}", self.set_visibility),
+            ClientRoute("GET", "/rooms/{room_id}/aliases", self.aliases),
+        ]
+
+    async def list_all(self, request: Request) -> Response:
+        """Return the published rooms. Unlike in the specification, one must be logged in."""
+        await self._authenticator.requester(request)
+        limit = number(request, "limit", _MOST)
+        return await self._page(request, limit, request.query_params.get("since"), "")
+
+    async def search(self, request: Request) -> Response:
+        """Return the published rooms with a search term in their name, topic or alias."""
+        _, body = await self._authenticator.requester_and_optional_body(request, _Body)
+        term = text("filter.generic_search_term", body.filter.generic_search_term or "")
+        limit = _MOST if body.limit is None else body.limit
+        return await self._page(request, limit, body.since, term)
+
+    async def visibility(self, request: Request) -> Response:
+        """Say whether a room is published."""
+        await self._authenticator.requester(request)
+        published = await self._directory.is_published(room_id(request))
+        return json_response({"visibility": "public" if published else "private"})
+
+    async def set_visibility(self, request: Request) -> Response:
+        """Publish a room, or no longer."""
+        requester, body = await self._authenticator.requester_and_body(request, _Visibility)
+        published = body.visibility == "public"
+        await self._directory.publish(requester.user_id, room_id(request), published=published)
+        return json_response({})
+
+    async def aliases(self, request: Request) -> Response:
+        """Return the aliases of a room that the requester is in."""
+        requester = await self._authenticator.requester(request)
+        found = await self._directory.room_aliases(requester.user_id, room_id(request))
+        return json_response({"aliases": list(found)})
+
+    async def _page(self, request: Request, limit: int, since: str | None, term: str) -> Response:
+        server = request.query_params.get("server")
+        if server not in (None, "", self._server_name):
+            raise NotFound(f"server: this server knows the rooms of {self._server_name} only")
+        skip, limit = _skip(since), min(limit, _MOST)
+        found = await self._directory.public_rooms(PublicRoomsQuery(limit, skip, term))
+        page: dict[str, Any] = {
+            "chunk": list(found.rooms),
+            "total_room_count_estimate": found.total,
+        }
+        if limit and skip + limit < found.total:
+            page["next_batch"] = str(skip + limit)
+        if skip:
+            page["prev_batch"] = str(max(0, skip - limit))
+        return json_response(page)
+
+
+def _skip(since: str | None) -> int:
+    """Return how many rooms were told before: that is what a token says."""
+    return natural("since", since) if since else 0
