@@ -403,6 +403,9 @@ class PresenceStore(Protocol):
         to find out that the disk works again.
         """
 
+    def forget(self, user_id: UserId) -> None:
+        """Let nothing be stored of the user from the next commit on, unless it is saved later."""
+
     async def settle(self) -> None:
         """Return once every `save` so far is done, or has failed."""
 

@@ -11,7 +11,7 @@ from lamplighter.database.engine import Database, open_file
 from lamplighter.database.migrate import migrate
 from lamplighter.database.presence import MOST_ROWS, SqlPresenceStore
 from lamplighter.errors import StorageUnavailable
-from lamplighter.ids import StreamPosition
+from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import PresenceStore, SavedPresence
 from lamplighter.presence.machine import TrackedUser, Word
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -199,3 +199,48 @@ async def test_each_commit_is_counted(database: Database) -> None:
     await second
     await store.save([])
     assert committed == [3]
+
+
+async def test_forgotten(database: Database) -> None:
+    """A user who is forgotten is deleted with the next commit, also one that is not written yet."""
+    store = SqlPresenceStore(database, uncounted)
+    alice, bob, charlie = (saved(name, place) for place, name in enumerate("abc"))
+    await store.save([alice, charlie])
+    store.save([bob])
+    for it in (alice, bob):
+        store.forget(UserId(it.user.state.user_id))
+    await store.save(())
+    assert await load(database) == [charlie]
+
+
+async def test_forgotten_and_saved_again(database: Database) -> None:
+    """Somebody who is saved after being forgotten is stored, at whatever position."""
+    store = SqlPresenceStore(database, uncounted)
+    await store.save([saved("a", 7, "before")])
+    store.forget(UserId("@a:lamp.test"))
+    await store.save([saved("a", 5, "after")])
+    assert await load(database) == [saved("a", 5, "after")]
+
+
+async def test_many_are_forgotten(database: Database) -> None:
+    """More users than one statement takes are forgotten in one transaction."""
+    store = SqlPresenceStore(database, uncounted)
+    everybody = [saved(f"u{number:03}", number) for number in range(3 * MOST_ROWS)]
+    await store.save(everybody)
+    for it in everybody[: 2 * MOST_ROWS + 1]:
+        store.forget(UserId(it.user.state.user_id))
+    await store.save(())
+    assert await load(database) == everybody[2 * MOST_ROWS + 1 :]
+
+
+async def test_a_full_disk_forgets_later(database: Database) -> None:
+    """A user whose row could not be deleted is deleted with the next commit that can be made."""
+    store = SqlPresenceStore(database, uncounted)
+    await store.save([saved("alice", 1), saved("bob", 2)])
+    await fill_disk(database)
+    store.forget(UserId("@alice:lamp.test"))
+    with pytest.raises(StorageUnavailable):
+        await store.save([saved("charlie", 3, "x" * 10_000)])
+    await free_disk(database)
+    await store.save([])
+    assert await load(database) == [saved("bob", 2), saved("charlie", 3, "x" * 10_000)]

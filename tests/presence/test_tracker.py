@@ -436,3 +436,16 @@ def test_the_silence_of_a_remote_server_counts_from_its_last_word(
 
     assert tracker.get(DAVE) == state
     assert tracker.next_deadline() == at(1_800)
+
+
+def test_who_is_forgotten_is_new(tracker: PresenceTracker) -> None:
+    """Of somebody who was forgotten nothing is left: no state, no deadline, nothing to save."""
+    dave = RemoteUpdate(DAVE, Presence.ONLINE, "Tea")
+    announced = tracker.feed(dave, at(0))
+    tracker.feed(dave, at(1))
+    tracker.forget(DAVE)
+    tracker.forget(BOB)
+    assert (tracker.user(DAVE), list(tracker.known()), tracker.take_unsaved()) == (None, [], [])
+    assert tracker.expire(at(86_400)) == []
+    again = tracker.feed(dave, at(86_401))
+    assert [change.old for change in again] == [change.old for change in announced]

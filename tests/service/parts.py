@@ -42,6 +42,7 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.saves: list[list[SavedPresence]] = []
+        self.forgotten: list[UserId] = []
         self.works = True
 
     async def load(self) -> Sequence[SavedPresence]:
@@ -56,6 +57,9 @@ class FakeStore:
             self.saves.append(list(states))
         saving.set_result(None)
         return saving
+
+    def forget(self, user_id: UserId) -> None:
+        self.forgotten.append(user_id)
 
     async def settle(self) -> None:
         """Nothing is ever under way."""

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import pytest
 
+from lamplighter.cluster.positions import BEGINNING
 from lamplighter.ids import ServerName, UserId
+from lamplighter.presence.changes import Change
 from lamplighter.presence.events import RemoteUpdate, SetByModule
 from lamplighter.presence.state import Presence
 from lamplighter.service.federated import FederatedPresence
@@ -73,23 +75,68 @@ def test_offline_strangers_are_not_counted(parts: Parts) -> None:
     assert list(door.admitted([update(DORA)])) == [update(DORA)]
 
 
-def test_too_many_of_one_server(parts: Parts) -> None:
-    """Of one server 20,000 users are remembered; those who are go on being heard, and others'."""
+def test_too_many_of_one_domain(parts: Parts) -> None:
+    """Of one domain 20,000 users are remembered; those who are go on being heard, and others'."""
     door = federated(parts)
-    users = [UserId(f"@u{n}:{THERE}") for n in range(20_000)]
+    users = [UserId(f"@u{n}:s{n % 25}.{THERE}") for n in range(20_000)]
     assert take_in(parts, door, [update(user_id) for user_id in users]) == set(users)
     other = UserId("@dora:third.org")
-    news = [update(DORA), update(users[0], status_msg="still here"), update(other)]
+    news = [update(EVE), update(users[0], status_msg="still here"), update(other)]
     assert list(door.admitted(news)) == news[1:]
 
 
-def test_those_from_before_a_restart_count(parts: Parts) -> None:
-    """Who was restored counts towards what their server may make us remember; our own do not."""
-    for number in range(20_000):
-        parts.tracker.feed(update(UserId(f"@u{number}:{THERE}")), parts.clock.now())
-        if number < 10:
-            parts.set(UserId(f"@u{number}:{HERE}"), None)
-    assert list(federated(parts).admitted([update(DORA)])) == []
+async def test_who_is_offline_is_forgotten_for_another_one(parts: Parts) -> None:
+    """Somebody offline gives the place up, and nothing of them is kept, or stored, any more."""
+    door = federated(parts)
+    users = [UserId(f"@u{n}:{THERE}") for n in range(20_000)]
+    take_in(parts, door, [update(user_id) for user_id in users])
+    parts.publisher.publish(take_change(parts, update(users[0], Presence.OFFLINE)))
+    await parts.publisher.published()
+    assert list(door.admitted([update(EVE)])) == [update(EVE)]
+    assert parts.tracker.user(users[0]) is None
+    assert parts.publisher.changed_at(users[0]) == BEGINNING
+    assert parts.store.forgotten == [users[0]]
+
+
+async def test_who_is_online_is_offline_before_being_forgotten(parts: Parts) -> None:
+    """Where a smaller domain needs a place, its last holder is told offline, and then forgotten."""
+    door = federated(parts)
+    for domain in range(5):
+        crowd = [UserId(f"@u{n}:evil{domain}.org") for n in range(20_000)]
+        take_in(parts, door, [update(user_id) for user_id in crowd])
+    first = UserId("@u0:evil0.org")
+    admitted = door.admitted([update(EVE)])
+    assert next(admitted) == RemoteUpdate(first, Presence.OFFLINE)
+    parts.publisher.publish(take_change(parts, RemoteUpdate(first, Presence.OFFLINE)))
+    assert list(admitted) == [update(EVE)]
+    assert parts.tracker.get(first).state == "offline"
+    assert parts.tracker.user(first) is not None
+    await parts.publisher.published()
+    assert (parts.tracker.user(first), parts.store.forgotten) == (None, [first])
+
+
+def test_after_a_restart(parts: Parts) -> None:
+    """Who was restored keeps the place, and who was silent for a week is forgotten.
+
+    Our own users, and those by a module's word, have nothing to do with it.
+    """
+    parts.tracker.feed(update(EVE), parts.clock.now())
+    parts.clock.advance(days=7)
+    parts.set(BOB, None)
+    parts.tracker.feed(SetByModule(CHARLIE, Presence.ONLINE), parts.clock.now())
+    users = [UserId(f"@u{n}:{THERE}") for n in range(20_000)]
+    for user_id in users:
+        parts.tracker.feed(update(user_id), parts.clock.now())
+    door = federated(parts)
+    door.restore(parts.clock.now())
+    assert parts.store.forgotten == [EVE]
+    assert {it.user_id for it in parts.tracker.known()} == {BOB, CHARLIE, *users}
+    assert list(door.admitted([update(EVE)])) == []
+
+
+def take_change(parts: Parts, news: RemoteUpdate) -> list[Change]:
+    """Feed *news* to the tracker; return what changes."""
+    return parts.tracker.feed(news, parts.clock.now())
 
 
 def test_recently_told(parts: Parts) -> None:

@@ -319,15 +319,47 @@ async def test_who_is_reminded_of_and_changes_is_told_once(parts: Parts) -> None
     assert parts.outgoing.messages == [(R, {BOB: "one"})]
 
 
-def test_so_many_of_each_server() -> None:
-    """Each server may make us remember so many users; who is known already counts."""
-    users = RemoteUsers([X], of_one_server=2)
-    assert [users.admit(UserId(f"@u{n}:{R}")) for n in range(3)] == [True, False, False]
-    assert [users.admit(UserId(f"@u{n}:{S}")) for n in range(3)] == [True, True, False]
+def nobody(_user_id: UserId) -> bool:
+    """Say that everybody is online."""
+    return False
 
 
-def test_so_many_of_all_servers() -> None:
-    """All servers together may make us remember so many; who is not admitted does not count."""
-    users = RemoteUsers([X, Z], of_one_server=2, of_all=4)
-    asked = [UserId(f"@u{n}:{server}") for server in (R, S, "t.example") for n in range(2)]
-    assert [users.admit(user_id) for user_id in asked] == [True, False, True, False, False, False]
+def everybody(_user_id: UserId) -> bool:
+    """Say that everybody is offline."""
+    return True
+
+
+def of(domain: str, number: int) -> UserId:
+    """Return a user of one of a domain's servers: each user has another server."""
+    return UserId(f"@u:s{number}.{domain}")
+
+
+def test_so_many_of_each_domain() -> None:
+    """Each domain has so many places, whatever its servers are called; known users have theirs."""
+    users = RemoteUsers([of("x.example", 0)], of_one_domain=2)
+    assert [users.admit(of("x.example", n), nobody) for n in (1, 2, 3)] == [(), None, None]
+    assert [users.admit(of("y.example", n), nobody) for n in (1, 2, 3)] == [(), (), None]
+
+
+def test_who_is_offline_gives_way() -> None:
+    """In a domain without places a new user gets that of the one not heard of for longest."""
+    users = RemoteUsers((), of_one_domain=2)
+    for number in (1, 2):
+        users.admit(of("x.example", number), nobody)
+    users.heard_of(of("x.example", 1))
+    assert users.admit(of("x.example", 3), everybody) == (of("x.example", 2),)
+    known = [number for number in (1, 2, 3) if of("x.example", number) in users]
+    assert known == [1, 3]
+
+
+def test_the_largest_domain_gives_way() -> None:
+    """Where all places are taken, the domain that has the most gives up one, offline or not."""
+    users = RemoteUsers((), of_one_domain=4, of_all=5)
+    for number in range(4):
+        users.admit(of("evil.example", number), nobody)
+    users.admit(of("good.example", 0), nobody)
+    assert users.admit(of("other.example", 0), nobody) == (of("evil.example", 0),)
+    assert users.admit(of("other.example", 1), nobody) == (of("evil.example", 1),)
+    # Now no domain has more than the newcomer's would.
+    assert users.admit(of("other.example", 2), nobody) is None
+    assert users.admit(of("other.example", 2), everybody) == (of("evil.example", 2),)

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import presence
 from lamplighter.database.upsert import upsert
 from lamplighter.errors import StorageUnavailable
-from lamplighter.ids import StreamPosition
+from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import TrackedUser, Word
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -38,6 +38,8 @@ class SqlPresenceStore:
         self._committed = committed
         #: By user, what is not committed yet.
         self._pending: dict[str, SavedPresence] = {}
+        #: Of whom nothing is to be stored, but for what is pending.
+        self._forgotten: set[str] = set()
         #: What the callers of the next commit wait for.
         self._next_commit: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -61,6 +63,10 @@ class SqlPresenceStore:
         # A caller that gives up must not take the others' commit with it.
         return asyncio.shield(self._next_commit)
 
+    def forget(self, user_id: UserId) -> None:
+        self._pending.pop(user_id, None)
+        self._forgotten.add(user_id)
+
     async def settle(self) -> None:
         while self._writer is not None:
             await asyncio.wait({self._writer})
@@ -76,14 +82,15 @@ class SqlPresenceStore:
     async def _commit_pending(self, done: asyncio.Future[None]) -> None:
         """Commit what is pending; whoever waits for *done* learns how it went."""
         batch, self._pending = self._pending, {}
+        forgotten, self._forgotten = self._forgotten, set()
         try:
-            await self._commit(list(batch.values()))
+            await self._commit(list(batch.values()), list(forgotten))
         except asyncio.CancelledError:
-            self._keep(batch)
+            self._keep(batch, forgotten)
             done.cancel()
             raise
         except StorageUnavailable as error:
-            self._keep(batch)
+            self._keep(batch, forgotten)
             done.set_exception(error)
         except Exception as error:  # noqa: BLE001 - the callers' to handle; the rows would raise again
             done.set_exception(error)
@@ -92,14 +99,17 @@ class SqlPresenceStore:
                 self._committed(len(batch))
             done.set_result(None)
 
-    async def _commit(self, batch: Sequence[SavedPresence]) -> None:
-        """Write *batch* in one transaction."""
-        if not batch:
+    async def _commit(self, batch: Sequence[SavedPresence], forgotten: Sequence[str]) -> None:
+        """Delete the *forgotten* users and write *batch*, in one transaction."""
+        if not batch and not forgotten:
             await self._database.try_again()
-        elif len(batch) <= MOST_ROWS:
+        elif len(batch) <= MOST_ROWS and not forgotten:
             await self._database.commit(self._statement(len(batch)), _values(batch))
         else:
             async with self._database.write() as connection:
+                for start in range(0, len(forgotten), MOST_ROWS):
+                    users = forgotten[start : start + MOST_ROWS]
+                    await connection.execute(delete(presence).where(presence.c.user_id.in_(users)))
                 for start in range(0, len(batch), MOST_ROWS):
                     rows = batch[start : start + MOST_ROWS]
                     await connection.exec_driver_sql(self._statement(len(rows)), _values(rows))
@@ -108,9 +118,12 @@ class SqlPresenceStore:
         """Return the SQL that writes so many *rows*, in the order of `_values`."""
         return self._one_row.replace(_ONE_ROW, ", ".join([_ONE_ROW] * rows), 1)
 
-    def _keep(self, batch: dict[str, SavedPresence]) -> None:
+    def _keep(self, batch: dict[str, SavedPresence], forgotten: set[str]) -> None:
         """Put back what could not be written, below what has arrived meanwhile."""
         arrived, self._pending = self._pending, batch
+        for user_id in self._forgotten:
+            self._pending.pop(user_id, None)
+        self._forgotten |= forgotten
         self._gather(arrived.values())
 
     def _gather(self, states: Iterable[SavedPresence]) -> None:

@@ -96,6 +96,12 @@ class PresenceTracker:
             self._told[user_id] = user.state
             self._schedule(user_id)
 
+    def forget(self, user_id: UserId) -> None:
+        """Remove a user; should anything be heard of them again, they are new."""
+        for memory in (self._users, self._told, self._wakes):
+            memory.pop(user_id, None)
+        self._unsaved.discard(user_id)
+
     def take_unsaved(self) -> list[TrackedUser]:
         """Return who has changed without being announced since the last call."""
         unsaved = [self._users[user_id] for user_id in self._unsaved]

@@ -3,17 +3,23 @@
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
+from functools import partial
+from typing import Final
 
 from lamplighter.clock import Timestamp, milliseconds
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.presence.events import RemoteUpdate
+from lamplighter.presence.machine import Word
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import RemoteUsers
 from lamplighter.service.views import Views
 
-__all__ = ["FederatedPresence"]
+__all__ = ["MOST_SILENT", "FederatedPresence"]
+
+#: Of whom another server has said nothing for so long is forgotten with the next start.
+MOST_SILENT: Final = timedelta(days=7)
 
 
 class FederatedPresence:
@@ -33,7 +39,7 @@ class FederatedPresence:
         self._views = views
         self._publisher = publisher
         self._federation_timeout = federation_timeout
-        self._users = RemoteUsers(it for it in self._known_users() if not self.is_mine(it))
+        self._users = RemoteUsers(())
 
     def is_mine(self, user_id: UserId) -> bool:
         """Tell whether the user is one of this server."""
@@ -42,15 +48,39 @@ class FederatedPresence:
     def admitted(self, updates: Iterable[RemoteUpdate]) -> Iterator[RemoteUpdate]:
         """Yield the *updates* that change anything here, to be fed to the tracker one by one.
 
-        Somebody unheard of who is offline is nobody to remember.
+        Somebody unheard of who is offline is nobody to remember. Who gives up a place for another
+        one is offline before they are forgotten.
         """
         for update in updates:
-            if self._tracker.user(update.user_id) is None:
-                if update.presence is Presence.OFFLINE and not update.status_msg:
+            if self._tracker.user(update.user_id) is not None:
+                self._users.heard_of(update.user_id)
+            elif update.presence is Presence.OFFLINE and not update.status_msg:
+                continue
+            else:
+                forgotten = self._users.admit(update.user_id, self._is_offline)
+                if forgotten is None:
                     continue
-                if not self._users.admit(update.user_id):
-                    continue
+                for user_id in forgotten:
+                    if not self._is_offline(user_id):
+                        yield RemoteUpdate(user_id, Presence.OFFLINE)
+                    self._publisher.after_published(partial(self._forget, user_id))
             yield update
+
+    def restore(self, now: Timestamp) -> None:
+        """Take in who was known before a restart; forget those who were silent for `MOST_SILENT`.
+
+        As many as there are places for are taken in, the last heard of.
+        """
+        heard_of = sorted(
+            (state for state in self._tracker.known() if self._is_heard_of(UserId(state.user_id))),
+            key=lambda state: state.last_federation_update_ts,
+        )
+        silent_since = now - milliseconds(MOST_SILENT)
+        self._users = RemoteUsers(
+            UserId(it.user_id) for it in heard_of if it.last_federation_update_ts > silent_since
+        )
+        for state in heard_of:
+            self._forget(UserId(state.user_id))
 
     def recently_told(self, now: Timestamp) -> Sequence[UserPresenceState]:
         """Return our own users whom other servers may still believe to be what they last were.
@@ -74,5 +104,16 @@ class FederatedPresence:
         known = self._tracker.known()
         return (state for state in known if self.is_mine(UserId(state.user_id)))
 
-    def _known_users(self) -> Iterator[UserId]:
-        return (UserId(state.user_id) for state in self._tracker.known())
+    def _is_heard_of(self, user_id: UserId) -> bool:
+        """Tell whether the user is of another server, and known by what that server said."""
+        user = self._tracker.user(user_id)
+        return not self.is_mine(user_id) and user is not None and user.word is Word.SERVER
+
+    def _is_offline(self, user_id: UserId) -> bool:
+        return self._tracker.get(user_id).state == Presence.OFFLINE
+
+    def _forget(self, user_id: UserId) -> None:
+        """Forget a user who has no place, if they were not given one again."""
+        if user_id not in self._users:
+            self._tracker.forget(user_id)
+            self._publisher.forget(user_id)

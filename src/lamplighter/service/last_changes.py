@@ -38,6 +38,10 @@ class LastChanges:
         """Take in that the user's last change is told at the later *position*, to some."""
         self._put(user_id, LastChange(self.of(user_id).changed, position))
 
+    def forget(self, user_id: UserId) -> None:
+        """Forget that the user ever changed."""
+        self._last.pop(user_id, None)
+
     def of(self, user_id: UserId) -> LastChange:
         """Return the user's last change; that of who never changed is at the beginning."""
         return self._last.get(user_id, _NEVER)

@@ -314,6 +314,7 @@ class PresenceService:
 
     def start(self) -> None:
         """Begin to watch the time."""
+        self._federated.restore(self._clock.now())
         self._background.every(self._settings.housekeeping, self._keep_house)
         self._background.every(self._settings.interest_check, self._refresh_interests)
         self._background.every(self._connections.lingering, self._connections.sweep)

@@ -136,6 +136,11 @@ class Publisher:
         """Take in the position of a change from before a restart: the oldest first."""
         self._last_changes.changed(user_id, position)
 
+    def forget(self, user_id: UserId) -> None:
+        """Forget a user of whom nothing is left to tell: their last change, and what is stored."""
+        self._last_changes.forget(user_id)
+        self._store.forget(user_id)
+
     def advance(self) -> StreamPosition:
         """Return a new position, at which nothing is told that tokens up to now have seen."""
         self._feed.position = self._bus.append(())

@@ -1,12 +1,14 @@
 """Which other servers are told, and of what."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
+from lamplighter.domains import registrable_domain
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.ports import Outgoing
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.recent import Recent
 from lamplighter.routing.plan import Planner, Route, Routes
 from lamplighter.routing.router import Inquiry
 
@@ -115,29 +117,52 @@ def _withheld(routes: Routes) -> Mapping[ServerName, AbstractSet[UserId]]:
 
 
 class RemoteUsers:
-    """How many users other servers may make us remember: each so many, and all together."""
+    """The users of other servers who are remembered: so many of each domain, and of all.
+
+    A domain is what somebody has registered, whatever the servers below it are called. Where the
+    places are taken, the user who was not heard of for longest gives theirs up: one of the same
+    domain, or, where all places are taken, one of the domain that has the most.
+    """
 
     def __init__(
-        self, known: Iterable[UserId], *, of_one_server: int = 20_000, of_all: int = 500_000
+        self, known: Iterable[UserId], *, of_one_domain: int = 20_000, of_all: int = 100_000
     ) -> None:
-        """*known* are remembered already."""
-        self._of_one_server = of_one_server
+        """*known* are remembered already, those who were not heard of for longest first."""
+        self._of_one_domain = of_one_domain
         self._of_all = of_all
-        self._total = 0
-        self._by_server: dict[ServerName, int] = {}
+        self._users: Recent[UserId, None] = Recent(of_all, _domain)
         for user_id in known:
-            self._count(server_of(user_id))
+            self._users.put(user_id, None)
 
-    def admit(self, user_id: UserId) -> bool:
-        """Tell whether one more, a user who is not known yet, may be remembered; count them."""
-        server_name = server_of(user_id)
-        if self._total >= self._of_all:
-            return False
-        if self._by_server.get(server_name, 0) >= self._of_one_server:
-            return False
-        self._count(server_name)
-        return True
+    def __contains__(self, user_id: UserId) -> bool:
+        return user_id in self._users
 
-    def _count(self, server_name: ServerName) -> None:
-        self._total += 1
-        self._by_server[server_name] = self._by_server.get(server_name, 0) + 1
+    def heard_of(self, user_id: UserId) -> None:
+        """Note that a user who is remembered was heard of."""
+        self._users.get(user_id)
+
+    def admit(
+        self, user_id: UserId, is_offline: Callable[[UserId], bool]
+    ) -> Sequence[UserId] | None:
+        """Remember one more user; return who is to be forgotten for that. None: there is no place.
+
+        Only a domain that has more places than the user's own gives up one of a user who is not
+        offline: for whoever sees that user is told that they went offline.
+        """
+        gives_up = self._next_out(user_id)
+        if gives_up is not None:
+            has_more = self._users.size_of_group(gives_up) > self._users.size_of_group(user_id) + 1
+            if not has_more and not is_offline(gives_up):
+                return None
+            self._users.drop(gives_up)
+        self._users.put(user_id, None)
+        return () if gives_up is None else (gives_up,)
+
+    def _next_out(self, user_id: UserId) -> UserId | None:
+        if self._users.size_of_group(user_id) >= self._of_one_domain:
+            return self._users.idlest_of_group(user_id)
+        return self._users.idlest() if len(self._users) >= self._of_all else None
+
+
+def _domain(user_id: UserId) -> str:
+    return registrable_domain(server_of(user_id))
