@@ -146,4 +146,8 @@ def test_a_port_in_use(demo: Demo) -> None:
     """A second demo at the same address says so in one line, and ends with code 2."""
     demo.lines_until("Serving")
     with running_demo(demo.port) as second:
-        assert second.end() == (2, f"error: listen: 127.0.0.1:{demo.port} is in use\n")
+        assert second.end() == (
+            2,
+            f"error: --listen: 127.0.0.1:{demo.port} is in use: give another address, or end what "
+            "listens there; such as --listen 127.0.0.1:8009\n",
+        )

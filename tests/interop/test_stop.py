@@ -73,7 +73,7 @@ async def test_modules_that_cling(make_server: MakeServer) -> None:
     server.start()
     ended = server.stop()
     assert ended.code == 0
-    assert events_of(ended)[:2] == ["serving", "stopping"]
+    assert events_of(ended)[:3] == ["module loaded", "serving", "stopping"]
     assert "not waiting for the threads that modules have left behind: ['clinging'" in ended.log
 
 
@@ -87,7 +87,10 @@ def test_a_port_in_use(make_server: MakeServer, tmp_path: Path) -> None:
     ended = second.ended()
     assert ended.code == 2
     errors = [line for line in ended.log.splitlines() if not line.startswith("{")]
-    assert errors == [f"error: listen: 127.0.0.1:{first.port} is in use"]
+    assert errors == [
+        f"error: listen: 127.0.0.1:{first.port} is in use: give another address, or end "
+        "what listens there"
+    ]
     assert first.stop().code == 0
 
 

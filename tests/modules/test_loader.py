@@ -201,7 +201,7 @@ def test_configuration_that_is_no_mapping() -> None:
     """A module's config that is no mapping is a config error."""
     with pytest.raises(ConfigError) as raised:
         import_and_parse([entry("routers.Routes", ["a"])])
-    assert str(raised.value) == "modules[0].config: ['a'] is not a mapping"
+    assert str(raised.value) == 'modules[0].config: ["a"] is not a mapping'
 
 
 async def test_constructor_that_raises(world: World) -> None:

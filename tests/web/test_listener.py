@@ -47,7 +47,10 @@ async def test_an_address_in_use(taken_port: int) -> None:
     address = f"127.0.0.1:{taken_port}"
     with pytest.raises(ConfigError) as refused:
         await listener(address).start()
-    assert str(refused.value) == f"listen: {address} is in use"
+    assert (
+        str(refused.value)
+        == f"listen: {address} is in use: give another address, or end what listens there"
+    )
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:8008", "no-such-host.invalid:8008"])

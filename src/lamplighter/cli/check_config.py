@@ -1,21 +1,51 @@
-"""`lamplighter check-config`: whether a configuration and its modules can be used."""
+"""`lamplighter check-config`: whether `serve` would start with a configuration and its modules."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lamplighter.config import load_config
-from lamplighter.modules.loader import import_and_parse, module_entries
+import msgspec
+
+from lamplighter.app import Storage, build
+from lamplighter.cli.preflight import check_surroundings
+from lamplighter.cli.running import running_server
+from lamplighter.clock import SystemClock
+from lamplighter.config import Config, FederationSettings, load_config
+from lamplighter.logs import set_up_logs
+from lamplighter.modules.loader import LoadedModule, ModuleEntry
+from lamplighter.modules.other_callbacks import kinds_of
 
 __all__ = ["check_config"]
 
 
 def check_config(path: Path) -> Iterator[str]:
-    """Give lines that say what was found good; raise `ConfigError` for the first that is not.
+    """Give lines that say what was found good; raise what `serve` would raise for the first fault.
 
-    Modules are imported and read their configuration; none is started.
+    Modules are loaded into a server in memory, which never starts: their constructors run, and no
+    work of theirs in the background does. Raises `ConfigError`, `ModuleError`.
     """
+    set_up_logs("critical")  # what the log would tell of modules is among the lines
     config = load_config(path)
-    modules = import_and_parse(module_entries(config))
+    check_surroundings(config)
+    loaded, left_out = asyncio.run(_load(config))
     yield f"{path}: good, for {config.server_name} on {', '.join(config.listen)}"
-    for module in modules:
+    for module in loaded:
         yield f"{module.entry.where}: {module.entry.path} can be loaded"
+        for method in module.api.registered_elsewhere:
+            yield f"{module.entry.where}: its callbacks for {kinds_of([method])} stay in Synapse"
+    for entry in left_out:
+        yield f"{entry.where}: {entry.path} is not of presence: it is skipped, and stays in Synapse"
+    running = running_server(config.data_dir)
+    if running is not None:
+        yield f"A server runs with this data_dir, as process {running.pid}: restart it to use this"
+
+
+async def _load(config: Config) -> tuple[Sequence[LoadedModule], Sequence[ModuleEntry]]:
+    """Build the server that `serve` would build, without anything that others would notice."""
+    routing = msgspec.structs.replace(config.routing, record=None)
+    alone = msgspec.structs.replace(config, federation=FederationSettings(), routing=routing)
+    server = await build(alone, SystemClock(), Storage.in_memory())
+    try:
+        return server.modules.loaded, server.modules.left_out
+    finally:
+        await server.stop()

@@ -24,6 +24,7 @@ from lamplighter.cli.demo_screen import Screen
 from lamplighter.cli.demo_text import Told, curl_lines, dashboard_line, told
 from lamplighter.cli.serve import serving, until_told_to_stop
 from lamplighter.config import Config, parse_config_text
+from lamplighter.errors import ConfigError
 from lamplighter.ids import UserId, localpart_of
 from lamplighter.logs import set_up_logs
 from lamplighter.ports import Login
@@ -56,7 +57,11 @@ def demo(listen: str) -> None:
     with tempfile.TemporaryDirectory(prefix="lamplighter-demo-") as folder:
         token = new_token()
         text = _CONFIG.format(listen=listen, token_hash=hash_of(token))
-        asyncio.run(_demo(parse_config_text(text, Path(folder) / "demo.yaml"), token))
+        try:
+            asyncio.run(_demo(parse_config_text(text, Path(folder) / "demo.yaml"), token))
+        except ConfigError as error:
+            problem = str(error).rpartition("listen: ")[2]
+            raise ConfigError(f"--listen: {problem}; such as --listen 127.0.0.1:8009") from None
 
 
 @dataclass

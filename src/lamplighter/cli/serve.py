@@ -13,6 +13,8 @@ import structlog
 from lamplighter import app
 from lamplighter.app import Lamplighter, Storage
 from lamplighter.cli.ending import run
+from lamplighter.cli.preflight import check_surroundings
+from lamplighter.cli.running import mark_as_running
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
 from lamplighter.logs import set_up_logs
@@ -31,6 +33,7 @@ def serve(path: Path, *companions: Companion) -> None:
     """Serve the configuration at *path* until SIGTERM or SIGINT; reload modules at SIGHUP."""
     config = load_config(path)
     set_up_logs(config.log.level, config.log.format)
+    check_surroundings(config)
     run(_serve(config, path, companions))
 
 
@@ -85,6 +88,17 @@ async def _serve(config: Config, path: Path, companions: tuple[Companion, ...]) 
     # From the beginning: a process that does not handle this signal is ended by it.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told_to_reload.set)
     storage = Storage.in_directory(config.data_dir)
+    with mark_as_running(config):
+        await _serve_marked(config, path, storage, told_to_reload, companions)
+
+
+async def _serve_marked(
+    config: Config,
+    path: Path,
+    storage: Storage,
+    told_to_reload: asyncio.Event,
+    companions: tuple[Companion, ...],
+) -> None:
     async with serving(config, storage, lambda: load_config(path)) as server:
         tasks = [asyncio.ensure_future(it(server, path)) for it in companions]
         tasks.append(asyncio.ensure_future(_reload_when_told(server, told_to_reload)))

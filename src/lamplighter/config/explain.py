@@ -10,13 +10,27 @@ from msgspec import inspect
 
 from lamplighter.config.model import Config
 
-__all__ = ["Refused", "explain", "shown"]
+__all__ = ["HIDDEN", "Refused", "explain", "is_secret", "shown"]
 
 _PLACE: Final = re.compile(r"(?s)(.*?)(?: - at `(key` in `)?\$([\w.\[\]]*)`)?")
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
 _UNKNOWN: Final = re.compile(r"(?s)Object contains unknown field `(.*)`")
 _MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _PLAIN_KEY: Final = re.compile(r"[\w.\-]{1,60}")
+
+#: What stands where a secret would.
+HIDDEN: Final = "[hidden]"
+#: Keys whose values are not repeated, whatever stands there: those of ours, of Synapse, of modules.
+_SECRET_KEY: Final = re.compile(
+    r"(?i)token|secret|passw|passphrase|pepper|authoriz|credential|cookie|private|(?:api|signing|access)_?key"
+)
+#: Sections of which nothing is repeated: they hold hardly anything but secrets.
+_SECRET_SECTIONS: Final = frozenset({"admin"})
+#: A token of ours, the password in a URL, a hash or a token that stands by itself.
+_SECRET_TEXT: Final = re.compile(
+    r"lamp_[\w-]{8,}|syt_\w+|(?<=//)[^/@\s]+:[^/@\s]*(?=@)|\b[0-9a-fA-F]{40,}\b"
+)
+_DEEPEST: Final = 20
 
 Step = str | int
 
@@ -29,12 +43,33 @@ class Refused(Exception):
 
 
 def shown(value: object) -> str:
-    """Return *value* as one short line."""
+    """Return *value* as one short line, without what may be a secret in it."""
+    value = _without_secrets(value)
     try:
         text = msgspec.json.encode(value, enc_hook=str).decode()
     except (TypeError, ValueError, RecursionError):
         text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def is_secret(key: object) -> bool:
+    """Tell whether the value of a key of this name may be a secret."""
+    return isinstance(key, str) and _SECRET_KEY.search(key) is not None
+
+
+def _without_secrets(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return _SECRET_TEXT.sub(HIDDEN, value)
+    if depth > _DEEPEST:
+        return HIDDEN
+    if isinstance(value, dict):
+        return {
+            _without_secrets(key): HIDDEN if is_secret(key) else _without_secrets(it, depth + 1)
+            for key, it in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_secrets(it, depth + 1) for it in value]
+    return value
 
 
 def explain(error: msgspec.ValidationError, raw: object) -> Refused:
@@ -50,15 +85,24 @@ def explain(error: msgspec.ValidationError, raw: object) -> Refused:
         return Refused(_dotted(steps), f"missing; give {_allowed(steps)}")
     if key:
         return Refused(_dotted(steps), f"every key must be text; give {_allowed(steps)}")
-    steps, value = _find(raw, steps)
-    return Refused(_dotted(steps), f"{shown(value)} is not allowed; give {_allowed(steps)}")
+    allowed = _allowed(steps)
+    taken, value = _find(raw, steps)
+    if len(taken) == len(steps):
+        allowed = _allowed(taken)
+    secret = any(map(is_secret, taken)) or bool(taken and taken[0] in _SECRET_SECTIONS)
+    written = "the value, which is not shown," if secret and value else shown(value)
+    return Refused(_dotted(taken), f"{written} is not allowed; give {allowed}")
 
 
 def _unknown_key(key: str, steps: Sequence[Step]) -> Refused:
     known = _keys(_type_at(steps)[0])
     close = difflib.get_close_matches(key, known, n=1)
     advice = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(known)}"
-    name = key if _PLAIN_KEY.fullmatch(key) else shown(key)
+    name = shown(key)
+    if steps and steps[0] in _SECRET_SECTIONS and not close:
+        name = HIDDEN
+    elif _PLAIN_KEY.fullmatch(key) and HIDDEN not in name:
+        name = key
     return Refused(_dotted([*steps, name]), f"unknown key; {advice}")
 
 

@@ -26,6 +26,12 @@ __all__ = ["load_config", "parse_config_text", "read_yaml_file"]
 
 #: Sections in which a key without a value is a key that is not there.
 _SECTIONS: Final = ("presence", "routing", "rate_limits", "federation", "admin", "log")
+#: How errors of YAML begin that repeat a part of the file, and what is told instead.
+_QUOTING: Final = {
+    "found undefined alias": "* begins an unknown alias; put the value in quotes",
+    "could not determine a constructor": "! begins an unknown type; put the value in quotes",
+    "found duplicate anchor": "& names an anchor that is there twice; put the value in quotes",
+}
 _RATE_LIMITS: Final = ("presence", "login", "registration")
 
 
@@ -62,15 +68,24 @@ def _read_text(path: Path) -> str:
         raise ConfigError(f"{path}: not UTF-8 text") from None
 
 
+class _Twice(yaml.constructor.ConstructorError):
+    """A key stands twice in one mapping."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML in which no key stands twice in one mapping."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [child.value for child, _ in node.value if isinstance(child, yaml.ScalarNode)]
-        for key in keys:
-            if key != "<<" and keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {shown(key)} is there twice", problem_mark=node.start_mark
+        seen: dict[str, yaml.ScalarNode] = {}
+        for child, _ in node.value:
+            if not isinstance(child, yaml.ScalarNode) or child.value == "<<":
+                continue
+            first = seen.setdefault(child.value, child)
+            if first is not child:
+                raise _Twice(
+                    problem=f"the key {shown(child.value)} is there twice, first in line "
+                    f"{first.start_mark.line + 1}",
+                    problem_mark=child.start_mark,
                 )
         return super().construct_mapping(node, deep)
 
@@ -81,11 +96,29 @@ def _read_yaml(text: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise Refused(place, f"not YAML: {error.problem}") from None
+        raise Refused(place, f"not YAML: {_problem(error)}") from None
     except RecursionError:
         raise Refused("", "not YAML: nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except yaml.YAMLError as error:
         raise Refused("", f"not YAML: {str(error).splitlines()[0]}") from None
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        # A value that its type (such as !!int, or a date) does not allow; it is not repeated.
+        problem = str(error).partition(":")[0] if isinstance(error, ValueError) else "wrong type"
+        raise Refused("", f"not YAML: {problem}") from None
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong, without the text of the file: it may be a password without quotes."""
+    problem = error.problem or "it cannot be read"
+    if isinstance(error, _Twice):
+        return problem
+    if isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError):
+        # Of the file these name one character, or the kind of what was found.
+        return problem
+    for start, meaning in _QUOTING.items():
+        if problem.startswith(start):
+            return meaning
+    return problem if "'" not in problem else "a value that cannot be read; put it in quotes"
 
 
 def _config_from(raw: object, base: Path) -> Config:

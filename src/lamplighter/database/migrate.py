@@ -6,17 +6,19 @@ and write the next file by hand; a test compares what both make.
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
 from lamplighter.database.engine import Database
 from lamplighter.errors import ConfigError
 
-__all__ = ["migrate"]
+__all__ = ["check_file", "migrate"]
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -33,6 +35,26 @@ async def migrate(database: Database) -> None:
     if not up_to_date:
         async with database.write() as connection:
             await connection.run_sync(_upgrade)
+
+
+def check_file(path: Path) -> None:
+    """Raise `ConfigError` if the file *path* is there and is no database that can be migrated.
+
+    It is only read; nothing is made beside it.
+    """
+    if not path.exists():
+        return
+    # Without a log beside it, SQLite would make one, and the file cannot change meanwhile.
+    quiet = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    url = f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro{quiet}&uri=true"
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            _is_up_to_date(connection)
+    except DBAPIError as error:
+        raise ConfigError(f"data_dir: {path} cannot be used: {error.orig}") from None
+    finally:
+        engine.dispose()
 
 
 def _is_up_to_date(connection: Connection) -> bool:

@@ -12,12 +12,14 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from lamplighter import config as settings
+from lamplighter.config.explain import is_secret, shown
 from lamplighter.errors import ConfigError, ModuleError, NotOfPresence
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.acting import acting
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.background import resolved
-from lamplighter.modules.of_presence import Evidence, kinds_of, look_at
+from lamplighter.modules.of_presence import Evidence, look_at
+from lamplighter.modules.other_callbacks import kinds_of
 from lamplighter.modules.presence_part import LoneCallback
 
 __all__ = [
@@ -222,7 +224,7 @@ def parse_config(entry: ModuleEntry, factory: Callable[..., object]) -> object:
     """
     where = f"{entry.where}.config"
     if entry.config is not None and not isinstance(entry.config, Mapping):
-        raise ConfigError(f"{where}: {entry.config!r} is not a mapping")
+        raise ConfigError(f"{where}: {shown(entry.config)} is not a mapping")
     # The module may change its configuration; it is not to change the server's.
     given = copy.deepcopy(dict(entry.config or {}))
     parse = getattr(factory, "parse_config", None)
@@ -231,7 +233,12 @@ def parse_config(entry: ModuleEntry, factory: Callable[..., object]) -> object:
     try:
         parsed: object = parse(given)
     except Exception as error:
-        raise ConfigError(f"{_path_of(where, error)}: {_said(error)}") from error
+        path = _path_of(where, error)
+        if any(map(is_secret, path.split("."))):
+            raise ConfigError(
+                f"{path}: the module refuses the value, which is not shown"
+            ) from error
+        raise ConfigError(f"{path}: {_said(error)}") from error
     return parsed
 
 
@@ -252,6 +259,7 @@ def _instantiate(module: ParsedModule, api: ModuleApi) -> LoadedModule:
             f"{_said(error)}"
         ) from error
     _check_of_presence(module, api)
+    _check_style(module, instance, api)
     return LoadedModule(module.name, entry, instance, api)
 
 
@@ -268,6 +276,19 @@ def _check_of_presence(module: ParsedModule, api: ModuleApi) -> None:
         raise NotOfPresence(_not_of_presence(module.entry, seen))
     if evidence.is_readable:
         raise NotOfPresence(_not_of_presence(module.entry, str(evidence)))
+
+
+def _check_style(module: ParsedModule, instance: object, api: ModuleApi) -> None:
+    """Raise `ConfigError` for an older router that stands where nobody would call its methods."""
+    names = ("get_users_for_states", "get_interested_users")
+    calls = "register_presence_router_callbacks" in module.evidence.presence
+    if api.is_of_presence or calls or not all(hasattr(instance, it) for it in names):
+        return
+    entry = module.entry
+    raise ConfigError(
+        f"{entry.where}.module: {entry.path!r} has the methods of an older router, and registers "
+        "nothing: name it at presence.presence_router instead"
+    )
 
 
 def _register_methods(instance: object, api: ModuleApi) -> None:

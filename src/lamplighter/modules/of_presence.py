@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lamplighter.modules.other_callbacks import OTHER_CALLBACKS
+from lamplighter.modules.other_callbacks import OTHER_CALLBACKS, kinds_of
 
-__all__ = ["Evidence", "kinds_of", "look_at"]
+__all__ = ["Evidence", "look_at"]
 
 #: What only a module of presence names.
 _OF_PRESENCE: Final = (
@@ -79,12 +79,6 @@ class Evidence:
                 f"its package is not installed here, and is known as one for {self.published_for}"
             )
         return "its source names nothing of presence, and needs Twisted"
-
-
-def kinds_of(methods: Sequence[str]) -> str:
-    """Return what the *methods* of `OTHER_CALLBACKS` are for, as people write it."""
-    kinds = [it.removeprefix("register_").removesuffix("_callbacks") for it in methods]
-    return ", ".join(it.replace("_", " ") for it in kinds)
 
 
 def look_at(path: str) -> Evidence:

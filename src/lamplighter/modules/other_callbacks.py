@@ -4,14 +4,14 @@ A module may be a presence router and more. What it registers here is accepted, 
 is Synapse that sends messages, keeps media and checks passwords.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import structlog
 
 from lamplighter.modules.parts import ApiPart, ApiParts
 
-__all__ = ["OTHER_CALLBACKS", "OtherCallbacksPart"]
+__all__ = ["OTHER_CALLBACKS", "OtherCallbacksPart", "kinds_of"]
 
 _log = structlog.get_logger(__name__)
 
@@ -81,6 +81,12 @@ OTHER_CALLBACKS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "register_federation_callbacks": ("on_event_delivered_over_federation",),
 }
+
+
+def kinds_of(methods: Iterable[str]) -> str:
+    """Return what the *methods* of `OTHER_CALLBACKS` are for, as people write it."""
+    kinds = [it.removeprefix("register_").removesuffix("_callbacks") for it in methods]
+    return ", ".join(it.replace("_", " ") for it in kinds)
 
 
 class OtherCallbacksPart(ApiPart):

@@ -23,7 +23,7 @@ from lamplighter.web.http.hub import Hub, no_put
 from lamplighter.web.http.timeouts import Patience
 from lamplighter.web.under_way import UnderWay
 
-__all__ = ["Certificate", "Listener"]
+__all__ = ["Certificate", "Listener", "bound", "certificate_context"]
 
 #: How many connections may wait to be taken: a crowd comes at once after a restart.
 _BACKLOG: Final = 4_096
@@ -75,7 +75,7 @@ class Listener:
         self._address = address
         self._section = section
         self._clock = clock
-        self._tls = None if certificate is None else _tls_context(certificate, section)
+        self._tls = None if certificate is None else certificate_context(certificate, section)
         self._requests = UnderWay(BodiesInTime(application, clock, slowest))
         patience = Patience(receiving=slowest, idle=slowest * 2.5)
         self._hub = Hub(self._requests, direct, clock, find_put=find_put, patience=patience)
@@ -83,7 +83,7 @@ class Listener:
 
     async def start(self) -> None:
         """Return once connections are taken; raise `ConfigError` if the address cannot be used."""
-        place = _bound(self._address, self._section)
+        place = bound(self._address, self._section)
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self._hub),
             sock=place,
@@ -123,7 +123,7 @@ class Listener:
         return True
 
 
-def _tls_context(certificate: Certificate, section: str) -> ssl.SSLContext:
+def certificate_context(certificate: Certificate, section: str) -> ssl.SSLContext:
     """Return what serves with *certificate*; raise `ConfigError` if the files are none."""
     for key, path in (
         ("tls_certificate", certificate.chain),
@@ -144,7 +144,7 @@ def _tls_context(certificate: Certificate, section: str) -> ssl.SSLContext:
     return context
 
 
-def _bound(address: Address, section: str) -> socket.socket:
+def bound(address: Address, section: str) -> socket.socket:
     """Return a socket at *address*, which is shared with nobody who listens there already."""
     place: socket.socket | None = None
     try:
@@ -158,6 +158,10 @@ def _bound(address: Address, section: str) -> socket.socket:
     except OSError as error:
         if place is not None:
             place.close()
-        what = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
+        what = (
+            "is in use: give another address, or end what listens there"
+            if error.errno == errno.EADDRINUSE
+            else f"cannot be used: {error}"
+        )
         raise ConfigError(f"{section}listen: {address} {what}") from None
     return place

@@ -110,6 +110,8 @@ async def _registered(found: Candidate, world: World) -> Candidate | None:
     except NotOfPresence as refusal:
         where = place_of(found.factory)
         raise CannotBeAsked(Finding(Kind.NOTHING_REGISTERED, str(refusal), None, where)) from None
+    except ConfigError:  # an older router, loaded as one of the newer style
+        return None
     except ModuleError as failure:
         raise CannotBeAsked(why_not_started(found, failure)) from None
 

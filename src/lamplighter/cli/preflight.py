@@ -1,0 +1,121 @@
+"""What has to be right around a server before it starts: one list, for `serve` and `check-config`.
+
+`serve` looks through the list before anything else, so `check-config` cannot be content with what
+`serve` refuses. Nothing is changed by looking: no file stays behind, no port stays taken, and no
+database is migrated.
+"""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from lamplighter.app_federation import signing_key_path
+from lamplighter.cli.running import addresses_of, running_server
+from lamplighter.config import Address, Config
+from lamplighter.database.migrate import check_file
+from lamplighter.errors import ConfigError
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.transport import tls_context
+from lamplighter.web.listener import Certificate, bound, certificate_context
+
+__all__ = ["CHECKS", "check_surroundings"]
+
+
+def check_surroundings(config: Config) -> None:
+    """Raise `ConfigError` for the first thing that would keep a server from starting."""
+    for check in CHECKS:
+        check(config)
+
+
+def _data_dir(config: Config) -> None:
+    path = config.data_dir
+    problem = "cannot be written" if path.is_dir() else "cannot be made"
+    _check_writable(path, f"data_dir: {path} {problem}")
+
+
+def _database(config: Config) -> None:
+    check_file(config.data_dir / "lamplighter.db")
+
+
+def _record(config: Config) -> None:
+    record = config.routing.record
+    if record is None:
+        return
+    where = f"routing.record: {record} cannot be written"
+    if record.is_dir():
+        raise ConfigError(f"{where}: Is a directory")
+    if not record.parent.is_dir() and record.parent != config.data_dir:
+        raise ConfigError(f"{where}: the directory {record.parent} is not there")
+    _check_writable(record.parent, where)
+
+
+def _signing_key(config: Config) -> None:
+    if not config.federation.enabled:
+        return
+    path = signing_key_path(config, config.data_dir)
+    if path.exists():
+        SigningKeys.load(path, config.server_name)
+    elif path.parent != config.data_dir:
+        where = f"{path}: cannot be written"
+        if not path.parent.is_dir():
+            raise ConfigError(f"{where}: No such file or directory")
+        _check_writable(path.parent, where)
+
+
+def _certificate(config: Config) -> None:
+    federation = config.federation
+    chain, key = federation.tls_certificate, federation.tls_private_key
+    if federation.enabled and chain is not None and key is not None:
+        certificate_context(Certificate(chain, key), "federation.")
+
+
+def _authorities(config: Config) -> None:
+    federation = config.federation
+    if federation.enabled:
+        try:
+            tls_context(
+                verify=federation.verify_certificates, extra_ca_files=federation.extra_ca_files
+            )
+        except ConfigError as error:
+            raise ConfigError(f"federation.extra_ca_files: {error}") from None
+
+
+def _addresses(config: Config) -> None:
+    """Take every address at once, as a server does, and let go of all of them.
+
+    What the server has that runs on the same data directory is free once it has stopped.
+    """
+    running = running_server(config.data_dir)
+    ours = frozenset(running.addresses) if running else frozenset()
+    with ExitStack() as stack:
+        for address in addresses_of(config):
+            if address in ours:
+                continue
+            section = "" if address in config.listen else "federation."
+            stack.enter_context(bound(Address(address), section))
+
+
+def _check_writable(path: Path, complaint: str) -> None:
+    """Raise `ConfigError` unless a directory can be made in *path*, or in what there is of it."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        # Only an attempt tells: permissions, read-only file systems, quotas. It leaves nothing.
+        with tempfile.TemporaryDirectory(prefix=".lamplighter-", dir=path):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{complaint}: {error.strerror}") from None
+
+
+#: In the order in which a start would meet them.
+CHECKS: Final[tuple[Callable[[Config], None], ...]] = (
+    _data_dir,
+    _database,
+    _record,
+    _signing_key,
+    _certificate,
+    _authorities,
+    _addresses,
+)
