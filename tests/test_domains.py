@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamplighter.domains import network_of, registrable_domain
+from lamplighter.domains import registrable_domain
 from lamplighter.ids import ServerName
 
 
@@ -42,8 +42,3 @@ def test_names_that_nobody_registers(server_name: str) -> None:
 def test_literals(server_name: str, network: str) -> None:
     """IP literals belong to the network that one person has, on whichever port."""
     assert registrable_domain(ServerName(server_name)) == network
-
-
-def test_text_that_is_no_address() -> None:
-    """The network of text that is no address is the text."""
-    assert [network_of(text) for text in ("", "unix:", "999.1.1.1")] == ["", "unix:", "999.1.1.1"]

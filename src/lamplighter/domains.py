@@ -7,12 +7,18 @@ Which domains people register below (`org`, `co.uk`) is what the Public Suffix L
 
 import ipaddress
 from functools import cache, lru_cache
+from typing import Final, TypeAlias
 
 from publicsuffixlist import PublicSuffixList
 
 from lamplighter.ids import ServerName
 
-__all__ = ["network_of", "registrable_domain"]
+__all__ = ["IPAddress", "network_of", "registrable_domain"]
+
+
+IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+#: A provider gives each customer at least one network of this size.
+_IPV6_PREFIX: Final = 64
 
 
 @lru_cache(maxsize=10_000)
@@ -23,27 +29,22 @@ def registrable_domain(server_name: ServerName) -> str:
     stands below no public suffix is its own domain. The port never counts.
     """
     if server_name.startswith("["):
-        return network_of(server_name[1:].partition("]")[0])
-    host = server_name.partition(":")[0].lower().rstrip(".")
-    if host.replace(".", "").isdecimal():
-        return network_of(host)
-    return _suffixes().privatesuffix(host) or host
-
-
-def network_of(address: str) -> str:
-    """Return the network that the owner of the IP *address* has: itself, or the /64 in IPv6.
-
-    Other text is returned as it is.
-    """
+        host = server_name[1:].partition("]")[0]
+    else:
+        host = server_name.partition(":")[0].lower().rstrip(".")
     try:
-        parsed = ipaddress.ip_address(address)
+        return network_of(ipaddress.ip_address(host))
     except ValueError:
-        return address
-    if parsed.version == 4:
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed), 64), strict=False))
+        return _suffixes().privatesuffix(host) or host
+
+
+def network_of(address: IPAddress) -> str:
+    """Return the network that the owner of *address* has: itself, or the /64 in IPv6."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ipaddress.IPv6Network((address, _IPV6_PREFIX), strict=False))
+        address = address.ipv4_mapped
+    return str(address)
 
 
 @cache

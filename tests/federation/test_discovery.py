@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 
 from lamplighter.clock import Timestamp, after
+from lamplighter.domains import IPAddress
 from lamplighter.errors import RemoteUnreachable
-from lamplighter.federation.addresses import IPAddress
 from lamplighter.federation.discovery import (
     Discovery,
     Endpoint,

@@ -17,8 +17,9 @@ import pytest
 from aiohttp import web
 
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.domains import IPAddress
 from lamplighter.errors import RemoteRefused, RemoteUnreachable
-from lamplighter.federation.addresses import AddressRules, IPAddress
+from lamplighter.federation.addresses import AddressRules
 from lamplighter.federation.client import FederationClient
 from lamplighter.federation.discovery import Discovery, Locator
 from lamplighter.federation.keys import SigningKeys

@@ -13,8 +13,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from lamplighter.clock import Timestamp, after
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.domains import IPAddress
 from lamplighter.errors import RemoteUnreachable
-from lamplighter.federation.addresses import IPAddress
 from lamplighter.federation.discovery import Locator
 from lamplighter.federation.resolver import FixedResolver
 from lamplighter.federation.transport import Answer

@@ -10,7 +10,7 @@ from typing import Final
 import trustme
 from aiohttp import web
 
-from lamplighter.federation.addresses import IPAddress
+from lamplighter.domains import IPAddress
 from lamplighter.federation.transport import Transport, tls_context
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -9,9 +9,10 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["AddressRules", "IPAddress"]
+from lamplighter.domains import IPAddress
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+__all__ = ["AddressRules"]
+
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _REFUSED: Final = tuple(

@@ -13,9 +13,8 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from lamplighter.clock import Timestamp, after
-from lamplighter.domains import registrable_domain
+from lamplighter.domains import IPAddress, registrable_domain
 from lamplighter.errors import RemoteUnreachable
-from lamplighter.federation.addresses import IPAddress
 from lamplighter.federation.resolver import Resolver, Service
 from lamplighter.ids import ServerName
 from lamplighter.recent import Recent

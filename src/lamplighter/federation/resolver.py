@@ -18,8 +18,8 @@ import dns.rdtypes.IN.SRV
 import dns.resolver
 from dns.rdatatype import AAAA, SRV, A, RdataType
 
+from lamplighter.domains import IPAddress
 from lamplighter.errors import RemoteUnreachable
-from lamplighter.federation.addresses import IPAddress
 
 __all__ = ["DnsResolver", "FixedResolver", "Resolver", "Service", "parse_hosts"]
 

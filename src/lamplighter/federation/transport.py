@@ -17,8 +17,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from lamplighter import __version__
+from lamplighter.domains import IPAddress
 from lamplighter.errors import ConfigError, RemoteUnreachable
-from lamplighter.federation.addresses import IPAddress
 from lamplighter.federation.discovery import Endpoint, Target
 
 __all__ = ["Answer", "Transport", "tls_context"]

@@ -3,19 +3,17 @@
 import ipaddress
 from collections.abc import Sequence
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final
 
 from starlette.requests import Request
 
-__all__ = ["ClientAddress"]
+from lamplighter.domains import IPAddress, network_of
 
-_Ip: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+__all__ = ["ClientAddress"]
 
 #: How many entries of X-Forwarded-For are looked at, from the last one: there are not more proxies
 #: one behind the other.
 _MOST_PROXIES: Final = 16
-#: A provider gives each customer at least one network of this size.
-_IPV6_PREFIX: Final = 64
 _IPV4_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
@@ -46,9 +44,9 @@ class ClientAddress:
             client = address
             if not self._trusts(client):
                 break
-        return _limited_as(client)
+        return network_of(client)
 
-    def _trusts(self, address: _Ip) -> bool:
+    def _trusts(self, address: IPAddress) -> bool:
         return any(address in network for network in self._trusted)
 
 
@@ -61,7 +59,7 @@ def _forwarded(request: Request) -> Sequence[str]:
     return entries[-_MOST_PROXIES:]
 
 
-def _parsed(text: str) -> _Ip | None:
+def _parsed(text: str) -> IPAddress | None:
     """Return the address that *text* writes, with or without a port; None if it writes none."""
     text = text.strip()
     if text.startswith("["):
@@ -85,9 +83,3 @@ def _unmapped_network(
         address = network.network_address.ipv4_mapped
         return ipaddress.IPv4Network(f"{address}/{network.prefixlen - _IPV4_MAPPED.prefixlen}")
     return network
-
-
-def _limited_as(address: _Ip) -> str:
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    return str(ipaddress.IPv6Network((address, _IPV6_PREFIX), strict=False))
