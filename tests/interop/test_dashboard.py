@@ -39,6 +39,10 @@ FAILING: Final = "  - module: tests.interop.modules.Failing\n"
 CHANGE: Final = "document.querySelectorAll('#changes-list li')[{}].innerText"
 #: What a cell of the matrix is called.
 CELL: Final = "document.querySelector('[data-place=\"{} {}\"]').getAttribute('aria-label')"
+#: Whether a part of the page is shown, and all of it is there.
+SHOWN: Final = (
+    "!document.querySelector('#{0}').hidden && document.querySelector('#{0} .card:last-child')"
+)
 
 
 #: What `contrasts.js` says.
@@ -147,6 +151,113 @@ async def test_changes_with_recipients_and_reasons(stage: Stage) -> None:
     ]
     await tab.until("document.querySelector('#people-list').innerText.includes('brb')")
     assert await tab.value("document.querySelectorAll('#app b b, #app .says b').length") == 0
+    assert tab.problems == []
+
+
+async def test_what_was_before_is_there(stage: Stage) -> None:
+    """What was told before the page was opened is in the stream, and in the matrix stand first
+    those whom a module has shown to somebody, and to whom.
+    """
+    tab = stage.tab
+    await stage.bob.put_status("online", "before")
+    await stage.sign_in()
+    await tab.until("document.querySelector('#changes-list').innerText.includes('before')")
+    await tab.until("document.querySelectorAll('.cell').length === 9")
+    names = "[...document.querySelectorAll('#matrix thead th')].map((it) => it.innerText)"
+    assert (await tab.value(names))[:2] == ["carl", "bob"]
+    await stage.bob.put_status("online", "after")
+    await tab.until("document.querySelector('#changes-list').innerText.includes('after')")
+    text = await tab.text("#changes-list")
+    assert (text.count("before"), text.index("after") < text.index("before")) == (1, True)
+    assert tab.problems == []
+
+
+async def test_figures_agree(stage: Stage) -> None:
+    """Online are those who are online, others are counted apart, above the list as in it; of too
+    few deliveries nothing is said.
+    """
+    tab = stage.tab
+    await stage.alice.put_status("online", "")
+    await stage.bob.put_status("unavailable", "")
+    await stage.carl.put_status("unavailable", "")
+    await stage.sign_in()
+    await tab.until("document.querySelector('#online-split').innerText === 'besides 2 unavailable'")
+    assert await tab.text("#online-number") == "1"
+    await tab.until("document.querySelector('#people-count').innerText !== ''")
+    counted = (await tab.text("#people-count")).split(" · ")
+    assert sorted(counted) == ["1 online", "2 unavailable"]
+    assert await tab.text("#cost-number") == "\N{EN DASH}"
+    assert await tab.text("#cost-why") == "too few deliveries to say"
+
+
+async def test_the_matrix_follows(stage: Stage) -> None:
+    """What is said of the chosen pair, and whether they see each other, changes as it happens."""
+    tab = stage.tab
+    await stage.sign_in()
+    await stage.choose("alice", "bob", "@carl")
+    await tab.value("document.querySelector('[data-place=\"0 1\"]').focus()")
+    await tab.until("document.querySelector('#matrix-why').innerText.startsWith('alice sees bob')")
+    await stage.bob.put_status("unavailable", "follow me")
+    await tab.until("document.querySelector('#matrix-why').innerText.includes('follow me')")
+    assert (await tab.value(CELL.format(2, 0))).startswith("carl does not see alice")
+    room = (await stage.alice.ask("GET", "/joined_rooms")).json["joined_rooms"][0]
+    await stage.carl.ask("POST", f"/rooms/{room}/join", {})
+    await tab.until(f"{CELL.format(2, 0)} === 'carl sees alice: shared room The hall'")
+    assert await tab.value("document.activeElement.dataset.place") == "0 1"
+    assert tab.problems == []
+
+
+async def test_a_person_by_keyboard(stage: Stage) -> None:
+    """Somebody is found by a part of the name and opened by Enter; the page follows what
+    happens.
+    """
+    tab = stage.tab
+    await stage.bob.put_status("online", "at work")
+    await stage.sign_in()
+    await tab.value("document.querySelector('#search').focus()")
+    await tab.types("BO")
+    await tab.until("document.querySelector('#search-list').innerText.includes('bob')")
+    await tab.presses("Enter")
+    await tab.until("document.querySelectorAll('#detail-parts .card').length === 5")
+    assert await tab.value("document.activeElement.id + location.hash") == (
+        "detail-title#/people/%40bob%3Ademo".replace("demo", SERVER.replace(":", "%3A"))
+    )
+    by, sees, devices, rooms, told = [
+        (await tab.text(f"#detail-parts > :nth-child({place})")).split("\n")
+        for place in range(1, 6)
+    ]
+    assert [line for line in by if line] == [
+        "Who sees them, and why",
+        "alice sees online “at work”",
+        "shared room The hall",
+        "carl sees online altered by Discreet",
+        "module Discreet",
+    ]
+    assert any(line.startswith("alice is ") for line in sees)
+    assert "polls" in devices
+    assert rooms[-1].startswith("The hall !")
+    assert any("at work" in line for line in told)
+    await stage.bob.put_status("online", "at home")
+    await tab.until("document.querySelector('#detail-said').innerText.includes('at home')")
+    await tab.value("document.querySelector('.back').focus()")
+    await tab.presses("Enter")
+    await tab.until("!document.querySelector('#overview').hidden")
+    assert tab.problems == []
+
+
+async def test_a_module_is_opened(stage: Stage) -> None:
+    """A module's page says how it does and what it has sent lately, and nothing of others."""
+    tab = stage.tab
+    await stage.bob.put_status("online", "for carl")
+    await stage.sign_in()
+    await tab.until("document.querySelector('#modules-list a')")
+    await tab.value("document.querySelector('#modules-list a').focus()")
+    await tab.presses("Enter")
+    await tab.until("document.querySelectorAll('#detail-parts .card').length === 2")
+    text = await tab.text("#detail-parts")
+    assert "working" in text
+    assert "module Discreet → carl" in text
+    assert "The hall" not in text
     assert tab.problems == []
 
 
@@ -272,11 +383,14 @@ async def test_every_width_and_both_schemes(stage: Stage) -> None:
     for width, scheme in itertools.product((360, 768, 1280), ("light", "dark")):
         await tab.looks(width=width, height=800, scheme=scheme)
         await tab.until(f"innerWidth === {width}")
-        assert await tab.value("document.documentElement.scrollWidth <= innerWidth"), width
-        contrasts = await tab.value(CONTRASTS)
-        assert [it for it in contrasts if it[1] < 4.5] == [], scheme
-        assert len(contrasts) > 20
-        _keep(await tab.photograph(), f"{scheme}-{width}.png")
+        for page in ("", f"people/{BOB}", "modules/Frank"):
+            await tab.value(f"location.hash = '#/{page}'")
+            await tab.until(SHOWN.format("detail" if page else "overview"))
+            assert await tab.value("document.documentElement.scrollWidth <= innerWidth"), width
+            contrasts = await tab.value(CONTRASTS)
+            assert [it for it in contrasts if it[1] < 4.5] == [], (scheme, page)
+            assert len(contrasts) > 8
+            _keep(await tab.photograph(), f"{scheme}-{width}-{page.partition('/')[0]}.png")
     assert tab.problems == []
 
 

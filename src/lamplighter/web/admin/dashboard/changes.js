@@ -1,5 +1,6 @@
 // The stream of changes, the newest first: what changed, who was told, and why.
 
+import { get } from "./api.js";
 import { at, el } from "./dom.js";
 import { clock, dot, says, shortName, shortReason, who, word } from "./words.js";
 
@@ -9,6 +10,10 @@ const MOST_FRESH = 3;
 let waiting = [];
 let isHeld = false;
 let isDue = false;
+/** The position of the newest batch that was taken in. */
+let newest = "";
+/** What the stream brings while what was told before it is being asked for; null afterwards. */
+let early = null;
 
 /** Begin: the button holds the stream, and lets it go. */
 export function beginChanges() {
@@ -20,9 +25,41 @@ export function beginChanges() {
   });
 }
 
+/** Ask for what was told before the stream began, and show what is new of it; return all. */
+export async function loadChanges() {
+  early = [];
+  try {
+    const { batches } = await get("/changes", { limit: SHOWN });
+    // It is no news: it is put there even while the stream is held.
+    place([...batches].reverse().filter(isNew).flatMap(entriesOf));
+    return batches;
+  } finally {
+    const waited = early;
+    early = null;
+    waited.forEach(take);
+  }
+}
+
 /** Take in a batch that was published. */
 export function showBatch(batch) {
-  add(entriesOf(batch));
+  if (early) early.push(batch);
+  else take(batch);
+}
+
+function take(batch) {
+  if (isNew(batch)) add(entriesOf(batch));
+}
+
+/** Tell whether a batch was not taken in yet, and take note of it. */
+function isNew({ position }) {
+  if (newest && !isAfter(position, newest)) return false;
+  newest = position;
+  return true;
+}
+
+function isAfter(one, other) {
+  const [[time, count], [otherTime, otherCount]] = [one, other].map((it) => it.split("-").map(Number));
+  return time > otherTime || (time === otherTime && count > otherCount);
 }
 
 /** Say that so many events were left out. */
@@ -45,9 +82,13 @@ function label() {
 
 function show() {
   isDue = false;
-  if (isHeld) return;
+  if (!isHeld) place(waiting.splice(0));
+}
+
+/** Put the entries that *makers* make at the top, the last one first. */
+function place(makers) {
   const list = at("changes-list");
-  const entries = waiting.splice(0).map((make) => make()).reverse();
+  const entries = makers.slice(-SHOWN).map((make) => make()).reverse();
   // Where much happens at once, a glow would only be restless.
   if (entries.length <= MOST_FRESH) entries.forEach((it) => it.classList.add("fresh"));
   list.prepend(...entries);
@@ -56,7 +97,7 @@ function show() {
 }
 
 /** Return functions that make an entry each: of what changed, and of what was told later. */
-function entriesOf(batch) {
+export function entriesOf(batch) {
   const when = Number(batch.position.split("-")[0]);
   const tellings = new Map();
   for (const telling of batch.tellings) {

@@ -7,7 +7,9 @@ import { number, word } from "./words.js";
 /** One second each. */
 const SHOWN = 60;
 /** Costs are averaged over so many seconds: a single second says little. */
-const SMOOTHED = 10;
+const SMOOTHED = 30;
+/** With fewer deliveries in that time, what the process does anyway is most of their cost. */
+const ENOUGH = 1000;
 
 const taken = [];
 const deliveries = [];
@@ -36,20 +38,25 @@ function keep(list, value, most) {
 
 const rate = (last, now) => ((now.delivered - last.delivered) * 1000) / Math.max(1, now.at_ts - last.at_ts);
 
-/** Microseconds of processor time for each update delivered; null where none was. */
+/** Microseconds of processor time for each update delivered; null where too few were. */
 function cost(first, now) {
   const delivered = now.delivered - first.delivered;
-  return delivered > 0 ? ((now.cpu_seconds - first.cpu_seconds) * 1e6) / delivered : null;
+  return delivered >= ENOUGH ? ((now.cpu_seconds - first.cpu_seconds) * 1e6) / delivered : null;
 }
 
 function showPeople(figures) {
-  const present = Object.entries(figures.users).filter(([presence, count]) => presence !== "offline" && count);
-  const sum = present.reduce((total, [, count]) => total + count, 0);
-  at("online-number").textContent = number(sum);
-  at("online-split").textContent =
-    present.map(([presence, count]) => `${number(count)} ${word(presence)}`).join(" · ") || "nobody";
+  const { online = 0, ...others } = figures.users;
+  at("online-number").textContent = number(online);
+  const besides = split(others);
+  at("online-split").textContent = besides ? `besides ${besides}` : "nobody else";
   at("watching-number").textContent = number(figures.outboxes);
   at("watching-split").textContent = `${number(figures.polls)} polls wait`;
+}
+
+/** Return how many there are of each presence but offline, in words. */
+export function split(counts) {
+  const present = Object.entries(counts).filter(([presence, count]) => presence !== "offline" && count);
+  return present.map(([presence, count]) => `${number(count)} ${word(presence)}`).join(" · ");
 }
 
 function showSparks() {
@@ -60,6 +67,7 @@ function showSparks() {
   const price = costs.at(-1);
   const amount = price === null ? "–" : number(Math.round(price));
   at("cost-number").replaceChildren(amount, el("small", {}, price === null ? "" : "µs"));
-  const told = price === null ? "none in the last seconds" : `${amount} microseconds now`;
+  at("cost-why").hidden = price !== null;
+  const told = price === null ? "too few deliveries to say" : `${amount} microseconds now`;
   spark(at("cost-spark"), costs, SHOWN, `Processor time per delivery in the last minute: ${told}`);
 }

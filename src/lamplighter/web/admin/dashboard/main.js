@@ -1,17 +1,20 @@
 // The page: asks for the token, then keeps everything up to date.
 
 import { Refused, get, token } from "./api.js";
-import { beginChanges, showBatch, showLost } from "./changes.js";
+import { beginChanges, loadChanges, showBatch, showLost } from "./changes.js";
+import { beginDetail, followInDetail } from "./detail.js";
 import { at } from "./dom.js";
 import { restartFigures, showFigures } from "./figures.js";
 import { loadMachinery } from "./machinery.js";
-import { beginMatrix, chooseAtFirst } from "./matrix.js";
+import { askAllAgain, beginMatrix, chooseAtFirst, followBatch } from "./matrix.js";
 import { beginReloads } from "./modules.js";
-import { loadPeople, showSoon, updatePeople } from "./people.js";
+import { beginSearch, loadPeople, showSoon, updatePeople } from "./people.js";
 import { listen } from "./stream.js";
 import { setHome, span } from "./words.js";
 
 const PERIOD = 5000;
+/** Rooms and modules may change who sees whom without a change of presence. */
+const MATRIX_PERIOD = 30000;
 const LIVE = { on: "live", off: "trying again", "": "connecting" };
 
 function askForToken(problem = "") {
@@ -47,20 +50,28 @@ function begin(server) {
   tell("");
   beginChanges();
   beginMatrix();
-  beginReloads(() => safely(() => loadMachinery(server)));
+  beginSearch();
+  beginDetail();
+  beginReloads(async () => {
+    askAllAgain();
+    await safely(() => loadMachinery(server));
+  });
   listen({
     begin: () => {
       restartFigures();
-      safely(async () => chooseAtFirst(await loadPeople()));
+      safely(look);
     },
     batch: (batch) => {
       showBatch(batch);
       updatePeople(batch);
+      followBatch(batch);
+      followInDetail(batch);
     },
     figures: showFigures,
     lost: (lost) => {
       showLost(lost);
       safely(loadPeople);
+      askAllAgain();
     },
     refused: signOut,
   }, tell);
@@ -72,7 +83,29 @@ function begin(server) {
   };
   refresh();
   setInterval(refresh, PERIOD);
+  setInterval(() => document.hidden || askAllAgain(), MATRIX_PERIOD);
   document.addEventListener("visibilitychange", refresh);
+}
+
+/** Look at what was before the stream began, and choose who stands in the matrix at first. */
+async function look() {
+  const [batches, present] = await Promise.all([loadChanges(), loadPeople()]);
+  const { users } = await get("/users", { limit: 5 });
+  chooseAtFirst([...concerned(batches), ...present, ...users.map((user) => user.user_id)]);
+  askAllAgain();
+}
+
+/** Return whom the last changes concerned: those first whom a module has shown, and to whom. */
+function concerned(batches) {
+  const found = { module: [], other: [] };
+  for (const { user_id: userId, recipients } of batches.flatMap((batch) => batch.tellings)) {
+    for (const { viewer, reasons } of recipients) {
+      if (viewer === userId) continue;
+      const isByModule = reasons.some((reason) => reason.kind === "module");
+      found[isByModule ? "module" : "other"].push(viewer, userId);
+    }
+  }
+  return [...found.module, ...found.other];
 }
 
 function tell(state) {

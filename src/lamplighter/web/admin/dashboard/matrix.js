@@ -3,24 +3,29 @@
 import { get } from "./api.js";
 import { at, el } from "./dom.js";
 import { known } from "./people.js";
-import { dot, says, shortName, who, word } from "./words.js";
+import { dot, fullId, says, shortName, who, word } from "./words.js";
 
 const MOST = 12;
 const AT_ONCE = 4;
 const AT_FIRST = 5;
 const KEPT_AS = "lamplighter-matrix";
+/** Pairs that a change may have touched are asked about again, no more often than this. */
+const PAUSE = 500;
 
 let chosen = [];
 /** By viewer and subject: what the server answered. */
 let answers = new Map();
 let focused = [0, 0];
 let asked = 0;
+/** Pairs to ask about again, by their keys. */
+let touched = new Map();
+let isDue = false;
 
 const key = (viewer, subject) => `${viewer} ${subject}`;
 
 /** Choose some users, where nobody has chosen any in this tab. */
 export function chooseAtFirst(users) {
-  if (sessionStorage.getItem(KEPT_AS) === null && users.length) choose(users.slice(0, AT_FIRST));
+  if (sessionStorage.getItem(KEPT_AS) === null && users.length) choose([...new Set(users)].slice(0, AT_FIRST));
 }
 
 /** Begin with the users who were chosen in this tab before. */
@@ -28,7 +33,7 @@ export function beginMatrix() {
   chosen = JSON.parse(sessionStorage.getItem(KEPT_AS) ?? "[]");
   at("matrix-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    add(at("matrix-user").value.trim());
+    add(fullId(at("matrix-user").value.trim()));
   });
   at("matrix-user").addEventListener("focus", suggest);
   at("matrix-again").addEventListener("click", ask);
@@ -43,7 +48,7 @@ function suggest() {
 
 function add(userId) {
   let problem = "";
-  if (!/^@[^:\s]*:[^@\s]+$/.test(userId)) problem = "A user ID looks like @alice:example.org.";
+  if (!/^@[^:\s]*:[^@\s]+$/.test(userId)) problem = "A user is named like alice, or @alice:example.org.";
   else if (chosen.includes(userId)) problem = `${userId} is there already.`;
   else if (chosen.length >= MOST) problem = `No more than ${MOST} fit.`;
   at("matrix-problem").textContent = problem;
@@ -61,12 +66,45 @@ function choose(users) {
   ask();
 }
 
-/** Ask the server about every pair, a few at a time. */
+/** Follow what was told: the pairs that it may have touched are asked about again. */
+export function followBatch(batch) {
+  const subjects = new Set([...batch.changes, ...batch.tellings].map((it) => it.user_id));
+  const changed = pairsOf(chosen).filter(([, subject]) => subjects.has(subject));
+  changed.forEach((pair) => touched.set(key(...pair), pair));
+  askSoon();
+}
+
+/** Ask about all pairs again, without a sign of it: rooms and modules change too. */
+export function askAllAgain() {
+  pairsOf(chosen).forEach((pair) => touched.set(key(...pair), pair));
+  askSoon();
+}
+
+function askSoon() {
+  if (isDue || !touched.size) return;
+  isDue = true;
+  setTimeout(async () => {
+    const pairs = [...touched.values()];
+    touched = new Map();
+    await askAbout(pairs, asked);
+    isDue = false;
+    askSoon();
+  }, PAUSE);
+}
+
+const pairsOf = (users) => users.flatMap((viewer) => users.map((subject) => [viewer, subject]));
+
+/** Ask the server about every pair. */
 export async function ask() {
   const number = ++asked;
-  const pairs = chosen.flatMap((viewer) => chosen.map((subject) => [viewer, subject]));
+  const pairs = pairsOf(chosen);
   answers = new Map(pairs.filter(([v, s]) => answers.has(key(v, s))).map(([v, s]) => [key(v, s), answers.get(key(v, s))]));
   draw();
+  await askAbout(pairs, number);
+}
+
+/** Ask about these pairs, a few at a time, as long as no others are chosen. */
+async function askAbout(pairs, number) {
   const work = async () => {
     for (let pair = pairs.shift(); pair && number === asked; pair = pairs.shift()) {
       const [viewer, subject] = pair;

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { at, el, fill } from "./dom.js";
-import { ago, number, says, seconds, span, who, word } from "./words.js";
+import { ago, modulePage, number, says, seconds, span, who, word } from "./words.js";
 
 /** So many of what a module in the shadow would change are shown. */
 const DIFFERENCES = 5;
@@ -16,7 +16,7 @@ export function showModules({ modules }, shadows, now, again) {
   ]);
 }
 
-/** Let the button reload the modules, and say what came of it; *again* asks how they are now. */
+/** Let the button reload the modules, and say what came of it; *again* looks at everything anew. */
 export function beginReloads(again) {
   at("modules-reload").addEventListener("click", async () => {
     at("modules-reload").disabled = true;
@@ -42,21 +42,23 @@ function reloaded(result) {
   return `Reloaded: ${result.modules.join(", ") || "no module"}.${restart}`;
 }
 
-function module(it, now, again) {
+/** Return how a module does that counts. */
+export function module(it, now, again) {
   return row(it, now, [reset(it, again), state(it, now)]);
 }
 
-function shadow(it, differences, now, again) {
+/** Return how a module in the shadow does, and what it would change. */
+export function shadow(it, differences, now, again, most = DIFFERENCES) {
   const paused = it.paused ? state(it, now) : null;
   const element = row(it, now, [reset(it, again), paused, el("span.badge.shadow", {}, "in the shadow")]);
-  element.append(...changes(differences, now));
+  element.append(...changes(differences, now, most));
   return element;
 }
 
 function row(it, now, actions) {
   const answers = `${seconds(it.median_seconds)}, 95 % within ${seconds(it.p95_seconds)}`;
   const timed = it.median_seconds === null ? null : fact("answers in", answers);
-  return el("li", {}, el("div.top", {}, el("b", {}, it.name), el("span.actions", {}, ...actions)),
+  return el("li", {}, el("div.top", {}, el("a.name", { href: modulePage(it.name) }, it.name), el("span.actions", {}, ...actions)),
     el("dl.facts", {}, fact("calls", number(it.calls)), fact("failures", number(it.failures)), timed), failure(it, now));
 }
 
@@ -83,11 +85,11 @@ function failure(it, now) {
   return el("p.small.muted", {}, `Last failure ${ago(last.at_ts, now)}: ${last.kind} in ${last.callback}. `, el("code", {}, last.problem));
 }
 
-function changes(differences, now) {
+function changes(differences, now, most) {
   if (!differences.length) return [el("p.small.muted", {}, "So far it would change nothing.")];
-  const left = differences.length - DIFFERENCES;
+  const left = differences.length - most;
   const more = left > 0 ? [el("p.small.muted", {}, `and ${number(left)} more`)] : [];
-  return [el("ul.would", {}, ...differences.slice(0, DIFFERENCES).map((it) => change(it, now))), ...more];
+  return [el("ul.would", {}, ...differences.slice(0, most).map((it) => change(it, now))), ...more];
 }
 
 /** Return "carl would see bob as online “brb”, not as away · 5 s ago". */

@@ -1,15 +1,19 @@
-// Who is online, kept up to date by the stream.
+// Who is not offline, kept up to date by the stream; and a search for anybody.
 
 import { get } from "./api.js";
 import { at, el, fill } from "./dom.js";
+import { split } from "./figures.js";
 import { ago, dot, number, says, who, word } from "./words.js";
 
 const SHOWN = 100;
+/** So many are found at most. */
+const FOUND = 20;
 const ORDER = ["busy", "online", "unavailable"];
 const present = new Map();
 /** Whoever was seen since the page was opened, for who wants to choose among them. */
 export const known = new Set();
 let isDue = false;
+let searched = 0;
 
 /** Ask who is online; return them, in the order in which they are shown. */
 export async function loadPeople() {
@@ -56,12 +60,50 @@ function show() {
   const rows = sorted().slice(0, SHOWN).map(([userId, presence]) => person(userId, presence, now));
   if (present.size > SHOWN) rows.push(el("li.muted", {}, `and ${number(present.size - SHOWN)} more`));
   fill(at("people-list"), at("people-empty"), rows);
-  at("people-count").textContent = present.size ? number(present.size) : "";
+  const counts = {};
+  for (const { presence } of present.values()) counts[presence] = (counts[presence] ?? 0) + 1;
+  at("people-count").textContent = split(counts);
 }
 
-function person(userId, presence, now) {
+/** Begin: what is typed is looked for among the accounts, and among users of other servers. */
+export function beginSearch() {
+  at("search").addEventListener("input", () => search().catch(() => {}));
+  at("search-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    await search().catch(() => {});
+    const first = at("search-list").querySelector("a");
+    if (first) location.hash = first.hash;
+  });
+}
+
+async function search() {
+  const text = at("search").value.trim().replace(/^@/, "").split(":")[0];
+  const asked = ++searched;
+  if (!text) {
+    showFound([], false);
+    return;
+  }
+  const { users } = await get("/users", { containing: text, limit: FOUND });
+  if (asked !== searched) return; // something else has been typed
+  const ours = users.map((user) => [user.user_id, user.presence]);
+  const others = [...present].filter(([userId]) => userId.slice(1).split(":")[0].includes(text)
+    && !ours.some(([known]) => known === userId));
+  showFound([...ours, ...others].slice(0, FOUND), true);
+}
+
+function showFound(found, isAsked) {
+  const now = Date.now();
+  at("search-list").replaceChildren(...found.map(([userId, presence]) => person(userId, presence, now)));
+  at("search-list").hidden = !found.length;
+  at("people-list").classList.toggle("aside", isAsked);
+  at("search-said").textContent = isAsked && !found.length ? "Nobody is called that." : "";
+}
+
+/** Return somebody's line in a list. */
+export function person(userId, presence, now) {
   const state = el("span.muted.small", {}, ` ${word(presence.presence)}`);
-  const when = presence.currently_active ? "active" : ago(presence.last_active_ts, now);
+  const last = presence.last_active_ts ? ago(presence.last_active_ts, now) : "";
+  const when = presence.currently_active ? "active" : last;
   return el("li.person", {}, dot(presence.presence),
     el("div", {}, who(userId), state, says(presence.status_msg)), el("span.when", {}, when));
 }

@@ -13,16 +13,28 @@ export function setHome(serverName) {
 /** Return the short name of a user. */
 export function shortName(userId) {
   const place = userId.indexOf(":");
-  return userId.slice(place + 1) === home ? userId.slice(1, place) : userId;
+  return isOurs(userId) ? userId.slice(1, place) : userId;
 }
 
-/** Return a user's name as an element, with the whole ID for who wants to know. */
+/** Return the whole ID of a user who may be named by what is before the colon. */
+export function fullId(text) {
+  const named = text.startsWith("@") || !text ? text : `@${text}`;
+  return named && !named.includes(":") ? `${named}:${home}` : named;
+}
+
+/** Tell whether somebody is a user of this server. */
+export const isOurs = (userId) => userId.slice(userId.indexOf(":") + 1) === home;
+
+/** Return a user's name as a link to their page, with the whole ID for who wants to know. */
 export function who(userId) {
   const place = userId.indexOf(":");
-  const isOurs = userId.slice(place + 1) === home;
-  const rest = isOurs ? null : el("span.at", {}, userId.slice(place));
-  return el("span.who", { title: userId }, userId.slice(1, place), rest);
+  const rest = isOurs(userId) ? null : el("span.at", {}, userId.slice(place));
+  return el("a.who", { title: userId, href: personPage(userId) }, userId.slice(1, place), rest);
 }
+
+/** Return the address of a person's page, and of a module's. */
+export const personPage = (userId) => `#/people/${encodeURIComponent(userId)}`;
+export const modulePage = (name) => `#/modules/${encodeURIComponent(name)}`;
 
 /** Return the word for a presence. */
 export const word = (presence) => (presence === BUSY ? "busy" : presence);
