@@ -71,8 +71,10 @@ async def test_what_was_told_last(server: InMemoryServer, operator: Operator) ->
     assert reasons["@alice:demo"] == [
         {"kind": "module", "text": "module ShowsBob", "room": None, "module": "ShowsBob"}
     ]
-    room = carl["tellings"][0]["recipients"][0]["reasons"][0]["room"]
-    assert by_room(room["room_id"], "The hall")["room"] == room
+    [telling] = carl["tellings"]
+    reasons = {it["viewer"]: it["reasons"] for it in telling["recipients"]}
+    [reason] = reasons["@alice:demo"]
+    assert reason == by_room(reason["room"]["room_id"], "The hall")
     assert bob["changes"][0]["presence"] == online(server.clock.now(), "one")
     assert len((await operator.get("/changes", limit="1"))["batches"]) == 1
 
