@@ -9,46 +9,33 @@ from starlette.routing import BaseRoute
 
 from lamplighter.app_admin import Admin
 from lamplighter.app_federation import Federation, Nowhere
-from lamplighter.app_modules import Modules, ModuleSources, Surroundings, begin_recording
+from lamplighter.app_modules import Modules, ModuleSources, begin_recording
+from lamplighter.app_presence import wire_presence
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
-from lamplighter.cluster.positions import BEGINNING, at_time
+from lamplighter.cluster.positions import at_time
 from lamplighter.config import Config, PresenceMode, Rate
 from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
 from lamplighter.database.presence import SqlPresenceStore
-from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.directory.sql import SqlDirectory
 from lamplighter.errors import ConfigError
 from lamplighter.federation.transport import Transport
-from lamplighter.ids import RoomId, UserId
+from lamplighter.ids import RoomId
 from lamplighter.metrics import Metrics
 from lamplighter.modules.loader import ModuleEntry, module_entries
 from lamplighter.modules.reload import ModuleReload
 from lamplighter.modules.runtime import ModuleRuntime
-from lamplighter.ports import Directory, JoinedMember, Outgoing, PresenceStore, SavedPresence
-from lamplighter.presence.machine import Rules, SyncIsActivity
-from lamplighter.presence.timers import Timers
-from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.ports import Directory, JoinedMember
 from lamplighter.recording.recorder import FLUSH_PERIOD, Recorder
 from lamplighter.room_ports import BuiltInDirectory
-from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
-from lamplighter.routing.plan import Planner
-from lamplighter.routing.router import PresenceRouter
-from lamplighter.routing.visibility import ModuleInterests
-from lamplighter.service import PresenceService, ServiceSettings
+from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
-from lamplighter.service.federated import FederatedPresence
-from lamplighter.service.memberships import Memberships
-from lamplighter.service.publisher import Publisher
-from lamplighter.service.remotes import Remotes
 from lamplighter.service.shadow import ShadowModules
-from lamplighter.service.subscribers import Subscribers
-from lamplighter.service.views import INTEREST_KEPT, Views
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.auth import Authenticator
@@ -184,13 +171,14 @@ async def _build(
     metrics = Metrics()
     store = SqlPresenceStore(storage.database, metrics.committed)
     saved = await store.load() if config.presence.enabled is not PresenceMode.OFF else ()
-    router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
     members = sorted(await directory.members(), key=attrgetter("since"))
     rooms = _shared_rooms(config, members)
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
     background = Background(clock)
-    around = _around(config, clock, background, rooms, router, store, saved, outgoing, metrics)
+    around = wire_presence(
+        config, clock, background, rooms, store, saved, LocalBus, outgoing, metrics
+    )
     presence = around.presence
     directory.listen(presence)
     recorder = begin_recording(config, clock, around)
@@ -249,69 +237,6 @@ async def _federation(
     data_dir = storage.modules_path.parent if storage.modules_path else None
     store = SqlBackoffStore(storage.database)
     return await Federation.begin(config, clock, data_dir, store, transport)
-
-
-def _around(
-    config: Config,
-    clock: Clock,
-    background: Background,
-    rooms: SharedRooms,
-    router: PresenceRouter,
-    store: PresenceStore,
-    saved: Sequence[SavedPresence],
-    outgoing: Outgoing,
-    metrics: Metrics,
-) -> Surroundings:
-    """Wire the service, with what was *saved* restored."""
-    tracker = PresenceTracker(config.server_name, _rules(config))
-    tracker.restore([it.user for it in saved], clock.now())
-    interests = ModuleInterests()
-    planner = Planner(rooms, interests)
-    saved_until = max((it.position for it in saved), default=BEGINNING)
-    bus = LocalBus(clock, saved_until)
-    feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
-    remotes = Remotes(config.server_name, planner, outgoing)
-    publisher = Publisher(
-        tracker=tracker,
-        planner=planner,
-        router=router,
-        feed=feed,
-        remotes=remotes,
-        bus=bus,
-        store=store,
-        metrics=metrics,
-    )
-    for it in sorted(saved, key=attrgetter("position")):
-        publisher.restore(UserId(it.user.state.user_id), it.position)
-    views = Views(
-        clock=clock,
-        tracker=tracker,
-        planner=planner,
-        router=router,
-        interests=interests,
-        feed=feed,
-        publisher=publisher,
-        module_timeout=config.module_timeout,
-    )
-    memberships = Memberships(rooms, planner, feed, publisher, views, background)
-    service = PresenceService(
-        clock=clock,
-        tracker=tracker,
-        feed=feed,
-        publisher=publisher,
-        views=views,
-        memberships=memberships,
-        federated=FederatedPresence(
-            config.server_name, tracker, views, publisher, config.presence.federation_timeout
-        ),
-        subscribers=Subscribers(clock, metrics, config.module_timeout),
-        background=background,
-        settings=_service_settings(config),
-        unsure=range(saved_until + 1, bus.position),
-    )
-    return Surroundings(
-        tracker, router, planner, feed, views, publisher, remotes, memberships, service
-    )
 
 
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
@@ -391,26 +316,6 @@ def _application(
         metrics=metrics,
     )
     return Entry(sync=sync, put_status=status.put, routes=build_application(routes))
-
-
-def _service_settings(config: Config) -> ServiceSettings:
-    presence = config.presence
-    return ServiceSettings(
-        presence.enabled, presence.include_offline_users_on_sync, presence.sync_online_timeout
-    )
-
-
-def _rules(config: Config) -> Rules:
-    presence = config.presence
-    timers = Timers(
-        last_active_granularity=presence.last_active_granularity,
-        sync_online_timeout=presence.sync_online_timeout,
-        idle_timeout=presence.idle_timeout,
-        busy_timeout=presence.busy_timeout,
-        federation_ping=presence.federation_ping,
-        federation_timeout=presence.federation_timeout,
-    )
-    return Rules(timers, SyncIsActivity(presence.sync_is_activity))
 
 
 def counting_rooms(config: Config) -> Callable[[RoomId], bool]:

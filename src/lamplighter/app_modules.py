@@ -24,6 +24,7 @@ from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
+from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
@@ -46,6 +47,7 @@ class Surroundings:
     publisher: Publisher
     remotes: Remotes
     memberships: Memberships
+    ends: VisibilityEnds
     presence: PresenceService
 
 
@@ -104,6 +106,7 @@ class Modules:
             remotes=around.remotes,
             shadows=shadows,
             background=background,
+            ends=around.ends,
         )
         make_set = partial(
             ModuleSet,

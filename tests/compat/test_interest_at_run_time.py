@@ -52,7 +52,9 @@ async def test_answers_are_not_kept_for_long() -> None:
         await w.server.advance(seconds=60)
         await w.bob.set_status("unavailable")
         await w.charlie.set_status("unavailable")
-        assert set((await w.alice.sync(**UNSEEN)).presence) == {CHARLIE}
+        told = (await w.alice.sync(**UNSEEN)).presence
+        assert set(told) == {BOB, CHARLIE}
+        assert told[BOB] == {"presence": "offline"}
         with pytest.raises(RequestFailed, match="M_FORBIDDEN"):
             await w.alice.status_of(w.bob)
 

@@ -16,6 +16,9 @@ from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, folder_of_m
 from tests.compat.world import UNSEEN
 from tests.scenarios.worlds import turns
 
+#: What is told of somebody whom one may not see any more.
+THE_END = {"presence": "offline"}
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Folder]:
@@ -34,7 +37,8 @@ async def test_the_new_rule_counts(folder: Folder) -> None:
         await world.bob.set_status("online", "brb")
         await world.charlie.set_status("online")
         answer = await world.alice.sync(**UNSEEN)
-        assert set(answer.presence) == {CHARLIE}
+        assert set(answer.presence) == {BOB, CHARLIE}
+        assert answer.presence[BOB] == THE_END
 
 
 async def test_who_is_newly_in_sight(folder: Folder) -> None:
@@ -62,7 +66,9 @@ async def test_a_poll_that_waits(folder: Folder) -> None:
 
 
 async def test_what_is_not_delivered_yet(folder: Folder) -> None:
-    """What only the old rule justified is not told after the reload, though it was due before."""
+    """What only the old rule justified is not told after the reload, though it was due before: but
+    that it has ended, which says nothing.
+    """
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure("rule.Rule")) as world:
         await world.alice.sync(**UNSEEN)
@@ -70,7 +76,7 @@ async def test_what_is_not_delivered_yet(folder: Folder) -> None:
         folder.rule({})
         await world.reload()
         answer = await world.alice.sync(**UNSEEN)
-        assert answer.presence == {}
+        assert answer.presence == {BOB: THE_END}
         with pytest.raises(RequestFailed, match="403"):
             await world.alice.status_of(world.bob)
 
@@ -188,7 +194,7 @@ async def test_a_question_that_is_open(folder: Folder) -> None:
         assert world.alice.reads(world.bob) == "hang"
         module.gate.set()  # type: ignore[attr-defined]  # a module of this test
         await world.server.settled()
-        assert (await world.charlie.sync(**UNSEEN)).presence == {}
+        assert (await world.charlie.sync(**UNSEEN)).presence == {BOB: THE_END}
 
 
 async def test_a_request_under_way(folder: Folder) -> None:

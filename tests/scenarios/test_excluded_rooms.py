@@ -57,7 +57,7 @@ async def test_other_rooms_count(excluded: tuple[InMemoryServer, str]) -> None:
     assert set((await alice.sync()).presence) == {bob.user_id}
     await bob.leave(other)
     await bob.set_status("online")
-    assert bob.user_id not in (await alice.sync()).presence
+    assert (await alice.sync()).presence == {bob.user_id: {"presence": "offline"}}
 
 
 @pytest.mark.parametrize("config", ["routing: {shared_rooms: false}"], ids=["no rooms"])

@@ -10,6 +10,9 @@ from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.presence.state import UserPresenceState
 
+#: What is told of somebody whom one may not see any more.
+THE_END = {"presence": "offline"}
+
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
@@ -82,14 +85,16 @@ async def test_second_shared_room_is_no_news(
 async def test_leave_ends_sight(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """After the leave from the last shared room neither is told of the other, or may ask."""
+    """After the leave from the last shared room each is told that the other is offline, nothing
+    more, and may not ask.
+    """
     await alice.sync()
     await bob.sync()
     await bob.leave(room)
     await alice.set_status("unavailable")
     await bob.set_status("unavailable")
-    assert bob.user_id not in (await alice.sync()).presence
-    assert alice.user_id not in (await bob.sync()).presence
+    assert (await alice.sync()).presence.pop(bob.user_id) == THE_END
+    assert (await bob.sync()).presence.pop(alice.user_id) == THE_END
     for asking, other in ((alice, bob), (bob, alice)):
         with pytest.raises(RequestFailed, match="M_FORBIDDEN"):
             await asking.status_of(other)
@@ -103,7 +108,7 @@ async def test_kick_and_ban(
     await alice.sync()
     await alice.call("POST", f"/rooms/{room}/{way}", {"user_id": bob.user_id})
     await bob.set_status("unavailable")
-    assert bob.user_id not in (await alice.sync()).presence
+    assert (await alice.sync()).presence.get(bob.user_id, THE_END) == THE_END
 
 
 async def test_untold_news_of_who_has_left(
@@ -113,7 +118,7 @@ async def test_untold_news_of_who_has_left(
     await alice.sync()
     await bob.set_status("online", "not for long")
     await bob.leave(room)
-    assert bob.user_id not in (await alice.sync()).presence
+    assert (await alice.sync()).presence[bob.user_id] == THE_END
 
 
 async def test_leave_one_of_two_rooms(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from lamplighter.devtools.client import Client, Poll, RequestFailed, SyncAnswer, SyncQuery
 from lamplighter.devtools.server import InMemoryServer
@@ -13,6 +13,9 @@ from lamplighter.service.publisher import Published
 from tests.scenarios.worlds import Oracle, Shown, altered, shown, turns
 
 __all__ = ["Reader", "Readers"]
+
+#: What is told of somebody who may not be seen any more: nothing of them.
+THE_END: Final = {"presence": "offline"}
 
 
 @dataclass
@@ -193,6 +196,10 @@ class Readers:
         for sender, content in answer.presence.items():
             told = shown(content)
             assert sender in self._oracle.users, f"{viewer} is told of {sender}"
+            if content == THE_END:
+                seen = self._oracle.may_have_seen(viewer, sender)
+                assert seen, f"{viewer} is told of {sender}, whom they never saw"
+                continue
             assert self._oracle.allows((viewer, sender), told, start), (
                 f"{viewer} is told {told} of {sender}"
             )
@@ -265,9 +272,11 @@ class Readers:
         assert reader.now is not None
         viewer = reader.client.user_id
         for sender in self._oracle.users:
+            content = reader.client.beliefs.get(sender)
+            believed = shown(content) if content else Shown()
+            if self._oracle.must_not_see(viewer, sender):
+                assert believed == Shown(), f"{viewer} about {sender}, out of sight, {when}"
             if self._oracle.must_know(viewer, sender, reader.now.began):
-                content = reader.client.beliefs.get(sender)
-                believed = shown(content) if content else Shown()
                 expected = self._oracle.expected(viewer, sender)
                 assert believed == expected, f"{viewer} about {sender}, {when}"
 

@@ -177,6 +177,10 @@ class Oracle:
         #: The moment at which what modules send of the sender to the viewer became what it is.
         self._route_changed: dict[Pair, int] = {}
         self._state_changed: dict[str, int] = dict.fromkeys(users, 0)
+        #: Whom modules may have sent to whom by `get_users_for_states` alone: no answer ends that.
+        self._sent_unnamed: set[Pair] = set()
+        #: Who may have been told of whom, at any moment.
+        self._ever_seen: set[Pair] = set()
 
     @property
     def moment(self) -> int:
@@ -194,6 +198,7 @@ class Oracle:
         for pair in self._pairs():
             self._look_at_rules(pair)
         allowed = {pair: frozenset(self._allowed(*pair)) for pair in self._pairs()}
+        self._ever_seen |= {pair for pair, states in allowed.items() if states}
         certain = frozenset(pair for pair in self._pairs() if self.must_see(*pair))
         self.pictures.append(Picture(dict(self.states), allowed, certain))
 
@@ -282,6 +287,17 @@ class Oracle:
             return True  # modules are not asked about people of whom nothing was ever heard
         return self.now - self._named_from.get((viewer, sender), self.now) >= KEPT
 
+    def may_have_seen(self, viewer: str, sender: str) -> bool:
+        """Tell whether the viewer could see the sender at any moment."""
+        return (viewer, sender) in self._ever_seen
+
+    def must_not_see(self, viewer: str, sender: str) -> bool:
+        """Tell whether the viewer does not see the sender, and the server knows that it ended."""
+        pair = viewer, sender
+        if self._is_self_or_in_room(viewer, sender) or pair in self._sent_unnamed:
+            return False
+        return self.now >= self._named_until.get(pair, 0) and not self._route(viewer, sender)
+
     def expected(self, viewer: str, sender: str) -> Shown:
         """Return what the viewer, who may see the sender, is to believe once all is told."""
         if self._route(viewer, sender) == "Altering":
@@ -310,6 +326,8 @@ class Oracle:
         if pair not in self._route_changed or self._routes[pair] != route:
             self._routes[pair] = route
             self._route_changed[pair] = self.rules.moment
+        if route and self.now - self._named_from.get(pair, self.now) < KEPT:
+            self._sent_unnamed.add(pair)
 
     def _is_self_or_in_room(
         self, viewer: str, sender: str, but_for: AbstractSet[tuple[str, str]] = frozenset()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from lamplighter.cluster.local import LocalBus
+from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.devtools.clock import FakeClock
@@ -25,6 +26,7 @@ from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.background import Background
+from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.publisher import Published, Publisher
 from lamplighter.service.remotes import Remotes
 from lamplighter.service.shadow import ShadowModules
@@ -117,6 +119,19 @@ class Parts:
             store=self.store,
             metrics=self.metrics,
         )
+        background = Background(self.clock)
+        self.endings = Endings()
+        self.ends = VisibilityEnds(
+            server_name=HERE,
+            tracker=self.tracker,
+            planner=self.planner,
+            router=self.router,
+            interests=self.interests,
+            feed=self.feed,
+            publisher=self.publisher,
+            background=background,
+            endings=self.endings,
+        )
         self.views = Views(
             clock=self.clock,
             tracker=self.tracker,
@@ -125,9 +140,9 @@ class Parts:
             interests=self.interests,
             feed=self.feed,
             publisher=self.publisher,
+            ends=self.ends,
             module_timeout=TIMEOUT,
         )
-        background = Background(self.clock)
         self.shadows = ShadowModules(
             server_name=HERE,
             clock=self.clock,
@@ -148,6 +163,7 @@ class Parts:
             remotes=self.remotes,
             shadows=self.shadows,
             background=background,
+            ends=self.ends,
         )
         self.told: list[Published] = []
         self.publisher.observe(self.told.append)

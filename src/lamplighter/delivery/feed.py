@@ -7,7 +7,7 @@ is answered from scratch on return.
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -142,6 +142,10 @@ class Feed:
             known.outbox = Outbox(self.position)
         self.wake(self._viewers)
 
+    def sent_by_modules(self) -> Mapping[UserId, Sequence[UserId]]:
+        """Return, by viewer, of whom the outboxes tell by a module's word."""
+        return {viewer: known.outbox.sent_by_modules() for viewer, known in self._viewers.items()}
+
     def is_waiting(self, viewer: UserId) -> bool:
         """Tell whether a poll of the viewer waits."""
         known = self._viewers.get(viewer)
@@ -172,6 +176,20 @@ class Feed:
                     for poll in known.polls:
                         self._wake(poll)
         return updates
+
+    def end(self, viewer: UserId, ending: Update, *, is_news: bool) -> None:
+        """Let *viewer* be told *ending*, which has no reasons: they see its user no more.
+
+        If it is no news, only those are told who have not heard of the user's last change.
+        """
+        known = self._viewers.get(viewer)
+        if known is None:
+            return
+        if not is_news:
+            known.outbox.end(ending)
+        elif known.outbox.put(UserId(ending.state.user_id), ending):
+            for poll in known.polls:
+                self._wake(poll)
 
     def wake(self, viewers: Iterable[UserId]) -> None:
         """Let the waiting polls of *viewers* look again."""

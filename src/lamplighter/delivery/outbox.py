@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.reasons import Reasons
+from lamplighter.routing.reasons import Module, Reasons
 
 __all__ = ["Outbox", "Update"]
 
@@ -19,6 +19,8 @@ class Update(msgspec.Struct, frozen=True, gc=False):
     """One state for one viewer. A Struct, because one is made for each user in a first sync."""
 
     state: UserPresenceState
+    #: Why the viewer is told. Without any, the viewer may not see the user any more: then the
+    #: state is the default one, and tells nothing of the user.
     reasons: Reasons
     #: Tokens before this position have not seen it.
     position: StreamPosition
@@ -60,6 +62,16 @@ class Outbox:
         if update is not None and update.about == about:
             self._updates[user_id] = replace(update, reasons=reasons)
 
+    def end(self, ending: Update) -> None:
+        """Let whoever has not heard of a user's last change hear *ending* in its place.
+
+        Who has heard of it is told nothing more.
+        """
+        user_id = UserId(ending.state.user_id)
+        update = self._updates.get(user_id)
+        if update is not None:
+            self._updates[user_id] = replace(update, state=ending.state, reasons=ending.reasons)
+
     def drop(self, user_id: UserId) -> None:
         """Forget what has not been told of *user_id*."""
         self._updates.pop(user_id, None)
@@ -71,6 +83,11 @@ class Outbox:
     def users(self) -> list[UserId]:
         """Return of whom there is an update."""
         return list(self._updates)
+
+    def sent_by_modules(self) -> list[UserId]:
+        """Return of whom the newest update is told by a module's word."""
+        told = self._updates.items()
+        return [it for it, update in told if any(isinstance(why, Module) for why in update.reasons)]
 
     def after(self, position: StreamPosition) -> list[Update]:
         """Return the updates after *position*, newest first: work in proportion to the news."""

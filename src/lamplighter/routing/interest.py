@@ -13,6 +13,7 @@ from lamplighter.ids import RoomId, StreamPosition, UserId
 
 __all__ = ["SharedRooms"]
 
+_NO_ROOMS: Final = frozenset[RoomId]()
 _NOBODY: Final[Mapping[UserId, StreamPosition]] = MappingProxyType({})
 
 
@@ -70,6 +71,10 @@ class SharedRooms:
     def neighbours(self, user_id: UserId) -> set[UserId]:
         """Return everybody who shares a room with the user; themselves only if in a room."""
         return set().union(*(self._members[room_id] for room_id in self.rooms_of(user_id)))
+
+    def share(self, one: UserId, other: UserId) -> bool:
+        """Tell whether the two share a room."""
+        return not self._rooms.get(one, _NO_ROOMS).isdisjoint(self._rooms.get(other, ()))
 
     def met_after(self, user_id: UserId, position: StreamPosition) -> Iterator[UserId]:
         """Return everybody with whom the user shares a room that one of them joined later.

@@ -115,6 +115,15 @@ class Planner:
         """Return why *viewer* may see *user_id*, routes aside; empty if they may not."""
         return self._native_view(viewer, {user_id}).get(user_id, ())
 
+    def sees(self, viewer: UserId, user_id: UserId) -> bool:
+        """Tell whether `reasons` has any: a few look-ups, however many rooms each is in."""
+        return (
+            viewer == user_id
+            or self._rooms.share(viewer, user_id)
+            or user_id in self._interests.named_for(viewer)
+            or self.sees_all(viewer)
+        )
+
     def in_reach(self, viewer: UserId) -> int:
         """Return how many `candidates` there are at most, without looking at any."""
         rooms = (len(self._rooms.members(room_id)) for room_id in self._rooms.rooms_of(viewer))

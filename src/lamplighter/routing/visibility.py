@@ -13,7 +13,7 @@ from lamplighter.clock import Timestamp
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.routing.reasons import AllUsers, Module
 
-__all__ = ["Interest", "ModuleInterests"]
+__all__ = ["Interest", "ModuleInterests", "NoLongerNamed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,36 @@ class Interest:
     lost: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class NoLongerNamed:
+    """Whom the modules have ceased to name for a viewer, as far as their answers say so."""
+
+    users: AbstractSet[UserId]
+    #: Whether the viewer might see everybody until now.
+    all_users: bool = False
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anybody."""
+        return self.all_users or bool(self.users)
+
+
 @dataclass(slots=True)
 class _Kept:
     interest: Interest
     asked_at: Timestamp
     since: dict[UserId, StreamPosition]
     all_since: StreamPosition | None
+    #: Whom modules named until their answers were lost. They are out of sight, but a module that
+    #: fails has not said so: what the viewer was told of them stands until it answers.
+    unsure: Mapping[UserId, tuple[Module, ...]]
+    unsure_all: bool
+
+    def named(self) -> Mapping[UserId, tuple[Module, ...]]:
+        """Return whom modules named, or had named before their answers were lost."""
+        return {**self.unsure, **self.interest.named} if self.unsure else self.interest.named
+
+    def sees_all(self) -> bool:
+        return self.unsure_all or self.interest.all_users is not None
 
 
 class ModuleInterests:
@@ -48,20 +72,32 @@ class ModuleInterests:
 
     def keep(
         self, viewer: UserId, interest: Interest, position: StreamPosition, now: Timestamp
-    ) -> None:
-        """Replace the viewer's last answer; who was named by it keeps the position of that."""
+    ) -> NoLongerNamed:
+        """Replace the viewer's last answer; who was named by it keeps the position of that.
+
+        Return who is not named any more. That a module's answer was lost does not say so.
+        """
         before = self._kept.get(viewer) or self._forgotten.pop(viewer, None)
+        missing = before.named().keys() - interest.named.keys() if before else frozenset()
+        unsure = {
+            user_id: modules
+            for user_id, modules in (before.named().items() if before and missing else ())
+            if user_id in missing and any(it.name in interest.lost for it in modules)
+        }
+        saw_all = before is not None and before.sees_all() and interest.all_users is None
+        unsure_all = saw_all and bool(interest.lost)
         earlier = before.since if before else {}
         since = {user_id: earlier.get(user_id, position) for user_id in interest.named}
         all_since = None
         if interest.all_users is not None:
             all_since = before.all_since if before and before.all_since is not None else position
         self._take_out(viewer)
-        self._kept[viewer] = _Kept(interest, now, since, all_since)
+        self._kept[viewer] = _Kept(interest, now, since, all_since, unsure, unsure_all)
         for user_id in interest.named:
             self._viewers.setdefault(user_id, set()).add(viewer)
         if interest.all_users is not None:
             self._see_all[viewer] = interest.all_users
+        return NoLongerNamed(missing - unsure.keys(), saw_all and not unsure_all)
 
     def forget(self, viewer: UserId) -> None:
         """Forget the viewer's answer; but not since when they have been seeing whom it named."""
@@ -70,9 +106,15 @@ class ModuleInterests:
             self._forgotten[viewer] = kept
 
     def clear(self) -> None:
-        """Forget all answers and their positions: whoever is named again is named newly."""
-        for memory in (self._kept, self._forgotten, self._viewers, self._see_all):
-            memory.clear()
+        """Forget all answers and their positions: whoever is named again is named newly.
+
+        Whom they named is remembered, so that each viewer's next answer says who is not any more.
+        """
+        for viewer in list(self._kept):
+            self.forget(viewer)
+        for kept in self._forgotten.values():
+            kept.since.clear()
+            kept.all_since = None
 
     def _take_out(self, viewer: UserId) -> _Kept | None:
         kept = self._kept.pop(viewer, None)
@@ -103,6 +145,11 @@ class ModuleInterests:
         """Return whom modules name for the viewer."""
         kept = self._kept.get(viewer)
         return kept.interest.named.keys() if kept else frozenset()
+
+    def was_named(self, viewer: UserId, user_id: UserId) -> bool:
+        """Tell whether the next answer will be compared with one that named the user."""
+        last = self._kept.get(viewer) or self._forgotten.get(viewer)
+        return last is not None and (last.sees_all() or user_id in last.named())
 
     def viewers_of(self, user_id: UserId) -> AbstractSet[UserId]:
         """Return the viewers for whom modules name the user."""

@@ -12,6 +12,7 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.reasons import Module
 from lamplighter.service.background import Background
+from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.views import Views
 
@@ -29,6 +30,7 @@ class Memberships:
         publisher: Publisher,
         views: Views,
         background: Background,
+        ends: VisibilityEnds,
     ) -> None:
         self._rooms = rooms
         self._planner = planner
@@ -36,6 +38,7 @@ class Memberships:
         self._publisher = publisher
         self._views = views
         self._background = background
+        self._ends = ends
         self._observers: list[Callable[[MembershipChange], None]] = []
 
     def observe(self, observer: Callable[[MembershipChange], None]) -> None:
@@ -78,11 +81,16 @@ class Memberships:
         self._rooms.move_join(room_id, newcomer, joined_at, self._feed.position)
 
     def _left(self, change: MembershipChange) -> None:
-        """Take back what has not been told yet of people who no longer share a room."""
-        leaver = change.user_id
-        self._unsend(leaver, self._rooms.members(change.room_id))
-        for member in self._rooms.members(change.room_id).keys() & self._feed.viewers:
+        """Take back what has not been told yet of people who no longer share a room.
+
+        What they were told before is taken back by telling them that it has ended.
+        """
+        leaver, others = change.user_id, self._rooms.members(change.room_id).keys()
+        self._unsend(leaver, others)
+        for member in others & self._feed.viewers:
             self._unsend(member, (leaver,))
+        self._ends.begin_to_look({leaver}, others)
+        self._ends.begin_to_look(others, {leaver})
 
     def _unsend(self, viewer: UserId, users: Iterable[UserId]) -> None:
         outbox = self._feed.outbox(viewer)

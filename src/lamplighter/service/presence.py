@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from lamplighter.clock import Clock, Timer, Timestamp
+from lamplighter.cluster.positions import BEGINNING
 from lamplighter.config import PresenceMode
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
@@ -155,12 +156,12 @@ class PresenceService:
 
     # --- what clients ask -----------------------------------------------------------------
 
-    async def read_first(self, viewer: UserId) -> Reading:
-        """Return what a first `/sync` shows."""
+    async def read_first(self, viewer: UserId, position: StreamPosition | None = None) -> Reading:
+        """Return what a first `/sync` shows; *position* is that of a token that there is yet."""
         await self._publisher.published()
         if self._settings.include_offline_users_on_sync:
-            return await self._read(viewer, everything(), unknown_users=True)
-        return await self._read(viewer, first_sync(viewer))
+            return await self._read(viewer, everything(position), unknown_users=True)
+        return await self._read(viewer, first_sync(viewer, position))
 
     async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
         """Return what is new after a token's *position*; everything for one that says nothing."""
@@ -169,7 +170,7 @@ class PresenceService:
         if at_once is not None:
             return Reading(at_once, self._feed.position)
         if position is None or position > self._feed.position or position in self._unsure:
-            return await self._read(viewer, everything())
+            return await self._read(viewer, everything(BEGINNING))
         if position < self._snapshots.get(viewer, position):
             return await self._read(viewer, online_or_since(position))
         return await self._read(viewer, since(position))

@@ -20,6 +20,7 @@ from lamplighter.routing.guard import GuardedModule
 from lamplighter.routing.registrations import Registrations
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.service.background import Background
+from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
 from lamplighter.service.shadow import ShadowModules
@@ -48,6 +49,7 @@ class ModuleSwap:
         remotes: Remotes,
         shadows: ShadowModules,
         background: Background,
+        ends: VisibilityEnds,
     ) -> None:
         self._tracker = tracker
         self._router = router
@@ -57,6 +59,7 @@ class ModuleSwap:
         self._remotes = remotes
         self._shadows = shadows
         self._background = background
+        self._ends = ends
 
     def prepare(self) -> Registrations:
         """Return what new modules register in, before anybody asks them."""
@@ -111,6 +114,7 @@ class ModuleSwap:
         self._publisher.advance()
         # By a room they may have been in sight all the time; but as what, has perhaps changed.
         self._publisher.retell(altered)
+        self._ends.sent_by_old_modules(altered)
         self._feed.renew()
         untold = [self._tracker.get(user_id) for user_id in self._remotes.take_back()]
         self._background.run(self._publisher.remind(untold))

@@ -22,6 +22,7 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Planner, Route, Routes, Sights
 from lamplighter.routing.router import Inquiry, PresenceRouter
 from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.publisher import Publisher
 
 __all__ = [
@@ -57,6 +58,9 @@ class Scope:
     offline: ByState | None = None
     #: Whoever has changed, or come into sight, after this position. None: nobody, by that.
     after: StreamPosition | None = None
+    #: Whomever the viewer may not see any more, and could before: by what has ended after this
+    #: position. None: a client that starts afresh shows nobody.
+    ended: StreamPosition | None = None
 
     def admits_state(self, state: UserPresenceState) -> bool:
         """Tell whether a user's state alone brings them into the answer."""
@@ -104,26 +108,31 @@ class View:
     sights: Sights
 
 
-def first_sync(viewer: UserId) -> Scope:
-    """Whoever is not offline, offline users with a status message, and oneself."""
-    return Scope(
-        online=True, offline=lambda state: bool(state.status_msg) or state.user_id == viewer
-    )
+def first_sync(viewer: UserId, ended: StreamPosition | None = None) -> Scope:
+    """Whoever is not offline, offline users with a status message, and oneself.
+
+    *ended* is from where the client knows what it shows, if it asks for everything once more.
+    """
+
+    def belongs(state: UserPresenceState) -> bool:
+        return bool(state.status_msg) or state.user_id == viewer
+
+    return Scope(online=True, offline=belongs, ended=ended)
 
 
-def everything() -> Scope:
+def everything(ended: StreamPosition | None = None) -> Scope:
     """Everybody: the answer to a token that says nothing to us."""
-    return Scope(online=True, offline=lambda _state: True)
+    return Scope(online=True, offline=lambda _state: True, ended=ended)
 
 
 def since(position: StreamPosition) -> Scope:
-    """Whoever has changed, or come into sight, after *position*."""
-    return Scope(after=position)
+    """Whoever has changed, or come into sight or gone out of it, after *position*."""
+    return Scope(after=position, ended=position)
 
 
 def online_or_since(position: StreamPosition) -> Scope:
     """Whoever is not offline, besides those of `since`."""
-    return Scope(online=True, after=position)
+    return Scope(online=True, after=position, ended=position)
 
 
 _NOBODY_ASKED: Final = Inquiry((), frozenset())
@@ -143,6 +152,7 @@ class Views:
         interests: ModuleInterests,
         feed: Feed,
         publisher: Publisher,
+        ends: VisibilityEnds,
         module_timeout: timedelta,
     ) -> None:
         self._clock = clock
@@ -154,6 +164,7 @@ class Views:
         self._interests = interests
         self._feed = feed
         self._publisher = publisher
+        self._ends = ends
         #: One question per viewer at a time, whoever waits for it.
         self._asking: dict[UserId, asyncio.Task[None]] = {}
         self._observers: list[Callable[[View], None]] = []
@@ -180,7 +191,8 @@ class Views:
             began = self._feed.position
             await self.ask_interest(viewer)
             # Only what the modules are asked about is told: they might alter anything else.
-            asked = self._tracker.known_of(self._in_question(viewer, scope, outbox))
+            ended = self._ended(viewer, scope)
+            asked = self._tracker.known_of({*self._in_question(viewer, scope, outbox), *ended})
             routes = await self._routes(asked.values(), {viewer})
             if self._feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
                 break
@@ -189,12 +201,17 @@ class Views:
         is_whole = scope.online or scope.after is None
         self._observe(View(viewer, True, is_whole, asked, sights))
         chosen = self._chosen(viewer, scope, sights)
+        chosen.update({it: self._update(it, sights) or self._ending(it) for it in ended})
         for update in outbox.after(began if scope.after is None else scope.after):
             user_id = UserId(update.state.user_id)
             fresh = self._update(user_id, sights) or update
             # What was published while the modules thought is newer than what they were asked about.
             is_newer = update.position > began and update.about >= fresh.about
+            if is_newer and not update.reasons and self._planner.sees(viewer, user_id):
+                is_newer = False  # they have come back into sight
             chosen[user_id] = update if is_newer else fresh
+        if scope.ended is None:  # the client shows nobody of whom it could have ended
+            chosen = {user_id: it for user_id, it in chosen.items() if it.reasons}
         newest_first = sorted(chosen.values(), key=_about, reverse=True)
         return Reading(newest_first, self._feed.position)
 
@@ -295,9 +312,12 @@ class Views:
         del self._asking[viewer]
         knew = self.knows_interest(viewer)
         position = self._publisher.advance()
-        self._interests.keep(viewer, interest, position, self._clock.now())
+        unnamed = self._interests.keep(viewer, interest, position, self._clock.now())
         if not knew or self._interests.names_anybody_since(viewer, position):
             self._feed.outdate(viewer)
+        if unnamed:
+            known = (UserId(it.user_id) for it in self._tracker.known())
+            await self._ends.look({viewer}, {*known} if unnamed.all_users else unnamed.users)
 
     def _observe(self, view: View) -> None:
         for observer in self._observers:
@@ -360,6 +380,14 @@ class Views:
             ):
                 chosen[user_id] = Update(state, reasons, told, changed)
         return chosen
+
+    def _ended(self, viewer: UserId, scope: Scope) -> AbstractSet[UserId]:
+        return frozenset() if scope.ended is None else self._ends.of(viewer, scope.ended)
+
+    def _ending(self, user_id: UserId) -> Update:
+        """Return what is told, for no reason, of whom a viewer may not see any more."""
+        position = self._feed.position
+        return Update(UserPresenceState.default(user_id), (), position, position)
 
     def _is_new(self, scope: Scope, told: StreamPosition, viewer: UserId, user_id: UserId) -> bool:
         """Tell whether a user is news by what was *told*, or because they came into sight."""

@@ -42,7 +42,8 @@ class Held:
     async def get_interested_users(self, user_id):
         self.asked.append(user_id)
         await self._wait("get_interested_users")
-        return set(self.named.get(user_id, ()))
+        named = self.named.get(user_id, ())
+        return named if isinstance(named, str) else set(named)
 
     async def _wait(self, callback) -> None:
         if callback in self.waits:

@@ -207,7 +207,7 @@ class _Request(Poll):
         )
         # Presence last: nothing is awaited between reading it and the answer.
         if question.since is None or question.full_state:
-            reading = await presence.read_first(requester.user_id)
+            reading = await presence.read_first(requester.user_id, since.presence)
         else:
             reading = await presence.read_since(requester.user_id, since.presence)
         return News(rooms, reading.position, _chosen(reading.updates, question.filter.presence))

@@ -1,0 +1,155 @@
+"""The part of `app.py` that wires presence: from the tracker to the service that clients ask."""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+
+from lamplighter.app_modules import Surroundings
+from lamplighter.clock import Clock
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.config import Config
+from lamplighter.delivery.endings import Endings
+from lamplighter.delivery.feed import Feed
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.metrics import Metrics
+from lamplighter.ports import Bus, Outgoing, PresenceStore, SavedPresence
+from lamplighter.presence.machine import Rules, SyncIsActivity
+from lamplighter.presence.timers import Timers
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.guard import GuardSettings
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.plan import Planner
+from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service import PresenceService, ServiceSettings
+from lamplighter.service.background import Background
+from lamplighter.service.endings import VisibilityEnds
+from lamplighter.service.federated import FederatedPresence
+from lamplighter.service.memberships import Memberships
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.remotes import Remotes
+from lamplighter.service.subscribers import Subscribers
+from lamplighter.service.views import INTEREST_KEPT, Views
+
+__all__ = ["wire_presence"]
+
+
+def wire_presence(
+    config: Config,
+    clock: Clock,
+    background: Background,
+    rooms: SharedRooms,
+    store: PresenceStore,
+    saved: Sequence[SavedPresence],
+    make_bus: Callable[[Clock, StreamPosition], Bus],
+    outgoing: Outgoing,
+    metrics: Metrics,
+) -> Surroundings:
+    """Wire the service, with what was *saved* restored; the bus goes on after its position."""
+    tracker = PresenceTracker(config.server_name, _rules(config))
+    tracker.restore([it.user for it in saved], clock.now())
+    router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
+    interests = ModuleInterests()
+    planner = Planner(rooms, interests)
+    saved_until = max((it.position for it in saved), default=BEGINNING)
+    bus = make_bus(clock, saved_until)
+    feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
+    remotes = Remotes(config.server_name, planner, outgoing)
+    publisher = _publisher(tracker, planner, router, feed, remotes, bus, store, metrics)
+    for it in sorted(saved, key=attrgetter("position")):
+        publisher.restore(UserId(it.user.state.user_id), it.position)
+    ends = _ends(config, tracker, planner, router, interests, feed, publisher, background)
+    views = Views(
+        clock=clock,
+        tracker=tracker,
+        planner=planner,
+        router=router,
+        interests=interests,
+        feed=feed,
+        publisher=publisher,
+        ends=ends,
+        module_timeout=config.module_timeout,
+    )
+    memberships = Memberships(rooms, planner, feed, publisher, views, background, ends)
+    service = PresenceService(
+        clock=clock,
+        tracker=tracker,
+        feed=feed,
+        publisher=publisher,
+        views=views,
+        memberships=memberships,
+        federated=FederatedPresence(
+            config.server_name, tracker, views, publisher, config.presence.federation_timeout
+        ),
+        subscribers=Subscribers(clock, metrics, config.module_timeout),
+        background=background,
+        settings=_service_settings(config),
+        unsure=range(saved_until + 1, bus.position),
+    )
+    return Surroundings(
+        tracker, router, planner, feed, views, publisher, remotes, memberships, ends, service
+    )
+
+
+def _publisher(
+    tracker: PresenceTracker,
+    planner: Planner,
+    router: PresenceRouter,
+    feed: Feed,
+    remotes: Remotes,
+    bus: Bus,
+    store: PresenceStore,
+    metrics: Metrics,
+) -> Publisher:
+    return Publisher(
+        tracker=tracker,
+        planner=planner,
+        router=router,
+        feed=feed,
+        remotes=remotes,
+        bus=bus,
+        store=store,
+        metrics=metrics,
+    )
+
+
+def _ends(
+    config: Config,
+    tracker: PresenceTracker,
+    planner: Planner,
+    router: PresenceRouter,
+    interests: ModuleInterests,
+    feed: Feed,
+    publisher: Publisher,
+    background: Background,
+) -> VisibilityEnds:
+    return VisibilityEnds(
+        server_name=config.server_name,
+        tracker=tracker,
+        planner=planner,
+        router=router,
+        interests=interests,
+        feed=feed,
+        publisher=publisher,
+        background=background,
+        endings=Endings(),
+    )
+
+
+def _service_settings(config: Config) -> ServiceSettings:
+    presence = config.presence
+    return ServiceSettings(
+        presence.enabled, presence.include_offline_users_on_sync, presence.sync_online_timeout
+    )
+
+
+def _rules(config: Config) -> Rules:
+    presence = config.presence
+    timers = Timers(
+        last_active_granularity=presence.last_active_granularity,
+        sync_online_timeout=presence.sync_online_timeout,
+        idle_timeout=presence.idle_timeout,
+        busy_timeout=presence.busy_timeout,
+        federation_ping=presence.federation_ping,
+        federation_timeout=presence.federation_timeout,
+    )
+    return Rules(timers, SyncIsActivity(presence.sync_is_activity))

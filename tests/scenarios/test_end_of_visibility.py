@@ -1,0 +1,188 @@
+"""Who may not see somebody any more is told, once, that they are offline; and nothing else."""
+
+import pytest
+
+from lamplighter.devtools.client import Client, SyncQuery
+from lamplighter.devtools.server import InMemoryServer
+
+THE_END = {"presence": "offline"}
+UNSEEN: SyncQuery = {"set_presence": "offline"}
+
+
+@pytest.mark.parametrize("presence", ["online", "unavailable", "offline"])
+async def test_the_same_bytes_whatever_is_true(
+    server: InMemoryServer, alice: Client, bob: Client, room: str, presence: str
+) -> None:
+    """After a leave the other side is told the same, whatever the leaver has become since."""
+    await bob.set_status("online", "hello")
+    await alice.sync()
+    await bob.leave(room)
+    await bob.set_status(presence, "a secret")
+    assert (await alice.sync()).presence == {bob.user_id: THE_END}
+    assert (await alice.sync()).presence == {}
+
+
+async def test_both_sides(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
+    """The leaver loses sight of everybody who stays, and everybody of the leaver."""
+    carol = await server.register("carol")
+    await carol.join(room)
+    for person in (alice, bob, carol):
+        await person.set_status("online", "here")
+    for person in (alice, bob, carol):
+        await person.sync()
+    await bob.leave(room)
+    told = [(await person.sync()).presence for person in (alice, bob, carol)]
+    assert told == [
+        {bob.user_id: THE_END},
+        {alice.user_id: THE_END, carol.user_id: THE_END},
+        {bob.user_id: THE_END},
+    ]
+
+
+@pytest.mark.parametrize("way", ["kick", "ban"])
+async def test_a_waiting_poll(
+    server: InMemoryServer, alice: Client, bob: Client, room: str, way: str
+) -> None:
+    """A poll that waits is answered at once with the end of visibility."""
+    await bob.set_status("online")
+    await alice.sync()
+    poll = await alice.polls(filter='{"room": {"rooms": []}}')
+    await alice.call("POST", f"/rooms/{room}/{way}", {"user_id": bob.user_id})
+    assert (await poll.answer()).presence == {bob.user_id: THE_END}
+
+
+async def test_who_was_away(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
+    """Who returns after a day, with a token from before the leave, is told as well; and once."""
+    await bob.set_status("online", "hello")
+    await alice.sync(**UNSEEN)
+    await server.advance(hours=1)
+    await bob.set_status("unavailable", "hello")
+    await bob.leave(room)
+    await server.advance(hours=24)
+    assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
+    assert (await alice.sync(**UNSEEN)).presence == {}
+
+
+async def test_shown_as_offline_already(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """Whom a client shows as offline, without a message, it is told nothing more of."""
+    await bob.set_status("offline")
+    await alice.sync(**UNSEEN)
+    await bob.leave(room)
+    assert (await alice.sync(**UNSEEN)).presence == {}
+    await server.advance(hours=1)
+    assert (await alice.sync(**UNSEEN)).presence == {}
+
+
+@pytest.mark.parametrize("hours", [0, 1])
+async def test_gone_offline_and_left_since(
+    server: InMemoryServer, alice: Client, bob: Client, room: str, hours: int
+) -> None:
+    """Who last heard that somebody is online, who then went offline and left, is told that it has
+    ended; and nothing of when they went.
+    """
+    await bob.set_status("online")
+    await alice.sync(**UNSEEN)
+    await bob.set_status("offline")
+    await bob.leave(room)
+    await server.advance(hours=hours)
+    assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
+
+
+async def test_a_message_of_somebody_offline(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """Of somebody offline with a status message it is told, too: the message goes."""
+    await bob.set_status("offline", "on holiday")
+    await alice.sync(**UNSEEN)
+    await bob.leave(room)
+    assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
+
+
+async def test_seen_again_before_the_next_sync(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """Who is seen again before the next sync is told of as they are."""
+    await bob.set_status("online", "one")
+    await alice.sync(**UNSEEN)
+    await bob.leave(room)
+    await bob.set_status("unavailable", "two")
+    await bob.join(room)
+    told = (await alice.sync(**UNSEEN)).presence[bob.user_id]
+    assert (told["presence"], told["status_msg"]) == ("unavailable", "two")
+
+
+async def test_seen_again_after_a_long_absence(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """A leave and a return while a client was away leave its screen true."""
+    await bob.set_status("online", "one")
+    await alice.sync(**UNSEEN)
+    await bob.leave(room)
+    await server.advance(hours=1)
+    await bob.join(room)
+    await server.advance(hours=1)
+    await alice.sync(**UNSEEN)
+    assert (alice.sees(bob), alice.reads(bob)) == (False, "one")
+
+
+async def test_a_token_that_says_nothing(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """A client with a token that says nothing is told of everybody it has ceased to see, too."""
+    await bob.set_status("online")
+    await alice.sync(**UNSEEN)
+    await bob.leave(room)
+    assert (await alice.sync(since="nonsense", set_presence="offline")).presence[
+        bob.user_id
+    ] == THE_END
+    assert bob.user_id not in (await alice.first_sync(**UNSEEN)).presence
+
+
+async def test_everything_once_more(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """`full_state` shows everybody once more, and of whom nothing is to be seen any more."""
+    await bob.set_status("online")
+    await alice.sync(**UNSEEN)
+    await bob.leave(room)
+    full = await alice.sync(full_state="true", set_presence="offline")
+    assert full.presence[bob.user_id] == THE_END
+
+
+async def test_an_older_token(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """An older token of the same client is told again, for that is what it stands for."""
+    await bob.set_status("online")
+    since = (await alice.sync(**UNSEEN)).next_batch
+    await bob.leave(room)
+    for _ in range(2):
+        assert (await alice.sync(since=since, set_presence="offline")).presence == {
+            bob.user_id: THE_END
+        }
+
+
+async def test_never_heard_of(server: InMemoryServer, alice: Client, bob: Client) -> None:
+    """Nothing is told of somebody who was never heard of."""
+    room = await server.room(alice)
+    await alice.sync(**UNSEEN)
+    await bob.join(room)
+    await alice.sync(**UNSEEN)
+    await bob.leave(room)
+    assert (await alice.sync(**UNSEEN)).presence == {}
+
+
+async def test_a_large_room(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
+    """To wake everybody in a room, a leave makes one event for all: their answers are the same."""
+    people = [await server.register(f"p{number}") for number in range(20)]
+    for person in people:
+        await person.join(room)
+    await bob.set_status("online")
+    for person in people:
+        await person.sync(**UNSEEN)
+    alone = '{"room": {"rooms": []}}'
+    polls = [await person.polls(filter=alone, set_presence="offline") for person in people]
+    await bob.leave(room)
+    assert [(await poll.answer()).presence for poll in polls] == [{bob.user_id: THE_END}] * 20
