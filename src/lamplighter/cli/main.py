@@ -141,15 +141,26 @@ def demo(
 @app.command("generate-config")
 def generate_config(
     server_name: Annotated[
-        str, typer.Option(metavar="NAME", help="What user IDs end in, such as example.org.")
-    ],
+        str | None, typer.Option(metavar="NAME", help="What user IDs end in, such as example.org.")
+    ] = None,
+    from_synapse: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take what moves of Synapse's homeserver.yaml."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write to a new file."),
     ] = None,
 ) -> None:
     """Print a configuration to start from, with every key explained."""
-    text = config_text(server_name)
+    if from_synapse is not None:
+        from lamplighter.cli.from_synapse import config_from_synapse
+
+        text = config_from_synapse(from_synapse, server_name)
+    elif server_name is not None:
+        text = config_text(server_name)
+    else:
+        raise typer.BadParameter("give --server-name or --from-synapse")
     if output is None:
         typer.echo(text, nl=False)
     else:

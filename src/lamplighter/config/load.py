@@ -8,6 +8,7 @@ import msgspec
 import yaml
 
 from lamplighter.config.explain import Refused, explain, shown
+from lamplighter.config.homeserver import check_is_ours
 from lamplighter.config.model import Config, FederationSettings, RoutingSettings
 from lamplighter.config.relations import check_relations
 from lamplighter.config.values import (
@@ -122,6 +123,7 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
 
 
 def _config_from(raw: object, base: Path) -> Config:
+    check_is_ours(raw)
     try:
         config = msgspec.convert(_normal(raw), Config, dec_hook=_read_value)
     except msgspec.ValidationError as error:
