@@ -32,9 +32,12 @@ YES = {
     "reasons": REASONS,
     "seen": HIDDEN,
     "actual": ONLINE,
-    "modules": ["OnCall"],
+    "modules": ["OnCall", "Everybody"],
+    "altered_by": ["OnCall"],
+    "overruled": [],
 }
-NO = {**YES, "sees": False, "showing": "nothing", "reasons": [], "seen": None, "modules": []}
+NOBODY: dict[str, list[str]] = {"modules": [], "altered_by": [], "overruled": []}
+NO = {**YES, "sees": False, "showing": "nothing", "reasons": [], "seen": None, **NOBODY}
 HINT = {
     "kind": "excluded_rooms",
     "text": "They share a room, but routing.exclude_rooms leaves it out.",
@@ -78,6 +81,16 @@ def test_a_yes(server: Answering, console: Console) -> None:
             "altered by module OnCall",
             "in fact   ● online, active “[red]brb[/red]”",
         ]
+    )
+
+
+def test_modules_that_do_not_agree(server: Answering, console: Console) -> None:
+    """A module that has altered it in vain is named, and why it was in vain."""
+    server.will_answer({"sight": {**YES, "overruled": ["Quiet"]}, "hints": []})
+    explain(AdminClient(server.url, "t"), console, "@alice:demo", "@bob:demo", as_json=False)
+    assert "\n".join(shown(console).splitlines()[5:7]) == (
+        "altered by module OnCall\n"
+        "and otherwise by module Quiet, which stands earlier in the configuration"
     )
 
 

@@ -1,5 +1,6 @@
 """Modules that are wrong: it costs their answer, and nobody else notices."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.devtools.server import ModuleToLoad
+from lamplighter.ids import UserId
+from lamplighter.presence.state import Presence
 from tests.compat.modules import faulty
 from tests.compat.modules.routers import Routes
 from tests.compat.world import ALICE, BOB, CHARLIE, SERVER, UNSEEN, World, world
@@ -25,6 +28,9 @@ FAULTY: dict[str, tuple[type, Mapping[str, Any]]] = {
         for answer in faulty.ANSWERS
     },
 }
+#: What costs nothing but itself, and is no failure.
+HARMLESS = {"malformed and unknown users", "wrong type: none", "wrong type: values_are_none"}
+FAILING = {name: module for name, module in FAULTY.items() if name not in HARMLESS}
 EACH = pytest.mark.parametrize("module", FAULTY.values(), ids=FAULTY)
 CALLBACKS = ("get_users_for_states", "get_interested_users")
 
@@ -64,7 +70,19 @@ async def test_nobody_sees_more(module: ModuleToLoad) -> None:
         assert (await w.server.in_time(w.alice.request("GET", path))).status == 403
 
 
-@EACH
+@pytest.mark.parametrize("name", sorted(HARMLESS))
+async def test_no_failure(name: str) -> None:
+    """To answer with nothing, or to name who cannot be, is neither logged nor counted."""
+    async with world(FAULTY[name]) as w:
+        with capture_logs() as logs:
+            await w.server.in_time(w.alice.sync(**UNSEEN))
+            await w.bob.set_status("online")
+        assert failures(logs) == []
+        exposition = w.server.lamplighter.metrics.exposition().decode()
+        assert "lamplighter_module_failures_total{" not in exposition
+
+
+@pytest.mark.parametrize("module", FAILING.values(), ids=FAILING)
 async def test_log_and_metric(module: tuple[type, Mapping[str, Any]]) -> None:
     """Each lost answer is logged with module, callback and user, and counted."""
     name = module[0].__name__
@@ -115,19 +133,92 @@ async def test_timeout_from_the_config(timeout: str) -> None:
 
 
 async def test_breaker() -> None:
-    """After five failures in a row a module is not asked for half a minute, and then once."""
-    async with world((faulty.Raising, {})) as w:
+    """After five time-outs in a row a module is not asked for half a minute, and then once."""
+    async with world((Recovering, {})) as w:
+        module = w.server.module(Recovering)
         with capture_logs() as logs:
             for count in range(7):
                 await w.bob.set_status("online", str(count))
-            assert [it["paused"] for it in failures(logs)] == [False] * 4 + [True]
-            await w.server.advance(milliseconds=29_999)
+                await w.server.advance(seconds=5)
+            assert module.asked == 5
+            await w.server.advance(milliseconds=19_999)
             await w.bob.set_status("online", "still paused")
-            assert len(failures(logs)) == 5
+            assert module.asked == 5
             await w.server.advance(milliseconds=1)
             await w.bob.set_status("online", "a try")
             await w.bob.set_status("online", "no other try")
-            assert len(failures(logs)) == 6
+            assert module.asked == 6
+        assert [it["problem"] for it in failures(logs)] == ["no answer within 5s"]
+
+
+async def test_nobody_s_data_pauses_a_module() -> None:
+    """A module that raises for one person goes on for the others, however often that one acts."""
+    async with world((Choosy, {"routes": {ALICE: [BOB]}})) as w:
+        await w.alice.sync(**UNSEEN)
+        with capture_logs() as logs:
+            for count in range(20):
+                await w.charlie.set_status("online", str(count))
+        await w.bob.set_status("unavailable", "hello")
+        assert (await w.alice.sync(**UNSEEN)).presence[BOB]["status_msg"] == "hello"
+        assert (await w.alice.status_of(w.bob))["status_msg"] == "hello"
+        assert set((await w.alice.first_sync(**UNSEEN)).presence) == {ALICE, BOB}
+        assert [(it["users"], it["paused"]) for it in failures(logs)] == [(CHARLIE, False)]
+
+
+async def test_one_of_a_batch() -> None:
+    """Who changes together with somebody for whom a module raises is told of all the same."""
+    async with world((Choosy, {"routes": {ALICE: [BOB]}})) as w:
+        await w.alice.sync(**UNSEEN)
+        poll = await w.alice.polls(**UNSEEN)
+        both = {UserId(CHARLIE): (Presence.ONLINE, "x"), UserId(BOB): (Presence.ONLINE, "y")}
+        with capture_logs():
+            await w.server.lamplighter.presence.set_presence_for_users(both)
+        assert (await poll.answer()).presence[BOB]["status_msg"] == "y"
+
+
+async def test_a_question_that_raises() -> None:
+    """Who is asked about in vain, again and again, pauses no module: others see by it."""
+    async with world((Choosy, {"routes": {ALICE: [BOB], CHARLIE: [BOB]}})) as w:
+        await w.bob.set_status("online", "here")
+        with capture_logs() as logs:
+            for _ in range(10):
+                await w.charlie.first_sync(**UNSEEN)
+                await w.server.advance(seconds=60)
+        assert BOB in (await w.alice.first_sync(**UNSEEN)).presence
+        lines = {(it["callback"], it["users"], it["paused"]) for it in failures(logs)}
+        assert lines == {("get_interested_users", CHARLIE, False)}
+
+
+async def test_hidden_things_stay_hidden() -> None:
+    """Of whom a module cannot say anything any more, whom it hid them from is told nothing."""
+    async with world((Choosy, {"hides": [BOB, CHARLIE]})) as w:
+        await w.server.room(w.alice, w.bob, w.charlie)
+        await w.alice.sync(**UNSEEN)
+        for person in (w.bob, w.charlie):
+            await person.set_status("unavailable", "the truth")
+        await w.alice.sync(**UNSEEN)
+        w.server.module(Choosy).fails_for = {CHARLIE}
+        with capture_logs():
+            for person in (w.charlie, w.bob):
+                await person.set_status("unavailable", "another truth")
+            answer = await w.alice.sync(**UNSEEN)
+            whole = await w.alice.first_sync(**UNSEEN)
+            refused = await w.alice.request("GET", f"/presence/{CHARLIE}/status")
+        for seen in (answer, whole):
+            assert "status_msg" not in seen.presence[BOB]
+            assert CHARLIE not in seen.presence
+        assert refused.status == 403
+
+
+async def test_what_cannot_be_used_hides() -> None:
+    """A state by which a module hides something, and which cannot be used, shows nothing."""
+    async with world((Choosy, {"hides": [BOB], "says": "x" * 5_000})) as w:
+        await w.server.room(w.alice, w.bob)
+        await w.alice.sync(**UNSEEN)
+        with capture_logs():
+            await w.bob.set_status("unavailable", "the truth")
+            assert BOB not in (await w.alice.sync(**UNSEEN)).presence
+            assert BOB not in (await w.alice.first_sync(**UNSEEN)).presence
 
 
 async def test_breaker_lets_a_recovered_module_in() -> None:
@@ -137,6 +228,7 @@ async def test_breaker_lets_a_recovered_module_in() -> None:
         module = w.server.module(Recovering)
         for count in range(6):
             await w.bob.set_status("online", str(count))
+        await w.server.advance(seconds=5)
         module.is_well = True
         await w.server.advance(seconds=29)
         await w.bob.set_status("online", "paused")
@@ -165,18 +257,52 @@ class Recovering(Routes):
     def __init__(self, config: Mapping[str, Any], api: object) -> None:
         super().__init__({"routes": {ALICE: [BOB]}}, api)
         self.is_well = False
+        self.asked = 0
 
     @classmethod
     def parse_config(cls, config: dict[str, Any]) -> dict[str, Any]:
         return config
 
     async def get_users_for_states(self, state_updates: Any) -> Any:
+        self.asked += 1
         if not self.is_well:
-            raise RuntimeError("not well yet")
+            await asyncio.Event().wait()
         return await super().get_users_for_states(state_updates)
 
     async def get_interested_users(self, user_id: str) -> set[str]:
         return set()
+
+
+class Choosy(Routes):
+    """Shows as `routes` says, and hides the messages of those whom `hides` names from alice.
+
+    It has charlie's data nowhere, unless it hides them.
+    """
+
+    def __init__(self, config: Mapping[str, Any], api: object) -> None:
+        super().__init__({"routes": config.get("routes", {})}, api)
+        self.hides = config.get("hides", ())
+        self.says = config.get("says")
+        self.fails_for = set() if self.hides else {CHARLIE}
+
+    @classmethod
+    def parse_config(cls, config: dict[str, Any]) -> dict[str, Any]:
+        return config
+
+    async def get_users_for_states(self, state_updates: Any) -> Any:
+        routes = await super().get_users_for_states(state_updates)
+        for state in state_updates:
+            if state.user_id in self.fails_for:
+                raise KeyError(state.user_id)
+            if state.user_id in self.hides:
+                altered = state.copy_and_replace(status_msg=self.says)
+                routes.setdefault(ALICE, set()).add(altered)
+        return routes
+
+    async def get_interested_users(self, user_id: str) -> Any:
+        if user_id in self.fails_for:
+            raise KeyError(user_id)
+        return await super().get_interested_users(user_id)
 
 
 def failures(logs: list[Any]) -> list[Any]:

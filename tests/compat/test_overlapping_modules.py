@@ -1,6 +1,7 @@
 """Two modules that speak of the same people."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from lamplighter.ids import RoomId
 from lamplighter.routing.reasons import Module, SharedRoom
@@ -51,11 +52,34 @@ async def test_last_in_order_wins(order: tuple[str, str]) -> None:
         assert seen == [order[1]] * 3
 
 
-async def test_one_module_that_leaves_it_as_it_is() -> None:
-    """The last module wins also where it is the one that does not alter."""
+@pytest.mark.parametrize("hides_first", [True, False])
+async def test_one_module_that_leaves_it_as_it_is(hides_first: bool) -> None:
+    """What one module has altered, one that passes it on does not undo, wherever it stands."""
+    altering = (Held, {"routes": {ALICE: [BOB]}, "say": "altered"})
+    modules = (altering, BOTH[0]) if hides_first else (BOTH[0], altering)
+    async with world(*modules) as w:
+        await w.alice.sync(**UNSEEN)
+        poll = await w.alice.polls(**UNSEEN)
+        await w.bob.set_status("unavailable", "the truth")
+        seen = [(await poll.answer()).presence[BOB]["status_msg"]]
+        await w.bob.set_status("unavailable", "another truth")
+        answers = [await w.alice.sync(**UNSEEN), await w.alice.first_sync(**UNSEEN)]
+        seen += [answer.presence[BOB]["status_msg"] for answer in answers]
+        seen.append((await w.alice.status_of(w.bob))["status_msg"])
+        assert seen == ["altered"] * 4
+
+
+async def test_passed_on_while_the_other_fails() -> None:
+    """What a module usually alters, and cannot now, is not shown because another passes it on."""
     altering = (Held, {"routes": {ALICE: [BOB]}, "say": "altered"})
     async with world(altering, BOTH[0]) as w:
+        await w.server.room(w.alice, w.bob)
         await w.alice.sync(**UNSEEN)
         await w.bob.set_status("unavailable", "the truth")
         await w.alice.sync(**UNSEEN)
-        assert w.alice.reads(w.bob) == "the truth"
+        w.server.module(Held).routes = None
+        with capture_logs():
+            await w.bob.set_status("online", "another truth")
+            assert BOB not in (await w.alice.sync(**UNSEEN)).presence
+            assert w.alice.reads(w.bob) == "altered"
+            assert BOB not in (await w.alice.first_sync(**UNSEEN)).presence

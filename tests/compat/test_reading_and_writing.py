@@ -139,13 +139,17 @@ async def test_failing_subscriber() -> None:
 
         w.server.api.subscribe_to_presence(fail)
         with capture_logs() as logs:
-            for state in ("online", "unavailable"):
+            for state in ("online", "unavailable", "online"):
                 await w.bob.set_status(state)
                 await w.server.settled()
-        assert calls == [1, 1]
+            await w.server.advance(minutes=1)
+            await w.bob.set_status("unavailable")
+            await w.server.settled()
+        assert calls == [1] * 5  # of bob, and once that he is not active any more
         assert [(it["module"], it["callback"], it["problem"]) for it in logs] == [
             ("test", "subscribe_to_presence", "RuntimeError('always')")
-        ] * 2
+        ] * 2  # the first time, and after a minute
+        assert [it.get("left_out") for it in logs] == [None, 3]
 
 
 async def test_hanging_subscriber() -> None:

@@ -137,11 +137,14 @@ async def test_nothing_would_differ(folder: Folder) -> None:
         assert samples(world) == []
 
 
-@pytest.mark.parametrize(("place", "found"), [(0, []), (1, [("Rule#2", ALTERED, ALICE, BOB)])])
+TWO_WORDS = [(0, []), (1, [("Rule#2", ALTERED, ALICE, BOB)])]
+
+
+@pytest.mark.parametrize(("place", "found"), TWO_WORDS)
 async def test_the_place_in_the_configuration(
     folder: Folder, place: int, found: list[object]
 ) -> None:
-    """A shadow module would win over those before it, and those after it win over it."""
+    """A shadow module that alters would win over those before it, and those after it over it."""
     folder.rule({ALICE: [BOB]}, say="nothing")
     folder.write("truth.py", "from rule import Rule\nimport rule_helpers\n" + TRUTH)
     modules: list[Any] = ["truth.Rule"]
@@ -156,7 +159,7 @@ async def test_the_place_in_the_configuration(
 TRUTH = """
 class Rule(Rule):
     async def get_users_for_states(self, states):
-        return {"@alice:example.com": set(states)}
+        return {"@alice:example.com": {it.copy_and_replace(status_msg="a lie") for it in states}}
 """
 
 

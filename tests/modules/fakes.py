@@ -19,6 +19,7 @@ from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.guard import GuardSettings
+from lamplighter.routing.loop_time import LoopTime
 from lamplighter.routing.registrations import Registrations
 
 ALICE = UserId("@alice:example.com")
@@ -30,7 +31,8 @@ class FakeRouter(Registrations):
     """Writes down what is registered, for as long as a server lives."""
 
     def __init__(self) -> None:
-        super().__init__(FakeClock(), Metrics(), GuardSettings())
+        clock = FakeClock()
+        super().__init__(clock, LoopTime(clock), Metrics(), GuardSettings())
         self.registered: list[tuple[str, GetUsersForStates, GetInterestedUsers]] = []
 
     def register(

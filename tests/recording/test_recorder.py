@@ -186,7 +186,7 @@ def published(number: int) -> Published:
     """Return that bob says the number, and hears of it himself."""
     change = Change(state(BOB), state(BOB, str(number)), ChangeReason.STATUS_MSG)
     position = StreamPosition(number)
-    asked = Asked(position, [change.new], Inquiry((), frozenset()), {})
+    asked = Asked(position, [change.new], Inquiry((), {}), {})
     return Published(position, [change], (), asked)
 
 

@@ -60,6 +60,10 @@ class Thinking:
                 if not self._stubborn:
                     raise
 
+    def forget(self) -> None:
+        """Leave all open questions without an answer."""
+        self._answers.clear()
+
     def answer(self, answer: object) -> None:
         """Answer the oldest question that is open."""
         self._answers.pop(0).set_result(answer)

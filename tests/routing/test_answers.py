@@ -17,13 +17,14 @@ from lamplighter.routing.answers import (
     CheckedRoutes,
     check_interest,
     check_routes,
+    is_answer,
 )
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
 
 BOBS = state(BOB, "brb")
 CHARLIES = state(CHARLIE)
 EVE = UserId("@eve:demo")
-ASKED: dict[str, UserPresenceState] = {BOB: BOBS, CHARLIE: CHARLIES}
+ASKED: dict[UserId, UserPresenceState] = {BOB: BOBS, CHARLIE: CHARLIES}
 
 
 class UnknownKind:
@@ -49,7 +50,6 @@ def test_no_routes(answer: object) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (None, "None"),
         ([ALICE], "a list"),
         ({ALICE}, "a set"),
         ("ALL", "a str"),
@@ -67,30 +67,52 @@ def test_no_dict(answer: object, kind: str) -> None:
 @pytest.mark.parametrize(
     ("viewer", "states", "fault"),
     [
-        ("bob", {BOBS}, "'bob' is not a user ID"),
         (7, {BOBS}, "7 is not a user ID"),
-        (None, {BOBS}, "None is not a user ID"),
-        ("x" * 100, {BOBS}, f"{('x' * 100)!r:.80} is not a user ID"),
         (DORA, [BOBS], f"the value of {DORA} is a list instead of a set"),
         (DORA, BOBS, f"the value of {DORA} is a UserPresenceState instead of a set"),
-        (DORA, None, f"the value of {DORA} is None instead of a set"),
         (DORA, {BOB: BOBS}, f"the value of {DORA} is a dict instead of a set"),
     ],
 )
 def test_a_wrong_entry(viewer: object, states: object, fault: str) -> None:
     """A wrong key or value costs that entry; the others stand."""
     answer = {viewer: states, ALICE: {BOBS}}
-    assert check_routes(answer, ASKED) == CheckedRoutes({ALICE: {BOB: BOBS}}, (fault,))
+    torn = frozenset({DORA}) if viewer == DORA else frozenset()
+    assert check_routes(answer, ASKED) == CheckedRoutes({ALICE: {BOB: BOBS}}, (fault,), torn=torn)
+
+
+@pytest.mark.parametrize(
+    ("viewer", "states", "note"),
+    [
+        (None, {BOBS}, "None is not a user ID"),
+        (DORA, {None}, f"in the set of {DORA}: None"),
+        ("bob", {BOBS}, "'bob' is not a user ID"),
+        ("@🛒:vel.example", {BOBS}, "'@🛒:vel.example' is not a user ID"),
+        ("x" * 100, {BOBS}, f"{('x' * 100)!r:.80} is not a user ID"),
+        (DORA, None, f"the value of {DORA} is None instead of a set"),
+        (DORA, {state("@🛒:vel.example")}, "'@🛒:vel.example' is not a user ID"),
+    ],
+)
+def test_what_is_left_out(viewer: object, states: object, note: str) -> None:
+    """A None for a set is an empty one, and a user ID that cannot be is left out: no fault."""
+    answer = {viewer: states, ALICE: {BOBS}}
+    assert check_routes(answer, ASKED) == CheckedRoutes({ALICE: {BOB: BOBS}}, notes=(note,))
+
+
+def test_none() -> None:
+    """A callback that returns nothing has answered with nothing: no fault."""
+    routes = CheckedRoutes(notes=("returned None instead of a dict",))
+    assert check_routes(None, ASKED) == routes
+    interest = CheckedInterest(notes=("returned None instead of a set",))
+    assert check_interest(None) == interest
+    possible: list[object] = [None, {}, [], "ALL", 7]
+    assert [is_answer(it) for it in possible] == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize(
     ("wrong", "fault"),
     [
         (7, "a int instead of a UserPresenceState"),
-        (None, "None instead of a UserPresenceState"),
         (BOB, "a str instead of a UserPresenceState"),
-        (state("bob"), "'bob' is not a user ID"),
-        (UserPresenceState(7, "online", 1, 1, 1, None, True), "7 is not a user ID"),  # type: ignore[arg-type] # a module's
         (state(BOB, presence="away"), "'away' is not a presence"),
         (BOBS.copy_and_replace(state=None), "None is not a presence"),
         (BOBS.copy_and_replace(last_active_ts="1"), f"last_active_ts of {BOB} is a str"),
@@ -112,9 +134,27 @@ def test_a_wrong_entry(viewer: object, states: object, fault: str) -> None:
 def test_a_wrong_state(wrong: object, fault: str) -> None:
     """A wrong thing in a set, or a state with a wrong field, costs itself; its neighbours stand."""
     fault = f"in the set of {ALICE}: {fault}"
+    is_state = isinstance(wrong, UserPresenceState)
     assert check_routes({ALICE: {wrong, CHARLIES}}, ASKED) == CheckedRoutes(
-        {ALICE: {CHARLIE: CHARLIES}}, (fault,)
+        {ALICE: {CHARLIE: CHARLIES}},
+        (fault,),
+        withheld={ALICE: frozenset({BOB})} if is_state else {},
+        torn=frozenset() if is_state else frozenset({ALICE}),
     )
+
+
+def test_a_wrong_state_beside_what_is() -> None:
+    """Of whom a viewer is sent a state that cannot be used, they are sent nothing else either."""
+    too_long = BOBS.copy_and_replace(status_msg="x" * 4097)
+    checked = check_routes({ALICE: {too_long, BOBS}, DORA: {BOBS}}, ASKED)
+    assert checked.routes == {DORA: {BOB: BOBS}}
+    assert checked.withheld == {ALICE: frozenset({BOB})}
+
+
+def test_a_state_of_nobody() -> None:
+    """A state whose user ID is no text is wrong, and nobody's."""
+    wrong = UserPresenceState(7, "online", 1, 1, 1, None, True)  # type: ignore[arg-type] # a module's
+    assert check_routes({ALICE: {wrong}}, ASKED) == CheckedRoutes(faults=("7 is not a user ID",))
 
 
 def test_a_set_without_sound_states() -> None:
@@ -124,10 +164,18 @@ def test_a_set_without_sound_states() -> None:
 
 def test_faults_are_few() -> None:
     """At most ten faults are told, however many there are."""
-    answer = {f"nobody {number}": {BOBS} for number in range(25)}
-    faults = tuple(f"'nobody {number}' is not a user ID" for number in range(10))
+    answer: dict[object, object] = {number: {BOBS} for number in range(25)}
+    faults = tuple(f"{number} is not a user ID" for number in range(10))
     assert check_routes(answer, ASKED) == CheckedRoutes(faults=faults)
-    assert len(check_interest({f"nobody {number}" for number in range(25)}).faults) == 10
+    assert len(check_interest(set(range(25))).faults) == 10
+
+
+def test_notes_are_few() -> None:
+    """At most ten of what was left out are told, however many there are."""
+    answer = {f"nobody {number}": {BOBS} for number in range(25)}
+    notes = tuple(f"'nobody {number}' is not a user ID" for number in range(10))
+    assert check_routes(answer, ASKED) == CheckedRoutes(notes=notes)
+    assert len(check_interest(set(answer)).notes) == 10
 
 
 @pytest.mark.parametrize(
@@ -165,7 +213,6 @@ def test_named_users(answer: set[UserId]) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (None, "None"),
         ([BOB], "a list"),
         (BOB, "a str"),
         ("all", "a str"),
@@ -181,11 +228,18 @@ def test_no_set(answer: object, kind: str) -> None:
     assert check_interest(answer) == CheckedInterest(faults=(fault,))
 
 
-@pytest.mark.parametrize("wrong", [7, None, "bob", b"@bob:demo", "ALL", 8.5])
+@pytest.mark.parametrize("wrong", [7, b"@bob:demo", 8.5])
 def test_a_wrong_name(wrong: object) -> None:
-    """A thing in the set that is no user ID costs itself; the others are named."""
+    """A thing in the set that is no text costs itself; the others are named."""
     fault = f"{wrong!r:.80} is not a user ID"
     assert check_interest({wrong, BOB}) == CheckedInterest(frozenset({BOB}), faults=(fault,))
+
+
+@pytest.mark.parametrize("name", [None, "bob", "@🛒:vel.example", "ALL", "", "@x:y z"])
+def test_a_name_that_cannot_be(name: object) -> None:
+    """None, or a text that is no user ID, is left out, and no fault; the others are named."""
+    note = f"{name!r} is not a user ID"
+    assert check_interest({name, BOB}) == CheckedInterest(frozenset({BOB}), notes=(note,))
 
 
 class Hostile(dict[object, object]):
@@ -244,6 +298,7 @@ def test_for_the_sake_of_some() -> None:
     assert check_routes(answer, ASKED, {ALICE, DORA}) == CheckedRoutes(
         {ALICE: {BOB: BOBS}, CHARLIE: {BOB: altered}},
         (f"the value of {DORA} is a str instead of a set", "7 is not a user ID"),
+        torn=frozenset({DORA}),
     )
 
 
@@ -251,11 +306,10 @@ def test_an_answer_about_many() -> None:
     """The more users an answer is about, the more it may say: each may have many viewers."""
     told = {BOBS, state(CHARLIE)}
     answer = {f"@u{number}:demo": told for number in range(30_000)}
-    checked = check_routes(answer, {it.user_id: it for it in told})
+    checked = check_routes(answer, {UserId(it.user_id): it for it in told})
     assert (len(checked.routes), checked.faults) == (30_000, ())
-    assert check_routes(answer, {BOB: BOBS}).faults == (
-        "more than 50000 states; the rest was not read",
-    )
+    cut = check_routes(answer, {BOB: BOBS})
+    assert (cut.faults, cut.is_cut) == (("more than 50000 states; the rest was not read",), True)
 
 
 def test_an_answer_without_end() -> None:
@@ -320,6 +374,8 @@ def test_any_answer_of_states(answer: object) -> None:
         assert all(is_sound(it) for it in told.values())
         assert told
     assert len(checked.faults) <= 10
+    for viewer, users in checked.withheld.items():
+        assert not users & checked.routes.get(viewer, {}).keys()
 
 
 @given(answers)

@@ -16,6 +16,7 @@ from lamplighter.routing.breaker import BreakerSettings
 from lamplighter.routing.containment import contained
 from lamplighter.routing.guard import GuardedModule, GuardSettings
 from lamplighter.routing.health import Failure
+from lamplighter.routing.loop_time import LoopTime
 from lamplighter.routing.reasons import Module
 from tests.routing.callbacks import (
     Act,
@@ -29,6 +30,8 @@ from tests.routing.callbacks import (
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
 
 BOBS = state(BOB)
+#: What there is where nothing was answered about bob.
+MISSING = CheckedRoutes(unanswered=frozenset({BOB}))
 SETTINGS = GuardSettings(timedelta(seconds=5), BreakerSettings(failures=3))
 
 
@@ -39,16 +42,30 @@ class Bench:
         self.clock = FakeClock()
         self.metrics = Metrics()
         self.module = GuardedModule(
-            "MyRouter", act, act, clock=self.clock, metrics=self.metrics, settings=SETTINGS
+            "MyRouter",
+            act,
+            act,
+            clock=self.clock,
+            loop_time=LoopTime(self.clock),
+            metrics=self.metrics,
+            settings=SETTINGS,
         )
 
     async def users_for_states(self, *states: UserPresenceState) -> CheckedRoutes:
         return await self.module.users_for_states(states or [BOBS])
 
-    async def fail(self, times: int) -> None:
+    async def ask(self, times: int) -> None:
         """Ask so often."""
         for _ in range(times):
             await self.module.interested_users(ALICE)
+
+    async def wait_in_vain(self, times: int) -> None:
+        """Ask so often, one after the other, and wait until the time is up."""
+        for _ in range(times):
+            answer = self.module.interested_users(ALICE)
+            await turns()
+            self.clock.advance(seconds=5)
+            await answer
 
     def metric(self, name: str, **labels: str) -> float:
         """Return one sample of the exposition; 0 if it is not there."""
@@ -148,7 +165,7 @@ ERRORS = [
 async def test_an_exception(how: Any, error: BaseException, logged: list[Any]) -> None:
     """A callback that raises, whatever it raises and when, has answered nothing."""
     bench = Bench(how(error))
-    assert await bench.users_for_states() == CheckedRoutes(failed=True)
+    assert await bench.users_for_states() == MISSING
     assert lines_without_traceback(logged) == [
         failure(logged[0]["problem"], "get_users_for_states", BOB)
     ]
@@ -175,7 +192,7 @@ async def test_an_exception_that_cannot_be_shown(logged: list[Any]) -> None:
             raise SystemExit(3)
 
     bench = Bench(raising(Bomb()))
-    assert await bench.users_for_states() == CheckedRoutes(failed=True)
+    assert await bench.users_for_states() == MISSING
     assert [line["problem"] for line in logged] == ["Bomb"]
 
 
@@ -183,7 +200,7 @@ async def test_an_exception_that_cannot_be_shown(logged: list[Any]) -> None:
 async def test_a_callback_that_is_not_async(answer: object, kind: str, logged: list[Any]) -> None:
     """A callback that returns instead of an awaitable is told so."""
     bench = Bench(not_async(answer))
-    assert await bench.users_for_states() == CheckedRoutes(failed=True)
+    assert await bench.users_for_states() == MISSING
     problem = f"TypeError('the callback is not async: it returned {kind}')"
     assert lines_without_traceback(logged) == [failure(problem, "get_users_for_states", BOB)]
 
@@ -201,9 +218,9 @@ async def test_any_awaitable_will_do() -> None:
 
 async def test_a_wrong_entry(logged: list[Any]) -> None:
     """What is wrong in an answer is logged and counted; what is right counts."""
-    bench = Bench(answering({ALICE: {BOBS}, "bob": set(), 7: set()}))
+    bench = Bench(answering({ALICE: {BOBS}, DORA: [], 7: set()}))
     assert (await bench.users_for_states()).routes == {ALICE: {BOB: BOBS}}
-    problem = "'bob' is not a user ID; 7 is not a user ID"
+    problem = f"the value of {DORA} is a list instead of a set; 7 is not a user ID"
     assert logged == [failure(problem, "get_users_for_states", BOB, exc_info=None)]
     assert bench.failures("get_users_for_states", "wrong answer") == 1
 
@@ -219,7 +236,7 @@ async def test_a_late_answer(logged: list[Any]) -> None:
     assert (answer.done(), act.cancelled) == (False, 0)
     bench.clock.advance(milliseconds=1)
     await turns()
-    assert (await answer, act.cancelled) == (CheckedRoutes(failed=True), 1)
+    assert (await answer, act.cancelled) == (MISSING, 1)
     problem = "no answer within 0:00:05"
     assert logged == [failure(problem, "get_users_for_states", BOB, exc_info=None)]
     assert bench.failures("get_users_for_states", "timeout") == 1
@@ -232,11 +249,11 @@ async def test_a_callback_that_will_not_be_cancelled(logged: list[Any]) -> None:
     answer = bench.module.users_for_states([BOBS])
     await turns()
     bench.clock.advance(seconds=5)
-    assert await answer == CheckedRoutes(failed=True)
+    assert await answer == MISSING
     await turns()
     act.answer({ALICE: {BOBS}})
     await turns()
-    assert (answer.result(), act.cancelled, len(logged)) == (CheckedRoutes(failed=True), 1, 1)
+    assert (answer.result(), act.cancelled, len(logged)) == (MISSING, 1, 1)
     assert bench.failures("get_users_for_states", "timeout") == 1
 
 
@@ -261,55 +278,52 @@ async def test_a_callback_that_raises_when_late(logged: list[Any]) -> None:
 
 async def test_users_in_the_log(logged: list[Any]) -> None:
     """A log line names at most three of the users whom the module was asked about."""
-    bench = Bench(answering(None))
+    bench = Bench(answering([]))
     await bench.users_for_states(*(state(user) for user in (ALICE, BOB, CHARLIE, DORA)))
-    assert logged[0]["users"] == f"{ALICE}, {BOB}, {CHARLIE}"
+    assert [line["users"] for line in logged] == [f"{ALICE}, {BOB}, {CHARLIE}"]
 
 
 async def test_a_pause_can_be_ended(logged: list[Any]) -> None:
     """A module that is reset is asked again at once, however long its pause was to be."""
-    bench = Bench(raising(RuntimeError()))
-    await bench.fail(3)
+    bench = Bench(Thinking())
+    await bench.wait_in_vain(3)
     paused_until = bench.module.paused_until
     assert paused_until is not None
     assert paused_until > bench.clock.now()
     bench.module.reset()
     assert (bench.module.is_paused, bench.module.paused_until) == (False, None)
     assert bench.metric("module_paused", module="MyRouter") == 0
-    await bench.fail(1)
-    assert len(logged) == 4
+    await bench.wait_in_vain(1)
+    assert bench.failures("get_interested_users", "timeout") == 4
 
 
 async def test_health(logged: list[Any]) -> None:
-    """Calls are counted, and failures, of which the last one is remembered; not while paused."""
+    """Calls are counted, and failures, of which the last one is remembered."""
     bench = Bench(raising(RuntimeError("no")))
-    await bench.fail(5)
+    await bench.ask(5)
     health = bench.module.health
-    assert (health.calls, health.failures) == (3, 3)
+    assert (health.calls, health.failures) == (5, 5)
     assert health.last_failure == Failure(
         "get_interested_users", "exception", "RuntimeError('no')", bench.clock.now()
     )
     answering_well = Bench(answering(set()))
-    await answering_well.fail(1)
+    await answering_well.ask(1)
     health = answering_well.module.health
     assert (health.calls, health.failures, health.seconds(1)) == (1, 0, 0.0)
 
 
 async def test_the_module_is_paused(logged: list[Any]) -> None:
-    """After failures in a row the module is not called; it is asked again after the pause."""
+    """After time-outs in a row the module is not called; it is asked again after the pause."""
     act = Thinking()
     bench = Bench(act)
-    for _ in range(3):
-        answer = bench.module.interested_users(ALICE)
-        await turns()
-        act.answer(None)
-        await answer
-    assert [line["paused"] for line in logged] == [False, False, True]
+    await bench.wait_in_vain(3)
+    assert [line["paused"] for line in logged] == [False]
     assert bench.module.is_paused
     assert bench.metric("module_paused", module="MyRouter") == 1
     assert await bench.module.interested_users(ALICE) == CheckedInterest(failed=True)
-    assert await bench.users_for_states() == CheckedRoutes(failed=True)
-    assert (len(act.asked), len(logged)) == (3, 3)
+    assert await bench.users_for_states() == MISSING
+    assert (len(act.asked), bench.failures("get_interested_users", "timeout")) == (3, 3)
+    act.forget()
     bench.clock.advance(seconds=30)
     answer = bench.module.interested_users(ALICE)
     await turns()
@@ -322,20 +336,20 @@ async def test_the_module_is_paused(logged: list[Any]) -> None:
 
 async def test_a_try_that_fails() -> None:
     """A module that fails again after its pause stays paused, for longer."""
-    bench = Bench(raising(RuntimeError("no")))
-    await bench.fail(3)
+    bench = Bench(Thinking())
+    await bench.wait_in_vain(3)
     bench.clock.advance(seconds=30)
-    await bench.fail(1)
-    bench.clock.advance(seconds=59)
-    await bench.fail(1)
-    assert bench.failures("get_interested_users", "exception") == 4
+    await bench.wait_in_vain(1)
+    bench.clock.advance(seconds=54)
+    await bench.ask(1)
+    assert bench.failures("get_interested_users", "timeout") == 4
     bench.clock.advance(seconds=1)
-    await bench.fail(1)
-    assert bench.failures("get_interested_users", "exception") == 5
+    await bench.wait_in_vain(1)
+    assert bench.failures("get_interested_users", "timeout") == 5
 
 
-async def test_time_outs_pause_too() -> None:
-    """Answers that do not come are failures as others are."""
+async def test_time_outs_at_the_same_time() -> None:
+    """Answers that do not come are failures in a row, also where they were asked for together."""
     bench = Bench(Thinking())
     for _ in range(3):
         bench.module.interested_users(ALICE)
@@ -343,6 +357,77 @@ async def test_time_outs_pause_too() -> None:
     bench.clock.advance(seconds=5)
     await turns()
     assert bench.module.is_paused
+
+
+@pytest.mark.parametrize(
+    "act",
+    [raising(RuntimeError()), raising(SystemExit()), not_async({}), answering([]), answering({7})],
+)
+async def test_what_costs_no_time_pauses_nobody(act: Act, logged: list[Any]) -> None:
+    """Whatever a module raises or answers, however often: it is asked again the next time."""
+    bench = Bench(act)
+    for _ in range(20):
+        await bench.users_for_states()
+        await bench.ask(1)
+    assert (bench.module.health.calls, bench.module.is_paused) == (40, False)
+    assert bench.metric("module_paused", module="MyRouter") == 0
+
+
+async def test_an_exception_ends_a_row(logged: list[Any]) -> None:
+    """A module that raises in time has cost no time: time-outs before it are not in a row."""
+    thinking, failing = Thinking(), raising(RuntimeError())
+    turns_taken: list[Act] = [thinking, thinking, failing, thinking, thinking]
+
+    async def act(asked: object) -> object:
+        return await turns_taken.pop(0)(asked)
+
+    bench = Bench(act)
+    for times, waits in ((2, True), (1, False), (2, True)):
+        await (bench.wait_in_vain(times) if waits else bench.ask(times))
+    assert not bench.module.is_paused
+
+
+async def test_nothing() -> None:
+    """To return nothing, or to name who cannot be, is no failure: nothing is logged or counted."""
+    odd = {ALICE: {BOBS}, "@🛒:vel.example": {BOBS}, DORA: None, CHARLIE: {state("bob")}}
+    for answer in (None, odd, {BOB, "@🛒:vel.example"}):
+        bench = Bench(answering(answer))
+        with capture_logs() as lines:
+            if isinstance(answer, set):
+                assert (await bench.module.interested_users(ALICE)).named == {BOB}
+            else:
+                routes = (await bench.users_for_states()).routes
+                assert routes == ({ALICE: {BOB: BOBS}} if answer else {})
+            if answer is None:
+                await bench.ask(1)
+        assert (lines, bench.module.health.failures) == ([], 0)
+
+
+async def test_the_same_problem_again_and_again(logged: list[Any]) -> None:
+    """One line tells of a problem, then one a minute, with how many were left out; all count."""
+    bench = Bench(raising(KeyError("@alice:demo")))
+    for _ in range(4):
+        await bench.ask(30)
+        bench.clock.advance(seconds=30)
+    assert [line.get("left_out") for line in logged] == [None, 59]
+    assert bench.failures("get_interested_users", "exception") == 120
+
+
+async def test_different_problems(logged: list[Any]) -> None:
+    """Problems of different kinds, lines and callbacks have lines of their own in the log."""
+
+    async def act(asked: Any) -> object:
+        if asked == ALICE:
+            raise KeyError(asked)
+        if asked == DORA:
+            raise KeyError(asked)
+        raise ValueError(asked)
+
+    bench = Bench(act)
+    for viewer in (ALICE, DORA, BOB, ALICE, DORA, BOB):
+        await bench.module.interested_users(viewer)
+    await bench.users_for_states()
+    assert [line["users"] for line in logged] == [ALICE, DORA, BOB, BOB]
 
 
 async def test_who_is_shown_something_else() -> None:
@@ -361,7 +446,7 @@ def test_a_module_is_known_by_its_name() -> None:
 
 async def test_contained_passes_on() -> None:
     """`contained` returns what the call returns."""
-    assert await contained(lambda: answering("x")(None)) == "x"
+    assert await contained("MyRouter", lambda: answering("x")(None)) == "x"
 
 
 async def test_calls_that_never_end(logged: list[Any]) -> None:
@@ -386,4 +471,4 @@ async def test_calls_that_never_end(logged: list[Any]) -> None:
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
     bench.clock.advance(seconds=5)
-    assert [(await it).failed for it in asked] == [True] * 150
+    assert [await it for it in asked] == [MISSING] * 150

@@ -62,12 +62,21 @@ async def test_routes_are_merged() -> None:
     }
 
 
-async def test_the_last_module_wins() -> None:
-    """Where modules send different states of a user, the last in config order wins."""
-    for first, last in ((BOBS, HIDDEN), (HIDDEN, BOBS)):
+async def test_the_last_that_alters_wins() -> None:
+    """Where modules alter a user differently, the last in config order wins."""
+    away = state(BOB, "away")
+    for first, last in ((away, HIDDEN), (HIDDEN, away)):
         router = Bench().router(answering({ALICE: {first}}), answering({ALICE: {last}}))
         routes = await router.inquire([BOBS]).complete()
-        assert routes == {ALICE: {BOB: Route(last, (ONE, OTHER))}}
+        assert routes == {ALICE: {BOB: Route(last, (ONE, OTHER), (OTHER,), (ONE,))}}
+
+
+async def test_what_is_passed_on_undoes_nothing() -> None:
+    """Where one module alters a user and the other does not, the altered state is sent."""
+    for answers, altering in (((BOBS, HIDDEN), OTHER), ((HIDDEN, BOBS), ONE)):
+        router = Bench().router(*(answering({ALICE: {it}}) for it in answers))
+        routes = await router.inquire([BOBS]).complete()
+        assert routes == {ALICE: {BOB: Route(HIDDEN, (ONE, OTHER), (altering,))}}
 
 
 async def test_the_last_in_config_order_not_in_time() -> None:
@@ -75,8 +84,9 @@ async def test_the_last_in_config_order_not_in_time() -> None:
     slow = Thinking()
     inquiry = Bench().router(slow, answering({ALICE: {HIDDEN}})).inquire([BOBS])
     await turns()
-    slow.answer({ALICE: {BOBS}})
-    assert await inquiry.complete() == {ALICE: {BOB: Route(HIDDEN, (ONE, OTHER))}}
+    slow.answer({ALICE: {state(BOB, "away")}})
+    routes = await inquiry.complete()
+    assert routes == {ALICE: {BOB: Route(HIDDEN, (ONE, OTHER), (OTHER,), (ONE,))}}
 
 
 async def test_answers_as_they_come() -> None:

@@ -1,5 +1,6 @@
 """Why somebody sees somebody else, or what would have to change."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ class Shows:
     def __init__(self, config: Mapping[str, Any], api: ModuleApi) -> None:
         self._shows: Mapping[str, Sequence[str]] = config.get("shows", {})
         self._says: str | None = config.get("says")
-        self.fails = False
+        self.fails = self.hangs = False
         api.register_presence_router_callbacks(
             get_users_for_states=self.get_users_for_states,
             get_interested_users=self.get_interested_users,
@@ -39,8 +40,7 @@ class Shows:
     async def get_users_for_states(
         self, state_updates: Sequence[UserPresenceState]
     ) -> dict[str, set[UserPresenceState]]:
-        if self.fails:
-            raise RuntimeError("out of order")
+        await self._misbehave()
         says = {} if self._says is None else {"status_msg": self._says}
         return {
             viewer: {
@@ -50,9 +50,14 @@ class Shows:
             if users != "ALL"
         }
 
-    async def get_interested_users(self, user_id: str) -> set[str] | str:
+    async def _misbehave(self) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
         if self.fails:
             raise RuntimeError("out of order")
+
+    async def get_interested_users(self, user_id: str) -> set[str] | str:
+        await self._misbehave()
         users = self._shows.get(user_id, ())
         return "ALL" if users == "ALL" else set(users)
 
@@ -193,8 +198,10 @@ async def test_a_module_that_is_paused() -> None:
             server.module(Shows).fails = True
             await bob.set_status("online")
             failed = await explained(server, ALICE, BOB)
+            server.module(Shows).hangs = True
             for word in "abcde":
                 await bob.set_status("online", word)
+            await server.advance(seconds=5)
             paused = await explained(server, ALICE, BOB)
     assert HintKind.MODULE_FAILED in kinds(failed)
     assert HintKind.MODULE_PAUSED in kinds(paused)
@@ -226,14 +233,60 @@ async def test_doing_what_a_hint_says() -> None:
         await server.room(alice, bob)
         assert (await explained(server, ALICE, BOB)).sight.sees
         module = server.module(Shows)
-        module.fails = True
+        module.hangs = True
         with capture_logs():
             for word in "abcde":
                 await bob.set_status("online", word)
+            await server.advance(seconds=5)
             assert HintKind.MODULE_PAUSED in kinds(await explained(server, CARL, BOB))
-        module.fails = False
+        module.hangs = False
         await Operator(server.http).post("/modules/Shows/reset")
         assert (await explained(server, CARL, BOB)).sight.sees
+
+
+@pytest.mark.parametrize("others_first", [True, False])
+async def test_one_module_alters_and_another_passes_on(others_first: bool) -> None:
+    """Altered by whom is said of the module that altered, not of one that passes it on."""
+    passing, altering = (Shows, {"shows": {ALICE: [BOB]}}), (Rewords, {**OTHERWISE, "says": "away"})
+    modules = [passing, altering] if others_first else [altering, passing]
+    async with running_server(modules) as server:
+        _, bob = [await server.register(name) for name in ("alice", "bob")]
+        await bob.set_status("online", "at the beach")
+        sight = (await explained(server, ALICE, BOB)).sight
+        with capture_logs():
+            server.module(Rewords).fails = True
+            withheld = (await explained(server, ALICE, BOB)).sight
+    assert sight.seen is not None
+    assert (sight.showing, sight.seen.status_msg) == (Showing.ALTERED, "away")
+    assert (set(sight.modules), sight.altered_by) == ({"Shows", "Rewords"}, ("Rewords",))
+    assert (withheld.showing, withheld.altered_by) == (Showing.WITHHELD, ("Rewords",))
+    assert (sight.overruled, withheld.overruled) == ((), ())
+
+
+async def test_two_modules_that_alter() -> None:
+    """Where two modules alter the same, the later one decides; answer and log name both, once."""
+    modules = [(Shows, {**OTHERWISE, "says": "busy"}), (Rewords, {**OTHERWISE, "says": "away"})]
+    async with running_server(modules) as server:
+        _, bob = [await server.register(name) for name in ("alice", "bob")]
+        with capture_logs() as logs:
+            for word in "abc":
+                await bob.set_status("online", word)
+            sight = (await explained(server, ALICE, BOB)).sight
+            server.clock.advance(minutes=1)
+            await bob.set_status("online", "later")
+    assert sight.seen is not None
+    assert (sight.seen.status_msg, sight.altered_by, sight.overruled) == (
+        "away",
+        ("Rewords",),
+        ("Shows",),
+    )
+    conflict = {"decides": "Rewords", "overruled": "Shows", "viewer": ALICE, "user": BOB}
+    lines = [{key: line.get(key) for key in conflict} for line in logs if "decides" in line]
+    assert lines == [conflict, conflict]
+    assert [line.get("left_out", 0) > 0 for line in logs if "decides" in line] == [False, True]
+
+
+OTHERWISE: Mapping[str, Any] = {"shows": {ALICE: [BOB]}}
 
 
 async def test_people_who_are_not_there() -> None:

@@ -339,9 +339,9 @@ class Oracle:
         return viewer == sender or any(together)
 
     def _route(self, viewer: str, sender: str) -> str | None:
-        """Return the module whose state counts: the last that pushes the sender to the viewer."""
+        """Return the module whose state counts: one that alters, or any that pushes the sender."""
         pushing = [name for name in self.rules.order if self.rules.pushes(name, viewer, sender)]
-        return pushing[-1] if pushing else None
+        return "Altering" if "Altering" in pushing else next(iter(pushing), None)
 
     def _allowed(self, viewer: str, sender: str) -> Iterator[Shown]:
         """Return what may be told while any of the late modules have answered, or have not."""
@@ -352,7 +352,7 @@ class Oracle:
         for answered in itertools.product((True, False), repeat=len(late)):
             missing = {name for name, has in zip(late, answered, strict=True) if not has}
             heard = [name for name in pushing if name not in missing]
-            if heard and heard[-1] == "Altering":
+            if "Altering" in heard:
                 yield altered(self.states[sender], viewer)
             elif heard or sees:
                 yield self.states[sender]

@@ -225,6 +225,7 @@ async def test_withheld_from_a_whole_server(parts: Parts) -> None:
     parts.publisher.publish([*parts.set(BOB, "two"), *parts.set(ALICE, "hello")])
     with capture_logs():
         await parts.publisher.published()
+        await turns()  # in which it is asked about each of the two
     told = {ALICE: "hello"}
     assert by_server(parts) == [(R, told), (S, {BOB: "two", **told})]
 

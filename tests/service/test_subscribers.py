@@ -122,7 +122,9 @@ async def test_a_callback_that_raises(bench: Bench, how: Any, error: BaseExcepti
     assert (bench.failures("exception"), heard) == (True, [[state(BOB)]])
     with capture_logs() as logged:
         await bench.announce(state(BOB))
-    assert len(logged) == 1
+        bench.clock.advance(minutes=1)
+        await bench.announce(state(BOB))
+    assert [line["left_out"] for line in logged] == [1]  # after a minute
 
 
 async def test_a_callback_that_is_not_async(bench: Bench) -> None:

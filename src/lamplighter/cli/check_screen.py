@@ -13,7 +13,7 @@ from lamplighter.devtools.check.findings import Counterexample
 __all__ = ["screen"]
 
 _ANSWERING: Final = {Kind.NOT_ASYNC, Kind.RAISES, Kind.NO_ANSWER}
-_ANSWERS: Final = {Kind.WRONG_ANSWER, Kind.NOT_DETERMINISTIC}
+_ANSWERS: Final = {Kind.WRONG_ANSWER, Kind.LEFT_OUT, Kind.NOT_DETERMINISTIC}
 _AGREEMENT: Final = {Kind.TOLD_NOT_SHOWN, Kind.SHOWN_NOT_TOLD}
 #: What is looked at, as the module's virtues, and what is found where one is missing.
 _VIRTUES: Final = (
@@ -27,7 +27,7 @@ _VIRTUES: Final = (
         },
     ),
     ("is async, raises nothing, always answers", _ANSWERING),
-    ("answers with what the server can use", {Kind.WRONG_ANSWER}),
+    ("answers with what the server can use", {Kind.WRONG_ANSWER, Kind.LEFT_OUT}),
     ("leaves what it is given as it is", {Kind.CHANGES_INPUT}),
     ("does not block the event loop", {Kind.BLOCKS}),
     ("is fast", {Kind.SLOW}),

@@ -58,7 +58,7 @@ def drawn_list(sights: Sequence[SightContent], title: str, who: str) -> Renderab
         reasons = Text("\n").join(Text(reason.text) for reason in sight.reasons)
         shown = _presence(sight.seen or sight.actual)
         if sight.showing == "altered":
-            shown.append(f"\naltered by {', '.join(sight.modules)}", style="magenta")
+            shown.append(f"\naltered by {', '.join(sight.altered_by)}", style="magenta")
         table.add_row(Text(getattr(sight, who)), shown, reasons)
     return table
 
@@ -69,10 +69,18 @@ def _rows(explanation: ExplanationContent) -> Iterator[tuple[str, Text]]:
     if sight.seen is not None:
         yield "shown as", _presence(sight.seen)
     if sight.showing == "altered":
-        yield "", Text(f"altered by module {', '.join(sight.modules)}", style="magenta")
+        yield "", Text(f"altered by module {', '.join(sight.altered_by)}", style="magenta")
+        if sight.overruled:
+            yield "", Text(_overruled(sight.overruled), style="magenta")
         yield "in fact", _presence(sight.actual)
     label = "note" if sight.sees else "why not"
     yield from _labelled(label, [_hint(hint) for hint in explanation.hints])
+
+
+def _overruled(modules: Sequence[str]) -> str:
+    return (
+        f"and otherwise by module {', '.join(modules)}, which stands earlier in the configuration"
+    )
 
 
 def _labelled(label: str, values: Sequence[Text]) -> Iterator[tuple[str, Text]]:

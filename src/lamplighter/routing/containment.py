@@ -1,24 +1,61 @@
 """Running a module's code so that nothing it raises ends the server."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Final
 
-__all__ = ["contained", "described"]
+from lamplighter.routing.loop_time import Holding
+
+__all__ = ["contained", "described", "running_module", "running_server", "the_module_s"]
+
+_RUNNING: Final[ContextVar[str | None]] = ContextVar("running", default=None)
 
 
-async def contained(call: Callable[[], Awaitable[object]]) -> object:
-    """Return what the callback answers; raise only what a task can hold.
+def running_module() -> str | None:
+    """Return the name of the module whose code runs; None where it is the server's own."""
+    return _RUNNING.get()
 
-    A `SystemExit` out of a task would end the server.
-    """
+
+@contextmanager
+def the_module_s(name: str) -> Iterator[None]:
+    """What is called within, and the tasks that it starts, is the code of that module."""
+    yield from _running(name)
+
+
+@contextmanager
+def running_server() -> Iterator[None]:
+    """What is called within is the server's own code, though a module has called it."""
+    yield from _running(None)
+
+
+def _running(name: str | None) -> Iterator[None]:
+    token = _RUNNING.set(name)
     try:
-        work = call()
-        if not inspect.isawaitable(work):
-            raise TypeError(f"the callback is not async: it returned {type(work).__name__}")
-        return await work
-    except (SystemExit, KeyboardInterrupt) as leaving:
-        message = f"the module tried to end the server: {described(leaving)}"
-        raise RuntimeError(message) from None
+        yield
+    finally:
+        # A task that is thrown away unfinished is closed in no matter which context.
+        with suppress(ValueError):
+            _RUNNING.reset(token)
+
+
+async def contained(
+    module: str, call: Callable[[], Awaitable[object]], holding: Holding | None = None
+) -> object:
+    """Return what the *module*'s callback answers; raise only what a task can hold.
+
+    A `SystemExit` out of a task would end the server. *holding* accounts for the time it takes.
+    """
+    with the_module_s(module):
+        try:
+            work = call() if holding is None else holding.step(call)
+            if not inspect.isawaitable(work):
+                raise TypeError(f"the callback is not async: it returned {type(work).__name__}")
+            return await (work if holding is None else holding.steps_of(work))
+        except (SystemExit, KeyboardInterrupt) as leaving:
+            message = f"the module tried to end the server: {described(leaving)}"
+            raise RuntimeError(message) from None
 
 
 def described(failure: BaseException) -> str:

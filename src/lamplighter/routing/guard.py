@@ -1,41 +1,51 @@
 """One module's callbacks, called so that the module cannot hurt the server.
 
-Whatever a callback does (raise, hang, answer nonsense), it costs that module's answer and
-nothing else: a log line names module, callback and user, a metric counts it, and after repeated
-failures the module is paused.
+Whatever a callback does (raise, hang, answer nonsense), it costs that module's answer about those
+whom it was asked about, and nothing else: a log line names module, callback and user, and a metric
+counts it. Only what costs time, again and again, pauses the module: what a module raises is often
+some user's doing, and no user may switch a module off for the others.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
-from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.clock import Clock, Timestamp
 from lamplighter.ids import UserId
+from lamplighter.log_limits import LogLimit
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_interest, check_routes
+from lamplighter.routing.alterations import Alterations
+from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_interest
 from lamplighter.routing.breaker import Breaker, BreakerSettings
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
-from lamplighter.routing.containment import contained, described
+from lamplighter.routing.calls import Call, Calls, Question
 from lamplighter.routing.health import Failure, ModuleHealth
+from lamplighter.routing.loop_time import LoopTime
+from lamplighter.routing.parts import Suspects
+from lamplighter.routing.problems import (
+    BLOCKED,
+    TIMEOUT,
+    WRONG_ANSWER,
+    Problem,
+    alike,
+    failure_of,
+)
 from lamplighter.routing.reasons import Module
+from lamplighter.routing.states_question import StatesQuestion
 
-__all__ = ["GuardSettings", "GuardedModule", "Question"]
-
-Checked = TypeVar("Checked", CheckedRoutes, CheckedInterest)
+__all__ = ["GuardSettings", "GuardedModule"]
 
 _log = structlog.get_logger(__name__)
 
 _USERS_FOR_STATES: Final = "get_users_for_states"
 _INTERESTED_USERS: Final = "get_interested_users"
-#: So many viewers, and users for each, a module's alterations are remembered of.
-_MOST_REMEMBERED: Final = 20_000
 #: A module that has this many calls under way, given up or not, is not called again until one ends.
 _MOST_UNENDED: Final = 100
 
@@ -48,13 +58,10 @@ class GuardSettings:
     module_timeout: timedelta = timedelta(seconds=5)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Which callback is asked about whom, for the log."""
-
-    callback: str
-    about: str
+    @property
+    def longest_hold(self) -> timedelta:
+        """For how long one call may hold the event loop, in which nobody else does anything."""
+        return self.module_timeout / 10
 
 
 class GuardedModule:
@@ -67,20 +74,28 @@ class GuardedModule:
         get_interested_users: GetInterestedUsers,
         *,
         clock: Clock,
+        loop_time: LoopTime,
         metrics: Metrics,
         settings: GuardSettings,
     ) -> None:
         self.reason = Module(name)
-        #: Viewers to whom this module shows something else than what is, and of whom.
-        self.alters: dict[UserId, set[UserId]] = {}
         self.health = ModuleHealth()
         self._get_users_for_states = get_users_for_states
         self._get_interested_users = get_interested_users
         self._clock = clock
+        self._loop_time = loop_time
         self._metrics = metrics
         self._settings = settings
         self._breaker = Breaker(settings.breaker)
+        self._alterations = Alterations()
+        self._suspects = Suspects()
+        self._said = LogLimit()
         self._unended = 0
+
+    @property
+    def alters(self) -> dict[UserId, set[UserId]]:
+        """Viewers to whom this module shows something else than what is, and of whom."""
+        return self._alterations.by_viewer
 
     @property
     def name(self) -> str:
@@ -115,115 +130,134 @@ class GuardedModule:
 
         Where it is for the sake of some *viewers*, all that is said to them is read, in any case.
         """
-        asked = {state.user_id: state for state in states}
+        answer: asyncio.Future[CheckedRoutes] = asyncio.get_running_loop().create_future()
+        asked = {UserId(state.user_id): state for state in states}
+        if not self._may_be_asked():
+            unanswered = CheckedRoutes(unanswered=frozenset(asked))
+            answer.set_result(self._alterations.completed(unanswered, asked.keys()))
+            return answer
 
-        def check(answer: object) -> CheckedRoutes:
-            checked = check_routes(answer, asked, viewers)
-            self._remember_alterations(checked, asked)
-            return checked
+        def conclude(checked: CheckedRoutes, problems: Sequence[Problem]) -> None:
+            self._alterations.learn(checked, asked)
+            if not answer.done():
+                answer.set_result(self._alterations.completed(checked, asked.keys()))
+            self._judge(calls, problems)
 
-        # Every module gets a list of its own: one that changes it hurts only itself.
-        call = partial(self._get_users_for_states, list(states))
-        question = Question(_USERS_FOR_STATES, ", ".join(list(asked)[:3]))
-        return self._ask(question, call, check, CheckedRoutes(failed=True))
+        calls = self._calls(Question(_USERS_FOR_STATES, tuple(asked)))
+        question = StatesQuestion(
+            asked,
+            viewers,
+            callback=self._get_users_for_states,
+            calls=calls,
+            may_call=self._may_call,
+            suspects=self._suspects,
+            conclude=conclude,
+        )
+        question.begin()
+        return answer
 
     def interested_users(self, viewer: UserId) -> "asyncio.Future[CheckedInterest]":
         """Ask whom *viewer* may see; the future holds what is sound of the answer."""
-        call = partial(self._get_interested_users, viewer)
-        question = Question(_INTERESTED_USERS, viewer)
-        return self._ask(question, call, check_interest, CheckedInterest(failed=True))
-
-    def _ask(
-        self,
-        question: Question,
-        call: Callable[[], Awaitable[object]],
-        check: Callable[[object], Checked],
-        nothing: Checked,
-    ) -> "asyncio.Future[Checked]":
-        """Return the future answer: *nothing* where the module is paused, fails or is late."""
-        answer: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
-        began = self._clock.now()
-        if self._unended >= _MOST_UNENDED or not self._breaker.admits(began):
-            answer.set_result(nothing)
+        answer: asyncio.Future[CheckedInterest] = asyncio.get_running_loop().create_future()
+        if not self._may_be_asked():
+            answer.set_result(CheckedInterest(failed=True))
             return answer
-        self._unended += 1
-        self.health.asked()
-        task = asyncio.ensure_future(contained(call))
 
-        def be_late() -> None:
+        def conclude(call: Call) -> None:
+            checked, problem = self._interest(call, viewer)
             if not answer.done():
-                answer.set_result(nothing)
-                limit = self._settings.module_timeout
-                self._failed(question, "timeout", f"no answer within {limit}")
-                # It may refuse to end; nobody waits for it any more.
-                task.cancel()
-
-        timer = self._clock.call_at(after(began, self._settings.module_timeout), be_late)
-
-        def conclude(done: "asyncio.Task[object]") -> None:
-            self._unended -= 1
-            timer.cancel()
-            if answer.done():
-                done.cancelled() or done.exception()  # seen: nobody else will look
-                return
-            try:
-                checked = check(done.result())
-            except BaseException as failure:  # noqa: BLE001 - a module's; somebody waits for it
-                answer.set_result(nothing)
-                self._failed(question, "exception", described(failure), failure)
-            else:
                 answer.set_result(checked)
-                self._judge(question, checked.faults, began)
+            self._judge(calls, [problem] if problem else [])
 
-        task.add_done_callback(conclude)
+        calls = self._calls(Question(_INTERESTED_USERS, (viewer,)))
+        self._may_call()
+        calls.begin(partial(self._get_interested_users, viewer), conclude)
         return answer
 
-    def _judge(self, question: Question, faults: Sequence[str], began: Timestamp) -> None:
-        elapsed = (self._clock.now() - began) / 1000
-        self._metrics.module_answered(self.name, question.callback, elapsed)
-        self.health.answered(elapsed)
-        if faults:
-            self._failed(question, "wrong answer", "; ".join(faults))
-            return
-        self._breaker.succeeded()
-        self._metrics.breaker(self.name, self._breaker.is_open)
+    def _interest(self, call: Call, viewer: UserId) -> tuple[CheckedInterest, Problem | None]:
+        if call.is_late:
+            problem = f"no answer within {self._settings.module_timeout}"
+            return CheckedInterest(failed=True), Problem(TIMEOUT, problem, (viewer,))
+        failure = failure_of(call, (viewer,))
+        if failure is not None:
+            return CheckedInterest(failed=True), failure
+        checked = check_interest(call.task.result())
+        if checked.faults:
+            return checked, Problem(WRONG_ANSWER, "; ".join(checked.faults), (viewer,))
+        return checked, None
 
-    def _failed(
-        self, question: Question, kind: str, what: str, cause: BaseException | None = None
-    ) -> None:
-        now = self._clock.now()
-        self._breaker.failed(now)
-        self.health.failed(Failure(question.callback, kind, what, now))
-        self._metrics.module_failed(self.name, question.callback, kind)
-        self._metrics.breaker(self.name, self._breaker.is_open)
-        _log.warning(
-            "module failed",
-            module=self.name,
-            callback=question.callback,
-            users=question.about,
-            problem=what,
-            paused=self._breaker.is_open,
-            exc_info=cause,
+    def _may_be_asked(self) -> bool:
+        return self._unended < _MOST_UNENDED and self._breaker.admits(self._clock.now())
+
+    def _may_call(self) -> bool:
+        """Tell whether one more call may be made, and count it if so."""
+        if self._unended >= _MOST_UNENDED:
+            return False
+        self._unended += 1
+        self.health.asked()
+        return True
+
+    def _calls(self, question: Question) -> Calls:
+        def ended(call: Call) -> None:
+            self._unended -= 1
+            if call.is_late and not calls.cost_time and self._has_blocked(calls):
+                calls.cost_time = True
+                self._breaker.failed(self._clock.now())
+                self._say(question, [_blocking(calls)])
+
+        calls = Calls(
+            self.name,
+            question,
+            clock=self._clock,
+            loop_time=self._loop_time,
+            limit=self._settings.module_timeout,
+            ended=ended,
         )
+        return calls
 
-    def _remember_alterations(
-        self, checked: CheckedRoutes, asked: Mapping[str, UserPresenceState]
-    ) -> None:
-        for viewer, states in checked.routes.items():
-            for user_id, state in states.items():
-                if state != asked.get(user_id, state):
-                    self._remember(viewer, user_id)
-                elif viewer in self.alters:
-                    self._forget(viewer, user_id)
+    def _judge(self, calls: Calls, problems: Sequence[Problem]) -> None:
+        """Say what was wrong; only the time that was lost is held against the module."""
+        calls.close()
+        if calls.have_answered:
+            elapsed = (self._clock.now() - calls.began) / 1000
+            self._metrics.module_answered(self.name, calls.question.callback, elapsed)
+            self.health.answered(elapsed)
+        if not calls.cost_time and self._has_blocked(calls):
+            calls.cost_time = True
+            problems = [*problems, _blocking(calls)]
+        if calls.cost_time:
+            self._breaker.failed(self._clock.now())
+        elif calls.have_ended:
+            self._breaker.succeeded()
+        self._say(calls.question, problems)
 
-    def _remember(self, viewer: UserId, user_id: UserId) -> None:
-        if len(self.alters) < _MOST_REMEMBERED or viewer in self.alters:
-            users = self.alters.setdefault(viewer, set())
-            if len(users) < _MOST_REMEMBERED:
-                users.add(user_id)
+    def _has_blocked(self, calls: Calls) -> bool:
+        return calls.longest_held > self._settings.longest_hold
 
-    def _forget(self, viewer: UserId, user_id: UserId) -> None:
-        users = self.alters[viewer]
-        users.discard(user_id)
-        if not users:
-            del self.alters[viewer]
+    def _say(self, question: Question, problems: Sequence[Problem]) -> None:
+        """Count *problems*, and write to the log what it has not been told lately."""
+        now = self._clock.now()
+        self._metrics.breaker(self.name, self._breaker.is_open)
+        for problem in problems:
+            self.health.failed(Failure(question.callback, problem.kind, problem.what, now))
+            self._metrics.module_failed(self.name, question.callback, problem.kind)
+        for same in alike(problems):
+            left_out = self._said.admits((question.callback, same[0].sort), now)
+            if left_out is None:
+                continue
+            users = [user_id for problem in same for user_id in problem.users]
+            _log.warning(
+                "module failed",
+                module=self.name,
+                callback=question.callback,
+                users=", ".join(users[:3]),
+                problem=same[0].what,
+                paused=self._breaker.is_open,
+                exc_info=same[0].cause,
+                **({"left_out": left_out} if left_out else {}),
+            )
+
+
+def _blocking(calls: Calls) -> Problem:
+    what = f"held the event loop for {calls.longest_held}: nobody else could do anything"
+    return Problem(BLOCKED, what, calls.question.about)

@@ -11,6 +11,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
+
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.interest import SharedRooms
@@ -20,14 +22,18 @@ from lamplighter.routing.visibility import ModuleInterests
 __all__ = ["Planner", "Route", "Routes", "Sights", "Telling"]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """A state that modules, by `get_users_for_states`, send to a viewer."""
 
-    #: As the last of the modules gave it: perhaps not as it is. None is withheld: a module that
-    #: usually alters this user for the viewer has not answered.
+    #: As the last module in config order gave it that has altered it, or as it is if none has.
+    #: None is withheld: a module that usually alters this user for the viewer has not answered.
     state: UserPresenceState | None
+    #: Those that send the viewer the user, altered or not, in config order.
     modules: tuple[Module, ...]
+    #: Those by which the state is what it is, and not as it is; or by which it is withheld.
+    altering: tuple[Module, ...] = ()
+    #: Those that have altered it otherwise, and stand before the last one that has.
+    overruled: tuple[Module, ...] = ()
 
 
 #: Viewer to user to what modules send the viewer of that user.

@@ -7,6 +7,7 @@ from lamplighter.clock import Clock
 from lamplighter.metrics import Metrics
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.guard import GuardedModule, GuardSettings
+from lamplighter.routing.loop_time import LoopTime
 
 __all__ = ["Registrations", "Shadow", "ShadowRegistrations"]
 
@@ -23,8 +24,11 @@ class Shadow:
 class Registrations:
     """What modules have registered; asked only once a `PresenceRouter` has adopted it."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, settings: GuardSettings) -> None:
+    def __init__(
+        self, clock: Clock, loop_time: LoopTime, metrics: Metrics, settings: GuardSettings
+    ) -> None:
         self._clock = clock
+        self._loop_time = loop_time
         self._metrics = metrics
         self._settings = settings
         self._modules: list[GuardedModule] = []
@@ -70,6 +74,7 @@ class Registrations:
             get_users_for_states,
             get_interested_users,
             clock=self._clock,
+            loop_time=self._loop_time,
             metrics=self._metrics,
             settings=self._settings,
         )

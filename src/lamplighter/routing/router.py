@@ -10,7 +10,9 @@ from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedRoutes
 from lamplighter.routing.guard import GuardedModule, GuardSettings
-from lamplighter.routing.plan import Route, Routes
+from lamplighter.routing.loop_time import LoopTime
+from lamplighter.routing.merging import Conflicts, Merging
+from lamplighter.routing.plan import Routes
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.routing.registrations import Registrations, Shadow
 from lamplighter.routing.visibility import Interest
@@ -23,8 +25,10 @@ class PresenceRouter:
 
     def __init__(self, clock: Clock, metrics: Metrics, settings: GuardSettings) -> None:
         self._clock = clock
+        self._loop_time = LoopTime(clock)
         self._metrics = metrics
         self._settings = settings
+        self._conflicts = Conflicts(clock)
         self._registrations = self.prepare()
         #: The registrations, in config order; another object once others were adopted. It is
         #: looked at with every poll.
@@ -32,7 +36,7 @@ class PresenceRouter:
 
     def prepare(self) -> Registrations:
         """Return what another set of modules can register in, without being asked yet."""
-        return Registrations(self._clock, self._metrics, self._settings)
+        return Registrations(self._clock, self._loop_time, self._metrics, self._settings)
 
     def adopt(self, registrations: Registrations) -> None:
         """Ask the modules of *registrations* from now on, and no others."""
@@ -54,7 +58,8 @@ class PresenceRouter:
         Where it is for the sake of some *viewers*, the answers are incomplete for others.
         """
         answers = [(module, module.users_for_states(states, viewers)) for module in self.modules]
-        return Inquiry(answers, frozenset(UserId(state.user_id) for state in states))
+        about = {UserId(state.user_id): state for state in states}
+        return Inquiry(answers, about, self._conflicts)
 
     async def completed(
         self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
@@ -97,10 +102,13 @@ class Inquiry:
     def __init__(
         self,
         answers: Sequence[tuple[GuardedModule, "asyncio.Future[CheckedRoutes]"]],
-        about: frozenset[UserId],
+        about: Mapping[UserId, UserPresenceState],
+        conflicts: Conflicts | None = None,
     ) -> None:
+        """*about* are the states that the modules are asked about."""
         self._answers = answers
         self._about = about
+        self._conflicts = conflicts
 
     def including(self, shadow: Shadow, answer: "asyncio.Future[CheckedRoutes]") -> "Inquiry":
         """Return this inquiry as it would be if the module in the shadow counted."""
@@ -120,23 +128,24 @@ class Inquiry:
         return self.routes()
 
     def routes(self) -> Routes:
-        """Return what the modules have answered so far, merged: the last in config order wins.
+        """Return what the modules have answered so far, merged.
 
-        What a module that failed usually alters is withheld.
+        Of a user's states that a viewer is sent, an altered one counts before one that is passed
+        on as it is; of two altered ones that of the later module in config order. What a module
+        usually alters is withheld where its answer is missing, as if it had altered it.
         """
-        merged: dict[UserId, dict[UserId, Route]] = {}
+        merging = Merging(self._about)
         for module, answer in self._answers:
             if answer.done():
-                checked = answer.result()
-                _merge(merged, checked.routes, module.reason)
-                if checked.failed:
-                    _merge(merged, self._withheld(module), module.reason)
-        return merged
+                merging.add(module.reason, module.alters, answer.result())
+        if self._conflicts is not None:
+            self._conflicts.say(merging.conflicts)
+        return merging.routes
 
     def lost(self) -> frozenset[str]:
         """Return the modules whose answer so far was lost, whole or in part."""
         answers = [(it, answer.result()) for it, answer in self._answers if answer.done()]
-        return frozenset(it.name for it, checked in answers if checked.failed or checked.faults)
+        return frozenset(it.name for it, said in answers if said.unanswered or said.faults)
 
     def awaited_by(self, viewers: AbstractSet[UserId]) -> AbstractSet[UserId]:
         """Return those of *viewers* for whom a module that still thinks has altered states before.
@@ -155,23 +164,3 @@ class Inquiry:
 
     def _thinking(self) -> Sequence[GuardedModule]:
         return [module for module, answer in self._answers if not answer.done()]
-
-    def _withheld(self, module: GuardedModule) -> Mapping[UserId, Mapping[UserId, None]]:
-        return {
-            viewer: dict.fromkeys(users & self._about)
-            for viewer, users in module.alters.items()
-            if not self._about.isdisjoint(users)
-        }
-
-
-def _merge(
-    merged: dict[UserId, dict[UserId, Route]],
-    routes: Mapping[UserId, Mapping[UserId, UserPresenceState | None]],
-    module: Module,
-) -> None:
-    for viewer, states in routes.items():
-        seen = merged.setdefault(viewer, {})
-        for user_id, state in states.items():
-            before = seen.get(user_id)
-            modules = (*before.modules, module) if before else (module,)
-            seen[user_id] = Route(state, modules)

@@ -15,6 +15,7 @@ from lamplighter.ids import RoomId, ServerName, UserId, server_of
 from lamplighter.ports import Directory
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.plan import Route
 from lamplighter.routing.reasons import Reasons, SharedRoom
 from lamplighter.routing.router import PresenceRouter
 from lamplighter.service.hints import Hint
@@ -63,6 +64,10 @@ class Sight:
     showing: Showing
     #: The modules that send the viewer the subject's presence, or withhold it.
     modules: tuple[str, ...] = ()
+    #: Those that have altered what is seen, or withhold it.
+    altered_by: tuple[str, ...] = ()
+    #: Those that have altered it otherwise: a later module in the configuration decides.
+    overruled: tuple[str, ...] = ()
 
     @property
     def sees(self) -> bool:
@@ -191,17 +196,17 @@ class Explanations:
     def _sight(self, viewer: UserId, subject: UserId, glance: Glance) -> Sight:
         actual = glance.states.get(subject) or self._tracker.get(subject)
         route = glance.routes.get(subject)
-        modules = tuple(module.name for module in route.modules) if route else ()
         if not self._is_mine(viewer) and (route is None or not self._is_mine(subject)):
             return self._nothing(viewer, subject)
         if route is not None and route.state is None:
-            return Sight(viewer, subject, (), actual, None, Showing.WITHHELD, modules)
+            return Sight(viewer, subject, (), actual, None, Showing.WITHHELD, *_by(route))
         reasons = glance.sights.reasons.get(subject)
         if reasons is None:
             return self._nothing(viewer, subject)
         seen = glance.sights.states[subject]
         showing = Showing.AS_IT_IS if seen == actual else Showing.ALTERED
-        return Sight(viewer, subject, reasons, actual, seen, showing, modules)
+        by = _by(route) if route else ()
+        return Sight(viewer, subject, reasons, actual, seen, showing, *by)
 
     def _nothing(self, viewer: UserId, subject: UserId) -> Sight:
         return Sight(viewer, subject, (), self._tracker.get(subject), None, Showing.NOTHING)
@@ -254,7 +259,7 @@ class Explanations:
         failed = [name for name in modules if name in lost and name not in paused]
         hints = [*map(Hint.module_paused, paused), *map(Hint.module_failed, failed)]
         if sight.showing is Showing.WITHHELD:
-            return [Hint.withheld(sight.modules), *hints]
+            return [Hint.withheld(sight.altered_by), *hints]
         if sight.sees:
             return hints
         if not modules:
@@ -266,6 +271,14 @@ class Explanations:
 
     def _is_mine(self, user_id: UserId) -> bool:
         return server_of(user_id) == self._facts.server_name
+
+
+def _by(route: Route) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the modules that send or withhold, alter, and are overruled."""
+    sending = (*route.modules, *(it for it in route.altering if it not in route.modules))
+    # Whom nobody was asked about may be shown otherwise without a module known for altering it.
+    by = sending, route.altering or route.modules, route.overruled
+    return tuple(tuple(module.name for module in modules) for modules in by)
 
 
 def _rooms_of(reasons: Reasons) -> set[RoomId]:

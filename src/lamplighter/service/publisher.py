@@ -268,7 +268,7 @@ class Publisher:
     def _ask_modules(self, batch: Batch) -> None:
         self._open_batch = None
         states = _announced(batch.changes)
-        inquiry = self._router.inquire(states) if states else Inquiry((), frozenset())
+        inquiry = self._router.inquire(states) if states else Inquiry((), {})
         if not self._router.modules:
             self._publish_batch(batch, inquiry)
             return

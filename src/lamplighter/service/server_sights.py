@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import chain
 
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.presence.state import UserPresenceState
@@ -52,7 +53,7 @@ def _as_sent(glance: Glance, sent: Mapping[UserId, UserPresenceState], routes: R
     otherwise = {it: state for it, state in told.items() if state != glance.routes[it].state}
     if not otherwise:
         return glance
-    changed = {it: Route(state, _by(routes, it, state)) for it, state in otherwise.items()}
+    changed = {it: _by(routes, it, state) for it, state in otherwise.items()}
     hidden = {user_id for user_id, state in otherwise.items() if state is None}
     seen = {user_id: state for user_id, state in otherwise.items() if state is not None}
     reasons = {it: why for it, why in glance.sights.reasons.items() if it not in hidden}
@@ -63,8 +64,20 @@ def _as_sent(glance: Glance, sent: Mapping[UserId, UserPresenceState], routes: R
     )
 
 
-def _by(routes: Routes, user_id: UserId, state: UserPresenceState | None) -> tuple[Module, ...]:
-    """Return the modules by which *state* is what is sent of the user, or by which nothing is."""
-    sending: Iterable[Route] = (seen[user_id] for seen in routes.values() if user_id in seen)
-    modules = (module for route in sending if route.state == state for module in route.modules)
-    return tuple(dict.fromkeys(modules))
+def _by(routes: Routes, user_id: UserId, state: UserPresenceState | None) -> Route:
+    """Return the route by which *state* is what is sent of the user, or by which nothing is."""
+    sending = [
+        seen[user_id]
+        for seen in routes.values()
+        if user_id in seen and seen[user_id].state == state
+    ]
+    return Route(
+        state,
+        _each(route.modules for route in sending),
+        _each(route.altering for route in sending),
+        _each(route.overruled for route in sending),
+    )
+
+
+def _each(modules: Iterable[tuple[Module, ...]]) -> tuple[Module, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(modules)))

@@ -10,6 +10,7 @@ import structlog
 
 from lamplighter.clock import Clock, within
 from lamplighter.ids import UserId
+from lamplighter.log_limits import LogLimit
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.containment import contained, described
@@ -39,6 +40,7 @@ class Subscribers:
         self._metrics = metrics
         self._timeout = timeout
         self._subscribers: list[_Subscriber] = []
+        self._said = LogLimit()
 
     def subscribe(self, callback: PresenceCallback, module: str) -> Callable[[], None]:
         """Call *callback* with each batch of announced states; return what ends that."""
@@ -76,15 +78,19 @@ class Subscribers:
 
     async def _call(self, subscriber: _Subscriber, states: list[UserPresenceState]) -> None:
         try:
-            answer = contained(partial(subscriber.callback, states))
+            answer = contained(subscriber.module, partial(subscriber.callback, states))
             await within(self._clock, self._timeout, answer)
         except Exception as failure:  # noqa: BLE001 - a module's
             kind = "timeout" if isinstance(failure, TimeoutError) else "exception"
             self._metrics.module_failed(subscriber.module, "subscribe_to_presence", kind)
-            _log.warning(
-                "module failed",
-                module=subscriber.module,
-                callback="subscribe_to_presence",
-                problem=described(failure),
-                exc_info=failure,
-            )
+            sort = subscriber.module, type(failure).__name__
+            left_out = self._said.admits(sort, self._clock.now())
+            if left_out is not None:
+                _log.warning(
+                    "module failed",
+                    module=subscriber.module,
+                    callback="subscribe_to_presence",
+                    problem=described(failure),
+                    exc_info=failure,
+                    **({"left_out": left_out} if left_out else {}),
+                )

@@ -135,7 +135,7 @@ def online_or_since(position: StreamPosition) -> Scope:
     return Scope(online=True, after=position, ended=position)
 
 
-_NOBODY_ASKED: Final = Inquiry((), frozenset())
+_NOBODY_ASKED: Final = Inquiry((), {})
 _about: Final = attrgetter("about")
 
 

@@ -32,6 +32,8 @@ FAULTY: Final = [
     (faulty.Raises, Kind.RAISES, STATES),
     (faulty.EndsTheServer, Kind.RAISES, INTEREST),
     (faulty.AnswersLists, Kind.WRONG_ANSWER, STATES),
+    (faulty.SaysNothing, Kind.LEFT_OUT, STATES),
+    (faulty.NamesWhoCannotBe, Kind.LEFT_OUT, INTEREST),
     (faulty.ChangesItsInput, Kind.CHANGES_INPUT, STATES),
     (faulty.RunsPrograms, Kind.BLOCKS, INTEREST),
     (faulty.Connects, Kind.BLOCKS, STATES),

@@ -24,6 +24,8 @@ async def test_a_yes(server: InMemoryServer, operator: Operator) -> None:
             "seen": presence,
             "actual": presence,
             "modules": [],
+            "altered_by": [],
+            "overruled": [],
         },
         "hints": [],
     }

@@ -117,7 +117,11 @@ class Questioner:
     def _sound(self, question: Question[Checked], checked: Checked) -> Checked:
         if checked.faults:
             message = "answers with what the server cannot use"
-            self._note(question, Kind.WRONG_ANSWER, message, details=checked.faults)
+            faults = (*checked.faults, *checked.notes)
+            self._note(question, Kind.WRONG_ANSWER, message, details=faults)
+        elif checked.notes:
+            message = "answers with what the server leaves out"
+            self._note(question, Kind.LEFT_OUT, message, details=checked.notes)
         return checked
 
     def _note(

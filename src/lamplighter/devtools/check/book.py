@@ -9,6 +9,7 @@ __all__ = ["Book"]
 
 #: What makes an answer no answer: where there is one of these, nothing can be said of agreement.
 _AT_FAULT = frozenset(Kind) - {
+    Kind.LEFT_OUT,
     Kind.CHANGES_INPUT,
     Kind.SLOW,
     Kind.TOLD_NOT_SHOWN,

@@ -24,6 +24,8 @@ class Kind(StrEnum):
     NOT_ASYNC = "not-async"
     RAISES = "raises"
     WRONG_ANSWER = "wrong-answer"
+    #: A None, or a user ID that cannot be: the server takes it for nothing.
+    LEFT_OUT = "left-out"
     CHANGES_INPUT = "changes-its-input"
     BLOCKS = "blocks-the-loop"
     NO_ANSWER = "no-answer"

@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 
 from lamplighter.devtools.check.findings import Callback
 from lamplighter.devtools.check.words import answer_in_words, interest_in_words, question
+from lamplighter.ids import UserId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_interest, check_routes
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
@@ -55,7 +56,7 @@ class AboutStates:
         return self._given == self._states
 
     def check(self, answer: object) -> CheckedRoutes:
-        return check_routes(answer, {state.user_id: state for state in self._states})
+        return check_routes(answer, {UserId(it.user_id): it for it in self._states})
 
     def write(self, checked: CheckedRoutes) -> str:
         return answer_in_words(checked)

@@ -50,6 +50,10 @@ class SightContent(msgspec.Struct, frozen=True):
     actual: PresenceContent
     #: The modules that send the viewer the subject's presence, or withhold it.
     modules: list[str]
+    #: Those of them that have altered what is seen, or withhold it.
+    altered_by: list[str]
+    #: Those that have altered it otherwise: a later module in the configuration decides.
+    overruled: list[str]
 
 
 class SightsContent(msgspec.Struct, frozen=True):
@@ -103,6 +107,8 @@ def _sight(sight: Sight, names: Names) -> SightContent:
         seen=presence_content(sight.seen) if sight.seen else None,
         actual=presence_content(sight.actual),
         modules=list(sight.modules),
+        altered_by=list(sight.altered_by),
+        overruled=list(sight.overruled),
     )
 
 

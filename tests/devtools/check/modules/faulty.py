@@ -92,6 +92,16 @@ class AnswersLists(_Router):
         return {ALICE: list(state_updates), "bob": set(state_updates)}
 
 
+class SaysNothing(_Router):
+    async def get_users_for_states(self, state_updates):  # fault
+        return await super().get_users_for_states(state_updates) or None
+
+
+class NamesWhoCannotBe(_Router):
+    async def get_interested_users(self, user_id):  # fault
+        return {"@🛒:vel.example", *await super().get_interested_users(user_id)}
+
+
 class ChangesItsInput(_Router):
     async def get_users_for_states(self, state_updates):  # fault
         answer = {}

@@ -133,7 +133,7 @@ function sights(page, userId, side) {
 /** Return "alice sees ● online “brb”", or "● bob is online “brb”", and why. */
 function sightOf(sight, side) {
   const seen = sight.seen ?? sight.actual;
-  const as = sight.showing === "altered" ? el("span.as.small", {}, ` altered by ${sight.modules.join(", ")}`) : null;
+  const as = sight.showing === "altered" ? el("span.as.small", {}, ` altered by ${sight.altered_by.join(", ")}`) : null;
   const because = sight.reasons.map((reason) => reason.text).join(" and ") || sight.showing;
   const what = side === "viewer"
     ? [who(sight.viewer), " sees ", dot(seen.presence), word(seen.presence)]

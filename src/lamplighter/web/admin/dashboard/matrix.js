@@ -204,7 +204,10 @@ function explain(viewer, subject) {
     return;
   }
   const lines = sight.reasons.map(because);
-  if (sight.showing === "altered") lines.push(line(`altered by module ${sight.modules.join(", ")}`, []));
+  if (sight.showing === "altered") lines.push(line(`altered by module ${sight.altered_by.join(", ")}`, []));
+  if (sight.overruled.length) {
+    lines.push(line(`and otherwise by module ${sight.overruled.join(", ")}, which stands earlier in the configuration`, []));
+  }
   lines.push(...hints.map((hint) => line(hint.text, hint.rooms)));
   const seen = sight.seen ? el("span", {}, " ", dot(sight.seen.presence), word(sight.seen.presence), says(sight.seen.status_msg)) : null;
   at("matrix-why").replaceChildren(
