@@ -13,7 +13,7 @@ from lamplighter.clock import Timestamp, after
 from lamplighter.config.values import Duration
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.presence.changes import Change, ChangeReason
-from lamplighter.presence.events import Activity, Event, StatusSet, SyncEnded, SyncStarted
+from lamplighter.presence.events import Activity, Event, StatusSet, SyncEnded, Syncing
 from lamplighter.presence.machine import Rules
 from lamplighter.presence.state import Presence
 from lamplighter.presence.tracker import PresenceTracker
@@ -54,7 +54,7 @@ class Told:
 
 
 _STORY: Final = (
-    _Scene(timedelta(seconds=30), "begins to poll", SyncStarted(_ALICE, _PHONE)),
+    _Scene(timedelta(seconds=30), "begins to poll", Syncing(_ALICE, _PHONE)),
     _Scene(timedelta(seconds=450), "sends a message", Activity(_ALICE, _PHONE)),
     _Scene(
         timedelta(seconds=570),

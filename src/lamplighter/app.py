@@ -200,7 +200,7 @@ async def _build(
         storage=storage.database,
     )
     application = _application(
-        config, clock, background, directory, presence, metrics, loading.runtime, admin
+        config, clock, background, directory, around, metrics, loading.runtime, admin
     )
     return Lamplighter(
         config,
@@ -239,6 +239,78 @@ async def _federation(
     return await Federation.begin(config, clock, data_dir, store, transport)
 
 
+<<<<<<< HEAD
+=======
+def _around(
+    config: Config,
+    clock: Clock,
+    background: Background,
+    rooms: SharedRooms,
+    router: PresenceRouter,
+    store: PresenceStore,
+    saved: Sequence[SavedPresence],
+    outgoing: Outgoing,
+    metrics: Metrics,
+) -> Surroundings:
+    """Wire the service, with what was *saved* restored."""
+    tracker = _tracker(config, saved, clock.now())
+    interests = ModuleInterests()
+    planner = Planner(rooms, interests)
+    saved_until = max((it.position for it in saved), default=BEGINNING)
+    bus = LocalBus(clock, saved_until)
+    feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
+    remotes = Remotes(config.server_name, planner, outgoing)
+    publisher = Publisher(
+        tracker=tracker,
+        planner=planner,
+        router=router,
+        feed=feed,
+        remotes=remotes,
+        bus=bus,
+        store=store,
+        metrics=metrics,
+    )
+    for it in sorted(saved, key=attrgetter("position")):
+        publisher.restore(UserId(it.user.state.user_id), it.position)
+    views = Views(
+        clock=clock,
+        tracker=tracker,
+        planner=planner,
+        router=router,
+        interests=interests,
+        feed=feed,
+        publisher=publisher,
+        module_timeout=config.module_timeout,
+    )
+    memberships = Memberships(rooms, planner, feed, publisher, views, background)
+    transitions = _limiter(config.rate_limits.presence, clock)
+    silence = config.presence.federation_timeout
+    service = PresenceService(
+        clock=clock,
+        tracker=tracker,
+        feed=feed,
+        publisher=publisher,
+        views=views,
+        memberships=memberships,
+        federated=FederatedPresence(config.server_name, tracker, views, publisher, silence),
+        subscribers=Subscribers(clock, metrics, config.module_timeout),
+        background=background,
+        settings=_service_settings(config),
+        unsure=range(saved_until + 1, bus.position),
+        allows=transitions.allows,
+    )
+    return Surroundings(
+        tracker, router, planner, feed, views, publisher, remotes, memberships, service, transitions
+    )
+
+
+def _tracker(config: Config, saved: Sequence[SavedPresence], now: Timestamp) -> PresenceTracker:
+    tracker = PresenceTracker(config.server_name, _rules(config))
+    tracker.restore([it.user for it in saved], now)
+    return tracker
+
+
+>>>>>>> a864dbd (What the polls of a device say: only a change of it is an event)
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
     """Return what serves *server*, one for each address; raise `ConfigError`."""
     serving = [
@@ -261,21 +333,21 @@ def _application(
     clock: Clock,
     background: Background,
     directory: BuiltInDirectory,
-    presence: PresenceService,
+    around: Surroundings,
     metrics: Metrics,
     modules: ModuleRuntime,
     admin: Admin,
 ) -> Entry:
+    presence = around.presence
     authenticator = Authenticator(directory)
     names = PresenceNames(busy=config.presence.busy)
-    transitions = _limiter(config.rate_limits.presence, clock)
     tokens = Tokens(config.server_name)
     long_poll = LongPoll(directory, presence, Timeouts(clock), background, metrics)
     status = PresenceStatus(
         authenticator=authenticator,
         presence=presence,
         names=names,
-        limiter=transitions,
+        limiter=around.transitions,
         background=background,
         clock=clock,
     )
@@ -311,13 +383,33 @@ def _application(
         bodies=SyncBodies(tokens, PresenceEncoder(clock), clock),
         names=names,
         tokens=tokens,
-        transitions=transitions,
         background=background,
         metrics=metrics,
     )
     return Entry(sync=sync, put_status=status.put, routes=build_application(routes))
 
 
+<<<<<<< HEAD
+=======
+def _service_settings(config: Config) -> ServiceSettings:
+    presence = config.presence
+    return ServiceSettings(presence.enabled, presence.include_offline_users_on_sync)
+
+
+def _rules(config: Config) -> Rules:
+    presence = config.presence
+    timers = Timers(
+        last_active_granularity=presence.last_active_granularity,
+        sync_online_timeout=presence.sync_online_timeout,
+        idle_timeout=presence.idle_timeout,
+        busy_timeout=presence.busy_timeout,
+        federation_ping=presence.federation_ping,
+        federation_timeout=presence.federation_timeout,
+    )
+    return Rules(timers, SyncIsActivity(presence.sync_is_activity))
+
+
+>>>>>>> a864dbd (What the polls of a device say: only a change of it is an event)
 def counting_rooms(config: Config) -> Callable[[RoomId], bool]:
     """Return which rooms give sight of their members."""
     if not config.routing.shared_rooms:

@@ -31,6 +31,7 @@ from lamplighter.service.remotes import Remotes
 from lamplighter.service.shadow import ShadowModules
 from lamplighter.service.swap import ModuleSwap
 from lamplighter.service.views import Views
+from lamplighter.web.limits import Limiter
 
 __all__ = ["ModuleSources", "Modules", "Surroundings", "begin_recording", "server_facts"]
 
@@ -49,6 +50,8 @@ class Surroundings:
     memberships: Memberships
     ends: VisibilityEnds
     presence: PresenceService
+    #: How fast a device may change its presence, however it does that.
+    transitions: Limiter
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,14 +42,14 @@ def test_another_table_is_another_picture() -> None:
     """Arrows go where the table says: to a neighbour, or past others below them."""
     online, busy = Presence.ONLINE, Presence.BUSY
     table: Table = {
-        None: {Signal.POLLS: busy},
+        None: {Signal.ACTS: busy},
         online: {Signal.ACTS: busy, Signal.LEAVES: None},
         busy: {Signal.IDLES: online},
     }
 
     picture = draw_device_states(table)
 
-    assert _texts(picture, "time") == ["acts", "idles", "polls"]
+    assert _texts(picture, "time") == ["acts", "acts", "idles"]
     assert _texts(picture, "drop") == ["leaves", "the device is dropped"]
     assert picture.count('class="halo"') == 1
-    assert "not there: polls to busy. online: acts to busy, leaves to not there." in picture
+    assert "not there: acts to busy. online: acts to busy, leaves to not there." in picture

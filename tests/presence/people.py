@@ -7,7 +7,7 @@ from typing import Final
 from lamplighter.clock import Timestamp, after
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.presence.device import RESTORED, Device
-from lamplighter.presence.events import Activity, Event, StatusSet, SyncEnded, SyncStarted
+from lamplighter.presence.events import Activity, Event, StatusSet, SyncEnded, Syncing
 from lamplighter.presence.machine import Rules, SyncIsActivity, TrackedUser, Word, apply, elapse
 from lamplighter.presence.state import Presence, UserPresenceState
 
@@ -25,12 +25,9 @@ ONLINE: Final = Presence.ONLINE
 BUSY: Final = Presence.BUSY
 
 EXPLICIT: Final = Rules(sync_is_activity=SyncIsActivity.EXPLICIT)
-ALWAYS: Final = Rules(sync_is_activity=SyncIsActivity.ALWAYS)
-NEVER: Final = Rules(sync_is_activity=SyncIsActivity.NEVER)
-
-
-MODES: Final = [EXPLICIT, ALWAYS, NEVER]
-BEGINS: Final = SyncStarted(ALICE, PHONE)
+BEGINS: Final = Syncing(ALICE, PHONE)
+FIRST: Final = Syncing(ALICE, PHONE, is_first=True)
+ACTIVE: Final = Syncing(ALICE, PHONE, is_activity=True)
 ENDS: Final = SyncEnded(ALICE, PHONE)
 ACTS: Final = Activity(ALICE, PHONE)
 
@@ -78,9 +75,9 @@ class Person:
         return device
 
 
-def asks(presence: Presence) -> SyncStarted:
-    """Return a poll of the phone that asks for *presence*."""
-    return SyncStarted(ALICE, PHONE, presence)
+def says(presence: Presence) -> Syncing:
+    """Return that the phone's polls say *presence*."""
+    return Syncing(ALICE, PHONE, presence)
 
 
 def puts(presence: Presence, status_msg: str | None = None) -> StatusSet:
@@ -88,18 +85,18 @@ def puts(presence: Presence, status_msg: str | None = None) -> StatusSet:
     return StatusSet(ALICE, PHONE, presence, status_msg)
 
 
-def polling(rules: Rules = EXPLICIT) -> Person:
+def polling() -> Person:
     """Return a user whose phone began to poll at 0 s and did nothing since."""
-    return Person(rules=rules).hears(BEGINS)
+    return Person().hears(BEGINS)
 
 
-def polled(rules: Rules = EXPLICIT) -> Person:
+def polled() -> Person:
     """Return a user whose phone polled at 0 s and was answered at once."""
-    return polling(rules).hears(ENDS)
+    return polling().hears(ENDS)
 
 
 def restored(presence: Presence) -> Person:
     """Return a user just after a restart at 0 s, last active a second before."""
     state = UserPresenceState(ALICE, presence, at(-1), 0, 0, None, presence is ONLINE)
-    device = Device(RESTORED, presence, at(-1), last_sync_ts=at(0))
+    device = Device(RESTORED, presence, at(-1), last_sync_ts=at(0), set_presence=ONLINE)
     return Person(TrackedUser(state, Word.DEVICES, (device,)))

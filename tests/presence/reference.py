@@ -22,7 +22,7 @@ from lamplighter.presence.events import (
     SetByModule,
     StatusSet,
     SyncEnded,
-    SyncStarted,
+    Syncing,
     UserDeactivated,
 )
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -54,8 +54,11 @@ class Phone:
     says: Presence
     acted: int
     polled: int = 0
+    #: What its polls said last.
     asked: Presence | None = None
-    polls: int = 0
+    polling: bool = False
+    #: Nobody set it to unavailable: the person did nothing for long.
+    idle: bool = False
 
 
 @dataclass
@@ -83,10 +86,9 @@ class Person:
 class ReferenceModel:
     """Everybody's presence, recomputed from scratch whenever anybody asks."""
 
-    def __init__(self, server_name: str, durations: Durations, sync_is_activity: str) -> None:
+    def __init__(self, server_name: str, durations: Durations) -> None:
         self.server_name = server_name
         self.durations = durations
-        self.sync_is_activity = sync_is_activity
         self.people: dict[UserId, Person] = {}
         self.unsaved: set[UserId] = set()
 
@@ -127,13 +129,15 @@ class ReferenceModel:
             person = self.people[user_id] = Person(state, state, speaker)
             if speaker == "devices" and state.state != Presence.OFFLINE:
                 says = Presence(state.state)
-                person.phones[_NAMELESS] = Phone(says, acted=state.last_active_ts, polled=now)
+                person.phones[_NAMELESS] = Phone(
+                    says, acted=state.last_active_ts, polled=now, asked=Presence.ONLINE
+                )
 
     # What the events mean.
 
     def _hear(self, person: Person, event: Event, now: Timestamp) -> None:
         match event:
-            case SyncStarted():
+            case Syncing():
                 self._poll_begins(person, event, now)
             case SyncEnded():
                 self._poll_ends(person, event, now)
@@ -153,40 +157,42 @@ class ReferenceModel:
                 person.speaker = "module"
                 person.set(state=event.presence, status_msg=event.status_msg)
 
-    def _poll_begins(self, person: Person, event: SyncStarted, now: Timestamp) -> None:
-        wants = event.set_presence
-        if self.sync_is_activity == "always":
-            wants = wants or Presence.ONLINE
-        by_hand = self.sync_is_activity == "always" or (
-            self.sync_is_activity == "explicit" and wants == Presence.ONLINE
-        )
+    def _poll_begins(self, person: Person, event: Syncing, now: Timestamp) -> None:
+        after_restart = event.device_id not in person.phones and _NAMELESS in person.phones
         phone = person.phone(event.device_id)
         if phone is None:
-            phone = person.phones[event.device_id] = Phone(wants or Presence.ONLINE, now)
+            phone = person.phones[event.device_id] = Phone(event.set_presence, acted=0)
+            news = True
         else:
-            steady = wants is None or (wants == phone.asked and not by_hand)
-            changes = not steady and phone.says not in (wants, Presence.BUSY)
-            if changes and wants is not None:
-                phone.says = wants
-            if by_hand or changes:
+            pause = 0 if phone.polling or after_restart else now - phone.polled
+            news = event.is_first or event.set_presence != phone.asked or pause >= 10_000
+        if news:
+            if phone.says != Presence.BUSY:
+                phone.says = event.set_presence
+            phone.idle = False
+            if phone.says == Presence.ONLINE or event.is_activity:
                 phone.acted = now
-        phone.polls += 1
+        elif event.is_activity and (phone.idle or phone.says in (Presence.ONLINE, Presence.BUSY)):
+            phone.says = Presence.BUSY if phone.says == Presence.BUSY else Presence.ONLINE
+            phone.idle = False
+            phone.acted = now
+        phone.polling = True
         phone.polled = now
-        phone.asked = wants or phone.asked
+        phone.asked = event.set_presence
         last_active = max(person.shown.last_active_ts, phone.acted)
         person.set(last_user_sync_ts=now, last_active_ts=last_active)
 
     def _poll_ends(self, person: Person, event: SyncEnded, now: Timestamp) -> None:
         phone = person.phones.get(event.device_id)
-        if phone is not None and phone.polls > 0:
-            phone.polls -= 1
+        if phone is not None and phone.polling:
+            phone.polling = False
             ended = now if event.ended_ts is None else min(event.ended_ts, now)
             phone.polled = max(phone.polled, ended)
             person.set(last_user_sync_ts=max(person.shown.last_user_sync_ts, ended))
 
     def _person_says(self, person: Person, event: StatusSet, now: Timestamp) -> None:
         phone = person.phone(event.device_id) or Phone(event.presence, now)
-        phone.says = event.presence
+        phone.says, phone.idle = event.presence, False
         phone.acted = now
         person.phones[event.device_id] = phone
         person.speaker = "devices"
@@ -195,7 +201,7 @@ class ReferenceModel:
     def _person_acts(self, person: Person, event: Activity, now: Timestamp) -> None:
         phone = person.phone(event.device_id)
         if phone is not None and phone.says != Presence.OFFLINE:
-            phone.acted = now
+            phone.acted, phone.idle = now, False
             if phone.says == Presence.UNAVAILABLE:
                 phone.says = Presence.ONLINE
             person.set(last_active_ts=now)
@@ -220,10 +226,10 @@ class ReferenceModel:
         for phone_id, phone in list(person.phones.items()):
             busy = phone.says == Presence.BUSY
             grace = self.durations.busy if busy else self.durations.sync_online
-            if phone.polls == 0 and now >= max(phone.polled, phone.acted) + grace:
+            if not phone.polling and now >= max(phone.polled, phone.acted) + grace:
                 del person.phones[phone_id]
             elif phone.says == Presence.ONLINE and now >= phone.acted + self.durations.idle:
-                phone.says = Presence.UNAVAILABLE
+                phone.says, phone.idle = Presence.UNAVAILABLE, True
         if person.sayings() != before.sayings():
             person.speaker = "devices"
         if person.speaker == "server":
@@ -279,7 +285,7 @@ class ReferenceModel:
     # The future, by trying.
 
     def _next_change_of(self, person: Person, now: Timestamp) -> int | None:
-        trial = ReferenceModel(self.server_name, self.durations, self.sync_is_activity)
+        trial = ReferenceModel(self.server_name, self.durations)
         guinea_pig = copy.deepcopy(person)
         for instant in sorted({max(now, instant) for instant in self._instants_of(person)}):
             if trial._age(guinea_pig, instant):

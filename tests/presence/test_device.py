@@ -6,9 +6,15 @@ from tests.presence.people import ONLINE, PHONE, START
 
 
 def test_a_device_begins_without_a_poll() -> None:
-    """A device that has only spoken has never polled and asked for nothing."""
+    """A device that has only spoken has never polled, and its polls have said nothing."""
     assert Device(PHONE, ONLINE, START) == Device(
-        PHONE, ONLINE, START, last_sync_ts=Timestamp(0), asked=None, polls_in_flight=0
+        PHONE,
+        ONLINE,
+        START,
+        last_sync_ts=Timestamp(0),
+        set_presence=None,
+        is_polling=False,
+        is_idle=False,
     )
 
 

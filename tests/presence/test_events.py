@@ -13,14 +13,16 @@ from lamplighter.presence.events import (
     SetByModule,
     StatusSet,
     SyncEnded,
-    SyncStarted,
+    Syncing,
 )
 from tests.presence.people import ALICE, DAVE, ONLINE, PHONE
 
 
 def test_what_is_not_said_is_none() -> None:
-    """An event says only what it was given: no presence asked for, no message, no time."""
-    assert SyncStarted(ALICE, PHONE) == SyncStarted(ALICE, PHONE, set_presence=None)
+    """An event says only what it was given; polls that do not say it say `online`."""
+    assert Syncing(ALICE, PHONE) == Syncing(
+        ALICE, PHONE, set_presence=ONLINE, is_first=False, is_activity=False
+    )
     assert StatusSet(ALICE, PHONE, ONLINE) == StatusSet(ALICE, PHONE, ONLINE, status_msg=None)
     assert SetByModule(ALICE, ONLINE) == SetByModule(ALICE, ONLINE, status_msg=None)
     assert RemoteUpdate(DAVE, ONLINE) == RemoteUpdate(
@@ -39,7 +41,7 @@ def test_an_event_does_not_change() -> None:
 def test_device_events_are_those_that_name_a_device() -> None:
     """`DeviceEvent` is the union of all that happens on a device."""
     assert set(typing.get_args(DeviceEvent)) == {
-        SyncStarted,
+        Syncing,
         SyncEnded,
         StatusSet,
         Activity,

@@ -14,7 +14,7 @@ from lamplighter.presence.events import (
     RemoteUpdate,
     SetByModule,
     StatusSet,
-    SyncStarted,
+    Syncing,
     UserDeactivated,
 )
 from lamplighter.presence.machine import (
@@ -28,6 +28,7 @@ from lamplighter.presence.machine import (
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
 from tests.presence.people import (
+    ACTIVE,
     ACTS,
     ALICE,
     BEGINS,
@@ -35,21 +36,21 @@ from tests.presence.people import (
     DAVE,
     ENDS,
     EXPLICIT,
+    FIRST,
     LAPTOP,
-    NEVER,
     OFFLINE,
     ONLINE,
     PHONE,
     START,
     UNAVAILABLE,
     Person,
-    asks,
     at,
     nobody,
     polled,
     polling,
     puts,
     restored,
+    says,
 )
 
 # A PUT.
@@ -67,10 +68,10 @@ def test_a_put_is_always_activity(presence: Presence) -> None:
 
 def test_a_put_of_a_polling_device_leaves_its_poll_alone() -> None:
     """A PUT changes what the device says and nothing about its polls."""
-    person = Person().hears(asks(UNAVAILABLE)).hears(puts(ONLINE), 10)
+    person = Person().hears(says(UNAVAILABLE)).hears(puts(ONLINE), 10)
 
     assert person.device == Device(
-        PHONE, ONLINE, at(10), at(0), asked=UNAVAILABLE, polls_in_flight=1
+        PHONE, ONLINE, at(10), at(0), set_presence=UNAVAILABLE, is_polling=True
     )
 
 
@@ -79,23 +80,29 @@ def test_a_put_without_a_message_clears_it() -> None:
     assert Person().hears(puts(ONLINE, "hi")).hears(puts(ONLINE)).state.status_msg is None
 
 
-@pytest.mark.parametrize("event", [BEGINS, ENDS, ACTS], ids=["poll", "answer", "activity"])
-@pytest.mark.parametrize("rules", [EXPLICIT, NEVER])
-def test_who_hides_stays_hidden(rules: Rules, event: Event) -> None:
-    """After PUT offline neither implicit polls nor activity bring the device back."""
-    person = polling(rules).hears(puts(OFFLINE), 10).hears(event, 20)
+@pytest.mark.parametrize(
+    "event", [BEGINS, ACTIVE, ENDS, ACTS], ids=["poll", "explicit poll", "answer", "activity"]
+)
+def test_who_hides_stays_hidden(event: Event) -> None:
+    """After PUT offline neither polls that say the same nor activity bring the device back."""
+    person = polling().hears(puts(OFFLINE), 10).hears(event, 20)
 
     assert person.presences == {PHONE: OFFLINE}
     assert person.state.last_active_ts == at(10)
 
 
-@pytest.mark.parametrize("event", [asks(ONLINE), asks(UNAVAILABLE), puts(BUSY)])
-def test_who_hides_comes_back_by_saying_so(event: SyncStarted | StatusSet) -> None:
-    """A hidden device shows again what it newly asks for or puts."""
+@pytest.mark.parametrize(
+    ("event", "state", "last_active"),
+    [(FIRST, ONLINE, 20), (says(UNAVAILABLE), UNAVAILABLE, 10), (puts(BUSY), BUSY, 20)],
+    ids=["first sync", "something else", "put"],
+)
+def test_who_hides_comes_back_by_saying_so(
+    event: Event, state: Presence, last_active: float
+) -> None:
+    """A hidden device shows again what its polls newly say, what a first sync says, or a PUT."""
     person = polling().hears(puts(OFFLINE), 10).hears(event, 20)
 
-    assert person.state.state in (ONLINE, UNAVAILABLE, BUSY)
-    assert person.state.last_active_ts == at(20)
+    assert (person.state.state, person.state.last_active_ts) == (state, at(last_active))
 
 
 def test_a_hidden_device_lapses_like_any_other() -> None:
@@ -151,7 +158,7 @@ def test_a_device_that_is_gone_drops_at_once() -> None:
 
 def test_only_the_device_that_is_gone_drops() -> None:
     """The user's other devices stay, and the message does too."""
-    person = Person().hears(puts(BUSY, "hi")).hears(SyncStarted(ALICE, LAPTOP))
+    person = Person().hears(puts(BUSY, "hi")).hears(Syncing(ALICE, LAPTOP))
     person.hears(DeviceGone(ALICE, PHONE), 10)
 
     assert person.presences == {LAPTOP: ONLINE}
@@ -160,7 +167,7 @@ def test_only_the_device_that_is_gone_drops() -> None:
 
 def test_deactivation_takes_devices_and_message() -> None:
     """A deactivated user has no device and no message, whoever had set them."""
-    person = Person().hears(puts(ONLINE, "hi")).hears(SyncStarted(ALICE, LAPTOP))
+    person = Person().hears(puts(ONLINE, "hi")).hears(Syncing(ALICE, LAPTOP))
     person.hears(SetByModule(ALICE, BUSY, "from a module")).hears(UserDeactivated(ALICE), 10)
 
     assert person.user == TrackedUser(
@@ -175,7 +182,7 @@ def test_a_user_is_as_present_as_the_most_present_device() -> None:
     """The user's state follows the highest device, down as well as up."""
     person = Person().hears(StatusSet(ALICE, LAPTOP, BUSY))
     states = [
-        person.hears(asks(UNAVAILABLE)).state.state,
+        person.hears(says(UNAVAILABLE)).state.state,
         person.hears(StatusSet(ALICE, LAPTOP, OFFLINE)).state.state,
         person.hears(ACTS).state.state,
         person.hears(DeviceGone(ALICE, PHONE)).state.state,
@@ -228,7 +235,7 @@ def test_the_first_device_to_speak_takes_the_restored_one_over(event: Event) -> 
     person = restored(ONLINE).hears(event, 10)
     assert person.presences == {PHONE: ONLINE}
 
-    assert person.hears(asks(UNAVAILABLE), 10).hears(SyncStarted(ALICE, LAPTOP), 11).presences == {
+    assert person.hears(says(UNAVAILABLE), 10).hears(Syncing(ALICE, LAPTOP), 11).presences == {
         PHONE: UNAVAILABLE,
         LAPTOP: ONLINE,
     }
@@ -237,8 +244,8 @@ def test_the_first_device_to_speak_takes_the_restored_one_over(event: Event) -> 
 @pytest.mark.parametrize("presence", [UNAVAILABLE, ONLINE, BUSY])
 def test_going_on_polling_after_a_restart_is_steady(presence: Presence) -> None:
     """A restart does not make steady polling an activity, nor an idle device active."""
-    assert restored(presence).hears(BEGINS, 10).device == Device(
-        PHONE, presence, at(-1), last_sync_ts=at(10), polls_in_flight=1
+    assert restored(presence).hears(BEGINS, 29).device == Device(
+        PHONE, presence, at(-1), last_sync_ts=at(29), set_presence=ONLINE, is_polling=True
     )
 
 
@@ -257,12 +264,12 @@ def test_a_module_s_word_leaves_devices_and_last_active_alone() -> None:
     assert person.user == TrackedUser(
         UserPresenceState(ALICE, BUSY, at(0), 0, at(0), "in a call", False),
         Word.MODULE,
-        (Device(PHONE, ONLINE, at(0), at(0), polls_in_flight=1),),
+        (Device(PHONE, ONLINE, at(0), at(0), set_presence=ONLINE, is_polling=True),),
     )
 
 
 @pytest.mark.parametrize(
-    "event", [BEGINS, ENDS, ACTS, asks(ONLINE), DeviceGone(ALICE, LAPTOP)], ids=str
+    "event", [BEGINS, ENDS, ACTS, ACTIVE, FIRST, DeviceGone(ALICE, LAPTOP)], ids=str
 )
 def test_a_module_s_word_stands_while_the_devices_say_the_same(event: Event) -> None:
     """Polls, answers and activity that change no device's state do not undo a module's word."""
@@ -275,8 +282,8 @@ def test_a_module_s_word_stands_while_the_devices_say_the_same(event: Event) -> 
 @pytest.mark.parametrize(
     ("event", "expected"),
     [
-        (asks(UNAVAILABLE), UNAVAILABLE),
-        (SyncStarted(ALICE, LAPTOP), ONLINE),
+        (says(UNAVAILABLE), UNAVAILABLE),
+        (Syncing(ALICE, LAPTOP), ONLINE),
         (DeviceGone(ALICE, PHONE), OFFLINE),
         (puts(ONLINE), ONLINE),
         (UserDeactivated(ALICE), OFFLINE),
@@ -420,7 +427,7 @@ def test_the_rules_can_be_set() -> None:
     rules = Rules(Timers(sync_online_timeout=timedelta(milliseconds=7)), SyncIsActivity.NEVER)
 
     assert Rules() == Rules(Timers(), SyncIsActivity.EXPLICIT)
-    assert deadline(polled(rules).user, rules) == at(0.007)
+    assert deadline(polled().user, rules) == at(0.007)
 
 
 def test_what_is_no_event_is_an_error() -> None:

@@ -25,10 +25,10 @@ from lamplighter.presence.events import (
     SetByModule,
     StatusSet,
     SyncEnded,
-    SyncStarted,
+    Syncing,
     UserDeactivated,
 )
-from lamplighter.presence.machine import Rules, SyncIsActivity, TrackedUser, Word
+from lamplighter.presence.machine import Rules, TrackedUser, Word
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
@@ -44,10 +44,15 @@ presences = st.sampled_from(list(Presence))
 messages = st.sampled_from([None, "", "at lunch", "back soon"])
 ours = st.sampled_from(OURS)
 devices = st.sampled_from([DeviceId("PHONE"), DeviceId("LAPTOP")])
-asked = st.sampled_from([None, None, Presence.ONLINE, Presence.UNAVAILABLE, Presence.BUSY])
+asked = st.sampled_from(
+    [Presence.ONLINE, Presence.ONLINE, Presence.UNAVAILABLE, Presence.UNAVAILABLE, Presence.BUSY]
+)
+seldom = st.sampled_from([False, False, False, True])
 agos = st.none() | st.integers(0, 10**7).map(lambda ms: timedelta(milliseconds=ms))
 
-syncs = st.builds(SyncStarted, ours, devices, asked) | st.builds(SyncEnded, ours, devices)
+syncs = st.builds(Syncing, ours, devices, asked, seldom, seldom) | st.builds(
+    SyncEnded, ours, devices
+)
 puts = st.builds(StatusSet, ours, devices, presences, messages)
 deeds = st.builds(Activity, ours, devices)
 departures = st.builds(DeviceGone, ours, devices) | st.builds(UserDeactivated, ours)
@@ -89,15 +94,14 @@ class Comparison(RuleBasedStateMachine):
 
     @initialize(
         durations=usual_durations | odd_durations,
-        mode=st.sampled_from(SyncIsActivity),
         start=st.sampled_from([0, 1, 1_704_067_200_000]),
     )
-    def begin(self, durations: Durations, mode: SyncIsActivity, start: int) -> None:
+    def begin(self, durations: Durations, start: int) -> None:
         self.durations = durations
-        self.set_by_operator = Rules(timers_of(durations), mode)
+        self.set_by_operator = Rules(timers_of(durations))
         self.now = Timestamp(start)
         self.tracker = PresenceTracker(HERE, self.set_by_operator)
-        self.model = ReferenceModel(HERE, durations, mode.value)
+        self.model = ReferenceModel(HERE, durations)
         self.disk: dict[UserId, TrackedUser] = {}
         self.spoke_last: tuple[UserId, DeviceId] | None = None
 
@@ -111,11 +115,17 @@ class Comparison(RuleBasedStateMachine):
     def a_client_polls(self, event: Event, late: bool) -> None:
         self._feed(event, late)
 
-    @rule(set_presence=asked, late=st.booleans())
-    def the_device_that_spoke_last_polls(self, set_presence: Presence | None, late: bool) -> None:
+    @rule(set_presence=asked, is_first=seldom, is_activity=st.booleans(), late=st.booleans())
+    def the_device_that_spoke_last_polls(
+        self, set_presence: Presence, is_first: bool, is_activity: bool, late: bool
+    ) -> None:
         if self.spoke_last is not None:
-            user_id, device_id = self.spoke_last
-            self._feed(SyncStarted(user_id, device_id, set_presence), late)
+            self._feed(Syncing(*self.spoke_last, set_presence, is_first, is_activity), late)
+
+    @rule(late=st.booleans())
+    def the_device_that_spoke_last_polls_no_more(self, late: bool) -> None:
+        if self.spoke_last is not None:
+            self._feed(SyncEnded(*self.spoke_last), late)
 
     @rule(event=departures | remote_updates | modules, late=st.booleans())
     def something_else_happens(self, event: Event, late: bool) -> None:
@@ -179,9 +189,7 @@ class Comparison(RuleBasedStateMachine):
         users = saved if devices_too else [TrackedUser(user.state, user.word) for user in saved]
         self.tracker = PresenceTracker(HERE, self.set_by_operator)
         self.tracker.restore(users, self.now)
-        self.model = ReferenceModel(
-            HERE, self.durations, self.set_by_operator.sync_is_activity.value
-        )
+        self.model = ReferenceModel(HERE, self.durations)
         self.model.restore(
             {u: (user.state, SPEAKERS[user.word]) for u, user in self.disk.items()}, self.now
         )

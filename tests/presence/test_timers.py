@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from lamplighter.clock import Timestamp
-from lamplighter.presence.device import Device
+from lamplighter.presence.device import RESTORED, Device
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import (
     Timers,
+    begins_anew_at,
     goes_quiet_at,
     idles_at,
     lapses_at,
@@ -81,7 +82,14 @@ def test_the_grace_counts_from_an_activity_too() -> None:
 @pytest.mark.parametrize("presence", list(Presence))
 def test_a_device_with_a_poll_in_flight_never_lapses(presence: Presence) -> None:
     """However long a poll hangs, its device stays."""
-    assert lapses_at(Device(PHONE, presence, at(0), at(0), polls_in_flight=1), TIMERS) is None
+    assert lapses_at(Device(PHONE, presence, at(0), at(0), is_polling=True), TIMERS) is None
+
+
+def test_polls_begin_anew_after_ten_seconds() -> None:
+    """The next poll begins anew ten seconds after the last one, but not after a restart."""
+    assert begins_anew_at(Device(PHONE, ONLINE, at(5), last_sync_ts=at(12))) == at(22)
+    assert begins_anew_at(Device(PHONE, ONLINE, at(5), at(12), is_polling=True)) is None
+    assert begins_anew_at(Device(RESTORED, ONLINE, at(5), last_sync_ts=at(12))) is None
 
 
 @pytest.mark.parametrize(

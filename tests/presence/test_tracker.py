@@ -14,7 +14,7 @@ from lamplighter.presence.events import (
     SetByModule,
     StatusSet,
     SyncEnded,
-    SyncStarted,
+    Syncing,
     UserDeactivated,
 )
 from lamplighter.presence.machine import Rules, TrackedUser, Word
@@ -113,7 +113,7 @@ def test_every_change_is_for_its_own_user(tracker: PresenceTracker) -> None:
     """What one user does changes nobody else."""
     tracker.feed(BEGINS, at(0))
     alice = tracker.get(ALICE)
-    tracker.feed(SyncStarted(BOB, PHONE, UNAVAILABLE), at(10))
+    tracker.feed(Syncing(BOB, PHONE, UNAVAILABLE), at(10))
 
     assert tracker.get(ALICE) == alice
     assert {state.user_id: state.state for state in tracker.known()} == {
@@ -136,7 +136,7 @@ def test_what_is_known_of_a_user(tracker: PresenceTracker) -> None:
     assert tracker.user(ALICE) == TrackedUser(
         UserPresenceState(ALICE, ONLINE, at(0), at(0), at(0), None, True),
         Word.DEVICES,
-        (Device(PHONE, ONLINE, at(0), at(0), polls_in_flight=1),),
+        (Device(PHONE, ONLINE, at(0), at(0), set_presence=ONLINE, is_polling=True),),
     )
 
 
@@ -312,7 +312,7 @@ def test_nobody_is_reminded_of_remote_users(tracker: PresenceTracker) -> None:
 def test_quiet_changes_are_handed_out_once(tracker: PresenceTracker) -> None:
     """`take_unsaved` returns exactly the users that changed without being announced."""
     tracker.feed(BEGINS, at(0))
-    tracker.feed(SyncStarted(BOB, PHONE), at(0))
+    tracker.feed(Syncing(BOB, PHONE), at(0))
     assert tracker.take_unsaved() == []
     tracker.feed(ENDS, at(10))
 
@@ -369,7 +369,7 @@ def test_a_restart_keeps_presence_and_message(tracker: PresenceTracker, presence
 
     assert tracker.get(ALICE) == user.state
     assert tracker.user(ALICE) == TrackedUser(
-        user.state, Word.DEVICES, (Device(RESTORED, presence, at(0), last_sync_ts=at(20)),)
+        user.state, Word.DEVICES, (Device(RESTORED, presence, at(0), at(20), set_presence=ONLINE),)
     )
     assert tracker.take_unsaved() == []
 
@@ -418,7 +418,7 @@ def test_a_poll_from_before_the_restart_is_forgotten(
     tracker: PresenceTracker, presence: Presence, word: Word
 ) -> None:
     """Saved devices are not believed: their polls are not in flight any more."""
-    lost = Device(PHONE, OFFLINE, at(0), at(0), polls_in_flight=1)
+    lost = Device(PHONE, OFFLINE, at(0), at(0), set_presence=ONLINE, is_polling=True)
     user = saved(presence, word)
     tracker.restore([TrackedUser(user.state, user.word, (lost,))], at(10))
     restored = tracker.user(ALICE)

@@ -8,12 +8,12 @@ from tests.presence.people import BUSY, OFFLINE, ONLINE, UNAVAILABLE
 
 #: Rows: what the device says now ("gone": it is not there). Columns: what it is told.
 TABLE = """
-               polls        asks    puts    acts    idles        lapses  leaves
-  gone         online       named   named   gone    gone         gone    gone
-  offline      offline      named   named   offline offline      gone    gone
-  unavailable  unavailable  named   named   online  unavailable  gone    gone
-  online       online       named   named   online  unavailable  gone    gone
-  busy         busy         busy    named   busy    busy         gone    gone
+               set_presence  puts    acts    idles        lapses  leaves
+  gone         named         named   gone    gone         gone    gone
+  offline      named         named   offline offline      gone    gone
+  unavailable  named         named   online  unavailable  gone    gone
+  online       named         named   online  unavailable  gone    gone
+  busy         busy          named   busy    busy         gone    gone
 """
 WORDS: dict[str, Presence | None] = {
     "gone": None,

@@ -83,7 +83,8 @@ async def test_activity(
         "event_id"
     ]
     await bob.sync(set_presence="unavailable")
-    await bob.polls(filter='{"presence": {"types": []}, "room": {"rooms": []}}')
+    quiet = '{"presence": {"types": []}, "room": {"rooms": []}}'
+    await bob.polls(filter=quiet, set_presence="unavailable")
     await server.advance(seconds=10)
     assert server.presence_of(bob).state == "unavailable"
     await act(bob, way, room, event)

@@ -1,64 +1,33 @@
-"""Which devices poll, and what of it the state machine is told."""
+"""Which devices poll, what they say by it, and what of it the state machine is told."""
 
 from datetime import timedelta
 
 import pytest
 
 from lamplighter.clock import Timestamp
-from lamplighter.devtools.clock import FakeClock
-from lamplighter.ids import DeviceId, ServerName, UserId
-from lamplighter.ports import Requester
-from lamplighter.presence.events import DeviceGone, Event, SyncEnded, SyncStarted
+from lamplighter.presence.events import DeviceGone, StatusSet, SyncEnded, Syncing
 from lamplighter.presence.machine import Rules, SyncIsActivity
 from lamplighter.presence.state import Presence
-from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.service.connections import Connections
+from lamplighter.presence.timers import Timers
+from tests.service.polling import BOB, PHONE, WHO, PollingWorld
 
-BOB, PHONE = UserId("@bob:demo"), DeviceId("PHONE")
-WHO = Requester(BOB, PHONE)
-BEGAN, ENDED = SyncStarted(BOB, PHONE), SyncEnded(BOB, PHONE)
-
-
-class World:
-    """A tracker, the connections before it, and what it is told."""
-
-    def __init__(
-        self, rules: Rules | None = None, grace: timedelta = timedelta(seconds=30)
-    ) -> None:
-        self.clock = FakeClock()
-        self.told: list[Event] = []
-        self.tracker = PresenceTracker(ServerName("demo"), rules or Rules())
-        self.connections = Connections(self.tracker, self.clock, self._feed, grace)
-
-    def _feed(self, event: Event) -> None:
-        self.told.append(event)
-        self.tracker.feed(event, self.clock.now())
-
-    def polls(self, set_presence: Presence | None = None) -> None:
-        """Poll for a second, and come back a hundredth of a second later."""
-        connection = self.connections.begin(WHO, set_presence)
-        self.clock.advance(seconds=1)
-        self.connections.end(connection)
-        self.clock.advance(milliseconds=10)
-
-    def take_told(self) -> list[Event]:
-        """Return what the tracker was told since the last time."""
-        told, self.told[:] = list(self.told), []
-        return told
+ONLINE, UNAVAILABLE, BUSY = Presence.ONLINE, Presence.UNAVAILABLE, Presence.BUSY
+BEGAN = Syncing(BOB, PHONE)
+AWAY = Syncing(BOB, PHONE, UNAVAILABLE)
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> PollingWorld:
     """Nobody polls."""
-    return World()
+    return PollingWorld()
 
 
 def ended(at: Timestamp) -> SyncEnded:
-    """Return that bob's poll ended at that time."""
+    """Return that bob's last poll ended at that time."""
     return SyncEnded(BOB, PHONE, at)
 
 
-def test_steady_polling(world: World) -> None:
+def test_steady_polling(world: PollingWorld) -> None:
     """Poll after poll, the machine hears of the first that begins, and of the last that ends."""
     for _ in range(10):
         world.polls()
@@ -75,7 +44,7 @@ def test_steady_polling(world: World) -> None:
     assert world.take_told() == [BEGAN]
 
 
-def test_the_grace_counts_from_the_end_of_the_poll(world: World) -> None:
+def test_the_grace_counts_from_the_end_of_the_poll(world: PollingWorld) -> None:
     """That the end is told late makes nobody drop later."""
     world.polls()
     last = Timestamp(world.clock.now() - 10)
@@ -86,10 +55,9 @@ def test_the_grace_counts_from_the_end_of_the_poll(world: World) -> None:
     assert change.new.state == Presence.OFFLINE
 
 
-def test_several_polls_at_once(world: World) -> None:
-    """Polls at once are one to the machine; the last to end ends it."""
+def test_several_polls_at_once(world: PollingWorld) -> None:
+    """Polls at once that say the same are one to the machine; the last to end ends it."""
     one, other = world.connections.begin(WHO, None), world.connections.begin(WHO, None)
-    assert one is other
     world.connections.end(one)
     world.clock.advance(minutes=1)
     world.connections.sweep()
@@ -101,50 +69,141 @@ def test_several_polls_at_once(world: World) -> None:
     assert world.take_told() == [ended(at)]
 
 
-def test_a_poll_that_asks_for_something(world: World) -> None:
-    """What a poll asks for anew is told; asked for again, it is told no more."""
-    world.polls()
-    world.polls(Presence.UNAVAILABLE)
-    world.polls(Presence.UNAVAILABLE)
-    world.polls()
-    asked = SyncStarted(BOB, PHONE, Presence.UNAVAILABLE)
-    assert world.take_told() == [BEGAN, asked, ENDED]
-    assert world.tracker.get(BOB).state == Presence.UNAVAILABLE
+def test_a_client_that_says_something_else(world: PollingWorld) -> None:
+    """What the next poll of a client says anew is told at once; the same again is not."""
+    for set_presence in (None, UNAVAILABLE, UNAVAILABLE, None, None):
+        world.polls(set_presence)
+        world.connections.sweep()
+    assert world.take_told() == [BEGAN, AWAY, BEGAN]
+    assert world.tracker.get(BOB).state == ONLINE
 
 
-def test_a_poll_that_is_activity(world: World) -> None:
-    """Each poll that says `online` is something the person did, and told."""
-    world.polls(Presence.ONLINE)
-    world.take_told()
-    world.polls(Presence.ONLINE)
-    world.polls(Presence.ONLINE)
-    assert world.take_told() == [SyncStarted(BOB, PHONE, Presence.ONLINE), ENDED] * 2
+def test_the_highest_counts(world: PollingWorld) -> None:
+    """Of polls that disagree the highest counts: a lower one more says nothing."""
+    world.connections.begin(WHO, UNAVAILABLE)
+    front = world.connections.begin(WHO, None)
+    world.connections.begin(WHO, UNAVAILABLE)
+    assert world.take_told() == [AWAY, BEGAN]
+    world.connections.end(front)
+    world.clock.advance(milliseconds=1_999)
+    world.connections.sweep()
+    assert world.take_told() == []
+    world.clock.advance(milliseconds=1)
+    world.connections.sweep()
+    assert world.take_told() == [AWAY]
+    assert world.tracker.get(BOB).state == UNAVAILABLE
+
+
+def test_two_tabs_that_are_answered_together(world: PollingWorld) -> None:
+    """Two tabs of one device that disagree are answered and come back a hundred times; that the
+    lower one is back first, or the higher one late, is no news.
+    """
+    front, back = world.connections.begin(WHO, None), world.connections.begin(WHO, UNAVAILABLE)
+    for _ in range(100):
+        world.connections.end(front)
+        world.connections.end(back)
+        world.clock.advance(milliseconds=20)
+        back = world.connections.begin(WHO, UNAVAILABLE)
+        world.clock.advance(milliseconds=30)
+        world.connections.sweep()
+        front = world.connections.begin(WHO, None)
+        world.clock.advance(milliseconds=50)
+    assert world.take_told() == [BEGAN]
+
+
+def test_a_first_sync(world: PollingWorld) -> None:
+    """A first sync is told, also where it says the same; but not where others say more."""
+    world.polls()
+    front = world.connections.begin(WHO, None, is_first=True)
+    world.connections.begin(WHO, UNAVAILABLE, is_first=True)
+    assert world.take_told() == [BEGAN, Syncing(BOB, PHONE, is_first=True)]
+    world.connections.end(front)
+
+
+def test_fresh_activity(world: PollingWorld) -> None:
+    """Explicit online, twice a second for a minute, is told once in a tenth of the granularity."""
+    active = Syncing(BOB, PHONE, is_activity=True)
+    for _ in range(120):
+        world.polls(ONLINE, seconds=0.49)
+    assert world.take_told() == [active] * 10
+    assert world.clock.now() - world.tracker.get(BOB).last_active_ts <= 6_000
+
+
+def test_activity_of_two_devices(world: PollingWorld) -> None:
+    """What another device of the user does makes this one's activity no news."""
+    for _ in range(12):
+        world.polls(ONLINE, seconds=0.24)
+        world.polls(ONLINE, seconds=0.24, device="LAPTOP")
+    assert len(world.take_told()) == 2
+
+
+def test_activity_after_something_has_happened(world: PollingWorld) -> None:
+    """Activity is told, however fresh, once something else has happened to the device."""
+    world.polls(ONLINE)
+    world.feed(StatusSet(BOB, PHONE, ONLINE))
+    world.polls(ONLINE)
+    assert len(world.take_told()) == 3
+
+
+def test_explicit_online_beside_one_that_is_busy(world: PollingWorld) -> None:
+    """A poll that says online under one that says busy is no news."""
+    world.connections.begin(WHO, BUSY)
+    world.connections.begin(WHO, ONLINE)
+    assert world.take_told() == [Syncing(BOB, PHONE, BUSY)]
 
 
 def test_where_every_poll_is_activity() -> None:
-    """Where the operator says so each poll is told."""
-    world = World(Rules(sync_is_activity=SyncIsActivity.ALWAYS))
-    world.polls()
-    world.take_told()
-    world.polls()
-    assert world.take_told() == [BEGAN, ENDED]
+    """Where the operator says so, polls that do not say it are activity too."""
+    world = PollingWorld(Rules(sync_is_activity=SyncIsActivity.ALWAYS))
+    for _ in range(12):
+        world.polls()
+    assert world.take_told() == [Syncing(BOB, PHONE, is_activity=True)] * 2
 
 
-def test_a_device_that_is_gone(world: World) -> None:
+def test_where_no_poll_is_activity() -> None:
+    """Where the operator says so, explicit online is not told again."""
+    world = PollingWorld(Rules(sync_is_activity=SyncIsActivity.NEVER))
+    for _ in range(12):
+        world.polls(ONLINE)
+    assert world.take_told() == [BEGAN]
+
+
+def test_a_change_too_many(world: PollingWorld) -> None:
+    """A change that is refused leaves what was said; the poll counts as one that says that."""
+    world.polls()
+    world.allowed = 0
+    world.polls(UNAVAILABLE, seconds=100)
+    assert (world.take_told(), world.tracker.get(BOB).state) == ([BEGAN], ONLINE)
+    world.allowed = 1
+    world.polls(UNAVAILABLE)
+    assert (world.take_told(), world.tracker.get(BOB).state) == ([AWAY], UNAVAILABLE)
+
+
+def test_what_changes_nothing_is_not_refused(world: PollingWorld) -> None:
+    """Only what would change the device's presence counts against its limit."""
+    world.connections.begin(WHO, ONLINE)
+    world.allowed = 0
+    for _ in range(20):
+        world.polls(ONLINE)
+        world.polls()
+        world.connections.begin(WHO, UNAVAILABLE)
+    assert world.asked == 1
+
+
+def test_a_device_that_is_gone(world: PollingWorld) -> None:
     """Who has logged out begins anew: the old poll's end is nothing to the new one."""
     old = world.connections.begin(WHO, None)
     world.connections.forget(BOB, PHONE)
     world.tracker.feed(DeviceGone(BOB, PHONE), world.clock.now())
-    new = world.connections.begin(WHO, None)
+    world.connections.begin(WHO, None)
     world.connections.end(old)
     world.clock.advance(minutes=1)
     world.connections.sweep()
     assert world.take_told() == [BEGAN, BEGAN]
-    assert world.tracker.get(BOB).state == Presence.ONLINE
-    assert new is not old
+    assert world.tracker.get(BOB).state == ONLINE
 
 
 def test_a_short_grace() -> None:
-    """Where the grace is short, so is the time for which an end is kept back."""
-    world = World(grace=timedelta(milliseconds=400))
+    """Where the grace is short, so is the time for which a poll that has ended counts on."""
+    world = PollingWorld(Rules(Timers(sync_online_timeout=timedelta(milliseconds=400))))
     assert world.connections.lingering == timedelta(milliseconds=100)

@@ -41,16 +41,6 @@ def requester(client: Client) -> Requester:
     return Requester(client.user_id, client.device_id)
 
 
-async def test_asking_anew(server: InMemoryServer, bob: Client) -> None:
-    """A poll asks for a change where its device does not say that already."""
-    presence = server.lamplighter.presence
-    who = requester(bob)
-    assert presence.asks_anew(who, Presence.ONLINE)
-    await bob.sync()
-    assert not presence.asks_anew(who, Presence.ONLINE)
-    assert presence.asks_anew(who, Presence.UNAVAILABLE)
-
-
 @pytest.mark.parametrize("config", ["presence: {enabled: false}"])
 async def test_off(server: InMemoryServer, bob: Client) -> None:
     """Where presence is off nothing changes and nobody is shown, a module's word included."""

@@ -24,9 +24,12 @@ class Device(msgspec.Struct, frozen=True):
     last_active_ts: Timestamp
     #: When its last poll began or ended.
     last_sync_ts: Timestamp = Timestamp(0)
-    #: The presence that its polls last asked for.
-    asked: Presence | None = None
-    polls_in_flight: int = 0
+    #: What its polls say, or last said: the highest `set_presence` of those in flight.
+    set_presence: Presence | None = None
+    #: Whether a poll is in flight.
+    is_polling: bool = False
+    #: Whether it is unavailable because the person did nothing, and not because it was set so.
+    is_idle: bool = False
 
 
 Devices = tuple[Device, ...]

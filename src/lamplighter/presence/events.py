@@ -16,24 +16,33 @@ __all__ = [
     "SetByModule",
     "StatusSet",
     "SyncEnded",
-    "SyncStarted",
+    "Syncing",
     "UserDeactivated",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class SyncStarted:
-    """A `/sync` of a device begins. One with `set_presence=offline` is no event at all."""
+class Syncing:
+    """Polls of a device are in flight, and together say this.
+
+    It is told when the first of them begins, when they come to say something else, and when one
+    of them is a first sync or activity. Polls with `set_presence=offline` say nothing: they are
+    not counted.
+    """
 
     user_id: UserId
     device_id: DeviceId
-    #: What the query asks for; None where it does not say.
-    set_presence: Presence | None = None
+    #: The highest of what the polls say; one whose query does not say it says `online`.
+    set_presence: Presence = Presence.ONLINE
+    #: Whether a first sync (one without a since token) says this: then it counts as a change.
+    is_first: bool = False
+    #: Whether a poll has begun that is something the person did (`presence.sync_is_activity`).
+    is_activity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SyncEnded:
-    """A `/sync` that had begun is answered, or its client went away."""
+    """The last poll of a device is answered, or its client went away."""
 
     user_id: UserId
     device_id: DeviceId
@@ -95,5 +104,5 @@ class SetByModule:
     status_msg: str | None = None
 
 
-DeviceEvent = SyncStarted | SyncEnded | StatusSet | Activity | DeviceGone
+DeviceEvent = Syncing | SyncEnded | StatusSet | Activity | DeviceGone
 Event = DeviceEvent | UserDeactivated | RemoteUpdate | SetByModule

@@ -21,7 +21,7 @@ from lamplighter.presence.events import (
     SetByModule,
     StatusSet,
     SyncEnded,
-    SyncStarted,
+    Syncing,
     UserDeactivated,
 )
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -36,7 +36,7 @@ __all__ = [
     "apply",
     "deadline",
     "elapse",
-    "is_steady",
+    "presences",
 ]
 
 
@@ -45,10 +45,19 @@ class SyncIsActivity(StrEnum):
 
     #: Those with `set_presence=online` written in the query.
     EXPLICIT = "explicit"
-    #: Every one, as in Synapse.
+    #: Also those without it, as in Synapse.
     ALWAYS = "always"
     #: None, whatever the query says.
     NEVER = "never"
+
+    def counts(self, set_presence: Presence | None) -> bool:
+        """Tell whether a poll whose query has this `set_presence` (None: has none) counts.
+
+        Only who says `online` did something: in the query, or by saying nothing else.
+        """
+        if self is SyncIsActivity.ALWAYS:
+            return set_presence in (None, Presence.ONLINE)
+        return self is SyncIsActivity.EXPLICIT and set_presence is Presence.ONLINE
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -90,15 +99,6 @@ def elapse(user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
     return _refresh(user, now, rules)
 
 
-def is_steady(user: TrackedUser, device_id: DeviceId, asked: Presence | None, rules: Rules) -> bool:
-    """Tell whether one poll more of a device that polls already would change nothing."""
-    for device in user.devices:
-        if device.device_id == device_id and device.polls_in_flight:
-            _, signal, active = _meaning_of_sync(asked, device, rules)
-            return signal is Signal.POLLS and not active
-    return False
-
-
 def deadline(user: TrackedUser, rules: Rules) -> Timestamp | None:
     """Return the first instant at which time alone changes *user*, pings aside."""
     instants: list[Timestamp | None] = []
@@ -118,38 +118,41 @@ def _apply(event: Event, user: TrackedUser, now: Timestamp, rules: Rules) -> Tra
 
 
 @_apply.register
-def _sync_started(
-    event: SyncStarted, user: TrackedUser, now: Timestamp, rules: Rules
-) -> TrackedUser:
+def _syncing(event: Syncing, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
     device, others = _find(user.devices, event.device_id)
-    named, signal, active = _meaning_of_sync(event.set_presence, device, rules)
-    presence = next_presence(device.presence if device else None, signal, named)
+    if device is None or _is_news(event, device, now):
+        before, named = device.presence if device else None, event.set_presence
+        presence = next_presence(before, Signal.SET_PRESENCE, named)
+        is_active, is_idle = event.is_activity or presence is Presence.ONLINE, False
+    else:
+        is_active = event.is_activity and _is_open_to_activity(device)
+        presence = next_presence(device.presence, Signal.ACTS) if is_active else device.presence
+        is_idle = device.is_idle and not is_active
     assert presence is not None  # no poll drops a device
-    active = active or device is None or presence is not device.presence
-    last_active_ts = now if active or device is None else device.last_active_ts
     polling = Device(
         event.device_id,
         presence,
-        last_active_ts,
+        now if is_active else device.last_active_ts if device else Timestamp(0),
         last_sync_ts=now,
-        asked=named or (device.asked if device else None),
-        polls_in_flight=1 + (device.polls_in_flight if device else 0),
+        set_presence=event.set_presence,
+        is_polling=True,
+        is_idle=is_idle,
     )
     user = _with_devices(user, (*others, polling))
-    last_active_ts = Timestamp(max(user.state.last_active_ts, last_active_ts))
+    last_active_ts = Timestamp(max(user.state.last_active_ts, polling.last_active_ts))
     return _replace_state(user, last_user_sync_ts=now, last_active_ts=last_active_ts)
 
 
 @_apply.register
 def _sync_ended(event: SyncEnded, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
     device, others = _find(user.devices, event.device_id)
-    if device is None or not device.polls_in_flight:  # logged out while it polled
+    if device is None or not device.is_polling:  # logged out while it polled
         return user
     ended_ts = now if event.ended_ts is None else min(event.ended_ts, now)
     ended = msgspec.structs.replace(
         device,
         last_sync_ts=max(device.last_sync_ts, ended_ts),
-        polls_in_flight=device.polls_in_flight - 1,
+        is_polling=False,
     )
     user = _with_devices(user, (*others, ended))
     last_user_sync_ts = max(user.state.last_user_sync_ts, ended_ts)
@@ -162,7 +165,11 @@ def _status_set(event: StatusSet, user: TrackedUser, now: Timestamp, rules: Rule
     presence = next_presence(device.presence if device else None, Signal.PUTS, event.presence)
     assert presence is not None  # a PUT names a presence
     speaking = msgspec.structs.replace(
-        device or Device(event.device_id, presence, now), presence=presence, last_active_ts=now
+        device or Device(event.device_id, presence, now),
+        device_id=event.device_id,
+        presence=presence,
+        last_active_ts=now,
+        is_idle=False,
     )
     user = msgspec.structs.replace(user, devices=(*others, speaking), word=Word.DEVICES)
     return _replace_state(user, status_msg=event.status_msg, last_active_ts=now)
@@ -174,7 +181,13 @@ def _activity(event: Activity, user: TrackedUser, now: Timestamp, rules: Rules) 
     if device is None or device.presence is Presence.OFFLINE:  # who is hidden stays hidden
         return user
     presence = next_presence(device.presence, Signal.ACTS)
-    acting = msgspec.structs.replace(device, presence=presence, last_active_ts=now)
+    acting = msgspec.structs.replace(
+        device,
+        device_id=event.device_id,
+        presence=presence,
+        last_active_ts=now,
+        is_idle=False,
+    )
     return _replace_state(_with_devices(user, (*others, acting)), last_active_ts=now)
 
 
@@ -222,24 +235,28 @@ def _set_by_module(
     return _replace_state(user, state=event.presence, status_msg=event.status_msg)
 
 
-def _meaning_of_sync(
-    asked: Presence | None, device: Device | None, rules: Rules
-) -> tuple[Presence | None, Signal, bool]:
-    """Return the presence a poll asks for, its signal, and whether the person did it."""
-    if rules.sync_is_activity is SyncIsActivity.ALWAYS:
-        return asked or Presence.ONLINE, Signal.ASKS, True
-    if asked is None:
-        return None, Signal.POLLS, False
-    if asked is Presence.ONLINE and rules.sync_is_activity is SyncIsActivity.EXPLICIT:
-        return asked, Signal.ASKS, True
-    if device is not None and asked is device.asked:  # steady polling
-        return asked, Signal.POLLS, False
-    return asked, Signal.ASKS, False
+def _is_news(event: Syncing, device: Device, now: Timestamp) -> bool:
+    """Tell whether what the polls say counts as a change, and not as the same again."""
+    return (
+        event.is_first
+        or event.set_presence is not device.set_presence
+        or _due(timers.begins_anew_at(device), now)
+    )
+
+
+def _is_open_to_activity(device: Device) -> bool:
+    """Tell whether a poll that is activity is news of the device.
+
+    It ends idleness. What a PUT has set it leaves alone: the poll says what the polls before it
+    said, and the person has said something else since.
+    """
+    return device.is_idle or device.presence in (Presence.ONLINE, Presence.BUSY)
 
 
 def _aged(device: Device, now: Timestamp, durations: Timers) -> Device | None:
     presence: Presence | None = device.presence
-    if _due(timers.idles_at(device, durations), now):
+    is_idle = _due(timers.idles_at(device, durations), now)
+    if is_idle:
         presence = next_presence(presence, Signal.IDLES)
     if _due(timers.lapses_at(device, durations), now):
         presence = next_presence(presence, Signal.LAPSES)
@@ -247,26 +264,25 @@ def _aged(device: Device, now: Timestamp, durations: Timers) -> Device | None:
         return None
     if presence is device.presence:
         return device
-    return msgspec.structs.replace(device, presence=presence)
+    return msgspec.structs.replace(device, presence=presence, is_idle=is_idle)
 
 
 def _find(devices: Devices, device_id: DeviceId) -> tuple[Device | None, Devices]:
     """Return the device and the others; after a restart the first to speak is the restored one."""
     known = {device.device_id: device for device in devices}
     device = known.pop(device_id, None) or known.pop(RESTORED, None)
-    if device is not None and device.device_id == RESTORED:
-        device = msgspec.structs.replace(device, device_id=device_id)
     return device, tuple(known.values())
 
 
 def _with_devices(user: TrackedUser, devices: Devices) -> TrackedUser:
     """Return *user* with *devices*, who take the word back if what they say has changed."""
-    changed = _presences(devices) != _presences(user.devices)
+    changed = presences(devices) != presences(user.devices)
     word = Word.DEVICES if changed else user.word
     return msgspec.structs.replace(user, devices=devices, word=word)
 
 
-def _presences(devices: Devices) -> dict[DeviceId, Presence]:
+def presences(devices: Devices) -> dict[DeviceId, Presence]:
+    """Return the presence of each of *devices*."""
     return {device.device_id: device.presence for device in devices}
 
 

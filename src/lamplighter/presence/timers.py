@@ -8,12 +8,24 @@ So no timeout is computed in two places.
 import zlib
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from lamplighter.clock import Timestamp, after, milliseconds
-from lamplighter.presence.device import Device
+from lamplighter.presence.device import RESTORED, Device
 from lamplighter.presence.state import Presence, UserPresenceState
 
-__all__ = ["Timers", "goes_quiet_at", "idles_at", "lapses_at", "pings_at", "silent_at"]
+__all__ = [
+    "Timers",
+    "begins_anew_at",
+    "goes_quiet_at",
+    "idles_at",
+    "lapses_at",
+    "pings_at",
+    "silent_at",
+]
+
+#: What the polls of a device say counts as a change again once it had none for so long.
+_BEGINS_ANEW_AFTER: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +55,21 @@ def idles_at(device: Device, timers: Timers) -> Timestamp | None:
 
 def lapses_at(device: Device, timers: Timers) -> Timestamp | None:
     """Return when *device* is dropped; never while a poll is in flight."""
-    if device.polls_in_flight:
+    if device.is_polling:
         return None
     busy = device.presence is Presence.BUSY
     grace = timers.busy_timeout if busy else timers.sync_online_timeout
     return after(max(device.last_sync_ts, device.last_active_ts), grace)
+
+
+def begins_anew_at(device: Device) -> Timestamp | None:
+    """Return from when on the next poll of *device* begins anew; None while one is in flight.
+
+    After a restart none does: that there was no poll was the server's doing.
+    """
+    if device.is_polling or device.device_id == RESTORED:
+        return None
+    return after(device.last_sync_ts, _BEGINS_ANEW_AFTER)
 
 
 def goes_quiet_at(state: UserPresenceState, timers: Timers) -> Timestamp | None:

@@ -10,7 +10,7 @@ from lamplighter.ids import DeviceId, ServerName, UserId, server_of
 from lamplighter.presence import machine
 from lamplighter.presence.changes import Change, ChangeReason, reason_to_announce
 from lamplighter.presence.device import RESTORED, Device
-from lamplighter.presence.events import Event, SetByModule
+from lamplighter.presence.events import Event, SetByModule, Syncing
 from lamplighter.presence.machine import Rules, TrackedUser, Word
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import pings_at
@@ -36,6 +36,11 @@ class PresenceTracker:
         #: (deadline, user); an entry that is not the user's one in `_wakes` is stale.
         self._heap: list[tuple[Timestamp, UserId]] = []
         self._wakes: dict[UserId, Timestamp] = {}
+
+    @property
+    def rules(self) -> Rules:
+        """What the operator has set."""
+        return self._rules
 
     def feed(self, event: Event, now: Timestamp) -> list[Change]:
         """Return what *event* changes, seen from outside."""
@@ -79,10 +84,25 @@ class PresenceTracker:
         users = self._users
         return {user_id: users[user_id].state for user_id in user_ids if user_id in users}
 
-    def is_steady(self, user_id: UserId, device_id: DeviceId, asked: Presence | None) -> bool:
-        """Tell whether one poll more of a device that polls already would change nothing."""
+    def device(self, user_id: UserId, device_id: DeviceId) -> Device | None:
+        """Return what is known of a device; None if it is not there.
+
+        It is the same object until something happens to that device.
+        """
         user = self._users.get(user_id)
-        return user is not None and machine.is_steady(user, device_id, asked, self._rules)
+        for device in user.devices if user else ():
+            if device.device_id == device_id:
+                return device
+        return None
+
+    def is_transition(self, event: Syncing, now: Timestamp) -> bool:
+        """Tell whether *event* would change the presence of the device, or make it appear."""
+        before = self.device(event.user_id, event.device_id)
+        user = self._users.get(event.user_id)
+        if user is None or before is None:
+            return True
+        changed = machine.apply(user, event, now, self._rules)
+        return machine.presences(changed.devices).get(event.device_id) is not before.presence
 
     def user(self, user_id: UserId) -> TrackedUser | None:
         """Return all that is known of the user, devices included; None if nothing is."""
@@ -166,5 +186,12 @@ def _restored(user: TrackedUser, now: Timestamp) -> TrackedUser:
     if user.word is not Word.DEVICES or user.state.state == Presence.OFFLINE:
         return TrackedUser(user.state, user.word)
     last_active_ts = Timestamp(user.state.last_active_ts)
-    device = Device(RESTORED, Presence(user.state.state), last_active_ts, last_sync_ts=now)
+    # What its polls said is not stored. Most say `online`, and going on with that changes nothing.
+    device = Device(
+        RESTORED,
+        Presence(user.state.state),
+        last_active_ts,
+        last_sync_ts=now,
+        set_presence=Presence.ONLINE,
+    )
     return TrackedUser(user.state, user.word, (device,))

@@ -6,8 +6,8 @@ Rule 2: this file does not know what time it is, who is watching, or what the us
 Rule 3: a pair that is absent from the table changes nothing.
 
 The row `None` is a device that is not there; to become `None` is to be dropped. The row OFFLINE
-is a device that said "offline" by PUT and goes on polling: steady polling is not activity, so
-it stays hidden until it says otherwise. A sync never takes a device out of BUSY; a PUT does.
+is a device that said "offline" by PUT and goes on polling: it stays hidden until its polls say
+something else, or begin anew. A sync never takes a device out of BUSY; a PUT does.
 """
 
 from enum import Enum
@@ -21,10 +21,8 @@ __all__ = ["DEVICE_TRANSITIONS", "Named", "Signal", "next_presence"]
 class Signal(Enum):
     """What a device can be told."""
 
-    #: A poll begins that asks for nothing new.
-    POLLS = "polls"
-    #: A poll begins that asks for a presence.
-    ASKS = "asks"
+    #: The `set_presence` of the polls in flight has changed, or begins anew.
+    SET_PRESENCE = "set_presence"
     #: The status is set.
     PUTS = "puts"
     #: The person did something.
@@ -53,12 +51,12 @@ Table: TypeAlias = dict[Presence | None, dict[Signal, Presence | Named | None]]
 
 # fmt: off
 DEVICE_TRANSITIONS: Final[Table] = {
-    None:         {Signal.POLLS: _ONLINE, Signal.ASKS: _NAMED, Signal.PUTS: _NAMED},
-    _OFFLINE:     {Signal.ASKS: _NAMED, Signal.PUTS: _NAMED,
+    None:         {Signal.SET_PRESENCE: _NAMED, Signal.PUTS: _NAMED},
+    _OFFLINE:     {Signal.SET_PRESENCE: _NAMED, Signal.PUTS: _NAMED,
                    Signal.LAPSES: None, Signal.LEAVES: None},
-    _UNAVAILABLE: {Signal.ASKS: _NAMED, Signal.PUTS: _NAMED, Signal.ACTS: _ONLINE,
+    _UNAVAILABLE: {Signal.SET_PRESENCE: _NAMED, Signal.PUTS: _NAMED, Signal.ACTS: _ONLINE,
                    Signal.LAPSES: None, Signal.LEAVES: None},
-    _ONLINE:      {Signal.ASKS: _NAMED, Signal.PUTS: _NAMED, Signal.IDLES: _UNAVAILABLE,
+    _ONLINE:      {Signal.SET_PRESENCE: _NAMED, Signal.PUTS: _NAMED, Signal.IDLES: _UNAVAILABLE,
                    Signal.LAPSES: None, Signal.LEAVES: None},
     _BUSY:        {Signal.PUTS: _NAMED, Signal.LAPSES: None, Signal.LEAVES: None},
 }

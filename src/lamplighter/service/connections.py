@@ -1,8 +1,9 @@
-"""Which devices have a poll open, told to the state machine only where it is news to it.
+"""What the polls of each device say, told to the state machine only where it is news to it.
 
-A client's next poll follows the last one within moments, and changes nothing: the device polls, as
-it did. So the end of a poll is told only when no other has followed it for a while, with the
-instant at which it ended, and a poll that follows before is one with it.
+A client's next poll follows the last one within moments, and says the same: the device polls, as
+it did. So a poll that has ended counts on for a while, until another takes its place. Only when no
+other has, what it said is said no more; and when no poll is left, the end is told, with the
+instant at which it was.
 """
 
 from collections.abc import Callable
@@ -12,100 +13,232 @@ from typing import Final
 from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import Requester
-from lamplighter.presence.events import Event, SyncEnded, SyncStarted
-from lamplighter.presence.state import Presence
+from lamplighter.presence.device import Device
+from lamplighter.presence.events import Event, SyncEnded, Syncing
+from lamplighter.presence.state import PRESENCE_RANK, Presence
 from lamplighter.presence.tracker import PresenceTracker
 
-__all__ = ["Connection", "Connections"]
+__all__ = ["Connections", "Polls"]
 
-#: The longest that the end of a poll is kept back.
+#: The longest that a poll which has ended counts on.
 MOST_LINGERING: Final = timedelta(seconds=2)
 
 
-class Connection:
+class Polls:
+    """The polls of one device that say the same."""
+
+    __slots__ = ("connection", "ended", "in_flight", "set_presence")
+
+    def __init__(self, connection: "_Connection", set_presence: Presence) -> None:
+        self.connection: Final = connection
+        self.set_presence: Final = set_presence
+        self.in_flight = 0
+        #: When those ended that count on: the longest ago first.
+        self.ended: list[Timestamp] = []
+
+    @property
+    def number(self) -> int:
+        """How many are in flight, or count on."""
+        return self.in_flight + len(self.ended)
+
+    def take(self, place_of: "Polls | None") -> "Polls":
+        """Count one more, in the place of one that has ended."""
+        self.in_flight += 1
+        if place_of is not None:
+            place_of.ended.pop()
+        return self
+
+
+class _Connection:
     """A device as long as it polls, one poll after the other or several at once."""
 
-    __slots__ = ("is_steady_for", "polls", "requester")
+    __slots__ = ("device", "ended_ts", "fresh_until", "is_ending", "polls", "requester", "said")
 
-    def __init__(self, requester: Requester) -> None:
-        self.requester = requester
-        self.polls = 0
-        #: What its polls may ask for without changing anything; empty while that is not known.
-        self.is_steady_for: tuple[Presence | None, ...] = ()
+    def __init__(self, requester: Requester, set_presence: Presence) -> None:
+        self.requester: Final = requester
+        #: Those that say what was told: the highest.
+        self.said = Polls(self, set_presence)
+        #: By what they say; the highest first.
+        self.polls = [self.said]
+        #: When the last of them ended.
+        self.ended_ts = Timestamp(0)
+        #: Whether the next sweep looks at those that have ended.
+        self.is_ending = False
+        #: Until when activity is not told again, unless something has happened to the device.
+        self.fresh_until = Timestamp(0)
+        self.device: Device | None = None
+
+    def saying(self, set_presence: Presence) -> Polls:
+        """Return the polls that say *set_presence*."""
+        for polls in self.polls:
+            if polls.set_presence is set_presence:
+                return polls
+        polls = Polls(self, set_presence)
+        self.polls.append(polls)
+        self.polls.sort(key=lambda it: -PRESENCE_RANK[it.set_presence])
+        return polls
+
+    def place_for(self, polls: Polls) -> Polls | None:
+        """Return those of which one has ended whose place a new one of *polls* takes.
+
+        It is most likely the next poll of a client whose last one said the same; else of one that
+        has come to say something else.
+        """
+        return polls if polls.ended else next((it for it in self.polls if it.ended), None)
+
+    def highest(self) -> Polls | None:
+        """Return those that count: the highest of which any are in flight, or count on."""
+        return next((it for it in self.polls if it.number), None)
+
+    def highest_with(self, polls: Polls, place_of: Polls | None) -> Polls:
+        """Return what `highest` would once *polls* take the place."""
+        return next(it for it in self.polls if it is polls or it.number > (it is place_of))
+
+    def forget_ended(self, until: Timestamp) -> None:
+        """Let those count no more that ended at *until* or before."""
+        for polls in self.polls:
+            polls.ended[:] = [ended_ts for ended_ts in polls.ended if ended_ts > until]
+        self.is_ending = any(polls.ended for polls in self.polls)
 
 
 class Connections:
-    """The devices that poll; `feed` is told what changes by it."""
+    """The devices that poll; `feed` is told what changes by it.
+
+    What would change a device's presence is heard only if *allows* says so. Who asks for one
+    change too many still counts as connected: the poll says what the others of the device say.
+    """
 
     def __init__(
         self,
         tracker: PresenceTracker,
         clock: Clock,
         feed: Callable[[Event], None],
-        sync_online_timeout: timedelta,
+        allows: Callable[[Requester], bool],
     ) -> None:
         self._tracker = tracker
         self._clock = clock
         self._feed = feed
+        self._allows = allows
+        timers, mode = tracker.rules.timers, tracker.rules.sync_is_activity
         #: The end of a poll must be known long before the grace that begins with it is over.
-        self.lingering = min(MOST_LINGERING, sync_online_timeout / 4)
-        self._connections: dict[Requester, Connection] = {}
-        #: Those without a poll, by when their last one ended: the longest ago first.
-        self._ended: dict[Connection, Timestamp] = {}
+        self.lingering = min(MOST_LINGERING, timers.sync_online_timeout / 4)
+        #: The `set_presence` of queries that are activity.
+        self._activity = frozenset(it for it in (None, *Presence) if mode.counts(it))
+        #: For so long one activity by polling is as good as the next.
+        self._fresh = timers.last_active_granularity / 10
+        self._connections: dict[Requester, _Connection] = {}
+        #: Those of which polls have ended that count on.
+        self._ending: list[_Connection] = []
 
-    def begin(self, requester: Requester, set_presence: Presence | None) -> Connection:
-        """Count a poll that begins; it is over when the connection is given to `end`."""
+    def begin(
+        self, requester: Requester, set_presence: Presence | None, *, is_first: bool = False
+    ) -> Polls:
+        """Count a poll that begins; it is over when what is returned is given to `end`.
+
+        *set_presence* is what its query says, None where it does not; *is_first* is whether it has
+        no since token.
+        """
         connection = self._connections.get(requester)
         if connection is None:
-            connection = self._connections[requester] = Connection(requester)
-            self._feed(SyncStarted(requester.user_id, requester.device_id, set_presence))
-        elif set_presence not in connection.is_steady_for:
-            self._ask_again(connection, set_presence)
-        if not connection.polls:
-            self._ended.pop(connection, None)
-        connection.polls += 1
-        return connection
+            return self._connect(requester, set_presence, is_first=is_first)
+        said = connection.said
+        is_same = said.set_presence is (set_presence or Presence.ONLINE)
+        if is_same and not is_first and set_presence not in self._activity:
+            return said.take(said if said.ended else None)
+        return self._hear(connection, set_presence, is_first=is_first)
 
-    def _ask_again(self, connection: Connection, set_presence: Presence | None) -> None:
-        """Tell of what a further poll asks for, unless it changes nothing: then note that."""
-        user_id, device_id = connection.requester.user_id, connection.requester.device_id
-        if self._tracker.is_steady(user_id, device_id, set_presence):
-            connection.is_steady_for += (set_presence,)
-            return
-        connection.is_steady_for = ()
-        # To the machine the device has one poll: the one before ends where this one begins.
-        self._feed(SyncStarted(user_id, device_id, set_presence))
-        self._feed(SyncEnded(user_id, device_id))
-
-    def is_steady(self, requester: Requester, set_presence: Presence | None) -> bool:
-        """Tell whether it is known that a poll that asks for that would change nothing."""
-        connection = self._connections.get(requester)
-        return connection is not None and set_presence in connection.is_steady_for
-
-    def end(self, connection: Connection) -> None:
-        """A poll is over."""
-        connection.polls -= 1
-        if not connection.polls:
-            self._ended[connection] = self._clock.now()
+    def end(self, polls: Polls) -> None:
+        """One of the polls is over; it counts on until another takes its place."""
+        connection, now = polls.connection, self._clock.now()
+        polls.in_flight -= 1
+        polls.ended.append(now)
+        connection.ended_ts = now
+        if not connection.is_ending:
+            connection.is_ending = True
+            self._ending.append(connection)
 
     def forget(self, user_id: UserId, device_id: DeviceId) -> None:
         """The device is gone; should it come back, it is a new one."""
-        connection = self._connections.pop(Requester(user_id, device_id), None)
-        if connection is not None:
-            self._ended.pop(connection, None)
+        self._connections.pop(Requester(user_id, device_id), None)
 
     def sweep(self) -> None:
-        """Tell of the polls that no other has followed; to be called once every `lingering`."""
-        now = self._clock.now()
-        while self._ended:
-            connection, ended_ts = next(iter(self._ended.items()))
-            if after(ended_ts, self.lingering) > now:
-                return
-            del self._ended[connection]
-            self._tell_of_end(connection, ended_ts)
+        """Let polls count no more whose place no other has taken.
 
-    def _tell_of_end(self, connection: Connection, ended_ts: Timestamp) -> None:
+        To be called once every `lingering`.
+        """
+        ended_until = after(self._clock.now(), -self.lingering)
+        ending, self._ending = self._ending, []
+        for connection in ending:
+            connection.forget_ended(ended_until)
+            if connection.is_ending:
+                self._ending.append(connection)
+            if self._connections.get(connection.requester) is connection:
+                self._tell_what_is_left(connection)
+
+    def _connect(
+        self, requester: Requester, set_presence: Presence | None, *, is_first: bool
+    ) -> Polls:
+        """Count the first poll of a device that did not poll."""
+        says = set_presence or Presence.ONLINE
+        connection = self._connections[requester] = _Connection(requester, says)
+        event = _event(requester, says, is_first, set_presence in self._activity)
+        # It cannot say what others say, so it is heard in any case; yet it is one change more.
+        self._is_refused(event)
+        self._tell(connection, event)
+        return connection.said.take(None)
+
+    def _hear(
+        self, connection: _Connection, set_presence: Presence | None, *, is_first: bool
+    ) -> Polls:
+        """Count one poll more of a device, which may say something new."""
+        polls = connection.saying(set_presence or Presence.ONLINE)
+        place_of = connection.place_for(polls)
+        highest = connection.highest_with(polls, place_of)
+        counts = polls is highest
+        is_activity = counts and set_presence in self._activity
+        said = highest.set_presence
+        event = _event(connection.requester, said, counts and is_first, is_activity)
+        is_same = highest is connection.said and not event.is_first
+        if is_same and (not is_activity or self._is_fresh(connection)):
+            return polls.take(place_of)
+        if self._is_refused(event):
+            return connection.said.take(connection.place_for(connection.said))
+        connection.said = highest
+        self._tell(connection, event)
+        return polls.take(place_of)
+
+    def _is_fresh(self, connection: _Connection) -> bool:
+        """Tell whether activity was told a moment ago, and nothing happened to the device since."""
         requester = connection.requester
-        if self._connections.get(requester) is connection:
+        device = self._tracker.device(requester.user_id, requester.device_id)
+        return self._clock.now() < connection.fresh_until and device is connection.device
+
+    def _is_refused(self, event: Syncing) -> bool:
+        requester = Requester(event.user_id, event.device_id)
+        is_transition = self._tracker.is_transition(event, self._clock.now())
+        return is_transition and not self._allows(requester)
+
+    def _tell(self, connection: _Connection, event: Syncing) -> None:
+        self._feed(event)
+        if event.is_activity:
+            connection.fresh_until = after(self._clock.now(), self._fresh)
+            connection.device = self._tracker.device(event.user_id, event.device_id)
+
+    def _tell_what_is_left(self, connection: _Connection) -> None:
+        """Tell what the polls say that still count, if that is something else now."""
+        requester, highest = connection.requester, connection.highest()
+        if highest is None:
             del self._connections[requester]
-            self._feed(SyncEnded(requester.user_id, requester.device_id, ended_ts))
+            self._feed(SyncEnded(requester.user_id, requester.device_id, connection.ended_ts))
+        elif highest is not connection.said:
+            connection.said = highest
+            self._feed(_event(requester, highest.set_presence))
+
+
+def _event(
+    requester: Requester,
+    set_presence: Presence,
+    is_first: bool = False,
+    is_activity: bool = False,
+) -> Syncing:
+    return Syncing(requester.user_id, requester.device_id, set_presence, is_first, is_activity)

@@ -36,7 +36,7 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.reasons import Reasons
 from lamplighter.service.background import Background
 from lamplighter.service.batch import done
-from lamplighter.service.connections import Connection, Connections
+from lamplighter.service.connections import Connections, Polls
 from lamplighter.service.federated import FederatedPresence
 from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Published, Publisher
@@ -65,8 +65,6 @@ class ServiceSettings:
 
     mode: PresenceMode = PresenceMode.TRACKED
     include_offline_users_on_sync: bool = False
-    #: The grace of a device, from the end of its last poll.
-    sync_online_timeout: timedelta = timedelta(seconds=30)
     #: How often unannounced changes are saved and unused outboxes dropped.
     housekeeping: timedelta = timedelta(seconds=60)
     #: How often the age of modules' answers is looked at.
@@ -90,9 +88,11 @@ class PresenceService:
         background: Background,
         settings: ServiceSettings,
         unsure: range,
+        allows: Callable[[Requester], bool],
     ) -> None:
         """String the parts together.
 
+        *allows* tells whether a device may change its presence by polling once more.
         *unsure* are the positions between the last saved change and this start: tokens from there
         may have told of changes that a crash has undone.
         """
@@ -111,9 +111,7 @@ class PresenceService:
         self._deadline: tuple[Timestamp, Timer] | None = None
         #: Viewers who get one snapshot, for tokens before the position.
         self._snapshots: dict[UserId, StreamPosition] = {}
-        self._connections = Connections(
-            tracker, clock, self._feed_tracker, settings.sync_online_timeout
-        )
+        self._connections = Connections(tracker, clock, self._feed_tracker, allows)
         self._hears_clients = settings.mode is PresenceMode.TRACKED
         #: Let a poll look at each news of the viewer's, until `release`.
         self.wait = feed.wait
@@ -121,20 +119,20 @@ class PresenceService:
         self.release = feed.release
         #: A poll that `connect` began is over.
         self.disconnect = self._connections.end
-        #: Tell whether it is known that a poll that asks for something would change nothing.
-        self.is_steady = self._connections.is_steady
         publisher.observe(self._announce)
 
     # --- what clients do ------------------------------------------------------------------
 
-    def connect(self, requester: Requester, set_presence: Presence | None) -> Connection | None:
+    def connect(
+        self, requester: Requester, set_presence: Presence | None, *, is_first: bool = False
+    ) -> Polls | None:
         """Count the requester's device as connected until `disconnect`.
 
-        `offline` leaves its presence alone.
+        `offline` leaves its presence alone. *is_first* is whether the poll has no since token.
         """
         if set_presence is Presence.OFFLINE or not self._hears_clients:
             return None
-        return self._connections.begin(requester, set_presence)
+        return self._connections.begin(requester, set_presence, is_first=is_first)
 
     def set_status(
         self, requester: Requester, presence: Presence, status_msg: str | None
@@ -218,13 +216,6 @@ class PresenceService:
     def position(self) -> StreamPosition:
         """Up to where everything is in the outboxes."""
         return self._feed.position
-
-    def asks_anew(self, requester: Requester, set_presence: Presence) -> bool:
-        """Tell whether a poll that asks for *set_presence* would change the device."""
-        user = self._tracker.user(requester.user_id)
-        devices = user.devices if user else ()
-        own = (device for device in devices if device.device_id == requester.device_id)
-        return all(device.presence is not set_presence for device in own)
 
     # --- what other servers say -----------------------------------------------------------
 

@@ -20,12 +20,20 @@ class Limiter(Protocol):
     def take(self, key: Hashable) -> None:
         """Count one use by *key*; raise `LimitExceeded` where it is one too many."""
 
+    def allows(self, key: Hashable) -> bool:
+        """Do as `take` does, and tell whether it was not one too many."""
+
 
 class Unlimited:
     """Never says it."""
 
     def take(self, key: Hashable) -> None:
         """Let everybody pass."""
+
+    def allows(self, key: Hashable) -> bool:
+        """Let everybody pass."""
+        self.take(key)
+        return True
 
 
 class RateLimiter:
@@ -57,6 +65,13 @@ class RateLimiter:
             raise LimitExceeded(timedelta(milliseconds=-(-too_much // 1)))
         self._full_at[key] = now + owed + asked
         self._full_at.move_to_end(key)
+
+    def allows(self, key: Hashable) -> bool:
+        try:
+            self.take(key)
+        except LimitExceeded:
+            return False
+        return True
 
     def __len__(self) -> int:
         """Return how many buckets are kept."""

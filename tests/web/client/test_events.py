@@ -115,7 +115,7 @@ async def test_initial_sync(server: InMemoryServer, dora: Client) -> None:
     ]
     await dora.set_status("unavailable")
     later = await events(dora, timeout="0", **{"from": answer["end"]})
-    assert [event["content"]["presence"] for event in later["chunk"]] == ["online"]
+    assert [event["content"]["presence"] for event in later["chunk"]] == ["unavailable"]
 
 
 async def test_initial_sync_of_a_room(server: InMemoryServer, dora: Client) -> None:

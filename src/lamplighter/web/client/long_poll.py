@@ -118,7 +118,9 @@ class _Request(Poll):
         self._answer: Answer | None = answer
         self._is_reading = self._looks_again = False
         self._due: Timestamp | None = None
-        self._connection = parts.presence.connect(requester, question.set_presence)
+        self._connection = parts.presence.connect(
+            requester, question.set_presence, is_first=question.since is None
+        )
 
     def look(self) -> None:
         """Answer, if there is reason to; what is not at hand is read first."""

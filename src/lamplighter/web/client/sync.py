@@ -14,10 +14,9 @@ import msgspec
 from msgspec.structs import replace
 
 from lamplighter.delivery.tokens import Tokens
-from lamplighter.errors import InvalidParam, LimitExceeded, MethodNotAllowed
+from lamplighter.errors import InvalidParam, MethodNotAllowed
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Requester
-from lamplighter.presence.state import Presence
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
@@ -28,7 +27,6 @@ from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.fields import natural
 from lamplighter.web.http.exchange import Exchange, refuse
-from lamplighter.web.limits import Limiter
 
 __all__ = ["Sync", "milliseconds_in"]
 
@@ -59,7 +57,6 @@ class Sync:
         bodies: SyncBodies,
         names: PresenceNames,
         tokens: Tokens,
-        transitions: Limiter,
         background: Background,
         metrics: Metrics,
     ) -> None:
@@ -70,7 +67,6 @@ class Sync:
         self._bodies = bodies
         self._names = names
         self._tokens = tokens
-        self._transitions = transitions
         self._background = background
         self._metrics = metrics
         self._usual_query = lru_cache(_QUERIES_KEPT)(self._query)
@@ -120,9 +116,6 @@ class Sync:
 
     def _wait(self, exchange: Exchange, requester: Requester, question: Question) -> None:
         # From where the token was looked at to here nothing waits: a later log-out ends the poll.
-        asked = question.set_presence
-        if asked is not None and not self._presence.is_steady(requester, asked):
-            question = self._allowed(requester, question, asked)
         poll = self._long_poll.begin(requester, question, partial(self._answer, exchange))
         exchange.when_gone = poll.end
 
@@ -154,18 +147,6 @@ class Sync:
         if chosen is None or not chosen.startswith("{"):
             return _Query(question, chosen)
         return _Query(replace(question, filter=read_inline(chosen)), None)
-
-    def _allowed(self, requester: Requester, question: Question, asked: Presence) -> Question:
-        """Return what the poll may ask: a device that changes too fast just polls on.
-
-        It still counts as connected; a limit never makes a client look away.
-        """
-        if asked is not Presence.OFFLINE and self._presence.asks_anew(requester, asked):
-            try:
-                self._transitions.take(requester)
-            except LimitExceeded:
-                return replace(question, set_presence=None)
-        return question
 
 
 def milliseconds_in(name: str, text: str | None) -> timedelta:
