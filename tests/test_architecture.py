@@ -8,6 +8,7 @@ import re
 import statistics
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,7 @@ def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -118,27 +120,28 @@ def test_sizes(lengths: dict[str, int], budget: tuple[int, int, int]) -> None:
     assert statistics.quantiles(lengths.values(), n=10)[-1] <= most
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *TEST_FILES, *EXAMPLES], ids=_name)
-def test_every_file_says_what_it_is(path: Path) -> None:
+def test_every_file_says_what_it_is() -> None:
     """A file begins with a docstring; an empty one has nothing to say."""
-    tree = _tree(path)
-    assert ast.get_docstring(tree) or not tree.body
+    trees = {path: _tree(path) for path in (*SOURCES, *TEST_FILES, *EXAMPLES)}
+    silent = [path for path, tree in trees.items() if tree.body and not ast.get_docstring(tree)]
+    assert [_name(path) for path in silent] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_name)
-def test_public_names(path: Path) -> None:
+def test_public_names() -> None:
     """`__all__` lists the public functions and classes of a module, and names that are there."""
-    tree = _tree(path)
-    if SCRIPTS.search(_name(path)) or not _bound_names(tree):
-        return
-    listed = _listed_names(tree)
-    public = {
-        node.name
-        for node in tree.body
-        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
-    }
-    assert public - listed == set()
-    assert listed - _bound_names(tree) == set()
+    modules = [path for path in SOURCES if not SCRIPTS.search(_name(path))]
+    unlisted, unbound = set(), set()
+    for path in modules:
+        tree = _tree(path)
+        listed = _listed_names(tree)
+        public = {
+            node.name
+            for node in tree.body
+            if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
+        }
+        unlisted |= {f"{_name(path)}: {name}" for name in public - listed}
+        unbound |= {f"{_name(path)}: {name}" for name in listed - _bound_names(tree)}
+    assert (unlisted, unbound) == (set(), set())
 
 
 def _listed_names(tree: ast.Module) -> set[str]:
@@ -165,57 +168,65 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-@pytest.mark.parametrize("path", TEST_FILES, ids=_name)
-def test_tests_are_sentences(path: Path) -> None:
+def test_tests_are_sentences() -> None:
     """The docstring of each test is the sentence that it proves."""
     silent = [
-        function.name
+        f"{_name(path)}: {function.name}"
+        for path in TEST_FILES
         for function in _functions(_tree(path))
         if function.name.startswith("test_") and not ast.get_docstring(function)
     ]
     assert silent == []
 
 
-@pytest.mark.parametrize("path", [p for p in TEST_FILES if p.name.startswith("test_")], ids=_name)
-def test_tests_mirror_the_sources(path: Path) -> None:
+def test_tests_mirror_the_sources() -> None:
     """A test file stands where the module stands that it tests, or tells a story.
 
     `test_machine.py` and `test_machine_polls.py` both test `machine.py`.
     """
+    tests = [path for path in TEST_FILES if path.name.startswith("test_")]
+    assert [_name(path) for path in tests if not _mirrors_a_source(path)] == []
+
+
+def _mirrors_a_source(path: Path) -> bool:
     place = path.relative_to(TESTS)
     if place.parts[0] in STORIES or str(place) in STORIES:
-        return
+        return True
     words = place.stem.split("_")[1:]
     names = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
     top = ROOT if ROOT / place.parts[0] in BESIDE else PACKAGE
     tested = [top / place.parent / name for name in names]
-    assert any(it.with_suffix(".py").is_file() or it.is_dir() for it in tested)
+    return any(it.with_suffix(".py").is_file() or it.is_dir() for it in tested)
 
 
-@pytest.mark.parametrize("path", TEST_FILES, ids=_name)
-def test_tests_neither_sleep_nor_mock(path: Path) -> None:
+def test_tests_neither_sleep_nor_mock() -> None:
     """No test waits for time to pass, or talks to a mock."""
-    tree = _tree(path)
-    modules = {
-        alias.name if isinstance(node, ast.Import) else f"{node.module}.{alias.name}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    sleeps = {
-        ast.unparse(node)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr == "sleep"
-    }
-    assert not {name for name in modules if name.startswith(("unittest.mock", "mock"))}
-    assert not (modules | sleeps) & {"asyncio.sleep", "time.sleep", "anyio.sleep"}
+    used = {f"{_name(path)}: {name}" for path in TEST_FILES for name in _imported_or_slept(path)}
+    forbidden = re.compile(r": (unittest\.mock|mock|(asyncio|time|anyio)\.sleep$)")
+    assert {it for it in used if forbidden.search(it)} == set()
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *EXAMPLES], ids=_name)
-def test_waivers_have_reasons(path: Path) -> None:
+def _imported_or_slept(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute) and node.attr == "sleep":
+            names.add(ast.unparse(node))
+    return names
+
+
+def test_waivers_have_reasons() -> None:
     """Where a checker is told to look away, the same line says why."""
-    waivers = [match[2] for match in WAIVER.finditer(path.read_text(encoding="utf-8"))]
-    assert [text for text in waivers if not WAIVER_WITH_REASON.fullmatch(text.strip())] == []
+    unexplained = [
+        f"{_name(path)}: {match[0]}"
+        for path in (*SOURCES, *EXAMPLES)
+        for match in WAIVER.finditer(path.read_text(encoding="utf-8"))
+        if not WAIVER_WITH_REASON.fullmatch(match[2].strip())
+    ]
+    assert unexplained == []
 
 
 def test_no_path_of_a_machine() -> None:
