@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from lamplighter.devtools.http import AsgiClient
 from lamplighter.errors import InvalidParam
-from lamplighter.web.application import build_application
+from lamplighter.web.application import ENDS_WITH_CLIENT, build_application
 from lamplighter.web.routes import ClientRoute, MatrixRoute, ResourceRoute, json_response
 
 
@@ -107,3 +107,41 @@ async def test_a_module_has_its_path_and_all_below(path: str, status: int) -> No
 
     client = AsgiClient(build_application([ResourceRoute("/a/b", resource)]))
     assert (await client.request("GET", path)).status == status
+
+
+@pytest.mark.parametrize(
+    ("route", "method", "ends"),
+    [
+        (MatrixRoute("GET", "/a", handler), "GET", True),
+        (MatrixRoute("GET", "/a", handler), "HEAD", True),
+        (MatrixRoute("POST", "/a", handler), "POST", False),
+        (MatrixRoute("PUT", "/a", handler), "PUT", False),
+        (MatrixRoute("POST", "/a", handler, is_read=True), "POST", True),
+        (ClientRoute("POST", "/a", handler, is_read=True), "POST", True),
+    ],
+)
+async def test_reads_end_with_their_clients(route: MatrixRoute, method: str, ends: bool) -> None:
+    """A GET, and what is said to be a read, may be cancelled without its client; no write may."""
+    said: list[bool] = []
+
+    async def send(message: object) -> None:
+        """Nobody listens."""
+
+    scope = {"type": "http", "method": method, ENDS_WITH_CLIENT: lambda: said.append(True)}
+    await route.handle(scope, send, send)  # type: ignore[arg-type]  # nothing is received
+    assert bool(said) is ends
+
+
+async def test_what_a_module_does_goes_on_without_its_client() -> None:
+    """Nobody knows whether a module's own endpoint writes: it is not cancelled."""
+    said: list[bool] = []
+
+    async def resource(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("here")(scope, receive, send)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ENDS_WITH_CLIENT] = lambda: said.append(True)
+        await build_application([ResourceRoute("/a", resource)])(scope, receive, send)
+
+    assert (await AsgiClient(application).request("GET", "/a")).status == 200
+    assert said == []

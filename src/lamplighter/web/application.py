@@ -14,7 +14,18 @@ from lamplighter.errors import MethodNotAllowed, NotJson, Unrecognized
 from lamplighter.web.cors import CORS_HEADERS
 from lamplighter.web.errors import ErrorResponse, error_response, is_expected
 
-__all__ = ["Application", "build_application", "response_to", "send_error", "send_json"]
+__all__ = [
+    "ENDS_WITH_CLIENT",
+    "Application",
+    "build_application",
+    "response_to",
+    "send_error",
+    "send_json",
+]
+
+#: In a scope of ASGI: a function by which who answers a request says that it only reads, and may
+#: be cancelled when the client is gone. A server of ASGI that is not ours has none.
+ENDS_WITH_CLIENT: Final = "lamplighter.ends_with_client"
 
 _log = structlog.get_logger(__name__)
 

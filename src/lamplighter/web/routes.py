@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Match, Mount, NoMatchFound, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamplighter.errors import InvalidParam
+from lamplighter.web.application import ENDS_WITH_CLIENT
 
 __all__ = [
     "ChangingResources",
@@ -38,8 +39,18 @@ class MatrixRoute(Route):
     `InvalidParam` for a parameter that is not UTF-8.
     """
 
-    def __init__(self, method: str, path: str, handler: Handler) -> None:
+    def __init__(
+        self, method: str, path: str, handler: Handler, *, is_read: bool | None = None
+    ) -> None:
+        """*is_read* is whether nothing but the client needs what is done: a GET, if not said."""
         super().__init__(path, handler, methods=[method])
+        self._is_read = method == "GET" if is_read is None else is_read
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        end_with_client: Callable[[], None] | None = scope.get(ENDS_WITH_CLIENT)
+        if self._is_read and end_with_client is not None:
+            end_with_client()
+        await super().handle(scope, receive, send)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         found = self.path_regex.match(raw_path(scope)) if scope["type"] == "http" else None
@@ -54,8 +65,10 @@ class MatrixRoute(Route):
 class ClientRoute(MatrixRoute):
     """A route of the client API: *path* comes after `/_matrix/client/v3`, or `r0`."""
 
-    def __init__(self, method: str, path: str, handler: Handler) -> None:
-        super().__init__(method, f"{_CLIENT}v3{path}", handler)
+    def __init__(
+        self, method: str, path: str, handler: Handler, *, is_read: bool | None = None
+    ) -> None:
+        super().__init__(method, f"{_CLIENT}v3{path}", handler, is_read=is_read)
         pattern = self.path_regex.pattern.replace(f"{_CLIENT}v3", f"{_CLIENT}(?:r0|v3)", 1)
         self.path_regex = re.compile(pattern)
 

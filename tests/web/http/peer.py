@@ -10,7 +10,7 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.web.application import send_json
 from lamplighter.web.http.connection import Connection
 from lamplighter.web.http.exchange import Exchange
-from lamplighter.web.http.hub import Hub
+from lamplighter.web.http.hub import MOST_UNSENT, Hub
 from lamplighter.web.http.timeouts import Patience
 
 DATE = "date: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
@@ -51,6 +51,7 @@ class FakeTransport(asyncio.Transport):
         self._tls = tls
         self.sent = bytearray()
         self.unsent = 0
+        self._high_water = 65536
         #: Whether what is sent is taken at the other end.
         self.is_taken = True
         self.is_reading_now = True
@@ -64,19 +65,25 @@ class FakeTransport(asyncio.Transport):
         self.sent += data
         if not self.is_taken:
             self.unsent += len(data)
-            if self.unsent > 65536:
+            if self.unsent > self._high_water:
                 self._protocol.pause_writing()
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert high is not None
+        self._high_water = high
+        assert low is None
+
     def take(self, size: int) -> None:
-        """Take that much of what was sent; what is left is little then."""
+        """Take that much of what was sent."""
         self.unsent -= size
-        if self.unsent <= 16384:
+        if self.unsent <= self._high_water // 4:
             self._protocol.resume_writing()
 
     def get_write_buffer_size(self) -> int:
         return self.unsent
 
     def pause_reading(self) -> None:
+        assert not self._is_closing, "uvloop's transports refuse"
         self.is_reading_now = False
 
     def resume_reading(self) -> None:
@@ -197,7 +204,13 @@ async def whole_body(receive: Receive) -> bytes:
 class House:
     """A hub with a direct endpoint at /poll and an application everywhere else."""
 
-    def __init__(self, *, patience: Patience | None = None, most_connections: int = 100) -> None:
+    def __init__(
+        self,
+        *,
+        patience: Patience | None = None,
+        most_connections: int = 100,
+        most_unsent: int = MOST_UNSENT,
+    ) -> None:
         self.clock = FakeClock()
         self.endpoint = Endpoint()
         self.application = Application()
@@ -207,6 +220,7 @@ class House:
             self.clock,
             patience=patience or Patience(),
             most_connections=most_connections,
+            most_unsent=most_unsent,
         )
 
     def peer(self, *, tls: bool = False) -> Peer:

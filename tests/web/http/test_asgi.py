@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from lamplighter.web.application import send_json
+from lamplighter.web.application import ENDS_WITH_CLIENT, send_json
 from tests.web.http.peer import House, Peer, answered, settle, whole_body
 
 GET = "GET /a%20b?c=%20 HTTP/1.1\r\nHost: x\r\nX-Y: z\r\n\r\n"
@@ -26,6 +26,7 @@ async def test_the_scope(house: House) -> None:
     plain.send(GET)
     secure.send("PUT / HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
     await settle()
+    assert callable(house.application.scopes[0].pop(ENDS_WITH_CLIENT))
     assert house.application.scopes[0] == {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -212,10 +213,10 @@ async def test_streaming_without_end(house: House, peer: Peer) -> None:
     house.application.handle = StreamingResponse(stream())
     peer.send(GET)
     await settle()
-    assert len(peer.received) // 10_000 == 7
-    peer.transport.take(60_000)
+    assert len(peer.received) // 10_000 == 1
+    peer.transport.take(peer.transport.unsent)
     await settle()
-    assert len(peer.received) // 10_000 == 6
+    assert len(peer.received) // 10_000 == 1
     peer.lose()
     while len(asyncio.all_tasks()) > 1:
         await settle()
@@ -253,3 +254,104 @@ async def test_cancelling(house: House, peer: Peer) -> None:
     peer.send(GET)
     await settle()
     assert (peer.received, peer.transport.is_aborted, house.hub.under_way) == ("", True, 0)
+
+
+class Work:
+    """What a request does, until a test lets it end."""
+
+    def __init__(self) -> None:
+        self.began = 0
+        self.ended: list[str] = []
+        self.may_end = asyncio.Event()
+
+    def reading(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        """Read, for the client alone."""
+        scope[ENDS_WITH_CLIENT]()
+        return self.writing(scope, receive, send)
+
+    async def writing(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write, for everybody."""
+        self.began += 1
+        try:
+            await self.may_end.wait()
+            self.ended.append("done")
+        except asyncio.CancelledError:
+            self.ended.append("cancelled")
+            raise
+        await send_json(send, 200, b"{}")
+
+
+@pytest.fixture
+def work(house: House) -> Work:
+    """What the application does."""
+    return Work()
+
+
+async def test_a_read_ends_with_its_client(house: House, peer: Peer, work: Work) -> None:
+    """Nobody waits for what a client wanted to read that is gone: it is cancelled."""
+    house.application.handle = work.reading
+    peer.send(GET)
+    await settle()
+    peer.lose()
+    await settle()
+    assert (work.ended, house.hub.under_way) == (["cancelled"], 0)
+
+
+async def test_a_read_whose_client_is_gone_before_it_begins(
+    house: House, peer: Peer, work: Work
+) -> None:
+    """A read does not begin for a client that is gone by then."""
+    house.application.handle = work.reading
+    peer.send(GET)
+    peer.transport.lose(ConnectionResetError())
+    await settle()
+    assert work.ended == ["cancelled"] * work.began
+    assert house.hub.under_way == 0
+
+
+async def test_a_write_goes_on_without_its_client(house: House, peer: Peer, work: Work) -> None:
+    """What a client has asked to be written is written to the end, whether or not it waits."""
+    house.application.handle = work.writing
+    peer.send(GET)
+    await settle()
+    peer.lose()
+    await settle()
+    work.may_end.set()
+    await settle()
+    assert work.ended == ["done"]
+
+
+async def test_half_of_a_connection_may_be_all_of_it(house: House, peer: Peer, work: Work) -> None:
+    """A client that says its end is sent an interim line, and its answer if it still listens."""
+    house.application.handle = work.reading
+    peer.send(GET)
+    await settle()
+    peer.say_end()
+    assert peer.received == "HTTP/1.1 100 Continue\r\n\r\n"
+    work.may_end.set()
+    await settle()
+    assert peer.received == answered("{}", connection=CLOSE)
+
+
+async def test_a_client_that_says_its_end_at_once(house: House, peer: Peer, work: Work) -> None:
+    """It is the same where the end comes together with the request."""
+    house.application.handle = work.reading
+    peer.send(GET)
+    peer.say_end()
+    await settle()
+    assert peer.received == "HTTP/1.1 100 Continue\r\n\r\n"
+    peer.lose()
+    await settle()
+    assert work.ended == ["cancelled"]
+
+
+async def test_half_of_a_connection_is_not_waited_for(house: House, peer: Peer, work: Work) -> None:
+    """A client of HTTP/1.0 gets no interim line, and is closed after a while."""
+    house.application.handle = work.reading
+    peer.send("GET / HTTP/1.0\r\n\r\n")
+    await settle()
+    peer.say_end()
+    assert peer.received == ""
+    house.clock.advance(seconds=11)
+    await settle()
+    assert (work.ended, peer.is_closed, house.hub.under_way) == (["cancelled"], True, 0)

@@ -397,25 +397,62 @@ async def test_who_does_not_take_the_answer(house: House, peer: Peer) -> None:
     house.endpoint.answers_at_once = True
     peer.transport.is_taken = False
     peer.send(poll("x" * 3000) * 100)
-    sent = len(peer.received)
-    assert 65_536 < sent < 100_000
+    assert peer.received.count("HTTP/1.1 200 OK") == 1
+    assert house.hub.unsent == peer.transport.unsent > 3000
     house.clock.advance(seconds=32)
     await settle()
+    assert (peer.is_closed, peer.transport.is_aborted, house.hub.unsent) == (True, True, 0)
+
+
+async def test_who_takes_hardly_anything(house: House, peer: Peer) -> None:
+    """Who takes a byte now and then is not waited for either."""
+    house.endpoint.answers_at_once = True
+    peer.transport.is_taken = False
+    peer.send(poll("x" * 3000))
+    peer.transport.take(1_023)
+    house.clock.advance(seconds=31)
+    await settle()
     assert (peer.is_closed, peer.transport.is_aborted) == (True, True)
+
+
+async def test_bytes_that_wait_are_bounded_for_all_together() -> None:
+    """Where clients leave too many bytes unread, those with most of them are closed."""
+    house = House(most_unsent=10_000)
+    house.endpoint.answers_at_once = True
+    peers = [house.peer() for _ in range(5)]
+    for peer, size in zip(peers, (1000, 4000, 4000, 1000, 1), strict=True):
+        peer.transport.is_taken = False
+        peer.send(poll("x" * size))
+    await settle()
+    assert [peer.transport.is_aborted for peer in peers] == [False, True, False, False, False]
+    assert house.hub.unsent == sum(peer.transport.unsent for peer in peers if not peer.is_closed)
+    for peer in peers:
+        peer.lose()
+    await settle()
+    assert house.hub.unsent == 0
+
+
+async def test_a_client_that_is_gone_while_requests_are_read(house: House, peer: Peer) -> None:
+    """A transport that closes in the middle of what has come is not asked to pause: it refuses."""
+    peer.send(poll("a"))
+    peer.transport.lose(BrokenPipeError())
+    peer.send(poll("b") * 2_000)
+    await settle()
+    assert (peer.is_closed, house.hub.under_way) == (True, 0)
 
 
 async def test_who_takes_the_answer_slowly(house: House, peer: Peer) -> None:
     """Who takes it slowly gets it all, and then what is still to come."""
     house.endpoint.answers_at_once = True
     peer.transport.is_taken = False
-    peer.send(poll("x" * 3000) * 100)
+    peer.send(poll("x" * 6000) * 10)
     for _ in range(4):
-        peer.transport.take(10_000)
+        peer.transport.take(1_100)
         house.clock.advance(seconds=31)
     assert not peer.is_closed
     peer.transport.is_taken = True
     peer.transport.take(peer.transport.unsent)
-    assert peer.received.count("HTTP/1.1 200 OK") == 100
+    assert peer.received.count("HTTP/1.1 200 OK") == 10
 
 
 async def test_who_does_not_take_the_last_answer(house: House, peer: Peer) -> None:

@@ -65,7 +65,7 @@ class ServerKeyEndpoints:
         return [
             own,
             MatrixRoute("GET", "/_matrix/key/v2/query/{server_name}", self.query_one),
-            MatrixRoute("POST", "/_matrix/key/v2/query", self.query),
+            MatrixRoute("POST", "/_matrix/key/v2/query", self.query, is_read=True),
         ]
 
     async def own(self, _request: Request) -> Response:

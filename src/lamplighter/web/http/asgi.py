@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from starlette.types import ASGIApp, Message, Scope
 
-from lamplighter.web.application import send_error
+from lamplighter.web.application import ENDS_WITH_CLIENT, send_error
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import CONTINUE
 from lamplighter.web.http.streaming import Streaming
@@ -30,13 +30,15 @@ _log = structlog.get_logger(__name__)
 class AsgiTurn:
     """One request, and the task in which the application answers it.
 
-    The task is not cancelled when its client goes; `receive` tells it.
+    `receive` tells it when its client goes. A task that only reads says so by calling what
+    `ENDS_WITH_CLIENT` in its scope is: it is cancelled then. What writes goes on to its end.
     """
 
     __slots__ = (
         "_has_left",
         "_has_told_end",
         "_is_finished",
+        "_is_read",
         "_line",
         "_news",
         "_request",
@@ -51,12 +53,15 @@ class AsgiTurn:
         self._has_told_end = False
         self._has_left = False
         self._is_finished = False
+        self._is_read = False
         self._news = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._run(application))
+        self._task = asyncio.get_running_loop().create_task(self._run(application, self._scope()))
 
     @property
     def limit(self) -> Limit | None:
-        return None  # it is the application's business how long it waits for a body
+        # How long it waits for a body is the application's business. Who has closed one half of
+        # the connection is mostly gone, and may not be told.
+        return Limit.CLOSING if self._has_left else None
 
     def receive(self) -> None:
         self._news.set()
@@ -64,16 +69,37 @@ class AsgiTurn:
     def client_left(self) -> None:
         self._has_left = True
         self._news.set()
+        self._look_for_client()
 
     def give_up(self) -> None:
-        self._is_finished = True
-        self.client_left()
+        self._is_finished = self._has_left = True
+        self._news.set()
+        if self._is_read:
+            self._task.cancel()
+
+    def _end_with_client(self) -> None:
+        self._is_read = True
+        if self._is_finished:
+            self._task.cancel()
+        else:
+            self._look_for_client()
+
+    def _look_for_client(self) -> None:
+        """Send a line to a client that sends nothing more, if nobody but it needs the answer.
+
+        A client that has closed both halves of its connection looks like one that has closed one
+        half, until something is sent: then its machine says that nobody is there. A client that
+        still listens passes over the line, as over every interim response
+        (<https://www.rfc-editor.org/rfc/rfc9110.html#section-15.2>).
+        """
+        may_be_gone = self._has_left and self._is_read and not self._response.has_begun
+        if may_be_gone and not self._request.is_http10:
+            self._line.write(CONTINUE)
 
     def cut_off(self) -> None:
         """Do nothing: the task is ended by who counts them (`web/under_way.py`)."""
 
-    async def _run(self, application: ASGIApp) -> None:
-        scope = self._scope()
+    async def _run(self, application: ASGIApp, scope: Scope) -> None:
         try:
             await application(scope, self._receive, self._send)
             if not self._is_finished and not self._has_left:
@@ -112,6 +138,7 @@ class AsgiTurn:
             "headers": list(request.headers),
             "client": _address(transport, "peername"),
             "server": _address(transport, "sockname"),
+            ENDS_WITH_CLIENT: self._end_with_client,
         }
 
     async def _receive(self) -> Message:

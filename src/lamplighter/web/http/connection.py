@@ -21,6 +21,8 @@ MOST_WAITING: Final = 8
 MOST_UNREAD: Final = 64 * 1024
 #: What is read at a time, in bytes, so that these limits are exceeded by no more than that.
 _PORTION: Final = 4096
+#: How much a client must take of what it is sent, in bytes, before `Limit.SENDING` is over.
+_LEAST_TAKEN: Final = 1024
 #: How much a client may go on sending that has been told the end, in bytes.
 _MOST_IGNORED: Final = 1024 * 1024
 
@@ -74,6 +76,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        # So it is told of every byte that cannot be sent at once.
+        self.transport.set_write_buffer_limits(high=1)
         if self.hub.admit(self):
             self._watch()
         else:
@@ -107,11 +111,13 @@ class Connection(asyncio.Protocol):
         if self.writable is None:
             self.writable = asyncio.Event()
         self.writable.clear()
+        self.hub.owes(self, self.transport.get_write_buffer_size())
         self._watch()
 
     def resume_writing(self) -> None:
         assert self.writable is not None  # it was paused
         self.writable.set()
+        self.hub.paid(self)
         self._read_held()
         self._watch()
 
@@ -123,6 +129,7 @@ class Connection(asyncio.Protocol):
         self._held = b""
         if self.writable is not None:
             self.writable.set()
+            self.hub.paid(self)
         turn, self._turn = self._turn, None
         if turn is not None:
             self.hub.ended()
@@ -137,7 +144,7 @@ class Connection(asyncio.Protocol):
         unsent, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if overdue in (Limit.IDLE, Limit.RECEIVING):
             self._close()
-        elif self._unsent >= unsent:
+        elif unsent - self._unsent < min(_LEAST_TAKEN, unsent + 1):
             self.abort()
         self._watch()
 
@@ -203,7 +210,8 @@ class Connection(asyncio.Protocol):
         return len(reader.requests) >= MOST_WAITING or reader.unread > MOST_UNREAD
 
     def _pause(self) -> None:
-        if self._is_reading:
+        # A transport that is closing, since its client is gone, refuses to be paused.
+        if self._is_reading and not self.transport.is_closing():
             self._is_reading = False
             self.transport.pause_reading()
 

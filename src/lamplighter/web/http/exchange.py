@@ -84,6 +84,13 @@ class AsgiExchange:
 
     async def finish(self, receive: Receive, send: Send) -> None:
         """Return once the answer is sent, or the client is gone and no answer came of that."""
+        if not self._answer.done():
+            await self._wait(receive)
+        if self._answer.done():
+            status, body, headers = self._answer.result()
+            await send_json(send, status, body, headers)
+
+    async def _wait(self, receive: Receive) -> None:
         leaving = asyncio.ensure_future(until_gone(receive))
         try:
             ends: set[asyncio.Future[Any]] = {leaving, self._answer}
@@ -91,9 +98,6 @@ class AsgiExchange:
         finally:
             leaving.cancel()
             self._leave()
-        if self._answer.done():
-            status, body, headers = self._answer.result()
-            await send_json(send, status, body, headers)
 
     def _leave(self) -> None:
         """Tell the endpoint that nobody waits any longer, if it has not answered."""

@@ -12,10 +12,12 @@ from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import Heads
 from lamplighter.web.http.timeouts import TICK, Patience, Timed, Timeouts
 
-__all__ = ["MOST_CONNECTIONS", "Guest", "Hub", "no_put"]
+__all__ = ["MOST_CONNECTIONS", "MOST_UNSENT", "Guest", "Hub", "no_put"]
 
 #: How many connections one listener has at most.
 MOST_CONNECTIONS: Final = 200_000
+#: How many bytes of answers wait, on all connections of one listener, until clients read them.
+MOST_UNSENT: Final = 128 * 1024 * 1024
 
 _PATIENCE: Final = Patience()
 
@@ -53,6 +55,7 @@ class Hub:
         find_put: FindDirect = no_put,
         patience: Patience = _PATIENCE,
         most_connections: int = MOST_CONNECTIONS,
+        most_unsent: int = MOST_UNSENT,
     ) -> None:
         self.application = application
         self._direct = direct
@@ -61,6 +64,10 @@ class Hub:
         self.timeouts = Timeouts(patience)
         self.is_stopping = False
         self._most_connections = most_connections
+        self._most_unsent = most_unsent
+        #: How many bytes each connection's client has not read; who reads all of it is not here.
+        self._owed: dict[Guest, int] = {}
+        self._unsent = 0
         self._clock = clock
         self._timer: Timer | None = None
         self._guests: set[Guest] = set()
@@ -74,6 +81,28 @@ class Hub:
     def under_way(self) -> int:
         """How many requests are being answered."""
         return self._under_way
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes of answers wait for clients to read them."""
+        return self._unsent
+
+    def owes(self, guest: Guest, size: int) -> None:
+        """Learn that *guest* has *size* bytes to send that its client does not read now.
+
+        Where that is too much for all connections together, those with most of it are closed.
+        """
+        self.paid(guest)
+        self._owed[guest] = size
+        self._unsent += size
+        while self._unsent > self._most_unsent:
+            most = max(self._owed, key=self._owed.__getitem__)
+            self.paid(most)
+            most.abort()
+
+    def paid(self, guest: Guest) -> None:
+        """Learn that *guest* has sent all of it, or never will."""
+        self._unsent -= self._owed.pop(guest, 0)
 
     def direct(self, request: Request) -> Direct | None:
         """Return the function that answers *request*, if it is one's business."""
