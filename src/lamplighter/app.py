@@ -9,8 +9,8 @@ from starlette.routing import BaseRoute
 
 from lamplighter.app_admin import Admin
 from lamplighter.app_federation import Federation, Nowhere
-from lamplighter.app_modules import Modules, ModuleSources, begin_recording
-from lamplighter.app_presence import wire_presence
+from lamplighter.app_modules import Modules, ModuleSources, Surroundings, begin_recording
+from lamplighter.app_presence import limiter, wire_presence
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
 from lamplighter.cluster.positions import at_time
@@ -50,7 +50,6 @@ from lamplighter.web.client.sync import Sync
 from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.entry import Entry
 from lamplighter.web.federation.version import WellKnownServer
-from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 from lamplighter.web.listener import Listener
 from lamplighter.web.routes import ChangingResources
 
@@ -239,78 +238,6 @@ async def _federation(
     return await Federation.begin(config, clock, data_dir, store, transport)
 
 
-<<<<<<< HEAD
-=======
-def _around(
-    config: Config,
-    clock: Clock,
-    background: Background,
-    rooms: SharedRooms,
-    router: PresenceRouter,
-    store: PresenceStore,
-    saved: Sequence[SavedPresence],
-    outgoing: Outgoing,
-    metrics: Metrics,
-) -> Surroundings:
-    """Wire the service, with what was *saved* restored."""
-    tracker = _tracker(config, saved, clock.now())
-    interests = ModuleInterests()
-    planner = Planner(rooms, interests)
-    saved_until = max((it.position for it in saved), default=BEGINNING)
-    bus = LocalBus(clock, saved_until)
-    feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
-    remotes = Remotes(config.server_name, planner, outgoing)
-    publisher = Publisher(
-        tracker=tracker,
-        planner=planner,
-        router=router,
-        feed=feed,
-        remotes=remotes,
-        bus=bus,
-        store=store,
-        metrics=metrics,
-    )
-    for it in sorted(saved, key=attrgetter("position")):
-        publisher.restore(UserId(it.user.state.user_id), it.position)
-    views = Views(
-        clock=clock,
-        tracker=tracker,
-        planner=planner,
-        router=router,
-        interests=interests,
-        feed=feed,
-        publisher=publisher,
-        module_timeout=config.module_timeout,
-    )
-    memberships = Memberships(rooms, planner, feed, publisher, views, background)
-    transitions = _limiter(config.rate_limits.presence, clock)
-    silence = config.presence.federation_timeout
-    service = PresenceService(
-        clock=clock,
-        tracker=tracker,
-        feed=feed,
-        publisher=publisher,
-        views=views,
-        memberships=memberships,
-        federated=FederatedPresence(config.server_name, tracker, views, publisher, silence),
-        subscribers=Subscribers(clock, metrics, config.module_timeout),
-        background=background,
-        settings=_service_settings(config),
-        unsure=range(saved_until + 1, bus.position),
-        allows=transitions.allows,
-    )
-    return Surroundings(
-        tracker, router, planner, feed, views, publisher, remotes, memberships, service, transitions
-    )
-
-
-def _tracker(config: Config, saved: Sequence[SavedPresence], now: Timestamp) -> PresenceTracker:
-    tracker = PresenceTracker(config.server_name, _rules(config))
-    tracker.restore([it.user for it in saved], now)
-    return tracker
-
-
->>>>>>> a864dbd (What the polls of a device say: only a change of it is an event)
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
     """Return what serves *server*, one for each address; raise `ConfigError`."""
     serving = [
@@ -364,9 +291,9 @@ def _application(
         server_name=config.server_name,
         registration_open=config.registration == "open",
         client_address=ClientAddress(config.trusted_proxies),
-        login_limiter=_limiter(config.rate_limits.login, clock),
-        registration_limiter=_limiter(config.rate_limits.registration, clock),
-        fan_out_limiter=_limiter(_fan_out(config), clock),
+        login_limiter=limiter(config.rate_limits.login, clock),
+        registration_limiter=limiter(config.rate_limits.registration, clock),
+        fan_out_limiter=limiter(_fan_out(config), clock),
         acted=presence.acted,
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
         access_log=admin.access_log,
@@ -389,27 +316,6 @@ def _application(
     return Entry(sync=sync, put_status=status.put, routes=build_application(routes))
 
 
-<<<<<<< HEAD
-=======
-def _service_settings(config: Config) -> ServiceSettings:
-    presence = config.presence
-    return ServiceSettings(presence.enabled, presence.include_offline_users_on_sync)
-
-
-def _rules(config: Config) -> Rules:
-    presence = config.presence
-    timers = Timers(
-        last_active_granularity=presence.last_active_granularity,
-        sync_online_timeout=presence.sync_online_timeout,
-        idle_timeout=presence.idle_timeout,
-        busy_timeout=presence.busy_timeout,
-        federation_ping=presence.federation_ping,
-        federation_timeout=presence.federation_timeout,
-    )
-    return Rules(timers, SyncIsActivity(presence.sync_is_activity))
-
-
->>>>>>> a864dbd (What the polls of a device say: only a change of it is an event)
 def counting_rooms(config: Config) -> Callable[[RoomId], bool]:
     """Return which rooms give sight of their members."""
     if not config.routing.shared_rooms:
@@ -423,9 +329,3 @@ def _fan_out(config: Config) -> Rate | None:
     limits = config.rate_limits
     is_off = limits.presence is limits.login is limits.registration is None
     return None if is_off else Rate(per_second=10, burst=50)
-
-
-def _limiter(rate: Rate | None, clock: Clock) -> Limiter:
-    if rate is None:
-        return Unlimited()
-    return RateLimiter(rate.per_second, rate.burst, clock)

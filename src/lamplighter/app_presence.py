@@ -6,7 +6,7 @@ from operator import attrgetter
 from lamplighter.app_modules import Surroundings
 from lamplighter.clock import Clock
 from lamplighter.cluster.positions import BEGINNING
-from lamplighter.config import Config
+from lamplighter.config import Config, Rate
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
 from lamplighter.ids import StreamPosition, UserId
@@ -29,8 +29,9 @@ from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
 from lamplighter.service.subscribers import Subscribers
 from lamplighter.service.views import INTEREST_KEPT, Views
+from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 
-__all__ = ["wire_presence"]
+__all__ = ["limiter", "wire_presence"]
 
 
 def wire_presence(
@@ -70,6 +71,7 @@ def wire_presence(
         module_timeout=config.module_timeout,
     )
     memberships = Memberships(rooms, planner, feed, publisher, views, background, ends)
+    transitions = limiter(config.rate_limits.presence, clock)
     service = PresenceService(
         clock=clock,
         tracker=tracker,
@@ -84,10 +86,28 @@ def wire_presence(
         background=background,
         settings=_service_settings(config),
         unsure=range(saved_until + 1, bus.position),
+        allows=transitions.allows,
     )
     return Surroundings(
-        tracker, router, planner, feed, views, publisher, remotes, memberships, ends, service
+        tracker,
+        router,
+        planner,
+        feed,
+        views,
+        publisher,
+        remotes,
+        memberships,
+        ends,
+        service,
+        transitions,
     )
+
+
+def limiter(rate: Rate | None, clock: Clock) -> Limiter:
+    """Return what says "too fast" beyond *rate*; None is no limit."""
+    if rate is None:
+        return Unlimited()
+    return RateLimiter(rate.per_second, rate.burst, clock)
 
 
 def _publisher(
@@ -137,9 +157,7 @@ def _ends(
 
 def _service_settings(config: Config) -> ServiceSettings:
     presence = config.presence
-    return ServiceSettings(
-        presence.enabled, presence.include_offline_users_on_sync, presence.sync_online_timeout
-    )
+    return ServiceSettings(presence.enabled, presence.include_offline_users_on_sync)
 
 
 def _rules(config: Config) -> Rules:

@@ -126,12 +126,8 @@ async def test_a_steady_poll(
         alice, bob = await server.register("alice"), await server.register("bob")
         await alice.join(await bob.create_room())
         await bob.sync(set_presence="offline")
-<<<<<<< HEAD
         for _ in range(2):  # the second time there is no news of alice herself any more
             await alice.sync(set_presence="unavailable" if name == "element-away" else "online")
-=======
-        await alice.sync(set_presence="unavailable" if name == "element-away" else "online")
->>>>>>> a864dbd (What the polls of a device say: only a change of it is an event)
         desk = Desk(server, alice, bob, await shape_of(name, alice))
         for _ in range(3):
             desk.poll()
