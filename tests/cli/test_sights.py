@@ -147,3 +147,19 @@ def test_json(server: Answering, console: Console, answer: Any, printed: Any) ->
         sees(client, console, "@alice:demo", as_json=True)
     assert isinstance(console.file, io.StringIO)
     assert json.loads(console.file.getvalue()) == printed
+
+
+def test_short_names(server: Answering, console: Console) -> None:
+    """A user may be named by what is before the colon: the server knows whose user it is."""
+    client = AdminClient(server.url, "t")
+    server.will_answer({"sight": YES, "hints": []})
+    assert explain(client, console, "alice", "bob", as_json=False)
+    assert "@alice:demo sees @bob:demo" in shown(console)
+    server.will_answer({"sights": [], "next_batch": None})
+    sees(client, console, "alice", as_json=False)
+    server.will_answer({"sights": [], "next_batch": None})
+    seen_by(client, console, "bob", as_json=False)
+    questions = [path.partition("/admin")[2] for path, _ in server.asked]
+    assert questions[0] == "/explain?viewer=alice&subject=bob"
+    assert questions[1].startswith("/sees?viewer=alice")
+    assert questions[2].startswith("/seen_by?subject=bob")

@@ -203,6 +203,8 @@ async def test_the_matrix_follows(stage: Stage) -> None:
     room = (await stage.alice.ask("GET", "/joined_rooms")).json["joined_rooms"][0]
     await stage.carl.ask("POST", f"/rooms/{room}/join", {})
     await tab.until(f"{CELL.format(2, 0)} === 'carl sees alice: shared room The hall'")
+    await stage.carl.ask("POST", f"/rooms/{room}/leave", {})
+    await tab.until(f"{CELL.format(2, 0)}.startsWith('carl does not see alice')")
     assert await tab.value("document.activeElement.dataset.place") == "0 1"
     assert tab.problems == []
 

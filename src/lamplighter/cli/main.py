@@ -68,8 +68,8 @@ TokenFile = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the admin API answers.")]
-Viewer = Annotated[str, typer.Argument(metavar="VIEWER", help="The user ID of who looks on.")]
-Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="The user ID of who is looked at.")]
+Viewer = Annotated[str, typer.Argument(metavar="VIEWER", help="A user: bob, or @bob:demo.")]
+Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="A user: bob, or @bob:demo.")]
 
 _NO_USE_TO_GO_ON = (AdminUnavailable, ConfigError, ModuleError, RecordUnreadable)
 

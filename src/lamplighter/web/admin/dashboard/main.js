@@ -6,15 +6,13 @@ import { beginDetail, followInDetail } from "./detail.js";
 import { at } from "./dom.js";
 import { restartFigures, showFigures } from "./figures.js";
 import { loadMachinery } from "./machinery.js";
-import { askAllAgain, beginMatrix, chooseAtFirst, followBatch } from "./matrix.js";
+import { askAllAgain, askSomeAgain, beginMatrix, chooseAtFirst, followBatch } from "./matrix.js";
 import { beginReloads } from "./modules.js";
 import { beginSearch, loadPeople, showSoon, updatePeople } from "./people.js";
 import { listen } from "./stream.js";
 import { setHome, span } from "./words.js";
 
 const PERIOD = 5000;
-/** Rooms and modules may change who sees whom without a change of presence. */
-const MATRIX_PERIOD = 30000;
 const LIVE = { on: "live", off: "trying again", "": "connecting" };
 
 function askForToken(problem = "") {
@@ -79,11 +77,11 @@ function begin(server) {
     if (document.hidden) return;
     showServer();
     showSoon();
+    askSomeAgain();
     safely(() => loadMachinery(server));
   };
   refresh();
   setInterval(refresh, PERIOD);
-  setInterval(() => document.hidden || askAllAgain(), MATRIX_PERIOD);
   document.addEventListener("visibilitychange", refresh);
 }
 

@@ -9,8 +9,11 @@ const MOST = 12;
 const AT_ONCE = 4;
 const AT_FIRST = 5;
 const KEPT_AS = "lamplighter-matrix";
-/** Pairs that a change may have touched are asked about again, no more often than this. */
+/** Pairs that a change may have touched are asked about again after a pause, longer after many. */
 const PAUSE = 500;
+const PAUSE_FOR_EACH = 20;
+/** So many pairs are asked about again at a time where nothing was told. */
+const SOME = 10;
 
 let chosen = [];
 /** By viewer and subject: what the server answered. */
@@ -20,6 +23,8 @@ let asked = 0;
 /** Pairs to ask about again, by their keys. */
 let touched = new Map();
 let isDue = false;
+/** Where `askSomeAgain` goes on. */
+let next = 0;
 
 const key = (viewer, subject) => `${viewer} ${subject}`;
 
@@ -74,22 +79,32 @@ export function followBatch(batch) {
   askSoon();
 }
 
-/** Ask about all pairs again, without a sign of it: rooms and modules change too. */
+/** Ask about some pairs again, others each time: rooms and modules change without a word. */
+export function askSomeAgain() {
+  const pairs = pairsOf(chosen);
+  const some = [...pairs, ...pairs].slice(next, next + Math.min(SOME, pairs.length));
+  next = (next + SOME) % Math.max(1, pairs.length);
+  some.forEach((pair) => touched.set(key(...pair), pair));
+  askSoon();
+}
+
+/** Ask about all pairs again, without a sign of it. */
 export function askAllAgain() {
   pairsOf(chosen).forEach((pair) => touched.set(key(...pair), pair));
   askSoon();
 }
 
-function askSoon() {
+function askSoon(pause = PAUSE) {
   if (isDue || !touched.size) return;
   isDue = true;
   setTimeout(async () => {
     const pairs = [...touched.values()];
+    const pauseThen = PAUSE + PAUSE_FOR_EACH * pairs.length;
     touched = new Map();
     await askAbout(pairs, asked);
     isDue = false;
-    askSoon();
-  }, PAUSE);
+    askSoon(pauseThen);
+  }, pause);
 }
 
 const pairsOf = (users) => users.flatMap((viewer) => users.map((subject) => [viewer, subject]));
