@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from lamplighter.modules.threads import (
+    ThreadWork,
     Worker,
     leftover_threads,
     start_thread,
+    under_way_until_done,
     work_under_way,
 )
 
@@ -60,16 +62,30 @@ def test_the_end_of_a_worker() -> None:
     assert worker.end(threading.current_thread).result() is threading.current_thread()
 
 
+def futures_under_way() -> set[Future[Any]]:
+    """What is under way, as whoever asked for it has it."""
+    return {work.future for work in work_under_way()}
+
+
 def test_work_under_way() -> None:
     """Work is under way until it is done, or has failed, whichever thread does it."""
     worker, end = Worker("my worker"), threading.Event()
     works: set[Future[Any]] = {worker.submit(end.wait), worker.submit(fail)}
     thread = start_thread("x", end.wait)
-    assert {*works, thread} <= work_under_way()
+    assert {*works, thread} <= futures_under_way()
     end.set()
     assert thread.result()
-    left = worker.end(lambda: works & work_under_way()).result()
+    left = worker.end(lambda: works & futures_under_way()).result()
     assert left == set()
+
+
+def test_what_others_do() -> None:
+    """What another pool of threads does is under way until its future is done."""
+    work = ThreadWork(Future())
+    under_way_until_done(work)
+    assert work in work_under_way()
+    work.future.set_result(None)
+    assert work not in work_under_way()
 
 
 def test_leftover_threads() -> None:

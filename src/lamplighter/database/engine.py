@@ -66,6 +66,8 @@ class Database:
         self._lock = asyncio.Lock()
         self._can_write = True
         self._failures = 0
+        self._begun = 0
+        self._under_way = 0
 
     @property
     def dialect(self) -> Dialect:
@@ -81,6 +83,16 @@ class Database:
     def failures(self) -> int:
         """How many reads and writes the machine has not done since the start."""
         return self._failures
+
+    @property
+    def begun(self) -> int:
+        """How many reads and writes have begun since the start."""
+        return self._begun
+
+    @property
+    def under_way(self) -> int:
+        """How many reads and writes have begun, or wait for their turn, and have not ended."""
+        return self._under_way
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -104,8 +116,8 @@ class Database:
 
         It costs a fraction of what `write` does, and cannot read what it did.
         """
-        async with self._lock:
-            with self._noted():
+        with self._noted():
+            async with self._lock:
                 await self._writing.commit(statement, values)
 
     async def fetch(self, statement: str, values: Sequence[object]) -> Sequence[tuple[Any, ...]]:
@@ -142,12 +154,16 @@ class Database:
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
+        self._begun += 1
+        self._under_way += 1
         try:
             with _clear_errors():
                 yield
         except StorageUnavailable:
             self._failures += 1
             raise
+        finally:
+            self._under_way -= 1
 
     def _wrote(self, problem: StorageUnavailable | None) -> None:
         """Take note of how a write went, and say so where it went otherwise than the last."""

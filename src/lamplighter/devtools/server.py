@@ -8,9 +8,10 @@ async with running_server(modules=[MyRouter]) as server:
 """
 
 import asyncio
+import concurrent.futures
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
@@ -18,15 +19,16 @@ from typing import Any, Final, TypeAlias, TypeVar
 from lamplighter.app import Lamplighter, Storage, build
 from lamplighter.clock import after
 from lamplighter.config import Config, load_config, parse_config_text
+from lamplighter.devtools.at_work import counting_executors, threads_at_work
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import AsgiApplication, AsgiClient, Message, Receive, Send
-from lamplighter.devtools.turns import turns
+from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.federation.transport import Transport
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ModuleEntry, ModuleStyle, module_entries
-from lamplighter.modules.threads import work_under_way
+from lamplighter.modules.threads import ThreadWork
 from lamplighter.presence.state import UserPresenceState
 
 __all__ = [
@@ -43,15 +45,11 @@ T = TypeVar("T")
 ModuleToLoad: TypeAlias = type | str | tuple[type | str, Mapping[str, Any]]
 
 
-#: So many looks into the database a request has time for: what is not answered then waits for
-#: something else.
-_PATIENCE: Final = 20
-
-#: So many looks are enough for what a module does in a thread.
-_MUCH_PATIENCE: Final = 2_000
-
-#: So many turns of the event loop are enough for a chain of callbacks in which nothing waits.
-_MANY: Final = 20
+#: A glance at the machine lasts so many seconds at most; after so many, what goes on is left.
+_GLANCE: Final = 0.002
+_GLANCES: Final = 60_000
+#: What happens at one moment reads and writes the database less often, unless it has no end.
+_MOST_STATEMENTS: Final = 2_000
 
 
 class _Requests:
@@ -95,8 +93,10 @@ class InMemoryServer:
         self._requests: _Requests | None = None
         self._transport = transport
         self._read_config = read_config
+        self._kept_in: Storage | None = None
+        self._until_stopped = ExitStack()
         #: What modules do in threads, and has not ended when it could have.
-        self._endless: frozenset[Future[Any]] = frozenset()
+        self._endless: frozenset[ThreadWork] = frozenset()
         self.clock = clock or FakeClock()
 
     @property
@@ -168,13 +168,49 @@ class InMemoryServer:
         return await task
 
     async def settled(self) -> None:
-        """Return once all that has happened so far has been told and saved.
+        """Return once all that has happened so far has been told and saved, and has ended.
 
-        Modules, and whatever else goes on in this event loop, have had the time to go on.
+        What goes on then waits for the time to pass, or for a request. Modules, their threads and
+        their reads of the database, and what else goes on in this event loop, have had the time
+        that they needed, however slow the machine is. Raises `RuntimeError` where it never ends.
         """
-        await self.lamplighter.presence.settled()
-        await turns(_MANY)
-        await self.lamplighter.presence.settled()
+        last = self._storage.database.begun + _MOST_STATEMENTS
+        while True:
+            await self.lamplighter.presence.settled()
+            await turns_until_idle()
+            if not await self._has_waited(last):
+                return
+
+    async def _has_waited(self, last: int) -> bool:
+        """Wait for threads and the database; tell whether there was anything to wait for."""
+        for glance in range(_GLANCES):
+            if self._storage.database.begun > last:
+                raise RuntimeError(
+                    "there is no end of news at one moment: does a module answer each change by "
+                    "another?"
+                )
+            threads = threads_at_work(self._endless)
+            if not threads and not self._storage.database.under_way:
+                return glance > 0
+            # The loop does not sleep: where its time is a simulated one, it would not wake up.
+            futures = [it.future for it in threads] or [concurrent.futures.Future()]
+            pause = min(_GLANCE, _GLANCE * glance / 20)
+            concurrent.futures.wait(futures, pause, concurrent.futures.FIRST_COMPLETED)
+            await turns_until_idle()
+        self._endless |= frozenset(threads_at_work())
+        warnings.warn(
+            "what a module does in a thread has not ended for a minute: the simulated time goes on "
+            "without it. What never ends belongs in a threading.Thread of its own.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+
+    @property
+    def _storage(self) -> Storage:
+        if self._kept_in is None:
+            raise RuntimeError("the server does not run")
+        return self._kept_in
 
     def presence_of(self, user: Client | str) -> UserPresenceState:
         """Return somebody's presence as the server knows it."""
@@ -184,9 +220,13 @@ class InMemoryServer:
     async def start(self) -> None:
         """Start the server; for one with a data directory, with what it knew before."""
         storage = Storage.in_directory(self._data_dir) if self._data_dir else Storage.in_memory()
-        self._running = await build(
-            self._config, self.clock, storage, self._modules, self._transport, self._read_config
-        )
+        self._kept_in = storage
+        with ExitStack() as until_stopped:
+            until_stopped.enter_context(counting_executors())
+            self._running = await build(
+                self._config, self.clock, storage, self._modules, self._transport, self._read_config
+            )
+            self._until_stopped = until_stopped.pop_all()
         self._requests = _Requests(self._running.application)
         self._running.start()
         self._running.opened()
@@ -195,7 +235,8 @@ class InMemoryServer:
         """Stop the server in good order; what waits for a module then is not answered."""
         await self._answer_requests()
         running, self._running, self._requests = self.lamplighter, None, None
-        await running.stop()
+        with self._until_stopped:
+            await running.stop()
 
     async def _answer_requests(self) -> None:
         self.lamplighter.answer_polls()
@@ -205,33 +246,12 @@ class InMemoryServer:
                 task.cancel()
             await asyncio.wait(under_way)
 
-    async def looked_up(self) -> None:
-        """Return once polls, and modules in their threads, have read what they had to.
-
-        Who still waits then, waits for news, or for the time to pass.
-        """
-        for _ in range(_PATIENCE):
-            await self._threads_are_done()
-            if not self.lamplighter.presence.is_reading:
-                return
-            await self.lamplighter.directory.members()
-
-    async def _threads_are_done(self) -> None:
-        """Let the threads that modules use go on, and the modules then; what never ends is left."""
-        for _ in range(_MUCH_PATIENCE):
-            if not work_under_way() - self._endless:
-                return
-            await self.lamplighter.directory.members()
-            await turns(_MANY)
-        self._endless |= work_under_way()
-
     async def _still_waits(self, tasks: Collection[asyncio.Future[Any]]) -> bool:
         """Let *tasks* go on; tell whether one of them then waits for something else."""
-        for _ in range(_PATIENCE):
-            if all(task.done() for task in tasks):
-                return False
-            await self.lamplighter.directory.members()
-        return True
+        if all(task.done() for task in tasks):
+            return False
+        await self.settled()
+        return not all(task.done() for task in tasks)
 
     async def restart(self, *clients: Client) -> None:
         """Stop and start again; *clients* find the server again, with their tokens."""

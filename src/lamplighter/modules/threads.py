@@ -5,23 +5,42 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-__all__ = ["Worker", "leftover_threads", "start_thread", "work_under_way"]
+__all__ = [
+    "ThreadWork",
+    "Worker",
+    "leftover_threads",
+    "start_thread",
+    "under_way_until_done",
+    "work_under_way",
+]
 
 T = TypeVar("T")
 
-#: What threads are at, or are about to begin.
-_UNDER_WAY: Final[set[Future[Any]]] = set()
+
+@dataclass(eq=False, slots=True)
+class ThreadWork:
+    """Something that a thread does, or is about to begin."""
+
+    future: Future[Any]
+    #: The threads that take up this work are those of one pool, and so many.
+    pool: object = None
+    pool_size: int = 1
+    #: The thread's identifier, once it has begun.
+    thread: int | None = None
+
+
+_UNDER_WAY: Final[set[ThreadWork]] = set()
 
 
 def start_thread(name: str, work: Callable[[], T]) -> "Future[T]":
     """Do *work* in a new thread, in a copy of the caller's context."""
-    future: Future[T] = _counted(Future())
+    future: Future[T] = Future()
+    job = _counted(future, work, None)
     context = contextvars.copy_context()
-    thread = threading.Thread(
-        target=context.run, args=(_settle, future, work), name=name, daemon=True
-    )
+    thread = threading.Thread(target=context.run, args=(job,), name=name, daemon=True)
     thread.start()
     return future
 
@@ -37,8 +56,8 @@ class Worker:
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
         """Do *work* once everything submitted before it is done."""
-        future: Future[T] = _counted(Future())
-        self._jobs.put(lambda: _settle(future, work))
+        future: Future[T] = Future()
+        self._jobs.put(_counted(future, work, self))
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -65,9 +84,16 @@ class Worker:
             job()
 
 
-def work_under_way() -> "frozenset[Future[Any]]":
+def work_under_way() -> frozenset[ThreadWork]:
     """Return what threads that modules use, of whichever server, have to do."""
+    # A thread that ends takes its work out at any moment; one copy of a set is one step.
     return frozenset(_UNDER_WAY)
+
+
+def under_way_until_done(work: ThreadWork) -> None:
+    """Count *work*, that another pool of threads does, until its future is done."""
+    _UNDER_WAY.add(work)
+    work.future.add_done_callback(lambda _: _UNDER_WAY.discard(work))
 
 
 def leftover_threads() -> list[threading.Thread]:
@@ -79,10 +105,16 @@ def leftover_threads() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if not t.daemon and t not in ours]
 
 
-def _counted(future: "Future[T]") -> "Future[T]":
-    _UNDER_WAY.add(future)
-    future.add_done_callback(_UNDER_WAY.discard)
-    return future
+def _counted(future: "Future[T]", work: Callable[[], T], pool: object) -> Callable[[], None]:
+    """Return what a thread is to call for *work*, which is under way from now on."""
+    noted = ThreadWork(future, pool)
+    under_way_until_done(noted)
+
+    def job() -> None:
+        noted.thread = threading.get_ident()
+        _settle(future, work)
+
+    return job
 
 
 def _settle(future: "Future[T]", work: Callable[[], T]) -> None:

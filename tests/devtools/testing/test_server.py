@@ -1,6 +1,9 @@
 """A server for tests that are plain functions."""
 
+import asyncio
+import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,6 +91,68 @@ def test_modules_that_ask_their_database(presence_server: PresenceServer, attemp
     assert alice.sees(bob, "unavailable", "lunch")
 
 
+def computed() -> bytes:
+    """Compute for a while, without a word to the event loop."""
+    return hashlib.pbkdf2_hmac("sha256", b"x", b"y", 400_000)
+
+
+class Tireless:
+    """Once a minute it computes in the way it is told, and says so."""
+
+    def __init__(self, config: dict[str, Any], api: ModuleApi) -> None:
+        self.api = api
+        self.done: list[int] = []
+        self._pool = ThreadPoolExecutor(1)
+        ways = {
+            "defer_to_thread": lambda: api.defer_to_thread(computed),
+            "to_thread": lambda: asyncio.to_thread(computed),
+            "executor": lambda: asyncio.get_running_loop().run_in_executor(self._pool, computed),
+            "wrapped": lambda: asyncio.wrap_future(self._pool.submit(computed)),
+            "database": lambda: api.run_db_interaction("compute", lambda _: computed()),
+            "from-a-thread": lambda: api.defer_to_thread(self._and_tell),
+            "account": lambda: api.get_userinfo_by_id("@bob:demo"),
+            "many-steps": self._in_many_steps,
+        }
+        self._way = ways[config["way"]]
+        api.looping_background_call(self._compute, 60_000)
+
+    async def _compute(self) -> None:
+        began = self.api.get_current_time_msec()
+        await self._way()
+        self.done.append(self.api.get_current_time_msec() - began)
+
+    def _and_tell(self) -> None:
+        computed()
+        self.api.run_in_background(self._in_many_steps)
+
+    async def _in_many_steps(self) -> None:
+        for _ in range(50):
+            await asyncio.to_thread(int)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "defer_to_thread",
+        "to_thread",
+        "executor",
+        "wrapped",
+        "database",
+        "from-a-thread",
+        "account",
+        "many-steps",
+    ],
+)
+def test_time_does_not_pass_while_a_thread_works(
+    presence_server: PresenceServer, clock: ServerClock, way: str
+) -> None:
+    """What was due has ended when time goes on, however long it takes the machine."""
+    presence_server.load_module(Tireless, {"way": way})
+    presence_server.user("bob")
+    clock.advance(minutes=3)
+    assert presence_server.module(Tireless).done == [0, 0, 0]
+
+
 class NeverDone:
     """Waits in a thread for what does not come before the test is over."""
 
@@ -97,7 +162,7 @@ class NeverDone:
 
 
 def test_threads_that_never_end(presence_server: PresenceServer) -> None:
-    """They are waited for once, for a while; then life goes on without them."""
+    """One that waits for what only others can do does not hold up the time."""
     presence_server.load_module(NeverDone)
     alice, bob = presence_server.users("alice", "bob")
     alice.shares_room_with(bob)

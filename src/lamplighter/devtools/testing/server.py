@@ -151,7 +151,6 @@ class PresenceServer:
         """Return once everybody has received everything."""
         for _ in range(_MOST_NEWS):
             await server.settled()
-            await server.looked_up()
             if not await self._receive():
                 return
         raise RuntimeError(

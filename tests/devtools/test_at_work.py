@@ -1,0 +1,101 @@
+"""Threads at work, told from those that wait."""
+
+import asyncio
+import queue
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from lamplighter.devtools.at_work import counting_executors, threads_at_work
+from lamplighter.modules.threads import ThreadWork, Worker, start_thread, work_under_way
+
+
+def at_work(*among: "Future[Any]") -> set[int]:
+    """Return the places of those of *among* that are at work."""
+    futures = [work.future for work in threads_at_work()]
+    return {place for place, future in enumerate(among) if future in futures}
+
+
+def until_it_waits(future: "Future[Any]") -> None:
+    """Return once the thread waits; it has no other end in sight."""
+    while at_work(future):
+        threading.Event().wait(0.001)
+
+
+@pytest.mark.parametrize("how", ["event", "queue", "future"])
+def test_a_thread_that_waits_for_another(how: str) -> None:
+    """It is at work until it waits, and again from the moment in which it is woken."""
+    go, event = threading.Event(), threading.Event()
+    jobs: queue.Queue[int] = queue.Queue()
+    promise: Future[int] = Future()
+    waits: dict[str, Any] = {"event": event.wait, "queue": jobs.get, "future": promise.result}
+    wakes: dict[str, Any] = {
+        "event": lambda: event.set(),
+        "queue": lambda: jobs.put(1),
+        "future": lambda: promise.set_result(1),
+    }
+    future = start_thread("x", lambda: (waits[how](), go.wait(60)))
+    until_it_waits(future)
+    wakes[how]()
+    assert at_work(future) == {0}
+    go.set()
+    future.result()
+    assert at_work(future) == set()
+
+
+def test_a_thread_that_waits_for_so_long() -> None:
+    """Whoever waits with a limit goes on by itself, and is at work."""
+    end = threading.Event()
+    future = start_thread("x", lambda: end.wait(60))
+    assert at_work(future) == {0}
+    end.set()
+    future.result()
+
+
+def test_behind_one_that_waits() -> None:
+    """What a worker is to do later is not at work while the worker waits; else it is."""
+    worker, end = Worker("x"), threading.Event()
+    first, second = worker.submit(end.wait), worker.submit(lambda: 3)
+    until_it_waits(first)
+    assert at_work(first, second) == set()
+    end.set()
+    assert second.result() == 3
+
+
+def test_executors() -> None:
+    """What an executor does is counted; where it has a thread left, nothing is behind another."""
+    end = threading.Event()
+    with counting_executors(), counting_executors(), ThreadPoolExecutor(2) as executor:
+        first = executor.submit(end.wait)
+        until_it_waits(first)
+        second, third = executor.submit(end.wait), executor.submit(pow, 2, exp=5)
+        until_it_waits(second)
+        assert at_work(first, second, third) == set()
+        end.set()
+        assert third.result() == 32
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(end.wait)
+        assert future not in [work.future for work in work_under_way()]
+
+
+async def test_to_thread() -> None:
+    """So is what the event loop does in a thread."""
+    end = threading.Event()
+    with counting_executors():
+        task = asyncio.ensure_future(asyncio.to_thread(end.wait))
+        while not work_under_way():
+            await asyncio.wait([task], timeout=0)
+        end.set()
+        assert await task
+
+
+def test_what_is_left() -> None:
+    """What has been left to itself is not waited for."""
+    end = threading.Event()
+    future = start_thread("x", lambda: end.wait(60))
+    left: list[ThreadWork] = threads_at_work()
+    assert threads_at_work(left) == []
+    end.set()
+    future.result()
