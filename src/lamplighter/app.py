@@ -14,7 +14,7 @@ from lamplighter.app_presence import limiter, wire_presence
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
 from lamplighter.cluster.positions import at_time
-from lamplighter.config import Config, PresenceMode, Rate
+from lamplighter.config import Config, Rate
 from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
@@ -169,7 +169,7 @@ async def _build(
     await directory.start()
     metrics = Metrics()
     store = SqlPresenceStore(storage.database, metrics.committed)
-    saved = await store.load() if config.presence.enabled is not PresenceMode.OFF else ()
+    saved = await store.load()
     members = sorted(await directory.members(), key=attrgetter("since"))
     rooms = _shared_rooms(config, members)
     federation = await _federation(config, clock, storage, transport)

@@ -6,7 +6,7 @@ from operator import attrgetter
 from lamplighter.app_modules import Surroundings
 from lamplighter.clock import Clock
 from lamplighter.cluster.positions import BEGINNING
-from lamplighter.config import Config, Rate
+from lamplighter.config import Config, PresenceMode, Rate
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
 from lamplighter.ids import StreamPosition, UserId
@@ -28,6 +28,7 @@ from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import Remotes
 from lamplighter.service.subscribers import Subscribers
+from lamplighter.service.switched_off import SwitchedOff
 from lamplighter.service.views import INTEREST_KEPT, Views
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 
@@ -47,7 +48,8 @@ def wire_presence(
 ) -> Surroundings:
     """Wire the service, with what was *saved* restored; the bus goes on after its position."""
     tracker = PresenceTracker(config.server_name, _rules(config))
-    tracker.restore([it.user for it in saved], clock.now())
+    is_off = config.presence.enabled is PresenceMode.OFF
+    tracker.restore([] if is_off else [it.user for it in saved], clock.now())
     router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
     interests = ModuleInterests()
     planner = Planner(rooms, interests)
@@ -59,17 +61,7 @@ def wire_presence(
     for it in sorted(saved, key=attrgetter("position")):
         publisher.restore(UserId(it.user.state.user_id), it.position)
     ends = _ends(config, tracker, planner, router, interests, feed, publisher, background)
-    views = Views(
-        clock=clock,
-        tracker=tracker,
-        planner=planner,
-        router=router,
-        interests=interests,
-        feed=feed,
-        publisher=publisher,
-        ends=ends,
-        module_timeout=config.module_timeout,
-    )
+    views = _views(config, clock, tracker, planner, router, interests, feed, publisher, ends)
     memberships = Memberships(rooms, planner, feed, publisher, views, background, ends)
     transitions = limiter(config.rate_limits.presence, clock)
     service = PresenceService(
@@ -85,6 +77,7 @@ def wire_presence(
         subscribers=Subscribers(clock, metrics, config.module_timeout),
         background=background,
         settings=_service_settings(config),
+        switched_off=SwitchedOff(planner, saved) if is_off else None,
         unsure=range(saved_until + 1, bus.position),
         allows=transitions.allows,
     )
@@ -152,6 +145,30 @@ def _ends(
         publisher=publisher,
         background=background,
         endings=Endings(),
+    )
+
+
+def _views(
+    config: Config,
+    clock: Clock,
+    tracker: PresenceTracker,
+    planner: Planner,
+    router: PresenceRouter,
+    interests: ModuleInterests,
+    feed: Feed,
+    publisher: Publisher,
+    ends: VisibilityEnds,
+) -> Views:
+    return Views(
+        clock=clock,
+        tracker=tracker,
+        planner=planner,
+        router=router,
+        interests=interests,
+        feed=feed,
+        publisher=publisher,
+        ends=ends,
+        module_timeout=config.module_timeout,
     )
 
 

@@ -253,6 +253,10 @@ class InMemoryServer:
         await self.settled()
         return not all(task.done() for task in tasks)
 
+    def configure(self, config: Config) -> None:
+        """Let the server have another configuration from its next start on."""
+        self._config = config
+
     async def restart(self, *clients: Client) -> None:
         """Stop and start again; *clients* find the server again, with their tokens."""
         await self.stop()

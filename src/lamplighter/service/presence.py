@@ -41,6 +41,7 @@ from lamplighter.service.federated import FederatedPresence
 from lamplighter.service.memberships import Memberships
 from lamplighter.service.publisher import Published, Publisher
 from lamplighter.service.subscribers import PresenceCallback, Subscribers
+from lamplighter.service.switched_off import SwitchedOff
 from lamplighter.service.views import (
     Reading,
     Scope,
@@ -87,12 +88,16 @@ class PresenceService:
         subscribers: Subscribers,
         background: Background,
         settings: ServiceSettings,
+        switched_off: SwitchedOff | None,
         unsure: range,
         allows: Callable[[Requester], bool],
     ) -> None:
         """String the parts together.
 
         *allows* tells whether a device may change its presence by polling once more.
+
+        *switched_off* is what answers polls while there is no presence.
+
         *unsure* are the positions between the last saved change and this start: tokens from there
         may have told of changes that a crash has undone.
         """
@@ -106,6 +111,7 @@ class PresenceService:
         self._subscribers = subscribers
         self._background = background
         self._settings = settings
+        self._switched_off = switched_off
         self._unsure = unsure
         self._leaving_observers: list[Callable[[Collection[UserId]], None]] = []
         self._deadline: tuple[Timestamp, Timer] | None = None
@@ -156,6 +162,9 @@ class PresenceService:
 
     async def read_first(self, viewer: UserId, position: StreamPosition | None = None) -> Reading:
         """Return what a first `/sync` shows; *position* is that of a token that there is yet."""
+        if self._switched_off is not None:
+            told = () if position is None else self._switched_off.told(viewer, position)
+            return Reading(told, BEGINNING)
         await self._publisher.published()
         if self._settings.include_offline_users_on_sync:
             return await self._read(viewer, everything(position), unknown_users=True)
@@ -163,6 +172,8 @@ class PresenceService:
 
     async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
         """Return what is new after a token's *position*; everything for one that says nothing."""
+        if self._switched_off is not None:
+            return Reading(self._switched_off.told(viewer, position), BEGINNING)
         await self._publisher.published()
         at_once = self.news_at_once(viewer, position)
         if at_once is not None:
@@ -181,6 +192,8 @@ class PresenceService:
         It is what nearly every poll needs, so it takes no task and no turn of the loop. What it
         returns leads to `position`.
         """
+        if self._switched_off is not None:
+            return () if position == BEGINNING else None
         if position is None or position > self._feed.position or position in self._unsure:
             return None
         outbox = self._feed.outbox(viewer)
@@ -214,8 +227,8 @@ class PresenceService:
 
     @property
     def position(self) -> StreamPosition:
-        """Up to where everything is in the outboxes."""
-        return self._feed.position
+        """Up to where everything is in the outboxes: the beginning, where presence is off."""
+        return self._feed.position if self._switched_off is None else BEGINNING
 
     # --- what other servers say -----------------------------------------------------------
 
@@ -371,8 +384,6 @@ class PresenceService:
         *,
         unknown_users: bool = False,
     ) -> Reading:
-        if self._settings.mode is PresenceMode.OFF:
-            return Reading((), self._feed.position)
         return await self._views.read(viewer, scope, unknown_users=unknown_users)
 
     def _keep_house(self) -> None:

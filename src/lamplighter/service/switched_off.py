@@ -1,0 +1,49 @@
+"""What clients are told once where the operator has switched presence off: everybody is offline.
+
+A client that polls on would go on to show what it was told last. So each token from before is
+answered with whoever it may stand for as anything else than offline; the tokens that are given
+meanwhile stand at the beginning, from where nothing was heard of anybody.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.delivery.outbox import Update
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ports import SavedPresence
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.routing.plan import Planner
+
+__all__ = ["SwitchedOff"]
+
+
+class SwitchedOff:
+    """Answers `/sync` from how users were stored when presence was switched off."""
+
+    def __init__(self, planner: Planner, stored: Iterable[SavedPresence]) -> None:
+        self._planner = planner
+        #: By user, the position before which tokens may stand for something else than offline;
+        #: None: all of them may.
+        self._shown_until: dict[UserId, StreamPosition | None] = {}
+        for saved in stored:
+            state = saved.user.state
+            is_offline = state.state == Presence.OFFLINE and not state.status_msg
+            self._shown_until[UserId(state.user_id)] = saved.position if is_offline else None
+
+    def told(self, viewer: UserId, position: StreamPosition | None) -> Sequence[Update]:
+        """Return who is said to be offline to a client with a token from *position*.
+
+        None is a token that says nothing to us. It is everybody whom rooms show to the viewer,
+        and the viewer; what they are stays untold.
+        """
+        if position == BEGINNING:
+            return ()
+        return [
+            Update(UserPresenceState.default(user_id), (), BEGINNING, BEGINNING)
+            for user_id in sorted(self._planner.candidates(viewer) & self._shown_until.keys())
+            if self._may_be_shown(user_id, position)
+        ]
+
+    def _may_be_shown(self, user_id: UserId, position: StreamPosition | None) -> bool:
+        until = self._shown_until[user_id]
+        return until is None or position is None or position < until
