@@ -220,12 +220,23 @@ class Views:
         while True:
             modules = self._router.modules
             await self.ask_interest(viewer)
+            if self._tracker.user(user_id) is None:
+                await self._ask_in_their_place(viewer)
             glance = (await self.glances({viewer}, {user_id}))[viewer]
             if modules is self._router.modules:  # else others may answer otherwise
                 break
         if self._tracker.user(user_id):
             self._observe(View(viewer, False, False, glance.states, glance.sights))
         return self._update(user_id, glance.sights)
+
+    async def _ask_in_their_place(self, viewer: UserId) -> None:
+        """Ask the modules about *viewer* in the place of somebody who was never heard of.
+
+        Else the time of the answer would tell whether somebody was ever here: modules take theirs
+        for whoever was. They are not asked about the name itself, for whoever asks chooses it.
+        """
+        if self._router.modules:
+            await self._router.completed([self._tracker.get(viewer)], {viewer})
 
     async def glances(
         self, viewers: AbstractSet[UserId], users: Iterable[UserId]
