@@ -25,7 +25,7 @@ _HEADER: Final = (
     "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 )
 #: How long everybody may take to subscribe, in seconds.
-_PATIENCE: Final = 60
+_PATIENCE: Final = 180
 _GLANCE: Final = 0.05
 
 

@@ -1,5 +1,9 @@
 """Uploaded filters that polls name."""
 
+import gc
+import tracemalloc
+
+import msgspec
 import pytest
 
 from lamplighter.errors import InvalidParam, NotFound
@@ -12,16 +16,17 @@ ALICE, BOB = UserId("@alice:demo"), UserId("@bob:demo")
 
 
 class Uploaded:
-    """Filters by user and ID."""
+    """Filters by user and ID, read anew each time as from a database."""
 
     def __init__(self, filters: dict[tuple[UserId, str], Json]) -> None:
-        self._filters = filters
+        self._filters = {key: msgspec.json.encode(filter_) for key, filter_ in filters.items()}
 
     async def filter(self, user_id: UserId, filter_id: str) -> Json:
         try:
-            return self._filters[user_id, filter_id]
+            definition: Json = msgspec.json.decode(self._filters[user_id, filter_id])
         except KeyError:
             raise NotFound("There is no such filter") from None
+        return definition
 
 
 def in_use(filters: dict[tuple[UserId, str], Json], most_bytes: int = 10**6) -> FiltersInUse:
@@ -62,7 +67,7 @@ async def test_what_does_not_exist_takes_no_memory() -> None:
 async def test_equal_filters_are_one() -> None:
     """A filter that many users have uploaded is understood once, and counts once."""
     users = [UserId(f"@user{number}:demo") for number in range(50)]
-    definition = {"room": {"state": {"lazy_load_members": True, "types": ["x" * 1000]}}}
+    definition = {"room": {"state": {"lazy_load_members": True, "types": ["x" * 4000]}}}
     filters = in_use({(user_id, "1"): dict(definition) for user_id in users})
     first = await filters.look_up(users[0], "1")
     of_one = filters.bytes
@@ -121,3 +126,38 @@ async def test_two_polls_at_once() -> None:
     taken = filters.bytes
     await filters.look_up(ALICE, "1")
     assert filters.bytes == taken
+
+
+def _ids(sigil: str, count: int) -> list[str]:
+    return [f"{sigil}{number}:a.b" for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"room": {"timeline": {"x": [{} for _ in range(5_000)]}}},
+        {"room": {"state": {"x": [[] for _ in range(5_000)]}}},
+        {"account_data": {"types": [chr(97 + number % 26) for number in range(4_000)]}},
+        {"presence": {"senders": _ids("@", 1_050)}, "room": {"rooms": _ids("!", 250)}},
+        {"presence": {"not_senders": _ids("@", 1_050)}, "room": {"not_rooms": _ids("!", 250)}},
+        {"room": {"timeline": {"senders": _ids("@", 1_300)}}},
+        {"room": {"timeline": {str(number): 1.5 for number in range(1_200)}}},
+        {},
+    ],
+    ids=["dicts", "lists", "letters", "senders", "not senders", "raw", "keys", "nothing"],
+)
+async def test_no_filter_takes_more_than_is_reckoned(definition: Json) -> None:
+    """What a filter takes in memory is never more than what it counts for."""
+    assert len(msgspec.json.encode(definition)) < 16_384
+    filters = in_use({(ALICE, "1"): definition})
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        await filters.look_up(ALICE, "1")
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert filters.known(ALICE, "1") is not None
+    assert after - before <= filters.bytes

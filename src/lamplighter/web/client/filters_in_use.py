@@ -25,10 +25,11 @@ MOST_OF_A_USER: Final = 10
 #: Longer ones, in bytes of JSON, are looked up with each poll.
 _LONGEST: Final = 16 * 1024
 
-#: What an entry takes beside the filter.
-_BYTES_OF_AN_ENTRY: Final = 400
-#: What a byte of JSON becomes at worst: `{},` is a dict and a place in a list.
-_BYTES_OF_A_BYTE: Final = 25
+#: What an entry takes beside the filter, and a filter beside what stands in it.
+_BYTES_OF_AN_ENTRY: Final = 800
+_BYTES_OF_A_FILTER: Final = 1_000
+#: What a byte of JSON becomes at worst: a short ID is a string and a place in a set.
+_BYTES_OF_A_BYTE: Final = 32
 
 
 @dataclass(eq=False, slots=True)
@@ -41,7 +42,7 @@ class _Shared:
 
     @property
     def size(self) -> int:
-        return _BYTES_OF_A_BYTE * len(self.text)
+        return _BYTES_OF_A_FILTER + _BYTES_OF_A_BYTE * len(self.text)
 
 
 class Uploads(Protocol):
