@@ -15,6 +15,7 @@ from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.metrics import Metrics, Readings
 from lamplighter.ports import Directory
+from lamplighter.room_ports import BuiltInDirectory
 from lamplighter.service.census import Census
 from lamplighter.service.explanations import Explanations, RoutingFacts
 from lamplighter.service.reload import Reload
@@ -23,6 +24,7 @@ from lamplighter.service.server_sights import ServerSights
 from lamplighter.service.shadow import ShadowDifference
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
+from lamplighter.web.admin.accounts import AdminAccounts
 from lamplighter.web.admin.auth import AdminAuth
 from lamplighter.web.admin.broadcast import Broadcast
 from lamplighter.web.admin.changes import AdminChanges
@@ -72,7 +74,7 @@ class Admin:
         clock: Clock,
         around: Surroundings,
         *,
-        directory: Directory,
+        directory: BuiltInDirectory,
         metrics: Metrics,
         differences: Callable[[], Sequence[ShadowDifference]],
         reload: Reload,
@@ -106,6 +108,7 @@ class Admin:
                 AdminSights(explanations, config.server_name),
                 AdminModules(around.router, differences, reload),
                 AdminDestinations(destinations),
+                AdminAccounts(directory),
                 AdminEvents(broadcast),
                 AdminChanges(Recent(around.publisher.observe), names, config.server_name),
             )

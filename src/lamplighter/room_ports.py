@@ -1,4 +1,4 @@
-"""What only a homeserver of our own answers: history of rooms, receipts, typing, and searches.
+"""What only a homeserver of our own answers: history of rooms, searches, and new passwords.
 
 `ports.Directory` is what presence needs of any homeserver. With another homeserver behind this
 server, a client asks that one for what stands here.
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lamplighter.ids import RoomAlias, RoomId, UserId
+from lamplighter.ids import DeviceId, RoomAlias, RoomId, UserId
 from lamplighter.ports import Directory, Json, Requester
 
 __all__ = [
@@ -64,6 +64,14 @@ class FoundPeople:
 
 class BuiltInDirectory(Directory, Protocol):
     """A `Directory` that is the homeserver itself."""
+
+    async def set_password(
+        self, user_id: UserId, password: str, *, log_out: bool, but: DeviceId | None = None
+    ) -> None:
+        """Replace a user's password, and with *log_out* delete all their devices *but* one.
+
+        Raises `NotFound`, `UserDeactivated`, `TooLarge`, and `InvalidParam` for an empty one.
+        """
 
     async def messages(self, requester: Requester, room_id: RoomId, query: MessagesQuery) -> Json:
         """Return a piece of a room's history, as `GET /rooms/{roomId}/messages` has it.

@@ -59,6 +59,7 @@ def test_commands() -> None:
     """These are the commands, and there are no others."""
     assert sorted(c.name or c.callback.__name__ for c in app.registered_commands if c.callback) == [
         "admin-token",
+        "backup",
         "check-config",
         "demo",
         "explain",
@@ -174,4 +175,5 @@ def test_a_token_is_printed(run: Run) -> None:
     """`admin-token` prints a token, and the lines that let it in."""
     ran = run("admin-token")
     assert ran.exit_code == 0
-    assert ran.out.splitlines()[-2] == "admin:"
+    assert ran.err.splitlines()[-2] == "admin:"
+    assert len(ran.out.split()) == 1

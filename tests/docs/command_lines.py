@@ -33,7 +33,8 @@ _OTHERS: Final = {
     "systemd-sysusers": "makes the user that the service runs as",
     "systemd-analyze": "checks units",
     "journalctl": "shows the log",
-    "tar": "packs a backup",
+    "tar": "packs and unpacks a backup",
+    "umask": "lets nobody else read a new file",
 }
 
 

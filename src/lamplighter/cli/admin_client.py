@@ -59,7 +59,15 @@ class AdminClient:
 
     def get(self, path: str, query: Mapping[str, str], shape: type[T]) -> T:
         """Return the answer to a question; raise `AdminUnavailable` where there is none."""
-        status, body = self._request(f"{PREFIX}{path}?{urlencode(query)}")
+        status, body = self._request("GET", f"{PREFIX}{path}?{urlencode(query)}")
+        return self._content(status, body, shape)
+
+    def post(self, path: str, content: Mapping[str, object]) -> None:
+        """Have something done; raise `AdminUnavailable` where it is not."""
+        status, body = self._request("POST", PREFIX + path, msgspec.json.encode(content))
+        self._content(status, body, dict)
+
+    def _content(self, status: int, body: bytes, shape: type[T]) -> T:
         if status != 200:
             raise self._refusal(status, body)
         try:
@@ -77,12 +85,13 @@ class AdminClient:
                 return
             start = {"from": page.next_batch}
 
-    def _request(self, target: str) -> tuple[int, bytes]:
+    def _request(self, method: str, target: str, content: bytes = b"") -> tuple[int, bytes]:
         kind = _CONNECTIONS[self._parts.scheme]
         connection = kind(self._parts.hostname or "", self._parts.port, timeout=_TIMEOUT)
         try:
             path = self._parts.path.rstrip("/") + target
-            connection.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
+            headers = {"Authorization": f"Bearer {self._token}"}
+            connection.request(method, path, content or None, headers)
             response = connection.getresponse()
             return response.status, response.read(_MOST)
         except OSError as error:

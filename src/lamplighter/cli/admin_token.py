@@ -1,20 +1,33 @@
 """`lamplighter admin-token`: a token for the admin API, and what the configuration keeps of it."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from lamplighter.web.admin.auth import hash_of, new_token
 
-__all__ = ["admin_token"]
+__all__ = ["NewAdminToken", "admin_token"]
 
 
-def admin_token() -> Iterator[str]:
-    """Give the lines to print; the token is in none that is printed later."""
+@dataclass(frozen=True, slots=True)
+class NewAdminToken:
+    """A token, and what people are told before and after it; nothing of that has the token."""
+
+    before: Sequence[str]
+    token: str
+    after: Sequence[str]
+
+
+def admin_token() -> NewAdminToken:
+    """Return a new token with the lines around it."""
     token = new_token()
-    yield "The admin token. It is shown this once; keep it where you keep passwords:"
-    yield ""
-    yield f"  {token}"
-    yield ""
-    yield "In lamplighter.yaml, then restart the server:"
-    yield ""
-    yield "admin:"
-    yield f"  token_hash: {hash_of(token)}"
+    return NewAdminToken(
+        ("The admin token. It is shown this once; keep it where you keep passwords:", ""),
+        token,
+        (
+            "",
+            "In lamplighter.yaml, then restart the server:",
+            "",
+            "admin:",
+            f"  token_hash: {hash_of(token)}",
+        ),
+    )

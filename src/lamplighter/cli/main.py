@@ -30,22 +30,27 @@ if TYPE_CHECKING:
 __all__ = [
     "admin_token",
     "app",
+    "backup",
     "check_config",
     "check_module",
+    "deactivate",
     "demo",
     "explain",
     "generate_config",
     "keys",
+    "list_users",
     "main",
     "module",
     "new_module",
     "register_user",
     "replay",
+    "reset_password",
     "rotate_keys",
     "seen_by",
     "sees",
     "serve",
     "show_keys",
+    "user",
 ]
 
 app = typer.Typer(
@@ -66,6 +71,15 @@ TokenFile = Annotated[
         metavar="FILE",
         help="What holds the admin token; else it is in LAMPLIGHTER_ADMIN_TOKEN.",
     ),
+]
+ServerUrl = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="Where the server runs, if it does.")
+]
+Username = Annotated[
+    str, typer.Argument(help="The part of the user ID before the colon, or all of it.")
+]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from the standard input.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the admin API answers.")]
 Viewer = Annotated[str, typer.Argument(metavar="VIEWER", help="A user: bob, or @bob:demo.")]
@@ -108,6 +122,9 @@ app.add_typer(keys, name="keys")
 module = typer.Typer(help="For the authors of modules.")
 app.add_typer(module, name="module")
 
+
+user = typer.Typer(help="The accounts of the server.")
+app.add_typer(user, name="user")
 
 # What a command needs is imported when it runs, so that the others start at once.
 
@@ -179,16 +196,12 @@ def check_config(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 @app.command("register-user")
 def register_user(
-    username: Annotated[
-        str, typer.Argument(help="The part of the user ID before the colon, or all of it.")
-    ],
+    username: Username,
     config: ConfigPath = DEFAULT_CONFIG,
     password: Annotated[
         str | None, typer.Option(help="Others on this machine can see it; better be asked.")
     ] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from the standard input.")
-    ] = False,
+    password_stdin: PasswordStdin = False,
     admin: Annotated[bool, typer.Option("--admin", help="Make the user an administrator.")] = False,
 ) -> None:
     """Create an account; the server may be running."""
@@ -196,21 +209,100 @@ def register_user(
 
     if password is not None and password_stdin:
         raise typer.BadParameter("give --password or --password-stdin, not both")
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    elif password is None:
-        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if password is None:
+        password = _password(from_stdin=password_stdin)
     user_id = command.register_user(config, username, password, is_admin=admin)
     typer.echo(f"Registered {user_id}")
 
 
 @app.command("admin-token")
 def admin_token() -> None:
-    """Make a token for the admin API, and print what the configuration keeps of it."""
+    """Make a token for the admin API; what the configuration keeps of it goes to the screen.
+
+    Only the token is written to the standard output, so that a file takes it: > token.txt
+    """
     from lamplighter.cli import admin_token as command
 
-    for line in command.admin_token():
+    made = command.admin_token()
+    for line in made.before:
+        typer.echo(line, err=True)
+    typer.echo(made.token)
+    for line in made.after:
+        typer.echo(line, err=True)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive to make, .tar.gz.")],
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Write databases and keys into one archive; the server may be running."""
+    from lamplighter.cli import backup as command
+
+    for line in command.backup(config, file):
         typer.echo(line)
+
+
+@user.command("list")
+def list_users(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """List the accounts; the server may be running."""
+    from lamplighter.cli import user_commands
+
+    for line in user_commands.list_users(config):
+        typer.echo(line)
+
+
+@user.command("reset-password")
+def reset_password(
+    username: Username,
+    config: ConfigPath = DEFAULT_CONFIG,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    password_stdin: PasswordStdin = False,
+    keep_devices: Annotated[
+        bool, typer.Option("--keep-devices", help="Leave the user's devices logged in.")
+    ] = False,
+) -> None:
+    """Give an account a new password, and log its devices out.
+
+    A server that runs is asked to do it, which takes the admin token.
+    """
+    from lamplighter.cli.user_commands import Users
+
+    users = Users(config, url, token_file)
+    user_id = users.find(username)
+    password = _password(from_stdin=password_stdin)
+    users.reset_password(user_id, password, log_out=not keep_devices)
+    typer.echo(f"{user_id} has a new password")
+
+
+@user.command()
+def deactivate(
+    username: Username,
+    config: ConfigPath = DEFAULT_CONFIG,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+) -> None:
+    """Close an account for good: its devices, password, profile and memberships go.
+
+    A server that runs is asked to do it, which takes the admin token.
+    """
+    from lamplighter.cli.user_commands import Users
+
+    users = Users(config, url, token_file)
+    user_id = users.find(username)
+    if not yes:
+        typer.confirm(f"Deactivate {user_id}? The user ID can never be used again.", abort=True)
+    users.deactivate(user_id)
+    typer.echo(f"Deactivated {user_id}")
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
 
 
 @app.command()

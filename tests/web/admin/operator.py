@@ -22,10 +22,16 @@ class Operator:
         self._token = token
 
     async def request(
-        self, method: str, path: str, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        json: object = None,
     ) -> Response:
         """Send any request."""
-        return await self._http.request(method, PREFIX + path, token=self._token, query=query)
+        return await self._http.request(
+            method, PREFIX + path, token=self._token, query=query, json=json
+        )
 
     async def get(self, path: str, **query: str) -> Any:
         """Return the content of an answer, which is a good one."""

@@ -77,11 +77,15 @@ async def test_every_answer_is_as_described(routers: list[ModuleToLoad]) -> None
             await alice.sync()
             description = await operator.get("/openapi.json")
             schemas = description["components"]["schemas"]
-            for method, path, operation in operations(description):
+            # What ends an account comes last.
+            asked = sorted(operations(description), key=lambda it: it[1].endswith("/deactivate"))
+            for method, path, operation in asked:
                 [(media_type, body)] = operation["responses"]["200"]["content"].items()
                 if media_type != "application/json":
                     continue
-                response = await operator.request(method, *_filled_in(path, operation))
+                body_taken = {"password": "new"} if "requestBody" in operation else None
+                filled, query = _filled_in(path, operation)
+                response = await operator.request(method, filled, query, body_taken)
                 assert response.status == 200, (method, path, response)
                 if path.endswith("/openapi.json"):
                     assert response.json == description

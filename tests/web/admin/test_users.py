@@ -4,6 +4,7 @@ import pytest
 
 from lamplighter.devtools.client import RequestFailed
 from lamplighter.devtools.server import InMemoryServer
+from lamplighter.errors import UnknownToken
 from tests.web.admin.operator import Operator, online
 
 NEVER = {"presence": "offline", "status_msg": None, "last_active_ts": 0, "currently_active": False}
@@ -137,3 +138,46 @@ async def test_search(server: InMemoryServer, operator: Operator) -> None:
     assert [await found(text) for text in ("demo", "%", "nobody")] == [[], [], []]
     too_long = await operator.request("GET", "/users", {"containing": "x" * 256})
     assert too_long.status == 413
+
+
+async def test_a_new_password(server: InMemoryServer, operator: Operator) -> None:
+    """The operator gives an account a new password; its devices are logged out, or not."""
+    directory = server.lamplighter.directory
+    bob = await directory.register("bob", "old")
+    path = f"/users/{bob.user_id}/password"
+    kept = {"password": "new", "logout_devices": False}
+    assert (await operator.request("POST", path, json=kept)).json == {}
+    await directory.check_password(bob.user_id, "new")
+    await directory.authenticate(bob.access_token)
+    assert (await operator.request("POST", path, json={"password": "newer"})).json == {}
+    with pytest.raises(UnknownToken):
+        await directory.authenticate(bob.access_token)
+
+
+async def test_the_end_of_an_account(server: InMemoryServer, operator: Operator) -> None:
+    """The operator closes an account for good."""
+    directory = server.lamplighter.directory
+    bob = await directory.register("bob", "old")
+    assert await operator.post(f"/users/{bob.user_id}/deactivate") == {}
+    account = await directory.account(bob.user_id)
+    assert account is not None
+    assert account.is_deactivated
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "errcode"),
+    [
+        ("/users/@nobody:demo/password", {"password": "x"}, "M_NOT_FOUND"),
+        ("/users/@nobody:demo/deactivate", {}, "M_NOT_FOUND"),
+        ("/users/nobody/password", {"password": "x"}, "M_INVALID_PARAM"),
+        ("/users/@bob:demo/password", {}, "M_MISSING_PARAM"),
+        ("/users/@bob:demo/password", {"password": ""}, "M_INVALID_PARAM"),
+        ("/users/@bob:demo/password", {"password": "x" * 513}, "M_TOO_LARGE"),
+    ],
+)
+async def test_what_cannot_be_changed(
+    server: InMemoryServer, operator: Operator, path: str, body: dict[str, str], errcode: str
+) -> None:
+    """What is wrong with a change of an account is an error of the client's."""
+    await server.lamplighter.directory.register("bob", None)
+    assert (await operator.request("POST", path, json=body)).json["errcode"] == errcode

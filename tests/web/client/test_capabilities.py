@@ -7,7 +7,7 @@ async def test_capabilities_tell_what_works(alice: Person) -> None:
     """A client learns that names can be changed here and passwords cannot."""
     capabilities = (await alice.get("/capabilities")).json["capabilities"]
     assert capabilities["m.set_displayname"] == {"enabled": True}
-    assert capabilities["m.change_password"] == {"enabled": False}
+    assert capabilities["m.change_password"] == {"enabled": True}
 
 
 async def test_the_room_version_is_the_one_rooms_have(alice: Person) -> None:

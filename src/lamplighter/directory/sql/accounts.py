@@ -18,6 +18,7 @@ from lamplighter.directory.sql.people import account_in, find_active, find_perso
 from lamplighter.errors import (
     Forbidden,
     InvalidId,
+    InvalidParam,
     InvalidUsername,
     TooLarge,
     UserInUse,
@@ -70,8 +71,7 @@ class AccountBook:
 
         user_id = self._user_id(_new_localpart() if localpart is None else localpart)
         check_device(device_id, device_name)
-        if password is not None and len(password) > _MAX_PASSWORD:
-            raise TooLarge(f"password: at most {_MAX_PASSWORD} characters are allowed")
+        _check_length(password or "")
         async with self._ledger.read() as connection:  # before the work of hashing
             await _check_free(connection, user_id)
         password_hash = None if password is None else await self._passwords.hash(password)
@@ -90,6 +90,24 @@ class AccountBook:
         known = None if person is None else person.password_hash
         if not await self._passwords.verify(known, password):
             raise Forbidden("Wrong user name or password")
+
+    async def set_password(
+        self, user_id: UserId, password: str, *, log_out: bool, but: DeviceId | None = None
+    ) -> None:
+        async def work(write: Write) -> None:
+            await find_active(write.connection, user_id)
+            known = update(users).where(users.c.user_id == user_id)
+            await write.connection.execute(known.values(password_hash=password_hash))
+            if log_out:
+                await self._devices.remove(write, user_id, but=but)
+
+        if not password:
+            raise InvalidParam("password: must not be empty")
+        _check_length(password)
+        async with self._ledger.read() as connection:  # before the work of hashing
+            await find_active(connection, user_id)
+        password_hash = await self._passwords.hash(password)
+        await self._ledger.write(work)
 
     async def account(self, user_id: UserId) -> Account | None:
         async with self._ledger.read() as connection:
@@ -145,6 +163,11 @@ class AccountBook:
             return parse_user_id(f"@{parse_localpart(localpart)}:{self._server_name}")
         except InvalidId as error:
             raise InvalidUsername(str(error)) from error
+
+
+def _check_length(password: str) -> None:
+    if len(password) > _MAX_PASSWORD:
+        raise TooLarge(f"password: at most {_MAX_PASSWORD} characters are allowed")
 
 
 def _new_localpart() -> str:

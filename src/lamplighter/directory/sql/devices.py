@@ -64,9 +64,13 @@ class Devices:
         return Login(user_id, device_id, token)
 
     async def remove(
-        self, write: Write, user_id: UserId, only: Collection[DeviceId] | None = None
+        self,
+        write: Write,
+        user_id: UserId,
+        only: Collection[DeviceId] | None = None,
+        but: DeviceId | None = None,
     ) -> None:
-        """Delete all devices of the user within *write*, or *only* some.
+        """Delete all devices of the user within *write*, or *only* some, or all *but* one.
 
         What it costs depends on how many devices the user has, not on how many are named.
         """
@@ -75,6 +79,7 @@ class Devices:
         if only is not None:
             named = frozenset(only)
             rows = [row for row in rows if row.device_id in named]
+        rows = [row for row in rows if row.device_id != but]
         if not rows:
             return
         gone = [DeviceId(row.device_id) for row in rows]

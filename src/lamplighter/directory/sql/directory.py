@@ -47,6 +47,7 @@ class SqlDirectory:
         self.register = accounts.register
         self.check_available = accounts.check_available
         self.check_password = accounts.check_password
+        self.set_password = accounts.set_password
         self.account = accounts.account
         self.accounts = accounts.accounts
         self.deactivate = accounts.deactivate

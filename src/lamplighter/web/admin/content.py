@@ -15,6 +15,7 @@ __all__ = [
     "FailureContent",
     "ModuleContent",
     "ModuleList",
+    "NewPassword",
     "PresenceContent",
     "PresencePage",
     "ReloadContent",
@@ -28,6 +29,14 @@ __all__ = [
     "UserPresence",
     "presence_content",
 ]
+
+
+class NewPassword(msgspec.Struct, frozen=True):
+    """What an account is given in place of its password."""
+
+    password: str
+    #: Whether all devices are logged out.
+    logout_devices: bool = True
 
 
 class Done(msgspec.Struct, frozen=True):

@@ -74,7 +74,12 @@ def description(operations: Sequence[Operation]) -> dict[str, Any]:
 
 def _operation(operation: Operation) -> dict[str, Any]:
     in_path = [_in_path(name) for name in _PLACEHOLDER.findall(operation.path)]
+    takes: dict[str, Any] = {}
+    if operation.takes is not None:
+        content = {_JSON: {"schema": _reference(operation.takes)}}
+        takes = {"requestBody": {"required": True, "content": content}}
     return {
+        **takes,
         "summary": operation.summary,
         "operationId": operation.work.__name__ + re.sub(r"\W+", "_", operation.path),
         "parameters": [*in_path, *map(_in_query, operation.parameters)],

@@ -46,6 +46,8 @@ class Operation:
     answer: type[msgspec.Struct] | None
     parameters: tuple[Parameter, ...] = ()
     media_type: str = "application/json"
+    #: What it takes as its body.
+    takes: type[msgspec.Struct] | None = None
 
 
 def admin_routes(operations: Sequence[Operation], auth: AdminAuth) -> list[Route]:

@@ -1,4 +1,4 @@
-"""GET /account/whoami, POST /account/deactivate.
+"""GET /account/whoami, POST /account/deactivate, POST /account/password.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#current-account-information> and
 <https://spec.matrix.org/latest/client-server-api/#account-management>.
@@ -8,9 +8,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.ports import Accounts
+from lamplighter.errors import InvalidParam
+from lamplighter.room_ports import BuiltInDirectory
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.interactive import AuthData, PasswordStage
+from lamplighter.web.fields import MAX_PASSWORD, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["AccountEndpoints"]
@@ -22,11 +24,17 @@ class _Deactivate(msgspec.Struct):
     erase: bool = False
 
 
+class _NewPassword(msgspec.Struct):
+    new_password: str
+    logout_devices: bool = True
+    auth: AuthData | None = None
+
+
 class AccountEndpoints:
     """The requester's own account."""
 
     def __init__(
-        self, authenticator: Authenticator, accounts: Accounts, password: PasswordStage
+        self, authenticator: Authenticator, accounts: BuiltInDirectory, password: PasswordStage
     ) -> None:
         self._authenticator = authenticator
         self._accounts = accounts
@@ -36,6 +44,7 @@ class AccountEndpoints:
         return [
             ClientRoute("GET", "/account/whoami", self.whoami),
             ClientRoute("POST", "/account/deactivate", self.deactivate),
+            ClientRoute("POST", "/account/password", self.set_password),
         ]
 
     async def whoami(self, request: Request) -> Response:
@@ -57,3 +66,18 @@ class AccountEndpoints:
         await self._password.confirm(requester, body.auth, request)
         await self._accounts.deactivate(requester.user_id)
         return json_response({"id_server_unbind_result": "no-support"})
+
+    async def set_password(self, request: Request) -> Response:
+        """Replace the password, once the old one was given; other devices are logged out.
+
+        They stay logged in where `logout_devices` is false; this device does in any case.
+        """
+        requester, body = await self._authenticator.requester_and_body(request, _NewPassword)
+        password = text("new_password", body.new_password, MAX_PASSWORD)
+        if not password:
+            raise InvalidParam("new_password: must not be empty")
+        await self._password.confirm(requester, body.auth, request)
+        await self._accounts.set_password(
+            requester.user_id, password, log_out=body.logout_devices, but=requester.device_id
+        )
+        return json_response({})

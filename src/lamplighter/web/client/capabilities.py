@@ -14,7 +14,7 @@ from lamplighter.web.routes import ClientRoute, Route, json_response
 __all__ = ["Capabilities"]
 
 _CAPABILITIES: Final[dict[str, Any]] = {
-    "m.change_password": {"enabled": False},
+    "m.change_password": {"enabled": True},
     "m.set_displayname": {"enabled": True},
     "m.set_avatar_url": {"enabled": True},
     "m.3pid_changes": {"enabled": False},

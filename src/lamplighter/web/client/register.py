@@ -15,14 +15,11 @@ from lamplighter.web.address import ClientAddress
 from lamplighter.web.body import read
 from lamplighter.web.client.interactive import AuthData, require_dummy
 from lamplighter.web.client.login import login_content
-from lamplighter.web.fields import device_id, display_name, query, text
+from lamplighter.web.fields import MAX_PASSWORD, device_id, display_name, query, text
 from lamplighter.web.limits import Limiter
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["ClosedRegistration", "Register"]
-
-#: A password may be this long, in bytes.
-_MAX_PASSWORD = 512
 
 
 class _Body(msgspec.Struct):
@@ -59,7 +56,7 @@ class Register:
         require_dummy(body.auth)
         if body.password is None:
             raise MissingParam("password: missing")
-        password = text("password", body.password, _MAX_PASSWORD)
+        password = text("password", body.password, MAX_PASSWORD)
         device = device_id(body.device_id)
         name = display_name("initial_device_display_name", body.initial_device_display_name)
         self._limiter.take(self._client_address(request))

@@ -1,0 +1,125 @@
+"""`lamplighter user`: accounts listed, given a new password, deactivated.
+
+A server that runs is asked to do it by its admin API, since it knows who is logged in. While none
+runs, the database itself is written.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from lamplighter.app import Storage
+from lamplighter.cli.admin_client import AdminClient, read_token
+from lamplighter.cli.running import running_server
+from lamplighter.clock import SystemClock
+from lamplighter.config import Config, load_config
+from lamplighter.database.migrate import migrate
+from lamplighter.directory.sql import SqlDirectory
+from lamplighter.errors import AdminUnavailable, InvalidParam, InvalidUsername
+from lamplighter.ids import UserId, parse_user_id
+from lamplighter.ports import Account
+
+__all__ = ["Users", "list_users"]
+
+T = TypeVar("T")
+
+#: So many accounts are read at a time.
+_PAGE = 500
+
+
+class Users:
+    """Changes accounts of the server whose configuration is at a path."""
+
+    def __init__(self, path: Path, url: str | None, token_file: Path | None) -> None:
+        """*url* and *token_file* are for a server that runs; raises `ConfigError`."""
+        self._config = load_config(path)
+        self._url = url
+        self._token_file = token_file
+
+    def find(self, name: str) -> UserId:
+        """Return the user whom a localpart or a user ID of this server names.
+
+        Raises `InvalidUsername`, and `InvalidId` for what is none.
+        """
+        server_name = self._config.server_name
+        if not name.startswith("@"):
+            name = f"@{name}:{server_name}"
+        elif name.partition(":")[2] != server_name:
+            raise InvalidUsername(f"{name} is not a user of {server_name}")
+        return parse_user_id(name)
+
+    def reset_password(self, user_id: UserId, password: str, *, log_out: bool) -> None:
+        """Give an account a new password, and with *log_out* log all its devices out.
+
+        Raises `NotFound`, `UserDeactivated`, `InvalidParam`, and `AdminUnavailable` where the
+        running server cannot be asked.
+        """
+        if not password:
+            raise InvalidParam("the password is empty")
+        if self._is_running():
+            body = {"password": password, "logout_devices": log_out}
+            self._client().post(f"/users/{quote(user_id, safe='@:')}/password", body)
+        else:
+            _run(self._config, lambda it: it.set_password(user_id, password, log_out=log_out))
+
+    def deactivate(self, user_id: UserId) -> None:
+        """Close an account for good; raises as `reset_password` does."""
+        if self._is_running():
+            self._client().post(f"/users/{quote(user_id, safe='@:')}/deactivate", {})
+        else:
+            _run(self._config, lambda it: it.deactivate(user_id))
+
+    def _is_running(self) -> bool:
+        return self._url is not None or running_server(self._config.data_dir) is not None
+
+    def _client(self) -> AdminClient:
+        url = self._url or f"http://{self._config.listen[0]}"
+        try:
+            return AdminClient(url, read_token(self._token_file))
+        except AdminUnavailable as error:
+            raise AdminUnavailable(
+                f"the server runs, so it has to do this by its admin API: {error}; "
+                "or stop the server first"
+            ) from None
+
+
+def list_users(path: Path) -> Iterator[str]:
+    """Give a line for each account: user ID, when it was made, and what is special about it.
+
+    Raises `ConfigError`. The server may be running.
+    """
+    config = load_config(path)
+    if not (config.data_dir / "lamplighter.db").exists():
+        return
+    accounts = _run(config, _all)
+    width = max((len(it.user_id) for it in accounts), default=0)
+    for account in accounts:
+        made = datetime.fromtimestamp(account.created_ts / 1000, UTC).date().isoformat()
+        special = " admin" * account.is_admin + " deactivated" * account.is_deactivated
+        yield f"{account.user_id:{width}}  {made} {special}".rstrip()
+
+
+async def _all(directory: SqlDirectory) -> list[Account]:
+    accounts: list[Account] = []
+    while page := await directory.accounts(accounts[-1].user_id if accounts else None, _PAGE):
+        accounts += page
+    return accounts
+
+
+def _run(config: Config, work: Callable[[SqlDirectory], Awaitable[T]]) -> T:
+    """Let *work* use the directory in the database, while no server does."""
+
+    async def run() -> T:
+        database = Storage.in_directory(config.data_dir).database
+        try:
+            await migrate(database)
+            directory = SqlDirectory(database, config.server_name, SystemClock())
+            await directory.start()
+            return await work(directory)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
