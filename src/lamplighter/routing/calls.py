@@ -1,7 +1,7 @@
 """The calls that one question to a module takes, all of them within the time that it has.
 
 The time in which other modules held the event loop does not count: nobody could have answered in
-it. Nor does the time by which the loop is late for another reason, up to a bound.
+it. Where the loop is late for another reason, the time begins anew, so often and no oftener.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ __all__ = ["Call", "Calls", "Question"]
 
 #: Milliseconds. A timer that is less late than this is not late.
 _LATE: Final = 100
+#: So often the time of a question begins anew, at most, because the loop is late.
+_MOST_FRESH_STARTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,9 @@ class Calls:
         self._held_before = loop_time.held()
         self._calls: list[Call] = []
         self._under_way: dict[Call, Callable[[Call], None]] = {}
-        #: Milliseconds: what others held of the time until the timer was set, and the lateness.
+        #: Milliseconds: what others had held of the time when the timer was set.
         self._others = 0
-        self._grace = 0
+        self._fresh_starts = 0
         self._due = after(self.began, limit)
         self._timer: Timer = clock.call_at(self._due, self._time_passed)
         self.is_over = False
@@ -124,10 +126,13 @@ class Calls:
         others = self._loop_time.held() - self._held_before
         others -= sum(call.holding.own for call in self._calls)
         late = now - self._due - (others - self._others)
-        if late > _LATE:
-            self._grace = min(self._grace + late, self._limit)
+        if late > _LATE and self._fresh_starts < _MOST_FRESH_STARTS:
+            # Since when the loop was held is not known: what waits in it has had no time at all.
+            self._fresh_starts += 1
+            self._due = Timestamp(now + self._limit)
+        else:
+            self._due = Timestamp(self._due + others - self._others)
         self._others = others
-        self._due = Timestamp(self.began + self._limit + others + self._grace)
         if self._due > now:
             self._timer = self._clock.call_at(self._due, self._time_passed)
             return

@@ -1,0 +1,247 @@
+"""Whose code holds the event loop, and who is blamed for it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from lamplighter.clock import Timestamp, milliseconds
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.metrics import Metrics
+from lamplighter.routing.answers import CheckedInterest
+from lamplighter.routing.guard import GuardedModule, GuardSettings
+from lamplighter.routing.loop_time import Holding, LoopTime
+from tests.routing.callbacks import Act, Thinking, turns
+from tests.routing.people import ALICE, BOB, CHARLIE, state
+
+NAMED = CheckedInterest(frozenset({BOB}))
+SETTINGS = GuardSettings()
+
+
+class Machine:
+    """Modules in one event loop, and its clock."""
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.loop_time = LoopTime(self.clock)
+
+    def module(self, act: Act) -> GuardedModule:
+        """Return a module whose callbacks are *act*."""
+        return GuardedModule(
+            "MyRouter",
+            act,
+            act,
+            clock=self.clock,
+            loop_time=self.loop_time,
+            metrics=Metrics(),
+            settings=SETTINGS,
+        )
+
+    def blocking(self, answer: object = None, **duration: float) -> Act:
+        """Return a callback that holds the event loop for so long, and answers then."""
+
+        async def act(asked: Any) -> object:
+            self.clock.advance(**duration)
+            return answer
+
+        return act
+
+
+def kinds(module: GuardedModule) -> str | None:
+    """Return how the module has failed last."""
+    last = module.health.last_failure
+    return last.kind if last else None
+
+
+async def test_each_step_is_measured() -> None:
+    """What a call holds is what its steps take together; while it waits, it holds nothing."""
+    machine = Machine()
+    gate = asyncio.Event()
+
+    async def work() -> str:
+        machine.clock.advance(milliseconds=300)
+        await gate.wait()
+        machine.clock.advance(milliseconds=20)
+        return "done"
+
+    holding = Holding(machine.loop_time)
+
+    async def driven() -> str:
+        return await holding.steps_of(work())
+
+    task = asyncio.ensure_future(driven())
+    await turns()
+    machine.clock.advance(hours=1)
+    gate.set()
+    assert (await task, holding.own, holding.others) == ("done", 320, 0)
+
+
+async def test_others() -> None:
+    """What others have held since a call began is known, also in the middle of their step."""
+    machine = Machine()
+    first, second = Holding(machine.loop_time), Holding(machine.loop_time)
+    seen: list[tuple[int, int]] = []
+
+    def step() -> None:
+        machine.clock.advance(milliseconds=70)
+        seen.append((first.others, second.own))
+
+    second.step(step)
+    assert seen == [(70, 70)]
+    assert (first.own, first.others, Holding(machine.loop_time).others) == (0, 70, 0)
+
+
+async def test_what_is_thrown_into_a_call() -> None:
+    """A cancellation reaches the module, which may go on after it."""
+    machine = Machine()
+    began = asyncio.Event()
+
+    async def stubborn() -> str:
+        try:
+            began.set()
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            return "not yet"
+        return "never"
+
+    async def driven() -> str:
+        return await Holding(machine.loop_time).steps_of(stubborn())
+
+    task = asyncio.ensure_future(driven())
+    await began.wait()
+    task.cancel()
+    assert await task == "not yet"
+
+
+@pytest.mark.parametrize(("held", "paused"), [(500, False), (501, True), (5_000, True)])
+async def test_a_module_that_holds_the_loop(held: int, paused: bool) -> None:
+    """Five calls in a row that hold the loop for more than a tenth of the time-out pause it."""
+    machine = Machine()
+    module = machine.module(machine.blocking({BOB}, milliseconds=held))
+    with capture_logs() as logs:
+        for _ in range(5):
+            await module.interested_users(ALICE)
+    assert module.is_paused is paused
+    assert len(logs) == int(paused)
+
+
+async def test_what_a_blocking_call_answers_counts() -> None:
+    """An answer that was computed for long, and is in time, is an answer all the same."""
+    machine = Machine()
+    module = machine.module(machine.blocking({BOB}, seconds=2))
+    with capture_logs() as logs:
+        assert await module.interested_users(ALICE) == NAMED
+    assert kinds(module) == "blocked"
+    assert logs[0]["problem"] == "held the event loop for 0:00:02: nobody else could do anything"
+
+
+@pytest.mark.parametrize("seconds", [4, 6, 60, 3_600])
+async def test_the_innocent_are_not_paused(seconds: int) -> None:
+    """A module that waits while another one holds the loop has all its time when that is over."""
+    machine = Machine()
+    thinking = Thinking()
+    innocent, blocking = machine.module(thinking), machine.module(machine.blocking(seconds=seconds))
+    with capture_logs():
+        for _ in range(10):
+            answer = innocent.interested_users(ALICE)
+            await turns()
+            blocking.interested_users(ALICE)
+            blocking.reset()
+            await turns()
+            machine.clock.advance(milliseconds=4_999)
+            await turns()
+            thinking.answer({BOB})
+            assert await answer == NAMED
+    assert (innocent.is_paused, innocent.problem) == (False, None)
+    assert blocking.health.failures == 10
+
+
+async def test_the_innocent_may_be_late_too() -> None:
+    """A module that has not answered within its time is late, whoever held the loop before."""
+    machine = Machine()
+    late, blocking = machine.module(Thinking()), machine.module(machine.blocking(seconds=60))
+    answer = late.interested_users(ALICE)
+    await turns()
+    with capture_logs():
+        blocking.interested_users(ALICE)
+        await turns()
+        machine.clock.advance(milliseconds=4_999)
+        assert not answer.done()
+        machine.clock.advance(milliseconds=1)
+    assert (answer.result().failed, kinds(late)) == (True, "timeout")
+
+
+class BusyClock(FakeClock):
+    """A clock of a loop that is busy: its timers are late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lateness = 0
+
+    def now(self) -> Timestamp:
+        return Timestamp(super().now() + self._lateness)
+
+    def call_at(self, when: Timestamp, callback: Callable[[], None]) -> Any:
+        return super().call_at(Timestamp(when - self._lateness), callback)
+
+    def be_late(self, **duration: float) -> None:
+        """Let so much time pass in which no timer fires."""
+        self._lateness += milliseconds(timedelta(**duration))
+
+
+async def test_a_loop_that_is_late_for_another_reason() -> None:
+    """Time by which a time-out fires late is added to the module's own."""
+    machine = Machine(clock := BusyClock())
+    thinking = Thinking()
+    module = machine.module(thinking)
+    answer = module.interested_users(ALICE)
+    await turns()
+    clock.be_late(seconds=7)
+    clock.advance(seconds=5)
+    await turns()
+    assert not answer.done()
+    thinking.answer({BOB})
+    assert await answer == NAMED
+
+
+async def test_a_loop_that_is_always_late() -> None:
+    """A module that does not answer is late in the end, however late every timer is."""
+    machine = Machine(clock := BusyClock())
+    with capture_logs():
+        answer = machine.module(Thinking()).interested_users(ALICE)
+        for _ in range(6):
+            clock.be_late(seconds=5)
+            clock.advance(seconds=5)
+    assert answer.done()
+
+
+async def test_the_time_of_parts() -> None:
+    """Calls that follow a slow one that failed are not blamed for the time that it took."""
+    machine = Machine()
+    asked = 0
+
+    async def act(states: Any) -> object:
+        nonlocal asked
+        asked += 1
+        if len(states) > 1:
+            await wait.wait()
+            raise KeyError("no")
+        return await asyncio.get_running_loop().create_future()
+
+    module = machine.module(act)
+    with capture_logs() as logs:
+        for _ in range(6):
+            wait = asyncio.Event()
+            answer = module.users_for_states([state(BOB), state(CHARLIE)])
+            await turns()
+            machine.clock.advance(seconds=4)
+            wait.set()
+            await turns()
+            machine.clock.advance(seconds=1)
+            assert (await answer).unanswered == {BOB, CHARLIE}
+            await turns()
+    assert (asked, module.is_paused) == (18, False)
+    assert [line["problem"] for line in logs] == ["no answer within 0:00:05"]
