@@ -1,10 +1,13 @@
 """Modules for servers in processes of their own: what they do shows from outside."""
 
 import asyncio
+import logging
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Clinging", "Discreet", "Failing", "Frank"]
+__all__ = ["Clinging", "Destructive", "Discreet", "Failing", "Frank"]
 
 
 class Clinging:
@@ -63,3 +66,61 @@ class Failing:
 
     async def _fail(self, asked: object) -> Any:
         raise RuntimeError("out of order")
+
+
+class Destructive:
+    """Names everybody, and does what the file `deed` says, once it is there, and how.
+
+    It does so in a task of its own, in a callback of the loop, in the background, or in a callback
+    that a thread has asked for.
+    """
+
+    def __init__(self, config: dict[str, str], api: Any) -> None:
+        self._deed = Path(config["deed"])
+        self._api = api
+        self._tasks: list[asyncio.Task[None]] = []
+        api.looping_background_call(self._look, 50)
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.get_users_for_states,
+            get_interested_users=self.get_interested_users,
+        )
+
+    async def get_users_for_states(self, states: list[Any]) -> dict[str, set[Any]]:
+        return {}
+
+    async def get_interested_users(self, user_id: str) -> str:
+        return "ALL"
+
+    def _look(self) -> None:
+        if self._deed.exists():
+            deed, way = self._deed.read_text().split()
+            self._deed.unlink()
+            logging.getLogger(__name__).warning("begins: %s %s", deed, way)
+            self._begin(getattr(self, f"_{deed}"), way)
+
+    def _begin(self, deed: Callable[[], None], way: str) -> None:
+        async def do() -> None:
+            deed()
+
+        loop = asyncio.get_running_loop()
+        if way == "task":
+            self._tasks.append(asyncio.create_task(do()))
+        elif way == "callback":
+            loop.call_later(0.01, deed)
+        elif way == "background":
+            self._api.run_in_background(deed)
+        else:
+            threading.Thread(target=loop.call_soon_threadsafe, args=(deed,)).start()
+
+    def _exit(self) -> None:
+        raise SystemExit(3)
+
+    def _interrupt(self) -> None:
+        raise KeyboardInterrupt
+
+    def _stop(self) -> None:
+        asyncio.get_event_loop().stop()
+
+    def _cancel(self) -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()

@@ -67,8 +67,17 @@ async def test_dict() -> None:
 
 async def test_application() -> None:
     """An ASGI application answers as it is."""
-    assert served(application) is application
     assert (await get(served(application)))[:2] == (200, b"from ASGI")
+
+
+async def test_an_application_that_ends_the_server() -> None:
+    """An ASGI application that raises `SystemExit` raises what a request's task can hold."""
+
+    async def leave(scope: Scope, receive: Receive, send: Send) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(RuntimeError, match="tried to end the server"):
+        await get(served(leave))
 
 
 async def test_refusal() -> None:
@@ -119,13 +128,13 @@ async def test_defect(answer: object) -> None:
     ]
 
 
-def test_first_module_wins() -> None:
+async def test_first_module_wins() -> None:
     """Of two modules that ask for a path, the first one gets it; the log names the other."""
     resources = WebResources()
     with capture_logs() as lines:
         resources.register("First", PATH, application)
         resources.register("Second", PATH, page)
-    assert resources.close() == {PATH: application}
+    assert (await get(resources.close()[PATH]))[1] == b"from ASGI"
     assert [(line["log_level"], line["module"], line["path"]) for line in lines] == [
         ("warning", "Second", PATH)
     ]
@@ -144,7 +153,7 @@ def test_path_that_only_looks_reserved() -> None:
     """A path that only begins with the letters of a reserved one is free."""
     resources = WebResources()
     resources.register("MyModule", "/healthy", application)
-    assert resources.close() == {"/healthy": application}
+    assert list(resources.close()) == ["/healthy"]
 
 
 def test_what_is_no_resource() -> None:

@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-import uvloop
-
 from lamplighter.clock import SystemClock, within
+from lamplighter.modules.server_loop import ServerLoop
 from lamplighter.modules.threads import leftover_threads
 
 __all__ = ["leaving_threads_behind", "run"]
@@ -29,14 +28,19 @@ _log = logging.getLogger(__name__)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* as `asyncio.run` does, but do not wait for what does not end."""
-    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    """Run *work* as `asyncio.run` does, whatever modules do to the event loop.
+
+    What does not end is not waited for.
+    """
+    loop = ServerLoop()
+    runner = asyncio.Runner(loop_factory=lambda: loop)
+    runner.get_loop()
     try:
-        runner.run(work)
+        loop.complete(work)
     finally:
         # Closing waits for the threads of the executor; those of a new one have nothing to do.
-        runner.get_loop().set_default_executor(ThreadPoolExecutor())
-        if runner.run(_rest_ends()):
+        loop.set_default_executor(ThreadPoolExecutor())
+        if loop.complete(_rest_ends(loop)):
             runner.close()
 
 
@@ -57,9 +61,9 @@ def leaving_threads_behind() -> Iterator[None]:
         raise
 
 
-async def _rest_ends() -> bool:
+async def _rest_ends(loop: ServerLoop) -> bool:
     """Cancel all tasks; return whether they have ended."""
-    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    rest = loop.unended_tasks() - {asyncio.current_task()}
     if not rest:
         return True
     for task in rest:

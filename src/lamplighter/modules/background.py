@@ -17,6 +17,8 @@ import structlog
 
 from lamplighter.clock import Clock, sleep
 from lamplighter.errors import ShuttingDown
+from lamplighter.log_limits import LogLimit
+from lamplighter.routing.containment import running_server, the_module_s
 
 __all__ = ["Background", "Job", "Label", "resolved"]
 
@@ -66,6 +68,7 @@ class Background:
         self._waiting: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: set[_Call] = set()
+        self._said = LogLimit()
 
     def prepare(self) -> None:
         """Serve who asks from the event loop that runs now; everything else waits for `start`."""
@@ -140,7 +143,7 @@ class Background:
             if self._stopped:
                 job.set_exception(ShuttingDown(f"{label.desc}: the server stops"))
             else:
-                self._spawn(label, _perform(job, label, work), context)
+                self._spawn(label, _perform(job, label, work, self.clock, self._said), context)
 
         self.soon(begin)
         return job
@@ -158,8 +161,8 @@ class Background:
     async def in_server_loop(self, label: Label, work: Callable[[], Awaitable[T]]) -> T:
         """Return what *work* returns, done in the server's loop, whichever loop runs here."""
         if self._loop is not None and self._loop is _running_loop():
-            return await work()
-        return await self.run(label, work)
+            return await _by_the_server(work)
+        return await self.run(label, lambda: _by_the_server(work))
 
     def track(self, call: _Call) -> None:
         """Cancel *call* when the server stops."""
@@ -174,7 +177,8 @@ class Background:
     ) -> None:
         assert self._loop is not None
         name = f"{label.module}: {label.desc}"
-        task = self._loop.create_task(work, name=name, context=context)
+        with running_server():  # it is contained here, and ends with the server
+            task = self._loop.create_task(work, name=name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -184,14 +188,29 @@ async def resolved(value: object) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-async def _perform(job: Job[T], label: Label, work: Callable[[], Awaitable[T]]) -> None:
+async def _by_the_server(work: Callable[[], Awaitable[T]]) -> T:
+    with running_server():
+        return await work()
+
+
+async def _perform(
+    job: Job[T],
+    label: Label,
+    work: Callable[[], Awaitable[T]],
+    clock: Clock,
+    said: LogLimit,
+) -> None:
     try:
-        result = await work()
+        with the_module_s(label.module):
+            result = await work()
     except asyncio.CancelledError:
         job.set_exception(ShuttingDown(f"{label.desc}: the server stops"))
         raise
     except BaseException as error:  # noqa: BLE001 - a SystemExit here would end the server
-        _log.exception("background work failed", module=label.module, desc=label.desc)
+        left_out = said.admits((label, type(error).__name__), clock.now())
+        if left_out is not None:
+            more = {"left_out": left_out} if left_out else {}
+            _log.exception("background work failed", module=label.module, desc=label.desc, **more)
         job.set_exception(error)
     else:
         job.set_result(result)

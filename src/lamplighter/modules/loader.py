@@ -21,6 +21,7 @@ from lamplighter.modules.background import resolved
 from lamplighter.modules.of_presence import Evidence, look_at
 from lamplighter.modules.other_callbacks import kinds_of
 from lamplighter.modules.presence_part import LoneCallback
+from lamplighter.routing.containment import the_module_s
 
 __all__ = [
     "LoadedModule",
@@ -245,7 +246,7 @@ def parse_config(entry: ModuleEntry, factory: Callable[..., object]) -> object:
 def _instantiate(module: ParsedModule, api: ModuleApi) -> LoadedModule:
     entry = module.entry
     try:
-        with acting(api):
+        with acting(api), the_module_s(module.name):
             if entry.style is ModuleStyle.ROUTER:
                 instance = module.factory(config=module.config, module_api=api)
                 _register_methods(instance, api)

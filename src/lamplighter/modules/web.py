@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamplighter.errors import ModuleError, RequestError
 from lamplighter.modules.synapse.errors import RedirectException, SynapseError
+from lamplighter.routing.containment import contained, the_module_s
 
 __all__ = ["RESERVED_PATHS", "WebResources"]
 
@@ -80,8 +81,19 @@ def _application(module: str, path: str, resource: object) -> ASGIApp:
             "Request and returns a Response, or an ASGI application"
         )
     if len(inspect.signature(resource).parameters) >= 3:
-        return resource
+        return _Application(module, resource)
     return _Page(module, resource)
+
+
+class _Application:
+    """An ASGI application of a module: what it raises is what a task can hold."""
+
+    def __init__(self, module: str, application: ASGIApp) -> None:
+        self._module = module
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await contained(self._module, lambda: self._application(scope, receive, send))
 
 
 class _Page:
@@ -98,7 +110,8 @@ class _Page:
 
     async def _respond(self, request: Request) -> Response:
         try:
-            return _response(await self._handler(request))
+            with the_module_s(self._module):
+                return _response(await self._handler(request))
         except SynapseError as error:
             return JSONResponse(error.as_json(), error.code, error.headers)
         except RedirectException as error:
