@@ -47,9 +47,7 @@ def wire_presence(
     metrics: Metrics,
 ) -> Surroundings:
     """Wire the service, with what was *saved* restored; the bus goes on after its position."""
-    tracker = PresenceTracker(config.server_name, _rules(config))
-    is_off = config.presence.enabled is PresenceMode.OFF
-    tracker.restore([] if is_off else [it.user for it in saved], clock.now())
+    tracker = _tracker(config, saved, clock)
     router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
     interests = ModuleInterests()
     planner = Planner(rooms, interests)
@@ -81,19 +79,15 @@ def wire_presence(
         unsure=range(saved_until + 1, bus.position),
         allows=transitions.allows,
     )
-    return Surroundings(
-        tracker,
-        router,
-        planner,
-        feed,
-        views,
-        publisher,
-        remotes,
-        memberships,
-        ends,
-        service,
-        transitions,
-    )
+    around = (tracker, router, planner, feed, views, publisher, remotes, memberships, ends)
+    return Surroundings(*around, service, transitions)
+
+
+def _tracker(config: Config, saved: Sequence[SavedPresence], clock: Clock) -> PresenceTracker:
+    tracker = PresenceTracker(config.server_name, _rules(config))
+    is_off = config.presence.enabled is PresenceMode.OFF
+    tracker.restore([] if is_off else [it.user for it in saved], clock.now())
+    return tracker
 
 
 def limiter(rate: Rate | None, clock: Clock) -> Limiter:

@@ -142,7 +142,9 @@ async def test_a_full_disk_loses_nothing(database: Database) -> None:
     assert await load(database) == [saved("alice", 1, "before")]
     await free_disk(database)
     await store.save([saved("bob", 5, "after")])
-    assert await load(database) == [attempts[0], saved("bob", 5, "after"), attempts[2]]
+    rest = "x" * 1024  # longer messages than that are cut when they are read
+    alice, charlie = saved("alice", 2, rest), saved("charlie", 4, rest)
+    assert await load(database) == [alice, saved("bob", 5, "after"), charlie]
 
 
 async def test_kept_rows_go_by_themselves_too(database: Database) -> None:
@@ -154,7 +156,7 @@ async def test_kept_rows_go_by_themselves_too(database: Database) -> None:
         await store.save([waiting])
     await free_disk(database)
     await store.save([])
-    assert await load(database) == [waiting]
+    assert await load(database) == [saved("alice", 2, "x" * 1024)]
 
 
 async def test_settling(database: Database) -> None:
@@ -243,4 +245,11 @@ async def test_a_full_disk_forgets_later(database: Database) -> None:
         await store.save([saved("charlie", 3, "x" * 10_000)])
     await free_disk(database)
     await store.save([])
-    assert await load(database) == [saved("bob", 2), saved("charlie", 3, "x" * 10_000)]
+    assert await load(database) == [saved("bob", 2), saved("charlie", 3, "x" * 1024)]
+
+
+async def test_a_message_that_is_older_than_the_limit(database: Database) -> None:
+    """A message that was stored before there was a limit is cut when it is read, not refused."""
+    store = SqlPresenceStore(database, uncounted)
+    await store.save([saved("alice", 1, "é" * 600)])
+    assert await load(database) == [saved("alice", 1, "é" * 512)]

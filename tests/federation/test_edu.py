@@ -156,27 +156,54 @@ def test_what_may_be_left_out(entry: dict[str, Any], update: RemoteUpdate) -> No
         ({"presence": ["online"]}, "presence: missing, or unknown"),
         ({"presence": "Online"}, "presence: missing, or unknown"),
         ({"presence": "free_for_chat"}, "presence: missing, or unknown"),
+    ],
+)
+def test_each_entry_is_judged_alone(change: dict[str, Any], fault: str) -> None:
+    """A user ID or a presence that is wrong costs its entry, and no other."""
+    other = RemoteUpdate(ERIN, Presence.OFFLINE)
+    parsed = parse(GOOD, GOOD | change, {"user_id": ERIN, "presence": "offline"})
+    assert parsed == ParsedEdu([BELIEVED, other], [f"push[1]: {fault}"])
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
         ({"last_active_ago": None}, "last_active_ago: not an integer"),
         ({"last_active_ago": "5"}, "last_active_ago: not an integer"),
         ({"last_active_ago": 5.0}, "last_active_ago: not an integer"),
         ({"last_active_ago": True}, "last_active_ago: not an integer"),
-        ({"last_active_ago": -1}, "last_active_ago: negative, or from before the epoch"),
-        ({"last_active_ago": NOW + 1}, "last_active_ago: negative, or from before the epoch"),
-        ({"last_active_ago": 10**400}, "last_active_ago: negative, or from before the epoch"),
+        ({"last_active_ago": -1}, "last_active_ago: in the future, or from before the epoch"),
+        ({"last_active_ago": NOW + 1}, "last_active_ago: in the future, or from before the epoch"),
+        ({"last_active_ago": 10**400}, "last_active_ago: in the future, or from before the epoch"),
         ({"status_msg": 1}, "status_msg: not text"),
         ({"status_msg": ["x"]}, "status_msg: not text"),
-        ({"status_msg": "a\0b"}, "status_msg: holds a NUL, or half a surrogate pair"),
-        ({"status_msg": "\ud800"}, "status_msg: holds a NUL, or half a surrogate pair"),
-        ({"status_msg": "é" * 512 + "a"}, "status_msg: longer than 1024 bytes"),
+        ({"status_msg": "a\0b"}, "status_msg: holds a NUL"),
+        ({"status_msg": "\ud800"}, "status_msg: holds half of a surrogate pair"),
+        ({"status_msg": "é" * 512 + "a"}, "status_msg: is longer than 1024 bytes"),
         ({"currently_active": None}, "currently_active: not a boolean"),
         ({"currently_active": 1}, "currently_active: not a boolean"),
+        ({"last_active_ago": 1e300}, "last_active_ago: not an integer"),
+        ({"last_active_ago": {}}, "last_active_ago: not an integer"),
+        ({"status_msg": {"a": 1}}, "status_msg: not text"),
+        ({"currently_active": "true"}, "currently_active: not a boolean"),
     ],
 )
-def test_each_entry_is_judged_alone(change: dict[str, Any], fault: str) -> None:
-    """A field that is wrong costs its entry, and no other."""
-    other = RemoteUpdate(ERIN, Presence.OFFLINE)
-    parsed = parse(GOOD, GOOD | change, {"user_id": ERIN, "presence": "offline"})
-    assert parsed == ParsedEdu([BELIEVED, other], [f"push[1]: {fault}"])
+def test_a_field_that_is_wrong_costs_that_field_only(change: dict[str, Any], fault: str) -> None:
+    """The rest of the entry is believed as if the field were not there."""
+    [name] = change
+    without = {key: value for key, value in GOOD.items() if key != name}
+    [believed] = parse(without).updates
+    assert parse(GOOD | change, GOOD) == ParsedEdu(
+        [believed, BELIEVED], [f"push[0]: {fault}; left out"]
+    )
+
+
+def test_every_field_wrong_at_once() -> None:
+    """Somebody whose fields are all odd is still as present as their server says."""
+    odd = {"last_active_ago": -1, "status_msg": "x" * 2000, "currently_active": None}
+    parsed = parse(GOOD | odd)
+    assert parsed.updates == [RemoteUpdate(DAVE, Presence.ONLINE)]
+    assert len(parsed.faults) == 3
 
 
 @pytest.mark.parametrize("entry", [None, 1, "x", [], [GOOD]])
@@ -197,11 +224,10 @@ def test_missing_fields() -> None:
 
 
 def test_busy_where_it_is_not_allowed() -> None:
-    """Where busy is not allowed, it is a fault."""
+    """Where busy is not known, it is understood as unavailable."""
     busy = GOOD | {"presence": "org.matrix.msc3026.busy"}
-    assert parse(busy, GOOD, busy_allowed=False) == ParsedEdu(
-        [BELIEVED], ["push[0]: presence: busy is not allowed here"]
-    )
+    away = GOOD | {"presence": "unavailable"}
+    assert parse(busy, busy_allowed=False) == parse(away) == ParsedEdu(parse(away).updates, [])
 
 
 @pytest.mark.parametrize("content", [None, 1, "push", [], {}, {"push": None}, {"push": GOOD}])
@@ -232,14 +258,15 @@ def test_what_is_told_is_believed(told: list[UserPresenceState]) -> None:
     st.booleans(),
 )
 def test_any_content(content: object, busy_allowed: bool) -> None:
-    """Whatever the content is, nothing is raised, each entry is an update or a fault, and an
-    update is about a user of the origin.
+    """Whatever the content is, nothing is raised, each entry is an update or a fault or costs only
+    fields, and an update is about a user of the origin.
     """
     parsed = parse_presence_edu(content, THERE, NOW, busy_allowed=busy_allowed)
     assert {server_of(update.user_id) for update in parsed.updates} <= {THERE}
     push = content.get("push") if isinstance(content, dict) else None
     expected = len(push) if isinstance(push, list) else 1
-    assert len(parsed.updates) + len(parsed.faults) == expected
+    whole = [fault for fault in parsed.faults if not fault.endswith("left out")]
+    assert len(parsed.updates) + len(whole) == expected
     for update in parsed.updates:
         ago = update.last_active_ago
         assert ago is None or 0 <= milliseconds(ago) <= NOW

@@ -291,21 +291,24 @@ async def test_what_is_not_an_edu(edu: object) -> None:
 
 @pytest.mark.parametrize("busy_allowed", [True, False])
 async def test_busy(busy_allowed: bool) -> None:
-    """Busy is heard where this server knows it, and is a fault where it does not."""
+    """Busy is heard where this server knows it, and is unavailable where it does not."""
     ears = Ears(busy_allowed=busy_allowed)
     await ears.receive(presence(entry(ERIN, "org.matrix.msc3026.busy"), entry(DAVE)))
-    busy = [RemoteUpdate(ERIN, Presence.BUSY)] if busy_allowed else []
-    assert ears.updates == [*busy, ONLINE]
+    heard = Presence.BUSY if busy_allowed else Presence.UNAVAILABLE
+    assert ears.updates == [RemoteUpdate(ERIN, heard), ONLINE]
 
 
 async def test_ages_are_judged_by_our_clock() -> None:
-    """An age may reach back to the epoch by our clock, and no further."""
+    """An age may reach back to the epoch by our clock; what reaches further says nothing."""
     ears = Ears()
     now = ears.clock.now()
     ears.clock.advance(milliseconds=1)
     await ears.receive(presence(*(entry(DAVE, last_active_ago=now + it) for it in (1, 2))))
     oldest = timedelta(milliseconds=now + 1)
-    assert ears.updates == [RemoteUpdate(DAVE, Presence.ONLINE, None, oldest)]
+    assert ears.updates == [
+        RemoteUpdate(DAVE, Presence.ONLINE, None, oldest),
+        RemoteUpdate(DAVE, Presence.ONLINE),
+    ]
 
 
 async def test_an_empty_transaction() -> None:

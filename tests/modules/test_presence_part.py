@@ -123,6 +123,22 @@ async def test_get_presence_for_users(world: World) -> None:
     assert presence == {ALICE: UserPresenceState.default(ALICE), BOB: bob}
 
 
+@pytest.mark.parametrize(
+    ("message", "fault"),
+    [
+        ("é" * 600, "is longer than 1024 bytes"),
+        ("x" * 1025, "is longer than 1024 bytes"),
+        ("a\0b", "holds a NUL"),
+        ("\ud800", "holds half of a surrogate pair"),
+        (7, "7 is not a string"),
+    ],
+)
+async def test_a_message_that_may_not_be(world: World, message: Any, fault: str) -> None:
+    """A message that clients and servers would refuse is refused where the module sets it."""
+    with pytest.raises(ValueError, match=f"{BOB}: the status message {fault}"):
+        await world.api().set_presence_for_users({BOB: ("online", message)})
+
+
 async def test_get_presence_of_malformed_user(world: World) -> None:
     """A malformed user ID is a ValueError."""
     with pytest.raises(ValueError, match="'bob' is not a user ID"):

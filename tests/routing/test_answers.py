@@ -128,6 +128,10 @@ def test_none() -> None:
             BOBS.copy_and_replace(status_msg="\ud83d"),
             f"status_msg of {BOB} holds half of a surrogate pair",
         ),
+        (
+            BOBS.copy_and_replace(status_msg="é" * 600),
+            f"status_msg of {BOB} is longer than 1024 bytes",
+        ),
         (BOBS.copy_and_replace(currently_active=1), f"currently_active of {BOB} is a int"),
     ],
 )

@@ -15,6 +15,7 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import TrackedUser, Word
 from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.status_message import cut
 
 __all__ = ["MOST_ROWS", "SqlPresenceStore"]
 
@@ -142,7 +143,7 @@ def _values(batch: Iterable[SavedPresence]) -> tuple[object, ...]:
 def _row(saved: SavedPresence) -> tuple[object, ...]:
     state, status_msg = saved.user.state, saved.user.state.status_msg
     if status_msg is not None:
-        # A module may hand in half of a surrogate pair, which no database takes.
+        # Half of a surrogate pair, which no database takes, must not stop the others.
         status_msg = status_msg.encode(errors="replace").decode()
     return (
         state.user_id,
@@ -164,7 +165,7 @@ def _saved(row: Any) -> SavedPresence:
         last_active_ts=row.last_active_ts,
         last_federation_update_ts=row.last_federation_update_ts,
         last_user_sync_ts=row.last_user_sync_ts,
-        status_msg=row.status_msg,
+        status_msg=cut(row.status_msg),  # it may be older than the rule
         currently_active=row.currently_active,
     )
     return SavedPresence(TrackedUser(state, Word[row.word]), StreamPosition(row.position))

@@ -3,26 +3,28 @@
 Implements <https://spec.matrix.org/latest/server-server-api/#presence>.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from lamplighter.clock import Timestamp
 from lamplighter.ids import ServerName, UserId, is_user_id, server_of
 from lamplighter.ports import Json
 from lamplighter.presence.events import RemoteUpdate
-from lamplighter.presence.state import Presence, UserPresenceState, is_text
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.status_message import StatusMessage, cut, parse
 
 __all__ = ["MAX_PUSH", "PRESENCE_EDU", "ParsedEdu", "parse_presence_edu", "presence_edu"]
+
+T = TypeVar("T")
 
 PRESENCE_EDU: Final = "m.presence"
 #: So many users are told of in one EDU.
 MAX_PUSH: Final = 50
 #: So many entries of somebody else's EDU are looked at.
 MAX_ENTRIES: Final = 1000
-#: How long a status message may be, in bytes.
-MAX_STATUS_MSG: Final = 1024
 
 _BY_NAME: Final = {str(presence): presence for presence in Presence}
 
@@ -48,8 +50,9 @@ def parse_presence_edu(
 ) -> ParsedEdu:
     """Return what *content*, of an `m.presence` EDU that *origin* sent, says of origin's users.
 
-    Each entry is judged alone: what is malformed, or about another server's user, is a fault
-    and costs that entry only. Nothing is raised, whatever *content* is.
+    Each entry is judged alone. A malformed user ID or presence, or another server's user, is a
+    fault and costs that entry only; any other malformed field costs that field only.
+    Nothing is raised, whatever *content* is.
     """
     push = content.get("push") if isinstance(content, dict) else None
     if not isinstance(push, list):
@@ -57,9 +60,12 @@ def parse_presence_edu(
     parsed = ParsedEdu([], [])
     for place, entry in enumerate(push[:MAX_ENTRIES]):
         try:
-            parsed.updates.append(_update(entry, origin, now, busy_allowed=busy_allowed))
+            update, faults = _update(entry, origin, now, busy_allowed=busy_allowed)
         except _Fault as fault:
             parsed.faults.append(f"push[{place}]: {fault}")
+        else:
+            parsed.updates.append(update)
+            parsed.faults.extend(f"push[{place}]: {fault}" for fault in faults)
     if len(push) > MAX_ENTRIES:
         parsed.faults.append(f"push: {len(push)} entries, of which {MAX_ENTRIES} were read")
     return parsed
@@ -78,8 +84,9 @@ def _entry(state: UserPresenceState, now: Timestamp) -> Json:
         "presence": str(state.state),
         "last_active_ago": ago,
     }
-    if state.status_msg:
-        entry["status_msg"] = state.status_msg
+    message = cut(state.status_msg)
+    if message:
+        entry["status_msg"] = message
     if state.state == Presence.ONLINE:
         entry["currently_active"] = state.currently_active
     return entry
@@ -87,16 +94,28 @@ def _entry(state: UserPresenceState, now: Timestamp) -> Json:
 
 def _update(
     entry: object, origin: ServerName, now: Timestamp, *, busy_allowed: bool
-) -> RemoteUpdate:
+) -> tuple[RemoteUpdate, list[str]]:
+    """Return what *entry* says, and what is wrong with fields that it can do without."""
     if not isinstance(entry, dict):
         raise _Fault("not an object")
-    return RemoteUpdate(
-        user_id=_user_id(entry, origin),
-        presence=_presence(entry, busy_allowed=busy_allowed),
-        status_msg=_status_msg(entry),
-        last_active_ago=_last_active_ago(entry, now),
-        currently_active=_currently_active(entry),
+    user_id, presence = _user_id(entry, origin), _presence(entry, busy_allowed=busy_allowed)
+    faults: list[str] = []
+
+    def field(read: Callable[[Mapping[str, Any]], T], otherwise: T) -> T:
+        try:
+            return read(entry)
+        except _Fault as fault:
+            faults.append(f"{fault}; left out")
+            return otherwise
+
+    update = RemoteUpdate(
+        user_id,
+        presence,
+        status_msg=field(_status_msg, None),
+        last_active_ago=field(partial(_last_active_ago, now=now), None),
+        currently_active=field(_currently_active, False),
     )
+    return update, faults
 
 
 def _user_id(entry: Mapping[str, Any], origin: ServerName) -> UserId:
@@ -109,26 +128,24 @@ def _user_id(entry: Mapping[str, Any], origin: ServerName) -> UserId:
 
 
 def _presence(entry: Mapping[str, Any], *, busy_allowed: bool) -> Presence:
+    """Return the presence; busy is unavailable to a server that does not know it."""
     name = entry.get("presence")
     presence = _BY_NAME.get(name) if isinstance(name, str) else None
     if presence is None:
         raise _Fault("presence: missing, or unknown")
     if presence is Presence.BUSY and not busy_allowed:
-        raise _Fault("presence: busy is not allowed here")
+        return Presence.UNAVAILABLE
     return presence
 
 
-def _status_msg(entry: Mapping[str, Any]) -> str | None:
+def _status_msg(entry: Mapping[str, Any]) -> StatusMessage | None:
     message = entry.get("status_msg")
-    if message is None or message == "":
-        return None
-    if not isinstance(message, str):
+    if message is not None and not isinstance(message, str):
         raise _Fault("status_msg: not text")
-    if "\0" in message or not is_text(message):
-        raise _Fault("status_msg: holds a NUL, or half a surrogate pair")
-    if len(message.encode()) > MAX_STATUS_MSG:
-        raise _Fault(f"status_msg: longer than {MAX_STATUS_MSG} bytes")
-    return message
+    try:
+        return parse(message)
+    except ValueError as fault:
+        raise _Fault(f"status_msg: {fault}") from None
 
 
 def _last_active_ago(entry: Mapping[str, Any], now: Timestamp) -> timedelta | None:
@@ -142,7 +159,7 @@ def _last_active_ago(entry: Mapping[str, Any], now: Timestamp) -> timedelta | No
     if not isinstance(ago, int) or isinstance(ago, bool):
         raise _Fault("last_active_ago: not an integer")
     if not 0 <= ago <= now:
-        raise _Fault("last_active_ago: negative, or from before the epoch")
+        raise _Fault("last_active_ago: in the future, or from before the epoch")
     return timedelta(milliseconds=ago) if ago else None
 
 

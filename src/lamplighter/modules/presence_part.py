@@ -1,18 +1,15 @@
 """`ModuleApi`, the part that this server is for: presence."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final
 
 from lamplighter.ids import UserId, is_user_id
 from lamplighter.modules.background import resolved
 from lamplighter.modules.parts import ApiPart, ApiParts
-from lamplighter.presence.state import Presence, UserPresenceState, is_text
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.status_message import StatusMessage, parse
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
 __all__ = ["LoneCallback", "PresencePart"]
-
-#: How long a status message may be, in characters.
-_MOST_STATUS_MSG: Final = 1024
 
 #: A function that may be async, and is told of announced states.
 Listener = Callable[[list[UserPresenceState]], Awaitable[object] | object]
@@ -78,7 +75,7 @@ class PresencePart(ApiPart):
         """Set presence and status message of *users*: user ID -> (state, status message).
 
         Raises `ValueError` for a malformed user ID, an unknown state, or a message that is no
-        string; then nothing is set.
+        string, is longer than 1,024 bytes of UTF-8, or holds a NUL; then nothing is set.
         """
         self._uses_presence = True
         allowed = self._parts.server.presences
@@ -132,8 +129,13 @@ def _status(user: str, value: object, allowed: frozenset[Presence]) -> tuple[Pre
     if not isinstance(state, str) or state not in allowed:
         known = ", ".join(sorted(allowed))
         raise ValueError(f"{user}: {state!r} is not a presence state ({known})")
-    if status_msg is not None and not (type(status_msg) is str and is_text(status_msg)):
-        raise ValueError(f"{user}: the status message {status_msg!r} is not a string of Unicode")
-    if len(status_msg or "") > _MOST_STATUS_MSG:
-        raise ValueError(f"{user}: the status message is longer than {_MOST_STATUS_MSG} characters")
-    return Presence(state), status_msg
+    return Presence(state), _status_msg(user, status_msg)
+
+
+def _status_msg(user: str, status_msg: object) -> StatusMessage | None:
+    if status_msg is not None and type(status_msg) is not str:
+        raise ValueError(f"{user}: the status message {status_msg!r} is not a string")
+    try:
+        return parse(status_msg)
+    except ValueError as fault:
+        raise ValueError(f"{user}: the status message {fault}") from None

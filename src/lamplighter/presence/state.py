@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 import attrs
 import msgspec
 
-__all__ = ["PRESENCE_RANK", "Presence", "UserPresenceState", "is_text"]
+__all__ = ["PRESENCE_RANK", "Presence", "UserPresenceState"]
 
 
 class Presence(StrEnum):
@@ -79,12 +79,3 @@ def _attributes() -> Any:
 
 
 UserPresenceState.__attrs_attrs__ = _attributes()
-
-
-def is_text(status_msg: str) -> bool:
-    """Tell whether a status message can be sent and stored: half a surrogate pair cannot."""
-    try:
-        status_msg.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Final, TypeGuard
 
 from lamplighter.ids import UserId, is_user_id
-from lamplighter.presence.state import Presence, UserPresenceState, is_text
+from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.status_message import fault_of
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
 
 __all__ = ["CheckedInterest", "CheckedRoutes", "check_interest", "check_routes", "is_answer"]
@@ -22,8 +23,6 @@ _MOST_FAULTS: Final = 10
 #: An answer is read up to this many users named, or viewers; and, for each user it was asked
 #: about, up to this many states for all viewers together.
 _MOST_ENTRIES: Final = 50_000
-#: How long a status message of a module's may be, in characters.
-_MOST_STATUS_MSG: Final = 4096
 _PLAIN: Final = (str, bytes, int, float, bool, type(None))
 _FIELD_TYPES: Final = (
     ("last_active_ts", (int,)),
@@ -254,11 +253,8 @@ def _fault_of(state: UserPresenceState) -> str | None:
     for name, kinds in _FIELD_TYPES:
         if type(getattr(state, name)) not in kinds:
             return f"{name} of {state.user_id} is {_kind(getattr(state, name))}"
-    if not is_text(state.status_msg or ""):
-        return f"status_msg of {state.user_id} holds half of a surrogate pair"
-    if len(state.status_msg or "") > _MOST_STATUS_MSG:
-        return f"status_msg of {state.user_id} is longer than {_MOST_STATUS_MSG} characters"
-    return None
+    fault = fault_of(state.status_msg)
+    return f"status_msg of {state.user_id} {fault}" if fault else None
 
 
 def _one_of(

@@ -6,7 +6,6 @@ Clients set their status far more often than they ask for others': so the PUT is
 
 import asyncio
 from functools import partial
-from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from lamplighter.clock import Clock
 from lamplighter.errors import ShuttingDown
 from lamplighter.ports import Requester
+from lamplighter.presence.status_message import MAX_STATUS_MSG, parse
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
@@ -27,9 +27,6 @@ from lamplighter.web.limits import Limiter
 from lamplighter.web.routes import ClientRoute, Route, decoded, json_response
 
 __all__ = ["PresenceStatus"]
-
-#: How long a status message may be, in bytes.
-MAX_STATUS_MSG: Final = 1024
 
 
 class _Status(msgspec.Struct):
@@ -93,7 +90,7 @@ class PresenceStatus:
         own(decoded("user_id", user), requester)
         self._limiter.take(requester)
         presence = self._names.parse("presence", status.presence)
-        message = text("status_msg", status.status_msg or "", MAX_STATUS_MSG) or None
+        message = parse(text("status_msg", status.status_msg or "", MAX_STATUS_MSG))
         saved = self._presence.set_status(requester, presence, message)
         saved.add_done_callback(partial(_answer, exchange))
 
