@@ -47,7 +47,8 @@ def wire_presence(
     metrics: Metrics,
 ) -> Surroundings:
     """Wire the service, with what was *saved* restored; the bus goes on after its position."""
-    tracker = _tracker(config, saved, clock)
+    is_off = config.presence.enabled is PresenceMode.OFF
+    tracker = _tracker(config, () if is_off else saved, clock)
     router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
     interests = ModuleInterests()
     planner = Planner(rooms, interests)
@@ -85,8 +86,7 @@ def wire_presence(
 
 def _tracker(config: Config, saved: Sequence[SavedPresence], clock: Clock) -> PresenceTracker:
     tracker = PresenceTracker(config.server_name, _rules(config))
-    is_off = config.presence.enabled is PresenceMode.OFF
-    tracker.restore([] if is_off else [it.user for it in saved], clock.now())
+    tracker.restore([it.user for it in saved], clock.now())
     return tracker
 
 
