@@ -44,6 +44,20 @@ SHOWN: Final = (
     "!document.querySelector('#{0}').hidden && document.querySelector('#{0} .card:last-child')"
 )
 
+#: What a delivery is said to cost after so many in a second that took 50 ms of processor time.
+COST: Final = """
+import('/_lamplighter/figures.js').then(({{ restartFigures, showFigures }}) => {{
+  const figures = (second, delivered) => ({{
+    at_ts: second * 1000, users: {{}}, outboxes: 0, polls: 0, syncs: 0, delivered,
+    cpu_seconds: second * 0.05,
+  }});
+  restartFigures();
+  showFigures(figures(0, 0));
+  showFigures(figures(1, {delivered}));
+  return document.querySelector('#cost-number').textContent;
+}})
+"""
+
 
 #: What `contrasts.js` says.
 CONTRASTS: Final = Path(__file__).with_name("contrasts.js").read_text()
@@ -188,6 +202,8 @@ async def test_figures_agree(stage: Stage) -> None:
     assert sorted(counted) == ["1 online", "2 unavailable"]
     assert await tab.text("#cost-number") == "\N{EN DASH}"
     assert await tab.text("#cost-why") == "too few deliveries to say"
+    assert await tab.value(COST.format(delivered=999)) == "\N{EN DASH}"
+    assert await tab.value(COST.format(delivered=1_000)) == "50\N{MICRO SIGN}s"
 
 
 async def test_the_matrix_follows(stage: Stage) -> None:

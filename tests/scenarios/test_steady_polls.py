@@ -79,8 +79,11 @@ async def shape_of(name: str, alice: Client) -> str:
     """Return the beginning of the query of polls of that shape."""
     if name.startswith("element"):
         uploaded = await alice.call("POST", f"/user/{quote(alice.user_id)}/filter", UPLOADED)
-        away = "set_presence=unavailable&" if name == "element-away" else ""
-        return f"filter={uploaded['filter_id']}&{away}"
+        said = {
+            "element-away": "set_presence=unavailable&",
+            "element-online": "set_presence=online&",
+        }
+        return f"filter={uploaded['filter_id']}&{said.get(name, '')}"
     if name == "nio":
         return f"set_presence=online&filter={quote(msgspec.json.encode(INLINE))}&"
     return ""
@@ -115,7 +118,7 @@ async def statements() -> AsyncIterator[list[str]]:
         yield statements
 
 
-@pytest.mark.parametrize("name", ["element", "element-away", "nio", "bot"])
+@pytest.mark.parametrize("name", ["element", "element-away", "element-online", "nio", "bot"])
 async def test_a_steady_poll(
     name: str, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
