@@ -135,6 +135,7 @@ class RoomFilter:
     state: Json = field(default_factory=dict)
     account_data: Json = field(default_factory=dict)
     room_account_data: Json = field(default_factory=dict)
+    ephemeral: Json = field(default_factory=dict)
 
 
 class RoomsSync(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ server, a client asks that one for what stands here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, UserId
@@ -17,6 +18,7 @@ __all__ = [
     "MessagesQuery",
     "PublicRooms",
     "PublicRoomsQuery",
+    "Receipt",
 ]
 
 
@@ -31,6 +33,17 @@ class MessagesQuery:
     limit: int
     #: A `RoomEventFilter`.
     filter: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """That a user has read a room up to an event."""
+
+    event_id: str
+    #: Whether only the user's own devices see it.
+    is_private: bool = False
+    #: `main`, or the ID of the event that a thread begins with; None is a receipt without thread.
+    thread_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,15 @@ class BuiltInDirectory(Directory, Protocol):
         self, requester: Requester, room_id: RoomId, event_id: str, limit: int, filter: Json
     ) -> Json:
         """Return an event and its neighbours, as `GET /rooms/{roomId}/context/{eventId}` does."""
+
+    async def set_receipt(self, user_id: UserId, room_id: RoomId, receipt: Receipt) -> None:
+        """Keep that a member has read so far; one for an earlier event changes nothing.
+
+        Raises `NotFound` for an event that is not in the room.
+        """
+
+    async def set_typing(self, user_id: UserId, room_id: RoomId, timeout: timedelta | None) -> None:
+        """Let the members know that the user types, for at most *timeout*, or does no longer."""
 
     async def public_rooms(self, query: PublicRoomsQuery) -> PublicRooms:
         """Return rooms of the room directory."""

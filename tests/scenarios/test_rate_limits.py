@@ -6,7 +6,7 @@ from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.server import InMemoryServer
 
 #: Bob's poll that lasts: not even his own presence is news.
-QUIET = '{"presence": {"types": []}}'
+QUIET = '{"presence": {"types": []}, "room": {"rooms": []}}'
 
 LIMITED = pytest.mark.parametrize(
     "config", ["rate_limits: {presence: {per_second: 1, burst: 2}}"], ids=["2, then 1 a second"]

@@ -9,7 +9,7 @@ STATES = ("busy", "online", "unavailable", "offline")
 PRESENCE = {"busy": "org.matrix.msc3026.busy"}
 
 #: For polls that last: with it, not even one's own presence is news.
-QUIET = '{"presence": {"types": []}}'
+QUIET = '{"presence": {"types": []}, "room": {"rooms": []}}'
 
 
 @pytest.mark.parametrize("config", ["presence: {busy: true}"], ids=["with busy"])

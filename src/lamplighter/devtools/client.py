@@ -155,7 +155,7 @@ class Client:
         await self.call("PUT", path, content)
 
     async def types(self, room_id: str) -> None:
-        """Say that one is typing: an activity of which no room hears."""
+        """Say that one is typing: an activity, of which the members of the room hear."""
         path = f"/rooms/{quote(room_id)}/typing/{quote(self.user_id)}"
         await self.call("PUT", path, {"typing": True, "timeout": 30_000})
 

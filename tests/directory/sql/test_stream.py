@@ -18,7 +18,7 @@ def test_tokens() -> None:
 @pytest.mark.parametrize(
     "token",
     [None, "", "7", "c0ffee_", "c0ffee_8", "c0ffee_-1", "c0ffee_ 7", "c0ffee_7\n", "c0ffee_\u0667",
-     "beef_7", "_7", "c0ffee_7_7", "C0FFEE_7"],
+     "beef_7", "_7", "c0ffee_7_7_7", "c0ffee_7_", "C0FFEE_7"],
 )  # fmt: skip
 def test_foreign_tokens(token: str | None) -> None:
     """What this stream cannot have given out by now is no token of it."""

@@ -14,9 +14,11 @@ from lamplighter.directory.sql.messages import Messages
 from lamplighter.directory.sql.passwords import Passwords
 from lamplighter.directory.sql.profiles import Profiles
 from lamplighter.directory.sql.reading import RoomReader
+from lamplighter.directory.sql.receipts import Receipts
 from lamplighter.directory.sql.room_directory import PeopleSearch, RoomDirectory
 from lamplighter.directory.sql.sync import RoomsSyncer
 from lamplighter.directory.sql.tokens import Tokens
+from lamplighter.directory.sql.typing_notices import TypingNotices
 from lamplighter.ids import ServerName
 
 __all__ = ["SqlDirectory"]
@@ -40,7 +42,10 @@ class SqlDirectory:
         profiles = Profiles(ledger, memberships)
         data = AccountData(ledger)
         filters = Filters(ledger)
-        syncer = RoomsSyncer(ledger)
+        typing = TypingNotices(ledger, clock)
+        self.set_typing = typing.set_typing
+        self.set_receipt = Receipts(ledger).set_receipt
+        syncer = RoomsSyncer(ledger, typing)
         self.listen = ledger.listen
         self.authenticate = tokens.authenticate
         self.requester_in_use = tokens.requester_in_use

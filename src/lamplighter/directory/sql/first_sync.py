@@ -4,12 +4,14 @@ One look at the database tells what is the user's own, and up to where the rooms
 rooms' pages are at hand, or read once for all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lamplighter.directory.sql.home import Home, HomeReader
 from lamplighter.directory.sql.ledger import Ledger
 from lamplighter.directory.sql.pages import RoomPage, RoomPages
+from lamplighter.directory.sql.receipts import ReceiptPages, StoredReceipt, receipt_event
 from lamplighter.directory.sql.room_json import Moment, joined, shown
+from lamplighter.directory.sql.typing_notices import TypingNotices, typing_event
 from lamplighter.directory.sql.viewer import Viewer
 from lamplighter.ids import RoomId
 from lamplighter.ports import Json, RoomsSync
@@ -20,14 +22,17 @@ __all__ = ["FirstSyncs"]
 class FirstSyncs:
     """Answers clients that know nothing yet, and want what clients mostly want."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, typing: TypingNotices) -> None:
         self._ledger = ledger
+        self._typing = typing
+        self._receipts = ReceiptPages()
         self._homes = HomeReader(ledger)
         self._pages = RoomPages()
 
     async def sync(self, viewer: Viewer) -> RoomsSync | None:
         """Return all there is to tell *viewer*; None if it takes more than pages of rooms."""
         stream, requester = self._ledger.stream, viewer.requester
+        told = stream.typing_told(requester.user_id)
         home = await self._homes.read(requester.user_id)
         stream.advance(home.position)
         limits = _page_limits(viewer, home)
@@ -35,9 +40,37 @@ class FirstSyncs:
             return None
         pages = await self._pages_of(home, limits)
         moment = Moment(requester, self._ledger.now(), stream.token)
-        rooms = {room_id: _entry(viewer, home, page, moment) for room_id, page in pages.items()}
-        told = {"join": rooms} if rooms else {}
-        return viewer.answer(stream.token(home.position), told, home.account_data)
+        receipts = await self._receipts_of(viewer, home, pages)
+        rooms = {
+            room_id: _entry(viewer, home, page, moment, self._ephemeral(viewer, room_id, receipts))
+            for room_id, page in pages.items()
+        }
+        found = {"join": rooms} if rooms else {}
+        return viewer.answer(stream.token(home.position, told), found, home.account_data)
+
+    async def _receipts_of(
+        self, viewer: Viewer, home: Home, pages: Mapping[RoomId, RoomPage]
+    ) -> Mapping[RoomId, Sequence[StoredReceipt]]:
+        places = {
+            room_id: place
+            for room_id, place in home.receipts.items()
+            if room_id in pages and viewer.wants_ephemeral(room_id, "m.receipt")
+        }
+        if not places:
+            return {}
+        async with self._ledger.read() as connection:
+            return await self._receipts.read(connection, viewer.requester.user_id, places)
+
+    def _ephemeral(
+        self, viewer: Viewer, room_id: RoomId, receipts: Mapping[RoomId, Sequence[StoredReceipt]]
+    ) -> list[Json]:
+        found: list[Json] = []
+        typists = self._typing.in_room(room_id)
+        if typists and viewer.wants_ephemeral(room_id, "m.typing"):
+            found.append(typing_event(typists))
+        if receipts.get(room_id):
+            found.append(receipt_event(receipts[room_id]))
+        return found
 
     async def _pages_of(
         self, home: Home, limits: Mapping[RoomId, int]
@@ -62,7 +95,9 @@ def _page_limits(viewer: Viewer, home: Home) -> Mapping[RoomId, int] | None:
     return found if len(found) == len(limits) else None
 
 
-def _entry(viewer: Viewer, home: Home, page: RoomPage, moment: Moment) -> Json:
+def _entry(
+    viewer: Viewer, home: Home, page: RoomPage, moment: Moment, ephemeral: Sequence[Json]
+) -> Json:
     happened = shown(page.news, moment)
     data = viewer.wanted_data(page.room_id, home.account_data.get(page.room_id, ()))
-    return joined(happened, page.summary.of(viewer.requester.user_id), data)
+    return joined(happened, page.summary.of(viewer.requester.user_id), data, ephemeral)

@@ -31,6 +31,8 @@ class Home:
     position: int
     #: By room that the user is in, the place of its last event.
     joined: Mapping[RoomId, int]
+    #: By room that the user is in and that has receipts, the place of its last one.
+    receipts: Mapping[RoomId, int]
     invited: Sequence[RoomId]
     account_data: AccountDataByRoom
 
@@ -48,17 +50,19 @@ class HomeReader:
         by_kind: dict[str, list[Any]] = {}
         for kind, *row in rows:
             by_kind.setdefault(kind, []).append(row)
-        data = sorted(by_kind.get(_DATA, ()))
+        joined = by_kind.get(Membership.JOIN, ())
+        data = sorted(row[:4] for row in by_kind.get(_DATA, ()))
         return Home(
             by_kind[_STREAM][0][0],
-            {RoomId(row[1]): row[0] for row in by_kind.get(Membership.JOIN, ())},
+            {RoomId(row[1]): row[0] for row in joined},
+            {RoomId(row[1]): row[4] for row in joined if row[4] is not None},
             [RoomId(row[1]) for row in by_kind.get(Membership.INVITE, ())],
             data_by_room((room_id, data_type, text) for _, room_id, data_type, text in data),
         )
 
 
 def _query() -> Any:
-    """Return the query for rows of kind, position, room ID, type of data, and data."""
+    """Return the query for rows of kind, position, room ID, type of data, data, last receipt."""
     user_id: BindParameter[str] = bindparam("user_id", required=False)
     membership = memberships.c.membership
     present = or_(membership == _in_sql(Membership.JOIN), membership == _in_sql(Membership.INVITE))
@@ -69,18 +73,20 @@ def _query() -> Any:
             rooms.c.room_id,
             null().label("type"),
             null().label("content"),
+            rooms.c.receipts_position,
         )
         .join(rooms, rooms.c.room_id == memberships.c.room_id)
         .where(memberships.c.user_id == user_id, present)
     )
     data = account_data.c
-    my_data = select(_in_sql(_DATA), data.position, data.room_id, data.type, data.content)
+    my_data = select(_in_sql(_DATA), data.position, data.room_id, data.type, data.content, null())
     moment = select(
         _in_sql(_STREAM),
         stream.c.position,
         null().label("room_id"),
         null().label("type"),
         null().label("content"),
+        null().label("receipts_position"),
     )
     return union_all(my_rooms, my_data.where(data.user_id == user_id), moment)
 

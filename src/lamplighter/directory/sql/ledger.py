@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -64,13 +64,18 @@ class Ledger:
         async with self._database.read() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         if row is None:
-            self.stream = Stream(await self._begin_stream(), 0)
+            self.stream = Stream(await self._begin_stream(), 0, self.now())
         else:
-            self.stream = Stream(row.incarnation, row.position)
+            self.stream = Stream(row.incarnation, row.position, self.now())
 
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that is written from now on."""
         self._listeners.append(listener)
+
+    def tell_news(self, user_ids: Iterable[UserId]) -> None:
+        """Tell listeners of news for these users that are not written."""
+        for listener in self._listeners:
+            listener.rooms_news(user_ids)
 
     @property
     def dialect(self) -> Dialect:

@@ -58,12 +58,12 @@ def shown(news: RoomNews, moment: Moment) -> Json:
     }
 
 
-def joined(happened: Json, summary: Json, data: Sequence[Json]) -> Json:
+def joined(happened: Json, summary: Json, data: Sequence[Json], ephemeral: Sequence[Json]) -> Json:
     """Return the room's entry under `join`: what `shown` returned, and what stands beside it."""
     return {
         **happened,
         "summary": summary,
-        "ephemeral": {"events": []},
+        "ephemeral": {"events": ephemeral},
         "account_data": {"events": data},
         "unread_notifications": {"highlight_count": 0, "notification_count": 0},
     }

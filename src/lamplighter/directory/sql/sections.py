@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lamplighter.database.tables import current_state, events
 from lamplighter.directory.sql.data_events import AccountDataByRoom, read_account_data
 from lamplighter.directory.sql.encoded import EncodedEvent, encode_event
+from lamplighter.directory.sql.ephemeral import Ephemeral
 from lamplighter.directory.sql.events import MEMBER, StoredEvent, read_events
 from lamplighter.directory.sql.limits import decode_json
 from lamplighter.directory.sql.room_json import Moment, RoomNews, joined, shown
@@ -40,6 +41,7 @@ class Sections:
         connection: AsyncConnection,
         viewer: Viewer,
         account_data: AccountDataByRoom,
+        ephemeral: Ephemeral,
         moment: Moment,
     ) -> None:
         """Read for *viewer* what is so at *moment*.
@@ -49,6 +51,7 @@ class Sections:
         self._connection = connection
         self._viewer = viewer
         self._account_data = account_data
+        self._ephemeral = ephemeral
         self._moment = moment
 
     async def joined(self, view: View) -> Json | None:
@@ -58,13 +61,14 @@ class Sections:
         is_full = is_new or self._viewer.full_state
         news = await self._news(view, 0 if is_new else since or 0, is_full=is_full)
         data = await self._room_account_data(view, is_new=is_new)
-        if not (is_full or news.says_something or data):
+        ephemeral = await self._ephemeral.of(view.standing.room_id, is_new=is_full)
+        if not (is_full or news.says_something or data or ephemeral):
             return None
         summary: Json = {}
         if is_full or news.tells_of_members:
             found = await read_summary(self._connection, view.standing.room_id)
             summary = found.of(view.user_id)
-        return joined(shown(news, self._moment), summary, data)
+        return joined(shown(news, self._moment), summary, data, ephemeral)
 
     async def left(self, view: View) -> Json:
         """Return the room's entry under `leave`: what happened up to the end of the stay."""

@@ -5,26 +5,36 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from lamplighter.clock import Timestamp
 from lamplighter.ids import UserId
 
 __all__ = ["Stream"]
 
-_TOKEN: Final = re.compile(r"(?P<incarnation>[0-9a-f]{1,32})_(?P<position>[0-9]{1,18})", re.ASCII)
+_TOKEN: Final = re.compile(
+    r"(?P<incarnation>[0-9a-f]{1,32})_(?P<position>[0-9]{1,18})(?:_(?P<typing>[0-9]{1,18}))?",
+    re.ASCII,
+)
+
+_NEVER: Final = Timestamp(0)
 
 
 class Stream:
     """How far the stream has come, as far as this process knows.
 
     A token is a position with the mark of the database that gave it out, so that one from
-    another database, or from a time that a backup has undone, is recognised.
+    another database, or from a time that a backup has undone, is recognised. Who types is in memory
+    only and is counted apart, by a serial number: a token has one if its user was ever told of it.
     """
 
-    def __init__(self, incarnation: str, position: int) -> None:
+    def __init__(self, incarnation: str, position: int, now: Timestamp = _NEVER) -> None:
         self._incarnation = incarnation
         self._position = position
         #: Who is not in `_news` had none since the process started here.
         self._start = position
         self._news: dict[UserId, int] = {}
+        #: Serial numbers go on from the time, so that those of an earlier process are smaller.
+        self._typing_start = self._typing = int(now)
+        self._typing_news: dict[UserId, int] = {}
 
     @property
     def position(self) -> int:
@@ -40,6 +50,27 @@ class Stream:
         for user_id in user_ids:
             self._news[user_id] = self._position
 
+    def tell_typing(self, now: Timestamp, user_ids: Iterable[UserId]) -> int:
+        """Note that these users have news of who types; return the serial number of that."""
+        self._typing = max(self._typing + 1, now)
+        for user_id in user_ids:
+            self._typing_news[user_id] = self._typing
+        return self._typing
+
+    def typing_told(self, user_id: UserId) -> int | None:
+        """Return up to which serial number a user is told by reading now; None if never told."""
+        return self._typing if user_id in self._typing_news else None
+
+    def typing_since(self, token: str | None) -> int:
+        """Return up to which serial number a token's user knows who types.
+
+        It is -1 for a token that says what another process has told.
+        """
+        parts = None if token is None else _parts(token)
+        if parts is None or parts[2] is None:
+            return self._typing_start
+        return parts[2] if self._typing_start <= parts[2] <= self._typing else -1
+
     def is_quiet(self, user_id: UserId, token: str | None) -> bool:
         """Tell whether it is certain that nothing has happened to the user since *token*.
 
@@ -48,11 +79,16 @@ class Stream:
         parts = None if token is None else _parts(token)
         if parts is None or parts[0] != self._incarnation:
             return False
+        if user_id in self._typing_news or parts[2] is not None:
+            knows = self.typing_since(token)
+            if self._typing_news.get(user_id, self._typing_start) > knows:
+                return False
         return self._news.get(user_id, self._start) <= parts[1] <= self._position
 
-    def token(self, position: int) -> str:
-        """Return the token that stands for *position*."""
-        return f"{self._incarnation}_{position}"
+    def token(self, position: int, typing: int | None = None) -> str:
+        """Return the token that stands for *position*, and for knowing who types up to *typing*."""
+        known = "" if typing is None else f"_{typing}"
+        return f"{self._incarnation}_{position}{known}"
 
     def parse(self, token: str | None) -> int | None:
         """Return a token's position; None for one that this database cannot have given out."""
@@ -63,6 +99,9 @@ class Stream:
 
 
 @lru_cache(1_000)  # everybody who is told the same comes back with the same token
-def _parts(token: str) -> tuple[str, int] | None:
+def _parts(token: str) -> tuple[str, int, int | None] | None:
     match = _TOKEN.fullmatch(token)
-    return None if match is None else (match["incarnation"], int(match["position"]))
+    if match is None:
+        return None
+    typing = match["typing"]
+    return match["incarnation"], int(match["position"]), None if typing is None else int(typing)

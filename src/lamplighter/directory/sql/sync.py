@@ -4,7 +4,7 @@
 One read of the database gives one moment: the token that is returned stands for exactly that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,14 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lamplighter.database.tables import memberships, rooms
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.directory.sql.data_events import AccountDataByRoom, read_account_data
+from lamplighter.directory.sql.ephemeral import Ephemeral
 from lamplighter.directory.sql.first_sync import FirstSyncs
 from lamplighter.directory.sql.ledger import Ledger
 from lamplighter.directory.sql.room_json import Moment
 from lamplighter.directory.sql.sections import Sections
 from lamplighter.directory.sql.standing import read_standing
 from lamplighter.directory.sql.state import View
+from lamplighter.directory.sql.typing_notices import TypingNotices
 from lamplighter.directory.sql.viewer import Viewer
-from lamplighter.ids import UserId
+from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json, Membership, Requester, RoomFilter, RoomsSync
 
 __all__ = ["RoomsSyncer"]
@@ -30,9 +32,10 @@ _GONE = (Membership.LEAVE, Membership.BAN)
 class RoomsSyncer:
     """Answers what has happened in a user's rooms since a token."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, typing: TypingNotices) -> None:
         self._ledger = ledger
-        self._first_syncs = FirstSyncs(ledger)
+        self._typing = typing
+        self._first_syncs = FirstSyncs(ledger, typing)
 
     def rooms_are_quiet(self, user_id: UserId, since: str | None) -> bool:
         return self._ledger.stream.is_quiet(user_id, since)
@@ -42,13 +45,17 @@ class RoomsSyncer:
     ) -> RoomsSync:
         if since and not full_state and self.rooms_are_quiet(requester.user_id, since):
             return RoomsSync(since)
-        after = self._ledger.stream.parse(since)
-        viewer = Viewer.of(requester, filter, after, full_state=full_state)
+        stream = self._ledger.stream
+        after, typing = stream.parse(since), stream.typing_since(since)
+        viewer = Viewer.of(requester, filter, after, typing, full_state=full_state)
         first = await self._first_syncs.sync(viewer) if viewer.begins else None
         return first or await self._read(viewer)
 
     async def _read(self, viewer: Viewer) -> RoomsSync:
-        stream = self._ledger.stream
+        stream, typing = self._ledger.stream, self._typing
+        # What changes while this reads is told once more by the next sync.
+        told = stream.typing_told(viewer.requester.user_id)
+        typed_in = typing.changed_since(viewer.typing_since)
         async with self._ledger.read() as connection:
             position = (await connection.execute(select(stream_table.c.position))).scalar_one()
             stream.advance(position)
@@ -56,9 +63,11 @@ class RoomsSyncer:
                 connection, viewer.requester.user_id, after=viewer.since or 0
             )
             moment = Moment(viewer.requester, self._ledger.now(), stream.token)
-            sections = Sections(connection, viewer, data, moment)
-            found = await _read_rooms(sections, await _rooms_with_news(connection, viewer, data))
-        return viewer.answer(stream.token(position), found, data)
+            ephemeral = Ephemeral(connection, viewer, typing, typed_in)
+            sections = Sections(connection, viewer, data, ephemeral, moment)
+            views = await _rooms_with_news(connection, viewer, data, typed_in)
+            found = await _read_rooms(sections, views)
+        return viewer.answer(stream.token(position, told), found, data)
 
 
 async def _read_rooms(sections: Sections, views: Sequence[View]) -> Json:
@@ -78,9 +87,15 @@ async def _read_rooms(sections: Sections, views: Sequence[View]) -> Json:
 
 
 async def _rooms_with_news(
-    connection: AsyncConnection, viewer: Viewer, data: AccountDataByRoom
+    connection: AsyncConnection,
+    viewer: Viewer,
+    data: AccountDataByRoom,
+    typed_in: Collection[RoomId] | None,
 ) -> list[View]:
-    """Return the memberships on which there may be something to say."""
+    """Return the memberships on which there may be something to say.
+
+    Who types has changed in the rooms *typed_in*, or None in any.
+    """
     query = (
         select(memberships)
         .join(rooms, rooms.c.room_id == memberships.c.room_id)
@@ -96,8 +111,11 @@ async def _rooms_with_news(
         has_changed = memberships.c.since_position > viewer.since
         has_events = is_joined & (rooms.c.last_position > viewer.since)
         has_data = is_joined & memberships.c.room_id.in_(list(data))
-        news = or_(has_changed, has_events, has_data)
-        query = query.where(or_(news, is_joined) if viewer.full_state else news)
+        has_receipts = is_joined & (rooms.c.receipts_position > viewer.since)
+        has_typists = is_joined & memberships.c.room_id.in_(typed_in or ())
+        news = or_(has_changed, has_events, has_data, has_receipts, has_typists)
+        looks_at_all = viewer.full_state or typed_in is None
+        query = query.where(or_(news, is_joined) if looks_at_all else news)
     user_id = viewer.requester.user_id
     views = [View(user_id, read_standing(row)) for row in await connection.execute(query)]
     return [view for view in views if viewer.wants_room(view.standing.room_id)]

@@ -23,27 +23,38 @@ class Viewer:
     requester: Requester
     #: The place in the stream that the client knows; None if it knows nothing.
     since: int | None
+    #: Up to which serial number the client knows who types; -1 if it may know what is wrong.
+    typing_since: int
     full_state: bool
     filter: RoomFilter
     timeline: EventFilter
     state: EventFilter
     account_data: EventFilter
     room_account_data: EventFilter
+    ephemeral: EventFilter
 
     @classmethod
     def of(
-        cls, requester: Requester, filter: RoomFilter, since: int | None, *, full_state: bool
+        cls,
+        requester: Requester,
+        filter: RoomFilter,
+        since: int | None,
+        typing_since: int,
+        *,
+        full_state: bool,
     ) -> "Viewer":
         """Return the viewer with a client's filter; raise `InvalidParam` for a monstrous one."""
         return cls(
             requester,
             since,
+            typing_since,
             full_state,
             filter,
             EventFilter.of(filter.timeline),
             EventFilter.of(filter.state),
             EventFilter.of(filter.account_data),
             EventFilter.of(filter.room_account_data),
+            EventFilter.of(filter.ephemeral),
         )
 
     @property
@@ -62,6 +73,10 @@ class Viewer:
         if not wanted.admits_room(room_id):
             return []
         return [event for event in data if wanted.admits_type(event["type"])]
+
+    def wants_ephemeral(self, room_id: str, event_type: str) -> bool:
+        """Tell whether the client wants events of this type that are told and not kept."""
+        return self.ephemeral.admits_room(room_id) and self.ephemeral.admits_type(event_type)
 
     def page_limit(self, room_id: str) -> int | None:
         """Return how many events the timeline of the page has that is all that the client wants.

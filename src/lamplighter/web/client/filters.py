@@ -143,6 +143,7 @@ def _room_filter(definition: Json, room: _Room) -> RoomFilter:
         state=raw.get("state", {}),
         account_data=definition.get("account_data", {}),
         room_account_data=raw.get("account_data", {}),
+        ephemeral=raw.get("ephemeral", {}),
     )
 
 

@@ -1,18 +1,22 @@
 """PUT/POST /rooms/{roomId}/{typing/{userId},receipt/{type}/{eventId},read_markers}.
 
-Implements, of <https://spec.matrix.org/latest/client-server-api/#typing-notifications> and
-<https://spec.matrix.org/latest/client-server-api/#receipts>, what presence wants to know: that the
-person did something. Nobody else is told who types or has read what.
+Implements <https://spec.matrix.org/latest/client-server-api/#typing-notifications>,
+<https://spec.matrix.org/latest/client-server-api/#receipts> and
+<https://spec.matrix.org/latest/client-server-api/#fully-read-markers>. All of them are activities
+but what says `m.read.private`: whoever reads in private does not want to be seen reading.
 """
 
-from typing import Final
+from datetime import timedelta
+from typing import Annotated, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.errors import Forbidden, InvalidParam
-from lamplighter.ports import Requester, Rooms
+from lamplighter.errors import InvalidParam
+from lamplighter.ids import RoomId
+from lamplighter.ports import Requester
+from lamplighter.room_ports import BuiltInDirectory, Receipt
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.activity import Activity
 from lamplighter.web.fields import own_user_id, room_id, text
@@ -20,12 +24,19 @@ from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["TypingAndReceipts"]
 
-_RECEIPTS: Final = ("m.read", "m.read.private", "m.fully_read")
+_READ: Final = "m.read"
+_PRIVATE: Final = "m.read.private"
+_FULLY_READ: Final = "m.fully_read"
+_RECEIPTS: Final = (_READ, _PRIVATE, _FULLY_READ)
+#: How long somebody types who does not say.
+_DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
+#: In milliseconds; the directory does not let anybody type for so long.
+_LONGEST_TIMEOUT: Final = 86_400_000
 
 
 class _Typing(msgspec.Struct):
     typing: bool
-    timeout: int | None = None
+    timeout: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class _Receipt(msgspec.Struct):
@@ -39,11 +50,13 @@ class _ReadMarkers(msgspec.Struct):
 
 
 class TypingAndReceipts:
-    """Activities of members of a room."""
+    """What members of a room do there without saying anything."""
 
-    def __init__(self, authenticator: Authenticator, rooms: Rooms, activity: Activity) -> None:
+    def __init__(
+        self, authenticator: Authenticator, directory: BuiltInDirectory, activity: Activity
+    ) -> None:
         self._authenticator = authenticator
-        self._rooms = rooms
+        self._directory = directory
         self._activity = activity
 
     def routes(self) -> list[Route]:
@@ -54,27 +67,61 @@ class TypingAndReceipts:
         ]
 
     async def typing(self, request: Request) -> Response:
-        """Take notice that the requester types, or has stopped."""
-        requester, _ = await self._authenticator.requester_and_body(request, _Typing)
-        own_user_id(request, requester)
-        return await self._act(request, requester)
-
-    async def receipt(self, request: Request) -> Response:
-        """Take notice that the requester has read up to an event."""
-        requester, _ = await self._authenticator.requester_and_optional_body(request, _Receipt)
-        if request.path_params["receipt_type"] not in _RECEIPTS:
-            raise InvalidParam(f"receiptType: must be one of {', '.join(_RECEIPTS)}")
-        text("eventId", request.path_params["event_id"])
-        return await self._act(request, requester)
-
-    async def read_markers(self, request: Request) -> Response:
-        """Take notice that the requester has read up to some events."""
-        requester, _ = await self._authenticator.requester_and_body(request, _ReadMarkers)
-        return await self._act(request, requester)
-
-    async def _act(self, request: Request, requester: Requester) -> Response:
-        room = room_id(request)
-        if room not in await self._rooms.joined_rooms(requester.user_id):
-            raise Forbidden(f"You are not joined to {room}")
+        """Show the members that the requester types, or has stopped."""
+        requester, body = await self._authenticator.requester_and_body(request, _Typing)
+        own = own_user_id(request, requester)
+        timeout = _timeout(body) if body.typing else None
+        await self._directory.set_typing(own, room_id(request), timeout)
         await self._activity.note(request)
         return json_response({})
+
+    async def receipt(self, request: Request) -> Response:
+        """Keep that the requester has read up to an event."""
+        requester, body = await self._authenticator.requester_and_optional_body(request, _Receipt)
+        kind = request.path_params["receipt_type"]
+        if kind not in _RECEIPTS:
+            raise InvalidParam(f"receiptType: must be one of {', '.join(_RECEIPTS)}")
+        event_id = text("eventId", request.path_params["event_id"])
+        if body.thread_id is not None:
+            _check_thread(kind, body.thread_id)
+        await self._read(requester, room_id(request), kind, event_id, body.thread_id)
+        if kind != _PRIVATE:
+            await self._activity.note(request)
+        return json_response({})
+
+    async def read_markers(self, request: Request) -> Response:
+        """Keep that the requester has read up to some events."""
+        requester, body = await self._authenticator.requester_and_body(request, _ReadMarkers)
+        room = room_id(request)
+        marks = {_FULLY_READ: body.fully_read, _READ: body.read, _PRIVATE: body.read_private}
+        for kind, event_id in marks.items():
+            if event_id is not None:
+                await self._read(requester, room, kind, text(kind, event_id), None)
+        if body.read_private is None:
+            await self._activity.note(request)
+        return json_response({})
+
+    async def _read(
+        self, requester: Requester, room: RoomId, kind: str, event_id: str, thread_id: str | None
+    ) -> None:
+        own = requester.user_id
+        if kind == _FULLY_READ:
+            await self._directory.event(requester, room, event_id)
+            content = {"event_id": event_id}
+            await self._directory.set_account_data(own, room, _FULLY_READ, content)
+            return
+        receipt = Receipt(event_id, is_private=kind == _PRIVATE, thread_id=thread_id)
+        await self._directory.set_receipt(own, room, receipt)
+
+
+def _timeout(body: _Typing) -> timedelta:
+    if body.timeout is None:
+        return _DEFAULT_TIMEOUT
+    return timedelta(milliseconds=min(body.timeout, _LONGEST_TIMEOUT))
+
+
+def _check_thread(kind: str, thread_id: str) -> None:
+    if not text("thread_id", thread_id):
+        raise InvalidParam("thread_id: must not be empty")
+    if kind == _FULLY_READ:
+        raise InvalidParam(f"thread_id: {_FULLY_READ} is of the whole room")
