@@ -140,3 +140,51 @@ async def test_system_clock_timer_is_cancelled() -> None:
     clock.call_at(clock.now(), second.set)
     await second.wait()
     assert called == []
+
+
+class Machine:
+    """A machine's two clocks, in nanoseconds."""
+
+    def __init__(self) -> None:
+        self.wall = 1_704_067_200 * 10**9
+        self.steady = 77 * 10**9
+        self.clock = SystemClock(lambda: self.wall, lambda: self.steady)
+
+    def run(self, seconds: float) -> int:
+        """Let time pass in steps of a quarter second; return how many milliseconds that was."""
+        before = self.clock.now()
+        for _ in range(int(seconds * 4)):
+            self.wall += 250_000_000
+            self.steady += 250_000_000
+            self.clock.now()
+        return self.clock.now() - before
+
+
+@pytest.mark.parametrize("step", [3_600, -3_600])
+def test_a_step_of_the_wall_clock(step: int) -> None:
+    """If the wall clock is set by an hour, thirty seconds are still thirty, to a twentieth; and
+    in the end the clock tells what the wall clock does.
+    """
+    machine = Machine()
+    assert machine.run(30) == 30_000
+    machine.wall += step * 10**9
+    assert 28_500 <= machine.run(30) <= 31_500
+    machine.run(3_600 * 20)
+    assert abs(machine.clock.now() - machine.wall // 1_000_000) <= 50
+
+
+@pytest.mark.parametrize("step", [3_600, 1, 0.01, -0.01, -1, -3_600])
+def test_instants_never_go_back(step: float) -> None:
+    """Whatever the wall clock does, no instant comes before an earlier one."""
+    machine = Machine()
+    machine.wall += int(step * 10**9)
+    instants = [machine.clock.now() for _ in range(200) if machine.run(0.25) >= 0]
+    assert instants == sorted(instants)
+
+
+def test_a_small_correction() -> None:
+    """What is less than a twentieth of the time that has passed is corrected at once."""
+    machine = Machine()
+    machine.wall += 40_000_000
+    assert machine.run(1) == 1_040
+    assert machine.clock.now() == machine.wall // 1_000_000

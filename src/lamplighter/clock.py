@@ -27,6 +27,14 @@ T = TypeVar("T")
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
+#: How often the wall clock is looked at.
+_COMPARED_EVERY_NS: Final = 1_000_000_000
+#: The part of the time that passes by which the clock may go faster or slower.
+_SLEWS_BY: Final = 20
+
+#: What counts a machine's sleep, too, where there is such a clock.
+_BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
+
 #: An instant: milliseconds since the epoch.
 Timestamp = NewType("Timestamp", int)
 
@@ -48,15 +56,48 @@ class Clock(Protocol):
         """Call *callback* in the event loop once *when* has come; at once if it is past."""
 
 
+def _steady_ns() -> int:
+    """Return what no one sets: the time since the machine was started, its sleep included."""
+    return time.monotonic_ns() if _BOOTTIME is None else time.clock_gettime_ns(_BOOTTIME)
+
+
 class SystemClock:
-    """The machine's own clock, on the running event loop."""
+    """The machine's time as it passes, on the running event loop.
+
+    It begins with the wall clock and goes by a steady one. If the wall clock is set, this clock
+    goes after it at most a twentieth faster or slower: no time-out is rushed or delayed by more
+    than that, and instants never go back.
+    """
+
+    def __init__(
+        self, wall_ns: Callable[[], int] = time.time_ns, steady_ns: Callable[[], int] = _steady_ns
+    ) -> None:
+        self._wall_ns = wall_ns
+        self._steady_ns = steady_ns
+        self._compared_ns = steady_ns()
+        #: What must be added to the steady clock.
+        self._offset_ns = wall_ns() - self._compared_ns
+        self._latest = Timestamp(0)
 
     def now(self) -> Timestamp:
-        return Timestamp(time.time_ns() // 1_000_000)
+        steady_ns = self._steady_ns()
+        if steady_ns - self._compared_ns >= _COMPARED_EVERY_NS:
+            self._compare(steady_ns)
+        instant = Timestamp((steady_ns + self._offset_ns) // 1_000_000)
+        if instant > self._latest:
+            self._latest = instant
+        return self._latest
 
     def call_at(self, when: Timestamp, callback: Callable[[], None]) -> Timer:
         delay = max(0, when - self.now()) / 1000
         return asyncio.get_running_loop().call_later(delay, callback)
+
+    def _compare(self, steady_ns: int) -> None:
+        """Go after the wall clock by as much as may be since the last time."""
+        most = (steady_ns - self._compared_ns) // _SLEWS_BY
+        self._compared_ns = steady_ns
+        missing = self._wall_ns() - (steady_ns + self._offset_ns)
+        self._offset_ns += max(-most, min(most, missing))
 
 
 def cpu_time() -> int:
