@@ -50,8 +50,9 @@ from lamplighter.web.client.sync import Sync
 from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.entry import Entry
 from lamplighter.web.federation.version import WellKnownServer
+from lamplighter.web.front_page import FrontPage
 from lamplighter.web.listener import Listener
-from lamplighter.web.routes import ChangingResources
+from lamplighter.web.routes import ChangingResources, Route
 
 __all__ = ["Lamplighter", "Storage", "build", "counting_rooms", "listeners"]
 
@@ -301,7 +302,7 @@ def _application(
     resources = ChangingResources(lambda: modules.web_resources)
     routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin.routes]
     routes.append(resources)
-    routes += WellKnownServer(config.federation.well_known_server).routes()
+    routes += _discovery(config)
     sync = Sync(
         authenticator=authenticator,
         filters=FiltersInUse(directory),
@@ -314,6 +315,13 @@ def _application(
         metrics=metrics,
     )
     return Entry(sync=sync, put_status=status.put, routes=build_application(routes))
+
+
+def _discovery(config: Config) -> list[Route]:
+    """Return what tells people, clients and servers what is here."""
+    has_dashboard = config.admin.token_hash is not None
+    front = FrontPage(config.server_name, config.public_baseurl, has_dashboard=has_dashboard)
+    return [*front.routes(), *WellKnownServer(config.federation.well_known_server).routes()]
 
 
 def counting_rooms(config: Config) -> Callable[[RoomId], bool]:

@@ -46,10 +46,11 @@ def verified(content: Json, peer: Peer) -> Json:
     return {**content, "signatures": signatures}
 
 
-async def test_our_own_keys(host: Host) -> None:
-    """Anybody gets our keys, signed by themselves and good for a day."""
+@pytest.mark.parametrize("key_id", ["", "/ed25519:a_old", "/ed25519%3Aauto"])
+async def test_our_own_keys(host: Host, key_id: str) -> None:
+    """Anybody gets our keys, signed by themselves and good for a day, whichever key is named."""
     key = host.keys.signing
-    status, content = await get(host, OWN)
+    status, content = await get(host, OWN + key_id)
     verify_signed_json(content, SERVER, get_verify_key(key))
     assert status == 200
     assert content.pop("signatures").keys() == {"demo"}

@@ -1,4 +1,4 @@
-"""GET /_matrix/key/v2/server, GET and POST /_matrix/key/v2/query.
+"""GET /_matrix/key/v2/server, also with a key ID; GET and POST /_matrix/key/v2/query.
 
 Implements <https://spec.matrix.org/latest/server-server-api/#retrieving-server-keys>. Anybody may
 ask a notary, unsigned. So the notary passes on the keys that this server has fetched for itself,
@@ -59,11 +59,13 @@ class ServerKeyEndpoints:
         self._notary = notary
 
     def routes(self) -> list[Route]:
-        own = MatrixRoute("GET", "/_matrix/key/v2/server", self.own)
+        # Older servers name a key; the answer is all keys, as the specification has it.
+        own = ("/_matrix/key/v2/server", "/_matrix/key/v2/server/{key_id}")
+        routes: list[Route] = [MatrixRoute("GET", path, self.own) for path in own]
         if not self._notary:
-            return [own]
+            return routes
         return [
-            own,
+            *routes,
             MatrixRoute("GET", "/_matrix/key/v2/query/{server_name}", self.query_one),
             MatrixRoute("POST", "/_matrix/key/v2/query", self.query, is_read=True),
         ]
