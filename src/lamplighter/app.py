@@ -19,6 +19,7 @@ from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
 from lamplighter.database.presence import SqlPresenceStore
+from lamplighter.database.visibility import SqlVisibilityStore
 from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.directory.sql import SqlDirectory
@@ -170,14 +171,14 @@ async def _build(
     await directory.start()
     metrics = Metrics()
     store = SqlPresenceStore(storage.database, metrics.committed)
-    saved = await store.load()
+    visibility = SqlVisibilityStore(storage.database)
     members = sorted(await directory.members(), key=attrgetter("since"))
     rooms = _shared_rooms(config, members)
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
     background = Background(clock)
-    around = wire_presence(
-        config, clock, background, rooms, store, saved, LocalBus, outgoing, metrics
+    around = await wire_presence(
+        config, clock, background, rooms, store, visibility, LocalBus, outgoing, metrics
     )
     presence = around.presence
     directory.listen(presence)

@@ -30,36 +30,38 @@ from lamplighter.service.remotes import Remotes
 from lamplighter.service.subscribers import Subscribers
 from lamplighter.service.switched_off import SwitchedOff
 from lamplighter.service.views import INTEREST_KEPT, Views
+from lamplighter.service.visibility_memory import VisibilityMemory, VisibilityStore
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 
 __all__ = ["limiter", "wire_presence"]
 
 
-def wire_presence(
+async def wire_presence(
     config: Config,
     clock: Clock,
     background: Background,
     rooms: SharedRooms,
     store: PresenceStore,
-    saved: Sequence[SavedPresence],
+    visibility: VisibilityStore,
     make_bus: Callable[[Clock, StreamPosition], Bus],
     outgoing: Outgoing,
     metrics: Metrics,
 ) -> Surroundings:
-    """Wire the service, with what was *saved* restored; the bus goes on after its position."""
+    """Wire the service, with what was saved restored; the bus goes on after its position."""
+    saved = await store.load()
     is_off = config.presence.enabled is PresenceMode.OFF
     tracker = _tracker(config, () if is_off else saved, clock)
     router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
-    interests = ModuleInterests()
+    interests, endings = ModuleInterests(), Endings()
+    memory = VisibilityMemory(visibility, endings, interests)
+    await memory.restore()
     planner = Planner(rooms, interests)
     saved_until = max((it.position for it in saved), default=BEGINNING)
     bus = make_bus(clock, saved_until)
     feed = Feed(clock, bus.position, keep=INTEREST_KEPT * 5)
     remotes = Remotes(config.server_name, planner, outgoing)
-    publisher = _publisher(tracker, planner, router, feed, remotes, bus, store, metrics)
-    for it in sorted(saved, key=attrgetter("position")):
-        publisher.restore(UserId(it.user.state.user_id), it.position)
-    ends = _ends(config, tracker, planner, router, interests, feed, publisher, background)
+    publisher = _publisher(tracker, planner, router, feed, remotes, bus, store, metrics, saved)
+    ends = _ends(config, endings, background, tracker, planner, router, interests, feed, publisher)
     views = _views(config, clock, tracker, planner, router, interests, feed, publisher, ends)
     memberships = Memberships(rooms, planner, feed, publisher, views, background, ends)
     transitions = limiter(config.rate_limits.presence, clock)
@@ -76,7 +78,8 @@ def wire_presence(
         subscribers=Subscribers(clock, metrics, config.module_timeout),
         background=background,
         settings=_service_settings(config),
-        switched_off=SwitchedOff(planner, saved) if is_off else None,
+        switched_off=SwitchedOff(planner, interests, endings, saved) if is_off else None,
+        memory=memory,
         unsure=range(saved_until + 1, bus.position),
         allows=transitions.allows,
     )
@@ -106,8 +109,9 @@ def _publisher(
     bus: Bus,
     store: PresenceStore,
     metrics: Metrics,
+    saved: Sequence[SavedPresence],
 ) -> Publisher:
-    return Publisher(
+    publisher = Publisher(
         tracker=tracker,
         planner=planner,
         router=router,
@@ -117,28 +121,32 @@ def _publisher(
         store=store,
         metrics=metrics,
     )
+    for it in sorted(saved, key=attrgetter("position")):
+        publisher.restore(UserId(it.user.state.user_id), it.position)
+    return publisher
 
 
 def _ends(
     config: Config,
+    endings: Endings,
+    background: Background,
     tracker: PresenceTracker,
     planner: Planner,
     router: PresenceRouter,
     interests: ModuleInterests,
     feed: Feed,
     publisher: Publisher,
-    background: Background,
 ) -> VisibilityEnds:
     return VisibilityEnds(
-        server_name=config.server_name,
+        config.server_name,
+        endings,
+        background,
         tracker=tracker,
         planner=planner,
         router=router,
         interests=interests,
         feed=feed,
         publisher=publisher,
-        background=background,
-        endings=Endings(),
     )
 
 

@@ -89,7 +89,7 @@ async def test_no_modules_any_more(folder: Folder) -> None:
         folder.configure()
         assert await world.reload() == ReloadResult(())
         await world.bob.set_status("online", "brb")
-        assert (await world.alice.sync(**UNSEEN)).presence == {}
+        assert (await world.alice.sync(**UNSEEN)).presence == {BOB: THE_END}
         assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE}
 
 

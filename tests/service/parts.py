@@ -122,15 +122,15 @@ class Parts:
         background = Background(self.clock)
         self.endings = Endings()
         self.ends = VisibilityEnds(
-            server_name=HERE,
+            HERE,
+            self.endings,
+            background,
             tracker=self.tracker,
             planner=self.planner,
             router=self.router,
             interests=self.interests,
             feed=self.feed,
             publisher=self.publisher,
-            background=background,
-            endings=self.endings,
         )
         self.views = Views(
             clock=self.clock,

@@ -37,6 +37,7 @@ __all__ = [
     "stream",
     "transactions",
     "users",
+    "visibility",
 ]
 
 metadata = MetaData(
@@ -227,4 +228,12 @@ destinations = Table(
     Column("server_name", _Id, primary_key=True),
     Column("failures", BigInteger, nullable=False),
     Column("retry_at", BigInteger, nullable=False),
+)
+
+#: Of whom a viewer's visibility has ended, and whom modules name for them: JSON, for one reader.
+visibility = Table(
+    "visibility",
+    metadata,
+    Column("viewer", _Id, primary_key=True),
+    Column("content", Text, nullable=False),
 )

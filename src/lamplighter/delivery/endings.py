@@ -24,6 +24,7 @@ class Endings:
         #: The viewers in the order in which they last lost visibility of somebody.
         self._ended: dict[UserId, dict[UserId, StreamPosition]] = {}
         self._count = 0
+        self._changed: set[UserId] = set()
 
     def __len__(self) -> int:
         """Return how many pairs are remembered."""
@@ -31,6 +32,7 @@ class Endings:
 
     def put(self, viewer: UserId, user_id: UserId, position: StreamPosition) -> None:
         """Remember that tokens of *viewer* from before *position* have not heard of the end."""
+        self._changed.add(viewer)
         ended = self._ended.pop(viewer, None) or {}
         self._ended[viewer] = ended  # at the end of the order
         before = ended.pop(user_id, None)
@@ -50,7 +52,13 @@ class Endings:
 
     def forget(self, viewer: UserId) -> None:
         """Forget what is remembered of a viewer who does not return."""
+        self._changed.add(viewer)
         self._count -= len(self._ended.pop(viewer, ()))
+
+    def take_changed(self) -> set[UserId]:
+        """Return of which viewers other things are remembered than when this was last asked."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     def _make_room(self) -> None:
         while self._count > self._most:

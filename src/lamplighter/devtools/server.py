@@ -254,8 +254,8 @@ class InMemoryServer:
         return not all(task.done() for task in tasks)
 
     def configure(self, config: Config) -> None:
-        """Let the server have another configuration from its next start on."""
-        self._config = config
+        """Let the server have another configuration, and its modules, from its next start on."""
+        self._config, self._modules = config, None
 
     async def restart(self, *clients: Client) -> None:
         """Stop and start again; *clients* find the server again, with their tokens."""

@@ -35,6 +35,8 @@ class NoLongerNamed:
     users: AbstractSet[UserId]
     #: Whether the viewer might see everybody until now.
     all_users: bool = False
+    #: Whether the answer that named them was not in use any more: so it is not known when it ended.
+    is_stale: bool = False
 
     def __bool__(self) -> bool:
         """Tell whether there is anybody."""
@@ -69,6 +71,8 @@ class ModuleInterests:
         self._forgotten: dict[UserId, _Kept] = {}
         self._viewers: dict[UserId, set[UserId]] = {}
         self._see_all: dict[UserId, AllUsers] = {}
+        #: For whom modules name others than when that was last taken.
+        self._changed: set[UserId] = set()
 
     def keep(
         self, viewer: UserId, interest: Interest, position: StreamPosition, now: Timestamp
@@ -77,6 +81,7 @@ class ModuleInterests:
 
         Return who is not named any more. That a module's answer was lost does not say so.
         """
+        is_stale = viewer not in self._kept
         before = self._kept.get(viewer) or self._forgotten.pop(viewer, None)
         missing = before.named().keys() - interest.named.keys() if before else frozenset()
         unsure = {
@@ -91,13 +96,34 @@ class ModuleInterests:
         all_since = None
         if interest.all_users is not None:
             all_since = before.all_since if before and before.all_since is not None else position
+        if before is None or missing or saw_all or len(interest.named) != len(before.named()):
+            self._changed.add(viewer)
         self._take_out(viewer)
         self._kept[viewer] = _Kept(interest, now, since, all_since, unsure, unsure_all)
         for user_id in interest.named:
             self._viewers.setdefault(user_id, set()).add(viewer)
         if interest.all_users is not None:
             self._see_all[viewer] = interest.all_users
-        return NoLongerNamed(missing - unsure.keys(), saw_all and not unsure_all)
+        return NoLongerNamed(missing - unsure.keys(), saw_all and not unsure_all, is_stale)
+
+    def restore(self, viewer: UserId, interest: Interest) -> None:
+        """Take in what was answered for the viewer before a restart; the next one is compared."""
+        restored = Timestamp(0)
+        self._forgotten[viewer] = _Kept(interest, restored, {}, None, {}, unsure_all=False)
+
+    def last(self, viewer: UserId) -> Interest | None:
+        """Return whom modules named in the answer that the next one will be compared with."""
+        kept = self._kept.get(viewer) or self._forgotten.get(viewer)
+        return Interest(kept.named(), kept.interest.all_users) if kept else None
+
+    def remembers(self, viewer: UserId) -> bool:
+        """Tell whether the viewer's last answer is not in use any more."""
+        return viewer in self._forgotten
+
+    def take_changed(self) -> set[UserId]:
+        """Return for whom modules name others than when this was last asked."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     def forget(self, viewer: UserId) -> None:
         """Forget the viewer's answer; but not since when they have been seeing whom it named."""

@@ -27,16 +27,16 @@ class VisibilityEnds:
 
     def __init__(
         self,
-        *,
         server_name: ServerName,
+        endings: Endings,
+        background: Background,
+        *,
         tracker: PresenceTracker,
         planner: Planner,
         router: PresenceRouter,
         interests: ModuleInterests,
         feed: Feed,
         publisher: Publisher,
-        background: Background,
-        endings: Endings,
     ) -> None:
         self._server_name = server_name
         self._tracker = tracker
@@ -58,26 +58,38 @@ class VisibilityEnds:
         else:
             self._end(viewers, self._tracker.known_of(users), {})
 
-    async def look(self, viewers: AbstractSet[UserId], users: AbstractSet[UserId]) -> None:
+    async def look(
+        self,
+        viewers: AbstractSet[UserId],
+        users: AbstractSet[UserId],
+        *,
+        is_stale: bool = False,
+    ) -> None:
         """Let each of *viewers* be told of the end who may see one of *users* no more.
+
+        If it has ended some time ago (*is_stale*), nothing depends on what the users are by now.
 
         They may see whomever modules send them, so the modules are asked: once for all. What they
         do not answer shows nobody to anybody, here as in GET status.
         """
+        states = self._tracker.known_of(users)
+        if is_stale:
+            states = {user_id: self._tracker.get(user_id) for user_id in users}
         out_of_sight = {
             user_id: state
-            for user_id, state in self._tracker.known_of(users).items()
+            for user_id, state in states.items()
             if not all(self._planner.sees(viewer, user_id) for viewer in viewers)
         }
         if not out_of_sight:
             return
-        routes = await self._router.routes(list(out_of_sight.values()), viewers)
+        known = list(self._tracker.known_of(out_of_sight).values())
+        routes = await self._router.routes(known, viewers) if known else {}
         routed = {
             viewer: {user_id for user_id, route in seen.items() if route.state is not None}
             for viewer, seen in routes.items()
             if viewer in viewers
         }
-        self._end(viewers, out_of_sight, routed)
+        self._end(viewers, out_of_sight, routed, is_stale=is_stale)
 
     def sent_by_old_modules(self, altered: AbstractSet[UserId]) -> None:
         """Let viewers be told of the users whom modules sent them that were replaced just now.
@@ -100,6 +112,8 @@ class VisibilityEnds:
         viewers: AbstractSet[UserId],
         users: Mapping[UserId, UserPresenceState],
         routed: Mapping[UserId, AbstractSet[UserId]],
+        *,
+        is_stale: bool = False,
     ) -> None:
         """Note the end for each of *viewers* who sees one of *users* by nothing any more."""
         position = self._publisher.advance()
@@ -117,7 +131,7 @@ class VisibilityEnds:
                 if server_of(viewer) != self._server_name:
                     continue
                 # Who was shown as offline as they were is no news to who has heard of that.
-                is_news = not is_offline or self._is_altered(viewer, user_id)
+                is_news = is_stale or not is_offline or self._is_altered(viewer, user_id)
                 self._endings.put(viewer, user_id, position if is_news else last)
                 self._feed.end(viewer, ending, is_news=is_news)
 

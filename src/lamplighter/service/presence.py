@@ -51,6 +51,7 @@ from lamplighter.service.views import (
     online_or_since,
     since,
 )
+from lamplighter.service.visibility_memory import VisibilityMemory
 
 __all__ = ["PresenceService", "ServiceSettings"]
 
@@ -89,6 +90,7 @@ class PresenceService:
         background: Background,
         settings: ServiceSettings,
         switched_off: SwitchedOff | None,
+        memory: VisibilityMemory,
         unsure: range,
         allows: Callable[[Requester], bool],
     ) -> None:
@@ -112,6 +114,7 @@ class PresenceService:
         self._background = background
         self._settings = settings
         self._switched_off = switched_off
+        self._memory = memory
         self._unsure = unsure
         self._leaving_observers: list[Callable[[Collection[UserId]], None]] = []
         self._deadline: tuple[Timestamp, Timer] | None = None
@@ -352,6 +355,7 @@ class PresenceService:
         await self._publisher.close()
         self._subscribers.close()
         await self._save_unsaved()
+        await self._memory.save()
 
     # --- inside ---------------------------------------------------------------------------
 
@@ -389,6 +393,7 @@ class PresenceService:
     def _keep_house(self) -> None:
         self._left(self._feed.sweep())
         self._background.run(self._save_unsaved())
+        self._background.run(self._memory.save())
 
     def _left(self, viewers: Collection[UserId]) -> None:
         for observer in self._leaving_observers:

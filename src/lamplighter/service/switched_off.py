@@ -6,13 +6,16 @@ meanwhile stand at the beginning, from where nothing was heard of anybody.
 """
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from lamplighter.cluster.positions import BEGINNING
+from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.outbox import Update
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.plan import Planner
+from lamplighter.routing.visibility import ModuleInterests
 
 __all__ = ["SwitchedOff"]
 
@@ -20,8 +23,17 @@ __all__ = ["SwitchedOff"]
 class SwitchedOff:
     """Answers `/sync` from how users were stored when presence was switched off."""
 
-    def __init__(self, planner: Planner, stored: Iterable[SavedPresence]) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        interests: ModuleInterests,
+        endings: Endings,
+        stored: Iterable[SavedPresence],
+    ) -> None:
+        """*interests* and *endings* are as they were when presence was switched off."""
         self._planner = planner
+        self._interests = interests
+        self._endings = endings
         #: By user, the position before which tokens may stand for something else than offline;
         #: None: all of them may.
         self._shown_until: dict[UserId, StreamPosition | None] = {}
@@ -33,16 +45,24 @@ class SwitchedOff:
     def told(self, viewer: UserId, position: StreamPosition | None) -> Sequence[Update]:
         """Return who is said to be offline to a client with a token from *position*.
 
-        None is a token that says nothing to us. It is everybody whom rooms show to the viewer,
-        and the viewer; what they are stays untold.
+        None is a token that says nothing to us. It is everybody whom rooms show to the viewer, whom
+        modules named for them, and the viewer; what they are stays untold.
         """
         if position == BEGINNING:
             return ()
+        told = {it for it in self._shown_to(viewer) if self._may_be_shown(it, position)}
+        told |= self._endings.after(viewer, BEGINNING if position is None else position)
         return [
             Update(UserPresenceState.default(user_id), (), BEGINNING, BEGINNING)
-            for user_id in sorted(self._planner.candidates(viewer) & self._shown_until.keys())
-            if self._may_be_shown(user_id, position)
+            for user_id in sorted(told)
         ]
+
+    def _shown_to(self, viewer: UserId) -> AbstractSet[UserId]:
+        interest = self._interests.last(viewer)
+        if interest is not None and interest.all_users is not None:
+            return self._shown_until.keys()
+        named = interest.named.keys() if interest else frozenset()
+        return (self._planner.candidates(viewer) | named) & self._shown_until.keys()
 
     def _may_be_shown(self, user_id: UserId, position: StreamPosition | None) -> bool:
         until = self._shown_until[user_id]

@@ -328,7 +328,8 @@ class Views:
             self._feed.outdate(viewer)
         if unnamed:
             known = (UserId(it.user_id) for it in self._tracker.known())
-            await self._ends.look({viewer}, {*known} if unnamed.all_users else unnamed.users)
+            users = {*known} if unnamed.all_users else unnamed.users
+            await self._ends.look({viewer}, users, is_stale=unnamed.is_stale)
 
     def _observe(self, view: View) -> None:
         for observer in self._observers:
@@ -416,7 +417,9 @@ class Views:
 
     def _is_due(self, viewer: UserId) -> bool:
         asked_at = self._interests.asked_at(viewer)
-        return bool(self._router.modules) and (asked_at is None or asked_at <= self._stale())
+        if not self._router.modules:  # but there were some, whose last answer is not ended yet
+            return self._interests.remembers(viewer)
+        return asked_at is None or asked_at <= self._stale()
 
     def _stale(self) -> Timestamp:
         return Timestamp(self._clock.now() - milliseconds(self._fresh))

@@ -1,0 +1,19 @@
+"""Of whom visibility has ended, and whom modules name."""
+
+import sqlalchemy as sa
+from alembic import op
+
+__all__ = ["down_revision", "revision", "upgrade"]
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Create the table of viewers."""
+    op.create_table(
+        "visibility",
+        sa.Column("viewer", sa.String(length=255), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("viewer", name=op.f("pk_visibility")),
+    )

@@ -1,0 +1,112 @@
+"""What of the end of visibility outlasts a restart: of whom it has ended, and whom modules named.
+
+An operator changes modules by a restart as often as by a reload. So the answers of
+`get_interested_users` are kept, as far as they name anybody, and the first one after the restart
+is compared with them.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from lamplighter.delivery.endings import Endings
+from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.routing.reasons import AllUsers, Module
+from lamplighter.routing.visibility import Interest, ModuleInterests
+
+__all__ = ["MOST_SAVED", "VisibilityMemory", "VisibilityStore"]
+
+_log = structlog.get_logger(__name__)
+
+#: So many pairs of viewer and named user are kept. What modules name beyond them is not compared
+#: with what they name after a restart.
+MOST_SAVED: Final = 200_000
+
+
+class VisibilityStore(Protocol):
+    """Keeps something for each viewer."""
+
+    async def load(self) -> Mapping[UserId, bytes]:
+        """Return what was saved; raise `StorageUnavailable`."""
+
+    async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
+        """Keep each viewer's content; None forgets it. Raises `StorageUnavailable`."""
+
+
+class _Content(msgspec.Struct, omit_defaults=True):
+    """What is kept of one viewer."""
+
+    ended: dict[UserId, StreamPosition] = {}
+    named: dict[UserId, tuple[str, ...]] = {}
+    all_users: str | None = None
+
+
+class VisibilityMemory:
+    """Restores, and saves what has changed since."""
+
+    def __init__(
+        self,
+        store: VisibilityStore,
+        endings: Endings,
+        interests: ModuleInterests,
+        most: int = MOST_SAVED,
+    ) -> None:
+        """Keep *most* pairs of viewer and named user."""
+        self._store = store
+        self._endings = endings
+        self._interests = interests
+        self._most = most
+        #: How many named users are kept for each viewer.
+        self._named: dict[UserId, int] = {}
+        self._unsaved: set[UserId] = set()
+
+    async def restore(self) -> None:
+        """Take in what was saved. Raises `StorageUnavailable`."""
+        decoder = msgspec.json.Decoder(_Content)
+        for viewer, text in (await self._store.load()).items():
+            content = decoder.decode(text)
+            for user_id, position in content.ended.items():
+                self._endings.put(viewer, user_id, position)
+            if content.named or content.all_users is not None:
+                self._named[viewer] = len(content.named)
+                self._interests.restore(viewer, _interest(content))
+        self._endings.take_changed()
+
+    async def save(self) -> None:
+        """Save what has changed; what cannot be written is tried the next time."""
+        self._unsaved |= self._endings.take_changed() | self._interests.take_changed()
+        saving, self._unsaved = self._unsaved, set()
+        if not saving:
+            return
+        try:
+            await self._store.save({viewer: self._content_of(viewer) for viewer in saving})
+        except StorageUnavailable as problem:
+            self._unsaved |= saving
+            _log.error("whom viewers see could not be saved", problem=str(problem))
+
+    def _content_of(self, viewer: UserId) -> bytes | None:
+        content = _Content(dict(self._endings.of(viewer)))
+        interest = self._interests.last(viewer)
+        self._named.pop(viewer, None)
+        left = self._most - sum(self._named.values())
+        if interest is not None and len(interest.named) <= left:
+            content.named = {
+                user_id: tuple(it.name for it in modules)
+                for user_id, modules in interest.named.items()
+            }
+            content.all_users = interest.all_users.module if interest.all_users else None
+            if content.named:
+                self._named[viewer] = len(content.named)
+        if content == _Content():
+            return None
+        return msgspec.json.encode(content)
+
+
+def _interest(content: _Content) -> Interest:
+    named = {
+        user_id: tuple(Module(name) for name in names) for user_id, names in content.named.items()
+    }
+    return Interest(named, AllUsers(content.all_users) if content.all_users is not None else None)

@@ -1,0 +1,33 @@
+"""What is kept of whom each viewer sees, in a SQL database."""
+
+import pytest
+
+from lamplighter.database.engine import Database
+from lamplighter.database.visibility import SqlVisibilityStore
+from lamplighter.errors import StorageUnavailable
+from tests.database.trouble import forbid_writing
+from tests.routing.people import ALICE, BOB, CHARLIE
+
+
+async def test_what_is_saved_is_loaded(database: Database) -> None:
+    """The newest content of each viewer is there after a restart; who is forgotten is gone."""
+    store = SqlVisibilityStore(database)
+    assert await store.load() == {}
+    await store.save({ALICE: b'{"a":1}', BOB: b"{}"})
+    await store.save({ALICE: b'{"a":2}', BOB: None, CHARLIE: None})
+    assert await SqlVisibilityStore(database).load() == {ALICE: b'{"a":2}'}
+
+
+async def test_nothing_to_save(database: Database) -> None:
+    """To save nothing is no work."""
+    store = SqlVisibilityStore(database)
+    await store.save({})
+    assert await store.load() == {}
+
+
+async def test_a_disk_that_is_full(database: Database) -> None:
+    """What cannot be written is the caller's to know."""
+    store = SqlVisibilityStore(database)
+    await forbid_writing(database)
+    with pytest.raises(StorageUnavailable):
+        await store.save({ALICE: b"{}"})

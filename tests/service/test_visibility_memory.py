@@ -1,0 +1,116 @@
+"""What of the end of visibility outlasts a restart."""
+
+from collections.abc import Mapping
+
+from structlog.testing import capture_logs
+
+from lamplighter.clock import Timestamp
+from lamplighter.delivery.endings import Endings
+from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.routing.reasons import AllUsers, Module
+from lamplighter.routing.visibility import Interest, ModuleInterests
+from lamplighter.service.visibility_memory import VisibilityMemory
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA
+
+ONE = Module("One")
+
+
+class FakeStore:
+    """Keeps contents in memory, as long as it works."""
+
+    def __init__(self) -> None:
+        self.contents: dict[UserId, bytes] = {}
+        self.saves = 0
+        self.works = True
+
+    async def load(self) -> Mapping[UserId, bytes]:
+        return self.contents
+
+    async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
+        if not self.works:
+            raise StorageUnavailable("the disk is full")
+        self.saves += 1
+        for viewer, content in contents.items():
+            self.contents.pop(viewer, None)
+            if content is not None:
+                self.contents[viewer] = content
+
+
+class Run:
+    """One run of a server."""
+
+    def __init__(self, store: FakeStore, most: int = 100) -> None:
+        self.endings, self.interests = Endings(), ModuleInterests()
+        self.memory = VisibilityMemory(store, self.endings, self.interests, most)
+
+    def named(self, viewer: UserId, *names: UserId, sees_all: bool = False) -> None:
+        """Take in what modules answer for the viewer."""
+        interest = Interest(dict.fromkeys(names, (ONE,)), AllUsers("One") if sees_all else None)
+        self.interests.keep(viewer, interest, StreamPosition(1), Timestamp(1))
+
+
+async def test_over_a_restart() -> None:
+    """Of whom it has ended, whom modules named, and who saw everybody is there after a restart."""
+    store = FakeStore()
+    run = Run(store)
+    run.endings.put(ALICE, BOB, StreamPosition(7))
+    run.named(ALICE, CHARLIE)
+    run.named(DORA, sees_all=True)
+    await run.memory.save()
+    again = Run(store)
+    await again.memory.restore()
+    assert again.endings.of(ALICE) == {BOB: StreamPosition(7)}
+    assert again.interests.last(ALICE) == Interest({CHARLIE: (ONE,)})
+    assert again.interests.last(DORA) == Interest({}, AllUsers("One"))
+    assert again.interests.named_for(ALICE) == set()
+
+
+async def test_only_what_has_changed() -> None:
+    """What is as it was saved is not saved again."""
+    store = FakeStore()
+    run = Run(store)
+    run.named(ALICE, BOB)
+    for _ in range(3):
+        run.named(ALICE, BOB)
+        await run.memory.save()
+    assert store.saves == 1
+
+
+async def test_nobody_named_any_more() -> None:
+    """A viewer for whom there is nothing to remember takes no room."""
+    store = FakeStore()
+    run = Run(store)
+    run.named(ALICE, BOB)
+    await run.memory.save()
+    run.named(ALICE)
+    await run.memory.save()
+    assert store.contents == {}
+
+
+async def test_a_disk_that_is_full() -> None:
+    """What cannot be written is written the next time, and the log says so."""
+    store = FakeStore()
+    run = Run(store)
+    run.named(ALICE, BOB)
+    store.works = False
+    with capture_logs() as logs:
+        await run.memory.save()
+    assert [log["event"] for log in logs] == ["whom viewers see could not be saved"]
+    store.works = True
+    await run.memory.save()
+    assert set(store.contents) == {ALICE}
+
+
+async def test_there_is_only_so_much_room() -> None:
+    """So many pairs are saved for all viewers together, and no more."""
+    store = FakeStore()
+    run = Run(store, most=3)
+    run.named(ALICE, BOB, CHARLIE)
+    run.named(BOB, ALICE, CHARLIE)
+    run.named(DORA, ALICE)
+    await run.memory.save()
+    again = Run(store)
+    await again.memory.restore()
+    kept = (again.interests.last(it) for it in (ALICE, BOB, DORA))
+    assert sum(len(interest.named) for interest in kept if interest) in (1, 2, 3)
