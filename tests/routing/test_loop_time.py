@@ -218,6 +218,16 @@ async def test_a_loop_that_is_always_late() -> None:
     assert answer.done()
 
 
+async def test_a_clock_that_is_set_back() -> None:
+    """A time-out comes when its timer fires, also where the clock was set back meanwhile."""
+    machine = Machine(clock := BusyClock())
+    with capture_logs():
+        answer = machine.module(Thinking()).interested_users(ALICE)
+        clock.be_late(hours=-1)
+        clock.advance(seconds=5)
+    assert answer.done()
+
+
 async def test_the_time_of_parts() -> None:
     """Calls that follow a slow one that failed are not blamed for the time that it took."""
     machine = Machine()

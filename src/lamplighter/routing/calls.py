@@ -123,17 +123,9 @@ class Calls:
 
     def _time_passed(self) -> None:
         now = self._clock.now()
-        others = self._loop_time.held() - self._held_before
-        others -= sum(call.holding.own for call in self._calls)
-        late = now - self._due - (others - self._others)
-        if late > _LATE and self._fresh_starts < _MOST_FRESH_STARTS:
-            # Since when the loop was held is not known: what waits in it has had no time at all.
-            self._fresh_starts += 1
-            self._due = Timestamp(now + self._limit)
-        else:
-            self._due = Timestamp(self._due + others - self._others)
-        self._others = others
-        if self._due > now:
+        left = self._time_left(now)
+        if left > 0:
+            self._due = Timestamp(now + left)
             self._timer = self._clock.call_at(self._due, self._time_passed)
             return
         self.is_over = True
@@ -144,6 +136,18 @@ class Calls:
             call.is_late = True
             concluded(call)
             call.task.cancel()  # it may refuse to end; nobody waits for it any more
+
+    def _time_left(self, now: Timestamp) -> int:
+        """Return how many milliseconds the question has besides those that have passed."""
+        others = self._loop_time.held() - self._held_before
+        others -= sum(call.holding.own for call in self._calls)
+        held, self._others = others - self._others, others
+        late = max(0, now - self._due)  # a clock that was set back makes nobody wait for longer
+        if late - held > _LATE and self._fresh_starts < _MOST_FRESH_STARTS:
+            # Since when the loop was held is not known: what waits in it has had no time at all.
+            self._fresh_starts += 1
+            return self._limit
+        return held - late
 
     def _had_most(self, call: Call, now: Timestamp) -> bool:
         """Tell whether a call had half of the question's time; if not, others have used it up."""
