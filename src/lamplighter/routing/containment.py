@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Final
 
 from lamplighter.routing.loop_time import Holding
@@ -35,9 +35,13 @@ def _running(name: str | None) -> Iterator[None]:
     try:
         yield
     finally:
-        # A task that is thrown away unfinished is closed in no matter which context.
-        with suppress(ValueError):
-            _RUNNING.reset(token)
+        _reset(token)
+
+
+def _reset(token: Token[str | None]) -> None:
+    # A task that is thrown away unfinished is closed in no matter which context.
+    with suppress(ValueError):
+        _RUNNING.reset(token)
 
 
 async def contained(
@@ -47,15 +51,17 @@ async def contained(
 
     A `SystemExit` out of a task would end the server. *holding* accounts for the time it takes.
     """
-    with the_module_s(module):
-        try:
-            work = call() if holding is None else holding.step(call)
-            if not inspect.isawaitable(work):
-                raise TypeError(f"the callback is not async: it returned {type(work).__name__}")
-            return await (work if holding is None else holding.steps_of(work))
-        except (SystemExit, KeyboardInterrupt) as leaving:
-            message = f"the module tried to end the server: {described(leaving)}"
-            raise RuntimeError(message) from None
+    token = _RUNNING.set(module)
+    try:
+        work = call() if holding is None else holding.step(call)
+        if not inspect.isawaitable(work):
+            raise TypeError(f"the callback is not async: it returned {type(work).__name__}")
+        return await (work if holding is None else holding.steps_of(work))
+    except (SystemExit, KeyboardInterrupt) as leaving:
+        message = f"the module tried to end the server: {described(leaving)}"
+        raise RuntimeError(message) from None
+    finally:
+        _reset(token)
 
 
 def described(failure: BaseException) -> str:

@@ -32,6 +32,9 @@ class Suspects:
     def __init__(self) -> None:
         self._users: dict[UserId, None] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._users)
+
     def __contains__(self, user_id: object) -> bool:
         return user_id in self._users
 
@@ -53,8 +56,8 @@ class Parts:
     """The parts of one question that are still to be asked."""
 
     def __init__(self, users: Collection[UserId], suspects: Suspects) -> None:
-        failing = [user_id for user_id in users if user_id in suspects]
-        others = tuple(user_id for user_id in users if user_id not in suspects)
+        failing = [it for it in users if it in suspects] if suspects else []
+        others = tuple(it for it in users if it not in suspects) if failing else tuple(users)
         alone, rest = failing[:MOST_ALONE], tuple(failing[MOST_ALONE:])
         parts: Sequence[Part] = [others, *((user_id,) for user_id in alone), rest]
         self._waiting = deque(part for part in parts if part)
