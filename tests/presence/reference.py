@@ -162,6 +162,8 @@ class ReferenceModel:
         phone = person.phone(event.device_id)
         if phone is None:
             phone = person.phones[event.device_id] = Phone(event.set_presence, acted=0)
+            if person.shown.last_active_ts == 0:
+                phone.acted = now
             news = True
         else:
             pause = 0 if phone.polling or after_restart else now - phone.polled

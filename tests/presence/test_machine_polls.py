@@ -1,5 +1,6 @@
 """One user: what polls make of devices and presence."""
 
+import msgspec
 import pytest
 
 from lamplighter.presence.device import Device
@@ -40,15 +41,21 @@ def test_a_poll_brings_an_absent_device_online() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("presence", "last_active"), [(UNAVAILABLE, 0), (ONLINE, at(0)), (BUSY, 0)]
-)
+@pytest.mark.parametrize(("presence", "last_active"), [(UNAVAILABLE, -1), (ONLINE, 9), (BUSY, -1)])
 def test_an_absent_device_starts_as_its_polls_say(presence: Presence, last_active: int) -> None:
     """What an absent device's polls say it becomes; only where that is online is it activity."""
-    person = Person().hears(says(presence))
+    person = restored(OFFLINE).waits_until(30)
+    person.user = msgspec.structs.replace(person.user, devices=())
+    person.hears(says(presence), 9)
 
     assert person.presences == {PHONE: presence}
-    assert (person.state.last_active_ts, person.device.last_active_ts) == (last_active, last_active)
+    assert person.state.last_active_ts == at(last_active)
+
+
+@pytest.mark.parametrize("presence", [UNAVAILABLE, ONLINE, BUSY])
+def test_who_was_never_seen_is_seen(presence: Presence) -> None:
+    """The first poll of a new user is the user's first activity, whatever it says."""
+    assert Person().hears(says(presence)).state.last_active_ts == at(0)
 
 
 # The same again.

@@ -123,7 +123,10 @@ def _syncing(event: Syncing, user: TrackedUser, now: Timestamp, rules: Rules) ->
     if device is None or _is_news(event, device, now):
         before, named = device.presence if device else None, event.set_presence
         presence = next_presence(before, Signal.SET_PRESENCE, named)
-        is_active, is_idle = event.is_activity or presence is Presence.ONLINE, False
+        # Who was never seen before is seen now.
+        is_new = device is None and not user.state.last_active_ts
+        is_active = event.is_activity or presence is Presence.ONLINE or is_new
+        is_idle = False
     else:
         is_active = event.is_activity and _is_open_to_activity(device)
         presence = next_presence(device.presence, Signal.ACTS) if is_active else device.presence

@@ -173,6 +173,13 @@ class PresenceService:
             return await self._read(viewer, everything(position), unknown_users=True)
         return await self._read(viewer, first_sync(viewer, position))
 
+    async def read_everybody(self, viewer: UserId) -> Reading:
+        """Return everybody whom the viewer may see, those too who are offline or unheard of."""
+        if self._switched_off is not None:
+            return Reading((), BEGINNING)
+        await self._publisher.published()
+        return await self._read(viewer, everything(), unknown_users=True)
+
     async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
         """Return what is new after a token's *position*; everything for one that says nothing."""
         if self._switched_off is not None:

@@ -119,15 +119,19 @@ async def test_initial_sync(server: InMemoryServer, dora: Client) -> None:
 
 
 async def test_initial_sync_of_a_room(server: InMemoryServer, dora: Client) -> None:
-    """A room comes with the presence of its members only; a stranger gets nothing."""
+    """A room comes with the presence of all its members, the offline ones too, and of nobody else;
+    a stranger gets nothing.
+    """
     erik = await server.register("erik")
     fay = await server.register("fay")
     room_id = await server.room(dora, erik)
     await server.room(dora, fay)
     for client in (erik, fay):
         await client.set_status("online")
+    gina = await server.register("gina")
+    await gina.join(room_id)
     answer = (await dora.request("GET", f"/rooms/{room_id}/initialSync")).json
-    senders = {event["sender"] for event in answer["presence"]}
-    assert senders == {dora.user_id, erik.user_id}
+    shown = {event["sender"]: event["content"]["presence"] for event in answer["presence"]}
+    assert shown == {dora.user_id: "offline", erik.user_id: "online", gina.user_id: "offline"}
     refused = await fay.request("GET", f"/rooms/{room_id}/initialSync")
     assert (refused.status, refused.json["errcode"]) == (403, "M_FORBIDDEN")

@@ -104,7 +104,7 @@ class Events:
         room = room_id(request)
         content = await self._directory.room_initial_sync(requester.user_id, room, _limit(request))
         members = await self._directory.joined_members(requester.user_id, room)
-        reading = await self._presence.read_first(requester.user_id)
+        reading = await self._presence.read_everybody(requester.user_id)
         states = [it.state for it in reading.updates if it.state.user_id in members]
         presence = self._presence_events(states)
         return json_response({**content, "presence": presence, "receipts": []})
