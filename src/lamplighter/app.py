@@ -296,6 +296,7 @@ def _application(
         login_limiter=limiter(config.rate_limits.login, clock),
         registration_limiter=limiter(config.rate_limits.registration, clock),
         fan_out_limiter=limiter(_fan_out(config), clock),
+        rooms_limiter=limiter(config.rate_limits.rooms, clock),
         acted=presence.acted,
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
         access_log=admin.access_log,

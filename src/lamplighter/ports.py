@@ -1,10 +1,6 @@
 """Every Protocol that the rest asks of the outside world, on one page.
 
 Adapters are plain classes that take plain arguments; `app.py` alone chooses among them.
-
-* `Directory`: accounts, devices, tokens, rooms and memberships, and the rooms half of a `/sync`.
-* `Bus`: gives every batch of changes its place in the stream.
-* `PresenceStore`: keeps presence across restarts.
 """
 
 import asyncio

@@ -119,7 +119,7 @@ BAD: list[tuple[str, str]] = [
      "give a room ID, such as !opaque:example.org"),
     ("rate_limits: on",
      "rate_limits: true is not allowed; "
-     "give a mapping with the keys presence, login, registration"),
+     "give a mapping with the keys presence, login, registration, rooms"),
     ("rate_limits: {login: 5}",
      "rate_limits.login: 5 is not allowed; give a mapping with the keys per_second, burst"),
     ("routing: {record_size: 64}",

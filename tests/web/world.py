@@ -22,7 +22,7 @@ from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.health import Health
 from lamplighter.web.application import build_application
 from lamplighter.web.client import client_endpoints
-from lamplighter.web.limits import RateLimiter
+from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 
 __all__ = ["SERVER", "V3", "Person", "World", "q", "while_sending"]
 
@@ -56,7 +56,12 @@ class World:
     """A server: what it holds, its clock, and who was active in it."""
 
     def __init__(
-        self, directory: SqlDirectory, clock: FakeClock, *, registration_open: bool = True
+        self,
+        directory: SqlDirectory,
+        clock: FakeClock,
+        *,
+        registration_open: bool = True,
+        rooms: Limiter | None = None,
     ) -> None:
         self.directory = directory
         self.clock = clock
@@ -71,6 +76,7 @@ class World:
             login_limiter=RateLimiter(1, 5, self.clock),
             registration_limiter=RateLimiter(1, 3, self.clock),
             fan_out_limiter=RateLimiter(10, 50, self.clock),
+            rooms_limiter=Unlimited() if rooms is None else rooms,
             acted=self.acted.append,
             unstable_features={"org.example.feature": True},
             access_log=AccessLog(self.clock, self.logins.append, ClientAddress([])),

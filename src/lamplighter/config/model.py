@@ -125,6 +125,7 @@ class RateLimits(_Section, frozen=True):
     presence: Rate | None = Rate(per_second=5, burst=20)
     login: Rate | None = Rate(per_second=1, burst=10)
     registration: Rate | None = Rate(per_second=1, burst=10)
+    rooms: Rate | None = Rate(per_second=10, burst=100)
 
 
 _Name = Annotated[

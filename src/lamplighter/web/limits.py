@@ -17,8 +17,8 @@ MAX_KEYS: Final = 100_000
 class Limiter(Protocol):
     """What says "too fast"."""
 
-    def take(self, key: Hashable) -> None:
-        """Count one use by *key*; raise `LimitExceeded` where it is one too many."""
+    def take(self, key: Hashable, amount: int = 1) -> None:
+        """Count *amount* uses by *key*; raise `LimitExceeded`, and count none, if too many."""
 
     def allows(self, key: Hashable) -> bool:
         """Do as `take` does, and tell whether it was not one too many."""
@@ -27,7 +27,7 @@ class Limiter(Protocol):
 class Unlimited:
     """Never says it."""
 
-    def take(self, key: Hashable) -> None:
+    def take(self, key: Hashable, amount: int = 1) -> None:
         """Let everybody pass."""
 
     def allows(self, key: Hashable) -> bool:
@@ -54,12 +54,12 @@ class RateLimiter:
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()
 
     def take(self, key: Hashable, amount: int = 1) -> None:
-        """Count *amount* uses by *key*, at most a burst; raise `LimitExceeded` if too many."""
+        """Count *amount* uses by *key*, or a burst if that is less; raise `LimitExceeded`."""
         now = self._clock.now()
         self._forget(now)
         # The clock may have been set back: nobody owes more than a whole bucket.
         owed = min(max(self._full_at.get(key, now) - now, 0), self._capacity)
-        asked = amount * self._interval
+        asked = min(amount * self._interval, self._capacity)
         too_much = owed + asked - self._capacity
         if too_much > 0:
             raise LimitExceeded(timedelta(milliseconds=-(-too_much // 1)))

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Final
 
-from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy import Column, ColumnElement, LargeBinary, Table, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import account_data, filters
@@ -21,6 +21,8 @@ __all__ = ["AccountData", "Filters"]
 _MAX_TYPES: Final = 500
 #: Types of account data of one user, all in all.
 _MAX_DATA: Final = 2_000
+#: All account data of one user, and all filters, in bytes.
+_MAX_BYTES: Final = 1024 * 1024
 #: Filters of one user.
 _MAX_FILTERS: Final = 500
 
@@ -51,6 +53,7 @@ class AccountData:
             await _check_number(write.connection, key)
             row = key | {"content": encoded, "position": write.next_position()}
             await write.connection.execute(upsert(write.connection, account_data), row)
+            await _check_bytes(write.connection, "account data", account_data.c.content, user_id)
             write.news_for.add(user_id)
 
         key = {"user_id": user_id, "room_id": text_within("room ID", room_id or "")}
@@ -73,6 +76,7 @@ class Filters:
                 raise TooLarge(f"filter: you have {_MAX_FILTERS} already")
             row = {"user_id": user_id, "filter_id": filter_id, "definition": encoded}
             await write.connection.execute(upsert(write.connection, filters), row)
+            await _check_bytes(write.connection, "filters", filters.c.definition, user_id)
 
         encoded = digest_form("filter", definition)
         filter_id = hashlib.sha256(encoded.encode()).hexdigest()[:24]
@@ -99,6 +103,17 @@ async def _check_number(connection: AsyncConnection, key: dict[str, str]) -> Non
         raise TooLarge(f"account data: you have {_MAX_TYPES} types here already")
     if await _count(connection, account_data, own, others) >= _MAX_DATA:
         raise TooLarge(f"account data: you have {_MAX_DATA} types in all your rooms already")
+
+
+async def _check_bytes(
+    connection: AsyncConnection, what: str, column: Column[str], user_id: UserId
+) -> None:
+    """Raise `TooLarge` if the user has more in the column than one user may."""
+    size = func.coalesce(func.sum(func.length(cast(column, LargeBinary))), 0)
+    query = select(size).where(column.table.c.user_id == user_id)
+    found = (await connection.execute(query)).scalar_one()
+    if found > _MAX_BYTES:
+        raise TooLarge(f"{what}: {found} bytes, where a user may have {_MAX_BYTES}")
 
 
 async def _count(connection: AsyncConnection, table: Table, *which: ColumnElement[bool]) -> int:

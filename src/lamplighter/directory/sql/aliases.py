@@ -1,8 +1,8 @@
 """Room aliases."""
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import aliases
@@ -13,6 +13,9 @@ from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId, server_of
 from lamplighter.ports import Membership
 
 __all__ = ["Aliases"]
+
+#: Aliases that one user may give.
+_MAX_ALIASES: Final = 200
 
 
 class Aliases:
@@ -40,6 +43,9 @@ class Aliases:
         taken = select(aliases.c.alias).where(aliases.c.alias == alias)
         if (await write.connection.execute(taken)).one_or_none() is not None:
             raise RoomInUse(f"{alias} is taken")
+        mine = select(func.count()).where(aliases.c.creator == user_id)
+        if (await write.connection.execute(mine)).scalar_one() >= _MAX_ALIASES:
+            raise Forbidden(f"You have given {_MAX_ALIASES} aliases already: delete one first")
         row = {"alias": alias, "room_id": room_id, "creator": user_id}
         await write.connection.execute(insert(aliases).values(row))
 

@@ -12,7 +12,13 @@ from lamplighter.clock import Timestamp
 from lamplighter.database.tables import current_state, events, rooms
 from lamplighter.database.upsert import upsert
 from lamplighter.directory.sql.ledger import Write
-from lamplighter.directory.sql.limits import decode_json, encode_json, text_within
+from lamplighter.directory.sql.limits import (
+    MAX_EVENT_BYTES,
+    decode_json,
+    encode_json,
+    text_within,
+)
+from lamplighter.errors import TooLarge
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json
 
@@ -26,6 +32,8 @@ __all__ = [
 ]
 
 MEMBER: Final = "m.room.member"
+#: What stands in an event beside its names and its content, in bytes.
+_ENVELOPE: Final = 120
 
 
 class StoredEvent(NamedTuple):
@@ -71,6 +79,7 @@ async def append(
         encoded,
         msgspec.json.encode(unsigned).decode(),
     )
+    _check_size(event)
     await _store(write, event)
     return event
 
@@ -116,6 +125,14 @@ async def _store(write: Write, event: StoredEvent) -> None:
     room = update(rooms).where(rooms.c.room_id == event.room_id)
     await write.connection.execute(room.values(last_position=event.position))
     write.news_in.add(event.room_id)
+
+
+def _check_size(event: StoredEvent) -> None:
+    """Raise `TooLarge` for an event that is too large as clients get it, but for `unsigned`."""
+    names = event.type, event.state_key or "", event.sender, event.room_id, event.event_id
+    size = _ENVELOPE + len(event.content.encode()) + sum(len(name.encode()) for name in names)
+    if size > MAX_EVENT_BYTES:
+        raise TooLarge(f"event: {size} bytes, where {MAX_EVENT_BYTES} are allowed")
 
 
 async def _what_it_replaces(

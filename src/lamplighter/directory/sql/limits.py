@@ -8,6 +8,7 @@ from lamplighter.errors import BadJson, InvalidParam, TooLarge
 from lamplighter.ports import Json
 
 __all__ = [
+    "MAX_EVENT_BYTES",
     "MAX_ID_BYTES",
     "MAX_JSON_BYTES",
     "decode_json",
@@ -18,6 +19,9 @@ __all__ = [
 
 #: Of one event's content, one piece of account data, one filter.
 MAX_JSON_BYTES: Final = 64 * 1024
+#: Of a whole event
+#: (<https://spec.matrix.org/latest/client-server-api/#size-limits>).
+MAX_EVENT_BYTES: Final = 65_536
 #: Of an event type, a state key, a device or transaction ID.
 MAX_ID_BYTES: Final = 255
 

@@ -11,6 +11,7 @@ from lamplighter.database.upsert import upsert
 from lamplighter.directory.sql import rules
 from lamplighter.directory.sql.events import MEMBER, StoredEvent, append, current_content
 from lamplighter.directory.sql.ledger import Ledger, Write
+from lamplighter.directory.sql.limits import encode_json
 from lamplighter.directory.sql.people import find_active, find_person
 from lamplighter.directory.sql.standing import (
     Standing,
@@ -19,7 +20,7 @@ from lamplighter.directory.sql.standing import (
     power_levels,
     room_exists,
 )
-from lamplighter.errors import BadJson, Forbidden, NotFound
+from lamplighter.errors import BadJson, Forbidden, NotFound, TooLarge
 from lamplighter.ids import RoomId, ServerName, UserId, parse_user_id, server_of
 from lamplighter.ports import Json, Membership, MembershipChange, Profile
 
@@ -28,6 +29,8 @@ __all__ = ["Memberships"]
 _NO_EXTRA: Final[Mapping[str, Any]] = {}
 #: Rooms that one user may be joined to.
 _MAX_JOINED: Final = 2_000
+#: Of what a membership says, in bytes: there is one for each member, and all members get all.
+_MAX_CONTENT: Final = 8 * 1024
 #: Rooms in one transaction, where something is done in all rooms of a user: while it lasts,
 #: nobody else can write.
 _AT_A_TIME: Final = 20
@@ -177,6 +180,8 @@ class Memberships:
         before = await find_standing(write.connection, room_id, target)
         content = {**await self._profile_content(write, target, membership), **extra}
         content["membership"] = membership
+        if len(encode_json("content", content)) > _MAX_CONTENT:
+            raise TooLarge(f"content: {MEMBER} may have {_MAX_CONTENT} bytes")
         event = await append(write, room_id, MEMBER, sender, content, target)
         await self._store(write, before, event, target, content)
         was_joined = before is not None and before.membership is Membership.JOIN

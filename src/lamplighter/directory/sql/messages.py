@@ -1,19 +1,25 @@
 """Sending events to a room: messages, and pieces of its state."""
 
-from sqlalchemy import insert, select
+from typing import Final
 
-from lamplighter.database.tables import devices, transactions
+from sqlalchemy import LargeBinary, cast, func, insert, select
+
+from lamplighter.database.tables import current_state, devices, events, transactions
 from lamplighter.directory.sql import power, rules
 from lamplighter.directory.sql.events import MEMBER, append, current_content
 from lamplighter.directory.sql.ledger import Ledger, Write
 from lamplighter.directory.sql.limits import text_within
 from lamplighter.directory.sql.membership import Memberships
 from lamplighter.directory.sql.standing import check_joined, power_levels
-from lamplighter.errors import Forbidden, UnknownToken
+from lamplighter.errors import Forbidden, TooLarge, UnknownToken
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json, Requester
 
 __all__ = ["Messages", "check_state", "check_state_content"]
+
+#: Pieces of state in a room, memberships aside: everybody in it gets all of them.
+_MAX_STATE: Final = 2_000
+_MAX_STATE_BYTES: Final = 1024 * 1024
 
 
 class Messages:
@@ -55,6 +61,7 @@ class Messages:
             await _check_power(write, room_id, user_id, event_type, is_state=True)
             await _check_new_state(write, room_id, user_id, event_type, state_key, content)
             event = await append(write, room_id, event_type, user_id, content, state_key)
+            await _check_amount(write, room_id)
             return event.event_id
 
         return await self._ledger.write(work)
@@ -99,6 +106,22 @@ async def _check_power(
     levels = await power_levels(write.connection, room_id)
     if levels.of_user(user_id) < levels.to_send(event_type, is_state=is_state):
         raise Forbidden(f"You may not send {event_type} to this room")
+
+
+async def _check_amount(write: Write, room_id: RoomId) -> None:
+    """Raise `TooLarge` if the room's state, memberships aside, is more than it may be by now."""
+    size = func.length(cast(events.c.content, LargeBinary))
+    query = (
+        select(func.count(), func.coalesce(func.sum(size), 0))
+        .select_from(current_state)
+        .join(events, events.c.position == current_state.c.position)
+        .where(current_state.c.room_id == room_id, current_state.c.type != MEMBER)
+    )
+    count, bytes_ = (await write.connection.execute(query)).one()
+    if count > _MAX_STATE:
+        raise TooLarge(f"state: the room has {_MAX_STATE} entries already")
+    if bytes_ > _MAX_STATE_BYTES:
+        raise TooLarge(f"state: {bytes_} bytes, where a room may have {_MAX_STATE_BYTES}")
 
 
 async def _check_new_state(

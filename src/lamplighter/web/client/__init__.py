@@ -36,6 +36,7 @@ from lamplighter.web.client.uploaded_filters import UploadedFilters
 from lamplighter.web.client.user_directory import UserDirectory
 from lamplighter.web.client.versions import Versions
 from lamplighter.web.limits import Limiter
+from lamplighter.web.metered import MeteredAuthenticator
 from lamplighter.web.routes import Route
 
 __all__ = ["client_endpoints"]
@@ -50,6 +51,7 @@ def client_endpoints(
     login_limiter: Limiter,
     registration_limiter: Limiter,
     fan_out_limiter: Limiter,
+    rooms_limiter: Limiter,
     acted: Callable[[Requester], None],
     unstable_features: Mapping[str, bool],
     access_log: AccessLog,
@@ -57,8 +59,10 @@ def client_endpoints(
     """Return the routes of all families; *acted* is told of every activity of a requester.
 
     *fan_out_limiter* is for what is little to ask and much to do: new rooms, new names.
+    *rooms_limiter* is for what is put into rooms and account data.
     """
     authenticator = Authenticator(directory)
+    metered = MeteredAuthenticator(directory, rooms_limiter)
     password = PasswordStage(directory, server_name, login_limiter, access_log)
     activity = Activity(authenticator, acted)
     register = Register(directory, server_name, registration_limiter, client_address)
@@ -70,18 +74,18 @@ def client_endpoints(
         Logout(authenticator, directory),
         AccountEndpoints(authenticator, directory, password),
         Devices(authenticator, directory, password),
-        CreateRoom(authenticator, directory, server_name, fan_out_limiter),
-        MembershipEndpoints(authenticator, directory),
-        RoomState(authenticator, directory, activity),
+        CreateRoom(metered, directory, server_name, fan_out_limiter),
+        MembershipEndpoints(metered, directory),
+        RoomState(metered, directory, activity),
         History(authenticator, directory, Tokens(server_name)),
-        PublicRooms(authenticator, directory, server_name),
+        PublicRooms(metered, directory, server_name),
         UserDirectory(authenticator, directory, fan_out_limiter),
-        Send(authenticator, directory, activity),
-        TypingAndReceipts(authenticator, directory, activity),
-        RoomAliases(authenticator, directory, server_name),
+        Send(metered, directory, activity),
+        TypingAndReceipts(metered, directory, activity),
+        RoomAliases(metered, directory, server_name),
         ProfileEndpoints(authenticator, directory, fan_out_limiter),
-        UploadedFilters(authenticator, directory),
-        AccountData(authenticator, directory),
+        UploadedFilters(metered, directory),
+        AccountData(metered, directory),
         PushRules(authenticator),
         NotHere(authenticator),
     )

@@ -1,0 +1,49 @@
+"""How much one user may put into rooms and account data: by number, and by size."""
+
+from typing import Final, TypeVar
+
+from starlette.requests import Request
+
+from lamplighter.ports import Accounts, Requester
+from lamplighter.web.auth import Authenticator
+from lamplighter.web.body import MAX_BODY
+from lamplighter.web.limits import Limiter
+
+__all__ = ["MeteredAuthenticator"]
+
+T = TypeVar("T")
+
+#: So many bytes of a body count as one more request.
+_PIECE: Final = 4096
+
+
+class MeteredAuthenticator(Authenticator):
+    """An `Authenticator` for what writes: a request with a body is counted as its user's.
+
+    A body of unknown length counts as the longest one. Raises `LimitExceeded` beside.
+    """
+
+    def __init__(self, accounts: Accounts, limiter: Limiter) -> None:
+        super().__init__(accounts)
+        self._limiter = limiter
+
+    async def requester_and_body(self, request: Request, shape: type[T]) -> tuple[Requester, T]:
+        requester, body = await super().requester_and_body(request, shape)
+        self._limiter.take(requester.user_id, _weight(request))
+        return requester, body
+
+    async def requester_and_optional_body(
+        self, request: Request, shape: type[T]
+    ) -> tuple[Requester, T]:
+        requester, body = await super().requester_and_optional_body(request, shape)
+        self._limiter.take(requester.user_id, _weight(request))
+        return requester, body
+
+
+def _weight(request: Request) -> int:
+    announced = request.headers.get("content-length", "")
+    if not announced and request.headers.get("transfer-encoding") is None:
+        return 1
+    # The body was read: so what was announced is no longer than a body may be.
+    length = int(announced) if announced.isdecimal() else MAX_BODY
+    return 1 + length // _PIECE
