@@ -43,6 +43,7 @@ from lamplighter.web.auth import Authenticator
 from lamplighter.web.client import client_endpoints
 from lamplighter.web.client.events import Events
 from lamplighter.web.client.filters_in_use import FiltersInUse
+from lamplighter.web.client.heavy import HeavyReads
 from lamplighter.web.client.long_poll import LongPoll
 from lamplighter.web.client.presence import PresenceStatus
 from lamplighter.web.client.presence_events import PresenceEncoder
@@ -53,6 +54,7 @@ from lamplighter.web.entry import Entry
 from lamplighter.web.federation.version import WellKnownServer
 from lamplighter.web.front_page import FrontPage
 from lamplighter.web.listener import Listener
+from lamplighter.web.places import Places
 from lamplighter.web.routes import ChangingResources, Route
 
 __all__ = ["Lamplighter", "Storage", "build", "counting_rooms", "listeners"]
@@ -271,7 +273,8 @@ def _application(
     authenticator = Authenticator(directory)
     names = PresenceNames(busy=config.presence.busy)
     tokens = Tokens(config.server_name)
-    long_poll = LongPoll(directory, presence, Timeouts(clock), background, metrics)
+    places = Places()
+    long_poll = LongPoll(directory, presence, Timeouts(clock), background, metrics, places)
     status = PresenceStatus(
         authenticator=authenticator,
         presence=presence,
@@ -287,6 +290,7 @@ def _application(
         long_poll=long_poll,
         tokens=tokens,
         clock=clock,
+        places=places,
     )
     endpoints = client_endpoints(
         directory=directory,
@@ -297,13 +301,15 @@ def _application(
         registration_limiter=limiter(config.rate_limits.registration, clock),
         fan_out_limiter=limiter(_fan_out(config), clock),
         rooms_limiter=limiter(config.rate_limits.rooms, clock),
+        places=places,
         acted=presence.acted,
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
         access_log=admin.access_log,
     )
+    heavy = HeavyReads(authenticator, places)
     resources = ChangingResources(lambda: modules.web_resources)
-    routes: list[BaseRoute] = [*status.routes(), *events.routes(), *endpoints, *admin.routes]
-    routes.append(resources)
+    routes: list[BaseRoute] = [*status.routes(), *heavy.held(events.routes()), *endpoints]
+    routes += [*admin.routes, resources]
     routes += _discovery(config)
     sync = Sync(
         authenticator=authenticator,

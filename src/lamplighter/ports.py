@@ -14,6 +14,7 @@ import msgspec
 
 from lamplighter.clock import Timestamp
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, ServerName, StreamPosition, UserId
+from lamplighter.pieces import Pieces
 from lamplighter.presence.changes import Change
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import UserPresenceState
@@ -141,7 +142,7 @@ class RoomsSync(msgspec.Struct, frozen=True):
     """
 
     next_batch: str
-    rooms: msgspec.Raw | None = None
+    rooms: msgspec.Raw | Pieces | None = None
     account_data: msgspec.Raw | None = None
 
 

@@ -103,7 +103,7 @@ class Town:
         answer = await self.directory.sync_rooms(
             on_phone(user_id), since, wanted or RoomFilter(), full_state=full_state
         )
-        rooms = {} if answer.rooms is None else msgspec.json.decode(answer.rooms)
+        rooms = {} if answer.rooms is None else msgspec.json.decode(bytes(answer.rooms))
         data = {} if answer.account_data is None else msgspec.json.decode(answer.account_data)
         return Answer(answer.next_batch, rooms, data)
 

@@ -23,6 +23,7 @@ from lamplighter.web.admin.health import Health
 from lamplighter.web.application import build_application
 from lamplighter.web.client import client_endpoints
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
+from lamplighter.web.places import Places
 
 __all__ = ["SERVER", "V3", "Person", "World", "q", "while_sending"]
 
@@ -77,6 +78,7 @@ class World:
             registration_limiter=RateLimiter(1, 3, self.clock),
             fan_out_limiter=RateLimiter(10, 50, self.clock),
             rooms_limiter=Unlimited() if rooms is None else rooms,
+            places=Places(),
             acted=self.acted.append,
             unstable_features={"org.example.feature": True},
             access_log=AccessLog(self.clock, self.logins.append, ClientAddress([])),

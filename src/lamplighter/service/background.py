@@ -21,12 +21,13 @@ class Background:
         self._timers: list[Timer] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def run(self, work: Coroutine[None, None, None]) -> None:
-        """Begin *work*; should it fail, the log says so."""
+    def run(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        """Begin *work*, and return what may be cancelled; should it fail, the log says so."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_log_failure)
+        return task
 
     @property
     def is_busy(self) -> bool:

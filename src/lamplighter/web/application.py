@@ -16,6 +16,7 @@ from lamplighter.web.errors import ErrorResponse, error_response, is_expected
 
 __all__ = [
     "ENDS_WITH_CLIENT",
+    "JSON_HEADERS",
     "Application",
     "build_application",
     "response_to",
@@ -29,7 +30,8 @@ ENDS_WITH_CLIENT: Final = "lamplighter.ends_with_client"
 
 _log = structlog.get_logger(__name__)
 
-_JSON: Final = (b"content-type", b"application/json")
+#: The headers of every answer in JSON, but for its length.
+JSON_HEADERS: Final = ((b"content-type", b"application/json"), *CORS_HEADERS)
 
 
 def build_application(routes: Sequence[BaseRoute]) -> "Application":
@@ -98,7 +100,7 @@ async def send_json(
 ) -> None:
     """Send a whole JSON response, CORS headers included."""
     length = (b"content-length", str(len(body)).encode())
-    start = [_JSON, *CORS_HEADERS, length, *headers]
+    start = [*JSON_HEADERS, length, *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
 

@@ -56,7 +56,7 @@ async def test_a_restart(tmp_path: Path) -> None:
         assert again == missed
         answer = await sync(directory, since)
         assert answer.rooms is not None
-        timeline = msgspec.json.decode(answer.rooms)["join"][room_id]["timeline"]
+        timeline = msgspec.json.decode(bytes(answer.rooms))["join"][room_id]["timeline"]
         assert [event["event_id"] for event in timeline["events"]] == [missed]
         assert (await sync(directory, answer.next_batch)).rooms is None
 
@@ -85,7 +85,7 @@ async def test_tokens_of_another_database(tmp_path: Path) -> None:
         room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
         answer = await sync(directory, foreign)
         assert answer.rooms is not None
-        assert list(msgspec.json.decode(answer.rooms)["join"]) == [room_id]
+        assert list(msgspec.json.decode(bytes(answer.rooms))["join"]) == [room_id]
 
 
 async def test_a_full_disk(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Exchanges over connections: what an endpoint sees and may do."""
 
+from collections.abc import Iterator
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -157,3 +159,86 @@ async def test_other_puts(house: House) -> None:
     await settle()
     assert peer.received.endswith("two")
     assert [scope["method"] for scope in house.application.scopes] == ["PUT", "POST"]
+
+
+# Answers in pieces.
+
+GET = "GET /poll?a HTTP/1.1\r\n\r\n"
+
+
+class Stream:
+    """Pieces that count how many were made, and whether the answer has ended."""
+
+    def __init__(self, count: int, size: int = 70_000) -> None:
+        self.made = 0
+        self.ended = 0
+        self._count = count
+        self._size = size
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the pieces."""
+        while self.made < self._count:
+            self.made += 1
+            yield b"x" * self._size
+
+    def end(self) -> None:
+        """Learn that the answer has ended."""
+        self.ended += 1
+
+
+async def test_pieces_are_made_as_they_are_taken(house: House, peer: Peer) -> None:
+    """No piece is made before the client has taken the one before: one is there at a time."""
+    stream = Stream(3)
+    peer.transport.is_taken = False
+    peer.send(GET)
+    house.endpoint.waiting.pop().answer_in_pieces(stream.pieces(), stream.end)
+    for number in (1, 2, 3):
+        await settle()
+        assert (stream.made, stream.ended) == (number, 0)
+        assert 70_000 < house.hub.unsent == peer.transport.unsent < 70_500
+        peer.transport.take(peer.transport.unsent)
+    await settle()
+    peer.transport.take(peer.transport.unsent)
+    assert (stream.ended, house.hub.unsent, house.hub.under_way) == (1, 0, 0)
+    assert peer.received.endswith("x\r\n0\r\n\r\n")
+
+
+async def test_pieces_for_a_client_that_goes(house: House, peer: Peer) -> None:
+    """The rest is not made for a client that goes, and the answer has ended."""
+    stream = Stream(3)
+    peer.transport.is_taken = False
+    peer.send(GET)
+    house.endpoint.waiting.pop().answer_in_pieces(stream.pieces(), stream.end)
+    await settle()
+    peer.lose()
+    await settle()
+    assert (stream.made, stream.ended, house.hub.unsent) == (1, 1, 0)
+
+
+async def test_pieces_for_nobody(house: House, peer: Peer) -> None:
+    """No piece is made for a client that was gone before; the answer has ended all the same."""
+    stream = Stream(3)
+    peer.send(GET)
+    exchange = house.endpoint.waiting.pop()
+    lost: list[bool] = []
+    exchange.when_lost = lambda: lost.append(True)
+    peer.lose()
+    await settle()
+    exchange.answer_in_pieces(stream.pieces(), stream.end)
+    await settle()
+    assert (lost, stream.made, stream.ended) == ([True], 0, 1)
+
+
+async def test_others_are_served_between_pieces(house: House, peer: Peer) -> None:
+    """Between two pieces the loop has its turn, also for a client that takes all at once."""
+    stream = Stream(50)
+    other = house.peer()
+    peer.send(GET)
+    house.endpoint.waiting.pop().answer_in_pieces(stream.pieces(), stream.end)
+    await settle()
+    assert 0 < stream.made < 50
+    other.send(GET)
+    assert len(house.endpoint.waiting) == 1
+    while not stream.ended:
+        await settle()
+    assert stream.made == 50

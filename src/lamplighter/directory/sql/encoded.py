@@ -11,7 +11,14 @@ from lamplighter.directory.sql.events import StoredEvent
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
 
-__all__ = ["EncodedEvent", "SentAs", "encode_event", "encode_state", "encode_timeline"]
+__all__ = [
+    "EncodedEvent",
+    "SentAs",
+    "encode_event",
+    "encode_events",
+    "encode_state",
+    "encode_timeline",
+]
 
 
 class SentAs(NamedTuple):
@@ -76,8 +83,12 @@ def encode_event(event: StoredEvent, sent_as: SentAs | None = None) -> EncodedEv
 
 def encode_state(events: Iterable[EncodedEvent], now: Timestamp) -> msgspec.Raw:
     """Return the events as a JSON list. State has no transaction IDs, and may be long."""
-    shown = [b"%b%d}}" % (it.head, max(0, now - it.origin_server_ts)) for it in events]
-    return msgspec.Raw(b"[%b]" % b",".join(shown))
+    return msgspec.Raw(b"[%b]" % encode_events(events, now))
+
+
+def encode_events(events: Iterable[EncodedEvent], now: Timestamp) -> bytes:
+    """Return the events as JSON, separated by commas, without transaction IDs."""
+    return b",".join(b"%b%d}}" % (it.head, max(0, now - it.origin_server_ts)) for it in events)
 
 
 def encode_timeline(

@@ -4,16 +4,18 @@ One look at the database tells what is the user's own, and up to where the rooms
 rooms' pages are at hand, or read once for all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from lamplighter.directory.sql.home import Home, HomeReader
 from lamplighter.directory.sql.ledger import Ledger
 from lamplighter.directory.sql.pages import RoomPage, RoomPages
 from lamplighter.directory.sql.receipts import ReceiptPages, StoredReceipt, receipt_event
-from lamplighter.directory.sql.room_json import Moment, joined, shown
+from lamplighter.directory.sql.room_json import Moment, joined, joined_in_pieces
 from lamplighter.directory.sql.typing_notices import TypingNotices, typing_event
 from lamplighter.directory.sql.viewer import Viewer
 from lamplighter.ids import RoomId
+from lamplighter.pieces import Pieces
 from lamplighter.ports import Json, RoomsSync
 
 __all__ = ["FirstSyncs"]
@@ -41,12 +43,10 @@ class FirstSyncs:
         pages = await self._pages_of(home, limits)
         moment = Moment(requester, self._ledger.now(), stream.token)
         receipts = await self._receipts_of(viewer, home, pages)
-        rooms = {
-            room_id: _entry(viewer, home, page, moment, self._ephemeral(viewer, room_id, receipts))
-            for room_id, page in pages.items()
-        }
-        found = {"join": rooms} if rooms else {}
-        return viewer.answer(stream.token(home.position, told), found, home.account_data)
+        # What passes with time is taken down now, the rest is written when it is sent.
+        shown = [(it, self._ephemeral(viewer, it.room_id, receipts)) for it in pages.values()]
+        rooms = Pieces(partial(_rooms, viewer, home, shown, moment)) if shown else None
+        return viewer.answer(stream.token(home.position, told), rooms, home.account_data)
 
     async def _receipts_of(
         self, viewer: Viewer, home: Home, pages: Mapping[RoomId, RoomPage]
@@ -95,9 +95,19 @@ def _page_limits(viewer: Viewer, home: Home) -> Mapping[RoomId, int] | None:
     return found if len(found) == len(limits) else None
 
 
-def _entry(
-    viewer: Viewer, home: Home, page: RoomPage, moment: Moment, ephemeral: Sequence[Json]
-) -> Json:
-    happened = shown(page.news, moment)
-    data = viewer.wanted_data(page.room_id, home.account_data.get(page.room_id, ()))
-    return joined(happened, page.summary.of(viewer.requester.user_id), data, ephemeral)
+def _rooms(
+    viewer: Viewer,
+    home: Home,
+    pages: Iterable[tuple[RoomPage, Sequence[Json]]],
+    moment: Moment,
+) -> Iterator[bytes]:
+    """Give the rooms as JSON. Pages never change, so all is of one moment, whenever it is made."""
+    separator = b'{"join":{'
+    for page, ephemeral in pages:
+        yield separator
+        data = viewer.wanted_data(page.room_id, home.account_data.get(page.room_id, ()))
+        summary = page.summary.of(viewer.requester.user_id)
+        beside = joined({}, summary, data, ephemeral)
+        yield from joined_in_pieces(page.room_id, page.news, beside, moment)
+        separator = b","
+    yield b"}}"

@@ -2,15 +2,28 @@
 (<https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync_response-200_joined-room>).
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import msgspec
 
 from lamplighter.clock import Timestamp
-from lamplighter.directory.sql.encoded import EncodedEvent, encode_state, encode_timeline
+from lamplighter.directory.sql.encoded import (
+    EncodedEvent,
+    encode_events,
+    encode_state,
+    encode_timeline,
+)
 from lamplighter.directory.sql.events import MEMBER
+from lamplighter.ids import RoomId
 from lamplighter.ports import Json, Requester
 
-__all__ = ["Moment", "RoomNews", "joined", "shown"]
+__all__ = ["Moment", "RoomNews", "joined", "joined_in_pieces", "shown"]
+
+#: How many events of a room's state are written at a time.
+_AT_A_TIME: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +63,7 @@ def shown(news: RoomNews, moment: Moment) -> Json:
     """Return what has happened, as the requester's device sees it."""
     return {
         "state": {"events": encode_state(news.state, moment.now)},
-        "timeline": {
-            "events": encode_timeline(news.timeline, moment.requester, moment.now),
-            "limited": news.is_limited,
-            "prev_batch": moment.token(news.starts_after),
-        },
+        "timeline": _timeline(news, moment),
     }
 
 
@@ -66,4 +75,25 @@ def joined(happened: Json, summary: Json, data: Sequence[Json], ephemeral: Seque
         "ephemeral": {"events": ephemeral},
         "account_data": {"events": data},
         "unread_notifications": {"highlight_count": 0, "notification_count": 0},
+    }
+
+
+def joined_in_pieces(
+    room_id: RoomId, news: RoomNews, beside: Json, moment: Moment
+) -> Iterator[bytes]:
+    """Give the room's ID and entry as JSON: what `shown` returns, and what is *beside* it."""
+    yield b'%b:{"state":{"events":[' % msgspec.json.encode(room_id)
+    state, separator = iter(news.state), b""
+    while events := encode_events(islice(state, _AT_A_TIME), moment.now):
+        yield separator + events
+        separator = b","
+    rest = {"timeline": _timeline(news, moment), **beside}
+    yield b"]},%b" % msgspec.json.encode(rest)[1:]
+
+
+def _timeline(news: RoomNews, moment: Moment) -> Json:
+    return {
+        "events": encode_timeline(news.timeline, moment.requester, moment.now),
+        "limited": news.is_limited,
+        "prev_batch": moment.token(news.starts_after),
     }

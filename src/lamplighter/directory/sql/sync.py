@@ -20,7 +20,7 @@ from lamplighter.directory.sql.sections import Sections
 from lamplighter.directory.sql.standing import read_standing
 from lamplighter.directory.sql.state import View
 from lamplighter.directory.sql.typing_notices import TypingNotices
-from lamplighter.directory.sql.viewer import Viewer
+from lamplighter.directory.sql.viewer import Viewer, encoded
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json, Membership, Requester, RoomFilter, RoomsSync
 
@@ -67,7 +67,7 @@ class RoomsSyncer:
             sections = Sections(connection, viewer, data, ephemeral, moment)
             views = await _rooms_with_news(connection, viewer, data, typed_in)
             found = await _read_rooms(sections, views)
-        return viewer.answer(stream.token(position, told), found, data)
+        return viewer.answer(stream.token(position, told), encoded(found), data)
 
 
 async def _read_rooms(sections: Sections, views: Sequence[View]) -> Json:

@@ -8,9 +8,10 @@ import msgspec
 
 from lamplighter.directory.sql.data_events import AccountDataByRoom
 from lamplighter.directory.sql.filtering import EventFilter
+from lamplighter.pieces import Pieces
 from lamplighter.ports import Json, Requester, RoomFilter, RoomsSync
 
-__all__ = ["Viewer"]
+__all__ = ["Viewer", "encoded"]
 
 #: Whoever wants a longer timeline has it read for themselves.
 _LONGEST_PAGE: Final = 100
@@ -88,13 +89,16 @@ class Viewer:
         admits = self.timeline.admits_room(room_id) and self.state.admits_room(room_id)
         return limit if wants_all and admits and limit <= _LONGEST_PAGE else None
 
-    def answer(self, token: str, rooms: Json, data: AccountDataByRoom) -> RoomsSync:
+    def answer(
+        self, token: str, rooms: msgspec.Raw | Pieces | None, data: AccountDataByRoom
+    ) -> RoomsSync:
         """Return what the viewer is told, *rooms* by the user's standing to them."""
         admits = self.account_data.admits_type
         events = [event for event in data.get("", ()) if admits(event["type"])]
         mine = {"events": events} if events else {}
-        return RoomsSync(token, _encoded(rooms), _encoded(mine))
+        return RoomsSync(token, rooms, encoded(mine))
 
 
-def _encoded(found: Json) -> msgspec.Raw | None:
+def encoded(found: Json) -> msgspec.Raw | None:
+    """Return *found* as JSON, or None where there is nothing."""
     return msgspec.Raw(msgspec.json.encode(found)) if found else None

@@ -18,6 +18,7 @@ from lamplighter.web.client.activity import Activity
 from lamplighter.web.client.capabilities import Capabilities
 from lamplighter.web.client.create_room import CreateRoom
 from lamplighter.web.client.devices import Devices
+from lamplighter.web.client.heavy import HeavyReads
 from lamplighter.web.client.history import History
 from lamplighter.web.client.interactive import PasswordStage
 from lamplighter.web.client.login import Login
@@ -37,6 +38,7 @@ from lamplighter.web.client.user_directory import UserDirectory
 from lamplighter.web.client.versions import Versions
 from lamplighter.web.limits import Limiter
 from lamplighter.web.metered import MeteredAuthenticator
+from lamplighter.web.places import Places
 from lamplighter.web.routes import Route
 
 __all__ = ["client_endpoints"]
@@ -52,6 +54,7 @@ def client_endpoints(
     registration_limiter: Limiter,
     fan_out_limiter: Limiter,
     rooms_limiter: Limiter,
+    places: Places,
     acted: Callable[[Requester], None],
     unstable_features: Mapping[str, bool],
     access_log: AccessLog,
@@ -89,4 +92,5 @@ def client_endpoints(
         PushRules(authenticator),
         NotHere(authenticator),
     )
-    return [route for family in families for route in family.routes()]
+    routes = [route for family in families for route in family.routes()]
+    return HeavyReads(authenticator, places).held(routes)

@@ -23,6 +23,7 @@ from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Quest
 from lamplighter.web.client.presence_events import presence_event
 from lamplighter.web.client.sync import milliseconds_in
 from lamplighter.web.fields import natural, room_id
+from lamplighter.web.places import Places
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["Events"]
@@ -45,6 +46,7 @@ class Events:
         long_poll: LongPoll,
         tokens: Tokens,
         clock: Clock,
+        places: Places,
     ) -> None:
         self._authenticator = authenticator
         self._directory = directory
@@ -52,6 +54,7 @@ class Events:
         self._long_poll = long_poll
         self._tokens = tokens
         self._clock = clock
+        self._places = places
 
     def routes(self) -> list[Route]:
         return [
@@ -81,10 +84,11 @@ class Events:
         rooms_aside = ClientFilter(rooms=RoomFilter(timeline_limit=0))
         question = Question(filter=rooms_aside)
         news = await self._long_poll.news(requester, question, request.receive)
-        rooms = [
-            await self._directory.room_initial_sync(requester.user_id, room, limit)
-            for room in await self._directory.joined_rooms(requester.user_id)
-        ]
+        async with self._places.place(requester.user_id):
+            rooms = [
+                await self._directory.room_initial_sync(requester.user_id, room, limit)
+                for room in await self._directory.joined_rooms(requester.user_id)
+            ]
         account_data: Json = {}
         if news.rooms.account_data is not None:
             account_data = msgspec.json.decode(news.rooms.account_data)
@@ -130,7 +134,7 @@ class Events:
 def _room_events(news: News) -> list[Json]:
     if news.rooms.rooms is None:
         return []
-    rooms: dict[str, dict[str, Any]] = msgspec.json.decode(news.rooms.rooms)
+    rooms: dict[str, dict[str, Any]] = msgspec.json.decode(bytes(news.rooms.rooms))
     return [
         {**event, "room_id": room_id}
         for part in ("join", "leave")

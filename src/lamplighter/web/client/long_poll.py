@@ -6,6 +6,7 @@ what takes a look at the database, or a module's word, is read by a task.
 """
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 from starlette.types import Receive
 
 from lamplighter.clock import Timestamp
@@ -29,8 +31,9 @@ from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.web.client.filters import EVERYTHING, ClientFilter, PresenceFilter
+from lamplighter.web.places import Places
 
-__all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "Question"]
+__all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "Question", "Waiting"]
 
 #: A client that asks for more waits this long.
 LONGEST_POLL: Final = timedelta(minutes=10)
@@ -47,6 +50,10 @@ class Question(msgspec.Struct, frozen=True):
     set_presence: Presence | None = None
 
 
+def _nothing() -> None:
+    """Most answers have no place."""
+
+
 class News(msgspec.Struct, frozen=True):
     """What there is to hear, and where it leads to."""
 
@@ -54,6 +61,8 @@ class News(msgspec.Struct, frozen=True):
     position: StreamPosition
     #: Oldest change first.
     states: Sequence[UserPresenceState]
+    #: Gives back the place that an expensive answer has; to be called when it is sent.
+    leave: Callable[[], None] = _nothing
 
 
 _NOTHING: Final = SinceToken(None, None)
@@ -71,12 +80,14 @@ class LongPoll:
     timeouts: Timeouts
     background: Background
     metrics: Metrics
+    places: Places
 
-    def begin(self, requester: Requester, question: Question, answer: Answer) -> Poll:
+    def begin(self, requester: Requester, question: Question, answer: Answer) -> "Waiting":
         """Call *answer*, now or later, with the news, once there are any or the time is over.
 
-        It is called with `UnknownToken` if the device is logged out meanwhile. The poll that is
-        returned may be ended: for a client that has gone.
+        It is called with `UnknownToken` if the device is logged out meanwhile, and with
+        `LimitExceeded` if too many of the user's first syncs wait. The poll that is returned may
+        be ended, for a client that has gone, or given up, if nobody would take an answer.
         """
         poll = _Request(self, requester, question, answer)
         self.presence.wait(requester.user_id, poll)
@@ -93,18 +104,29 @@ class LongPoll:
             news = await answered
         finally:
             leaving.cancel()
-            poll.end()
+            poll.give_up()
         if isinstance(news, Exception):
             raise news
+        news.leave()
         return news
 
 
-class _Request(Poll):
+class Waiting(Poll):
     """One question, until it is answered."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def give_up(self) -> None:
+        """Do nothing more: nobody would take the answer."""
+
+
+class _Request(Waiting):
+    """A question that is answered once."""
 
     __slots__ = (
         "_answer", "_connection", "_due", "_is_reading", "_looks_again", "_parts", "_question",
-        "_requester",
+        "_reading", "_requester",
     )  # fmt: skip
 
     def __init__(
@@ -117,6 +139,7 @@ class _Request(Poll):
         #: None once it was called.
         self._answer: Answer | None = answer
         self._is_reading = self._looks_again = False
+        self._reading: asyncio.Task[None] | None = None
         self._due: Timestamp | None = None
         self._connection = parts.presence.connect(
             requester, question.set_presence, is_first=question.since is None
@@ -132,11 +155,18 @@ class _Request(Poll):
         updates = self._updates_at_once()
         if updates is None:
             self._is_reading = True
-            self._parts.background.run(self._read())
+            self._reading = self._parts.background.run(self._read())
         elif updates or self.is_over or not self._question.timeout:
             self._weigh(self._quiet_news(updates))
         else:
             self._arm()
+
+    def give_up(self) -> None:
+        if self._answer is None:
+            return
+        self._finish(ShuttingDown())
+        if self._reading is not None:
+            self._reading.cancel()
 
     def _updates_at_once(self) -> Sequence[Update] | None:
         """Return the news of presence, if they are at hand and there are none of rooms."""
@@ -158,6 +188,7 @@ class _Request(Poll):
     def _weigh(self, news: News) -> None:
         """Answer with *news*, or wait for more."""
         if self.is_revoked:
+            news.leave()
             self._finish(UnknownToken("The device was logged out"))
         elif (
             news.states
@@ -176,6 +207,8 @@ class _Request(Poll):
     def _finish(self, result: News | Exception) -> None:
         answer, self._answer = self._answer, None
         if answer is None:
+            if isinstance(result, News):
+                result.leave()
             return
         parts = self._parts
         if self._due is not None:
@@ -188,7 +221,7 @@ class _Request(Poll):
 
     async def _read(self) -> None:
         try:
-            news = await self._news_read()
+            news = await self._news_in_place()
         except Exception as error:  # noqa: BLE001 - whoever asked is told
             self._finish(error)
             return
@@ -196,10 +229,23 @@ class _Request(Poll):
             self._finish(ShuttingDown())
             raise
         self._is_reading = False
+        self._reading = None
         self._weigh(news)
         if self._looks_again:
             self._looks_again = False
             self.look()
+
+    async def _news_in_place(self) -> News:
+        """Read what there is; a first sync only when there is a place for it."""
+        question = self._question
+        if question.since is not None and not question.full_state:
+            return await self._news_read()
+        leave = await self._parts.places.take(self._requester.user_id)
+        try:
+            return replace(await self._news_read(), leave=leave)
+        except BaseException:
+            leave()
+            raise
 
     async def _news_read(self) -> News:
         question, presence, requester = self._question, self._parts.presence, self._requester

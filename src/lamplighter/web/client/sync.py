@@ -118,13 +118,19 @@ class Sync:
         # From where the token was looked at to here nothing waits: a later log-out ends the poll.
         poll = self._long_poll.begin(requester, question, partial(self._answer, exchange))
         exchange.when_gone = poll.end
+        exchange.when_lost = poll.give_up
 
     def _answer(self, exchange: Exchange, news: News | Exception) -> None:
         if isinstance(news, Exception):
             refuse(exchange, news)
             return
         self._metrics.sync_answered()
-        exchange.answer(200, self._bodies.encode(news))
+        body = self._bodies.encode(news)
+        if isinstance(body, bytes):
+            exchange.answer(200, body)
+            news.leave()
+        else:
+            exchange.answer_in_pieces(body, news.leave)
 
     def _read(self, text: str) -> _Query:
         """Return what the query *text* asks for."""

@@ -1,5 +1,7 @@
 """The body of an answer to `/sync`: written once for all who are told the same."""
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Final, TypeAlias
 
 import msgspec
@@ -7,6 +9,7 @@ import msgspec
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.ids import StreamPosition
+from lamplighter.pieces import Pieces, portions
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.web.client.long_poll import News
 from lamplighter.web.client.presence_events import PresenceEncoder
@@ -15,6 +18,8 @@ __all__ = ["SyncBodies"]
 
 #: So many different bodies of one millisecond are kept.
 _MOST_KEPT: Final = 100
+#: How many users' presence is written at a time.
+_AT_A_TIME: Final = 500
 
 _Key: TypeAlias = tuple[str, StreamPosition, int]
 
@@ -30,9 +35,13 @@ class SyncBodies:
         #: By the only state, which stands beside the body so that its identity stays its own.
         self._written: dict[_Key, tuple[UserPresenceState, bytes]] = {}
 
-    def encode(self, news: News) -> bytes:
-        """Return *news* as JSON."""
+    def encode(self, news: News) -> bytes | Iterator[bytes]:
+        """Return *news* as JSON; what is large is made only while it is gone through."""
         rooms = news.rooms
+        if isinstance(rooms.rooms, Pieces) or len(news.states) > _AT_A_TIME:
+            made = portions(self._written_in_pieces(news))
+            first, second = next(made), next(made, None)
+            return first if second is None else chain((first, second), made)
         if len(news.states) != 1 or rooms.rooms is not None or rooms.account_data is not None:
             return self._write(news)
         now = self._clock.now()
@@ -47,14 +56,21 @@ class SyncBodies:
         return known[1]
 
     def _write(self, news: News) -> bytes:
+        return b"".join(self._written_in_pieces(news))
+
+    def _written_in_pieces(self, news: News) -> Iterator[bytes]:
         rooms = news.rooms
         next_batch = self._tokens.write(rooms.next_batch, news.position)
-        parts = [b'{"next_batch":', msgspec.json.encode(next_batch)]
+        yield b'{"next_batch":%b' % msgspec.json.encode(next_batch)
         if news.states:
-            events = self._encoder.encode(news.states)
-            parts += (b',"presence":{"events":[', events, b"]}")
+            yield b',"presence":{"events":['
+            for start in range(0, len(news.states), _AT_A_TIME):
+                events = self._encoder.encode(news.states[start : start + _AT_A_TIME])
+                yield b",%b" % events if start else events
+            yield b"]}"
         if rooms.rooms is not None:
-            parts += (b',"rooms":', bytes(rooms.rooms))
+            yield b',"rooms":'
+            yield from rooms.rooms if isinstance(rooms.rooms, Pieces) else (bytes(rooms.rooms),)
         if rooms.account_data is not None:
-            parts += (b',"account_data":', bytes(rooms.account_data))
-        return b"".join((*parts, b"}"))
+            yield b',"account_data":%b' % bytes(rooms.account_data)
+        yield b"}"

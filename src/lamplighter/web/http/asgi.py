@@ -5,8 +5,6 @@ Implements <https://asgi.readthedocs.io/en/latest/specs/www.html>, HTTP only.
 
 import asyncio
 from asyncio import BaseTransport
-from collections.abc import Generator
-from types import coroutine
 from typing import Any, Final
 
 import structlog
@@ -15,7 +13,7 @@ from starlette.types import ASGIApp, Message, Scope
 from lamplighter.web.application import ENDS_WITH_CLIENT, send_error
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import CONTINUE
-from lamplighter.web.http.streaming import Streaming
+from lamplighter.web.http.streaming import Streaming, let_others_run
 from lamplighter.web.http.timeouts import Limit
 from lamplighter.web.http.turn import Line
 
@@ -164,7 +162,7 @@ class AsgiTurn:
 
     async def _send(self, message: Message) -> None:
         if self._is_finished:
-            await _let_others_run()
+            await let_others_run()
             return
         data = self._response.take(message)
         if data:
@@ -172,7 +170,7 @@ class AsgiTurn:
         if self._response.is_over:
             self._finish()
             return
-        await _let_others_run()
+        await let_others_run()
         if self._line.writable is not None:
             await self._line.writable.wait()
 
@@ -180,9 +178,3 @@ class AsgiTurn:
 def _address(transport: BaseTransport, name: str) -> tuple[str, int] | None:
     place: tuple[Any, ...] | None = transport.get_extra_info(name)
     return place[:2] if place else None  # somebody may have gone at once
-
-
-@coroutine
-def _let_others_run() -> Generator[None, None, None]:
-    """Wait for nothing: a stream without end that never waits either would stop the server."""
-    yield

@@ -1,16 +1,24 @@
 """A turn without a task: a plain function answers, now or later."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+import structlog
+from starlette.types import Message
 
 from lamplighter.errors import Malformed, NotJson, ShuttingDown
-from lamplighter.web.application import response_to
+from lamplighter.web.application import JSON_HEADERS, response_to
 from lamplighter.web.body import MAX_BODY
 from lamplighter.web.http.exchange import Direct
 from lamplighter.web.http.request import Headers, Request
+from lamplighter.web.http.responses import CONTINUE
+from lamplighter.web.http.streaming import Streaming, let_others_run
 from lamplighter.web.http.timeouts import Limit
 from lamplighter.web.http.turn import Line
 
 __all__ = ["DirectTurn"]
+
+_log = structlog.get_logger(__name__)
 
 
 class DirectTurn:
@@ -21,11 +29,13 @@ class DirectTurn:
         "_has_left",
         "_line",
         "_request",
+        "_sending",
         "authorization",
         "body",
         "method",
         "query",
         "when_gone",
+        "when_lost",
     )
 
     def __init__(self, line: Line, request: Request, direct: Direct) -> None:
@@ -40,6 +50,9 @@ class DirectTurn:
         self.authorization = request.authorization
         self.body = b""
         self.when_gone: Callable[[], None] | None = None
+        self.when_lost: Callable[[], None] | None = None
+        #: What sends an answer in pieces.
+        self._sending: asyncio.Task[None] | None = None
 
     @property
     def path(self) -> str:
@@ -78,7 +91,7 @@ class DirectTurn:
 
     def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         line, self._line = self._line, None
-        self.when_gone = None
+        self.when_gone = self.when_lost = None
         if line is None:
             return
         connection = line.connection_header(self._request)
@@ -89,16 +102,50 @@ class DirectTurn:
             line.write(heads.with_json(status, body, headers, connection))
         line.finished()
 
+    def answer_in_pieces(self, pieces: Iterator[bytes], ended: Callable[[], None]) -> None:
+        line, self._line = self._line, None
+        self.when_gone = self.when_lost = None
+        if line is None:
+            ended()
+            return
+        self._sending = asyncio.get_running_loop().create_task(self._send(line, pieces))
+        self._sending.add_done_callback(lambda _: ended())
+
+    async def _send(self, line: Line, pieces: Iterator[bytes]) -> None:
+        response = Streaming(line, self._request)
+        try:
+            response.take({"type": "http.response.start", "status": 200, "headers": JSON_HEADERS})
+            for piece in pieces:
+                line.write(response.take(_part(piece, more=True)))
+                await let_others_run()
+                if line.writable is not None:
+                    await line.writable.wait()
+            line.write(response.take(_part(b"", more=False)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer is broken off
+            _log.error("response broken off", path=self.path, exc_info=error)
+        line.finished(in_order=response.is_whole)
+
     def client_left(self) -> None:
         self._has_left = True
         leave, self.when_gone = self.when_gone, None
         if leave is not None:
             leave()
+        asyncio.get_running_loop().call_soon(self._look_for_client)
+
+    def _look_for_client(self) -> None:
+        """Find out whether somebody waits for an answer that is not at hand (see `asgi.py`)."""
+        if self._line is not None and self._direct is None and not self._request.is_http10:
+            self._line.write(CONTINUE)
 
     def give_up(self) -> None:
         """Tell the endpoint that its client is gone; whatever it answers goes nowhere."""
         self._line = None
+        if self._sending is not None:
+            self._sending.cancel()
         self.client_left()
+        lose, self.when_lost = self.when_lost, None
+        if lose is not None:
+            lose()
 
     def cut_off(self) -> None:
         leave, self.when_gone = self.when_gone, None
@@ -109,3 +156,7 @@ class DirectTurn:
     def _fail(self, error: Exception) -> None:
         response = response_to(error, self.method, self.path)
         self.answer(response.status, response.body, response.headers)
+
+
+def _part(body: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": more}

@@ -4,13 +4,13 @@ It may keep the exchange and answer later, from anywhere: so no task waits while
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from starlette.types import Receive, Scope, Send
 
 from lamplighter.errors import NotJson
-from lamplighter.web.application import response_to, send_error, send_json
+from lamplighter.web.application import JSON_HEADERS, response_to, send_error, send_json
 from lamplighter.web.body import MAX_BODY
 
 __all__ = [
@@ -50,9 +50,17 @@ class Exchange(Protocol):
     #: Called once if the client goes before the answer. It may have closed its half of the
     #: connection only, so it may be answered still.
     when_gone: Callable[[], None] | None
+    #: Called once, after `when_gone`, if there is nobody any more who could be answered.
+    when_lost: Callable[[], None] | None
 
     def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """Send JSON, with CORS headers; nothing happens if that was done, or nobody is there."""
+
+    def answer_in_pieces(self, pieces: Iterator[bytes], ended: Callable[[], None]) -> None:
+        """Send a 200 whose JSON is made of *pieces*, each once the client has taken the one before.
+
+        *ended* is called when all are sent, or nobody is there to take them.
+        """
 
 
 #: Called with each request once all of it has come. It does not raise.
@@ -74,21 +82,42 @@ class AsgiExchange:
             (value for name, value in self.headers if name == b"authorization"), None
         )
         self.when_gone: Callable[[], None] | None = None
+        self.when_lost: Callable[[], None] | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._ended: Callable[[], None] | None = None
         self._answer: asyncio.Future[tuple[int, bytes, Sequence[tuple[bytes, bytes]]]]
         self._answer = asyncio.get_running_loop().create_future()
 
     def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         if not self._answer.done():
-            self.when_gone = None
+            self.when_gone = self.when_lost = None
             self._answer.set_result((status, body, headers))
+
+    def answer_in_pieces(self, pieces: Iterator[bytes], ended: Callable[[], None]) -> None:
+        if self._answer.done():
+            ended()
+            return
+        self._pieces, self._ended = pieces, ended
+        self.answer(200, b"")
 
     async def finish(self, receive: Receive, send: Send) -> None:
         """Return once the answer is sent, or the client is gone and no answer came of that."""
         if not self._answer.done():
             await self._wait(receive)
-        if self._answer.done():
+        if self._ended is not None:
+            await self._send_pieces(send, self._ended)
+        elif self._answer.done():
             status, body, headers = self._answer.result()
             await send_json(send, status, body, headers)
+
+    async def _send_pieces(self, send: Send, ended: Callable[[], None]) -> None:
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": JSON_HEADERS})
+            for piece in self._pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body"})
+        finally:
+            ended()
 
     async def _wait(self, receive: Receive) -> None:
         leaving = asyncio.ensure_future(until_gone(receive))
@@ -101,9 +130,11 @@ class AsgiExchange:
 
     def _leave(self) -> None:
         """Tell the endpoint that nobody waits any longer, if it has not answered."""
-        leave, self.when_gone = self.when_gone, None
-        if leave is not None and not self._answer.done():
-            leave()
+        callbacks = self.when_gone, self.when_lost
+        self.when_gone = self.when_lost = None
+        for leave in callbacks:
+            if leave is not None and not self._answer.done():
+                leave()
 
 
 def refuse(exchange: Exchange, error: Exception) -> None:

@@ -1,6 +1,7 @@
 """From the messages of an ASGI application to the bytes of its response."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from types import coroutine
 from typing import Final
 
 from starlette.types import Message
@@ -9,7 +10,7 @@ from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import CHUNKED_END, chunk, field_lines
 from lamplighter.web.http.turn import Line
 
-__all__ = ["Streaming"]
+__all__ = ["Streaming", "let_others_run"]
 
 #: Responses of these kinds have no body, and say nothing of its length.
 _BODILESS: Final = frozenset({204, 304})
@@ -100,3 +101,9 @@ class Streaming:
 
 def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
     return next((int(value) for name, value in headers if name.lower() == b"content-length"), None)
+
+
+@coroutine
+def let_others_run() -> Generator[None, None, None]:
+    """Wait for nothing: a stream without end that never waits either would stop the server."""
+    yield
