@@ -270,10 +270,8 @@ def _application(
     admin: Admin,
 ) -> Entry:
     presence = around.presence
-    authenticator = Authenticator(directory)
-    names = PresenceNames(busy=config.presence.busy)
-    tokens = Tokens(config.server_name)
-    places = Places()
+    authenticator, places = Authenticator(directory), Places()
+    names, tokens = PresenceNames(busy=config.presence.busy), Tokens(config.server_name)
     long_poll = LongPoll(directory, presence, Timeouts(clock), background, metrics, places)
     status = PresenceStatus(
         authenticator=authenticator,
@@ -306,10 +304,9 @@ def _application(
         unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
         access_log=admin.access_log,
     )
-    heavy = HeavyReads(authenticator, places)
-    resources = ChangingResources(lambda: modules.web_resources)
-    routes: list[BaseRoute] = [*status.routes(), *heavy.held(events.routes()), *endpoints]
-    routes += [*admin.routes, resources]
+    earlier = HeavyReads(authenticator, places).held(events.routes())
+    routes: list[BaseRoute] = [*status.routes(), *earlier, *endpoints]
+    routes += [*admin.routes, ChangingResources(lambda: modules.web_resources)]
     routes += _discovery(config)
     sync = Sync(
         authenticator=authenticator,

@@ -214,10 +214,7 @@ class Accounts(Protocol):
         """Raise `UserInUse` or `InvalidUsername` if nobody could register as *localpart*."""
 
     async def check_password(self, user_id: UserId, password: str) -> None:
-        """Raise `Forbidden` unless it is the user's password.
-
-        Who does not exist, or was deactivated, is answered as a wrong password is, as slowly.
-        """
+        """Raise `Forbidden` unless it is the password of an active user, whatever else is so."""
 
     async def log_in(
         self, user_id: UserId, *, device_id: DeviceId | None = None, device_name: str | None = None
