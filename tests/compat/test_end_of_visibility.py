@@ -1,8 +1,18 @@
 """Whom modules name no more, or send no more after a reload, is said to be offline: once."""
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import pytest
+
+from lamplighter.modules.api import ModuleApi
+from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
 from tests.compat.modules.held import Held
 from tests.compat.world import ALICE, BOB, CHARLIE, UNSEEN, world
+
+States: TypeAlias = Sequence[UserPresenceState]
+Answer: TypeAlias = dict[str, set[UserPresenceState]]
 
 THE_END = {"presence": "offline"}
 NAMING = (Held, {"routes": {}, "named": {ALICE: [BOB]}})
@@ -82,3 +92,85 @@ async def test_a_shared_room_is_enough() -> None:
         await w.server.advance(seconds=60)
         await w.alice.sync(**UNSEEN)
         assert w.alice.reads(w.bob) == "hello"
+
+
+class Naming:
+    """Names bob for alice as long as it `names`; `fails` makes it raise."""
+
+    def __init__(self, config: dict[str, str], api: ModuleApi) -> None:
+        self.names, self.fails = True, False
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.get_users_for_states,
+            get_interested_users=self.get_interested_users,
+        )
+
+    async def get_users_for_states(self, state_updates: States) -> Answer:
+        return {}
+
+    async def get_interested_users(self, user_id: str) -> set[str]:
+        if self.fails:
+            raise RuntimeError("this module fails")
+        return {BOB} if self.names and user_id == ALICE else set()
+
+
+class Hiding:
+    """Shows everybody to alice as offline."""
+
+    def __init__(self, config: dict[str, str], api: ModuleApi) -> None:
+        api.register_presence_router_callbacks(
+            get_users_for_states=self.get_users_for_states,
+            get_interested_users=self.get_interested_users,
+        )
+        #: Whom it does not show any more.
+        self.ends_with: str | None = None
+
+    async def get_users_for_states(self, state_updates: States) -> Answer:
+        hidden = {it for it in state_updates if it.user_id not in (ALICE, self.ends_with)}
+        return {ALICE: {it.default(it.user_id) for it in hidden}}
+
+    async def get_interested_users(self, user_id: str) -> set[str]:
+        return set()
+
+
+async def test_a_module_that_fails_ends_nothing() -> None:
+    """A lost answer leaves the screen as it is; the next sound one ends what it names no more."""
+    async with world(Naming) as w:
+        await w.bob.set_status("online", "hello")
+        await w.alice.sync(**UNSEEN)
+        module = w.server.module(Naming)
+        module.fails = True
+        for _ in range(3):
+            await w.server.advance(minutes=2)
+            await w.alice.sync(**UNSEEN)
+            assert w.alice.reads(w.bob) == "hello"
+        module.fails = module.names = False
+        await w.server.advance(minutes=2)
+        assert (await w.alice.sync(**UNSEEN)).presence == {BOB: THE_END}
+
+
+async def test_a_module_that_answers_again() -> None:
+    """Who is named again after lost answers is told of as they are."""
+    async with world(Naming) as w:
+        await w.bob.set_status("online", "hello")
+        await w.alice.sync(**UNSEEN)
+        w.server.module(Naming).fails = True
+        await w.server.advance(minutes=2)
+        await w.alice.sync(**UNSEEN)
+        await w.bob.set_status("offline", "gone")
+        w.server.module(Naming).fails = False
+        await w.server.advance(minutes=2)
+        await w.alice.sync(**UNSEEN)
+        assert w.alice.reads(w.bob) == "gone"
+
+
+@pytest.mark.parametrize("presence", ["online", "offline"])
+async def test_the_end_does_not_betray_what_a_module_hides(presence: str) -> None:
+    """Whether the end is told does not depend on a state that a module has hidden until then."""
+    async with world(Hiding) as w:
+        room = await w.server.room(w.alice, w.bob)
+        await w.bob.set_status("online")
+        await w.bob.set_status(presence)
+        await w.alice.sync(**UNSEEN)
+        w.server.module(Hiding).ends_with = BOB
+        await w.bob.leave(room)
+        assert (await w.alice.sync(**UNSEEN)).presence == {BOB: THE_END}

@@ -3,11 +3,12 @@
 from lamplighter.clock import Timestamp
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.routing.reasons import AllUsers, Module
-from lamplighter.routing.visibility import Interest, ModuleInterests
+from lamplighter.routing.visibility import Interest, ModuleInterests, NoLongerNamed
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA
 
 ONE, OTHER = Module("One"), Module("Other")
 ALL = AllUsers("One")
+P1, NOW = StreamPosition(1), Timestamp(1000)
 
 
 class Answers(ModuleInterests):
@@ -112,3 +113,44 @@ def test_age() -> None:
     assert answers.asked_before(Timestamp(2000)) == [ALICE]
     assert answers.asked_before(Timestamp(2001)) == [ALICE, BOB]
     assert answers.oldest() == 1000
+
+
+def test_whom_an_answer_names_no_more() -> None:
+    """An answer says whom it names no more, of those that the last one named."""
+    answers = Answers()
+    assert not answers.keep(ALICE, Interest({BOB: (ONE,), DORA: (OTHER,)}), P1, NOW)
+    ended = answers.keep(ALICE, Interest({DORA: (OTHER,)}), P1, NOW)
+    assert ended == NoLongerNamed({BOB})
+    assert not answers.keep(ALICE, Interest({DORA: (OTHER,)}), P1, NOW)
+
+
+def test_a_lost_answer_says_nothing_of_whom_its_module_named() -> None:
+    """Whom a module named whose answer is lost has not ended, until the module answers again."""
+    answers = Answers()
+    answers.keep(ALICE, Interest({BOB: (ONE,), DORA: (OTHER,)}), P1, NOW)
+    lost = Interest({}, None, frozenset({"One"}))
+    assert answers.keep(ALICE, lost, P1, NOW) == NoLongerNamed({DORA})
+    assert answers.named_for(ALICE) == set()
+    assert not answers.keep(ALICE, lost, P1, NOW)
+    assert answers.keep(ALICE, Interest({}), P1, NOW) == NoLongerNamed({BOB})
+
+
+def test_who_saw_everybody() -> None:
+    """Who saw everybody does so no more once each module has answered otherwise."""
+    answers = Answers()
+    answers.kept(ALICE, sees_all=ALL)
+    assert not answers.keep(ALICE, Interest({}, None, frozenset({"Other"})), P1, NOW)
+    assert answers.keep(ALICE, Interest({BOB: (ONE,)}), P1, NOW) == NoLongerNamed(
+        set(), all_users=True
+    )
+
+
+def test_an_answer_that_was_forgotten() -> None:
+    """Of whom a forgotten answer named it is not known when that ended; after a swap as well."""
+    answers = Answers()
+    answers.kept(ALICE, BOB)
+    answers.kept(CHARLIE, BOB)
+    answers.forget(ALICE)
+    answers.clear()
+    for viewer in (ALICE, CHARLIE):
+        assert answers.keep(viewer, Interest({}), P1, NOW) == NoLongerNamed({BOB}, is_stale=True)
