@@ -33,9 +33,30 @@ async def test_the_view_is_drawn_anew() -> None:
         after = drawn(screen)
     assert "Lamplighter at http://127.0.0.1:1" in before[0]
     assert "• bob [sets] his status" in before
-    assert {"│ alice │ offline │ │", "│ bob │ offline │ │"} <= set(before)
-    assert {"│ alice │ offline │ │", "│ bob │ online │ [bold]brb[/] │"} <= set(after)
+    assert {"alice offline", "bob offline"} <= set(before)
+    assert {"alice offline", "bob online [bold]brb[/]"} <= set(after)
     assert [line for line in after if "module MyRouter" in line] == [
-        "│ alice │ bob │ offline │ module MyRouter │",
-        "│ alice │ bob │ online “[x]” │ module MyRouter │",
+        "alice bob offline module MyRouter",
+        "alice bob online “[x]” module MyRouter",
     ]
+
+
+async def test_the_point_is_on_a_small_terminal() -> None:
+    """On 80 columns and 24 lines all of it is there: who was told, why, who is online, the story."""
+    told = [
+        Told("alice", "bob", f"online “lighting the lamps”{n}", "module CustomPresenceRouter")
+        for n in range(12)
+    ]
+    async with running_server() as server:
+        people = [(await server.register(name)).user_id for name in ("alice", "bob", "charlie")]
+        screen = Screen(server.lamplighter, "http://127.0.0.1:8008", people, told)
+        screen.story = ["bob sets his status", f"alice's /sync receives {'x' * 200}", "charlie's"]
+        console = Console(width=80, height=24, no_color=True, force_terminal=False)
+        with console.capture() as captured:
+            console.print(screen)
+    lines = captured.get().splitlines()
+    assert len(lines) <= 23
+    reason = "module CustomPresenceRouter"
+    assert [line for line in lines if "lighting the lamps" in line and reason in line]
+    for shown in ("charlie  ", "• bob sets his status", "• charlie's", "Ctrl-C stops"):
+        assert [line for line in lines if shown in line]

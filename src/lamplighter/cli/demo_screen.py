@@ -1,8 +1,9 @@
 """The demo's live view: who is online, who was told what, and why."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +13,10 @@ from lamplighter.cli.demo_text import Told
 from lamplighter.ids import UserId, localpart_of
 
 __all__ = ["Screen"]
+
+#: Lines of the view that are no rows of reasons, and one that a terminal keeps for the cursor.
+_OTHER_LINES: Final = 18
+_FEWEST_ROWS: Final = 2
 
 _COLOURS = {"online": "green", "unavailable": "yellow", "offline": "dim"}
 
@@ -29,24 +34,27 @@ class Screen:
         #: What has happened before the view began.
         self.story: Sequence[str] = ()
 
-    def __rich__(self) -> RenderableType:
-        """Return the whole view."""
-        return Panel(
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the whole view: the reasons first, and so many of them that all of it fits."""
+        del options
+        rows = max(_FEWEST_ROWS, console.height - _OTHER_LINES)
+        yield Panel(
             Group(
-                Text("alice, bob and charlie share no room; a module shows bob to alice.\n"),
-                *(Text(f"• {line}") for line in self.story),
+                Text("alice, bob and charlie share no room; a module shows bob to alice."),
+                Text(),
+                self._who_was_told(rows),
                 Text(),
                 self._who_is_online(),
                 Text(),
-                self._who_was_told(),
+                *(Text(f"• {line}", no_wrap=True, overflow="ellipsis") for line in self.story),
             ),
             title=f"Lamplighter at {self._base}",
-            subtitle="paste a line from above to see it move · Ctrl-C stops",
+            subtitle="scroll up for lines to paste · Ctrl-C stops",
             border_style="blue",
         )
 
     def _who_is_online(self) -> Table:
-        table = Table("who", "presence", "status message", title="Who is online", expand=True)
+        table = _table("Who is online", "who", "presence", "status message")
         for user_id in self._people:
             state = self._server.presence.presence_of(user_id)
             colour = _COLOURS.get(state.state, "red")
@@ -55,10 +63,16 @@ class Screen:
             )
         return table
 
-    def _who_was_told(self) -> Table:
-        table = Table(
-            "viewer", "about", "what", "because", title="Who was told, and why", expand=True
-        )
-        for entry in reversed(self._history):
+    def _who_was_told(self, rows: int) -> Table:
+        table = _table("Who was told, and why", "viewer", "about", "what", "because")
+        for entry in list(reversed(self._history))[:rows]:
             table.add_row(entry.viewer, entry.about, Text(entry.presence), Text(entry.because))
         return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Return a table of which each row is one line, whatever the width."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, expand=True)
+    for column in columns:
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    return table
