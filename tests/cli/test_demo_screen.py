@@ -42,7 +42,7 @@ async def test_the_view_is_drawn_anew() -> None:
 
 
 async def test_the_point_is_on_a_small_terminal() -> None:
-    """On 80 columns and 24 lines all of it is there: who was told, why, who is online, the story."""
+    """80 columns and 24 lines have all of it: who was told and why, who is online, the story."""
     told = [
         Told("alice", "bob", f"online “lighting the lamps”{n}", "module CustomPresenceRouter")
         for n in range(12)

@@ -17,12 +17,27 @@ from tests.interop.processes import reserved_port
 
 
 def test_the_two_commands_are_there() -> None:
-    """README's first two commands are targets of the Makefile."""
+    """README's commands of make are targets of the Makefile; two of them come first."""
     targets = [command for command in commands("README.md") if command.startswith("make ")]
 
-    assert targets == ["make run", "make test"]
+    assert targets == ["make run", "make test", "make setup"]
     for target in targets:
         subprocess.run(["make", "-n", target.removeprefix("make ")], cwd=ROOT, check=True)
+
+
+def test_the_command_is_found_after_make_setup() -> None:
+    """What README puts into PATH, before it types `lamplighter`, is where the command is."""
+    typed_lines = commands("README.md")
+    export = next(it for it in typed_lines if it.startswith("export PATH="))
+    assert typed_lines.index("make setup") < typed_lines.index(export)
+    assert typed_lines.index(export) < next(
+        index for index, it in enumerate(typed_lines) if it.startswith("lamplighter ")
+    )
+    shell = f"{export}; command -v lamplighter"
+    found = subprocess.run(
+        ["sh", "-c", shell], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert found == str(ROOT / ".venv" / "bin" / "lamplighter")
 
 
 def test_it_is_short_and_works_early() -> None:
