@@ -306,8 +306,7 @@ def _application(
     )
     earlier = HeavyReads(authenticator, places).held(events.routes())
     routes: list[BaseRoute] = [*status.routes(), *earlier, *endpoints]
-    routes += [*admin.routes, ChangingResources(lambda: modules.web_resources)]
-    routes += _discovery(config)
+    routes += [ChangingResources(lambda: modules.web_resources), *_discovery(config, admin)]
     sync = Sync(
         authenticator=authenticator,
         filters=FiltersInUse(directory),
@@ -322,11 +321,12 @@ def _application(
     return Entry(sync=sync, put_status=status.put, routes=build_application(routes))
 
 
-def _discovery(config: Config) -> list[Route]:
-    """Return what tells people, clients and servers what is here."""
+def _discovery(config: Config, admin: Admin) -> list[Route]:
+    """Return what tells people, clients, servers and operators what is here."""
     has_dashboard = config.admin.token_hash is not None
     front = FrontPage(config.server_name, config.public_baseurl, has_dashboard=has_dashboard)
-    return [*front.routes(), *WellKnownServer(config.federation.well_known_server).routes()]
+    server = WellKnownServer(config.federation.well_known_server)
+    return [*front.routes(), *server.routes(), *admin.routes]
 
 
 def counting_rooms(config: Config) -> Callable[[RoomId], bool]:
