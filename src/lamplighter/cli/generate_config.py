@@ -55,6 +55,7 @@ server_name: "{server_name}"
 #  presence: {{per_second: 5, burst: 20}}
 #  login: {{per_second: 1, burst: 10}}
 #  registration: {{per_second: 1, burst: 10}}
+#  rooms: {{per_second: 10, burst: 100}}
 
 # Presence to and from other servers. Without certificate and key it is plain HTTP, for a proxy.
 #federation:
