@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from lamplighter.app import Storage, build
+from lamplighter.cli.import_path import import_from_here
 from lamplighter.cli.preflight import check_surroundings
 from lamplighter.cli.running import running_server
 from lamplighter.clock import SystemClock
@@ -26,6 +27,7 @@ def check_config(path: Path) -> Iterator[str]:
     """
     set_up_logs("critical")  # what the log would tell of modules is among the lines
     config = load_config(path)
+    import_from_here()
     check_surroundings(config)
     loaded, left_out = asyncio.run(_load(config))
     yield f"{path}: good, for {config.server_name} on {', '.join(config.listen)}"

@@ -44,6 +44,7 @@ def screen(report: Report) -> RenderableType:
         Text(),
         *_virtues(report),
         *_elsewhere(report),
+        *_exercised(report),
         Text(),
         *(_finding(it) for it in report.findings),
         _verdict(report),
@@ -76,6 +77,14 @@ def _virtues(report: Report) -> Iterator[Text]:
 def _elsewhere(report: Report) -> Iterator[Text]:
     for method in report.elsewhere:
         yield Text(f"· calls {method}: those callbacks stay in Synapse", style="dim")
+
+
+def _exercised(report: Report) -> Iterator[Text]:
+    if report.files_read:
+        yield Text(f"· people are also those in {', '.join(report.files_read)}", style="dim")
+    for it in report.coverage if report.questions else ():
+        never = f"; never: {', '.join(it.never)}" if it.never else ""
+        yield Text(f"· {it.file}: {it.run} of {it.lines} lines were run{never}", style="dim")
 
 
 def _measured(report: Report, kinds: set[Kind]) -> str:
@@ -115,5 +124,7 @@ def _counterexample(found: Counterexample) -> Iterator[RenderableType]:
 def _verdict(report: Report) -> Text:
     if report.is_good:
         return Text("Nothing is wrong.", style="bold green")
+    if {it.kind for it in report.findings} == {Kind.HARDLY_RUN}:
+        return Text("Not enough was exercised to say.", style="bold yellow")
     count = len(report.findings)
     return Text(f"{count} {'thing is' if count == 1 else 'things are'} wrong.", style="bold red")

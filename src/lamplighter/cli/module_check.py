@@ -1,25 +1,32 @@
 """`lamplighter module check`: a module from the command line to a report."""
 
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
 from lamplighter.cli.check_screen import screen
+from lamplighter.cli.import_path import import_from_here
 from lamplighter.devtools.check import Report, Subject, check_subject, subject_in_file
+from lamplighter.errors import ConfigError
 from lamplighter.logs import set_up_logs
 
 __all__ = ["as_json", "check", "show"]
 
 
-def check(path: str, config: Path | None) -> Report:
-    """Check the module whose class has the dotted *path*; raises `ConfigError`."""
+def check(path: str, config: Path | None, people: Path | None = None) -> Report:
+    """Check the module whose class has the dotted *path*; raises `ConfigError`.
+
+    *people* is a file of whatever format that names whom it is to be asked about.
+    """
     # What modules and server log while a world is simulated is in the report, or is no news.
     set_up_logs("critical")
-    for folder in (Path("src"), Path()):
-        sys.path.insert(0, str(folder.absolute()))
-    return check_subject(Subject.of(path) if config is None else subject_in_file(path, config))
+    import_from_here()
+    if people is not None and not people.is_file():
+        raise ConfigError(f"{people}: there is no such file")
+    subject = Subject.of(path) if config is None else subject_in_file(path, config)
+    return check_subject(replace(subject, people=people))
 
 
 def as_json(report: Report) -> str:

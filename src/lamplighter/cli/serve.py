@@ -13,6 +13,7 @@ import structlog
 from lamplighter import app
 from lamplighter.app import Lamplighter, Storage
 from lamplighter.cli.ending import run
+from lamplighter.cli.import_path import import_from_here
 from lamplighter.cli.preflight import check_surroundings
 from lamplighter.cli.running import mark_as_running
 from lamplighter.clock import SystemClock
@@ -32,6 +33,7 @@ Companion: TypeAlias = Callable[[Lamplighter, Path], Coroutine[None, None, None]
 def serve(path: Path, *companions: Companion) -> None:
     """Serve the configuration at *path* until SIGTERM or SIGINT; reload modules at SIGHUP."""
     config = load_config(path)
+    import_from_here()
     set_up_logs(config.log.level, config.log.format)
     check_surroundings(config)
     run(_serve(config, path, companions))

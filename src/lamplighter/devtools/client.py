@@ -9,6 +9,7 @@ import msgspec
 
 from lamplighter.devtools.http import AsgiClient, Exchange, Response
 from lamplighter.ids import DeviceId, UserId
+from lamplighter.presence.state import Presence
 
 __all__ = ["Client", "Poll", "RequestFailed", "SyncAnswer", "SyncQuery"]
 
@@ -125,7 +126,12 @@ class Client:
         return await self.call("GET", f"/presence/{quote(_id_of(other))}/status")
 
     def sees(self, other: "Client | str", presence: str | None = None) -> bool:
-        """Tell whether the client shows the other as *presence*: if None, as not offline."""
+        """Tell whether the client shows the other as *presence*: if None, as not offline.
+
+        Raises `ValueError` for a presence that there is not.
+        """
+        if presence is not None:
+            Presence(presence)
         believed = str(self.beliefs.get(_id_of(other), {}).get("presence", "offline"))
         return believed == presence if presence is not None else believed != "offline"
 

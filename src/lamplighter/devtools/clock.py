@@ -27,8 +27,12 @@ class _FakeTimer:
 class FakeClock:
     """A `Clock` whose time passes only by `advance`."""
 
-    def __init__(self, start: Timestamp = START) -> None:
+    def __init__(
+        self, start: Timestamp = START, moved: Callable[[Timestamp], None] = lambda _: None
+    ) -> None:
+        """*moved* is called with each instant that it becomes."""
         self._now = start
+        self._moved = moved
         self._timers: list[_FakeTimer] = []
         self._numbers = itertools.count()
 
@@ -54,7 +58,12 @@ class FakeClock:
         """Let time pass until *instant*."""
         while (due := self.next_timer()) is not None and due <= instant:
             timer = heapq.heappop(self._timers)
-            self._now = due
+            self._move(due)
             if timer.callback is not None:
                 timer.callback()
-        self._now = max(self._now, instant)
+        self._move(max(self._now, instant))
+
+    def _move(self, instant: Timestamp) -> None:
+        if instant != self._now:
+            self._now = instant
+            self._moved(instant)

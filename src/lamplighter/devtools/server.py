@@ -311,4 +311,6 @@ def module_entry(module: ModuleToLoad, index: int) -> ModuleEntry:
     """Return a module as a configuration would have it, at the place *index* of its list."""
     kind, config = module if isinstance(module, tuple) else (module, {})
     path = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
-    return ModuleEntry(path, config, ModuleStyle.CALLBACKS, f"modules[{index}]")
+    in_hand = None if isinstance(kind, str) or "<locals>" not in path else kind
+    where = f"modules[{index}]"
+    return ModuleEntry(path, config, ModuleStyle.CALLBACKS, where, factory=in_hand)

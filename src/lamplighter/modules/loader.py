@@ -72,6 +72,8 @@ class ModuleEntry:
     shadow: bool = False
     #: Whether it is left out where it is not of presence; otherwise that is an error.
     may_stay_in_synapse: bool = False
+    #: The class itself, where a program has it in hand; then nothing is imported.
+    factory: Callable[..., object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ def instantiate(
 def _parsed(name: str, entry: ModuleEntry) -> ParsedModule:
     # An older router is named as a presence router by the key at which it stands.
     is_router = entry.style is ModuleStyle.ROUTER
-    evidence = Evidence() if is_router else look_at(entry.path)
+    evidence = Evidence() if is_router or entry.factory is not None else look_at(entry.path)
     if evidence.is_of_another_kind:
         raise NotOfPresence(_not_of_presence(entry, str(evidence)))
     try:
@@ -202,6 +204,8 @@ def _class_name(entry: ModuleEntry) -> str:
 
 def import_class(entry: ModuleEntry) -> Callable[..., object]:
     """Return the class that *entry* names; raise `ConfigError` if it cannot be imported."""
+    if entry.factory is not None:
+        return entry.factory
     package, _, name = entry.path.rpartition(".")
     fault = f"{entry.where}.module: {entry.path!r}"
     if not package or not name:

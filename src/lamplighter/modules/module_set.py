@@ -90,7 +90,7 @@ class ModuleSet:
         """Do as `load` does, but import everything anew, in a thread: the server goes on."""
         self._background.prepare()
         synapse_paths.install(self._background)
-        self._imports = FreshImports(entry.path for entry in entries)
+        self._imports = FreshImports(it.path for it in entries if it.factory is None)
         try:
             with self._imports:
                 importing = start_thread(

@@ -224,8 +224,9 @@ def test_a_router_that_is_more_is_good(tmp_path: Path, monkeypatch: pytest.Monke
         "        api.register_presence_router_callbacks(\n"
         "            get_users_for_states=self.states, get_interested_users=self.interest\n"
         "        )\n"
-        "    async def states(self, updates):\n        return {}\n"
-        "    async def interest(self, user_id):\n        return set()\n"
+        "    async def states(self, updates):\n        return {'@a:b.org': set(updates)}\n"
+        "    async def interest(self, user_id):\n"
+        "        return 'ALL' if user_id == '@a:b.org' else set()\n"
     )
     report = check_module("router_and_more.Router", limits=Limits(worlds=1))
     assert report.elsewhere == ("register_account_data_callbacks",)

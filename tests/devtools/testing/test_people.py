@@ -107,15 +107,14 @@ def test_rooms(people: list[Person], presence_server: PresenceServer) -> None:
 
 
 def test_what_was_seen_before(people: list[Person]) -> None:
-    """A client goes on showing what it was shown; the explanation says that it may not any more."""
+    """Who loses sight of somebody sees them no more, and the explanation says why."""
     _, bob, charlie = people
     room = bob.shares_room_with(charlie)
     charlie.goes_online()
     bob.goes_online("brb")
     charlie.leaves(room)
     assert repr(charlie.sees(bob)) == (
-        "charlie still sees bob as online “brb”, but: "
-        "no shared room, and no module is loaded that could name bob"
+        "charlie does not see bob: no shared room, and no module is loaded that could name bob"
     )
     charlie.starts_afresh()
     assert repr(charlie.sees(bob)) == (
@@ -146,3 +145,19 @@ def test_who_is_of_another_server(presence_server: PresenceServer) -> None:
         presence_server.remote_user("@bob:demo")
     with pytest.raises(InvalidId):
         presence_server.remote_user("bob")
+
+
+@pytest.mark.parametrize("misspelt", ["onlin", "Online", "away", ""])
+def test_a_presence_that_there_is_not(people: list[Person], misspelt: str) -> None:
+    """A misspelt presence is an error that names those that there are, whoever asks."""
+    alice, bob, _ = people
+    with pytest.raises(ValueError, match="offline, unavailable, online"):
+        alice.sees(bob, misspelt)
+    with pytest.raises(ValueError, match="is not a valid Presence"):
+        alice.client.sees(bob.client, misspelt)
+
+
+def test_somebody_who_is_no_person(people: list[Person]) -> None:
+    """A name in the place of a person is an error that says what to give."""
+    with pytest.raises(TypeError, match="give a person"):
+        people[0].sees("bob")  # type: ignore[arg-type] # that is what is tested

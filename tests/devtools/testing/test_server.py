@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from lamplighter.devtools.check import check_module
 from lamplighter.devtools.testing import PresenceServer, ServerClock
 from lamplighter.errors import ConfigError, ModuleError
 from lamplighter.modules.api import ModuleApi
@@ -200,3 +202,87 @@ def test_others_may_come_first(presence_server: PresenceServer) -> None:
 def test_a_server_that_nobody_needed() -> None:
     """A server that has not started is closed without a start."""
     PresenceServer().close()
+
+
+def test_a_class_in_a_test(presence_server: PresenceServer) -> None:
+    """A module whose class is defined within a test is loaded as any other."""
+
+    class Rule:
+        def __init__(self, config: dict[str, Any], api: ModuleApi) -> None:
+            self.shown = config["shown"]
+            api.register_presence_router_callbacks(
+                get_users_for_states=self.get_users_for_states,
+                get_interested_users=self.get_interested_users,
+            )
+
+        async def get_users_for_states(self, updates: list[UserPresenceState]) -> object:
+            return {"@alice:demo": {it for it in updates if it.user_id in self.shown}}
+
+        async def get_interested_users(self, user_id: str) -> object:
+            return set(self.shown) if user_id == "@alice:demo" else set()
+
+    config = {"shown": ["@bob:demo"]}
+    presence_server.load_module(Rule, config)
+    alice, bob = presence_server.users("alice", "bob")
+    bob.goes_online()
+    assert alice.sees(bob)
+    assert presence_server.module(Rule).shown == ["@bob:demo"]
+    assert check_module(Rule, config).findings == ()
+
+
+def test_what_is_no_module(presence_server: PresenceServer) -> None:
+    """An instance in the place of a class is refused at once."""
+    with pytest.raises(TypeError, match="give a class or its dotted path, not 3"):
+        presence_server.load_module(3)  # type: ignore[arg-type] # that is what is tested
+
+
+def test_set_the_clock(presence_server: PresenceServer, clock: ServerClock) -> None:
+    """The clock is set to an instant, or to the next time of day; all happens on the way."""
+    bob = presence_server.user("bob")
+    bob.goes_online()
+    clock.set("00:30")
+    assert clock.now() == datetime(2024, 1, 1, 0, 30, tzinfo=UTC)
+    assert bob.sees(bob, "unavailable")
+    clock.set(datetime(2024, 1, 1, 0, 45, tzinfo=UTC))
+    assert clock.now() == datetime(2024, 1, 1, 0, 45, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("when", "error"),
+    [
+        (datetime(2023, 1, 1, tzinfo=UTC), "is past: it is 2024-01-01"),
+        (datetime(2025, 1, 1), "says nothing of its time zone"),  # noqa: DTZ001 - as it is tested
+        ("half past nine", "is no time of day"),
+        ("25:00", "is no time of day"),
+    ],
+)
+def test_what_the_clock_cannot_be_set_to(
+    clock: ServerClock, when: datetime | str, error: str
+) -> None:
+    """The clock goes forward only, and an instant must be one."""
+    with pytest.raises(ValueError, match=error):
+        clock.set(when)
+
+
+def python_now() -> datetime:
+    """Return the time by Python's clock, as a careless module asks for it."""
+    return datetime.now().astimezone(UTC)  # noqa: TID251 - it is what is tested
+
+
+def test_pythons_own_clock(presence_server: PresenceServer, clock: ServerClock) -> None:
+    """A module that asks Python for the time is told the server's, in UTC."""
+    times: list[tuple[datetime, float]] = []
+
+    class Watch:
+        def __init__(self, config: dict[str, Any], api: ModuleApi) -> None:
+            api.looping_background_call(self._note, 3_600_000)
+
+        async def _note(self) -> None:
+            times.append((python_now(), time.time()))  # noqa: TID251 - it is what is tested
+
+    presence_server.load_module(Watch)
+    before = python_now()
+    clock.set("02:01")
+    hours = [datetime(2024, 1, 1, hour, tzinfo=UTC) for hour in (1, 2)]
+    assert times == [(hour, hour.timestamp()) for hour in hours]
+    assert python_now() >= before

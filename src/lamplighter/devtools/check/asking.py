@@ -66,6 +66,8 @@ class Questioner:
         second = await self._once(question) if first is not None else None
         if first is None or second is None:
             return nothing
+        if first != nothing:
+            self._book.have_named.add(question.callback)
         if first != second:
             self._note(
                 question,

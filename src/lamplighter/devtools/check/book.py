@@ -12,6 +12,7 @@ _AT_FAULT = frozenset(Kind) - {
     Kind.LEFT_OUT,
     Kind.CHANGES_INPUT,
     Kind.SLOW,
+    Kind.HARDLY_RUN,
     Kind.TOLD_NOT_SHOWN,
     Kind.SHOWN_NOT_TOLD,
 }
@@ -29,6 +30,8 @@ class Book:
         self.wait_for_time: set[Callback] = set()
         #: Whether to ask on would take long, and tell nothing new.
         self.is_stuck = False
+        #: The callbacks that have named somebody in an answer.
+        self.have_named: set[Callback] = set()
 
     @property
     def findings(self) -> Sequence[Finding]:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -11,14 +11,25 @@ from lamplighter.clock import Clock, SystemClock, cpu_time
 from lamplighter.devtools.check.blocking import LoopWatch, Stopwatch
 from lamplighter.devtools.check.book import Book
 from lamplighter.devtools.check.complement import Case, finding_of, strangeness
+from lamplighter.devtools.check.coverage import Coverage
+from lamplighter.devtools.check.evidence import FilesRead, hours_in, text_of
 from lamplighter.devtools.check.findings import Callback, Finding, Kind, Place, Report
 from lamplighter.devtools.check.loading import Candidate, CannotBeAsked, candidate, in_its_style
-from lamplighter.devtools.check.population import Population, names_in, names_in_source, populate
+from lamplighter.devtools.check.places import place_of, short_name
+from lamplighter.devtools.check.population import (
+    Names,
+    Population,
+    names_in,
+    names_in_source,
+    names_in_text,
+    populate,
+)
 from lamplighter.devtools.check.shrinking import smallest
 from lamplighter.devtools.check.subject import Subject
 from lamplighter.devtools.check.trial import Trial
 from lamplighter.devtools.check.waiting import Patience
 from lamplighter.devtools.check.worlds import first_world, worlds
+from lamplighter.devtools.server import module_entry
 from lamplighter.devtools.turns import turns
 
 __all__ = ["Limits", "check_module", "check_subject"]
@@ -28,6 +39,8 @@ T = TypeVar("T")
 _MACHINE: Final = SystemClock()
 #: What a module has left behind has so many turns of the loop to end.
 _LAST_TURNS: Final = 20
+#: A world is made shortly before, at and after each of so many times of day.
+_MOST_HOURS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,8 @@ class Limits:
     #: How long threads of a module are waited for, by the machine's clock.
     thread: timedelta = timedelta(seconds=2)
     worlds: int = 24
+    #: The part of the lines of the module's functions that must be run to call it right.
+    run: float = 0.5
     #: How often a smaller counterexample is looked for.
     tries: int = 400
 
@@ -57,8 +72,7 @@ def check_module(
     Raises `ConfigError` if it cannot be imported, or refuses the configuration. Not to be called
     where an event loop runs.
     """
-    path = module if isinstance(module, str) else f"{module.__module__}.{module.__qualname__}"
-    return check_subject(Subject.of(path, config), limits=limits)
+    return check_subject(Subject(module_entry((module, config or {}), 0)), limits=limits)
 
 
 def check_subject(
@@ -88,28 +102,51 @@ class _Check:
         self._cases: dict[Kind, Case] = {}
         self._worlds = 0
         self._elsewhere: Sequence[str] = ()
+        self._files = FilesRead()
+        self._coverage = Coverage(())
 
     async def report(self) -> Report:
         """Do all of it; raises `ConfigError`."""
-        names, server_name = names_in(self._subject.entry.config), self._subject.server_name
-        people = populate(names, server_name)
+        people = self._people(Names())
         try:
-            found = candidate(self._subject)
-            people = populate(names + names_in_source(found.factory), server_name)
-            found = await in_its_style(found, self._subject, first_world(people))
+            with self._files.watching():
+                found = candidate(self._subject)
+                in_source = names_in_source(found.factory)
+                self._coverage = Coverage(found.files, found.classes)
+                with self._coverage.watching():
+                    first = first_world(self._people(in_source))
+                    found = await in_its_style(found, self._subject, first)
+                    self._elsewhere = found.elsewhere
+                    people = await self._examine(found, in_source)
         except CannotBeAsked as impossible:
             self._book.note(impossible.finding)
-        else:
-            self._elsewhere = found.elsewhere
-            people = await self._examine(found, people)
         return self._reported(people)
 
-    async def _examine(self, found: Candidate, people: Population) -> Population:
+    def _people(self, in_source: Names) -> Population:
+        """Return those of whom the configuration, the files that were read and the source tell."""
+        config, given = self._subject.entry.config, self._subject.people
+        texts = [text_of(it) for it in ([given] if given else [*self._files])]
+        names = names_in(config)
+        for text in texts:
+            names += names_in_text(text)
+        people = populate(names + in_source, self._subject.server_name)
+        hours = hours_in(config).union(*map(hours_in, texts))
+        return replace(people, hours=sorted(hours)[:_MOST_HOURS])
+
+    async def _discover(self, trial: Trial, in_source: Names) -> Population:
+        """Return everybody: those, too, whom files name that are read when it is asked."""
+        people = await trial.discover(self._people(in_source), self._book)
+        by_now = self._people(in_source)
+        if set(by_now.named) <= set(people.users) and by_now.hours == people.hours:
+            return people
+        return await trial.discover(by_now.with_users(people.named), self._book)
+
+    async def _examine(self, found: Candidate, in_source: Names) -> Population:
         """Ask the module; return the people there were in the end."""
         watch = LoopWatch(found.files, self._stopwatch, self._limits.step, self._limits.endless)
         trial = Trial(found, watch, self._patience, self._subject.rooms)
         with watch.watching():
-            people = await trial.discover(people, self._book)
+            people = await self._discover(trial, in_source)
             for world, states in worlds(people, self._limits.worlds):
                 if self._book.is_stuck:
                     break
@@ -123,7 +160,29 @@ class _Check:
                     self._book.note(finding_of(small, trial.places))
         for callback in Callback:
             self._note_if_slow(callback, trial.places.get(callback))
+        self._note_if_hardly_run(found)
         return people
+
+    def _note_if_hardly_run(self, found: Candidate) -> None:
+        """Note that too little was exercised to call the module right."""
+        if self._book.findings:
+            return
+        silent = [it for it in Callback if it not in self._book.have_named]
+        lines, run = _totals(self._coverage)
+        if len(silent) == len(Callback):
+            message = "neither callback has ever named anybody: that says nothing about the module"
+        elif run < lines * self._limits.run:
+            message = f"only {run * 100 // lines} % of the module's lines were run"
+        else:
+            return
+        details = [
+            f"never run: {it.file}:{', '.join(it.never)}"
+            for it in self._coverage.files()
+            if it.never
+        ]
+        details.append("name people, rooms and hours of the module's data by --people FILE")
+        place = place_of(found.factory)
+        self._book.note(Finding(Kind.HARDLY_RUN, message, None, place, tuple(details)))
 
     def _note_if_slow(self, callback: Callback, place: Place | None) -> None:
         p99 = self._book.p99(callback)
@@ -143,10 +202,18 @@ class _Check:
             worlds=self._worlds,
             questions=self._book.questions,
             timings=tuple(self._book.timings()),
+            coverage=tuple(self._coverage.files()),
+            files_read=tuple(short_name(str(it)) for it in self._files),
             findings=tuple(self._book.findings),
             compared=self._worlds > 0 and not self._book.has_faults,
             elsewhere=self._elsewhere,
         )
+
+
+def _totals(coverage: Coverage) -> tuple[int, int]:
+    """Return how many lines there are, and how many were run."""
+    files = coverage.files()
+    return sum(it.lines for it in files), sum(it.run for it in files)
 
 
 def _milliseconds(duration: timedelta) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lamplighter.devtools.check.covered import Covered
+
 __all__ = ["Callback", "Counterexample", "Finding", "Kind", "Place", "Report", "Timing"]
 
 
@@ -31,6 +33,8 @@ class Kind(StrEnum):
     NO_ANSWER = "no-answer"
     SLOW = "slow"
     NOT_DETERMINISTIC = "not-deterministic"
+    #: Too little of the module was run to say that it is right.
+    HARDLY_RUN = "hardly-run"
     #: `get_users_for_states` sends what `get_interested_users` does not name.
     TOLD_NOT_SHOWN = "told-but-not-shown"
     #: `get_interested_users` names whom `get_users_for_states` does not send.
@@ -104,6 +108,10 @@ class Report:
     compared: bool
     #: Methods by which the module registers callbacks of other kinds: they stay in Synapse.
     elsewhere: Sequence[str] = ()
+    #: How much of the module's own files was run.
+    coverage: Sequence[Covered] = ()
+    #: The data files that the module has read, whose people live in the worlds.
+    files_read: Sequence[str] = ()
 
     @property
     def is_good(self) -> bool:

@@ -38,6 +38,11 @@ class Candidate:
     #: Methods by which it has registered callbacks of other kinds, which stay in Synapse.
     elsewhere: Sequence[str] = ()
 
+    @property
+    def classes(self) -> Sequence[str]:
+        """The qualified names of its class and of the classes that it is made of."""
+        return [it.__qualname__ for it in getattr(self.factory, "__mro__", (self.factory,))]
+
 
 def candidate(subject: Subject) -> Candidate:
     """Import the class; raise `ConfigError`, or `CannotBeAsked` where `parse_config` fails.

@@ -9,7 +9,7 @@ from types import CodeType, FrameType, TracebackType
 import lamplighter
 from lamplighter.devtools.check.findings import Place
 
-__all__ = ["place_of", "place_of_call", "place_of_error"]
+__all__ = ["place_of", "place_of_call", "place_of_error", "short_name"]
 
 _OURS = Path(lamplighter.__file__).parent
 
@@ -56,8 +56,12 @@ def _lines(traceback: TracebackType | None) -> Iterable[tuple[str, int]]:
         traceback = traceback.tb_next
 
 
-def _place(file: str, line: int) -> Place:
-    """Return a place whose file is as one would name it from here."""
+def short_name(file: str) -> str:
+    """Return the name of a file as one would name it from here."""
     path = Path(file)
     here = Path.cwd()
-    return Place(str(path.relative_to(here) if path.is_relative_to(here) else path), line)
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _place(file: str, line: int) -> Place:
+    return Place(short_name(file), line)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from lamplighter.devtools.check.evidence import words_in
 from lamplighter.errors import InvalidId
 from lamplighter.ids import (
     RoomAlias,
@@ -26,7 +27,7 @@ from lamplighter.ids import (
     server_of,
 )
 
-__all__ = ["Names", "Population", "names_in", "names_in_source", "populate"]
+__all__ = ["Names", "Population", "names_in", "names_in_source", "names_in_text", "populate"]
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ _MOST_ROOMS: Final = 4
 #: A host name, or one with the colon before it, as `user_id.endswith(":example.org")` has it.
 _HOST: Final = re.compile(r":?((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*(?::\d{1,5})?)")
 #: Event types look like host names, and like localparts.
+_HAS_LETTER: Final = re.compile(r"[a-z]")
 _NO_NAME: Final = ("m.", "org.matrix.", "synapse.")
 
 
@@ -77,6 +79,8 @@ class Population:
     rooms: Sequence[RoomId] = ()
     #: The alias of each of the first of *rooms*.
     aliases: Sequence[RoomAlias] = ()
+    #: The times of day that the module knows, in minutes after midnight.
+    hours: Sequence[int] = ()
 
     @property
     def users(self) -> Sequence[UserId]:
@@ -116,6 +120,15 @@ def names_in(value: object) -> Names:
     names = _names(list(_strings(value)))
     values = (it for it in _strings(value, with_keys=False) if not it.startswith(_NO_NAME))
     localparts = _distinct(it for it in values if _is(parse_localpart, it))
+    return replace(names, localparts=localparts[:_MOST_LOCALPARTS])
+
+
+def names_in_text(text: str) -> Names:
+    """Return the names in what a file says, of whatever format."""
+    words = words_in(text)
+    names = _names(words)
+    plain = (it for it in words if not it.startswith(_NO_NAME) and _HAS_LETTER.search(it))
+    localparts = _distinct(it for it in plain if _is(parse_localpart, it))
     return replace(names, localparts=localparts[:_MOST_LOCALPARTS])
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.check.worlds import Room, World
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.python_clock import python_clock_at
 from lamplighter.devtools.turns import turns
 from lamplighter.errors import ModuleError, NotFound, UnknownToken
 from lamplighter.ids import RoomAlias, RoomId, UserId, localpart_of
@@ -63,7 +64,15 @@ class Simulation:
 @asynccontextmanager
 async def simulated(entry: ModuleEntry, world: World) -> AsyncIterator[Simulation]:
     """Load the module into a new world; raises `ConfigError` and `ModuleError`, as a start does."""
-    clock = FakeClock(world.now)
+    with python_clock_at(world.now) as move:
+        async with _simulated(entry, world, FakeClock(world.now, move)) as simulation:
+            yield simulation
+
+
+@asynccontextmanager
+async def _simulated(
+    entry: ModuleEntry, world: World, clock: FakeClock
+) -> AsyncIterator[Simulation]:
     router, presence, background = _Router(), _Presence(), Background(clock)
     parts = ApiParts(
         server=ServerFacts(world.server_name, f"https://{world.server_name}/"),

@@ -26,6 +26,8 @@ class Subject:
     #: None where the module's own names decide.
     server_name: ServerName | None = None
     rooms: Rooms = field(default_factory=Rooms)
+    #: A file with people, rooms and hours that the module is to be asked about.
+    people: Path | None = None
 
     @classmethod
     def of(cls, path: str, config: Mapping[Any, Any] | None = None) -> "Subject":

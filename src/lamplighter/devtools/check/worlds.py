@@ -90,13 +90,27 @@ def worlds(people: Population, count: int) -> Iterator[tuple[World, Sequence[Use
     """
     for number in range(count):
         dice = Dice(number)
-        now = after(START, _BETWEEN_WORLDS * number)
+        now = _instant(people.hours, number)
         users = _some_of(people, dice)
         local = [it for it in users if server_of(it) == people.server_name]
         admins = frozenset({dice.one_of(local)}) if local else frozenset[UserId]()
+        if number % 4 == 3:  # whom a module names may be there for being administrators
+            admins |= {it for it in local if it in people.named}
         world = World(people.server_name, now, users, admins, _rooms(people, users, number, dice))
         states = [state_of(it, number + place, now) for place, it in enumerate(users)]
         yield world, states
+
+
+def _instant(hours: Sequence[int], number: int) -> Timestamp:
+    """Return when the world of that *number* is: every other one is close to one of the *hours*."""
+    now = after(START, _BETWEEN_WORLDS * number)
+    place, is_plain = divmod(number, 2)
+    if is_plain or not hours:
+        return now
+    hour, before = divmod(place, 3)
+    minute = hours[hour % len(hours)] + before - 1
+    midnight = after(START, timedelta(days=number))
+    return after(midnight, timedelta(minutes=minute))
 
 
 def _some_of(people: Population, dice: Dice) -> Sequence[UserId]:

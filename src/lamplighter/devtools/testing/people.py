@@ -61,6 +61,8 @@ class Somebody:
         With a *status_msg* also whether that is what they read. What is returned is true or false,
         and explains itself.
         """
+        if not isinstance(other, Somebody):
+            raise TypeError(f"give a person, such as presence_server.user makes, not {other!r}")
         shown = self._shown(other)
         server = self._stage.server
         allowed = self._stage.ask(server.lamplighter.presence.sight(self.user_id, other.user_id))

@@ -4,14 +4,16 @@ It starts with the first person, room or passing of time; modules are loaded bef
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final, TypeVar
 
-from lamplighter.clock import after
+from lamplighter.clock import Timestamp, after
 from lamplighter.config import Config, parse_config_text
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.python_clock import python_clock_at
 from lamplighter.devtools.server import InMemoryServer, module_entry
 from lamplighter.devtools.testing.people import Person, RemotePerson, Room
 from lamplighter.ids import UserId, localpart_of, parse_user_id, server_of
@@ -39,6 +41,27 @@ class ServerClock:
         """
         self._server.advance(**duration)
 
+    def set(self, when: datetime | str) -> None:
+        """Let time pass until *when*: an instant with a time zone, or the next "09:30" in UTC.
+
+        Raises `ValueError` for an instant that is past, or that says nothing of its time zone.
+        """
+        instant = self._next(when) if isinstance(when, str) else when
+        if instant.tzinfo is None:
+            raise ValueError(f"{instant} says nothing of its time zone: datetime(…, tzinfo=UTC)")
+        if instant < self.now():
+            raise ValueError(f"{instant} is past: it is {self.now()}")
+        self.advance(milliseconds=(instant - self.now()) / timedelta(milliseconds=1))
+
+    def _next(self, time_of_day: str) -> datetime:
+        now = self.now()
+        try:
+            wanted = datetime.strptime(time_of_day, "%H:%M").time()  # noqa: DTZ007 - it has no date
+        except ValueError:
+            raise ValueError(f'{time_of_day!r} is no time of day, such as "09:30"') from None
+        today = datetime.combine(now.date(), wanted, UTC)
+        return today if today >= now else today + timedelta(days=1)
+
     def now(self) -> datetime:
         """Return the time, in UTC."""
         return datetime.fromtimestamp(self._server.server.clock.now() / 1000, UTC)
@@ -55,6 +78,8 @@ class PresenceServer:
         self._modules: list[ModuleEntry] = []
         self._running: InMemoryServer | None = None
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._move_python_clock: Callable[[Timestamp], None] = lambda _: None
+        self._fake = FakeClock(moved=self._time_has_come)
         self._people: dict[UserId, Person] = {}
         self.clock = ServerClock(self)
 
@@ -68,7 +93,7 @@ class PresenceServer:
         """The server inside, started; its methods are to be awaited, by `play`."""
         if self._running is None:
             entries = [*self._modules, *module_entries(self._config)]
-            server = InMemoryServer(self._config, entries, None)
+            server = InMemoryServer(self._config, entries, None, clock=self._fake)
             self.ask(server.start())
             self._running = server
         return self._running
@@ -78,6 +103,8 @@ class PresenceServer:
 
         The server builds it as it starts, and raises `ConfigError` or `ModuleError` then.
         """
+        if not isinstance(module, type | str):
+            raise TypeError(f"give a class or its dotted path, not {module!r}")
         if self._running is not None:
             raise RuntimeError("load modules before the first user: the server has started")
         self._modules.append(module_entry((module, config or {}), len(self._modules)))
@@ -122,7 +149,8 @@ class PresenceServer:
         async def run() -> T:
             return await work
 
-        return self._runner.run(run())
+        with python_clock_at(self._fake.now()) as self._move_python_clock:
+            return self._runner.run(run())
 
     def close(self) -> None:
         """Stop the server, if it has started."""
@@ -130,6 +158,9 @@ class PresenceServer:
         if running is not None:
             self.ask(running.stop())
         self._runner.close()
+
+    def _time_has_come(self, now: Timestamp) -> None:
+        self._move_python_clock(now)
 
     async def _play(self, server: InMemoryServer, work: Awaitable[T]) -> T:
         result = await work

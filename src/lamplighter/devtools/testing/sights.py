@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.reasons import Reasons
 
-__all__ = ["Sight", "Wanted", "sight_of"]
+__all__ = ["ALLOWED", "Sight", "Wanted", "sight_of"]
+
+
+#: What a test may ask for; the long name of `busy` is the one that clients send.
+ALLOWED: Final = tuple(str(it) for it in Presence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,11 @@ class Wanted:
     presence: str | None = None
     #: None is any message, or none.
     status_msg: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` where the presence is none that there is."""
+        if self.presence is not None and self.presence not in ALLOWED:
+            raise ValueError(f"there is no presence {self.presence!r}: {', '.join(ALLOWED)}")
 
     def is_met_by(self, shown: Mapping[str, Any]) -> bool:
         """Tell whether *shown*, the content of an `m.presence` event, is what is asked for."""
@@ -61,7 +70,7 @@ def sight_of(
     if allowed is None:
         why = "no module names" if modules else "no module is loaded that could name"
         nothing = f"no shared room, and {why} {user}"
-        if shown is None:
+        if shown is None or shown.get("presence", Presence.OFFLINE) == Presence.OFFLINE:
             return Sight(holds, f"{viewer} does not see {user}: {nothing}")
         return Sight(holds, f"{viewer} still sees {user} as {_described(shown)}, but: {nothing}")
     _, reasons = allowed

@@ -1,0 +1,102 @@
+"""How much of a module's code a check has run: the lines of its functions, by Python's tracing."""
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final
+
+from lamplighter.devtools.check.covered import Covered
+from lamplighter.devtools.check.places import short_name
+
+__all__ = ["Coverage"]
+
+#: A function that runs on and on is not slowed down for longer than so many lines of one call.
+_MOST_LINES: Final = 500
+
+
+class Coverage:
+    """Notes which lines of *files* run, in any thread that begins meanwhile.
+
+    What counts are the methods of *classes*, given by their qualified names, and of all other
+    functions those that are called: a file may hold several modules.
+    """
+
+    def __init__(self, files: Sequence[str], classes: Sequence[str] = ()) -> None:
+        self._functions = {file: _functions_of(file) for file in files}
+        self._own = tuple(f"{it}." for it in classes)
+        self._run: dict[str, set[int]] = {file: set() for file in files}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Note until the block ends."""
+        before, before_in_threads = sys.gettrace(), threading.gettrace()
+        sys.settrace(self._called)
+        threading.settrace(self._called)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+            threading.settrace(before_in_threads)
+
+    def files(self) -> Sequence[Covered]:
+        """Return how much of each file was run."""
+        return [
+            Covered(
+                short_name(file), len(lines), len(lines & run), tuple(_ranges(sorted(lines - run)))
+            )
+            for file, run in self._run.items()
+            if (lines := self._counted(file))
+        ]
+
+    def _counted(self, file: str) -> set[int]:
+        run = self._run[file]
+        functions = self._functions[file]
+        counted = (it for name, it in functions if name.startswith(self._own) or it & run)
+        return set().union(*counted)
+
+    def _called(self, frame: FrameType, event: str, _argument: object) -> Any:
+        del event
+        run = self._run.get(frame.f_code.co_filename)
+        if run is None:
+            return None
+        run.add(frame.f_lineno)
+        left = _MOST_LINES
+
+        def line(frame: FrameType, _event: str, _argument: object) -> Any:
+            nonlocal left
+            run.add(frame.f_lineno)
+            left -= 1
+            frame.f_trace_lines = left > 0
+            return line
+
+        return line
+
+
+def _functions_of(file: str) -> Sequence[tuple[str, set[int]]]:
+    """Return each function of a file: its qualified name, and the lines of its body."""
+    try:
+        code = compile(Path(file).read_bytes(), file, "exec", dont_inherit=True)
+    except (OSError, SyntaxError, ValueError):
+        return []
+    return list(_in_code(code))
+
+
+def _in_code(code: CodeType) -> Iterator[tuple[str, set[int]]]:
+    for it in code.co_consts:
+        if isinstance(it, CodeType):
+            if it.co_flags & 2:  # CO_NEWLOCALS: a function; a class's body has names of its own
+                first = it.co_firstlineno
+                yield it.co_qualname, {line for *_, line in it.co_lines() if line and line > first}
+            yield from _in_code(it)
+
+
+def _ranges(lines: Sequence[int]) -> Iterator[str]:
+    begin = 0
+    for place, line in enumerate(lines):
+        if place + 1 == len(lines) or lines[place + 1] != line + 1:
+            first = lines[begin]
+            yield f"{first}" if first == line else f"{first}-{line}"
+            begin = place + 1
