@@ -13,6 +13,7 @@ from lamplighter.modules.cache import cached
 from lamplighter.modules.calls import DelayedCall, LoopingCall
 from lamplighter.modules.hs import HomeServer, ModuleClock
 from lamplighter.modules.http_client import SimpleHttpClient
+from lamplighter.modules.other_callbacks import OtherCallbacksPart
 from lamplighter.modules.presence_part import PresencePart
 from lamplighter.modules.room_part import RoomPart
 from lamplighter.modules.storage import Transaction
@@ -29,6 +30,7 @@ _PARTS: Final[dict[str, type]] = {
     "People": AccountPart,
     "Rooms": RoomPart,
     "Background work": BackgroundPart,
+    "Callbacks of other kinds": OtherCallbacksPart,
 }
 _RESULTS: Final[tuple[type, ...]] = (
     AccountDataManager,
