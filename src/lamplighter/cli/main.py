@@ -413,13 +413,7 @@ def check_module(
             help="The module's own configuration, or a server's that loads it.",
         ),
     ] = None,
-    people: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Ask about the people, rooms and hours in this file, not those the module reads.",
-        ),
-    ] = None,
+    people: Annotated[Path | None, typer.Option(metavar="FILE", help="Who is asked about.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Ask a module in simulated worlds, and report what is wrong with it; then the exit code is 1.
