@@ -269,8 +269,7 @@ def _application(
     modules: ModuleRuntime,
     admin: Admin,
 ) -> Entry:
-    presence = around.presence
-    authenticator, places = Authenticator(directory), Places()
+    presence, authenticator, places = around.presence, Authenticator(directory), Places()
     names, tokens = PresenceNames(busy=config.presence.busy), Tokens(config.server_name)
     long_poll = LongPoll(directory, presence, Timeouts(clock), background, metrics, places)
     status = PresenceStatus(

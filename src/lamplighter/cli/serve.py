@@ -60,8 +60,7 @@ async def serving(
         yield server
     finally:
         server.answer_polls()
-        for listener in listeners:
-            await listener.stop()
+        await asyncio.gather(*(listener.stop() for listener in listeners))
         await server.stop()
 
 

@@ -3,9 +3,11 @@
 import asyncio
 import errno
 import logging
+import resource
 import socket
 import ssl
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +21,7 @@ from lamplighter.errors import ConfigError
 from lamplighter.web.bodies import BodiesInTime
 from lamplighter.web.http.connection import Connection
 from lamplighter.web.http.exchange import Direct, FindDirect
-from lamplighter.web.http.hub import Hub, no_put
+from lamplighter.web.http.hub import MOST_CONNECTIONS, Hub, no_put
 from lamplighter.web.http.timeouts import Patience
 from lamplighter.web.under_way import UnderWay
 
@@ -35,6 +37,9 @@ _HANDSHAKE: Final = timedelta(seconds=10)
 _PATIENCE: Final = timedelta(seconds=5)
 #: How long it may then take to tell those who were cut off, and to send what has been answered.
 _GRACE: Final = timedelta(seconds=1)
+
+#: How many descriptors of files are not for connections of this listener.
+_DESCRIPTORS_KEPT: Final = 200
 
 _NO_DIRECT: Final[Mapping[str, Direct]] = {}
 
@@ -78,7 +83,14 @@ class Listener:
         self._tls = None if certificate is None else certificate_context(certificate, section)
         self._requests = UnderWay(BodiesInTime(application, clock, slowest))
         patience = Patience(receiving=slowest, idle=slowest * 2.5)
-        self._hub = Hub(self._requests, direct, clock, find_put=find_put, patience=patience)
+        self._hub = Hub(
+            self._requests,
+            direct,
+            clock,
+            find_put=find_put,
+            patience=patience,
+            most_connections=_room_for_connections(),
+        )
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -165,3 +177,21 @@ def bound(address: Address, section: str) -> socket.socket:
         )
         raise ConfigError(f"{section}listen: {address} {what}") from None
     return place
+
+
+def _room_for_connections() -> int:
+    """Return how many connections leave descriptors for files, and for other servers.
+
+    The limit of the process is raised as far as the machine allows. Who ran out of descriptors
+    could neither take a connection nor open the database.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + _DESCRIPTORS_KEPT
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        with suppress(OSError, ValueError):  # the service may be forbidden to
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+            soft = allowed
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(1, min(MOST_CONNECTIONS, soft - min(_DESCRIPTORS_KEPT, soft // 2)))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from lamplighter.clock import Timer, Timestamp
 from lamplighter.devtools.clock import FakeClock
@@ -599,3 +600,17 @@ async def test_limits_of_memory(house: House, peer: Peer) -> None:
         if peer.transport.is_reading_now:
             peer.send(put("x" * MOST_UNREAD))
     assert not peer.transport.is_reading_now
+
+
+async def test_refused_connections_are_logged_now_and_then() -> None:
+    """A listener that has no room says so, and what to do, once a minute however many come."""
+    house = House(most_connections=1)
+    house.peer()
+    with capture_logs() as logs:
+        refused = [house.peer() for _ in range(100)]
+        house.clock.advance(seconds=61)
+        refused.append(house.peer())
+    await settle()
+    assert all(peer.is_closed for peer in refused)
+    assert [(line["log_level"], line["connections"]) for line in logs] == [("error", 1)] * 2
+    assert "LimitNOFILE" in logs[0]["event"]

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+import structlog
 from starlette.types import ASGIApp
 
 from lamplighter.clock import Clock, Timer, after
+from lamplighter.log_limits import LogLimit
 from lamplighter.web.http.exchange import Direct, FindDirect
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import Heads
@@ -20,6 +22,8 @@ MOST_CONNECTIONS: Final = 200_000
 MOST_UNSENT: Final = 128 * 1024 * 1024
 
 _PATIENCE: Final = Patience()
+
+_log = structlog.get_logger(__name__)
 
 
 def no_put(_raw_path: str) -> None:
@@ -67,6 +71,7 @@ class Hub:
         self._most_unsent = most_unsent
         #: How many bytes each connection's client has not read; who reads all of it is not here.
         self._owed: dict[Guest, int] = {}
+        self._log_limit = LogLimit()
         self._unsent = 0
         self._clock = clock
         self._timer: Timer | None = None
@@ -112,13 +117,25 @@ class Hub:
 
     def admit(self, guest: Guest) -> bool:
         """Take *guest* in, and tell whether there was room."""
-        if self.is_stopping or len(self._guests) >= self._most_connections:
+        if self.is_stopping:
+            return False
+        if len(self._guests) >= self._most_connections:
+            self._say_full()
             return False
         self._guests.add(guest)
         self._is_empty.clear()
         if self._timer is None:
             self._arm()
         return True
+
+    def _say_full(self) -> None:
+        """Log, once a minute, that there is room for nobody more."""
+        if self._log_limit.admits("full", self._clock.now()) is not None:
+            _log.error(
+                "connections are refused: there are as many as the limit on open files allows; "
+                "raise LimitNOFILE= of the service, or `ulimit -n`",
+                connections=len(self._guests),
+            )
 
     def dismiss(self, guest: Guest) -> None:
         """Forget *guest*, who is gone."""
