@@ -59,7 +59,7 @@ async def test_room_options(town: Town) -> None:
         name="Kitchen",
         topic="Cupcakes",
         alias=KITCHEN,
-        initial_state=[{"type": "m.room.encryption", "state_key": "", "content": {"a": "b"}}],
+        initial_state=[{"type": "m.room.avatar", "state_key": "", "content": {"url": "b"}}],
         creation_content={"m.federate": False, "creator": "@mallory:lamp.test"},
         power_level_content_override={"events_default": 10},
     )
@@ -67,7 +67,7 @@ async def test_room_options(town: Town) -> None:
     assert await content_of(town, room_id, "m.room.name") == {"name": "Kitchen"}
     assert await content_of(town, room_id, "m.room.topic") == {"topic": "Cupcakes"}
     assert await content_of(town, room_id, "m.room.canonical_alias") == {"alias": KITCHEN}
-    assert await content_of(town, room_id, "m.room.encryption") == {"a": "b"}
+    assert await content_of(town, room_id, "m.room.avatar") == {"url": "b"}
     assert (await content_of(town, room_id, "m.room.power_levels"))["events_default"] == 10
     create = await content_of(town, room_id, "m.room.create")
     assert create == {"m.federate": False, "creator": ALICE, "room_version": "10"}

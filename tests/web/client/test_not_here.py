@@ -64,3 +64,16 @@ async def test_nothing_is_claimed_that_is_not_done(alice: Person, method: str, p
     """What this server does not do it does not say that it did."""
     response = await ask(alice, method, path)
     assert (response.status, response.json["errcode"]) == (404, "M_UNRECOGNIZED")
+
+
+async def test_rooms_are_not_encrypted(alice: Person) -> None:
+    """A room with encryption is refused, new or later: nobody else could read it."""
+    content = {"algorithm": "m.megolm.v1.aes-sha2"}
+    event = {"type": "m.room.encryption", "state_key": "", "content": content}
+    new = await alice.post("/createRoom", {"initial_state": [event]})
+    room = await alice.room()
+    later = await alice.put(f"/rooms/{room}/state/m.room.encryption", content)
+    said = "End-to-end encryption is not here: leave it off for rooms of this server"
+    refusal = {"errcode": "M_FORBIDDEN", "error": said}
+    assert [(it.status, it.json) for it in (new, later)] == [(403, refusal)] * 2
+    assert (await alice.get("/joined_rooms")).json == {"joined_rooms": [room]}

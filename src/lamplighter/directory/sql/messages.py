@@ -80,6 +80,9 @@ def check_state(sender: UserId, event_type: str, state_key: str, content: Json) 
     check_state_content(event_type, content)
     if event_type == "m.room.create":
         raise Forbidden("A room is created only once")
+    if event_type == "m.room.encryption":
+        # No key ever reaches another device by this server: nobody else could read the room.
+        raise Forbidden("End-to-end encryption is not here: leave it off for rooms of this server")
     if state_key.startswith("@") and state_key != sender:
         raise Forbidden("State under a user's ID is for that user to set")
 
