@@ -8,7 +8,7 @@ import pytest
 
 from lamplighter.cli.check_config import check_config
 from lamplighter.config import load_config
-from lamplighter.devtools.check import check_subject, subject_in_file
+from lamplighter.devtools.check import Kind, check_subject, subject_in_file
 from tests.docs.commands import ROOT, commands, named_files, typed
 
 GUIDES: Final = sorted(str(it.relative_to(ROOT)) for it in (ROOT / "docs/guides").glob("*.md"))
@@ -66,4 +66,6 @@ def test_nothing_is_wrong_with_them(
 
     report = check_subject(subject_in_file(entry.module, file), stopwatch=lambda: 0)
 
-    assert report.findings == ()
+    # The allow list is in the module's own database, which is empty in a check: it says so.
+    unsaid = [Kind.HARDLY_RUN] if page.endswith("allow-list.md") else []
+    assert [it.kind for it in report.findings] == unsaid
