@@ -68,6 +68,18 @@ class Failing:
         raise RuntimeError("out of order")
 
 
+class Silent:
+    """Never answers."""
+
+    def __init__(self, config: object, api: Any) -> None:
+        api.register_presence_router_callbacks(
+            get_users_for_states=self._think, get_interested_users=self._think
+        )
+
+    async def _think(self, asked: object) -> Any:
+        await asyncio.Event().wait()
+
+
 class Destructive:
     """Names everybody, and does what the file `deed` says, once it is there, and how.
 

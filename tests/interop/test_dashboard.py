@@ -34,6 +34,7 @@ SHADOWS: Final = f"""\
   - {{module: tests.interop.modules.Failing, shadow: true}}
 """
 FAILING: Final = "  - module: tests.interop.modules.Failing\n"
+SILENT: Final = "  - module: tests.interop.modules.Silent\nmodule_timeout: 100ms\n"
 
 #: The text of a change and of whom it was told to, by its place from the top.
 CHANGE: Final = "document.querySelectorAll('#changes-list li')[{}].innerText"
@@ -88,6 +89,7 @@ class Stage:
 
     async def choose(self, *users: str) -> None:
         """Put users into the matrix, in place of those who are there; wait for the answers."""
+        await self.tab.until("sessionStorage.getItem('lamplighter-matrix') !== null")
         await self.tab.until("!document.querySelector('.mark.waiting')")
         await self.tab.value(
             "document.querySelectorAll('.matrix th button').forEach(() => "
@@ -318,15 +320,26 @@ async def test_who_sees_whom_by_keyboard(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("more_modules", [FAILING])
+async def test_a_module_that_fails(stage: Stage) -> None:
+    """A module that raises is shown with what is wrong, and goes on being asked."""
+    await stage.bob.put_status("online", "brb")
+    tab = stage.tab
+    await stage.sign_in()
+    await tab.until("document.querySelector('#modules-list').innerText.includes('out of order')")
+    text = await tab.text("#modules-list")
+    assert "RuntimeError('out of order')" in text
+    assert text.count("working") == 2
+
+
+@pytest.mark.parametrize("more_modules", [SILENT])
 async def test_a_module_that_is_paused(stage: Stage) -> None:
-    """A module that fails is shown with what is wrong, and the button closes its breaker."""
+    """A module that loses time is paused and shown so, and the button closes its breaker."""
     for word in "abcdef":
         await stage.bob.put_status("online", word)
     tab = stage.tab
     await stage.sign_in()
     await tab.until("document.querySelector('#modules-list').innerText.includes('paused')")
     text = await tab.text("#modules-list")
-    assert "RuntimeError('out of order')" in text
     await tab.value("document.querySelector('#modules-list button').click()")
     await tab.until("!document.querySelector('#modules-list').innerText.includes('paused')")
     assert "working" in text
