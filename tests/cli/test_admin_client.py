@@ -40,6 +40,8 @@ def sight(subject: str) -> dict[str, Any]:
         "seen": presence,
         "actual": presence,
         "modules": [],
+        "altered_by": [],
+        "overruled": [],
     }
 
 

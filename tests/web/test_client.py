@@ -140,6 +140,31 @@ ENDPOINTS: Final = [
     Endpoint("PUT", "/user/{user_id}/account_data/{data_type}", {"x": 1}),
     Endpoint("GET", "/user/{user_id}/rooms/{room_id}/account_data/{data_type}"),
     Endpoint("PUT", "/user/{user_id}/rooms/{room_id}/account_data/{data_type}", {"x": 1}),
+    Endpoint(
+        "POST", "/account/password", {"new_password": "x", "logout_devices": True, "auth": AUTH}
+    ),
+    Endpoint("GET", "/rooms/{room_id}/messages"),
+    Endpoint("GET", "/rooms/{room_id}/context/{event_id}"),
+    Endpoint("GET", "/rooms/{room_id}/event/{event_id}"),
+    Endpoint("GET", "/rooms/{room_id}/aliases"),
+    Endpoint("GET", "/publicRooms"),
+    Endpoint(
+        "POST", "/publicRooms", {"limit": 1, "since": "x", "filter": {"generic_search_term": "x"}}
+    ),
+    Endpoint("GET", "/directory/list/room/{room_id}"),
+    Endpoint("PUT", "/directory/list/room/{room_id}", {"visibility": "public"}),
+    Endpoint("POST", "/user_directory/search", {"search_term": "x", "limit": 1}),
+    Endpoint("POST", "/keys/upload", {"device_keys": {}}),
+    Endpoint("POST", "/keys/query", {"device_keys": {}}),
+    Endpoint("POST", "/keys/claim", {"one_time_keys": {}}),
+    Endpoint("GET", "/keys/changes"),
+    Endpoint("GET", "/room_keys/version"),
+    Endpoint("GET", "/pushers"),
+    Endpoint("GET", "/thirdparty/protocols"),
+    Endpoint("GET", "/voip/turnServer"),
+    Endpoint("GET", "/_matrix/client/v1/media/config"),
+    Endpoint("GET", "/_matrix/media/r0/config"),
+    Endpoint("GET", "/_matrix/media/v3/config"),
     Endpoint("GET", "/pushrules/"),
     Endpoint("GET", "/pushrules/global/"),
 ]
@@ -193,15 +218,20 @@ BAD_PARAMS: Final = [
 BAD_PARAMS_OF_IDS: Final = {"room_id", "user_id", "room_alias", "room_id_or_alias"}
 
 
+def url_of(endpoint: Endpoint, **params: str) -> str:
+    """Return the path of *endpoint* with *params*: those that name no version are of version 3."""
+    path = endpoint.path_with(**params)
+    return path if path.startswith("/_matrix") else V3 + path
+
+
 async def send(
     world: World, person: Person | None, endpoint: Endpoint, body: bytes, **params: str
 ) -> Response:
     """Send a request to *endpoint*, as *person* or without a token, at a gentle pace."""
     world.clock.advance(seconds=10)
-    path = endpoint.path_with(**params)
     return await world.client.request(
         endpoint.method,
-        path if path.startswith("/_matrix") else V3 + path,
+        url_of(endpoint, **params),
         body=body,
         token=person.token if person else None,
     )
@@ -230,7 +260,7 @@ def test_the_table_is_complete(world: World) -> None:
 @pytest.mark.parametrize("endpoint", WITH_TOKEN, ids=str)
 async def test_without_a_token_nothing_is_done(world: World, endpoint: Endpoint) -> None:
     """No token is M_MISSING_TOKEN, one never given out M_UNKNOWN_TOKEN, before the body is read."""
-    path = V3 + endpoint.path_with()
+    path = url_of(endpoint)
     for headers, query, errcode in (
         ({}, {}, "M_MISSING_TOKEN"),
         ({"Authorization": "Basic x"}, {}, "M_MISSING_TOKEN"),

@@ -1,6 +1,6 @@
 """Activities of devices that log out meanwhile."""
 
-from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -13,13 +13,12 @@ async def test_activities_of_a_device_that_has_gone(
 ) -> None:
     """Who is logged out while a request is granted gets its answer, and was not active."""
     room = await alice.room()
-    read = world.directory.joined_rooms
+    set_typing = world.directory.set_typing
 
-    async def slowly(user_id: UserId) -> Sequence[RoomId]:
-        rooms = await read(user_id)
+    async def slowly(user_id: UserId, room_id: RoomId, timeout: timedelta | None) -> None:
+        await set_typing(user_id, room_id, timeout)
         await world.directory.log_out_all(user_id)
-        return rooms
 
-    monkeypatch.setattr(world.directory, "joined_rooms", slowly)
+    monkeypatch.setattr(world.directory, "set_typing", slowly)
     response = await alice.put(f"/rooms/{q(room)}/typing/{alice.user_id}", {"typing": True})
     assert (response.status, world.acted) == (200, [])

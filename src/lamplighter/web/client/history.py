@@ -43,7 +43,7 @@ class History:
 
     async def messages(self, request: Request) -> Response:
         """Return a page of the room's events, backwards or forwards from a token."""
-        requester = await self._authenticator.requester(request)
+        requester, room = await self._authenticator.requester(request), room_id(request)
         direction = query(request, "dir")
         if direction not in ("b", "f"):
             raise InvalidParam("dir: must be b or f")
@@ -54,7 +54,7 @@ class History:
             limit=number(request, "limit", _DEFAULT_LIMIT),
             filter=_filter(request),
         )
-        return json_response(await self._directory.messages(requester, room_id(request), wanted))
+        return json_response(await self._directory.messages(requester, room, wanted))
 
     async def context(self, request: Request) -> Response:
         """Return an event with those before it and after it."""
