@@ -1,22 +1,48 @@
 """A new project is whole: its tests pass, its types are right, and a check finds nothing."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from lamplighter.devtools.new import ProjectName, make_project, parse_project_name
 from lamplighter.errors import ConfigError
-from tests.docs.commands import typed
+from tests.docs.commands import runs, typed
+from tests.interop.processes import reserved_port
 
 
 def test_a_new_project_works(tmp_path: Path) -> None:
-    """Its own tests pass, with every warning an error, and so do its types and the check."""
+    """What its README says works: tests, with every warning an error, types, check, and server."""
     folder = make_project(ProjectName("on-call"), tmp_path)
+    _, test, types, check, serve = _commands(folder)
 
-    assert "5 passed" in typed("python -m pytest -q -W error -p no:asyncio", folder).stdout
-    typed("mypy src", folder)
-    checked = typed("lamplighter module check on_call.OnCall -c lamplighter.yaml", folder)
-    assert "Nothing is wrong." in checked.stdout
+    assert "5 passed" in typed(f"{test} -q -W error -p no:asyncio", folder).stdout
+    typed(types, folder)
+    assert "Nothing is wrong." in typed(check, folder).stdout
+    with reserved_port() as port:
+        config = folder / "lamplighter.yaml"
+        config.write_text(f"listen: 127.0.0.1:{port}\n{config.read_text()}")
+        with runs(serve, folder, port):
+            pass
+
+
+def test_a_new_project_is_installed_where_lamplighter_is(tmp_path: Path) -> None:
+    """All that the project requires is found without any index; Lamplighter is not in it."""
+    folder = make_project(ProjectName("on-call"), tmp_path)
+    install, *_ = _commands(folder)
+    offline = "install --dry-run --no-index --no-build-isolation --disable-pip-version-check"
+
+    printed = typed(install.replace("install", offline, 1), folder).stdout
+
+    assert "Would install on-call-0.1.0" in printed
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    required = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert required == ["mypy", "pytest"]
+
+
+def _commands(folder: Path) -> list[str]:
+    lines = (folder / "README.md").read_text().splitlines()
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
 
 
 def test_what_it_consists_of(tmp_path: Path) -> None:

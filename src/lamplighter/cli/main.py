@@ -443,6 +443,7 @@ def new_module(
     folder = make_project(project, Path())
     typer.echo(f"Made {folder}. To go on:\n")
     typer.echo(f"  cd {folder}")
+    typer.echo("  python -m pip install -e '.[dev]'")
     typer.echo("  python -m pytest")
     typer.echo(
         f"  lamplighter module check {project.package}.{project.class_name} -c lamplighter.yaml"
