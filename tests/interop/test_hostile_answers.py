@@ -152,22 +152,41 @@ async def test_names_without_number(arena: Arena) -> None:
         try:
             refused = [await it for it in islice(asyncio.as_completed(putting), 50)]
             await arena.exchanges()
-            asked = sum(_was_called(listener) for listener in silent)
+            asked = sum(_is_asked(listener) for listener in silent)
         finally:
             for listener in silent:
                 listener.close()
             await asyncio.wait(putting)
     assert refused == [NOT_KNOWN] * 50
-    assert asked == MOST_OF_ONE
+    assert 0 < asked <= MOST_OF_ONE  # the exchanges have taken a place of one more, or not
     assert [task.result() for task in putting] == [NOT_KNOWN] * len(names)
 
 
 def _was_called(listener: socket.socket) -> bool:
+    """Tell whether somebody has connected."""
     try:
         listener.accept()[0].close()
     except BlockingIOError:
         return False
     return True
+
+
+def _is_asked(listener: socket.socket) -> bool:
+    """Tell whether somebody has connected, and still waits for an answer."""
+    try:
+        connection, _ = listener.accept()
+    except BlockingIOError:
+        return False
+    with connection:
+        connection.setblocking(False)
+        try:
+            while connection.recv(65536):
+                pass
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+    return False
 
 
 async def test_names_that_lead_inward(arena: Arena) -> None:
