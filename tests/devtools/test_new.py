@@ -16,7 +16,7 @@ def test_a_new_project_works(tmp_path: Path) -> None:
     folder = make_project(ProjectName("on-call"), tmp_path)
     _, test, types, check, serve = _commands(folder)
 
-    assert "5 passed" in typed(f"{test} -q -W error -p no:asyncio", folder).stdout
+    assert "5 passed" in typed(f"{test} -q -W error", folder).stdout
     typed(types, folder)
     assert "Nothing is wrong." in typed(check, folder).stdout
     with reserved_port() as port:

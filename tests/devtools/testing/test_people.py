@@ -19,6 +19,30 @@ def people(presence_server: PresenceServer) -> list[Person]:
     return [alice, bob, charlie]
 
 
+def test_unavailable_from_the_beginning(people: list[Person], clock: ServerClock) -> None:
+    """Somebody who connects as unavailable is so, and stays so, whatever else they receive."""
+    alice, bob, _ = people
+    bob.becomes_unavailable("lunch")
+    assert alice.sees(bob, "unavailable", "lunch")
+    alice.goes_online()
+    clock.advance(minutes=2)
+    assert alice.sees(bob, "unavailable", "lunch")
+    bob.goes_online()
+    assert alice.sees(bob, "online")
+
+
+def test_requests(people: list[Person]) -> None:
+    """A person sends requests of their own: others receive what comes of one."""
+    alice, bob, _ = people
+    alice.goes_online()
+    path = f"/_matrix/client/v3/presence/{bob.user_id}/status"
+    said = bob.requests("PUT", path, {"presence": "online", "status_msg": "brb"})
+    assert (said.status, said.json) == (200, {})
+    assert alice.client.beliefs[bob.user_id]["status_msg"] == "brb"
+    assert alice.requests("GET", path).json["status_msg"] == "brb"
+    assert alice.requests("PUT", path, {"presence": "online"}).status == 403
+
+
 def test_coming_and_going(people: list[Person]) -> None:
     """Each word has its presence, at once; a message stands until another, or none, is said."""
     alice, bob, charlie = people

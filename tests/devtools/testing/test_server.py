@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,31 @@ def test_modules_in_the_configuration() -> None:
     seen = repr(alice.sees(bob))
     server.close()
     assert seen == "alice sees bob as online (because: module SyncRouter)"
+
+
+def test_a_restart(tmp_path: Path) -> None:
+    """With a data directory the server knows everybody afterwards; who was connected still is."""
+    server = PresenceServer(f"data_dir: {tmp_path}")
+    server.load_module(CustomPresenceRouter, CONFIG)
+    alice, bob = server.users("alice", "bob")
+    alice.goes_online()
+    bob.goes_online("brb")
+    before = server.module(CustomPresenceRouter)
+
+    server.restarts()
+
+    assert server.module(CustomPresenceRouter) is not before
+    assert alice.sees(bob, "online", "brb")
+    bob.becomes_unavailable("lunch")
+    assert alice.sees(bob, "unavailable", "lunch")
+    server.close()
+
+
+def test_a_restart_in_memory(presence_server: PresenceServer) -> None:
+    """Without a data directory nobody would be known any more: that is said."""
+    presence_server.user("alice")
+    with pytest.raises(RuntimeError, match="needs a data_dir in presence_config"):
+        presence_server.restarts()
 
 
 def test_one_person_of_a_name(presence_server: PresenceServer) -> None:

@@ -3,7 +3,10 @@
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
-from lamplighter.devtools.client import Client, Poll
+import msgspec
+
+from lamplighter.devtools.client import Client, Poll, SyncQuery
+from lamplighter.devtools.http import Response
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.devtools.testing.sights import Sight, Wanted, sight_of
 from lamplighter.ids import UserId, localpart_of
@@ -92,6 +95,8 @@ class Person(Somebody):
         #: For what this class has no word for; its methods are to be awaited.
         self.client = client
         self._poll: Poll | None = None
+        #: What the polls of this connection say, beside what the person says.
+        self._polling: SyncQuery = {}
 
     def goes_online(self, status_msg: str | None = None) -> None:
         """Connect, and be online, with this status message or none."""
@@ -126,6 +131,15 @@ class Person(Somebody):
         """Leave the room."""
         self._stage.play(self.client.leave(room.room_id))
 
+    def requests(self, method: str, path: str, json: object = None) -> Response:
+        """Send a request with their access token, with *json* as its body; return the response.
+
+        So a test asks what a module serves with `register_web_resource`.
+        """
+        http, token = self._stage.server.http, self.client.access_token
+        body = b"" if json is None else msgspec.json.encode(json)
+        return self._stage.play(http.request(method, path, body=body, token=token))
+
     def starts_afresh(self) -> None:
         """Forget everything that was shown, and look for the first time, as a new client does."""
         self._stage.play(self._starts_afresh())
@@ -135,7 +149,7 @@ class Person(Somebody):
         if self._poll is None or not self._poll.answered:
             return False
         await self._poll.answer()
-        self._poll = await self.client.polls(timeout=_POLL_MS)
+        await self._polls()
         return True
 
     def _shown(self, other: Somebody) -> Mapping[str, Any] | None:
@@ -150,7 +164,12 @@ class Person(Somebody):
     async def _connects(self, presence: str, status_msg: str | None) -> None:
         await self.client.set_status(presence, status_msg)
         if self._poll is None:
-            self._poll = await self.client.polls(timeout=_POLL_MS)
+            # A poll that says nothing says online, which would undo what was said.
+            self._polling = {} if presence == "online" else {"set_presence": presence}
+            await self._polls()
+
+    async def _polls(self) -> None:
+        self._poll = await self.client.polls(timeout=_POLL_MS, **self._polling)
 
     async def _disconnects(self) -> None:
         poll, self._poll = self._poll, None
@@ -166,7 +185,7 @@ class Person(Somebody):
         await self._disconnects()
         await self.client.first_sync(set_presence="offline")
         if was_connected:
-            self._poll = await self.client.polls(timeout=_POLL_MS)
+            await self._polls()
 
 
 class RemotePerson(Somebody):

@@ -68,12 +68,16 @@ class ServerClock:
 
 
 class PresenceServer:
-    """A server, and everybody on it. *config* is YAML; all of it has defaults."""
+    """A server, and everybody on it. *config* is YAML; all of it has defaults.
+
+    It is in memory, unless the configuration has a `data_dir`.
+    """
 
     def __init__(self, config: str = "") -> None:
         defaults = {"server_name": "demo", "rate_limits": "off"}
         lines = [f"{key}: {value}" for key, value in defaults.items() if f"{key}:" not in config]
         text = "\n".join([*lines, dedent(config)])
+        self._keeps = "data_dir:" in config
         self._config: Config = parse_config_text(text, Path("presence_config"))
         self._modules: list[ModuleEntry] = []
         self._running: InMemoryServer | None = None
@@ -93,7 +97,8 @@ class PresenceServer:
         """The server inside, started; its methods are to be awaited, by `play`."""
         if self._running is None:
             entries = [*self._modules, *module_entries(self._config)]
-            server = InMemoryServer(self._config, entries, None, clock=self._fake)
+            data_dir = self._config.data_dir if self._keeps else None
+            server = InMemoryServer(self._config, entries, data_dir, clock=self._fake)
             self.ask(server.start())
             self._running = server
         return self._running
@@ -151,6 +156,16 @@ class PresenceServer:
 
         with python_clock_at(self._fake.now()) as self._move_python_clock:
             return self._runner.run(run())
+
+    def restarts(self) -> None:
+        """Stop and start again, with what is in the `data_dir` of the configuration.
+
+        Clients find the server again. Raises `RuntimeError` without a `data_dir`: a server in
+        memory would have forgotten everybody.
+        """
+        if not self._keeps:
+            raise RuntimeError("a server that restarts needs a data_dir in presence_config")
+        self.play(self.server.restart(*(person.client for person in self._people.values())))
 
     def close(self) -> None:
         """Stop the server, if it has started."""
