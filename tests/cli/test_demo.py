@@ -112,8 +112,9 @@ def test_the_story(demo: Demo) -> None:
         "(because: module CustomPresenceRouter)"
     )
     assert lines[6] == "To try more:"
-    assert [line.strip().split()[0] for line in lines[7:-2]] == ["curl"] * 4
-    assert lines[-2].startswith(f"  The dashboard is at {base}/_lamplighter/ and opens with")
+    assert [line.strip().split()[0] for line in lines[7:-3]] == ["curl"] * 4
+    assert lines[-3] == f"  The dashboard: {base}/_lamplighter/"
+    assert lines[-2].startswith("  The token that it asks for: lamp_")
     assert lines[-1] == "Serving until Ctrl-C."
 
 
@@ -133,7 +134,7 @@ def test_trying_more(demo: Demo) -> None:
 
 def test_the_dashboard(demo: Demo) -> None:
     """The token that is printed opens the admin API."""
-    token = demo.lines_until("  The dashboard")[-1].split()[-1]
+    token = demo.lines_until("  The token")[-1].split()[-1]
     connection = HTTPConnection("127.0.0.1", demo.port, timeout=PATIENCE)
     headers = {"Authorization": f"Bearer {token}"}
     connection.request("GET", "/_lamplighter/admin/server", headers=headers)

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from lamplighter.cli.demo_text import Told, curl_lines, dashboard_line, presence_in_words, told
+from lamplighter.cli.demo_text import Told, curl_lines, dashboard_lines, presence_in_words, told
 from lamplighter.ids import DeviceId, StreamPosition
 from lamplighter.ports import Login
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Module, Self, SharedRoom
 from lamplighter.service import Published
+from lamplighter.web.admin.auth import new_token
 from tests.routing.people import ALICE, BOB, CHARLIE, HALL, state
 
 BASE = "http://127.0.0.1:8008"
@@ -51,9 +52,14 @@ def test_presence_in_words(presence: UserPresenceState, words: str) -> None:
 
 
 def test_the_dashboard() -> None:
-    """Where the dashboard is, and its token, is one line."""
-    line = dashboard_line(BASE, "lamp_x")
-    assert line == f"The dashboard is at {BASE}/_lamplighter/ and opens with the token lamp_x"
+    """The address of the dashboard and its token have a line each, of at most 80 columns."""
+    token = new_token()
+    lines = dashboard_lines("http://127.0.0.1:8008", token)
+    assert lines == [
+        "The dashboard: http://127.0.0.1:8008/_lamplighter/",
+        f"The token that it asks for: {token}",
+    ]
+    assert max(map(len, lines)) <= 80
 
 
 def test_lines_to_paste() -> None:

@@ -133,6 +133,16 @@ def test_a_running_server_needs_the_token(config: Path, monkeypatch: pytest.Monk
         users(config).reset_password(ALICE, "new", log_out=True)
 
 
+def test_the_token_is_missed_before_a_password_is_typed(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a server runs, the command that has no token fails as soon as the user is named."""
+    monkeypatch.delenv("LAMPLIGHTER_ADMIN_TOKEN", raising=False)
+    refused = pytest.raises(AdminUnavailable, match=r"no admin token.*; or stop the server first$")
+    with mark_as_running(load_config(config)), refused:
+        users(config).find("alice")
+
+
 async def test_a_running_server_does_it(tmp_path: Path) -> None:
     """The server that runs is asked: what it has given out is worth nothing from that moment on."""
     token_file = tmp_path / "token.txt"

@@ -21,7 +21,7 @@ from rich.live import Live
 
 from lamplighter.app import Lamplighter, Storage
 from lamplighter.cli.demo_screen import Screen
-from lamplighter.cli.demo_text import Told, curl_lines, dashboard_line, told
+from lamplighter.cli.demo_text import Told, curl_lines, dashboard_lines, told
 from lamplighter.cli.serve import serving, until_told_to_stop
 from lamplighter.config import Config, parse_config_text
 from lamplighter.errors import ConfigError
@@ -116,7 +116,7 @@ async def _demo(config: Config, token: str) -> None:
         people = {
             login.user_id: Person(session, f"{base}/_matrix/client/v3", login) for login in logins
         }
-        lines = [*curl_lines(base, logins, _BOB), dashboard_line(base, token)]
+        lines = [*curl_lines(base, logins, _BOB), *dashboard_lines(base, token)]
         if sys.stdout.isatty():
             await _show_live(server, base, people, lines, history)
         else:

@@ -9,7 +9,7 @@ from lamplighter.ports import Login
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service import Published
 
-__all__ = ["Told", "curl_lines", "dashboard_line", "presence_in_words", "told"]
+__all__ = ["Told", "curl_lines", "dashboard_lines", "presence_in_words", "told"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,6 @@ def curl_lines(base: str, logins: Iterable[Login], say: UserId) -> Sequence[str]
     ]
 
 
-def dashboard_line(base: str, token: str) -> str:
-    """Return where the dashboard is, and what opens it."""
-    return f"The dashboard is at {base}/_lamplighter/ and opens with the token {token}"
+def dashboard_lines(base: str, token: str) -> Sequence[str]:
+    """Return where the dashboard is, and what opens it; each fits a terminal of 80 columns."""
+    return [f"The dashboard: {base}/_lamplighter/", f"The token that it asks for: {token}"]

@@ -42,14 +42,18 @@ class Users:
     def find(self, name: str) -> UserId:
         """Return the user whom a localpart or a user ID of this server names.
 
-        Raises `InvalidUsername`, and `InvalidId` for what is none.
+        Raises `InvalidUsername`, `InvalidId` for what is none, and `AdminUnavailable` where a
+        server runs and there is no token for it: the operator learns so before typing a password.
         """
         server_name = self._config.server_name
         if not name.startswith("@"):
             name = f"@{name}:{server_name}"
         elif name.partition(":")[2] != server_name:
             raise InvalidUsername(f"{name} is not a user of {server_name}")
-        return parse_user_id(name)
+        user_id = parse_user_id(name)
+        if self._is_running():
+            self._client()
+        return user_id
 
     def reset_password(self, user_id: UserId, password: str, *, log_out: bool) -> None:
         """Give an account a new password, and with *log_out* log all its devices out.
