@@ -12,7 +12,7 @@ PAGE = "docs/first-module.md"
 
 def test_a_reader_gets_from_nothing_to_a_server(tmp_path: Path) -> None:
     """Each command works where the page has it, and each file is as the page says."""
-    new, first_test, test, check, check_config, serve = commands(PAGE)
+    new, first_test, test, check, check_config, serve, bob, alice = commands(PAGE)
     assert first_test == test
     assert "Made on-call" in typed(new, tmp_path).stdout
     project = tmp_path / "on-call"
@@ -29,7 +29,8 @@ def test_a_reader_gets_from_nothing_to_a_server(tmp_path: Path) -> None:
         config.write_text(f"listen: 127.0.0.1:{port}\n{config.read_text()}")
         assert "on_call.OnCall can be loaded" in typed(check_config, project).stdout
         with runs(serve, project, port):
-            pass
+            assert "Registered @bob:demo" in typed(bob, project).stdout
+            assert "Registered @alice:demo" in typed(alice, project).stdout
 
 
 def test_what_the_check_says(tmp_path: Path) -> None:
