@@ -9,7 +9,16 @@ from starlette.requests import Request
 
 from lamplighter.errors import BadJson, MissingParam, NotJson, TooLarge
 
-__all__ = ["MAX_BODY", "bounded", "convert", "decode", "read", "read_bytes", "read_optional"]
+__all__ = [
+    "MAX_BODY",
+    "announced_length",
+    "bounded",
+    "convert",
+    "decode",
+    "read",
+    "read_bytes",
+    "read_optional",
+]
 
 T = TypeVar("T")
 
@@ -69,10 +78,15 @@ def convert(value: Any, shape: type[T]) -> T:
         raise _named(error) from None
 
 
+def announced_length(request: Request) -> int | None:
+    """Return how long the body is, as the header says; None where no header says it."""
+    announced = request.headers.get("content-length", "")
+    return int(announced[:20]) if announced.isdecimal() else None
+
+
 async def read_bytes(request: Request, limit: int) -> bytes:
     """Return the body of *request* as it came; raise `TooLarge` beyond *limit* bytes."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > limit:
+    if (announced_length(request) or 0) > limit:
         raise TooLarge(f"The body is longer than {limit} bytes")
     body = bytearray()
     async for chunk in request.stream():

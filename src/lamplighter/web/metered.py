@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from lamplighter.ports import Accounts, Requester
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.body import MAX_BODY
+from lamplighter.web.body import MAX_BODY, announced_length
 from lamplighter.web.limits import Limiter
 
 __all__ = ["MeteredAuthenticator"]
@@ -41,9 +41,7 @@ class MeteredAuthenticator(Authenticator):
 
 
 def _weight(request: Request) -> int:
-    announced = request.headers.get("content-length", "")
-    if not announced and request.headers.get("transfer-encoding") is None:
-        return 1
-    # The body was read: so what was announced is no longer than a body may be.
-    length = int(announced) if announced.isdecimal() else MAX_BODY
+    length = announced_length(request)
+    if length is None:
+        length = 0 if request.headers.get("transfer-encoding") is None else MAX_BODY
     return 1 + length // _PIECE
