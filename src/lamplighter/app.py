@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
+from typing import Final
 
 from starlette.routing import BaseRoute
 
@@ -37,6 +39,7 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.service.shadow import ShadowModules
+from lamplighter.stopping import Step, stop_by_steps
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.auth import Authenticator
@@ -57,7 +60,12 @@ from lamplighter.web.listener import Listener
 from lamplighter.web.places import Places
 from lamplighter.web.routes import ChangingResources, Route
 
-__all__ = ["Lamplighter", "Storage", "build", "counting_rooms", "listeners"]
+__all__ = ["MOST_TO_STOP", "Lamplighter", "Storage", "build", "counting_rooms", "listeners"]
+
+#: How long each of five steps of stopping may take: more than modules are waited for.
+_SHARE: Final = timedelta(seconds=3)
+#: How long a server takes to stop at most, after the last answers.
+MOST_TO_STOP: Final = 5 * _SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,9 @@ class Lamplighter:
     _background: Background
     _recorder: Recorder | None
     _database: Database
+    _clock: Clock
+    #: Has the built-in directory begin no write any more.
+    _refuse_writes: Callable[[], None]
 
     def start(self) -> None:
         """Begin to watch the time, and let the modules' background work begin."""
@@ -122,15 +133,24 @@ class Lamplighter:
         self.presence.answer_polls()
 
     async def stop(self) -> None:
-        """Save what is at hand and close everything; requests have been answered before."""
+        """Save what is at hand and close everything; requests have been answered before.
+
+        It takes `MOST_TO_STOP` at most. A write that is under way is finished; those that wait for
+        it are refused, for nobody waits for their answers any more.
+        """
         self.answer_polls()
-        await self.modules.stop()
-        await self.presence.stop()
+        self._refuse_writes()
+        await stop_by_steps(self._clock, self._steps())
+
+    def _steps(self) -> Sequence[Step]:
+        """Return what there is to stop: first those who use others."""
+        steps = [Step("modules", _SHARE, self.modules.stop)]
+        steps.append(Step("presence", _SHARE, self.presence.stop))
         if self.federation is not None:
-            await self.federation.stop()
+            steps.append(Step("federation", _SHARE, self.federation.stop))
         if self._recorder is not None:
-            await self._recorder.close()
-        await self._database.close()
+            steps.append(Step("the record", _SHARE, self._recorder.close))
+        return [*steps, Step("the database", _SHARE, self._database.close)]
 
 
 async def build(
@@ -171,19 +191,17 @@ async def _build(
     await migrate(storage.database)
     directory = SqlDirectory(storage.database, config.server_name, clock)
     await directory.start()
-    metrics = Metrics()
+    metrics, background = Metrics(), Background(clock)
     store = SqlPresenceStore(storage.database, metrics.committed)
     visibility = SqlVisibilityStore(storage.database)
     members = sorted(await directory.members(), key=attrgetter("since"))
     rooms = _shared_rooms(config, members)
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
-    background = Background(clock)
     around = await wire_presence(
         config, clock, background, rooms, store, visibility, LocalBus, outgoing, metrics
     )
-    presence = around.presence
-    directory.listen(presence)
+    directory.listen(around.presence)
     recorder = begin_recording(config, clock, around)
     if recorder is not None:
         recorder.begin(members, list(around.tracker.known()), ())
@@ -208,7 +226,7 @@ async def _build(
     return Lamplighter(
         config,
         application,
-        presence,
+        around.presence,
         admin,
         directory,
         metrics,
@@ -219,6 +237,8 @@ async def _build(
         background,
         recorder,
         storage.database,
+        clock,
+        directory.refuse_writes,
     )
 
 

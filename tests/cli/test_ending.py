@@ -4,10 +4,11 @@ import asyncio
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 
 import pytest
 
-from lamplighter.cli.ending import leaving_threads_behind, run
+from lamplighter.cli.ending import LastResort, leaving_threads_behind, run
 
 #: Exits with code 7 from a block that leaves a thread behind.
 PROGRAM = """
@@ -45,6 +46,37 @@ def test_threads_that_end() -> None:
     assert exited.value.code == 3
     end.set()
     before.join()
+
+
+#: Holds the event loop for ever while it stops.
+STUCK = """
+import time
+from datetime import timedelta
+from lamplighter.cli.ending import LastResort
+with LastResort(timedelta(milliseconds=50)) as last_resort:
+    {begin}
+    time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(
+    ("begin", "seconds", "code"), [("last_resort.begin()", 3600, 1), ("pass", 0.2, 0)]
+)
+def test_the_last_resort(begin: str, seconds: float, code: int) -> None:
+    """A stop that never comes to an end is ended, with code 1; a server that runs is not."""
+    program = [sys.executable, "-c", STUCK.format(begin=begin, seconds=seconds)]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, "the process ends now" in ended.stderr) == (code, code == 1)
+
+
+def test_the_last_resort_is_not_needed() -> None:
+    """Who has stopped in time goes on."""
+    with LastResort(timedelta(hours=1)) as last_resort:
+        last_resort.begin()
+    timers = [it for it in threading.enumerate() if isinstance(it, threading.Timer)]
+    for timer in timers:
+        timer.join(60)
+    assert [it for it in timers if it.is_alive()] == []
 
 
 def test_running() -> None:

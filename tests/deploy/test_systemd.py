@@ -4,10 +4,15 @@ import configparser
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from lamplighter.app import MOST_TO_STOP
+from lamplighter.cli.ending import MOST_TO_END
+from lamplighter.web.listener import MOST_TO_ANSWER
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 UNIT: Final = (DEPLOY / "lamplighter.service").read_text(encoding="utf-8")
@@ -47,6 +52,12 @@ def test_it_is_hardened(unit: Path) -> None:
     done = _analyzed("security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(unit))
 
     assert done.returncode == 0, done.stdout
+
+
+def test_it_has_time_to_stop() -> None:
+    """A server has ended, by its own last resort at the latest, before systemd would kill it."""
+    seconds = int(_service()["TimeoutStopSec"].removesuffix("s"))
+    assert timedelta(seconds=seconds) > MOST_TO_END > MOST_TO_ANSWER + MOST_TO_STOP
 
 
 def test_the_user_is_made() -> None:

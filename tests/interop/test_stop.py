@@ -118,3 +118,40 @@ def test_clients_that_dawdle(server: ServerProcess) -> None:
             received.append(connection.recv(1024))
     assert [received[0], received[1], received[3]] == [b"", b"", b""]
     assert received[2].startswith(b"HTTP/1.1 503 ")
+
+
+SENDS = 600
+#: Too many of one user at a time are refused while the server runs; then the server stops.
+REFUSED = {429, 503}
+
+
+async def test_with_work_left_over(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
+    """A stop amid many writes refuses those that have not begun; what was acknowledged is there."""
+    server = make_server("modules: [{module: tests.interop.modules.Clinging}]")
+    everybody = await people(server, http, *(f"person{n}" for n in range(10)))
+    [room_id] = (await everybody[0].ask("GET", "/joined_rooms")).json["joined_rooms"]
+    acknowledged: list[str] = []
+    refused: list[int] = []
+
+    async def send(number: int) -> None:
+        path = f"/rooms/{room_id}/send/m.room.message/{number}"
+        try:
+            answer = await everybody[number % 10].ask("PUT", path, {"body": "x" * 10_000})
+        except aiohttp.ClientError:
+            return  # nobody took the connection, or it was cut
+        if answer.status == 200:
+            acknowledged.append(answer.json["event_id"])
+        else:
+            refused.append(answer.status)
+
+    sends = [asyncio.create_task(send(number)) for number in range(SENDS)]
+    await asyncio.wait(sends, return_when=asyncio.FIRST_COMPLETED)
+    server.signal(signal.SIGTERM)
+    await asyncio.gather(*sends)
+    ended = await asyncio.to_thread(server.ended)
+    assert (ended.code, set(refused) - REFUSED) == (0, set())
+    assert "Traceback" not in ended.log
+    server.configure("")
+    server.start()
+    for event_id in acknowledged:
+        assert (await everybody[0].ask("GET", f"/rooms/{room_id}/event/{event_id}")).status == 200

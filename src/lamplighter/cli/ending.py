@@ -13,13 +13,17 @@ from collections.abc import Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from lamplighter.clock import SystemClock, within
 from lamplighter.modules.server_loop import ServerLoop
 from lamplighter.modules.threads import leftover_threads
 
-__all__ = ["leaving_threads_behind", "run"]
+__all__ = ["MOST_TO_END", "LastResort", "leaving_threads_behind", "run"]
+
+#: How long a process has to end once it was told to. The steps of a stop take less; what takes
+#: more holds the event loop. `TimeoutStopSec=` of the service is longer.
+MOST_TO_END: Final = timedelta(seconds=25)
 
 #: How long tasks and threads have to end that were about to.
 _PATIENCE: Final = timedelta(seconds=1)
@@ -42,6 +46,33 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         loop.set_default_executor(ThreadPoolExecutor())
         if loop.complete(_rest_ends(loop)):
             runner.close()
+
+
+class LastResort:
+    """Ends the process, with code 1, if the block takes longer than *limit* after `begin`.
+
+    A module can hold the event loop for ever. Whatever was acknowledged has been saved before.
+    """
+
+    def __init__(self, limit: timedelta = MOST_TO_END) -> None:
+        self._timer = threading.Timer(limit.total_seconds(), _give_up)
+        self._timer.daemon = True
+
+    def begin(self) -> None:
+        """Let the time begin."""
+        self._timer.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+
+def _give_up() -> None:
+    _log.error("stopping takes too long: a module holds the event loop; the process ends now")
+    logging.shutdown()
+    os._exit(1)
 
 
 @contextmanager

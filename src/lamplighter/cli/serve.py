@@ -12,7 +12,7 @@ import structlog
 
 from lamplighter import app
 from lamplighter.app import Lamplighter, Storage
-from lamplighter.cli.ending import run
+from lamplighter.cli.ending import LastResort, run
 from lamplighter.cli.import_path import import_from_here
 from lamplighter.cli.preflight import check_surroundings
 from lamplighter.cli.running import mark_as_running
@@ -89,8 +89,8 @@ async def _serve(config: Config, path: Path, companions: tuple[Companion, ...]) 
     # From the beginning: a process that does not handle this signal is ended by it.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told_to_reload.set)
     storage = Storage.in_directory(config.data_dir)
-    with mark_as_running(config):
-        await _serve_marked(config, path, storage, told_to_reload, companions)
+    with mark_as_running(config), LastResort() as last_resort:
+        await _serve_marked(config, path, storage, told_to_reload, companions, last_resort)
 
 
 async def _serve_marked(
@@ -99,6 +99,7 @@ async def _serve_marked(
     storage: Storage,
     told_to_reload: asyncio.Event,
     companions: tuple[Companion, ...],
+    last_resort: LastResort,
 ) -> None:
     async with serving(config, storage, lambda: load_config(path)) as server:
         tasks = [asyncio.ensure_future(it(server, path)) for it in companions]
@@ -106,6 +107,7 @@ async def _serve_marked(
         _log.info("serving", server_name=config.server_name, listen=list(config.listen))
         await until_told_to_stop()
         _log.info("stopping")
+        last_resort.begin()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

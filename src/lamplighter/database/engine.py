@@ -8,7 +8,7 @@ connection, which everybody takes in turn.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +44,10 @@ _STORAGE_TROUBLE: Final = {
     sqlite3.SQLITE_CORRUPT: "The database file is damaged",
     sqlite3.SQLITE_NOTADB: "The file is not a database",
 }
+
+
+def _always() -> None:
+    """Want a write whenever it comes to it."""
 
 
 class Database:
@@ -102,14 +106,19 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(
+        self, still_wanted: Callable[[], None] = _always
+    ) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction: committed at the block's end, undone if it raises.
 
-        There is one at a time.
+        There is one at a time. *still_wanted* is called when the others before it have ended; if it
+        raises, the database is asked for nothing.
         """
         with self._noted():
-            async with self._lock, self._writer.begin() as connection:
-                yield connection
+            async with self._lock:
+                still_wanted()
+                async with self._writer.begin() as connection:
+                    yield connection
 
     async def commit(self, statement: str, values: Sequence[object]) -> None:
         """Commit one *statement* of the dialect's by itself, in turn with the other writes.

@@ -25,7 +25,7 @@ from lamplighter.web.http.hub import MOST_CONNECTIONS, Hub, no_put
 from lamplighter.web.http.timeouts import Patience
 from lamplighter.web.under_way import UnderWay
 
-__all__ = ["Certificate", "Listener", "bound", "certificate_context"]
+__all__ = ["MOST_TO_ANSWER", "Certificate", "Listener", "bound", "certificate_context"]
 
 #: How many connections may wait to be taken: a crowd comes at once after a restart.
 _BACKLOG: Final = 4_096
@@ -37,6 +37,8 @@ _HANDSHAKE: Final = timedelta(seconds=10)
 _PATIENCE: Final = timedelta(seconds=5)
 #: How long it may then take to tell those who were cut off, and to send what has been answered.
 _GRACE: Final = timedelta(seconds=1)
+#: How long a listener takes to stop at most.
+MOST_TO_ANSWER: Final = _PATIENCE + 2 * _GRACE
 
 #: How many descriptors of files are not for connections of this listener.
 _DESCRIPTORS_KEPT: Final = 200

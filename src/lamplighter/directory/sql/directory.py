@@ -47,6 +47,7 @@ class SqlDirectory:
         self.set_receipt = Receipts(ledger).set_receipt
         syncer = RoomsSyncer(ledger, typing)
         self.listen = ledger.listen
+        self.refuse_writes = ledger.refuse_writes
         self.authenticate = tokens.authenticate
         self.requester_in_use = tokens.requester_in_use
         self.register = accounts.register

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Dialect, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,12 +16,15 @@ from lamplighter.database.prepared import Prepared
 from lamplighter.database.tables import memberships
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.directory.sql.stream import Stream
+from lamplighter.errors import ShuttingDown
 from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import DirectoryListener, Membership, MembershipChange
 
 __all__ = ["Ledger", "Write"]
 
 T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
 
 
 class Write:
@@ -58,6 +62,7 @@ class Ledger:
         #: Tells the current instant.
         self.now = clock.now
         self._under_way: set[asyncio.Task[object]] = set()
+        self._refuses_writes = False
 
     async def start(self) -> None:
         """Find out where the stream stands; the first time, begin one."""
@@ -96,14 +101,27 @@ class Ledger:
         """Do *work* in a transaction, tell what it did, and return what it returns.
 
         Once begun it is finished, whether or not the caller still waits: what is stored is told.
+        Raises `ShuttingDown` if it has not begun by `refuse_writes`.
         """
         task = asyncio.ensure_future(self._write(work))
         self._under_way.add(task)  # the event loop itself holds tasks weakly
         task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_unheard)
+            raise
+
+    def refuse_writes(self) -> None:
+        """Begin no write any more: neither those that wait for others to end nor new ones."""
+        self._refuses_writes = True
+
+    def _still_wanted(self) -> None:
+        if self._refuses_writes:
+            raise ShuttingDown("The server is about to stop")
 
     async def _write(self, work: Callable[[Write], Awaitable[T]]) -> T:
-        async with self._database.write() as connection:
+        async with self._database.write(self._still_wanted) as connection:
             row = (await connection.execute(select(stream_table.c.position))).one()
             write = Write(connection, self.now(), row.position)
             result = await work(write)
@@ -136,6 +154,13 @@ class Ledger:
             values = {"incarnation": incarnation, "position": 0}
             await connection.execute(insert(stream_table).values(values))
         return incarnation
+
+
+def _log_unheard(write: "asyncio.Task[Any]") -> None:
+    """Log what went wrong with *write*, for which nobody waits any more."""
+    failure = None if write.cancelled() else write.exception()
+    if failure is not None and not isinstance(failure, ShuttingDown):
+        _log.error("a write failed after its request had ended", exc_info=failure)
 
 
 async def _members_of(connection: AsyncConnection, room_ids: set[RoomId]) -> set[UserId]:

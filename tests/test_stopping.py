@@ -1,0 +1,101 @@
+"""Stopping by steps: each has its share of the time, and none keeps another from its work."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from lamplighter.clock import after, next_turn
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.stopping import Step, stop_by_steps
+
+SHARE = timedelta(seconds=2)
+
+
+class World:
+    """A clock, and what the steps have done at which second."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.begun_at = self.clock.now()
+        self.log: list[tuple[str, int]] = []
+
+    def note(self, what: str) -> None:
+        """Note what happens now."""
+        self.log.append((what, (self.clock.now() - self.begun_at) // 1000))
+
+    async def stop(self, *steps: Step) -> None:
+        """Stop, while time passes second by second."""
+        stopping = asyncio.ensure_future(stop_by_steps(self.clock, steps))
+        while not stopping.done():
+            for _ in range(10):
+                await next_turn()
+            self.clock.advance_to(after(self.clock.now(), timedelta(seconds=1)))
+        await stopping
+
+    def quick(self, name: str) -> Step:
+        """Return a step that ends at once."""
+
+        async def work() -> None:
+            self.note(name)
+
+        return Step(name, SHARE, work)
+
+    def stubborn(self, name: str, free: asyncio.Event) -> Step:
+        """Return a step that does not end when it is cancelled, but when *free* is set."""
+
+        async def work() -> None:
+            self.note(name)
+            while not free.is_set():
+                try:
+                    await free.wait()
+                except asyncio.CancelledError:
+                    self.note(f"{name} is cancelled")
+
+        return Step(name, SHARE, work)
+
+    def failing(self, name: str, failure: Callable[[], BaseException]) -> Step:
+        """Return a step that raises."""
+
+        async def work() -> None:
+            self.note(name)
+            raise failure()
+
+        return Step(name, SHARE, work)
+
+
+async def test_the_order() -> None:
+    """Steps that end are taken one after the other, and take no time."""
+    world = World()
+    await world.stop(world.quick("modules"), world.quick("presence"), world.quick("database"))
+    assert world.log == [("modules", 0), ("presence", 0), ("database", 0)]
+
+
+async def test_steps_that_do_not_end() -> None:
+    """A step that does not end, not even when it is cancelled, has its share and no more."""
+    world, free = World(), asyncio.Event()
+    await world.stop(
+        world.stubborn("modules", free), world.stubborn("presence", free), world.quick("database")
+    )
+    free.set()
+    assert world.log == [
+        ("modules", 0),
+        ("modules is cancelled", 2),
+        ("presence", 2),
+        ("presence is cancelled", 4),
+        ("database", 4),
+    ]
+
+
+async def test_steps_that_fail() -> None:
+    """A step that raises, or is cancelled, keeps none from work; the first failure is raised."""
+    world = World()
+    with pytest.raises(LookupError):
+        await world.stop(
+            world.failing("modules", asyncio.CancelledError),
+            world.failing("presence", LookupError),
+            world.failing("federation", ValueError),
+            world.quick("database"),
+        )
+    assert world.log == [("modules", 0), ("presence", 0), ("federation", 0), ("database", 0)]
