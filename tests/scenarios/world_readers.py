@@ -17,6 +17,10 @@ __all__ = ["Reader", "Readers"]
 #: What is told of somebody who may not be seen any more: nothing of them.
 THE_END: Final = {"presence": "offline"}
 
+#: So many trips to the database a request may take until it is answered, or waits; where a module
+#: thinks, it takes more, and is not waited for.
+_MOST_READING: Final = 20
+
 
 @dataclass
 class Bookmark:
@@ -154,6 +158,13 @@ class Readers:
         await turns(self._patience)
         if any(reader.task for reader in self.all):
             await self.breathe(2)
+        # A request that still reads its rooms is answered of this moment, not of the next step's.
+        for _ in range(_MOST_READING):
+            if not any(reader.task and not reader.task.done() for reader in self.all):
+                break
+            if not self._server.lamplighter.presence.is_reading:
+                break
+            await self.breathe(1)
         for reader in self.all:
             if reader.task is not None and reader.task.done():
                 await self.finish(reader)
