@@ -12,7 +12,12 @@ from lamplighter.devtools.check import Kind, check_subject, subject_in_file
 from tests.docs.commands import ROOT, commands, named_files, typed
 from tests.interop.processes import reserved_port
 
-GUIDES: Final = sorted(str(it.relative_to(ROOT)) for it in (ROOT / "docs/guides").glob("*.md"))
+#: The guides that have a module.
+GUIDES: Final = [
+    page
+    for page in sorted(str(it.relative_to(ROOT)) for it in (ROOT / "docs/guides").glob("*.md"))
+    if named_files(page, "python")
+]
 
 
 def _write(page: str, folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from lamplighter.cli.import_path import import_from_here
 from lamplighter.config import parse_config_text, read_yaml_file
 from lamplighter.config.explain import is_secret
 from lamplighter.errors import ConfigError, InvalidId
@@ -56,6 +57,7 @@ def config_from_synapse(path: Path, server_name: str | None = None) -> str:
 
     *server_name* stands in for the one in the file. Raises `ConfigError`.
     """
+    import_from_here()
     theirs = read_homeserver(path)
     name = server_name or theirs.get("server_name")
     if name is None:

@@ -4,13 +4,23 @@ A module that reaches for something else of Synapse gets an error which names it
 the way that works here.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["api_hint", "import_hint", "missing_attribute", "server_hint"]
+__all__ = [
+    "NOT_IN_API",
+    "NOT_IN_MODULE_API",
+    "api_hint",
+    "import_hint",
+    "missing_attribute",
+    "server_hint",
+]
 
 _ONLY_PRESENCE: Final = "this server only serves presence modules"
 _NO_CHAT: Final = "this server sends nothing into rooms for modules; use its client API"
 _NO_ACCOUNTS: Final = "accounts are managed with `lamplighter register-user` and the client API"
+_NO_PUSH: Final = "this server sends no push notifications"
+_NO_MAIL: Final = "this server sends no mail, and knows nobody's addresses"
 _DATABASE: Final = "use api.run_db_interaction: modules have a database of their own"
 _PRESENCE: Final = "use await api.get_presence_for_users(...) or api.subscribe_to_presence(...)"
 _ROOMS: Final = "use await api.get_room_state(room_id, ...)"
@@ -20,20 +30,36 @@ _NO_TWISTED: Final = (
 )
 _ASYNCIO: Final = "there is no Twisted here: use async functions, and asyncio"
 
-_API: Final = {
+#: The public names of Synapse's `ModuleApi` that are not here, but for callbacks of other kinds.
+NOT_IN_API: Final[Mapping[str, str]] = {
+    "check_push_rule_actions": _NO_PUSH,
+    "check_username": _NO_ACCOUNTS,
+    "complete_sso_login_async": _NO_ACCOUNTS,
     "create_and_send_event_into_room": _NO_CHAT,
+    "create_login_token": _NO_ACCOUNTS,
     "create_room": _NO_CHAT,
     "defer_to_threadpool": "use await api.defer_to_thread(f, ...)",
     "delete_room": _NO_CHAT,
+    "email_app_name": _NO_MAIL,
+    "get_monthly_active_users_by_service": _ONLY_PRESENCE,
+    "get_threepids_for_user": _NO_MAIL,
+    "get_user_ip_and_agents": _ONLY_PRESENCE,
     "invalidate_access_token": _NO_ACCOUNTS,
     "public_room_list_manager": _ONLY_PRESENCE,
+    "read_templates": "load templates with a library of the module's own, such as jinja2",
+    "record_user_external_id": _NO_ACCOUNTS,
     "register": _NO_ACCOUNTS,
     "register_device": _NO_ACCOUNTS,
     "register_user": _NO_ACCOUNTS,
-    "send_mail": _ONLY_PRESENCE,
+    "send_http_push_notification": _NO_PUSH,
+    "send_mail": _NO_MAIL,
     "set_displayname": _NO_ACCOUNTS,
+    "set_push_rule_action": _NO_PUSH,
     "set_user_admin": _NO_ACCOUNTS,
+    "store_remote_3pid_association": _NO_MAIL,
     "update_room_membership": _NO_CHAT,
+}
+_PRIVATE: Final = {
     "_auth_handler": "use await api.get_user_by_req(request)",
     "_clock": "use api.looping_background_call, api.delayed_background_call or api.sleep",
     "_presence_handler": _PRESENCE,
@@ -65,6 +91,13 @@ _SERVER: Final = {
     "is_mine_id": "use api.is_mine(user_id)",
     "server_name": "use _hs.hostname or api.server_name",
 }
+_OF_OTHER_KINDS: Final = tuple(
+    f"synapse.module_api.{name}"
+    for name in (
+        *("Absent", "AbsentType", "LoginResponse", "MediaUploadLimit", "NOT_SPAM"),
+        *("PublicRoomListManager", "RatelimitOverride", "UserIpAndAgent", "UserProfile"),
+    )
+)
 _IMPORTS: Final = {
     "synapse.handlers.presence.PresenceHandler": _PRESENCE,
     "synapse.handlers.presence.BasePresenceHandler": _PRESENCE,
@@ -72,8 +105,9 @@ _IMPORTS: Final = {
     "synapse.http.site": "annotate with starlette.requests.Request",
     "synapse.module_api.DirectServeHtmlResource": _NO_TWISTED,
     "synapse.module_api.DirectServeJsonResource": _NO_TWISTED,
+    **dict.fromkeys(_OF_OTHER_KINDS, _ONLY_PRESENCE),
+    "synapse.module_api.SynapseRequest": "annotate with starlette.requests.Request",
     "synapse.module_api.DatabasePool": "use the cursor that run_db_interaction gives",
-    "synapse.module_api.NOT_SPAM": _ONLY_PRESENCE,
     "synapse.module_api.parse_json_object_from_request": "use await request.json()",
     "synapse.module_api.respond_with_html": "return starlette.responses.HTMLResponse(...)",
     "synapse.server": "use the api that the module was given",
@@ -82,13 +116,21 @@ _IMPORTS: Final = {
     "synapse.util": _ASYNCIO,
     "synapse.logging": _ASYNCIO,
 }
+#: The names of Synapse's `synapse.module_api` that are not served.
+NOT_IN_MODULE_API: Final = (
+    *("Absent", "AbsentType", "DatabasePool", "DirectServeHtmlResource", "DirectServeJsonResource"),
+    *("LoginResponse", "MediaUploadLimit", "NOT_SPAM", "PublicRoomListManager"),
+    *("RatelimitOverride", "SynapseRequest", "UserIpAndAgent", "UserProfile"),
+    *("parse_json_object_from_request", "respond_with_html"),
+)
 
 
 def api_hint(name: str) -> str:
     """Return what to use instead of an attribute of `ModuleApi`."""
     if name.startswith("register_") and name.endswith("_callbacks"):
         return _ONLY_PRESENCE
-    return _API.get(name, f"{_ONLY_PRESENCE}; help(api) lists what its API has")
+    known = {**NOT_IN_API, **_PRIVATE}
+    return known.get(name, f"{_ONLY_PRESENCE}; help(api) lists what its API has")
 
 
 def server_hint(name: str) -> str:

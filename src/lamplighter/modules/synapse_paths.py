@@ -16,11 +16,13 @@ from typing import Any, Final
 
 import structlog
 
+from lamplighter.modules.account_part import AccountDataManager
 from lamplighter.modules.acting import ImportedFunctions, make_deferred_yieldable
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.background import Background
-from lamplighter.modules.cache import cached
+from lamplighter.modules.cache import CachedFunction, cached
 from lamplighter.modules.hints import import_hint
+from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.storage import Transaction
 from lamplighter.modules.synapse import constants, errors, types
 from lamplighter.modules.synapse_on_demand import SynapseOnDemand
@@ -178,10 +180,14 @@ def _table(functions: ImportedFunctions) -> dict[str, Names]:
             **presence,
             **background,
             **_public(types, "EventBase", "JsonDict", "JsonMapping", "ProfileInfo", "RoomAlias"),
-            **_public(types, "StateMap", "UserID"),
+            **_public(types, "DomainSpecificString", "Requester", "RoomID", "StateMap", "UserID"),
+            **_public(types, "UserInfo"),
+            "AccountDataManager": AccountDataManager,
+            "CachedFunction": CachedFunction,
             "LoggingTransaction": Transaction,
             "ModuleApi": ModuleApi,
             "PRESENCE_ALL_USERS": PRESENCE_ALL_USERS,
+            "SimpleHttpClient": SimpleHttpClient,
             "cached": cached,
             "run_as_background_process": functions.run_as_background_process,
         },
