@@ -210,7 +210,7 @@ class Oracle:
         if pushing:
             state = self.states[user]
             silent = state.state == "offline" and not state.status_msg
-            return "altered" if pushing[-1] == "Altering" and not silent else "as they are"
+            return "altered" if "Altering" in pushing and not silent else "as they are"
         if viewer == RITA:
             return None
         together = (viewer in it and user in it for it in self.members.values())
