@@ -17,7 +17,7 @@ import pytest
 from tests.interop.processes import reserved_port
 
 #: How long the demo may take to end on the busiest machine.
-PATIENCE: Final = 60
+PATIENCE: Final = 300
 
 
 class Demo:

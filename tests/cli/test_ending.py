@@ -25,7 +25,7 @@ with leaving_threads_behind():
 def test_a_thread_that_never_ends(given: str, code: int) -> None:
     """The process ends with its own code, all output written; the thread is named in the log."""
     program = [sys.executable, "-c", PROGRAM.format(code=given)]
-    ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=300)
     assert (ended.returncode, ended.stdout) == (code, "written\n")
     assert "left behind: ['clinging']" in ended.stderr
 
@@ -65,7 +65,7 @@ with LastResort(timedelta(milliseconds=50)) as last_resort:
 def test_the_last_resort(begin: str, seconds: float, code: int) -> None:
     """A stop that never comes to an end is ended, with code 1; a server that runs is not."""
     program = [sys.executable, "-c", STUCK.format(begin=begin, seconds=seconds)]
-    ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=300)
     assert (ended.returncode, "the process ends now" in ended.stderr) == (code, code == 1)
 
 
@@ -75,7 +75,7 @@ def test_the_last_resort_is_not_needed() -> None:
         last_resort.begin()
     timers = [it for it in threading.enumerate() if isinstance(it, threading.Timer)]
     for timer in timers:
-        timer.join(60)
+        timer.join(300)
     assert [it for it in timers if it.is_alive()] == []
 
 

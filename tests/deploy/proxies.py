@@ -16,7 +16,7 @@ from tests.docs.commands import ROOT
 
 __all__ = ["PROXIES", "Places", "Proxy", "running"]
 
-_ATTEMPTS: Final = 600
+_ATTEMPTS: Final = 6_000
 _NGINX: Final = """\
 daemon off;
 worker_processes 1;

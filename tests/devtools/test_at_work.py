@@ -36,7 +36,7 @@ def test_a_thread_that_waits_for_another(how: str) -> None:
         "queue": lambda: jobs.put(1),
         "future": lambda: promise.set_result(1),
     }
-    future = start_thread("x", lambda: (waits[how](), go.wait(60)))
+    future = start_thread("x", lambda: (waits[how](), go.wait(300)))
     until_it_waits(future)
     wakes[how]()
     assert at_work(future) == {0}
@@ -48,7 +48,7 @@ def test_a_thread_that_waits_for_another(how: str) -> None:
 def test_a_thread_that_waits_for_so_long() -> None:
     """Whoever waits with a limit goes on by itself, and is at work."""
     end = threading.Event()
-    future = start_thread("x", lambda: end.wait(60))
+    future = start_thread("x", lambda: end.wait(300))
     assert at_work(future) == {0}
     end.set()
     future.result()
@@ -94,7 +94,7 @@ async def test_to_thread() -> None:
 def test_what_is_left() -> None:
     """What has been left to itself is not waited for."""
     end = threading.Event()
-    future = start_thread("x", lambda: end.wait(60))
+    future = start_thread("x", lambda: end.wait(300))
     left: list[ThreadWork] = threads_at_work()
     assert threads_at_work(left) == []
     end.set()

@@ -19,7 +19,8 @@ ROOT: Final = Path(__file__).parents[2]
 
 #: A file's name, as it stands alone above a block.
 _NAME: Final = re.compile(r"`([\w./-]+)`:\n\n\Z")
-_ATTEMPTS: Final = 200
+#: Each takes a tenth of a second: five minutes in all.
+_ATTEMPTS: Final = 3_000
 
 
 def blocks(document: str, language: str) -> list[tuple[str, str]]:
@@ -77,7 +78,7 @@ def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
         if process.poll() is not None:
             break
         try:
-            connection = HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = HTTPConnection("127.0.0.1", port, timeout=300)
             connection.request("GET", "/_matrix/client/versions")
             assert connection.getresponse().status == 200
         except OSError:

@@ -106,7 +106,7 @@ def test_two_servers_can_be_configured_so(tmp_path: Path) -> None:
 
 
 def _log_in(port: int, user: str, password: str) -> dict[str, str]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", port, timeout=300)
     identifier = {"type": "m.id.user", "user": user}
     login = {"type": "m.login.password", "identifier": identifier, "password": password}
     connection.request("POST", "/_matrix/client/v3/login", json.dumps(login))

@@ -23,7 +23,7 @@ _PYTHON: Final = Path(__file__).parents[2] / ".venv-synapse" / "bin" / "python"
 MODULES: Final = Path(__file__).parent / "modules"
 
 #: How long the process may take to start or to stop on the busiest machine.
-_PATIENCE_SECONDS: Final = 60
+_PATIENCE_SECONDS: Final = 300
 
 _NO_LIMIT: Final = {"per_second": 100_000, "burst_count": 100_000}
 _NO_LIMITS: Final[Mapping[str, Any]] = {

@@ -28,7 +28,7 @@ _ROOT: Final = Path(__file__).parents[2]
 
 SERVER: Final = ServerName("lamp.test")
 #: How long a process may take to start or to stop on the busiest machine.
-_PATIENCE_SECONDS: Final = 60
+_PATIENCE_SECONDS: Final = 300
 _CONFIG: Final = """\
 server_name: {server}
 listen: 127.0.0.1:{port}

@@ -29,7 +29,7 @@ class Victim:
 
     def connect(self) -> socket.socket:
         """Open a connection that is never waited for without end."""
-        return socket.create_connection(("127.0.0.1", self.server.port), timeout=60)
+        return socket.create_connection(("127.0.0.1", self.server.port), timeout=300)
 
     def answer(self, *parts: bytes, half_closed: bool = False) -> bytes:
         """Send *parts* as they are; return what comes back until the server hangs up."""

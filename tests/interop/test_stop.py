@@ -106,7 +106,7 @@ def test_clients_that_dawdle(server: ServerProcess) -> None:
     """Clients that have sent nothing, or half a request, or keep a connection, are cut off."""
     connections = []
     for part in (SILENT, HALF_A_HEAD, HALF_A_BODY, IDLE):
-        connection = socket.create_connection(("127.0.0.1", server.port), timeout=60)
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=300)
         connection.sendall(part)
         connections.append(connection)
     idle = connections[-1]
