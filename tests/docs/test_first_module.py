@@ -12,10 +12,13 @@ PAGE = "docs/first-module.md"
 
 def test_a_reader_gets_from_nothing_to_a_server(tmp_path: Path) -> None:
     """Each command works where the page has it, and each file is as the page says."""
-    new, first_test, test, check, check_config, serve, bob, alice = commands(PAGE)
+    path, new, install, *others = commands(PAGE)
+    first_test, test, check, check_config, serve, bob, alice = others
+    assert path in commands("README.md")
     assert first_test == test
     assert "Made on-call" in typed(new, tmp_path).stdout
     project = tmp_path / "on-call"
+    assert "already satisfied: pytest" in typed(install, project).stdout  # so nothing is fetched
     assert "5 passed" in typed(first_test, project).stdout
 
     for name, content in named_files(PAGE, "python", "yaml").items():
@@ -43,7 +46,7 @@ def test_what_the_check_says(tmp_path: Path) -> None:
     (tmp_path / "src" / "on_call" / "__init__.py").write_text(module.replace(right, "return set()"))
     (tmp_path / "lamplighter.yaml").write_text(files["lamplighter.yaml"])
 
-    check = commands(PAGE)[3]
+    check = commands(PAGE)[5]
     with pytest.raises(AssertionError) as failed:
         typed(f"COLUMNS=200 {check}", tmp_path)
 
