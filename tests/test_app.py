@@ -13,6 +13,9 @@ from lamplighter.config import parse_config_text
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import AsgiClient
 from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import UserId
+from lamplighter.presence.state import Presence
+from tests.database.statements import traced_statements
 
 
 async def test_health_recovers_by_itself(tmp_path: Path) -> None:
@@ -42,3 +45,23 @@ async def test_health_recovers_by_itself(tmp_path: Path) -> None:
         await asyncio.to_thread(lambda: None)
     assert await health() == 200
     await server.stop()
+
+
+async def test_a_start_reads_everybody_at_once(tmp_path: Path) -> None:
+    """A start asks the database as often for twenty users as for one."""
+    config = parse_config_text("server_name: demo\n", Path("app.yaml"))
+
+    async def statements(*names: str) -> int:
+        server = await build(config, FakeClock(), Storage.in_directory(tmp_path))
+        for name in names:
+            login = await server.directory.register(name, None)
+            await server.presence.set_presence_for_users({login.user_id: (Presence.ONLINE, None)})
+        await server.stop()
+        with traced_statements() as traced:
+            again = await build(config, FakeClock(), Storage.in_directory(tmp_path))
+        known = [again.presence.presence_of(UserId(f"@{name}:demo")).state for name in names]
+        assert known == ["online"] * len(names)
+        await again.stop()
+        return len(traced)
+
+    assert await statements("one") == await statements(*(f"user{n}" for n in range(20)))

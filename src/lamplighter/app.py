@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -194,7 +193,7 @@ async def _build(
     metrics, background = Metrics(), Background(clock)
     store = SqlPresenceStore(storage.database, metrics.committed)
     visibility = SqlVisibilityStore(storage.database)
-    members = sorted(await directory.members(), key=attrgetter("since"))
+    members = await directory.members()
     rooms = _shared_rooms(config, members)
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()

@@ -372,7 +372,7 @@ class Directory(Accounts, Rooms, Protocol):
         """Tell *listener* of everything that happens from now on."""
 
     async def members(self) -> Sequence[JoinedMember]:
-        """Return every standing `join`, once, at start-up."""
+        """Return every standing `join`, the oldest first: once, at start-up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -48,7 +48,8 @@ async def serving(
     *read_config* is where the modules are looked up when they are reloaded.
     """
     clock = SystemClock()
-    server = await app.build(config, clock, storage, read_config=read_config)
+    with _no_look_for_garbage():
+        server = await app.build(config, clock, storage, read_config=read_config)
     listeners: list[Listener] = []
     try:
         listeners += app.listeners(server, clock)
@@ -62,6 +63,18 @@ async def serving(
         server.answer_polls()
         await asyncio.gather(*(listener.stop() for listener in listeners))
         await server.stop()
+
+
+@contextmanager
+def _no_look_for_garbage() -> Iterator[None]:
+    """Let the collector rest: what a start reads stays, and to walk through it finds nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _look_for_garbage_rarely() -> None:

@@ -24,6 +24,9 @@ __all__ = ["MOST_ROWS", "SqlPresenceStore"]
 MOST_ROWS: Final = 50
 #: The values of a row, as a statement has them.
 _ONE_ROW: Final = f"({', '.join('?' * len(presence.columns))})"
+#: By what a row has: thousands are looked up at a start.
+_PRESENCES: Final = {str(it): it for it in Presence}
+_WORDS: Final = {it.name: it for it in Word}
 
 
 class SqlPresenceStore:
@@ -47,11 +50,12 @@ class SqlPresenceStore:
         # SQLAlchemy takes milliseconds for each statement: so it makes that of one row only.
         statement = upsert(database, presence, newest_by="position")
         self._one_row = str(statement.compile(dialect=database.dialect))
+        self._all_rows = str(select(*presence.columns).compile(dialect=database.dialect))
         self._statement = lru_cache(MOST_ROWS)(self._compile)
 
     async def load(self) -> Sequence[SavedPresence]:
-        async with self._database.read() as connection:
-            rows = (await connection.execute(select(presence))).all()
+        # A start reads all of them: SQLAlchemy's rows would take twice as long.
+        rows = await self._database.fetch(self._all_rows, ())
         return [_saved(row) for row in rows]
 
     def save(self, states: Sequence[SavedPresence]) -> "asyncio.Future[None]":
@@ -158,14 +162,16 @@ def _row(saved: SavedPresence) -> tuple[object, ...]:
     )
 
 
-def _saved(row: Any) -> SavedPresence:
-    state = UserPresenceState(
-        user_id=row.user_id,
-        state=Presence(row.state),
-        last_active_ts=row.last_active_ts,
-        last_federation_update_ts=row.last_federation_update_ts,
-        last_user_sync_ts=row.last_user_sync_ts,
-        status_msg=cut(row.status_msg),  # it may be older than the rule
-        currently_active=row.currently_active,
+def _saved(row: tuple[Any, ...]) -> SavedPresence:
+    """Return what a row holds, its values in the order of the table's columns."""
+    user_id, state, word, active_ts, federation_ts, sync_ts, status_msg, is_active, position = row
+    saved = UserPresenceState(
+        user_id,
+        _PRESENCES[state],
+        active_ts,
+        federation_ts,
+        sync_ts,
+        cut(status_msg),  # it may be older than the rule
+        bool(is_active),  # the driver knows no booleans
     )
-    return SavedPresence(TrackedUser(state, Word[row.word]), StreamPosition(row.position))
+    return SavedPresence(TrackedUser(saved, _WORDS[word]), StreamPosition(position))

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select
 
-from lamplighter.clock import Timestamp
+from lamplighter.database.prepared import prepare
 from lamplighter.database.tables import account_data, current_state, events, memberships
 from lamplighter.directory.sql.events import as_json, read_events
 from lamplighter.directory.sql.ledger import Ledger
@@ -24,15 +24,15 @@ class RoomReader:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        joined = select(memberships.c.room_id, memberships.c.user_id, memberships.c.since_ts)
+        joined = joined.where(memberships.c.membership == bindparam("membership"))
+        joined = joined.order_by(memberships.c.since_ts)
+        self._all_joined = prepare(joined, ledger.dialect)
 
     async def members(self) -> Sequence[JoinedMember]:
-        query = select(memberships).where(memberships.c.membership == Membership.JOIN)
-        async with self._ledger.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [
-            JoinedMember(RoomId(row.room_id), UserId(row.user_id), Timestamp(row.since_ts))
-            for row in rows
-        ]
+        # A start reads all of them, in the order of the joins, as plain tuples.
+        rows = await self._ledger.fetch(self._all_joined, {"membership": str(Membership.JOIN)})
+        return [JoinedMember(*row) for row in rows]
 
     async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
         query = (
