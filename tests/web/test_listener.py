@@ -1,6 +1,7 @@
 """Addresses that cannot be listened on, and serving at one that can."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
@@ -18,7 +19,8 @@ from lamplighter.devtools.http import Message, Receive, Send
 from lamplighter.errors import ConfigError
 from lamplighter.web.application import build_application
 from lamplighter.web.http.exchange import Exchange
-from lamplighter.web.listener import Certificate, Listener
+from lamplighter.web.http.hub import MOST_CONNECTIONS
+from lamplighter.web.listener import Certificate, Listener, room_within
 from lamplighter.web.routes import json_response
 from tests.federation.tls import authority, trusting_context
 
@@ -305,3 +307,19 @@ async def test_who_takes_too_long(sent: bytes, status: bytes) -> None:
     await serving.start()
     assert (await answer(port, sent)).partition(b"\r\n")[0] == status
     await serving.stop()
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections"),
+    [
+        (1, 1),
+        (100, 50),
+        (1_024, 824),
+        (100_000, 99_800),
+        (10**9, MOST_CONNECTIONS),
+        (resource.RLIM_INFINITY, MOST_CONNECTIONS),
+    ],
+)
+def test_connections_leave_descriptors(descriptors: int, connections: int) -> None:
+    """Connections leave 200 descriptors for files, or half of them where there are few."""
+    assert room_within(descriptors) == connections

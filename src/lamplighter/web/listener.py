@@ -25,7 +25,14 @@ from lamplighter.web.http.hub import MOST_CONNECTIONS, Hub, no_put
 from lamplighter.web.http.timeouts import Patience
 from lamplighter.web.under_way import UnderWay
 
-__all__ = ["MOST_TO_ANSWER", "Certificate", "Listener", "bound", "certificate_context"]
+__all__ = [
+    "MOST_TO_ANSWER",
+    "Certificate",
+    "Listener",
+    "bound",
+    "certificate_context",
+    "room_within",
+]
 
 #: How many connections may wait to be taken: a crowd comes at once after a restart.
 _BACKLOG: Final = 4_096
@@ -194,6 +201,11 @@ def _room_for_connections() -> int:
         with suppress(OSError, ValueError):  # the service may be forbidden to
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
             soft = allowed
-    if soft == resource.RLIM_INFINITY:
+    return room_within(soft)
+
+
+def room_within(descriptors: int) -> int:
+    """Return how many connections a process may have that may open so many *descriptors*."""
+    if descriptors == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
-    return max(1, min(MOST_CONNECTIONS, soft - min(_DESCRIPTORS_KEPT, soft // 2)))
+    return max(1, min(MOST_CONNECTIONS, descriptors - min(_DESCRIPTORS_KEPT, descriptors // 2)))
