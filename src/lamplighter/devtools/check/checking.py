@@ -19,6 +19,7 @@ from lamplighter.devtools.check.places import place_of, short_name
 from lamplighter.devtools.check.population import (
     Names,
     Population,
+    most_named,
     names_in,
     names_in_source,
     names_in_text,
@@ -129,7 +130,9 @@ class _Check:
         names = names_in(config)
         for text in texts:
             names += names_in_text(text)
-        people = populate(names + in_source, self._subject.server_name)
+        # The source may name people of several modules: the module's own data say whose server it is.
+        server_name = self._subject.server_name or most_named(names)
+        people = populate(names + in_source, server_name)
         hours = hours_in(config).union(*map(hours_in, texts))
         return replace(people, hours=sorted(hours)[:_MOST_HOURS])
 

@@ -27,7 +27,15 @@ from lamplighter.ids import (
     server_of,
 )
 
-__all__ = ["Names", "Population", "names_in", "names_in_source", "names_in_text", "populate"]
+__all__ = [
+    "Names",
+    "Population",
+    "most_named",
+    "names_in",
+    "names_in_source",
+    "names_in_text",
+    "populate",
+]
 
 T = TypeVar("T")
 
@@ -100,7 +108,7 @@ def populate(names: Names, server_name: ServerName | None = None) -> Population:
     Without a *server_name*, it is the one that most of the named users have.
     """
     servers = Counter(server_of(it) for it in names.users)
-    server = server_name or (servers.most_common(1)[0][0] if servers else _SERVER_NAME)
+    server = server_name or most_named(names) or _SERVER_NAME
     remote = _distinct([*servers, *names.servers, _ELSEWHERE])
     remote = [it for it in remote if it != server][:_MOST_SERVERS]
     local = [UserId(f"@{it}:{server}") for it in names.localparts]
@@ -113,6 +121,12 @@ def populate(names: Names, server_name: ServerName | None = None) -> Population:
     return Population(
         server, named, [it for it in _distinct(others) if it not in named], rooms, names.aliases
     )
+
+
+def most_named(names: Names) -> ServerName | None:
+    """Return the server that most of the named users have; None where no user is named."""
+    servers = Counter(server_of(it) for it in names.users)
+    return servers.most_common(1)[0][0] if servers else None
 
 
 def names_in(value: object) -> Names:
