@@ -130,7 +130,7 @@ class _Check:
         names = names_in(config)
         for text in texts:
             names += names_in_text(text)
-        # The source may name people of several modules: the module's own data say whose server it is.
+        # The source may name people of several modules: the data say whose server it is.
         server_name = self._subject.server_name or most_named(names)
         people = populate(names + in_source, server_name)
         hours = hours_in(config).union(*map(hours_in, texts))
