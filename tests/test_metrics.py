@@ -38,6 +38,7 @@ HAPPENINGS: list[tuple[list[Callable[[Metrics], None]], str]] = [
     ([lambda m: m.breaker("M", True), lambda m: m.breaker("M", False)],
      'lamplighter_module_paused{module="M"} 0.0'),
     ([lambda m: m.login("refused")], 'lamplighter_logins_total{outcome="refused"} 1.0'),
+    ([lambda m: m.connection_refused()], "lamplighter_connections_refused_total 1.0"),
     ([lambda m: m.committed(40)], 'lamplighter_commit_states_bucket{le="50.0"} 1.0'),
 ]
 # fmt: on

@@ -270,11 +270,14 @@ def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
             clock,
             direct=server.application.direct,
             find_put=server.application.find_put,
+            count_refused=server.metrics.connection_refused,
         )
         for address in server.config.listen
     ]
     if server.federation is not None:
-        serving.append(server.federation.listener(server.presence, server.directory))
+        serving.append(
+            server.federation.listener(server.presence, server.directory, server.metrics)
+        )
     return serving
 
 

@@ -149,6 +149,7 @@ class Metrics:
         self._shadow_undone = self._counter(
             "shadow_left_undone", "What shadow modules wanted to do", ["module", "call"]
         )
+        self._refused = self._counter("connections_refused", "Connections without a descriptor", [])
         self._logins = self._counter("logins", "Attempts to log in", ["outcome"])
         for outcome in _LOGINS:
             self._logins.labels(outcome)
@@ -202,6 +203,10 @@ class Metrics:
     def login(self, outcome: str) -> None:
         """Somebody tried to log in: succeeded, refused, or limited (not even looked at)."""
         self._logins.labels(outcome).inc()
+
+    def connection_refused(self) -> None:
+        """A connection was closed at once: there are no descriptors for more."""
+        self._refused.inc()
 
     def committed(self, states: int) -> None:
         """One commit made *states* presence states durable."""

@@ -6,7 +6,7 @@ import logging
 import resource
 import socket
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -79,11 +79,13 @@ class Listener:
         direct: Mapping[str, Direct] = _NO_DIRECT,
         find_put: FindDirect = no_put,
         slowest: timedelta = _SLOWEST,
+        count_refused: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve plain HTTP, or TLS 1.2 and later with a *certificate*.
 
         *section* is where the configuration has the address, such as `federation.`. Who takes
         longer than *slowest* for the head of a request, or for its body, is not waited for.
+        *count_refused* is called for each connection that there is no descriptor for.
         Raises `ConfigError` if the certificate cannot be used.
         """
         self._address = address
@@ -99,6 +101,7 @@ class Listener:
             find_put=find_put,
             patience=patience,
             most_connections=_room_for_connections(),
+            count_refused=count_refused,
         )
         self._server: asyncio.Server | None = None
 

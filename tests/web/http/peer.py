@@ -214,6 +214,8 @@ class House:
         self.clock = FakeClock()
         self.endpoint = Endpoint()
         self.application = Application()
+        #: How many connections were refused for want of descriptors.
+        self.refused = 0
         self.hub = Hub(
             self.application,
             {"/poll": self.endpoint},
@@ -221,7 +223,11 @@ class House:
             patience=patience or Patience(),
             most_connections=most_connections,
             most_unsent=most_unsent,
+            count_refused=self._count_refused,
         )
+
+    def _count_refused(self) -> None:
+        self.refused += 1
 
     def peer(self, *, tls: bool = False) -> Peer:
         """Return a client that has just connected."""

@@ -603,7 +603,9 @@ async def test_limits_of_memory(house: House, peer: Peer) -> None:
 
 
 async def test_refused_connections_are_logged_now_and_then() -> None:
-    """A listener that has no room says so, and what to do, once a minute however many come."""
+    """A listener that has no room says so, and what to do, once a minute however many come; it
+    counts them all.
+    """
     house = House(most_connections=1)
     house.peer()
     with capture_logs() as logs:
@@ -612,5 +614,6 @@ async def test_refused_connections_are_logged_now_and_then() -> None:
         refused.append(house.peer())
     await settle()
     assert all(peer.is_closed for peer in refused)
+    assert house.refused == len(refused)
     assert [(line["log_level"], line["connections"]) for line in logs] == [("error", 1)] * 2
     assert "LimitNOFILE" in logs[0]["event"]

@@ -1,7 +1,7 @@
 """What all connections of one listener share."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import structlog
@@ -60,10 +60,12 @@ class Hub:
         patience: Patience = _PATIENCE,
         most_connections: int = MOST_CONNECTIONS,
         most_unsent: int = MOST_UNSENT,
+        count_refused: Callable[[], None] = lambda: None,
     ) -> None:
         self.application = application
         self._direct = direct
         self._find_put = find_put
+        self._count_refused = count_refused
         self.heads = Heads(clock)
         self.timeouts = Timeouts(patience)
         self.is_stopping = False
@@ -129,7 +131,8 @@ class Hub:
         return True
 
     def _say_full(self) -> None:
-        """Log, once a minute, that there is room for nobody more."""
+        """Count the refusal, and log once a minute that there is room for nobody more."""
+        self._count_refused()
         if self._log_limit.admits("full", self._clock.now()) is not None:
             _log.error(
                 "connections are refused: there are as many as the limit on open files allows; "
