@@ -85,9 +85,9 @@ def test_presence_states_are_the_ones_on_the_wire() -> None:
     ("code", "message"),
     [
         (
-            "from synapse.module_api import NOT_SPAM",
-            "Lamplighter has no synapse.module_api.NOT_SPAM: "
-            "this server only serves presence modules",
+            "from synapse.module_api import DatabasePool",
+            "Lamplighter has no synapse.module_api.DatabasePool: "
+            "use the cursor that run_db_interaction gives",
         ),
         (
             "import synapse.http.server",

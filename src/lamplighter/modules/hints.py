@@ -91,13 +91,6 @@ _SERVER: Final = {
     "is_mine_id": "use api.is_mine(user_id)",
     "server_name": "use _hs.hostname or api.server_name",
 }
-_OF_OTHER_KINDS: Final = tuple(
-    f"synapse.module_api.{name}"
-    for name in (
-        *("Absent", "AbsentType", "LoginResponse", "MediaUploadLimit", "NOT_SPAM"),
-        *("PublicRoomListManager", "RatelimitOverride", "UserIpAndAgent", "UserProfile"),
-    )
-)
 _IMPORTS: Final = {
     "synapse.handlers.presence.PresenceHandler": _PRESENCE,
     "synapse.handlers.presence.BasePresenceHandler": _PRESENCE,
@@ -105,7 +98,6 @@ _IMPORTS: Final = {
     "synapse.http.site": "annotate with starlette.requests.Request",
     "synapse.module_api.DirectServeHtmlResource": _NO_TWISTED,
     "synapse.module_api.DirectServeJsonResource": _NO_TWISTED,
-    **dict.fromkeys(_OF_OTHER_KINDS, _ONLY_PRESENCE),
     "synapse.module_api.SynapseRequest": "annotate with starlette.requests.Request",
     "synapse.module_api.DatabasePool": "use the cursor that run_db_interaction gives",
     "synapse.module_api.parse_json_object_from_request": "use await request.json()",
@@ -118,9 +110,7 @@ _IMPORTS: Final = {
 }
 #: The names of Synapse's `synapse.module_api` that are not served.
 NOT_IN_MODULE_API: Final = (
-    *("Absent", "AbsentType", "DatabasePool", "DirectServeHtmlResource", "DirectServeJsonResource"),
-    *("LoginResponse", "MediaUploadLimit", "NOT_SPAM", "PublicRoomListManager"),
-    *("RatelimitOverride", "SynapseRequest", "UserIpAndAgent", "UserProfile"),
+    *("DatabasePool", "DirectServeHtmlResource", "DirectServeJsonResource", "SynapseRequest"),
     *("parse_json_object_from_request", "respond_with_html"),
 )
 

@@ -25,6 +25,7 @@ from lamplighter.modules.hints import import_hint
 from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.storage import Transaction
 from lamplighter.modules.synapse import constants, errors, types
+from lamplighter.modules.synapse.other_kinds import OTHER_KINDS
 from lamplighter.modules.synapse_on_demand import SynapseOnDemand
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
@@ -182,6 +183,7 @@ def _table(functions: ImportedFunctions) -> dict[str, Names]:
             **_public(types, "EventBase", "JsonDict", "JsonMapping", "ProfileInfo", "RoomAlias"),
             **_public(types, "DomainSpecificString", "Requester", "RoomID", "StateMap", "UserID"),
             **_public(types, "UserInfo"),
+            **OTHER_KINDS,
             "AccountDataManager": AccountDataManager,
             "CachedFunction": CachedFunction,
             "LoggingTransaction": Transaction,
