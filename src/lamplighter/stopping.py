@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from lamplighter.clock import Clock, sleep
+from lamplighter.clock import Clock, after
 
 __all__ = ["Step", "stop_by_steps"]
 
@@ -45,10 +45,12 @@ async def stop_by_steps(clock: Clock, steps: Sequence[Step]) -> None:
 
 async def _ends_within(clock: Clock, limit: timedelta, task: "asyncio.Future[None]") -> bool:
     """Return whether *task* ends before *limit* has passed; if not, cancel it, and wait no more."""
-    limiting = asyncio.ensure_future(sleep(clock, limit))
+    ended = asyncio.Event()
+    timer = clock.call_at(after(clock.now(), limit), ended.set)
+    task.add_done_callback(lambda _: ended.set())
     try:
-        await asyncio.wait({task, limiting}, return_when=asyncio.FIRST_COMPLETED)
+        await ended.wait()
         return task.done()
     finally:
-        limiting.cancel()
+        timer.cancel()
         task.cancel()
