@@ -42,7 +42,8 @@ class Plan(Planner):
     def named(
         self, viewer: UserId, *users: UserId, position: int = 1, sees_all: AllUsers | None = None
     ) -> None:
-        interest = Interest(dict.fromkeys(users, (ONE,)), sees_all)
+        all_users = (sees_all,) if sees_all else ()
+        interest = Interest(dict.fromkeys(users, (ONE,)), all_users)
         self.interests.keep(viewer, interest, StreamPosition(position), Timestamp(0))
 
 

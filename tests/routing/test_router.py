@@ -151,10 +151,12 @@ async def test_interests_are_merged() -> None:
     )
 
 
-async def test_the_first_all_users_wins() -> None:
-    """The first module that lets the viewer see all is the reason; names stand beside it."""
+async def test_each_module_that_lets_a_viewer_see_all_users() -> None:
+    """Each module that lets the viewer see all users is said; names stand beside it."""
     router = Bench().router(answering({BOB}), answering("ALL"), answering("ALL"))
-    assert await router.interested_users(ALICE) == Interest({BOB: (ONE,)}, AllUsers("Other"))
+    assert await router.interested_users(ALICE) == Interest(
+        {BOB: (ONE,)}, (AllUsers("Other"), AllUsers("Third"))
+    )
 
 
 async def test_modules_think_at_the_same_time() -> None:

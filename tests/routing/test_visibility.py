@@ -22,7 +22,8 @@ class Answers(ModuleInterests):
         now: int = 1000,
         sees_all: AllUsers | None = None,
     ) -> None:
-        interest = Interest(dict.fromkeys(names, (ONE,)), sees_all)
+        all_users = (sees_all,) if sees_all else ()
+        interest = Interest(dict.fromkeys(names, (ONE,)), all_users)
         self.keep(viewer, interest, StreamPosition(position), Timestamp(now))
 
 
@@ -128,7 +129,7 @@ def test_a_lost_answer_says_nothing_of_whom_its_module_named() -> None:
     """Whom a module named whose answer is lost has not ended, until the module answers again."""
     answers = Answers()
     answers.keep(ALICE, Interest({BOB: (ONE,), DORA: (OTHER,)}), P1, NOW)
-    lost = Interest({}, None, frozenset({"One"}))
+    lost = Interest({}, (), frozenset({"One"}))
     assert answers.keep(ALICE, lost, P1, NOW) == NoLongerNamed({DORA})
     assert answers.named_for(ALICE) == set()
     assert not answers.keep(ALICE, lost, P1, NOW)
@@ -136,13 +137,23 @@ def test_a_lost_answer_says_nothing_of_whom_its_module_named() -> None:
 
 
 def test_who_saw_everybody() -> None:
-    """Who saw everybody does so no more once each module has answered otherwise."""
+    """Who saw everybody does so no more once each module that said so has answered otherwise."""
     answers = Answers()
-    answers.kept(ALICE, sees_all=ALL)
-    assert not answers.keep(ALICE, Interest({}, None, frozenset({"Other"})), P1, NOW)
+    answers.keep(ALICE, Interest({}, (AllUsers("One"), AllUsers("Other"))), P1, NOW)
+    for lost in ("One", "Other", "One"):
+        assert not answers.keep(ALICE, Interest({}, (), frozenset({lost})), P1, NOW)
+        answers.keep(ALICE, Interest({}, (AllUsers("One"), AllUsers("Other"))), P1, NOW)
     assert answers.keep(ALICE, Interest({BOB: (ONE,)}), P1, NOW) == NoLongerNamed(
         set(), all_users=True
     )
+
+
+def test_a_lost_answer_says_nothing_of_what_others_said_of_everybody() -> None:
+    """Who saw everybody by one module does so no more, though another module's answer is lost."""
+    answers = Answers()
+    answers.keep(ALICE, Interest({}, (AllUsers("One"),)), P1, NOW)
+    ended = answers.keep(ALICE, Interest({}, (), frozenset({"Other"})), P1, NOW)
+    assert ended == NoLongerNamed(set(), all_users=True)
 
 
 def test_an_answer_that_was_forgotten() -> None:

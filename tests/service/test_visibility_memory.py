@@ -46,7 +46,7 @@ class Run:
 
     def named(self, viewer: UserId, *names: UserId, sees_all: bool = False) -> None:
         """Take in what modules answer for the viewer."""
-        interest = Interest(dict.fromkeys(names, (ONE,)), AllUsers("One") if sees_all else None)
+        interest = Interest(dict.fromkeys(names, (ONE,)), (AllUsers("One"),) if sees_all else ())
         self.interests.keep(viewer, interest, StreamPosition(1), Timestamp(1))
 
 
@@ -62,7 +62,7 @@ async def test_over_a_restart() -> None:
     await again.memory.restore()
     assert again.endings.of(ALICE) == {BOB: StreamPosition(7)}
     assert again.interests.last(ALICE) == Interest({CHARLIE: (ONE,)})
-    assert again.interests.last(DORA) == Interest({}, AllUsers("One"))
+    assert again.interests.last(DORA) == Interest({}, (AllUsers("One"),))
     assert again.interests.named_for(ALICE) == set()
 
 

@@ -83,7 +83,7 @@ class PresenceRouter:
         asked = self.modules
         answers = [module.interested_users(viewer) for module in asked]
         named: dict[UserId, tuple[Module, ...]] = {}
-        all_users: AllUsers | None = None
+        all_users: list[AllUsers] = []
         lost: set[str] = set()
         for module, answer in zip(asked, answers, strict=False):  # one more may register meanwhile
             checked = await answer
@@ -91,9 +91,9 @@ class PresenceRouter:
                 lost.add(module.name)
             for user_id in checked.named:
                 named[user_id] = (*named.get(user_id, ()), module.reason)
-            if checked.all_users and all_users is None:
-                all_users = AllUsers(module.name)
-        return Interest(named, all_users, frozenset(lost))
+            if checked.all_users:
+                all_users.append(AllUsers(module.name))
+        return Interest(named, tuple(all_users), frozenset(lost))
 
 
 class Inquiry:

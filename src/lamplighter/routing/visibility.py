@@ -22,8 +22,8 @@ class Interest:
 
     #: Each named user, and the modules that named them.
     named: Mapping[UserId, tuple[Module, ...]]
-    #: The first module that let the viewer see all users, if one did.
-    all_users: AllUsers | None = None
+    #: The modules that let the viewer see all users.
+    all_users: tuple[AllUsers, ...] = ()
     #: The modules whose answer was lost, whole or in part: they might have named more.
     lost: frozenset[str] = frozenset()
 
@@ -52,14 +52,16 @@ class _Kept:
     #: Whom modules named until their answers were lost. They are out of sight, but a module that
     #: fails has not said so: what the viewer was told of them stands until it answers.
     unsure: Mapping[UserId, tuple[Module, ...]]
-    unsure_all: bool
+    #: The modules that let the viewer see all users until their answers were lost.
+    unsure_all: tuple[AllUsers, ...]
 
     def named(self) -> Mapping[UserId, tuple[Module, ...]]:
         """Return whom modules named, or had named before their answers were lost."""
         return {**self.unsure, **self.interest.named} if self.unsure else self.interest.named
 
-    def sees_all(self) -> bool:
-        return self.unsure_all or self.interest.all_users is not None
+    def all_users(self) -> tuple[AllUsers, ...]:
+        """Return the modules that let the viewer see all users, or did before they were lost."""
+        return (*self.unsure_all, *self.interest.all_users)
 
 
 class ModuleInterests:
@@ -89,12 +91,12 @@ class ModuleInterests:
             for user_id, modules in (before.named().items() if before and missing else ())
             if user_id in missing and any(it.name in interest.lost for it in modules)
         }
-        saw_all = before is not None and before.sees_all() and interest.all_users is None
-        unsure_all = saw_all and bool(interest.lost)
+        saw_all = before.all_users() if before and not interest.all_users else ()
+        unsure_all = tuple(it for it in saw_all if it.module in interest.lost)
         earlier = before.since if before else {}
         since = {user_id: earlier.get(user_id, position) for user_id in interest.named}
         all_since = None
-        if interest.all_users is not None:
+        if interest.all_users:
             all_since = before.all_since if before and before.all_since is not None else position
         if before is None or missing or saw_all or len(interest.named) != len(before.named()):
             self._changed.add(viewer)
@@ -102,19 +104,20 @@ class ModuleInterests:
         self._kept[viewer] = _Kept(interest, now, since, all_since, unsure, unsure_all)
         for user_id in interest.named:
             self._viewers.setdefault(user_id, set()).add(viewer)
-        if interest.all_users is not None:
-            self._see_all[viewer] = interest.all_users
-        return NoLongerNamed(missing - unsure.keys(), saw_all and not unsure_all, is_stale)
+        if interest.all_users:
+            self._see_all[viewer] = interest.all_users[0]
+        ended_all = bool(saw_all) and not unsure_all
+        return NoLongerNamed(missing - unsure.keys(), ended_all, is_stale)
 
     def restore(self, viewer: UserId, interest: Interest) -> None:
         """Take in what was answered for the viewer before a restart; the next one is compared."""
         restored = Timestamp(0)
-        self._forgotten[viewer] = _Kept(interest, restored, {}, None, {}, unsure_all=False)
+        self._forgotten[viewer] = _Kept(interest, restored, {}, None, {}, ())
 
     def last(self, viewer: UserId) -> Interest | None:
         """Return whom modules named in the answer that the next one will be compared with."""
         kept = self._kept.get(viewer) or self._forgotten.get(viewer)
-        return Interest(kept.named(), kept.interest.all_users) if kept else None
+        return Interest(kept.named(), kept.all_users()) if kept else None
 
     def remembers(self, viewer: UserId) -> bool:
         """Tell whether the viewer's last answer is not in use any more."""
@@ -175,7 +178,7 @@ class ModuleInterests:
     def was_named(self, viewer: UserId, user_id: UserId) -> bool:
         """Tell whether the next answer will be compared with one that named the user."""
         last = self._kept.get(viewer) or self._forgotten.get(viewer)
-        return last is not None and (last.sees_all() or user_id in last.named())
+        return last is not None and (bool(last.all_users()) or user_id in last.named())
 
     def viewers_of(self, user_id: UserId) -> AbstractSet[UserId]:
         """Return the viewers for whom modules name the user."""

@@ -59,7 +59,7 @@ class SwitchedOff:
 
     def _shown_to(self, viewer: UserId) -> AbstractSet[UserId]:
         interest = self._interests.last(viewer)
-        if interest is not None and interest.all_users is not None:
+        if interest is not None and interest.all_users:
             return self._shown_until.keys()
         named = interest.named.keys() if interest else frozenset()
         return (self._planner.candidates(viewer) | named) & self._shown_until.keys()

@@ -41,7 +41,7 @@ class _Content(msgspec.Struct, omit_defaults=True):
 
     ended: dict[UserId, StreamPosition] = {}
     named: dict[UserId, tuple[str, ...]] = {}
-    all_users: str | None = None
+    all_users: tuple[str, ...] = ()
 
 
 class VisibilityMemory:
@@ -70,7 +70,7 @@ class VisibilityMemory:
             content = decoder.decode(text)
             for user_id, position in content.ended.items():
                 self._endings.put(viewer, user_id, position)
-            if content.named or content.all_users is not None:
+            if content.named or content.all_users:
                 self._named[viewer] = len(content.named)
                 self._interests.restore(viewer, _interest(content))
         self._endings.take_changed()
@@ -97,7 +97,7 @@ class VisibilityMemory:
                 user_id: tuple(it.name for it in modules)
                 for user_id, modules in interest.named.items()
             }
-            content.all_users = interest.all_users.module if interest.all_users else None
+            content.all_users = tuple(it.module for it in interest.all_users)
             if content.named:
                 self._named[viewer] = len(content.named)
         if content == _Content():
@@ -109,4 +109,4 @@ def _interest(content: _Content) -> Interest:
     named = {
         user_id: tuple(Module(name) for name in names) for user_id, names in content.named.items()
     }
-    return Interest(named, AllUsers(content.all_users) if content.all_users is not None else None)
+    return Interest(named, tuple(map(AllUsers, content.all_users)))
