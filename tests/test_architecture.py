@@ -35,7 +35,7 @@ STORIES: Final = {
     "interop": "clients and servers that others wrote",
     "properties": "random worlds against an oracle",
     "scenarios": "whole stories on the fake clock",
-    "directory/sql/test_durability.py": "what is acknowledged survives the death of the process",
+    "homeserver/sql/test_durability.py": "what is acknowledged survives the death of the process",
     "federation/test_inward.py": "hosts that would lead us inward, with all parts put together",
     "presence/test_reference_model.py": "the state machine against a slow and obvious one",
     "test_architecture.py": "this file",

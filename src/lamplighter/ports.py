@@ -1,6 +1,6 @@
 """Every Protocol that the rest asks of the outside world, on one page.
 
-Adapters are plain classes that take plain arguments; `app.py` alone chooses among them.
+Adapters are plain classes that take plain arguments; `app/` alone chooses among them.
 """
 
 import asyncio

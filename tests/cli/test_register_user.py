@@ -12,8 +12,8 @@ from lamplighter.cli.register_user import register_user
 from lamplighter.clock import SystemClock
 from lamplighter.config import load_config
 from lamplighter.database.migrate import migrate
-from lamplighter.directory.sql import SqlDirectory
 from lamplighter.errors import ConfigError, Forbidden
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId
 
 BOB = UserId("@bob:example.org")

@@ -13,7 +13,6 @@ from lamplighter.cli.serve import serving
 from lamplighter.cli.user_commands import Users, list_users
 from lamplighter.clock import SystemClock
 from lamplighter.config import load_config
-from lamplighter.directory.sql import SqlDirectory
 from lamplighter.errors import (
     AdminUnavailable,
     Forbidden,
@@ -22,6 +21,7 @@ from lamplighter.errors import (
     NotFound,
     UnknownToken,
 )
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId
 from lamplighter.web.admin.auth import hash_of
 from tests.interop.processes import reserved_port

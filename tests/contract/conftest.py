@@ -8,7 +8,7 @@ import pytest
 from lamplighter.database.engine import Database, open_file, open_memory
 from lamplighter.database.migrate import migrate
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.directory.sql import SqlDirectory
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.ports import Directory
 from tests.contract.directories import SERVER, Recorder, Town

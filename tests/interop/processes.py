@@ -18,7 +18,7 @@ from typing import Any, Final
 from lamplighter.app import Storage
 from lamplighter.clock import SystemClock
 from lamplighter.database.migrate import migrate
-from lamplighter.directory.sql import SqlDirectory
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.ports import Login, NewRoom
 

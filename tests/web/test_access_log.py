@@ -10,8 +10,8 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.server import running_server
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
+from tests.homeserver.world import World
 from tests.web.admin.operator import ADMIN_CONFIG, TOKEN, Operator
-from tests.web.world import World
 
 ADDRESS = "192.0.2.1"
 REQUEST = Request({"type": "http", "headers": [], "client": (ADDRESS, 5)})

@@ -5,7 +5,7 @@ import pytest
 from lamplighter.devtools.http import AsgiClient
 from lamplighter.errors import MissingToken
 from lamplighter.web.auth import access_token
-from tests.web.world import V3, Person, World, while_sending
+from tests.homeserver.world import V3, Person, World, while_sending
 
 
 @pytest.mark.parametrize(

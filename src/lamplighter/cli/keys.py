@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lamplighter.app_federation import signing_key_path
+from lamplighter.app.federation import signing_key_path
 from lamplighter.clock import SystemClock
 from lamplighter.config import load_config
 from lamplighter.errors import ConfigError

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from lamplighter.app_federation import signing_key_path
+from lamplighter.app.federation import signing_key_path
 from lamplighter.cli.running import addresses_of, running_server
 from lamplighter.config import Address, Config
 from lamplighter.database.migrate import check_file

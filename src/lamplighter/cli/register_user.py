@@ -10,8 +10,8 @@ from lamplighter.app import Storage
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
 from lamplighter.database.migrate import migrate
-from lamplighter.directory.sql import SqlDirectory
 from lamplighter.errors import InvalidParam, InvalidUsername
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
 

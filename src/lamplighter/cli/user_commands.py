@@ -17,8 +17,8 @@ from lamplighter.cli.running import running_server
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
 from lamplighter.database.migrate import migrate
-from lamplighter.directory.sql import SqlDirectory
 from lamplighter.errors import AdminUnavailable, InvalidParam, InvalidUsername
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId, parse_user_id
 from lamplighter.ports import Account
 

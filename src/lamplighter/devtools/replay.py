@@ -14,7 +14,7 @@ from functools import partial, singledispatchmethod
 from typing import Final, TypeVar
 
 from lamplighter.app import counting_rooms
-from lamplighter.app_modules import server_facts
+from lamplighter.app.modules import server_facts
 from lamplighter.clock import SystemClock, Timestamp, milliseconds, sleep
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.config import Config

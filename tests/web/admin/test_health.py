@@ -1,6 +1,6 @@
 """GET /health."""
 
-from tests.web.world import World
+from tests.homeserver.world import World
 
 
 async def test_a_well_server_says_so(world: World) -> None:

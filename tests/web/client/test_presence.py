@@ -6,7 +6,7 @@ from lamplighter.devtools.client import Client
 from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.web.body import MAX_BODY
-from tests.web.world import while_sending
+from tests.homeserver.world import while_sending
 
 STATUS = "/presence/@dora:demo/status"
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.directory.sql import SqlDirectory
 from lamplighter.federation.keys import SigningKeys
+from lamplighter.homeserver.sql import SqlDirectory
+from tests.homeserver.world import SERVER
 from tests.web.federation.peer import Host, Peer
-from tests.web.world import SERVER
 
 
 @pytest.fixture

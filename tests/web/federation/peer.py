@@ -29,7 +29,7 @@ from lamplighter.presence.state import Presence
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.federation import federation_endpoints
-from tests.web.world import SERVER
+from tests.homeserver.world import SERVER
 
 __all__ = ["DAVE", "ONLINE", "THERE", "Header", "Host", "Peer", "error_of", "presence", "public"]
 

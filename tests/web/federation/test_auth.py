@@ -11,13 +11,13 @@ from signedjson.key import generate_signing_key
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import Response
-from lamplighter.directory.sql import SqlDirectory
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.policy import ServerPolicy
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
+from tests.homeserver.world import SERVER
 from tests.web.federation.peer import ONLINE, THERE, Header, Host, Peer, error_of
-from tests.web.world import SERVER
 
 URI: Final = "/_matrix/federation/v1/send/1"
 PROFILE: Final = "/_matrix/federation/v1/query/profile"

@@ -10,13 +10,13 @@ from signedjson.sign import verify_signed_json
 
 from lamplighter.clock import after
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.directory.sql import SqlDirectory
 from lamplighter.federation.keys import SigningKeys, key_id_of
 from lamplighter.federation.policy import ServerPolicy
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
+from tests.homeserver.world import SERVER
 from tests.web.federation.peer import THERE, Host, Peer, error_of, public
-from tests.web.world import SERVER
 
 OWN: Final = "/_matrix/key/v2/server"
 QUERY: Final = "/_matrix/key/v2/query"

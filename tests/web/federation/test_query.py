@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamplighter.directory.sql import SqlDirectory
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId
 from tests.web.federation.peer import Peer, error_of
 

@@ -6,8 +6,8 @@ import pytest
 
 from lamplighter import __version__
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.directory.sql import SqlDirectory
 from lamplighter.federation.keys import SigningKeys
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from tests.web.federation.peer import Host, error_of
 

@@ -1,0 +1,12 @@
+"""The one place where the parts are chosen and wired together. Begin at `building.py`."""
+
+from lamplighter.app.building import (
+    MOST_TO_STOP,
+    Lamplighter,
+    Storage,
+    build,
+    counting_rooms,
+    listeners,
+)
+
+__all__ = ["MOST_TO_STOP", "Lamplighter", "Storage", "build", "counting_rooms", "listeners"]

@@ -1,0 +1,177 @@
+"""Wires what operators look at."""
+
+import resource
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from lamplighter.app.modules import Surroundings
+from lamplighter.clock import Clock
+from lamplighter.cluster.positions import instant_of
+from lamplighter.config import Config
+from lamplighter.federation.policy import ServerPolicy
+from lamplighter.federation.sender import DestinationStatus
+from lamplighter.metrics import Metrics, Readings
+from lamplighter.ports import Directory
+from lamplighter.room_ports import BuiltInDirectory
+from lamplighter.service.census import Census
+from lamplighter.service.explanations import Explanations, RoutingFacts
+from lamplighter.service.reload import Reload
+from lamplighter.service.room_names import RoomNames
+from lamplighter.service.server_sights import ServerSights
+from lamplighter.service.shadow import ShadowDifference
+from lamplighter.web.access_log import AccessLog
+from lamplighter.web.address import ClientAddress
+from lamplighter.web.admin.accounts import AdminAccounts
+from lamplighter.web.admin.auth import AdminAuth
+from lamplighter.web.admin.broadcast import Broadcast
+from lamplighter.web.admin.changes import AdminChanges
+from lamplighter.web.admin.dashboard import Dashboard
+from lamplighter.web.admin.destinations import AdminDestinations
+from lamplighter.web.admin.endpoints import admin_endpoints
+from lamplighter.web.admin.events import AdminEvents
+from lamplighter.web.admin.health import Health
+from lamplighter.web.admin.metrics import MetricsPage
+from lamplighter.web.admin.modules import AdminModules
+from lamplighter.web.admin.ready import Ready
+from lamplighter.web.admin.recent import Recent
+from lamplighter.web.admin.server import AdminServer, AdminServerFacts
+from lamplighter.web.admin.sights import AdminSights
+from lamplighter.web.admin.users import AdminUsers
+from lamplighter.web.routes import Route
+
+__all__ = ["Admin", "StorageHealth"]
+
+
+class StorageHealth(Protocol):
+    """How the database does."""
+
+    @property
+    def can_write(self) -> bool:
+        """Whether the last write could be kept."""
+
+    @property
+    def failures(self) -> int:
+        """How many reads and writes the machine has not done since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What operators, and their tools, look at."""
+
+    routes: Sequence[Route]
+    access_log: AccessLog
+    explanations: Explanations
+    ready: Ready
+    _broadcast: Broadcast
+
+    @classmethod
+    def begin(
+        cls,
+        config: Config,
+        clock: Clock,
+        around: Surroundings,
+        *,
+        directory: BuiltInDirectory,
+        metrics: Metrics,
+        differences: Callable[[], Sequence[ShadowDifference]],
+        reload: Reload,
+        destinations: Callable[[], Sequence[DestinationStatus]],
+        storage: StorageHealth,
+    ) -> "Admin":
+        """Wire it; the admin API and the dashboard only where the configuration has a token."""
+        access_log = AccessLog(clock, metrics.login, ClientAddress(config.trusted_proxies))
+        census = Census(
+            clock=clock,
+            tracker=around.tracker,
+            feed=around.feed,
+            metrics=metrics,
+            cpu_seconds=_cpu_seconds,
+        )
+        metrics.read(partial(_readings, census, destinations, storage))
+        names = RoomNames(directory, clock)
+        explanations = _explanations(config, around, directory, names)
+        ready = Ready(lambda: storage.can_write, partial(directory.accounts, None, 1))
+        broadcast = Broadcast(around.publisher.observe, census, names, clock)
+        routes = [
+            *Health(lambda: storage.can_write).routes(),
+            *ready.routes(),
+            *MetricsPage(metrics).routes(),
+        ]
+        if config.admin.token_hash is not None:
+            routes += admin_endpoints(
+                AdminAuth(config.admin.token_hash, access_log),
+                AdminServer(_server_facts(config, clock), census, around.router),
+                AdminUsers(directory, around.tracker, around.feed, names, config.server_name),
+                AdminSights(explanations, config.server_name),
+                AdminModules(around.router, differences, reload),
+                AdminDestinations(destinations),
+                AdminAccounts(directory),
+                AdminEvents(broadcast),
+                AdminChanges(Recent(around.publisher.observe), names, config.server_name),
+            )
+            routes += Dashboard().routes()
+        return cls(routes, access_log, explanations, ready, broadcast)
+
+    def close(self) -> None:
+        """End the streams: the server is about to stop."""
+        self.ready.closing()
+        self._broadcast.close()
+
+
+def _explanations(
+    config: Config, around: Surroundings, directory: Directory, names: RoomNames
+) -> Explanations:
+    facts = RoutingFacts(
+        config.server_name,
+        config.presence.enabled,
+        config.routing.shared_rooms,
+        frozenset(config.routing.exclude_rooms),
+        ServerPolicy(config.federation.allow_servers, config.federation.deny_servers).admits
+        if config.federation.enabled
+        else lambda _server_name: False,
+    )
+    return Explanations(
+        facts=facts,
+        directory=directory,
+        tracker=around.tracker,
+        router=around.router,
+        publisher=around.publisher,
+        views=around.views,
+        servers=ServerSights(config.server_name, around.tracker, around.views, around.remotes),
+        room_names=names,
+    )
+
+
+def _server_facts(config: Config, clock: Clock) -> AdminServerFacts:
+    return AdminServerFacts(
+        config.server_name,
+        clock.now(),
+        config.presence.enabled,
+        config.federation.enabled,
+        config.routing.shared_rooms,
+    )
+
+
+def _readings(
+    census: Census,
+    destinations: Callable[[], Sequence[DestinationStatus]],
+    storage: StorageHealth,
+) -> Readings:
+    figures, statuses = census.take(), destinations()
+    states = Counter("backing_off" if it.backoff else "ready" for it in statuses)
+    return Readings(
+        users={str(presence): number for presence, number in figures.users.items()},
+        outboxes=figures.outboxes,
+        stream_seconds=instant_of(figures.position) / 1000,
+        destinations={state: states[state] for state in ("ready", "backing_off")},
+        queued=sum(it.queued for it in statuses),
+        storage_failures=storage.failures,
+    )
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime

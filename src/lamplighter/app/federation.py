@@ -1,0 +1,163 @@
+"""Wires federation, where it is enabled."""
+
+import secrets
+import ssl
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.types import ASGIApp
+
+from lamplighter.clock import Clock
+from lamplighter.config import Config, FederationSettings
+from lamplighter.errors import ConfigError
+from lamplighter.federation.addresses import AddressRules
+from lamplighter.federation.client import FederationClient
+from lamplighter.federation.discovery import Discovery, Locator
+from lamplighter.federation.inbound import Inbound
+from lamplighter.federation.keyring import Keyring
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.policy import ServerPolicy
+from lamplighter.federation.resolver import DnsResolver
+from lamplighter.federation.sender import DestinationStatus, FederationSender, SenderSettings
+from lamplighter.federation.transport import Transport, tls_context
+from lamplighter.federation.well_known import WellKnown, WellKnownRequests
+from lamplighter.ids import ServerName, UserId
+from lamplighter.metrics import Metrics
+from lamplighter.ports import Accounts, BackoffStore, Outgoing
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.service import PresenceService
+from lamplighter.web.address import ClientAddress
+from lamplighter.web.application import build_application
+from lamplighter.web.federation import federation_endpoints
+from lamplighter.web.listener import Certificate, Listener
+
+__all__ = ["Federation", "Nowhere", "signing_key_path"]
+
+
+class Nowhere:
+    """An `Outgoing` of a server that speaks to no other."""
+
+    def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
+        """There is nobody to tell."""
+
+    def take_back(self) -> AbstractSet[UserId]:
+        """Nothing waits."""
+        return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """What speaks to other servers, and lets them speak to this one."""
+
+    _config: Config
+    _clock: Clock
+    _keys: SigningKeys
+    _keyring: Keyring
+    _policy: ServerPolicy
+    _transport: Transport
+    _sender: FederationSender
+
+    @classmethod
+    async def begin(
+        cls,
+        config: Config,
+        clock: Clock,
+        data_dir: Path | None,
+        store: BackoffStore,
+        transport: Transport | None = None,
+    ) -> "Federation":
+        """Load keys and back-offs; raise `ConfigError` where a file is of no use.
+
+        *transport* stands in for the one that opens connections.
+        """
+        settings = config.federation
+        keys = SigningKeys.load_or_create(signing_key_path(config, data_dir), config.server_name)
+        rules = AddressRules(settings.allow_addresses)
+        if transport is None:
+            transport = Transport(_tls(settings), rules.admits)
+        locator = Locator(DnsResolver(), rules.admits)
+        well_known = WellKnown(WellKnownRequests(transport, locator, clock))
+        client = FederationClient(keys, Discovery(locator, well_known), transport, clock)
+        policy = ServerPolicy(settings.allow_servers, settings.deny_servers)
+        sender = FederationSender(
+            server_name=config.server_name,
+            clock=clock,
+            requests=client,
+            policy=policy,
+            store=store,
+            random=lambda: secrets.randbits(53) / (1 << 53),
+            settings=SenderSettings(),
+        )
+        await sender.start()
+        return cls(config, clock, keys, Keyring(client), policy, transport, sender)
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """The way to other servers."""
+        return self._sender
+
+    def destinations(self) -> Sequence[DestinationStatus]:
+        """Return how each server is that has something to be told, or did not answer last."""
+        return self._sender.statuses()
+
+    def listener(self, presence: PresenceService, accounts: Accounts, metrics: Metrics) -> Listener:
+        """Return what other servers speak to; raise `ConfigError` for a useless certificate."""
+        settings = self._config.federation
+        certificate = None
+        if settings.tls_certificate is not None and settings.tls_private_key is not None:
+            certificate = Certificate(settings.tls_certificate, settings.tls_private_key)
+        return Listener(
+            self.application(presence, accounts),
+            settings.listen,
+            self._clock,
+            certificate=certificate,
+            section="federation.",
+            count_refused=metrics.connection_refused,
+        )
+
+    def application(self, presence: PresenceService, accounts: Accounts) -> ASGIApp:
+        """Return the server-server API."""
+        inbound = Inbound(
+            presence.remote_updates,
+            self._sender.heard_from,
+            self._clock,
+            busy_allowed=self._config.presence.busy,
+        )
+        endpoints = federation_endpoints(
+            keys=self._keys,
+            keyring=self._keyring,
+            policy=self._policy,
+            inbound=inbound,
+            accounts=accounts,
+            well_known_server=self._config.federation.well_known_server,
+            notary=self._config.federation.notary == "known",
+            client_address=ClientAddress(self._config.trusted_proxies),
+            clock=self._clock,
+        )
+        return build_application(endpoints)
+
+    async def stop(self) -> None:
+        """Give up what is under way, and close all connections."""
+        await self._sender.stop()
+        await self._keyring.close()
+        await self._transport.close()
+
+
+def signing_key_path(config: Config, data_dir: Path | None) -> Path:
+    """Return where the signing key is; raise `ConfigError` if there is no place for one."""
+    if config.federation.signing_key is not None:
+        return config.federation.signing_key
+    if data_dir is None:
+        raise ConfigError("federation.signing_key: missing; a server in memory has no other place")
+    return data_dir / "signing.key"
+
+
+def _tls(settings: FederationSettings) -> ssl.SSLContext:
+    try:
+        return tls_context(
+            verify=settings.verify_certificates, extra_ca_files=settings.extra_ca_files
+        )
+    except ConfigError as error:
+        raise ConfigError(f"federation.extra_ca_files: {error}") from None

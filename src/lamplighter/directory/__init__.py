@@ -1,1 +1,0 @@
-"""Who people are and which rooms they share: the adapters of `ports.Directory`."""

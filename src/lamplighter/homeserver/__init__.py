@@ -1,0 +1,1 @@
+"""The built-in homeserver: accounts and rooms in SQL, and the endpoints that only it serves."""

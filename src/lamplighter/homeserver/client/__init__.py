@@ -1,0 +1,96 @@
+"""The client API of the built-in homeserver: one file per family of endpoints.
+
+A file's first line is its routes, without the prefix `/_matrix/client/{r0,v3}`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from lamplighter.delivery.tokens import Tokens
+from lamplighter.homeserver.client.account import AccountEndpoints
+from lamplighter.homeserver.client.account_data import AccountData
+from lamplighter.homeserver.client.activity import Activity
+from lamplighter.homeserver.client.capabilities import Capabilities
+from lamplighter.homeserver.client.create_room import CreateRoom
+from lamplighter.homeserver.client.devices import Devices
+from lamplighter.homeserver.client.heavy import HeavyReads
+from lamplighter.homeserver.client.history import History
+from lamplighter.homeserver.client.interactive import PasswordStage
+from lamplighter.homeserver.client.login import Login
+from lamplighter.homeserver.client.logout import Logout
+from lamplighter.homeserver.client.membership import MembershipEndpoints
+from lamplighter.homeserver.client.metered import MeteredAuthenticator
+from lamplighter.homeserver.client.not_here import NotHere
+from lamplighter.homeserver.client.profile import ProfileEndpoints
+from lamplighter.homeserver.client.public_rooms import PublicRooms
+from lamplighter.homeserver.client.push_rules import PushRules
+from lamplighter.homeserver.client.register import ClosedRegistration, Register
+from lamplighter.homeserver.client.room_aliases import RoomAliases
+from lamplighter.homeserver.client.room_state import RoomState
+from lamplighter.homeserver.client.send import Send
+from lamplighter.homeserver.client.typing_and_receipts import TypingAndReceipts
+from lamplighter.homeserver.client.uploaded_filters import UploadedFilters
+from lamplighter.homeserver.client.user_directory import UserDirectory
+from lamplighter.homeserver.client.versions import Versions
+from lamplighter.ids import ServerName
+from lamplighter.ports import Requester
+from lamplighter.room_ports import BuiltInDirectory
+from lamplighter.web.access_log import AccessLog
+from lamplighter.web.address import ClientAddress
+from lamplighter.web.auth import Authenticator
+from lamplighter.web.limits import Limiter
+from lamplighter.web.places import Places
+from lamplighter.web.routes import Route
+
+__all__ = ["client_endpoints"]
+
+
+def client_endpoints(
+    *,
+    directory: BuiltInDirectory,
+    server_name: ServerName,
+    registration_open: bool,
+    client_address: ClientAddress,
+    login_limiter: Limiter,
+    registration_limiter: Limiter,
+    fan_out_limiter: Limiter,
+    rooms_limiter: Limiter,
+    places: Places,
+    acted: Callable[[Requester], None],
+    unstable_features: Mapping[str, bool],
+    access_log: AccessLog,
+) -> list[Route]:
+    """Return the routes of all families; *acted* is told of every activity of a requester.
+
+    *fan_out_limiter* is for what is little to ask and much to do: new rooms, new names.
+    *rooms_limiter* is for what is put into rooms and account data.
+    """
+    authenticator = Authenticator(directory)
+    metered = MeteredAuthenticator(directory, rooms_limiter)
+    password = PasswordStage(directory, server_name, login_limiter, access_log)
+    activity = Activity(authenticator, acted)
+    register = Register(directory, server_name, registration_limiter, client_address)
+    families = (
+        Versions(unstable_features),
+        Capabilities(authenticator),
+        Login(directory, server_name, login_limiter, client_address, access_log),
+        register if registration_open else ClosedRegistration(),
+        Logout(authenticator, directory),
+        AccountEndpoints(authenticator, directory, password),
+        Devices(authenticator, directory, password),
+        CreateRoom(metered, directory, server_name, fan_out_limiter),
+        MembershipEndpoints(metered, directory),
+        RoomState(metered, directory, activity),
+        History(authenticator, directory, Tokens(server_name)),
+        PublicRooms(metered, directory, server_name),
+        UserDirectory(authenticator, directory, fan_out_limiter),
+        Send(metered, directory, activity),
+        TypingAndReceipts(metered, directory, activity),
+        RoomAliases(metered, directory, server_name),
+        ProfileEndpoints(authenticator, directory, fan_out_limiter),
+        UploadedFilters(metered, directory),
+        AccountData(metered, directory),
+        PushRules(authenticator),
+        NotHere(authenticator),
+    )
+    routes = [route for family in families for route in family.routes()]
+    return HeavyReads(authenticator, places).held(routes)

@@ -1,0 +1,106 @@
+"""POST /register, GET /register/available.
+
+Implements
+<https://spec.matrix.org/latest/client-server-api/#account-registration-and-management>.
+"""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter.errors import Forbidden, InvalidParam, MissingParam, RegistrationClosed
+from lamplighter.homeserver.client.interactive import AuthData, require_dummy
+from lamplighter.homeserver.client.login import login_content
+from lamplighter.ids import ServerName
+from lamplighter.ports import Accounts, Requester
+from lamplighter.web.address import ClientAddress
+from lamplighter.web.body import read
+from lamplighter.web.fields import MAX_PASSWORD, device_id, display_name, query, text
+from lamplighter.web.limits import Limiter
+from lamplighter.web.routes import ClientRoute, Route, json_response
+
+__all__ = ["ClosedRegistration", "Register"]
+
+
+class _Body(msgspec.Struct):
+    auth: AuthData | None = None
+    username: str | None = None
+    password: str | None = None
+    device_id: str | None = None
+    initial_device_display_name: str | None = None
+    inhibit_login: bool = False
+
+
+class Register:
+    """Lets anybody have an account, after the stage `m.login.dummy`; limited per address."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        server_name: ServerName,
+        limiter: Limiter,
+        client_address: ClientAddress,
+    ) -> None:
+        self._accounts = accounts
+        self._server_name = server_name
+        self._limiter = limiter
+        self._client_address = client_address
+
+    def routes(self) -> list[Route]:
+        return _routes(self)
+
+    async def register(self, request: Request) -> Response:
+        """Create an account and, unless it is inhibited, log its first device in."""
+        _refuse_guests(request)
+        body = await read(request, _Body)
+        require_dummy(body.auth)
+        if body.password is None:
+            raise MissingParam("password: missing")
+        password = text("password", body.password, MAX_PASSWORD)
+        device = device_id(body.device_id)
+        name = display_name("initial_device_display_name", body.initial_device_display_name)
+        self._limiter.take(self._client_address(request))
+        login = await self._accounts.register(
+            body.username, password, device_id=device, device_name=name
+        )
+        content = login_content(login, self._server_name)
+        if body.inhibit_login:
+            await self._accounts.log_out(Requester(login.user_id, login.device_id))
+            del content["access_token"], content["device_id"]
+        return json_response(content)
+
+    async def available(self, request: Request) -> Response:
+        """Say whether a username can still be had."""
+        self._limiter.take(self._client_address(request))
+        await self._accounts.check_available(query(request, "username"))
+        return json_response({"available": True})
+
+
+class ClosedRegistration:
+    """Refuses everybody."""
+
+    def routes(self) -> list[Route]:
+        return _routes(self)
+
+    async def register(self, _request: Request) -> Response:
+        """Refuse."""
+        raise RegistrationClosed("This server registers nobody over the network")
+
+    async def available(self, _request: Request) -> Response:
+        """Refuse."""
+        raise RegistrationClosed("This server registers nobody over the network")
+
+
+def _routes(endpoints: Register | ClosedRegistration) -> list[Route]:
+    return [
+        ClientRoute("POST", "/register", endpoints.register),
+        ClientRoute("GET", "/register/available", endpoints.available),
+    ]
+
+
+def _refuse_guests(request: Request) -> None:
+    kind = request.query_params.get("kind", "user")
+    if kind == "guest":
+        raise Forbidden("There are no guest accounts on this server")
+    if kind != "user":
+        raise InvalidParam("kind: must be user or guest")

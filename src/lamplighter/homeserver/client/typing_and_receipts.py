@@ -1,0 +1,127 @@
+"""PUT/POST /rooms/{roomId}/{typing/{userId},receipt/{type}/{eventId},read_markers}.
+
+Implements <https://spec.matrix.org/latest/client-server-api/#typing-notifications>,
+<https://spec.matrix.org/latest/client-server-api/#receipts> and
+<https://spec.matrix.org/latest/client-server-api/#fully-read-markers>. All of them are activities
+but what says `m.read.private`: whoever reads in private does not want to be seen reading.
+"""
+
+from datetime import timedelta
+from typing import Annotated, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamplighter.errors import InvalidParam
+from lamplighter.homeserver.client.activity import Activity
+from lamplighter.ids import RoomId
+from lamplighter.ports import Requester
+from lamplighter.room_ports import BuiltInDirectory, Receipt
+from lamplighter.web.auth import Authenticator
+from lamplighter.web.fields import own_user_id, room_id, text
+from lamplighter.web.routes import ClientRoute, Route, json_response
+
+__all__ = ["TypingAndReceipts"]
+
+_READ: Final = "m.read"
+_PRIVATE: Final = "m.read.private"
+_FULLY_READ: Final = "m.fully_read"
+_RECEIPTS: Final = (_READ, _PRIVATE, _FULLY_READ)
+#: How long somebody types who does not say.
+_DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
+#: In milliseconds; the directory does not let anybody type for so long.
+_LONGEST_TIMEOUT: Final = 86_400_000
+
+
+class _Typing(msgspec.Struct):
+    typing: bool
+    timeout: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class _Receipt(msgspec.Struct):
+    thread_id: str | None = None
+
+
+class _ReadMarkers(msgspec.Struct):
+    fully_read: str | None = msgspec.field(name="m.fully_read", default=None)
+    read: str | None = msgspec.field(name="m.read", default=None)
+    read_private: str | None = msgspec.field(name="m.read.private", default=None)
+
+
+class TypingAndReceipts:
+    """What members of a room do there without saying anything."""
+
+    def __init__(
+        self, authenticator: Authenticator, directory: BuiltInDirectory, activity: Activity
+    ) -> None:
+        self._authenticator = authenticator
+        self._directory = directory
+        self._activity = activity
+
+    def routes(self) -> list[Route]:
+        return [
+            ClientRoute("PUT", "/rooms/{room_id}/typing/{user_id}", self.typing),
+            ClientRoute("POST", "/rooms/{room_id}/receipt/{receipt_type}/{event_id}", self.receipt),
+            ClientRoute("POST", "/rooms/{room_id}/read_markers", self.read_markers),
+        ]
+
+    async def typing(self, request: Request) -> Response:
+        """Show the members that the requester types, or has stopped."""
+        requester, body = await self._authenticator.requester_and_body(request, _Typing)
+        own = own_user_id(request, requester)
+        timeout = _timeout(body) if body.typing else None
+        await self._directory.set_typing(own, room_id(request), timeout)
+        await self._activity.note(request)
+        return json_response({})
+
+    async def receipt(self, request: Request) -> Response:
+        """Keep that the requester has read up to an event."""
+        requester, body = await self._authenticator.requester_and_optional_body(request, _Receipt)
+        kind = request.path_params["receipt_type"]
+        if kind not in _RECEIPTS:
+            raise InvalidParam(f"receiptType: must be one of {', '.join(_RECEIPTS)}")
+        event_id = text("eventId", request.path_params["event_id"])
+        if body.thread_id is not None:
+            _check_thread(kind, body.thread_id)
+        await self._read(requester, room_id(request), kind, event_id, body.thread_id)
+        if kind != _PRIVATE:
+            await self._activity.note(request)
+        return json_response({})
+
+    async def read_markers(self, request: Request) -> Response:
+        """Keep that the requester has read up to some events."""
+        requester, body = await self._authenticator.requester_and_body(request, _ReadMarkers)
+        room = room_id(request)
+        marks = {_FULLY_READ: body.fully_read, _READ: body.read, _PRIVATE: body.read_private}
+        for kind, event_id in marks.items():
+            if event_id is not None:
+                await self._read(requester, room, kind, text(kind, event_id), None)
+        if body.read_private is None:
+            await self._activity.note(request)
+        return json_response({})
+
+    async def _read(
+        self, requester: Requester, room: RoomId, kind: str, event_id: str, thread_id: str | None
+    ) -> None:
+        own = requester.user_id
+        if kind == _FULLY_READ:
+            await self._directory.event(requester, room, event_id)
+            content = {"event_id": event_id}
+            await self._directory.set_account_data(own, room, _FULLY_READ, content)
+            return
+        receipt = Receipt(event_id, is_private=kind == _PRIVATE, thread_id=thread_id)
+        await self._directory.set_receipt(own, room, receipt)
+
+
+def _timeout(body: _Typing) -> timedelta:
+    if body.timeout is None:
+        return _DEFAULT_TIMEOUT
+    return timedelta(milliseconds=min(body.timeout, _LONGEST_TIMEOUT))
+
+
+def _check_thread(kind: str, thread_id: str) -> None:
+    if not text("thread_id", thread_id):
+        raise InvalidParam("thread_id: must not be empty")
+    if kind == _FULLY_READ:
+        raise InvalidParam(f"thread_id: {_FULLY_READ} is of the whole room")

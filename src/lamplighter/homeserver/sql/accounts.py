@@ -1,0 +1,186 @@
+"""Accounts: who may register, who is who, and how an account ends."""
+
+import re
+import secrets
+import string
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import account_data, filters, memberships, users
+from lamplighter.errors import (
+    Forbidden,
+    InvalidId,
+    InvalidParam,
+    InvalidUsername,
+    TooLarge,
+    UserInUse,
+)
+from lamplighter.homeserver.sql.devices import Devices, check_device
+from lamplighter.homeserver.sql.ledger import Ledger, Write
+from lamplighter.homeserver.sql.membership import Memberships
+from lamplighter.homeserver.sql.passwords import Passwords
+from lamplighter.homeserver.sql.people import account_in, find_active, find_person
+from lamplighter.ids import DeviceId, ServerName, UserId, parse_localpart, parse_user_id
+from lamplighter.ports import Account, Login, Membership
+
+__all__ = ["AccountBook"]
+
+_MAX_PASSWORD: Final = 512
+
+
+class AccountBook:
+    """The accounts of this server."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        server_name: ServerName,
+        passwords: Passwords,
+        devices: Devices,
+        memberships: Memberships,
+    ) -> None:
+        self._ledger = ledger
+        self._server_name = server_name
+        self._passwords = passwords
+        self._devices = devices
+        self._memberships = memberships
+
+    async def register(
+        self,
+        localpart: str | None,
+        password: str | None,
+        *,
+        device_id: DeviceId | None = None,
+        device_name: str | None = None,
+        is_admin: bool = False,
+    ) -> Login:
+        async def work(write: Write) -> Login:
+            await _check_free(write.connection, user_id)
+            account = insert(users).values(
+                user_id=user_id,
+                password_hash=password_hash,
+                created_ts=write.now,
+                is_admin=is_admin,
+                is_deactivated=False,
+            )
+            await write.connection.execute(account)
+            return await self._devices.add(write, user_id, device_id, device_name)
+
+        user_id = self._user_id(_new_localpart() if localpart is None else localpart)
+        check_device(device_id, device_name)
+        _check_length(password or "")
+        async with self._ledger.read() as connection:  # before the work of hashing
+            await _check_free(connection, user_id)
+        password_hash = None if password is None else await self._passwords.hash(password)
+        return await self._ledger.write(work)
+
+    async def check_available(self, localpart: str) -> None:
+        user_id = self._user_id(localpart)
+        async with self._ledger.read() as connection:
+            await _check_free(connection, user_id)
+
+    async def check_password(self, user_id: UserId, password: str) -> None:
+        async with self._ledger.read() as connection:
+            person = await find_person(connection, user_id)
+        # Of a deactivated user there is no password left, so nobody can prove to have been that
+        # user; and nobody else is told that there was one.
+        known = None if person is None else person.password_hash
+        if not await self._passwords.verify(known, password):
+            raise Forbidden("Wrong user name or password")
+
+    async def set_password(
+        self, user_id: UserId, password: str, *, log_out: bool, but: DeviceId | None = None
+    ) -> None:
+        async def work(write: Write) -> None:
+            await find_active(write.connection, user_id)
+            known = update(users).where(users.c.user_id == user_id)
+            await write.connection.execute(known.values(password_hash=password_hash))
+            if log_out:
+                await self._devices.remove(write, user_id, but=but)
+
+        if not password:
+            raise InvalidParam("password: must not be empty")
+        _check_length(password)
+        async with self._ledger.read() as connection:  # before the work of hashing
+            await find_active(connection, user_id)
+        password_hash = await self._passwords.hash(password)
+        await self._ledger.write(work)
+
+    async def account(self, user_id: UserId) -> Account | None:
+        async with self._ledger.read() as connection:
+            person = await find_person(connection, user_id)
+        return None if person is None else person.account
+
+    async def accounts(
+        self, after: UserId | None, limit: int, containing: str = ""
+    ) -> Sequence[Account]:
+        query = select(users).where(users.c.user_id > (after or "")).order_by(users.c.user_id)
+        if containing:
+            pattern = f"%{_escaped(containing)}%"
+            in_id = users.c.user_id.ilike(f"@{pattern}:{_escaped(self._server_name)}", escape="\\")
+            query = query.where(in_id | users.c.displayname.ilike(pattern, escape="\\"))
+        async with self._ledger.read() as connection:
+            rows = (await connection.execute(query.limit(limit))).all()
+        return [account_in(row) for row in rows]
+
+    async def deactivate(self, user_id: UserId) -> None:
+        async def work(write: Write) -> None:
+            await find_active(write.connection, user_id)
+            await self._devices.remove(write, user_id)
+            nothing = {"password_hash": None, "displayname": None, "avatar_url": None}
+            await write.connection.execute(
+                update(users)
+                .where(users.c.user_id == user_id)
+                .values(is_deactivated=True, **nothing)
+            )
+            for table in (account_data, filters):
+                await write.connection.execute(delete(table).where(table.c.user_id == user_id))
+            # Told before the rooms are left, so that the members see the user go.
+            write.deactivated.append(user_id)
+
+        await self._ledger.write(work)
+        await self._memberships.leave_all(user_id)
+
+    async def finish_deactivations(self) -> None:
+        """Let deactivated users leave their rooms, where the process ended before they had."""
+        present = memberships.c.membership.in_((Membership.JOIN, Membership.INVITE))
+        query = (
+            select(users.c.user_id)
+            .join(memberships, memberships.c.user_id == users.c.user_id)
+            .where(users.c.is_deactivated, present)
+            .distinct()
+        )
+        async with self._ledger.read() as connection:
+            unfinished = (await connection.execute(query)).scalars().all()
+        for user_id in unfinished:
+            await self._memberships.leave_all(UserId(user_id))
+
+    def _user_id(self, localpart: str) -> UserId:
+        try:
+            return parse_user_id(f"@{parse_localpart(localpart)}:{self._server_name}")
+        except InvalidId as error:
+            raise InvalidUsername(str(error)) from error
+
+
+def _check_length(password: str) -> None:
+    if len(password) > _MAX_PASSWORD:
+        raise TooLarge(f"password: at most {_MAX_PASSWORD} characters are allowed")
+
+
+def _new_localpart() -> str:
+    alphabet = string.ascii_lowercase + string.digits
+    return "".join(secrets.choice(alphabet) for _ in range(12))
+
+
+async def _check_free(connection: AsyncConnection, user_id: UserId) -> None:
+    """Raise `UserInUse` for a taken user ID; those of deactivated users stay taken."""
+    if await find_person(connection, user_id) is not None:
+        raise UserInUse(f"{user_id} is taken")
+
+
+def _escaped(text: str) -> str:
+    """Return what finds *text* itself in a pattern."""
+    return re.sub(r"([\\%_])", r"\\\1", text)

@@ -1,0 +1,116 @@
+"""`SqlDirectory`: which part of it answers which method of the port."""
+
+from lamplighter.clock import Clock
+from lamplighter.database.engine import Database
+from lamplighter.homeserver.sql.account_data import AccountData, Filters
+from lamplighter.homeserver.sql.accounts import AccountBook
+from lamplighter.homeserver.sql.aliases import Aliases
+from lamplighter.homeserver.sql.creation import RoomCreation
+from lamplighter.homeserver.sql.devices import Devices
+from lamplighter.homeserver.sql.history import History
+from lamplighter.homeserver.sql.ledger import Ledger
+from lamplighter.homeserver.sql.membership import Memberships
+from lamplighter.homeserver.sql.messages import Messages
+from lamplighter.homeserver.sql.passwords import Passwords
+from lamplighter.homeserver.sql.profiles import Profiles
+from lamplighter.homeserver.sql.reading import RoomReader
+from lamplighter.homeserver.sql.receipts import Receipts
+from lamplighter.homeserver.sql.room_directory import PeopleSearch, RoomDirectory
+from lamplighter.homeserver.sql.sync import RoomsSyncer
+from lamplighter.homeserver.sql.tokens import Tokens
+from lamplighter.homeserver.sql.typing_notices import TypingNotices
+from lamplighter.ids import ServerName
+
+__all__ = ["SqlDirectory"]
+
+
+class SqlDirectory:
+    """A `BuiltInDirectory` in a SQL database, which has been migrated before.
+
+    Nothing but `start` may be called before `start` has returned.
+    """
+
+    def __init__(self, database: Database, server_name: ServerName, clock: Clock) -> None:
+        ledger = Ledger(database, clock)
+        tokens = Tokens(ledger)
+        devices = Devices(ledger, tokens)
+        memberships = Memberships(ledger, server_name)
+        messages = Messages(ledger, memberships)
+        aliases = Aliases(ledger, server_name)
+        creation = RoomCreation(ledger, server_name, memberships, aliases)
+        accounts = AccountBook(ledger, server_name, Passwords(), devices, memberships)
+        profiles = Profiles(ledger, memberships)
+        data = AccountData(ledger)
+        filters = Filters(ledger)
+        typing = TypingNotices(ledger, clock)
+        self.set_typing = typing.set_typing
+        self.set_receipt = Receipts(ledger).set_receipt
+        syncer = RoomsSyncer(ledger, typing)
+        self.listen = ledger.listen
+        self.refuse_writes = ledger.refuse_writes
+        self.authenticate = tokens.authenticate
+        self.requester_in_use = tokens.requester_in_use
+        self.register = accounts.register
+        self.check_available = accounts.check_available
+        self.check_password = accounts.check_password
+        self.set_password = accounts.set_password
+        self.account = accounts.account
+        self.accounts = accounts.accounts
+        self.deactivate = accounts.deactivate
+        self.log_in = devices.log_in
+        self.log_out = devices.log_out
+        self.log_out_all = devices.log_out_all
+        self.devices = devices.devices
+        self.device = devices.device
+        self.rename_device = devices.rename_device
+        self.delete_devices = devices.delete_devices
+        self.profile = profiles.profile
+        self.set_displayname = profiles.set_displayname
+        self.set_avatar_url = profiles.set_avatar_url
+        self.account_data = data.account_data
+        self.set_account_data = data.set_account_data
+        self.save_filter = filters.save_filter
+        self.filter = filters.filter
+        self.create_room = creation.create_room
+        self.join = memberships.join
+        self.leave = memberships.leave
+        self.invite = memberships.invite
+        self.kick = memberships.kick
+        self.ban = memberships.ban
+        self.unban = memberships.unban
+        self.resolve_alias = aliases.resolve_alias
+        self.set_alias = aliases.set_alias
+        self.delete_alias = aliases.delete_alias
+        self.send_event = messages.send_event
+        self.set_state = messages.set_state
+        self.sync_rooms = syncer.sync_rooms
+        self.rooms_are_quiet = syncer.rooms_are_quiet
+        self._read_rooms(ledger)
+        self._ledger = ledger
+        self._accounts = accounts
+
+    async def start(self) -> None:
+        """Find out where the stream stands, and finish what was begun."""
+        await self._ledger.start()
+        await self._accounts.finish_deactivations()
+
+    def _read_rooms(self, ledger: Ledger) -> None:
+        """Answer what is read of rooms, and is no part of a sync."""
+        reader = RoomReader(ledger)
+        self.members = reader.members
+        self.joined_rooms = reader.joined_rooms
+        self.joined_members = reader.joined_members
+        self.state = reader.state
+        self.state_event = reader.state_event
+        self.state_for_modules = reader.state_for_modules
+        self.room_initial_sync = reader.room_initial_sync
+        history = History(ledger)
+        self.messages = history.messages
+        self.event = history.event
+        self.context = history.context
+        room_directory = RoomDirectory(ledger)
+        self.public_rooms = room_directory.public_rooms
+        self.is_published = room_directory.is_published
+        self.publish = room_directory.publish
+        self.room_aliases = room_directory.room_aliases
+        self.search_people = PeopleSearch(ledger).search_people

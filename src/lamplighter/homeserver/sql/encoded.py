@@ -1,0 +1,98 @@
+"""Room events as `/sync` has them: JSON that is written once, but for the age of the event."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from lamplighter.clock import Timestamp
+from lamplighter.homeserver.sql.events import StoredEvent
+from lamplighter.ids import UserId
+from lamplighter.ports import Requester
+
+__all__ = [
+    "EncodedEvent",
+    "SentAs",
+    "encode_event",
+    "encode_events",
+    "encode_state",
+    "encode_timeline",
+]
+
+
+class SentAs(NamedTuple):
+    """Which device has sent an event under which transaction ID."""
+
+    device_id: str
+    txn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedEvent:
+    """An event without its room ID (<https://spec.matrix.org/latest/client-server-api/#syncing>)."""
+
+    position: int
+    event_id: str
+    type: str
+    state_key: str | None
+    sender: UserId
+    origin_server_ts: Timestamp
+    #: Its JSON up to the number that is its age.
+    head: bytes
+    sent_as: SentAs | None = None
+
+    def shown_to(self, requester: Requester, now: Timestamp) -> bytes:
+        """Return the event as JSON, with its transaction ID if it is the requester's device's."""
+        age = max(0, now - self.origin_server_ts)
+        sent = self.sent_as
+        if sent is None or (self.sender, sent.device_id) != (
+            requester.user_id,
+            requester.device_id,
+        ):
+            return b"%b%d}}" % (self.head, age)
+        return b'%b%d,"transaction_id":%b}}' % (self.head, age, msgspec.json.encode(sent.txn_id))
+
+
+def encode_event(event: StoredEvent, sent_as: SentAs | None = None) -> EncodedEvent:
+    """Return the event with all its JSON, stored in parts, put together."""
+    shown = {
+        "type": event.type,
+        "sender": event.sender,
+        "content": msgspec.Raw(event.content.encode()),
+        "event_id": event.event_id,
+        "origin_server_ts": event.origin_server_ts,
+    }
+    if event.state_key is not None:
+        shown["state_key"] = event.state_key
+    unsigned = event.unsigned.encode()[:-1]
+    separator = b"," if len(unsigned) > 1 else b""
+    body = msgspec.json.encode(shown)[:-1]
+    head = b'%b,"unsigned":%b%b"age":' % (body, unsigned, separator)
+    return EncodedEvent(
+        event.position,
+        event.event_id,
+        event.type,
+        event.state_key,
+        event.sender,
+        event.origin_server_ts,
+        head,
+        sent_as,
+    )
+
+
+def encode_state(events: Iterable[EncodedEvent], now: Timestamp) -> msgspec.Raw:
+    """Return the events as a JSON list. State has no transaction IDs, and may be long."""
+    return msgspec.Raw(b"[%b]" % encode_events(events, now))
+
+
+def encode_events(events: Iterable[EncodedEvent], now: Timestamp) -> bytes:
+    """Return the events as JSON, separated by commas, without transaction IDs."""
+    return b",".join(b"%b%d}}" % (it.head, max(0, now - it.origin_server_ts)) for it in events)
+
+
+def encode_timeline(
+    events: Iterable[EncodedEvent], requester: Requester, now: Timestamp
+) -> msgspec.Raw:
+    """Return the events as a JSON list for one device."""
+    return msgspec.Raw(b"[%b]" % b",".join(it.shown_to(requester, now) for it in events))

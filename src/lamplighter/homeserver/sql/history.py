@@ -1,0 +1,178 @@
+"""Reading a room's history, outside `/sync`.
+
+Implements <https://spec.matrix.org/latest/client-server-api/#getting-events-for-a-room>.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import events
+from lamplighter.errors import InvalidParam, NotFound
+from lamplighter.homeserver.sql.encoded import SentAs
+from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, as_json, read_events
+from lamplighter.homeserver.sql.filtering import EventFilter
+from lamplighter.homeserver.sql.ledger import Ledger
+from lamplighter.homeserver.sql.limits import decode_json
+from lamplighter.homeserver.sql.state import View, find_view, read_state
+from lamplighter.homeserver.sql.timeline import read_sent_as
+from lamplighter.ids import RoomId
+from lamplighter.ports import Json, Requester
+from lamplighter.room_ports import MessagesQuery
+
+__all__ = ["History"]
+
+#: Events that one request gets at most.
+_MOST: Final = 100
+#: Events that one request looks at, at most, for those that its filter wants.
+_MOST_EXAMINED: Final = 2_000
+
+
+class History:
+    """What members, and former members, may read of what was said."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def messages(self, requester: Requester, room_id: RoomId, query: MessagesQuery) -> Json:
+        wanted = EventFilter.of(query.filter)
+        start, until = self._place("from", query.start), self._place("to", query.until)
+        if start is None:
+            start = self._ledger.stream.position if query.backwards else 0
+        async with self._ledger.read() as connection:
+            view = await find_view(connection, room_id, requester.user_id)
+            if not wanted.admits_room(room_id):
+                return {"chunk": [], "start": self._ledger.stream.token(start)}
+            stretch = _Stretch(view.admits(), start, until, backwards=query.backwards)
+            found, end = await stretch.read(connection, wanted, min(query.limit, _MOST))
+            sent_as = await read_sent_as(connection, _own(found, requester))
+        if query.filter.get("contains_url") is not None:
+            found = [it for it in found if _has_url(it) is query.filter["contains_url"]]
+        page: Json = {
+            "chunk": [self._shown(event, requester, sent_as) for event in found],
+            "start": self._ledger.stream.token(start),
+        }
+        return page if end is None else page | {"end": self._ledger.stream.token(end)}
+
+    async def event(self, requester: Requester, room_id: RoomId, event_id: str) -> Json:
+        async with self._ledger.read() as connection:
+            view = await find_view(connection, room_id, requester.user_id)
+            found = await _find(connection, view, event_id)
+            sent_as = await read_sent_as(connection, _own([found], requester))
+        return self._shown(found, requester, sent_as)
+
+    async def context(
+        self, requester: Requester, room_id: RoomId, event_id: str, limit: int, filter: Json
+    ) -> Json:
+        wanted, half = EventFilter.of(filter), min(limit, _MOST) // 2
+        async with self._ledger.read() as connection:
+            view = await find_view(connection, room_id, requester.user_id)
+            found = await _find(connection, view, event_id)
+            back = _Stretch(view.admits(), found.position - 1, None, backwards=True)
+            forth = _Stretch(view.admits(), found.position, None, backwards=False)
+            before, _ = await back.read(connection, wanted, half)
+            after, _ = await forth.read(connection, wanted, half)
+            told = [*before, found, *after]
+            last = after[-1] if after else found
+            people = {event.sender for event in told} if filter.get("lazy_load_members") else None
+            state = await read_state(
+                connection, view.admits(), *_members(people), before=last.position + 1
+            )
+            sent_as = await read_sent_as(connection, _own(told, requester))
+        first, token = before[-1] if before else found, self._ledger.stream.token
+        return {
+            "event": self._shown(found, requester, sent_as),
+            "events_before": [self._shown(event, requester, sent_as) for event in before],
+            "events_after": [self._shown(event, requester, sent_as) for event in after],
+            "state": [self._shown(event, requester, {}) for event in state],
+            "start": token(first.position - 1),
+            "end": token(last.position),
+        }
+
+    def _place(self, name: str, token: str | None) -> int | None:
+        if token is None:
+            return None
+        place = self._ledger.stream.parse(token)
+        if place is None:
+            raise InvalidParam(f"{name}: this server has not given out this token")
+        return place
+
+    def _shown(
+        self, event: StoredEvent, requester: Requester, sent_as: Mapping[str, SentAs]
+    ) -> Json:
+        shown = as_json(event, self._ledger.now())
+        sent = sent_as.get(event.event_id)
+        if sent is not None and sent.device_id == requester.device_id:
+            shown["unsigned"]["transaction_id"] = sent.txn_id
+        return shown
+
+
+class _Stretch:
+    """The events of a room from a place on, up to another one or to the end, in one direction."""
+
+    def __init__(
+        self, admitted: ColumnElement[bool], start: int, until: int | None, *, backwards: bool
+    ) -> None:
+        place = events.c.position
+        self._start = start
+        self._backwards = backwards
+        self._order = place.desc() if backwards else place
+        if backwards:
+            self._within = [admitted, place <= start, place > (until or 0)]
+        else:
+            self._within = [admitted, place > start]
+            self._within += [] if until is None else [place <= until]
+
+    async def read(
+        self, connection: AsyncConnection, wanted: EventFilter, limit: int
+    ) -> tuple[list[StoredEvent], int | None]:
+        """Return the first *limit* events that are *wanted*, and the place to go on from.
+
+        The place is None if there are no more. A filter may find fewer in what is looked at.
+        """
+        within, looked_up_to = list(self._within), None
+        if not wanted.admits_all:
+            looked_up_to = await self._far(connection)
+        if looked_up_to is not None:
+            place = events.c.position
+            within.append(place >= looked_up_to if self._backwards else place <= looked_up_to)
+        query = select(events).where(*within, *wanted.conditions()).order_by(self._order)
+        found = await read_events(connection, query.limit(limit + 1))
+        if len(found) > limit:
+            return found[:limit], self._behind(found[limit - 1].position) if limit else self._start
+        return found, None if looked_up_to is None else self._behind(looked_up_to)
+
+    async def _far(self, connection: AsyncConnection) -> int | None:
+        """Return the place of the last event that is looked at; None if all are."""
+        query = select(events.c.position).where(*self._within).order_by(self._order)
+        found = await connection.execute(query.offset(_MOST_EXAMINED - 1).limit(1))
+        place: int | None = found.scalar_one_or_none()
+        return place
+
+    def _behind(self, position: int) -> int:
+        return position - 1 if self._backwards else position
+
+
+async def _find(connection: AsyncConnection, view: View, event_id: str) -> StoredEvent:
+    query = select(events).where(events.c.event_id == event_id, view.admits())
+    found = await read_events(connection, query)
+    if not found:
+        raise NotFound("The room has no such event, or you may not see it")
+    return found[0]
+
+
+def _own(found: Sequence[StoredEvent], requester: Requester) -> list[StoredEvent]:
+    return [event for event in found if event.sender == requester.user_id]
+
+
+def _members(people: set[Any] | None) -> list[ColumnElement[bool]]:
+    """Return the condition that a state event is of one of *people*, if of anybody."""
+    if people is None:
+        return []
+    return [or_(events.c.type != MEMBER, events.c.state_key.in_(sorted(people)))]
+
+
+def _has_url(event: StoredEvent) -> bool:
+    return isinstance(decode_json(event.content).get("url"), str)

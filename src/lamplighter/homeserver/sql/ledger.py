@@ -1,0 +1,172 @@
+"""Every write of the directory: one transaction, and then what listeners are told of it."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Dialect, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.clock import Clock, Timestamp
+from lamplighter.database.engine import Database
+from lamplighter.database.prepared import Prepared
+from lamplighter.database.tables import memberships
+from lamplighter.database.tables import stream as stream_table
+from lamplighter.errors import ShuttingDown
+from lamplighter.homeserver.sql.stream import Stream
+from lamplighter.ids import DeviceId, RoomId, UserId
+from lamplighter.ports import DirectoryListener, Membership, MembershipChange
+
+__all__ = ["Ledger", "Write"]
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+class Write:
+    """A transaction under way. What is noted here is told once it is stored, and else never."""
+
+    def __init__(self, connection: AsyncConnection, now: Timestamp, position: int) -> None:
+        self.connection = connection
+        self.now = now
+        #: The place in the stream of what was written last.
+        self.position = position
+        self.membership_changes: list[MembershipChange] = []
+        self.devices_gone: list[tuple[UserId, Sequence[DeviceId]]] = []
+        self.tokens_revoked: list[tuple[UserId, Sequence[DeviceId]]] = []
+        self.deactivated: list[UserId] = []
+        #: Whose next sync has something to say; and whose rooms' members' next sync.
+        self.news_for: set[UserId] = set()
+        self.news_in: set[RoomId] = set()
+        #: What caches have to do.
+        self.afterwards: list[Callable[[], None]] = []
+
+    def next_position(self) -> int:
+        """Return a place in the stream for something new."""
+        self.position += 1
+        return self.position
+
+
+class Ledger:
+    """Reads and writes the directory's tables, and tells listeners what was written."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._listeners: list[DirectoryListener] = []
+        #: The stream of news.
+        self.stream = Stream("", 0)
+        #: Tells the current instant.
+        self.now = clock.now
+        self._under_way: set[asyncio.Task[object]] = set()
+        self._refuses_writes = False
+
+    async def start(self) -> None:
+        """Find out where the stream stands; the first time, begin one."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(stream_table))).one_or_none()
+        if row is None:
+            self.stream = Stream(await self._begin_stream(), 0, self.now())
+        else:
+            self.stream = Stream(row.incarnation, row.position, self.now())
+
+    def listen(self, listener: DirectoryListener) -> None:
+        """Tell *listener* of everything that is written from now on."""
+        self._listeners.append(listener)
+
+    def tell_news(self, user_ids: Iterable[UserId]) -> None:
+        """Tell listeners of news for these users that are not written."""
+        for listener in self._listeners:
+            listener.rooms_news(user_ids)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the database wants its SQL."""
+        return self._database.dialect
+
+    async def fetch(
+        self, prepared: Prepared, parameters: Mapping[str, object]
+    ) -> Sequence[tuple[Any, ...]]:
+        """Return what one statement finds, at one moment of the database."""
+        return await self._database.fetch(prepared.sql, prepared.values(parameters))
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Give a connection that sees one moment of the database."""
+        return self._database.read()
+
+    async def write(self, work: Callable[[Write], Awaitable[T]]) -> T:
+        """Do *work* in a transaction, tell what it did, and return what it returns.
+
+        Once begun it is finished, whether or not the caller still waits: what is stored is told.
+        Raises `ShuttingDown` if it has not begun by `refuse_writes`.
+        """
+        task = asyncio.ensure_future(self._write(work))
+        self._under_way.add(task)  # the event loop itself holds tasks weakly
+        task.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_unheard)
+            raise
+
+    def refuse_writes(self) -> None:
+        """Begin no write any more: neither those that wait for others to end nor new ones."""
+        self._refuses_writes = True
+
+    def _still_wanted(self) -> None:
+        if self._refuses_writes:
+            raise ShuttingDown("The server is about to stop")
+
+    async def _write(self, work: Callable[[Write], Awaitable[T]]) -> T:
+        async with self._database.write(self._still_wanted) as connection:
+            row = (await connection.execute(select(stream_table.c.position))).one()
+            write = Write(connection, self.now(), row.position)
+            result = await work(write)
+            if write.position > row.position:
+                await connection.execute(update(stream_table).values(position=write.position))
+            write.news_for |= await _members_of(connection, write.news_in)
+        self._publish(write)
+        return result
+
+    def _publish(self, write: Write) -> None:
+        self.stream.advance(write.position)
+        self.stream.tell(write.news_for)
+        for act in write.afterwards:
+            act()
+        for listener in self._listeners:
+            for user_id, device_ids in write.devices_gone:
+                listener.devices_gone(user_id, device_ids)
+            for user_id, device_ids in write.tokens_revoked:
+                listener.tokens_revoked(user_id, device_ids)
+            if write.membership_changes:
+                listener.memberships_changed(write.membership_changes)
+            for user_id in write.deactivated:
+                listener.user_deactivated(user_id)
+            if write.news_for:
+                listener.rooms_news(write.news_for)
+
+    async def _begin_stream(self) -> str:
+        incarnation = secrets.token_hex(4)
+        async with self._database.write() as connection:
+            values = {"incarnation": incarnation, "position": 0}
+            await connection.execute(insert(stream_table).values(values))
+        return incarnation
+
+
+def _log_unheard(write: "asyncio.Task[Any]") -> None:
+    """Log what went wrong with *write*, for which nobody waits any more."""
+    failure = None if write.cancelled() else write.exception()
+    if failure is not None and not isinstance(failure, ShuttingDown):
+        _log.error("a write failed after its request had ended", exc_info=failure)
+
+
+async def _members_of(connection: AsyncConnection, room_ids: set[RoomId]) -> set[UserId]:
+    if not room_ids:
+        return set()
+    joined = select(memberships.c.user_id).where(
+        memberships.c.room_id.in_(room_ids), memberships.c.membership == Membership.JOIN
+    )
+    return set((await connection.execute(joined)).scalars())

@@ -1,0 +1,317 @@
+"""Joining, leaving, inviting, kicking and banning."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import memberships
+from lamplighter.database.upsert import upsert
+from lamplighter.errors import BadJson, Forbidden, NotFound, TooLarge
+from lamplighter.homeserver.sql import rules
+from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, append, current_content
+from lamplighter.homeserver.sql.ledger import Ledger, Write
+from lamplighter.homeserver.sql.limits import encode_json
+from lamplighter.homeserver.sql.people import find_active, find_person
+from lamplighter.homeserver.sql.standing import (
+    Standing,
+    check_joined,
+    find_standing,
+    power_levels,
+    room_exists,
+)
+from lamplighter.ids import RoomId, ServerName, UserId, parse_user_id, server_of
+from lamplighter.ports import Json, Membership, MembershipChange, Profile
+
+__all__ = ["Memberships"]
+
+_NO_EXTRA: Final[Mapping[str, Any]] = {}
+#: Rooms that one user may be joined to.
+_MAX_JOINED: Final = 2_000
+#: Of what a membership says, in bytes: there is one for each member, and all members get all.
+_MAX_CONTENT: Final = 8 * 1024
+#: Rooms in one transaction, where something is done in all rooms of a user: while it lasts,
+#: nobody else can write.
+_AT_A_TIME: Final = 20
+
+
+class Memberships:
+    """Changes of who is in which room. The methods that take a `Write` are part of a larger one."""
+
+    def __init__(self, ledger: Ledger, server_name: ServerName) -> None:
+        self._ledger = ledger
+        self._server_name = server_name
+
+    async def join(self, user_id: UserId, room_id: RoomId) -> None:
+        async def work(write: Write) -> None:
+            standing = await find_standing(write.connection, room_id, user_id)
+            if standing is None or standing.membership is not Membership.JOIN:
+                await self.add_join(write, room_id, user_id)
+
+        await self._ledger.write(work)
+
+    async def leave(self, user_id: UserId, room_id: RoomId) -> None:
+        async def work(write: Write) -> None:
+            standing = await find_standing(write.connection, room_id, user_id)
+            if standing is None or standing.membership is not Membership.LEAVE:
+                await self.add_leave(write, room_id, user_id)
+
+        await self._ledger.write(work)
+
+    async def invite(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
+        async def work(write: Write) -> None:
+            standing = await find_standing(write.connection, room_id, target)
+            if standing is None or standing.membership is not Membership.INVITE:
+                await self.add_invite(write, room_id, user_id, target)
+            else:
+                await check_joined(write.connection, room_id, user_id)
+
+        await self._ledger.write(work)
+
+    async def kick(
+        self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
+    ) -> None:
+        extra = _reason(reason)
+        await self._ledger.write(lambda w: self._kick(w, room_id, user_id, target, extra))
+
+    async def ban(
+        self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
+    ) -> None:
+        extra = _reason(reason)
+        await self._ledger.write(lambda w: self._ban(w, room_id, user_id, target, extra))
+
+    async def unban(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
+        await self._ledger.write(lambda w: self._unban(w, room_id, user_id, target, _NO_EXTRA))
+
+    async def set_by_event(
+        self, write: Write, room_id: RoomId, sender: UserId, target: UserId, content: Json
+    ) -> StoredEvent:
+        """Do what an `m.room.member` event sent by a client asks for, keeping its content."""
+        parse_user_id(target)
+        standing = await find_standing(write.connection, room_id, target)
+        is_banned = standing is not None and standing.membership is Membership.BAN
+        extra = {key: value for key, value in content.items() if key != "membership"}
+        match content.get("membership"):
+            case Membership.JOIN if sender == target:
+                return await self.add_join(write, room_id, sender, extra)
+            case Membership.LEAVE if sender == target:
+                return await self.add_leave(write, room_id, sender, extra)
+            case Membership.INVITE:
+                return await self.add_invite(write, room_id, sender, target, extra)
+            case Membership.BAN:
+                return await self._ban(write, room_id, sender, target, extra)
+            case Membership.LEAVE if is_banned:
+                return await self._unban(write, room_id, sender, target, extra)
+            case Membership.LEAVE:
+                return await self._kick(write, room_id, sender, target, extra)
+            case Membership.JOIN:
+                raise Forbidden("Nobody can join for somebody else")
+        raise BadJson(f"membership: one of {', '.join(Membership)} is needed")
+
+    async def add_join(
+        self, write: Write, room_id: RoomId, user_id: UserId, extra: Mapping[str, Any] = _NO_EXTRA
+    ) -> StoredEvent:
+        """Join; raise `NotFound` or `Forbidden`. Who is in shows another *extra*."""
+        if not await room_exists(write.connection, room_id):
+            raise NotFound("There is no such room")
+        standing = await find_standing(write.connection, room_id, user_id)
+        content = await current_content(write.connection, room_id, "m.room.join_rules") or {}
+        rules.check_join(_kind(standing), content.get("join_rule", "invite"))
+        return await self.record(write, room_id, user_id, user_id, Membership.JOIN, extra)
+
+    async def add_leave(
+        self, write: Write, room_id: RoomId, user_id: UserId, extra: Mapping[str, Any] = _NO_EXTRA
+    ) -> StoredEvent:
+        """Leave or reject an invite; raise `Forbidden`."""
+        standing = await find_standing(write.connection, room_id, user_id)
+        rules.check_leave(_kind(standing))
+        return await self.record(write, room_id, user_id, user_id, Membership.LEAVE, extra)
+
+    async def add_invite(
+        self,
+        write: Write,
+        room_id: RoomId,
+        sender: UserId,
+        target: UserId,
+        extra: Mapping[str, Any] = _NO_EXTRA,
+    ) -> StoredEvent:
+        """Invite; raise `Forbidden`, or `NotFound` for a user that does not exist."""
+        await check_joined(write.connection, room_id, sender)
+        if server_of(target) != self._server_name:
+            raise Forbidden("Rooms are not federated: only users of this server can be invited")
+        person = await find_person(write.connection, target)
+        if person is None:
+            raise NotFound(f"There is no user {target}")
+        if person.account.is_deactivated:
+            raise Forbidden(f"{target} was deactivated")
+        standing = await find_standing(write.connection, room_id, target)
+        levels = await power_levels(write.connection, room_id)
+        rules.check_invite(levels, sender, _kind(standing))
+        return await self.record(write, room_id, sender, target, Membership.INVITE, extra)
+
+    async def leave_all(self, user_id: UserId) -> None:
+        """Leave every room and reject every invite, a few at a time."""
+        present = memberships.c.membership.in_((Membership.JOIN, Membership.INVITE))
+        await self._record_in_all(user_id, Membership.LEAVE, present)
+
+    async def show_profile(self, user_id: UserId, profile: Profile) -> None:
+        """Show the user's new *profile* in all their rooms, a few at a time; nobody joins by that.
+
+        Rooms that show it already are left alone: so it can be done again where it was cut short.
+        """
+        shows_another = or_(
+            memberships.c.displayname.is_distinct_from(profile.displayname),
+            memberships.c.avatar_url.is_distinct_from(profile.avatar_url),
+        )
+        is_joined = memberships.c.membership == Membership.JOIN
+        await self._record_in_all(user_id, Membership.JOIN, is_joined & shows_another)
+
+    async def record(
+        self,
+        write: Write,
+        room_id: RoomId,
+        sender: UserId,
+        target: UserId,
+        membership: Membership,
+        extra: Mapping[str, Any],
+    ) -> StoredEvent:
+        """Make *target* stand so to the room, without a check of who may do that."""
+        before = await find_standing(write.connection, room_id, target)
+        content = {**await self._profile_content(write, target, membership), **extra}
+        content["membership"] = membership
+        if len(encode_json("content", content)) > _MAX_CONTENT:
+            raise TooLarge(f"content: {MEMBER} may have {_MAX_CONTENT} bytes")
+        event = await append(write, room_id, MEMBER, sender, content, target)
+        await self._store(write, before, event, target, content)
+        was_joined = before is not None and before.membership is Membership.JOIN
+        is_joined = membership is Membership.JOIN
+        if is_joined and not was_joined:
+            await _check_number(write.connection, target)
+        if was_joined != is_joined:
+            write.membership_changes.append(MembershipChange(room_id, target, is_joined))
+        write.news_for.add(target)
+        return event
+
+    async def _kick(
+        self,
+        write: Write,
+        room_id: RoomId,
+        sender: UserId,
+        target: UserId,
+        extra: Mapping[str, Any],
+    ) -> StoredEvent:
+        if sender == target:
+            return await self.add_leave(write, room_id, sender, extra)
+        await check_joined(write.connection, room_id, sender)
+        standing = await find_standing(write.connection, room_id, target)
+        levels = await power_levels(write.connection, room_id)
+        rules.check_kick(levels, sender, target, _kind(standing))
+        return await self.record(write, room_id, sender, target, Membership.LEAVE, extra)
+
+    async def _ban(
+        self,
+        write: Write,
+        room_id: RoomId,
+        sender: UserId,
+        target: UserId,
+        extra: Mapping[str, Any],
+    ) -> StoredEvent:
+        await check_joined(write.connection, room_id, sender)
+        rules.check_ban(await power_levels(write.connection, room_id), sender, target)
+        return await self.record(write, room_id, sender, target, Membership.BAN, extra)
+
+    async def _unban(
+        self,
+        write: Write,
+        room_id: RoomId,
+        sender: UserId,
+        target: UserId,
+        extra: Mapping[str, Any],
+    ) -> StoredEvent:
+        await check_joined(write.connection, room_id, sender)
+        standing = await find_standing(write.connection, room_id, target)
+        levels = await power_levels(write.connection, room_id)
+        rules.check_unban(levels, sender, _kind(standing))
+        return await self.record(write, room_id, sender, target, Membership.LEAVE, extra)
+
+    async def _profile_content(self, write: Write, target: UserId, membership: Membership) -> Json:
+        """Return what a membership event shows of *target*: a profile only of who is present."""
+        if membership not in (Membership.JOIN, Membership.INVITE):
+            return {}
+        profile = (await find_active(write.connection, target)).profile
+        shown = {"displayname": profile.displayname, "avatar_url": profile.avatar_url}
+        return {key: value for key, value in shown.items() if value is not None}
+
+    async def _store(
+        self,
+        write: Write,
+        before: Standing | None,
+        event: StoredEvent,
+        target: UserId,
+        content: Json,
+    ) -> None:
+        row = {"room_id": event.room_id, "user_id": target, "membership": content["membership"]}
+        row |= {name: _text(content.get(name)) for name in ("displayname", "avatar_url")}
+        row["left_position"] = _left_position(before, event, content["membership"])
+        if before is not None and before.membership is content["membership"]:
+            row |= {"since_position": before.since_position, "since_ts": before.since_ts}
+        else:
+            row |= {"since_position": event.position, "since_ts": event.origin_server_ts}
+        await write.connection.execute(upsert(write.connection, memberships), row)
+
+    async def _record_in_all(
+        self, user_id: UserId, membership: Membership, which: ColumnElement[bool]
+    ) -> None:
+        """Make the user stand so to each room in *which* memberships, in several transactions.
+
+        Other writes come in between, so *which* is asked once more in each.
+        """
+
+        async def work(write: Write) -> None:
+            for room_id in await _rooms_where(
+                write.connection, own, memberships.c.room_id.in_(few)
+            ):
+                await self.record(write, room_id, user_id, user_id, membership, _NO_EXTRA)
+
+        own = and_(memberships.c.user_id == user_id, which)
+        async with self._ledger.read() as connection:
+            room_ids = await _rooms_where(connection, own)
+        for start in range(0, len(room_ids), _AT_A_TIME):
+            few = room_ids[start : start + _AT_A_TIME]
+            await self._ledger.write(work)
+
+
+async def _rooms_where(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[RoomId]:
+    query = select(memberships.c.room_id).where(*which).order_by(memberships.c.since_position)
+    return [RoomId(room_id) for room_id in (await connection.execute(query)).scalars()]
+
+
+async def _check_number(connection: AsyncConnection, user_id: UserId) -> None:
+    """Raise `Forbidden` if the user, who has just joined one more room, is in too many."""
+    query = select(func.count()).where(
+        memberships.c.user_id == user_id, memberships.c.membership == Membership.JOIN
+    )
+    if (await connection.execute(query)).scalar_one() > _MAX_JOINED:
+        raise Forbidden(f"{user_id} is in {_MAX_JOINED} rooms already: leave one first")
+
+
+def _left_position(
+    before: Standing | None, event: StoredEvent, membership: Membership
+) -> int | None:
+    """Return where the target's last stay ended, once *event* has happened."""
+    if before is None or membership is Membership.JOIN:
+        return None
+    return event.position if before.membership is Membership.JOIN else before.left_position
+
+
+def _kind(standing: Standing | None) -> Membership | None:
+    return None if standing is None else standing.membership
+
+
+def _reason(reason: str | None) -> Mapping[str, Any]:
+    return {} if reason is None else {"reason": reason}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

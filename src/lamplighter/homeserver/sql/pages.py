@@ -1,0 +1,153 @@
+"""Rooms as those see them who know nothing of them yet: kept in memory, and brought up to date.
+
+Everybody who syncs for the first time gets the same page of a room: the last events, and the state
+from before them. Events never change, so the page of a place in the stream is the same for ever,
+and one that is behind takes no more than the events since.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from sqlalchemy import and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import events
+from lamplighter.homeserver.sql.encoded import EncodedEvent, encode_event
+from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, read_events
+from lamplighter.homeserver.sql.kept import Kept
+from lamplighter.homeserver.sql.room_json import RoomNews
+from lamplighter.homeserver.sql.state import read_state
+from lamplighter.homeserver.sql.summary import Summary, read_summary
+from lamplighter.homeserver.sql.timeline import read_sent_as, read_timeline
+from lamplighter.ids import RoomId
+
+__all__ = ["RoomPage", "RoomPages"]
+
+#: In bytes, all pages together.
+_MOST_KEPT: Final = 64 * 1024 * 1024
+#: About what an event takes besides its JSON, in bytes.
+_EVENT_OVERHEAD: Final = 500
+#: A page is read anew if it is so many events behind.
+_FAR_BEHIND: Final = 1_000
+
+_State: TypeAlias = Mapping[tuple[str, str], EncodedEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPage:
+    """A room up to some event."""
+
+    room_id: RoomId
+    #: The place of that event in the stream.
+    position: int
+    #: What stood before the timeline, in the order in which it was set.
+    state: _State
+    timeline: tuple[EncodedEvent, ...]
+    #: Whether there are events before the timeline.
+    is_limited: bool
+    #: Of that event's time, or of a later one: it is always told as a whole.
+    summary: Summary
+
+    @property
+    def news(self) -> RoomNews:
+        """What there is to tell."""
+        starts_after = self.timeline[0].position - 1 if self.timeline else self.position
+        return RoomNews(self.state.values(), self.timeline, self.is_limited, starts_after)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes."""
+        kept = (*self.state.values(), *self.timeline)
+        return sum(len(event.head) + _EVENT_OVERHEAD for event in kept)
+
+
+class RoomPages:
+    """The pages of the rooms that were looked at lately, by the length of their timelines."""
+
+    def __init__(self, *, most_kept: int = _MOST_KEPT, far_behind: int = _FAR_BEHIND) -> None:
+        """Keep *most_kept* bytes; read a page anew that is *far_behind*, in events."""
+        self._kept: Kept[tuple[RoomId, int], RoomPage] = Kept(most_kept)
+        self._far_behind = far_behind
+
+    def at_hand(self, room_id: RoomId, limit: int, last: int) -> RoomPage | None:
+        """Return the page of a room whose last event is at *last*, if it is kept.
+
+        Its timeline has at most *limit* events.
+        """
+        page = self._kept.get((room_id, limit))
+        return page if page is not None and page.position == last else None
+
+    async def read(
+        self, connection: AsyncConnection, room_id: RoomId, limit: int, last: int
+    ) -> RoomPage:
+        """Return the page up to the event at *last*, which *connection* sees."""
+        key = room_id, limit
+        kept = self._kept.get(key)
+        if kept is not None and kept.position == last:
+            return kept
+        page = None
+        if kept is not None and kept.position < last:
+            news = await _events_between(connection, kept, last, self._far_behind)
+            if len(news) < self._far_behind:
+                page = await _caught_up(connection, kept, news, limit, last)
+        page = page or await _read(connection, room_id, limit, last)
+        kept = self._kept.get(key)
+        if kept is None or kept.position < last:  # another reader may have seen more
+            self._kept.put(key, page, page.weight)
+        return page
+
+
+async def _read(connection: AsyncConnection, room_id: RoomId, limit: int, last: int) -> RoomPage:
+    admitted = and_(events.c.room_id == room_id, events.c.position <= last)
+    timeline = await read_timeline(connection, admitted, limit=limit)
+    state = await read_state(connection, admitted, before=timeline.starts_after + 1)
+    shown = await _encoded(connection, timeline.events)
+    summary = await read_summary(connection, room_id)
+    past = _put({}, map(encode_event, state))
+    return RoomPage(room_id, last, past, shown, timeline.is_limited, summary)
+
+
+async def _events_between(
+    connection: AsyncConnection, page: RoomPage, last: int, most: int
+) -> list[StoredEvent]:
+    """Return the first events after *page*, up to *last* and not more than *most*."""
+    place = events.c.position
+    since = and_(events.c.room_id == page.room_id, place > page.position, place <= last)
+    return await read_events(connection, select(events).where(since).order_by(place).limit(most))
+
+
+async def _caught_up(
+    connection: AsyncConnection,
+    page: RoomPage,
+    news: Sequence[StoredEvent],
+    limit: int,
+    last: int,
+) -> RoomPage:
+    """Return the page with *news*, which are all events up to *last*."""
+    shown = (*page.timeline, *await _encoded(connection, news))
+    beginning = max(0, len(shown) - limit)
+    past, timeline = shown[:beginning], shown[beginning:]
+    summary = page.summary
+    if any(event.type == MEMBER for event in news):
+        summary = await read_summary(connection, page.room_id)
+    is_limited = page.is_limited or bool(past)
+    return RoomPage(page.room_id, last, _put(page.state, past), timeline, is_limited, summary)
+
+
+async def _encoded(
+    connection: AsyncConnection, shown: Iterable[StoredEvent]
+) -> tuple[EncodedEvent, ...]:
+    sent_as = await read_sent_as(connection, shown)
+    return tuple(encode_event(event, sent_as.get(event.event_id)) for event in shown)
+
+
+def _put(state: _State, past: Iterable[EncodedEvent]) -> _State:
+    """Return *state* once *past* events have happened."""
+    state = dict(state)
+    for event in past:
+        if event.state_key is not None:
+            key = event.type, event.state_key
+            state.pop(key, None)  # so that it stands at the end
+            state[key] = event
+    return state

@@ -1,0 +1,113 @@
+"""Reading rooms, outside `/sync`."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select
+
+from lamplighter.database.prepared import prepare
+from lamplighter.database.tables import account_data, current_state, events, memberships
+from lamplighter.errors import NotFound
+from lamplighter.homeserver.sql.events import as_json, read_events
+from lamplighter.homeserver.sql.ledger import Ledger
+from lamplighter.homeserver.sql.limits import decode_json
+from lamplighter.homeserver.sql.standing import check_joined
+from lamplighter.homeserver.sql.state import find_view, read_state
+from lamplighter.homeserver.sql.timeline import read_timeline
+from lamplighter.ids import RoomId, UserId
+from lamplighter.ports import JoinedMember, Json, Membership, Profile
+
+__all__ = ["RoomReader"]
+
+
+class RoomReader:
+    """What members may read of rooms, and modules of all of them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        joined = select(memberships.c.room_id, memberships.c.user_id, memberships.c.since_ts)
+        joined = joined.where(memberships.c.membership == bindparam("membership"))
+        joined = joined.order_by(memberships.c.since_ts)
+        self._all_joined = prepare(joined, ledger.dialect)
+
+    async def members(self) -> Sequence[JoinedMember]:
+        # A start reads all of them, in the order of the joins, as plain tuples.
+        rows = await self._ledger.fetch(self._all_joined, {"membership": str(Membership.JOIN)})
+        return [JoinedMember(*row) for row in rows]
+
+    async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
+        query = (
+            select(memberships.c.room_id)
+            .where(memberships.c.user_id == user_id, memberships.c.membership == Membership.JOIN)
+            .order_by(memberships.c.since_position)
+        )
+        async with self._ledger.read() as connection:
+            return [RoomId(room_id) for room_id in (await connection.execute(query)).scalars()]
+
+    async def state_event(
+        self, user_id: UserId, room_id: RoomId, event_type: str, state_key: str
+    ) -> Json:
+        wanted = and_(events.c.type == event_type, events.c.state_key == state_key)
+        async with self._ledger.read() as connection:
+            view = await find_view(connection, room_id, user_id)
+            found = await read_state(connection, view.admits(), wanted)
+        if not found:
+            raise NotFound("The room has no such state")
+        return as_json(found[0], self._ledger.now())
+
+    async def state(self, user_id: UserId, room_id: RoomId) -> Sequence[Json]:
+        async with self._ledger.read() as connection:
+            view = await find_view(connection, room_id, user_id)
+            found = await read_state(connection, view.admits())
+        return [as_json(event, self._ledger.now()) for event in found]
+
+    async def joined_members(self, user_id: UserId, room_id: RoomId) -> Mapping[UserId, Profile]:
+        query = select(memberships).where(
+            memberships.c.room_id == room_id, memberships.c.membership == Membership.JOIN
+        )
+        async with self._ledger.read() as connection:
+            await check_joined(connection, room_id, user_id)
+            rows = (await connection.execute(query)).all()
+        return {UserId(row.user_id): Profile(row.displayname, row.avatar_url) for row in rows}
+
+    async def room_initial_sync(self, user_id: UserId, room_id: RoomId, limit: int) -> Json:
+        private = select(account_data).where(
+            account_data.c.user_id == user_id, account_data.c.room_id == room_id
+        )
+        async with self._ledger.read() as connection:
+            view = await find_view(connection, room_id, user_id)
+            state = await read_state(connection, view.admits())
+            timeline = await read_timeline(connection, view.admits(), limit=limit)
+            rows = (await connection.execute(private)).all()
+        now = self._ledger.now()
+        token = self._ledger.stream.token
+        return {
+            "room_id": room_id,
+            "membership": view.standing.membership,
+            "state": [as_json(event, now) for event in state],
+            "messages": {
+                "chunk": [as_json(event, now) for event in timeline.events],
+                "start": token(timeline.starts_after),
+                "end": token(self._ledger.stream.position),
+            },
+            "account_data": [{"type": r.type, "content": decode_json(r.content)} for r in rows],
+        }
+
+    async def state_for_modules(
+        self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
+    ) -> Sequence[Json]:
+        query = (
+            select(events)
+            .join(current_state, current_state.c.position == events.c.position)
+            .where(current_state.c.room_id == room_id)
+            .order_by(events.c.position)
+        )
+        if wanted is not None:
+            query = query.where(or_(false(), *(_is(*entry) for entry in wanted)))
+        async with self._ledger.read() as connection:
+            found = await read_events(connection, query)
+        return [as_json(event, self._ledger.now()) for event in found]
+
+
+def _is(event_type: str, state_key: str | None) -> ColumnElement[bool]:
+    of_type = current_state.c.type == event_type
+    return of_type if state_key is None else and_(of_type, current_state.c.state_key == state_key)

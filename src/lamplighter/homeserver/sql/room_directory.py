@@ -1,0 +1,221 @@
+"""The room directory, and the search for people.
+
+Implements <https://spec.matrix.org/latest/client-server-api/#published-room-directory> and
+<https://spec.matrix.org/latest/client-server-api/#user-directory>.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import (
+    aliases,
+    current_state,
+    events,
+    memberships,
+    published_rooms,
+    users,
+)
+from lamplighter.errors import Forbidden, NotFound
+from lamplighter.homeserver.sql.events import read_events
+from lamplighter.homeserver.sql.ledger import Ledger, Write
+from lamplighter.homeserver.sql.limits import decode_json
+from lamplighter.homeserver.sql.standing import check_joined, power_levels, room_exists
+from lamplighter.homeserver.sql.state import find_view
+from lamplighter.ids import RoomAlias, RoomId, UserId
+from lamplighter.ports import Json, Membership
+from lamplighter.room_ports import FoundPeople, PublicRooms, PublicRoomsQuery
+
+__all__ = ["PeopleSearch", "RoomDirectory", "publish"]
+
+#: What the room directory shows of state, by type: the field of the event, and of the entry.
+_SHOWN: Final = {
+    "m.room.avatar": ("url", "avatar_url"),
+    "m.room.canonical_alias": ("alias", "canonical_alias"),
+    "m.room.create": ("type", "room_type"),
+    "m.room.join_rules": ("join_rule", "join_rule"),
+    "m.room.name": ("name", "name"),
+    "m.room.topic": ("topic", "topic"),
+}
+_SEARCHED: Final = {
+    "m.room.canonical_alias": "alias",
+    "m.room.name": "name",
+    "m.room.topic": "topic",
+}
+
+
+class RoomDirectory:
+    """The rooms that are published, for everybody to find."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def public_rooms(self, query: PublicRoomsQuery) -> PublicRooms:
+        found = _published(query.search_term)
+        members = _joined_members()
+        page = found.order_by(members.desc(), published_rooms.c.room_id)
+        async with self._ledger.read() as connection:
+            total = select(func.count()).select_from(found.subquery())
+            count = (await connection.execute(total)).scalar_one()
+            rows = await connection.execute(
+                page.add_columns(members).offset(query.skip).limit(query.limit)
+            )
+            sizes = {RoomId(row[0]): int(row[1]) for row in rows}
+            entries = await _entries(connection, sizes)
+        return PublicRooms(entries, count)
+
+    async def is_published(self, room_id: RoomId) -> bool:
+        async with self._ledger.read() as connection:
+            if not await room_exists(connection, room_id):
+                raise NotFound("There is no such room")
+            return await _is_published(connection, room_id)
+
+    async def publish(self, user_id: UserId, room_id: RoomId, *, published: bool) -> None:
+        async def work(write: Write) -> None:
+            if not await room_exists(write.connection, room_id):
+                raise NotFound("There is no such room")
+            await check_joined(write.connection, room_id, user_id)
+            levels = await power_levels(write.connection, room_id)
+            if levels.of_user(user_id) < levels.to_send("m.room.canonical_alias", is_state=True):
+                raise Forbidden("You may not change how this room stands in the room directory")
+            if published != await _is_published(write.connection, room_id):
+                await publish(write, room_id, published=published)
+
+        await self._ledger.write(work)
+
+    async def room_aliases(self, user_id: UserId, room_id: RoomId) -> Sequence[RoomAlias]:
+        query = select(aliases.c.alias).where(aliases.c.room_id == room_id)
+        async with self._ledger.read() as connection:
+            await find_view(connection, room_id, user_id)
+            found = await connection.execute(query.order_by(aliases.c.alias))
+            return [RoomAlias(alias) for alias in found.scalars()]
+
+
+class PeopleSearch:
+    """Finds users for those who may know of them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def search_people(self, user_id: UserId, term: str, limit: int) -> FoundPeople:
+        query = (
+            select(users.c.user_id, users.c.displayname, users.c.avatar_url)
+            .where(
+                ~users.c.is_deactivated,
+                or_(_contains(users.c.user_id, term), _contains(users.c.displayname, term)),
+                users.c.user_id.in_(_known_to(user_id)),
+            )
+            .order_by(users.c.user_id)
+        )
+        async with self._ledger.read() as connection:
+            rows = (await connection.execute(query.limit(limit + 1))).all()
+        return FoundPeople([_person(row) for row in rows[:limit]], len(rows) > limit)
+
+
+async def publish(write: Write, room_id: RoomId, *, published: bool) -> None:
+    """Put the room into the room directory or take it out, without a check of who may do that."""
+    if published:
+        await write.connection.execute(insert(published_rooms).values(room_id=room_id))
+    else:
+        mine = published_rooms.c.room_id == room_id
+        await write.connection.execute(delete(published_rooms).where(mine))
+
+
+async def _is_published(connection: AsyncConnection, room_id: RoomId) -> bool:
+    query = select(published_rooms).where(published_rooms.c.room_id == room_id)
+    return (await connection.execute(query)).one_or_none() is not None
+
+
+def _published(term: str) -> Any:
+    query = select(published_rooms.c.room_id)
+    if not term:
+        return query
+    said = (
+        exists()
+        .where(
+            current_state.c.room_id == published_rooms.c.room_id,
+            current_state.c.state_key == "",
+            current_state.c.position == events.c.position,
+            or_(*(_says(event_type, field, term) for event_type, field in _SEARCHED.items())),
+        )
+        .correlate(published_rooms)
+    )
+    return query.where(said)
+
+
+def _says(event_type: str, field: str, term: str) -> ColumnElement[bool]:
+    value = type_coerce(events.c.content, JSON)[field].as_string()
+    return and_(current_state.c.type == event_type, _contains(value, term))
+
+
+def _joined_members() -> Any:
+    joined = memberships.c.membership == Membership.JOIN
+    return (
+        select(func.count())
+        .where(memberships.c.room_id == published_rooms.c.room_id, joined)
+        .correlate(published_rooms)
+        .scalar_subquery()
+    )
+
+
+async def _entries(connection: AsyncConnection, sizes: dict[RoomId, int]) -> list[Json]:
+    query = (
+        select(events)
+        .join(current_state, current_state.c.position == events.c.position)
+        .where(
+            current_state.c.room_id.in_(list(sizes)),
+            current_state.c.type.in_(list(_SHOWN)),
+            current_state.c.state_key == "",
+        )
+    )
+    entries: dict[RoomId, Json] = {
+        room_id: {
+            "room_id": room_id,
+            "num_joined_members": size,
+            "world_readable": False,
+            "guest_can_join": False,
+        }
+        for room_id, size in sizes.items()
+    }
+    for event in await read_events(connection, query):
+        field, name = _SHOWN[event.type]
+        value = decode_json(event.content).get(field)
+        if isinstance(value, str):
+            entries[event.room_id][name] = value
+    return list(entries.values())
+
+
+def _known_to(user_id: UserId) -> Any:
+    """Return the query for those who share a room with the user or are in a published one."""
+    mine = memberships.alias("mine")
+    joined = Membership.JOIN
+    my_rooms = select(mine.c.room_id).where(mine.c.user_id == user_id, mine.c.membership == joined)
+    open_rooms = select(published_rooms.c.room_id)
+    here = memberships.c.room_id
+    return select(memberships.c.user_id).where(
+        memberships.c.membership == joined, or_(here.in_(my_rooms), here.in_(open_rooms))
+    )
+
+
+def _contains(column: Any, term: str) -> ColumnElement[bool]:
+    """Return the condition that the column has *term* in it; only ASCII is the same in capitals."""
+    as_it_is = column.contains(term, autoescape=True)
+    return or_(as_it_is, func.lower(column).contains(term.lower(), autoescape=True))
+
+
+def _person(row: Any) -> Json:
+    shown = {"user_id": row[0], "display_name": row[1], "avatar_url": row[2]}
+    return {name: value for name, value in shown.items() if value is not None}

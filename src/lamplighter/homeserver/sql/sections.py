@@ -1,0 +1,145 @@
+"""One room in a `/sync`, as its viewer sees it: joined, invited to, or left."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import current_state, events
+from lamplighter.homeserver.sql.data_events import AccountDataByRoom, read_account_data
+from lamplighter.homeserver.sql.encoded import EncodedEvent, encode_event
+from lamplighter.homeserver.sql.ephemeral import Ephemeral
+from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, read_events
+from lamplighter.homeserver.sql.limits import decode_json
+from lamplighter.homeserver.sql.room_json import Moment, RoomNews, joined, shown
+from lamplighter.homeserver.sql.state import View, read_state
+from lamplighter.homeserver.sql.summary import read_summary
+from lamplighter.homeserver.sql.timeline import read_sent_as, read_timeline
+from lamplighter.homeserver.sql.viewer import Viewer
+from lamplighter.ports import Json
+
+__all__ = ["Sections"]
+
+#: What an invite shows of the room, beside the invite itself.
+_SHOWN_TO_INVITED: Final = (
+    "m.room.avatar",
+    "m.room.canonical_alias",
+    "m.room.create",
+    "m.room.encryption",
+    "m.room.join_rules",
+    "m.room.name",
+    "m.room.topic",
+)
+
+
+class Sections:
+    """Reads what a viewer is told of single rooms."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        viewer: Viewer,
+        account_data: AccountDataByRoom,
+        ephemeral: Ephemeral,
+        moment: Moment,
+    ) -> None:
+        """Read for *viewer* what is so at *moment*.
+
+        *account_data* is what was set since the viewer's last sync.
+        """
+        self._connection = connection
+        self._viewer = viewer
+        self._account_data = account_data
+        self._ephemeral = ephemeral
+        self._moment = moment
+
+    async def joined(self, view: View) -> Json | None:
+        """Return the room's entry under `join`, or None if there is nothing to say."""
+        since = self._viewer.since
+        is_new = since is None or view.standing.since_position > since
+        is_full = is_new or self._viewer.full_state
+        news = await self._news(view, 0 if is_new else since or 0, is_full=is_full)
+        data = await self._room_account_data(view, is_new=is_new)
+        ephemeral = await self._ephemeral.of(view.standing.room_id, is_new=is_full)
+        if not (is_full or news.says_something or data or ephemeral):
+            return None
+        summary: Json = {}
+        if is_full or news.tells_of_members:
+            found = await read_summary(self._connection, view.standing.room_id)
+            summary = found.of(view.user_id)
+        return joined(shown(news, self._moment), summary, data, ephemeral)
+
+    async def left(self, view: View) -> Json:
+        """Return the room's entry under `leave`: what happened up to the end of the stay."""
+        since = self._viewer.since
+        is_full = since is None or self._viewer.full_state
+        news = await self._news(view, since or 0, is_full=is_full)
+        return {**shown(news, self._moment), "account_data": {"events": []}}
+
+    async def invited(self, view: View) -> Json | None:
+        """Return the room's entry under `invite`, of events stripped to what they say."""
+        since = self._viewer.since
+        if since is not None and view.standing.since_position <= since:
+            return None
+        query = (
+            select(events)
+            .join(current_state, current_state.c.position == events.c.position)
+            .where(current_state.c.room_id == view.standing.room_id, _is_for_invited(view))
+            .order_by(events.c.position)
+        )
+        found = await read_events(self._connection, query)
+        return {"invite_state": {"events": [_stripped(event) for event in found]}}
+
+    async def _news(self, view: View, after: int, *, is_full: bool) -> RoomNews:
+        wanted, room_id = self._viewer.timeline, view.standing.room_id
+        limit = self._viewer.filter.timeline_limit if wanted.admits_room(room_id) else 0
+        timeline = await read_timeline(
+            self._connection, view.admits(), *wanted.conditions(), after=after, limit=limit
+        )
+        state: list[StoredEvent] = []
+        if self._viewer.state.admits_room(room_id):
+            # What a filtered timeline leaves out may be state that the client does want.
+            begins = timeline.starts_after + 1 if wanted.admits_all and timeline.events else None
+            state = await read_state(
+                self._connection,
+                view.admits(),
+                *self._viewer.state.conditions(),
+                after=0 if is_full else after,
+                before=begins,
+            )
+        told = {event.event_id for event in timeline.events}
+        return RoomNews(
+            [encode_event(event) for event in state if event.event_id not in told],
+            await self._encoded(timeline.events),
+            timeline.is_limited,
+            timeline.starts_after,
+        )
+
+    async def _encoded(self, timeline: Iterable[StoredEvent]) -> list[EncodedEvent]:
+        viewer = self._viewer.requester.user_id
+        own = [event for event in timeline if event.sender == viewer]
+        sent_as = await read_sent_as(self._connection, own)
+        return [encode_event(event, sent_as.get(event.event_id)) for event in timeline]
+
+    async def _room_account_data(self, view: View, *, is_new: bool) -> list[Json]:
+        """Return what was set since the last sync; in a new room, what was ever set."""
+        data, room_id = self._account_data, view.standing.room_id
+        if is_new and self._viewer.since is not None:
+            data = await read_account_data(self._connection, view.user_id, room_id=room_id)
+        return self._viewer.wanted_data(room_id, data.get(room_id, ()))
+
+
+def _is_for_invited(view: View) -> ColumnElement[bool]:
+    own = and_(current_state.c.type == MEMBER, current_state.c.state_key == view.user_id)
+    room = and_(current_state.c.type.in_(_SHOWN_TO_INVITED), current_state.c.state_key == "")
+    return or_(own, room)
+
+
+def _stripped(event: StoredEvent) -> dict[str, Any]:
+    return {
+        "type": event.type,
+        "state_key": event.state_key,
+        "sender": event.sender,
+        "content": decode_json(event.content),
+    }

@@ -1,0 +1,76 @@
+"""The state of a room, now or at some place of its past, and from where a user looks at it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import events
+from lamplighter.errors import Forbidden
+from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, read_events
+from lamplighter.homeserver.sql.standing import Standing, find_standing
+from lamplighter.ids import RoomId, UserId
+from lamplighter.ports import Membership
+
+__all__ = ["View", "find_view", "read_state"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a user may see of a room: all of it, or what was before the end of their last stay."""
+
+    user_id: UserId
+    standing: Standing
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the user is in the room."""
+        return self.standing.membership is Membership.JOIN
+
+    @property
+    def has_been_in(self) -> bool:
+        """Whether the user is in the room or once was."""
+        return self.is_joined or self.standing.left_position is not None
+
+    def admits(self) -> ColumnElement[bool]:
+        """Return the condition that an event of the room is the user's to see.
+
+        What happens to their own membership always is.
+        """
+        in_room = events.c.room_id == self.standing.room_id
+        if self.is_joined:
+            return in_room
+        stay = events.c.position <= (self.standing.left_position or 0)
+        own = and_(events.c.type == MEMBER, events.c.state_key == self.user_id)
+        return and_(in_room, or_(stay, own))
+
+
+async def find_view(connection: AsyncConnection, room_id: RoomId, user_id: UserId) -> View:
+    """Return what a member or former member may see; raise `Forbidden` for anybody else."""
+    standing = await find_standing(connection, room_id, user_id)
+    if standing is not None:
+        view = View(user_id, standing)
+        if view.has_been_in:
+            return view
+    raise Forbidden("You are not in this room")
+
+
+async def read_state(
+    connection: AsyncConnection,
+    admitted: ColumnElement[bool],
+    *wanted: ColumnElement[bool],
+    after: int = 0,
+    before: int | None = None,
+) -> list[StoredEvent]:
+    """Return the state that stands before a place of the stream, as far as it was set *after* one.
+
+    Without *before* it is the last that is *admitted*: only events of one room may be.
+    """
+    found = select(func.max(events.c.position)).where(
+        admitted, events.c.state_key.is_not(None), events.c.position > after
+    )
+    if before is not None:
+        found = found.where(events.c.position < before)
+    newest = found.group_by(events.c.type, events.c.state_key)
+    query = select(events).where(events.c.position.in_(newest), *wanted)
+    return await read_events(connection, query.order_by(events.c.position))

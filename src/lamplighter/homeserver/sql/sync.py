@@ -1,0 +1,121 @@
+"""The rooms half of a `/sync`
+(<https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync>).
+
+One read of the database gives one moment: the token that is returned stands for exactly that.
+"""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.tables import memberships, rooms
+from lamplighter.database.tables import stream as stream_table
+from lamplighter.homeserver.sql.data_events import AccountDataByRoom, read_account_data
+from lamplighter.homeserver.sql.ephemeral import Ephemeral
+from lamplighter.homeserver.sql.first_sync import FirstSyncs
+from lamplighter.homeserver.sql.ledger import Ledger
+from lamplighter.homeserver.sql.room_json import Moment
+from lamplighter.homeserver.sql.sections import Sections
+from lamplighter.homeserver.sql.standing import read_standing
+from lamplighter.homeserver.sql.state import View
+from lamplighter.homeserver.sql.typing_notices import TypingNotices
+from lamplighter.homeserver.sql.viewer import Viewer, encoded
+from lamplighter.ids import RoomId, UserId
+from lamplighter.ports import Json, Membership, Requester, RoomFilter, RoomsSync
+
+__all__ = ["RoomsSyncer"]
+
+_GONE = (Membership.LEAVE, Membership.BAN)
+
+
+class RoomsSyncer:
+    """Answers what has happened in a user's rooms since a token."""
+
+    def __init__(self, ledger: Ledger, typing: TypingNotices) -> None:
+        self._ledger = ledger
+        self._typing = typing
+        self._first_syncs = FirstSyncs(ledger, typing)
+
+    def rooms_are_quiet(self, user_id: UserId, since: str | None) -> bool:
+        return self._ledger.stream.is_quiet(user_id, since)
+
+    async def sync_rooms(
+        self, requester: Requester, since: str | None, filter: RoomFilter, *, full_state: bool
+    ) -> RoomsSync:
+        if since and not full_state and self.rooms_are_quiet(requester.user_id, since):
+            return RoomsSync(since)
+        stream = self._ledger.stream
+        after, typing = stream.parse(since), stream.typing_since(since)
+        viewer = Viewer.of(requester, filter, after, typing, full_state=full_state)
+        first = await self._first_syncs.sync(viewer) if viewer.begins else None
+        return first or await self._read(viewer)
+
+    async def _read(self, viewer: Viewer) -> RoomsSync:
+        stream, typing = self._ledger.stream, self._typing
+        # What changes while this reads is told once more by the next sync.
+        told = stream.typing_told(viewer.requester.user_id)
+        typed_in = typing.changed_since(viewer.typing_since)
+        async with self._ledger.read() as connection:
+            position = (await connection.execute(select(stream_table.c.position))).scalar_one()
+            stream.advance(position)
+            data = await read_account_data(
+                connection, viewer.requester.user_id, after=viewer.since or 0
+            )
+            moment = Moment(viewer.requester, self._ledger.now(), stream.token)
+            ephemeral = Ephemeral(connection, viewer, typing, typed_in)
+            sections = Sections(connection, viewer, data, ephemeral, moment)
+            views = await _rooms_with_news(connection, viewer, data, typed_in)
+            found = await _read_rooms(sections, views)
+        return viewer.answer(stream.token(position, told), encoded(found), data)
+
+
+async def _read_rooms(sections: Sections, views: Sequence[View]) -> Json:
+    """Return the sections `join`, `invite` and `leave`, those that have something to say."""
+    found: dict[str, dict[str, Json]] = {"join": {}, "invite": {}, "leave": {}}
+    for view in views:
+        match view.standing.membership:
+            case Membership.JOIN:
+                kind, room = "join", await sections.joined(view)
+            case Membership.INVITE:
+                kind, room = "invite", await sections.invited(view)
+            case _:
+                kind, room = "leave", await sections.left(view)
+        if room is not None:
+            found[kind][view.standing.room_id] = room
+    return {kind: by_room for kind, by_room in found.items() if by_room}
+
+
+async def _rooms_with_news(
+    connection: AsyncConnection,
+    viewer: Viewer,
+    data: AccountDataByRoom,
+    typed_in: Collection[RoomId] | None,
+) -> list[View]:
+    """Return the memberships on which there may be something to say.
+
+    Who types has changed in the rooms *typed_in*, or None in any.
+    """
+    query = (
+        select(memberships)
+        .join(rooms, rooms.c.room_id == memberships.c.room_id)
+        .where(memberships.c.user_id == viewer.requester.user_id)
+        .order_by(memberships.c.since_position)
+    )
+    is_joined = memberships.c.membership == Membership.JOIN
+    has_gone = memberships.c.membership.in_(_GONE)
+    if viewer.since is None:
+        if not viewer.filter.include_leave:
+            query = query.where(~has_gone)
+    else:
+        has_changed = memberships.c.since_position > viewer.since
+        has_events = is_joined & (rooms.c.last_position > viewer.since)
+        has_data = is_joined & memberships.c.room_id.in_(list(data))
+        has_receipts = is_joined & (rooms.c.receipts_position > viewer.since)
+        has_typists = is_joined & memberships.c.room_id.in_(typed_in or ())
+        news = or_(has_changed, has_events, has_data, has_receipts, has_typists)
+        looks_at_all = viewer.full_state or typed_in is None
+        query = query.where(or_(news, is_joined) if looks_at_all else news)
+    user_id = viewer.requester.user_id
+    views = [View(user_id, read_standing(row)) for row in await connection.execute(query)]
+    return [view for view in views if viewer.wants_room(view.standing.room_id)]

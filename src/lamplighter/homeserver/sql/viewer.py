@@ -1,0 +1,104 @@
+"""Who syncs the rooms half, what their filter wants of it, and the answer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from lamplighter.homeserver.sql.data_events import AccountDataByRoom
+from lamplighter.homeserver.sql.filtering import EventFilter
+from lamplighter.pieces import Pieces
+from lamplighter.ports import Json, Requester, RoomFilter, RoomsSync
+
+__all__ = ["Viewer", "encoded"]
+
+#: Whoever wants a longer timeline has it read for themselves.
+_LONGEST_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who syncs, since when, and what their filter wants."""
+
+    requester: Requester
+    #: The place in the stream that the client knows; None if it knows nothing.
+    since: int | None
+    #: Up to which serial number the client knows who types; -1 if it may know what is wrong.
+    typing_since: int
+    full_state: bool
+    filter: RoomFilter
+    timeline: EventFilter
+    state: EventFilter
+    account_data: EventFilter
+    room_account_data: EventFilter
+    ephemeral: EventFilter
+
+    @classmethod
+    def of(
+        cls,
+        requester: Requester,
+        filter: RoomFilter,
+        since: int | None,
+        typing_since: int,
+        *,
+        full_state: bool,
+    ) -> "Viewer":
+        """Return the viewer with a client's filter; raise `InvalidParam` for a monstrous one."""
+        return cls(
+            requester,
+            since,
+            typing_since,
+            full_state,
+            filter,
+            EventFilter.of(filter.timeline),
+            EventFilter.of(filter.state),
+            EventFilter.of(filter.account_data),
+            EventFilter.of(filter.room_account_data),
+            EventFilter.of(filter.ephemeral),
+        )
+
+    @property
+    def begins(self) -> bool:
+        """Whether the client knows nothing, and does not ask for rooms that the user has left."""
+        return self.since is None and not self.filter.include_leave
+
+    def wants_room(self, room_id: str) -> bool:
+        """Tell whether the client wants to hear of the room at all."""
+        rooms = self.filter.rooms
+        return room_id not in self.filter.not_rooms and (rooms is None or room_id in rooms)
+
+    def wanted_data(self, room_id: str, data: Iterable[Json]) -> list[Json]:
+        """Return what the client wants of a room's account data."""
+        wanted = self.room_account_data
+        if not wanted.admits_room(room_id):
+            return []
+        return [event for event in data if wanted.admits_type(event["type"])]
+
+    def wants_ephemeral(self, room_id: str, event_type: str) -> bool:
+        """Tell whether the client wants events of this type that are told and not kept."""
+        return self.ephemeral.admits_room(room_id) and self.ephemeral.admits_type(event_type)
+
+    def page_limit(self, room_id: str) -> int | None:
+        """Return how many events the timeline of the page has that is all that the client wants.
+
+        None if the client wants something else than the last events and all state before them.
+        """
+        limit = self.filter.timeline_limit
+        wants_all = self.timeline.admits_all and self.state.admits_all
+        admits = self.timeline.admits_room(room_id) and self.state.admits_room(room_id)
+        return limit if wants_all and admits and limit <= _LONGEST_PAGE else None
+
+    def answer(
+        self, token: str, rooms: msgspec.Raw | Pieces | None, data: AccountDataByRoom
+    ) -> RoomsSync:
+        """Return what the viewer is told, *rooms* by the user's standing to them."""
+        admits = self.account_data.admits_type
+        events = [event for event in data.get("", ()) if admits(event["type"])]
+        mine = {"events": events} if events else {}
+        return RoomsSync(token, rooms, encoded(mine))
+
+
+def encoded(found: Json) -> msgspec.Raw | None:
+    """Return *found* as JSON, or None where there is nothing."""
+    return msgspec.Raw(msgspec.json.encode(found)) if found else None

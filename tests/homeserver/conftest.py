@@ -1,0 +1,73 @@
+"""A directory in memory, the client API over it, and a whole server in memory."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from lamplighter.database.engine import open_memory
+from lamplighter.database.migrate import migrate
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.server import InMemoryServer, running_server
+from lamplighter.homeserver.sql import SqlDirectory
+from tests.homeserver.world import SERVER, Person, World
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The clock of all parts."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def directory(clock: FakeClock) -> AsyncIterator[SqlDirectory]:
+    """An empty directory."""
+    database = open_memory()
+    await migrate(database)
+    directory = SqlDirectory(database, SERVER, clock)
+    await directory.start()
+    yield directory
+    await database.close()
+
+
+@pytest.fixture
+async def world(directory: SqlDirectory, clock: FakeClock) -> World:
+    """A server at which anybody may register."""
+    return World(directory, clock)
+
+
+@pytest.fixture
+async def closed_world(directory: SqlDirectory, clock: FakeClock) -> World:
+    """A server at which nobody may register."""
+    return World(directory, clock, registration_open=False)
+
+
+@pytest.fixture
+async def alice(world: World) -> Person:
+    """A user without a password."""
+    return await world.person("alice")
+
+
+@pytest.fixture
+async def bob(world: World) -> Person:
+    """Another one."""
+    return await world.person("bob")
+
+
+@pytest.fixture
+def config() -> str:
+    """What the server's configuration says beside its name; tests give their own."""
+    return ""
+
+
+@pytest.fixture
+async def server(config: str) -> AsyncIterator[InMemoryServer]:
+    """A server without modules."""
+    async with running_server(config=config) as server:
+        yield server
+
+
+@pytest.fixture
+async def dora(server: InMemoryServer) -> Client:
+    """Somebody at the device PHONE."""
+    return await server.register("dora", device="PHONE")

@@ -1,0 +1,146 @@
+"""The directory across restarts and on a full disk."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import insert, update
+
+from lamplighter.database.engine import Database, open_file
+from lamplighter.database.migrate import migrate
+from lamplighter.database.tables import memberships, rooms, users
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import Forbidden, StorageUnavailable
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ids import DeviceId, ServerName, UserId
+from lamplighter.ports import NewRoom, Requester, RoomFilter, RoomsSync
+from tests.contract.directories import Recorder
+from tests.database.trouble import fill_disk, free_disk
+
+ALICE = UserId("@alice:lamp.test")
+BOB = UserId("@bob:lamp.test")
+PHONE = Requester(ALICE, DeviceId("PHONE"))
+
+
+@asynccontextmanager
+async def running(path: Path) -> AsyncIterator[tuple[SqlDirectory, Database]]:
+    """Run a directory on a database file."""
+    database = open_file(path)
+    await migrate(database)
+    directory = SqlDirectory(database, ServerName("lamp.test"), FakeClock())
+    await directory.start()
+    yield directory, database
+    await database.close()
+
+
+async def sync(directory: SqlDirectory, since: str | None = None) -> RoomsSync:
+    """Sync Alice's phone."""
+    return await directory.sync_rooms(PHONE, since, RoomFilter(), full_state=False)
+
+
+async def test_a_restart(tmp_path: Path) -> None:
+    """Tokens, passwords, rooms and sync tokens are as good after a restart as before it."""
+    path = tmp_path / "directory.db"
+    async with running(path) as (directory, _):
+        login = await directory.register("alice", "secret", device_id=DeviceId("PHONE"))
+        room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
+        since = (await sync(directory)).next_batch
+        missed = await directory.send_event(PHONE, room_id, "m.room.message", {}, "1")
+    async with running(path) as (directory, _):
+        assert await directory.authenticate(login.access_token) == PHONE
+        await directory.check_password(ALICE, "secret")
+        assert await directory.joined_rooms(ALICE) == [room_id]
+        again = await directory.send_event(PHONE, room_id, "m.room.message", {}, "1")
+        assert again == missed
+        answer = await sync(directory, since)
+        assert answer.rooms is not None
+        timeline = msgspec.json.decode(bytes(answer.rooms))["join"][room_id]["timeline"]
+        assert [event["event_id"] for event in timeline["events"]] == [missed]
+        assert (await sync(directory, answer.next_batch)).rooms is None
+
+
+async def test_positions_are_not_given_out_twice(tmp_path: Path) -> None:
+    """What took the last place in the stream may be gone; the place is not given to another."""
+    path = tmp_path / "directory.db"
+    async with running(path) as (directory, _):
+        await directory.register("alice", None, device_id=DeviceId("PHONE"))
+        bob = (await directory.register("bob", None)).user_id
+        await directory.set_account_data(bob, None, "a", {})
+        since = (await sync(directory)).next_batch
+        await directory.deactivate(bob)
+    async with running(path) as (directory, _):
+        await directory.set_account_data(ALICE, None, "a", {})
+        assert (await sync(directory, since)).account_data is not None
+
+
+async def test_tokens_of_another_database(tmp_path: Path) -> None:
+    """A token of a database that was replaced is answered in full."""
+    async with running(tmp_path / "one.db") as (directory, _):
+        await directory.register("alice", None)
+        foreign = (await sync(directory)).next_batch
+    async with running(tmp_path / "two.db") as (directory, _):
+        await directory.register("alice", None)
+        room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
+        answer = await sync(directory, foreign)
+        assert answer.rooms is not None
+        assert list(msgspec.json.decode(bytes(answer.rooms))["join"]) == [room_id]
+
+
+async def test_a_full_disk(tmp_path: Path) -> None:
+    """On a full disk nothing is written in part or told, and everything can still be read."""
+    async with running(tmp_path / "directory.db") as (directory, database):
+        login = await directory.register("alice", None, device_id=DeviceId("PHONE"))
+        room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
+        before = await sync(directory)
+        state = await directory.state(ALICE, room_id)
+        recorder = Recorder()
+        directory.listen(recorder)
+        await fill_disk(database)
+        with pytest.raises(StorageUnavailable, match="The disk is full"):
+            await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "x" * 30_000})
+        assert recorder == Recorder()
+        assert await directory.authenticate(login.access_token) == PHONE
+        assert await directory.state(ALICE, room_id) == state
+        assert await sync(directory) == before
+        await free_disk(database)
+        await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "x" * 30_000})
+        assert recorder.news == [{ALICE}]
+
+
+async def test_a_deactivation_cut_short(tmp_path: Path) -> None:
+    """Who was deactivated when the process died has left every room after the next start."""
+    path = tmp_path / "directory.db"
+    async with running(path) as (directory, database):
+        await directory.register("alice", None)
+        await directory.register("bob", None)
+        room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
+        await directory.join(BOB, room_id)
+        async with database.write() as connection:  # as the first step of `deactivate` does
+            gone = update(users).where(users.c.user_id == ALICE).values(is_deactivated=True)
+            await connection.execute(gone)
+    async with running(path) as (directory, _):
+        assert list(await directory.joined_members(BOB, room_id)) == [BOB]
+        assert [member.user_id for member in await directory.members()] == [BOB]
+
+
+async def test_too_many_rooms(tmp_path: Path) -> None:
+    """Nobody is in more than 2000 rooms; who leaves one may join another."""
+    async with running(tmp_path / "directory.db") as (directory, database):
+        for name in ("alice", "bob"):
+            await directory.register(name, None)
+        other = await directory.create_room(BOB, NewRoom("public_chat"))
+        first = await directory.create_room(ALICE, NewRoom("public_chat"))
+        async with database.write() as connection:
+            ids = [f"!{number}:lamp.test" for number in range(1999)]
+            room = {"last_position": 0}
+            await connection.execute(insert(rooms), [{"room_id": it, **room} for it in ids])
+            stay = {"user_id": ALICE, "membership": "join", "since_position": 0, "since_ts": 0}
+            await connection.execute(insert(memberships), [{"room_id": it, **stay} for it in ids])
+        with pytest.raises(Forbidden, match="is in 2000 rooms already"):
+            await directory.join(ALICE, other)
+        with pytest.raises(Forbidden, match="is in 2000 rooms already"):
+            await directory.create_room(ALICE, NewRoom("public_chat"))
+        await directory.leave(ALICE, first)
+        await directory.join(ALICE, other)

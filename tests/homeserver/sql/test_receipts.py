@@ -1,0 +1,37 @@
+"""Receipts that come together are written together."""
+
+import asyncio
+
+from lamplighter.database.engine import open_memory
+from lamplighter.database.migrate import migrate
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import NotFound
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ids import ServerName
+from lamplighter.room_ports import Receipt
+from tests.contract.directories import ALICE, Recorder, Town
+
+
+async def test_one_transaction_for_many() -> None:
+    """What a hundred members read at once is written and told once.
+
+    One that is refused costs the others nothing.
+    """
+    database, clock, recorder = open_memory(), FakeClock(), Recorder()
+    await migrate(database)
+    directory = SqlDirectory(database, ServerName("lamp.test"), clock)
+    await directory.start()
+    town = Town(directory, clock, recorder)
+    people = await town.settle("alice", *(f"u{number}" for number in range(99)))
+    room = await town.room(ALICE, *people[1:])
+    event_id = await town.say(ALICE, room, "Tea?")
+    directory.listen(recorder)
+    wrong = directory.set_receipt(ALICE, room, Receipt("$no"))
+    right = [directory.set_receipt(it, room, Receipt(event_id)) for it in people]
+    results = await asyncio.gather(*right, wrong, return_exceptions=True)
+    assert results[:-1] == [None] * 100
+    assert isinstance(results[-1], NotFound)
+    assert recorder.news == [set(people)]
+    told = (await town.sync(ALICE)).rooms["join"][room]["ephemeral"]["events"]
+    assert told[0]["content"][event_id]["m.read"].keys() == set(people)
+    await database.close()

@@ -1,0 +1,71 @@
+"""Access tokens: what is kept of them, and a revocation that comes at a bad moment."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from lamplighter.database.engine import Database, open_memory
+from lamplighter.database.migrate import migrate
+from lamplighter.database.tables import devices
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import UnknownToken
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.sql.ledger import Ledger
+from lamplighter.homeserver.sql.tokens import Tokens, hash_token
+from lamplighter.ids import ServerName
+
+
+class SlowLedger(Ledger):
+    """Something happens after a read has seen the database and before its reader goes on."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, FakeClock())
+        self.meanwhile: list[Callable[[], Awaitable[None]]] = []
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with super().read() as connection:
+            yield connection
+        while self.meanwhile:
+            await self.meanwhile.pop()()
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    """A database in memory."""
+    opened = open_memory()
+    await migrate(opened)
+    yield opened
+    await opened.close()
+
+
+async def test_only_hashes_are_kept(database: Database) -> None:
+    """The database holds no access token, only its SHA-256."""
+    directory = SqlDirectory(database, ServerName("lamp.test"), FakeClock())
+    await directory.start()
+    login = await directory.register("alice", None)
+    async with database.read() as connection:
+        row = (await connection.execute(select(devices))).one()
+    assert row.token_hash == hash_token(login.access_token)
+    assert login.access_token not in map(str, row)
+
+
+async def test_a_revocation_during_the_look_up(database: Database) -> None:
+    """A token that is revoked while it is looked up is not remembered as good."""
+    directory = SqlDirectory(database, ServerName("lamp.test"), FakeClock())
+    await directory.start()
+    login = await directory.register("alice", None)
+    ledger = SlowLedger(database)
+    tokens = Tokens(ledger)
+
+    async def revoke() -> None:
+        async with database.write() as connection:
+            await connection.execute(delete(devices))
+        tokens.revoke([hash_token(login.access_token)])
+
+    ledger.meanwhile.append(revoke)
+    with pytest.raises(UnknownToken):
+        await tokens.authenticate(login.access_token)
