@@ -10,7 +10,7 @@ from typing import Final
 
 from doctools.svg import Drawing
 from lamplighter.presence.state import Presence
-from lamplighter.presence.transitions import Named, Signal, Table
+from lamplighter.presence.transitions import Requested, Signal, Table
 
 __all__ = ["draw_device_states"]
 
@@ -67,7 +67,9 @@ class _Picture:
 
     def _draw_named(self) -> None:
         """The rail of signals that name a presence: up from who heeds them, down to the named."""
-        speaking = {state: _names(self._leading_to(state, Named.PRESENCE)) for state in self._table}
+        speaking = {
+            state: _names(self._leading_to(state, Requested.PRESENCE)) for state in self._table
+        }
         bottom = _RAIL_Y + 32
         left, right = self._left(next(iter(self._table))), self._left(list(self._table)[-1])
         for state, names in speaking.items():
@@ -133,7 +135,7 @@ class _Picture:
                     edges.setdefault((state, target), []).append(signal)
         return edges
 
-    def _leading_to(self, state: State, target: Named | None) -> list[Signal]:
+    def _leading_to(self, state: State, target: Requested | None) -> list[Signal]:
         return [signal for signal, entry in self._table[state].items() if entry is target]
 
     def _are_neighbours(self, start: State, end: State) -> bool:
@@ -160,7 +162,7 @@ def _in_words(table: Table) -> str:
     )
 
 
-def _word(target: Presence | Named | None) -> str:
-    if isinstance(target, Named):
+def _word(target: Presence | Requested | None) -> str:
+    if isinstance(target, Requested):
         return target.value
     return target.name.lower() if target else "not there"

@@ -13,7 +13,7 @@ from lamplighter.config import parse_config_text
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.server import running_server
 from lamplighter.errors import ConfigError, ModuleError, StorageUnavailable
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 
 
 class First:
@@ -128,7 +128,7 @@ presence: {{presence_router: {{module: {__name__}.Router, config: {{a: 1}}}}}}
 async def test_modules_that_stand_in(tmp_path: Path) -> None:
     """Modules that are given to `build` stand in for those of the config."""
     config = f"server_name: demo\nmodules: [{{module: {__name__}.Broken}}]\n"
-    entry = ModuleEntry(f"{__name__}.First", {}, ModuleStyle.CALLBACKS, "modules[0]")
+    entry = ConfiguredModule(f"{__name__}.First", {}, ModuleStyle.CALLBACKS, "modules[0]")
     server = await build(
         parse_config_text(config, tmp_path / "x.yaml"), FakeClock(), Storage.in_memory(), [entry]
     )

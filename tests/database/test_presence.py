@@ -13,18 +13,21 @@ from lamplighter.database.presence import MOST_ROWS, SqlPresenceStore
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import PresenceStore, SavedPresence
-from lamplighter.presence.machine import TrackedUser, Word
+from lamplighter.presence.machine import StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
 from tests.database.statements import traced_statements
 from tests.database.trouble import fill_disk, free_disk
 
 
 def saved(
-    name: str, position: int, status_msg: str | None = None, word: Word = Word.DEVICES
+    name: str,
+    position: int,
+    status_msg: str | None = None,
+    source: StateSource = StateSource.DEVICES,
 ) -> SavedPresence:
     """Return somebody who is busy, at a place in the stream."""
     state = UserPresenceState(f"@{name}:lamp.test", Presence.BUSY, 1, 2, 3, status_msg, True)
-    return SavedPresence(TrackedUser(state, word), StreamPosition(position))
+    return SavedPresence(TrackedUser(state, source), StreamPosition(position))
 
 
 def uncounted(states: int) -> None:
@@ -59,8 +62,8 @@ async def test_round_trip(database: Database) -> None:
     store: PresenceStore = SqlPresenceStore(database, uncounted)
     states = [
         saved("alice", 2**62, "Making cupcakes"),
-        saved("bob", 2, None, Word.SERVER),
-        saved("charlie", 3, "", Word.MODULE),
+        saved("bob", 2, None, StateSource.SERVER),
+        saved("charlie", 3, "", StateSource.MODULE),
     ]
     await store.save(states)
     assert await load(database) == states

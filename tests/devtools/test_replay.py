@@ -11,7 +11,7 @@ from lamplighter.config import parse_config_text
 from lamplighter.devtools.replay import Replay, ReplayReport
 from lamplighter.errors import ConfigError, RecordUnreadable
 from lamplighter.ids import StreamPosition, UserId
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from lamplighter.ports import Account
 from lamplighter.recording.events import (
     AS_THEY_ARE,
@@ -43,7 +43,9 @@ async def replay(
 ) -> ReplayReport:
     """Replay *events*, after the beginning, with a rule that shows these people."""
     path = f"{replayed_modules.__name__}.{module}"
-    entry = ModuleEntry(path, {"shows": shows or {}, **more}, ModuleStyle.CALLBACKS, "modules[0]")
+    entry = ConfiguredModule(
+        path, {"shows": shows or {}, **more}, ModuleStyle.CALLBACKS, "modules[0]"
+    )
     settings = parse_config_text(f"server_name: demo\n{config}", Path("new.yaml"))
     return await Replay(settings, [entry]).run([BEGAN, *events])
 

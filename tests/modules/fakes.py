@@ -12,7 +12,7 @@ from lamplighter.ids import DeviceId, RoomAlias, RoomId, ServerName, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.host import PresenceListener, ServerFacts
-from lamplighter.modules.loader import LoadedModule, ModuleEntry, ModuleStyle
+from lamplighter.modules.loader import ConfiguredModule, LoadedModule, ModuleStyle
 from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.ports import Account, Json, Profile, Requester
@@ -171,19 +171,19 @@ class World:
     def api(self, module: str = "TestModule") -> ModuleApi:
         return self.runtime.make_api(module)
 
-    def load(self, *entries: ModuleEntry) -> Sequence[LoadedModule]:
+    def load(self, *entries: ConfiguredModule) -> Sequence[LoadedModule]:
         return self.runtime.load(entries)
 
 
-def entry(path: str, config: Any = None, where: str = "modules[0]") -> ModuleEntry:
+def entry(path: str, config: Any = None, where: str = "modules[0]") -> ConfiguredModule:
     """Return a module of tests/compat/modules, as the list `modules:` has it."""
-    return ModuleEntry(f"tests.compat.modules.{path}", config, ModuleStyle.CALLBACKS, where)
+    return ConfiguredModule(f"tests.compat.modules.{path}", config, ModuleStyle.CALLBACKS, where)
 
 
-def legacy(path: str, config: Any = None) -> ModuleEntry:
+def legacy(path: str, config: Any = None) -> ConfiguredModule:
     """Return a module of tests/compat/modules, as `presence.presence_router` has it."""
     where = "presence.presence_router"
-    return ModuleEntry(f"tests.compat.modules.{path}", config, ModuleStyle.ROUTER, where)
+    return ConfiguredModule(f"tests.compat.modules.{path}", config, ModuleStyle.ROUTER, where)
 
 
 def state_of(user_id: str, **fields: Any) -> UserPresenceState:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.modules.acting import ImportedFunctions, acting, make_deferred_yieldable
-from lamplighter.modules.background import Background, Job
+from lamplighter.modules.background import BackgroundWork, Job
 from tests.modules.fakes import World
 
 
@@ -53,7 +53,7 @@ async def test_tasks_of_a_module(world: World) -> None:
 
 async def test_thread_of_a_module() -> None:
     """In a thread of a module's own, the newest server does the work."""
-    older, newest = Background(FakeClock()), Background(FakeClock())
+    older, newest = BackgroundWork(FakeClock()), BackgroundWork(FakeClock())
     functions = ImportedFunctions()
     functions.add(older)
     functions.add(newest)
@@ -72,7 +72,7 @@ async def test_thread_of_a_module() -> None:
 
 async def test_callback_of_a_module() -> None:
     """In an event loop, the server that runs in it does the work, though another is newer."""
-    here, elsewhere = Background(FakeClock()), Background(FakeClock())
+    here, elsewhere = BackgroundWork(FakeClock()), BackgroundWork(FakeClock())
     functions = ImportedFunctions()
     functions.add(here)
     functions.add(elsewhere)
@@ -88,7 +88,7 @@ async def test_callback_of_a_module() -> None:
 def test_no_server() -> None:
     """Without a server there is no background."""
     functions = ImportedFunctions()
-    functions.remove(Background(FakeClock()))
+    functions.remove(BackgroundWork(FakeClock()))
     with pytest.raises(RuntimeError, match="no server runs"):
         functions.run_in_background(answer)
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ShuttingDown
-from lamplighter.modules.background import Background, Label, resolved
+from lamplighter.modules.background import BackgroundWork, Label, resolved
 
 LABEL = Label("MyModule", "my work")
 
@@ -29,12 +29,12 @@ async def fail() -> int:
 
 
 @pytest.fixture
-def background() -> Background:
+def background() -> BackgroundWork:
     """Background work that has not been started."""
-    return Background(FakeClock())
+    return BackgroundWork(FakeClock())
 
 
-async def test_work_waits_for_the_start(background: Background) -> None:
+async def test_work_waits_for_the_start(background: BackgroundWork) -> None:
     """What is asked for before the start begins with it, and its result can be awaited."""
     done: list[int] = []
     job = background.run(LABEL, lambda: note(done))
@@ -46,14 +46,14 @@ async def test_work_waits_for_the_start(background: Background) -> None:
     await background.stop()
 
 
-async def test_work_may_be_async(background: Background) -> None:
+async def test_work_may_be_async(background: BackgroundWork) -> None:
     """An async function's result is the job's."""
     background.start()
     assert await background.run(LABEL, lambda: double(21)) == 42
     await background.stop()
 
 
-async def test_work_from_a_thread(background: Background) -> None:
+async def test_work_from_a_thread(background: BackgroundWork) -> None:
     """Work asked for in another thread is done in the server's loop."""
     background.start()
     threads: list[threading.Thread] = []
@@ -71,7 +71,7 @@ async def test_work_from_a_thread(background: Background) -> None:
     await background.stop()
 
 
-async def test_thread_can_wait_for_the_result(background: Background) -> None:
+async def test_thread_can_wait_for_the_result(background: BackgroundWork) -> None:
     """A thread can wait for a job's result."""
     background.start()
     loop = asyncio.get_running_loop()
@@ -80,7 +80,7 @@ async def test_thread_can_wait_for_the_result(background: Background) -> None:
     await background.stop()
 
 
-async def test_exceptions_are_logged(background: Background) -> None:
+async def test_exceptions_are_logged(background: BackgroundWork) -> None:
     """An exception is logged with the module's name, and given to whoever awaits the job."""
     background.start()
     with capture_logs() as lines:
@@ -99,7 +99,7 @@ async def test_exceptions_are_logged(background: Background) -> None:
     await background.stop()
 
 
-async def test_exit_of_a_module(background: Background) -> None:
+async def test_exit_of_a_module(background: BackgroundWork) -> None:
     """A module that calls sys.exit in the background does not end the server."""
     background.start()
     with capture_logs() as lines:
@@ -113,7 +113,7 @@ async def exit_now() -> int:
     raise SystemExit(3)
 
 
-async def test_quiet_work(background: Background) -> None:
+async def test_quiet_work(background: BackgroundWork) -> None:
     """A quiet job gives the result, or None where the work raises."""
     background.start()
     with capture_logs():
@@ -122,7 +122,7 @@ async def test_quiet_work(background: Background) -> None:
     await background.stop()
 
 
-async def test_stop_cancels(background: Background) -> None:
+async def test_stop_cancels(background: BackgroundWork) -> None:
     """What is under way at the stop is cancelled; whoever awaits it is told why."""
     background.start()
     forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -134,7 +134,7 @@ async def test_stop_cancels(background: Background) -> None:
     assert forever.cancelled()
 
 
-async def test_stop_without_start(background: Background) -> None:
+async def test_stop_without_start(background: BackgroundWork) -> None:
     """What has never begun when the server stops never begins."""
     done: list[int] = []
     job = background.run(LABEL, lambda: note(done))
@@ -144,7 +144,7 @@ async def test_stop_without_start(background: Background) -> None:
     assert done == []
 
 
-async def test_work_after_the_stop(background: Background) -> None:
+async def test_work_after_the_stop(background: BackgroundWork) -> None:
     """After the stop nothing begins."""
     background.start()
     await background.stop()
@@ -155,7 +155,7 @@ async def test_work_after_the_stop(background: Background) -> None:
 async def test_stubborn_work() -> None:
     """Work that does not let itself be cancelled does not hold the stop up for ever."""
     clock = FakeClock()
-    background = Background(clock)
+    background = BackgroundWork(clock)
     background.start()
     end = asyncio.Event()
 
@@ -180,7 +180,7 @@ async def test_stubborn_work() -> None:
     await job
 
 
-async def test_waiter_who_gives_up(background: Background) -> None:
+async def test_waiter_who_gives_up(background: BackgroundWork) -> None:
     """Who gives up waiting for a job does not cancel it."""
     background.start()
     result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -194,7 +194,7 @@ async def test_waiter_who_gives_up(background: Background) -> None:
     await background.stop()
 
 
-async def test_another_loop(background: Background) -> None:
+async def test_another_loop(background: BackgroundWork) -> None:
     """What must be done in the server's loop is, whichever loop the caller runs."""
     background.start()
     loops: list[asyncio.AbstractEventLoop] = []

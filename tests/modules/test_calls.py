@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.modules.background import Background, Label
+from lamplighter.modules.background import BackgroundWork, Label
 from lamplighter.modules.calls import DelayedCall, LoopingCall, Work, duration_of
 
 LABEL = Label("MyModule", "my call")
@@ -36,9 +36,9 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def background(clock: FakeClock) -> AsyncIterator[Background]:
+async def background(clock: FakeClock) -> AsyncIterator[BackgroundWork]:
     """Background work that runs."""
-    background = Background(clock)
+    background = BackgroundWork(clock)
     background.start()
     yield background
     await background.stop()
@@ -59,7 +59,7 @@ async def pass_seconds(clock: FakeClock, seconds: int) -> None:
         await settle()
 
 
-async def test_delayed_call(clock: FakeClock, background: Background) -> None:
+async def test_delayed_call(clock: FakeClock, background: BackgroundWork) -> None:
     """A delayed call happens once, at its time."""
     done: list[int] = []
     call = DelayedCall(background, LABEL, noting(done, clock), 3 * SECOND)
@@ -69,7 +69,7 @@ async def test_delayed_call(clock: FakeClock, background: Background) -> None:
     assert (done, call.active()) == ([3000], False)
 
 
-async def test_cancelled_delayed_call(clock: FakeClock, background: Background) -> None:
+async def test_cancelled_delayed_call(clock: FakeClock, background: BackgroundWork) -> None:
     """A delayed call that is cancelled does not happen."""
     done: list[int] = []
     call = DelayedCall(background, LABEL, noting(done, clock), SECOND)
@@ -78,7 +78,7 @@ async def test_cancelled_delayed_call(clock: FakeClock, background: Background) 
     assert (done, call.active(), clock.next_timer()) == ([], False, None)
 
 
-async def test_looping_call(clock: FakeClock, background: Background) -> None:
+async def test_looping_call(clock: FakeClock, background: BackgroundWork) -> None:
     """A looping call happens first after one period, and then in every period."""
     times: list[int] = []
     LoopingCall(background, LABEL, noting(times, clock), 2 * SECOND)
@@ -86,7 +86,7 @@ async def test_looping_call(clock: FakeClock, background: Background) -> None:
     assert times == [2000, 4000, 6000]
 
 
-async def test_looping_call_now(clock: FakeClock, background: Background) -> None:
+async def test_looping_call_now(clock: FakeClock, background: BackgroundWork) -> None:
     """A looping call can begin at once."""
     times: list[int] = []
     LoopingCall(background, LABEL, noting(times, clock), 2 * SECOND, now=True)
@@ -95,7 +95,9 @@ async def test_looping_call_now(clock: FakeClock, background: Background) -> Non
     assert times == [0, 2000]
 
 
-async def test_exception_does_not_end_the_loop(clock: FakeClock, background: Background) -> None:
+async def test_exception_does_not_end_the_loop(
+    clock: FakeClock, background: BackgroundWork
+) -> None:
     """A looping call that raises is logged with the module's name, and goes on."""
     times: list[int] = []
 
@@ -111,7 +113,7 @@ async def test_exception_does_not_end_the_loop(clock: FakeClock, background: Bac
     assert [line.get("left_out") for line in lines] == [None, 59]  # one line a minute
 
 
-async def test_slow_call_does_not_pile_up(clock: FakeClock, background: Background) -> None:
+async def test_slow_call_does_not_pile_up(clock: FakeClock, background: BackgroundWork) -> None:
     """The next call waits until the last one has ended; missed ones are not made up for."""
     start, began, end = clock.now(), list[int](), asyncio.Event()
 
@@ -129,7 +131,7 @@ async def test_slow_call_does_not_pile_up(clock: FakeClock, background: Backgrou
     assert began == [1000, 6000, 7000]
 
 
-async def test_stopped_loop(clock: FakeClock, background: Background) -> None:
+async def test_stopped_loop(clock: FakeClock, background: BackgroundWork) -> None:
     """A looping call that is stopped does not happen again."""
     times: list[int] = []
     call = LoopingCall(background, LABEL, noting(times, clock), SECOND)
@@ -141,7 +143,7 @@ async def test_stopped_loop(clock: FakeClock, background: Background) -> None:
 
 async def test_nothing_is_left_after_the_stop(clock: FakeClock) -> None:
     """When the server stops, no call is left waiting."""
-    background = Background(clock)
+    background = BackgroundWork(clock)
     background.start()
     LoopingCall(background, LABEL, nothing, SECOND)
     DelayedCall(background, LABEL, nothing, SECOND)
@@ -153,7 +155,7 @@ async def test_nothing_is_left_after_the_stop(clock: FakeClock) -> None:
 
 async def test_calls_before_the_start(clock: FakeClock) -> None:
     """A call asked for before the server runs counts from the start."""
-    background = Background(clock)
+    background = BackgroundWork(clock)
     times: list[int] = []
     LoopingCall(background, LABEL, noting(times, clock), SECOND)
     await pass_seconds(clock, 5)
@@ -166,7 +168,7 @@ async def test_calls_before_the_start(clock: FakeClock) -> None:
 def test_endless_speed(clock: FakeClock) -> None:
     """A looping call without a period would never let anything else happen, and is refused."""
     with pytest.raises(ValueError, match="at least a millisecond"):
-        LoopingCall(Background(clock), LABEL, nothing, timedelta(0))
+        LoopingCall(BackgroundWork(clock), LABEL, nothing, timedelta(0))
 
 
 def test_durations() -> None:

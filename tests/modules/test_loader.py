@@ -6,7 +6,12 @@ import pytest
 
 from lamplighter.config import parse_config_text
 from lamplighter.errors import ConfigError, ModuleError
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle, import_and_parse, module_entries
+from lamplighter.modules.loader import (
+    ConfiguredModule,
+    ModuleStyle,
+    import_and_parse,
+    module_entries,
+)
 from tests.modules.fakes import ALICE, BOB, World, entry, legacy, state_of
 
 ROUTES = {"routes": {ALICE: [BOB]}}
@@ -25,7 +30,7 @@ async def test_seed_example(world: World, monkeypatch: pytest.MonkeyPatch) -> No
         pytest.skip("the seed example is not beside this checkout")
     monkeypatch.syspath_prepend(str(SEED))
     path = "seed_example.CustomPresenceRouter"
-    world.load(ModuleEntry(path, {}, ModuleStyle.CALLBACKS, "modules[0]"))
+    world.load(ConfiguredModule(path, {}, ModuleStyle.CALLBACKS, "modules[0]"))
     bob, dora = state_of("@bob:example.com"), state_of("@dora:example.com")
     assert world.router.names == ["CustomPresenceRouter"]
     assert await world.router.ask([bob, dora]) == [{"@alice:example.com": {bob}}]
@@ -96,7 +101,7 @@ async def test_payment_network_router(world: World) -> None:
 def test_path_that_leads_nowhere(path: str, complaint: str) -> None:
     """A path that is not that of a class is a config error: key, value and what is wrong."""
     with pytest.raises(ConfigError) as raised:
-        import_and_parse([ModuleEntry(path, None, ModuleStyle.CALLBACKS, "modules[3]")])
+        import_and_parse([ConfiguredModule(path, None, ModuleStyle.CALLBACKS, "modules[3]")])
     assert str(raised.value) == f"modules[3].module: {path!r} {complaint}"
 
 
@@ -114,7 +119,9 @@ def test_module_that_cannot_be_imported(
     (tmp_path / "broken_module.py").write_text(statement)
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError) as raised:
-        import_and_parse([ModuleEntry("broken_module.X", {}, ModuleStyle.CALLBACKS, "modules[0]")])
+        import_and_parse(
+            [ConfiguredModule("broken_module.X", {}, ModuleStyle.CALLBACKS, "modules[0]")]
+        )
     assert str(raised.value).startswith(
         f"modules[0].module: 'broken_module.X' cannot be imported: {complaint}"
     )
@@ -163,7 +170,9 @@ def parsers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def parsed(parsers: str, name: str, config: dict[str, object] | None) -> object:
     """Return what a class makes of its configuration."""
     path = f"{parsers}.{name}"
-    [module] = import_and_parse([ModuleEntry(path, config, ModuleStyle.CALLBACKS, "modules[0]")])
+    [module] = import_and_parse(
+        [ConfiguredModule(path, config, ModuleStyle.CALLBACKS, "modules[0]")]
+    )
     return module.config
 
 
@@ -236,7 +245,7 @@ def test_entries_of_a_config() -> None:
         Path("lamplighter.yaml"),
     )
     assert module_entries(config) == [
-        ModuleEntry("a.B", {"x": 1}, ModuleStyle.CALLBACKS, "modules[0]"),
-        ModuleEntry("c.D", {}, ModuleStyle.CALLBACKS, "modules[1]"),
-        ModuleEntry("e.F", {"y": 2}, ModuleStyle.ROUTER, "presence.presence_router"),
+        ConfiguredModule("a.B", {"x": 1}, ModuleStyle.CALLBACKS, "modules[0]"),
+        ConfiguredModule("c.D", {}, ModuleStyle.CALLBACKS, "modules[1]"),
+        ConfiguredModule("e.F", {"y": 2}, ModuleStyle.ROUTER, "presence.presence_router"),
     ]

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.errors import ConfigError, ModuleError, NotOfPresence
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from lamplighter.modules.of_presence import look_at
 from lamplighter.modules.other_callbacks import OTHER_CALLBACKS
 from tests.modules.fakes import ALICE, BOB, World, state_of
@@ -44,9 +44,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def entry(package: Path, path: str, *, skip: bool = False) -> ModuleEntry:
+def entry(package: Path, path: str, *, skip: bool = False) -> ConfiguredModule:
     """Return an entry of the list `modules:`."""
-    return ModuleEntry(
+    return ConfiguredModule(
         f"{package.name}.{path}",
         {},
         ModuleStyle.CALLBACKS,
@@ -175,7 +175,7 @@ async def test_a_fault_of_a_presence_module_is_never_skipped(
 
 async def test_a_package_that_is_not_installed(world: World, package: Path) -> None:
     """Nothing tells what a package is that is not there: it is an error, not skipped."""
-    missing = ModuleEntry(
+    missing = ConfiguredModule(
         "no_such_pkg.x.Router", {}, ModuleStyle.CALLBACKS, "modules[0]", may_stay_in_synapse=True
     )
     with pytest.raises(ConfigError, match="install its package, or remove it here if it stays"):
@@ -187,7 +187,9 @@ async def test_a_package_that_is_not_installed(world: World, package: Path) -> N
 )
 async def test_a_package_that_is_well_known(world: World, path: str) -> None:
     """A published package of another kind is known by its name, without being installed."""
-    known = ModuleEntry(path, {}, ModuleStyle.CALLBACKS, "modules[0]", may_stay_in_synapse=True)
+    known = ConfiguredModule(
+        path, {}, ModuleStyle.CALLBACKS, "modules[0]", may_stay_in_synapse=True
+    )
     assert world.load(known) == []
     assert world.runtime.left_out == [known]
 
@@ -227,7 +229,7 @@ async def test_an_older_router_is_of_presence_by_its_key(world: World, package: 
         "    def get_interested_users(self, user_id): return set()\n"
     )
     where = "presence.presence_router"
-    world.load(ModuleEntry(f"{package.name}.old.Old", {}, ModuleStyle.ROUTER, where))
+    world.load(ConfiguredModule(f"{package.name}.old.Old", {}, ModuleStyle.ROUTER, where))
     assert world.router.names == ["Old"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.modules.server_loop import ServerLoop
-from lamplighter.routing.containment import running_server, the_module_s
+from lamplighter.routing.containment import as_module, as_server
 
 Work = Callable[[], Awaitable[object]]
 
@@ -67,7 +67,7 @@ def test_the_work_is_completed(loop: ServerLoop, deed: Callable[[], None], in_a_
 
     async def work() -> str:
         task = asyncio.create_task(other())
-        with the_module_s("MyModule"):
+        with as_module("MyModule"):
             theirs = asyncio.create_task(do()) if in_a_task else None
             if not in_a_task:
                 asyncio.get_running_loop().call_soon(deed)
@@ -94,9 +94,9 @@ def test_what_all_tasks_lists(loop: ServerLoop) -> None:
 
     async def work() -> tuple[int, int]:
         ours = asyncio.create_task(wait())
-        with the_module_s("MyModule"):
+        with as_module("MyModule"):
             theirs = asyncio.create_task(wait())
-            with running_server():
+            with as_server():
                 asked_for = asyncio.create_task(wait())
         listed = asyncio.all_tasks()
         every = loop.unended_tasks()
@@ -132,7 +132,7 @@ def test_what_a_module_s_task_gives(loop: ServerLoop) -> None:
         return what
 
     async def work() -> list[object]:
-        with the_module_s("MyModule"):
+        with as_module("MyModule"):
             tasks = [asyncio.create_task(give(it)) for it in (7, ValueError("no"), 8)]
             tasks[2].cancel()
             grouped = await asyncio.gather(give(1), give(2))
@@ -159,7 +159,7 @@ def test_what_modules_may_not_change(loop: ServerLoop, change: Callable[[Any], o
 
     async def work() -> None:
         change(loop)
-        with the_module_s("MyModule"), pytest.raises(RuntimeError, match="not for module MyModule"):
+        with as_module("MyModule"), pytest.raises(RuntimeError, match="not for module MyModule"):
             change(loop)
 
     loop.complete(work())
@@ -169,7 +169,7 @@ def test_the_executor_stays(loop: ServerLoop) -> None:
     """A module cannot take the executor, or async generators, from the server."""
 
     async def work() -> int:
-        with the_module_s("MyModule"):
+        with as_module("MyModule"):
             for end in (loop.shutdown_default_executor, loop.shutdown_asyncgens):
                 with pytest.raises(RuntimeError, match="MyModule"):
                     await end()

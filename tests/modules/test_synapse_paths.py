@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from lamplighter.modules.synapse import constants, errors, types
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
@@ -211,7 +211,7 @@ async def test_real_synapse(world: World) -> None:
     """Where a real Synapse is installed it is left alone, and modules still get our own states."""
     with capture_logs() as lines:
         path = "router_for_real.Router"
-        world.load(ModuleEntry(path, {}, ModuleStyle.CALLBACKS, "modules[0]"))
+        world.load(ConfiguredModule(path, {}, ModuleStyle.CALLBACKS, "modules[0]"))
     bob = state_of(BOB)
     assert attribute("synapse.module_api", "ModuleApi") is not ModuleApi
     assert await world.router.ask([bob]) == [{"@alice:example.com": {bob}}]

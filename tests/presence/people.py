@@ -8,7 +8,14 @@ from lamplighter.clock import Timestamp, after
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.presence.device import RESTORED, Device
 from lamplighter.presence.events import Activity, Event, StatusSet, SyncEnded, Syncing
-from lamplighter.presence.machine import Rules, SyncIsActivity, TrackedUser, Word, apply, elapse
+from lamplighter.presence.machine import (
+    Rules,
+    StateSource,
+    SyncIsActivity,
+    TrackedUser,
+    apply,
+    elapse,
+)
 from lamplighter.presence.state import Presence, UserPresenceState
 
 HERE: Final = ServerName("here.example")
@@ -37,9 +44,9 @@ def at(seconds: float) -> Timestamp:
     return after(START, timedelta(seconds=seconds))
 
 
-def nobody(user_id: UserId, word: Word = Word.DEVICES) -> TrackedUser:
+def nobody(user_id: UserId, source: StateSource = StateSource.DEVICES) -> TrackedUser:
     """Return a user of whom nothing is known."""
-    return TrackedUser(UserPresenceState.default(user_id), word)
+    return TrackedUser(UserPresenceState.default(user_id), source)
 
 
 @dataclass
@@ -99,4 +106,4 @@ def restored(presence: Presence) -> Person:
     """Return a user just after a restart at 0 s, last active a second before."""
     state = UserPresenceState(ALICE, presence, at(-1), 0, 0, None, presence is ONLINE)
     device = Device(RESTORED, presence, at(-1), last_sync_ts=at(0), set_presence=ONLINE)
-    return Person(TrackedUser(state, Word.DEVICES, (device,)))
+    return Person(TrackedUser(state, StateSource.DEVICES, (device,)))

@@ -15,6 +15,7 @@ from lamplighter.clock import Timestamp
 from lamplighter.ids import UserId
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.presence.events import (
+    AccountDeactivated,
     Activity,
     DeviceGone,
     Event,
@@ -23,7 +24,6 @@ from lamplighter.presence.events import (
     StatusSet,
     SyncEnded,
     Syncing,
-    UserDeactivated,
 )
 from lamplighter.presence.state import Presence, UserPresenceState
 
@@ -147,7 +147,7 @@ class ReferenceModel:
                 self._person_acts(person, event, now)
             case DeviceGone():
                 person.phones.pop(event.device_id, None)
-            case UserDeactivated():
+            case AccountDeactivated():
                 person.phones.clear()
                 person.speaker = "devices"
                 person.set(status_msg=None)

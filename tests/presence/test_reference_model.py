@@ -17,6 +17,7 @@ from lamplighter.clock import Timestamp
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.presence.changes import Change
 from lamplighter.presence.events import (
+    AccountDeactivated,
     Activity,
     DeviceEvent,
     DeviceGone,
@@ -26,9 +27,8 @@ from lamplighter.presence.events import (
     StatusSet,
     SyncEnded,
     Syncing,
-    UserDeactivated,
 )
-from lamplighter.presence.machine import Rules, TrackedUser, Word
+from lamplighter.presence.machine import Rules, StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
@@ -38,7 +38,7 @@ HERE = ServerName("here")
 OURS = [UserId("@alice:here"), UserId("@bob:here")]
 THEIRS = [UserId("@dave:there"), UserId("@erin:there:8448")]
 EVERYBODY = [*OURS, *THEIRS]
-SPEAKERS = {Word.DEVICES: "devices", Word.SERVER: "server", Word.MODULE: "module"}
+SPEAKERS = {it: it.name.lower() for it in StateSource}
 
 presences = st.sampled_from(list(Presence))
 messages = st.sampled_from([None, "", "at lunch", "back soon"])
@@ -55,7 +55,7 @@ syncs = st.builds(Syncing, ours, devices, asked, seldom, seldom) | st.builds(
 )
 puts = st.builds(StatusSet, ours, devices, presences, messages)
 deeds = st.builds(Activity, ours, devices)
-departures = st.builds(DeviceGone, ours, devices) | st.builds(UserDeactivated, ours)
+departures = st.builds(DeviceGone, ours, devices) | st.builds(AccountDeactivated, ours)
 remote_updates = st.builds(
     RemoteUpdate, st.sampled_from(THEIRS), presences, messages, agos, st.booleans()
 )
@@ -176,8 +176,8 @@ class Comparison(RuleBasedStateMachine):
 
         assert unsaved.keys() == expected
         assert self.tracker.take_unsaved() == []
-        assert {u: (user.state, user.word) for u, user in self._current().items()} == {
-            u: (user.state, user.word) for u, user in self._saved().items()
+        assert {u: (user.state, user.source) for u, user in self._current().items()} == {
+            u: (user.state, user.source) for u, user in self._saved().items()
         }
 
     @rule(cleanly=st.booleans(), devices_too=st.booleans(), pause=jumps)
@@ -186,12 +186,12 @@ class Comparison(RuleBasedStateMachine):
             self.quiet_changes_are_saved()
         self.now = Timestamp(self.now + pause)
         saved = self.disk.values()
-        users = saved if devices_too else [TrackedUser(user.state, user.word) for user in saved]
+        users = saved if devices_too else [TrackedUser(user.state, user.source) for user in saved]
         self.tracker = PresenceTracker(HERE, self.set_by_operator)
         self.tracker.restore(users, self.now)
         self.model = ReferenceModel(HERE, self.durations)
         self.model.restore(
-            {u: (user.state, SPEAKERS[user.word]) for u, user in self.disk.items()}, self.now
+            {u: (user.state, SPEAKERS[user.source]) for u, user in self.disk.items()}, self.now
         )
 
     # What must hold at every moment.

@@ -2,21 +2,21 @@
 
 import pytest
 
-from lamplighter.presence.status_message import MAX_STATUS_MSG, cut, fault_of, parse
+from lamplighter.presence.status_message import (
+    parse_status_msg,
+    shorten_status_msg,
+    status_msg_fault,
+)
 
 LONGEST = "é" * 512
 
 
-@pytest.mark.parametrize("message", ["brb", "in a café 🛒", "a\nb", LONGEST, "x" * 1024])
-def test_what_may_be(message: str) -> None:
-    """Up to 1,024 bytes of UTF-8 may be told as they are."""
-    assert (parse(message), fault_of(message), cut(message)) == (message, None, message)
-
-
-@pytest.mark.parametrize("message", [None, ""])
-def test_nothing(message: str | None) -> None:
-    """The empty message is none."""
-    assert (parse(message), fault_of(message), cut(message)) == (None, None, message)
+@pytest.mark.parametrize("message", ["brb", "in a café 🛒", "a\nb", LONGEST, "x" * 1024, "", None])
+def test_what_may_be(message: str | None) -> None:
+    """Up to 1,024 bytes of UTF-8 are accepted as they are; the empty message is none."""
+    assert parse_status_msg(message) == (message or None)
+    assert status_msg_fault(message) is None
+    assert shorten_status_msg(message) == message
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,5 @@ def test_what_may_not_be(message: str, fault: str, rest: str | None) -> None:
     already as much is taken as may be told.
     """
     with pytest.raises(ValueError, match=f"^{fault}$"):
-        parse(message)
-    assert (fault_of(message), cut(message)) == (fault, rest)
-
-
-def test_the_limit() -> None:
-    """The limit is one number for all."""
-    assert MAX_STATUS_MSG == 1024
+        parse_status_msg(message)
+    assert (status_msg_fault(message), shorten_status_msg(message)) == (fault, rest)

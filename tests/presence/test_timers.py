@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from lamplighter.clock import Timestamp
@@ -10,8 +11,8 @@ from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import (
     Timers,
     begins_anew_at,
-    goes_quiet_at,
     idles_at,
+    inactive_at,
     lapses_at,
     pings_at,
     silent_at,
@@ -56,63 +57,48 @@ def test_the_defaults_are_the_design_s() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("presence", "expected"),
-    [(OFFLINE, None), (UNAVAILABLE, None), (ONLINE, at(13)), (BUSY, None)],
-)
-def test_only_an_online_device_idles(presence: Presence, expected: Timestamp | None) -> None:
-    """An online device becomes unavailable `idle_timeout` after its last activity."""
-    assert idles_at(Device(PHONE, presence, at(10), last_sync_ts=at(12)), TIMERS) == expected
+DEVICE = Device(PHONE, ONLINE, at(10), last_sync_ts=at(12))
 
 
 @pytest.mark.parametrize(
-    ("presence", "expected"),
-    [(OFFLINE, at(14)), (UNAVAILABLE, at(14)), (ONLINE, at(14)), (BUSY, at(16))],
+    ("presence", "idles", "lapses", "inactive", "silent", "pings"),
+    [
+        (OFFLINE, None, at(14), None, None, False),
+        (UNAVAILABLE, None, at(14), None, at(26), True),
+        (ONLINE, at(13), at(14), at(11), at(26), True),
+        (BUSY, None, at(16), None, at(26), True),
+    ],
 )
-def test_the_grace_is_longer_for_busy(presence: Presence, expected: Timestamp) -> None:
-    """A device is dropped `sync_online_timeout` after its last poll, busy ones `busy_timeout`."""
-    assert lapses_at(Device(PHONE, presence, at(10), last_sync_ts=at(12)), TIMERS) == expected
+def test_what_time_does(
+    presence: Presence,
+    idles: Timestamp | None,
+    lapses: Timestamp,
+    inactive: Timestamp | None,
+    silent: Timestamp | None,
+    pings: bool,
+) -> None:
+    """Only an online device idles; a busy one has a longer grace; only online users are currently
+    active; nobody is reminded of offline users, and offline remote users cannot fall silent.
+    """
+    device = msgspec.structs.replace(DEVICE, presence=presence)
+    assert idles_at(device, TIMERS) == idles
+    assert lapses_at(device, TIMERS) == lapses
+    assert lapses_at(msgspec.structs.replace(device, is_polling=True), TIMERS) is None
+    assert inactive_at(state(presence), TIMERS) == inactive
+    assert silent_at(state(presence, DAVE), TIMERS) == silent
+    assert (pings_at(state(presence), TIMERS) is not None) is pings
 
 
 def test_the_grace_counts_from_an_activity_too() -> None:
-    """What the person does after the last poll prolongs the grace."""
+    """What the user does after the last poll prolongs the grace."""
     assert lapses_at(Device(PHONE, ONLINE, at(15), last_sync_ts=at(12)), TIMERS) == at(17)
-
-
-@pytest.mark.parametrize("presence", list(Presence))
-def test_a_device_with_a_poll_in_flight_never_lapses(presence: Presence) -> None:
-    """However long a poll hangs, its device stays."""
-    assert lapses_at(Device(PHONE, presence, at(0), at(0), is_polling=True), TIMERS) is None
 
 
 def test_polls_begin_anew_after_ten_seconds() -> None:
     """The next poll begins anew ten seconds after the last one, but not after a restart."""
-    assert begins_anew_at(Device(PHONE, ONLINE, at(5), last_sync_ts=at(12))) == at(22)
-    assert begins_anew_at(Device(PHONE, ONLINE, at(5), at(12), is_polling=True)) is None
-    assert begins_anew_at(Device(RESTORED, ONLINE, at(5), last_sync_ts=at(12))) is None
-
-
-@pytest.mark.parametrize(
-    ("presence", "expected"),
-    [(OFFLINE, None), (UNAVAILABLE, None), (ONLINE, at(11)), (BUSY, None)],
-)
-def test_only_an_online_user_goes_quiet(presence: Presence, expected: Timestamp | None) -> None:
-    """`currently_active` of an online user ends `last_active_granularity` after an activity."""
-    assert goes_quiet_at(state(presence), TIMERS) == expected
-
-
-@pytest.mark.parametrize(
-    ("presence", "expected"),
-    [(OFFLINE, None), (UNAVAILABLE, at(26)), (ONLINE, at(26)), (BUSY, at(26))],
-)
-def test_who_is_not_offline_can_fall_silent(presence: Presence, expected: Timestamp | None) -> None:
-    """A remote user is silent `federation_timeout` after the server's last word."""
-    assert silent_at(state(presence, DAVE), TIMERS) == expected
-
-
-def test_nobody_is_reminded_of_offline_users() -> None:
-    """An offline user is not pinged for."""
-    assert pings_at(state(OFFLINE), TIMERS) is None
+    assert begins_anew_at(DEVICE) == at(22)
+    assert begins_anew_at(msgspec.structs.replace(DEVICE, is_polling=True)) is None
+    assert begins_anew_at(msgspec.structs.replace(DEVICE, device_id=RESTORED)) is None
 
 
 @pytest.mark.parametrize("presence", [UNAVAILABLE, ONLINE, BUSY])

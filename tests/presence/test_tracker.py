@@ -9,15 +9,15 @@ from lamplighter.ids import UserId
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.presence.device import RESTORED, Device
 from lamplighter.presence.events import (
+    AccountDeactivated,
     DeviceGone,
     RemoteUpdate,
     SetByModule,
     StatusSet,
     SyncEnded,
     Syncing,
-    UserDeactivated,
 )
-from lamplighter.presence.machine import Rules, TrackedUser, Word
+from lamplighter.presence.machine import Rules, StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
@@ -135,7 +135,7 @@ def test_what_is_known_of_a_user(tracker: PresenceTracker) -> None:
 
     assert tracker.user(ALICE) == TrackedUser(
         UserPresenceState(ALICE, ONLINE, at(0), at(0), at(0), None, True),
-        Word.DEVICES,
+        StateSource.DEVICES,
         (Device(PHONE, ONLINE, at(0), at(0), set_presence=ONLINE, is_polling=True),),
     )
 
@@ -155,7 +155,7 @@ def test_logout_is_told_at_once_and_once(tracker: PresenceTracker) -> None:
 def test_deactivation_is_told_with_the_message_gone(tracker: PresenceTracker) -> None:
     """A deactivated user is told as offline, without a message."""
     tracker.feed(StatusSet(ALICE, PHONE, BUSY, "hi"), at(0))
-    (change,) = tracker.feed(UserDeactivated(ALICE), at(1))
+    (change,) = tracker.feed(AccountDeactivated(ALICE), at(1))
 
     assert change.new == UserPresenceState(ALICE, OFFLINE, at(0), at(1), 0, None, False)
     assert change.reason is ChangeReason.STATUS_MSG
@@ -164,19 +164,19 @@ def test_deactivation_is_told_with_the_message_gone(tracker: PresenceTracker) ->
 # Modules.
 
 
-def test_a_module_s_word_is_announced_even_if_nothing_differs(tracker: PresenceTracker) -> None:
+def test_a_module_s_state_is_announced_even_if_nothing_differs(tracker: PresenceTracker) -> None:
     """SetByModule forces an announcement, each time."""
-    word = SetByModule(ALICE, BUSY, "in a call")
+    in_call = SetByModule(ALICE, BUSY, "in a call")
 
-    assert reasons(tracker.feed(word, at(0))) == [(ALICE, ChangeReason.STATUS_MSG)]
-    assert reasons(tracker.feed(word, at(1))) == [(ALICE, ChangeReason.FORCED)]
+    assert reasons(tracker.feed(in_call, at(0))) == [(ALICE, ChangeReason.STATUS_MSG)]
+    assert reasons(tracker.feed(in_call, at(1))) == [(ALICE, ChangeReason.FORCED)]
     assert reasons(tracker.feed(SetByModule(ALICE, ONLINE, "in a call"), at(2))) == [
         (ALICE, ChangeReason.STATE)
     ]
 
 
-def test_a_module_s_word_needs_no_device_and_does_not_end(tracker: PresenceTracker) -> None:
-    """A module's word on a user without devices stands for ever."""
+def test_a_module_s_state_needs_no_device_and_does_not_end(tracker: PresenceTracker) -> None:
+    """A module's state of a user without devices stands for ever."""
     tracker.feed(SetByModule(ALICE, UNAVAILABLE), at(0))
 
     assert tracker.expire(at(10**7)) == []
@@ -211,7 +211,7 @@ def test_everybody_whose_time_has_come_changes(tracker: PresenceTracker) -> None
     assert tracker.next_deadline() is None
 
 
-def test_announcing_a_silent_server_s_user_keeps_the_time_of_its_last_word(
+def test_announcing_a_silent_server_s_user_keeps_the_time_of_its_last_update(
     tracker: PresenceTracker,
 ) -> None:
     """For a remote user `last_federation_update_ts` is when the server spoke, not when we did."""
@@ -337,10 +337,10 @@ def test_what_changes_nothing_is_not_handed_out(tracker: PresenceTracker) -> Non
     assert tracker.take_unsaved() == []
 
 
-def test_it_is_saved_that_a_module_s_word_has_ended(tracker: PresenceTracker) -> None:
-    """Where devices take the word back without any visible difference, that is saved too.
+def test_it_is_saved_that_a_module_s_state_has_ended(tracker: PresenceTracker) -> None:
+    """Where the devices determine the state again and nothing visible differs, it is saved too.
 
-    Otherwise a restart would bring the module's word back, and it would stand for ever.
+    Otherwise a restart would bring the module's state back, and it would stand for ever.
     """
     tracker.feed(StatusSet(ALICE, LAPTOP, UNAVAILABLE), at(0))
     tracker.feed(BEGINS, at(0))
@@ -348,16 +348,16 @@ def test_it_is_saved_that_a_module_s_word_has_ended(tracker: PresenceTracker) ->
 
     assert tracker.expire(at(30)) == []
     (user,) = tracker.take_unsaved()
-    assert (user.state, user.word) == (tracker.get(ALICE), Word.DEVICES)
+    assert (user.state, user.source) == (tracker.get(ALICE), StateSource.DEVICES)
 
 
 # Restarts.
 
 
-def saved(presence: Presence, word: Word = Word.DEVICES) -> TrackedUser:
+def saved(presence: Presence, source: StateSource = StateSource.DEVICES) -> TrackedUser:
     """Return what was saved of Alice: active at the start, with a message."""
     return TrackedUser(
-        UserPresenceState(ALICE, presence, at(0), at(0), at(0), "hi", presence is ONLINE), word
+        UserPresenceState(ALICE, presence, at(0), at(0), at(0), "hi", presence is ONLINE), source
     )
 
 
@@ -369,7 +369,9 @@ def test_a_restart_keeps_presence_and_message(tracker: PresenceTracker, presence
 
     assert tracker.get(ALICE) == user.state
     assert tracker.user(ALICE) == TrackedUser(
-        user.state, Word.DEVICES, (Device(RESTORED, presence, at(0), at(20), set_presence=ONLINE),)
+        user.state,
+        StateSource.DEVICES,
+        (Device(RESTORED, presence, at(0), at(20), set_presence=ONLINE),),
     )
     assert tracker.take_unsaved() == []
 
@@ -403,36 +405,35 @@ def test_a_client_that_comes_back_in_time_tells_nobody(tracker: PresenceTracker)
     assert tracker.expire(at(10**5)) == []
 
 
-def test_a_module_s_word_outlives_a_restart(tracker: PresenceTracker) -> None:
-    """A module's word stands after a restart, without any device."""
-    tracker.restore([saved(BUSY, Word.MODULE)], at(10))
+def test_a_module_s_state_outlives_a_restart(tracker: PresenceTracker) -> None:
+    """A module's state stands after a restart, without any device."""
+    tracker.restore([saved(BUSY, StateSource.MODULE)], at(10))
 
     assert tracker.expire(at(10**7)) == []
     assert tracker.get(ALICE).state == BUSY
 
 
 @pytest.mark.parametrize(
-    ("presence", "word"), [(OFFLINE, Word.DEVICES), (ONLINE, Word.DEVICES), (BUSY, Word.MODULE)]
+    "user", [saved(OFFLINE), saved(ONLINE), saved(BUSY, StateSource.MODULE)], ids=str
 )
 def test_a_poll_from_before_the_restart_is_forgotten(
-    tracker: PresenceTracker, presence: Presence, word: Word
+    tracker: PresenceTracker, user: TrackedUser
 ) -> None:
     """Saved devices are not believed: their polls are not in flight any more."""
     lost = Device(PHONE, OFFLINE, at(0), at(0), set_presence=ONLINE, is_polling=True)
-    user = saved(presence, word)
-    tracker.restore([TrackedUser(user.state, user.word, (lost,))], at(10))
+    tracker.restore([TrackedUser(user.state, user.source, (lost,))], at(10))
     restored = tracker.user(ALICE)
 
     assert restored is not None
     assert lost not in restored.devices
 
 
-def test_the_silence_of_a_remote_server_counts_from_its_last_word(
+def test_the_silence_of_a_remote_server_counts_from_its_last_update(
     tracker: PresenceTracker,
 ) -> None:
     """A restart gives remote users no new grace."""
     state = UserPresenceState(DAVE, ONLINE, START, at(0), 0, "hi", True)
-    tracker.restore([TrackedUser(state, Word.SERVER)], at(1_799))
+    tracker.restore([TrackedUser(state, StateSource.SERVER)], at(1_799))
 
     assert tracker.get(DAVE) == state
     assert tracker.next_deadline() == at(1_800)

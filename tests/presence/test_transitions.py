@@ -3,7 +3,7 @@
 import pytest
 
 from lamplighter.presence.state import Presence
-from lamplighter.presence.transitions import DEVICE_TRANSITIONS, Named, Signal, next_presence
+from lamplighter.presence.transitions import DEVICE_TRANSITIONS, Requested, Signal, next_presence
 from tests.presence.people import BUSY, OFFLINE, ONLINE, UNAVAILABLE
 
 #: Rows: what the device says now ("gone": it is not there). Columns: what it is told.
@@ -50,4 +50,4 @@ def test_only_a_put_and_an_end_take_a_device_out_of_busy() -> None:
 
 def test_every_state_can_be_put() -> None:
     """A PUT names a presence and gets it, whatever the device said before."""
-    assert {row[Signal.PUTS] for row in DEVICE_TRANSITIONS.values()} == {Named.PRESENCE}
+    assert {row[Signal.PUTS] for row in DEVICE_TRANSITIONS.values()} == {Requested.PRESENCE}

@@ -10,7 +10,7 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.plan import Route
 from lamplighter.routing.reasons import AllUsers, Module
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import Interest
 from tests.routing.callbacks import Act, Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
@@ -26,8 +26,8 @@ class Bench:
 
     clock: FakeClock = field(default_factory=FakeClock)
 
-    def router(self, *acts: Act) -> PresenceRouter:
-        router = PresenceRouter(self.clock, Metrics(), GuardSettings())
+    def router(self, *acts: Act) -> ModuleRouter:
+        router = ModuleRouter(self.clock, Metrics(), GuardSettings())
         registrations = router.prepare()
         for name, act in zip(("One", "Other", "Third"), acts, strict=False):
             registrations.register(name, act, act)

@@ -15,7 +15,7 @@ from lamplighter.config import parse_config_text
 from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.replay import Replay, ReplayReport
 from lamplighter.devtools.server import InMemoryServer, running_server
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.files import read_record
 from lamplighter.service.publisher import Published
@@ -50,12 +50,14 @@ class RuleSet:
                 rules.pairs[module].add(pair)
         return rules
 
-    def entries(self) -> list[ModuleEntry]:
+    def entries(self) -> list[ConfiguredModule]:
         """The modules, as a configuration has them."""
         rules = self.rules
         path = f"{world_modules.__name__}."
         style = ModuleStyle.CALLBACKS
-        return [ModuleEntry(path + it, {"rules": rules}, style, "modules") for it in self.order]
+        return [
+            ConfiguredModule(path + it, {"rules": rules}, style, "modules") for it in self.order
+        ]
 
     def config(self, more: str = "") -> str:
         """The configuration, without the modules."""

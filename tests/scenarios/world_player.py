@@ -12,7 +12,7 @@ from lamplighter.devtools.client import RequestFailed
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.errors import ModuleError
 from lamplighter.ids import UserId
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from lamplighter.presence.state import Presence
 from tests.scenarios import world_modules
 from tests.scenarios.world_readers import Readers
@@ -257,9 +257,9 @@ class Player:
     def _id_of(self, name: str) -> UserId:
         return UserId(f"@{name}:{self._server.server_name}")
 
-    def _entry(self, name: str) -> ModuleEntry:
+    def _entry(self, name: str) -> ConfiguredModule:
         path = f"{world_modules.__name__}.{name}"
-        return ModuleEntry(path, {"rules": self._rules}, ModuleStyle.CALLBACKS, "modules")
+        return ConfiguredModule(path, {"rules": self._rules}, ModuleStyle.CALLBACKS, "modules")
 
 
 def _of_different_users(actions: tuple[Action, ...]) -> list[Action]:

@@ -23,7 +23,7 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.background import Background
 from lamplighter.service.endings import VisibilityEnds
@@ -102,7 +102,7 @@ class Parts:
         self.rooms = SharedRooms(lambda room_id: True)
         self.interests = ModuleInterests()
         self.planner = Planner(self.rooms, self.interests)
-        self.router = PresenceRouter(self.clock, self.metrics, GuardSettings(TIMEOUT))
+        self.router = ModuleRouter(self.clock, self.metrics, GuardSettings(TIMEOUT))
         self.registrations = self.router.prepare()
         self.router.adopt(self.registrations)
         self.bus = LocalBus(self.clock)

@@ -31,7 +31,7 @@ from lamplighter.homeserver.client.heavy import HeavyReads
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import RoomId
 from lamplighter.metrics import Metrics
-from lamplighter.modules.loader import ModuleEntry, module_entries
+from lamplighter.modules.loader import ConfiguredModule, module_entries
 from lamplighter.modules.reload import ModuleReload
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.ports import Directory, JoinedMember
@@ -156,7 +156,7 @@ async def build(
     config: Config,
     clock: Clock,
     storage: Storage,
-    modules: Sequence[ModuleEntry] | None = None,
+    modules: Sequence[ConfiguredModule] | None = None,
     transport: Transport | None = None,
     read_config: Callable[[], Config] | None = None,
 ) -> Lamplighter:
@@ -167,7 +167,7 @@ async def build(
     Raises `ConfigError`, `ModuleError` and `StorageUnavailable`.
     """
 
-    def entries(source: Config) -> Sequence[ModuleEntry]:
+    def entries(source: Config) -> Sequence[ConfiguredModule]:
         return module_entries(source) if modules is None else modules
 
     try:
@@ -184,7 +184,7 @@ async def _build(
     clock: Clock,
     storage: Storage,
     transport: Transport | None,
-    entries: Callable[[Config], Sequence[ModuleEntry]],
+    entries: Callable[[Config], Sequence[ConfiguredModule]],
     read_config: Callable[[], Config] | None,
 ) -> Lamplighter:
     await migrate(storage.database)

@@ -12,7 +12,7 @@ from lamplighter.config import Config
 from lamplighter.delivery.feed import Feed
 from lamplighter.metrics import Metrics
 from lamplighter.modules.host import ModuleDirectory, ServerFacts
-from lamplighter.modules.loader import ModuleEntry
+from lamplighter.modules.loader import ConfiguredModule
 from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.reload import ModuleReload
 from lamplighter.modules.runtime import ModuleRuntime
@@ -21,7 +21,7 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.recording.files import RecordWriter
 from lamplighter.recording.recorder import Recorder
 from lamplighter.routing.plan import Planner
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.service.endings import VisibilityEnds
@@ -41,7 +41,7 @@ class Surroundings:
     """What modules, the record and operators are wired to."""
 
     tracker: PresenceTracker
-    router: PresenceRouter
+    router: ModuleRouter
     planner: Planner
     feed: Feed
     views: Views
@@ -59,7 +59,7 @@ class ModuleSources:
     """Where modules come from, and where they keep things."""
 
     #: The modules of a configuration.
-    entries: Callable[[Config], Sequence[ModuleEntry]]
+    entries: Callable[[Config], Sequence[ConfiguredModule]]
     #: Reads the configuration again; raises `ConfigError`.
     read_config: Callable[[], Config]
     #: The file of the modules' own database; None keeps it in memory.

@@ -18,7 +18,7 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service import PresenceService, ServiceSettings
 from lamplighter.service.background import Background
@@ -51,7 +51,7 @@ async def wire_presence(
     saved = await store.load()
     is_off = config.presence.enabled is PresenceMode.OFF
     tracker = _tracker(config, () if is_off else saved, clock)
-    router = PresenceRouter(clock, metrics, GuardSettings(config.module_timeout))
+    router = ModuleRouter(clock, metrics, GuardSettings(config.module_timeout))
     interests, endings = ModuleInterests(), Endings()
     memory = VisibilityMemory(visibility, endings, interests)
     await memory.restore()
@@ -103,7 +103,7 @@ def limiter(rate: Rate | None, clock: Clock) -> Limiter:
 def _publisher(
     tracker: PresenceTracker,
     planner: Planner,
-    router: PresenceRouter,
+    router: ModuleRouter,
     feed: Feed,
     remotes: Remotes,
     bus: Bus,
@@ -132,7 +132,7 @@ def _ends(
     background: Background,
     tracker: PresenceTracker,
     planner: Planner,
-    router: PresenceRouter,
+    router: ModuleRouter,
     interests: ModuleInterests,
     feed: Feed,
     publisher: Publisher,
@@ -155,7 +155,7 @@ def _views(
     clock: Clock,
     tracker: PresenceTracker,
     planner: Planner,
-    router: PresenceRouter,
+    router: ModuleRouter,
     interests: ModuleInterests,
     feed: Feed,
     publisher: Publisher,

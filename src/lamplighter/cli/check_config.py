@@ -13,7 +13,7 @@ from lamplighter.cli.running import running_server
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, FederationSettings, load_config
 from lamplighter.logs import set_up_logs
-from lamplighter.modules.loader import LoadedModule, ModuleEntry
+from lamplighter.modules.loader import ConfiguredModule, LoadedModule
 from lamplighter.modules.other_callbacks import kinds_of
 
 __all__ = ["check_config"]
@@ -42,7 +42,7 @@ def check_config(path: Path) -> Iterator[str]:
         yield f"A server runs with this data_dir, as process {running.pid}: restart it to use this"
 
 
-async def _load(config: Config) -> tuple[Sequence[LoadedModule], Sequence[ModuleEntry]]:
+async def _load(config: Config) -> tuple[Sequence[LoadedModule], Sequence[ConfiguredModule]]:
     """Build the server that `serve` would build, without anything that others would notice."""
     routing = msgspec.structs.replace(config.routing, record=None)
     alone = msgspec.structs.replace(config, federation=FederationSettings(), routing=routing)

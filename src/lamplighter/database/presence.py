@@ -13,9 +13,9 @@ from lamplighter.database.upsert import upsert
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
-from lamplighter.presence.machine import TrackedUser, Word
+from lamplighter.presence.machine import StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.status_message import cut
+from lamplighter.presence.status_message import shorten_status_msg
 
 __all__ = ["MOST_ROWS", "SqlPresenceStore"]
 
@@ -26,7 +26,7 @@ MOST_ROWS: Final = 50
 _ONE_ROW: Final = f"({', '.join('?' * len(presence.columns))})"
 #: By what a row has: thousands are looked up at a start.
 _PRESENCES: Final = {str(it): it for it in Presence}
-_WORDS: Final = {it.name: it for it in Word}
+_SOURCES: Final = {it.name: it for it in StateSource}
 
 
 class SqlPresenceStore:
@@ -152,7 +152,7 @@ def _row(saved: SavedPresence) -> tuple[object, ...]:
     return (
         state.user_id,
         str(state.state),  # the driver knows no enums
-        saved.user.word.name,
+        saved.user.source.name,
         state.last_active_ts,
         state.last_federation_update_ts,
         state.last_user_sync_ts,
@@ -164,14 +164,14 @@ def _row(saved: SavedPresence) -> tuple[object, ...]:
 
 def _saved(row: tuple[Any, ...]) -> SavedPresence:
     """Return what a row holds, its values in the order of the table's columns."""
-    user_id, state, word, active_ts, federation_ts, sync_ts, status_msg, is_active, position = row
+    user_id, state, source, active_ts, federation_ts, sync_ts, status_msg, is_active, position = row
     saved = UserPresenceState(
         user_id,
         _PRESENCES[state],
         active_ts,
         federation_ts,
         sync_ts,
-        cut(status_msg),  # it may be older than the rule
+        shorten_status_msg(status_msg),  # it may be older than the rule
         bool(is_active),  # the driver knows no booleans
     )
-    return SavedPresence(TrackedUser(saved, _WORDS[word]), StreamPosition(position))
+    return SavedPresence(TrackedUser(saved, _SOURCES[source]), StreamPosition(position))

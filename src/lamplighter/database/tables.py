@@ -210,7 +210,7 @@ presence = Table(
     metadata,
     Column("user_id", _Id, primary_key=True),
     Column("state", String(64), nullable=False),
-    #: Whose word it is: the name of a `presence.machine.Word`.
+    #: What determines the state: the name of a `presence.machine.StateSource`.
     Column("word", String(16), nullable=False),
     Column("last_active_ts", BigInteger, nullable=False),
     Column("last_federation_update_ts", BigInteger, nullable=False),

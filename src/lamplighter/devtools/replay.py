@@ -25,7 +25,7 @@ from lamplighter.devtools.turns import turns
 from lamplighter.errors import ConfigError, RecordUnreadable
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
-from lamplighter.modules.loader import ModuleEntry, module_entries
+from lamplighter.modules.loader import ConfiguredModule, module_entries
 from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.presence.state import UserPresenceState
@@ -46,7 +46,7 @@ from lamplighter.recording.world import RecordedWorld
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner, Routes, Telling
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.subscribers import Subscribers
 
@@ -88,13 +88,13 @@ class _Pending:
 class Replay:
     """Replays one record."""
 
-    def __init__(self, config: Config, entries: Sequence[ModuleEntry] | None = None) -> None:
+    def __init__(self, config: Config, entries: Sequence[ConfiguredModule] | None = None) -> None:
         """Try the modules of *config*, or *entries* in their place."""
         self._config = config
         self._entries = module_entries(config) if entries is None else entries
         self._clock = FakeClock(Timestamp(0))
         self._metrics = Metrics()
-        self._router = PresenceRouter(
+        self._router = ModuleRouter(
             self._clock, self._metrics, GuardSettings(config.module_timeout)
         )
         self._subscribers = Subscribers(self._clock, self._metrics, config.module_timeout)

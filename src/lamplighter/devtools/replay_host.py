@@ -10,7 +10,7 @@ from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.recording.world import RecordedWorld
 from lamplighter.routing.registrations import Registrations
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.subscribers import Subscribers
 
 __all__ = ["ReplayDirectory", "ReplayExchange", "ReplayHost"]
@@ -107,7 +107,7 @@ class ReplayDirectory:
 class ReplayExchange:
     """A `ModuleExchange` for modules that are loaded once."""
 
-    def __init__(self, router: PresenceRouter) -> None:
+    def __init__(self, router: ModuleRouter) -> None:
         self.prepare: Callable[[], Registrations] = router.prepare
         self.adopt: Callable[[Registrations], None] = router.adopt
 

@@ -27,7 +27,7 @@ from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.federation.transport import Transport
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle, module_entries
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle, module_entries
 from lamplighter.modules.threads import ThreadWork
 from lamplighter.presence.state import UserPresenceState
 
@@ -75,7 +75,7 @@ class InMemoryServer:
     def __init__(
         self,
         config: Config,
-        modules: Sequence[ModuleEntry] | None,
+        modules: Sequence[ConfiguredModule] | None,
         data_dir: Path | None,
         *,
         clock: FakeClock | None = None,
@@ -307,10 +307,10 @@ async def _running(server: InMemoryServer) -> AsyncIterator[None]:
         await server.stop()
 
 
-def module_entry(module: ModuleToLoad, index: int) -> ModuleEntry:
+def module_entry(module: ModuleToLoad, index: int) -> ConfiguredModule:
     """Return a module as a configuration would have it, at the place *index* of its list."""
     kind, config = module if isinstance(module, tuple) else (module, {})
     path = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
     in_hand = None if isinstance(kind, str) or "<locals>" not in path else kind
     where = f"modules[{index}]"
-    return ModuleEntry(path, config, ModuleStyle.CALLBACKS, where, factory=in_hand)
+    return ConfiguredModule(path, config, ModuleStyle.CALLBACKS, where, factory=in_hand)

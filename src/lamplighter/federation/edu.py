@@ -14,7 +14,7 @@ from lamplighter.ids import ServerName, UserId, is_user_id, server_of
 from lamplighter.ports import Json
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.status_message import StatusMessage, cut, parse
+from lamplighter.presence.status_message import StatusMessage, parse_status_msg, shorten_status_msg
 
 __all__ = ["MAX_PUSH", "PRESENCE_EDU", "ParsedEdu", "parse_presence_edu", "presence_edu"]
 
@@ -84,7 +84,7 @@ def _entry(state: UserPresenceState, now: Timestamp) -> Json:
         "presence": str(state.state),
         "last_active_ago": ago,
     }
-    message = cut(state.status_msg)
+    message = shorten_status_msg(state.status_msg)
     if message:
         entry["status_msg"] = message
     if state.state == Presence.ONLINE:
@@ -143,7 +143,7 @@ def _status_msg(entry: Mapping[str, Any]) -> StatusMessage | None:
     if message is not None and not isinstance(message, str):
         raise _Fault("status_msg: not text")
     try:
-        return parse(message)
+        return parse_status_msg(message)
     except ValueError as fault:
         raise _Fault(f"status_msg: {fault}") from None
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, ParamSpec, TypeVar
 
-from lamplighter.modules.background import Background, Job, Label, resolved
+from lamplighter.modules.background import BackgroundWork, Job, Label, resolved
 from lamplighter.modules.background_part import BackgroundPart
 from lamplighter.modules.calls import name_of
 
@@ -36,14 +36,14 @@ class ImportedFunctions:
     """
 
     def __init__(self) -> None:
-        self._servers: list[Background] = []
+        self._servers: list[BackgroundWork] = []
 
-    def add(self, server: Background) -> None:
+    def add(self, server: BackgroundWork) -> None:
         """Serve modules of *server*, too; from now on it is the newest."""
         self.remove(server)
         self._servers.append(server)
 
-    def remove(self, server: Background) -> None:
+    def remove(self, server: BackgroundWork) -> None:
         """Forget *server*; harmless if it is not known."""
         if server in self._servers:
             self._servers.remove(server)
@@ -74,7 +74,7 @@ class ImportedFunctions:
         label = Label(_module_of(func), desc)
         return self._server().run_quietly(label, lambda: resolved(func(*args, **kwargs)))
 
-    def _server(self) -> Background:
+    def _server(self) -> BackgroundWork:
         if not self._servers:
             raise RuntimeError("no server runs that could do this in the background")
         loop = _running_loop()

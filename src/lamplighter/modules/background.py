@@ -18,9 +18,9 @@ import structlog
 from lamplighter.clock import Clock, sleep
 from lamplighter.errors import ShuttingDown
 from lamplighter.log_limits import LogLimit
-from lamplighter.routing.containment import running_server, the_module_s
+from lamplighter.routing.containment import as_module, as_server
 
-__all__ = ["Background", "Job", "Label", "resolved"]
+__all__ = ["BackgroundWork", "Job", "Label", "resolved"]
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class _Call(Protocol):
         """Make sure that it does not happen (again)."""
 
 
-class Background:
+class BackgroundWork:
     """The background work of all modules of a server."""
 
     def __init__(self, clock: Clock) -> None:
@@ -177,7 +177,7 @@ class Background:
     ) -> None:
         assert self._loop is not None
         name = f"{label.module}: {label.desc}"
-        with running_server():  # it is contained here, and ends with the server
+        with as_server():  # it is contained here, and ends with the server
             task = self._loop.create_task(work, name=name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -189,7 +189,7 @@ async def resolved(value: object) -> Any:
 
 
 async def _by_the_server(work: Callable[[], Awaitable[T]]) -> T:
-    with running_server():
+    with as_server():
         return await work()
 
 
@@ -201,7 +201,7 @@ async def _perform(
     said: LogLimit,
 ) -> None:
     try:
-        with the_module_s(label.module):
+        with as_module(label.module):
             result = await work()
     except asyncio.CancelledError:
         job.set_exception(ShuttingDown(f"{label.desc}: the server stops"))

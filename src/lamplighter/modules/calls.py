@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from lamplighter.clock import Timer, Timestamp, after
-from lamplighter.modules.background import Background, Label, resolved
+from lamplighter.modules.background import BackgroundWork, Label, resolved
 
 __all__ = ["DelayedCall", "LoopingCall", "Work", "bound", "duration_of", "name_of"]
 
@@ -40,7 +40,9 @@ def duration_of(value: float | timedelta, unit: timedelta) -> timedelta:
 class DelayedCall:
     """Something that will be done once; `cancel` takes it back."""
 
-    def __init__(self, background: Background, label: Label, work: Work, delay: timedelta) -> None:
+    def __init__(
+        self, background: BackgroundWork, label: Label, work: Work, delay: timedelta
+    ) -> None:
         self._background = background
         self._label = label
         self._work = work
@@ -87,7 +89,7 @@ class LoopingCall:
 
     def __init__(
         self,
-        background: Background,
+        background: BackgroundWork,
         label: Label,
         work: Work,
         period: timedelta,

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from lamplighter.clock import sleep
-from lamplighter.modules.background import Background, Label
+from lamplighter.modules.background import BackgroundWork, Label
 from lamplighter.modules.calls import DelayedCall, LoopingCall, bound, duration_of, name_of
 from lamplighter.modules.hints import missing_attribute, server_hint
 
@@ -22,7 +22,7 @@ Duration = float | timedelta
 class ModuleClock:
     """The server's clock, as `_hs.get_clock()` returns it."""
 
-    def __init__(self, module: str, background: Background) -> None:
+    def __init__(self, module: str, background: BackgroundWork) -> None:
         self._module = module
         self._background = background
 
@@ -108,7 +108,7 @@ class HomeServer(_Guarded):
     Anything else raises an error that names the supported way.
     """
 
-    def __init__(self, module: str, server_name: str, background: Background) -> None:
+    def __init__(self, module: str, server_name: str, background: BackgroundWork) -> None:
         super().__init__(module)
         #: The server name.
         self.hostname = server_name

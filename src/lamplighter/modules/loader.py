@@ -21,11 +21,11 @@ from lamplighter.modules.background import resolved
 from lamplighter.modules.of_presence import Evidence, look_at
 from lamplighter.modules.other_callbacks import kinds_of
 from lamplighter.modules.presence_part import LoneCallback
-from lamplighter.routing.containment import the_module_s
+from lamplighter.routing.containment import as_module
 
 __all__ = [
+    "ConfiguredModule",
     "LoadedModule",
-    "ModuleEntry",
     "ModuleStyle",
     "ParsedModule",
     "import_and_parse",
@@ -37,7 +37,7 @@ __all__ = [
 
 
 #: Told of a module of the configuration that is left out, and why.
-Skipped: TypeAlias = "Callable[[ModuleEntry, str], None]"
+Skipped: TypeAlias = "Callable[[ConfiguredModule, str], None]"
 
 _NOT_INSTALLED: Final = (
     "nothing here tells whether it is of presence: install its package, "
@@ -45,7 +45,7 @@ _NOT_INSTALLED: Final = (
 )
 
 
-def _nothing_is_left_out(entry: "ModuleEntry", why: str) -> None:
+def _nothing_is_left_out(entry: "ConfiguredModule", why: str) -> None:
     """Know of no list of modules from which one may be left out."""
 
 
@@ -59,7 +59,7 @@ class ModuleStyle(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ModuleEntry:
+class ConfiguredModule:
     """A module as the configuration has it."""
 
     #: The dotted path of its class.
@@ -82,7 +82,7 @@ class ParsedModule:
 
     #: What people call it: the class's name, longer where that is ambiguous.
     name: str
-    entry: ModuleEntry
+    entry: ConfiguredModule
     factory: Callable[..., object]
     config: object
     #: What is known of it without running it.
@@ -94,15 +94,15 @@ class LoadedModule:
     """A module that runs."""
 
     name: str
-    entry: ModuleEntry
+    entry: ConfiguredModule
     instance: object
     api: ModuleApi
 
 
-def module_entries(config: settings.Config) -> list[ModuleEntry]:
+def module_entries(config: settings.Config) -> list[ConfiguredModule]:
     """Return the modules of a configuration, in the order in which they are loaded."""
     entries = [
-        ModuleEntry(
+        ConfiguredModule(
             item.module,
             item.config,
             ModuleStyle.CALLBACKS,
@@ -116,12 +116,12 @@ def module_entries(config: settings.Config) -> list[ModuleEntry]:
     if router is not None:
         where = "presence.presence_router"
         style = ModuleStyle.ROUTER
-        entries.append(ModuleEntry(router.module, router.config, style, where, router.shadow))
+        entries.append(ConfiguredModule(router.module, router.config, style, where, router.shadow))
     return entries
 
 
 def import_and_parse(
-    entries: Sequence[ModuleEntry], left_out: Skipped = _nothing_is_left_out
+    entries: Sequence[ConfiguredModule], left_out: Skipped = _nothing_is_left_out
 ) -> list[ParsedModule]:
     """Import every class and let it parse its configuration; raise `ConfigError`.
 
@@ -160,7 +160,7 @@ def instantiate(
     return loaded
 
 
-def _parsed(name: str, entry: ModuleEntry) -> ParsedModule:
+def _parsed(name: str, entry: ConfiguredModule) -> ParsedModule:
     # An older router is named as a presence router by the key at which it stands.
     is_router = entry.style is ModuleStyle.ROUTER
     evidence = Evidence() if is_router or entry.factory is not None else look_at(entry.path)
@@ -177,14 +177,14 @@ def _parsed(name: str, entry: ModuleEntry) -> ParsedModule:
         raise
 
 
-def _not_of_presence(entry: ModuleEntry, evidence: str) -> str:
+def _not_of_presence(entry: ConfiguredModule, evidence: str) -> str:
     return (
         f"{entry.where}.module: {entry.path!r} is not of presence ({evidence}): it stays in "
         "Synapse. Remove it here, or set modules_not_of_presence: skip"
     )
 
 
-def _names(entries: Sequence[ModuleEntry]) -> list[str]:
+def _names(entries: Sequence[ConfiguredModule]) -> list[str]:
     classes = Counter(_class_name(entry) for entry in entries)
     paths = Counter(entry.path for entry in entries)
     seen: Counter[str] = Counter()
@@ -198,11 +198,11 @@ def _names(entries: Sequence[ModuleEntry]) -> list[str]:
     return names
 
 
-def _class_name(entry: ModuleEntry) -> str:
+def _class_name(entry: ConfiguredModule) -> str:
     return entry.path.rpartition(".")[2]
 
 
-def import_class(entry: ModuleEntry) -> Callable[..., object]:
+def import_class(entry: ConfiguredModule) -> Callable[..., object]:
     """Return the class that *entry* names; raise `ConfigError` if it cannot be imported."""
     if entry.factory is not None:
         return entry.factory
@@ -222,7 +222,7 @@ def import_class(entry: ModuleEntry) -> Callable[..., object]:
     return factory
 
 
-def parse_config(entry: ModuleEntry, factory: Callable[..., object]) -> object:
+def parse_config(entry: ConfiguredModule, factory: Callable[..., object]) -> object:
     """Return the configuration as the module wants it; raise `ConfigError` if it does not take it.
 
     What the module raised is the cause of that.
@@ -250,7 +250,7 @@ def parse_config(entry: ModuleEntry, factory: Callable[..., object]) -> object:
 def _instantiate(module: ParsedModule, api: ModuleApi) -> LoadedModule:
     entry = module.entry
     try:
-        with acting(api), the_module_s(module.name):
+        with acting(api), as_module(module.name):
             if entry.style is ModuleStyle.ROUTER:
                 instance = module.factory(config=module.config, module_api=api)
                 _register_methods(instance, api)

@@ -14,13 +14,13 @@ from lamplighter.clock import Clock
 from lamplighter.errors import ModuleError
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
-from lamplighter.modules.background import Background
+from lamplighter.modules.background import BackgroundWork
 from lamplighter.modules.fresh import FreshImports
 from lamplighter.modules.host import ModuleDirectory, ModuleExchange, PresenceHost, ServerFacts
 from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.loader import (
+    ConfiguredModule,
     LoadedModule,
-    ModuleEntry,
     ParsedModule,
     import_and_parse,
     instantiate,
@@ -61,7 +61,7 @@ class ModuleSet:
         self.registrations = exchange.prepare()
         self._exchange = exchange
         self._host = SetHost(host)
-        self._background = Background(clock)
+        self._background = BackgroundWork(clock)
         self._parts = ApiParts(
             server=server,
             router=self.registrations,
@@ -77,16 +77,16 @@ class ModuleSet:
         self._shadow_database = ModuleDatabase(shadow_path)
         self.loaded: Sequence[LoadedModule] = ()
         #: Modules of the configuration that are not of presence, and were not loaded.
-        self.left_out: list[ModuleEntry] = []
+        self.left_out: list[ConfiguredModule] = []
         self.web_resources: Mapping[str, ASGIApp] = {}
         self._imports: FreshImports | None = None
 
-    def load(self, entries: Sequence[ModuleEntry]) -> None:
+    def load(self, entries: Sequence[ConfiguredModule]) -> None:
         """Import, configure and instantiate; raise `ConfigError` or `ModuleError`."""
         synapse_paths.install(self._background)
         self._instantiate(import_and_parse(entries, self._left_out))
 
-    async def load_afresh(self, entries: Sequence[ModuleEntry]) -> None:
+    async def load_afresh(self, entries: Sequence[ConfiguredModule]) -> None:
         """Do as `load` does, but import everything anew, in a thread: the server goes on."""
         self._background.prepare()
         synapse_paths.install(self._background)
@@ -146,7 +146,7 @@ class ModuleSet:
             _log.info("module loaded", module=module.name, path=entry.path, shadow=entry.shadow)
         self.web_resources = self._parts.web.close()
 
-    def _left_out(self, entry: ModuleEntry, why: str) -> None:
+    def _left_out(self, entry: ConfiguredModule, why: str) -> None:
         self.left_out.append(entry)
         _log.warning("a module stays in Synapse: it is not loaded", module=entry.path, why=why)
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lamplighter.modules.background import Background, Label
+from lamplighter.modules.background import BackgroundWork, Label
 from lamplighter.modules.host import ModuleDirectory, PresenceHost, Router, ServerFacts
 from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.storage import ModuleDatabase
@@ -23,7 +23,7 @@ class ApiParts:
     router: Router
     host: PresenceHost
     directory: ModuleDirectory
-    background: Background
+    background: BackgroundWork
     database: ModuleDatabase
     web: WebResources
     http_client: SimpleHttpClient

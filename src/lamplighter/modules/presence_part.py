@@ -6,7 +6,7 @@ from lamplighter.ids import UserId, is_user_id
 from lamplighter.modules.background import resolved
 from lamplighter.modules.parts import ApiPart, ApiParts
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.status_message import StatusMessage, parse
+from lamplighter.presence.status_message import StatusMessage, parse_status_msg
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
 __all__ = ["LoneCallback", "PresencePart"]
@@ -136,6 +136,6 @@ def _status_msg(user: str, status_msg: object) -> StatusMessage | None:
     if status_msg is not None and type(status_msg) is not str:
         raise ValueError(f"{user}: the status message {status_msg!r} is not a string")
     try:
-        return parse(status_msg)
+        return parse_status_msg(status_msg)
     except ValueError as fault:
         raise ValueError(f"{user}: the status message {fault}") from None

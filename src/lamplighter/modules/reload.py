@@ -12,7 +12,7 @@ import structlog
 from lamplighter.config import Config
 from lamplighter.config.differences import changed_keys
 from lamplighter.errors import ConfigError, ModuleError
-from lamplighter.modules.loader import ModuleEntry
+from lamplighter.modules.loader import ConfiguredModule
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.routing.containment import described
 from lamplighter.service.reload import ReloadResult
@@ -33,7 +33,7 @@ class ModuleReload:
         runtime: ModuleRuntime,
         config: Config,
         read_config: Callable[[], Config],
-        entries: Callable[[Config], Sequence[ModuleEntry]],
+        entries: Callable[[Config], Sequence[ConfiguredModule]],
     ) -> None:
         """*config* is what the server runs with; *entries* are the modules of a configuration."""
         self._runtime = runtime

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp
 
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.host import ModuleExchange
-from lamplighter.modules.loader import LoadedModule, ModuleEntry
+from lamplighter.modules.loader import ConfiguredModule, LoadedModule
 from lamplighter.modules.module_set import ModuleSet
 
 __all__ = ["ModuleRuntime"]
@@ -21,7 +21,7 @@ class ModuleRuntime:
         self._set = make_set()
         self._set.begin_use()
 
-    def load(self, entries: Sequence[ModuleEntry]) -> Sequence[LoadedModule]:
+    def load(self, entries: Sequence[ConfiguredModule]) -> Sequence[LoadedModule]:
         """Import, configure and instantiate; raise `ConfigError` or `ModuleError`."""
         try:
             self._set.load(entries)
@@ -31,7 +31,7 @@ class ModuleRuntime:
         self._exchange.adopt(self._set.registrations)
         return self.loaded
 
-    async def reload(self, entries: Sequence[ModuleEntry]) -> None:
+    async def reload(self, entries: Sequence[ConfiguredModule]) -> None:
         """Put the modules of *entries* in the place of those that run; one reload at a time.
 
         Their code is imported anew, and each is tried. Raises `ConfigError` or `ModuleError`; then
@@ -59,7 +59,7 @@ class ModuleRuntime:
         return self._set.loaded
 
     @property
-    def left_out(self) -> Sequence[ModuleEntry]:
+    def left_out(self) -> Sequence[ConfiguredModule]:
         """The modules of the configuration that are not of presence, and stay in Synapse."""
         return self._set.left_out
 

@@ -19,7 +19,7 @@ import structlog
 from lamplighter.modules.account_part import AccountDataManager
 from lamplighter.modules.acting import ImportedFunctions, make_deferred_yieldable
 from lamplighter.modules.api import ModuleApi
-from lamplighter.modules.background import Background
+from lamplighter.modules.background import BackgroundWork
 from lamplighter.modules.cache import CachedFunction, cached
 from lamplighter.modules.hints import import_hint
 from lamplighter.modules.http_client import SimpleHttpClient
@@ -78,7 +78,7 @@ class SynapsePaths(MetaPathFinder, Loader):
         module.__dict__["__getattr__"] = _refusal(module.__name__)
 
 
-def install(server: Background | None = None) -> SynapsePaths | None:
+def install(server: BackgroundWork | None = None) -> SynapsePaths | None:
     """Serve `synapse.…` from now on, and let its functions work for *server*.
 
     Harmless when it is done. Returns None where a real Synapse is installed: modules then import

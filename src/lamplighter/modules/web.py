@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamplighter.errors import ModuleError, RequestError
 from lamplighter.modules.synapse.errors import RedirectException, SynapseError
-from lamplighter.routing.containment import contained, the_module_s
+from lamplighter.routing.containment import as_module, contained
 
 __all__ = ["RESERVED_PATHS", "WebResources"]
 
@@ -110,7 +110,7 @@ class _Page:
 
     async def _respond(self, request: Request) -> Response:
         try:
-            with the_module_s(self._module):
+            with as_module(self._module):
                 return _response(await self._handler(request))
         except SynapseError as error:
             return JSONResponse(error.as_json(), error.code, error.headers)

@@ -1,4 +1,4 @@
-"""Which differences are worth telling, and why."""
+"""Which changes of a user's presence are announced, and why."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +18,7 @@ class ChangeReason(Enum):
     CURRENTLY_ACTIVE = "currently_active differs"
     LAST_ACTIVE = "the last activity is much later"
     FORCED = "a module set it"
-    #: Nothing differs: other servers are reminded, local users are not bothered.
+    #: Nothing differs: the server repeats the state to other servers, and not to local viewers.
     FEDERATION_PING = "other servers are reminded"
 
 
@@ -34,10 +34,10 @@ class Change:
 def reason_to_announce(
     told: UserPresenceState, new: UserPresenceState, granularity: timedelta
 ) -> ChangeReason | None:
-    """Return why *new* should be told to those who know *told*, or None.
+    """Return why *new* is announced after *told*, the state announced last; None if it is not.
 
-    `last_active_ts` counts only once it has advanced by more than *granularity*; the time of
-    the last sync never counts.
+    A later `last_active_ts` is announced only if it is later by more than *granularity*. A later
+    sync is never announced.
     """
     if told.status_msg != new.status_msg:
         return ChangeReason.STATUS_MSG

@@ -1,4 +1,4 @@
-"""How a user's devices become the user's presence: busy beats online beats unavailable."""
+"""How the presences of a user's devices become the user's: busy > online > unavailable."""
 
 from collections.abc import Iterable
 
@@ -8,5 +8,5 @@ __all__ = ["combine"]
 
 
 def combine(presences: Iterable[Presence]) -> Presence:
-    """Return the highest of the devices' *presences*; without a device the user is offline."""
+    """Return the highest of the devices' *presences*; a user without devices is offline."""
     return max(presences, key=PRESENCE_RANK.__getitem__, default=Presence.OFFLINE)

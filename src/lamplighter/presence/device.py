@@ -1,4 +1,4 @@
-"""One device of a local user, as far as presence goes."""
+"""One device of a local user, as far as presence is concerned."""
 
 from typing import Final
 
@@ -10,8 +10,8 @@ from lamplighter.presence.state import Presence
 
 __all__ = ["RESTORED", "Device", "Devices"]
 
-#: After a restart a user's devices are not known, only the presence they gave. It is kept under
-#: this ID until the first device speaks and takes it over, or the grace is over.
+#: The server stores a user's presence, and not the devices. After a restart, a device with this ID
+#: stands for all of them until the first device polls or acts, or the grace is over.
 RESTORED: Final = DeviceId("")
 
 
@@ -20,15 +20,15 @@ class Device(msgspec.Struct, frozen=True):
 
     device_id: DeviceId
     presence: Presence
-    #: When the person last did something on it.
+    #: When the user last did something on the device.
     last_active_ts: Timestamp
-    #: When its last poll began or ended.
+    #: When the last poll began or ended.
     last_sync_ts: Timestamp = Timestamp(0)
-    #: What its polls say, or last said: the highest `set_presence` of those in flight.
+    #: The highest `set_presence` of the polls in flight, or of the last ones.
     set_presence: Presence | None = None
     #: Whether a poll is in flight.
     is_polling: bool = False
-    #: Whether it is unavailable because the person did nothing, and not because it was set so.
+    #: Whether the device is unavailable because of `idle_timeout`, and not because of a request.
     is_idle: bool = False
 
 

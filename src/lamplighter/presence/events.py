@@ -1,4 +1,4 @@
-"""Everything that can happen to somebody's presence, apart from time passing."""
+"""Everything that can happen to a user's presence, apart from the passing of time."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,6 +8,7 @@ from lamplighter.ids import DeviceId, UserId
 from lamplighter.presence.state import Presence
 
 __all__ = [
+    "AccountDeactivated",
     "Activity",
     "DeviceEvent",
     "DeviceGone",
@@ -17,42 +18,41 @@ __all__ = [
     "StatusSet",
     "SyncEnded",
     "Syncing",
-    "UserDeactivated",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Syncing:
-    """Polls of a device are in flight, and together say this.
+    """A device polls.
 
-    It is told when the first of them begins, when they come to say something else, and when one
-    of them is a first sync or activity. Polls with `set_presence=offline` say nothing: they are
-    not counted.
+    The event is sent when the first poll of the device begins, when the highest `set_presence` of
+    its polls changes, and when one of the polls is a first sync or counts as activity. Polls with
+    `set_presence=offline` are left out.
     """
 
     user_id: UserId
     device_id: DeviceId
-    #: The highest of what the polls say; one whose query does not say it says `online`.
+    #: The highest `set_presence` of the polls in flight; a poll without one says `online`.
     set_presence: Presence = Presence.ONLINE
-    #: Whether a first sync (one without a since token) says this: then it counts as a change.
+    #: Whether the poll is a first sync (it has no since token): its `set_presence` is new then.
     is_first: bool = False
-    #: Whether a poll has begun that is something the person did (`presence.sync_is_activity`).
+    #: Whether the poll counts as activity of the user (`presence.sync_is_activity`).
     is_activity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SyncEnded:
-    """The last poll of a device is answered, or its client went away."""
+    """The last poll of a device was answered, or its client disconnected."""
 
     user_id: UserId
     device_id: DeviceId
-    #: When that was; None is now. It may be told late, so that a poll that follows is one with it.
+    #: When the poll ended; None is now. The event comes late, in case another poll follows.
     ended_ts: Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StatusSet:
-    """`PUT /presence/{userId}/status`: None as the message clears it."""
+    """`PUT /presence/{userId}/status`; a `status_msg` of None clears the message."""
 
     user_id: UserId
     device_id: DeviceId
@@ -62,7 +62,7 @@ class StatusSet:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The person did something: typed, read, or sent an event."""
+    """The user did something: typed, read, or sent an event."""
 
     user_id: UserId
     device_id: DeviceId
@@ -70,34 +70,34 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class DeviceGone:
-    """The device logged out or was deleted; it does not linger."""
+    """The device was logged out or deleted; it gets no grace."""
 
     user_id: UserId
     device_id: DeviceId
 
 
 @dataclass(frozen=True, slots=True)
-class UserDeactivated:
-    """The account is gone: all its devices go, and its status message with them."""
+class AccountDeactivated:
+    """The account was deactivated: all devices and the status message are removed."""
 
     user_id: UserId
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteUpdate:
-    """Another server says how its user is."""
+    """Another server sent the presence of its user."""
 
     user_id: UserId
     presence: Presence
     status_msg: str | None = None
-    #: How long ago the user was active; None where the server does not say.
+    #: How long ago the user was active; None if the server does not say.
     last_active_ago: timedelta | None = None
     currently_active: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SetByModule:
-    """A module says how a user is; the devices are not touched."""
+    """A module sets a user's state; the devices do not change."""
 
     user_id: UserId
     presence: Presence
@@ -105,4 +105,4 @@ class SetByModule:
 
 
 DeviceEvent = Syncing | SyncEnded | StatusSet | Activity | DeviceGone
-Event = DeviceEvent | UserDeactivated | RemoteUpdate | SetByModule
+Event = DeviceEvent | AccountDeactivated | RemoteUpdate | SetByModule

@@ -1,6 +1,24 @@
-"""One user: what an event, or time, makes of the user's devices and presence.
+"""One user: how an event, or time, changes the user's devices and presence.
 
-`apply` and `elapse` take a value and return the next one; they decide nothing about who is told.
+`apply` and `elapse` take a `TrackedUser` and return the next one. They do not decide who is told.
+
+Polls. A client sends one `/sync` after the other, and each says a presence in `set_presence`. A
+device therefore takes the presence of its polls only where they say something new: the
+`set_presence` differs from that of the polls before, or the poll is a first sync (it has no since
+token), or the device had no poll for ten seconds. A poll that says the same again changes nothing.
+
+For example, a phone polls without `set_presence`, which says `online`: the phone is online. The
+user does nothing for five minutes: the phone becomes unavailable, and the polls that follow do not
+change that. The app goes to the background and polls with `set_presence=unavailable`, which is new
+but makes no difference. The app comes back and polls without `set_presence`: this is new as well,
+so the phone is online again.
+
+Activity. A poll may itself count as activity (`SyncIsActivity`). It ends idleness, and it renews
+the last activity of an online or busy device. It does not undo a PUT: if the user set the phone to
+unavailable, polls that go on saying `online` leave it unavailable.
+
+Source. The user's state normally follows from the devices. A module may set another state
+(`StateSource.MODULE`), which stands until the presence of a device changes or the user sends a PUT.
 """
 
 from enum import StrEnum
@@ -14,6 +32,7 @@ from lamplighter.presence import timers
 from lamplighter.presence.combine import combine
 from lamplighter.presence.device import RESTORED, Device, Devices
 from lamplighter.presence.events import (
+    AccountDeactivated,
     Activity,
     DeviceGone,
     Event,
@@ -22,7 +41,6 @@ from lamplighter.presence.events import (
     StatusSet,
     SyncEnded,
     Syncing,
-    UserDeactivated,
 )
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
@@ -30,9 +48,9 @@ from lamplighter.presence.transitions import Signal, next_presence
 
 __all__ = [
     "Rules",
+    "StateSource",
     "SyncIsActivity",
     "TrackedUser",
-    "Word",
     "apply",
     "deadline",
     "elapse",
@@ -41,71 +59,68 @@ __all__ = [
 
 
 class SyncIsActivity(StrEnum):
-    """Which polls count as something the person did."""
+    """Which polls count as activity of the user."""
 
-    #: Those with `set_presence=online` written in the query.
+    #: Polls with `set_presence=online` in the query.
     EXPLICIT = "explicit"
-    #: Also those without it, as in Synapse.
+    #: Polls without `set_presence` as well, as in Synapse.
     ALWAYS = "always"
-    #: None, whatever the query says.
+    #: No poll.
     NEVER = "never"
 
     def counts(self, set_presence: Presence | None) -> bool:
-        """Tell whether a poll whose query has this `set_presence` (None: has none) counts.
-
-        Only who says `online` did something: in the query, or by saying nothing else.
-        """
+        """Tell whether a poll with this `set_presence` counts; None: the query has none."""
         if self is SyncIsActivity.ALWAYS:
             return set_presence in (None, Presence.ONLINE)
         return self is SyncIsActivity.EXPLICIT and set_presence is Presence.ONLINE
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What the operator can set."""
+    """The settings of the operator."""
 
     timers: Timers = Timers()
     sync_is_activity: SyncIsActivity = SyncIsActivity.EXPLICIT
 
 
-class Word(StrEnum):
-    """Whose word a user's presence is."""
+class StateSource(StrEnum):
+    """What determines a user's state."""
 
     DEVICES = "the user's devices"
     SERVER = "the user's server"
-    #: Stands until a device, or the user's server, says something else.
+    #: Stands until the presence of a device changes, or the user's server sends an update.
     MODULE = "a module"
 
 
 class TrackedUser(msgspec.Struct, frozen=True):
-    """All that the machine knows of one user."""
+    """Everything that the machine knows about one user."""
 
     state: UserPresenceState
-    word: Word
+    source: StateSource
     devices: Devices = ()
 
 
 def apply(user: TrackedUser, event: Event, now: Timestamp, rules: Rules) -> TrackedUser:
-    """Return what *user* becomes by *event*."""
+    """Return *user* after *event*."""
     return _refresh(_apply(event, user, now, rules), now, rules)
 
 
 def elapse(user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
-    """Return what *user* becomes by the time being *now*."""
+    """Return *user* after time has passed until *now*."""
     if user.devices:
         devices = tuple(d for d in (_aged(d, now, rules.timers) for d in user.devices) if d)
         user = _with_devices(user, devices)
-    if user.word is Word.SERVER and _due(timers.silent_at(user.state, rules.timers), now):
+    if user.source is StateSource.SERVER and _due(timers.silent_at(user.state, rules.timers), now):
         user = _replace_state(user, state=Presence.OFFLINE, currently_active=False)
     return _refresh(user, now, rules)
 
 
 def deadline(user: TrackedUser, rules: Rules) -> Timestamp | None:
-    """Return the first instant at which time alone changes *user*, pings aside."""
+    """Return the first instant at which time alone changes *user*, apart from pings."""
     instants: list[Timestamp | None] = []
-    if user.word is Word.SERVER:
+    if user.source is StateSource.SERVER:
         instants.append(timers.silent_at(user.state, rules.timers))
     elif user.state.currently_active:
-        instants.append(timers.goes_quiet_at(user.state, rules.timers))
+        instants.append(timers.inactive_at(user.state, rules.timers))
     for device in user.devices:
         instants.append(timers.idles_at(device, rules.timers))
         instants.append(timers.lapses_at(device, rules.timers))
@@ -120,18 +135,25 @@ def _apply(event: Event, user: TrackedUser, now: Timestamp, rules: Rules) -> Tra
 @_apply.register
 def _syncing(event: Syncing, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
     device, others = _find(user.devices, event.device_id)
-    if device is None or _is_news(event, device, now):
-        before, named = device.presence if device else None, event.set_presence
-        presence = next_presence(before, Signal.SET_PRESENCE, named)
-        # Who was never seen before is seen now.
+    if (
+        device is None
+        or event.is_first
+        or event.set_presence is not device.set_presence
+        or _due(timers.begins_anew_at(device), now)
+    ):
+        before, requested = device.presence if device else None, event.set_presence
+        presence = next_presence(before, Signal.SET_PRESENCE, requested)
+        # The first poll of a user who was never active is the user's first activity.
         is_new = device is None and not user.state.last_active_ts
         is_active = event.is_activity or presence is Presence.ONLINE or is_new
         is_idle = False
     else:
-        is_active = event.is_activity and _is_open_to_activity(device)
+        is_active = event.is_activity and (
+            device.is_idle or device.presence in (Presence.ONLINE, Presence.BUSY)
+        )
         presence = next_presence(device.presence, Signal.ACTS) if is_active else device.presence
         is_idle = device.is_idle and not is_active
-    assert presence is not None  # no poll drops a device
+    assert presence is not None  # no poll removes a device
     polling = Device(
         event.device_id,
         presence,
@@ -149,7 +171,7 @@ def _syncing(event: Syncing, user: TrackedUser, now: Timestamp, rules: Rules) ->
 @_apply.register
 def _sync_ended(event: SyncEnded, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
     device, others = _find(user.devices, event.device_id)
-    if device is None or not device.is_polling:  # logged out while it polled
+    if device is None or not device.is_polling:  # the device logged out during the poll
         return user
     ended_ts = now if event.ended_ts is None else min(event.ended_ts, now)
     ended = msgspec.structs.replace(
@@ -166,22 +188,22 @@ def _sync_ended(event: SyncEnded, user: TrackedUser, now: Timestamp, rules: Rule
 def _status_set(event: StatusSet, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
     device, others = _find(user.devices, event.device_id)
     presence = next_presence(device.presence if device else None, Signal.PUTS, event.presence)
-    assert presence is not None  # a PUT names a presence
-    speaking = msgspec.structs.replace(
+    assert presence is not None  # a PUT requests a presence
+    changed = msgspec.structs.replace(
         device or Device(event.device_id, presence, now),
         device_id=event.device_id,
         presence=presence,
         last_active_ts=now,
         is_idle=False,
     )
-    user = msgspec.structs.replace(user, devices=(*others, speaking), word=Word.DEVICES)
+    user = msgspec.structs.replace(user, devices=(*others, changed), source=StateSource.DEVICES)
     return _replace_state(user, status_msg=event.status_msg, last_active_ts=now)
 
 
 @_apply.register
 def _activity(event: Activity, user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
     device, others = _find(user.devices, event.device_id)
-    if device is None or device.presence is Presence.OFFLINE:  # who is hidden stays hidden
+    if device is None or device.presence is Presence.OFFLINE:  # a PUT hides it
         return user
     presence = next_presence(device.presence, Signal.ACTS)
     acting = msgspec.structs.replace(
@@ -207,9 +229,9 @@ def _device_gone(event: DeviceGone, user: TrackedUser, now: Timestamp, rules: Ru
 
 @_apply.register
 def _user_deactivated(
-    event: UserDeactivated, user: TrackedUser, now: Timestamp, rules: Rules
+    event: AccountDeactivated, user: TrackedUser, now: Timestamp, rules: Rules
 ) -> TrackedUser:
-    user = msgspec.structs.replace(user, devices=(), word=Word.DEVICES)
+    user = msgspec.structs.replace(user, devices=(), source=StateSource.DEVICES)
     return _replace_state(user, status_msg=None)
 
 
@@ -227,36 +249,19 @@ def _remote_update(
         last_federation_update_ts=now,
         currently_active=event.currently_active and event.presence is Presence.ONLINE,
     )
-    return TrackedUser(state, Word.SERVER)
+    return TrackedUser(state, StateSource.SERVER)
 
 
 @_apply.register
 def _set_by_module(
     event: SetByModule, user: TrackedUser, now: Timestamp, rules: Rules
 ) -> TrackedUser:
-    user = msgspec.structs.replace(user, word=Word.MODULE)
+    user = msgspec.structs.replace(user, source=StateSource.MODULE)
     return _replace_state(user, state=event.presence, status_msg=event.status_msg)
 
 
-def _is_news(event: Syncing, device: Device, now: Timestamp) -> bool:
-    """Tell whether what the polls say counts as a change, and not as the same again."""
-    return (
-        event.is_first
-        or event.set_presence is not device.set_presence
-        or _due(timers.begins_anew_at(device), now)
-    )
-
-
-def _is_open_to_activity(device: Device) -> bool:
-    """Tell whether a poll that is activity is news of the device.
-
-    It ends idleness. What a PUT has set it leaves alone: the poll says what the polls before it
-    said, and the person has said something else since.
-    """
-    return device.is_idle or device.presence in (Presence.ONLINE, Presence.BUSY)
-
-
 def _aged(device: Device, now: Timestamp, durations: Timers) -> Device | None:
+    """Return *device* at *now*; None where its grace is over."""
     presence: Presence | None = device.presence
     is_idle = _due(timers.idles_at(device, durations), now)
     if is_idle:
@@ -271,17 +276,20 @@ def _aged(device: Device, now: Timestamp, durations: Timers) -> Device | None:
 
 
 def _find(devices: Devices, device_id: DeviceId) -> tuple[Device | None, Devices]:
-    """Return the device and the others; after a restart the first to speak is the restored one."""
+    """Return the device and the others.
+
+    After a restart, the first device that polls or acts takes over the restored device.
+    """
     known = {device.device_id: device for device in devices}
     device = known.pop(device_id, None) or known.pop(RESTORED, None)
     return device, tuple(known.values())
 
 
 def _with_devices(user: TrackedUser, devices: Devices) -> TrackedUser:
-    """Return *user* with *devices*, who take the word back if what they say has changed."""
+    """Return *user* with *devices*, which determine the state again if their presence differs."""
     changed = presences(devices) != presences(user.devices)
-    word = Word.DEVICES if changed else user.word
-    return msgspec.structs.replace(user, devices=devices, word=word)
+    source = StateSource.DEVICES if changed else user.source
+    return msgspec.structs.replace(user, devices=devices, source=source)
 
 
 def presences(devices: Devices) -> dict[DeviceId, Presence]:
@@ -290,18 +298,16 @@ def presences(devices: Devices) -> dict[DeviceId, Presence]:
 
 
 def _refresh(user: TrackedUser, now: Timestamp, rules: Rules) -> TrackedUser:
-    """Return *user* with the fields that follow from the others."""
-    if user.word is Word.SERVER:
+    """Return *user* with the fields of the state that follow from the others."""
+    if user.source is StateSource.SERVER:
         return user
     state = user.state
     presence = state.state
-    if user.word is Word.DEVICES:
+    if user.source is StateSource.DEVICES:
         presence = combine(device.presence for device in user.devices)
     if presence != state.state:
         state = state.copy_and_replace(state=presence)
-    active = presence == Presence.ONLINE and not _due(
-        timers.goes_quiet_at(state, rules.timers), now
-    )
+    active = presence == Presence.ONLINE and not _due(timers.inactive_at(state, rules.timers), now)
     if active != state.currently_active:
         state = state.copy_and_replace(currently_active=active)
     return user if state is user.state else msgspec.structs.replace(user, state=state)

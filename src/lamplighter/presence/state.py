@@ -1,4 +1,4 @@
-"""What is known of one user's presence.
+"""One user's presence at one moment, and how presences rank.
 
 Implements the fields of `m.presence`
 (<https://spec.matrix.org/latest/client-server-api/#mpresence>).
@@ -14,16 +14,16 @@ __all__ = ["PRESENCE_RANK", "Presence", "UserPresenceState"]
 
 
 class Presence(StrEnum):
-    """How available somebody is. Members equal their string on the wire."""
+    """How available a user is. Members equal their string on the wire."""
 
     OFFLINE = "offline"
     UNAVAILABLE = "unavailable"
     ONLINE = "online"
-    #: MSC3026; accepted only where `presence.busy` is on.
+    #: MSC3026; accepted only if `presence.busy` is on.
     BUSY = "org.matrix.msc3026.busy"
 
 
-#: Which presence wins where several devices differ: the highest.
+#: The highest presence of a user's devices is the user's.
 PRESENCE_RANK: Final = {
     Presence.OFFLINE: 0,
     Presence.UNAVAILABLE: 1,
@@ -33,15 +33,15 @@ PRESENCE_RANK: Final = {
 
 
 class UserPresenceState(msgspec.Struct, frozen=True, order=True, weakref=True):
-    """A user's presence at one moment: immutable, and hashable by all its fields.
+    """A user's presence at one moment: immutable, hashed and compared by all fields in order.
 
-    The one type for it, in the core as in the module API. Timestamps are milliseconds since
-    the epoch; 0 means never. To modules it is an attrs class, as Synapse's is: `attrs.evolve`,
-    `attrs.asdict`, `attrs.fields` and the like take it. It is compared by its fields, in order.
+    The core and the module API both use this type. Timestamps are milliseconds since the epoch; 0
+    means never. Modules can treat it as an attrs class, as they can Synapse's: `attrs.evolve`,
+    `attrs.asdict` and `attrs.fields` accept it.
     """
 
-    #: What makes it an attrs class. The class itself is not made by attrs, whose constructor takes
-    #: six times as long: the server makes, hashes and compares states all the time.
+    #: attrs recognises its classes by this attribute. attrs does not build the class, because its
+    #: constructor takes six times as long, and the server creates states all the time.
     __attrs_attrs__: ClassVar[Any]
 
     user_id: str
@@ -49,7 +49,7 @@ class UserPresenceState(msgspec.Struct, frozen=True, order=True, weakref=True):
     state: str
     #: When the user last did something.
     last_active_ts: int
-    #: When other servers were last told.
+    #: When the server last sent the state to other servers; of a remote user, when it came.
     last_federation_update_ts: int
     #: When the user's last `/sync` began or ended.
     last_user_sync_ts: int
@@ -59,23 +59,22 @@ class UserPresenceState(msgspec.Struct, frozen=True, order=True, weakref=True):
 
     @classmethod
     def default(cls, user_id: str) -> "UserPresenceState":
-        """Return the presence of a user of whom nothing is known: offline, never seen."""
+        """Return the state of a user whom the server does not know: offline, never active."""
         return cls(user_id, Presence.OFFLINE, 0, 0, 0, None, False)
 
     def copy_and_replace(self, **fields: Any) -> "UserPresenceState":
-        """Return a copy in which *fields* have the given values."""
+        """Return a copy with other values for *fields*."""
         return msgspec.structs.replace(self, **fields)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields by their names."""
+        """Return the fields as a dict from name to value."""
         return msgspec.structs.asdict(self)
 
 
-def _attributes() -> Any:
-    """Return what attrs knows of a class that it has made with the same fields."""
-    fields = msgspec.structs.fields(UserPresenceState)
-    named = {field.name: attrs.field(type=field.type) for field in fields}
-    return attrs.fields(attrs.make_class(UserPresenceState.__name__, named))
-
-
-UserPresenceState.__attrs_attrs__ = _attributes()
+#: The fields as attrs describes those of a class that it has built.
+UserPresenceState.__attrs_attrs__ = attrs.fields(
+    attrs.make_class(
+        UserPresenceState.__name__,
+        {it.name: attrs.field(type=it.type) for it in msgspec.structs.fields(UserPresenceState)},
+    )
+)

@@ -1,8 +1,8 @@
-"""What time does to presence: every duration, and the only arithmetic with them.
+"""What time does to presence: every duration, and all arithmetic with durations.
 
-Each rule is one function that names the instant at which time alone changes something, or None.
-The machine compares that instant with `now`; the tracker sleeps until the earliest of them.
-So no timeout is computed in two places.
+Each rule is one function. It returns the instant at which time alone changes something, or None if
+there is no such instant. The machine compares the instant with `now`, and the tracker sleeps until
+the earliest instant, so that no time-out is computed in two places.
 """
 
 import zlib
@@ -17,44 +17,45 @@ from lamplighter.presence.state import Presence, UserPresenceState
 __all__ = [
     "Timers",
     "begins_anew_at",
-    "goes_quiet_at",
     "idles_at",
+    "inactive_at",
     "lapses_at",
     "pings_at",
     "silent_at",
 ]
 
-#: What the polls of a device say counts as a change again once it had none for so long.
+#: After this long without a poll, the next poll of a device says something new.
 _BEGINS_ANEW_AFTER: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Timers:
-    """The durations that rule presence."""
+    """The durations that the operator can set."""
 
-    #: `currently_active` holds this long after an activity; smaller advances are not announced.
+    #: A user is `currently_active` for this long after an activity. An activity that is later by
+    #: less is not announced.
     last_active_granularity: timedelta = timedelta(seconds=60)
-    #: The grace, from the end of a device's last poll, before it is dropped.
+    #: The grace: a device is dropped this long after the end of its last poll.
     sync_online_timeout: timedelta = timedelta(seconds=30)
     #: An online device becomes unavailable this long after its last activity.
     idle_timeout: timedelta = timedelta(minutes=5)
     #: The grace of a busy device.
     busy_timeout: timedelta = timedelta(minutes=60)
-    #: Other servers are told of an unchanged user once in this period.
+    #: The server repeats an unchanged state to other servers once in this period.
     federation_ping: timedelta = timedelta(minutes=25)
-    #: A remote user whose server is silent this long is offline.
+    #: A remote user is offline if the user's server sends nothing for this long.
     federation_timeout: timedelta = timedelta(minutes=30)
 
 
 def idles_at(device: Device, timers: Timers) -> Timestamp | None:
-    """Return when *device* becomes unavailable for want of activity."""
+    """Return when *device* becomes unavailable because its user does nothing."""
     if device.presence is not Presence.ONLINE:
         return None
     return after(device.last_active_ts, timers.idle_timeout)
 
 
 def lapses_at(device: Device, timers: Timers) -> Timestamp | None:
-    """Return when *device* is dropped; never while a poll is in flight."""
+    """Return when *device* is dropped; None while a poll is in flight."""
     if device.is_polling:
         return None
     busy = device.presence is Presence.BUSY
@@ -63,16 +64,16 @@ def lapses_at(device: Device, timers: Timers) -> Timestamp | None:
 
 
 def begins_anew_at(device: Device) -> Timestamp | None:
-    """Return from when on the next poll of *device* begins anew; None while one is in flight.
+    """Return from when on the next poll of *device* says something new, whatever it says.
 
-    After a restart none does: that there was no poll was the server's doing.
+    None while a poll is in flight; and after a restart, because the server caused that pause.
     """
     if device.is_polling or device.device_id == RESTORED:
         return None
     return after(device.last_sync_ts, _BEGINS_ANEW_AFTER)
 
 
-def goes_quiet_at(state: UserPresenceState, timers: Timers) -> Timestamp | None:
+def inactive_at(state: UserPresenceState, timers: Timers) -> Timestamp | None:
     """Return when an online user stops being `currently_active`."""
     if state.state != Presence.ONLINE:
         return None
@@ -80,10 +81,10 @@ def goes_quiet_at(state: UserPresenceState, timers: Timers) -> Timestamp | None:
 
 
 def pings_at(state: UserPresenceState, timers: Timers) -> Timestamp | None:
-    """Return when other servers are reminded of a local user who is not offline.
+    """Return when the server repeats the state of a local user to other servers.
 
-    Every user has an own place in the period, by a hash of the user ID, so that a thousand
-    users who came online together are not all reminded of in the same second.
+    A hash of the user ID gives each user a place in the period, so that the server does not repeat
+    the states of a thousand users in the same second. None for offline users.
     """
     if state.state == Presence.OFFLINE:
         return None
@@ -94,7 +95,7 @@ def pings_at(state: UserPresenceState, timers: Timers) -> Timestamp | None:
 
 
 def silent_at(state: UserPresenceState, timers: Timers) -> Timestamp | None:
-    """Return when a remote user who is not offline counts as silent."""
+    """Return when a remote user goes offline because the user's server has sent nothing."""
     if state.state == Presence.OFFLINE:
         return None
     return after(Timestamp(state.last_federation_update_ts), timers.federation_timeout)

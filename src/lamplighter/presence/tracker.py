@@ -11,7 +11,7 @@ from lamplighter.presence import machine
 from lamplighter.presence.changes import Change, ChangeReason, reason_to_announce
 from lamplighter.presence.device import RESTORED, Device
 from lamplighter.presence.events import Event, SetByModule, Syncing
-from lamplighter.presence.machine import Rules, TrackedUser, Word
+from lamplighter.presence.machine import Rules, StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import pings_at
 
@@ -136,12 +136,12 @@ class PresenceTracker:
         reason = reason_to_announce(told, user.state, granularity) or forced
         if reason is None:
             before = self._users.get(user_id) or self._new_user(user_id)
-            if (user.state, user.word) != (before.state, before.word):
+            if (user.state, user.source) != (before.state, before.source):
                 self._unsaved.add(user_id)
             self._users[user_id] = user
             self._schedule(user_id)
             return []
-        if user.word is not Word.SERVER:
+        if user.source is not StateSource.SERVER:
             state = user.state.copy_and_replace(last_federation_update_ts=now)
             user = msgspec.structs.replace(user, state=state)
         self._users[user_id] = user
@@ -175,16 +175,16 @@ class PresenceTracker:
         return pings_at(user.state, self._rules.timers)
 
     def _new_user(self, user_id: UserId) -> TrackedUser:
-        word = Word.DEVICES if self._is_mine(user_id) else Word.SERVER
-        return TrackedUser(UserPresenceState.default(user_id), word)
+        source = StateSource.DEVICES if self._is_mine(user_id) else StateSource.SERVER
+        return TrackedUser(UserPresenceState.default(user_id), source)
 
     def _is_mine(self, user_id: UserId) -> bool:
         return server_of(user_id) == self._server_name
 
 
 def _restored(user: TrackedUser, now: Timestamp) -> TrackedUser:
-    if user.word is not Word.DEVICES or user.state.state == Presence.OFFLINE:
-        return TrackedUser(user.state, user.word)
+    if user.source is not StateSource.DEVICES or user.state.state == Presence.OFFLINE:
+        return TrackedUser(user.state, user.source)
     last_active_ts = Timestamp(user.state.last_active_ts)
     # What its polls said is not stored. Most say `online`, and going on with that changes nothing.
     device = Device(
@@ -194,4 +194,4 @@ def _restored(user: TrackedUser, now: Timestamp) -> TrackedUser:
         last_sync_ts=now,
         set_presence=Presence.ONLINE,
     )
-    return TrackedUser(user.state, user.word, (device,))
+    return TrackedUser(user.state, user.source, (device,))

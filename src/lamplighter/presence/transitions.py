@@ -1,13 +1,13 @@
-"""What a device's presence becomes: the table.
+"""The transition table: what a signal makes of a device's presence.
 
-Rule 1: whatever decides a device's next presence stands in this file.
-Rule 2: this file does not know what time it is, who is watching, or what the user's other
-        devices do. When a signal is given is the business of `machine.py` and `timers.py`.
-Rule 3: a pair that is absent from the table changes nothing.
+Rule 1: everything that decides a device's next presence is in this file.
+Rule 2: this file knows neither the time, nor the viewers, nor the user's other devices.
+        `machine.py` and `timers.py` decide when a signal is given.
+Rule 3: a signal that is missing from a row changes nothing.
 
-The row `None` is a device that is not there; to become `None` is to be dropped. The row OFFLINE
-is a device that said "offline" by PUT and goes on polling: it stays hidden until its polls say
-something else, or begin anew. A sync never takes a device out of BUSY; a PUT does.
+The row `None` is a device that does not exist; a transition to `None` removes the device. The row
+OFFLINE is a device whose user sent a PUT of "offline" while its client goes on polling: the device
+stays offline until its polls say something new. A PUT takes a device out of BUSY; a sync does not.
 """
 
 from enum import Enum
@@ -15,57 +15,57 @@ from typing import Final, TypeAlias
 
 from lamplighter.presence.state import Presence
 
-__all__ = ["DEVICE_TRANSITIONS", "Named", "Signal", "next_presence"]
+__all__ = ["DEVICE_TRANSITIONS", "Requested", "Signal", "next_presence"]
 
 
 class Signal(Enum):
-    """What a device can be told."""
+    """What can happen to a device."""
 
-    #: The `set_presence` of the polls in flight has changed, or begins anew.
+    #: The polls in flight say a new `set_presence`.
     SET_PRESENCE = "set_presence"
-    #: The status is set.
+    #: The client sends a PUT of the status.
     PUTS = "puts"
-    #: The person did something.
+    #: The user does something on the device.
     ACTS = "acts"
-    #: `idle_timeout` has passed since the person last did something.
+    #: The user has done nothing on the device for `idle_timeout`.
     IDLES = "idles"
-    #: The grace since the last poll has passed.
+    #: The grace since the last poll is over.
     LAPSES = "lapses"
-    #: Logged out or deleted.
+    #: The device is logged out or deleted.
     LEAVES = "leaves"
 
 
-class Named(Enum):
-    """Stands in the table for the presence that the signal itself names."""
+class Requested(Enum):
+    """Stands in the table for the presence that comes with the signal."""
 
     PRESENCE = "the presence it names"
 
 
 _OFFLINE: Final = Presence.OFFLINE
-_UNAVAILABLE: Final = Presence.UNAVAILABLE
+_AWAY: Final = Presence.UNAVAILABLE
 _ONLINE: Final = Presence.ONLINE
 _BUSY: Final = Presence.BUSY
-_NAMED: Final = Named.PRESENCE
+_ANY: Final = Requested.PRESENCE
 
-Table: TypeAlias = dict[Presence | None, dict[Signal, Presence | Named | None]]
+Table: TypeAlias = dict[Presence | None, dict[Signal, Presence | Requested | None]]
 
 # fmt: off
 DEVICE_TRANSITIONS: Final[Table] = {
-    None:         {Signal.SET_PRESENCE: _NAMED, Signal.PUTS: _NAMED},
-    _OFFLINE:     {Signal.SET_PRESENCE: _NAMED, Signal.PUTS: _NAMED,
-                   Signal.LAPSES: None, Signal.LEAVES: None},
-    _UNAVAILABLE: {Signal.SET_PRESENCE: _NAMED, Signal.PUTS: _NAMED, Signal.ACTS: _ONLINE,
-                   Signal.LAPSES: None, Signal.LEAVES: None},
-    _ONLINE:      {Signal.SET_PRESENCE: _NAMED, Signal.PUTS: _NAMED, Signal.IDLES: _UNAVAILABLE,
-                   Signal.LAPSES: None, Signal.LEAVES: None},
-    _BUSY:        {Signal.PUTS: _NAMED, Signal.LAPSES: None, Signal.LEAVES: None},
+    None:     {Signal.SET_PRESENCE: _ANY, Signal.PUTS: _ANY},
+    _OFFLINE: {Signal.SET_PRESENCE: _ANY, Signal.PUTS: _ANY,
+               Signal.LAPSES: None, Signal.LEAVES: None},
+    _AWAY:    {Signal.SET_PRESENCE: _ANY, Signal.PUTS: _ANY, Signal.ACTS: _ONLINE,
+               Signal.LAPSES: None, Signal.LEAVES: None},
+    _ONLINE:  {Signal.SET_PRESENCE: _ANY, Signal.PUTS: _ANY, Signal.IDLES: _AWAY,
+               Signal.LAPSES: None, Signal.LEAVES: None},
+    _BUSY:    {Signal.PUTS: _ANY, Signal.LAPSES: None, Signal.LEAVES: None},
 }
 # fmt: on
 
 
 def next_presence(
-    current: Presence | None, signal: Signal, named: Presence | None = None
+    current: Presence | None, signal: Signal, requested: Presence | None = None
 ) -> Presence | None:
-    """Return what a device in *current* becomes by *signal*, which may name a presence."""
+    """Return the presence of a device after *signal*, which may come with a presence."""
     entry = DEVICE_TRANSITIONS[current].get(signal, current)
-    return named if isinstance(entry, Named) else entry
+    return requested if isinstance(entry, Requested) else entry

@@ -12,7 +12,7 @@ from typing import Final, TypeGuard
 
 from lamplighter.ids import UserId, is_user_id
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.status_message import fault_of
+from lamplighter.presence.status_message import status_msg_fault
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
 
 __all__ = ["CheckedInterest", "CheckedRoutes", "check_interest", "check_routes", "is_answer"]
@@ -253,7 +253,7 @@ def _fault_of(state: UserPresenceState) -> str | None:
     for name, kinds in _FIELD_TYPES:
         if type(getattr(state, name)) not in kinds:
             return f"{name} of {state.user_id} is {_kind(getattr(state, name))}"
-    fault = fault_of(state.status_msg)
+    fault = status_msg_fault(state.status_msg)
     return f"status_msg of {state.user_id} {fault}" if fault else None
 
 

@@ -15,7 +15,7 @@ from lamplighter.ids import UserId
 from lamplighter.routing.containment import contained
 from lamplighter.routing.loop_time import Holding, LoopTime
 
-__all__ = ["Call", "Calls", "Question"]
+__all__ = ["Call", "Calls", "ModuleQuestion"]
 
 #: Milliseconds. A timer that is less late than this is not late.
 _LATE: Final = 100
@@ -24,7 +24,7 @@ _MOST_FRESH_STARTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ModuleQuestion:
     """Which callback is asked, and about whom."""
 
     callback: str
@@ -56,7 +56,7 @@ class Calls:
     def __init__(
         self,
         module: str,
-        question: Question,
+        question: ModuleQuestion,
         *,
         clock: Clock,
         loop_time: LoopTime,

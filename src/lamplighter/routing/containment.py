@@ -8,7 +8,7 @@ from typing import Final
 
 from lamplighter.routing.loop_time import Holding
 
-__all__ = ["contained", "described", "running_module", "running_server", "the_module_s"]
+__all__ = ["as_module", "as_server", "contained", "described", "running_module"]
 
 _RUNNING: Final[ContextVar[str | None]] = ContextVar("running", default=None)
 
@@ -19,13 +19,13 @@ def running_module() -> str | None:
 
 
 @contextmanager
-def the_module_s(name: str) -> Iterator[None]:
+def as_module(name: str) -> Iterator[None]:
     """What is called within, and the tasks that it starts, is the code of that module."""
     yield from _running(name)
 
 
 @contextmanager
-def running_server() -> Iterator[None]:
+def as_server() -> Iterator[None]:
     """What is called within is the server's own code, though a module has called it."""
     yield from _running(None)
 

@@ -25,7 +25,7 @@ from lamplighter.routing.alterations import Alterations
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_interest
 from lamplighter.routing.breaker import Breaker, BreakerSettings
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
-from lamplighter.routing.calls import Call, Calls, Question
+from lamplighter.routing.calls import Call, Calls, ModuleQuestion
 from lamplighter.routing.health import Failure, ModuleHealth
 from lamplighter.routing.loop_time import LoopTime
 from lamplighter.routing.parts import Suspects
@@ -143,7 +143,7 @@ class GuardedModule:
                 answer.set_result(self._alterations.completed(checked, asked.keys()))
             self._judge(calls, problems)
 
-        calls = self._calls(Question(_USERS_FOR_STATES, tuple(asked)))
+        calls = self._calls(ModuleQuestion(_USERS_FOR_STATES, tuple(asked)))
         question = StatesQuestion(
             asked,
             viewers,
@@ -169,7 +169,7 @@ class GuardedModule:
                 answer.set_result(checked)
             self._judge(calls, [problem] if problem else [])
 
-        calls = self._calls(Question(_INTERESTED_USERS, (viewer,)))
+        calls = self._calls(ModuleQuestion(_INTERESTED_USERS, (viewer,)))
         self._may_call()
         calls.begin(partial(self._get_interested_users, viewer), conclude)
         return answer
@@ -197,7 +197,7 @@ class GuardedModule:
         self.health.asked()
         return True
 
-    def _calls(self, question: Question) -> Calls:
+    def _calls(self, question: ModuleQuestion) -> Calls:
         def ended(call: Call) -> None:
             self._unended -= 1
             if call.is_late and not calls.cost_time and self._has_blocked(calls):
@@ -234,7 +234,7 @@ class GuardedModule:
     def _has_blocked(self, calls: Calls) -> bool:
         return calls.longest_held > self._settings.longest_hold
 
-    def _say(self, question: Question, problems: Sequence[Problem]) -> None:
+    def _say(self, question: ModuleQuestion, problems: Sequence[Problem]) -> None:
         """Count *problems*, and write to the log what it has not been told lately."""
         now = self._clock.now()
         self._metrics.breaker(self.name, self._breaker.is_open)

@@ -22,7 +22,7 @@ class Shadow:
 
 
 class Registrations:
-    """What modules have registered; asked only once a `PresenceRouter` has adopted it."""
+    """What modules have registered; asked only once a `ModuleRouter` has adopted it."""
 
     def __init__(
         self, clock: Clock, loop_time: LoopTime, metrics: Metrics, settings: GuardSettings

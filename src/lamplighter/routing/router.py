@@ -17,10 +17,10 @@ from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.routing.registrations import Registrations, Shadow
 from lamplighter.routing.visibility import Interest
 
-__all__ = ["Inquiry", "PresenceRouter"]
+__all__ = ["Inquiry", "ModuleRouter"]
 
 
-class PresenceRouter:
+class ModuleRouter:
     """The registered callbacks, in config order."""
 
     def __init__(self, clock: Clock, metrics: Metrics, settings: GuardSettings) -> None:

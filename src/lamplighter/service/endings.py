@@ -14,7 +14,7 @@ from lamplighter.ids import ServerName, StreamPosition, UserId, server_of
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Planner
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.background import Background
 from lamplighter.service.publisher import Publisher
@@ -33,7 +33,7 @@ class VisibilityEnds:
         *,
         tracker: PresenceTracker,
         planner: Planner,
-        router: PresenceRouter,
+        router: ModuleRouter,
         interests: ModuleInterests,
         feed: Feed,
         publisher: Publisher,

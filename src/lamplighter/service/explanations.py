@@ -17,7 +17,7 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Route
 from lamplighter.routing.reasons import Reasons, SharedRoom
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.hints import Hint
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.room_names import RoomNames
@@ -105,7 +105,7 @@ class Explanations:
         facts: RoutingFacts,
         directory: Directory,
         tracker: PresenceTracker,
-        router: PresenceRouter,
+        router: ModuleRouter,
         publisher: Publisher,
         views: Views,
         servers: ServerSights,

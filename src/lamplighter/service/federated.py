@@ -9,7 +9,7 @@ from typing import Final
 from lamplighter.clock import Timestamp, milliseconds
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.presence.events import RemoteUpdate
-from lamplighter.presence.machine import Word
+from lamplighter.presence.machine import StateSource
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.publisher import Publisher
@@ -107,7 +107,7 @@ class FederatedPresence:
     def _is_heard_of(self, user_id: UserId) -> bool:
         """Tell whether the user is of another server, and known by what that server said."""
         user = self._tracker.user(user_id)
-        return not self.is_mine(user_id) and user is not None and user.word is Word.SERVER
+        return not self.is_mine(user_id) and user is not None and user.source is StateSource.SERVER
 
     def _is_offline(self, user_id: UserId) -> bool:
         return self._tracker.get(user_id).state == Presence.OFFLINE

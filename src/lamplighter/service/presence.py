@@ -23,13 +23,13 @@ from lamplighter.errors import Forbidden, StorageUnavailable
 from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange, Requester
 from lamplighter.presence.events import (
+    AccountDeactivated,
     Activity,
     DeviceGone,
     Event,
     RemoteUpdate,
     SetByModule,
     StatusSet,
-    UserDeactivated,
 )
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
@@ -315,7 +315,7 @@ class PresenceService:
 
     def user_deactivated(self, user_id: UserId) -> None:
         """Drop what is left of the user's presence."""
-        self._feed_tracker(UserDeactivated(user_id))
+        self._feed_tracker(AccountDeactivated(user_id))
         self._feed.forget(user_id)
         self._left((user_id,))
         self._views.forget_interest(user_id)

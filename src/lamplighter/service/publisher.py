@@ -23,7 +23,7 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.answers import CheckedRoutes
 from lamplighter.routing.plan import Planner, Routes, Telling
 from lamplighter.routing.reasons import Reasons
-from lamplighter.routing.router import Inquiry, PresenceRouter
+from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.service.batch import Batch, done, log_failure
 from lamplighter.service.last_changes import LastChanges
 from lamplighter.service.remotes import Remotes, settled_routes
@@ -84,7 +84,7 @@ class Publisher:
         *,
         tracker: PresenceTracker,
         planner: Planner,
-        router: PresenceRouter,
+        router: ModuleRouter,
         feed: Feed,
         remotes: Remotes,
         bus: Bus,

@@ -20,7 +20,7 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Planner, Sights
 from lamplighter.routing.registrations import Shadow
-from lamplighter.routing.router import Inquiry, PresenceRouter
+from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.service.background import Background
 from lamplighter.service.publisher import Published
 from lamplighter.service.views import View, Views
@@ -76,7 +76,7 @@ class ShadowModules:
         server_name: ServerName,
         clock: Clock,
         tracker: PresenceTracker,
-        router: PresenceRouter,
+        router: ModuleRouter,
         planner: Planner,
         feed: Feed,
         views: Views,

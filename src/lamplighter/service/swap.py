@@ -20,7 +20,7 @@ from lamplighter.routing.answers import CheckedRoutes
 from lamplighter.routing.guard import GuardedModule
 from lamplighter.routing.problems import TIMEOUT
 from lamplighter.routing.registrations import Registrations
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.background import Background
 from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.publisher import Publisher
@@ -44,7 +44,7 @@ class ModuleSwap:
         self,
         *,
         tracker: PresenceTracker,
-        router: PresenceRouter,
+        router: ModuleRouter,
         feed: Feed,
         views: Views,
         publisher: Publisher,

@@ -20,7 +20,7 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Planner, Route, Routes, Sights
-from lamplighter.routing.router import Inquiry, PresenceRouter
+from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.publisher import Publisher
@@ -148,7 +148,7 @@ class Views:
         clock: Clock,
         tracker: PresenceTracker,
         planner: Planner,
-        router: PresenceRouter,
+        router: ModuleRouter,
         interests: ModuleInterests,
         feed: Feed,
         publisher: Publisher,

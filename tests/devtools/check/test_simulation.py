@@ -10,7 +10,7 @@ from lamplighter.devtools.clock import START
 from lamplighter.errors import ModuleError
 from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from lamplighter.ports import Membership
 from lamplighter.presence.state import UserPresenceState
 
@@ -44,8 +44,8 @@ class Broken:
         raise LookupError("no such thing")
 
 
-def _entry(kind: type) -> ModuleEntry:
-    return ModuleEntry(f"{kind.__module__}.{kind.__name__}", {}, ModuleStyle.CALLBACKS, "here")
+def _entry(kind: type) -> ConfiguredModule:
+    return ConfiguredModule(f"{kind.__module__}.{kind.__name__}", {}, ModuleStyle.CALLBACKS, "here")
 
 
 async def test_people_and_rooms() -> None:

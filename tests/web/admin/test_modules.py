@@ -13,7 +13,7 @@ from lamplighter.devtools.server import running_server
 from lamplighter.metrics import Metrics
 from lamplighter.modules.api import ModuleApi
 from lamplighter.routing.guard import GuardSettings
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.reload import ReloadResult
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
@@ -126,7 +126,7 @@ class Reloading:
 )
 async def test_a_reload(result: ReloadResult) -> None:
     """The answer says which modules run now, and why the old ones go on, if they do."""
-    router = PresenceRouter(FakeClock(), Metrics(), GuardSettings())
+    router = ModuleRouter(FakeClock(), Metrics(), GuardSettings())
     modules = AdminModules(router, list, Reloading(result))
     endpoints = admin_endpoints(
         AdminAuth(hash_of(TOKEN), AccessLog(FakeClock(), print, ClientAddress([]))), modules

@@ -11,7 +11,7 @@ from lamplighter.devtools.check.subject import Subject
 from lamplighter.devtools.check.worlds import World
 from lamplighter.errors import ConfigError, ModuleError, NotOfPresence
 from lamplighter.modules import synapse_paths
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle, import_class, parse_config
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle, import_class, parse_config
 from lamplighter.modules.presence_part import LoneCallback
 from lamplighter.modules.synapse.errors import ConfigError as SynapseConfigError
 from lamplighter.routing.containment import described
@@ -31,7 +31,7 @@ class CannotBeAsked(Exception):
 class Candidate:
     """A module that can be imported, and takes its configuration."""
 
-    entry: ModuleEntry
+    entry: ConfiguredModule
     factory: Callable[..., object]
     #: The files of its class and of the classes that it is made of.
     files: Sequence[str]

@@ -20,10 +20,10 @@ from lamplighter.errors import ModuleError, NotFound, UnknownToken
 from lamplighter.ids import RoomAlias, RoomId, UserId, localpart_of
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
-from lamplighter.modules.background import Background
+from lamplighter.modules.background import BackgroundWork
 from lamplighter.modules.host import PresenceListener, ServerFacts
 from lamplighter.modules.http_client import UnreachableHttpClient
-from lamplighter.modules.loader import LoadedModule, ModuleEntry, import_and_parse, instantiate
+from lamplighter.modules.loader import ConfiguredModule, LoadedModule, import_and_parse, instantiate
 from lamplighter.modules.parts import ApiParts
 from lamplighter.modules.storage import ModuleDatabase
 from lamplighter.modules.web import WebResources
@@ -62,7 +62,7 @@ class Simulation:
 
 
 @asynccontextmanager
-async def simulated(entry: ModuleEntry, world: World) -> AsyncIterator[Simulation]:
+async def simulated(entry: ConfiguredModule, world: World) -> AsyncIterator[Simulation]:
     """Load the module into a new world; raises `ConfigError` and `ModuleError`, as a start does."""
     with python_clock_at(world.now) as move:
         async with _simulated(entry, world, FakeClock(world.now, move)) as simulation:
@@ -71,9 +71,9 @@ async def simulated(entry: ModuleEntry, world: World) -> AsyncIterator[Simulatio
 
 @asynccontextmanager
 async def _simulated(
-    entry: ModuleEntry, world: World, clock: FakeClock
+    entry: ConfiguredModule, world: World, clock: FakeClock
 ) -> AsyncIterator[Simulation]:
-    router, presence, background = _Router(), _Presence(), Background(clock)
+    router, presence, background = _Router(), _Presence(), BackgroundWork(clock)
     parts = ApiParts(
         server=ServerFacts(world.server_name, f"https://{world.server_name}/"),
         router=router,
@@ -96,7 +96,7 @@ async def _simulated(
         await _stop(parts, clock)
 
 
-def _started(entry: ModuleEntry, parts: ApiParts) -> LoadedModule:
+def _started(entry: ConfiguredModule, parts: ApiParts) -> LoadedModule:
     parsed = import_and_parse([entry])
     try:
         [module] = instantiate(parsed, lambda _: ModuleApi(parsed[0].name, parts))

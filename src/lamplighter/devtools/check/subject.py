@@ -9,7 +9,7 @@ from lamplighter.config import read_yaml_file
 from lamplighter.devtools.check.complement import Rooms
 from lamplighter.errors import ConfigError, InvalidId
 from lamplighter.ids import ServerName, parse_server_name
-from lamplighter.modules.loader import ModuleEntry, ModuleStyle
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 
 __all__ = ["Subject", "subject_in_file"]
 
@@ -20,7 +20,7 @@ _WHERE: Final = "modules[0]"
 class Subject:
     """A module to check."""
 
-    entry: ModuleEntry
+    entry: ConfiguredModule
     #: Whether the configuration has it in the one style or the other; else it is found out.
     style_is_known: bool = False
     #: None where the module's own names decide.
@@ -32,7 +32,7 @@ class Subject:
     @classmethod
     def of(cls, path: str, config: Mapping[Any, Any] | None = None) -> "Subject":
         """Return the module whose class has the dotted *path*, with a configuration of its own."""
-        return cls(ModuleEntry(path, config, ModuleStyle.CALLBACKS, _WHERE))
+        return cls(ConfiguredModule(path, config, ModuleStyle.CALLBACKS, _WHERE))
 
 
 def subject_in_file(path: str, file: Path) -> Subject:
@@ -61,7 +61,7 @@ def _is_whole(content: Mapping[Any, Any]) -> bool:
     return "server_name" in content or "modules" in content or "presence" in content
 
 
-def _entries(content: Mapping[Any, Any]) -> Iterator[ModuleEntry]:
+def _entries(content: Mapping[Any, Any]) -> Iterator[ConfiguredModule]:
     modules = content.get("modules")
     for place, item in enumerate(modules if isinstance(modules, list) else ()):
         yield from _entry(item, ModuleStyle.CALLBACKS, f"modules[{place}]")
@@ -70,9 +70,9 @@ def _entries(content: Mapping[Any, Any]) -> Iterator[ModuleEntry]:
     yield from _entry(router, ModuleStyle.ROUTER, "presence.presence_router")
 
 
-def _entry(item: object, style: ModuleStyle, where: str) -> Iterator[ModuleEntry]:
+def _entry(item: object, style: ModuleStyle, where: str) -> Iterator[ConfiguredModule]:
     if isinstance(item, dict) and isinstance(item.get("module"), str):
-        yield ModuleEntry(item["module"], item.get("config"), style, where)
+        yield ConfiguredModule(item["module"], item.get("config"), style, where)
 
 
 def _server_name(content: Mapping[Any, Any], file: Path) -> ServerName | None:

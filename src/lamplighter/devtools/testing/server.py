@@ -17,7 +17,7 @@ from lamplighter.devtools.python_clock import python_clock_at
 from lamplighter.devtools.server import InMemoryServer, module_entry
 from lamplighter.devtools.testing.people import Person, RemotePerson, Room
 from lamplighter.ids import UserId, localpart_of, parse_user_id, server_of
-from lamplighter.modules.loader import ModuleEntry, module_entries
+from lamplighter.modules.loader import ConfiguredModule, module_entries
 
 __all__ = ["PresenceServer", "ServerClock"]
 
@@ -79,7 +79,7 @@ class PresenceServer:
         text = "\n".join([*lines, dedent(config)])
         self._keeps = "data_dir:" in config
         self._config: Config = parse_config_text(text, Path("presence_config"))
-        self._modules: list[ModuleEntry] = []
+        self._modules: list[ConfiguredModule] = []
         self._running: InMemoryServer | None = None
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._move_python_clock: Callable[[Timestamp], None] = lambda _: None

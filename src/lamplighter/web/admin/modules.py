@@ -8,7 +8,7 @@ from starlette.requests import Request
 from lamplighter.errors import NotFound
 from lamplighter.routing.guard import GuardedModule
 from lamplighter.routing.health import Failure
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.reload import Reload
 from lamplighter.service.shadow import ShadowDifference
 from lamplighter.web.admin.content import (
@@ -33,7 +33,7 @@ class AdminModules:
 
     def __init__(
         self,
-        router: PresenceRouter,
+        router: ModuleRouter,
         differences: Callable[[], Sequence[ShadowDifference]],
         reload: Reload,
     ) -> None:

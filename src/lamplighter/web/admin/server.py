@@ -9,7 +9,7 @@ from lamplighter.clock import Timestamp
 from lamplighter.cluster.positions import format_position
 from lamplighter.config import PresenceMode
 from lamplighter.ids import ServerName
-from lamplighter.routing.router import PresenceRouter
+from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.census import Census
 from lamplighter.web.admin.content import ServerContent
 from lamplighter.web.admin.operations import Operation
@@ -31,7 +31,7 @@ class AdminServerFacts:
 class AdminServer:
     """Shows the server at a glance."""
 
-    def __init__(self, facts: AdminServerFacts, census: Census, router: PresenceRouter) -> None:
+    def __init__(self, facts: AdminServerFacts, census: Census, router: ModuleRouter) -> None:
         self._facts = facts
         self._census = census
         self._router = router

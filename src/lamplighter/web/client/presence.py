@@ -14,7 +14,7 @@ from starlette.responses import Response
 from lamplighter.clock import Clock
 from lamplighter.errors import ShuttingDown
 from lamplighter.ports import Requester
-from lamplighter.presence.status_message import MAX_STATUS_MSG, parse
+from lamplighter.presence.status_message import MAX_STATUS_MSG, parse_status_msg
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
@@ -90,7 +90,7 @@ class PresenceStatus:
         own(decoded("user_id", user), requester)
         self._limiter.take(requester)
         presence = self._names.parse("presence", status.presence)
-        message = parse(text("status_msg", status.status_msg or "", MAX_STATUS_MSG))
+        message = parse_status_msg(text("status_msg", status.status_msg or "", MAX_STATUS_MSG))
         saved = self._presence.set_status(requester, presence, message)
         saved.add_done_callback(partial(_answer, exchange))
 
