@@ -1,7 +1,7 @@
-"""Time enters here, and only here.
+"""The only module that asks the machine for the time.
 
-Pure code takes `now: Timestamp` as an argument; what must wait takes a `Clock`.
-The real one is below; the one that tests turn by hand is `devtools/clock.py`.
+Pure code takes `now: Timestamp` as an argument. Code that must wait takes a `Clock`: in a server
+the `SystemClock` below, in tests the `FakeClock` of `devtools/clock.py`, which a test sets forward.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ T = TypeVar("T")
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
-#: How often the wall clock is looked at.
+#: How often `SystemClock` compares itself with the wall clock.
 _COMPARED_EVERY_NS: Final = 1_000_000_000
-#: The part of the time that passes by which the clock may go faster or slower.
+#: `SystemClock` runs faster or slower by at most one part in this many.
 _SLEWS_BY: Final = 20
 
-#: What counts a machine's sleep, too, where there is such a clock.
+#: A steady clock that also counts the time for which the machine slept; None where there is none.
 _BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
 #: An instant: milliseconds since the epoch.
@@ -40,33 +40,33 @@ Timestamp = NewType("Timestamp", int)
 
 
 class Timer(Protocol):
-    """Something that will be called later, unless it is cancelled."""
+    """A callback that a clock will call later."""
 
     def cancel(self) -> None:
-        """Make sure that it is not called; harmless when it was."""
+        """Prevent the call. Does nothing if the call was made."""
 
 
 class Clock(Protocol):
-    """What tells the time and wakes people up."""
+    """Tells the time, and calls callbacks at given instants."""
 
     def now(self) -> Timestamp:
         """Return the current instant."""
 
     def call_at(self, when: Timestamp, callback: Callable[[], None]) -> Timer:
-        """Call *callback* in the event loop once *when* has come; at once if it is past."""
+        """Call *callback* in the event loop at *when*, or at once if *when* has passed."""
 
 
 def _steady_ns() -> int:
-    """Return what no one sets: the time since the machine was started, its sleep included."""
+    """Return the time since the machine started, including its sleep. Nobody can set it."""
     return time.monotonic_ns() if _BOOTTIME is None else time.clock_gettime_ns(_BOOTTIME)
 
 
 class SystemClock:
-    """The machine's time as it passes, on the running event loop.
+    """The machine's time; its timers run on the event loop that is running.
 
-    It begins with the wall clock and goes by a steady one. If the wall clock is set, this clock
-    goes after it at most a twentieth faster or slower: no time-out is rushed or delayed by more
-    than that, and instants never go back.
+    This clock starts with the time of the wall clock and then counts with a steady clock. If
+    somebody sets the wall clock, this clock approaches it by running at most a twentieth faster or
+    slower. So no time-out is early or late by more than a twentieth, and instants never go back.
     """
 
     def __init__(
@@ -75,14 +75,18 @@ class SystemClock:
         self._wall_ns = wall_ns
         self._steady_ns = steady_ns
         self._compared_ns = steady_ns()
-        #: What must be added to the steady clock.
+        #: The difference between this clock and the steady clock.
         self._offset_ns = wall_ns() - self._compared_ns
         self._latest = Timestamp(0)
 
     def now(self) -> Timestamp:
         steady_ns = self._steady_ns()
-        if steady_ns - self._compared_ns >= _COMPARED_EVERY_NS:
-            self._compare(steady_ns)
+        passed_ns = steady_ns - self._compared_ns
+        if passed_ns >= _COMPARED_EVERY_NS:
+            most = passed_ns // _SLEWS_BY
+            missing = self._wall_ns() - (steady_ns + self._offset_ns)
+            self._offset_ns += max(-most, min(most, missing))
+            self._compared_ns = steady_ns
         instant = Timestamp((steady_ns + self._offset_ns) // 1_000_000)
         if instant > self._latest:
             self._latest = instant
@@ -92,16 +96,9 @@ class SystemClock:
         delay = max(0, when - self.now()) / 1000
         return asyncio.get_running_loop().call_later(delay, callback)
 
-    def _compare(self, steady_ns: int) -> None:
-        """Go after the wall clock by as much as may be since the last time."""
-        most = (steady_ns - self._compared_ns) // _SLEWS_BY
-        self._compared_ns = steady_ns
-        missing = self._wall_ns() - (steady_ns + self._offset_ns)
-        self._offset_ns += max(-most, min(most, missing))
-
 
 def cpu_time() -> int:
-    """Return how long this thread has computed, in nanoseconds: whoever waits uses none."""
+    """Return the CPU time that this thread has used, in nanoseconds. Waiting uses none."""
     return time.thread_time_ns()
 
 
@@ -111,12 +108,12 @@ def milliseconds(duration: timedelta) -> int:
 
 
 def after(now: Timestamp, duration: timedelta) -> Timestamp:
-    """Return the instant that comes *duration* after *now*."""
+    """Return the instant *duration* after *now*."""
     return Timestamp(now + milliseconds(duration))
 
 
 async def next_turn() -> None:
-    """Return in the next turn of the event loop: what else is ready goes first."""
+    """Return in the next cycle of the event loop, after everything that is ready now."""
     loop = asyncio.get_running_loop()
     turned: asyncio.Future[None] = loop.create_future()
     loop.call_soon(_finish, turned)
@@ -134,7 +131,7 @@ async def sleep(clock: Clock, duration: timedelta) -> None:
 
 
 async def within(clock: Clock, limit: timedelta, work: Awaitable[T]) -> T:
-    """Return what *work* returns; raise `TimeoutError` and cancel it once *limit* has passed."""
+    """Return the result of *work*. After *limit*, cancel *work* and raise `TimeoutError`."""
     task = asyncio.ensure_future(work)
     expired = False
 

@@ -1,8 +1,9 @@
-"""Who stands behind a server name: the domain that somebody has registered, or a network.
+"""The owner of a server name: a registered domain, or a network.
 
-Whoever owns `example.org` can make as many names below it as they like, and whoever has one IPv6
-address usually has 2^64 of them. Limits that must hold for one person count by these instead.
-Which domains people register below (`org`, `co.uk`) is what the Public Suffix List says.
+The owner of `example.org` can make any number of names below it, and the owner of one IPv6 address
+usually has 2^64 addresses. A limit that must hold for one person therefore counts by registered
+domain and by network. The Public Suffix List says below which names (`org`, `co.uk`) people
+register domains.
 """
 
 import ipaddress
@@ -23,10 +24,10 @@ _IPV6_PREFIX: Final = 64
 
 @lru_cache(maxsize=10_000)
 def registrable_domain(server_name: ServerName) -> str:
-    """Return the domain that somebody has registered in order to use *server_name*.
+    """Return the domain that the owner of *server_name* has registered.
 
-    For an IP literal it is the network that one person has, as `network_of` says. A name that
-    stands below no public suffix is its own domain. The port never counts.
+    For an IP literal, return the owner's network (see `network_of`). A name that is not below a
+    public suffix is returned as it is. The port does not matter.
     """
     if server_name.startswith("["):
         host = server_name[1:].partition("]")[0]
@@ -39,7 +40,7 @@ def registrable_domain(server_name: ServerName) -> str:
 
 
 def network_of(address: IPAddress) -> str:
-    """Return the network that the owner of *address* has: itself, or the /64 in IPv6."""
+    """Return the network of the owner of *address*: an IPv4 address itself, an IPv6 /64."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is None:
             return str(ipaddress.IPv6Network((address, _IPV6_PREFIX), strict=False))
@@ -49,6 +50,6 @@ def network_of(address: IPAddress) -> str:
 
 @cache
 def _suffixes() -> PublicSuffixList:
-    # Loading the list takes a tenth of a second: only servers with federation need it. Names below
-    # somebody's own domain (`github.io`) are theirs to answer for, so they are no suffixes here.
+    # Loading the list takes a tenth of a second, and only servers with federation need it. The
+    # owner of a private suffix (`github.io`) answers for all names below it: no suffix here.
     return PublicSuffixList(only_icann=True)

@@ -1,32 +1,32 @@
-"""Everything that can go wrong, and whose fault it is.
+"""Every error that this server raises on purpose, grouped by whose fault it is.
 
     LamplighterError
     ├── ConfigError                 the operator's: key, value, and what is allowed
     │   └── NotOfPresence           a module of another kind, which stays in Synapse
-    ├── AdminUnavailable        the operator's: no running server answers a command's question
-    ├── ModuleError                 a module's: it cannot be loaded or misuses its API
-    ├── RecordUnreadable            the operator's: that file is no record of decisions
+    ├── AdminUnavailable            the operator's: no running server answers a command
+    ├── ModuleError                 a module's: it cannot be loaded, or misuses its API
+    ├── RecordUnreadable            the operator's: the file is no record of decisions
     ├── StorageUnavailable          the machine's: the disk is full or read-only
     ├── ShuttingDown                nobody's: ask again in a moment
     ├── FederationError             another server's
-    │   ├── RemoteUnreachable       it cannot be found, or gives no answer that can be used
-    │   ├── RemoteRefused           it answers, and says no
-    │   └── UnknownKey              it has no such key, or none that is valid
+    │   ├── RemoteUnreachable       it cannot be found, or gives no usable answer
+    │   ├── RemoteRefused           it answered with an error
+    │   └── UnknownKey              it has no such key, or the key is not valid
     │       └── KeysUnavailable     it cannot be asked for its keys now
     └── RequestError                the client's
         ├── Malformed, HeadTooLarge, TargetTooLong
-        │                           it is no HTTP, or too much before the body
+        │                           no HTTP, or too long a head
         ├── NotJson, BadJson, InvalidParam, MissingParam, TooLarge
         │   └── InvalidId           a malformed identifier (an InvalidParam)
         ├── MissingToken, UnknownToken, UserDeactivated
-        ├── Unauthorized            another server does not prove who it is
-        ├── InteractiveAuthNeeded   the request wants a password, or another stage, beside it
+        ├── Unauthorized            another server does not prove its identity
+        ├── InteractiveAuthNeeded   the request needs a password, or another stage, as well
         ├── Forbidden, NotFound, Unrecognized, MethodNotAllowed
         ├── UserInUse, InvalidUsername, RoomInUse, RegistrationClosed
-        ├── TooSlow                 the body does not come to its end
-        └── LimitExceeded           too fast: come back after `retry_after`
+        ├── TooSlow                 the body did not arrive in time
+        └── LimitExceeded           too many requests: come back after `retry_after`
 
-How each becomes an HTTP status and a Matrix `errcode` is one table, in `web/errors.py`.
+One table, in `web/errors.py`, gives each error its HTTP status and its Matrix `errcode`.
 """
 
 from datetime import timedelta
@@ -74,47 +74,47 @@ __all__ = [
 
 
 class LamplighterError(Exception):
-    """Something this server knows how to speak about; the message is for people."""
+    """The base of all errors here. Its message is written for people."""
 
 
 class ConfigError(LamplighterError):
-    """The configuration cannot be used; the message names key, value and what is allowed."""
+    """The configuration cannot be used. The message names key, value and what is allowed."""
 
 
 class NotOfPresence(ConfigError):
-    """A module of the configuration is not of presence: it stays in Synapse."""
+    """A configured module has nothing to do with presence. It must stay in Synapse."""
 
 
 class AdminUnavailable(LamplighterError):
-    """The admin API of a running server cannot be used; the message says why."""
+    """A command cannot use the admin API of the running server. The message says why."""
 
 
 class ModuleError(LamplighterError):
-    """A module cannot be loaded, or asks for something that is not there."""
+    """A module cannot be loaded, or uses something that the module API does not have."""
 
 
 class RecordUnreadable(LamplighterError):
-    """A file is not, or not wholly, a record of decisions."""
+    """A file is not a record of decisions, or a damaged one."""
 
 
 class StorageUnavailable(LamplighterError):
-    """The database cannot be written (disk full, read-only file system); reads still work."""
+    """The database cannot be written (disk full, read-only file system). Reads still work."""
 
 
 class ShuttingDown(LamplighterError):
-    """The server is about to stop and takes no new work."""
+    """The server is stopping and takes no new work."""
 
 
 class FederationError(LamplighterError):
-    """Another server, or the way to it, does not do what was asked for."""
+    """A request to another server failed, or a request from another server cannot be trusted."""
 
 
 class RemoteUnreachable(FederationError):
-    """The server cannot be found, may not be contacted, or gives no answer that can be used."""
+    """The server cannot be found, may not be contacted, or gives no usable answer."""
 
 
 class RemoteRefused(FederationError):
-    """The server answered with another status than 2xx; `errcode` is None where it gave none."""
+    """The server answered with a status other than 2xx. `errcode` is None if it gave none."""
 
     def __init__(self, server: str, status: int, errcode: str | None) -> None:
         super().__init__(f"{server} answered {status} {errcode or '(no errcode)'}")
@@ -123,27 +123,27 @@ class RemoteRefused(FederationError):
 
 
 class UnknownKey(FederationError):
-    """The server publishes no such key, or none that is valid now."""
+    """The server publishes no key with this ID, or the key is no longer valid."""
 
 
 class KeysUnavailable(UnknownKey):
-    """The server's keys cannot be had at the moment; later perhaps they can."""
+    """The server cannot be asked for its keys now. A later attempt may succeed."""
 
 
 class RequestError(LamplighterError):
-    """A request that cannot be granted; nothing was stored."""
+    """A request was refused. Nothing was stored."""
 
 
 class Malformed(RequestError):
-    """What was sent is not an HTTP request."""
+    """The client sent something that is not an HTTP request."""
 
 
 class HeadTooLarge(RequestError):
-    """The header fields are longer, or more, than this server takes."""
+    """The header fields are longer or more numerous than this server accepts."""
 
 
 class TargetTooLong(RequestError):
-    """The URL is longer than this server takes."""
+    """The URL is longer than this server accepts."""
 
 
 class NotJson(RequestError):
@@ -151,11 +151,11 @@ class NotJson(RequestError):
 
 
 class BadJson(RequestError):
-    """The body is JSON, but not of the shape the endpoint takes; the message names the field."""
+    """The body is JSON of the wrong shape. The message names the field."""
 
 
 class InvalidParam(RequestError):
-    """A parameter has a value that is not allowed; the message names the parameter."""
+    """A parameter has a value that is not allowed. The message names the parameter."""
 
 
 class InvalidId(InvalidParam):
@@ -167,15 +167,15 @@ class InvalidId(InvalidParam):
 
 
 class MissingParam(RequestError):
-    """A parameter that the endpoint needs is absent; the message names it."""
+    """A required parameter is absent. The message names it."""
 
 
 class TooLarge(RequestError):
-    """The body, or a field of it, is longer than this server takes."""
+    """The body, or a field of it, is longer than this server accepts."""
 
 
 class TooSlow(RequestError):
-    """The body has not come in time; what came of it was dropped."""
+    """The body did not arrive in time. The part that did was dropped."""
 
 
 class MissingToken(RequestError):
@@ -183,11 +183,11 @@ class MissingToken(RequestError):
 
 
 class UnknownToken(RequestError):
-    """The access token was never given out, or has been revoked."""
+    """The access token was never issued, or has been revoked."""
 
 
 class Unauthorized(RequestError):
-    """Another server's request is not signed, or not by the key it should be."""
+    """Another server's request has no signature that proves its origin."""
 
 
 class UserDeactivated(RequestError):
@@ -195,7 +195,7 @@ class UserDeactivated(RequestError):
 
 
 class InteractiveAuthNeeded(RequestError):
-    """The endpoint wants a stage of user-interactive authentication beside the request."""
+    """The endpoint needs a stage of user-interactive authentication as well."""
 
     def __init__(
         self,
@@ -216,11 +216,11 @@ class Forbidden(RequestError):
 
 
 class NotFound(RequestError):
-    """There is no such thing."""
+    """The object that the request names does not exist."""
 
 
 class Unrecognized(RequestError):
-    """There is no such endpoint."""
+    """The endpoint does not exist."""
 
 
 class MethodNotAllowed(RequestError):
@@ -228,23 +228,23 @@ class MethodNotAllowed(RequestError):
 
 
 class UserInUse(RequestError):
-    """The wanted user ID is taken."""
+    """The requested user ID is taken."""
 
 
 class InvalidUsername(RequestError):
-    """The wanted user ID is not one this server can give."""
+    """This server cannot give the requested user ID to anybody."""
 
 
 class RoomInUse(RequestError):
-    """The wanted room alias is taken."""
+    """The requested room alias is taken."""
 
 
 class RegistrationClosed(RequestError):
-    """This server registers nobody over the network."""
+    """This server does not register users over the network."""
 
 
 class LimitExceeded(RequestError):
-    """The requester is too fast."""
+    """The requester sends too many requests."""
 
     def __init__(self, retry_after: timedelta) -> None:
         super().__init__("Too many requests")

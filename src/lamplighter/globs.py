@@ -1,4 +1,4 @@
-"""Names with wildcards, as clients' filters have them."""
+"""Names with wildcards, as in clients' filters."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ __all__ = ["Globs", "matches"]
 
 
 class Globs:
-    """A list of names, in which `*` stands for anything, and every other character for itself."""
+    """A list of names in which `*` matches any text and any other character matches itself."""
 
     def __init__(self, names: Iterable[str]) -> None:
         names = tuple(names)
@@ -14,12 +14,12 @@ class Globs:
         self._wild = tuple(name for name in dict.fromkeys(names) if "*" in name)
 
     def match(self, text: str) -> bool:
-        """Tell whether one of the names is *text*."""
+        """Return whether one of the names matches *text*."""
         return text in self._plain or any(matches(name, text) for name in self._wild)
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Tell whether *pattern* is *text*. Each part is looked for once, never to be given back."""
+    """Return whether *pattern* matches *text*. There is no backtracking: the time is linear."""
     first, *others = pattern.split("*")
     if not others:
         return pattern == text

@@ -1,4 +1,4 @@
-"""Saying the same thing in the log only so often: the first time, and then once in a while."""
+"""A limit on repeated log lines: the first is written, and then one in each period."""
 
 from collections.abc import Hashable
 from datetime import timedelta
@@ -8,29 +8,31 @@ from lamplighter.clock import Timestamp, after
 
 __all__ = ["LogLimit"]
 
+#: Stands for all problems beyond the first `most`.
 _OTHERS: Final = object()
 
 
 class LogLimit:
-    """Admits one line about each problem in a *period*, and counts those that it does not admit.
+    """Admits one line about each problem in a *period*, and counts the lines that it leaves out.
 
-    Of *most* problems, and of all others together: problems without end make no lines without end.
+    After *most* different problems, all further problems share one such limit. So the number of
+    lines and the memory are bounded, however many problems there are.
     """
 
     def __init__(self, period: timedelta = timedelta(minutes=1), most: int = 50) -> None:
         self._period = period
         self._most = most
-        self._said_at: dict[Hashable, Timestamp] = {}
-        self._unsaid: dict[Hashable, int] = {}
+        self._admitted_at: dict[Hashable, Timestamp] = {}
+        self._left_out: dict[Hashable, int] = {}
 
     def admits(self, problem: Hashable, now: Timestamp) -> int | None:
-        """Return how many lines were left out since the last one; None where this is left out."""
-        if problem not in self._said_at and len(self._said_at) >= self._most:
+        """Return the number of lines left out since the last one; None if this one is left out."""
+        if problem not in self._admitted_at and len(self._admitted_at) >= self._most:
             problem = _OTHERS
-        said_at = self._said_at.get(problem)
-        # A clock that was set back holds nothing up.
-        if said_at is not None and said_at <= now < after(said_at, self._period):
-            self._unsaid[problem] = self._unsaid.get(problem, 0) + 1
+        last = self._admitted_at.get(problem)
+        # A clock that was set back must not suppress lines, hence the first comparison.
+        if last is not None and last <= now < after(last, self._period):
+            self._left_out[problem] = self._left_out.get(problem, 0) + 1
             return None
-        self._said_at[problem] = now
-        return self._unsaid.pop(problem, 0)
+        self._admitted_at[problem] = now
+        return self._left_out.pop(problem, 0)

@@ -1,8 +1,8 @@
-"""What the server writes down: structured, and never with a secret in it.
+"""The server's log: structured, and without secrets.
 
-One line per event: coloured text on a terminal, JSON where nobody is looking. What libraries
-log through the standard library takes the same way. The last step before a line is written
-removes access tokens, passwords and Authorization headers, whoever put them there.
+Each event is one line: coloured text on a terminal, JSON elsewhere. Events that libraries log
+through the standard library get the same form. The last step before a line is written replaces
+access tokens, passwords and Authorization headers, whether our code or a library logged them.
 """
 
 import logging
@@ -20,7 +20,7 @@ LogFormat = Literal["auto", "console", "json"]
 
 HIDDEN: Final = "[hidden]"
 
-#: Libraries that say too much below these levels: every step of theirs, with what is in it.
+#: The lowest level at which these libraries may log. Below it they log each step with its data.
 _TALKATIVE: Final = {"aiosqlite": logging.WARNING, "alembic": logging.WARNING}
 
 _SECRET_KEYS: Final = re.compile(
@@ -36,7 +36,7 @@ _SECRETS_IN_TEXT: Final = (
         re.compile(rf"""(?i)\b({_NAMES}\\?["']?\s*[:=]\s*\\?(["']))(?:\\.|(?!\2).)*"""),
         rf"\1{HIDDEN}",
     ),
-    # an Authorization header, in whatever wrapping
+    # an Authorization header, with anything around it
     (re.compile(r"(?i)\b(Bearer|Basic)[ \t]+[^\s\"'<>,;)}\]]+"), rf"\1 {HIDDEN}"),
     (re.compile(r"(?i)\b(X-Matrix)[ \t]+[^\r\n]+"), rf"\1 {HIDDEN}"),
 )
@@ -45,9 +45,9 @@ _SECRETS_IN_TEXT: Final = (
 def set_up_logs(
     level: str = "info", style: LogFormat = "auto", stream: TextIO | None = None
 ) -> None:
-    """Send every log of this process to *stream* (the standard error), from *level* upwards.
+    """Write the log of this process, from *level* upwards, to *stream* or to standard error.
 
-    With "auto" a terminal gets coloured text, and anything else JSON lines.
+    The style "auto" writes coloured text to a terminal and JSON lines to anything else.
     """
     stream = stream or sys.stderr
     as_text = style == "console" or (style == "auto" and stream.isatty())
@@ -84,9 +84,9 @@ def set_up_logs(
 
 
 def remove_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Hide what is secret in *event*: by the name of its key, or by its look inside a text.
+    """Return *event* with each secret hidden, found by its key or by its form within a text.
 
-    A structlog processor; it must stand after the one that turns exceptions into text.
+    This is a structlog processor. It must come after the one that turns exceptions into text.
     """
     return {key: _clean_item(key, value) for key, value in event.items()}
 

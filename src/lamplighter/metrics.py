@@ -1,7 +1,7 @@
-"""What the server counts: every metric's name stands here.
+"""The metrics of a server. The name of each metric is in this module.
 
-A `Metrics` has a registry of its own, so that two servers in one process count apart. Its
-methods are named after what has happened.
+Each `Metrics` has its own registry, so two servers in one process do not share counters. A method
+of `Metrics` is named after the event that it counts.
 """
 
 import platform
@@ -33,32 +33,35 @@ _SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is counted with every poll or batch: since the start, but for *polls*, which wait."""
+    """The counters that change with every poll or batch."""
 
+    #: Presence updates given to watchers since the start.
     delivered: int
+    #: `/sync` requests answered since the start.
     syncs: int
+    #: Polls that wait now.
     polls: int
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What is not counted as it happens, but looked at when somebody asks."""
+    """Values that are not counted as events happen, but read when somebody asks for the metrics."""
 
-    #: Users who were ever heard of, by their presence.
+    #: The number of known users with each presence.
     users: Mapping[str, int]
     outboxes: int
     #: When the newest batch in the stream of changes was published, in seconds since the epoch.
     stream_seconds: float
-    #: Other servers by how they are: ready, backing_off.
+    #: The number of other servers in each condition: ready, backing_off.
     destinations: Mapping[str, int]
     #: States that wait to be sent to other servers.
     queued: int
-    #: Reads and writes that the machine has not done since the start.
+    #: Reads and writes of the database that have failed since the start.
     storage_failures: int
 
 
 class _Counts(Collector):
-    """Reads the numbers that are kept as plain ones, when somebody asks."""
+    """Shows `Counts` as metrics."""
 
     def __init__(self, read: Callable[[], Counts]) -> None:
         self._read = read
@@ -75,7 +78,7 @@ class _Counts(Collector):
 
 
 class _Readings(Collector):
-    """Takes readings when somebody asks."""
+    """Shows `Readings` as metrics."""
 
     def __init__(self, read: Callable[[], Readings]) -> None:
         self._read = read
@@ -84,14 +87,14 @@ class _Readings(Collector):
         readings = self._read()
         yield _by(readings.users, "presence_users", "Known users by their presence", "presence")
         yield GaugeMetricFamily(
-            "lamplighter_outboxes", "Viewers who are told as things happen", readings.outboxes
+            "lamplighter_outboxes", "Viewers who have an outbox", readings.outboxes
         )
         yield GaugeMetricFamily(
             "lamplighter_stream_timestamp_seconds",
             "When the newest batch of changes was published",
             readings.stream_seconds,
         )
-        yield _by(readings.destinations, "destinations", "Other servers, by how they are", "state")
+        yield _by(readings.destinations, "destinations", "Other servers, by condition", "state")
         yield GaugeMetricFamily(
             "lamplighter_federation_queue_states",
             "Presence states that wait to be sent to other servers",
@@ -112,13 +115,13 @@ def _by(numbers: Mapping[str, int], name: str, text: str, label: str) -> Metric:
 
 
 class Metrics:
-    """Counters of one running server, for Prometheus to read."""
+    """The metrics of one running server, for Prometheus."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._changes = self._counter("changes", "Announced presence changes", ["reason"])
-        # With every poll: plain numbers, which cost a tenth of a counter with its lock.
+        # These change with every poll. A plain number costs a tenth of a Counter, which has a lock.
         self._delivered = 0
         self._syncs = 0
         self._polls = 0
@@ -143,11 +146,11 @@ class Metrics:
         )
         self._shadow_differences = self._counter(
             "shadow_differences",
-            "What viewers would see otherwise if a shadow module counted",
+            "What viewers would see differently if a shadow module's answers counted",
             ["module", "kind"],
         )
         self._shadow_undone = self._counter(
-            "shadow_left_undone", "What shadow modules wanted to do", ["module", "call"]
+            "shadow_left_undone", "Calls of shadow modules that had no effect", ["module", "call"]
         )
         self._refused = self._counter("connections_refused", "Connections without a descriptor", [])
         self._logins = self._counter("logins", "Attempts to log in", ["outcome"])
@@ -165,47 +168,47 @@ class Metrics:
         self._changes.labels(reason).inc()
 
     def delivered(self, updates: int) -> None:
-        """A watcher's sync was given *updates* presence updates."""
+        """A watcher's `/sync` received *updates* presence updates."""
         self._delivered += updates
 
     def sync_answered(self) -> None:
-        """A `/sync` was answered, with or without news."""
+        """A `/sync` was answered, with or without changes."""
         self._syncs += 1
 
     def poll_began(self) -> None:
-        """A `/sync` waits for news."""
+        """A `/sync` began to wait for changes."""
         self._polls += 1
 
     def poll_ended(self) -> None:
-        """A `/sync` waits no longer."""
+        """A `/sync` stopped waiting."""
         self._polls -= 1
 
     def module_answered(self, module: str, callback: str, seconds: float) -> None:
-        """A module's callback answered, rightly or wrongly, after *seconds*."""
+        """A module's callback returned a valid or an invalid answer after *seconds*."""
         self._module_seconds.labels(module, callback).observe(seconds)
 
     def module_failed(self, module: str, callback: str, kind: str) -> None:
-        """A module's answer, or an entry of it, was lost; *kind* says how."""
+        """An answer of a module, or an entry of it, was lost; *kind* is the kind of failure."""
         self._module_failures.labels(module, callback, kind).inc()
 
     def breaker(self, module: str, open: bool) -> None:
-        """A module was paused (*open*) or is asked again."""
+        """A module was paused (*open* is true), or will be asked again (*open* is false)."""
         self._breaker.labels(module).set(int(open))
 
     def shadow_differs(self, module: str, kind: str) -> None:
-        """A viewer would see a user otherwise, if a shadow module counted; *kind* says how."""
+        """A viewer would see something else if a shadow module's answers counted."""
         self._shadow_differences.labels(module, kind).inc()
 
     def shadow_left_undone(self, module: str, call: str) -> None:
-        """A shadow module has called for something that would change the server."""
+        """A shadow module made a call that would change the server; the call had no effect."""
         self._shadow_undone.labels(module, call).inc()
 
     def login(self, outcome: str) -> None:
-        """Somebody tried to log in: succeeded, refused, or limited (not even looked at)."""
+        """A log-in succeeded, was refused, or was limited (the password was not checked)."""
         self._logins.labels(outcome).inc()
 
     def connection_refused(self) -> None:
-        """A connection was closed at once: there are no descriptors for more."""
+        """A connection was closed at once because no descriptors are left."""
         self._refused.inc()
 
     def committed(self, states: int) -> None:
@@ -214,15 +217,15 @@ class Metrics:
 
     @property
     def counts(self) -> Counts:
-        """What was counted so far."""
+        """The present values of these counters."""
         return Counts(self._delivered, self._syncs, self._polls)
 
     def read(self, take: Callable[[], Readings]) -> None:
-        """Show what *take* returns, too, each time somebody asks."""
+        """Add the readings that *take* returns to each exposition."""
         self._registry.register(_Readings(take))
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format, of the type `CONTENT_TYPE`."""
+        """Return all metrics in Prometheus' text format, whose media type is `CONTENT_TYPE`."""
         return generate_latest(self._registry)
 
     def _counter(self, name: str, text: str, labels: list[str] | None = None) -> Counter:

@@ -1,16 +1,16 @@
-"""JSON that is large: made bit by bit while it is sent, and never there as a whole."""
+"""Large JSON that is made in pieces while it is sent, and is never in memory as a whole."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 __all__ = ["PORTION", "Pieces", "portions"]
 
-#: About how many bytes are made and sent at a time.
+#: About how many bytes are made and sent at once.
 PORTION: Final = 64 * 1024
 
 
 class Pieces:
-    """Bytes that are made anew each time that they are gone through."""
+    """Bytes in pieces. Each iteration makes them again."""
 
     def __init__(self, make: Callable[[], Iterator[bytes]]) -> None:
         self._make = make
@@ -21,14 +21,14 @@ class Pieces:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pieces) and bytes(self) == bytes(other)
 
-    __hash__ = None  # type: ignore[assignment]  # what is equal is not known before it is made
+    __hash__ = None  # type: ignore[assignment]  # equal pieces may not be made yet
 
     def __bytes__(self) -> bytes:
         return b"".join(self._make())
 
 
 def portions(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join *pieces* until they have `PORTION` bytes together, again and again."""
+    """Yield *pieces* joined to portions of at least `PORTION` bytes; the last may be smaller."""
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:

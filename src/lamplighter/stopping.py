@@ -1,4 +1,4 @@
-"""How a server stops: step after step, each of which has a share of the time that a stop takes."""
+"""How a server stops: in steps, each with its own time limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,25 +18,25 @@ _log = structlog.get_logger(__name__)
 class Step:
     """A part of stopping."""
 
-    #: What the log calls it.
+    #: Its name in the log.
     name: str
-    #: How long it may take.
+    #: How long the server waits for it.
     share: timedelta
-    #: Does it.
     work: Callable[[], Awaitable[None]]
 
 
 async def stop_by_steps(clock: Clock, steps: Sequence[Step]) -> None:
-    """Take *steps* in their order; return once the last of them has ended, or has had its share.
+    """Run *steps* one after the other; return when the last has ended or used up its share.
 
-    A step that takes longer is cancelled, and the next one begins whether or not it ends. A step
-    that raises keeps no other one from its work: what the first of those raised is raised at last.
+    A step that takes longer than its share is cancelled, and the next step begins even if the
+    cancelled one goes on. A step that raises does not prevent the steps after it; the first
+    exception is raised at the end.
     """
     failures: list[BaseException] = []
     for step in steps:
         task = asyncio.ensure_future(step.work())
         if not await _ends_within(clock, step.share, task):
-            _log.warning("a step of stopping takes too long and is not waited for", step=step.name)
+            _log.warning("a step of the stop takes too long and was cancelled", step=step.name)
         elif not task.cancelled() and (failure := task.exception()) is not None:
             failures.append(failure)
     for failure in failures:
@@ -44,7 +44,7 @@ async def stop_by_steps(clock: Clock, steps: Sequence[Step]) -> None:
 
 
 async def _ends_within(clock: Clock, limit: timedelta, task: "asyncio.Future[None]") -> bool:
-    """Return whether *task* ends before *limit* has passed; if not, cancel it, and wait no more."""
+    """Return whether *task* ends within *limit*. If it does not, cancel it without waiting."""
     ended = asyncio.Event()
     timer = clock.call_at(after(clock.now(), limit), ended.set)
     task.add_done_callback(lambda _: ended.set())
