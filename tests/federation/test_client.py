@@ -19,9 +19,10 @@ from lamplighter.federation.client import FederationClient
 from lamplighter.federation.discovery import Discovery, Locator
 from lamplighter.federation.keyring import Keyring
 from lamplighter.federation.keys import SigningKeys, key_id_of
-from lamplighter.federation.resolver import FixedResolver, Service
+from lamplighter.federation.resolver import Service
 from lamplighter.federation.signing import parse_authorization, request_object, verify_request
 from lamplighter.ids import ServerName
+from tests.federation.names import Delegations, FixedResolver
 from tests.federation.tls import (
     LOOPBACK,
     Handler,
@@ -42,32 +43,15 @@ def keys(tmp_path: Path) -> SigningKeys:
     return SigningKeys.load_or_create(tmp_path / "signing.key", HERE)
 
 
-class Nobody:
-    """Stands for nobody."""
-
-    async def delegate(self, host: str, now: Timestamp) -> ServerName | None:
-        return None
-
-
-class Lookups(FixedResolver):
-    """Counts how often services are looked up, too."""
-
-    count = 0
-
-    async def services(self, name: str) -> Any:
-        self.count += 1
-        return await super().services(name)
-
-
 @asynccontextmanager
 async def speaking_to(
     handler: Handler, keys: SigningKeys, clock: FakeClock | None = None
-) -> AsyncIterator[tuple[FederationClient, TlsServer, Lookups]]:
+) -> AsyncIterator[tuple[FederationClient, TlsServer, FixedResolver]]:
     """Open a client, and `THERE` for it to speak to, which is found by an SRV record."""
     async with tls_server(handler, THERE) as server, open_transport() as transport:
         record = Service(0, 0, server.port, "host.example")
-        names = Lookups({"host.example": [LOOPBACK]}, {f"_matrix-fed._tcp.{THERE}": [record]})
-        discovery = Discovery(Locator(names, admit_all), Nobody())
+        names = FixedResolver({"host.example": [LOOPBACK]}, {f"_matrix-fed._tcp.{THERE}": [record]})
+        discovery = Discovery(Locator(names, admit_all), Delegations())
         yield FederationClient(keys, discovery, transport, clock or FakeClock()), server, names
 
 
@@ -150,10 +134,10 @@ async def test_an_answer_that_is_too_long(keys: SigningKeys) -> None:
         assert len((await client.server_keys(THERE))["x"]) == 32 * 1024 - 9
     async with speaking_to(answering(long), keys) as (client, _, _):
         assert len((await client.request(THERE, "GET", "/"))["x"]) == 32 * 1024 - 8
-        with pytest.raises(RemoteUnreachable, match=r"^an answer longer than 32768 bytes$"):
+        with pytest.raises(RemoteUnreachable, match=r"^the answer is longer than 32768 bytes$"):
             await client.server_keys(THERE)
     async with speaking_to(answering(long * 8), keys) as (client, _, _):
-        with pytest.raises(RemoteUnreachable, match=r"^an answer longer than 262144 bytes$"):
+        with pytest.raises(RemoteUnreachable, match=r"^the answer is longer than 262144 bytes$"):
             await client.request(THERE, "GET", "/")
 
 
@@ -183,7 +167,7 @@ async def test_a_server_that_does_not_answer(keys: SigningKeys) -> None:
         began.clear()
         again = asyncio.create_task(client.request(THERE, "GET", "/"))
         await began.wait()
-        assert names.count == 2
+        assert names.services_asked == 2
         again.cancel()
         await asyncio.wait([again])
 
@@ -203,11 +187,11 @@ async def test_where_a_server_is_is_remembered(keys: SigningKeys) -> None:
     async with speaking_to(handle, keys) as (client, _, names):
         for _ in range(2):
             await client.request(THERE, "POST", "/")
-        assert names.count == 1
+        assert names.services_asked == 1
         with pytest.raises(RemoteUnreachable):
             await client.request(THERE, "POST", "/")
         await client.request(THERE, "POST", "/")
-        assert names.count == 2
+        assert names.services_asked == 2
 
 
 async def test_a_server_that_cannot_be_found(keys: SigningKeys) -> None:

@@ -11,7 +11,7 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns
 from lamplighter.errors import LimitExceeded
 from lamplighter.federation.inbound import SLICE, Inbound
-from lamplighter.federation.transaction import parse
+from lamplighter.federation.transaction import parse_transaction
 from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import Json
 from lamplighter.presence.events import RemoteUpdate
@@ -48,7 +48,7 @@ class Ears:
     ) -> Json:
         """Take a transaction with *edus*, shaped as it comes; return the answer."""
         sent = {"origin": origin, "origin_server_ts": self.clock.now(), "edus": list(edus)}
-        return await self._inbound.receive(parse(sent | others, origin), txn_id)
+        return await self._inbound.receive(parse_transaction(sent | others, origin), txn_id)
 
     async def counts(self, txn_id: str, origin: ServerName = THERE, **others: object) -> bool:
         """Tell whether something that is sent under this ID is listened to."""
@@ -238,7 +238,7 @@ async def test_each_entry_is_judged_alone() -> None:
     assert ears.batches == [[ONLINE, RemoteUpdate(ERIN, Presence.OFFLINE)]]
     assert logged == [
         {
-            "event": "presence was refused",
+            "event": "refused presence entries",
             "log_level": "info",
             "origin": "there.example",
             "problems": [

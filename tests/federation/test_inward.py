@@ -23,9 +23,10 @@ from lamplighter.federation.addresses import AddressRules
 from lamplighter.federation.client import FederationClient
 from lamplighter.federation.discovery import Discovery, Locator
 from lamplighter.federation.keys import SigningKeys
-from lamplighter.federation.resolver import FixedResolver, Service
+from lamplighter.federation.resolver import Service
 from lamplighter.federation.well_known import WellKnown, WellKnownRequests
 from lamplighter.ids import ServerName
+from tests.federation.names import FixedResolver
 from tests.federation.tls import Handler, TlsServer, open_transport, tls_server
 
 THERE: Final = ServerName("there.example")

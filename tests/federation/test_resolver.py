@@ -16,7 +16,7 @@ import pytest
 from dns.rdatatype import RdataType
 
 from lamplighter.errors import RemoteUnreachable
-from lamplighter.federation.resolver import DnsResolver, FixedResolver, Service, parse_hosts
+from lamplighter.federation.resolver import DnsResolver, Service, parse_hosts
 
 Records = Mapping[tuple[str, str], list[str]]
 
@@ -34,7 +34,7 @@ RECORDS: Final[Records] = {
 
 
 class DnsServer(asyncio.DatagramProtocol):
-    """Answers from `RECORDS`: a name that is not in it does not exist."""
+    """Answers from `RECORDS`. Any other name does not exist."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -61,7 +61,7 @@ class DnsServer(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def dns_server() -> AsyncIterator[tuple[DnsServer, dns.asyncresolver.Resolver]]:
-    """Serve DNS on a free port; yield the server, and what asks it."""
+    """Serve DNS on a free port; yield the server, and a resolver that asks it."""
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
         DnsServer, local_addr=("127.0.0.1", 0)
     )
@@ -88,7 +88,7 @@ async def dns_server() -> AsyncIterator[tuple[DnsServer, dns.asyncresolver.Resol
     ],
 )
 async def test_addresses(tmp_path: Path, host: str, expected: list[str]) -> None:
-    """Addresses of both kinds are found, the hosts file first; half an answer is an answer."""
+    """Both kinds of addresses are found, the hosts file comes first, and one kind is enough."""
     hosts = tmp_path / "hosts"
     hosts.write_text("192.0.2.9 listed.example\n", encoding="ascii")
     async with dns_server() as (_, resolver):
@@ -97,7 +97,7 @@ async def test_addresses(tmp_path: Path, host: str, expected: list[str]) -> None
 
 
 async def test_services(tmp_path: Path) -> None:
-    """SRV records are found; the target of the one that says no is the root."""
+    """SRV records are found, also one whose target is the root."""
     async with dns_server() as (_, resolver):
         known = DnsResolver(resolver, tmp_path / "none")
         records = await known.services("_matrix._tcp.both.example")
@@ -110,17 +110,17 @@ async def test_services(tmp_path: Path) -> None:
 
 
 async def test_dns_that_fails(tmp_path: Path) -> None:
-    """That DNS fails is no statement about the name: the server may be there later."""
+    """If DNS fails, the name counts as unreachable, not as one without records."""
     async with dns_server() as (_, resolver):
         known = DnsResolver(resolver, tmp_path / "none")
-        with pytest.raises(RemoteUnreachable, match=r"^no AAAA of broken\.example from DNS"):
+        with pytest.raises(RemoteUnreachable, match=r"^no AAAA record of broken\.example from DNS"):
             await known.addresses("broken.example")
-        with pytest.raises(RemoteUnreachable, match=r"^no SRV of _matrix\._tcp\.broken\.example"):
+        with pytest.raises(RemoteUnreachable, match=r"^no SRV record of _matrix\._tcp\.broken"):
             await known.services("_matrix._tcp.broken.example")
 
 
 async def test_no_dns_at_all(tmp_path: Path) -> None:
-    """A machine without DNS servers knows nothing but its hosts file, and says so at once."""
+    """On a machine without DNS servers, a name that is not in the hosts file fails at once."""
     known = DnsResolver(dns.asyncresolver.Resolver(configure=False), tmp_path / "none")
     with pytest.raises(RemoteUnreachable):
         await known.addresses("there.example")
@@ -128,7 +128,7 @@ async def test_no_dns_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64, ".".join(["a" * 60] * 5)])
 async def test_names_that_cannot_be(tmp_path: Path, host: str) -> None:
-    """A name that DNS cannot write is not known, and raises nothing else."""
+    """A name that DNS cannot have is unreachable, and no query is sent."""
     async with dns_server() as (server, resolver):
         with pytest.raises(RemoteUnreachable):
             await DnsResolver(resolver, tmp_path / "none").addresses(host)
@@ -136,23 +136,14 @@ async def test_names_that_cannot_be(tmp_path: Path, host: str) -> None:
 
 
 def test_the_machine_as_it_is() -> None:
-    """A resolver with the machine's own settings can be made anywhere, DNS or not."""
+    """A resolver with the machine's own settings can be made with and without DNS."""
     assert isinstance(DnsResolver(), DnsResolver)
 
 
 def test_hosts() -> None:
-    """Names of a hosts file are known in lower case; comments and nonsense are passed by."""
+    """The names of a hosts file become lower case; comments and malformed lines are skipped."""
     text = "127.0.0.1 localhost\n\n# 192.0.2.1 no\nbad line\n::1 LocalHost six # six.example\n"
     assert parse_hosts(text) == {
         "localhost": [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")],
         "six": [ipaddress.ip_address("::1")],
     }
-
-
-async def test_a_table() -> None:
-    """The resolver with a table knows what it was given, and nothing else."""
-    service = Service(0, 0, 1, "a.example")
-    fixed = FixedResolver({"a.example": ["192.0.2.1"]}, {"_x._tcp.a.example": [service]})
-    assert list(await fixed.addresses("a.example")) == [ipaddress.ip_address("192.0.2.1")]
-    assert list(await fixed.services("_x._tcp.a.example")) == [service]
-    assert list(await fixed.addresses("b.example")) == list(await fixed.services("b")) == []

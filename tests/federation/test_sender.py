@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns
 from lamplighter.errors import RemoteRefused, RemoteUnreachable, StorageUnavailable
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.sender import DestinationStatus, FederationSender, SenderSettings
@@ -30,19 +30,18 @@ class Network:
         self.refusing: set[str] = set()
         self.sent: list[tuple[str, list[str | None]]] = []
         self.paths: list[str] = []
-        self.under_way: dict[str, int] = {}
+        #: To which servers a request is under way.
+        self.under_way: set[str] = set()
 
-    async def request(
-        self, destination: ServerName, method: str, path: str, content: Mapping[str, Any]
-    ) -> Json:
-        self.under_way[destination] = self.under_way.get(destination, 0) + 1
-        assert self.under_way[destination] == 1, "one transaction at a time"
+    async def request(self, destination: ServerName, method: str, path: str, content: Json) -> Json:
+        assert destination not in self.under_way, "one transaction at a time"
+        self.under_way.add(destination)
         try:
             return await self._answer(destination, path, content)
         finally:
-            self.under_way[destination] -= 1
+            self.under_way.remove(destination)
 
-    async def _answer(self, destination: str, path: str, content: Mapping[str, Any]) -> Json:
+    async def _answer(self, destination: str, path: str, content: Json) -> Json:
         if destination in self.silent:
             await asyncio.get_running_loop().create_future()
         if destination in self.dead:
@@ -102,18 +101,15 @@ class Bench:
             )
             self.sender.send(ServerName(server_name), [state])
 
+    @property
+    def destinations(self) -> dict[ServerName, BackoffState | None]:
+        """The back-off of each destination."""
+        return {it.server_name: it.backoff for it in self.sender.statuses()}
+
     async def advance(self, **duration: float) -> None:
         """Let time pass, and what it causes happen."""
         self.clock.advance(**duration)
-        await turns()
-
-
-async def turns(count: int = 20) -> None:
-    """Let everything happen that waits for nothing but its turn."""
-    for _ in range(count):
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(done.set_result, None)
-        await done
+        await turns(20)
 
 
 async def test_one_window() -> None:
@@ -126,7 +122,7 @@ async def test_one_window() -> None:
     assert bench.network.sent == []
     await bench.advance(milliseconds=1)
     assert bench.network.sent == [(THERE, ["two", "hello"])]
-    assert bench.sender.destinations == {}
+    assert bench.destinations == {}
 
 
 async def test_who_is_not_sent_anything() -> None:
@@ -134,7 +130,7 @@ async def test_who_is_not_sent_anything() -> None:
     bench = Bench()
     bench.send(HERE, "one")
     bench.send("denied.example", "one")
-    assert bench.sender.destinations == {}
+    assert bench.destinations == {}
     assert bench.clock.next_timer() is None
 
 
@@ -145,18 +141,18 @@ async def test_back_off_and_recovery() -> None:
     bench.send(THERE, "one")
     await bench.advance(milliseconds=100)
     first = BackoffState(1, Timestamp(bench.clock.now() + 1_000))
-    assert bench.sender.destinations == bench.store.kept == {THERE: first}
+    assert bench.destinations == bench.store.kept == {THERE: first}
     bench.send(THERE, "two")
     await bench.advance(seconds=1)
     second = BackoffState(2, Timestamp(bench.clock.now() + 2_000))
-    assert bench.sender.destinations == bench.store.kept == {THERE: second}
+    assert bench.destinations == bench.store.kept == {THERE: second}
     bench.network.dead.clear()
     bench.send(THERE, "three")
     await bench.advance(milliseconds=1_999)
     assert bench.network.sent == []
     await bench.advance(milliseconds=1)
     assert bench.network.sent == [(THERE, ["three"])]
-    assert bench.sender.destinations == bench.store.kept == {}
+    assert bench.destinations == bench.store.kept == {}
 
 
 async def test_taking_back() -> None:
@@ -200,7 +196,7 @@ async def test_a_server_that_speaks_is_tried_sooner() -> None:
     assert bench.network.sent == []
     await bench.advance(milliseconds=1)
     assert bench.network.sent == [(THERE, ["one"])]
-    assert bench.sender.destinations == bench.store.kept == {}
+    assert bench.destinations == bench.store.kept == {}
 
 
 async def test_a_server_that_only_speaks() -> None:
@@ -273,11 +269,11 @@ async def test_a_thousand_destinations() -> None:
             bench.send(name, message)
         await bench.advance(milliseconds=100)
         assert sorted(bench.network.sent) == sorted((name, [message]) for name in healthy)
-        assert bench.sender.under_way <= settings.lane + settings.narrow_lane
+        assert len(bench.network.under_way) <= settings.lane + settings.narrow_lane
         # A healthy server is forgotten as soon as it knows all.
-        assert len(bench.sender.destinations) == len(names) - len(healthy)
+        assert len(bench.destinations) == len(names) - len(healthy)
     await bench.sender.stop()
-    assert bench.sender.under_way == 0
+    assert len(bench.network.under_way) == 0
 
 
 async def test_a_bounded_number_of_destinations() -> None:
@@ -286,7 +282,7 @@ async def test_a_bounded_number_of_destinations() -> None:
     bench.network.dead.update(("a.example", "b.example"))
     for name in ("a.example", "b.example", "c.example"):
         bench.send(name, "one")
-    assert set(bench.sender.destinations) == {"a.example", "b.example"}
+    assert set(bench.destinations) == {"a.example", "b.example"}
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -298,7 +294,7 @@ async def test_lanes(width: int) -> None:
     for name in names:
         bench.send(name, "one")
     await bench.advance(milliseconds=100)
-    assert bench.sender.under_way == width
+    assert len(bench.network.under_way) == width
     await bench.sender.stop()
 
 

@@ -117,7 +117,7 @@ def test_no_canonical_form_of_the_abyss() -> None:
     abyss: list[Any] = []
     for _ in range(100_000):
         abyss = [abyss]
-    with pytest.raises(ValueError, match="nested too deep"):
+    with pytest.raises(ValueError, match="nested too deeply"):
         canonical_json(abyss)
     with pytest.raises(BadSignature):
         verify({"abyss": abyss, **SIGNED[0]}, DOMAIN, PUBLIC)

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from lamplighter.clock import Timestamp
 from lamplighter.errors import BadJson
 from lamplighter.federation.event_ids import event_id_of
-from lamplighter.federation.transaction import Transaction, encode, parse, pdu_errors
+from lamplighter.federation.transaction import (
+    Transaction,
+    encode_transaction,
+    parse_transaction,
+    pdu_errors,
+)
 from lamplighter.ids import ServerName
 
 THERE: Final = ServerName("there.example")
@@ -31,24 +36,24 @@ json_values = st.recursive(
 def test_there_and_back() -> None:
     """A transaction is read as it was written."""
     transaction = Transaction(THERE, Timestamp(5), (EDU,), (PDU,))
-    assert encode(transaction) == {
+    assert encode_transaction(transaction) == {
         "origin": "there.example",
         "origin_server_ts": 5,
         "pdus": [PDU],
         "edus": [EDU],
     }
-    assert parse(encode(transaction), THERE) == transaction
+    assert parse_transaction(encode_transaction(transaction), THERE) == transaction
 
 
 def test_nothing_inside() -> None:
     """Both lists may be missing."""
     content = {"origin": THERE, "origin_server_ts": 5}
-    assert parse(content, THERE) == Transaction(THERE, Timestamp(5))
+    assert parse_transaction(content, THERE) == Transaction(THERE, Timestamp(5))
 
 
 def test_the_limits() -> None:
     """50 PDUs and 100 EDUs are not too many."""
-    parsed = parse(WHOLE | {"pdus": [PDU] * 50, "edus": [EDU] * 100}, THERE)
+    parsed = parse_transaction(WHOLE | {"pdus": [PDU] * 50, "edus": [EDU] * 100}, THERE)
     assert (len(parsed.pdus), len(parsed.edus)) == (50, 100)
 
 
@@ -71,7 +76,7 @@ def test_the_limits() -> None:
 def test_another_shape(change: dict[str, Any], fault: str) -> None:
     """What is of another shape or too large is a `BadJson` that names the field."""
     with pytest.raises(BadJson) as raised:
-        parse(WHOLE | change, THERE)
+        parse_transaction(WHOLE | change, THERE)
     assert str(raised.value) == fault
 
 
@@ -81,13 +86,13 @@ def test_another_shape(change: dict[str, Any], fault: str) -> None:
 )
 def test_misshapen_edus(misshapen: object) -> None:
     """An EDU of another shape is left out, and costs the others nothing."""
-    parsed = parse(WHOLE | {"edus": [EDU, misshapen, EDU]}, THERE)
+    parsed = parse_transaction(WHOLE | {"edus": [EDU, misshapen, EDU]}, THERE)
     assert parsed.edus == (EDU, EDU)
 
 
 def test_misshapen_pdus() -> None:
     """A PDU that is no object is left out, and costs the others nothing."""
-    assert parse(WHOLE | {"pdus": [PDU, "x", PDU]}, THERE).pdus == (PDU, PDU)
+    assert parse_transaction(WHOLE | {"pdus": [PDU, "x", PDU]}, THERE).pdus == (PDU, PDU)
 
 
 @given(
@@ -100,7 +105,7 @@ def test_misshapen_pdus() -> None:
 def test_any_content(content: object) -> None:
     """Whatever the content is, it is a transaction or a `BadJson`, and nothing else."""
     try:
-        transaction = parse(content, THERE)
+        transaction = parse_transaction(content, THERE)
     except BadJson:
         return
     assert transaction.origin == THERE

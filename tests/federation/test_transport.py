@@ -147,7 +147,7 @@ async def test_an_answer_that_is_too_long(chunked: bool) -> None:
     async with tls_server(long, NAME) as server, open_transport() as transport:
         exact = await transport.exchange(target(server.port), "GET", "/", limit=11)
         assert exact.body == b"x" * 11
-        with pytest.raises(RemoteUnreachable, match=r"^an answer longer than 10 bytes$"):
+        with pytest.raises(RemoteUnreachable, match=r"^the answer is longer than 10 bytes$"):
             await transport.exchange(target(server.port), "GET", "/", limit=10)
 
 

@@ -1,4 +1,4 @@
-"""Presence across servers: found, asked, told and believed as the specification says.
+"""Presence between servers: finding servers, sending to them, and checking what they send.
 
 Implements parts of the server-server API (<https://spec.matrix.org/latest/server-server-api/>).
 """

@@ -1,4 +1,4 @@
-"""Requests to other servers: found, signed, sent, and their answers read.
+"""Signed requests to other servers.
 
 Implements <https://spec.matrix.org/latest/server-server-api/#request-authentication> from the
 sender's side.
@@ -22,16 +22,16 @@ from lamplighter.ports import Json
 
 __all__ = ["FederationClient"]
 
-#: How long a request takes at most, unless the caller says otherwise.
-PATIENCE: Final = timedelta(seconds=30)
-#: Answers are a few hundred bytes; somebody who sends more than these is not worth listening to.
+#: The time-out of a request, if the caller gives none.
+TIMEOUT: Final = timedelta(seconds=30)
+#: The longest answer that is read. Usual answers have a few hundred bytes.
 MAX_BYTES: Final = 256 * 1024
 MAX_KEYS_BYTES: Final = 32 * 1024
 _ERRCODE: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
 
 
 class FederationClient:
-    """Speaks to other servers in the name of this one. It is a `KeyFetcher` too."""
+    """Finds other servers and sends requests to them. It implements `Requests` and `KeyFetcher`."""
 
     def __init__(
         self, keys: SigningKeys, discovery: Discovery, transport: Transport, clock: Clock
@@ -48,14 +48,14 @@ class FederationClient:
         path: str,
         content: Mapping[str, Any] | None = None,
         *,
-        timeout: timedelta = PATIENCE,
+        timeout: timedelta = TIMEOUT,
     ) -> Json:
-        """Send a signed request to *destination*; return the content of its answer.
+        """Send a signed request to *destination*, and return the JSON object of the answer.
 
-        *path* begins with a slash, is percent-encoded, and may end in a query; *content* is a
-        JSON object. Finding the server counts towards the *timeout*. Raises `RemoteUnreachable`
-        where no answer can be had, or none that can be used, `RemoteRefused` where it is not 2xx,
-        and `ValueError` where *content* has no canonical form.
+        *path* begins with a slash, is percent-encoded, and may have a query. The *timeout* includes
+        the time to find the server. Raises `RemoteUnreachable` if there is no usable answer,
+        `RemoteRefused` if the status is not 2xx, and `ValueError` if *content* has no canonical
+        form.
         """
         headers = {
             "Authorization": authorization_header(
@@ -75,12 +75,12 @@ class FederationClient:
         return await self._answered(destination, exchange, timeout)
 
     async def server_keys(self, server: ServerName) -> Json:
-        """Return what *server* publishes of its keys, unchecked; see `KeyFetcher`.
+        """Return the keys that *server* publishes, unchecked. Raises what `request` raises.
 
-        Raises what `request` raises. The request is not signed: who asks for keys may have none.
+        The request is not signed, as the specification has it.
         """
         exchange = self._exchange(server, "GET", "/_matrix/key/v2/server", {}, None, MAX_KEYS_BYTES)
-        return await self._answered(server, exchange, PATIENCE)
+        return await self._answered(server, exchange, TIMEOUT)
 
     async def _answered(
         self, server: ServerName, exchange: Coroutine[Any, Any, Answer], timeout: timedelta
@@ -93,7 +93,14 @@ class FederationClient:
         except RemoteUnreachable:
             self._discovery.forget(server)
             raise
-        return _content(server, answer)
+        content = _json_object(answer.body)
+        if not 200 <= answer.status < 300:
+            errcode = content.get("errcode") if content else None
+            known = isinstance(errcode, str) and _ERRCODE.fullmatch(errcode)
+            raise RemoteRefused(server, answer.status, errcode if known else None)
+        if content is None:
+            raise RemoteUnreachable(f"{server} answers something that is not a JSON object")
+        return content
 
     async def _exchange(
         self,
@@ -108,17 +115,6 @@ class FederationClient:
         return await self._transport.exchange(
             target, method, path, headers=headers, body=body, limit=limit
         )
-
-
-def _content(server: ServerName, answer: Answer) -> Json:
-    content = _json_object(answer.body)
-    if not 200 <= answer.status < 300:
-        errcode = content.get("errcode") if content else None
-        known = isinstance(errcode, str) and _ERRCODE.fullmatch(errcode)
-        raise RemoteRefused(server, answer.status, errcode if known else None)
-    if content is None:
-        raise RemoteUnreachable(f"{server} answers something that is not a JSON object")
-    return content
 
 
 def _json_object(body: bytes) -> Json | None:

@@ -1,7 +1,22 @@
-"""Server names to places where the server listens.
+"""Find the endpoints of a server: from a server name to addresses that may be contacted.
 
-Implements <https://spec.matrix.org/latest/server-server-api/#resolving-server-names>. The numbers
-in comments are the steps there.
+Implements <https://spec.matrix.org/latest/server-server-api/#resolving-server-names>; numbers in
+comments are the steps there.
+
+**Steps.** An IP address, or a name with a port, is used as it is (1, 2). Any other host is asked
+for `/.well-known/matrix/server`, which may say that another server name stands for the host (3);
+that name is not asked again. If the name has no port, its SRV records say where the server listens
+(4, 5). If it has no SRV records either, the server listens at port 8448 of the name (6).
+
+Example: `example.org` has a well-known document that says `matrix.example.org:443`. That name has a
+port, so its addresses are looked up: 192.0.2.7. The target is the endpoint 192.0.2.7:443, whose
+certificate must name `matrix.example.org`, and the `Host` header is `matrix.example.org:443`.
+
+**Admitted addresses.** The other server chooses all these names and records. It could choose an
+address in our own network, and make this server send requests to a machine there. So `Locator`
+turns an address into an `Endpoint` only if *admits* allows the address (see `addresses.py`), and
+the transport connects to that very address. A DNS answer that changes after the check has no
+effect.
 """
 
 import ipaddress
@@ -32,23 +47,23 @@ __all__ = [
 
 DEFAULT_PORT: Final = 8448
 SERVICES: Final = ("_matrix-fed._tcp", "_matrix._tcp")
-#: How long an answer is used without asking DNS again.
-KEPT: Final = timedelta(minutes=5)
-#: However many records a server has, no more of them are looked at.
+#: How long a target is used without looking up the server again.
+LIFETIME: Final = timedelta(minutes=5)
+#: How many SRV records, and how many addresses, of one server are used.
 MAX_SERVICES: Final = 8
 MAX_ENDPOINTS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class HostPort:
-    """A server name in its two halves; an IPv6 address stands without its brackets."""
+    """A server name in its two parts. An IPv6 address is without its brackets."""
 
     host: str
     port: int | None
 
     @property
     def literal(self) -> IPAddress | None:
-        """The IP address that the host is, if it is one."""
+        """The host as an IP address; None if the host is a name."""
         try:
             return ipaddress.ip_address(self.host)
         except ValueError:
@@ -57,7 +72,7 @@ class HostPort:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address that may be contacted, and a TCP port."""
+    """An admitted address and a TCP port."""
 
     address: IPAddress
     port: int
@@ -65,25 +80,25 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to send requests to a server, and whom to expect there."""
+    """Where to send requests to a server, and which certificate to expect there."""
 
-    #: What the `Host` header says.
+    #: The value of the `Host` header.
     host_header: str
-    #: Whom the certificate must name: a host name, also sent as SNI, or an IP address.
+    #: The name that the certificate must have: a host name, also sent as SNI, or an IP address.
     tls_name: str
-    #: To be tried in this order; there is at least one.
+    #: At least one, in the order in which to try them.
     endpoints: tuple[Endpoint, ...]
 
 
 class Delegation(Protocol):
-    """What knows which servers have moved by their `/.well-known/matrix/server`."""
+    """Knows the `/.well-known/matrix/server` of hosts."""
 
     async def delegate(self, host: str, now: Timestamp) -> ServerName | None:
-        """Return the server name that stands for *host*; None if none does."""
+        """Return the server name to which *host* delegates; None if it does not."""
 
 
 class Locator:
-    """Hosts to endpoints: the one place where addresses are chosen that may be contacted."""
+    """Turns hosts into endpoints. This is the only place where addresses are admitted."""
 
     def __init__(self, resolver: Resolver, admits: Callable[[IPAddress], bool]) -> None:
         self._resolver = resolver
@@ -92,7 +107,7 @@ class Locator:
     async def locate(self, host: str, port: int) -> tuple[Endpoint, ...]:
         """Return the endpoints of *host*, an IP address or a name, that may be contacted.
 
-        Raises `RemoteUnreachable` where there is none.
+        Raises `RemoteUnreachable` if there are none.
         """
         literal = HostPort(host, port).literal
         found = [literal] if literal else await self._resolver.addresses(host)
@@ -109,7 +124,7 @@ class Locator:
 
 
 class Discovery:
-    """Where servers are; at most *capacity* answers are kept, each for five minutes."""
+    """Finds servers. At most *capacity* targets are cached, each for `LIFETIME`."""
 
     def __init__(
         self,
@@ -122,41 +137,33 @@ class Discovery:
         self._locator = locator
         self._delegation = delegation
         self._random_below = random_below
-        self._kept: Recent[ServerName, tuple[Timestamp, Target]] = Recent(
+        self._cached: Recent[ServerName, tuple[Timestamp, Target]] = Recent(
             capacity, registrable_domain
         )
 
     async def find(self, server: ServerName, now: Timestamp) -> Target:
-        """Return where *server* is. Raises `RemoteUnreachable` where that cannot be found out."""
-        kept = self._kept.get(server)
-        if kept is not None and now < after(kept[0], KEPT):
-            return kept[1]
-        target = await self._find(server, now)
-        self._kept.put(server, (now, target))
-        return target
-
-    def forget(self, server: ServerName) -> None:
-        """Look afresh next time: *server* was not where it should be."""
-        self._kept.drop(server)
-
-    async def _find(self, server: ServerName, now: Timestamp) -> Target:
-        name = split_name(server)
-        if name.literal is None and name.port is None:
-            delegated = await self._delegation.delegate(name.host, now)  # 3
-            if delegated is not None:
-                return await self._reach(delegated)
-        return await self._reach(server)
-
-    async def _reach(self, server: ServerName) -> Target:
-        """Return where *server* is, without asking it who stands for it (1, 2, 4-6, 3.1-3.5)."""
-        name = split_name(server)
-        if name.literal or name.port:
+        """Return the target of *server*. Raises `RemoteUnreachable` if it cannot be found."""
+        cached = self._cached.get(server)
+        if cached is not None and now < after(cached[0], LIFETIME):
+            return cached[1]
+        name, final = split_name(server), server
+        if name.literal is None and name.port is None:  # 3
+            final = await self._delegation.delegate(name.host, now) or server
+            name = split_name(final)
+        if name.literal or name.port:  # 1, 2, 3.1, 3.2
             endpoints = await self._locator.locate(name.host, name.port or DEFAULT_PORT)
         else:
             endpoints = await self._by_service(name.host)
-        return Target(server, name.host.rstrip("."), endpoints)
+        target = Target(final, name.host.rstrip("."), endpoints)
+        self._cached.put(server, (now, target))
+        return target
+
+    def forget(self, server: ServerName) -> None:
+        """Drop the cached target of *server*, where the server did not answer."""
+        self._cached.drop(server)
 
     async def _by_service(self, host: str) -> tuple[Endpoint, ...]:
+        """Return the endpoints by SRV records or the default port (4-6, 3.3-3.5)."""
         for service in SERVICES:
             records = await self._locator.services(f"{service}.{host}")
             if records:
@@ -165,7 +172,7 @@ class Discovery:
 
     async def _of_records(self, host: str, records: Sequence[Service]) -> tuple[Endpoint, ...]:
         found: list[Endpoint] = []
-        fault = RemoteUnreachable(f"{host} says that it has no federation")
+        fault = RemoteUnreachable(f"{host} has no federation by its SRV records")
         for record in in_order(records, self._random_below)[:MAX_SERVICES]:
             try:
                 found += await self._locator.locate(record.target, record.port)
@@ -177,9 +184,9 @@ class Discovery:
 
 
 def in_order(records: Iterable[Service], random_below: Callable[[int], int]) -> list[Service]:
-    """Return the *records* in the order in which RFC 2782 wants them tried.
+    """Return the *records* in the order in which to try them by RFC 2782.
 
-    Lower priorities come first; among equals chance decides, by weight.
+    Lower priorities come first. The order of equal priorities is random, by weight.
     """
     offered = sorted(
         (record for record in records if record.target not in {"", "."}),
@@ -197,7 +204,7 @@ def in_order(records: Iterable[Service], random_below: Callable[[int], int]) -> 
 
 
 def split_name(server: ServerName) -> HostPort:
-    """Return the halves of *server*; raise `RemoteUnreachable` if it cannot be one anywhere."""
+    """Return the parts of *server*. Raises `RemoteUnreachable` if there can be no such server."""
     host, colon, digits = server.rpartition(":")
     if not colon or server.endswith("]"):
         host, digits = server, ""
@@ -208,7 +215,7 @@ def split_name(server: ServerName) -> HostPort:
     if host.startswith("[") and not isinstance(bare.literal, ipaddress.IPv6Address):
         raise RemoteUnreachable(f"{server}: not an IPv6 address")
     if bare.literal is None and not _is_name(host):
-        raise RemoteUnreachable(f"{server}: no name in DNS looks like that")
+        raise RemoteUnreachable(f"{server}: not a name that DNS can have")
     return bare
 
 

@@ -1,4 +1,4 @@
-"""`m.presence` as servers tell it to each other, written and read.
+"""`m.presence` EDUs: make them from states, and parse those of other servers.
 
 Implements <https://spec.matrix.org/latest/server-server-api/#presence>.
 """
@@ -21,9 +21,9 @@ __all__ = ["MAX_PUSH", "PRESENCE_EDU", "ParsedEdu", "parse_presence_edu", "prese
 T = TypeVar("T")
 
 PRESENCE_EDU: Final = "m.presence"
-#: So many users are told of in one EDU.
+#: How many users are in one EDU that this server sends.
 MAX_PUSH: Final = 50
-#: So many entries of somebody else's EDU are looked at.
+#: How many entries of a received EDU are read.
 MAX_ENTRIES: Final = 1000
 
 _BY_NAME: Final = {str(presence): presence for presence in Presence}
@@ -31,14 +31,15 @@ _BY_NAME: Final = {str(presence): presence for presence in Presence}
 
 @dataclass(frozen=True, slots=True)
 class ParsedEdu:
-    """What an EDU says, and what in it could not be believed, each with its place and reason."""
+    """The content of an EDU."""
 
     updates: list[RemoteUpdate]
+    #: For each refused entry or field, its place in the EDU and the reason.
     faults: list[str]
 
 
 def presence_edu(states: Sequence[UserPresenceState], now: Timestamp) -> Json:
-    """Return the EDU that tells *states*; raise `ValueError` if they are more than 50."""
+    """Return an EDU with *states*. Raises `ValueError` if there are more than 50."""
     if len(states) > MAX_PUSH:
         raise ValueError(f"{len(states)} users are too many for one EDU")
     push = [_entry(state, now) for state in states]
@@ -48,11 +49,11 @@ def presence_edu(states: Sequence[UserPresenceState], now: Timestamp) -> Json:
 def parse_presence_edu(
     content: object, origin: ServerName, now: Timestamp, *, busy_allowed: bool
 ) -> ParsedEdu:
-    """Return what *content*, of an `m.presence` EDU that *origin* sent, says of origin's users.
+    """Return the updates in *content*, the content of an `m.presence` EDU from *origin*.
 
-    Each entry is judged alone. A malformed user ID or presence, or another server's user, is a
-    fault and costs that entry only; any other malformed field costs that field only.
-    Nothing is raised, whatever *content* is.
+    Each entry is checked alone. A malformed user ID, an unknown presence, or a user of another
+    server than *origin* costs that entry. Any other malformed field costs that field only.
+    No *content* raises an exception.
     """
     push = content.get("push") if isinstance(content, dict) else None
     if not isinstance(push, list):
@@ -72,13 +73,13 @@ def parse_presence_edu(
 
 
 class _Fault(Exception):
-    """What is wrong with an entry."""
+    """The reason why an entry or a field is refused."""
 
 
 def _entry(state: UserPresenceState, now: Timestamp) -> Json:
-    # The field is always there; 0 says nothing, of who never was active.
+    # The field is required; 0 stands for a user who never was active.
     ago = max(1, now - state.last_active_ts) if state.last_active_ts else 0
-    # As a plain string: this is encoded, and perhaps compared, by others.
+    # A plain string instead of the enumeration's member, for encoders and comparisons elsewhere.
     entry: Json = {
         "user_id": state.user_id,
         "presence": str(state.state),
@@ -95,10 +96,20 @@ def _entry(state: UserPresenceState, now: Timestamp) -> Json:
 def _update(
     entry: object, origin: ServerName, now: Timestamp, *, busy_allowed: bool
 ) -> tuple[RemoteUpdate, list[str]]:
-    """Return what *entry* says, and what is wrong with fields that it can do without."""
+    """Return the update in *entry*, and the faults of optional fields, which are left out."""
     if not isinstance(entry, dict):
         raise _Fault("not an object")
-    user_id, presence = _user_id(entry, origin), _presence(entry, busy_allowed=busy_allowed)
+    user_id = entry.get("user_id")
+    if not isinstance(user_id, str) or not is_user_id(user_id):
+        raise _Fault("user_id: missing, or not a user ID")
+    if server_of(UserId(user_id)) != origin:
+        raise _Fault(f"user_id: {user_id} is not a user of {origin}")
+    name = entry.get("presence")
+    presence = _BY_NAME.get(name) if isinstance(name, str) else None
+    if presence is None:
+        raise _Fault("presence: missing, or unknown")
+    if presence is Presence.BUSY and not busy_allowed:
+        presence = Presence.UNAVAILABLE
     faults: list[str] = []
 
     def field(read: Callable[[Mapping[str, Any]], T], otherwise: T) -> T:
@@ -109,33 +120,13 @@ def _update(
             return otherwise
 
     update = RemoteUpdate(
-        user_id,
+        UserId(user_id),
         presence,
         status_msg=field(_status_msg, None),
         last_active_ago=field(partial(_last_active_ago, now=now), None),
         currently_active=field(_currently_active, False),
     )
     return update, faults
-
-
-def _user_id(entry: Mapping[str, Any], origin: ServerName) -> UserId:
-    user_id = entry.get("user_id")
-    if not isinstance(user_id, str) or not is_user_id(user_id):
-        raise _Fault("user_id: missing, or not a user ID")
-    if server_of(UserId(user_id)) != origin:
-        raise _Fault(f"user_id: {user_id} is not a user of {origin}")
-    return UserId(user_id)
-
-
-def _presence(entry: Mapping[str, Any], *, busy_allowed: bool) -> Presence:
-    """Return the presence; busy is unavailable to a server that does not know it."""
-    name = entry.get("presence")
-    presence = _BY_NAME.get(name) if isinstance(name, str) else None
-    if presence is None:
-        raise _Fault("presence: missing, or unknown")
-    if presence is Presence.BUSY and not busy_allowed:
-        return Presence.UNAVAILABLE
-    return presence
 
 
 def _status_msg(entry: Mapping[str, Any]) -> StatusMessage | None:
@@ -149,9 +140,9 @@ def _status_msg(entry: Mapping[str, Any]) -> StatusMessage | None:
 
 
 def _last_active_ago(entry: Mapping[str, Any], now: Timestamp) -> timedelta | None:
-    """Return None where nothing is said of it.
+    """Return the duration; None if the field is absent or 0.
 
-    Synapse leaves the field out of who never was active, and takes 0 for nothing, as we do.
+    Synapse leaves the field out for a user who never was active, and ignores 0. So do we.
     """
     if "last_active_ago" not in entry:
         return None

@@ -1,8 +1,8 @@
-"""The IDs of events of rooms: in most rooms an event does not say its ID, which is its hash.
+"""The IDs of room events. In most room versions the ID is a hash of the event.
 
 Implements <https://spec.matrix.org/latest/server-server-api/#calculating-the-reference-hash-for-an-event>
-by the rules of room versions 11 and 12. An event does not say the version of its room either;
-in older ones the ID of few kinds of events is another.
+by the rules of room versions 11 and 12. An event does not name the version of its room. In older
+versions a few types of events would get another ID.
 """
 
 import base64
@@ -17,7 +17,7 @@ __all__ = ["event_id_of"]
 
 _EVENT_ID: Final = re.compile(r"\$[\x21-\x7e]{1,254}")
 
-#: What a redacted event keeps; signatures are no part of the hash.
+#: The keys that a redacted event keeps. Signatures are not part of the hash.
 _KEPT: Final = frozenset(
     {
         "auth_events",
@@ -33,7 +33,7 @@ _KEPT: Final = frozenset(
         "type",
     }
 )
-#: What the content of a redacted event keeps; nothing, if its type is not here.
+#: By event type, the keys that the content of a redacted event keeps; none for other types.
 _KEPT_CONTENT: Final = {
     "m.room.history_visibility": {"history_visibility"},
     "m.room.join_rules": {"allow", "join_rule"},
@@ -54,7 +54,7 @@ _KEPT_CONTENT: Final = {
 
 
 def event_id_of(event: Mapping[str, Any]) -> str | None:
-    """Return the ID of *event*, given or computed; None where it is not an event at all."""
+    """Return the ID that *event* has or that its hash makes; None if *event* is no event."""
     given = event.get("event_id")
     if isinstance(given, str):
         return given if _EVENT_ID.fullmatch(given) else None

@@ -1,19 +1,20 @@
-"""What other servers say: each transaction once, each presence entry judged alone.
+"""Transactions from other servers: each is processed once, and each presence entry alone.
 
-**Once.** A server that got no answer sends its transaction again, under the same ID. Somebody who
-has captured a transaction can send it again too, at any time. Of each origin the last transaction
-IDs are remembered, each with the `origin_server_ts` of its transaction. When an ID is forgotten,
-its `origin_server_ts` stays, as the bound up to which everything counts as taken: an origin that
-has sent 50 transactions since does not send that one again.
+**Once.** A server that got no answer sends its transaction again with the same ID. An attacker who
+has captured a transaction can also send it again, at any time. This server therefore remembers the
+last 50 transaction IDs of each origin, each with the `origin_server_ts` of its transaction. When it
+forgets an ID, it keeps the `origin_server_ts` as a bound: every transaction of that origin with an
+`origin_server_ts` up to the bound counts as processed. An honest origin, which has sent 50
+transactions since, does not send such an old one again.
 
-Example: `there.example` has sent 51 transactions, the first at 12:00:00. Its ID is forgotten, and
-the bound is 12:00:00. If the first transaction arrives once more, it is answered as it was then,
-and nothing in it is read. The bound never lies ahead of our own clock, so an origin whose clock was
-an hour fast, and is set right, is heard at once.
+Example: `there.example` has sent 51 transactions, the first at 12:00:00. The ID of the first is
+forgotten, and the bound is 12:00:00. If the first transaction arrives again, it gets the same
+answer as before, and nothing in it is read. The bound is never later than our own clock. So an
+origin whose clock was an hour fast is heard at once when its clock has been corrected.
 
-**In slices.** A transaction may hold thousands of entries. They are handed on in slices, and
-between two slices the server serves everybody else. An origin sends its transactions one after the
-other, as the specification demands, so a second one that comes meanwhile is refused.
+**In slices.** A transaction may hold thousands of entries. They are processed in slices of 100, and
+the event loop serves all other requests between two slices. The specification says that an origin
+sends one transaction at a time, so a second one that arrives meanwhile is refused.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,17 +38,18 @@ __all__ = ["SLICE", "Inbound"]
 
 _log = structlog.get_logger(__name__)
 
-#: Of so many servers, and of each so many transactions, it is known that they were taken.
+#: How many origins, and how many transactions of each, are remembered.
 _MOST_ORIGINS: Final = 10_000
 _MOST_TRANSACTIONS: Final = 50
 _MOST_FAULTS_LOGGED: Final = 5
-#: So many entries are handed on before others are served.
+#: How many entries are processed without serving other requests.
 SLICE: Final = 100
-_NEXT_TIME: Final = timedelta(seconds=1)
+#: When an origin that sends two transactions at once may send the second one again.
+_RETRY_AFTER: Final = timedelta(seconds=1)
 
 
 class Inbound:
-    """Takes transactions of other servers, whose signatures have been verified."""
+    """Processes transactions whose signatures have been verified."""
 
     def __init__(
         self,
@@ -57,19 +59,19 @@ class Inbound:
         *,
         busy_allowed: bool,
     ) -> None:
-        """Hand what is good to *accept*, and tell *heard_from* who spoke; both return at once."""
+        """Give valid entries to *accept*, and the name of each origin to *heard_from*."""
         self._accept = accept
         self._heard_from = heard_from
         self._clock = clock
         self._busy_allowed = busy_allowed
         self._taken: Recent[ServerName, _Taken] = Recent(_MOST_ORIGINS, registrable_domain)
-        #: The origins of which a transaction is being taken.
-        self._taking: set[ServerName] = set()
+        #: The origins whose transactions are being processed.
+        self._busy: set[ServerName] = set()
 
     async def receive(self, transaction: Transaction, txn_id: str) -> Json:
-        """Return the answer to *transaction*; the same one of an origin counts only once.
+        """Process *transaction*, unless it was processed before, and return the answer to it.
 
-        Raises `LimitExceeded` while another transaction of the origin is being taken.
+        Raises `LimitExceeded` while another transaction of the origin is being processed.
         """
         origin = transaction.origin
         taken = self._taken.get(origin)
@@ -77,33 +79,33 @@ class Inbound:
             taken = _Taken()
             self._taken.put(origin, taken)
         if not taken.holds(txn_id, transaction.origin_server_ts):
-            if origin in self._taking:
-                raise LimitExceeded(_NEXT_TIME)
-            self._taking.add(origin)
+            if origin in self._busy:
+                raise LimitExceeded(_RETRY_AFTER)
+            self._busy.add(origin)
             try:
                 self._heard_from(origin)
-                await self._take(transaction)
+                await self._process(transaction)
             finally:
-                self._taking.discard(origin)
-            # Only now: a transaction that was given up half way is taken when it comes again.
+                self._busy.discard(origin)
+            # Not before: a transaction that was interrupted must be processed when it comes again.
             taken.add(txn_id, transaction.origin_server_ts, self._clock.now())
         return pdu_errors(transaction.pdus)
 
-    async def _take(self, transaction: Transaction) -> None:
+    async def _process(self, transaction: Transaction) -> None:
         left = SLICE
         for updates in self._updates(transaction):
             rest = iter(updates)
-            while handed_on := list(islice(rest, left)):
-                self._accept(handed_on)
-                left -= len(handed_on)
+            while portion := list(islice(rest, left)):
+                self._accept(portion)
+                left -= len(portion)
                 if not left:
                     await next_turn()
                     left = SLICE
 
     def _updates(self, transaction: Transaction) -> Iterator[Sequence[RemoteUpdate]]:
-        """Yield what each presence EDU says, as it is asked for."""
+        """Yield the updates of each presence EDU; an EDU is parsed when its updates are due."""
         for edu in transaction.edus:
-            if edu["edu_type"] != PRESENCE_EDU:  # of other kinds we know nothing
+            if edu["edu_type"] != PRESENCE_EDU:  # this server supports no other type
                 continue
             now = self._clock.now()
             parsed = parse_presence_edu(
@@ -111,21 +113,21 @@ class Inbound:
             )
             if parsed.faults:
                 faults = parsed.faults[:_MOST_FAULTS_LOGGED]
-                _log.info("presence was refused", origin=transaction.origin, problems=faults)
+                _log.info("refused presence entries", origin=transaction.origin, problems=faults)
             yield parsed.updates
 
 
 class _Taken:
-    """The transactions of one origin that were taken."""
+    """The transactions of one origin that were processed."""
 
     def __init__(self) -> None:
-        #: The `origin_server_ts` of the last ones, by their IDs.
+        #: By ID, the `origin_server_ts` of the last ones.
         self._sent_at: dict[str, Timestamp] = {}
-        #: Whatever was sent up to then counts as taken.
+        #: The bound: every transaction up to this `origin_server_ts` counts as processed.
         self._all_until = Timestamp(-1)
 
     def holds(self, txn_id: str, origin_server_ts: Timestamp) -> bool:
-        """Tell whether the transaction was taken; one that was is remembered for longer."""
+        """Return whether the transaction was processed; if so, it is remembered for longer."""
         sent_at = self._sent_at.pop(txn_id, None)
         if sent_at is None:
             return origin_server_ts <= self._all_until
@@ -133,7 +135,7 @@ class _Taken:
         return True
 
     def add(self, txn_id: str, origin_server_ts: Timestamp, now: Timestamp) -> None:
-        """Remember a transaction that was taken *now*."""
+        """Remember a transaction that was processed *now*."""
         self._sent_at[txn_id] = origin_server_ts
         if len(self._sent_at) > _MOST_TRANSACTIONS:
             forgotten = self._sent_at.pop(next(iter(self._sent_at)))

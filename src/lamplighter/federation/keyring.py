@@ -1,7 +1,19 @@
-"""Other servers' keys: asked for, checked, and believed for as long as they are valid.
+"""The signing keys of other servers: fetched, checked, and used while they are valid.
 
 Implements <https://spec.matrix.org/latest/server-server-api/#retrieving-server-keys>, without
-notaries: each server is asked itself.
+notaries: this server asks each server for its own keys.
+
+Anybody can send a request in the name of any server, with any key ID, and so make this server ask
+for keys. Three rules bound the work:
+
+- One fetch per server at a time. Requests that need a key of the server wait for the same fetch.
+- After a fetch, successful or not, the server is not asked again for `PAUSE`. A request that needs
+  an unknown key meanwhile is refused at once, with the reason why the last fetch failed, if it did.
+- `fetches.py` bounds how many fetches are under way at once, and shares them fairly.
+
+Example: 1,000 requests arrive in the name of `there.example`, each with another made-up key ID. The
+first makes this server ask `there.example`; all of them wait for that one answer, and all are
+refused. For the next ten seconds, further ones are refused without a fetch.
 """
 
 import asyncio
@@ -23,40 +35,40 @@ from lamplighter.recent import Recent
 
 __all__ = ["KeyFetcher", "Keyring", "ServerKeys", "check_server_keys"]
 
-#: However long a server says that its keys are valid, after this they are asked for again.
+#: The longest time for which keys are used, whatever validity their server gives them.
 MAX_VALIDITY: Final = timedelta(days=7)
-#: A server is not asked more often than this, whatever comes in its name. Who signs with a new key
-#: sooner after we asked is refused, so it is shorter than any server takes to restart twice.
+#: The least time between two fetches from one server. A server that restarts with a new key within
+#: the pause is refused until its end, so the pause is shorter than two restarts take.
 PAUSE: Final = timedelta(seconds=10)
-#: More keys than these no server needs.
+#: The greatest number of keys that a server may publish.
 MAX_KEYS: Final = 32
 
 
 class KeyFetcher(Protocol):
-    """What asks a server for its keys."""
+    """Asks a server for its keys."""
 
     async def server_keys(self, server: ServerName) -> Json:
-        """Return what *server* answers to `GET /_matrix/key/v2/server`, unchecked.
+        """Return the unchecked answer of *server* to `GET /_matrix/key/v2/server`.
 
-        Raises `FederationError` where it answers nothing of use.
+        Raises `FederationError` if there is no usable answer.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class ServerKeys:
-    """What a server has published of its keys, checked."""
+    """The keys that a server has published, checked."""
 
     verify_keys: dict[str, VerifyKey]
     valid_until_ts: Timestamp
-    #: The content as the server signed it, for those who ask us as a notary.
+    #: The content as the server signed it; this server passes it on as a notary.
     content: Json
 
 
 def check_server_keys(content: Json, server: ServerName, now: Timestamp) -> ServerKeys:
-    """Return the keys in *content* which *server* published and signed with each of them.
+    """Return the keys in *content* that have signed *content*, which *server* has published.
 
-    They are valid for 7 days at most. `old_verify_keys` are of no use for requests, and left
-    where they are. Raises `UnknownKey` where there is no key to be believed.
+    Keys are valid for at most 7 days. `old_verify_keys` cannot sign requests and are ignored.
+    Raises `UnknownKey` if there is no such key.
     """
     until = content.get("valid_until_ts")
     published = content.get("verify_keys")
@@ -77,11 +89,7 @@ def check_server_keys(content: Json, server: ServerName, now: Timestamp) -> Serv
 
 
 class Keyring:
-    """The keys of at most *capacity* other servers, each asked for once at a time.
-
-    A server that was asked, with or without success, is left alone for a while: neither made-up
-    key IDs nor dead servers make us ask all the time. `fetches.py` says how many are asked at once.
-    """
+    """The keys of at most *capacity* other servers."""
 
     def __init__(
         self, fetcher: KeyFetcher, *, capacity: int = 2000, fetches: Fetches | None = None
@@ -89,7 +97,7 @@ class Keyring:
         self._fetcher = fetcher
         self._fetches = Fetches() if fetches is None else fetches
         self._keys: Recent[ServerName, ServerKeys] = Recent(capacity, registrable_domain)
-        #: When a server was last asked, and what was wrong with its answer, if anything.
+        #: When a server was last asked, and the fault of its answer, if there was one.
         self._asked: Recent[ServerName, tuple[Timestamp, UnknownKey | None]] = Recent(
             capacity, registrable_domain
         )
@@ -97,11 +105,10 @@ class Keyring:
     async def verify_key(
         self, server: ServerName, key_id: str, now: Timestamp, asker: str
     ) -> VerifyKey:
-        """Return the key *key_id* of *server*, valid now for requests.
+        """Return the key *key_id* of *server*, which is valid now.
 
-        *asker* is the network from which the request came that is to be verified. Raises
-        `UnknownKey` where the server has no such key, `KeysUnavailable` where the server cannot be
-        asked.
+        *asker* is the network that sent the request to be verified. Raises `UnknownKey` if the
+        server has no such key, and `KeysUnavailable` if the server cannot be asked.
         """
         key = self._valid_key(server, key_id, now)
         if key is None:
@@ -112,11 +119,11 @@ class Keyring:
         return key
 
     def known(self, server: ServerName) -> ServerKeys | None:
-        """Return the keys of *server* as they were last fetched, valid or not; None if never."""
+        """Return the last fetched keys of *server*, valid or not; None if there are none."""
         return self._keys.get(server)
 
     async def close(self) -> None:
-        """Ask no longer; who still waits is told that there is no key."""
+        """Cancel all fetches. Callers that wait for one get `KeysUnavailable`."""
         await self._fetches.close()
 
     def _valid_key(self, server: ServerName, key_id: str, now: Timestamp) -> VerifyKey | None:
@@ -126,13 +133,16 @@ class Keyring:
         return known.verify_keys.get(key_id)
 
     def _fault(self, server: ServerName) -> UnknownKey | None:
-        """Return what is wrong with the server, new: raised twice, it would tell of both."""
+        """Return a new exception with the fault of the last fetch; None if it had none.
+
+        A new one each time: an exception that is raised twice collects both tracebacks.
+        """
         asked = self._asked.get(server)
         fault = asked[1] if asked else KeysUnavailable(f"{server} could not be asked for its keys")
         return type(fault)(*fault.args) if fault else None
 
     async def _ask(self, server: ServerName, now: Timestamp, asker: str) -> None:
-        """Ask *server*, or wait for the answer that somebody else is waiting for."""
+        """Fetch the keys of *server*, or wait for the fetch under way, or return in the pause."""
         task = self._fetches.of(server)
         if task is None:
             asked = self._asked.get(server)
@@ -140,7 +150,7 @@ class Keyring:
                 return
             task = asyncio.create_task(self._fetch(server, now))
             self._fetches.begin(server, asker, task)
-        # Not `await task`: that one who waits gives up must not cost the others the answer.
+        # Not `await task`: cancelling one caller would cancel the fetch for all of them.
         await asyncio.wait([task])
 
     async def _fetch(self, server: ServerName, now: Timestamp) -> None:
@@ -148,7 +158,7 @@ class Keyring:
         try:
             content = await self._fetcher.server_keys(server)
             self._keys.put(server, check_server_keys(content, server, now))
-        # What was published before stays valid for as long as it was said to be.
+        # Keys that were fetched before stay in use until they expire.
         except UnknownKey as error:
             fault = error
         except FederationError as error:

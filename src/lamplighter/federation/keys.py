@@ -1,9 +1,8 @@
-"""Our own signing keys: kept in a file, shown to other servers, and changed.
+"""This server's own signing keys: stored in a file, published, and rotated.
 
-The file has Synapse's form: a line `ed25519 <version> <unpadded base64 of the seed>` for each
-key, of which the first signs. Keys that no longer sign stand beside it in `<file>.old`, a line
-`ed25519 <version> <expired_ts> <unpadded base64 of the public key>` each; no secret is kept
-of them.
+The file has Synapse's format. Each line holds one key as `ed25519 <version> <unpadded base64 of
+the seed>`, and the first key signs. The file `<file>.old` holds keys that no longer sign, as
+`ed25519 <version> <expired_ts> <unpadded base64 of the public key>`, without any secret.
 
 Implements <https://spec.matrix.org/latest/server-server-api/#publishing-keys>.
 """
@@ -43,7 +42,7 @@ _OLD_LINE: Final = "ed25519 <version> <expired_ts> <base64>"
 
 @dataclass(frozen=True, slots=True)
 class OldKey:
-    """A key that signed until `expired_ts`; what it signed before stays true."""
+    """A key that signed until `expired_ts`. Signatures from before then stay valid."""
 
     key_id: str
     #: Unpadded base64 of the public key.
@@ -53,7 +52,7 @@ class OldKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKeys:
-    """The keys of this server; `current[0]` signs, and there always is one."""
+    """The keys of this server. There is at least one current key; `current[0]` signs."""
 
     server_name: ServerName
     path: Path
@@ -62,9 +61,9 @@ class SigningKeys:
 
     @classmethod
     def load(cls, path: Path, server_name: ServerName) -> "SigningKeys":
-        """Return the keys in the file *path*, and the old ones beside it.
+        """Return the keys in the file *path*, and the old keys in the file beside it.
 
-        Raises `ConfigError` where a file cannot be read, or does not hold keys.
+        Raises `ConfigError` if a file cannot be read, or does not hold keys.
         """
         current = tuple(_parse_key(path, number, line) for number, line in _lines(path))
         if not current:
@@ -72,16 +71,16 @@ class SigningKeys:
         beside = _old_path(path)
         read = [_parse_old(beside, *it) for it in _lines(beside)] if beside.exists() else []
         ours = {key_id_of(key) for key in current}
-        # A rotation that was interrupted leaves a key in both files: it still signs.
+        # An interrupted rotation leaves a key in both files. The key still signs.
         old = tuple(key for key in read if key.key_id not in ours)
         return cls(server_name, path, current, old)
 
     @classmethod
     def load_or_create(cls, path: Path, server_name: ServerName) -> "SigningKeys":
-        """Return the keys in the file *path*, which is made with a new key where there is none.
+        """Return the keys in the file *path*. Creates the file, with a new key, if there is none.
 
-        Nobody but the owner may read a file that is made here. Raises `ConfigError` as `load`
-        does, and where the file cannot be written.
+        Only the owner may read a new file. Raises `ConfigError` as `load` does, and if the file
+        cannot be written.
         """
         if not path.exists():
             _write_secret(path, _key_lines([_new_key()]))
@@ -93,20 +92,20 @@ class SigningKeys:
         return self.current[0]
 
     def rotate(self, now: Timestamp) -> "SigningKeys":
-        """Replace the current keys by a new one, in the file too; return what there is then.
+        """Replace the current keys by a new key, in the file as well, and return the result.
 
-        Raises `ConfigError` where a file cannot be written; what there was stays in force then.
+        Raises `ConfigError` if a file cannot be written. Then the current keys stay in force.
         """
         retired = [OldKey(key_id_of(key), _public(key), now) for key in self.current]
         fresh = _new_key()
         old = (*self.old, *retired)
-        # First the old ones: no key may be lost, whenever this process dies.
+        # The old keys first: no key may be lost if the process dies between the two writes.
         _write_secret(_old_path(self.path), _old_lines(old))
         _write_secret(self.path, _key_lines([fresh]))
         return replace(self, current=(fresh,), old=old)
 
     def server_keys(self, now: Timestamp, validity: timedelta) -> Json:
-        """Return the signed content of `GET /_matrix/key/v2/server`; it holds for *validity*."""
+        """Return the signed answer to `GET /_matrix/key/v2/server`, valid for *validity*."""
         content: Json = {
             "server_name": self.server_name,
             "valid_until_ts": after(now, validity),
@@ -121,7 +120,7 @@ class SigningKeys:
 
 
 def key_id_of(key: SigningKey) -> str:
-    """Return the ID under which *key* is published: algorithm and version."""
+    """Return the ID of *key*: algorithm and version."""
     return f"{key.alg}:{key.version}"
 
 
@@ -138,7 +137,7 @@ def _old_path(path: Path) -> Path:
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the words of each line that has some, with the number of the line."""
+    """Return the number and the words of each line that is not empty."""
     try:
         text = path.read_text(encoding="ascii")
     except OSError as error:
@@ -154,7 +153,7 @@ def _parse_key(path: Path, number: int, words: Sequence[str]) -> SigningKey:
         algorithm, version, seed = words
         return decode_signing_key_base64(algorithm, version, seed)
     except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
-        # Nothing of the line is shown: it is a secret, or nearly one.
+        # The message must not show the line, which may hold a secret.
         raise ConfigError(f"{path}: line {number} is not a signing key: {_KEY_LINE}") from None
 
 
@@ -180,10 +179,10 @@ def _old_lines(keys: Sequence[OldKey]) -> str:
 
 
 def _write_secret(path: Path, text: str) -> None:
-    """Put *text* into the file *path*, all or nothing, for its owner's eyes only."""
+    """Write *text* to the file *path* atomically. Only the owner may read the file."""
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        # A Path cannot be opened with a mode of its own, and must never be readable meanwhile.
+        # `Path.open` sets no mode, and the file must not be readable by others at any time.
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
             file.flush()

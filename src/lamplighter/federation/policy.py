@@ -1,4 +1,4 @@
-"""Which servers are spoken with, in both directions: as the operator says."""
+"""The operator's lists of servers with which this server exchanges requests, in both directions."""
 
 import re
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ __all__ = ["ServerPolicy"]
 
 
 class ServerPolicy:
-    """Admits the servers of *allow* (None: all), but for those of *deny*.
+    """Admits the servers in *allow* (None: all servers) that are not in *deny*.
 
-    Both hold server names, in which `*` stands for any text and `?` for one character:
-    `*.example.org` is every server below `example.org`, and not that one itself. Upper and lower
-    case are alike, as in DNS. A name without a port means the host on any port.
+    In both lists `*` matches any text and `?` one character: `*.example.org` matches every server
+    below `example.org`, but not `example.org`. Case does not matter, as in DNS. A name without a
+    port matches the host on every port.
     """
 
     def __init__(self, allow: Iterable[str] | None = None, deny: Iterable[str] = ()) -> None:
@@ -21,7 +21,7 @@ class ServerPolicy:
         self._denied = _pattern(deny)
 
     def admits(self, server: ServerName) -> bool:
-        """Tell whether *server* may be spoken with."""
+        """Return whether this server may exchange requests with *server*."""
         if self._matches(self._denied, server):
             return False
         return self._allowed is None or self._matches(self._allowed, server)
@@ -33,17 +33,14 @@ class ServerPolicy:
 
 
 def _split(server: str) -> tuple[str, str]:
-    """Return host and port as they are compared: the dot of the root is nobody's difference."""
+    """Return host and port in the form that is compared: lower case, no dot of the DNS root."""
     found = re.fullmatch(r"(.*?)(:[0-9]*)?", server.lower(), re.DOTALL)
     assert found is not None  # any text has this form
     return found[1].rstrip("."), found[2] or ""
 
 
 def _pattern(names: Iterable[str]) -> re.Pattern[str]:
-    """Return what matches any of *names*, and nothing if there are none."""
-    choices = [_glob("".join(_split(name))) for name in names]
+    """Return a pattern that matches any of *names*, and nothing if there are no names."""
+    escaped = [re.escape("".join(_split(name))) for name in names]
+    choices = [it.replace(r"\*", ".*").replace(r"\?", ".") for it in escaped]
     return re.compile("|".join(choices) if choices else r"(?!)", re.DOTALL)
-
-
-def _glob(name: str) -> str:
-    return re.escape(name).replace(r"\*", ".*").replace(r"\?", ".")

@@ -1,4 +1,22 @@
-"""What one other server is to be told: pure, with the time as an argument."""
+"""The presence states that wait to be sent to one other server. Pure: time is an argument.
+
+**Newest state only.** The queue holds one state for each user. A newer state of a user takes the
+place of the older one, so a server that was unreachable for an hour gets the present state of each
+user and not an hour of history. The queue holds at most *capacity* states; beyond that it drops the
+state that has waited longest.
+
+**Window.** The first state that arrives opens a window of 100 ms. All states that arrive within the
+window go out in one transaction.
+
+**One transaction at a time**, with at most 50 states. `take` begins it; `succeeded` or `failed`
+ends it. After a success the rest may follow at once. After a failure the states wait again, ahead
+of later ones, until the back-off allows another attempt; a state that was replaced meanwhile is
+dropped.
+
+Example: Alice and Bob change at 0 ms, Bob again at 60 ms. At 100 ms `take` returns Alice's state
+and Bob's second state. Alice changes once more, and then the transaction fails. Now Bob's state and
+Alice's newer state wait for the end of the pause.
+"""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -15,14 +33,7 @@ __all__ = ["DestinationQueue"]
 
 
 class DestinationQueue:
-    """The newest state of each user that a server is still to be told, in order of arrival.
-
-    States wait for *window* so that those which come together go together, and for as long as
-    *backoff* says. At most *capacity* users wait, those in flight included; beyond that the one
-    who has waited longest is dropped.
-
-    One transaction is in flight at a time: `take` begins it, `succeeded` or `failed` ends it.
-    """
+    """The states that wait to be sent to one server, and the states in flight to it."""
 
     def __init__(
         self,
@@ -36,23 +47,23 @@ class DestinationQueue:
         self._capacity = capacity
         self._waiting: dict[str, UserPresenceState] = {}
         self._in_flight: dict[str, UserPresenceState] = {}
-        #: Whether what is in flight is not to be tried again, should it fail.
+        #: Whether the states in flight are dropped if the transaction fails.
         self._gives_up = False
-        #: When the window closes of those who wait; None while nobody does.
+        #: The end of the window; None while no states wait.
         self._window_ends: Timestamp | None = None
 
     def __len__(self) -> int:
-        """Return how many states are kept."""
+        """Return the number of states that wait or are in flight."""
         return len(self._waiting) + len(self._in_flight)
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to say, to await, or to remember: it may be dropped."""
+        """Whether the queue is empty and has no back-off, so that nothing is lost with it."""
         return not len(self) and self._backoff.state is None
 
     @property
     def backoff_state(self) -> BackoffState | None:
-        """What to keep over a restart; None while the server answers."""
+        """The back-off to store for a restart; None while the server answers."""
         return self._backoff.state
 
     def restore(self, state: BackoffState, now: Timestamp) -> None:
@@ -60,23 +71,22 @@ class DestinationQueue:
         self._backoff.restore(state, now)
 
     def put(self, states: Iterable[UserPresenceState], now: Timestamp) -> None:
-        """Let *states* wait, each in the place of an older one of that user, if one waits."""
+        """Add *states*. Each replaces an older state of the same user that waits."""
         self._waiting.update((state.user_id, state) for state in states)
-        self._trim()
+        surplus = max(0, len(self) - self._capacity)
+        for user_id in list(islice(self._waiting, surplus)):
+            del self._waiting[user_id]
         if self._waiting and self._window_ends is None:
             self._window_ends = after(now, self._window)
 
     def next_due(self) -> Timestamp | None:
-        """Return when `take` has something to give; None while it has not, however long one waits.
-
-        So it is while a transaction is in flight.
-        """
+        """Return when `take` will return states; None if no states wait or some are in flight."""
         if self._in_flight or self._window_ends is None:
             return None
         return max(self._window_ends, self._backoff.retry_at or self._window_ends)
 
     def take(self, now: Timestamp) -> list[UserPresenceState]:
-        """Return what to send now, as much as one EDU holds: it is in flight then."""
+        """Return the states to send now, at most 50; from now on they are in flight."""
         due = self.next_due()
         if due is None or now < due:
             return []
@@ -87,7 +97,7 @@ class DestinationQueue:
         return list(self._in_flight.values())
 
     def take_back(self) -> set[UserId]:
-        """Forget who waits, and who is in flight should that fail; return who all these are."""
+        """Drop the waiting states; drop those in flight if they fail. Return the users of all."""
         users = {UserId(user_id) for user_id in (*self._in_flight, *self._waiting)}
         self._waiting = {}
         self._window_ends = None
@@ -95,13 +105,13 @@ class DestinationQueue:
         return users
 
     def succeeded(self) -> None:
-        """What was in flight has arrived; the rest may go at once."""
+        """The states in flight have arrived. The rest may follow at once."""
         self._in_flight.clear()
         self._gives_up = False
         self._backoff.succeeded()
 
     def failed(self, now: Timestamp) -> None:
-        """Let what was in flight wait again, first in line, unless something newer of it waits."""
+        """The states in flight wait again, ahead of the others, unless a newer state waits."""
         if not self._gives_up:
             self._waiting = {**self._in_flight, **self._waiting}
         self._in_flight, self._gives_up = {}, False
@@ -110,10 +120,5 @@ class DestinationQueue:
         self._backoff.failed(now)
 
     def heard(self, now: Timestamp) -> None:
-        """The server has spoken to us: if it is left alone, then not for long any more."""
+        """The server has sent us a request: the back-off becomes shorter."""
         self._backoff.heard(now)
-
-    def _trim(self) -> None:
-        surplus = max(0, len(self) - self._capacity)
-        for user_id in list(islice(self._waiting, surplus)):
-            del self._waiting[user_id]

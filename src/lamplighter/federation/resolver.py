@@ -1,12 +1,12 @@
-"""Names to addresses and services: the port, DNS behind it, and answers from a table.
+"""Look up the addresses and SRV records of a host name, by DNS and the hosts file.
 
-Nothing here says which addresses may be contacted; `discovery.py` does.
+Whether an address may be contacted is decided in `discovery.py`.
 """
 
 import asyncio
 import ipaddress
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,13 +21,13 @@ from dns.rdatatype import AAAA, SRV, A, RdataType
 from lamplighter.domains import IPAddress
 from lamplighter.errors import RemoteUnreachable
 
-__all__ = ["DnsResolver", "FixedResolver", "Resolver", "Service", "parse_hosts"]
+__all__ = ["DnsResolver", "Resolver", "Service", "parse_hosts"]
 
-#: For one question, all retries included.
-PATIENCE: Final = timedelta(seconds=5)
+#: The time-out of one query, including all retries.
+TIMEOUT: Final = timedelta(seconds=5)
 CACHED_ANSWERS: Final = 10_000
 HOSTS: Final = Path("/etc/hosts")
-#: What RFC 6761 says of it needs no file and no DNS.
+#: The addresses of `localhost` by RFC 6761, without the hosts file and without DNS.
 LOCALHOST: Final[Sequence[IPAddress]] = (
     ipaddress.IPv4Address("127.0.0.1"),
     ipaddress.IPv6Address("::1"),
@@ -36,7 +36,7 @@ LOCALHOST: Final[Sequence[IPAddress]] = (
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An SRV record (RFC 2782); the target "." says that there is no such service."""
+    """An SRV record (RFC 2782). The target "." means that there is no such service."""
 
     priority: int
     weight: int
@@ -45,46 +45,26 @@ class Service:
 
 
 class Resolver(Protocol):
-    """What knows where names lead."""
+    """Looks up names."""
 
     async def addresses(self, host: str) -> Sequence[IPAddress]:
-        """Return the addresses of *host*, to be tried in this order; none if it has none.
+        """Return the addresses of *host*, in the order in which to try them.
 
-        Raises `RemoteUnreachable` where that cannot be known at the moment.
+        Raises `RemoteUnreachable` if the answer cannot be had now.
         """
 
     async def services(self, name: str) -> Sequence[Service]:
-        """Return the SRV records of *name*, in no order; none if it has none.
+        """Return the SRV records of *name*, in no particular order.
 
-        Raises `RemoteUnreachable` where that cannot be known at the moment.
+        Raises `RemoteUnreachable` if the answer cannot be had now.
         """
-
-
-class FixedResolver:
-    """Knows what it was given, and nothing else."""
-
-    def __init__(
-        self,
-        addresses: Mapping[str, Sequence[str]],
-        services: Mapping[str, Sequence[Service]] | None = None,
-    ) -> None:
-        self._addresses = {
-            host: [ipaddress.ip_address(address) for address in listed]
-            for host, listed in addresses.items()
-        }
-        self._services = services or {}
-
-    async def addresses(self, host: str) -> Sequence[IPAddress]:
-        return self._addresses.get(host, ())
-
-    async def services(self, name: str) -> Sequence[Service]:
-        return self._services.get(name, ())
 
 
 class DnsResolver:
-    """The DNS servers that the machine is set up with; the hosts file comes before them.
+    """Looks up names in the hosts file and then with the DNS servers of this machine.
 
-    Names are absolute: search domains are not tried. The hosts file is read once.
+    Names are absolute: search domains are not tried. The hosts file, which dnspython does not know,
+    is read once.
     """
 
     def __init__(
@@ -118,17 +98,17 @@ class DnsResolver:
 
     async def _ask(self, name: str, kind: RdataType) -> Sequence[dns.rdata.Rdata]:
         try:
-            seconds = PATIENCE.total_seconds()
+            seconds = TIMEOUT.total_seconds()
             answer = await self._dns.resolve(f"{name}.", kind, lifetime=seconds)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return ()
         except (dns.exception.DNSException, OSError, ValueError) as error:
-            raise RemoteUnreachable(f"no {kind.name} of {name} from DNS: {error}") from None
+            raise RemoteUnreachable(f"no {kind.name} record of {name} from DNS: {error}") from None
         return list(answer)
 
 
 def parse_hosts(text: str) -> dict[str, list[IPAddress]]:
-    """Return what a hosts file says of each name, in lower case; malformed lines are passed by."""
+    """Return the addresses of each name, in lower case, of a hosts file. Skips malformed lines."""
     known: dict[str, list[IPAddress]] = {}
     for line in text.splitlines():
         words = line.partition("#")[0].lower().split()
@@ -152,7 +132,7 @@ def _system_resolver() -> dns.asyncresolver.Resolver:
     try:
         resolver = dns.asyncresolver.Resolver()
     except dns.resolver.NoResolverConfiguration:
-        # Nothing but the hosts file is known then, and every question fails at once.
+        # Only the hosts file works then, and every query fails at once.
         resolver = dns.asyncresolver.Resolver(configure=False)
     resolver.cache = dns.resolver.LRUCache(CACHED_ANSWERS)
     return resolver

@@ -1,4 +1,4 @@
-"""JSON with signatures, and the `X-Matrix` header by which a request proves who sent it.
+"""Signed JSON, and the `X-Matrix` header, by which a request proves its origin.
 
 Implements <https://spec.matrix.org/latest/appendices/#signing-json> and
 <https://spec.matrix.org/latest/server-server-api/#request-authentication>.
@@ -30,14 +30,14 @@ __all__ = [
     "verify_request",
 ]
 
-#: How long the header may be, in characters: several times what two long server names take.
+#: The greatest length of the header in characters: several times that of two long server names.
 MAX_HEADER: Final = 4096
-#: The integers that every JSON library can hold.
+#: The greatest integer that every JSON library can hold.
 MAX_INTEGER: Final = 2**53 - 1
 
 _SCHEME: Final = re.compile(r"X-Matrix +", re.IGNORECASE)
-#: One `name=value` with the commas before it. Older servers leave colons unquoted, and IPv6
-#: addresses with them: so an unquoted value is whatever cannot be mistaken for something else.
+#: One `name=value` and the commas before it. Older servers do not quote colons and IPv6 addresses.
+#: So an unquoted value is any text that does not contain a separator.
 _PARAMETER: Final = re.compile(
     r"""
     [ \t,]*+
@@ -55,15 +55,15 @@ _BASE64: Final = re.compile(r"[0-9A-Za-z+/_\-]{1,1024}={0,2}")
 
 
 class BadSignature(FederationError):
-    """Nothing proves who sent this; the message says what is missing, malformed or wrong."""
+    """The origin is not proved. The message says what is missing, malformed or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class XMatrix:
-    """What an `Authorization: X-Matrix` header says."""
+    """The content of an `Authorization: X-Matrix` header."""
 
     origin: ServerName
-    #: Whom the request is for; None where an older server does not say.
+    #: None if an older server does not name the destination.
     destination: ServerName | None
     #: The algorithm and the version of the origin's key, such as `ed25519:a_1`.
     key_id: str
@@ -72,18 +72,18 @@ class XMatrix:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return *value* as canonical JSON. Whole numbers become integers, however they are written.
+    """Return *value* as canonical JSON. A whole number such as `1.0` becomes an integer.
 
-    Raises `ValueError` where that form has no place for *value*: other fractions, integers of
-    more than 53 bits, half a surrogate pair, or endless depth.
+    Raises `ValueError` if *value* has no canonical form: a fraction, an integer of more than 53
+    bits, half a surrogate pair, or a nesting too deep.
     """
     return encode_canonical_json(_canonical(value))
 
 
 def sign_json(value: Mapping[str, Any], server: ServerName, key: SigningKey) -> Json:
-    """Return *value* in its canonical form with a signature of *server* beside those it has.
+    """Return *value* in its canonical form, with a signature of *server* added.
 
-    Raises `ValueError` where `canonical_json` does.
+    Raises `ValueError` as `canonical_json` does.
     """
     signed = _canonical({name: it for name, it in value.items() if name != "unsigned"})
     signed = add_signature(signed, server, key)
@@ -92,7 +92,7 @@ def sign_json(value: Mapping[str, Any], server: ServerName, key: SigningKey) -> 
 
 def verify(value: Mapping[str, Any], server: ServerName, key: VerifyKey) -> None:
     """Raise `BadSignature` unless *server* has signed *value* with *key*."""
-    # First as it is written: some servers sign fractions, which canonical JSON does not know.
+    # First as *value* is: some servers sign fractions, which canonical JSON does not have.
     if not any(_has_signed(form, value, server, key) for form in (dict, _canonical)):
         raise BadSignature(f"{server} has not signed this with {key.alg}:{key.version}")
 
@@ -105,7 +105,7 @@ def request_object(
     uri: str,
     content: Mapping[str, Any] | None = None,
 ) -> Json:
-    """Return what is signed of a request; *uri* is its path and query, percent-encoded."""
+    """Return the object whose signature signs a request; *uri* is its encoded path and query."""
     request = {"method": method, "uri": uri, "origin": origin, "destination": destination}
     return request if content is None else {**request, "content": content}
 
@@ -119,9 +119,9 @@ def authorization_header(
     content: Mapping[str, Any] | None = None,
     key: SigningKey,
 ) -> str:
-    """Return the `Authorization` header of a request that *origin* makes; see `request_object`.
+    """Return the `Authorization` header of a request from *origin*; see `request_object`.
 
-    Raises `ValueError` where *content* is not canonical JSON.
+    Raises `ValueError` if *content* has no canonical form.
     """
     request = request_object(
         origin=origin, destination=destination, method=method, uri=uri, content=content
@@ -134,9 +134,9 @@ def authorization_header(
 
 
 def verify_request(request: Mapping[str, Any], authorization: XMatrix, key: VerifyKey) -> None:
-    """Raise `BadSignature` unless *authorization* is the origin's word, by *key*, for *request*.
+    """Raise `BadSignature` unless *authorization* holds a signature of *request* by *key*.
 
-    *request* is a `request_object`, of what was received and of the server that received it.
+    *request* is a `request_object` made from the received request and this server's name.
     """
     if authorization.key_id != f"{key.alg}:{key.version}":
         raise BadSignature(f"This is signed with {authorization.key_id}, not with {key.version}")
@@ -145,9 +145,10 @@ def verify_request(request: Mapping[str, Any], authorization: XMatrix, key: Veri
 
 
 def parse_authorization(text: str) -> XMatrix:
-    """Return what the header *text* says; raise `BadSignature` if it is not an `X-Matrix` one.
+    """Return the content of the header *text*.
 
-    Unknown parameters are ignored; one that is given twice is nobody's word.
+    Unknown parameters are ignored. Raises `BadSignature` if *text* is not a valid `X-Matrix`
+    header, or gives a parameter twice.
     """
     if len(text) > MAX_HEADER:
         raise BadSignature(f"Authorization: longer than {MAX_HEADER} characters")
@@ -169,7 +170,7 @@ def parse_authorization(text: str) -> XMatrix:
 
 
 def _parameters(text: str) -> dict[str, str]:
-    """Return the parameters by their names in lower case."""
+    """Return the parameters by name, in lower case."""
     scheme = _SCHEME.match(text)
     if scheme is None:
         raise BadSignature("Authorization: the scheme is not X-Matrix")
@@ -204,16 +205,16 @@ def _has_signed(
     try:
         verify_signed_json(form(value), server, key)
     except (SignatureVerifyException, AttributeError, RecursionError, TypeError, ValueError):
-        return False  # other errors than the first: there is no JSON for it, or no signatures
+        return False  # the other errors: no canonical JSON, or malformed signatures
     return True
 
 
 def _canonical(value: Any) -> Any:
-    """Return a copy of *value* without fractions; raise `ValueError` as `canonical_json` does."""
+    """Return *value* with integers for whole numbers. Raises `ValueError` as `canonical_json`."""
     try:
         return _integral(value)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
 
 
 def _integral(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Transactions: what is sent from server to server, checked for its shape and size.
+"""Transactions: the requests in which servers send each other EDUs and PDUs.
 
 Implements <https://spec.matrix.org/latest/server-server-api/#transactions>.
 """
@@ -13,7 +13,14 @@ from lamplighter.federation.event_ids import event_id_of
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
 
-__all__ = ["MAX_EDUS", "MAX_PDUS", "Transaction", "encode", "parse", "pdu_errors"]
+__all__ = [
+    "MAX_EDUS",
+    "MAX_PDUS",
+    "Transaction",
+    "encode_transaction",
+    "parse_transaction",
+    "pdu_errors",
+]
 
 MAX_PDUS: Final = 50
 MAX_EDUS: Final = 100
@@ -23,17 +30,17 @@ _NO_ROOMS: Final = "This server takes no events of rooms of other servers"
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What one server tells another in one request."""
+    """The content of one request from server to server."""
 
     origin: ServerName
     origin_server_ts: Timestamp
-    #: Objects, each with an `edu_type`, which is text, and a `content`, which is an object.
+    #: JSON objects. Each has a text as its `edu_type` and an object as its `content`.
     edus: Sequence[Json] = ()
-    #: Objects, of which nothing more is known.
+    #: JSON objects whose content was not checked.
     pdus: Sequence[Json] = ()
 
 
-def encode(transaction: Transaction) -> Json:
+def encode_transaction(transaction: Transaction) -> Json:
     """Return the body of the request."""
     return {
         "origin": transaction.origin,
@@ -43,12 +50,12 @@ def encode(transaction: Transaction) -> Json:
     }
 
 
-def parse(content: object, origin: ServerName) -> Transaction:
-    """Return the transaction that *content* is, which *origin* has signed.
+def parse_transaction(content: object, origin: ServerName) -> Transaction:
+    """Return *content*, the body of a request that *origin* has signed, as a transaction.
 
-    Raises `BadJson`, which names the field, where *content* is of another shape, speaks in
-    another server's name, or holds more PDUs or EDUs than a transaction may. Each PDU and EDU is
-    judged alone: one that is misshapen is left out, for the others are not to be lost by it.
+    Raises `BadJson`, which names the field, if *content* has another shape, names another origin,
+    or holds more PDUs or EDUs than a transaction may. A malformed PDU or EDU is left out, so that
+    it does not cost the others.
     """
     if not isinstance(content, dict):
         raise BadJson("body: not an object")
@@ -63,16 +70,16 @@ def parse(content: object, origin: ServerName) -> Transaction:
 
 
 def pdu_errors(pdus: Iterable[Mapping[str, Any]]) -> Json:
-    """Return the answer to a transaction with *pdus*: each has an error, for none is taken.
+    """Return the answer to a transaction with *pdus*: an error for each, since none is accepted.
 
-    An event that neither has an ID nor anything to make it from cannot be answered.
+    The answer leaves out an event that has no ID and from which no ID can be computed.
     """
     event_ids = [event_id_of(pdu) for pdu in pdus]
     return {"pdus": {it: {"error": _NO_ROOMS} for it in event_ids if it is not None}}
 
 
 def _objects(content: Mapping[str, Any], name: str, limit: int) -> tuple[Json, ...]:
-    """Return the array *name*, which may be missing."""
+    """Return the objects in the array *name*; none if there is no such array."""
     values = content.get(name, [])
     if not isinstance(values, list):
         raise BadJson(f"{name}: not an array")

@@ -1,7 +1,8 @@
-"""HTTP over TLS to addresses that were chosen beforehand.
+"""HTTP over TLS to addresses that `discovery.py` has chosen.
 
-aiohttp is only ever given IP addresses, so it has no name to resolve: what was admitted is what is
-connected to, whatever DNS says a moment later. It follows no redirect and keeps no cookie.
+aiohttp gets IP addresses and never resolves a name. So each connection goes to an address that was
+admitted, even if DNS gives another answer a moment later. The transport follows no redirect and
+keeps no cookie.
 """
 
 import asyncio
@@ -23,14 +24,14 @@ from lamplighter.federation.discovery import Endpoint, Target
 
 __all__ = ["Answer", "Transport", "tls_context"]
 
-#: Of one endpoint, after which the next one is tried; TLS included.
-CONNECT_PATIENCE: Final = timedelta(seconds=10)
+#: The time-out for a connection to one endpoint, including TLS. Then the next endpoint is tried.
+CONNECT_TIMEOUT: Final = timedelta(seconds=10)
 _CHUNK: Final = 65536
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered."""
+    """The answer of another server."""
 
     status: int
     headers: CIMultiDictProxy[str]
@@ -38,7 +39,7 @@ class Answer:
 
 
 class Transport:
-    """Connections to other servers, opened at first use and kept for a while."""
+    """Connections to other servers, opened at first use and kept open for a while."""
 
     def __init__(self, tls: ssl.SSLContext, admits: Callable[[IPAddress], bool]) -> None:
         self._tls = tls
@@ -55,10 +56,11 @@ class Transport:
         body: bytes | None = None,
         limit: int,
     ) -> Answer:
-        """Send one request, *path* being encoded already; return the answer.
+        """Send one request with an encoded *path*, and return the answer.
 
-        How long that may take is the caller's to bound. Raises `RemoteUnreachable` where no
-        endpoint can be connected to, or the answer breaks off or is longer than *limit* bytes.
+        There is no time-out for the whole request: the caller must set one. Raises
+        `RemoteUnreachable` if no endpoint accepts a connection, if the answer breaks off, or if the
+        answer is longer than *limit* bytes.
         """
         sent = CIMultiDict(headers or {})
         sent["Host"] = target.host_header
@@ -71,7 +73,11 @@ class Transport:
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 fault = error
                 break
-        raise RemoteUnreachable(f"{target.host_header}: {_reason(fault)}") from None
+        if isinstance(fault, asyncio.TimeoutError):
+            reason = "no connection in time"
+        else:
+            reason = str(fault) or type(fault).__name__
+        raise RemoteUnreachable(f"{target.host_header}: {reason}") from None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -89,11 +95,13 @@ class Transport:
         body: bytes | None,
         limit: int,
     ) -> Answer:
-        if not self._admits(endpoint.address):
-            raise RemoteUnreachable(f"{endpoint.address} may not be contacted")
+        address = endpoint.address
+        if not self._admits(address):
+            raise RemoteUnreachable(f"{address} may not be contacted")
+        host = f"[{address}]" if address.version == 6 else str(address)
         async with self._open().request(
             method,
-            _url(endpoint, path),
+            URL(f"https://{host}:{endpoint.port}{path}", encoded=True),
             headers=headers,
             data=body,
             allow_redirects=False,
@@ -104,11 +112,11 @@ class Transport:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                # How many requests are under way is the sender's to bound, fairly.
+                # No limit here: the sender limits the number of requests under way, fairly.
                 connector=aiohttp.TCPConnector(ssl=self._tls, limit=0, resolver=_NoNames()),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_PATIENCE.total_seconds()),
-                # What is not unpacked cannot unfold to gigabytes.
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT.total_seconds()),
+                # A small compressed answer could become gigabytes.
                 auto_decompress=False,
                 headers={
                     "User-Agent": f"Lamplighter/{__version__}",
@@ -119,7 +127,7 @@ class Transport:
 
 
 class _NoNames(aiohttp.abc.AbstractResolver):
-    """Refuses to look up anything: names were looked up, and their addresses judged, before."""
+    """Refuses to look up a name: `discovery.py` has looked up all names before."""
 
     async def resolve(self, host: str, *_: object, **__: object) -> list[aiohttp.abc.ResolveResult]:
         raise OSError(f"{host} should have been resolved before")
@@ -145,25 +153,12 @@ def tls_context(*, verify: bool, extra_ca_files: Iterable[Path] = ()) -> ssl.SSL
     return context
 
 
-def _url(endpoint: Endpoint, path: str) -> URL:
-    address = endpoint.address
-    host = f"[{address}]" if address.version == 6 else str(address)
-    return URL(f"https://{host}:{endpoint.port}{path}", encoded=True)
-
-
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     chunks: list[bytes] = []
     length = 0
     async for chunk in response.content.iter_chunked(_CHUNK):
         length += len(chunk)
         if length > limit:
-            raise RemoteUnreachable(f"an answer longer than {limit} bytes")
+            raise RemoteUnreachable(f"the answer is longer than {limit} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-def _reason(error: Exception | None) -> str:
-    """Return in words what went wrong; what aiohttp says may be nothing."""
-    if isinstance(error, asyncio.TimeoutError):
-        return "no connection in time"
-    return str(error) or type(error).__name__

@@ -1,7 +1,7 @@
-"""`GET /.well-known/matrix/server`: asked of a host, judged, and remembered.
+"""`GET /.well-known/matrix/server`: ask a host, check the document, and cache the result.
 
 Implements step 3 of <https://spec.matrix.org/latest/server-server-api/#resolving-server-names>,
-with its rules for caching.
+including its rules for caching.
 """
 
 import re
@@ -27,13 +27,14 @@ __all__ = ["WellKnown", "WellKnownFetcher", "WellKnownRequests", "lifetime"]
 PATH: Final = "/.well-known/matrix/server"
 MAX_REDIRECTS: Final = 5
 MAX_BYTES: Final = 50 * 1024
-PATIENCE: Final = timedelta(seconds=10)
+TIMEOUT: Final = timedelta(seconds=10)
 
-#: How long a good answer is kept: if it does not say, and whatever it says.
+#: The lifetime of a valid document whose headers name none, and the limits for those that do.
 USUAL: Final = timedelta(hours=24)
 SHORTEST: Final = timedelta(minutes=5)
 LONGEST: Final = timedelta(hours=48)
-#: How long it is kept that there is none: the first time, and after that twice as long each time.
+#: How long to wait before asking a host again that has no valid document. The pause doubles each
+#: time.
 FIRST_PAUSE: Final = timedelta(minutes=1)
 LONGEST_PAUSE: Final = timedelta(hours=1)
 
@@ -43,17 +44,14 @@ _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class WellKnownFetcher(Protocol):
-    """What asks a host for its well-known document."""
+    """Asks a host for its well-known document."""
 
     async def fetch(self, host: str) -> Answer:
-        """Return what *host* answers in the end. Raises `RemoteUnreachable` without an answer."""
+        """Return the answer of *host*. Raises `RemoteUnreachable` if there is none."""
 
 
 class WellKnownRequests:
-    """Asks over HTTPS, and follows a few redirects, each to an address that may be contacted.
-
-    *port* is where hosts listen for HTTPS.
-    """
+    """Asks over HTTPS at *port*, and follows a few redirects to addresses that may be contacted."""
 
     def __init__(
         self, transport: Transport, locator: Locator, clock: Clock, *, port: int = 443
@@ -66,35 +64,33 @@ class WellKnownRequests:
     async def fetch(self, host: str) -> Answer:
         url = URL.build(scheme="https", host=host, port=self._port, path=PATH)
         try:
-            return await within(self._clock, PATIENCE, self._follow(url))
+            return await within(self._clock, TIMEOUT, self._follow(url))
         except TimeoutError:
-            raise RemoteUnreachable(f"{host} does not answer to {PATH} in time") from None
+            raise RemoteUnreachable(f"{host} does not answer {PATH} in time") from None
 
     async def _follow(self, url: URL) -> Answer:
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._get(url)
+            host = url.raw_host or ""
+            endpoints = await self._locator.locate(host, url.port or 443)
+            target = Target(url.host_port_subcomponent or host, host, endpoints)
+            path = url.raw_path_qs
+            answer = await self._transport.exchange(target, "GET", path, limit=MAX_BYTES)
             if answer.status not in _MOVED:
                 return answer
-            url = _next(url, answer.headers.get("Location", ""))
-        raise RemoteUnreachable(f"{url.host} redirects without end")
-
-    async def _get(self, url: URL) -> Answer:
-        host = url.raw_host or ""
-        endpoints = await self._locator.locate(host, url.port or 443)
-        target = Target(url.host_port_subcomponent or host, host, endpoints)
-        return await self._transport.exchange(target, "GET", url.raw_path_qs, limit=MAX_BYTES)
+            url = _redirected(url, answer.headers.get("Location", ""))
+        raise RemoteUnreachable(f"{url.host} redirects too often")
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     server: ServerName | None
     until: Timestamp
-    #: How long it is kept the next time that there is none.
+    #: The pause before the next question if the host still has no valid document then.
     next_pause: timedelta = FIRST_PAUSE
 
 
 class WellKnown:
-    """Which server names stand for hosts; at most *capacity* hosts are remembered."""
+    """The server names to which hosts delegate; at most *capacity* hosts are remembered."""
 
     def __init__(self, fetcher: WellKnownFetcher, *, capacity: int = 10_000) -> None:
         self._fetcher = fetcher
@@ -103,7 +99,7 @@ class WellKnown:
         )
 
     async def delegate(self, host: str, now: Timestamp) -> ServerName | None:
-        """Return the server name that stands for *host*; None if there is no valid document."""
+        """Return the server name to which *host* delegates; None without a valid document."""
         known = self._known.get(host)
         if known is None or known.until <= now:
             known = await self._ask(host, now, known.next_pause if known else FIRST_PAUSE)
@@ -115,14 +111,14 @@ class WellKnown:
             answer = await self._fetcher.fetch(host)
         except RemoteUnreachable:
             answer = None
-        server = _judge(answer) if answer else None
+        server = _server_in(answer) if answer else None
         if answer is None or server is None:
             return _Known(None, after(now, pause), min(2 * pause, LONGEST_PAUSE))
         return _Known(server, after(now, lifetime(answer.headers, now)))
 
 
 def lifetime(headers: Mapping[str, str], now: Timestamp) -> timedelta:
-    """Return for how long an answer with these *headers* is kept: 5 minutes to 48 hours."""
+    """Return how long an answer with these *headers* is cached: 5 minutes to 48 hours."""
     return min(max(_wanted_lifetime(headers, now), SHORTEST), LONGEST)
 
 
@@ -132,21 +128,17 @@ def _wanted_lifetime(headers: Mapping[str, str], now: Timestamp) -> timedelta:
         return SHORTEST
     if age := _MAX_AGE.search(control):
         return timedelta(seconds=min(int(age[1]), LONGEST // timedelta(seconds=1)))
-    if "Expires" in headers:
-        return _until(headers["Expires"], now)
-    return USUAL
-
-
-def _until(date: str, now: Timestamp) -> timedelta:
+    if "Expires" not in headers:
+        return USUAL
     try:
-        expires = parsedate_to_datetime(date).timestamp()
+        expires = parsedate_to_datetime(headers["Expires"]).timestamp()
     except (ValueError, OverflowError):
-        return SHORTEST  # RFC 9111: a date that is none has passed
+        return SHORTEST  # RFC 9111: an invalid date counts as a date in the past
     return timedelta(milliseconds=expires * 1000 - now)
 
 
-def _judge(answer: Answer) -> ServerName | None:
-    """Return what the document says, if it is one."""
+def _server_in(answer: Answer) -> ServerName | None:
+    """Return the server name in the document; None if the document is not valid."""
     if answer.status != 200:
         return None
     try:
@@ -157,7 +149,7 @@ def _judge(answer: Answer) -> ServerName | None:
         return None
 
 
-def _next(url: URL, location: str) -> URL:
+def _redirected(url: URL, location: str) -> URL:
     try:
         moved = url.join(URL(location))
     except ValueError:

@@ -1,11 +1,11 @@
 """All users: feed it events and the time, and it returns the changes worth telling."""
 
-import heapq
 from collections.abc import Iterable
 
 import msgspec
 
 from lamplighter.clock import Timestamp
+from lamplighter.deadlines import Deadlines
 from lamplighter.ids import DeviceId, ServerName, UserId, server_of
 from lamplighter.presence import machine
 from lamplighter.presence.changes import Change, ChangeReason, reason_to_announce
@@ -33,9 +33,7 @@ class PresenceTracker:
         #: What the world was last told of each user.
         self._told: dict[UserId, UserPresenceState] = {}
         self._unsaved: set[UserId] = set()
-        #: (deadline, user); an entry that is not the user's one in `_wakes` is stale.
-        self._heap: list[tuple[Timestamp, UserId]] = []
-        self._wakes: dict[UserId, Timestamp] = {}
+        self._deadlines: Deadlines[UserId] = Deadlines()
 
     @property
     def rules(self) -> Rules:
@@ -52,11 +50,7 @@ class PresenceTracker:
     def expire(self, now: Timestamp) -> list[Change]:
         """Return what the passing of time until *now* has changed."""
         changes: list[Change] = []
-        while self._heap and self._heap[0][0] <= now:
-            due, user_id = heapq.heappop(self._heap)
-            if self._wakes.get(user_id) != due:
-                continue
-            del self._wakes[user_id]
+        for user_id in self._deadlines.due(now):
             user = self._users[user_id]
             ping = ChangeReason.FEDERATION_PING if self._ping_is_due(user, now) else None
             after = machine.elapse(user, now, self._rules)
@@ -68,7 +62,7 @@ class PresenceTracker:
 
         It may come a little early, never late.
         """
-        return self._heap[0][0] if self._heap else None
+        return self._deadlines.next()
 
     def get(self, user_id: UserId) -> UserPresenceState:
         """Return the user's presence; that of an unknown user is the default one."""
@@ -118,8 +112,9 @@ class PresenceTracker:
 
     def forget(self, user_id: UserId) -> None:
         """Remove a user; should anything be heard of them again, they are new."""
-        for memory in (self._users, self._told, self._wakes):
+        for memory in (self._users, self._told):
             memory.pop(user_id, None)
+        self._deadlines.drop(user_id)
         self._unsaved.discard(user_id)
 
     def take_unsaved(self) -> list[TrackedUser]:
@@ -153,13 +148,8 @@ class PresenceTracker:
 
     def _schedule(self, user_id: UserId) -> None:
         due = self._deadline(self._users[user_id])
-        if due is None:
-            return
-        waking = self._wakes.get(user_id)
-        # An earlier wake finds nothing to do and asks again: cheaper than moving it at every poll.
-        if waking is None or due < waking:
-            self._wakes[user_id] = due
-            heapq.heappush(self._heap, (due, user_id))
+        if due is not None:
+            self._deadlines.put(user_id, due)
 
     def _deadline(self, user: TrackedUser) -> Timestamp | None:
         instants = (machine.deadline(user, self._rules), self._pings_at(user))

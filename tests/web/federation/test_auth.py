@@ -226,7 +226,7 @@ async def test_our_own_name(host: Host) -> None:
     ourselves = Peer(host, SERVER, host.keys.signing)
     ourselves.publish()
     response = await put(ourselves, signed(ourselves))
-    assert error_of(response) == (403, "M_FORBIDDEN", "demo is not spoken with here")
+    assert error_of(response) == (403, "M_FORBIDDEN", "This server accepts no requests from demo")
     assert (host.heard, host.published.asked) == ([], [])
 
 
@@ -247,7 +247,7 @@ async def test_servers_that_are_not_spoken_with(
     peer = Peer(Host(directory, clock, keys, policy=policy))
     peer.publish()
     for response in (await put(peer, signed(peer)), await peer.get(f"{PROFILE}?user_id=@a:demo")):
-        wanted = (403, "M_FORBIDDEN", "there.example is not spoken with here")
+        wanted = (403, "M_FORBIDDEN", "This server accepts no requests from there.example")
         assert error_of(response) == wanted
     assert (peer.host.heard, peer.host.published.asked) == ([], [])
 

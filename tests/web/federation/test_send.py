@@ -288,7 +288,7 @@ async def test_users_of_other_servers(peer: Peer) -> None:
     assert peer.host.heard == []
     assert logged == [
         {
-            "event": "presence was refused",
+            "event": "refused presence entries",
             "log_level": "info",
             "origin": "there.example",
             "problems": [

@@ -1,4 +1,4 @@
-"""The server-server API: one file per family of endpoints, whose first line is its routes."""
+"""The server-server API: one file per family of endpoints. The first line names the routes."""
 
 from lamplighter.clock import Clock
 from lamplighter.federation.inbound import Inbound

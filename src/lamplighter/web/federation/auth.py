@@ -1,4 +1,9 @@
-"""Which server is asking: signed requests, verified.
+"""Verify the signatures of other servers' requests.
+
+The order of the steps keeps the work small that a stranger can cause: the header is parsed, the
+operator's lists are checked, and a key is found, before the body is read. The network that sent the
+body pays for it before it is parsed (see `budget.py`), and the domain of the origin pays once the
+signature is verified.
 
 Implements <https://spec.matrix.org/latest/server-server-api/#request-authentication>.
 """
@@ -32,12 +37,12 @@ from lamplighter.web.federation.budget import FederationBudget, price
 
 __all__ = ["XMatrixAuth"]
 
-#: A transaction of 50 events of the largest size, and 100 EDUs.
+#: Enough for 50 events of the largest size and 100 EDUs.
 MAX_BODY: Final = 5 * 1024 * 1024
 
 
 class XMatrixAuth:
-    """Verifies signatures by the keys that servers publish."""
+    """Verifies signatures with the keys that servers publish."""
 
     def __init__(
         self,
@@ -47,7 +52,7 @@ class XMatrixAuth:
         network: ClientAddress,
         clock: Clock,
     ) -> None:
-        """*network* tells from where a request comes."""
+        """*network* returns the network that sent a request."""
         self._server_name = server_name
         self._keyring = keyring
         self._policy = policy
@@ -56,10 +61,10 @@ class XMatrixAuth:
         self._clock = clock
 
     async def origin(self, request: Request) -> ServerName:
-        """Return who sends a request without a body.
+        """Return the server that sent a request without a body.
 
-        Raises `Unauthorized`, `Forbidden`, and `KeysUnavailable` where the origin cannot be asked
-        for its keys, and `LimitExceeded`.
+        Raises `Unauthorized`, `Forbidden`, `LimitExceeded`, and `KeysUnavailable` if the origin
+        cannot be asked for its keys.
         """
         claim = await self._claim(request)
         cost = price(b"")
@@ -69,10 +74,9 @@ class XMatrixAuth:
         return claim.origin
 
     async def origin_and_content(self, request: Request) -> tuple[ServerName, Json]:
-        """Return who sends a request, and its body, a JSON object.
+        """Return the server that sent a request, and the JSON object in its body.
 
-        Raises what `origin` raises, `NotJson`, `BadJson` and `TooLarge`. Who has no key need not
-        make us read a body.
+        Raises what `origin` raises, and `NotJson`, `BadJson` and `TooLarge`.
         """
         claim = await self._claim(request)
         body = await read_bytes(request, MAX_BODY)
@@ -84,18 +88,18 @@ class XMatrixAuth:
         return claim.origin, content
 
     async def _claim(self, request: Request) -> "_Claim":
-        """Return who the request says it is from, with a key of theirs."""
+        """Return the origin that the request claims, with the key of that origin."""
         try:
             given = parse_authorization(request.headers.get("authorization", ""))
             if given.destination not in (None, self._server_name):
                 raise Unauthorized(f"The request is for {given.destination}")
             if given.origin == self._server_name or not self._policy.admits(given.origin):
-                raise Forbidden(f"{given.origin} is not spoken with here")
+                raise Forbidden(f"This server accepts no requests from {given.origin}")
             key = await self._keyring.verify_key(
                 given.origin, given.key_id, self._clock.now(), self._network(request)
             )
         except KeysUnavailable:
-            raise  # whoever is told 401 does not come again
+            raise  # answered with 503: a server that gets a 401 does not try again
         except FederationError as error:
             raise Unauthorized(str(error)) from None
         return _Claim(given, key)
@@ -116,19 +120,19 @@ class XMatrixAuth:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """What a request says of itself, and the key that must bear it out."""
+    """The claim in a request's header, and the key that must verify it."""
 
     authorization: XMatrix
     key: VerifyKey
 
     @property
     def origin(self) -> ServerName:
-        """The server that is said to send it."""
+        """The server that the header names as the sender."""
         return self.authorization.origin
 
 
 def _uri(request: Request) -> str:
-    """Return path and query as they were sent."""
+    """Return path and query in the encoding in which they were sent."""
     path: bytes = request.scope.get("raw_path") or request.url.path.encode()
     query: bytes = request.scope["query_string"]
     uri = path.partition(b"?")[0] + (b"?" + query if query else b"")

@@ -1,10 +1,17 @@
-"""How much work other servers may cause: by the size of what they send, and how often.
+"""Limits on the work that other servers may cause: a price for each request.
 
-Reading a body and verifying its signature costs time for each byte and, far more, for each JSON
-value: 4 MiB of `[[],[],…]` cost a second, 4 MiB of text a few milliseconds. So the price of a body
-counts both. A price is paid twice: before the body is read as JSON by the network from which it
-comes, since anybody can send a body in anybody's name; and once the signature is verified, by the
-domain of the origin, which may have many networks.
+**Price.** Parsing a body and verifying its signature takes time for each byte and, far more, for
+each JSON value: 4 MiB of `[[],[],…]` take a second, 4 MiB of text a few milliseconds. So the price
+of a body counts its bytes and its values.
+
+**Who pays.** A price is paid twice. The network that sent the request pays before the body is
+parsed, because the signature is not verified yet and anybody can claim any origin. The domain of
+the origin pays once the signature is verified, because one domain may send from many networks.
+Each has 8 MiB to spend, and gets back 256 KiB a second.
+
+Example: a transaction of 5,000 presence entries has 700 KB and 40,000 values. It costs
+700 KB + 40,000 x 20 bytes = 1.5 MB, so a domain may send five at once, and one every six seconds
+from then on.
 """
 
 from typing import Final
@@ -20,18 +27,18 @@ from lamplighter.web.limits import RateLimiter
 
 __all__ = ["MAX_VALUES", "FederationBudget", "price"]
 
-#: How many JSON values a body may hold: a transaction of 5,000 presence entries holds 40,000.
+#: The greatest number of JSON values in a body.
 MAX_VALUES: Final = 150_000
-#: What a request costs without a body, and what a JSON value costs, in bytes that cost as much.
+#: The prices of a request without a body and of a JSON value, in bytes.
 _REQUEST: Final = 1024
 _VALUE: Final = 20
-#: What may be paid at once: one body of the largest size. And how fast that comes back, a second.
+#: How much may be spent at once (one body of the largest size), and how much comes back a second.
 _BURST: Final = 8 * 1024 * 1024
 _PER_SECOND: Final = 256 * 1024
 
 
 def price(body: bytes) -> int:
-    """Return what a request with *body* costs; raise `TooLarge` beyond `MAX_VALUES` values."""
+    """Return the price of a request with *body*. Raises `TooLarge` beyond `MAX_VALUES` values."""
     values = body.count(b",") + body.count(b"[") + body.count(b"{")
     if values > MAX_VALUES:
         raise TooLarge(f"The body holds more than {MAX_VALUES} values")
@@ -39,21 +46,21 @@ def price(body: bytes) -> int:
 
 
 class FederationBudget:
-    """What each network and each domain has left; `LimitExceeded` is raised where it is too little.
+    """The budgets of networks and domains, in bounded memory.
 
-    It holds for each in bounded memory, as `RateLimiter` does.
+    Both methods raise `LimitExceeded` if the budget is too small for the amount.
     """
 
     def __init__(self, network: ClientAddress, clock: Clock) -> None:
-        """*network* tells from where a request comes."""
+        """*network* returns the network that sent a request."""
         self._network = network
         self._of_networks = RateLimiter(_PER_SECOND, _BURST, clock)
         self._of_domains = RateLimiter(_PER_SECOND, _BURST, clock)
 
     def pay_unverified(self, request: Request, amount: int) -> None:
-        """Let the network pay from which *request* comes."""
+        """Take *amount* from the budget of the network that sent *request*."""
         self._of_networks.take(self._network(request), amount)
 
     def pay_verified(self, origin: ServerName, amount: int) -> None:
-        """Let the domain of *origin* pay, which has signed the request."""
+        """Take *amount* from the budget of the domain of *origin*, which has signed the request."""
         self._of_domains.take(registrable_domain(origin), amount)

@@ -1,8 +1,8 @@
 """GET /_matrix/key/v2/server, also with a key ID; GET and POST /_matrix/key/v2/query.
 
 Implements <https://spec.matrix.org/latest/server-server-api/#retrieving-server-keys>. Anybody may
-ask a notary, unsigned. So the notary passes on the keys that this server has fetched for itself,
-and fetches none (decision 0046).
+ask a notary, without a signature. So the notary passes on keys that this server has fetched for
+itself, and fetches none (decision 0046).
 """
 
 from datetime import timedelta
@@ -26,13 +26,14 @@ from lamplighter.web.routes import MatrixRoute, Route, json_response
 
 __all__ = ["ServerKeyEndpoints"]
 
-#: How long others may go by our keys without asking again.
+#: How long other servers may use our keys without asking again.
 VALIDITY: Final = timedelta(days=1)
-#: So many servers a notary is asked about at once.
+#: The greatest number of servers in one request to the notary.
 MAX_SERVERS: Final = 20
 
 
 class _Criteria(msgspec.Struct):
+    #: Only the form of this number is checked. A notary that fetches nothing cannot get newer keys.
     minimum_valid_until_ts: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
@@ -41,7 +42,7 @@ class _Query(msgspec.Struct):
 
 
 class ServerKeyEndpoints:
-    """Publishes our keys, and vouches for others' where this server is a notary."""
+    """Publishes our keys, and those of other servers if this server is a notary."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class ServerKeyEndpoints:
         self._notary = notary
 
     def routes(self) -> list[Route]:
-        # Older servers name a key; the answer is all keys, as the specification has it.
+        # Older servers name a key. By the specification the answer has all keys all the same.
         own = ("/_matrix/key/v2/server", "/_matrix/key/v2/server/{key_id}")
         routes: list[Route] = [MatrixRoute("GET", path, self.own) for path in own]
         if not self._notary:
@@ -71,18 +72,18 @@ class ServerKeyEndpoints:
         ]
 
     async def own(self, _request: Request) -> Response:
-        """Return our keys, signed by themselves."""
+        """Return our keys. Each of them has signed the answer."""
         return json_response(self._own())
 
     async def query_one(self, request: Request) -> Response:
-        """Return one server's keys, signed by the server and by us."""
+        """Return one server's keys, signed by that server and by us."""
         given = request.query_params.get("minimum_valid_until_ts", "0")
-        natural("minimum_valid_until_ts", given)  # it changes nothing: nobody is asked
+        natural("minimum_valid_until_ts", given)  # see `_Criteria`
         server_name = parse_server_name(request.path_params["server_name"])
         return json_response({"server_keys": self._of(server_name)})
 
     async def query(self, request: Request) -> Response:
-        """Return several servers' keys; servers whose keys are not known here are left out."""
+        """Return several servers' keys, except of servers whose keys are not known here."""
         wanted = (await read(request, _Query)).server_keys
         if len(wanted) > MAX_SERVERS:
             raise InvalidParam(f"server_keys: more than {MAX_SERVERS} servers")
@@ -93,15 +94,14 @@ class ServerKeyEndpoints:
         if server_name == self._keys.server_name:
             return [self._own()]
         known = self._keyring.known(server_name) if self._policy.admits(server_name) else None
-        return [] if known is None else self._vouched(server_name, known.content)
-
-    def _vouched(self, server_name: ServerName, content: Json) -> list[Json]:
-        """Return *content* with the server's signatures and ours: others were not verified."""
-        signatures = {server_name: content["signatures"][server_name]}
-        content = content | {"signatures": signatures}
+        if known is None:
+            return []
+        # Signatures of further servers were not verified, so they are not passed on.
+        signatures = {server_name: known.content["signatures"][server_name]}
+        content = known.content | {"signatures": signatures}
         try:
             return [sign_json(content, self._keys.server_name, self._keys.signing)]
-        except ValueError:  # the server has signed numbers that canonical JSON does not know
+        except ValueError:  # the server has signed numbers that canonical JSON does not have
             return []
 
     def _own(self) -> Json:

@@ -21,7 +21,7 @@ _FIELDS: Final = ("displayname", "avatar_url")
 
 
 class ProfileQuery:
-    """Tells other servers how our users call themselves."""
+    """Gives other servers the profiles of our users."""
 
     def __init__(self, server_name: ServerName, auth: XMatrixAuth, accounts: Accounts) -> None:
         self._server_name = server_name

@@ -16,7 +16,7 @@ __all__ = ["FederationVersion", "WellKnownServer"]
 
 
 class FederationVersion:
-    """Says what serves here."""
+    """Names the program and its version."""
 
     def routes(self) -> list[Route]:
         return [MatrixRoute("GET", "/_matrix/federation/v1/version", self.get)]
@@ -27,7 +27,7 @@ class FederationVersion:
 
 
 class WellKnownServer:
-    """Says where federation is served; 404 where the operator did not say."""
+    """Names the server that serves federation; 404 if the operator has not configured one."""
 
     def __init__(self, server_name: ServerName | None) -> None:
         self._server_name = server_name
