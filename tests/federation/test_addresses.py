@@ -1,4 +1,4 @@
-"""Which IP addresses may be contacted."""
+"""The IP addresses that may be contacted."""
 
 import ipaddress
 from typing import Final
@@ -57,7 +57,7 @@ PUBLIC: Final = AddressRules()
     ],
 )
 def test_addresses_that_are_refused(text: str) -> None:
-    """Addresses that are not of the public Internet may not be contacted, however written."""
+    """Addresses outside the public Internet are refused, in any notation."""
     assert not PUBLIC.admits(ipaddress.ip_address(text))
 
 
@@ -84,7 +84,7 @@ def test_addresses_that_are_refused(text: str) -> None:
     ],
 )
 def test_addresses_that_are_public(text: str) -> None:
-    """Addresses of the public Internet may be contacted."""
+    """Addresses of the public Internet are admitted."""
     assert PUBLIC.admits(ipaddress.ip_address(text))
 
 
@@ -104,7 +104,7 @@ def test_addresses_that_are_public(text: str) -> None:
     ],
 )
 def test_addresses_that_the_operator_admits(text: str, admitted: bool) -> None:
-    """The operator's networks may be contacted besides the public ones, and no others."""
+    """The operator's networks are admitted besides the public ones, and no others."""
     rules = AddressRules(["127.0.0.1", "10.0.0.0/8", "::1/128", "fd00::/8"])
     assert rules.admits(ipaddress.ip_address(text)) is admitted
 

@@ -1,4 +1,4 @@
-"""How long a server that does not answer is left alone."""
+"""How long to wait before trying a server again."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,12 +16,12 @@ NOW: Final = Timestamp(1_000_000)
 
 
 def always(number: float) -> Callable[[], float]:
-    """Return chance that is none."""
+    """Return a source of the same number."""
     return lambda: number
 
 
 def pauses(backoff: Backoff, failures: int) -> list[float]:
-    """Return the pauses, in seconds, after each of so many *failures*."""
+    """Return the pauses, in seconds, after each of *failures* failures."""
     lengths = []
     for _ in range(failures):
         backoff.failed(NOW)
@@ -30,31 +30,20 @@ def pauses(backoff: Backoff, failures: int) -> list[float]:
     return lengths
 
 
-def test_the_defaults() -> None:
-    """The pauses begin with a second, and end with an hour."""
-    assert BackoffSettings() == BackoffSettings(timedelta(seconds=1), timedelta(hours=1))
-
-
 def test_nothing_is_wrong() -> None:
-    """Before it fails there is nothing to wait for, nor to keep."""
+    """Before the first failure there is no pause and nothing to store."""
     backoff = Backoff(always(0))
     assert (backoff.retry_at, backoff.state) == (None, None)
 
 
 def test_longer_each_time() -> None:
-    """Each failure in a row doubles the pause, up to the longest one."""
-    backoff = Backoff(always(0), BackoffSettings(longest=timedelta(seconds=10)))
-    assert pauses(backoff, 6) == [1, 2, 4, 8, 10, 10]
-
-
-def test_chance_shortens() -> None:
-    """Chance shortens a pause by up to a half, the longest one too."""
+    """Each pause is twice the last one, up to the longest; chance shortens it by up to a half."""
     backoff = Backoff(always(0.5), BackoffSettings(longest=timedelta(seconds=4)))
     assert pauses(backoff, 4) == [0.75, 1.5, 3, 3]
 
 
 def test_a_success_between() -> None:
-    """A success forgets all failures."""
+    """A success resets the back-off."""
     backoff = Backoff(always(0))
     pauses(backoff, 3)
     backoff.succeeded()
@@ -62,7 +51,7 @@ def test_a_success_between() -> None:
 
 
 def test_a_restart_between() -> None:
-    """What was kept continues: the same pause, and then a longer one."""
+    """A restored back-off continues: the same pause, and then a longer one."""
     before = Backoff(always(0))
     pauses(before, 3)
     assert before.state == BackoffState(3, Timestamp(NOW + 4000))
@@ -80,7 +69,7 @@ def test_a_restart_between() -> None:
     ],
 )
 def test_a_clock_that_was_wrong(kept: BackoffState, restored: BackoffState) -> None:
-    """What was kept never makes us wait longer than the longest pause."""
+    """A restored pause is never longer than the longest pause."""
     backoff = Backoff(always(0))
     backoff.restore(kept, NOW)
     assert backoff.state == restored
@@ -93,8 +82,8 @@ def test_a_clock_that_was_wrong(kept: BackoffState, restored: BackoffState) -> N
     chance=st.floats(0, 1, exclude_max=True),
 )
 def test_any_pause(first: int, longest: int, failures: int, chance: float) -> None:
-    """However often it failed, the next pause is at most the longest, and at least half of it
-    or of the doubled first.
+    """After any number of failures the pause is at least half of the doubled first pause, and at
+    most the longest one.
     """
     settings = BackoffSettings(timedelta(milliseconds=first), timedelta(milliseconds=longest))
     backoff = Backoff(always(chance), settings)

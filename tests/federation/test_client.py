@@ -47,7 +47,7 @@ def keys(tmp_path: Path) -> SigningKeys:
 async def speaking_to(
     handler: Handler, keys: SigningKeys, clock: FakeClock | None = None
 ) -> AsyncIterator[tuple[FederationClient, TlsServer, FixedResolver]]:
-    """Open a client, and `THERE` for it to speak to, which is found by an SRV record."""
+    """Open a client, and the server `THERE`, which has an SRV record."""
     async with tls_server(handler, THERE) as server, open_transport() as transport:
         record = Service(0, 0, server.port, "host.example")
         names = FixedResolver({"host.example": [LOOPBACK]}, {f"_matrix-fed._tcp.{THERE}": [record]})
@@ -70,7 +70,7 @@ CONTENT: Final = {"edus": [{"b": 1, "a": "ü"}], "origin": HERE}
 
 @pytest.mark.parametrize("content", [None, {}, CONTENT])
 async def test_a_signed_request(keys: SigningKeys, content: dict[str, Any] | None) -> None:
-    """A request arrives at the right server, with a signature that holds for what it received."""
+    """A request arrives at the right server, with a signature of what the server received."""
     async with speaking_to(answering('{"pdus": {}}'), keys) as (client, server, _):
         path = "/_matrix/federation/v1/send/a%2Fb?c=%40d"
         assert await client.request(THERE, "PUT", path, content) == {"pdus": {}}
@@ -109,7 +109,7 @@ async def test_a_signed_request(keys: SigningKeys, content: dict[str, Any] | Non
     ],
 )
 async def test_a_refusal(keys: SigningKeys, status: int, body: str, errcode: str | None) -> None:
-    """A status other than 2xx is a refusal, with the errcode, if it is one."""
+    """A status other than 2xx is a refusal, with the errcode if it is well-formed."""
     async with speaking_to(answering(body, status), keys) as (client, _, _):
         with pytest.raises(RemoteRefused) as raised:
             await client.request(THERE, "GET", "/")
@@ -120,7 +120,7 @@ async def test_a_refusal(keys: SigningKeys, status: int, body: str, errcode: str
     "body", ["", "<html>", "[]", "5", "null", b'{"a": "\xff"}', '{"a":' * 40_000]
 )
 async def test_an_answer_that_is_no_object(keys: SigningKeys, body: str | bytes) -> None:
-    """An answer that is not a JSON object is of no use."""
+    """An answer that is not a JSON object counts as unreachable."""
     async with speaking_to(answering(body), keys) as (client, _, _):
         with pytest.raises(RemoteUnreachable) as raised:
             await client.request(THERE, "GET", "/")
@@ -128,7 +128,7 @@ async def test_an_answer_that_is_no_object(keys: SigningKeys, body: str | bytes)
 
 
 async def test_an_answer_that_is_too_long(keys: SigningKeys) -> None:
-    """An answer is read up to 256 KiB, one about keys up to 32 KiB."""
+    """An answer may have 256 KiB, one with keys 32 KiB."""
     fits, long = (json.dumps({"x": "x" * (size - 9)}) for size in (32 * 1024, 32 * 1024 + 1))
     async with speaking_to(answering(fits), keys) as (client, _, _):
         assert len((await client.server_keys(THERE))["x"]) == 32 * 1024 - 9
@@ -142,7 +142,7 @@ async def test_an_answer_that_is_too_long(keys: SigningKeys) -> None:
 
 
 async def test_a_server_that_does_not_answer(keys: SigningKeys) -> None:
-    """A request is given up at its timeout, even if the answer drips in byte by byte."""
+    """A request ends at its time-out, even if the answer arrives byte by byte."""
     began, clock = asyncio.Event(), FakeClock()
 
     async def drip(request: web.Request) -> web.StreamResponse:
@@ -163,7 +163,7 @@ async def test_a_server_that_does_not_answer(keys: SigningKeys) -> None:
         clock.advance(seconds=0.001)
         with pytest.raises(RemoteUnreachable, match=r"^there\.example does not answer in time$"):
             await asking
-        # It may have moved: it is looked up again.
+        # The server may have moved, so it is looked up again.
         began.clear()
         again = asyncio.create_task(client.request(THERE, "GET", "/"))
         await began.wait()
@@ -173,7 +173,7 @@ async def test_a_server_that_does_not_answer(keys: SigningKeys) -> None:
 
 
 async def test_where_a_server_is_is_remembered(keys: SigningKeys) -> None:
-    """A server is looked up once, and again after it was not where it should be."""
+    """A server is looked up once, and again after a request to it failed."""
     answers = [web.Response(body="{}"), web.Response(body="{}"), None, web.Response(body="{}")]
 
     async def handle(request: web.Request) -> web.Response:
@@ -195,7 +195,7 @@ async def test_where_a_server_is_is_remembered(keys: SigningKeys) -> None:
 
 
 async def test_a_server_that_cannot_be_found(keys: SigningKeys) -> None:
-    """A server that is nowhere is unreachable, for keys too."""
+    """A server without an address is unreachable, for keys as well."""
     async with speaking_to(answering("{}"), keys) as (client, server, _):
         nowhere = ServerName("nowhere.example")
         with pytest.raises(RemoteUnreachable, match=r"^nowhere\.example has no address$"):
@@ -206,7 +206,7 @@ async def test_a_server_that_cannot_be_found(keys: SigningKeys) -> None:
 
 
 async def test_it_fetches_keys(keys: SigningKeys, tmp_path: Path) -> None:
-    """A keyring gets keys through the client, by a request that needs no signature."""
+    """The client fetches keys with an unsigned request."""
     theirs = SigningKeys.load_or_create(tmp_path / "their.key", THERE)
     published = theirs.server_keys(NOW, timedelta(hours=1))
     async with speaking_to(answering(json.dumps(published)), keys) as (client, server, _):

@@ -1,4 +1,4 @@
-"""Where servers are: each step of the specification, on names that lead somewhere in a table."""
+"""Discovery: each step of the specification, with DNS and delegations as tables."""
 
 import ipaddress
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ OLD: Final = {"_matrix._tcp.there.example": [Service(10, 5, 444, "old.there.exam
 
 
 def is_public(address: IPAddress) -> bool:
-    """Refuse the private addresses that occur here."""
+    """Refuse the private addresses of these tests."""
     return address not in ipaddress.ip_network("10.0.0.0/8")
 
 
@@ -46,7 +46,7 @@ def discovery(
     services: Mapping[str, Sequence[Service]] | None = None,
     names: Mapping[str, Sequence[str]] = NAMES,
 ) -> Discovery:
-    """Return a discovery over tables, in which chance always picks the lightest."""
+    """Return a discovery over tables, which always picks the lightest SRV record."""
     locator = Locator(FixedResolver(names, services), is_public)
     return Discovery(locator, Delegations(delegations), random_below=lambda limit: 0)
 
@@ -133,14 +133,14 @@ async def test_the_steps(
     services: dict[str, list[Service]],
     expected: Target,
 ) -> None:
-    """Each step leads to the endpoints, the Host header and the certificate that it should."""
+    """Each step gives the right endpoints, `Host` header and name of the certificate."""
     names = NAMES | {"there.example.": ["192.0.2.1"]}
     assert await discovery(delegations, services, names).find(ServerName(server), NOW) == expected
 
 
 @pytest.mark.parametrize("server", ["192.0.2.9", "there.example:80", "[2001:db8::9]"])
 async def test_who_is_not_asked(server: str) -> None:
-    """An IP address, or a name with a port, is not asked who stands for it."""
+    """An IP address, or a name with a port, is not asked for a delegation."""
     delegations = Delegations()
     found = Discovery(Locator(FixedResolver(NAMES), is_public), delegations)
     await found.find(ServerName(server), NOW)
@@ -166,13 +166,13 @@ INSIDE: Final = [Service(0, 0, 80, "inside.example")]
 async def test_nothing_leads_inside(
     server: str, delegations: dict[str, str], services: dict[str, list[Service]]
 ) -> None:
-    """By whatever step an address is found that is not admitted, it is refused."""
+    """An address that is not admitted is refused in every step."""
     with pytest.raises(RemoteUnreachable, match=r"has no address that may be contacted$"):
         await discovery(delegations, services).find(ServerName(server), NOW)
 
 
 async def test_only_what_is_admitted() -> None:
-    """Of several addresses those that are admitted are used."""
+    """Of several addresses only the admitted ones are used."""
     found = await discovery().find(ServerName("both.example:80"), NOW)
     assert found == target("both.example:80", "both.example", "192.0.2.5 80")
 
@@ -191,14 +191,14 @@ async def test_only_what_is_admitted() -> None:
     ],
 )
 async def test_names_that_lead_nowhere(server: str, message: str) -> None:
-    """A name that is in no DNS, or could not be, is told from the others by its reason."""
+    """The error for a name without addresses, or an impossible name, gives the reason."""
     with pytest.raises(RemoteUnreachable) as raised:
         await discovery().find(ServerName(server), NOW)
     assert str(raised.value) == message
 
 
 async def test_several_records() -> None:
-    """All records of a service are endpoints, in their order, but those that lead nowhere."""
+    """All SRV records give endpoints, in order, except those without an address."""
     services = [
         Service(2, 0, 4, "old.there.example"),
         Service(1, 0, 3, "nowhere.example"),
@@ -211,14 +211,14 @@ async def test_several_records() -> None:
 
 
 async def test_no_federation() -> None:
-    """A record whose target is the root says that there is nothing, not even on 8448."""
+    """If the target of the SRV record is the root, port 8448 is not tried either."""
     services = {"_matrix-fed._tcp.there.example": [Service(0, 0, 0, ".")]}
     with pytest.raises(RemoteUnreachable, match=r"has no federation by its SRV records$"):
         await discovery({}, services | OLD).find(ServerName(THERE), NOW)
 
 
 async def test_endless_records() -> None:
-    """However many records and addresses there are, a few of them are looked at."""
+    """Of many SRV records and addresses only a few are used."""
     names = {f"{n}.example": [f"192.0.2.{m}" for m in range(20)] for n in range(20)}
     services = {
         "_matrix-fed._tcp.many.example": [Service(n, 0, 80, f"{n}.example") for n in range(20)]
@@ -231,7 +231,7 @@ async def test_endless_records() -> None:
 
 
 async def test_an_answer_is_kept() -> None:
-    """For five minutes nothing is looked up again, unless the answer proves wrong."""
+    """A target is cached for five minutes, or until it is forgotten."""
     resolver = FixedResolver(NAMES)
     discovery = Discovery(Locator(resolver, is_public), Delegations())
     server = ServerName("there.example:80")
@@ -246,7 +246,7 @@ async def test_an_answer_is_kept() -> None:
 
 
 async def test_how_many_answers_are_kept() -> None:
-    """Beyond the capacity, answers are forgotten."""
+    """Beyond the capacity, cached targets are dropped."""
     resolver = FixedResolver(NAMES)
     discovery = Discovery(Locator(resolver, is_public), Delegations(), capacity=1)
     for server in ("there.example:80", "there.example:81", "there.example:80"):
@@ -258,7 +258,7 @@ async def test_how_many_answers_are_kept() -> None:
     ("mark", "expected"), [(0, "zero"), (1, "one"), (2, "three"), (4, "three")]
 )
 def test_chance_goes_by_weight(mark: int, expected: str) -> None:
-    """Among records of one priority the first is chosen in proportion to its weight."""
+    """Among records of one priority the first is chosen at random, by weight."""
     limits = []
 
     def random_below(limit: int) -> int:
@@ -288,5 +288,5 @@ def test_halves(server: str, expected: HostPort) -> None:
 
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "127.0.0.01"])
 def test_only_plain_addresses_are_literals(host: str) -> None:
-    """What only some programs take for an IP address is a name, which DNS does not know."""
+    """Unusual notations of IP addresses count as names."""
     assert HostPort(host, None).literal is None

@@ -1,4 +1,4 @@
-"""The IDs of events of rooms."""
+"""The IDs of room events."""
 
 from typing import Any, Final
 
@@ -75,13 +75,13 @@ BASE: Final[dict[str, Any]] = {
     ],
 )
 def test_the_hash(event: dict[str, Any], event_id: str) -> None:
-    """An event's ID is the one that Synapse gives it in a room of version 11."""
+    """The ID of an event is the one that Synapse computes in a room of version 11."""
     assert event_id_of(BASE | event) == event_id
 
 
 @pytest.mark.parametrize("invite", [None, 1, "signed", ["signed"], {}])
 def test_an_invite_of_another_shape(invite: object) -> None:
-    """What is not a third party's invite is no part of the hash."""
+    """A malformed third-party invite is not part of the hash."""
     event = BASE | {"type": "m.room.member", "content": {"membership": "invite"}}
     content = {"membership": "invite", "third_party_invite": invite}
     assert event_id_of(event | {"content": content}) == event_id_of(event)
@@ -100,7 +100,7 @@ def test_an_invite_of_another_shape(invite: object) -> None:
     ],
 )
 def test_a_given_id(given_id: str, event_id: str | None) -> None:
-    """An event of an old room says its ID; what cannot be one is none."""
+    """An event of an old room has its ID; a malformed ID is None."""
     assert event_id_of(BASE | {"event_id": given_id}) == event_id
 
 
@@ -115,6 +115,6 @@ def test_a_given_id(given_id: str, event_id: str | None) -> None:
     )
 )
 def test_any_event(event: dict[str, Any]) -> None:
-    """Whatever another server calls an event has an ID, or has none; nothing is raised."""
+    """No event raises an exception: the result is an ID or None."""
     event_id = event_id_of(event)
     assert event_id is None or event_id.startswith("$")

@@ -1,4 +1,4 @@
-"""The key fetches under way: how strangers share them."""
+"""How strangers share the places for key fetches."""
 
 import asyncio
 from typing import Final
@@ -11,14 +11,14 @@ NAMES: Final = [ServerName(f"s{number}.example") for number in range(40)]
 
 
 class Slow:
-    """Fetches that never end, by the server's name."""
+    """Fetches that never end, by server name."""
 
     def __init__(self, fetches: Fetches) -> None:
         self.fetches = fetches
         self.tasks: dict[ServerName, asyncio.Task[None]] = {}
 
     def begin(self, server: ServerName, asker: str) -> None:
-        """Begin to fetch the keys of *server* because of *asker*."""
+        """Begin to fetch the keys of *server* for *asker*."""
 
         async def wait() -> None:
             await asyncio.get_running_loop().create_future()
@@ -27,7 +27,7 @@ class Slow:
         self.fetches.begin(server, asker, self.tasks[server])
 
     async def under_way(self) -> list[ServerName]:
-        """Return of which servers the keys are still being fetched, and end those fetches."""
+        """Return the servers whose fetches are still under way, and end those."""
         alive = [name for name in self.tasks if self.fetches.of(name) is self.tasks[name]]
         await self.fetches.close()
         assert [name for name, task in self.tasks.items() if not task.cancelled()] == []
@@ -36,7 +36,7 @@ class Slow:
 
 
 async def test_one_asker() -> None:
-    """A further fetch for one asker ends the oldest of that asker, and nobody else's."""
+    """A further fetch for one asker cancels the oldest of that asker, and no other."""
     slow = Slow(Fetches(100, 3))
     slow.begin(NAMES[0], "somebody")
     for name in NAMES[1:10]:
@@ -45,7 +45,7 @@ async def test_one_asker() -> None:
 
 
 async def test_one_domain() -> None:
-    """A further fetch of one domain ends the oldest of that domain, whoever asks."""
+    """A further fetch from one domain cancels the oldest of that domain, for any asker."""
     slow = Slow(Fetches(100, 3))
     names = [ServerName(f"s{number}.evil.example:{number}") for number in range(1, 9)]
     slow.begin(NAMES[0], "somebody")
@@ -55,7 +55,7 @@ async def test_one_domain() -> None:
 
 
 async def test_all_together() -> None:
-    """Where all places are taken, the asker with the most fetches gives up the oldest of them."""
+    """When all places are taken, the asker with the most fetches loses the oldest of them."""
     slow = Slow(Fetches(5, 4))
     for name in NAMES[:2]:
         slow.begin(name, "one")
@@ -66,7 +66,7 @@ async def test_all_together() -> None:
 
 
 async def test_a_fetch_that_has_ended_makes_room() -> None:
-    """A fetch counts until it ends, and not after."""
+    """A fetch occupies a place until it ends."""
     fetches = Fetches(1)
     for name in NAMES[:2]:
         task = asyncio.ensure_future(_end_at_once())
@@ -78,4 +78,4 @@ async def test_a_fetch_that_has_ended_makes_room() -> None:
 
 
 async def _end_at_once() -> None:
-    """Have nothing to do."""
+    """Do nothing."""

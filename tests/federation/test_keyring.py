@@ -1,4 +1,4 @@
-"""Others' keys: what is believed, for how long, and how often is asked."""
+"""Keys of other servers: which are valid, for how long, and how often they are fetched."""
 
 import asyncio
 from datetime import timedelta
@@ -18,7 +18,7 @@ from lamplighter.ids import ServerName
 THERE: Final = ServerName("there.example")
 NOW: Final = Timestamp(1_704_067_200_000)
 HOUR: Final = timedelta(hours=1)
-#: The network from which a request comes that is to be verified.
+#: The network that sent the request to be verified.
 ASKER: Final = "192.0.2.1"
 ONE: Final = generate_signing_key("one")
 TWO: Final = generate_signing_key("two")
@@ -36,7 +36,7 @@ def published(
     signed_by: tuple[SigningKey, ...] | None = None,
     **others: object,
 ) -> dict[str, Any]:
-    """Return what *server* publishes of its *keys*, signed by each of them unless told."""
+    """Return *keys* as *server* publishes them, signed by each of them, or by *signed_by*."""
     content: dict[str, Any] = {
         "server_name": server,
         "valid_until_ts": until,
@@ -50,7 +50,7 @@ def published(
 
 
 class Servers:
-    """A `KeyFetcher` that answers what it was told, or when it is told to."""
+    """A `KeyFetcher` that gives *answers* in turn, while it is open; None is no answer."""
 
     def __init__(self, *answers: dict[str, Any] | None) -> None:
         self.answers = list(answers)
@@ -68,14 +68,14 @@ class Servers:
 
 
 async def unknown(keyring: Keyring, key_id: str, now: Timestamp = NOW) -> str:
-    """Return in which words *keyring* does not know the key."""
+    """Return the text of the error with which *keyring* refuses the key."""
     with pytest.raises(UnknownKey) as raised:
         await keyring.verify_key(THERE, key_id, now, ASKER)
     return str(raised.value)
 
 
 async def test_a_key_is_asked_for_once() -> None:
-    """A key is fetched from its server, and then known until it expires."""
+    """A key is fetched once, and used until it expires."""
     servers = Servers(published(ONE))
     keyring = Keyring(servers)
     first = await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
@@ -85,7 +85,7 @@ async def test_a_key_is_asked_for_once() -> None:
 
 
 async def test_an_expired_key_is_asked_for_again() -> None:
-    """At the end of its validity a key is asked for again, and gone if the server lost it."""
+    """An expired key is fetched again, and refused if the server publishes it no longer."""
     servers = Servers(published(ONE), published(TWO, until=after(NOW, 2 * HOUR)))
     keyring = Keyring(servers)
     await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
@@ -95,13 +95,13 @@ async def test_an_expired_key_is_asked_for_again() -> None:
 
 
 async def test_a_key_that_stays_expired() -> None:
-    """Keys whose validity has passed when they come are of no use."""
+    """Keys that are published after their expiry are refused."""
     keyring = Keyring(Servers(published(ONE, until=NOW)))
     assert await unknown(keyring, "ed25519:one") == "there.example has no valid key 'ed25519:one'"
 
 
 async def test_at_most_seven_days() -> None:
-    """A key is believed for a week at most, however long it is said to be valid."""
+    """A key is used for at most a week, whatever validity its server gives it."""
     servers = Servers(published(ONE, until=after(NOW, timedelta(days=400))))
     keyring = Keyring(servers)
     await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
@@ -111,7 +111,7 @@ async def test_at_most_seven_days() -> None:
 
 
 async def test_old_keys_sign_no_requests() -> None:
-    """A key among `old_verify_keys` is not one for requests, though it has signed."""
+    """A key in `old_verify_keys` is refused, though it has signed the keys."""
     old = {"ed25519:two": {"key": public(TWO), "expired_ts": NOW - 1}}
     content = published(ONE, signed_by=(ONE, TWO), old_verify_keys=old)
     message = await unknown(Keyring(Servers(content)), "ed25519:two")
@@ -119,7 +119,7 @@ async def test_old_keys_sign_no_requests() -> None:
 
 
 async def test_made_up_key_ids() -> None:
-    """A server is asked at most once in ten seconds, whatever keys others say it has."""
+    """Made-up key IDs cause at most one fetch in ten seconds."""
     servers = Servers(published(ONE), published(ONE, TWO))
     keyring = Keyring(servers)
     await unknown(keyring, "ed25519:made-up")
@@ -130,7 +130,7 @@ async def test_made_up_key_ids() -> None:
 
 
 async def test_a_dead_server_is_left_alone() -> None:
-    """A failure is remembered for ten seconds, with its reason."""
+    """A failed fetch is remembered for ten seconds, with its reason."""
     servers = Servers(None, published(ONE))
     keyring = Keyring(servers)
     messages = [await unknown(keyring, "ed25519:one", Timestamp(NOW + late)) for late in (0, 9_999)]
@@ -142,7 +142,7 @@ async def test_a_dead_server_is_left_alone() -> None:
 
 
 async def test_a_failure_costs_no_valid_key() -> None:
-    """That a server is dead when a made-up key is looked for does not cost its real one."""
+    """A fetch for a made-up key that fails does not cost the valid key."""
     keyring = Keyring(Servers(published(ONE), None))
     await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
     later = Timestamp(NOW + 10_000)
@@ -151,7 +151,7 @@ async def test_a_failure_costs_no_valid_key() -> None:
 
 
 async def test_many_who_wait_ask_once() -> None:
-    """Requests that come together share one question; one that gives up spoils it for nobody."""
+    """Requests at the same time share one fetch, and cancelling one does not cost the others."""
     servers = Servers(published(ONE))
     servers.open.clear()
     keyring = Keyring(servers)
@@ -169,7 +169,7 @@ async def test_many_who_wait_ask_once() -> None:
 
 
 async def test_a_fetch_gives_way() -> None:
-    """A fetch that must give way to another one costs its requests a 503, and is not remembered."""
+    """Requests whose fetch was displaced get a 503, and the next request causes a new fetch."""
     servers = Servers(published(ONE), published(ONE, server="slow.example"))
     servers.open.clear()
     keyring = Keyring(servers, fetches=Fetches(1))
@@ -187,7 +187,7 @@ async def test_a_fetch_gives_way() -> None:
 
 
 async def test_close() -> None:
-    """Who waits while the server stops is told that there is no key, and nothing is left over."""
+    """A request that waits while the server stops gets an error, and no task is left."""
     servers = Servers()
     servers.open.clear()
     keyring = Keyring(servers)
@@ -200,7 +200,7 @@ async def test_close() -> None:
 
 
 async def test_bounded() -> None:
-    """Beyond the capacity the keys that were unused for longest are asked for again."""
+    """Beyond the capacity the keys that were unused for longest are dropped."""
     names = [ServerName(f"{letter}.example") for letter in "aba"]
     servers = Servers(*(published(ONE, server=name) for name in names))
     keyring = Keyring(servers, capacity=1)
@@ -210,7 +210,7 @@ async def test_bounded() -> None:
 
 
 async def test_what_a_notary_gets() -> None:
-    """All keys of a server are given as it signed them, expired or not, and nobody is asked."""
+    """A notary gets all keys as their server signed them, without a fetch."""
     servers = Servers(published(ONE))
     keyring = Keyring(servers)
     assert keyring.known(THERE) is None
@@ -255,21 +255,21 @@ OTHERS_NAME: Final = "there.example publishes keys in another server's name"
     ],
 )
 def test_what_is_not_believed(content: dict[str, Any], message: str) -> None:
-    """Keys in another's name, unsigned, forged, altered or misshapen are refused."""
+    """Keys in another server's name, and unsigned, forged or malformed keys, are refused."""
     with pytest.raises(UnknownKey) as raised:
         check_server_keys(content, THERE, NOW)
     assert str(raised.value) == message
 
 
 def test_each_key_signs_for_itself() -> None:
-    """A key that did not sign is not believed, though another one that is published did."""
+    """A published key that has not signed the keys is left out."""
     keys = check_server_keys(published(ONE, TWO, signed_by=(ONE,)), THERE, NOW)
     assert list(keys.verify_keys) == ["ed25519:one"]
     assert keys.valid_until_ts == after(NOW, HOUR)
 
 
 def test_unknown_algorithms_are_passed_by() -> None:
-    """A server may publish keys of an algorithm that is not known here."""
+    """A key of an unknown algorithm is left out."""
     both = {"ed25519:one": {"key": public(ONE)}, "ed448:x": {"key": "QUJD"}}
     keys = check_server_keys(published(ONE, verify_keys=both), THERE, NOW)
     assert list(keys.verify_keys) == ["ed25519:one"]

@@ -1,4 +1,4 @@
-"""Which servers are spoken with."""
+"""The operator's lists of servers."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from lamplighter.ids import ServerName
 
 @pytest.mark.parametrize("server", ["a.example", "a.example:8448", "[::1]:8448", "1.2.3.4"])
 def test_without_rules(server: str) -> None:
-    """Without rules everybody is admitted; with an empty list of the allowed, nobody."""
+    """Without lists every server is admitted; with an empty `allow`, none."""
     name = ServerName(server)
     assert (ServerPolicy().admits(name), ServerPolicy([]).admits(name)) == (True, False)
 
@@ -44,7 +44,7 @@ def test_without_rules(server: str) -> None:
     ],
 )
 def test_patterns(pattern: str, server: str, matches: bool) -> None:
-    """A pattern allows what it matches, and denies it."""
+    """A pattern in `allow` admits what it matches, and in `deny` refuses it."""
     name = ServerName(server)
     admitted = (
         ServerPolicy(allow=[pattern]).admits(name),
@@ -58,6 +58,6 @@ def test_patterns(pattern: str, server: str, matches: bool) -> None:
     [("a.example", True), ("bad.example", False), ("other", True), ("elsewhere", False)],
 )
 def test_both_lists(server: str, admitted: bool) -> None:
-    """Who is denied is denied, allowed or not; each of the names counts."""
+    """`deny` has priority over `allow`, and each name of a list counts."""
     policy = ServerPolicy(allow=["other", "*.example"], deny=["x", "bad.example"])
     assert policy.admits(ServerName(server)) is admitted

@@ -1,4 +1,4 @@
-"""The loop over the queues: who is sent what, when, and how many at a time."""
+"""Sending to many destinations: when, and how many at once."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ WINDOW = timedelta(milliseconds=100)
 
 
 class Network:
-    """Servers that answer, refuse, are dead, or never answer; and what each was sent."""
+    """Servers that answer, refuse, are dead, or never answer; and the states sent to each."""
 
     def __init__(self) -> None:
         self.dead: set[str] = set()
@@ -55,7 +55,7 @@ class Network:
 
 
 class Backoffs:
-    """Keeps back-offs in memory, as long as it works."""
+    """A `BackoffStore` in memory, which may fail."""
 
     def __init__(self, kept: dict[ServerName, BackoffState] | None = None) -> None:
         self.kept = kept or {}
@@ -74,7 +74,7 @@ class Backoffs:
 
 
 class Bench:
-    """A sender on a clock that is turned by hand."""
+    """A sender with a `FakeClock`."""
 
     def __init__(
         self, store: Backoffs | None = None, settings: SenderSettings | None = None
@@ -93,7 +93,7 @@ class Bench:
         )
 
     def send(self, server_name: str, *messages: str, user: str = "bob") -> None:
-        """Let a server know of a user's status messages, one after the other."""
+        """Send a user's status messages to a server, one after the other."""
         for message in messages:
             user_id = UserId(f"@{user}:demo")
             state = UserPresenceState.default(user_id).copy_and_replace(
@@ -107,13 +107,13 @@ class Bench:
         return {it.server_name: it.backoff for it in self.sender.statuses()}
 
     async def advance(self, **duration: float) -> None:
-        """Let time pass, and what it causes happen."""
+        """Let time pass, and let its effects happen."""
         self.clock.advance(**duration)
         await turns(20)
 
 
 async def test_one_window() -> None:
-    """What comes within a window goes together, once, and the newest state of each user counts."""
+    """States of one window go together, once, only the newest of each user."""
     bench = Bench()
     bench.send(THERE, "one")
     await bench.advance(milliseconds=99)
@@ -126,7 +126,7 @@ async def test_one_window() -> None:
 
 
 async def test_who_is_not_sent_anything() -> None:
-    """Neither this server nor a denied one is a destination."""
+    """Neither this server nor a denied server is a destination."""
     bench = Bench()
     bench.send(HERE, "one")
     bench.send("denied.example", "one")
@@ -135,7 +135,7 @@ async def test_who_is_not_sent_anything() -> None:
 
 
 async def test_back_off_and_recovery() -> None:
-    """A dead server is tried later and later; once it is back, it hears the newest state, once."""
+    """The pauses for a dead server grow; when it is back, it gets the newest state, once."""
     bench = Bench()
     bench.network.dead.add(THERE)
     bench.send(THERE, "one")
@@ -156,7 +156,7 @@ async def test_back_off_and_recovery() -> None:
 
 
 async def test_taking_back() -> None:
-    """What no server was sent yet is taken back; a server that is tried again hears what is new."""
+    """States that were taken back are not sent; later states are."""
     bench = Bench()
     bench.network.dead.add(THERE)
     bench.send(THERE, "one")
@@ -171,7 +171,7 @@ async def test_taking_back() -> None:
 
 
 async def test_back_off_survives_a_restart() -> None:
-    """A server that was left alone before a restart is left alone after it."""
+    """A back-off from before a restart holds after it."""
     now = FakeClock().now()
     bench = Bench(Backoffs({THERE: BackoffState(3, Timestamp(now + 4_000))}))
     await bench.sender.start()
@@ -184,7 +184,7 @@ async def test_back_off_survives_a_restart() -> None:
 
 
 async def test_a_server_that_speaks_is_tried_sooner() -> None:
-    """A server that was left alone for an hour is tried within half a minute of its own word."""
+    """A server with a pause of an hour is tried within 30 seconds of its own request."""
     now = FakeClock().now()
     bench = Bench(Backoffs({THERE: BackoffState(20, Timestamp(now + 3_600_000))}))
     await bench.sender.start()
@@ -200,7 +200,7 @@ async def test_a_server_that_speaks_is_tried_sooner() -> None:
 
 
 async def test_a_server_that_only_speaks() -> None:
-    """Who speaks to us and never answers is tried twice a minute at most."""
+    """A server that sends requests and never answers is tried at most four times in two minutes."""
     bench = Bench(Backoffs({THERE: BackoffState(20, Timestamp(FakeClock().now() + 3_600_000))}))
     await bench.sender.start()
     bench.network.dead.add(THERE)
@@ -214,7 +214,7 @@ async def test_a_server_that_only_speaks() -> None:
 
 
 async def test_a_full_disk() -> None:
-    """A back-off that cannot be saved is kept in memory all the same."""
+    """A back-off that cannot be stored holds in memory."""
     bench = Bench()
     bench.store.works = False
     bench.network.dead.add(THERE)
@@ -235,7 +235,7 @@ async def test_transaction_ids() -> None:
 
 
 async def test_many_users() -> None:
-    """More users than an EDU holds go in several transactions, one after the other."""
+    """More states than an EDU holds go in several transactions, one after the other."""
     bench = Bench()
     for number in range(120):
         bench.send(THERE, str(number), user=f"user{number}")
@@ -255,7 +255,7 @@ async def test_a_refusal_is_a_failure() -> None:
 
 
 async def test_a_thousand_destinations() -> None:
-    """Dead and silent servers cost the healthy ones nothing, and tasks and memory stay bounded."""
+    """Dead and silent servers do not delay working ones, and tasks and memory stay bounded."""
     settings = SenderSettings(WINDOW, lane=400, narrow_lane=40)
     bench = Bench(settings=settings)
     names = [f"s{number}.example" for number in range(1_000)]
@@ -270,14 +270,14 @@ async def test_a_thousand_destinations() -> None:
         await bench.advance(milliseconds=100)
         assert sorted(bench.network.sent) == sorted((name, [message]) for name in healthy)
         assert len(bench.network.under_way) <= settings.lane + settings.narrow_lane
-        # A healthy server is forgotten as soon as it knows all.
+        # A working server is removed as soon as it has all states.
         assert len(bench.destinations) == len(names) - len(healthy)
     await bench.sender.stop()
     assert len(bench.network.under_way) == 0
 
 
 async def test_a_bounded_number_of_destinations() -> None:
-    """Beyond so many servers that wait, no more are begun."""
+    """Beyond the greatest number of destinations, nothing is sent to a new one."""
     bench = Bench(settings=SenderSettings(destinations=2))
     bench.network.dead.update(("a.example", "b.example"))
     for name in ("a.example", "b.example", "c.example"):
@@ -287,7 +287,7 @@ async def test_a_bounded_number_of_destinations() -> None:
 
 @pytest.mark.parametrize("width", [1, 3])
 async def test_lanes(width: int) -> None:
-    """So many requests are under way at once as the lane is wide; the others follow."""
+    """At most as many requests are under way as the lane is wide."""
     bench = Bench(settings=SenderSettings(WINDOW, lane=width))
     names = [f"s{number}.example" for number in range(10)]
     bench.network.silent.update(names)
@@ -299,7 +299,7 @@ async def test_lanes(width: int) -> None:
 
 
 async def test_how_destinations_are() -> None:
-    """How much each server is still to be told, and how those are that fail, is known by name."""
+    """A status has the number of states and the back-off of each destination, sorted by name."""
     bench = Bench()
     bench.network.dead.add(THERE)
     bench.send(THERE, "one")

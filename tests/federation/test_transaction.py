@@ -1,4 +1,4 @@
-"""Transactions: their shape, their limits, and the answer to one."""
+"""Transactions: shape, limits, and the answer to one."""
 
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from lamplighter.federation.transaction import (
     pdu_errors,
 )
 from lamplighter.ids import ServerName
+from tests.federation.values import json_values
 
 THERE: Final = ServerName("there.example")
 EDU: Final[dict[str, Any]] = {"edu_type": "m.presence", "content": {"push": []}}
@@ -26,15 +27,10 @@ WHOLE: Final[dict[str, Any]] = {
     "pdus": [PDU],
     "edus": [EDU],
 }
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=10,
-)
 
 
 def test_there_and_back() -> None:
-    """A transaction is read as it was written."""
+    """A transaction that is encoded and parsed is the same."""
     transaction = Transaction(THERE, Timestamp(5), (EDU,), (PDU,))
     assert encode_transaction(transaction) == {
         "origin": "there.example",
@@ -46,13 +42,13 @@ def test_there_and_back() -> None:
 
 
 def test_nothing_inside() -> None:
-    """Both lists may be missing."""
+    """PDUs and EDUs may be missing."""
     content = {"origin": THERE, "origin_server_ts": 5}
     assert parse_transaction(content, THERE) == Transaction(THERE, Timestamp(5))
 
 
 def test_the_limits() -> None:
-    """50 PDUs and 100 EDUs are not too many."""
+    """50 PDUs and 100 EDUs are allowed."""
     parsed = parse_transaction(WHOLE | {"pdus": [PDU] * 50, "edus": [EDU] * 100}, THERE)
     assert (len(parsed.pdus), len(parsed.edus)) == (50, 100)
 
@@ -74,7 +70,7 @@ def test_the_limits() -> None:
     ],
 )
 def test_another_shape(change: dict[str, Any], fault: str) -> None:
-    """What is of another shape or too large is a `BadJson` that names the field."""
+    """A malformed or too large transaction is a `BadJson` that names the field."""
     with pytest.raises(BadJson) as raised:
         parse_transaction(WHOLE | change, THERE)
     assert str(raised.value) == fault
@@ -85,13 +81,13 @@ def test_another_shape(change: dict[str, Any], fault: str) -> None:
     [None, "x", {"content": {}}, EDU | {"edu_type": 1}, {"edu_type": "x"}, EDU | {"content": []}],
 )
 def test_misshapen_edus(misshapen: object) -> None:
-    """An EDU of another shape is left out, and costs the others nothing."""
+    """A malformed EDU is left out, and costs the others nothing."""
     parsed = parse_transaction(WHOLE | {"edus": [EDU, misshapen, EDU]}, THERE)
     assert parsed.edus == (EDU, EDU)
 
 
 def test_misshapen_pdus() -> None:
-    """A PDU that is no object is left out, and costs the others nothing."""
+    """A PDU that is not an object is left out, and costs the others nothing."""
     assert parse_transaction(WHOLE | {"pdus": [PDU, "x", PDU]}, THERE).pdus == (PDU, PDU)
 
 
@@ -103,7 +99,7 @@ def test_misshapen_pdus() -> None:
     )
 )
 def test_any_content(content: object) -> None:
-    """Whatever the content is, it is a transaction or a `BadJson`, and nothing else."""
+    """Any content is either a transaction or a `BadJson`."""
     try:
         transaction = parse_transaction(content, THERE)
     except BadJson:
@@ -112,7 +108,7 @@ def test_any_content(content: object) -> None:
 
 
 def test_the_answer() -> None:
-    """Each PDU is answered with an error, under the ID that it has, or that it must have."""
+    """The answer has an error for each PDU, by its given or computed ID."""
     error = {"error": "This server takes no events of rooms of other servers"}
     hashed = {name: value for name, value in PDU.items() if name != "event_id"}
     event_id = event_id_of(hashed)

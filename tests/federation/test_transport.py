@@ -20,7 +20,7 @@ HERE: Final = ipaddress.ip_address("127.0.0.1")
 
 
 async def echo(request: web.Request) -> web.Response:
-    """Answer with what came."""
+    """Answer with the body of the request."""
     return web.Response(body=await request.read(), status=201, headers={"X-Seen": "yes"})
 
 
@@ -30,7 +30,7 @@ def target(*ports: int, host: str = f"{NAME}:8448", tls_name: str = NAME) -> Tar
 
 
 async def closed_port() -> int:
-    """Return a port on which nobody listens."""
+    """Return a port without a listener."""
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port: int = server.sockets[0].getsockname()[1]
     server.close()
@@ -52,7 +52,7 @@ async def test_an_exchange() -> None:
 
 
 async def test_connections_are_kept_by_name() -> None:
-    """A connection is used again for the same name, and never for another one."""
+    """A connection is reused for the same name, and never for another name."""
     async with tls_server(echo, NAME, "other.example") as server, open_transport() as transport:
         for name in (NAME, NAME, "other.example"):
             await transport.exchange(target(server.port, tls_name=name), "GET", "/", limit=9)
@@ -60,7 +60,7 @@ async def test_connections_are_kept_by_name() -> None:
 
 
 async def test_an_ip_address_is_verified_too() -> None:
-    """A server that is known by its address shows a certificate for it, and is sent no SNI."""
+    """A server that is named by its IP address needs a certificate for it, and gets no SNI."""
     async with tls_server(echo, "127.0.0.1") as server, open_transport() as transport:
         there = target(server.port, host="127.0.0.1", tls_name="127.0.0.1")
         assert (await transport.exchange(there, "GET", "/", limit=9)).status == 201
@@ -69,7 +69,7 @@ async def test_an_ip_address_is_verified_too() -> None:
 
 @pytest.mark.parametrize("names", [("127.0.0.1",), ("other.example",)])
 async def test_a_certificate_for_somebody_else(names: tuple[str, ...]) -> None:
-    """A certificate must be for the expected name; that of the address will not do."""
+    """A certificate must be for the expected name, not for the address."""
     async with tls_server(echo, *names) as server, open_transport() as transport:
         with pytest.raises(RemoteUnreachable, match="is not valid for 'there"):
             await transport.exchange(target(server.port), "GET", "/", limit=9)
@@ -77,7 +77,7 @@ async def test_a_certificate_for_somebody_else(names: tuple[str, ...]) -> None:
 
 
 async def test_an_unknown_authority() -> None:
-    """A certificate of an authority that nobody trusts is refused, or not looked at if so told."""
+    """A certificate of an unknown authority is refused, unless verification is off."""
     async with tls_server(echo, NAME, by=trustme.CA()) as server:
         async with open_transport() as transport:
             with pytest.raises(RemoteUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
@@ -89,7 +89,7 @@ async def test_an_unknown_authority() -> None:
 
 
 async def test_an_extra_authority(tmp_path: Path) -> None:
-    """An authority from a file is trusted beside those of the machine."""
+    """An authority from a file is trusted as well as those of the machine."""
     path = tmp_path / "ca.pem"
     authority().cert_pem.write_to_path(path)
     context = tls_context(verify=True, extra_ca_files=[path])
@@ -98,7 +98,7 @@ async def test_an_extra_authority(tmp_path: Path) -> None:
 
 
 def test_a_file_of_authorities_that_is_none(tmp_path: Path) -> None:
-    """A file that is missing or holds no certificate is the operator's to mend."""
+    """A file that is missing, or holds no certificate, is a `ConfigError`."""
     empty = tmp_path / "empty.pem"
     empty.write_bytes(b"")
     for path in (empty, tmp_path / "missing.pem"):
@@ -152,7 +152,7 @@ async def test_an_answer_that_is_too_long(chunked: bool) -> None:
 
 
 async def test_an_answer_is_not_unpacked() -> None:
-    """A compressed answer, which was not asked for, stays as small as it is."""
+    """A compressed answer is not unpacked."""
     packed = gzip.compress(b"x" * 100_000)
 
     async def bomb(request: web.Request) -> web.Response:
@@ -165,7 +165,7 @@ async def test_an_answer_is_not_unpacked() -> None:
 
 
 async def test_redirects_are_answers() -> None:
-    """A redirect is not followed."""
+    """A redirect is returned as the answer."""
 
     async def move(request: web.Request) -> web.Response:
         return web.Response(status=307, headers={"Location": "/elsewhere"})
@@ -188,7 +188,7 @@ async def test_no_cookies() -> None:
 
 
 async def test_an_answer_that_breaks_off() -> None:
-    """Where a connection ends in the middle, there is no answer; nothing is sent elsewhere."""
+    """If a connection breaks off, there is no answer, and the next endpoint is not tried."""
 
     async def hang_up(request: web.Request) -> web.Response:
         assert request.transport is not None

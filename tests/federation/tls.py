@@ -20,12 +20,12 @@ LOOPBACK: Final = "127.0.0.1"
 
 @cache
 def authority() -> trustme.CA:
-    """The one whom the clients of the tests trust."""
+    """The authority that the clients of the tests trust."""
     return trustme.CA()
 
 
 def trusting_context() -> ssl.SSLContext:
-    """Return how a client verifies that trusts the authority, too."""
+    """Return the context of a client that trusts the authority too."""
     context = tls_context(verify=True)
     authority().configure_trust(context)
     return context
@@ -38,11 +38,11 @@ def admit_all(address: IPAddress) -> bool:
 
 @dataclass
 class TlsServer:
-    """A server that listens, and what it has seen."""
+    """A server that listens, and the requests that it has received."""
 
     port: int = 0
     requests: list[web.Request] = field(default_factory=list)
-    #: The names that clients expected, None where they sent none.
+    #: The server names that clients sent; None if a client sent none.
     server_names: list[str | None] = field(default_factory=list)
 
     def seen(self) -> list[tuple[str, str, str]]:

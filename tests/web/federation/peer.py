@@ -1,6 +1,6 @@
-"""The server-server API without a network, and another server that speaks to it.
+"""The server-server API without a network, and another server that sends requests to it.
 
-The peer signs with `signedjson` itself, so that nothing here stands on what is tested.
+The peer signs with `signedjson` itself, so that it does not depend on the code that is tested.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,12 +35,12 @@ __all__ = ["DAVE", "ONLINE", "THERE", "Header", "Host", "Peer", "error_of", "pre
 
 THERE: Final = ServerName("there.example")
 DAVE: Final = UserId("@dave:there.example")
-#: What is heard of Dave when he is online.
+#: The update when Dave is online.
 ONLINE: Final = RemoteUpdate(DAVE, Presence.ONLINE)
 
 
 def presence(*push: object) -> Json:
-    """Return an EDU with the entries *push*; with Dave, who is online, if there are none."""
+    """Return an EDU with the entries *push*; without them, one that Dave is online."""
     entries = list(push) or [{"user_id": DAVE, "presence": "online"}]
     return {"edu_type": "m.presence", "content": {"push": entries}}
 
@@ -51,7 +51,7 @@ def public(key: SigningKey) -> str:
 
 
 def error_of(response: Response) -> tuple[int, str, str]:
-    """Return status, errcode and words of a refusal, which holds nothing else."""
+    """Return status, errcode and text of a refusal, which has no other content."""
     content = msgspec.json.decode(response.body, type=dict[str, str])
     errcode, error = content.pop("errcode"), content.pop("error")
     assert content == {}
@@ -59,7 +59,7 @@ def error_of(response: Response) -> tuple[int, str, str]:
 
 
 class PublishedKeys:
-    """A `KeyFetcher`: what all other servers publish; the others are dead."""
+    """A `KeyFetcher` that knows the published keys of some servers; all others are dead."""
 
     def __init__(self) -> None:
         self.answers: dict[ServerName, Json] = {}
@@ -73,7 +73,7 @@ class PublishedKeys:
 
 
 class Host:
-    """The server that is tested: what it hears, and what it is told of others' keys."""
+    """The server that is tested, with the keys that it can fetch."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Host:
         self.published = PublishedKeys()
         #: All presence that was accepted.
         self.heard: list[RemoteUpdate] = []
-        #: Whose transactions were taken.
+        #: The origins whose transactions were processed.
         self.speakers: list[ServerName] = []
         self._application = build_application(
             federation_endpoints(
@@ -114,7 +114,7 @@ class Host:
         headers: Mapping[str, str] | None = None,
         client: tuple[str, int] = ("192.0.2.1", 50000),
     ) -> Response:
-        """Send a request with exactly this URI; a *body* in several chunks has no length."""
+        """Send a request with this URI; a *body* in several chunks is sent without a length."""
         sent = dict(headers or {})
         if isinstance(body, bytes):
             sent["content-length"] = str(len(body))
@@ -132,7 +132,7 @@ class Host:
         return await Exchange(self._application, scope, chunks).response()
 
     async def post(self, uri: str, content: object) -> Response:
-        """Send a POST that nobody has signed."""
+        """Send an unsigned POST."""
         return await self.send("POST", uri, msgspec.json.encode(content))
 
 
@@ -154,7 +154,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Peer:
-    """Another server, whose one key the host can ask for."""
+    """Another server, with one key."""
 
     host: Host
     name: ServerName = THERE
@@ -166,7 +166,7 @@ class Peer:
         valid_for: timedelta = timedelta(hours=1),
         **others: Any,
     ) -> Json:
-        """Publish *keys*, or the one key, for those who ask; return what they are answered."""
+        """Publish *keys*, or the one key; return the published content."""
         content: Json = {
             "server_name": self.name,
             "valid_until_ts": after(self.host.clock.now(), valid_for),
@@ -190,7 +190,7 @@ class Peer:
         destination: str = SERVER,
         key: SigningKey | None = None,
     ) -> Header:
-        """Return the header by which the peer, or *key* in its name, signs a request."""
+        """Return the header of a request that the peer signs, with its key or with *key*."""
         key = key or self.key
         request = {"method": method, "uri": uri, "origin": self.name, "destination": destination}
         if content is not None:
@@ -200,7 +200,7 @@ class Peer:
         return Header(self.name, destination, key_id, signature)
 
     def transaction(self, *edus: object, **others: object) -> Json:
-        """Return a transaction; without *edus* one that tells of Dave."""
+        """Return a transaction; without *edus*, one that Dave is online."""
         return {
             "origin": self.name,
             "origin_server_ts": self.host.clock.now(),
@@ -209,7 +209,7 @@ class Peer:
         }
 
     async def put(self, content: object, txn_id: str = "1") -> Response:
-        """Send a signed transaction, whatever it is."""
+        """Send *content* as a signed transaction."""
         uri = f"/_matrix/federation/v1/send/{txn_id}"
         header = self.header("PUT", uri, content)
         return await self.host.send(
@@ -217,7 +217,7 @@ class Peer:
         )
 
     async def introduce(self) -> None:
-        """Send a signed request, so that the host has the peer's keys."""
+        """Send a signed request, so that the host fetches the peer's keys."""
         profile = f"/_matrix/federation/v1/query/profile?user_id=@nobody:{SERVER}"
         assert (await self.get(profile)).status == 404
 

@@ -1,4 +1,4 @@
-"""Keys over HTTP: our own, and others' for which we vouch."""
+"""Keys over HTTP: our own, and those that this server passes on as a notary."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,14 +30,14 @@ async def get(host: Host, uri: str) -> tuple[int, Any]:
 
 
 async def post(host: Host, **server_keys: object) -> tuple[int, Any]:
-    """Return what the notary answers to an unsigned POST; `_` stands for a dot in the names."""
+    """Return the notary's answer to an unsigned POST; `_` in a name stands for a dot."""
     wanted = {name.replace("_", "."): criteria for name, criteria in server_keys.items()}
     response = await host.post(QUERY, {"server_keys": wanted})
     return response.status, response.json
 
 
 def verified(content: Json, peer: Peer) -> Json:
-    """Return *content*, once both the peer's signature and ours are verified, without ours."""
+    """Verify the signatures of the peer and of us; return *content* without ours."""
     verify_signed_json(content, peer.name, get_verify_key(peer.key))
     signing = peer.host.keys.signing
     verify_signed_json(content, SERVER, get_verify_key(signing))
@@ -48,7 +48,7 @@ def verified(content: Json, peer: Peer) -> Json:
 
 @pytest.mark.parametrize("key_id", ["", "/ed25519:a_old", "/ed25519%3Aauto"])
 async def test_our_own_keys(host: Host, key_id: str) -> None:
-    """Anybody gets our keys, signed by themselves and good for a day, whichever key is named."""
+    """Anybody gets our keys, signed and valid for a day, with and without a key ID."""
     key = host.keys.signing
     status, content = await get(host, OWN + key_id)
     verify_signed_json(content, SERVER, get_verify_key(key))
@@ -65,7 +65,7 @@ async def test_our_own_keys(host: Host, key_id: str) -> None:
 async def test_after_a_rotation(
     directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
 ) -> None:
-    """After a rotation the new key signs, and the old one is told to be old."""
+    """After a rotation the new key signs, and the old key is published as expired."""
     rotated = keys.rotate(clock.now())
     clock.advance(hours=1)
     status, content = await get(Host(directory, clock, rotated), OWN)
@@ -77,7 +77,7 @@ async def test_after_a_rotation(
 
 
 async def test_others_keys(peer: Peer) -> None:
-    """A notary passes on what a server has signed, and signs it too."""
+    """A notary passes on a server's signed keys, and signs them too."""
     published = peer.publish(more={"unknown": "fields"})
     await peer.introduce()
     for status, content in (
@@ -90,7 +90,7 @@ async def test_others_keys(peer: Peer) -> None:
 
 
 async def test_ours_among_others(peer: Peer) -> None:
-    """A notary answers for itself too, and leaves out servers whose keys it does not know."""
+    """A notary gives its own keys too, and leaves out servers whose keys it does not know."""
     published = peer.publish()
     await peer.introduce()
     _, own = await get(peer.host, OWN)
@@ -101,7 +101,7 @@ async def test_ours_among_others(peer: Peer) -> None:
 
 
 async def test_a_stranger_makes_us_ask_nobody(peer: Peer) -> None:
-    """A question for keys that are not known here, or that expire too soon, asks no server."""
+    """A query for keys that are unknown, or expire too soon, causes no fetch."""
     soon = peer.publish()["valid_until_ts"]
     uri = f"{QUERY}/there.example?minimum_valid_until_ts={soon + 1}"
     assert await get(peer.host, uri) == NONE
@@ -115,7 +115,7 @@ async def test_a_stranger_makes_us_ask_nobody(peer: Peer) -> None:
 
 
 async def test_no_notary(directory: SqlDirectory, clock: FakeClock, keys: SigningKeys) -> None:
-    """A server that is no notary publishes its own keys, and knows no questions for others'."""
+    """A server that is not a notary publishes only its own keys."""
     host = Host(directory, clock, keys, notary=False)
     assert (await get(host, OWN))[0] == 200
     refused = [
@@ -128,7 +128,7 @@ async def test_no_notary(directory: SqlDirectory, clock: FakeClock, keys: Signin
 async def test_who_is_not_spoken_with(
     directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
 ) -> None:
-    """The keys of a server that is not spoken with are not passed on; our own always are."""
+    """Keys of a server that the policy refuses are not passed on; our own always are."""
     peer = Peer(Host(directory, clock, keys, policy=ServerPolicy(deny=["*"])))
     peer.publish()
     assert await get(peer.host, f"{QUERY}/there.example") == NONE
@@ -137,7 +137,7 @@ async def test_who_is_not_spoken_with(
 
 
 async def test_keys_that_have_expired(peer: Peer) -> None:
-    """What was published before is passed on, even after it has expired."""
+    """Expired keys are passed on."""
     published = peer.publish()
     await peer.introduce()
     peer.host.clock.advance(days=30)
@@ -148,7 +148,7 @@ async def test_keys_that_have_expired(peer: Peer) -> None:
 
 @pytest.mark.parametrize("given", ["", "x", "-1", "1.5", "1e3", "%201", "0x10", "%D9%A1", "%C2%B2"])
 async def test_malformed_timestamps_in_a_query(peer: Peer, given: str) -> None:
-    """A timestamp is a row of digits, or M_INVALID_PARAM, before anybody is asked."""
+    """A malformed timestamp is M_INVALID_PARAM, and causes no fetch."""
     uri = f"{QUERY}/there.example?minimum_valid_until_ts={given}"
     status, errcode, error = error_of(await peer.host.send("GET", uri))
     assert (status, errcode) == (400, "M_INVALID_PARAM")
@@ -190,13 +190,13 @@ PLACE: Final = "server_keys[...][...].minimum_valid_until_ts"
     ],
 )
 async def test_malformed_queries(host: Host, content: Json, error: tuple[str, str]) -> None:
-    """What is no query is refused, and nobody is asked."""
+    """A malformed query is refused, and causes no fetch."""
     assert error_of(await host.post(QUERY, content)) == (400, *error)
     assert host.published.asked == []
 
 
 async def test_a_malformed_name(host: Host) -> None:
-    """A path without a server name is M_INVALID_PARAM."""
+    """A malformed server name in the path is M_INVALID_PARAM."""
     error = "'a/b' is not a server name (host or host:port)"
     refused = error_of(await host.send("GET", f"{QUERY}/a%2Fb"))
     assert (refused, host.published.asked) == ((400, "M_INVALID_PARAM", error), [])
@@ -211,23 +211,23 @@ async def test_one_malformed_name_among_good_ones(host: Host) -> None:
 
 
 async def test_twenty_servers(host: Host) -> None:
-    """Twenty servers are not too many."""
+    """A query may name twenty servers."""
     names = [f"s{number}.example" for number in range(20)]
     response = await host.post(QUERY, {"server_keys": {name: {} for name in names}})
     assert (response.status, response.json) == NONE
 
 
 async def test_a_query_that_is_too_long(host: Host) -> None:
-    """A query is no longer than other bodies."""
+    """A query has the same greatest length as other bodies."""
     response = await host.send("POST", QUERY, b"{}".ljust(68 * 1024 + 1))
     assert error_of(response) == (413, "M_TOO_LARGE", "The body is longer than 69632 bytes")
 
 
 @pytest.mark.parametrize("number", [1.5, 2**53, 2**80])
 async def test_what_has_no_canonical_form(peer: Peer, number: float) -> None:
-    """Keys beside which there are numbers that nobody can sign are left out, and cost no others.
+    """Keys with numbers that have no canonical form are left out of the notary's answer.
 
-    They are good for their server's own requests.
+    They verify the requests of their server all the same.
     """
     good = Peer(peer.host, ServerName("good.example"))
     published = good.publish()
@@ -242,7 +242,7 @@ async def test_what_has_no_canonical_form(peer: Peer, number: float) -> None:
 
 @pytest.mark.parametrize("ours", [5, None, "x", ["x"], {"ed25519:x": "x"}])
 async def test_signatures_of_others(peer: Peer, ours: object) -> None:
-    """What a server publishes as our signature, or as a third's, is not passed on."""
+    """Signatures of further servers, and a forged one of ours, are not passed on."""
     published = peer.publish()
     signatures = {**published["signatures"], SERVER: ours, "third.example": {"ed25519:x": "x"}}
     peer.host.published.answers[THERE] = published | {"signatures": signatures}

@@ -1,4 +1,4 @@
-"""What other servers are told of our users."""
+"""Profiles for other servers."""
 
 import pytest
 
@@ -28,14 +28,14 @@ async def alice(directory: SqlDirectory) -> UserId:
     ],
 )
 async def test_a_profile(peer: Peer, alice: UserId, query: str, answer: dict[str, str]) -> None:
-    """A server gets a user's whole profile, or the one field that it asks for."""
+    """A server gets a user's whole profile, or one field of it."""
     response = await peer.get(f"{PROFILE}?user_id=%40alice%3Ademo{query}")
     assert (response.status, response.json) == (200, answer)
 
 
 @pytest.mark.parametrize("query", ["", "&field=displayname", "&field=avatar_url"])
 async def test_what_is_not_set(peer: Peer, directory: SqlDirectory, query: str) -> None:
-    """A field that is not set is left out."""
+    """A field without a value is left out."""
     login = await directory.register("bob", None)
     await directory.set_displayname(login.user_id, None)
     response = await peer.get(f"{PROFILE}?user_id=@bob:demo{query}")
@@ -77,12 +77,12 @@ async def test_what_is_not_set(peer: Peer, directory: SqlDirectory, query: str) 
 async def test_what_there_is_not(
     peer: Peer, alice: UserId, query: str, error: tuple[int, str, str]
 ) -> None:
-    """Users that are not ours or do not exist are not found; other fields are nobody's business."""
+    """Unknown users, users of other servers, and other fields are refused."""
     assert error_of(await peer.get(PROFILE + query)) == error
 
 
 async def test_a_user_who_is_gone(peer: Peer, alice: UserId, directory: SqlDirectory) -> None:
-    """Of a user who has left nothing is told."""
+    """The profile of a deactivated user is empty."""
     await directory.deactivate(alice)
     response = await peer.get(f"{PROFILE}?user_id={alice}")
     assert (response.status, response.json) == (200, {})
@@ -90,7 +90,7 @@ async def test_a_user_who_is_gone(peer: Peer, alice: UserId, directory: SqlDirec
 
 @pytest.mark.parametrize("user_id", [ALICE, "@bob:demo", "alice"])
 async def test_an_unsigned_query(peer: Peer, alice: UserId, user_id: str) -> None:
-    """Nobody who does not sign learns who exists, or anything else."""
+    """An unsigned query is a 401, whether or not the user exists."""
     response = await peer.host.send("GET", f"{PROFILE}?user_id={user_id}")
     error = "Authorization: the scheme is not X-Matrix"
     assert error_of(response) == (401, "M_UNAUTHORIZED", error)

@@ -1,4 +1,4 @@
-"""What anybody may know of this server."""
+"""The version, and where federation is served."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ WELL_KNOWN: Final = "/.well-known/matrix/server"
 
 
 async def test_version(host: Host) -> None:
-    """Anybody is told what serves here."""
+    """Anybody gets the name and version of the program."""
     response = await host.send("GET", "/_matrix/federation/v1/version")
     assert (response.status, response.json) == (
         200,
@@ -26,7 +26,7 @@ async def test_version(host: Host) -> None:
 async def test_where_federation_is_served(
     directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
 ) -> None:
-    """Where the operator has said so, anybody is told where federation is served."""
+    """Anybody gets the server name that the operator has configured."""
     host = Host(directory, clock, keys, well_known_server=ServerName("matrix.demo:443"))
     response = await host.send("GET", WELL_KNOWN)
     assert response.headers["content-type"] == "application/json"
@@ -34,7 +34,7 @@ async def test_where_federation_is_served(
 
 
 async def test_no_delegation(host: Host) -> None:
-    """Otherwise there is no such document."""
+    """Without a configured name there is no document."""
     wanted = (404, "M_NOT_FOUND", "This server does not delegate")
     assert error_of(await host.send("GET", WELL_KNOWN)) == wanted
 
@@ -51,6 +51,6 @@ async def test_no_delegation(host: Host) -> None:
     ],
 )
 async def test_other_endpoints(host: Host, path: str) -> None:
-    """What is not served is M_UNRECOGNIZED: the client API too has another door."""
+    """Other paths are M_UNRECOGNIZED, also those of the client API."""
     wanted = (404, "M_UNRECOGNIZED", "Unrecognized request")
     assert error_of(await host.send("GET", path)) == wanted
