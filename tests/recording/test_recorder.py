@@ -28,7 +28,7 @@ from lamplighter.recording.files import RecordWriter, read_record
 from lamplighter.recording.recorder import Recorder
 from lamplighter.routing.reasons import Module, SharedRoom
 from lamplighter.routing.router import Inquiry
-from lamplighter.service.publisher import Asked, Published
+from lamplighter.service.witness import Asked, Published
 from tests.compat.modules.held import Held
 from tests.compat.world import UNSEEN
 from tests.routing.callbacks import turns

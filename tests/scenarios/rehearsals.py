@@ -18,7 +18,7 @@ from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.files import read_record
-from lamplighter.service.publisher import Published
+from lamplighter.service.witness import Published
 from tests.scenarios import world_modules
 from tests.scenarios.worlds import MODULES, Pair, Rules
 

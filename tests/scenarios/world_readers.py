@@ -9,7 +9,7 @@ from lamplighter.devtools.client import Client, Poll, RequestFailed, SyncAnswer,
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.ids import UserId
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.service.publisher import Published
+from lamplighter.service.witness import Published
 from tests.scenarios.worlds import Oracle, Shown, altered, shown, turns
 
 __all__ = ["Reader", "Readers"]

@@ -1,14 +1,12 @@
 """The parts of the service, wired as in a server, over a store and modules that a test controls."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Final
 
 from lamplighter.cluster.local import LocalBus
-from lamplighter.delivery.endings import Endings
-from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import StorageUnavailable
@@ -17,21 +15,12 @@ from lamplighter.metrics import Metrics
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.changes import Change
 from lamplighter.presence.events import StatusSet
-from lamplighter.presence.machine import Rules
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
-from lamplighter.routing.plan import Planner
-from lamplighter.routing.router import ModuleRouter
-from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.background import Background
-from lamplighter.service.endings import VisibilityEnds
-from lamplighter.service.publisher import Published, Publisher
-from lamplighter.service.remotes import Remotes
-from lamplighter.service.shadow import ShadowModules
-from lamplighter.service.swap import ModuleSwap
-from lamplighter.service.views import Views
+from lamplighter.service.core import Core, CorePorts
+from lamplighter.service.settings import CoreSettings
+from lamplighter.service.witness import Published
 from tests.routing.callbacks import Act, answering
 
 HERE: Final = ServerName("demo")
@@ -91,82 +80,45 @@ class FakeOutgoing:
         return [(server, {it.user_id: it.status_msg for it in sent}) for server, sent in self.sent]
 
 
-class Parts:
-    """Everything between the tracker and the front door."""
+class FakeVisibilityStore:
+    """Keeps what was saved of each viewer in memory."""
+
+    def __init__(self) -> None:
+        self.contents: dict[UserId, bytes] = {}
+
+    async def load(self) -> Mapping[UserId, bytes]:
+        return self.contents
+
+    async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
+        for viewer, content in contents.items():
+            self.contents.pop(viewer, None)
+            if content is not None:
+                self.contents[viewer] = content
+
+
+class Parts(Core):
+    """The core of presence, over fakes."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.metrics = Metrics()
         self.store = FakeStore()
-        self.tracker = PresenceTracker(HERE, Rules())
-        self.rooms = SharedRooms(lambda room_id: True)
-        self.interests = ModuleInterests()
-        self.planner = Planner(self.rooms, self.interests)
-        self.router = ModuleRouter(self.clock, self.metrics, GuardSettings(TIMEOUT))
+        self.outgoing = FakeOutgoing()
+        self.background = Background(self.clock)
+        ports = CorePorts(
+            self.clock,
+            self.background,
+            self.metrics,
+            self.store,
+            FakeVisibilityStore(),
+            self.outgoing,
+            LocalBus,
+        )
+        super().__init__(CoreSettings(HERE), ports, SharedRooms(lambda room_id: True))
         self.registrations = self.router.prepare()
         self.router.adopt(self.registrations)
-        self.bus = LocalBus(self.clock)
-        self.feed = Feed(self.clock, self.bus.position, timedelta(minutes=5))
-        self.outgoing = FakeOutgoing()
-        self.remotes = Remotes(HERE, self.planner, self.outgoing)
-        self.publisher = Publisher(
-            tracker=self.tracker,
-            planner=self.planner,
-            router=self.router,
-            feed=self.feed,
-            remotes=self.remotes,
-            bus=self.bus,
-            store=self.store,
-            metrics=self.metrics,
-        )
-        background = Background(self.clock)
-        self.endings = Endings()
-        self.ends = VisibilityEnds(
-            HERE,
-            self.endings,
-            background,
-            tracker=self.tracker,
-            planner=self.planner,
-            router=self.router,
-            interests=self.interests,
-            feed=self.feed,
-            publisher=self.publisher,
-        )
-        self.views = Views(
-            clock=self.clock,
-            tracker=self.tracker,
-            planner=self.planner,
-            router=self.router,
-            interests=self.interests,
-            feed=self.feed,
-            publisher=self.publisher,
-            ends=self.ends,
-            module_timeout=TIMEOUT,
-        )
-        self.shadows = ShadowModules(
-            server_name=HERE,
-            clock=self.clock,
-            tracker=self.tracker,
-            router=self.router,
-            planner=self.planner,
-            feed=self.feed,
-            views=self.views,
-            background=background,
-            metrics=self.metrics,
-        )
-        self.swap = ModuleSwap(
-            tracker=self.tracker,
-            router=self.router,
-            feed=self.feed,
-            views=self.views,
-            publisher=self.publisher,
-            remotes=self.remotes,
-            shadows=self.shadows,
-            background=background,
-            ends=self.ends,
-        )
         self.told: list[Published] = []
-        self.publisher.observe(self.told.append)
+        self.witnesses.observe(self.told.append)
 
     def room(self, room_id: RoomId, *members: UserId) -> None:
         """Put *members* into a room."""

@@ -12,7 +12,7 @@ from lamplighter.ids import ServerName, UserId
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Module, Self, SharedRoom
-from lamplighter.service.publisher import Published
+from lamplighter.service.witness import Published
 from tests.routing.callbacks import Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL
 from tests.service.parts import Parts
@@ -351,14 +351,3 @@ async def test_closing(parts: Parts) -> None:
     thinking.answer({CHARLIE: set(thinking.asked[0])})
     await turns()
     assert parts.heard(CHARLIE) == []
-
-
-async def test_looking_on_ends(parts: Parts) -> None:
-    """Who observes sees everything until they no longer want to; others go on."""
-    seen: list[Published] = []
-    stop = parts.publisher.observe(seen.append)
-    await parts.publish(BOB, "one")
-    stop()
-    await parts.publish(BOB, "two")
-    assert seen == parts.told[:1]
-    assert len(parts.told) == 2

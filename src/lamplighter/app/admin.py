@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from lamplighter.app.modules import Surroundings
 from lamplighter.clock import Clock
 from lamplighter.cluster.positions import instant_of
 from lamplighter.config import Config
@@ -17,11 +16,11 @@ from lamplighter.metrics import Metrics, Readings
 from lamplighter.ports import Directory
 from lamplighter.room_ports import BuiltInDirectory
 from lamplighter.service.census import Census
+from lamplighter.service.core import Core
 from lamplighter.service.explanations import Explanations, RoutingFacts
 from lamplighter.service.reload import Reload
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.server_sights import ServerSights
-from lamplighter.service.shadow import ShadowDifference
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.accounts import AdminAccounts
@@ -72,11 +71,10 @@ class Admin:
         cls,
         config: Config,
         clock: Clock,
-        around: Surroundings,
+        core: Core,
         *,
         directory: BuiltInDirectory,
         metrics: Metrics,
-        differences: Callable[[], Sequence[ShadowDifference]],
         reload: Reload,
         destinations: Callable[[], Sequence[DestinationStatus]],
         storage: StorageHealth,
@@ -85,16 +83,16 @@ class Admin:
         access_log = AccessLog(clock, metrics.login, ClientAddress(config.trusted_proxies))
         census = Census(
             clock=clock,
-            tracker=around.tracker,
-            feed=around.feed,
+            tracker=core.tracker,
+            feed=core.feed,
             metrics=metrics,
             cpu_seconds=_cpu_seconds,
         )
         metrics.read(partial(_readings, census, destinations, storage))
         names = RoomNames(directory, clock)
-        explanations = _explanations(config, around, directory, names)
+        explanations = _explanations(config, core, directory, names)
         ready = Ready(lambda: storage.can_write, partial(directory.accounts, None, 1))
-        broadcast = Broadcast(around.publisher.observe, census, names, clock)
+        broadcast = Broadcast(core.witnesses.observe, census, names, clock)
         routes = [
             *Health(lambda: storage.can_write).routes(),
             *ready.routes(),
@@ -103,14 +101,14 @@ class Admin:
         if config.admin.token_hash is not None:
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash, access_log),
-                AdminServer(_server_facts(config, clock), census, around.router),
-                AdminUsers(directory, around.tracker, around.feed, names, config.server_name),
+                AdminServer(_server_facts(config, clock), census, core.router),
+                AdminUsers(directory, core.tracker, core.feed, names, config.server_name),
                 AdminSights(explanations, config.server_name),
-                AdminModules(around.router, differences, reload),
+                AdminModules(core.router, core.shadows.samples, reload),
                 AdminDestinations(destinations),
                 AdminAccounts(directory),
                 AdminEvents(broadcast),
-                AdminChanges(Recent(around.publisher.observe), names, config.server_name),
+                AdminChanges(Recent(core.witnesses.observe), names, config.server_name),
             )
             routes += Dashboard().routes()
         return cls(routes, access_log, explanations, ready, broadcast)
@@ -122,7 +120,7 @@ class Admin:
 
 
 def _explanations(
-    config: Config, around: Surroundings, directory: Directory, names: RoomNames
+    config: Config, core: Core, directory: Directory, names: RoomNames
 ) -> Explanations:
     facts = RoutingFacts(
         config.server_name,
@@ -136,11 +134,11 @@ def _explanations(
     return Explanations(
         facts=facts,
         directory=directory,
-        tracker=around.tracker,
-        router=around.router,
-        publisher=around.publisher,
-        views=around.views,
-        servers=ServerSights(config.server_name, around.tracker, around.views, around.remotes),
+        tracker=core.tracker,
+        router=core.router,
+        publisher=core.publisher,
+        views=core.views,
+        servers=ServerSights(config.server_name, core.tracker, core.views, core.remotes),
         room_names=names,
     )
 

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 
 from lamplighter.app.admin import Admin
 from lamplighter.app.federation import Federation, Nowhere
-from lamplighter.app.modules import Modules, ModuleSources, Surroundings, begin_recording
+from lamplighter.app.modules import Modules, ModuleSources, recorder_of
 from lamplighter.app.presence import limiter, wire_presence
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.local import LocalBus
@@ -40,6 +40,7 @@ from lamplighter.room_ports import BuiltInDirectory
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
+from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.shadow import ShadowModules
 from lamplighter.stopping import Step, stop_by_steps
 from lamplighter.web.address import ClientAddress
@@ -55,6 +56,7 @@ from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.entry import Entry
 from lamplighter.web.federation.version import WellKnownServer
 from lamplighter.web.front_page import FrontPage
+from lamplighter.web.limits import Limiter
 from lamplighter.web.listener import Listener
 from lamplighter.web.places import Places
 from lamplighter.web.routes import ChangingResources, Route
@@ -197,41 +199,40 @@ async def _build(
     rooms = _shared_rooms(config, members)
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
-    around = await wire_presence(
-        config, clock, background, rooms, store, visibility, LocalBus, outgoing, metrics
+    recorder = recorder_of(config, clock)
+    transitions = limiter(config.rate_limits.presence, clock)
+    ports = CorePorts(
+        clock, background, metrics, store, visibility, outgoing, LocalBus, transitions.allows
     )
-    directory.listen(around.presence)
-    recorder = begin_recording(config, clock, around)
+    core = await wire_presence(config, ports, rooms, [recorder] if recorder else [])
+    directory.listen(core.presence)
     if recorder is not None:
-        recorder.begin(members, list(around.tracker.known()), ())
+        recorder.begin(members, list(core.tracker.known()), ())
     sources = ModuleSources(entries, read_config or (lambda: config), storage.modules_path)
-    loading = Modules.begin(
-        config, clock, around, background, directory=directory, metrics=metrics, sources=sources
-    )
+    loading = Modules.begin(config, clock, core, directory=directory, sources=sources)
     admin = Admin.begin(
         config,
         clock,
-        around,
+        core,
         directory=directory,
         metrics=metrics,
-        differences=loading.shadows.samples,
         reload=loading.reload,
         destinations=federation.destinations if federation else list,
         storage=storage.database,
     )
     application = _application(
-        config, clock, background, directory, around, metrics, loading.runtime, admin
+        config, clock, background, directory, core, metrics, loading.runtime, admin, transitions
     )
     return Lamplighter(
         config,
         application,
-        around.presence,
+        core.presence,
         admin,
         directory,
         metrics,
         loading.runtime,
         loading.reload,
-        loading.shadows,
+        core.shadows,
         federation,
         background,
         recorder,
@@ -286,19 +287,20 @@ def _application(
     clock: Clock,
     background: Background,
     directory: BuiltInDirectory,
-    around: Surroundings,
+    core: Core,
     metrics: Metrics,
     modules: ModuleRuntime,
     admin: Admin,
+    transitions: Limiter,
 ) -> Entry:
-    presence, authenticator, places = around.presence, Authenticator(directory), Places()
+    presence, authenticator, places = core.presence, Authenticator(directory), Places()
     names, tokens = PresenceNames(busy=config.presence.busy), Tokens(config.server_name)
     long_poll = LongPoll(directory, presence, Timeouts(clock), background, metrics, places)
     status = PresenceStatus(
         authenticator=authenticator,
         presence=presence,
         names=names,
-        limiter=around.transitions,
+        limiter=transitions,
         background=background,
         clock=clock,
     )

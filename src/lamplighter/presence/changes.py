@@ -1,5 +1,6 @@
 """Which changes of a user's presence are announced, and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -7,7 +8,7 @@ from enum import Enum
 from lamplighter.clock import milliseconds
 from lamplighter.presence.state import Presence, UserPresenceState
 
-__all__ = ["Change", "ChangeReason", "reason_to_announce"]
+__all__ = ["Change", "ChangeReason", "announced", "reason_to_announce"]
 
 
 class ChangeReason(Enum):
@@ -48,3 +49,13 @@ def reason_to_announce(
     if new.last_active_ts - told.last_active_ts > milliseconds(granularity):
         return ChangeReason.LAST_ACTIVE
     return None
+
+
+def announced(changes: Sequence[Change]) -> list[UserPresenceState]:
+    """Return the newest state of each user that local viewers are told of."""
+    newest = {
+        change.new.user_id: change.new
+        for change in changes
+        if change.reason is not ChangeReason.FEDERATION_PING
+    }
+    return list(newest.values())

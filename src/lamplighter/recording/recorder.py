@@ -37,8 +37,7 @@ from lamplighter.recording.files import RecordWriter
 from lamplighter.recording.world import RecordedWorld
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Reasons
-from lamplighter.service.publisher import Asked, Published
-from lamplighter.service.views import View
+from lamplighter.service.witness import Asked, FreshView, Published, Witness
 
 __all__ = ["FLUSH_PERIOD", "Recorder"]
 
@@ -55,7 +54,7 @@ _MOST_WAITING: Final = 20_000
 _Entry: TypeAlias = Callable[[RecordedWorld], Event | None]
 
 
-class Recorder:
+class Recorder(Witness):
     """Records the decisions of one server."""
 
     def __init__(
@@ -93,26 +92,22 @@ class Recorder:
         ]
 
     def published(self, published: Published) -> None:
-        """Record whom something was told; to be called for each batch, and what is told later."""
         if self._admits():
             now = self._clock.now()
             self._waiting.append(lambda world: _told_of(now, published, world))
         else:
             self._lost_states.update((it.user_id, it) for it in published.states)
 
-    def viewed(self, view: View) -> None:
-        """Record what somebody sees who was answered from scratch."""
+    def viewed(self, view: FreshView) -> None:
         if self._admits():
             now = self._clock.now()
             self._waiting.append(lambda world: _viewed(now, view, world))
 
     def moved(self, change: MembershipChange) -> None:
-        """Record that somebody has joined or left."""
         now = self._clock.now()
         self._waiting.append(Moved(now, change.room_id, change.user_id, change.joined))
 
     def away(self, viewers: Collection[UserId]) -> None:
-        """Record that *viewers* are not told any more as things happen."""
         if viewers:
             self._waiting.append(Away(self._clock.now(), list(viewers)))
 
@@ -235,7 +230,7 @@ class _SharedSights:
         return sight
 
 
-def _viewed(at: Timestamp, view: View, world: RecordedWorld) -> Event:
+def _viewed(at: Timestamp, view: FreshView, world: RecordedWorld) -> Event:
     shown = view.sights.states
     shared = _SharedSights()
     sights = {

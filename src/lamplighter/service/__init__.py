@@ -4,8 +4,8 @@
 a viewer sees who asks afresh.
 """
 
-from lamplighter.service.presence import PresenceService, ServiceSettings
-from lamplighter.service.publisher import Published
+from lamplighter.service.presence import PresenceService
 from lamplighter.service.views import Reading
+from lamplighter.service.witness import Published
 
-__all__ = ["PresenceService", "Published", "Reading", "ServiceSettings"]
+__all__ = ["PresenceService", "Published", "Reading"]

@@ -1,7 +1,7 @@
 """What joins and leaves do: a join gives both sides sight of each other, a leave ends it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
@@ -15,6 +15,7 @@ from lamplighter.service.background import Background
 from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.views import Views
+from lamplighter.service.witness import Witness
 
 __all__ = ["Memberships"]
 
@@ -31,6 +32,7 @@ class Memberships:
         views: Views,
         background: Background,
         ends: VisibilityEnds,
+        witness: Witness,
     ) -> None:
         self._rooms = rooms
         self._planner = planner
@@ -39,17 +41,12 @@ class Memberships:
         self._views = views
         self._background = background
         self._ends = ends
-        self._observers: list[Callable[[MembershipChange], None]] = []
-
-    def observe(self, observer: Callable[[MembershipChange], None]) -> None:
-        """Let *observer* see every change, in order with what is told; it must return at once."""
-        self._observers.append(observer)
+        self._witness = witness
 
     def change(self, changes: Sequence[MembershipChange]) -> None:
         """Take in *changes*, in their order."""
         for change in changes:
-            for observer in self._observers:
-                observer(change)
+            self._witness.moved(change)
             if change.joined:
                 self._joined(change)
             elif self._rooms.left(change.room_id, change.user_id):

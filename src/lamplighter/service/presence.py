@@ -8,8 +8,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -39,7 +37,8 @@ from lamplighter.service.batch import done
 from lamplighter.service.connections import Connections, Polls
 from lamplighter.service.federated import FederatedPresence
 from lamplighter.service.memberships import Memberships
-from lamplighter.service.publisher import Published, Publisher
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.settings import CoreSettings
 from lamplighter.service.subscribers import PresenceCallback, Subscribers
 from lamplighter.service.switched_off import SwitchedOff
 from lamplighter.service.views import (
@@ -52,25 +51,14 @@ from lamplighter.service.views import (
     since,
 )
 from lamplighter.service.visibility_memory import VisibilityMemory
+from lamplighter.service.witness import Witnesses
 
-__all__ = ["PresenceService", "ServiceSettings"]
+__all__ = ["PresenceService"]
 
 _log = structlog.get_logger(__name__)
 
 #: So many viewers may be owed a snapshot; beyond that, those owed longest get none.
 _MOST_SNAPSHOTS: Final = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSettings:
-    """What the operator can set of the service."""
-
-    mode: PresenceMode = PresenceMode.TRACKED
-    include_offline_users_on_sync: bool = False
-    #: How often unannounced changes are saved and unused outboxes dropped.
-    housekeeping: timedelta = timedelta(seconds=60)
-    #: How often the age of modules' answers is looked at.
-    interest_check: timedelta = timedelta(seconds=5)
 
 
 class PresenceService:
@@ -88,11 +76,12 @@ class PresenceService:
         federated: FederatedPresence,
         subscribers: Subscribers,
         background: Background,
-        settings: ServiceSettings,
+        settings: CoreSettings,
         switched_off: SwitchedOff | None,
         memory: VisibilityMemory,
         unsure: range,
         allows: Callable[[Requester], bool],
+        witness: Witnesses,
     ) -> None:
         """String the parts together.
 
@@ -116,7 +105,7 @@ class PresenceService:
         self._switched_off = switched_off
         self._memory = memory
         self._unsure = unsure
-        self._leaving_observers: list[Callable[[Collection[UserId]], None]] = []
+        self._witness = witness
         self._deadline: tuple[Timestamp, Timer] | None = None
         #: Viewers who get one snapshot, for tokens before the position.
         self._snapshots: dict[UserId, StreamPosition] = {}
@@ -128,7 +117,8 @@ class PresenceService:
         self.release = feed.release
         #: A poll that `connect` began is over.
         self.disconnect = self._connections.end
-        publisher.observe(self._announce)
+        #: Let an observer see everything that is published; it must return at once.
+        self.observe = witness.observe
 
     # --- what clients do ------------------------------------------------------------------
 
@@ -287,14 +277,6 @@ class PresenceService:
         """Call *callback* with each batch of announced states; return what ends that."""
         return self._subscribers.subscribe(callback, module)
 
-    def observe(self, observer: Callable[[Published], None]) -> Callable[[], None]:
-        """Let *observer* see who is told what and why; it must return at once. Return its end."""
-        return self._publisher.observe(observer)
-
-    def observe_leaving(self, observer: Callable[[Collection[UserId]], None]) -> None:
-        """Let *observer* see who is not told any more as things happen; it must return at once."""
-        self._leaving_observers.append(observer)
-
     # --- what the directory tells (ports.DirectoryListener) -------------------------------
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
@@ -317,7 +299,7 @@ class PresenceService:
         """Drop what is left of the user's presence."""
         self._feed_tracker(AccountDeactivated(user_id))
         self._feed.forget(user_id)
-        self._left((user_id,))
+        self._witness.away((user_id,))
         self._views.forget_interest(user_id)
         self._snapshots.pop(user_id, None)
 
@@ -384,10 +366,6 @@ class PresenceService:
         self._publisher.publish(self._tracker.expire(self._clock.now()))
         self._schedule()
 
-    def _announce(self, published: Published) -> None:
-        if published.changes:
-            self._subscribers.announce(published.states)
-
     async def _read(
         self,
         viewer: UserId,
@@ -398,13 +376,9 @@ class PresenceService:
         return await self._views.read(viewer, scope, unknown_users=unknown_users)
 
     def _keep_house(self) -> None:
-        self._left(self._feed.sweep())
+        self._witness.away(self._feed.sweep())
         self._background.run(self._save_unsaved())
         self._background.run(self._memory.save())
-
-    def _left(self, viewers: Collection[UserId]) -> None:
-        for observer in self._leaving_observers:
-            observer(viewers)
 
     async def _save_unsaved(self) -> None:
         try:

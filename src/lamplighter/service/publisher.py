@@ -8,7 +8,7 @@ is delivered later, at a position of its own, and never replaces something newer
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -16,7 +16,7 @@ from lamplighter.delivery.feed import Feed
 from lamplighter.ids import StreamPosition, UserId, server_of
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Bus, PresenceStore, SavedPresence
-from lamplighter.presence.changes import Change, ChangeReason
+from lamplighter.presence.changes import Change, announced
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
@@ -27,37 +27,11 @@ from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.service.batch import Batch, done, log_failure
 from lamplighter.service.last_changes import LastChanges
 from lamplighter.service.remotes import Remotes, settled_routes
+from lamplighter.service.witness import Asked, Published, Witness
 
-__all__ = ["Asked", "Published", "Publisher"]
+__all__ = ["Publisher"]
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the modules were asked about a batch, and had answered when it was told."""
-
-    #: The position of the batch.
-    about: StreamPosition
-    states: Sequence[UserPresenceState]
-    inquiry: Inquiry
-    routes: Routes
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What was told to whom, for those who look on."""
-
-    position: StreamPosition
-    changes: Sequence[Change]
-    tellings: Sequence[Telling]
-    #: None where it is not about a batch: people have come into each other's sight.
-    asked: Asked | None = field(default=None, compare=False)
-
-    @property
-    def states(self) -> list[UserPresenceState]:
-        """The newest announced state of each user."""
-        return _announced(self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +64,7 @@ class Publisher:
         bus: Bus,
         store: PresenceStore,
         metrics: Metrics,
+        witness: Witness,
     ) -> None:
         self._tracker = tracker
         self._planner = planner
@@ -99,6 +74,7 @@ class Publisher:
         self._bus = bus
         self._store = store
         self._metrics = metrics
+        self._witness = witness
         self._open_batch: Batch | None = None
         self._last_batch: Batch | None = None
         #: Whether everything that has been handed over is in the outboxes.
@@ -108,15 +84,6 @@ class Publisher:
         self._late: dict[asyncio.Task[None], _Thinking | None] = {}
         #: Whether new changes wait until other work is done.
         self._is_held = False
-        self._observers: list[Callable[[Published], None]] = []
-
-    def observe(self, observer: Callable[[Published], None]) -> Callable[[], None]:
-        """Let *observer* see everything that is told from now on; it must return at once.
-
-        What is returned ends that, once.
-        """
-        self._observers.append(observer)
-        return lambda: self._observers.remove(observer)
 
     @property
     def waits_for_modules(self) -> bool:
@@ -267,7 +234,7 @@ class Publisher:
 
     def _ask_modules(self, batch: Batch) -> None:
         self._open_batch = None
-        states = _announced(batch.changes)
+        states = announced(batch.changes)
         inquiry = self._router.inquire(states) if states else Inquiry((), {})
         if not self._router.modules:
             self._publish_batch(batch, inquiry)
@@ -292,7 +259,7 @@ class Publisher:
 
     def _tell_batch(self, batch: Batch, inquiry: Inquiry) -> None:
         position = self._bus.append(batch.changes)
-        states = _announced(batch.changes)
+        states = announced(batch.changes)
         for state in states:
             self._last_changes.changed(UserId(state.user_id), position)
         waiting = inquiry.awaited_by(self._feed.viewers)
@@ -413,11 +380,7 @@ class Publisher:
     def _deliver(self, published: Published, about: StreamPosition) -> None:
         updates = self._feed.deliver(published.tellings, published.position, about)
         self._metrics.delivered(updates)
-        for observer in self._observers:
-            try:
-                observer(published)
-            except Exception:  # noqa: BLE001 - whoever waits for the batch has no part in it
-                _log.exception("an observer failed")
+        self._witness.published(published)
 
     def _keep(self, user_ids: Iterable[UserId]) -> "asyncio.Future[None]":
         """Save the users as they are; should that fail, the log says so."""
@@ -433,18 +396,8 @@ class Publisher:
         task.add_done_callback(log_failure)
 
 
-def _announced(changes: Sequence[Change]) -> list[UserPresenceState]:
-    """Return the newest state of each user that local viewers are told of."""
-    newest = {
-        change.new.user_id: change.new
-        for change in changes
-        if change.reason is not ChangeReason.FEDERATION_PING
-    }
-    return list(newest.values())
-
-
 def _pings(changes: Sequence[Change]) -> list[UserPresenceState]:
     """Return the states of which nobody hears but other servers."""
-    announced = {state.user_id for state in _announced(changes)}
-    pinged = {it.new.user_id: it.new for it in changes if it.new.user_id not in announced}
+    known = {state.user_id for state in announced(changes)}
+    pinged = {it.new.user_id: it.new for it in changes if it.new.user_id not in known}
     return list(pinged.values())

@@ -22,8 +22,8 @@ from lamplighter.routing.plan import Planner, Sights
 from lamplighter.routing.registrations import Shadow
 from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.service.background import Background
-from lamplighter.service.publisher import Published
-from lamplighter.service.views import View, Views
+from lamplighter.service.views import Views
+from lamplighter.service.witness import FreshView, Published, Witness
 
 __all__ = ["ShadowDifference", "ShadowKind", "ShadowModules"]
 
@@ -67,7 +67,7 @@ class _Unsaid:
     differences: int = 0
 
 
-class ShadowModules:
+class ShadowModules(Witness):
     """Asks the router's shadow modules, and keeps how they differ."""
 
     def __init__(
@@ -112,15 +112,13 @@ class ShadowModules:
         self._metrics.shadow_left_undone(module, call)
 
     def published(self, published: Published) -> None:
-        """Ask about a batch, too; to be called for each."""
         if published.asked is None or not published.changes:
             return
         for shadow in self._router.shadows:
             work = self._look_at_batch(shadow, published.states, published.asked.inquiry)
             self._background.run(work)
 
-    def viewed(self, view: View) -> None:
-        """Ask about a viewer who was answered from scratch, too; to be called for each."""
+    def viewed(self, view: FreshView) -> None:
         for shadow in self._router.shadows:
             if self._is_due(shadow, view):
                 self._background.run(self._look_at_view(shadow, view))
@@ -139,7 +137,7 @@ class ShadowModules:
                 would_be = {user_id: with_it.states[user_id] for user_id in with_it.reasons}
                 self._compare(shadow.module.name, viewer, sights, would_be)
 
-    async def _look_at_view(self, shadow: Shadow, view: View) -> None:
+    async def _look_at_view(self, shadow: Shadow, view: FreshView) -> None:
         answer = await shadow.module.interested_users(view.viewer)
         # A view of everybody may have been about those only whom rooms bring into question.
         known = self._tracker.known() if view.is_whole else view.users.values()
@@ -148,7 +146,7 @@ class ShadowModules:
         would_be = {UserId(it.user_id): it for it in named if it.user_id not in seen}
         self._compare(shadow.module.name, view.viewer, view.sights, would_be)
 
-    def _is_due(self, shadow: Shadow, view: View) -> bool:
+    def _is_due(self, shadow: Shadow, view: FreshView) -> bool:
         now = self._clock.now()
         key = shadow, view.viewer, view.is_whole
         asked_at = self._asked_at.get(key)

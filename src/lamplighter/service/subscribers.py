@@ -14,6 +14,7 @@ from lamplighter.log_limits import LogLimit
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.containment import contained, described
+from lamplighter.service.witness import Published, Witness
 
 __all__ = ["PresenceCallback", "Subscribers"]
 
@@ -32,7 +33,7 @@ class _Subscriber:
         self.task: asyncio.Task[None] | None = None
 
 
-class Subscribers:
+class Subscribers(Witness):
     """Everybody who subscribed, each behind a time-out of its own."""
 
     def __init__(self, clock: Clock, metrics: Metrics, timeout: timedelta) -> None:
@@ -52,6 +53,10 @@ class Subscribers:
                 self._subscribers.remove(subscriber)
 
         return unsubscribe
+
+    def published(self, published: Published) -> None:
+        if published.changes:
+            self.announce(published.states)
 
     def announce(self, states: Sequence[UserPresenceState]) -> None:
         """Hand *states* to every subscriber; nobody waits for them."""

@@ -5,7 +5,7 @@ viewer may see, and since which position. Outboxes only make it faster.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,13 +24,13 @@ from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.publisher import Publisher
+from lamplighter.service.witness import FreshView, Witness
 
 __all__ = [
     "INTEREST_KEPT",
     "Glance",
     "Reading",
     "Scope",
-    "View",
     "Views",
     "everything",
     "first_sync",
@@ -94,20 +94,6 @@ class Glance:
     lost: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What one viewer, answered from scratch, may see: for those who look on."""
-
-    viewer: UserId
-    #: Whether it was a sync, after which the viewer is told as things happen.
-    is_sync: bool
-    #: Whether it was about everybody, and not about some.
-    is_whole: bool
-    #: Whom it was about, as they are.
-    users: Mapping[UserId, UserPresenceState]
-    sights: Sights
-
-
 def first_sync(viewer: UserId, ended: StreamPosition | None = None) -> Scope:
     """Whoever is not offline, offline users with a status message, and oneself.
 
@@ -154,6 +140,7 @@ class Views:
         publisher: Publisher,
         ends: VisibilityEnds,
         module_timeout: timedelta,
+        witness: Witness,
     ) -> None:
         self._clock = clock
         # Asked again a time-out early: an answer in use is never older than it may be.
@@ -167,19 +154,7 @@ class Views:
         self._ends = ends
         #: One question per viewer at a time, whoever waits for it.
         self._asking: dict[UserId, asyncio.Task[None]] = {}
-        self._observers: list[Callable[[View], None]] = []
-        self._forgetting_observers: list[Callable[[Collection[UserId]], None]] = []
-
-    def observe(self, observer: Callable[[View], None]) -> None:
-        """Let *observer* see every view from scratch; it must return at once, and not raise."""
-        self._observers.append(observer)
-
-    def observe_forgetting(self, observer: Callable[[Collection[UserId]], None]) -> None:
-        """Let *observer* see of whom it is not known any more whom modules name for them.
-
-        Until their next view they are told by rooms and routes alone. It must return at once.
-        """
-        self._forgetting_observers.append(observer)
+        self._witness = witness
 
     async def read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
         """Return everybody of *scope* whom the viewer may see, and what the outbox has to add.
@@ -199,7 +174,7 @@ class Views:
         asked.update(self._unheard(viewer, everybody=unknown_users))
         sights = self._planner.view(viewer, asked, routes)
         is_whole = scope.online or scope.after is None
-        self._observe(View(viewer, True, is_whole, asked, sights))
+        self._witness.viewed(FreshView(viewer, True, is_whole, asked, sights))
         chosen = self._chosen(viewer, scope, sights)
         chosen.update({it: self._update(it, sights) or self._ending(it) for it in ended})
         for update in outbox.after(began if scope.after is None else scope.after):
@@ -226,7 +201,7 @@ class Views:
             if modules is self._router.modules:  # else others may answer otherwise
                 break
         if self._tracker.user(user_id):
-            self._observe(View(viewer, False, False, glance.states, glance.sights))
+            self._witness.viewed(FreshView(viewer, False, False, glance.states, glance.sights))
         return self._update(user_id, glance.sights)
 
     async def _ask_in_their_place(self, viewer: UserId) -> None:
@@ -288,16 +263,14 @@ class Views:
     def forget_interest(self, viewer: UserId) -> None:
         """Forget what the modules answered for the viewer: the next question goes to them."""
         self._interests.forget(viewer)
-        for observer in self._forgetting_observers:
-            observer((viewer,))
+        self._witness.away((viewer,))
         self._asking.pop(viewer, None)  # that question was asked too early
 
     def forget_interests(self) -> None:
         """Forget what the modules answered for anybody, and since when: all of it is news again."""
         self._interests.clear()
         self._asking.clear()
-        for observer in self._forgetting_observers:
-            observer(list(self._feed.viewers))
+        self._witness.away(list(self._feed.viewers))
 
     async def introduce(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Tell *viewers* of *users* who have come into their sight, if ever heard of."""
@@ -330,10 +303,6 @@ class Views:
             known = (UserId(it.user_id) for it in self._tracker.known())
             users = {*known} if unnamed.all_users else unnamed.users
             await self._ends.look({viewer}, users, is_stale=unnamed.is_stale)
-
-    def _observe(self, view: View) -> None:
-        for observer in self._observers:
-            observer(view)
 
     async def _routes(
         self, states: Iterable[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()

@@ -6,7 +6,7 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Self
-from lamplighter.service.publisher import Published
+from lamplighter.service.witness import Published
 from lamplighter.web.admin.recent import Recent
 
 

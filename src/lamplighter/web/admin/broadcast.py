@@ -15,8 +15,8 @@ import msgspec
 from lamplighter.clock import Clock, Timer, after, next_turn
 from lamplighter.errors import LimitExceeded
 from lamplighter.service.census import Census
-from lamplighter.service.publisher import Published
 from lamplighter.service.room_names import RoomNames
+from lamplighter.service.witness import Published
 from lamplighter.web.admin.event_content import LostEvent, figures_event, named_batch
 
 __all__ = ["Broadcast", "Listening"]

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from lamplighter.ids import ServerName, UserId
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import AllUsers, Module, Reason
-from lamplighter.service.publisher import Published
 from lamplighter.service.room_names import RoomNames
+from lamplighter.service.witness import Published
 from lamplighter.web.admin.event_content import ChangesContent, named_batch
 from lamplighter.web.admin.names import user_named
 from lamplighter.web.admin.operations import Operation, Parameter

@@ -13,8 +13,8 @@ from lamplighter.presence.changes import Change
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import SharedRoom
 from lamplighter.service.census import Figures
-from lamplighter.service.publisher import Published
 from lamplighter.service.room_names import RoomNames
+from lamplighter.service.witness import Published
 from lamplighter.web.admin.content import PresenceContent, presence_content
 from lamplighter.web.admin.sight_content import Names, ReasonContent, reason_contents
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from lamplighter.service.publisher import Published
+from lamplighter.service.witness import Published
 
 __all__ = ["Recent"]
 
