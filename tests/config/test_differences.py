@@ -1,4 +1,4 @@
-"""Which keys differ."""
+"""The keys in which two configurations differ."""
 
 from pathlib import Path
 
@@ -30,5 +30,5 @@ def config(text: str) -> Config:
     ],
 )  # fmt: skip
 def test_changed_keys(before: str, after: str, keys: list[str]) -> None:
-    """The keys are named in full, in the order of the configuration; equal values are no news."""
+    """The keys with different values are named in full, in the order of the configuration."""
     assert changed_keys(config(before), config(after)) == keys

@@ -1,4 +1,4 @@
-"""No error about a configuration repeats a secret: it would be in logs, chats and bug reports."""
+"""No error about a configuration repeats a secret."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +10,11 @@ import yaml
 from msgspec import inspect
 
 from lamplighter.config import Config, parse_config_text
-from lamplighter.config.explain import is_secret, shown
+from lamplighter.config.explain import is_secret, quoted
 from lamplighter.errors import ConfigError
 
 SECRET = "hunter2hunter2"
-#: What the operator may have pasted.
+#: Values that an operator may paste.
 PASTED: list[Any] = [
     SECRET,
     [SECRET],
@@ -23,7 +23,7 @@ PASTED: list[Any] = [
     {"x": [SECRET]},
     [[SECRET]],
 ]
-#: Names that keys with secrets have in our configuration, in Synapse's, and in modules' own.
+#: Names of keys with secrets, in our configuration, in Synapse's, and in modules' own.
 SECRET_KEYS = [
     "token_hash",
     "access_token",
@@ -47,7 +47,7 @@ SECRET_KEYS = [
 
 
 def keys(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of every key of the configuration, sections too."""
+    """Yield the path of each key and section of the configuration."""
     while isinstance(kind, inspect.Metadata | inspect.UnionType):
         kind = kind.type if isinstance(kind, inspect.Metadata) else kind.types[0]
     if path:
@@ -61,7 +61,7 @@ EVERY_KEY = list(keys(inspect.type_info(Config)))
 
 
 def refusal(content: object) -> str:
-    """Return what is said of a configuration; nothing if it is good."""
+    """Return the error of a configuration; an empty text if there is none."""
     try:
         parse_config_text(yaml.safe_dump(content), Path("lamplighter.yaml"))
     except ConfigError as error:
@@ -79,7 +79,7 @@ def nested(path: tuple[str, ...], value: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", EVERY_KEY, ids=".".join)
 def test_a_token_of_ours_is_shown_nowhere(path: tuple[str, ...]) -> None:
-    """An admin token that was pasted at any key, in any shape, is not repeated."""
+    """An admin token at any key, in any shape, is not repeated."""
     token = "lamp_" + "h7Qz-3_x" * 5
     for value in (token, [token], {token: 1}, {"x": token}, f"Bearer {token}"):
         assert token not in refusal(nested(path, value))
@@ -88,16 +88,16 @@ def test_a_token_of_ours_is_shown_nowhere(path: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("path", [it for it in EVERY_KEY if is_secret(it[-1]) or it[0] == "admin"])
 @pytest.mark.parametrize("value", PASTED, ids=str)
 def test_values_of_secret_keys_are_not_shown(path: tuple[str, ...], value: object) -> None:
-    """What stands at a key for a secret is not repeated, whatever it is."""
+    """No value at a key for a secret is repeated."""
     said = refusal(nested(path, value))
     assert SECRET not in said.replace(f'unknown key; "{SECRET}"', "")
 
 
 @pytest.mark.parametrize("key", SECRET_KEYS)
 def test_secret_keys_inside_of_values(key: str) -> None:
-    """Where a whole mapping is shown, the values of its secret keys are not."""
+    """In a mapping that is repeated, the values of its secret keys are hidden."""
     assert is_secret(key)
-    assert SECRET not in shown({key: SECRET, "x": [{key: [SECRET]}]})
+    assert SECRET not in quoted({key: SECRET, "x": [{key: [SECRET]}]})
     for content in ({key: SECRET}, {"modules": {key: SECRET}}, {"listen": [{key: SECRET}]}):
         assert SECRET not in refusal({"server_name": "example.org", **content})
 
@@ -126,19 +126,19 @@ def test_secret_keys_inside_of_values(key: str) -> None:
     ],
 )
 def test_what_is_not_yaml_is_not_shown(line: str) -> None:
-    """A password that YAML takes for something else is an error, with its place, without it."""
+    """The error for a password that is not valid YAML has its place, and not the password."""
     with pytest.raises(ConfigError, match="not YAML") as raised:
         parse_config_text(f"{line}\n", Path("lamplighter.yaml"))
     assert SECRET not in str(raised.value)
 
 
 def test_a_password_in_a_url() -> None:
-    """The user and password of a URL are not repeated; the rest is."""
+    """The user and password in a URL are hidden; the rest is repeated."""
     said = refusal(nested(("public_baseurl",), f"ftp://alice:{SECRET}@example.org/"))
     assert 'public_baseurl: "ftp://[hidden]@example.org/" is not allowed' in said
 
 
 def test_everything_else_is_shown() -> None:
-    """A value at another key is repeated, so that its mistake can be seen."""
+    """Other values are repeated."""
     assert '"soon"' in refusal(nested(("presence", "idle_timeout"), "soon"))
-    assert msgspec.json.decode(shown({"a": ["b", 1]})) == {"a": ["b", 1]}
+    assert msgspec.json.decode(quoted({"a": ["b", 1]})) == {"a": ["b", 1]}

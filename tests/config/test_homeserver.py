@@ -1,4 +1,4 @@
-"""A homeserver.yaml in place of our configuration gets one answer."""
+"""The error for a homeserver.yaml in place of our configuration."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ WHERE = Path("homeserver.yaml")
 
 
 def refusal(text: str) -> str:
-    """Return what is said of a configuration."""
+    """Return the error of a configuration."""
     with pytest.raises(ConfigError) as raised:
         parse_config_text(text, WHERE)
     return str(raised.value)
 
 
 def test_a_whole_file_gets_one_answer() -> None:
-    """What moves, what stays, and the command are told at once; no value is."""
+    """One error names the keys that move and stay, and the command to use, and no value."""
     text = """
 server_name: example.org
 pid_file: /run/synapse.pid
@@ -50,7 +50,7 @@ no_such_key_anywhere: hunter2
 
 @pytest.mark.parametrize("key", sorted(SYNAPSE_KEYS))
 def test_each_key_is_known(key: str) -> None:
-    """A single key of Synapse is recognised, and told where it is here, or that it stays."""
+    """The error for a single key of Synapse names the key to use instead, or says that it stays."""
     said = refusal(f"server_name: example.org\n{key}: hunter2\n")
     if key in MOVED_KEYS:
         assert said == f"{WHERE}: {key}: a key of Synapse; here it is {MOVED_KEYS[key]}"

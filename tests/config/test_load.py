@@ -1,4 +1,4 @@
-"""Reading a configuration: what is accepted, and every way it is refused, word by word."""
+"""Reading a configuration: what is accepted, and the exact text of each error."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -193,7 +193,7 @@ def test_bad_configuration(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "listen: 127.0.0.1:8008"])
 def test_without_server_name(text: str) -> None:
-    """The server name is the one key that has no default."""
+    """The server name is the only key without a default."""
     with pytest.raises(ConfigError) as raised:
         parse_config_text(text, WHERE)
     assert (
@@ -203,7 +203,7 @@ def test_without_server_name(text: str) -> None:
 
 
 def test_not_a_mapping() -> None:
-    """A file that is YAML but holds no keys is refused."""
+    """A YAML file that is not a mapping is refused."""
     with pytest.raises(ConfigError) as raised:
         parse_config_text("- a\n- b", WHERE)
     assert (
@@ -237,24 +237,24 @@ def test_data_dir_is_relative_to_the_file(tmp_path: Path) -> None:
 
 
 def test_default_data_dir_is_beside_the_file() -> None:
-    """Without data_dir the data stands in `data`, beside the configuration file."""
+    """The default of data_dir is `data`, beside the configuration file."""
     assert parse_config_text("server_name: a", WHERE).data_dir == WHERE.parent / "data"
 
 
 def test_absolute_data_dir() -> None:
-    """An absolute data_dir is taken as it is."""
+    """An absolute data_dir stays as it is."""
     assert parse_config_text("{server_name: a, data_dir: /srv/x}", WHERE).data_dir == Path("/srv/x")
 
 
 @pytest.mark.parametrize("written", ["https://a.example/m", "https://a.example/m/"])
 def test_public_baseurl_ends_in_a_slash(written: str) -> None:
-    """Modules append paths to public_baseurl: it ends in one slash, written or not."""
+    """public_baseurl always ends in one slash, so that modules can append paths."""
     config = parse_config_text(f"{{server_name: a, public_baseurl: '{written}'}}", WHERE)
     assert config.public_baseurl == "https://a.example/m/"
 
 
 def test_every_key_at_once() -> None:
-    """Each key arrives where it belongs, with the type it has."""
+    """Each key is read with its type."""
     config = parse_config_text(
         """
 server_name: example.org:8448
@@ -338,20 +338,20 @@ log: {level: debug, format: json}
     ],
 )
 def test_presence_modes(written: str, mode: PresenceMode) -> None:
-    """presence.enabled has three values, two of which YAML takes for booleans."""
+    """presence.enabled has three values, of which YAML reads two as booleans."""
     config = parse_config_text(f"{{server_name: a, presence: {{enabled: {written}}}}}", WHERE)
     assert config.presence.enabled is mode
 
 
 @pytest.mark.parametrize("off", ["off", "false", "'off'"])
 def test_no_rate_limits(off: str) -> None:
-    """rate_limits: off, bare or quoted, lets everybody be as fast as they like."""
+    """rate_limits: off, bare or quoted, is no limit."""
     config = parse_config_text(f"{{server_name: a, rate_limits: {off}}}", WHERE)
     assert config.rate_limits == RateLimits(presence=None, login=None, registration=None)
 
 
 def test_empty_values_are_absent() -> None:
-    """A key with nothing behind it keeps its default, as if it were not there."""
+    """A key without a value keeps its default."""
     text = """
 server_name: a
 listen:
@@ -367,13 +367,13 @@ log:
 
 
 def test_a_module_without_config() -> None:
-    """A module whose config is empty gets an empty mapping."""
+    """A module with an empty config gets an empty mapping."""
     text = "server_name: a\nmodules:\n  - module: a.B\n    config:\n"
     assert parse_config_text(text, WHERE).modules == (ModuleEntry(module="a.B", config={}),)
 
 
 def test_yaml_merge_keys() -> None:
-    """Anchors and merge keys work, and a merged key may be said again."""
+    """Anchors and merge keys work, and a merged key may be overridden."""
     text = """
 server_name: a
 rate_limits:

@@ -1,4 +1,4 @@
-"""The section `federation`: what it takes, and every way it is refused, word by word."""
+"""The section `federation`: what is accepted, and the exact text of each error."""
 
 from pathlib import Path
 from typing import Final
@@ -17,26 +17,8 @@ KEYS: Final = (
 )
 
 
-def test_defaults() -> None:
-    """Without the section there is no federation; with it, everything has a default."""
-    assert parse_config_text("server_name: a", WHERE).federation == FederationSettings(
-        enabled=False,
-        listen=Address("0.0.0.0:8448"),
-        tls_certificate=None,
-        tls_private_key=None,
-        signing_key=None,
-        verify_certificates=True,
-        extra_ca_files=(),
-        allow_addresses=(),
-        allow_servers=None,
-        deny_servers=(),
-        notary="known",
-        well_known_server=None,
-    )
-
-
 def test_every_key_at_once() -> None:
-    """Each key arrives where it belongs; relative paths start at the configuration file."""
+    """Each key is read with its type; relative paths start at the configuration file."""
     config = parse_config_text(
         """
 server_name: example.org
@@ -77,20 +59,20 @@ federation:
 
 
 def test_nobody_is_allowed() -> None:
-    """An empty list of allowed servers is none of them, and no list is all of them."""
+    """An empty `allow_servers` allows no server, and an absent one allows all."""
     text = "{{server_name: a, federation: {{allow_servers: {}}}}}"
     written = [parse_config_text(text.format(it), WHERE).federation for it in ("[]", "null")]
     assert [it.allow_servers for it in written] == [(), None]
 
 
 def test_keys_without_values() -> None:
-    """A key without a value is a key that is not there."""
+    """A key without a value keeps its default."""
     text = "{server_name: a, federation: {listen: null, deny_servers: null, tls_certificate: null}}"
     assert parse_config_text(text, WHERE).federation == FederationSettings()
 
 
 def test_an_address_of_clients() -> None:
-    """Where there is no federation it does not matter that clients are served at its address."""
+    """Without federation, clients may be served at its address."""
     text = "{server_name: a, listen: '0.0.0.0:8448', federation: {enabled: false}}"
     assert parse_config_text(text, WHERE).listen == (Address("0.0.0.0:8448"),)
 
@@ -134,7 +116,7 @@ DELEGATED: Final = "a host or host:port, such as matrix.example.org:443"
     ],
 )
 def test_what_is_not_allowed(written: str, key: str, shown: str, allowed: str) -> None:
-    """A value that is not allowed is refused with its key, and with what is allowed there."""
+    """The error for a wrong value names the key, the value and what is allowed."""
     assert refusal(written) == f"federation.{key}: {shown} is not allowed; give {allowed}"
 
 
@@ -164,12 +146,12 @@ def test_what_is_not_allowed(written: str, key: str, shown: str, allowed: str) -
     ],
 )
 def test_what_does_not_fit(written: str, problem: str) -> None:
-    """A key that is unknown, or does not go with the others, is refused by its name."""
+    """The error for an unknown key, or a key that contradicts another, names the key."""
     assert refusal(written) == problem
 
 
 def refusal(written: str) -> str:
-    """Return what is wrong with a section `federation`, without the name of the file."""
+    """Return the error of a section `federation`, without the name of the file."""
     with pytest.raises(ConfigError) as refused:
         parse_config_text(f"server_name: example.org\nfederation: {written}", WHERE)
     return str(refused.value).removeprefix(f"{WHERE}: ")

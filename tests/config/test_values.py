@@ -20,7 +20,7 @@ from lamplighter.config.values import Address, parse_address, parse_duration, pa
     ],
 )
 def test_durations(written: str | int, meant: timedelta) -> None:
-    """A duration is a number with a unit; without one it is in milliseconds."""
+    """A duration is a number with a unit; without a unit it is in milliseconds."""
     assert parse_duration(written) == meant
 
 
@@ -28,7 +28,7 @@ def test_durations(written: str | int, meant: timedelta) -> None:
     "written", ["", "s", "5w", "-1s", "1.5s", "0s", "٣s", "5s ", True, None, 0, -1]
 )
 def test_not_durations(written: object) -> None:
-    """Anything else, and no time at all, is refused."""
+    """Any other text, and a duration of 0, is refused."""
     with pytest.raises(ValueError):
         parse_duration(written)
 
@@ -37,21 +37,21 @@ def test_not_durations(written: object) -> None:
     ("written", "meant"), [("1KB", 1_000), ("64MB", 64_000_000), ("2 GB", 2e9)]
 )
 def test_sizes(written: str, meant: int) -> None:
-    """A size is a number with a unit, and is shown with the largest one that fits."""
+    """A size is a number with a unit, and is written with the largest unit that fits."""
     size = parse_size(written)
     assert (size, str(size)) == (meant, written.replace(" ", ""))
 
 
 @pytest.mark.parametrize("written", ["", "0MB", "64", 64, "1.5MB", "-1KB", "1TB", None, "1MB "])
 def test_not_sizes(written: object) -> None:
-    """Anything else, and nothing at all, is refused."""
+    """Any other text, and a size of 0, is refused."""
     with pytest.raises(ValueError):
         parse_size(written)
 
 
 @pytest.mark.parametrize("text", ["1ms", "1500ms", "90s", "5m", "36h", "2d"])
 def test_a_duration_is_shown_as_it_is_written(text: str) -> None:
-    """The text of a duration uses the longest unit that fits, and reads back as the same."""
+    """A duration is written with the longest unit that fits, and can be read again."""
     assert str(parse_duration(text)) == text
 
 
@@ -65,13 +65,13 @@ def test_a_duration_is_shown_as_it_is_written(text: str) -> None:
     ],
 )
 def test_addresses(written: str, host: str, port: int) -> None:
-    """An address is a host and a port; an IPv6 address stands in brackets."""
+    """An address is a host and a port; an IPv6 address is in brackets."""
     address = parse_address(written)
     assert (address.host, address.port) == (host, port)
 
 
 def test_addresses_that_mean_the_same_are_equal() -> None:
-    """An address is kept in its shortest form, so that duplicates show."""
+    """Two notations of the same address are equal."""
     assert parse_address("[0::0:1]:1") == parse_address("[::1]:1") == Address("[::1]:1")
 
 
@@ -80,6 +80,6 @@ def test_addresses_that_mean_the_same_are_equal() -> None:
     ["", "8008", ":8008", "a", "a:", "a:0", "a:65536", "::1:8008", "[x]:1", "a b:1", 8008],
 )
 def test_not_addresses(written: object) -> None:
-    """What is not a host with a port is refused."""
+    """Any text that is not a host with a port is refused."""
     with pytest.raises(ValueError):
         parse_address(written)

@@ -1,8 +1,8 @@
-"""The operator's settings: read once, checked whole, and frozen.
+"""The configuration: read once, checked as a whole, and immutable.
 
-`model.py` has every key with its default; `values.py` reads durations and addresses;
-`relations.py` checks what the keys demand of one another; `load.py` goes from a file to a
-`Config`, and `explain.py` makes one line of whatever is wrong.
+`model.py` has each key with its default, and `values.py` the types of values that YAML lacks.
+`load.py` turns a file into a `Config`, `relations.py` checks keys against each other, and
+`explain.py` turns a mistake into one line.
 """
 
 from lamplighter.config.load import load_config, parse_config_text, read_yaml_file

@@ -1,4 +1,4 @@
-"""Which keys have other values in another configuration."""
+"""The keys in which two configurations differ."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ __all__ = ["changed_keys"]
 
 
 def changed_keys(before: Config, after: Config) -> list[str]:
-    """Return the dotted keys in which the two differ, in the order of the configuration."""
+    """Return the dotted keys whose values differ, in the order of the configuration."""
     return list(_changed(before, after, ""))
 
 

@@ -1,4 +1,9 @@
-"""What is wrong with a configuration, in one line: the key, the value, and what is allowed."""
+"""Mistakes in a configuration, each in one line: the key, the value, and what is allowed.
+
+The line must not repeat a secret, because people paste it into chats and bug reports. A value is
+hidden if its key looks like that of a secret, if its section holds secrets, or if the text itself
+looks like a token or a hash.
+"""
 
 import difflib
 import re
@@ -9,24 +14,22 @@ import msgspec
 from msgspec import inspect
 
 from lamplighter.config.model import Config
+from lamplighter.msgspec_errors import read_mistake
 
-__all__ = ["HIDDEN", "Refused", "explain", "is_secret", "shown"]
+__all__ = ["HIDDEN", "Refused", "is_secret", "quoted", "refusal"]
 
-_PLACE: Final = re.compile(r"(?s)(.*?)(?: - at `(key` in `)?\$([\w.\[\]]*)`)?")
-_STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
-_UNKNOWN: Final = re.compile(r"(?s)Object contains unknown field `(.*)`")
-_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
+_STEP: Final = re.compile(r"(\w+)|\[(\d+)\]")
 _PLAIN_KEY: Final = re.compile(r"[\w.\-]{1,60}")
 
-#: What stands where a secret would.
+#: Replaces a secret.
 HIDDEN: Final = "[hidden]"
-#: Keys whose values are not repeated, whatever stands there: those of ours, of Synapse, of modules.
+#: Keys whose values are hidden, in our configuration, in Synapse's, and in modules' own.
 _SECRET_KEY: Final = re.compile(
     r"(?i)token|secret|passw|passphrase|pepper|authoriz|credential|cookie|private|(?:api|signing|access)_?key"
 )
-#: Sections of which nothing is repeated: they hold hardly anything but secrets.
+#: Sections whose values are all hidden.
 _SECRET_SECTIONS: Final = frozenset({"admin"})
-#: A token of ours, the password in a URL, a hash or a token that stands by itself.
+#: One of our tokens, one of Synapse's, the user and password in a URL, or a long hexadecimal text.
 _SECRET_TEXT: Final = re.compile(
     r"lamp_[\w-]{8,}|syt_\w+|(?<=//)[^/@\s]+:[^/@\s]*(?=@)|\b[0-9a-fA-F]{40,}\b"
 )
@@ -36,14 +39,14 @@ Step = str | int
 
 
 class Refused(Exception):
-    """The value of a key is not allowed; the text says which, and what is."""
+    """A key or its value is not allowed. The text names the key, the value and what is allowed."""
 
     def __init__(self, path: str, complaint: str) -> None:
         super().__init__(f"{path}: {complaint}" if path else complaint)
 
 
-def shown(value: object) -> str:
-    """Return *value* as one short line, without what may be a secret in it."""
+def quoted(value: object) -> str:
+    """Return *value* as one short line, with anything that may be a secret hidden."""
     value = _without_secrets(value)
     try:
         text = msgspec.json.encode(value, enc_hook=str).decode()
@@ -53,7 +56,7 @@ def shown(value: object) -> str:
 
 
 def is_secret(key: object) -> bool:
-    """Tell whether the value of a key of this name may be a secret."""
+    """Return whether the value of a key with this name may be a secret."""
     return isinstance(key, str) and _SECRET_KEY.search(key) is not None
 
 
@@ -72,33 +75,28 @@ def _without_secrets(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def explain(error: msgspec.ValidationError, raw: object) -> Refused:
-    """Return what *error* says of the configuration *raw*, for people."""
-    place = _PLACE.fullmatch(str(error))
-    assert place is not None  # the pattern takes any text
-    complaint, key, path = place.groups()
-    steps: list[Step] = [name or int(index) for name, index in _STEP.findall(path or "")]
-    if unknown := _UNKNOWN.fullmatch(complaint):
-        return _unknown_key(unknown[1], steps)
-    if missing := _MISSING.fullmatch(complaint):
-        steps.append(missing[1])
+def refusal(error: msgspec.ValidationError, raw: object) -> Refused:
+    """Return the mistake that *error* reports of the configuration *raw*, for people."""
+    mistake = read_mistake(error)
+    steps: list[Step] = [name or int(index) for name, index in _STEP.findall(mistake.path)]
+    if mistake.unknown is not None:
+        return _unknown_key(mistake.unknown, steps)
+    if mistake.missing is not None:
+        steps.append(mistake.missing)
         return Refused(_dotted(steps), f"missing; give {_allowed(steps)}")
-    if key:
+    if mistake.is_key:
         return Refused(_dotted(steps), f"every key must be text; give {_allowed(steps)}")
-    allowed = _allowed(steps)
     taken, value = _find(raw, steps)
-    if len(taken) == len(steps):
-        allowed = _allowed(taken)
     secret = any(map(is_secret, taken)) or bool(taken and taken[0] in _SECRET_SECTIONS)
-    written = "the value, which is not shown," if secret and value else shown(value)
-    return Refused(_dotted(taken), f"{written} is not allowed; give {allowed}")
+    written = "the value, which is not shown," if secret and value else quoted(value)
+    return Refused(_dotted(taken), f"{written} is not allowed; give {_allowed(steps)}")
 
 
 def _unknown_key(key: str, steps: Sequence[Step]) -> Refused:
     known = _keys(_type_at(steps)[0])
     close = difflib.get_close_matches(key, known, n=1)
     advice = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(known)}"
-    name = shown(key)
+    name = quoted(key)
     if steps and steps[0] in _SECRET_SECTIONS and not close:
         name = HIDDEN
     elif _PLAIN_KEY.fullmatch(key) and HIDDEN not in name:
@@ -107,12 +105,12 @@ def _unknown_key(key: str, steps: Sequence[Step]) -> Refused:
 
 
 def _find(raw: object, steps: Sequence[Step]) -> tuple[list[Step], object]:
-    """Follow *steps* in what the operator wrote, as far as they lead."""
+    """Follow *steps* in the operator's text; return the steps that exist there, and the value."""
     taken: list[Step] = []
     value: Any = raw
     for step in steps:
         if isinstance(value, str):
-            break  # one address instead of a list of them
+            break  # the operator wrote one address instead of a list
         value = value[step]
         taken.append(step)
     return taken, value
@@ -135,7 +133,7 @@ def _keys(kind: inspect.Type) -> list[str]:
 
 
 def _type_at(steps: Sequence[Step]) -> tuple[inspect.Type, str | None]:
-    """Return the type that *steps* lead to from the whole, and its description."""
+    """Return the type to which *steps* lead from `Config`, and its description."""
     kind, description = _unwrapped(inspect.type_info(Config))
     for step in steps:
         if isinstance(kind, inspect.StructType):
@@ -152,6 +150,6 @@ def _unwrapped(kind: inspect.Type) -> tuple[inspect.Type, str | None]:
         if isinstance(kind, inspect.Metadata):
             description = description or (kind.extra_json_schema or {}).get("description")
             kind = kind.type
-        else:  # something or nothing
+        else:  # a type or None
             kind = kind.types[0]
     return kind, description

@@ -1,9 +1,9 @@
-"""What is said of Synapse's keys in our configuration: one answer for a whole homeserver.yaml."""
+"""The errors for a homeserver.yaml, or keys of one, in place of our configuration."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import inspect
+from msgspec.structs import fields
 
 from lamplighter.config.explain import Refused
 from lamplighter.config.model import Config
@@ -11,15 +11,15 @@ from lamplighter.config.synapse_keys import MOVED_KEYS, SYNAPSE_KEYS
 
 __all__ = ["check_is_ours"]
 
-#: Fewer of Synapse's keys are a slip; with so many the file is Synapse's.
+#: With this many of Synapse's keys the file is a homeserver.yaml; with fewer they are mistakes.
 _ENOUGH: Final = 3
-#: So many of the keys that stay are named; all are counted.
+#: How many of the keys that stay in Synapse are named.
 _NAMED: Final = 5
 _COMMAND: Final = "lamplighter generate-config --from-synapse homeserver.yaml -o lamplighter.yaml"
 
 
 def check_is_ours(raw: object) -> None:
-    """Raise `Refused` for a configuration that has keys of Synapse at its top."""
+    """Raise `Refused` if *raw* has keys of Synapse at its top level."""
     if not isinstance(raw, dict):
         return
     theirs = [key for key in raw if key in SYNAPSE_KEYS]
@@ -32,17 +32,18 @@ def check_is_ours(raw: object) -> None:
 
 
 def _answer(raw: Mapping[Any, Any]) -> str:
-    """Return what moves, what stays, and how to go on; never a value."""
+    """Return which keys move, which stay, and what to do next; never a value."""
     same = [key for key in raw if MOVED_KEYS.get(key) == key]
     moved = [f"{key} to {MOVED_KEYS[key]}" for key in raw if MOVED_KEYS.get(key, key) != key]
     stays = [key for key in raw if key in SYNAPSE_KEYS and key not in MOVED_KEYS]
-    ours = {field.encode_name for field in _fields()}
+    ours = {field.encode_name for field in fields(Config)}
     unknown = [key for key in raw if key not in SYNAPSE_KEYS | MOVED_KEYS.keys() | ours]
+    more = ", …" if len(stays) > _NAMED else ""
     lines = [
         "this is a configuration of Synapse.",
         f"  Moves as it is: {_listed(same)}.",
         f"  Moves under another name: {_listed(moved)}.",
-        f"  Stays in Synapse: {len(stays)} keys ({_some(stays)}).",
+        f"  Stays in Synapse: {len(stays)} keys ({_listed(stays[:_NAMED])}{more}).",
     ]
     if unknown:
         lines.append(f"  Unknown to both: {len(unknown)} keys.")
@@ -52,14 +53,3 @@ def _answer(raw: Mapping[Any, Any]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "nothing"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = ", …" if len(names) > _NAMED else ""
-    return _listed(names[:_NAMED]) + more
-
-
-def _fields() -> Sequence[inspect.Field]:
-    kind = inspect.type_info(Config)
-    assert isinstance(kind, inspect.StructType)
-    return kind.fields

@@ -1,4 +1,4 @@
-"""From a YAML file to a `Config`, or to one line that says what is wrong."""
+"""Read a YAML file as a `Config`, or raise a `ConfigError` of one line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from lamplighter.config.explain import Refused, explain, shown
+from lamplighter.config.explain import Refused, quoted, refusal
 from lamplighter.config.homeserver import check_is_ours
-from lamplighter.config.model import Config, FederationSettings, RoutingSettings
+from lamplighter.config.model import Config
 from lamplighter.config.relations import check_relations
 from lamplighter.config.values import (
     Address,
@@ -25,9 +25,9 @@ from lamplighter.errors import ConfigError
 
 __all__ = ["load_config", "parse_config_text", "read_yaml_file"]
 
-#: Sections in which a key without a value is a key that is not there.
+#: Sections in which a key without a value counts as absent.
 _SECTIONS: Final = ("presence", "routing", "rate_limits", "federation", "admin", "log")
-#: How errors of YAML begin that repeat a part of the file, and what is told instead.
+#: The beginnings of YAML errors that quote a part of the file, and the texts that replace them.
 _QUOTING: Final = {
     "found undefined alias": "* begins an unknown alias; put the value in quotes",
     "could not determine a constructor": "! begins an unknown type; put the value in quotes",
@@ -37,12 +37,12 @@ _RATE_LIMITS: Final = ("presence", "login", "registration")
 
 
 def load_config(path: Path) -> Config:
-    """Return the configuration in the file at *path*; raise `ConfigError`."""
+    """Return the configuration in the file at *path*. Raises `ConfigError`."""
     return parse_config_text(_read_text(path), path)
 
 
 def read_yaml_file(path: Path) -> object:
-    """Return what is written in the file at *path*, whatever it is; raise `ConfigError`."""
+    """Return the YAML value in the file at *path*. Raises `ConfigError`."""
     try:
         return _read_yaml(_read_text(path))
     except Refused as refused:
@@ -50,9 +50,9 @@ def read_yaml_file(path: Path) -> object:
 
 
 def parse_config_text(text: str, where: Path) -> Config:
-    """Return the configuration that *text* writes; raise `ConfigError`, in one line.
+    """Return *text* as a configuration. Raises `ConfigError` of one line.
 
-    *where* is the file it comes from: errors begin with it, and relative paths start at it.
+    *where* is the file of *text*. Errors begin with its name, and relative paths with its folder.
     """
     try:
         return _config_from(_read_yaml(text), where.parent)
@@ -70,11 +70,11 @@ def _read_text(path: Path) -> str:
 
 
 class _Twice(yaml.constructor.ConstructorError):
-    """A key stands twice in one mapping."""
+    """A mapping has the same key twice."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which no key stands twice in one mapping."""
+    """A loader that refuses a mapping with the same key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[str, yaml.ScalarNode] = {}
@@ -84,7 +84,7 @@ class _Loader(yaml.SafeLoader):
             first = seen.setdefault(child.value, child)
             if first is not child:
                 raise _Twice(
-                    problem=f"the key {shown(child.value)} is there twice, first in line "
+                    problem=f"the key {quoted(child.value)} is there twice, first in line "
                     f"{first.start_mark.line + 1}",
                     problem_mark=child.start_mark,
                 )
@@ -103,18 +103,16 @@ def _read_yaml(text: str) -> object:
     except yaml.YAMLError as error:
         raise Refused("", f"not YAML: {str(error).splitlines()[0]}") from None
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        # A value that its type (such as !!int, or a date) does not allow; it is not repeated.
+        # The type of a value (such as !!int, or a date) does not allow it. The value is not quoted.
         problem = str(error).partition(":")[0] if isinstance(error, ValueError) else "wrong type"
         raise Refused("", f"not YAML: {problem}") from None
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    """Return what is wrong, without the text of the file: it may be a password without quotes."""
+    """Return the problem without text of the file, which may be a password without quotes."""
     problem = error.problem or "it cannot be read"
-    if isinstance(error, _Twice):
-        return problem
-    if isinstance(error, yaml.scanner.ScannerError | yaml.parser.ParserError):
-        # Of the file these name one character, or the kind of what was found.
+    # Errors of these kinds quote a key, one character, or the kind of a token.
+    if isinstance(error, _Twice | yaml.scanner.ScannerError | yaml.parser.ParserError):
         return problem
     for start, meaning in _QUOTING.items():
         if problem.startswith(start):
@@ -125,39 +123,30 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
 def _config_from(raw: object, base: Path) -> Config:
     check_is_ours(raw)
     try:
-        config = msgspec.convert(_normal(raw), Config, dec_hook=_read_value)
+        config = msgspec.convert(
+            _normal(raw), Config, dec_hook=lambda kind, value: _READERS[kind](value)
+        )
     except msgspec.ValidationError as error:
-        raise explain(error, raw) from None
+        raise refusal(error, raw) from None
     check_relations(config)
-    url = config.public_baseurl
-    return msgspec.structs.replace(
-        config,
-        data_dir=base / config.data_dir,
-        federation=_federation_from(config.federation, base),
-        routing=_routing_from(config.routing, base),
-        public_baseurl=url and f"{url.rstrip('/')}/",
-    )
 
-
-def _routing_from(routing: RoutingSettings, base: Path) -> RoutingSettings:
-    return msgspec.structs.replace(routing, record=routing.record and base / routing.record)
-
-
-def _federation_from(federation: FederationSettings, base: Path) -> FederationSettings:
     def absolute(path: Path | None) -> Path | None:
         return path and base / path
 
+    federation, routing, url = config.federation, config.routing, config.public_baseurl
     return msgspec.structs.replace(
-        federation,
-        tls_certificate=absolute(federation.tls_certificate),
-        tls_private_key=absolute(federation.tls_private_key),
-        signing_key=absolute(federation.signing_key),
-        extra_ca_files=tuple(base / path for path in federation.extra_ca_files),
+        config,
+        data_dir=base / config.data_dir,
+        federation=msgspec.structs.replace(
+            federation,
+            tls_certificate=absolute(federation.tls_certificate),
+            tls_private_key=absolute(federation.tls_private_key),
+            signing_key=absolute(federation.signing_key),
+            extra_ca_files=tuple(base / path for path in federation.extra_ca_files),
+        ),
+        routing=msgspec.structs.replace(routing, record=absolute(routing.record)),
+        public_baseurl=url and f"{url.rstrip('/')}/",
     )
-
-
-def _read_value(kind: type, value: object) -> object:
-    return _READERS[kind](value)
 
 
 def _parse_path(value: object) -> Path:
@@ -176,7 +165,7 @@ _READERS: Final[dict[type, Callable[[object], object]]] = {
 
 
 def _normal(raw: object) -> object:
-    """Return *raw* with the short ways to write things written out."""
+    """Return *raw* with all shorthand written out."""
     if raw is None:
         return {}
     if not isinstance(raw, dict):
@@ -185,7 +174,9 @@ def _normal(raw: object) -> object:
     for name in _SECTIONS:
         if name in settings:
             settings[name] = _without_empty(settings[name])
-    settings["modules"] = _modules(settings.get("modules", []))
+    modules = settings.get("modules", [])
+    if isinstance(modules, list):
+        settings["modules"] = [_without_empty(entry) for entry in modules]
     if isinstance(settings.get("listen"), str):
         settings["listen"] = [settings["listen"]]
     if "rate_limits" in settings:
@@ -201,12 +192,8 @@ def _without_empty(section: Any) -> Any:
     return {key: value for key, value in section.items() if value is not None}
 
 
-def _modules(entries: object) -> object:
-    return [_without_empty(entry) for entry in entries] if isinstance(entries, list) else entries
-
-
 def _presence(section: dict[Any, Any]) -> dict[Any, Any]:
-    """YAML has two words for booleans, and we a third: all three become text."""
+    """Return *section* with `enabled`, which is true, false or a third word, as text."""
     written = dict(section)
     if isinstance(section.get("enabled"), bool):
         written["enabled"] = str(section["enabled"]).lower()
@@ -216,7 +203,7 @@ def _presence(section: dict[Any, Any]) -> dict[Any, Any]:
 
 
 def _rate_limits(section: object) -> object:
-    """YAML 1.1 reads a bare `off` as false."""
+    """Return *section* with None for `off`, which YAML 1.1 reads as false."""
     if _is_off(section):
         return dict.fromkeys(_RATE_LIMITS)
     if not isinstance(section, dict):

@@ -1,7 +1,7 @@
-"""Every key of the configuration, its default, and what it may be.
+"""All keys of the configuration, with their types and defaults.
 
-The description beside a type is the end of the error message for a value that is not allowed:
-"... is not allowed; give <description>".
+The description of a type ends the error message for a wrong value: "... is not allowed; give
+<description>".
 """
 
 from enum import StrEnum
@@ -29,11 +29,13 @@ __all__ = [
 
 
 class PresenceMode(StrEnum):
-    """What presence there is; the value is how the configuration writes it."""
+    """Where presence comes from. The values are those of the configuration."""
 
+    #: Clients, other servers and modules set presence.
     TRACKED = "true"
+    #: There is no presence.
     OFF = "false"
-    #: Clients and other servers are ignored; modules set presence.
+    #: Only modules set presence; clients and other servers are ignored.
     UNTRACKED = "untracked"
 
 
@@ -58,7 +60,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ModuleEntry(_Section, frozen=True):
-    """A module to load, and its own configuration, which is passed on as it is."""
+    """A module to load, and its configuration, which the module gets unchanged."""
 
     module: Annotated[
         str,
@@ -68,12 +70,12 @@ class ModuleEntry(_Section, frozen=True):
         ),
     ]
     config: Annotated[dict[Any, Any], Meta(description="a mapping")] = {}
-    #: Whether it is only asked, and what it answers does not count.
+    #: Whether the module is asked although its answers do not count.
     shadow: Flag = False
 
 
 class PresenceSettings(_Section, frozen=True):
-    """Who counts as online, and for how long."""
+    """When users are online, and for how long."""
 
     enabled: Annotated[PresenceMode, Meta(description="true, false or untracked")] = (
         PresenceMode.TRACKED
@@ -93,14 +95,14 @@ class PresenceSettings(_Section, frozen=True):
 
 
 class RoutingSettings(_Section, frozen=True):
-    """Who is told without any module's help."""
+    """Who sees whom without modules, and the record of decisions."""
 
     shared_rooms: Flag = True
     exclude_rooms: Annotated[
         tuple[Annotated[RoomId, Meta(description="a room ID, such as !opaque:example.org")], ...],
         Meta(description="a list of room IDs"),
     ] = ()
-    #: Where every decision is recorded; None is nowhere.
+    #: The file in which decisions are recorded; None records nothing.
     record: File | None = None
     record_size: Annotated[
         Size, Meta(description="a size larger than 0, such as 500KB, 64MB or 1GB")
@@ -111,7 +113,7 @@ class RoutingSettings(_Section, frozen=True):
 
 
 class Rate(_Section, frozen=True):
-    """A token bucket: so many at once, and so many a second from then on."""
+    """A token bucket: *burst* requests at once, and *per_second* from then on."""
 
     per_second: Annotated[
         float, Meta(gt=0, le=1_000_000, description="a number above 0 and at most 1000000")
@@ -120,7 +122,7 @@ class Rate(_Section, frozen=True):
 
 
 class RateLimits(_Section, frozen=True):
-    """How fast one requester may be; None is as fast as it likes."""
+    """The rates for one requester; None is no limit."""
 
     presence: Rate | None = Rate(per_second=5, burst=20)
     login: Rate | None = Rate(per_second=1, burst=10)
@@ -141,13 +143,13 @@ Names = Annotated[
 
 
 class FederationSettings(_Section, frozen=True):
-    """How other servers are spoken to."""
+    """Federation with other servers."""
 
     enabled: Flag = False
     listen: ListenOn = Address("0.0.0.0:8448")
     tls_certificate: File | None = None
     tls_private_key: File | None = None
-    #: None is `signing.key` in the data directory.
+    #: None stands for `signing.key` in the data directory.
     signing_key: File | None = None
     verify_certificates: Flag = True
     extra_ca_files: Annotated[tuple[File, ...], Meta(description="a list of paths of files")] = ()
@@ -155,21 +157,21 @@ class FederationSettings(_Section, frozen=True):
         tuple[Annotated[Network, Meta(description="a network such as 10.0.0.0/8")], ...],
         Meta(description="a list of networks, such as 10.0.0.0/8 or ::1/128"),
     ] = ()
-    #: None is all.
+    #: None admits all servers.
     allow_servers: Names | None = None
     deny_servers: Names = ()
-    #: `known`: this server passes on the keys of other servers that it has fetched for itself.
+    #: `known`: this server passes on keys of other servers that it has fetched for itself.
     notary: Annotated[Literal["known", "off"], Meta(description="known or off")] = "known"
-    #: What `/.well-known/matrix/server` says, if anything.
+    #: The content of `/.well-known/matrix/server`; None for no such document.
     well_known_server: Annotated[
         ServerName | None, Meta(description="the host or host:port that serves federation")
     ] = None
 
 
 class AdminSettings(_Section, frozen=True):
-    """Who may look into the running server, and act on it."""
+    """The admin API."""
 
-    #: SHA-256 of the token, in hex. None: there is no admin API.
+    #: The SHA-256 of the token, in hex. None: there is no admin API.
     token_hash: (
         Annotated[
             str,
@@ -183,7 +185,7 @@ class AdminSettings(_Section, frozen=True):
 
 
 class LogSettings(_Section, frozen=True):
-    """What is logged, and in which form."""
+    """The log."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
@@ -219,7 +221,7 @@ class Config(_Section, frozen=True):
     rate_limits: RateLimits = RateLimits()
     federation: FederationSettings = FederationSettings()
     module_timeout: Time = Duration(seconds=5)
-    #: What becomes of a module that is not of presence.
+    #: What to do with a module that has nothing to do with presence.
     modules_not_of_presence: Annotated[
         Literal["refuse", "skip"], Meta(description="refuse or skip")
     ] = "refuse"

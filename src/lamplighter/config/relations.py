@@ -1,11 +1,10 @@
-"""What a single key's type cannot say: grammars, and what keys demand of one another."""
+"""Checks that the type of a single key cannot express: grammars, and keys against each other."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from lamplighter.config.explain import Refused, shown
-from lamplighter.config.model import Config, PresenceSettings
+from lamplighter.config.explain import Refused, quoted
+from lamplighter.config.model import Config
 from lamplighter.errors import InvalidId
 from lamplighter.ids import parse_room_id, parse_server_name
 
@@ -13,89 +12,60 @@ __all__ = ["check_relations"]
 
 
 def check_relations(config: Config) -> None:
-    """Raise `Refused` for the first key whose value cannot stand."""
-    for check in _CHECKS:
-        check(config)
+    """Raise `Refused` for the first key whose value is not allowed."""
+    for key, complaint in _complaints(config):
+        raise Refused(key, complaint)
 
 
-def _server_name(config: Config) -> None:
-    try:
-        parse_server_name(config.server_name)
-    except InvalidId:
-        allowed = "give a host or host:port, such as example.org"
-        raise Refused(
-            "server_name", f"{shown(config.server_name)} is not allowed; {allowed}"
-        ) from None
-
-
-def _listen(config: Config) -> None:
+def _complaints(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield each key whose value is not allowed, with the complaint."""
+    presence, federation = config.presence, config.federation
+    if not _is_valid(parse_server_name, config.server_name):
+        yield (
+            "server_name",
+            _instead(config.server_name, "a host or host:port, such as example.org"),
+        )
     for index, address in enumerate(config.listen):
         if address in config.listen[:index]:
-            raise Refused(f"listen[{index}]", f"{shown(address)} is there twice; give it once")
-
-
-def _public_baseurl(config: Config) -> None:
+            yield f"listen[{index}]", f"{quoted(address)} is there twice; give it once"
     url = config.public_baseurl
     if url is not None and not _is_web_url(url):
-        allowed = "give a URL that begins with https:// or http://"
-        raise Refused("public_baseurl", f"{shown(url)} is not allowed; {allowed}")
-
-
-def _idle_timeout(config: Config) -> None:
-    _longer(config.presence, "idle_timeout", "last_active_granularity")
-
-
-def _federation_timeout(config: Config) -> None:
-    _longer(config.presence, "federation_timeout", "federation_ping")
-
-
-def _exclude_rooms(config: Config) -> None:
+        yield "public_baseurl", _instead(url, "a URL that begins with https:// or http://")
+    for key, other in (
+        ("idle_timeout", "last_active_granularity"),
+        ("federation_timeout", "federation_ping"),
+    ):
+        length, least = getattr(presence, key), getattr(presence, other)
+        if length <= least:
+            allowed = f"more than presence.{other}, which is {least}"
+            yield f"presence.{key}", f"{length} is not allowed; give {allowed}"
     for index, room_id in enumerate(config.routing.exclude_rooms):
-        try:
-            parse_room_id(room_id)
-        except InvalidId:
-            allowed = "give a room ID, such as !opaque:example.org"
-            raise Refused(
-                f"routing.exclude_rooms[{index}]", f"{shown(room_id)} is not allowed; {allowed}"
-            ) from None
+        if not _is_valid(parse_room_id, room_id):
+            allowed = "a room ID, such as !opaque:example.org"
+            yield f"routing.exclude_rooms[{index}]", _instead(room_id, allowed)
+    if federation.tls_private_key and not federation.tls_certificate:
+        yield "federation.tls_certificate", "missing; federation.tls_private_key needs it"
+    if federation.tls_certificate and not federation.tls_private_key:
+        yield "federation.tls_private_key", "missing; federation.tls_certificate needs it"
+    if federation.enabled and federation.listen in config.listen:
+        complaint = "is not allowed; clients are served there: give another address"
+        yield "federation.listen", f"{quoted(federation.listen)} {complaint}"
+    name = federation.well_known_server
+    if name is not None and not _is_valid(parse_server_name, name):
+        allowed = "a host or host:port, such as matrix.example.org:443"
+        yield "federation.well_known_server", _instead(name, allowed)
 
 
-def _federation_tls(config: Config) -> None:
-    federation = config.federation
-    given = {
-        "tls_certificate": federation.tls_certificate,
-        "tls_private_key": federation.tls_private_key,
-    }
-    missing = [key for key, path in given.items() if path is None]
-    if len(missing) == 1:
-        [other] = given.keys() - missing
-        raise Refused(f"federation.{missing[0]}", f"missing; federation.{other} needs it")
+def _instead(value: str, allowed: str) -> str:
+    return f"{quoted(value)} is not allowed; give {allowed}"
 
 
-def _federation_listen(config: Config) -> None:
-    if config.federation.enabled and config.federation.listen in config.listen:
-        listen = shown(config.federation.listen)
-        allowed = "clients are served there: give another address"
-        raise Refused("federation.listen", f"{listen} is not allowed; {allowed}")
-
-
-def _well_known_server(config: Config) -> None:
-    name = config.federation.well_known_server
+def _is_valid(parse: Callable[[str], object], text: str) -> bool:
     try:
-        parse_server_name("localhost" if name is None else name)
+        parse(text)
     except InvalidId:
-        allowed = "give a host or host:port, such as matrix.example.org:443"
-        complaint = f"{shown(name)} is not allowed; {allowed}"
-        raise Refused("federation.well_known_server", complaint) from None
-
-
-def _longer(presence: PresenceSettings, key: str, other: str) -> None:
-    length, least = getattr(presence, key), getattr(presence, other)
-    if length <= least:
-        raise Refused(
-            f"presence.{key}",
-            f"{length} is not allowed; give more than presence.{other}, which is {least}",
-        )
+        return False
+    return True
 
 
 def _is_web_url(text: str) -> bool:
@@ -104,16 +74,3 @@ def _is_web_url(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("https", "http") and bool(parts.hostname) and text.isprintable()
-
-
-_CHECKS: Final[tuple[Callable[[Config], None], ...]] = (
-    _server_name,
-    _listen,
-    _public_baseurl,
-    _idle_timeout,
-    _federation_timeout,
-    _exclude_rooms,
-    _federation_tls,
-    _federation_listen,
-    _well_known_server,
-)

@@ -1,6 +1,6 @@
-"""The keys of Synapse's configuration, and which of them have a counterpart in ours.
+"""The keys of Synapse's configuration, and their counterparts in ours.
 
-They are those of the manual of Synapse 1.163, and older ones that files still have.
+They come from the manual of Synapse 1.163; older keys that files still have are included.
 """
 
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from typing import Final
 
 __all__ = ["MOVED_KEYS", "SYNAPSE_KEYS"]
 
-#: By the key of Synapse: where its value goes here. Those with the same name and meaning are not
-#: in `SYNAPSE_KEYS`.
+#: By Synapse's key, the key here that takes its value. Keys with the same name and meaning are
+#: not in `SYNAPSE_KEYS`.
 MOVED_KEYS: Final[Mapping[str, str]] = {
     "server_name": "server_name",
     "presence": "presence",
@@ -107,5 +107,5 @@ worker_replication_http_port worker_replication_http_tls worker_replication_list
 worker_replication_secret worker_replication_secret_path
 """
 
-#: Keys at the top of a homeserver.yaml that mean nothing here by that name.
+#: Keys at the top level of a homeserver.yaml that do not exist here under that name.
 SYNAPSE_KEYS: Final = frozenset(_NAMES.split())

@@ -1,4 +1,4 @@
-"""The values that YAML has no type for: durations, sizes, and addresses to listen on."""
+"""Values for which YAML has no type: durations, sizes, networks, and addresses to listen on."""
 
 import ipaddress
 import re
@@ -30,7 +30,7 @@ _ADDRESS: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9A-Za-z.\-]+)):([0-9]{1,5})")
 
 
 class Duration(timedelta):
-    """A `timedelta` that is written `30s`, `5m`, `1h`, `1d`, `500ms`, or as milliseconds."""
+    """A `timedelta` that is written `30s`, `5m`, `1h`, `1d`, `500ms`, or in milliseconds."""
 
     def __str__(self) -> str:
         fitting = [unit for unit, length in _UNITS.items() if self % length == timedelta(0)]
@@ -39,7 +39,7 @@ class Duration(timedelta):
 
 
 class Address(str):
-    """Where to listen: `host:port`, or `[IPv6 address]:port`. `parse_address` makes one."""
+    """An address to listen on: `host:port`, or `[IPv6 address]:port`. Made by `parse_address`."""
 
     __slots__ = ()
 
@@ -55,13 +55,13 @@ class Address(str):
 
 
 class Network(str):
-    """A network of IP addresses, such as `10.0.0.0/8`. `parse_network` makes one."""
+    """A network of IP addresses, such as `10.0.0.0/8`. Made by `parse_network`."""
 
     __slots__ = ()
 
 
 class Size(int):
-    """A number of bytes that is written `64MB`. `parse_size` makes one."""
+    """A number of bytes that is written `64MB`. Made by `parse_size`."""
 
     def __str__(self) -> str:
         unit = [unit for unit, length in _SIZES.items() if self % length == 0][-1]
@@ -69,7 +69,7 @@ class Size(int):
 
 
 def parse_size(value: object) -> Size:
-    """Return the size that *value* writes; raise `ValueError` unless it is larger than 0."""
+    """Return *value* as a size. Raises `ValueError` unless it is one, and larger than 0."""
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None or not int(match[1]):
         raise ValueError("not a size")
@@ -77,14 +77,14 @@ def parse_size(value: object) -> Size:
 
 
 def parse_network(value: object) -> Network:
-    """Return the network that *value* writes; raise `ValueError` if it is none."""
+    """Return *value* as a network. Raises `ValueError` if it is not one."""
     if not isinstance(value, str):
         raise ValueError("not text")
     return Network(ipaddress.ip_network(value))
 
 
 def parse_duration(value: object) -> Duration:
-    """Return the duration that *value* writes; raise `ValueError` unless it is longer than 0."""
+    """Return *value* as a duration. Raises `ValueError` unless it is one, and longer than 0."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("neither text nor a whole number")
     match = _DURATION.fullmatch(str(value))
@@ -100,7 +100,7 @@ def parse_duration(value: object) -> Duration:
 
 
 def parse_address(value: object) -> Address:
-    """Return the address that *value* writes; raise `ValueError` if it writes none."""
+    """Return *value* as an address. Raises `ValueError` if it is not one."""
     match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError("not host:port")

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from lamplighter import config as settings
-from lamplighter.config.explain import is_secret, shown
+from lamplighter.config.explain import is_secret, quoted
 from lamplighter.errors import ConfigError, ModuleError, NotOfPresence
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.acting import acting
@@ -229,7 +229,7 @@ def parse_config(entry: ConfiguredModule, factory: Callable[..., object]) -> obj
     """
     where = f"{entry.where}.config"
     if entry.config is not None and not isinstance(entry.config, Mapping):
-        raise ConfigError(f"{where}: {shown(entry.config)} is not a mapping")
+        raise ConfigError(f"{where}: {quoted(entry.config)} is not a mapping")
     # The module may change its configuration; it is not to change the server's.
     given = copy.deepcopy(dict(entry.config or {}))
     parse = getattr(factory, "parse_config", None)

@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 
 from lamplighter.errors import BadJson, MissingParam, NotJson, TooLarge
+from lamplighter.msgspec_errors import read_mistake
 
 __all__ = [
     "MAX_BODY",
@@ -33,8 +34,6 @@ _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 #: A bracket as the step it is, in a signed byte.
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
-_MISSING: Final = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
-_PLACE: Final = re.compile(r"^(?P<text>.*?)(?: - at `(?P<path>\$[^`]*)`)?$", re.DOTALL)
 
 
 async def read(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
@@ -106,11 +105,9 @@ def _depth(body: bytes) -> int:
 
 
 def _named(error: msgspec.ValidationError) -> BadJson | MissingParam:
-    """Return msgspec's error in our words: `devices[1]: expected str, got int`."""
-    found = _PLACE.match(str(error))
-    assert found is not None  # the pattern matches any text
-    path = (found["path"] or "").removeprefix("$").removeprefix(".")
-    if missing := _MISSING.match(found["text"]):
-        return MissingParam(f"{path}.{missing['field']}: missing".lstrip("."))
-    text = found["text"].replace("`", "")
-    return BadJson(f"{path or 'body'}: {text[:1].lower()}{text[1:]}")
+    """Return msgspec's error in our own form: `devices[1]: expected str, got int`."""
+    mistake = read_mistake(error)
+    if mistake.missing:
+        return MissingParam(f"{mistake.path}.{mistake.missing}: missing".lstrip("."))
+    text = mistake.problem.replace("`", "")
+    return BadJson(f"{mistake.path or 'body'}: {text[:1].lower()}{text[1:]}")
