@@ -19,7 +19,7 @@ def check_relations(config: Config) -> None:
 
 def _complaints(config: Config) -> Iterator[tuple[str, str]]:
     """Yield each key whose value is not allowed, with the complaint."""
-    presence, federation = config.presence, config.federation
+    presence = config.presence
     if not _is_valid(parse_server_name, config.server_name):
         yield (
             "server_name",
@@ -43,6 +43,11 @@ def _complaints(config: Config) -> Iterator[tuple[str, str]]:
         if not _is_valid(parse_room_id, room_id):
             allowed = "a room ID, such as !opaque:example.org"
             yield f"routing.exclude_rooms[{index}]", _instead(room_id, allowed)
+    yield from _complaints_of_federation(config)
+
+
+def _complaints_of_federation(config: Config) -> Iterator[tuple[str, str]]:
+    federation = config.federation
     if federation.tls_private_key and not federation.tls_certificate:
         yield "federation.tls_certificate", "missing; federation.tls_private_key needs it"
     if federation.tls_certificate and not federation.tls_private_key:
