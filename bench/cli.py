@@ -83,7 +83,7 @@ def bench(
 
 
 def _chosen(option: str, words: Sequence[str] | Mapping[str, T], known: Mapping[str, T]) -> list[T]:
-    """Return what the *words* name, each of which may be several names with commas between."""
+    """Return the values that *words* name. A word is one name, or several with commas between."""
     names = [name for word in words for name in word.split(",")]
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -103,7 +103,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _present(console: Console, recipes: Sequence[Recipe]) -> list[Recipe]:
-    """Return those of *recipes* that can be run here; say why the others cannot."""
+    """Return the *recipes* that this machine can run, and print the reason for each other one."""
     for recipe in recipes:
         reason = recipe.absent()
         if reason:
@@ -112,7 +112,7 @@ def _present(console: Console, recipes: Sequence[Recipe]) -> list[Recipe]:
 
 
 async def _measure_all(console: Console, plan: Plan, repeat: int, rows: list[Row]) -> None:
-    """Add to *rows* as they are measured, so that a failure leaves what came before it."""
+    """Append each row to *rows* as soon as it is measured: a failure loses no earlier row."""
     with Screen(console) as screen:
         for preset, recipe in plan.measured:
             screen.title = f"{preset.name} on {recipe.name}"

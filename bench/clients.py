@@ -1,7 +1,7 @@
-"""How clients ask: the requests of the kinds of clients that people have.
+"""The requests of the kinds of clients that people use.
 
-A figure for a request that no client sends is no figure. So each load is put on a server as one
-kind of client would: with its filter, its `set_presence`, and its header fields.
+A figure for a request that no client sends misleads. So each load sends the requests of one kind
+of client: with its filter, its `set_presence` and its header fields.
 """
 
 import json
@@ -22,25 +22,25 @@ class Client:
 
     name: str
     about: str
-    #: What its polls say of the user; None is nothing.
+    #: The `set_presence` of its polls; None: the client sends none.
     set_presence: str | None
-    #: The filter of its polls; None is none.
+    #: The filter of its polls; None: the client uses none.
     filter: str | None
-    #: Whether it uploads the filter and names its ID, or sends all of it with each poll.
+    #: Whether the client uploads the filter and sends its ID, or sends the whole filter each time.
     uploads: bool
     #: The header fields of its requests, beside `Host` and `Authorization`.
     fields: str
-    #: The parameters of a poll, in the order in which it writes them.
+    #: The parameters of a poll, in the client's order.
     order: tuple[str, ...]
 
     @property
     def presence(self) -> str:
-        """What its user is while it polls."""
+        """The presence of the client's user while the client polls."""
         return self.set_presence or "online"
 
     @property
     def is_always_active(self) -> bool:
-        """Whether each of its polls is an activity of the user."""
+        """Whether each poll of the client counts as an activity of the user."""
         return self.set_presence == "online"
 
     def query(self, timeout_ms: int, chosen: str | None) -> tuple[str, str]:
@@ -67,7 +67,7 @@ class Client:
     def _first_filter(self) -> str | None:
         if self.filter is None or not self.uploads:
             return self.filter
-        # It is used once, so it is not uploaded: the same, but for less of each room.
+        # The client uses this filter once, so it does not upload it.
         definition: dict[str, Any] = json.loads(self.filter)
         definition["room"]["timeline"]["limit"] = 20
         return _compact(definition)
@@ -85,7 +85,7 @@ _ELEMENT_FILTER: Final = _compact(
         }
     }
 )
-#: A program takes what it needs, and says of all else that it does not.
+#: A bot asks for what it needs, and filters out the rest.
 _NIO_FILTER: Final = _compact(
     {
         "presence": {"types": ["m.presence"]},

@@ -19,7 +19,7 @@ _HEAD: Final = (
 
 
 def has_place(page: Path) -> bool:
-    """Tell whether the file *page* is there, and has a place for a table."""
+    """Tell whether the file *page* exists and has the two marks."""
     if not page.is_file():
         return False
     _, begin, rest = page.read_text().partition(BEGIN)

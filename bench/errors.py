@@ -1,4 +1,4 @@
-"""What can go wrong in a run; the command says it in one line and ends with code 1."""
+"""The ways in which a run fails. The command prints one line and exits with code 1."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ class Refused(BenchError):
 
 
 class Undelivered(BenchError):
-    """The last word of some publishers has not reached all of their watchers."""
+    """The last change of some publishers has not reached all of their watchers."""
 
     def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Name the (watcher, publisher) *pairs*, the first few of them."""
+        """Name the first few of the (watcher, publisher) *pairs*."""
         watcher, publisher = pairs[0]
         more = f", and {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
         super().__init__(f"{watcher} has not received the final state of {publisher}{more}")

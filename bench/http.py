@@ -1,7 +1,7 @@
 """A lean HTTP/1.1 client: the load must not be slower than the servers that it measures.
 
-A connection has one request in flight and hands the answer to a callback, in the loop turn in
-which its last byte came in: no task and no future stands between a poll and the next one.
+A connection has one request in flight. It calls back with the answer as soon as the last byte is
+there: a poll needs no task and no future.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ class Answer(NamedTuple):
     body: bytes
 
 
-#: What is called with the answer, or with why there is none.
+#: Called with the answer, or with the reason why none came.
 Handler: TypeAlias = Callable[[Answer | ConnectionLost], None]
 
 
 class AnswerParser:
-    """Makes answers of bytes, however they are cut; knows `Content-Length` and chunks."""
+    """Parses answers from bytes that arrive in any pieces; knows `Content-Length` and chunks."""
 
     def __init__(self) -> None:
         self._data = b""
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         return answer.body
 
     def abort(self) -> None:
-        """Go away without a word, as a client does that loses its network."""
+        """Drop the connection, as a client does that loses its network."""
         self._handler = None
         if self._transport is not None:
             self._transport.abort()

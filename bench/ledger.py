@@ -1,7 +1,7 @@
-"""Who has received which word of whom: what is sent and what arrives is entered here.
+"""The ledger of changes: the load enters each change that it sends, and each update that arrives.
 
-A change is a *word*: a publisher's new status message, which is a number that no other change
-has. Servers may skip words that newer ones have overtaken; the last one must arrive.
+Each change is a new status message of a publisher: a number that no other change has. A server may
+skip a change that a newer one of the same publisher has overtaken. The last change must arrive.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """The book of (watcher, publisher) pairs."""
+    """Counts, for each (watcher, publisher) pair, what has arrived."""
 
     def __init__(self, audiences: Sequence[AbstractSet[int]]) -> None:
         """Expect what user `n` publishes to reach the watchers `audiences[n]`."""
@@ -25,60 +25,59 @@ class Ledger:
         #: From the request being sent to the update being received, in seconds.
         self.latencies: list[float] = []
         self._sent_at: list[float] = []
-        #: By publisher: the last word, and who has received it.
+        #: By publisher: the number of the last change, and the watchers who have received it.
         self._last: dict[int, tuple[int, set[int]]] = {}
-        #: How many pairs wait for a last word.
+        #: How many pairs wait for a last change.
         self._open = 0
         self._failure: BenchError | None = None
         self._settled: asyncio.Future[None] | None = None
 
     def publish(self, publisher: int) -> int:
-        """Enter a change; return its word, which is to be sent at once."""
+        """Enter a change that the caller sends at once; return its number."""
         if publisher in self._last:
             self._open -= len(self.audiences[publisher]) - len(self._last[publisher][1])
-        word = len(self._sent_at)
-        self._last[publisher] = word, set()
+        change = len(self._sent_at)
+        self._last[publisher] = change, set()
         self._open += len(self.audiences[publisher])
         self._sent_at.append(perf_counter())
-        return word
+        return change
 
-    def receive(self, watcher: int, publisher: int, word: int) -> None:
-        """Enter that an update has been received.
+    def receive(self, watcher: int, publisher: int, change: int) -> None:
+        """Enter that *watcher* has received a change.
 
-        Nothing is counted that comes a second time with the last word, or uninvited, as one's
-        own updates do.
+        The ledger counts no last change twice, and nobody's own changes.
         """
         last, reached = self._last[publisher]
         if watcher not in self.audiences[publisher] or watcher in reached:
             return
         self.delivered += 1
-        self.latencies.append(perf_counter() - self._sent_at[word])
-        if word == last:
+        self.latencies.append(perf_counter() - self._sent_at[change])
+        if change == last:
             reached.add(watcher)
             self._open -= 1
             if not self._open:
                 self._wake()
 
     def fail(self, problem: BenchError) -> None:
-        """Let whoever waits for updates know that none will come."""
+        """End `settled` with *problem*: no more updates will come."""
         self._failure = self._failure or problem
         self._wake()
 
     def start_anew(self) -> None:
-        """Forget what was counted, not what was sent."""
+        """Begin to count anew. Changes that were sent stay entered."""
         self.delivered = 0
         self.latencies = []
 
-    async def settled(self, patience: float) -> None:
-        """Return once every pair has its last word.
+    async def settled(self, timeout: float) -> None:
+        """Return once every pair has its last change.
 
-        Raises `Undelivered` if that takes more than *patience* seconds, and what `fail` was
-        called with.
+        Raises `Undelivered` if that takes more than *timeout* seconds, and the
+        problem that `fail` was called with.
         """
         while self._open and self._failure is None:
             self._settled = asyncio.get_running_loop().create_future()
             try:
-                await asyncio.wait_for(self._settled, patience)
+                await asyncio.wait_for(self._settled, timeout)
             except TimeoutError:
                 raise Undelivered([_named(*pair) for pair in self._missing()]) from None
         if self._failure is not None:

@@ -1,4 +1,4 @@
-"""The machine of the run: which core is whose, how many descriptors there are, what it is."""
+"""The machine of the run: its cores and their users, its descriptors, its description."""
 
 import os
 import platform
@@ -19,12 +19,12 @@ class Cores:
     load: frozenset[int]
 
     def part(self, server_pid: int) -> None:
-        """Put the server and this process where they are measured."""
+        """Pin the server to its core and this process to the others."""
         pin(server_pid, self.server)
         pin(os.getpid(), self.load)
 
     def mingle(self, server_pid: int) -> None:
-        """Let both run anywhere: what is not measured may be quick."""
+        """Let both processes run anywhere, so that what is not measured is quick."""
         for pid in (server_pid, os.getpid()):
             pin(pid, self.server | self.load)
 
@@ -36,20 +36,20 @@ def share_cores() -> Cores:
 
 
 def raise_descriptor_limit() -> int:
-    """Let this process, and whom it starts, open as many files as the system admits."""
+    """Raise the descriptor limit of this process and its children to the system's maximum."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
 
 def polls_admitted(most: int) -> int:
-    """Return how many polls one process can have: three in four of its descriptors, or *most*."""
+    """Return how many polls a process can hold: three quarters of its descriptors, at most *most*."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return most if hard == resource.RLIM_INFINITY else min(most, hard * 3 // 4)
 
 
 def describe() -> dict[str, str | int]:
-    """Return what a reader of the results wants to know of the machine."""
+    """Return the facts of the machine that a reader of the results needs."""
     return {
         "system": platform.platform(),
         "processor": _processor(),

@@ -32,7 +32,7 @@ __all__ = [
     "user_id",
 ]
 
-#: What every server calls itself.
+#: The server name of every server.
 SERVER_NAME: Final = "bench.example"
 
 #: A filter that leaves out everything.
@@ -53,7 +53,7 @@ class _Content(msgspec.Struct):
 
 
 class PresenceEvent(msgspec.Struct):
-    """How somebody is, as `/sync` says it."""
+    """A user's presence in a `/sync` answer."""
 
     sender: str
     content: _Content
@@ -64,7 +64,7 @@ class _Presence(msgspec.Struct):
 
 
 class Sync(msgspec.Struct):
-    """The answer to `/sync`, as far as it is about presence."""
+    """The presence part of a `/sync` answer."""
 
     next_batch: str
     presence: _Presence = msgspec.field(default_factory=_Presence)
@@ -87,7 +87,7 @@ _sync: Final = msgspec.json.Decoder(Sync)
 
 
 def user_id(number: int) -> str:
-    """Return the ID of the user of that *number*, who need not exist yet."""
+    """Return the ID of the user of that *number*; the user need not exist."""
     return f"@user{number}:{SERVER_NAME}"
 
 
@@ -122,7 +122,7 @@ async def upload_filter(connection: Connection, account: Account, definition: st
 
 
 def put_request(account: Account, client: Client, status_msg: str) -> bytes:
-    """Return the request by which *account* sets its status message; it stays as it polls."""
+    """Return the request that sets a status message, with the presence of the client's polls."""
     body = {"presence": client.presence, "status_msg": status_msg}
     path = f"/presence/{quote(account.user_id)}/status"
     return _request("PUT", path, account.token, body, client.fields)
@@ -135,7 +135,7 @@ def first_sync_request(account: Account, client: Client) -> bytes:
 
 
 async def first_sync(connection: Connection, account: Account, client: Client) -> str:
-    """Have a first `/sync` that says nothing of anybody; return the token to go on from."""
+    """Make a first `/sync` whose filter leaves out everything; return its token."""
     query = {"timeout": "0", "filter": json.dumps(_NOTHING)}
     if client.set_presence is not None:
         query["set_presence"] = client.set_presence
@@ -146,7 +146,7 @@ async def first_sync(connection: Connection, account: Account, client: Client) -
 async def polls_of(
     connection: Connection, account: Account, client: Client, timeout_ms: int
 ) -> "Polls":
-    """Return what makes the polls of *account*, whose filter is uploaded if its client does so."""
+    """Return the maker of the polls of *account*; upload the filter if the client does so."""
     chosen = client.filter
     if chosen is not None and client.uploads:
         chosen = await upload_filter(connection, account, chosen)
@@ -154,7 +154,7 @@ async def polls_of(
 
 
 class Polls:
-    """Makes the requests of one account's long polls; all but the since token is made once."""
+    """Makes the requests of one account's long polls. Only the since token differs between them."""
 
     def __init__(
         self, account: Account, client: Client, timeout_ms: int, chosen: str | None
@@ -165,18 +165,18 @@ class Polls:
         self._tail = f"{after}{_tail(account.token, client.fields)}".encode()
 
     def since(self, token: str) -> bytes:
-        """Return the request for what is new after *token*."""
+        """Return the poll with the since token *token*."""
         return b"".join((self._head, _quoted(token), self._tail))
 
 
 def read_sync(body: bytes) -> Sync:
-    """Return what an answer to `/sync` says."""
+    """Parse an answer to `/sync`."""
     return _sync.decode(body)
 
 
 @lru_cache(maxsize=256)
 def _quoted(since: str) -> bytes:
-    """Quote a token; those who are woken by one change mostly get the same."""
+    """Quote a token; watchers of the same change mostly have the same token."""
     return quote(since, safe="").encode()
 
 

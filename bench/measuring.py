@@ -1,4 +1,4 @@
-"""What a load measures, and the meter that it measures with."""
+"""The measurements of a load, and the meter that takes them."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ __all__ = ["Latency", "Measurement", "Meter", "Progress", "Usage", "percentile"]
 
 @dataclass(frozen=True)
 class Latency:
-    """How long something took, in milliseconds."""
+    """Percentiles of a duration, in milliseconds."""
 
     p50: float
     p95: float
@@ -32,7 +32,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a server has used while it was measured."""
+    """The CPU time and memory of a server during a measurement."""
 
     #: User and system time of the whole process tree.
     cpu_seconds: float
@@ -45,14 +45,14 @@ class Usage:
 class Measurement:
     """One row of the table, for one server."""
 
-    #: What of the preset, where it measures more than one thing.
+    #: The name of this measurement, where the preset takes several.
     suffix: str
-    #: What is counted: a delivery, a PUT, a first sync.
+    #: The unit: a delivery, a PUT, a first sync.
     unit: str
     count: int
     usage: Usage
     latency: Latency | None = None
-    #: How many long polls were connected, and what memory each has added, in bytes.
+    #: How many long polls were connected, and the memory that each has added, in bytes.
     polls: int = 0
     poll_bytes: float | None = None
 
@@ -63,10 +63,10 @@ class Measurement:
 
 
 class Progress(Protocol):
-    """Where a run says how far it is."""
+    """Receives the progress of a run."""
 
     def step(self, what: str, total: int) -> Callable[[], None]:
-        """Begin a step of so many parts; return what to call after each of them."""
+        """Begin a step of *parts* parts; return the function to call after each part."""
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Meter:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Measure what happens within the block, with the server on its own core."""
+        """Measure the block, with the server on its own core."""
         self.cores.part(self.pid)
         try:
             cpu, began = cpu_seconds(self.pid), perf_counter()
@@ -95,11 +95,11 @@ class Meter:
 
     @property
     def usage(self) -> Usage:
-        """What was used in the block that was measured last."""
+        """The usage of the block that was measured last."""
         assert self._used is not None, "nothing was measured"
         return self._used
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return the smallest of the *ordered* values that is not below that *share* of them."""
+    """Return the smallest of the *ordered* values that *share* of them do not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -1,4 +1,4 @@
-"""A party over Matrix: everybody of a shape, on long polls."""
+"""The users of a shape over Matrix, on long polls."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from bench.http import Connection, connect
 from bench.ledger import Ledger
 from bench.matrix import Account, first_sync, polls_of
-from bench.publishers import LINES, Publishers
+from bench.publishers import CONNECTIONS, Publishers
 from bench.shapes import Shape
 from bench.stage import Stage, in_parallel, numbers_of, people, settle_in
 from bench.watcher import Watcher
@@ -21,7 +21,7 @@ __all__ = [
     "make_watchers",
 ]
 
-#: The time-out of a poll, in milliseconds: what most clients ask for.
+#: The time-out of a poll, in milliseconds, as most clients ask for it.
 TIMEOUT_MS: Final = 30_000
 #: How many connections come from one loopback address: there are 28,000 ephemeral ports.
 _PER_SOURCE: Final = 20_000
@@ -35,7 +35,7 @@ class MatrixWire:
 
 
 class MatrixParty:
-    """People with a poll each, of whom some publish."""
+    """Watchers with a poll each, and publishers."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class MatrixParty:
 
 
 async def gather(stage: Stage, shape: Shape, ledger: Ledger) -> MatrixParty:
-    """Create everybody of *shape*, and let those poll who watch."""
+    """Create the users of *shape*, and let the watchers poll."""
     accounts = await people(stage, shape)
     await settle_in(stage, accounts, shape.client)
     before = stage.meter.resident
     watchers = await make_watchers(stage, accounts, shape, ledger)
     await connect_all(stage, watchers)
     publishing = {number: accounts[number] for number in shape.publishers}
-    lines = [await connect(stage.address) for _ in range(LINES)]
+    lines = [await connect(stage.address) for _ in range(CONNECTIONS)]
     return MatrixParty(watchers, Publishers(publishing, shape.client, lines, ledger), before)
 
 
@@ -76,7 +76,7 @@ async def make_watchers(
     ledger: Ledger,
     timeout_ms: int = TIMEOUT_MS,
 ) -> list[Watcher]:
-    """Return the watchers of *shape* with a token each, who are not polling yet."""
+    """Return the watchers of *shape*, who have a token and do not poll yet."""
     by_name = numbers_of(accounts)
 
     async def make(line: Connection, number: int) -> Watcher:

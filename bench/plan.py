@@ -1,4 +1,4 @@
-"""What a run measures: which presets on which servers."""
+"""The plan of a run: its presets and servers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ __all__ = ["Plan", "make_plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, in this order, and what is not."""
+    """The presets and servers of a run in their order, and the pairs that are left out."""
 
     measured: Sequence[tuple[Preset, Recipe]]
-    #: Names of presets, each with that of a server on which it would take too long.
+    #: The names of a preset and a server on which the preset would take too long.
     left_out: Sequence[tuple[str, str]]
 
 

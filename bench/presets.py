@@ -1,4 +1,4 @@
-"""What is measured: the table of presets."""
+"""The table of presets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,24 +19,24 @@ from bench.stage import Stage
 
 __all__ = ["PRESETS", "QUICK", "Load", "Preset"]
 
-#: So many of a room's users publish, in turn; all of them watch.
+#: How many users of a room publish, in turn; all of them watch.
 _PUBLISHERS: Final = 10
 
 _TWO_A_SECOND: Final = Steady(per_second=2, seconds=20)
 
-#: More polls than these are not asked of a process, however many descriptors it may have.
+#: The most polls that a load opens, even where a process may have more descriptors.
 _CROWD: Final = 15_000
 
 
 class Load(Protocol):
-    """Something to put on a server."""
+    """A load on a server."""
 
     @property
     def shape(self) -> Shape:
-        """Who is there; the server is configured for them."""
+        """The users, their rooms and their modules; the server is configured for them."""
 
     async def run(self, stage: Stage) -> list[Measurement]:
-        """Return what was measured, a row each. Raises `BenchError` if anything is amiss."""
+        """Return the measurements, each a row of the table. Raises `BenchError`."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Preset:
     long_for_synapse: bool = False
 
     def can_run_on(self, recipe: Recipe) -> bool:
-        """Tell whether the clients of that server know what the load does."""
+        """Tell whether the server's protocol can carry the load."""
         return self.over_xmpp or isinstance(recipe.wire, MatrixWire)
 
     def is_short_on(self, recipe: Recipe) -> bool:
-        """Tell whether that server is measured even if not everything is asked for."""
+        """Tell whether a run without `--all` measures this server too."""
         return recipe.name != "synapse" or not self.long_for_synapse
 
 
@@ -76,10 +76,10 @@ def _fanout(users: int, *paces: Pace, long_for_synapse: bool = False) -> Preset:
     )
 
 
-#: Both for large rooms: what saturates a server says nothing of its latency.
+#: Both paces, for large rooms: a saturated server shows nothing of its latency.
 _FLAT_OUT: Final = Closed(seconds=10)
 _UNSATURATED: Final = Steady(per_second=2, seconds=20, suffix=", 2/s")
-#: What a server does 20 times a second it does with cold caches; this shows what is its own.
+#: At 20 changes a second a server works with cold caches; this preset shows the server's own costs.
 _EIGHT_AT_ONCE: Final = Closed(seconds=10, suffix=", 8 at once", together=8)
 
 _ALL: Final = (

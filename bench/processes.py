@@ -1,4 +1,4 @@
-"""What the kernel says of a process and all its descendants: CPU time, memory, and where it runs.
+"""The CPU time, memory and cores of a process and all its descendants, as the kernel tells them.
 
 Linux only: it reads `/proc` and the clocks of other processes.
 """
@@ -30,7 +30,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def pin(pid: int, cores: Iterable[int]) -> None:
-    """Let every thread of the process tree of *pid* run on *cores* only; new ones inherit it."""
+    """Pin every thread of the process tree of *pid* to *cores*; new threads inherit that."""
     wanted = set(cores)
     for process in descendants(pid, _parents()):
         for thread in (_PROC / str(process) / "task").iterdir():
@@ -39,7 +39,7 @@ def pin(pid: int, cores: Iterable[int]) -> None:
 
 
 def descendants(pid: int, parents: Mapping[int, int]) -> list[int]:
-    """Return *pid* and whoever descends from it, by a table of everybody's parent."""
+    """Return *pid* and its descendants, by a table of each process's parent."""
     tree = [pid]
     for member in tree:
         tree += (child for child, parent in parents.items() if parent == member)

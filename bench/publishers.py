@@ -10,16 +10,17 @@ from bench.http import Answer, Connection
 from bench.ledger import Ledger
 from bench.matrix import Account, put_request
 
-__all__ = ["LINES", "Publishers"]
+__all__ = ["CONNECTIONS", "Publishers"]
 
-#: So many connections they share: one for each would be idle for so long that servers close it.
-LINES: Final = 8
+#: How many connections the publishers share: servers would close one each, which is mostly idle.
+CONNECTIONS: Final = 8
 
 
 class Publishers:
-    """Send their changes in order; a change that comes while others are under way waits.
+    """Send their changes in order, over a few connections that they share.
 
-    That waiting counts as latency: an overloaded server is not spared the load.
+    A change that waits for its connection adds that time to its latency: an overloaded server
+    does not get a smaller load.
     """
 
     def __init__(
@@ -29,26 +30,26 @@ class Publishers:
         connections: Sequence[Connection],
         ledger: Ledger,
     ) -> None:
-        """Let the users of *accounts*, by number, publish what is entered in *ledger*."""
+        """*accounts* are the publishers' accounts by number; changes are entered in *ledger*."""
         self._accounts = accounts
         self._client = client
         self._ledger = ledger
-        self._lines = [_Line(connection, ledger) for connection in connections]
+        self._queues = [_Queue(connection, ledger) for connection in connections]
 
     def change(self, number: int) -> None:
-        """Give the user of that number a status message that nobody has had before."""
-        word = self._ledger.publish(number)
-        request = put_request(self._accounts[number], self._client, str(word))
-        self._lines[number % len(self._lines)].put(request)
+        """Send a new status message for the user of that number."""
+        change = self._ledger.publish(number)
+        request = put_request(self._accounts[number], self._client, str(change))
+        self._queues[number % len(self._queues)].put(request)
 
     def leave(self) -> None:
         """Close the connections."""
-        for line in self._lines:
-            line.connection.abort()
+        for queue in self._queues:
+            queue.connection.abort()
 
 
-class _Line:
-    """One connection, and the requests that wait for it."""
+class _Queue:
+    """A connection, and the requests that wait for it."""
 
     def __init__(self, connection: Connection, ledger: Ledger) -> None:
         self.connection = connection

@@ -1,4 +1,4 @@
-"""What a person sees: progress while it runs, and the table."""
+"""The screen: the progress of a run, and the table."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Self
@@ -16,7 +16,7 @@ __all__ = ["Screen", "figures", "render"]
 _NOTHING = "-"
 
 
-#: With fewer polls, what memory each has taken is lost in the noise.
+#: With fewer polls the memory of one is lost in the noise.
 _FEW_POLLS: Final = 50
 
 _COLUMNS: Final[Mapping[str, JustifyMethod]] = {
@@ -33,7 +33,7 @@ _COLUMNS: Final[Mapping[str, JustifyMethod]] = {
 
 
 class Screen:
-    """Shows how far the run is, in the last line of the terminal."""
+    """Shows the progress in the last line of the terminal."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
@@ -64,7 +64,7 @@ class Screen:
 
 
 def render(table: Table, left_out: Iterable[tuple[str, str]] = ()) -> RichTable:
-    """Return the table of results; presets are *left_out* with the servers of the pairs."""
+    """Return the table of results; *left_out* are pairs of a preset and a server without a row."""
     shown = RichTable(title="Server CPU time (user + system) per unit", box=SIMPLE_HEAD)
     for title, justify in _COLUMNS.items():
         shown.add_column(title, justify=justify, no_wrap=True)
@@ -84,7 +84,7 @@ def render(table: Table, left_out: Iterable[tuple[str, str]] = ()) -> RichTable:
 
 
 def figures(measured: Measurement, times: float | None) -> list[str]:
-    """Return what a row says of *measured*, *times* as fast as the baseline."""
+    """Return the cells of a row for *measured*, which is *times* as fast as the baseline."""
     per_poll = measured.poll_bytes if measured.polls >= _FEW_POLLS else None
     return [
         f"{measured.cpu_micros:,.1f}",

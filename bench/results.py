@@ -1,4 +1,4 @@
-"""What the rows of a run come to: the median one of repeated rows, ratios, and JSON."""
+"""The results of a run: the median of repeated rows, ratios, and JSON."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from bench.running import Row
 
 __all__ = ["BASELINE", "Table", "as_json", "ratio", "table_of"]
 
-#: What the others are compared with.
+#: The baseline: the server that the others are compared with.
 BASELINE: Final = "synapse"
 
 #: The rows by label, and of each label by server.
@@ -16,7 +16,7 @@ Table: TypeAlias = Mapping[str, Mapping[str, Row]]
 
 
 def table_of(rows: Iterable[Row]) -> Table:
-    """Return *rows* by label and server; of repeated ones, that with the median CPU time."""
+    """Return *rows* by label and server; repeated rows give the one with the median CPU time."""
     repeated: dict[str, dict[str, list[Row]]] = {}
     for row in rows:
         repeated.setdefault(row.label, {}).setdefault(row.server, []).append(row)
@@ -27,7 +27,7 @@ def table_of(rows: Iterable[Row]) -> Table:
 
 
 def ratio(table: Table, row: Row) -> float | None:
-    """Return how many times the CPU time of *row* the baseline takes for the same."""
+    """Return the CPU time of the baseline, divided by that of *row*."""
     baseline = table[row.label].get(BASELINE)
     if baseline is None:
         return None
@@ -35,7 +35,7 @@ def ratio(table: Table, row: Row) -> float | None:
 
 
 def as_json(rows: Iterable[Row], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything that was measured, repeated rows too, with what it is *about*."""
+    """Return all rows, repeated ones too, with the facts *about* the run."""
     return {**about, "rows": [_flat(row) for row in rows]}
 
 

@@ -21,22 +21,22 @@ __all__ = ["Row", "measure"]
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured, of which preset, on which server."""
+    """A measurement with its preset and its server."""
 
     server: str
     preset: str
-    #: The kind of client that everybody had; a dash where the protocol is not Matrix.
+    #: The kind of client of all users; a dash where the protocol is not Matrix.
     client: str
     measurement: Measurement
 
     @property
     def label(self) -> str:
-        """The preset, and what of it."""
+        """The name of the preset and of the measurement."""
         return f"{self.preset}{self.measurement.suffix}"
 
 
 async def measure(preset: Preset, recipe: Recipe, progress: Progress) -> list[Row]:
-    """Put the load of *preset* on a new server of that *recipe*. Raises `BenchError`."""
+    """Measure *preset* on a new server of that *recipe*. Raises `BenchError`."""
     with TemporaryDirectory(prefix="bench-") as folder, _reserved_port() as port:
         address = Address("127.0.0.1", port)
         async with running(recipe, Path(folder), address, preset.load.shape) as pid:
@@ -49,7 +49,7 @@ async def measure(preset: Preset, recipe: Recipe, progress: Progress) -> list[Ro
 
 @contextmanager
 def _no_garbage() -> Iterator[None]:
-    """Keep the collector of this process away: its pauses would look like the server's."""
+    """Switch this process's garbage collector off: its pauses would count as latency."""
     gc.disable()
     try:
         yield
@@ -60,9 +60,9 @@ def _no_garbage() -> Iterator[None]:
 
 @contextmanager
 def _reserved_port() -> Iterator[int]:
-    """Give a port on which a server can listen, and which nobody else is given meanwhile."""
+    """Give a port on which a server can listen, and hold it against others."""
     with socket.socket() as holder:
-        # Whoever sets the same two options may bind there too, as the servers do.
+        # A server that sets the same two options may bind to the same port.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind(("127.0.0.1", 0))

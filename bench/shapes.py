@@ -1,4 +1,4 @@
-"""Who shares rooms with whom, by which client: the shape of a load, the same on every server."""
+"""The shape of a load: its users, rooms and clients, the same on every server."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -11,7 +11,7 @@ __all__ = ["Shape", "alone", "crowd", "mesh", "one_room", "rooms_apart", "routed
 
 @dataclass(frozen=True)
 class Shape:
-    """Users by number, the rooms they share, and which of them look on."""
+    """Users by number, the rooms they share, and the watchers among them."""
 
     users: int
     rooms: tuple[tuple[int, ...], ...]
@@ -19,11 +19,11 @@ class Shape:
     publishers: tuple[int, ...]
     #: Viewer to the users that a module shows to the viewer.
     shown: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    #: What everybody has, where the protocol is Matrix.
+    #: The client of every user, where the protocol is Matrix.
     client: Client = ELEMENT
 
     def audiences(self) -> Sequence[AbstractSet[int]]:
-        """Return for each user who else is told of the user's changes."""
+        """Return, for each user, the watchers of that user's changes."""
         told: list[set[int]] = [set() for _ in range(self.users)]
         for room in self.rooms:
             watching = set(room) & set(self.watchers)
@@ -36,13 +36,13 @@ class Shape:
 
 
 def alone(users: int) -> Shape:
-    """Return *users* who share no room; all of them watch, in vain."""
+    """Return *users* who share no room; all of them watch, and receive nothing."""
     everybody = tuple(range(users))
     return Shape(users, (), everybody, ())
 
 
 def crowd(users: int, told: int) -> Shape:
-    """Return *users* who all watch, but only so many are *told* of what the first one publishes."""
+    """Return *users* who all watch; only *told* of them receive what the first one publishes."""
     return Shape(users, (tuple(range(told + 1)),), tuple(range(users)), (0,))
 
 
@@ -53,7 +53,7 @@ def one_room(users: int, publishers: int) -> Shape:
 
 
 def rooms_apart(rooms: int, size: int) -> Shape:
-    """Return so many *rooms* that share nobody; the first of each room publishes."""
+    """Return *rooms* rooms without common members; the first member of each room publishes."""
     members = tuple(tuple(range(n * size, (n + 1) * size)) for n in range(rooms))
     everybody = tuple(range(rooms * size))
     return Shape(len(everybody), members, everybody, tuple(room[0] for room in members))
@@ -74,6 +74,6 @@ def mesh(users: int, rooms: int) -> Shape:
 
 
 def routed(publishers: int) -> Shape:
-    """Return *publishers* who share no room, and after them a watcher whom a module shows all."""
+    """Return *publishers* who share no room, and a last user to whom a module shows them."""
     numbers = tuple(range(publishers))
     return Shape(publishers + 1, (), (publishers,), numbers, ((publishers, numbers),))

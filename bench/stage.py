@@ -1,4 +1,4 @@
-"""Where a load plays: a server that runs, its meter, and people who have accounts and rooms."""
+"""The stage of a load: a running server, its meter, and users with accounts and rooms."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ __all__ = ["Party", "Stage", "Wire", "in_parallel", "numbers_of", "people", "set
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: So many requests are under way at a time while a stage is set up.
+#: How many requests are under way at a time while a stage is set up.
 _AT_A_TIME: Final = 8
 
 
@@ -32,7 +32,7 @@ class Stage:
 
 
 class Party(Protocol):
-    """Everybody of a shape, connected: they watch, and change when they are told to."""
+    """The connected users of a shape: they watch, and publish when `change` says so."""
 
     @property
     def polls(self) -> int:
@@ -40,10 +40,10 @@ class Party(Protocol):
 
     @property
     def resident_before(self) -> int:
-        """What memory the server had before they were, in bytes."""
+        """The memory of the server before they connected, in bytes."""
 
     def change(self, publisher: int) -> None:
-        """Let the user of that number publish something new."""
+        """Let the user of that number publish a new status message."""
 
     def leave(self) -> None:
         """Close all connections."""
@@ -72,7 +72,7 @@ async def people(stage: Stage, shape: Shape) -> list[Account]:
 
 
 async def settle_in(stage: Stage, accounts: Sequence[Account], client: Client) -> None:
-    """Let everybody be before anybody looks what their polls say, so that nobody has to be told."""
+    """Set each user's presence to that of the user's polls, so that no poll changes it."""
 
     async def put(line: Connection, account: Account) -> None:
         await line.ask(put_request(account, client, ""))
@@ -86,7 +86,7 @@ async def in_parallel(
     items: Iterable[T],
     work: Callable[[Connection, T], Awaitable[R]],
 ) -> list[R]:
-    """Return the results of *work* on every item, some at a time, each on a connection."""
+    """Return the results of *work* on every item; a few run at a time, each on its connection."""
     waiting = list(enumerate(items))
     advance = stage.progress.step(what, len(waiting))
     results: dict[int, R] = {}

@@ -1,4 +1,4 @@
-"""A client that looks on: it long-polls `/sync`, and enters what it is told in the ledger."""
+"""A client that long-polls `/sync`, and enters each update in the ledger."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ class Watcher:
         ledger: Ledger,
         numbers: Mapping[str, int],
     ) -> None:
-        """Go on by *polls* from the token *since*; *numbers* has each user's number by user ID."""
+        """*polls* makes requests; *since* is the first token; *numbers* are by user ID."""
         self.account = account
         #: How many polls have been answered.
         self.answered = 0
@@ -32,12 +32,12 @@ class Watcher:
         self._connection: Connection | None = None
 
     def poll_on(self, connection: Connection) -> None:
-        """Poll over *connection* from now on, from where the last answer ended."""
+        """Poll over *connection* from now on, with the token of the last answer."""
         self._connection = connection
         connection.send(self._polls.since(self._since), self._hear)
 
     def leave(self) -> None:
-        """Go away without a word; `poll_on` returns."""
+        """Drop the connection."""
         if self._connection is not None:
             self._connection.abort()
             self._connection = None

@@ -24,7 +24,7 @@ _HEADER: Final = (
     f"<?xml version='1.0'?><stream:stream to='{SERVER_NAME}' version='1.0' "
     "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 )
-#: How long everybody may take to subscribe, in seconds.
+#: The time-out for all subscriptions, in seconds.
 _PATIENCE: Final = 180
 _GLANCE: Final = 0.05
 
@@ -38,7 +38,7 @@ class Stanza(NamedTuple):
 
 
 class StanzaParser:
-    """Makes stanzas of bytes, however they are cut; they go to a callback."""
+    """Parses stanzas from bytes that arrive in any pieces, and calls back with each."""
 
     def __init__(self, heard: Callable[[Stanza], None]) -> None:
         self._heard = heard
@@ -74,7 +74,7 @@ class StanzaParser:
 
 
 class Stream(asyncio.Protocol):
-    """A client's connection; whoever wants the next stanzas sets `heard`."""
+    """A client's connection. It calls `heard` with each stanza."""
 
     def __init__(self) -> None:
         self.heard: Callable[[Stanza], None] = _ignore
@@ -88,7 +88,7 @@ class Stream(asyncio.Protocol):
         self._transport.write(text.encode())
 
     async def ask(self, text: str, *answers: str) -> None:
-        """Send *text*; return when a stanza of that name comes that is not an error."""
+        """Send *text*; return once a stanza of that name arrives that is not an error."""
         answered: asyncio.Future[Stanza] = asyncio.get_running_loop().create_future()
 
         def wait(stanza: Stanza) -> None:
@@ -108,7 +108,7 @@ class Stream(asyncio.Protocol):
         await self.ask(_HEADER, "stream:features")
 
     def abort(self) -> None:
-        """Go away without a word."""
+        """Drop the connection."""
         self.heard = self.lost = _ignore
         if self._transport is not None:
             self._transport.abort()
@@ -152,7 +152,7 @@ class XmppParty:
         self._numbers = {_jid(number): number for number in range(len(streams))}
         self._subscribed: Counter[int] = Counter()
         for number, stream in enumerate(streams):
-            stream.heard = self._ear_of(number)
+            stream.heard = self._callback_of(number)
             stream.lost = ledger.fail
             stream.send("<presence/>")
 
@@ -183,8 +183,8 @@ class XmppParty:
         for stream in self._streams:
             stream.abort()
 
-    def _ear_of(self, number: int) -> Callable[[Stanza], None]:
-        """Return what hears the stanzas that the user of that *number* receives."""
+    def _callback_of(self, number: int) -> Callable[[Stanza], None]:
+        """Return the callback for the stanzas that the user of that *number* receives."""
 
         def hear(stanza: Stanza) -> None:
             if stanza.name != "presence":
@@ -221,7 +221,7 @@ async def _log_in(stage: Stage, number: int) -> Stream:
     await stream.ask(
         "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>", "iq"
     )
-    # Who has not asked for the roster is not told of subscriptions.
+    # ejabberd announces subscriptions only to clients that have asked for their roster.
     await stream.ask("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>", "iq")
     return stream
 

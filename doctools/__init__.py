@@ -1,1 +1,1 @@
-"""Makes those parts of docs/ that say what the code says: pictures and references."""
+"""Generates the parts of docs/ that follow from the code: pictures and references."""

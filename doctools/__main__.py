@@ -1,4 +1,4 @@
-"""`python -m doctools`: write what is generated in docs/."""
+"""`python -m doctools`: write the generated files of docs/."""
 
 import sys
 

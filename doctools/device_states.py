@@ -1,8 +1,8 @@
 """The picture of what a device's presence becomes, drawn from the table of transitions.
 
-Every entry of the table is in the picture, by what it leads to: the presence that the signal
-names (the rail above), another presence (an arrow between two boxes), or that the device is not
-there any more (the line below).
+Every entry of the table is in the picture, by its result: the presence that the signal names (the
+rail above), another presence (an arrow between two boxes), or the end of the device (the line
+below).
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ State = Presence | None
 
 
 class _Picture:
-    """The boxes, and where everything goes."""
+    """The boxes and their places."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -66,7 +66,7 @@ class _Picture:
             self._drawing.text(left + 35, middle + 5, state.name.lower(), "strong")
 
     def _draw_named(self) -> None:
-        """The rail of signals that name a presence: up from who heeds them, down to the named."""
+        """Draw the signals that name a presence: up from each state they apply to, down to it."""
         speaking = {
             state: _names(self._leading_to(state, Requested.PRESENCE)) for state in self._table
         }
@@ -87,7 +87,7 @@ class _Picture:
         self._drawing.text((left + right + _BOX[0]) / 2, _RAIL_Y + 21, words, "strong middle say")
 
     def _draw_drops(self) -> None:
-        """The line that leads from whoever can be dropped to the box of those not there."""
+        """Draw the line from each state that can be dropped to the box of dropped devices."""
         dropped = {state: _names(self._leading_to(state, None)) for state in self._table}
         target = self._left(None) + _BOX[0] / 2 - _ASIDE
         bottom = _BOX_Y + _BOX[1]
@@ -106,7 +106,7 @@ class _Picture:
         self._drawing.text(target, self._ground_y + 22, "the device is dropped", "small drop")
 
     def _draw_neighbours(self, start: State, end: State, names: list[str]) -> None:
-        """An arrow between boxes side by side: to the right above, to the left below."""
+        """Draw an arrow between neighbours: to the right above, to the left below."""
         rightward = self._columns[end] > self._columns[start]
         near = self._left(start) + (_BOX[0] if rightward else 0)
         far = self._left(end) + (0 if rightward else _BOX[0])
@@ -117,7 +117,7 @@ class _Picture:
         )
 
     def _draw_lane(self, start: State, end: Presence, names: list[str]) -> None:
-        """An arrow below the boxes that are between, over what crosses its way."""
+        """Draw an arrow below the boxes between its ends, as a bridge over lines that it crosses."""
         y = _LANE_Y + _LANE * self._lanes.index((start, end))
         bottom = _BOX_Y + _BOX[1]
         first = self._left(start) + _BOX[0] / 2 + _ASIDE
@@ -155,7 +155,7 @@ def _names(signals: list[Signal]) -> list[str]:
 
 
 def _in_words(table: Table) -> str:
-    """Say what is in the picture, for those who cannot see it."""
+    """Describe the picture, for readers who cannot see it."""
     return " ".join(
         f"{_word(state)}: {', '.join(f'{s.value} to {_word(to)}' for s, to in entries.items())}."
         for state, entries in table.items()

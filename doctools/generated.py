@@ -1,4 +1,4 @@
-"""All that is generated in docs/, and where it stands."""
+"""All generated files in docs/."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def generated_text(name: str) -> str:
-    """Return what the file of this name in docs/ should hold."""
+    """Return the text that the file of this name in docs/ should have."""
     text = GENERATED[name]()
     if not name.endswith(".md"):
         return text

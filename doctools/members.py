@@ -1,7 +1,7 @@
-"""What the source says of classes and functions, as Markdown.
+"""The documentation of classes and functions, as Markdown.
 
-The source is read, not the objects that it makes: there the types have the names that people know
-them by, and lines are broken where they should be.
+This module reads the source, and imports nothing: the source has the types' short names, and the
+line breaks that the author chose.
 """
 
 import ast
@@ -16,9 +16,9 @@ __all__ = ["constants", "describe", "fields", "methods", "table"]
 #: The first argument of a method, which no caller gives.
 _SELF: Final = re.compile(r"(?<=\()(\s*)(?:self|cls)(?:, |,\n\s*|(?=\)))")
 
-#: A type that the code cannot name yet where it stands.
+#: A type in quotes: the code uses the name before its definition.
 _QUOTED: Final = re.compile(r"""(?<=: |> )(["'])([^"']+)\1""")
-#: Public for the server's other parts, and not for modules.
+#: Members that are public for other parts of the server, and not for modules.
 _NOT_FOR_MODULES: Final = {
     "SimpleHttpClient": {"close"},
     "Transaction": {"committed", "rolled_back"},
@@ -38,7 +38,7 @@ class _Source:
         self.node = node
 
     def signature(self, function: Function) -> str:
-        """Return how *function* is called."""
+        """Return the signature of *function*."""
         if _is_attribute(function):
             assert function.returns is not None
             return _plain(f"{function.name}: {ast.unparse(function.returns)}")
@@ -57,7 +57,7 @@ class _Source:
 
 
 def describe(thing: type | Callable[..., object]) -> str:
-    """Return the docstring of a class, or how a function is called and its docstring."""
+    """Return the docstring of a class, or the signature and docstring of a function."""
     source = _Source(thing)
     if isinstance(source.node, ast.ClassDef):
         return _docstring(source.node)
@@ -111,7 +111,7 @@ def _docstring(node: ast.ClassDef | Function) -> str:
 
 
 def _public(node: ast.ClassDef) -> Iterator[Function]:
-    """Return what is documented for others."""
+    """Return the public members."""
     hidden = _NOT_FOR_MODULES.get(node.name, set())
     for function in node.body:
         if not isinstance(function, Function) or function.name in hidden:

@@ -1,4 +1,4 @@
-"""The reference in docs/module-api.md: what a module is given, from its docstrings."""
+"""The reference in docs/module-api.md, from the docstrings of the module API."""
 
 from collections.abc import Iterator
 from importlib.util import module_from_spec
@@ -64,7 +64,7 @@ _WORDS: Final[tuple[type, ...]] = (
 
 
 def module_api_reference() -> str:
-    """Return what stands below the prose of the page."""
+    """Return the generated part of the page."""
     return "\n\n".join(part.strip() for part in _sections()) + "\n"
 
 

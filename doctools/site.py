@@ -1,6 +1,6 @@
-"""The built site fetches nothing from anybody else: `python -m doctools.site build/site`.
+"""Checks that the built site loads nothing from other hosts: `python -m doctools.site build/site`.
 
-Standard library only, for it runs where nothing but the site's generator is installed.
+It uses the standard library only, since its environment has nothing but the site's generator.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final
 
 __all__ = ["fetched_from_elsewhere"]
 
-#: A link that a reader may follow is none of these.
+#: Links that a reader may follow are not among these.
 _FETCHING: Final = {
     "audio": "src",
     "embed": "src",
@@ -26,7 +26,7 @@ _FETCHING: Final = {
 }
 _HARMLESS_LINKS: Final = {"canonical", "next", "prev"}
 _ELSEWHERE: Final = re.compile(r"(https?:)?//")
-#: For these the theme's script fetches a library when it finds them in a page.
+#: The theme's script loads a library from elsewhere when a page has one of these.
 _FETCHING_CLASSES: Final = {"glightbox", "mermaid", "pyodide"}
 
 
@@ -45,7 +45,7 @@ class _Page(HTMLParser):
 
 
 def fetched_from_elsewhere(site: Path) -> Iterator[str]:
-    """Return what the pages below *site* would have a reader's browser fetch from elsewhere."""
+    """Return the URLs on other hosts that a browser would load for the pages below *site*."""
     for path in sorted(site.rglob("*.html")):
         page = _Page()
         page.feed(path.read_text(encoding="utf-8"))

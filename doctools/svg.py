@@ -1,6 +1,6 @@
 """A little SVG: lines, boxes and words, in colours that suit a light and a dark page.
 
-A drawing paints its own ground, so it can be read on any page. Its colours follow the reader's
+A drawing has its own background, so it is legible on any page. Its colours follow the reader's
 `prefers-color-scheme`; each is a class, and the classes stand in `_STYLE`.
 """
 
@@ -46,7 +46,7 @@ Point = tuple[float, float]
 
 
 class Drawing:
-    """A picture that is drawn from the back to the front."""
+    """A picture; later shapes cover earlier ones."""
 
     def __init__(self, width: int, height: int, title: str, description: str) -> None:
         self._parts = [

@@ -1,7 +1,6 @@
-"""The picture of one device over some minutes: what it does, and what the world is told.
+"""The picture of one device over some minutes: its actions, and the changes that it announces.
 
-Only the story is written here. It is fed to the state machine, with the timers that a server has
-by default, and what the machine returns is drawn.
+Only the actions are written here. The state machine, with the default timers, returns the changes.
 """
 
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ _SIZE: Final = (_LEFT + 12.5 * _MINUTE + 28, 352)
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """What the phone does, and when."""
+    """The actions of the phone and their times."""
 
     at: timedelta
     words: str
@@ -47,7 +46,7 @@ class _Scene:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An announced change, and how far into the story it is."""
+    """An announced change and its time in the story."""
 
     at: timedelta
     change: Change
@@ -66,7 +65,7 @@ _STORY: Final = (
 
 
 def tell_story() -> list[Told]:
-    """Return what the state machine announces; what only other servers hear of is left out."""
+    """Return the changes that the state machine announces, without those for other servers only."""
     tracker = PresenceTracker(ServerName("example.org"), Rules())
     start = Timestamp(0)
     told: list[Told] = []
@@ -124,7 +123,7 @@ def _draw_presence(drawing: Drawing, told: list[Told]) -> None:
 
 
 def _draw_timers(drawing: Drawing) -> None:
-    """The durations in the configuration that the story makes visible."""
+    """Draw the configured durations that the story makes visible."""
     begins, acts, stops = _STORY[0].at, _STORY[1].at, _STORY[-1].at
     _draw_span(drawing, 0, begins, _TIMERS.idle_timeout, "idle_timeout")
     _draw_span(drawing, 1, begins, _TIMERS.last_active_granularity, "last_active_granularity")

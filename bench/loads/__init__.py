@@ -1,5 +1,5 @@
-"""What is put on a server, one module for each kind of load.
+"""The loads, one module for each kind.
 
-A load is a frozen value with `run(stage)`, which returns what it has measured. It raises
-`BenchError` if anything that had to arrive has not.
+A load is a frozen value. `run(stage)` returns its measurements. It raises `BenchError` if an update
+has not arrived.
 """

@@ -14,12 +14,12 @@ from bench.waiting import pause
 
 __all__ = ["PATIENCE", "Changes", "Closed", "Pace", "Round", "Steady"]
 
-#: How long the last updates may take once nothing new is published, in seconds.
+#: The time-out for the last updates once nothing new is published, in seconds.
 PATIENCE: Final = 120
 
 
 class Round:
-    """The publishers of a shape, who change one after the other."""
+    """Lets the publishers of a shape change one after the other."""
 
     def __init__(self, party: Party, publishers: Iterable[int], ledger: Ledger) -> None:
         self._party = party
@@ -31,7 +31,7 @@ class Round:
         self._party.change(next(self._next))
 
     async def all_told(self) -> None:
-        """Return once everybody has the last word of everybody. Raises `BenchError`."""
+        """Return once everybody has the last change of everybody. Raises `BenchError`."""
         await self._ledger.settled(PATIENCE)
 
 
@@ -40,7 +40,7 @@ class Pace(Protocol):
 
     @property
     def suffix(self) -> str:
-        """What the row of the table is called, after the preset."""
+        """The name of the row in the table, after the preset's."""
 
     async def drive(self, turns: Round) -> None:
         """Let one publisher after the other change."""
@@ -48,7 +48,7 @@ class Pace(Protocol):
 
 @dataclass(frozen=True)
 class Steady:
-    """So many changes a second, whether the server keeps up or not."""
+    """A fixed number of changes a second, whether the server keeps up or not."""
 
     per_second: float
     seconds: float
@@ -63,7 +63,7 @@ class Steady:
 
 @dataclass(frozen=True)
 class Closed:
-    """The next changes when all have received the last: as fast as both sides keep up."""
+    """The next change follows when all have received the last: as fast as both sides keep up."""
 
     seconds: float
     suffix: str = ""
@@ -80,7 +80,7 @@ class Closed:
 
 @dataclass(frozen=True)
 class Changes:
-    """The publishers of *shape* change in turn, once for each of *paces*."""
+    """The publishers of *shape* change in turn, at each of *paces*."""
 
     shape: Shape
     paces: Sequence[Pace]
@@ -96,7 +96,7 @@ class Changes:
             party.leave()
 
     async def _greet(self, turns: Round) -> None:
-        """Let everybody publish once: what it takes to get going is not measured."""
+        """Let every publisher change once before the measurement begins."""
         for _ in self.shape.publishers:
             turns.change()
         await turns.all_told()

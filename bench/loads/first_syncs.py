@@ -15,7 +15,7 @@ __all__ = ["FirstSyncs"]
 
 @dataclass(frozen=True)
 class FirstSyncs:
-    """The first *count* users of *shape*, all of whom are online, sync for the first time."""
+    """The first *count* users of *shape* make their first sync; all users are online."""
 
     shape: Shape
     count: int

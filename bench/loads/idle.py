@@ -14,16 +14,16 @@ from bench.watcher import Watcher
 
 __all__ = ["Idle"]
 
-#: What connecting so many has left to be done is done by then, in seconds.
+#: How long the server may take for what is left after all have connected, in seconds.
 _REST: Final = 2
 _GLANCE: Final = 0.1
 
 
 @dataclass(frozen=True)
 class Idle:
-    """Everybody of *shape*, none of whom sees another, polls until each poll has turned round.
+    """Everybody of *shape* polls, and nobody may see another.
 
-    That is: it has timed out, was answered with nothing, and was sent anew.
+    The measurement ends when each poll has timed out once and was sent again.
     """
 
     shape: Shape

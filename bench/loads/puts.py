@@ -14,9 +14,9 @@ __all__ = ["Puts"]
 
 @dataclass(frozen=True)
 class Puts:
-    """So many times `PUT /presence/{userId}/status`, by the users of *shape* in turn.
+    """The users of *shape* send `PUT /presence/{userId}/status` in turn, *count* times in all.
 
-    Each is answered once it is durable.
+    The server answers each one once it is durable.
     """
 
     count: int

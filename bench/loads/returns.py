@@ -18,9 +18,9 @@ __all__ = ["Churn", "Reconnect"]
 
 @dataclass(frozen=True)
 class Churn:
-    """All watchers go away at once and return within so many *seconds*.
+    """All watchers leave at once and return within *seconds*.
 
-    Every publisher has changed while they were away; everybody who returns is told.
+    Every publisher has changed meanwhile, so each watcher who returns has something to receive.
     """
 
     shape: Shape
@@ -60,9 +60,9 @@ class Churn:
 
 @dataclass(frozen=True)
 class Reconnect:
-    """The first room's people ask what is new; nothing is, but in the second room all changed.
+    """The members of the first room sync once, without waiting, with the token of their last poll.
 
-    They ask without waiting, each once, with the token of their last poll.
+    Everybody in the second room has changed meanwhile, and nobody in the first.
     """
 
     shape: Shape
@@ -76,7 +76,7 @@ class Reconnect:
         async def leave(line: Connection, number: int) -> bytes:
             since = await first_sync(line, accounts[number], client)
             polls = await polls_of(line, accounts[number], client, timeout_ms=0)
-            # Who returns has polled before, so the server has met the filter.
+            # A client that returns has polled before, so the server knows its filter.
             return polls.since(read_sync(await line.ask(polls.since(since))).next_batch)
 
         async def change(line: Connection, word: int) -> None:

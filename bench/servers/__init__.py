@@ -1,1 +1,1 @@
-"""The servers that are measured: how each is configured and started, one module for each."""
+"""The servers to measure: a module for each configures and starts it."""

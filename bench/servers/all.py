@@ -1,4 +1,4 @@
-"""All servers that are measured, by name; the first come first."""
+"""All servers by name, in the order of the table."""
 
 from collections.abc import Mapping
 from typing import Final

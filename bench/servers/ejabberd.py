@@ -12,18 +12,18 @@ from bench.xmpp import XmppWire
 
 __all__ = ["Ejabberd"]
 
-#: Where Debian and its relatives put the Erlang applications that ejabberd consists of.
+#: The folder of ejabberd's Erlang applications on Debian and its derivatives.
 _LIBRARIES: Final = tuple(Path("/usr/lib").glob("*/ejabberd-*"))
 
-#: One scheduler for the one core, that does not spin while it waits: that would count as CPU time.
+#: One scheduler for the one core, which does not spin while it waits: spinning counts as CPU time.
 _MACHINE: Final = ("+K", "true", "+P", "250000", "+S", "1:1", "+sbwt", "none")
 
 
 class Ejabberd:
     """One Erlang machine, plain text, rosters in Mnesia.
 
-    It is started without `ejabberdctl`, which would change to a user who may not write here, and
-    start a port mapper that stays.
+    The recipe does not use `ejabberdctl`: that would change to a user who may not write here, and
+    leave a port mapper running.
     """
 
     name = "ejabberd"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.matrix import SERVER_NAME
 from bench.party import MatrixWire
-from bench.servers.house import modules_for, presence_for
+from bench.servers.matrix_config import modules_for, presence_for
 from bench.servers.process import ROOT, Command
 from bench.shapes import Shape
 
@@ -36,7 +36,7 @@ class Lamplighter:
         }
         file = folder / "lamplighter.yaml"
         file.write_text(json.dumps(config))  # JSON is YAML too
-        # Found before any that is installed: the one of this checkout.
+        # This checkout comes before an installed Lamplighter.
         found = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
         serve = (sys.executable, "-m", "lamplighter", "serve", "--config", str(file))
         return Command(serve, {"PYTHONPATH": found})

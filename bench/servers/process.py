@@ -38,19 +38,19 @@ class Recipe(Protocol):
 
     @property
     def name(self) -> str:
-        """What the table calls it."""
+        """The name in the table."""
 
     @property
     def wire(self) -> Wire:
-        """The protocol that its clients speak."""
+        """The protocol of its clients."""
 
     def absent(self) -> str | None:
-        """Return why this server cannot be measured here; None if it can."""
+        """Return the reason why this machine cannot run the server, or None."""
 
     def command(self, folder: Path, port: int, shape: Shape) -> Command:
-        """Configure a new server below *folder*; return how to start it.
+        """Configure a new server below *folder*; return the command that starts it.
 
-        It listens on 127.0.0.1 at *port*. A module shows users to viewers as *shape* says.
+        The server listens on 127.0.0.1 at *port*. A module shows users to viewers by *shape*.
         """
 
 
@@ -58,7 +58,7 @@ class Recipe(Protocol):
 async def running(
     recipe: Recipe, folder: Path, address: Address, shape: Shape
 ) -> AsyncIterator[int]:
-    """Run a new server; give its process number once it takes connections."""
+    """Run a new server; give its process ID once it accepts connections."""
     command = recipe.command(folder, address.port, shape)
     log = folder / "server.log"
     process = _started(command, folder, log)
@@ -70,7 +70,7 @@ async def running(
 
 
 def _started(command: Command, folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    # Everything is on loopback, where no proxy leads.
+    # All addresses are on loopback, which no proxy reaches.
     environment = {key: it for key, it in os.environ.items() if not key.lower().endswith("_proxy")}
     with log.open("ab") as stream:
         return subprocess.Popen(

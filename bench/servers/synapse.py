@@ -9,7 +9,7 @@ from signedjson.key import generate_signing_key, write_signing_keys
 
 from bench.matrix import SERVER_NAME
 from bench.party import MatrixWire
-from bench.servers.house import modules_for, presence_for
+from bench.servers.matrix_config import modules_for, presence_for
 from bench.servers.process import ROOT, Command
 from bench.shapes import Shape
 
@@ -28,7 +28,7 @@ _NO_LIMITS: Final[Mapping[str, Any]] = {
     "rc_presence": {"per_user": _NO_LIMIT},
 }
 
-#: As quiet as Lamplighter is told to be: a line for each request would cost it dearly.
+#: As quiet as Lamplighter's log: a line for each request would cost Synapse dearly.
 _LOG: Final = {
     "version": 1,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
@@ -51,7 +51,7 @@ class Synapse:
             write_signing_keys(stream, [generate_signing_key("bench")])
         log.write_text(json.dumps(_LOG))  # JSON is YAML too
         config = {
-            **_house(folder, port, shape),
+            **_homeserver(folder, port, shape),
             "signing_key_path": str(key),
             "log_config": str(log),
             "modules": modules_for(shape),
@@ -61,7 +61,7 @@ class Synapse:
         return Command(serve, {"PYTHONPATH": str(ROOT)})
 
 
-def _house(folder: Path, port: int, shape: Shape) -> dict[str, Any]:
+def _homeserver(folder: Path, port: int, shape: Shape) -> dict[str, Any]:
     return {
         "server_name": SERVER_NAME,
         "listeners": [
@@ -74,7 +74,7 @@ def _house(folder: Path, port: int, shape: Shape) -> dict[str, Any]:
         ],
         "database": {"name": "sqlite3", "args": {"database": str(folder / "homeserver.db")}},
         "presence": presence_for(shape),
-        # A client that asks twice in two minutes would be given what it was given before.
+        # Synapse would repeat an old answer to a client that asks twice within two minutes.
         "caches": {"sync_response_cache_duration": "0s"},
         "macaroon_secret_key": "for the benchmark only",
         "form_secret": "for the benchmark only, too",
