@@ -43,7 +43,7 @@ def raise_descriptor_limit() -> int:
 
 
 def polls_admitted(most: int) -> int:
-    """Return how many polls a process can hold: three quarters of its descriptors, at most *most*."""
+    """Return how many polls fit in three quarters of the descriptors, at most *most*."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return most if hard == resource.RLIM_INFINITY else min(most, hard * 3 // 4)
 

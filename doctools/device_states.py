@@ -117,7 +117,7 @@ class _Picture:
         )
 
     def _draw_lane(self, start: State, end: Presence, names: list[str]) -> None:
-        """Draw an arrow below the boxes between its ends, as a bridge over lines that it crosses."""
+        """Draw an arrow below the boxes between its ends, over the lines that it crosses."""
         y = _LANE_Y + _LANE * self._lanes.index((start, end))
         bottom = _BOX_Y + _BOX[1]
         first = self._left(start) + _BOX[0] / 2 + _ASIDE
