@@ -12,7 +12,7 @@ from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Module, Self, SharedRoom
 from lamplighter.service import Published
-from lamplighter.web.admin.auth import new_token
+from lamplighter.web.admin.auth import new_admin_token
 from tests.routing.people import ALICE, BOB, CHARLIE, HALL, state
 
 BASE = "http://127.0.0.1:8008"
@@ -53,7 +53,7 @@ def test_presence_in_words(presence: UserPresenceState, words: str) -> None:
 
 def test_the_dashboard() -> None:
     """The address of the dashboard and its token have a line each, of at most 80 columns."""
-    token = new_token()
+    token = new_admin_token()
     lines = dashboard_lines("http://127.0.0.1:8008", token)
     assert lines == [
         "The dashboard: http://127.0.0.1:8008/_lamplighter/",

@@ -104,7 +104,10 @@ class Bench:
     @property
     def destinations(self) -> dict[ServerName, BackoffState | None]:
         """The back-off of each destination."""
-        return {it.server_name: it.backoff for it in self.sender.statuses()}
+        return {
+            it.server_name: BackoffState(it.failures, it.retry_ts) if it.retry_ts else None
+            for it in self.sender.statuses()
+        }
 
     async def advance(self, **duration: float) -> None:
         """Let time pass, and let its effects happen."""
@@ -307,8 +310,7 @@ async def test_how_destinations_are() -> None:
     bench.send(THERE, "two")
     bench.send(THERE, "hello", user="alice")
     bench.send("another.example", "one")
-    failed = BackoffState(1, Timestamp(bench.clock.now() + 1_000))
     assert bench.sender.statuses() == [
-        DestinationStatus(ServerName("another.example"), 1, False, None),
-        DestinationStatus(ServerName(THERE), 2, False, failed),
+        DestinationStatus(ServerName("another.example"), 1, False, 0, None),
+        DestinationStatus(ServerName(THERE), 2, False, 1, Timestamp(bench.clock.now() + 1_000)),
     ]

@@ -35,10 +35,10 @@ from lamplighter.web.admin.health import Health
 from lamplighter.web.admin.metrics import MetricsPage
 from lamplighter.web.admin.modules import AdminModules
 from lamplighter.web.admin.ready import Ready
-from lamplighter.web.admin.recent import Recent
+from lamplighter.web.admin.recent import RecentBatches
 from lamplighter.web.admin.server import AdminServer, AdminServerFacts
-from lamplighter.web.admin.sights import AdminSights
 from lamplighter.web.admin.users import AdminUsers
+from lamplighter.web.admin.visibility import AdminVisibility
 from lamplighter.web.routes import Route
 
 __all__ = ["Admin", "StorageHealth"]
@@ -103,12 +103,12 @@ class Admin:
                 AdminAuth(config.admin.token_hash, access_log),
                 AdminServer(_server_facts(config, clock), census, core.router),
                 AdminUsers(directory, core.tracker, core.feed, names, config.server_name),
-                AdminSights(explanations, config.server_name),
+                AdminVisibility(explanations, config.server_name),
                 AdminModules(core.router, core.shadows.samples, reload),
                 AdminDestinations(destinations),
                 AdminAccounts(directory),
                 AdminEvents(broadcast),
-                AdminChanges(Recent(core.witnesses.observe), names, config.server_name),
+                AdminChanges(RecentBatches(core.witnesses.observe), names, config.server_name),
             )
             routes += Dashboard().routes()
         return cls(routes, access_log, explanations, ready, broadcast)
@@ -159,7 +159,7 @@ def _readings(
     storage: StorageHealth,
 ) -> Readings:
     figures, statuses = census.take(), destinations()
-    states = Counter("backing_off" if it.backoff else "ready" for it in statuses)
+    states = Counter("backing_off" if it.failures else "ready" for it in statuses)
     return Readings(
         users={str(presence): number for presence, number in figures.users.items()},
         outboxes=figures.outboxes,

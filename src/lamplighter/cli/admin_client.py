@@ -12,7 +12,7 @@ import msgspec
 from lamplighter.errors import AdminUnavailable
 from lamplighter.web.admin.openapi import MatrixError
 from lamplighter.web.admin.operations import PREFIX
-from lamplighter.web.admin.sight_content import SightContent, SightsContent
+from lamplighter.web.admin.visibility_content import VisibilityContent, VisibilityPage
 
 __all__ = ["TOKEN_VARIABLE", "AdminClient", "read_token"]
 
@@ -75,11 +75,11 @@ class AdminClient:
         except msgspec.DecodeError:
             raise AdminUnavailable(f"{self._url}: answers, but not as Lamplighter does") from None
 
-    def sights(self, path: str, query: Mapping[str, str]) -> Iterator[SightContent]:
+    def sights(self, path: str, query: Mapping[str, str]) -> Iterator[VisibilityContent]:
         """Return all sights of a list, part by part."""
         start: dict[str, str] = {}
         while True:
-            page = self.get(path, {**query, "limit": "500", **start}, SightsContent)
+            page = self.get(path, {**query, "limit": "500", **start}, VisibilityPage)
             yield from page.sights
             if page.next_batch is None:
                 return

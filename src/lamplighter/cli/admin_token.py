@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lamplighter.web.admin.auth import hash_of, new_token
+from lamplighter.web.admin.auth import hash_of, new_admin_token
 
 __all__ = ["NewAdminToken", "admin_token"]
 
@@ -19,7 +19,7 @@ class NewAdminToken:
 
 def admin_token() -> NewAdminToken:
     """Return a new token with the lines around it."""
-    token = new_token()
+    token = new_admin_token()
     return NewAdminToken(
         ("The admin token. It is shown this once; keep it where you keep passwords:", ""),
         token,

@@ -29,7 +29,7 @@ from lamplighter.ids import UserId, localpart_of
 from lamplighter.logs import set_up_logs
 from lamplighter.ports import Login
 from lamplighter.service import Published
-from lamplighter.web.admin.auth import hash_of, new_token
+from lamplighter.web.admin.auth import hash_of, new_admin_token
 
 __all__ = ["Person", "demo"]
 
@@ -55,7 +55,7 @@ def demo(listen: str) -> None:
     """Run the demo at the address *listen* until SIGTERM or Ctrl-C."""
     set_up_logs("warning")
     with tempfile.TemporaryDirectory(prefix="lamplighter-demo-") as folder:
-        token = new_token()
+        token = new_admin_token()
         text = _CONFIG.format(listen=listen, token_hash=hash_of(token))
         try:
             asyncio.run(_demo(parse_config_text(text, Path(folder) / "demo.yaml"), token))

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lamplighter.web.admin.content import PresenceContent, RoomContent
-from lamplighter.web.admin.sight_content import (
+from lamplighter.web.admin.visibility_content import (
     ExplanationContent,
     HintContent,
     ReasonContent,
-    SightContent,
+    VisibilityContent,
 )
 
 __all__ = ["drawn_explanation", "drawn_list"]
@@ -47,7 +47,7 @@ def drawn_explanation(explanation: ExplanationContent) -> RenderableType:
     )
 
 
-def drawn_list(sights: Sequence[SightContent], title: str, who: str) -> RenderableType:
+def drawn_list(sights: Sequence[VisibilityContent], title: str, who: str) -> RenderableType:
     """Return a list of sights as a table; *who* says which of the two users each row names."""
     if not sights:
         return Text(f"{title} nobody.")
@@ -107,8 +107,8 @@ def _room(room: RoomContent) -> Text:
 
 
 def _presence(presence: PresenceContent) -> Text:
-    colour = _COLOURS.get(presence.presence, "")
-    text = Text.assemble(("● ", colour), _NAMES.get(presence.presence, presence.presence))
+    colour = _COLOURS.get(presence.state, "")
+    text = Text.assemble(("● ", colour), _NAMES.get(presence.state, presence.state))
     if presence.currently_active:
         text.append(", active", style="dim")
     if presence.status_msg:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from lamplighter.cli.admin_client import AdminClient
 from lamplighter.cli.sight_screen import drawn_explanation, drawn_list
-from lamplighter.web.admin.sight_content import ExplanationContent, SightContent
+from lamplighter.web.admin.visibility_content import ExplanationContent, VisibilityContent
 
 __all__ = ["explain", "seen_by", "sees"]
 
@@ -39,7 +39,7 @@ def seen_by(client: AdminClient, console: Console, subject: str, *, as_json: boo
 
 
 def _show(
-    console: Console, sights: Sequence[SightContent], title: str, who: str, *, as_json: bool
+    console: Console, sights: Sequence[VisibilityContent], title: str, who: str, *, as_json: bool
 ) -> None:
     if as_json:
         _write_json(console, {"sights": sights})

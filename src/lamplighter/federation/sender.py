@@ -35,7 +35,7 @@ from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.queue import DestinationQueue
 from lamplighter.federation.transaction import Transaction, encode_transaction
 from lamplighter.ids import ServerName, UserId
-from lamplighter.ports import BackoffState, BackoffStore, Json
+from lamplighter.ports import BackoffStore, Json
 from lamplighter.presence.state import UserPresenceState
 
 __all__ = ["DestinationStatus", "FederationSender", "Lane", "Requests", "SenderSettings"]
@@ -74,8 +74,10 @@ class DestinationStatus:
     queued: int
     #: Whether a transaction is under way.
     is_busy: bool
-    #: None while the server answers.
-    backoff: BackoffState | None
+    #: How often in a row requests have failed.
+    failures: int
+    #: When the back-off ends; None while the server answers.
+    retry_ts: Timestamp | None
 
 
 class Lane:
@@ -146,10 +148,15 @@ class FederationSender:
 
     def statuses(self) -> list[DestinationStatus]:
         """Return the condition of each destination, in the order of their names."""
-        found = sorted(self._destinations.items())
         return [
-            DestinationStatus(name, len(it.queue), it.is_busy, it.queue.backoff_state)
-            for name, it in found
+            DestinationStatus(
+                name,
+                len(it.queue),
+                it.is_busy,
+                backoff.failures if (backoff := it.queue.backoff_state) else 0,
+                backoff.retry_at if backoff else None,
+            )
+            for name, it in sorted(self._destinations.items())
         ]
 
     async def start(self) -> None:

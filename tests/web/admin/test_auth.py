@@ -3,7 +3,7 @@
 import pytest
 
 from lamplighter.devtools.server import InMemoryServer, running_server
-from lamplighter.web.admin.auth import hash_of, new_token
+from lamplighter.web.admin.auth import hash_of, new_admin_token
 from lamplighter.web.admin.operations import PREFIX
 from tests.web.admin.operator import TOKEN, Operator
 
@@ -54,7 +54,7 @@ async def test_without_a_token_in_the_configuration(path: str) -> None:
 
 def test_tokens() -> None:
     """A token is long, new each time, and is not what is kept."""
-    one, other = new_token(), new_token()
+    one, other = new_admin_token(), new_admin_token()
     assert one != other
     assert len(one) > 40
     assert hash_of(one) == hash_of(one) != hash_of(other)

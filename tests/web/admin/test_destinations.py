@@ -1,4 +1,4 @@
-"""The admin API on other servers."""
+"""The admin API on destinations."""
 
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.clock import FakeClock
@@ -6,7 +6,6 @@ from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.ids import ServerName
-from lamplighter.ports import BackoffState
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.auth import AdminAuth, hash_of
@@ -17,10 +16,10 @@ from tests.web.admin.operator import TOKEN, Operator
 
 
 async def test_destinations() -> None:
-    """What waits for each server is shown, and until when those that fail are left alone."""
+    """Each destination is listed with its waiting states and its back-off."""
     statuses = [
-        DestinationStatus(ServerName("two.org"), 7, False, BackoffState(3, Timestamp(900))),
-        DestinationStatus(ServerName("one.org"), 1, True, None),
+        DestinationStatus(ServerName("two.org"), 7, False, 3, Timestamp(900)),
+        DestinationStatus(ServerName("one.org"), 1, True, 0, None),
     ]
     endpoints = admin_endpoints(
         AdminAuth(hash_of(TOKEN), AccessLog(FakeClock(), print, ClientAddress([]))),
@@ -35,7 +34,7 @@ async def test_destinations() -> None:
 
 
 async def test_a_server_that_speaks_to_no_other(server: InMemoryServer, operator: Operator) -> None:
-    """Where there is no federation there is no destination."""
+    """Without federation there are no destinations."""
     assert await operator.get("/destinations") == {
         "destinations": [],
         "total": 0,

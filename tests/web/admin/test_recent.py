@@ -1,4 +1,4 @@
-"""What was published last."""
+"""The batches that were published last."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Self
 from lamplighter.service.witness import Published
-from lamplighter.web.admin.recent import Recent
+from lamplighter.web.admin.recent import RecentBatches
 
 
 class Publishing:
-    """Somebody who can be observed."""
+    """A publisher that can be observed."""
 
     def __init__(self) -> None:
         self.observers: list[Callable[[Published], None]] = []
@@ -21,7 +21,7 @@ class Publishing:
         return lambda: self.observers.remove(observer)
 
     def publish(self, number: int, recipients: int) -> None:
-        """Publish a state to so many."""
+        """Publish a batch with this number of recipients."""
         told = {UserId(f"@user{it}:demo"): (Self(),) for it in range(recipients)}
         telling = Telling(UserPresenceState.default("@bob:demo"), dict(told))
         for observer in self.observers:
@@ -29,18 +29,18 @@ class Publishing:
 
 
 def test_the_newest_batches() -> None:
-    """The last 200 batches are there, the newest first."""
+    """The last 200 batches are remembered, the newest first."""
     publishing = Publishing()
-    recent = Recent(publishing.observe)
+    recent = RecentBatches(publishing.observe)
     for number in range(300):
         publishing.publish(number, recipients=1)
     assert [it.position for it in recent.newest_first()] == list(range(299, 99, -1))
 
 
 def test_many_recipients() -> None:
-    """Of batches with many recipients fewer are there; the newest is, however large it is."""
+    """Of batches with many recipients fewer are remembered, but always the newest one."""
     publishing = Publishing()
-    recent = Recent(publishing.observe)
+    recent = RecentBatches(publishing.observe)
     for number in range(10):
         publishing.publish(number, recipients=5_000)
     assert [it.position for it in recent.newest_first()] == [9, 8, 7, 6]

@@ -1,1 +1,1 @@
-"""Endpoints for the operator and the operator's tools."""
+"""Endpoints for the operator and the operator's tools: the admin API, health checks, metrics."""

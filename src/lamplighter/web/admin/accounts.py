@@ -1,9 +1,8 @@
-"""The admin API that changes accounts: a new password, and the end of an account."""
+"""The admin API that changes accounts: set a password, deactivate an account."""
 
 import structlog
 from starlette.requests import Request
 
-from lamplighter.ids import UserId
 from lamplighter.room_ports import BuiltInDirectory
 from lamplighter.web.admin.content import Done, NewPassword
 from lamplighter.web.admin.operations import Operation
@@ -38,19 +37,16 @@ class AdminAccounts:
         ]
 
     async def set_password(self, request: Request) -> Done:
-        """Replace the password; raise `NotFound`, `UserDeactivated`, `InvalidParam`."""
+        """Set the password. Raises `NotFound`, `UserDeactivated` and `InvalidParam`."""
         user, body = user_id(request), await read(request, NewPassword)
         password = text("password", body.password, MAX_PASSWORD)
         await self._directory.set_password(user, password, log_out=body.logout_devices)
-        self._tell("the operator has set a new password", user)
+        _log.info("the operator has set a new password", user=user)
         return Done()
 
     async def deactivate(self, request: Request) -> Done:
-        """Close the account; raise `NotFound`, `UserDeactivated`."""
+        """Deactivate the account. Raises `NotFound` and `UserDeactivated`."""
         user = user_id(request)
         await self._directory.deactivate(user)
-        self._tell("the operator has deactivated a user", user)
+        _log.info("the operator has deactivated a user", user=user)
         return Done()
-
-    def _tell(self, event: str, user: UserId) -> None:
-        _log.info(event, user=user)

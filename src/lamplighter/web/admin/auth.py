@@ -1,4 +1,4 @@
-"""Who may use the admin API: whoever has the one token whose hash the configuration has."""
+"""Access to the admin API: one token, whose hash is in the configuration."""
 
 import hashlib
 import hmac
@@ -10,21 +10,21 @@ from lamplighter.errors import MissingToken, UnknownToken
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.auth import access_token
 
-__all__ = ["AdminAuth", "hash_of", "new_token"]
+__all__ = ["AdminAuth", "hash_of", "new_admin_token"]
 
 
-def new_token() -> str:
+def new_admin_token() -> str:
     """Return a token that nobody can guess."""
     return f"lamp_{secrets.token_urlsafe(32)}"
 
 
 def hash_of(token: str) -> str:
-    """Return what the configuration keeps of a token. It is random, so a plain SHA-256 will do."""
+    """Return the hash of *token* for the configuration: SHA-256, since the token is random."""
     return hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
 class AdminAuth:
-    """Lets those in who have the token with this hash."""
+    """Checks that requests have the token with *token_hash*, and logs those that do not."""
 
     def __init__(self, token_hash: str, log: AccessLog) -> None:
         self._token_hash = token_hash
@@ -33,17 +33,12 @@ class AdminAuth:
     def check(self, request: Request) -> None:
         """Raise `MissingToken` or `UnknownToken` unless the header `Authorization` has the token.
 
-        It is not looked for in the query: URLs are written down in too many places. Refusals are
-        logged.
+        A token in the query does not count, because URLs are in many logs.
         """
         try:
-            self._check(request)
+            token = access_token(request.headers.raw, b"")
+            if not hmac.compare_digest(hash_of(token), self._token_hash):
+                raise UnknownToken("This is not the admin token")
         except (MissingToken, UnknownToken) as refusal:
             self._log.admin_refused(str(refusal), request)
             raise
-
-    def _check(self, request: Request) -> None:
-        token = access_token(request.headers.raw, b"")
-        # Of two hashes even their first difference says nothing about the token; all the same.
-        if not hmac.compare_digest(hash_of(token), self._token_hash):
-            raise UnknownToken("This is not the admin token")

@@ -1,7 +1,8 @@
-"""What is published, as server-sent events, to everybody who listens; nothing while nobody does.
+"""Published batches as server-sent events, for all listeners of the admin API.
 
-On the way of a batch stands one `append`; everything else is done by a task, once for all
-listeners. Who does not keep up loses events, and is told how many.
+A published batch costs the publisher one `append`. A task turns batches into events, once for all
+listeners, and there is no task while nobody listens. Memory is bounded: a listener that does not
+read fast enough loses the oldest events, and gets an event with the number of lost ones.
 """
 
 import asyncio
@@ -17,22 +18,22 @@ from lamplighter.errors import LimitExceeded
 from lamplighter.service.census import Census
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.witness import Published
-from lamplighter.web.admin.event_content import LostEvent, figures_event, named_batch
+from lamplighter.web.admin.event_content import FiguresEvent, LostEvent, named_batch
 
 __all__ = ["Broadcast", "Listening"]
 
-#: How many may listen at once.
+#: The greatest number of listeners.
 _MOST_LISTENERS: Final = 16
-#: How many events may wait for a listener, and how many batches to become events.
+#: How many events may wait for one listener, and how many batches may wait to become events.
 _MOST_WAITING: Final = 128
-#: How often figures are told.
+#: The time between two events with figures.
 _PERIOD: Final = timedelta(seconds=1)
 
 Observe = Callable[[Callable[[Published], None]], Callable[[], None]]
 
 
 class Listening:
-    """One listener's events, until it leaves."""
+    """The events for one listener."""
 
     def __init__(self) -> None:
         self._events: deque[bytes] = deque()
@@ -41,7 +42,7 @@ class Listening:
         self._is_over = False
 
     def put(self, event: bytes) -> None:
-        """Let the listener have *event*; for one that does not keep up the oldest is dropped."""
+        """Add *event*. If too many wait, the oldest is lost."""
         if len(self._events) >= _MOST_WAITING:
             self._events.popleft()
             self.miss()
@@ -49,16 +50,16 @@ class Listening:
         self._news.set()
 
     def miss(self) -> None:
-        """Let the listener know that there was an event which it will not get."""
+        """Count an event that the listener has lost."""
         self._lost += 1
 
     def end(self) -> None:
-        """Let the stream end after what waits."""
+        """End the stream after the events that wait."""
         self._is_over = True
         self._news.set()
 
     async def events(self) -> AsyncIterator[bytes]:
-        """Give the events as they come, each as it goes over the wire."""
+        """Yield the events as they come, encoded."""
         while True:
             while self._events:
                 if self._lost:
@@ -72,7 +73,7 @@ class Listening:
 
 
 class Broadcast:
-    """Turns what *observe* shows into events, while anybody listens."""
+    """Turns the batches that *observe* reports into events, while there are listeners."""
 
     def __init__(
         self, observe: Observe, census: Census, room_names: RoomNames, clock: Clock
@@ -90,9 +91,10 @@ class Broadcast:
         self._is_closed = False
 
     def listen(self) -> Listening:
-        """Begin to listen, with the figures; raise `LimitExceeded` where too many do.
+        """Return the events for a new listener, which begin with the figures.
 
-        Who has begun ends it with `leave`.
+        The caller must call `leave` at the end. Raises `LimitExceeded` if there are too many
+        listeners.
         """
         if len(self._listeners) >= _MOST_LISTENERS:
             raise LimitExceeded(timedelta(seconds=5))
@@ -107,13 +109,13 @@ class Broadcast:
         return listening
 
     def leave(self, listening: Listening) -> None:
-        """Let somebody listen no longer."""
+        """Remove a listener."""
         self._listeners.discard(listening)
         if not self._listeners:
             self._end()
 
     def close(self) -> None:
-        """End all streams, and let none last from now on."""
+        """End all streams. A stream that begins later ends after the figures."""
         self._is_closed = True
         for listening in self._listeners:
             listening.end()
@@ -122,7 +124,7 @@ class Broadcast:
 
     def _begin(self) -> None:
         self._stop_observing = self._observe(self._see)
-        self._work = asyncio.get_running_loop().create_task(self._tell())
+        self._work = asyncio.get_running_loop().create_task(self._send_batches())
         self._set_timer()
 
     def _end(self) -> None:
@@ -150,19 +152,18 @@ class Broadcast:
         self._send(self._figures())
         self._set_timer()
 
-    async def _tell(self) -> None:
+    async def _send_batches(self) -> None:
         while True:
             self._news.clear()
             while self._published:
-                await self._tell_of(self._published.popleft())
-                await next_turn()  # many batches at once shall hold nobody up
+                batch = await named_batch(self._published.popleft(), self._room_names)
+                self._send(_event("batch", batch))
+                await next_turn()  # many batches at once must not delay other requests
             await self._news.wait()
 
-    async def _tell_of(self, published: Published) -> None:
-        self._send(_event("batch", await named_batch(published, self._room_names)))
-
     def _figures(self) -> bytes:
-        return _event("figures", figures_event(self._census.take()))
+        figures = msgspec.convert(self._census.take(), FiguresEvent, from_attributes=True)
+        return _event("figures", figures)
 
     def _send(self, event: bytes) -> None:
         for listening in self._listeners:
@@ -170,9 +171,9 @@ class Broadcast:
 
 
 def _event(name: str, content: msgspec.Struct) -> bytes:
-    # JSON holds no line break, so one line of data is enough.
+    # Encoded JSON has no line breaks, so the data is one line.
     return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(content))
 
 
 def _nothing() -> None:
-    """Nobody observes."""
+    """Do nothing: there is no observer to remove."""

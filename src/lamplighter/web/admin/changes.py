@@ -1,4 +1,4 @@
-"""The admin API on what was told last: to whom, and why."""
+"""The admin API on the last batches: which states were delivered to whom, and why."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -8,14 +8,14 @@ from starlette.requests import Request
 
 from lamplighter.ids import ServerName, UserId
 from lamplighter.routing.plan import Telling
-from lamplighter.routing.reasons import AllUsers, Module, Reason
+from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.witness import Published
 from lamplighter.web.admin.event_content import ChangesContent, named_batch
 from lamplighter.web.admin.names import user_named
 from lamplighter.web.admin.operations import Operation, Parameter
-from lamplighter.web.admin.paging import LIMIT, limit
-from lamplighter.web.admin.recent import Recent
+from lamplighter.web.admin.paging import LIMIT, page_length
+from lamplighter.web.admin.recent import RecentBatches
 from lamplighter.web.fields import text
 
 __all__ = ["AdminChanges"]
@@ -25,9 +25,11 @@ _MODULE: Final = Parameter("module", "Only what this module has sent.", {"type":
 
 
 class AdminChanges:
-    """Shows what was told before the operator began to look."""
+    """Shows batches from before the operator opened the page."""
 
-    def __init__(self, recent: Recent, room_names: RoomNames, server_name: ServerName) -> None:
+    def __init__(
+        self, recent: RecentBatches, room_names: RoomNames, server_name: ServerName
+    ) -> None:
         self._recent = recent
         self._room_names = room_names
         self._server_name = server_name
@@ -38,15 +40,16 @@ class AdminChanges:
         return [Operation("GET", "/changes", summary, self.list_all, ChangesContent, parameters)]
 
     async def list_all(self, request: Request) -> ChangesContent:
-        """Return the newest batches; of each what concerns the user, and the module."""
+        """Return the newest batches, each reduced to the user and the module of the query."""
         found: Iterable[Published] = self._recent.newest_first()
         user, module = (request.query_params.get(name) for name in ("user", "module"))
         if user is not None:
             found = _of_user(found, user_named(text("user", user), self._server_name))
         if module is not None:
             found = _by_module(found, text("module", module))
-        wanted = [batch for batch in found if batch.changes or batch.tellings][: limit(request)]
-        return ChangesContent([await named_batch(batch, self._room_names) for batch in wanted])
+        wanted = [batch for batch in found if batch.changes or batch.tellings]
+        newest = wanted[: page_length(request)]
+        return ChangesContent([await named_batch(batch, self._room_names) for batch in newest])
 
 
 def _of_user(batches: Iterable[Published], user_id: UserId) -> Iterator[Published]:
@@ -58,27 +61,20 @@ def _of_user(batches: Iterable[Published], user_id: UserId) -> Iterator[Publishe
 
 def _by_module(batches: Iterable[Published], name: str) -> Iterator[Published]:
     for batch in batches:
-        sent = [_sent_by(name, telling) for telling in batch.tellings]
+        sent = [_only_by(name, telling) for telling in batch.tellings]
         tellings = [telling for telling in sent if telling.recipients]
         about = {telling.user_id for telling in tellings}
         changes = [change for change in batch.changes if change.new.user_id in about]
         yield replace(batch, changes=changes, tellings=tellings)
 
 
-def _sent_by(name: str, telling: Telling) -> Telling:
-    """Return of *telling* what the module has to do with."""
+def _only_by(module: str, telling: Telling) -> Telling:
+    """Return *telling* with only the recipients for whom *module* is a reason."""
     return replace(
         telling,
         recipients={
             viewer: reasons
             for viewer, reasons in telling.recipients.items()
-            if any(_names(reason, name) for reason in reasons)
+            if any(it in (Module(module), AllUsers(module)) for it in reasons)
         },
     )
-
-
-def _names(reason: Reason, module: str) -> bool:
-    match reason:
-        case Module(name) | AllUsers(name):
-            return name == module
-    return False

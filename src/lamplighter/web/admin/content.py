@@ -1,14 +1,16 @@
-"""What the admin API answers about users, modules and servers: its types, in the words of JSON.
+"""The answers of the admin API about users, modules and servers.
 
-Instants end in `_ts` and are milliseconds since the epoch; durations are in seconds.
+The name of an instant ends in `_ts`; it is in milliseconds since the epoch. Durations are in
+seconds. Where a field has another name than in the object that it comes from, `field(name=…)` has
+the name in JSON.
 """
 
 import msgspec
 
+from lamplighter.federation.sender import DestinationStatus
 from lamplighter.presence.state import UserPresenceState
 
 __all__ = [
-    "DestinationContent",
     "DestinationPage",
     "DeviceContent",
     "Done",
@@ -27,12 +29,11 @@ __all__ = [
     "UserDetails",
     "UserPage",
     "UserPresence",
-    "presence_content",
 ]
 
 
 class NewPassword(msgspec.Struct, frozen=True):
-    """What an account is given in place of its password."""
+    """A new password for an account."""
 
     password: str
     #: Whether all devices are logged out.
@@ -40,37 +41,35 @@ class NewPassword(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """It was done."""
+    """The operation was done."""
 
 
 class PresenceContent(msgspec.Struct, frozen=True):
-    """How somebody is."""
+    """A user's presence."""
 
-    presence: str
+    state: str = msgspec.field(name="presence")
     status_msg: str | None
     last_active_ts: int
     currently_active: bool
 
-
-def presence_content(state: UserPresenceState) -> PresenceContent:
-    """Return *state* as it is answered."""
-    return PresenceContent(
-        str(state.state), state.status_msg, state.last_active_ts, state.currently_active
-    )
+    @classmethod
+    def of(cls, state: UserPresenceState) -> "PresenceContent":
+        """Return *state* as an answer."""
+        return cls(str(state.state), state.status_msg, state.last_active_ts, state.currently_active)
 
 
 class UserPresence(msgspec.Struct, frozen=True):
-    """Somebody, and how they are."""
+    """A user, with presence."""
 
     user_id: str
     presence: PresenceContent
 
 
 class PresencePage(msgspec.Struct, frozen=True):
-    """A part of the people who are not offline."""
+    """A page of the users who are not offline."""
 
     users: list[UserPresence]
-    #: How many there are in all parts.
+    #: The number of users in all pages.
     total: int
     next_batch: str | None
 
@@ -86,33 +85,33 @@ class UserContent(msgspec.Struct, frozen=True):
 
 
 class UserPage(msgspec.Struct, frozen=True):
-    """A part of the accounts."""
+    """A page of the accounts."""
 
     users: list[UserContent]
     next_batch: str | None
 
 
 class RoomContent(msgspec.Struct, frozen=True):
-    """A room; its name is null where it has none."""
+    """A room. Its name is null if it has none."""
 
     room_id: str
     name: str | None
 
 
 class DeviceContent(msgspec.Struct, frozen=True):
-    """A device; its presence is null while it has none."""
+    """A device. Its presence is null while it has none."""
 
     device_id: str
     display_name: str | None
     last_seen_ts: int | None
     presence: str | None
     last_active_ts: int | None
-    #: How many of its polls wait.
+    #: The number of its polls that wait.
     polls: int
 
 
 class UserDetails(msgspec.Struct, frozen=True):
-    """An account, and all that belongs to it."""
+    """An account, with its devices and rooms."""
 
     user_id: str
     created_ts: int
@@ -125,26 +124,26 @@ class UserDetails(msgspec.Struct, frozen=True):
 
 
 class FailureContent(msgspec.Struct, frozen=True):
-    """An answer of a module that was lost."""
+    """A lost answer of a module."""
 
     callback: str
     kind: str
     problem: str
-    at_ts: int
+    at: int = msgspec.field(name="at_ts")
 
 
 class ModuleContent(msgspec.Struct, frozen=True):
-    """A module that decides who sees whom, and how it has been doing since the start."""
+    """A module, and its condition since the start."""
 
     name: str
     calls: int
     failures: int
     last_failure: FailureContent | None
-    #: Within this time came half of its recent answers; null before the first.
+    #: The time within which half of its recent answers came; null before the first answer.
     median_seconds: float | None
-    #: And 95 in a hundred of them.
+    #: The time within which 95 % of its recent answers came.
     p95_seconds: float | None
-    #: Whether it is left alone for a while after failures.
+    #: Whether the server does not ask the module for a while after failures.
     paused: bool
     paused_until_ts: int | None
 
@@ -156,61 +155,48 @@ class ModuleList(msgspec.Struct, frozen=True):
 
 
 class ReloadContent(msgspec.Struct, frozen=True):
-    """What came of a reload of the modules."""
+    """The result of a reload of the modules."""
 
-    #: Those that run now.
+    #: The modules that run now.
     modules: list[str]
-    #: Why the others were not taken; null if they were.
+    #: Why the new modules were not used; null if they were.
     problem: str | None
-    #: The keys of the configuration that differ, and are taken in by a restart only.
+    #: The changed keys of the configuration that need a restart.
     needs_restart: list[str]
 
 
 class ShadowContent(msgspec.Struct, frozen=True):
-    """What one viewer would see otherwise of one user, if a module in the shadow counted."""
+    """What a viewer would see differently of a user if a shadow module's answers counted."""
 
     module: str
     #: `gains_sight` or `sees_altered`.
     kind: str
     viewer: str
-    subject: str
-    at_ts: int
-    #: What is shown; null is nothing.
+    user_id: str = msgspec.field(name="subject")
+    at: int = msgspec.field(name="at_ts")
+    #: The state that the viewer sees; null if the viewer sees nothing.
     shown: PresenceContent | None
     would_be_shown: PresenceContent
 
 
 class ShadowList(msgspec.Struct, frozen=True):
-    """The modules in the shadow, and the newest of what they would change."""
+    """The shadow modules, and the newest differences that they would make."""
 
     modules: list[ModuleContent]
     differences: list[ShadowContent]
 
 
-class DestinationContent(msgspec.Struct, frozen=True):
-    """Another server that is to be told something, or did not answer the last time."""
-
-    server_name: str
-    #: How many states wait to be sent there.
-    queued: int
-    is_busy: bool
-    #: How often in a row it has failed.
-    failures: int
-    #: Until when it is left alone; null while it answers.
-    retry_ts: int | None
-
-
 class DestinationPage(msgspec.Struct, frozen=True):
-    """A part of these servers."""
+    """A page of the destinations."""
 
-    destinations: list[DestinationContent]
-    #: How many there are in all parts.
+    destinations: list[DestinationStatus]
+    #: The number of destinations in all pages.
     total: int
     next_batch: str | None
 
 
 class ServerContent(msgspec.Struct, frozen=True):
-    """The server as a whole, at this moment."""
+    """The settings and the present figures of the server."""
 
     server_name: str
     version: str
@@ -219,12 +205,12 @@ class ServerContent(msgspec.Struct, frozen=True):
     #: `true`, `false` or `untracked`, as the configuration has it.
     presence_enabled: str
     federation_enabled: bool
-    #: Whether shared rooms give sight.
+    #: Whether users who share a room see each other.
     shared_rooms: bool
     modules: list[str]
-    #: By presence, how many of the users who were ever heard of.
+    #: The number of known users with each presence.
     users: dict[str, int]
-    #: Viewers who are told of changes as they happen.
+    #: The number of viewers who have an outbox.
     outboxes: int
     polls: int
     delivered: int

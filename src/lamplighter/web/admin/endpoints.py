@@ -1,4 +1,4 @@
-"""The admin API as a whole: its families of endpoints, put together."""
+"""The routes of the admin API, made from all families of operations."""
 
 from typing import Protocol
 
@@ -11,13 +11,13 @@ __all__ = ["Family", "admin_endpoints"]
 
 
 class Family(Protocol):
-    """Some endpoints that belong together."""
+    """Operations that belong together."""
 
     def operations(self) -> list[Operation]:
-        """Return them."""
+        """Return the operations."""
 
 
 def admin_endpoints(auth: AdminAuth, *families: Family) -> list[Route]:
-    """Return the routes of all *families*, and of their description."""
+    """Return the routes of all *families*, and the route of their OpenAPI description."""
     operations = [operation for family in families for operation in family.operations()]
     return admin_routes([*operations, *OpenApi(operations).operations()], auth)

@@ -1,4 +1,4 @@
-"""What the stream of the admin API says: its events, and how published batches become them."""
+"""The events in the stream of the admin API, made from published batches."""
 
 from itertools import islice
 from typing import Final
@@ -8,15 +8,13 @@ import structlog
 
 from lamplighter.cluster.positions import format_position
 from lamplighter.errors import StorageUnavailable
-from lamplighter.ids import RoomId
 from lamplighter.presence.changes import Change
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import SharedRoom
-from lamplighter.service.census import Figures
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.witness import Published
-from lamplighter.web.admin.content import PresenceContent, presence_content
-from lamplighter.web.admin.sight_content import Names, ReasonContent, reason_contents
+from lamplighter.web.admin.content import PresenceContent
+from lamplighter.web.admin.visibility_content import Names, ReasonContent, reason_contents
 
 __all__ = [
     "BatchEvent",
@@ -26,68 +24,65 @@ __all__ = [
     "LostEvent",
     "RecipientEvent",
     "TellingEvent",
-    "batch_event",
-    "figures_event",
     "named_batch",
-    "rooms_in",
 ]
 
 _log = structlog.get_logger(__name__)
 
-#: So many recipients of one state are named; the rest is a number.
+#: How many recipients of one state are named; the others are only counted.
 MOST_RECIPIENTS: Final = 20
-#: So many changes, and so many tellings, of one batch are told.
+#: How many changes, and how many delivered states, of one batch are shown.
 MOST_CHANGES: Final = 50
 
 
 class ChangeEvent(msgspec.Struct, frozen=True):
-    """Somebody's presence has changed."""
+    """A change of a user's presence."""
 
     user_id: str
     #: The presence before.
     was: str
     presence: PresenceContent
-    #: Why it is announced.
+    #: Why the change was announced.
     reason: str
 
 
 class RecipientEvent(msgspec.Struct, frozen=True):
-    """Somebody is told, and why."""
+    """A recipient, with the reasons."""
 
     viewer: str
     reasons: list[ReasonContent]
 
 
 class TellingEvent(msgspec.Struct, frozen=True):
-    """One state, and who of those who are connected is told it."""
+    """A state, and the connected viewers to whom it was delivered."""
 
     user_id: str
     presence: PresenceContent
-    #: How many are told; not all of them need be in the list.
+    #: The number of recipients; the list may be shorter.
     told: int
     recipients: list[RecipientEvent]
 
 
 class BatchEvent(msgspec.Struct, frozen=True):
-    """What was published together. Without changes, it is what modules added later."""
+    """A published batch; without changes, a late answer of a module."""
 
     position: str
     changes: list[ChangeEvent]
     tellings: list[TellingEvent]
-    #: How many changes and tellings are left out.
+    #: How many changes and delivered states are left out.
     left_out: int
 
 
 class ChangesContent(msgspec.Struct, frozen=True):
-    """What was published last, the newest first."""
+    """The last batches, the newest first."""
 
     batches: list[BatchEvent]
 
 
 class FiguresEvent(msgspec.Struct, frozen=True):
-    """How much there is of everything, once a second."""
+    """The figures of the server, once a second."""
 
-    at_ts: int
+    at: int = msgspec.field(name="at_ts")
     users: dict[str, int]
     outboxes: int
     polls: int
@@ -97,62 +92,38 @@ class FiguresEvent(msgspec.Struct, frozen=True):
 
 
 class LostEvent(msgspec.Struct, frozen=True):
-    """This listener was too slow, and so many events were left out."""
+    """The number of events that this slow listener has lost."""
 
     events: int
 
 
-def rooms_in(published: Published) -> set[RoomId]:
-    """Return the rooms that `batch_event` names."""
-    return {
+async def named_batch(published: Published, room_names: RoomNames) -> BatchEvent:
+    """Return a published batch as an event, with the names of rooms if they can be looked up."""
+    changes, tellings = published.changes, published.tellings
+    rooms = {
         reason.room_id
-        for telling in published.tellings[:MOST_CHANGES]
+        for telling in tellings[:MOST_CHANGES]
         for reasons in islice(telling.recipients.values(), MOST_RECIPIENTS)
         for reason in reasons
         if isinstance(reason, SharedRoom)
     }
-
-
-def batch_event(published: Published, names: Names) -> BatchEvent:
-    """Return what is told of a batch; *names* are what its rooms are called."""
-    changes, tellings = published.changes, published.tellings
-    left_out = max(0, len(changes) - MOST_CHANGES) + max(0, len(tellings) - MOST_CHANGES)
+    names: Names
+    try:
+        names = await room_names.of(rooms)
+    except StorageUnavailable as problem:
+        _log.debug("the names of rooms cannot be looked up", problem=str(problem))
+        names = {}
     return BatchEvent(
         format_position(published.position),
         [_change(change) for change in changes[:MOST_CHANGES]],
         [_telling(telling, names) for telling in tellings[:MOST_CHANGES]],
-        left_out,
-    )
-
-
-async def named_batch(published: Published, room_names: RoomNames) -> BatchEvent:
-    """Return what is told of a batch, rooms by their names where those can be looked up."""
-    try:
-        names = await room_names.of(rooms_in(published))
-    except StorageUnavailable as problem:
-        _log.debug("rooms have no names now", problem=str(problem))
-        names = {}
-    return batch_event(published, names)
-
-
-def figures_event(figures: Figures) -> FiguresEvent:
-    """Return *figures* as they are told."""
-    return FiguresEvent(
-        figures.at,
-        {str(presence): number for presence, number in figures.users.items()},
-        figures.outboxes,
-        figures.polls,
-        figures.delivered,
-        figures.syncs,
-        figures.cpu_seconds,
+        max(0, len(changes) - MOST_CHANGES) + max(0, len(tellings) - MOST_CHANGES),
     )
 
 
 def _change(change: Change) -> ChangeEvent:
-    reason = change.reason.value
-    return ChangeEvent(
-        change.new.user_id, str(change.old.state), presence_content(change.new), reason
-    )
+    presence = PresenceContent.of(change.new)
+    return ChangeEvent(change.new.user_id, str(change.old.state), presence, change.reason.value)
 
 
 def _telling(telling: Telling, names: Names) -> TellingEvent:
@@ -160,5 +131,5 @@ def _telling(telling: Telling, names: Names) -> TellingEvent:
         RecipientEvent(viewer, reason_contents(reasons, names))
         for viewer, reasons in islice(telling.recipients.items(), MOST_RECIPIENTS)
     ]
-    presence = presence_content(telling.state)
+    presence = PresenceContent.of(telling.state)
     return TellingEvent(telling.user_id, presence, len(telling.recipients), recipients)

@@ -1,4 +1,4 @@
-"""The admin API's stream of what is published, as server-sent events.
+"""The admin API's stream of published batches, as server-sent events.
 
 Implements <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
 """
@@ -17,7 +17,7 @@ __all__ = ["AdminEvents"]
 
 
 class AdminEvents:
-    """Lets operators see what is told to whom, as it happens."""
+    """Streams to operators which states are delivered to whom."""
 
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast
@@ -36,17 +36,17 @@ class AdminEvents:
         ]
 
     async def stream(self, _request: Request) -> Response:
-        """Begin the stream; it ends when the client leaves, or the server stops."""
+        """Begin a stream, which ends when the client leaves or the server stops."""
         return _EventStream(self._broadcast)
 
 
 class _EventStream(Response):
-    """A response without an end, which looks by itself whether its client is still there."""
+    """A response without an end, which watches for the client's disconnect itself."""
 
     media_type = "text/event-stream"
 
     def __init__(self, broadcast: Broadcast) -> None:
-        # What stands between us and the operator shall not wait for more of it.
+        # A proxy must pass on each event at once, and must not wait for more.
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._broadcast = broadcast

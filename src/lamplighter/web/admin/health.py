@@ -1,8 +1,8 @@
 """GET /health.
 
-For load balancers and service managers: no token, no details. The answer is 200
-`{"status": "ok"}`, or 503 `{"status": "storage unavailable"}` while the database cannot be
-written: the server still reads then, but another one would serve people better.
+For load balancers and service managers: without a token, and without details. The answer is 200
+`{"status": "ok"}`, or 503 `{"status": "storage unavailable"}` while the database cannot be written.
+The server can still read then, but another server would serve clients better.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ __all__ = ["Health"]
 
 
 class Health:
-    """Says whether the server is well, which *storage_works* knows."""
+    """Answers whether *storage_works*."""
 
     def __init__(self, storage_works: Callable[[], bool]) -> None:
         self._storage_works = storage_works

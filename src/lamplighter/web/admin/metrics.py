@@ -1,7 +1,7 @@
 """GET /metrics.
 
-For Prometheus: no token, and nothing about anybody in particular. The names are those in
-`lamplighter/metrics.py`.
+For Prometheus: without a token, and without data about single users. `lamplighter/metrics.py` has
+the names of the metrics.
 """
 
 from starlette.requests import Request
@@ -14,7 +14,7 @@ __all__ = ["MetricsPage"]
 
 
 class MetricsPage:
-    """Shows what the server counts."""
+    """Shows the metrics of the server."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

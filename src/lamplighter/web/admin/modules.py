@@ -1,13 +1,13 @@
-"""The admin API on presence router modules: how they are, and another chance for them."""
+"""The admin API on presence router modules: their condition, a reset, and a reload."""
 
 from collections.abc import Callable, Sequence
 
+import msgspec
 import structlog
 from starlette.requests import Request
 
 from lamplighter.errors import NotFound
 from lamplighter.routing.guard import GuardedModule
-from lamplighter.routing.health import Failure
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.reload import Reload
 from lamplighter.service.shadow import ShadowDifference
@@ -19,7 +19,6 @@ from lamplighter.web.admin.content import (
     ReloadContent,
     ShadowContent,
     ShadowList,
-    presence_content,
 )
 from lamplighter.web.admin.operations import Operation
 
@@ -29,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AdminModules:
-    """Shows the modules that the router asks, resets their breakers, and reloads them."""
+    """Shows the modules, resets their breakers, and reloads them."""
 
     def __init__(
         self,
@@ -37,7 +36,7 @@ class AdminModules:
         differences: Callable[[], Sequence[ShadowDifference]],
         reload: Reload,
     ) -> None:
-        """*differences* tells what modules in the shadow would change, newest first."""
+        """*differences* returns what shadow modules would change, the newest first."""
         self._router = router
         self._differences = differences
         self._reload = reload
@@ -54,16 +53,19 @@ class AdminModules:
         ]
 
     async def list_all(self, _request: Request) -> ModuleList:
-        """Return all of them, in the order of the configuration."""
+        """Return all modules, in the order of the configuration."""
         return ModuleList([_module(module) for module in self._router.modules])
 
     async def list_shadows(self, _request: Request) -> ShadowList:
-        """Return those whose answers do not count, and the newest differences first."""
+        """Return the shadow modules, and what they would change, the newest first."""
         modules = [_module(shadow.module) for shadow in self._router.shadows]
-        return ShadowList(modules, [_difference(it) for it in self._differences()])
+        differences = [
+            msgspec.convert(it, ShadowContent, from_attributes=True) for it in self._differences()
+        ]
+        return ShadowList(modules, differences)
 
     async def reset(self, request: Request) -> Done:
-        """Close the breaker of one, in the shadow or not; raise `NotFound`."""
+        """Close the breaker of a module, a shadow module too. Raises `NotFound`."""
         name = request.path_params["name"]
         asked = (*self._router.modules, *(shadow.module for shadow in self._router.shadows))
         found = [module for module in asked if module.name == name]
@@ -75,29 +77,21 @@ class AdminModules:
         return Done()
 
     async def reload(self, _request: Request) -> ReloadContent:
-        """Reload the modules; where that fails, those that run go on."""
-        result = await self._reload.reload()
-        return ReloadContent(list(result.modules), result.problem, list(result.needs_restart))
-
-
-def _failure(failure: Failure) -> FailureContent:
-    return FailureContent(failure.callback, failure.kind, failure.problem, failure.at)
-
-
-def _difference(it: ShadowDifference) -> ShadowContent:
-    shown = None if it.shown is None else presence_content(it.shown)
-    would_be = presence_content(it.would_be_shown)
-    return ShadowContent(it.module, it.kind, it.viewer, it.user_id, it.at, shown, would_be)
+        """Reload the modules. If that fails, the present modules go on."""
+        return msgspec.convert(await self._reload.reload(), ReloadContent, from_attributes=True)
 
 
 def _module(module: GuardedModule) -> ModuleContent:
     health = module.health
     last = health.last_failure
+    last_failure = msgspec.convert(last, FailureContent, from_attributes=True) if last else None
     return ModuleContent(
         name=module.name,
         calls=health.calls,
         failures=health.failures,
-        last_failure=None if last is None else _failure(last),
+        last_failure=None
+        if last is None
+        else msgspec.convert(last, FailureContent, from_attributes=True),
         median_seconds=health.seconds(0.5),
         p95_seconds=health.seconds(0.95),
         paused=module.is_paused,

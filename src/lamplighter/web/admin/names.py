@@ -1,4 +1,4 @@
-"""People as operators write them: by the whole user ID, or by what is before the colon."""
+"""User IDs as operators write them: whole, or only the localpart."""
 
 from lamplighter.ids import ServerName, UserId, parse_user_id
 
@@ -6,9 +6,9 @@ __all__ = ["user_named"]
 
 
 def user_named(text: str, server_name: ServerName) -> UserId:
-    """Return the user ID that *text* means; raise `InvalidId` if it means none.
+    """Return *text* as a user ID. Raises `InvalidId` if it is malformed.
 
-    `bob` and `@bob` are users of this server, `bob:elsewhere.org` is one of another.
+    `bob` and `@bob` are users of this server, and `bob:elsewhere.org` is a user of another server.
     """
     sigil = "" if text.startswith("@") else "@"
     server = "" if ":" in text else f":{server_name}"

@@ -1,6 +1,7 @@
-"""GET /_lamplighter/admin/openapi.json: the admin API, described by OpenAPI 3.1.
+"""GET /_lamplighter/admin/openapi.json: the OpenAPI 3.1 description of the admin API.
 
-It is made from the operations and from the types that they answer, so it cannot differ from them.
+The description is made from the operations and the types of their answers, so it cannot differ
+from them.
 """
 
 import re
@@ -23,7 +24,7 @@ _REFERENCE: Final = "#/components/schemas/{name}"
 
 
 class MatrixError(msgspec.Struct, frozen=True):
-    """What went wrong, in Matrix' form."""
+    """An error in Matrix' form."""
 
     errcode: str
     error: str
@@ -31,12 +32,12 @@ class MatrixError(msgspec.Struct, frozen=True):
 
 _JSON: Final = "application/json"
 
-#: What the data of the stream's events are.
+#: The types of the data in the stream's events.
 _EVENTS: Final = (BatchEvent, FiguresEvent, LostEvent)
 
 
 class OpenApi:
-    """Describes *operations*, and itself."""
+    """Describes *operations*, and its own operation."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._described = [*operations, *self.operations()]

@@ -1,4 +1,4 @@
-"""One endpoint of the admin API: its path, what it takes and answers, and what it does.
+"""An operation of the admin API: path, parameters, body, answer, and the function that does it.
 
 The routes and the OpenAPI description are made from the same operations.
 """
@@ -16,7 +16,7 @@ from lamplighter.web.routes import MatrixRoute, Route, json_response
 
 __all__ = ["PREFIX", "Operation", "Parameter", "Work", "admin_routes"]
 
-#: Where the admin API is.
+#: The path below which the admin API is.
 PREFIX: Final = "/_lamplighter/admin"
 
 Work: TypeAlias = Callable[[Request], Awaitable[msgspec.Struct | Response]]
@@ -28,30 +28,30 @@ class Parameter:
 
     name: str
     text: str
-    #: As JSON Schema has it.
+    #: A JSON Schema.
     schema: dict[str, object]
     required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One endpoint; *path* comes after the prefix."""
+    """One endpoint; *path* follows the prefix."""
 
     method: str
     path: str
     #: What it does, in a sentence.
     summary: str
     work: Work
-    #: What it answers, as JSON; None where that is a stream, or no structure of ours.
+    #: The type of the JSON answer; None for a stream, or JSON without a type of ours.
     answer: type[msgspec.Struct] | None
     parameters: tuple[Parameter, ...] = ()
     media_type: str = "application/json"
-    #: What it takes as its body.
+    #: The type of the JSON body; None if there is no body.
     takes: type[msgspec.Struct] | None = None
 
 
 def admin_routes(operations: Sequence[Operation], auth: AdminAuth) -> list[Route]:
-    """Return the routes of *operations*, open to whom *auth* lets in."""
+    """Return the routes of *operations*; *auth* checks each request."""
     return [_route(operation, auth) for operation in operations]
 
 
@@ -59,10 +59,8 @@ def _route(operation: Operation, auth: AdminAuth) -> Route:
     async def handle(request: Request) -> Response:
         auth.check(request)
         answer = await operation.work(request)
-        return answer if isinstance(answer, Response) else _answer(answer)
+        if isinstance(answer, Response):
+            return answer
+        return json_response(answer, headers={"cache-control": "no-store"})
 
     return MatrixRoute(operation.method, PREFIX + operation.path, handle)
-
-
-def _answer(content: msgspec.Struct) -> Response:
-    return json_response(content, headers={"cache-control": "no-store"})

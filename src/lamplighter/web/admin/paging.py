@@ -1,4 +1,4 @@
-"""Lists in parts: `limit` says how long one may be, `from` where it begins."""
+"""Lists in pages: the parameter `limit` is the length of a page, `from` its start."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,25 +9,25 @@ from lamplighter.errors import InvalidParam
 from lamplighter.web.admin.operations import Parameter
 from lamplighter.web.fields import natural, text
 
-__all__ = ["FROM", "LIMIT", "after", "limit", "part"]
+__all__ = ["FROM", "LIMIT", "page_length", "page_of", "page_start"]
 
 _MOST: Final = 1000
 _USUAL: Final = 100
 
 LIMIT: Final = Parameter(
     "limit",
-    "How many entries there may be.",
+    "The greatest number of entries.",
     {"type": "integer", "minimum": 1, "maximum": _MOST, "default": _USUAL},
 )
 FROM: Final = Parameter(
     "from",
-    "The `next_batch` of the part before; absent for the first one.",
+    "The `next_batch` of the page before; absent for the first page.",
     {"type": "string"},
 )
 
 
-def limit(request: Request) -> int:
-    """Return the query's `limit`; raise `InvalidParam` unless it is allowed."""
+def page_length(request: Request) -> int:
+    """Return the query's `limit`. Raises `InvalidParam` if it is not allowed."""
     given = request.query_params.get("limit")
     most = _USUAL if given is None else natural("limit", given)
     if not 1 <= most <= _MOST:
@@ -35,14 +35,14 @@ def limit(request: Request) -> int:
     return most
 
 
-def after(request: Request) -> str | None:
-    """Return behind what the part begins; None is at the beginning. Raises `TooLarge`."""
+def page_start(request: Request) -> str | None:
+    """Return the last name before the page; None for the first page. Raises `TooLarge`."""
     value = request.query_params.get("from")
     return None if value is None else text("from", value)
 
 
-def part(request: Request, names: Sequence[str]) -> tuple[Sequence[str], str | None]:
-    """Return the wanted part of all *names*, in order, and what its `next_batch` is."""
-    start, most = after(request), limit(request)
+def page_of(request: Request, names: Sequence[str]) -> tuple[Sequence[str], str | None]:
+    """Return the requested page of *names*, sorted, and its `next_batch`."""
+    start, most = page_start(request), page_length(request)
     ahead = sorted(name for name in names if start is None or name > start)
     return ahead[:most], ahead[most - 1] if len(ahead) > most else None

@@ -1,8 +1,9 @@
 """GET /ready.
 
-For load balancers and service managers: whether to send people here. No token, no details. The
-answer is 200 `{"status": "ready"}` once the modules are loaded, every address is listened at and
-the database answers; else 503, with `starting`, `stopping` or `storage unavailable`.
+For load balancers and service managers: whether to send clients here, without a token and without
+details. The answer is 200 `{"status": "ready"}` if the modules are loaded, the server listens on
+all its addresses, and the database answers. Otherwise it is 503 with `starting`, `stopping` or
+`storage unavailable`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,18 +25,18 @@ class _Stage(StrEnum):
 
 
 class Ready:
-    """Says whether the server takes people in."""
+    """Answers whether the server serves clients."""
 
     def __init__(
         self, storage_works: Callable[[], bool], look_into_storage: Callable[[], Awaitable[object]]
     ) -> None:
-        """*look_into_storage* raises `StorageUnavailable` where the database does not answer."""
+        """*look_into_storage* raises `StorageUnavailable` if the database does not answer."""
         self._storage_works = storage_works
         self._look_into_storage = look_into_storage
         self._stage = _Stage.STARTING
 
     def opened(self) -> None:
-        """Every address is listened at."""
+        """The server listens on all its addresses."""
         self._stage = _Stage.READY
 
     def closing(self) -> None:

@@ -1,4 +1,4 @@
-"""What was published last, for an operator who begins to look: bounded, and never stored."""
+"""The batches that were published last, in bounded memory, for an operator who opens the page."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -7,17 +7,17 @@ from typing import Final
 
 from lamplighter.service.witness import Published
 
-__all__ = ["Recent"]
+__all__ = ["RecentBatches"]
 
-#: So many batches are remembered, with so many recipients in all of them.
+#: How many batches are remembered, and how many recipients in all of them together.
 _MOST_BATCHES: Final = 200
 _MOST_RECIPIENTS: Final = 20_000
 
 Observe = Callable[[Callable[[Published], None]], Callable[[], None]]
 
 
-class Recent:
-    """The newest of what *observe* shows."""
+class RecentBatches:
+    """The newest batches that *observe* reports."""
 
     def __init__(self, observe: Observe) -> None:
         self._batches: deque[tuple[Published, int]] = deque()
@@ -25,12 +25,12 @@ class Recent:
         observe(self._see)
 
     def newest_first(self) -> Sequence[Published]:
-        """Return what was published, without what the modules were asked about it."""
+        """Return the batches, without the questions put to the modules about them."""
         return [published for published, _ in reversed(self._batches)]
 
     def _see(self, published: Published) -> None:
         size = sum(len(telling.recipients) for telling in published.tellings)
-        # What the modules were asked is large, and nobody asks for it here.
+        # The question put to the modules is large, and the admin API does not show it.
         self._batches.append((replace(published, asked=None), size))
         self._recipients += size
         while len(self._batches) > _MOST_BATCHES or (

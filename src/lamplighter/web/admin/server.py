@@ -19,7 +19,7 @@ __all__ = ["AdminServer", "AdminServerFacts"]
 
 @dataclass(frozen=True, slots=True)
 class AdminServerFacts:
-    """What does not change while the server runs."""
+    """Facts that do not change while the server runs."""
 
     server_name: ServerName
     started_at: Timestamp
@@ -29,7 +29,7 @@ class AdminServerFacts:
 
 
 class AdminServer:
-    """Shows the server at a glance."""
+    """Shows the settings and the figures of the server."""
 
     def __init__(self, facts: AdminServerFacts, census: Census, router: ModuleRouter) -> None:
         self._facts = facts
@@ -41,7 +41,7 @@ class AdminServer:
         return [Operation("GET", "/server", summary, self.get, ServerContent)]
 
     async def get(self, _request: Request) -> ServerContent:
-        """Return how things stand."""
+        """Return the settings, and the present figures."""
         facts, figures = self._facts, self._census.take()
         return ServerContent(
             server_name=facts.server_name,

@@ -1,4 +1,4 @@
-"""The admin API on accounts, their devices and their presence; and logging them out."""
+"""The admin API on accounts, their devices and presence; and to log them out."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,24 +17,24 @@ from lamplighter.service.room_names import RoomNames
 from lamplighter.web.admin.content import (
     DeviceContent,
     Done,
+    PresenceContent,
     PresencePage,
     RoomContent,
     UserContent,
     UserDetails,
     UserPage,
     UserPresence,
-    presence_content,
 )
 from lamplighter.web.admin.names import user_named
 from lamplighter.web.admin.operations import Operation, Parameter
-from lamplighter.web.admin.paging import FROM, LIMIT, after, limit, part
+from lamplighter.web.admin.paging import FROM, LIMIT, page_length, page_of, page_start
 from lamplighter.web.fields import text
 
 __all__ = ["AdminUsers"]
 
 _CONTAINING: Final = Parameter(
     "containing",
-    "Only accounts in whose name before the colon, or display name, this is.",
+    "Only accounts whose localpart or display name contains this text.",
     {"type": "string"},
 )
 
@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AdminUsers:
-    """Shows people and their devices, and logs them out."""
+    """Shows accounts and their devices, and logs them out."""
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class AdminUsers:
         ]
 
     async def list_all(self, request: Request) -> UserPage:
-        """Return a part of the accounts, in the order of user IDs."""
-        start, most = after(request), limit(request)
+        """Return a page of the accounts, in the order of user IDs."""
+        start, most = page_start(request), page_length(request)
         containing = text("containing", request.query_params.get("containing", ""))
         accounts = await self._directory.accounts(
             None if start is None else UserId(start), most, containing
@@ -88,7 +88,7 @@ class AdminUsers:
         return UserPage(users, users[-1].user_id if len(users) == most else None)
 
     async def get(self, request: Request) -> UserDetails:
-        """Return one account with its devices and rooms; raise `NotFound`."""
+        """Return one account with its devices and rooms. Raises `NotFound`."""
         account = await self._account(request)
         records = await self._directory.devices(account.user_id)
         names = await self._room_names.of(await self._directory.joined_rooms(account.user_id))
@@ -99,20 +99,20 @@ class AdminUsers:
             is_admin=account.is_admin,
             is_deactivated=account.is_deactivated,
             displayname=profile.displayname,
-            presence=presence_content(self._tracker.get(account.user_id)),
+            presence=PresenceContent.of(self._tracker.get(account.user_id)),
             devices=self._devices(account.user_id, records),
             rooms=[RoomContent(room_id, name) for room_id, name in names.items()],
         )
 
     async def log_out_all(self, request: Request) -> Done:
-        """Log a user out everywhere; raise `NotFound`."""
+        """Log out all devices of a user. Raises `NotFound`."""
         account = await self._account(request)
         await self._directory.log_out_all(account.user_id)
         _log.info("the operator has logged a user out", user=account.user_id)
         return Done()
 
     async def log_out(self, request: Request) -> Done:
-        """Log one device of a user out; raise `NotFound`."""
+        """Log out one device of a user. Raises `NotFound`."""
         account = await self._account(request)
         device_id = DeviceId(request.path_params["device_id"])
         await self._directory.device(account.user_id, device_id)
@@ -121,11 +121,11 @@ class AdminUsers:
         return Done()
 
     async def list_online(self, request: Request) -> PresencePage:
-        """Return a part of the people who are not offline."""
+        """Return a page of the users who are not offline."""
         known = self._tracker.known()
         online = {it.user_id: it for it in known if it.state != Presence.OFFLINE}
-        names, next_batch = part(request, list(online))
-        users = [UserPresence(name, presence_content(online[name])) for name in names]
+        names, next_batch = page_of(request, list(online))
+        users = [UserPresence(name, PresenceContent.of(online[name])) for name in names]
         return PresencePage(users, len(online), next_batch)
 
     async def _account(self, request: Request) -> Account:
@@ -142,7 +142,7 @@ class AdminUsers:
             account.created_ts,
             account.is_admin,
             account.is_deactivated,
-            presence_content(self._tracker.get(account.user_id)),
+            PresenceContent.of(self._tracker.get(account.user_id)),
         )
 
     def _devices(self, user_id: UserId, records: Sequence[DeviceRecord]) -> list[DeviceContent]:

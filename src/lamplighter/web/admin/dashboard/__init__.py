@@ -1,7 +1,7 @@
 """GET /_lamplighter/: the dashboard, a page for the operator.
 
-The page is a few files in this directory, sent as they are. They hold no secret: the page asks
-for the admin token, and gives it to the admin API.
+The page consists of the files in this directory, which are sent unchanged. They hold no secret: the
+page asks the operator for the admin token, and sends it to the admin API.
 """
 
 from importlib.resources import files
@@ -22,7 +22,7 @@ _TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-#: Nothing but what we serve ourselves, and no script that is not a file.
+#: The page may load only files from this server, and run no inline script.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -53,7 +53,7 @@ class Dashboard:
         ]
 
     async def redirect(self, _request: Request) -> Response:
-        """Send who has forgotten the slash to the page."""
+        """Redirect a request without the final slash to the page."""
         return RedirectResponse(_AT, 308)
 
     async def get(self, request: Request) -> Response:

@@ -8,23 +8,18 @@ from lamplighter.ids import ServerName, UserId
 from lamplighter.service.explanations import Explanations
 from lamplighter.web.admin.names import user_named
 from lamplighter.web.admin.operations import Operation, Parameter
-from lamplighter.web.admin.paging import FROM, LIMIT, after, limit
-from lamplighter.web.admin.sight_content import (
-    ExplanationContent,
-    SightsContent,
-    explanation_content,
-    sights_content,
-)
+from lamplighter.web.admin.paging import FROM, LIMIT, page_length, page_start
+from lamplighter.web.admin.visibility_content import ExplanationContent, VisibilityPage
 from lamplighter.web.fields import query
 
-__all__ = ["AdminSights"]
+__all__ = ["AdminVisibility"]
 
 _USER_ID: Final = {"type": "string", "examples": ["@alice:example.org", "alice"]}
-_VIEWER: Final = Parameter("viewer", "Who looks on.", dict(_USER_ID), required=True)
-_SUBJECT: Final = Parameter("subject", "Who is looked at.", dict(_USER_ID), required=True)
+_VIEWER: Final = Parameter("viewer", "The user who sees.", dict(_USER_ID), required=True)
+_SUBJECT: Final = Parameter("subject", "The user who is seen.", dict(_USER_ID), required=True)
 
 
-class AdminSights:
+class AdminVisibility:
     """Explains who sees whom."""
 
     def __init__(self, explanations: Explanations, server_name: ServerName) -> None:
@@ -38,29 +33,29 @@ class AdminSights:
         both = (_VIEWER, _SUBJECT)
         return [
             Operation("GET", "/explain", explain, self.explain, ExplanationContent, both),
-            Operation("GET", "/sees", sees, self.sees, SightsContent, viewer),
-            Operation("GET", "/seen_by", seen_by, self.seen_by, SightsContent, subject),
+            Operation("GET", "/sees", sees, self.sees, VisibilityPage, viewer),
+            Operation("GET", "/seen_by", seen_by, self.seen_by, VisibilityPage, subject),
         ]
 
     async def explain(self, request: Request) -> ExplanationContent:
         """Explain one pair."""
         viewer, subject = self._user(request, "viewer"), self._user(request, "subject")
-        return explanation_content(await self._explanations.explain(viewer, subject))
+        return ExplanationContent.of(await self._explanations.explain(viewer, subject))
 
-    async def sees(self, request: Request) -> SightsContent:
-        """Return a part of those whom the viewer sees."""
-        page = await self._explanations.sees(self._user(request, "viewer"), *_part(request))
-        return sights_content(page)
+    async def sees(self, request: Request) -> VisibilityPage:
+        """Return a page of the users whom the viewer sees."""
+        viewer = self._user(request, "viewer")
+        return VisibilityPage.of(await self._explanations.sees(viewer, *_page(request)))
 
-    async def seen_by(self, request: Request) -> SightsContent:
-        """Return a part of those who see the subject."""
-        page = await self._explanations.seen_by(self._user(request, "subject"), *_part(request))
-        return sights_content(page)
+    async def seen_by(self, request: Request) -> VisibilityPage:
+        """Return a page of the users who see the subject."""
+        subject = self._user(request, "subject")
+        return VisibilityPage.of(await self._explanations.seen_by(subject, *_page(request)))
 
     def _user(self, request: Request, name: str) -> UserId:
         return user_named(query(request, name), self._server_name)
 
 
-def _part(request: Request) -> tuple[UserId | None, int]:
-    start = after(request)
-    return None if start is None else UserId(start), limit(request)
+def _page(request: Request) -> tuple[UserId | None, int]:
+    start = page_start(request)
+    return None if start is None else UserId(start), page_length(request)
