@@ -289,14 +289,21 @@ async def test_a_bounded_number_of_destinations() -> None:
 
 
 @pytest.mark.parametrize("width", [1, 3])
-async def test_lanes(width: int) -> None:
-    """At most as many requests are under way as the lane is wide."""
-    bench = Bench(settings=SenderSettings(WINDOW, lane=width))
+@pytest.mark.parametrize("have_failed", [False, True])
+async def test_lanes(width: int, have_failed: bool) -> None:
+    """Each lane limits the requests under way; servers that have failed share the narrow lane."""
+    lane, narrow_lane = (400, width) if have_failed else (width, 40)
+    bench = Bench(settings=SenderSettings(WINDOW, lane=lane, narrow_lane=narrow_lane))
     names = [f"s{number}.example" for number in range(10)]
-    bench.network.silent.update(names)
+    bench.network.dead.update(names if have_failed else ())
+    bench.network.silent.update(() if have_failed else names)
     for name in names:
         bench.send(name, "one")
     await bench.advance(milliseconds=100)
+    if have_failed:
+        bench.network.dead.clear()
+        bench.network.silent.update(names)
+        await bench.advance(seconds=1)
     assert len(bench.network.under_way) == width
     await bench.sender.stop()
 

@@ -258,8 +258,7 @@ class FederationSender:
             destination.is_busy = False
             self._schedule(server_name, destination)
             if queue.is_idle:
-                del self._destinations[server_name]
-                self._deadlines.drop(server_name)
+                del self._destinations[server_name]  # it has no deadline either
         if queue.backoff_state != before:
             try:
                 await self._store.save(server_name, queue.backoff_state)

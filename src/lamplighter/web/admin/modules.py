@@ -89,9 +89,7 @@ def _module(module: GuardedModule) -> ModuleContent:
         name=module.name,
         calls=health.calls,
         failures=health.failures,
-        last_failure=None
-        if last is None
-        else msgspec.convert(last, FailureContent, from_attributes=True),
+        last_failure=last_failure,
         median_seconds=health.seconds(0.5),
         p95_seconds=health.seconds(0.95),
         paused=module.is_paused,
