@@ -82,3 +82,136 @@ async def test_switched_off(server: InMemoryServer, alice: Client, bob: Client) 
     await restart(server, "presence: {enabled: false}", alice, bob)
     assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
     assert (await alice.sync(**UNSEEN)).presence == {}
+
+
+NO_ROOMS = "routing: {shared_rooms: false}"
+
+
+def excluding(room: str) -> str:
+    """Return the configuration in which the room does not count."""
+    return f"routing: {{exclude_rooms: ['{room}']}}"
+
+
+@pytest.fixture(params=["exclude_rooms", "shared_rooms"])
+def without(request: pytest.FixtureRequest, room: str) -> str:
+    """A configuration in which the room does not count any more."""
+    return excluding(room) if request.param == "exclude_rooms" else NO_ROOMS
+
+
+async def seen(alice: Client, bob: Client, presence: str = "online") -> None:
+    """Let alice's screen show bob with a message."""
+    await bob.set_status(presence, "hello")
+    await alice.sync(**UNSEEN)
+    assert alice.reads(bob) == "hello"
+
+
+@pytest.mark.parametrize("presence", ["online", "offline"])
+async def test_a_room_ceases_to_count(
+    server: InMemoryServer, alice: Client, bob: Client, without: str, presence: str
+) -> None:
+    """Members who saw each other by a room that has ceased to count are told the end, once."""
+    await alice.set_status("online", "here")
+    await bob.sync(**UNSEEN)
+    await seen(alice, bob, presence)
+    await restart(server, without, alice, bob)
+    await bob.set_status("unavailable", "a secret")
+    assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
+    assert (await bob.sync(**UNSEEN)).presence[alice.user_id] == THE_END
+    for _ in range(2):
+        assert (await alice.sync(**UNSEEN)).presence == {}
+        await restart(server, without, alice, bob)
+
+
+async def test_a_room_counts_again(
+    server: InMemoryServer, alice: Client, bob: Client, without: str
+) -> None:
+    """Members of a room that counts again are told of each other, though nobody has changed."""
+    await seen(alice, bob)
+    await restart(server, without, alice, bob)
+    await alice.sync(**UNSEEN)
+    assert alice.reads(bob) is None
+    await restart(server, "", alice, bob)
+    await restart(server, "", alice, bob)
+    await alice.sync(**UNSEEN)
+    assert alice.reads(bob) == "hello"
+    assert (await alice.sync(**UNSEEN)).presence == {}
+
+
+async def test_away_while_a_room_did_not_count(
+    server: InMemoryServer, alice: Client, bob: Client, without: str
+) -> None:
+    """A client that was away until the room counted again shows what is true."""
+    await seen(alice, bob)
+    await restart(server, without, alice, bob)
+    await bob.set_status("unavailable", "changed")
+    await restart(server, "", alice, bob)
+    await alice.sync(**UNSEEN)
+    assert alice.reads(bob) == "changed"
+
+
+async def test_away_over_many_restarts(
+    server: InMemoryServer, alice: Client, bob: Client, without: str
+) -> None:
+    """A client that was away over more than one restart is told the end, too."""
+    await seen(alice, bob)
+    for _ in range(3):
+        await restart(server, without, alice, bob)
+    assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
+
+
+@pytest.mark.parametrize("later", ["same", "counts again"])
+async def test_a_leave_of_a_room_that_does_not_count(
+    server: InMemoryServer, alice: Client, bob: Client, room: str, without: str, later: str
+) -> None:
+    """A member who leaves the room afterwards is said to be offline to clients from before."""
+    await seen(alice, bob)
+    await restart(server, without, alice, bob)
+    await bob.leave(room)
+    await restart(server, without if later == "same" else "", alice, bob)
+    assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
+    assert (await alice.sync(**UNSEEN)).presence == {}
+
+
+async def test_who_joins_a_room_that_does_not_count(
+    server: InMemoryServer, alice: Client, room: str, without: str
+) -> None:
+    """Nothing is told of somebody who joined when the room did not count any more."""
+    await alice.sync(**UNSEEN)
+    await restart(server, without, alice)
+    carol = await server.register("carol")
+    await carol.join(room)
+    await carol.set_status("online")
+    await restart(server, without, alice)
+    assert carol.user_id not in (await alice.sync(**UNSEEN)).presence
+
+
+async def test_another_room_is_shared(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """Members who share another room see each other as ever."""
+    await server.room(alice, bob)
+    await seen(alice, bob)
+    await restart(server, excluding(room), alice, bob)
+    await alice.sync(**UNSEEN)
+    assert alice.reads(bob) == "hello"
+
+
+async def test_both_settings_in_turn(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """A room that is excluded first, and is not when no room counts, ended once: with the first."""
+    await seen(alice, bob)
+    await restart(server, excluding(room), alice, bob)
+    assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
+    await restart(server, NO_ROOMS, alice, bob)
+    assert (await alice.sync(**UNSEEN)).presence == {}
+
+
+async def test_switched_off_in_the_same_restart(
+    server: InMemoryServer, alice: Client, bob: Client, without: str
+) -> None:
+    """Where presence is switched off as well, clients are told the same."""
+    await seen(alice, bob)
+    await restart(server, f"presence: {{enabled: false}}\n{without}", alice, bob)
+    assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
+    assert (await alice.sync(**UNSEEN)).presence == {}

@@ -8,10 +8,11 @@ from lamplighter.clock import Timestamp
 from lamplighter.delivery.endings import Endings
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import StreamPosition, UserId
+from lamplighter.routing.counting import CountingRooms
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.routing.visibility import Interest, ModuleInterests
 from lamplighter.service.visibility_memory import VisibilityMemory
-from tests.routing.people import ALICE, BOB, CHARLIE, DORA
+from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL
 
 ONE = Module("One")
 
@@ -64,6 +65,18 @@ async def test_over_a_restart() -> None:
     assert again.interests.last(ALICE) == Interest({CHARLIE: (ONE,)})
     assert again.interests.last(DORA) == Interest({}, (AllUsers("One"),))
     assert again.interests.named_for(ALICE) == set()
+
+
+async def test_which_rooms_count() -> None:
+    """Which rooms count is there after a restart, and no user is told of it."""
+    store = FakeStore()
+    run = Run(store)
+    assert await run.memory.restore() is None
+    rooms = CountingRooms.always(shared_rooms=True, excluded={HALL})
+    await run.memory.save_rooms(rooms)
+    again = Run(store)
+    assert await again.memory.restore() == rooms
+    assert len(again.endings) == 0
 
 
 async def test_only_what_has_changed() -> None:

@@ -5,8 +5,8 @@ from lamplighter.app.building import (
     Lamplighter,
     Storage,
     build,
-    counting_rooms,
     listeners,
 )
+from lamplighter.app.presence import counting_rooms
 
 __all__ = ["MOST_TO_STOP", "Lamplighter", "Storage", "build", "counting_rooms", "listeners"]

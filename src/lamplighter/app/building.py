@@ -12,9 +12,8 @@ from lamplighter.app.admin import Admin
 from lamplighter.app.federation import Federation, Nowhere
 from lamplighter.app.modules import Modules, ModuleSources, recorder_of
 from lamplighter.app.presence import limiter, wire_presence
-from lamplighter.clock import Clock, Timestamp
+from lamplighter.clock import Clock
 from lamplighter.cluster.local import LocalBus
-from lamplighter.cluster.positions import at_time
 from lamplighter.config import Config, Rate
 from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database, open_file, open_memory
@@ -29,15 +28,13 @@ from lamplighter.homeserver.client import client_endpoints
 from lamplighter.homeserver.client.events import Events
 from lamplighter.homeserver.client.heavy import HeavyReads
 from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.ids import RoomId
 from lamplighter.metrics import Metrics
 from lamplighter.modules.loader import ConfiguredModule, module_entries
 from lamplighter.modules.reload import ModuleReload
 from lamplighter.modules.runtime import ModuleRuntime
-from lamplighter.ports import Directory, JoinedMember
+from lamplighter.ports import Directory
 from lamplighter.recording.recorder import FLUSH_PERIOD, Recorder
 from lamplighter.room_ports import BuiltInDirectory
-from lamplighter.routing.interest import SharedRooms
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.service.core import Core, CorePorts
@@ -61,7 +58,7 @@ from lamplighter.web.listener import Listener
 from lamplighter.web.places import Places
 from lamplighter.web.routes import ChangingResources, Route
 
-__all__ = ["MOST_TO_STOP", "Lamplighter", "Storage", "build", "counting_rooms", "listeners"]
+__all__ = ["MOST_TO_STOP", "Lamplighter", "Storage", "build", "listeners"]
 
 #: How long each of five steps of stopping may take: more than modules are waited for.
 _SHARE: Final = timedelta(seconds=3)
@@ -196,7 +193,6 @@ async def _build(
     store = SqlPresenceStore(storage.database, metrics.committed)
     visibility = SqlVisibilityStore(storage.database)
     members = await directory.members()
-    rooms = _shared_rooms(config, members)
     federation = await _federation(config, clock, storage, transport)
     outgoing = federation.outgoing if federation else Nowhere()
     recorder = recorder_of(config, clock)
@@ -204,7 +200,7 @@ async def _build(
     ports = CorePorts(
         clock, background, metrics, store, visibility, outgoing, LocalBus, transitions.allows
     )
-    core = await wire_presence(config, ports, rooms, [recorder] if recorder else [])
+    core = await wire_presence(config, ports, members, [recorder] if recorder else [])
     directory.listen(core.presence)
     if recorder is not None:
         recorder.begin(members, list(core.tracker.known()), ())
@@ -240,16 +236,6 @@ async def _build(
         clock,
         directory.refuse_writes,
     )
-
-
-def _shared_rooms(config: Config, members: Sequence[JoinedMember]) -> SharedRooms:
-    """Return who shares which room, of *members* in the order of their joins."""
-    rooms = SharedRooms(counting_rooms(config))
-    for member in members:
-        # A join is not older than the instant it was stored at, nor than any token before it.
-        position = at_time(Timestamp(member.since + 1))
-        rooms.joined(member.room_id, member.user_id, position)
-    return rooms
 
 
 async def _federation(
@@ -350,14 +336,6 @@ def _discovery(config: Config, admin: Admin) -> list[Route]:
     front = FrontPage(config.server_name, config.public_baseurl, has_dashboard=has_dashboard)
     server = WellKnownServer(config.federation.well_known_server)
     return [*front.routes(), *server.routes(), *admin.routes]
-
-
-def counting_rooms(config: Config) -> Callable[[RoomId], bool]:
-    """Return which rooms give sight of their members."""
-    if not config.routing.shared_rooms:
-        return lambda _room_id: False
-    excluded = frozenset(config.routing.exclude_rooms)
-    return lambda room_id: room_id not in excluded
 
 
 def _fan_out(config: Config) -> Rate | None:

@@ -1,27 +1,66 @@
 """Wires presence: its core, over the adapters that the configuration asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from lamplighter.clock import Clock
+from lamplighter.clock import Clock, Timestamp
+from lamplighter.cluster.positions import at_time
 from lamplighter.config import Config, Rate
+from lamplighter.ids import RoomId
+from lamplighter.ports import JoinedMember
 from lamplighter.presence.machine import Rules, SyncIsActivity
 from lamplighter.presence.timers import Timers
+from lamplighter.routing.counting import CountingRooms
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.settings import CoreSettings
 from lamplighter.service.witness import Witness
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 
-__all__ = ["core_settings", "limiter", "wire_presence"]
+__all__ = ["core_settings", "counting_rooms", "limiter", "wire_presence"]
 
 
 async def wire_presence(
-    config: Config, ports: CorePorts, rooms: SharedRooms, witnesses: Sequence[Witness]
+    config: Config,
+    ports: CorePorts,
+    members: Sequence[JoinedMember],
+    witnesses: Sequence[Witness],
 ) -> Core:
-    """Build presence, with what was saved restored; the stream goes on after its position."""
-    core = Core(core_settings(config), ports, rooms, await ports.store.load(), witnesses)
-    await core.memory.restore()
+    """Build presence, with what was saved restored; the stream goes on after its position.
+
+    *members* are in the order of their joins.
+    """
+    rooms, saved = SharedRooms(counting_rooms(config)), await ports.store.load()
+    core = Core(core_settings(config), ports, rooms, saved, witnesses)
+    counting = await _counting_since(config, core)
+    for member in members:
+        # A join is not older than the instant it was stored at, nor than any token before it.
+        joined_at = at_time(Timestamp(member.since + 1))
+        room = counting.of(member.room_id)
+        if room.counts:
+            rooms.joined(member.room_id, member.user_id, max(joined_at, room.since))
+        elif joined_at < room.since:
+            core.former_rooms.joined(member.room_id, member.user_id, room.since)
     return core
+
+
+def counting_rooms(config: Config) -> Callable[[RoomId], bool]:
+    """Return which rooms make their members visible to each other."""
+    if not config.routing.shared_rooms:
+        return lambda _room_id: False
+    excluded = frozenset(config.routing.exclude_rooms)
+    return lambda room_id: room_id not in excluded
+
+
+async def _counting_since(config: Config, core: Core) -> CountingRooms:
+    """Restore what was saved of visibility; return since when each room counts, or does not."""
+    routing = config.routing
+    shared_rooms, excluded = routing.shared_rooms, frozenset(routing.exclude_rooms)
+    before = await core.memory.restore()
+    last = before or CountingRooms.always(shared_rooms=shared_rooms, excluded=excluded)
+    now = last.next(shared_rooms=shared_rooms, excluded=excluded, position=core.bus.position)
+    if now != before:
+        await core.memory.save_rooms(now)
+    return now
 
 
 def limiter(rate: Rate | None, clock: Clock) -> Limiter:

@@ -231,6 +231,7 @@ destinations = Table(
 )
 
 #: Of whom a viewer's visibility has ended, and whom modules name for them: JSON, for one reader.
+#: The row of the empty viewer holds which rooms count, and since when.
 visibility = Table(
     "visibility",
     metadata,

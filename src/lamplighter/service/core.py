@@ -17,6 +17,7 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Bus, Outgoing, PresenceStore, Requester, SavedPresence
 from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.counting import FormerRooms
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
@@ -70,7 +71,8 @@ class Core:
     ) -> None:
         """Wire the parts; *saved* is what the store has loaded, *rooms* who shares which room.
 
-        What `memory` has to restore it restores by itself, before anybody asks.
+        What `memory` has to restore it restores by itself, before anybody asks; members of rooms
+        that counted before belong in `former_rooms`.
         """
         self.settings, self.rooms = settings, rooms
         self.subscribers = Subscribers(ports.clock, ports.metrics, settings.module_timeout)
@@ -109,10 +111,11 @@ class Core:
 
     def _wire_views(self, ports: CorePorts) -> None:
         """Wire what answers from scratch, and what begins and ends visibility."""
-        self.endings = Endings()
+        self.endings, self.former_rooms = Endings(), FormerRooms()
         self.ends = VisibilityEnds(
             self.settings.server_name,
             self.endings,
+            self.former_rooms,
             ports.background,
             tracker=self.tracker,
             planner=self.planner,
@@ -181,7 +184,9 @@ class Core:
             self.publisher,
             settings.rules.timers.federation_timeout,
         )
-        switched_off = SwitchedOff(self.planner, self.interests, self.endings, saved)
+        switched_off = SwitchedOff(
+            self.planner, self.interests, self.endings, self.former_rooms, saved
+        )
         self.presence = PresenceService(
             clock=ports.clock,
             tracker=self.tracker,

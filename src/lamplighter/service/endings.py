@@ -10,9 +10,10 @@ from collections.abc import Set as AbstractSet
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
-from lamplighter.ids import ServerName, StreamPosition, UserId, server_of
+from lamplighter.ids import RoomId, ServerName, StreamPosition, UserId, server_of
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.routing.counting import FormerRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
@@ -29,6 +30,7 @@ class VisibilityEnds:
         self,
         server_name: ServerName,
         endings: Endings,
+        former_rooms: FormerRooms,
         background: Background,
         *,
         tracker: PresenceTracker,
@@ -47,6 +49,7 @@ class VisibilityEnds:
         self._publisher = publisher
         self._background = background
         self._endings = endings
+        self._former_rooms = former_rooms
         #: Whom modules that are in use no more showed otherwise than they were to somebody.
         self._once_altered: set[UserId] = set()
 
@@ -105,7 +108,14 @@ class VisibilityEnds:
 
     def of(self, viewer: UserId, after: StreamPosition) -> set[UserId]:
         """Return whom the viewer may have ceased to see since the position *after*."""
-        return self._endings.after(viewer, after)
+        seen = self._former_rooms.seen_before(viewer, after)
+        return self._endings.after(viewer, after) | seen
+
+    def left_former_room(self, room_id: RoomId, leaver: UserId) -> None:
+        """Remember, by pairs, that the leaver and the other members saw each other by the room."""
+        for one, other, ended in self._former_rooms.left(room_id, leaver):
+            if server_of(one) == self._server_name and not self._planner.sees(one, other):
+                self._endings.put(one, other, ended)
 
     def _end(
         self,

@@ -51,6 +51,8 @@ class Memberships:
                 self._joined(change)
             elif self._rooms.left(change.room_id, change.user_id):
                 self._left(change)
+            else:
+                self._ends.left_former_room(change.room_id, change.user_id)
 
     def _joined(self, change: MembershipChange) -> None:
         newcomer, room_id = change.user_id, change.room_id

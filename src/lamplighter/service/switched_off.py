@@ -14,6 +14,7 @@ from lamplighter.delivery.outbox import Update
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.routing.counting import FormerRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.visibility import ModuleInterests
 
@@ -28,12 +29,14 @@ class SwitchedOff:
         planner: Planner,
         interests: ModuleInterests,
         endings: Endings,
+        former_rooms: FormerRooms,
         stored: Iterable[SavedPresence],
     ) -> None:
         """*interests* and *endings* are as they were when presence was switched off."""
         self._planner = planner
         self._interests = interests
         self._endings = endings
+        self._former_rooms = former_rooms
         #: By user, the position before which tokens may stand for something else than offline;
         #: None: all of them may.
         self._shown_until: dict[UserId, StreamPosition | None] = {}
@@ -51,7 +54,8 @@ class SwitchedOff:
         if position == BEGINNING:
             return ()
         told = {it for it in self._shown_to(viewer) if self._may_be_shown(it, position)}
-        told |= self._endings.after(viewer, BEGINNING if position is None else position)
+        after = BEGINNING if position is None else position
+        told |= self._endings.after(viewer, after) | self._former_rooms.seen_before(viewer, after)
         return [
             Update(UserPresenceState.default(user_id), (), BEGINNING, BEGINNING)
             for user_id in sorted(told)

@@ -1,8 +1,9 @@
-"""What of the end of visibility outlasts a restart: of whom it has ended, and whom modules named.
+"""What of visibility outlasts a restart: ended pairs, whom modules named, which rooms count.
 
 An operator changes modules by a restart as often as by a reload. So the answers of
 `get_interested_users` are kept, as far as they name anybody, and the first one after the restart
-is compared with them.
+is compared with them. An operator changes which rooms count by a restart, too: so the rooms that
+counted are compared with those that the configuration lets count now.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import structlog
 from lamplighter.delivery.endings import Endings
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import StreamPosition, UserId
+from lamplighter.routing.counting import CountingRooms
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.routing.visibility import Interest, ModuleInterests
 
@@ -24,6 +26,8 @@ _log = structlog.get_logger(__name__)
 #: So many pairs of viewer and named user are kept. What modules name beyond them is not compared
 #: with what they name after a restart.
 MOST_SAVED: Final = 200_000
+#: What is kept of rooms stands in the place of a viewer; no user has this ID.
+_ROOMS: Final = UserId("")
 
 
 class VisibilityStore(Protocol):
@@ -63,10 +67,15 @@ class VisibilityMemory:
         self._named: dict[UserId, int] = {}
         self._unsaved: set[UserId] = set()
 
-    async def restore(self) -> None:
-        """Take in what was saved. Raises `StorageUnavailable`."""
+    async def restore(self) -> CountingRooms | None:
+        """Take in what was saved; return which rooms counted, None where that was never saved.
+
+        Raises `StorageUnavailable`.
+        """
+        saved = dict(await self._store.load())
+        rooms = saved.pop(_ROOMS, None)
         decoder = msgspec.json.Decoder(_Content)
-        for viewer, text in (await self._store.load()).items():
+        for viewer, text in saved.items():
             content = decoder.decode(text)
             for user_id, position in content.ended.items():
                 self._endings.put(viewer, user_id, position)
@@ -74,6 +83,11 @@ class VisibilityMemory:
                 self._named[viewer] = len(content.named)
                 self._interests.restore(viewer, _interest(content))
         self._endings.take_changed()
+        return msgspec.json.decode(rooms, type=CountingRooms) if rooms else None
+
+    async def save_rooms(self, rooms: CountingRooms) -> None:
+        """Save which rooms count from now on. Raises `StorageUnavailable`."""
+        await self._store.save({_ROOMS: msgspec.json.encode(rooms)})
 
     async def save(self) -> None:
         """Save what has changed; what cannot be written is tried the next time."""
