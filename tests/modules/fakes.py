@@ -40,6 +40,8 @@ class FakeRouter(Registrations):
         module: str,
         get_users_for_states: GetUsersForStates,
         get_interested_users: GetInterestedUsers,
+        *,
+        shadow: bool = False,
     ) -> None:
         self.registered.append((module, get_users_for_states, get_interested_users))
 

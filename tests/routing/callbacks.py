@@ -1,4 +1,4 @@
-"""Modules' callbacks that do as a test says."""
+"""Callbacks of modules, as tests need them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -35,12 +35,12 @@ def raising_at_once(error: BaseException) -> Act:
 
 
 def not_async(answer: object) -> Any:
-    """Return a callback that forgot to be async."""
+    """Return a callback that is not async."""
     return lambda asked: answer
 
 
 class Thinking:
-    """A callback that answers when the test says so; it remembers what it was asked."""
+    """A callback that answers when the test calls `answer`; `asked` has the questions."""
 
     def __init__(self, *, stubborn: bool = False) -> None:
         self.asked: list[Any] = []
@@ -61,16 +61,16 @@ class Thinking:
                     raise
 
     def forget(self) -> None:
-        """Leave all open questions without an answer."""
+        """Never answer the open questions."""
         self._answers.clear()
 
     def answer(self, answer: object) -> None:
-        """Answer the oldest question that is open."""
+        """Answer the oldest open question."""
         self._answers.pop(0).set_result(answer)
 
 
 async def turns(count: int = 6) -> None:
-    """Let everything that is ready run, so many times."""
+    """Let the event loop run *count* times."""
     for _ in range(count):
         turn = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(turn.set_result, None)

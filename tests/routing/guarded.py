@@ -1,4 +1,4 @@
-"""A guarded module whose callbacks do as a test says, and what is known of it from outside."""
+"""A guarded module with the callbacks of a test, its clock and its metrics."""
 
 from datetime import timedelta
 from typing import Final
@@ -16,13 +16,13 @@ from tests.routing.people import ALICE, BOB, state
 __all__ = ["BOBS", "MISSING", "Bench"]
 
 BOBS: Final = state(BOB)
-#: What there is where nothing was answered about bob.
+#: The result without an answer about bob.
 MISSING = CheckedRoutes(unanswered=frozenset({BOB}))
 SETTINGS = GuardSettings(timedelta(seconds=5), BreakerSettings(failures=3))
 
 
 class Bench:
-    """A guarded module whose callbacks are `act`, and what is known of it from outside."""
+    """A guarded module whose callbacks are both *act*."""
 
     def __init__(self, act: Act) -> None:
         self.clock = FakeClock()
@@ -41,12 +41,12 @@ class Bench:
         return await self.module.users_for_states(states or [BOBS])
 
     async def ask(self, times: int) -> None:
-        """Ask so often."""
+        """Ask *times* times."""
         for _ in range(times):
             await self.module.interested_users(ALICE)
 
     async def wait_in_vain(self, times: int) -> None:
-        """Ask so often, one after the other, and wait until the time is up."""
+        """Ask *times* times, one after the other, and wait for the time-out."""
         for _ in range(times):
             answer = self.module.interested_users(ALICE)
             await turns()
@@ -54,7 +54,7 @@ class Bench:
             await answer
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return one sample of the exposition; 0 if it is not there."""
+        """Return one sample of the exposition; 0 if there is none."""
         wanted = ",".join(f'{key}="{value}"' for key, value in labels.items())
         for line in self.metrics.exposition().decode().splitlines():
             sample, _, value = line.rpartition(" ")

@@ -1,4 +1,4 @@
-"""Who, and how they are, for the tests of routing, delivery and the service."""
+"""Users, rooms and states for the tests of routing, delivery and the service."""
 
 from typing import Final
 

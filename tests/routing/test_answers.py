@@ -1,4 +1,4 @@
-"""What is right in a module's answer, and what is not."""
+"""The valid part of a module's answer, and the faults of the rest."""
 
 import itertools
 from collections import defaultdict
@@ -32,7 +32,7 @@ class UnknownKind:
 
 
 def test_a_sound_answer() -> None:
-    """A dict of sets of states, of users asked about or not, local or not, is taken as it is."""
+    """A dict of sets of states is valid, of users asked about or not, local or not."""
     hidden = BOBS.copy_and_replace(status_msg=None)
     other = UserPresenceState.default(EVE)
     answer = {ALICE: {BOBS, CHARLIES, other}, DORA: frozenset({hidden})}
@@ -51,55 +51,62 @@ def test_no_routes(answer: object) -> None:
     ("answer", "kind"),
     [
         ([ALICE], "a list"),
-        ({ALICE}, "a set"),
-        ("ALL", "a str"),
+        ((BOB,), "a tuple"),
+        ("all", "a str"),
+        (b"ALL", "a bytes"),
         (7, "a int"),
+        (True, "a bool"),
         (UnknownKind(), "a UnknownKind"),
         (CheckedRoutes, "a type"),
     ],
 )
-def test_no_dict(answer: object, kind: str) -> None:
-    """What is no dict sends nothing, and the fault names what it is."""
+def test_an_answer_of_a_wrong_type(answer: object, kind: str) -> None:
+    """An answer of another type has no routes and no names; the fault tells the type."""
     fault = f"returned {kind} instead of a dict"
     assert check_routes(answer, ASKED) == CheckedRoutes(faults=(fault,))
+    fault = f"returned {kind} instead of a set or PRESENCE_ALL_USERS"
+    assert check_interest(answer) == CheckedInterest(faults=(fault,))
+
+
+def test_the_answers_are_not_mistaken_for_each_other() -> None:
+    """A set is no answer of one callback, and a dict none of the other."""
+    assert check_routes({ALICE}, ASKED).faults == ("returned a set instead of a dict",)
+    wrong = "returned a dict instead of a set or PRESENCE_ALL_USERS"
+    assert check_interest({BOB: 1}).faults == (wrong,)
+
+
+ODD = "@🛒:vel.example"
 
 
 @pytest.mark.parametrize(
-    ("viewer", "states", "fault"),
+    ("viewer", "states", "fault", "note"),
     [
-        (7, {BOBS}, "7 is not a user ID"),
-        (DORA, [BOBS], f"the value of {DORA} is a list instead of a set"),
-        (DORA, BOBS, f"the value of {DORA} is a UserPresenceState instead of a set"),
-        (DORA, {BOB: BOBS}, f"the value of {DORA} is a dict instead of a set"),
+        (7, {BOBS}, "7 is not a user ID", None),
+        (DORA, [BOBS], f"the value of {DORA} is a list instead of a set", None),
+        (DORA, BOBS, f"the value of {DORA} is a UserPresenceState instead of a set", None),
+        (DORA, {BOB: BOBS}, f"the value of {DORA} is a dict instead of a set", None),
+        (None, {BOBS}, None, "None is not a user ID"),
+        (DORA, {None}, None, f"in the set of {DORA}: None"),
+        ("bob", {BOBS}, None, "'bob' is not a user ID"),
+        (ODD, {BOBS}, None, f"'{ODD}' is not a user ID"),
+        ("x" * 100, {BOBS}, None, f"{('x' * 100)!r:.80} is not a user ID"),
+        (DORA, None, None, f"the value of {DORA} is None instead of a set"),
+        (DORA, {state(ODD)}, None, f"'{ODD}' is not a user ID"),
     ],
 )
-def test_a_wrong_entry(viewer: object, states: object, fault: str) -> None:
-    """A wrong key or value costs that entry; the others stand."""
+def test_a_wrong_entry(viewer: object, states: object, fault: str | None, note: str | None) -> None:
+    """A wrong entry is dropped and the others count. None and malformed IDs are no faults."""
     answer = {viewer: states, ALICE: {BOBS}}
-    torn = frozenset({DORA}) if viewer == DORA else frozenset()
-    assert check_routes(answer, ASKED) == CheckedRoutes({ALICE: {BOB: BOBS}}, (fault,), torn=torn)
-
-
-@pytest.mark.parametrize(
-    ("viewer", "states", "note"),
-    [
-        (None, {BOBS}, "None is not a user ID"),
-        (DORA, {None}, f"in the set of {DORA}: None"),
-        ("bob", {BOBS}, "'bob' is not a user ID"),
-        ("@🛒:vel.example", {BOBS}, "'@🛒:vel.example' is not a user ID"),
-        ("x" * 100, {BOBS}, f"{('x' * 100)!r:.80} is not a user ID"),
-        (DORA, None, f"the value of {DORA} is None instead of a set"),
-        (DORA, {state("@🛒:vel.example")}, "'@🛒:vel.example' is not a user ID"),
-    ],
-)
-def test_what_is_left_out(viewer: object, states: object, note: str) -> None:
-    """A None for a set is an empty one, and a user ID that cannot be is left out: no fault."""
-    answer = {viewer: states, ALICE: {BOBS}}
-    assert check_routes(answer, ASKED) == CheckedRoutes({ALICE: {BOB: BOBS}}, notes=(note,))
+    assert check_routes(answer, ASKED) == CheckedRoutes(
+        {ALICE: {BOB: BOBS}},
+        (fault,) if fault else (),
+        (note,) if note else (),
+        torn=frozenset({DORA}) if fault and viewer == DORA else frozenset(),
+    )
 
 
 def test_none() -> None:
-    """A callback that returns nothing has answered with nothing: no fault."""
+    """None is an empty answer and no fault."""
     routes = CheckedRoutes(notes=("returned None instead of a dict",))
     assert check_routes(None, ASKED) == routes
     interest = CheckedInterest(notes=("returned None instead of a set",))
@@ -113,42 +120,36 @@ def test_none() -> None:
     [
         (7, "a int instead of a UserPresenceState"),
         (BOB, "a str instead of a UserPresenceState"),
-        (state(BOB, presence="away"), "'away' is not a presence"),
-        (BOBS.copy_and_replace(state=None), "None is not a presence"),
-        (BOBS.copy_and_replace(last_active_ts="1"), f"last_active_ts of {BOB} is a str"),
-        (BOBS.copy_and_replace(last_active_ts=1.5), f"last_active_ts of {BOB} is a float"),
-        (BOBS.copy_and_replace(last_active_ts=True), f"last_active_ts of {BOB} is a bool"),
-        (
-            BOBS.copy_and_replace(last_federation_update_ts=None),
-            f"last_federation_update_ts of {BOB} is None",
-        ),
-        (BOBS.copy_and_replace(last_user_sync_ts=b""), f"last_user_sync_ts of {BOB} is a bytes"),
-        (BOBS.copy_and_replace(status_msg=b"brb"), f"status_msg of {BOB} is a bytes"),
-        (
-            BOBS.copy_and_replace(status_msg="\ud83d"),
-            f"status_msg of {BOB} holds half of a surrogate pair",
-        ),
-        (
-            BOBS.copy_and_replace(status_msg="é" * 600),
-            f"status_msg of {BOB} is longer than 1024 bytes",
-        ),
-        (BOBS.copy_and_replace(currently_active=1), f"currently_active of {BOB} is a int"),
+        ({"state": "away"}, "'away' is not a presence"),
+        ({"state": None}, "None is not a presence"),
+        ({"last_active_ts": "1"}, f"last_active_ts of {BOB} is a str"),
+        ({"last_active_ts": 1.5}, f"last_active_ts of {BOB} is a float"),
+        ({"last_active_ts": True}, f"last_active_ts of {BOB} is a bool"),
+        ({"last_federation_update_ts": None}, f"last_federation_update_ts of {BOB} is None"),
+        ({"last_user_sync_ts": b""}, f"last_user_sync_ts of {BOB} is a bytes"),
+        ({"status_msg": b"brb"}, f"status_msg of {BOB} is a bytes"),
+        ({"status_msg": "\ud83d"}, f"status_msg of {BOB} holds half of a surrogate pair"),
+        ({"status_msg": "é" * 600}, f"status_msg of {BOB} is longer than 1024 bytes"),
+        ({"currently_active": 1}, f"currently_active of {BOB} is a int"),
     ],
 )
 def test_a_wrong_state(wrong: object, fault: str) -> None:
-    """A wrong thing in a set, or a state with a wrong field, costs itself; its neighbours stand."""
-    fault = f"in the set of {ALICE}: {fault}"
-    is_state = isinstance(wrong, UserPresenceState)
-    assert check_routes({ALICE: {wrong, CHARLIES}}, ASKED) == CheckedRoutes(
+    """A wrong object in a set, and a state with a wrong field, are dropped; the others count.
+
+    The user of a wrong state is withheld from the viewer.
+    """
+    is_state = isinstance(wrong, dict)
+    member = BOBS.copy_and_replace(**wrong) if isinstance(wrong, dict) else wrong
+    assert check_routes({ALICE: {member, CHARLIES}}, ASKED) == CheckedRoutes(
         {ALICE: {CHARLIE: CHARLIES}},
-        (fault,),
+        (f"in the set of {ALICE}: {fault}",),
         withheld={ALICE: frozenset({BOB})} if is_state else {},
         torn=frozenset() if is_state else frozenset({ALICE}),
     )
 
 
-def test_a_wrong_state_beside_what_is() -> None:
-    """Of whom a viewer is sent a state that cannot be used, they are sent nothing else either."""
+def test_a_wrong_state_beside_the_real_one() -> None:
+    """If one state of a user is wrong, the viewer gets no other state of this user either."""
     too_long = BOBS.copy_and_replace(status_msg="x" * 4097)
     checked = check_routes({ALICE: {too_long, BOBS}, DORA: {BOBS}}, ASKED)
     assert checked.routes == {DORA: {BOB: BOBS}}
@@ -156,30 +157,21 @@ def test_a_wrong_state_beside_what_is() -> None:
 
 
 def test_a_state_of_nobody() -> None:
-    """A state whose user ID is no text is wrong, and nobody's."""
+    """A state whose user ID is no string is a fault, and withholds nobody."""
     wrong = UserPresenceState(7, "online", 1, 1, 1, None, True)  # type: ignore[arg-type] # a module's
     assert check_routes({ALICE: {wrong}}, ASKED) == CheckedRoutes(faults=("7 is not a user ID",))
 
 
-def test_a_set_without_sound_states() -> None:
-    """A viewer for whom nothing sound is left stands in no route."""
-    assert check_routes({ALICE: {7}}, ASKED).routes == {}
-
-
-def test_faults_are_few() -> None:
-    """At most ten faults are told, however many there are."""
-    answer: dict[object, object] = {number: {BOBS} for number in range(25)}
+def test_faults_and_notes_are_few() -> None:
+    """An answer has at most ten faults and ten notes."""
+    wrong: dict[object, object] = {number: {BOBS} for number in range(25)}
     faults = tuple(f"{number} is not a user ID" for number in range(10))
-    assert check_routes(answer, ASKED) == CheckedRoutes(faults=faults)
-    assert len(check_interest(set(range(25))).faults) == 10
-
-
-def test_notes_are_few() -> None:
-    """At most ten of what was left out are told, however many there are."""
-    answer = {f"nobody {number}": {BOBS} for number in range(25)}
+    assert check_routes(wrong, ASKED) == CheckedRoutes(faults=faults)
+    assert len(check_interest(set(wrong)).faults) == 10
+    odd = {f"nobody {number}": {BOBS} for number in range(25)}
     notes = tuple(f"'nobody {number}' is not a user ID" for number in range(10))
-    assert check_routes(answer, ASKED) == CheckedRoutes(notes=notes)
-    assert len(check_interest(set(answer)).notes) == 10
+    assert check_routes(odd, ASKED) == CheckedRoutes(notes=notes)
+    assert len(check_interest(set(odd)).notes) == 10
 
 
 @pytest.mark.parametrize(
@@ -192,13 +184,13 @@ def test_notes_are_few() -> None:
     ],
 )
 def test_two_states_of_one_user(states: set[UserPresenceState], chosen: UserPresenceState) -> None:
-    """Of several states of a user in one set an altered one counts, then the latest, always."""
+    """Of several states of a user in one set, an altered one counts, then the latest."""
     assert check_routes({ALICE: states}, ASKED) == CheckedRoutes({ALICE: {BOB: chosen}})
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations("abc")))
 def test_the_choice_does_not_depend_on_order(order: tuple[str, ...]) -> None:
-    """A set has no order, so none shows in the choice."""
+    """The choice does not depend on the order in which a set is built."""
     states = {state(BOB, text) for text in order}
     assert check_routes({ALICE: states}, ASKED).routes == {ALICE: {BOB: state(BOB, "c")}}
 
@@ -215,39 +207,23 @@ def test_named_users(answer: set[UserId]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("name", "is_fault"),
     [
-        ([BOB], "a list"),
-        (BOB, "a str"),
-        ("all", "a str"),
-        (b"ALL", "a bytes"),
-        ({BOB: 1}, "a dict"),
-        (True, "a bool"),
-        ((BOB,), "a tuple"),
+        *((7, True), (b"@bob:demo", True), (8.5, True)),
+        *((None, False), ("bob", False), (ODD, False), ("ALL", False), ("", False)),
+        ("@x:y z", False),
     ],
 )
-def test_no_set(answer: object, kind: str) -> None:
-    """What is neither a set nor "ALL" names nobody, and the fault says what it is."""
-    fault = f"returned {kind} instead of a set or PRESENCE_ALL_USERS"
-    assert check_interest(answer) == CheckedInterest(faults=(fault,))
-
-
-@pytest.mark.parametrize("wrong", [7, b"@bob:demo", 8.5])
-def test_a_wrong_name(wrong: object) -> None:
-    """A thing in the set that is no text costs itself; the others are named."""
-    fault = f"{wrong!r:.80} is not a user ID"
-    assert check_interest({wrong, BOB}) == CheckedInterest(frozenset({BOB}), faults=(fault,))
-
-
-@pytest.mark.parametrize("name", [None, "bob", "@🛒:vel.example", "ALL", "", "@x:y z"])
-def test_a_name_that_cannot_be(name: object) -> None:
-    """None, or a text that is no user ID, is left out, and no fault; the others are named."""
-    note = f"{name!r} is not a user ID"
-    assert check_interest({name, BOB}) == CheckedInterest(frozenset({BOB}), notes=(note,))
+def test_a_wrong_name(name: object, is_fault: bool) -> None:
+    """A wrong name in a set is dropped and the others count. None and strings are no faults."""
+    what = (f"{name!r:.80} is not a user ID",)
+    assert check_interest({name, BOB}) == CheckedInterest(
+        frozenset({BOB}), faults=what if is_fault else (), notes=() if is_fault else what
+    )
 
 
 class Hostile(dict[object, object]):
-    """A dict that does as it likes."""
+    """A dict whose methods raise."""
 
     def __iter__(self) -> Iterator[object]:
         raise RuntimeError("not today")
@@ -260,40 +236,40 @@ class Hostile(dict[object, object]):
 
 
 class HostileSet(set[object]):
-    """A set that does as it likes."""
+    """A set whose methods raise."""
 
     def __iter__(self) -> Iterator[object]:
         raise RuntimeError("not today")
 
 
 class HostileText(str):
-    """Text that cannot be hashed, once it has got in."""
+    """A subclass of str."""
 
     __slots__ = ()
 
 
 class HostileState(UserPresenceState, frozen=True):
-    """A state of a module's own kind."""
+    """A subclass of the state."""
 
 
-def test_an_answer_that_fights_back() -> None:
-    """What a subclass of dict or set says of itself does not matter, only what is in it."""
+def test_hostile_containers() -> None:
+    """The members of a subclass of dict or set are read without calling its methods."""
     answer = Hostile({ALICE: HostileSet([BOBS])})
     assert check_routes(answer, ASKED) == CheckedRoutes({ALICE: {BOB: BOBS}})
     assert check_interest(HostileSet([BOB])) == CheckedInterest(frozenset({BOB}))
 
 
 def test_only_exact_types_pass() -> None:
-    """A subclass of text or of a state is refused: it might raise wherever it is compared."""
+    """A subclass of str or of a state is refused: it might raise wherever it is compared."""
     states = HostileState(*msgspec.structs.astuple(BOBS))
     assert check_routes({ALICE: {states}}, ASKED).routes == {}
     assert check_routes({HostileText(ALICE): {BOBS}}, ASKED).routes == {}
     assert check_interest({HostileText(BOB)}).named == frozenset()
 
 
-def test_for_the_sake_of_some() -> None:
-    """What is said to viewers for whose sake it was asked is read, however much others are told;
-    of the others, what is altered for them, for that is remembered.
+def test_certain_viewers() -> None:
+    """If the server asked for certain viewers, everything for them is read, and only altered
+    states for others, however many there are.
     """
     crowd: dict[object, object] = {f"@u{number}:demo": {BOBS} for number in range(60_000)}
     altered = BOBS.copy_and_replace(status_msg="hidden")
@@ -307,7 +283,7 @@ def test_for_the_sake_of_some() -> None:
 
 
 def test_an_answer_about_many() -> None:
-    """The more users an answer is about, the more it may say: each may have many viewers."""
+    """The limit of an answer grows with the users that it is about: each may have many viewers."""
     told = {BOBS, state(CHARLIE)}
     answer = {f"@u{number}:demo": told for number in range(30_000)}
     checked = check_routes(answer, {UserId(it.user_id): it for it in told})
@@ -317,7 +293,7 @@ def test_an_answer_about_many() -> None:
 
 
 def test_an_answer_without_end() -> None:
-    """Beyond a number of entries nothing is read, and the fault says so."""
+    """Names beyond a limit are not read, and the fault says so."""
     named = {f"@u{number}:demo" for number in range(50_001)}
     checked = check_interest(named)
     assert (len(checked.named) <= 50_001, checked.faults) == (
@@ -357,7 +333,7 @@ answers = st.one_of(
 
 
 def is_sound(it: Any) -> bool:
-    """Tell whether a state is one that can be told to a client."""
+    """Tell whether a state can be sent to a client."""
     numbers = (it.last_active_ts, it.last_federation_update_ts, it.last_user_sync_ts)
     return it in ASKED.values() or (
         is_user_id(it.user_id)
@@ -370,7 +346,7 @@ def is_sound(it: Any) -> bool:
 
 @given(answers)
 def test_any_answer_of_states(answer: object) -> None:
-    """Whatever Python objects are answered, nothing raises, and what is left is sound."""
+    """Any Python object as an answer raises nothing, and what is left of it is valid."""
     checked = check_routes(answer, ASKED)
     for viewer, told in checked.routes.items():
         assert is_user_id(viewer)
@@ -384,7 +360,7 @@ def test_any_answer_of_states(answer: object) -> None:
 
 @given(answers)
 def test_any_answer_of_names(answer: object) -> None:
-    """Whatever Python objects are answered, nothing raises, and only user IDs are named."""
+    """Any Python object as an answer raises nothing, and only user IDs are named."""
     checked = check_interest(answer)
     assert all(is_user_id(name) for name in checked.named)
     assert checked.all_users == (answer == "ALL")

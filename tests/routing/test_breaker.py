@@ -1,4 +1,4 @@
-"""When a module is left alone."""
+"""When a module is paused."""
 
 from datetime import timedelta
 
@@ -14,18 +14,19 @@ SETTINGS = BreakerSettings(
 )
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    """The time."""
-    return FakeClock()
-
-
-def broken(clock: FakeClock, failures: int = 3) -> Breaker:
-    """Return a breaker that has seen so many failures."""
-    breaker = Breaker(SETTINGS)
-    for _ in range(failures):
-        breaker.failed(clock.now())
-    return breaker
+def answers(steps: str) -> list[bool]:
+    """Return what the breaker answers in *steps*: fail, succeed, ask, or a number of seconds."""
+    clock, breaker, admitted = FakeClock(), Breaker(SETTINGS), []
+    for step in steps.split():
+        if step == "ask":
+            admitted.append(breaker.admits(clock.now()))
+        elif step == "fail":
+            breaker.failed(clock.now())
+        elif step == "succeed":
+            breaker.succeeded()
+        else:
+            clock.advance(seconds=float(step))
+    return admitted
 
 
 def test_the_defaults() -> None:
@@ -34,55 +35,35 @@ def test_the_defaults() -> None:
     assert BreakerSettings() == expected
 
 
-def test_few_failures(clock: FakeClock) -> None:
-    """Before there are too many failures, the module is called."""
-    breaker = broken(clock, 2)
-    assert (breaker.is_open, breaker.admits(clock.now())) == (False, True)
+@pytest.mark.parametrize(
+    ("steps", "admitted"),
+    [
+        ("ask fail fail ask", [True, True]),
+        ("fail fail fail ask 29.999 ask 0.001 ask", [False, False, True]),
+        ("fail fail succeed fail fail ask", [True]),
+        ("fail fail fail 30 ask ask ask", [True, False, False]),
+        ("fail fail fail 30 ask succeed ask fail fail fail 30 ask", [True, True, True]),
+        ("fail fail fail 29 fail 1 ask", [True]),
+    ],
+    ids=[
+        "few failures",
+        "too many: a pause",
+        "only failures in a row",
+        "one call per pause",
+        "a success ends the pause, and the next is as short",
+        "failures during a pause do not prolong it",
+    ],
+)
+def test_when_the_module_is_called(steps: str, admitted: list[bool]) -> None:
+    """After too many failures in a row, a module is called once per pause until it succeeds."""
+    assert answers(steps) == admitted
 
 
-def test_too_many_failures(clock: FakeClock) -> None:
-    """After too many failures in a row the module is not called until the pause is over."""
-    breaker = broken(clock)
-    assert (breaker.is_open, breaker.admits(clock.now())) == (True, False)
-    clock.advance(milliseconds=29_999)
-    assert not breaker.admits(clock.now())
-    clock.advance(milliseconds=1)
-    assert breaker.admits(clock.now())
-
-
-def test_a_success_between(clock: FakeClock) -> None:
-    """Failures count in a row only."""
-    breaker = broken(clock, 2)
-    breaker.succeeded()
-    breaker.failed(clock.now())
-    breaker.failed(clock.now())
-    assert not breaker.is_open
-
-
-def test_one_try_per_pause(clock: FakeClock) -> None:
-    """After a pause one caller is let through; until it has an answer, nobody else is."""
-    breaker = broken(clock)
-    clock.advance(seconds=30)
-    assert [breaker.admits(clock.now()) for _ in range(3)] == [True, False, False]
-    assert breaker.is_open
-
-
-def test_the_try_succeeds(clock: FakeClock) -> None:
-    """A try that succeeds ends the pause, and the next one is as short as the first."""
-    breaker = broken(clock)
-    clock.advance(seconds=30)
-    breaker.admits(clock.now())
-    breaker.succeeded()
-    assert (breaker.is_open, breaker.admits(clock.now())) == (False, True)
+def test_pauses_grow() -> None:
+    """Each failure after a pause doubles the pause, up to the longest one."""
+    clock, breaker = FakeClock(), Breaker(SETTINGS)
     for _ in range(3):
         breaker.failed(clock.now())
-    clock.advance(seconds=30)
-    assert breaker.admits(clock.now())
-
-
-def test_pauses_grow(clock: FakeClock) -> None:
-    """Each try that fails doubles the pause, up to the longest."""
-    breaker = broken(clock)
     pauses = []
     for _ in range(5):
         began = clock.now()
@@ -93,37 +74,19 @@ def test_pauses_grow(clock: FakeClock) -> None:
     assert pauses == [30, 60, 100, 100, 100]
 
 
-def test_failures_during_a_pause(clock: FakeClock) -> None:
-    """Answers that fail while the module is paused do not make the pause longer."""
-    breaker = broken(clock)
-    clock.advance(seconds=29)
-    breaker.failed(clock.now())
-    clock.advance(seconds=1)
-    assert breaker.admits(clock.now())
-
-
-def test_a_module_that_never_recovers(clock: FakeClock) -> None:
-    """A module may fail for years: it is still tried once per longest pause."""
-    breaker = broken(clock)
+def test_a_module_that_never_recovers() -> None:
+    """A module that fails for years is still called once per longest pause."""
+    clock, breaker = FakeClock(), Breaker(SETTINGS)
     for _ in range(2000):
         clock.advance(seconds=100)
         assert breaker.admits(clock.now())
         breaker.failed(clock.now())
 
 
-@given(st.lists(st.sampled_from(["fail", "succeed", "ask", "wait"])))
+@given(st.lists(st.sampled_from(["fail", "succeed", "ask", "40"])))
 def test_a_paused_module_always_comes_back(steps: list[str]) -> None:
-    """Whatever has happened, after the longest pause the module is called again."""
-    clock, breaker = FakeClock(), Breaker(SETTINGS)
-    for step in steps:
-        if step == "fail":
-            breaker.failed(clock.now())
-        elif step == "succeed":
-            breaker.succeeded()
-            assert breaker.admits(clock.now())
-        elif step == "ask":
-            assert breaker.admits(clock.now()) or breaker.is_open
-        else:
-            clock.advance(seconds=40)
-    clock.advance(seconds=100)
-    assert breaker.admits(clock.now())
+    """After the longest pause the module is called again, whatever has happened."""
+    assert answers(" ".join([*steps, "100", "ask"]))[-1]
+    if "succeed" in steps:
+        up_to_success = steps[: len(steps) - steps[::-1].index("succeed")]
+        assert answers(" ".join([*up_to_success, "ask"]))[-1]

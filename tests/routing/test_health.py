@@ -1,18 +1,18 @@
-"""How a module has been doing."""
+"""Counts and response times of a module."""
 
 from lamplighter.clock import Timestamp
 from lamplighter.routing.health import Failure, ModuleHealth
 
 
 def test_a_module_that_was_never_asked() -> None:
-    """Nothing is known of it, and nothing is wrong."""
+    """A module that was never asked has no calls, failures or response times."""
     health = ModuleHealth()
     assert (health.calls, health.failures, health.last_failure) == (0, 0, None)
     assert health.seconds(0.5) is None
 
 
 def test_counts_and_times() -> None:
-    """Calls and failures are counted; the last failure, and how fast answers come, are known."""
+    """Calls and failures are counted; the last failure and the response times are known."""
     health = ModuleHealth()
     for hundredths in range(1, 101):
         health.asked()
@@ -25,7 +25,7 @@ def test_counts_and_times() -> None:
 
 
 def test_old_answers_are_forgotten() -> None:
-    """Only recent answers tell how fast a module is, so that what is kept has a bound."""
+    """Only the last answers count for the response times, so that memory is bounded."""
     health = ModuleHealth()
     health.answered(9)
     for _ in range(1000):

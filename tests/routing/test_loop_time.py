@@ -1,4 +1,4 @@
-"""Whose code holds the event loop, and who is blamed for it."""
+"""Which module holds the event loop, and which is blamed for a time-out."""
 
 import asyncio
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class Machine:
         )
 
     def blocking(self, answer: object = None, **duration: float) -> Act:
-        """Return a callback that holds the event loop for so long, and answers then."""
+        """Return a callback that holds the event loop for this *duration*, and then answers."""
 
         async def act(asked: Any) -> object:
             self.clock.advance(**duration)
@@ -51,13 +51,13 @@ class Machine:
 
 
 def kinds(module: GuardedModule) -> str | None:
-    """Return how the module has failed last."""
+    """Return the kind of the module's last failure."""
     last = module.health.last_failure
     return last.kind if last else None
 
 
 async def test_each_step_is_measured() -> None:
-    """What a call holds is what its steps take together; while it waits, it holds nothing."""
+    """A call holds the loop for as long as its steps take together; while it waits, it does not."""
     machine = Machine()
     gate = asyncio.Event()
 
@@ -80,7 +80,7 @@ async def test_each_step_is_measured() -> None:
 
 
 async def test_others() -> None:
-    """What others have held since a call began is known, also in the middle of their step."""
+    """It is known how long others have held the loop since a call began, also during their step."""
     machine = Machine()
     first, second = Holding(machine.loop_time), Holding(machine.loop_time)
     seen: list[tuple[int, int]] = []
@@ -94,8 +94,8 @@ async def test_others() -> None:
     assert (first.own, first.others, Holding(machine.loop_time).others) == (0, 70, 0)
 
 
-async def test_what_is_thrown_into_a_call() -> None:
-    """A cancellation reaches the module, which may go on after it."""
+async def test_cancellation() -> None:
+    """A cancellation reaches the module, which may continue after it."""
     machine = Machine()
     began = asyncio.Event()
 
@@ -128,8 +128,8 @@ async def test_a_module_that_holds_the_loop(held: int, paused: bool) -> None:
     assert len(logs) == int(paused)
 
 
-async def test_what_a_blocking_call_answers_counts() -> None:
-    """An answer that was computed for long, and is in time, is an answer all the same."""
+async def test_the_answer_of_a_blocking_call() -> None:
+    """An answer that took long to compute, but is in time, counts."""
     machine = Machine()
     module = machine.module(machine.blocking({BOB}, seconds=2))
     with capture_logs() as logs:
@@ -140,7 +140,7 @@ async def test_what_a_blocking_call_answers_counts() -> None:
 
 @pytest.mark.parametrize("seconds", [4, 6, 60, 3_600])
 async def test_the_innocent_are_not_paused(seconds: int) -> None:
-    """A module that waits while another one holds the loop has all its time when that is over."""
+    """A module that waits while another holds the loop gets its whole time afterwards."""
     machine = Machine()
     thinking = Thinking()
     innocent, blocking = machine.module(thinking), machine.module(machine.blocking(seconds=seconds))
@@ -160,7 +160,7 @@ async def test_the_innocent_are_not_paused(seconds: int) -> None:
 
 
 async def test_the_innocent_may_be_late_too() -> None:
-    """A module that has not answered within its time is late, whoever held the loop before."""
+    """A module that does not answer within its own time is late, even if another held the loop."""
     machine = Machine()
     late, blocking = machine.module(Thinking()), machine.module(machine.blocking(seconds=60))
     answer = late.interested_users(ALICE)
@@ -175,7 +175,7 @@ async def test_the_innocent_may_be_late_too() -> None:
 
 
 class BusyClock(FakeClock):
-    """A clock of a loop that is busy: its timers are late."""
+    """The clock of a busy event loop: its timers fire late."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,12 +188,12 @@ class BusyClock(FakeClock):
         return super().call_at(Timestamp(when - self._lateness), callback)
 
     def be_late(self, **duration: float) -> None:
-        """Let so much time pass in which no timer fires."""
+        """Let this *duration* pass in which no timer fires."""
         self._lateness += milliseconds(timedelta(**duration))
 
 
 async def test_a_loop_that_is_late_for_another_reason() -> None:
-    """Time by which a time-out fires late is added to the module's own."""
+    """If the time-out fires late and no module held the loop, the module gets its time again."""
     machine = Machine(clock := BusyClock())
     thinking = Thinking()
     module = machine.module(thinking)
@@ -208,7 +208,7 @@ async def test_a_loop_that_is_late_for_another_reason() -> None:
 
 
 async def test_a_loop_that_is_always_late() -> None:
-    """A module that does not answer is late in the end, however late every timer is."""
+    """A module that never answers is late in the end, even if every timer is late."""
     machine = Machine(clock := BusyClock())
     with capture_logs():
         answer = machine.module(Thinking()).interested_users(ALICE)
@@ -219,7 +219,7 @@ async def test_a_loop_that_is_always_late() -> None:
 
 
 async def test_a_clock_that_is_set_back() -> None:
-    """A time-out comes when its timer fires, also where the clock was set back meanwhile."""
+    """If the clock is set back, the time-out still comes when its timer fires."""
     machine = Machine(clock := BusyClock())
     with capture_logs():
         answer = machine.module(Thinking()).interested_users(ALICE)
@@ -228,8 +228,8 @@ async def test_a_clock_that_is_set_back() -> None:
     assert answer.done()
 
 
-async def test_the_time_of_parts() -> None:
-    """Calls that follow a slow one that failed are not blamed for the time that it took."""
+async def test_calls_after_a_slow_one() -> None:
+    """Calls that follow a slow call of the same question are not blamed for its time."""
     machine = Machine()
     asked = 0
 

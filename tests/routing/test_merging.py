@@ -1,4 +1,4 @@
-"""What several modules send, put together."""
+"""Merging the answers of several modules."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +23,12 @@ ABOUT = {BOB: BOBS, CHARLIE: CHARLIES}
 SILENT = state(BOB)
 AWAY = state(BOB, "away")
 
-#: A module, what it sends by viewer and user (None is withheld), and whom it usually alters.
+#: A module, and what it sends by viewer and user; None is withheld.
 Answer: TypeAlias = tuple[Module, Mapping[tuple[UserId, UserId], UserPresenceState | None]]
 
 
 def checked(sent: Mapping[tuple[UserId, UserId], UserPresenceState | None]) -> CheckedRoutes:
-    """Return the answer that sends so."""
+    """Return the answer that sends these states."""
     routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
     withheld: dict[UserId, frozenset[UserId]] = {}
     for (viewer, user_id), it in sent.items():
@@ -40,7 +40,7 @@ def checked(sent: Mapping[tuple[UserId, UserId], UserPresenceState | None]) -> C
 
 
 def merged(answers: Iterable[Answer]) -> Merging:
-    """Return the answers, put together in this order."""
+    """Return the answers, merged in this order."""
     merging = Merging(ABOUT)
     for module, sent in answers:
         merging.add(module, {}, checked(sent))
@@ -48,13 +48,13 @@ def merged(answers: Iterable[Answer]) -> Merging:
 
 
 def sent_to_alice(*states: UserPresenceState | None) -> Merging:
-    """Return what comes of it if One, Two and Three send alice these states of bob."""
+    """Return the result if One, Two and Three send these states of bob to alice."""
     pairs = zip((ONE, TWO, THREE), states, strict=False)
     return merged((module, {(ALICE, BOB): it}) for module, it in pairs)
 
 
 def test_the_same_alteration() -> None:
-    """Modules that alter in the same way have altered it together, whatever stands between."""
+    """Modules that alter a state in the same way are all named as altering it."""
     assert sent_to_alice(SILENT, BOBS, SILENT).routes == {
         ALICE: {BOB: Route(SILENT, (ONE, TWO, THREE), (ONE, THREE))}
     }
@@ -63,7 +63,7 @@ def test_the_same_alteration() -> None:
 
 
 def test_conflicts() -> None:
-    """Two modules that alter differently are named, the one that decides and the other."""
+    """Two modules that alter a state in different ways are a conflict; the later one decides."""
     merging = sent_to_alice(SILENT, AWAY, BOBS)
     assert merging.routes == {ALICE: {BOB: Route(AWAY, (ONE, TWO, THREE), (TWO,), (ONE,))}}
     assert list(merging.conflicts.values()) == [Conflict("Two", "One", ALICE, BOB)]
@@ -71,7 +71,7 @@ def test_conflicts() -> None:
 
 
 def test_withheld() -> None:
-    """What a module withholds no other one passes on; but a later one may show it altered."""
+    """A withheld state is not replaced by the real one, but by a later module's altered one."""
     assert sent_to_alice(None, BOBS).routes == {ALICE: {BOB: Route(None, (TWO,), (ONE,))}}
     assert sent_to_alice(BOBS, None).routes == {ALICE: {BOB: Route(None, (ONE,), (TWO,))}}
     assert sent_to_alice(None, AWAY).routes == {ALICE: {BOB: Route(AWAY, (TWO,), (TWO,))}}
@@ -79,8 +79,8 @@ def test_withheld() -> None:
     assert sent_to_alice(AWAY, None).conflicts == {}
 
 
-def test_of_whom_nobody_was_asked() -> None:
-    """Of a user whom no module was asked about, one that usually alters them counts as altering."""
+def test_a_user_of_whom_no_module_was_asked() -> None:
+    """A module that usually alters such a user counts as altering the user."""
     merging = Merging(ABOUT)
     doras, hers = state(DORA, "hidden"), state(DORA, "shown")
     merging.add(ONE, {ALICE: {DORA}}, checked({(ALICE, DORA): doras}))
@@ -89,7 +89,7 @@ def test_of_whom_nobody_was_asked() -> None:
 
 
 def test_an_old_copy() -> None:
-    """A state from an earlier batch is not as it is: nobody can tell it from an altered one."""
+    """A state from an earlier batch counts as altered: it cannot be told from an altered one."""
     assert sent_to_alice(SILENT, state(BOB, "earlier")).conflicts != {}
 
 
@@ -108,7 +108,7 @@ def _state(user_id: UserId, how: str) -> UserPresenceState | None:
 
 
 def _model(answers: Sequence[Answer], viewer: UserId, user_id: UserId) -> object:
-    """Return what the viewer is to be told of the user, the slow and obvious way."""
+    """Return what the viewer gets about the user, in the slow and obvious way."""
     said = [sent[viewer, user_id] for _, sent in answers if (viewer, user_id) in sent]
     altered = [it for it in said if it != ABOUT[user_id]]
     return (altered or said)[-1] if said else "nothing is said"
@@ -122,7 +122,7 @@ def _altering(answer: Answer) -> bool:
 def test_the_order_of_those_that_do_not_alter(
     all_sent: list[dict[tuple[UserId, UserId], str]],
 ) -> None:
-    """What a viewer is told is what the model says, wherever modules that alter nothing stand."""
+    """The result is that of the model, wherever in the order modules stand that alter nothing."""
     answers: list[Answer] = [
         (Module(f"M{at}"), {(v, u): _state(u, how) for (v, u), how in sent.items()})
         for at, sent in enumerate(all_sent)

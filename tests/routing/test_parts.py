@@ -1,4 +1,4 @@
-"""Asking about fewer people at a time."""
+"""Asking about fewer users at a time."""
 
 from collections.abc import Callable
 
@@ -10,14 +10,14 @@ from lamplighter.routing.parts import MOST_ALONE, MOST_CALLS, MOST_SUSPECTS, Par
 
 
 def people(count: int) -> list[UserId]:
-    """Return so many people."""
+    """Return *count* users."""
     return [UserId(f"@u{number}:demo") for number in range(count)]
 
 
 def asked(
     parts: Parts, fails: Callable[[Part], bool], suspects: Suspects
 ) -> tuple[int, list[Part]]:
-    """Ask all *parts*; return the number of calls, and those that stay without an answer."""
+    """Ask about all *parts*; return the number of calls, and the parts without an answer."""
     lost: list[Part] = []
     while (part := parts.take()) is not None:
         if not fails(part):
@@ -31,7 +31,7 @@ def asked(
 
 
 def test_one_of_thousands() -> None:
-    """One person among thousands costs the others nothing, and some two dozen calls; then two."""
+    """One failing user among thousands costs the others nothing; 27 calls find the user, then 2."""
     users, suspects = people(5_000), Suspects()
     bad = users[1234]
     first = asked(Parts(users, suspects), lambda part: bad in part, suspects)
@@ -40,8 +40,8 @@ def test_one_of_thousands() -> None:
     assert again == (2, [(bad,)])
 
 
-def test_who_is_well_again() -> None:
-    """Who was answered about is no suspect any more."""
+def test_answered_again() -> None:
+    """A user about whom the module has answered is no suspect any more."""
     users, suspects = people(10), Suspects()
     asked(Parts(users, suspects), lambda part: users[3] in part, suspects)
     assert asked(Parts(users, suspects), lambda part: False, suspects) == (2, [])
@@ -49,7 +49,7 @@ def test_who_is_well_again() -> None:
 
 
 def test_all_fail() -> None:
-    """Where everybody fails, the calls are bounded, and everybody is without an answer."""
+    """If the module fails for all users, the calls are bounded, and no user has an answer."""
     users, suspects = people(5_000), Suspects()
     for _ in range(3):
         calls, lost = asked(Parts(users, suspects), lambda part: True, suspects)
@@ -58,7 +58,7 @@ def test_all_fail() -> None:
 
 
 def test_many_accounts_of_one_stranger() -> None:
-    """However many fail, as long as they are remembered, the others get answers in the end."""
+    """If the module fails for many users, all others have answers after some questions."""
     users, suspects = people(5_000), Suspects()
     bad = set(users[::25])
     for _ in range(40):
@@ -68,7 +68,7 @@ def test_many_accounts_of_one_stranger() -> None:
 
 
 def test_suspects_are_bounded() -> None:
-    """So many are remembered, the last that failed; they are asked about alone, or together."""
+    """The last suspects are remembered, a bounded number; only some get a call of their own."""
     users, suspects = people(MOST_SUSPECTS + 1), Suspects()
     for user_id in users:
         suspects.failed((user_id,))
@@ -79,8 +79,8 @@ def test_suspects_are_bounded() -> None:
 
 
 @given(st.integers(1, 60), st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59)))
-def test_everybody_is_asked_about(count: int, bad: set[int], suspected: set[int]) -> None:
-    """Exactly those stay without an answer for whom the module fails, while calls are left."""
+def test_who_is_left(count: int, bad: set[int], suspected: set[int]) -> None:
+    """While calls are left, exactly the users for whom the module fails are without an answer."""
     users, suspects = people(count), Suspects()
     for number in suspected:
         suspects.failed((UserId(f"@u{number}:demo"),))

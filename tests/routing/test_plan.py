@@ -1,4 +1,4 @@
-"""Who is told, and why."""
+"""Who receives whose presence, and why."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ Due = tuple[UserPresenceState, Counter[object]]
 
 
 class Plan(Planner):
-    """A planner whose rooms and names are short to write."""
+    """A planner with short ways to add rooms and names."""
 
     def __init__(self) -> None:
         self.rooms = SharedRooms(lambda room_id: True)
@@ -44,7 +44,7 @@ class Plan(Planner):
     ) -> None:
         all_users = (sees_all,) if sees_all else ()
         interest = Interest(dict.fromkeys(users, (ONE,)), all_users)
-        self.interests.keep(viewer, interest, StreamPosition(position), Timestamp(0))
+        self.interests.cache(viewer, interest, StreamPosition(position), Timestamp(0))
 
 
 @pytest.fixture
@@ -54,25 +54,25 @@ def plan() -> Plan:
 
 
 def only(tellings: list[Telling]) -> Who:
-    """Return the recipients of the only telling."""
+    """Return the recipients of the only state in the plan."""
     (telling,) = tellings
     return telling.recipients
 
 
-def test_nobody_but_oneself(plan: Plan) -> None:
-    """Without rooms and modules, a user's presence is told to the user alone."""
+def test_no_other_recipient(plan: Plan) -> None:
+    """Without rooms and modules, only the users themselves receive their presence."""
     assert plan.plan([BOBS], {}, EVERYBODY) == [Telling(BOBS, {BOB: (Self(),)})]
 
 
-def test_only_viewers_are_told(plan: Plan) -> None:
-    """Who does not view is not told; what nobody is told is not in the plan."""
+def test_only_viewers_are_recipients(plan: Plan) -> None:
+    """Only viewers are recipients; a state without recipients is not in the plan."""
     plan.room(HALL, ALICE, BOB)
     assert plan.plan([BOBS], {}, {CHARLIE}) == []
     assert plan.plan([], {}, EVERYBODY) == []
 
 
 def test_shared_rooms(plan: Plan) -> None:
-    """Who shares rooms is told, with every room as a reason; oneself for being oneself only."""
+    """Members of shared rooms are recipients, with every room as a reason; the user by `Self`."""
     plan.room(HALL, ALICE, BOB, CHARLIE)
     plan.room(ATTIC, ALICE, BOB)
     recipients = only(plan.plan([BOBS], {}, EVERYBODY))
@@ -84,7 +84,7 @@ def test_shared_rooms(plan: Plan) -> None:
 
 
 def test_names_and_all(plan: Plan) -> None:
-    """Who is named for a viewer is told to the viewer; a viewer of all is told of everybody."""
+    """Modules' names make viewers recipients; a viewer of all users receives all users."""
     plan.room(HALL, ALICE, BOB)
     plan.named(ALICE, BOB)
     plan.named(CHARLIE, sees_all=ALL)
@@ -97,13 +97,13 @@ def test_names_and_all(plan: Plan) -> None:
 
 
 def test_a_route_adds_a_viewer(plan: Plan) -> None:
-    """A viewer to whom a module sends the state as it is is told with the others."""
+    """A viewer to whom a module sends the real state is a recipient like the others."""
     routes = {CHARLIE: {BOB: Route(BOBS, (ONE,))}}
     assert only(plan.plan([BOBS], routes, EVERYBODY)) == {BOB: (Self(),), CHARLIE: (ONE,)}
 
 
 def test_a_route_is_one_more_reason(plan: Plan) -> None:
-    """A route of a state that the viewer sees anyway adds its modules, each once."""
+    """A route for a user whom the viewer sees anyway adds its modules as reasons, each once."""
     plan.room(HALL, CHARLIE, BOB)
     plan.named(CHARLIE, BOB)
     routes = {CHARLIE: {BOB: Route(BOBS, (ONE, OTHER))}}
@@ -112,7 +112,7 @@ def test_a_route_is_one_more_reason(plan: Plan) -> None:
 
 
 def test_an_altered_state_replaces(plan: Plan) -> None:
-    """Who is sent an altered state sees that one and not the original, room or not."""
+    """A recipient of an altered state does not get the real one, even if they share a room."""
     plan.room(HALL, ALICE, BOB, CHARLIE)
     routes = {viewer: {BOB: Route(HIDDEN, (ONE,))} for viewer in (ALICE, DORA)}
     assert plan.plan([BOBS], routes, EVERYBODY) == [
@@ -121,14 +121,14 @@ def test_an_altered_state_replaces(plan: Plan) -> None:
     ]
 
 
-def test_a_route_to_nobody_who_views(plan: Plan) -> None:
-    """A route to somebody who does not view changes nothing."""
+def test_a_route_to_no_viewer(plan: Plan) -> None:
+    """A route to a user who is no viewer changes nothing."""
     routes = {DORA: {BOB: Route(HIDDEN, (ONE,))}}
     assert plan.plan([BOBS], routes, {BOB}) == [Telling(BOBS, {BOB: (Self(),)})]
 
 
-def test_a_route_of_somebody_else(plan: Plan) -> None:
-    """A module may send a state of a user it was not asked about: with all reasons there are."""
+def test_a_route_of_another_user(plan: Plan) -> None:
+    """A module may send a user that it was not asked about; rooms are reasons then as well."""
     plan.room(HALL, ALICE, DORA)
     other = state(DORA, "made up")
     routes = {ALICE: {DORA: Route(other, (ONE,))}, CHARLIE: {DORA: Route(other, (ONE,))}}
@@ -138,7 +138,7 @@ def test_a_route_of_somebody_else(plan: Plan) -> None:
 
 
 def test_reasons(plan: Plan) -> None:
-    """The reasons of two are those of a plan; without any, they may not see each other."""
+    """The reasons are those of a plan; without any, the viewer may not see the user."""
     plan.room(HALL, ALICE, BOB)
     plan.named(ALICE, BOB)
     assert plan.reasons(ALICE, BOB) == (SharedRoom(HALL), ONE)
@@ -147,17 +147,16 @@ def test_reasons(plan: Plan) -> None:
 
 
 def test_candidates(plan: Plan) -> None:
-    """Whom a viewer may see: themselves, neighbours, and who is named for them."""
+    """Candidates are the viewer, the members of shared rooms, and users named for the viewer."""
     plan.room(HALL, ALICE, BOB)
     plan.named(ALICE, DORA)
     plan.named(CHARLIE, sees_all=ALL)
     assert plan.candidates(ALICE) == {ALICE, BOB, DORA}
     assert plan.candidates(CHARLIE) == {CHARLIE}
-    assert [plan.sees_all(viewer) for viewer in (ALICE, CHARLIE)] == [False, True]
 
 
 def test_visible_since(plan: Plan) -> None:
-    """A user is in sight since the first of a shared room and a module's word."""
+    """A user is visible since the earlier of a shared room and a module's name."""
     plan.room(HALL, ALICE, BOB, CHARLIE, position=5)
     plan.named(ALICE, BOB, DORA, position=3)
     plan.named(CHARLIE, BOB, position=7)
@@ -166,7 +165,7 @@ def test_visible_since(plan: Plan) -> None:
     assert plan.visible_since(BOB, DORA) is None
 
 
-# --- any world, against the rules written out for one viewer and one user at a time
+# --- any world, compared with the rules for one viewer and one user at a time
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ class World:
         return plan
 
     def told(self, viewer: UserId, user: UserId) -> Due | None:
-        """Return what the viewer is to be told of the user, and why."""
+        """Return the state of the user that the viewer must get, with the reasons."""
         if viewer not in self.viewers:
             return None
         own = next((it for it in self.states if it.user_id == user), None)
@@ -234,8 +233,8 @@ worlds = st.builds(
 
 @given(worlds)
 def test_any_world(world: World) -> None:
-    """In any world: each viewer is told of each user at most once, an altered state wins, and
-    the reasons are exactly those that the rules give; without one, nobody is told.
+    """In any world a viewer gets at most one state of a user, an altered one wins, and the reasons
+    are exactly those of the rules; without a reason the viewer gets none.
     """
     tellings = world.planner().plan(world.states, world.routes, world.viewers)
     told = [
@@ -255,7 +254,7 @@ def test_any_world(world: World) -> None:
 
 @given(worlds)
 def test_reasons_agree_with_plans(world: World) -> None:
-    """`reasons` says what a plan without routes says, for any two."""
+    """`reasons` is equal to a plan without routes, for any viewer and user."""
     planner = world.planner()
     for viewer in EVERYBODY:
         for user in EVERYBODY:
@@ -265,17 +264,17 @@ def test_reasons_agree_with_plans(world: World) -> None:
 
 @given(worlds)
 def test_views_agree_with_plans(world: World) -> None:
-    """A view says what a plan for its viewer alone says, for anybody; reasons have no order."""
+    """A view is equal to a plan for its viewer alone; the order of reasons does not matter."""
     planner = world.planner()
     states = {UserId(it.user_id): it for it in world.states}
     for viewer in EVERYBODY:
         tellings = planner.plan(world.states, world.routes, {viewer})
-        sights = planner.view(viewer, states, world.routes)
-        seen = {it: (sights.states[it], Counter(why)) for it, why in sights.reasons.items()}
+        visible = planner.view(viewer, states, world.routes)
+        seen = {it: (visible.states[it], Counter(why)) for it, why in visible.reasons.items()}
         assert seen == {it.user_id: (it.state, Counter(it.recipients[viewer])) for it in tellings}
 
 
-# --- who may be new to a viewer
+# --- which users became visible
 
 
 moves = st.lists(
@@ -307,19 +306,19 @@ def moved(steps: list[tuple[str, UserId, RoomId, tuple[frozenset[UserId], bool]]
 
 
 @given(moves, st.integers(0, 10))
-def test_coming_into_sight(
+def test_becoming_visible(
     steps: list[tuple[str, UserId, RoomId, tuple[frozenset[UserId], bool]]], number: int
 ) -> None:
-    """Whoever is visible since after a position is among those who may have come into sight, or
-    the viewer sees everybody since then; and nobody is who cannot be seen at all.
+    """Every user who is visible since after a position is among those that became visible, or the
+    viewer sees all users since then; and all of them are candidates.
     """
     plan, position = moved(steps), StreamPosition(number)
     for viewer in EVERYBODY:
-        new = plan.came_into_sight(viewer, position)
+        new = plan.became_visible(viewer, position)
         all_since = plan.sees_all_since(viewer)
         sees_all_anew = all_since is not None and all_since > position
         for user in EVERYBODY:
             since = plan.visible_since(viewer, user)
             assert since is None or since <= position or user in new or sees_all_anew
         assert new <= plan.candidates(viewer)
-        assert len(plan.candidates(viewer)) <= plan.in_reach(viewer)
+        assert len(plan.candidates(viewer)) <= plan.max_candidates(viewer)

@@ -1,4 +1,4 @@
-"""Reasons, in words."""
+"""Reasons as phrases and as values."""
 
 import pytest
 
@@ -21,6 +21,6 @@ def test_phrases(reason: Reason, phrase: str) -> None:
 
 
 def test_reasons_are_values() -> None:
-    """The same reason, given twice, is one; different ones are not."""
+    """Equal reasons are one element of a set; different ones are not."""
     reasons = {Self(), Self(), Module("A"), Module("A"), Module("B"), AllUsers("A")}
     assert reasons == {Self(), Module("A"), Module("B"), AllUsers("A")}

@@ -1,10 +1,8 @@
-"""Asking about several people: whom a module fails for costs nobody else anything."""
+"""Asking about several users: a user for whom the module fails costs the others nothing."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from lamplighter.ids import UserId
 from lamplighter.presence.state import UserPresenceState
@@ -13,22 +11,15 @@ from tests.routing.guarded import BOBS, Bench
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
 
 
-@pytest.fixture
-def logged() -> Iterator[list[Any]]:
-    """What is logged during the test."""
-    with capture_logs() as lines:
-        yield lines
-
-
 def crowd(count: int) -> list[UserPresenceState]:
-    """Return the states of so many people."""
+    """Return the states of *count* users."""
     return [state(UserId(f"@u{number}:demo")) for number in range(count)]
 
 
 def failing_for(*users: str, answer: object = None) -> Act:
-    """Return a callback that sends alice everybody, and fails where it is asked about *users*.
+    """Return a callback that sends all users to alice, and fails if it is asked about *users*.
 
-    It raises then, or gives that *answer*.
+    Then it raises an exception, or returns *answer*.
     """
 
     async def act(asked: Any) -> object:
@@ -43,7 +34,7 @@ def failing_for(*users: str, answer: object = None) -> Act:
 
 @pytest.mark.parametrize("answer", [None, [], "ALL"], ids=repr)
 async def test_one_of_thousands(answer: object, logged: list[Any]) -> None:
-    """Who a module fails for costs nobody else anything, however many it is asked about at once."""
+    """A user among thousands for whom the module fails costs the others nothing, in few calls."""
     states = crowd(3_000)
     bench = Bench(failing_for("@u1234:demo", answer=answer))
     for calls in (27, 2):
@@ -58,7 +49,7 @@ async def test_one_of_thousands(answer: object, logged: list[Any]) -> None:
 
 
 async def test_too_many(logged: list[Any]) -> None:
-    """Where a module fails for very many, the calls are bounded, and the log says so."""
+    """If a module fails for very many users, the calls are bounded, and the log says so."""
     states = crowd(1_000)
     bench = Bench(failing_for(*(it.user_id for it in states)))
     checked = await bench.users_for_states(*states)
@@ -68,7 +59,7 @@ async def test_too_many(logged: list[Any]) -> None:
 
 
 async def test_a_batch_that_cannot_be_taken_whole(logged: list[Any]) -> None:
-    """A module that fails for people together only is asked about fewer, and the log says so."""
+    """A module that fails only for many users together is asked about fewer; the log says so."""
 
     async def act(asked: Any) -> object:
         if len(asked) > 2:
@@ -84,7 +75,7 @@ async def test_a_batch_that_cannot_be_taken_whole(logged: list[Any]) -> None:
 
 
 async def test_what_is_withheld_by_parts(logged: list[Any]) -> None:
-    """Of whom a module alters and fails for, the viewer is told nothing; of the others, all."""
+    """Only users whom the module alters and fails for are withheld from the viewer."""
     bad: set[str] = set()
 
     async def act(asked: Any) -> object:
@@ -103,7 +94,7 @@ async def test_what_is_withheld_by_parts(logged: list[Any]) -> None:
 
 @pytest.mark.parametrize("torn", [[BOBS], {7}, {BOBS.copy_and_replace(status_msg=b"x")}])
 async def test_what_is_withheld_by_a_torn_answer(torn: object, logged: list[Any]) -> None:
-    """Where what a module sends a viewer cannot be used, what it usually alters is withheld."""
+    """If the module's states for a viewer are wrong, the users whom it alters are withheld."""
     answers: list[object] = [{ALICE: {BOBS.copy_and_replace(status_msg="hidden")}}, {ALICE: torn}]
 
     async def act(asked: Any) -> object:

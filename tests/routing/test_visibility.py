@@ -1,4 +1,4 @@
-"""Kept answers of `get_interested_users`."""
+"""Cached answers of `get_interested_users`."""
 
 from lamplighter.clock import Timestamp
 from lamplighter.ids import StreamPosition, UserId
@@ -12,7 +12,7 @@ P1, NOW = StreamPosition(1), Timestamp(1000)
 
 
 class Answers(ModuleInterests):
-    """With answers that are short to write."""
+    """The cache, with a short way to add answers."""
 
     def kept(
         self,
@@ -24,25 +24,25 @@ class Answers(ModuleInterests):
     ) -> None:
         all_users = (sees_all,) if sees_all else ()
         interest = Interest(dict.fromkeys(names, (ONE,)), all_users)
-        self.keep(viewer, interest, StreamPosition(position), Timestamp(now))
+        self.cache(viewer, interest, StreamPosition(position), Timestamp(now))
 
 
-def test_nothing_is_kept_at_first() -> None:
-    """Of a viewer who was never asked about, nobody may be seen."""
+def test_an_empty_cache() -> None:
+    """A viewer without an answer sees nobody."""
     answers = Answers()
     assert list(answers.named_for(ALICE)) == []
     assert answers.viewers_of(BOB) == set()
     assert answers.viewers_of_all() == {}
     assert answers.reasons(ALICE, BOB) == ()
-    assert (answers.asked_at(ALICE), answers.oldest()) == (None, None)
+    assert answers.asked_at(ALICE) is None
     assert answers.named_since(ALICE, BOB) is None
 
 
 def test_both_directions() -> None:
-    """An answer is found by the viewer and by whom it names, with the modules that do."""
+    """An answer is found by its viewer, and by each named user, with the modules as reasons."""
     answers = Answers()
     interest = Interest({BOB: (ONE, OTHER), DORA: (OTHER,)})
-    answers.keep(ALICE, interest, StreamPosition(7), Timestamp(1000))
+    answers.cache(ALICE, interest, StreamPosition(7), Timestamp(1000))
     answers.kept(CHARLIE, BOB)
     assert set(answers.named_for(ALICE)) == {BOB, DORA}
     assert answers.viewers_of(BOB) == {ALICE, CHARLIE}
@@ -52,7 +52,7 @@ def test_both_directions() -> None:
 
 
 def test_a_new_answer_replaces_the_old_one() -> None:
-    """Who is no longer named is out of sight; who still is keeps the position of the first time."""
+    """Users who are no longer named are not visible; the others keep their first position."""
     answers = Answers()
     answers.kept(ALICE, BOB, CHARLIE, position=1)
     answers.kept(ALICE, CHARLIE, DORA, position=2, now=2000)
@@ -64,7 +64,7 @@ def test_a_new_answer_replaces_the_old_one() -> None:
 
 
 def test_named_again_after_a_break() -> None:
-    """Who was not named for an answer has come into sight with the next that names them."""
+    """A user who is named again after an answer without the user has a new position."""
     answers = Answers()
     answers.kept(ALICE, BOB, position=1)
     answers.kept(ALICE, position=2)
@@ -73,7 +73,7 @@ def test_named_again_after_a_break() -> None:
 
 
 def test_seeing_all() -> None:
-    """A viewer of all sees everybody since the first answer that said so, without a break."""
+    """A viewer of all users sees them since the first of the answers that said so in a row."""
     answers = Answers()
     answers.kept(ALICE, BOB, position=1)
     answers.kept(ALICE, BOB, position=2, sees_all=ALL)
@@ -87,7 +87,7 @@ def test_seeing_all() -> None:
 
 
 def test_named_before_seeing_all() -> None:
-    """Who was named before the viewer saw all has been in sight since then."""
+    """A user who was named before the viewer saw all users keeps that position."""
     answers = Answers()
     answers.kept(ALICE, BOB, position=1)
     answers.kept(ALICE, BOB, position=2, sees_all=ALL)
@@ -95,7 +95,7 @@ def test_named_before_seeing_all() -> None:
 
 
 def test_forgetting() -> None:
-    """What is forgotten leaves nothing behind; forgetting twice is harmless."""
+    """A forgotten answer names nobody; forgetting twice is harmless."""
     answers = Answers()
     answers.kept(ALICE, BOB, sees_all=ALL)
     answers.kept(CHARLIE, BOB)
@@ -106,62 +106,61 @@ def test_forgetting() -> None:
 
 
 def test_age() -> None:
-    """Answers are known by their age: whose are from before an instant, and the oldest."""
+    """The answers from before an instant are found."""
     answers = Answers()
     answers.kept(ALICE, now=1000)
     answers.kept(BOB, now=2000)
     answers.kept(CHARLIE, now=3000)
     assert answers.asked_before(Timestamp(2000)) == [ALICE]
     assert answers.asked_before(Timestamp(2001)) == [ALICE, BOB]
-    assert answers.oldest() == 1000
 
 
-def test_whom_an_answer_names_no_more() -> None:
-    """An answer says whom it names no more, of those that the last one named."""
+def test_no_longer_named() -> None:
+    """A new answer tells which users of the last one it does not name."""
     answers = Answers()
-    assert not answers.keep(ALICE, Interest({BOB: (ONE,), DORA: (OTHER,)}), P1, NOW)
-    ended = answers.keep(ALICE, Interest({DORA: (OTHER,)}), P1, NOW)
+    assert not answers.cache(ALICE, Interest({BOB: (ONE,), DORA: (OTHER,)}), P1, NOW)
+    ended = answers.cache(ALICE, Interest({DORA: (OTHER,)}), P1, NOW)
     assert ended == NoLongerNamed({BOB})
-    assert not answers.keep(ALICE, Interest({DORA: (OTHER,)}), P1, NOW)
+    assert not answers.cache(ALICE, Interest({DORA: (OTHER,)}), P1, NOW)
 
 
-def test_a_lost_answer_says_nothing_of_whom_its_module_named() -> None:
-    """Whom a module named whose answer is lost has not ended, until the module answers again."""
+def test_a_lost_answer() -> None:
+    """Users of a module whose answer was lost are no longer named only when it answers again."""
     answers = Answers()
-    answers.keep(ALICE, Interest({BOB: (ONE,), DORA: (OTHER,)}), P1, NOW)
+    answers.cache(ALICE, Interest({BOB: (ONE,), DORA: (OTHER,)}), P1, NOW)
     lost = Interest({}, (), frozenset({"One"}))
-    assert answers.keep(ALICE, lost, P1, NOW) == NoLongerNamed({DORA})
+    assert answers.cache(ALICE, lost, P1, NOW) == NoLongerNamed({DORA})
     assert answers.named_for(ALICE) == set()
-    assert not answers.keep(ALICE, lost, P1, NOW)
-    assert answers.keep(ALICE, Interest({}), P1, NOW) == NoLongerNamed({BOB})
+    assert not answers.cache(ALICE, lost, P1, NOW)
+    assert answers.cache(ALICE, Interest({}), P1, NOW) == NoLongerNamed({BOB})
 
 
 def test_who_saw_everybody() -> None:
-    """Who saw everybody does so no more once each module that said so has answered otherwise."""
+    """A viewer sees all users until each module that said so has answered otherwise."""
     answers = Answers()
-    answers.keep(ALICE, Interest({}, (AllUsers("One"), AllUsers("Other"))), P1, NOW)
+    answers.cache(ALICE, Interest({}, (AllUsers("One"), AllUsers("Other"))), P1, NOW)
     for lost in ("One", "Other", "One"):
-        assert not answers.keep(ALICE, Interest({}, (), frozenset({lost})), P1, NOW)
-        answers.keep(ALICE, Interest({}, (AllUsers("One"), AllUsers("Other"))), P1, NOW)
-    assert answers.keep(ALICE, Interest({BOB: (ONE,)}), P1, NOW) == NoLongerNamed(
+        assert not answers.cache(ALICE, Interest({}, (), frozenset({lost})), P1, NOW)
+        answers.cache(ALICE, Interest({}, (AllUsers("One"), AllUsers("Other"))), P1, NOW)
+    assert answers.cache(ALICE, Interest({BOB: (ONE,)}), P1, NOW) == NoLongerNamed(
         set(), all_users=True
     )
 
 
 def test_a_lost_answer_says_nothing_of_what_others_said_of_everybody() -> None:
-    """Who saw everybody by one module does so no more, though another module's answer is lost."""
+    """The lost answer of another module does not keep a viewer of all users."""
     answers = Answers()
-    answers.keep(ALICE, Interest({}, (AllUsers("One"),)), P1, NOW)
-    ended = answers.keep(ALICE, Interest({}, (), frozenset({"Other"})), P1, NOW)
+    answers.cache(ALICE, Interest({}, (AllUsers("One"),)), P1, NOW)
+    ended = answers.cache(ALICE, Interest({}, (), frozenset({"Other"})), P1, NOW)
     assert ended == NoLongerNamed(set(), all_users=True)
 
 
-def test_an_answer_that_was_forgotten() -> None:
-    """Of whom a forgotten answer named it is not known when that ended; after a swap as well."""
+def test_an_answer_after_a_forgotten_one() -> None:
+    """Users of a forgotten answer who are not named again are stale; also after `clear`."""
     answers = Answers()
     answers.kept(ALICE, BOB)
     answers.kept(CHARLIE, BOB)
     answers.forget(ALICE)
     answers.clear()
     for viewer in (ALICE, CHARLIE):
-        assert answers.keep(viewer, Interest({}), P1, NOW) == NoLongerNamed({BOB}, is_stale=True)
+        assert answers.cache(viewer, Interest({}), P1, NOW) == NoLongerNamed({BOB}, is_stale=True)

@@ -48,7 +48,7 @@ class Run:
     def named(self, viewer: UserId, *names: UserId, sees_all: bool = False) -> None:
         """Take in what modules answer for the viewer."""
         interest = Interest(dict.fromkeys(names, (ONE,)), (AllUsers("One"),) if sees_all else ())
-        self.interests.keep(viewer, interest, StreamPosition(1), Timestamp(1))
+        self.interests.cache(viewer, interest, StreamPosition(1), Timestamp(1))
 
 
 async def test_over_a_restart() -> None:

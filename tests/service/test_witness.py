@@ -6,12 +6,12 @@ from structlog.testing import capture_logs
 
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange
-from lamplighter.routing.plan import Sights
+from lamplighter.routing.plan import VisibleStates
 from lamplighter.service.witness import FreshView, Published, Witness, Witnesses
 
 ALICE = UserId("@alice:demo")
 PUBLISHED = Published(StreamPosition(1), (), ())
-VIEW = FreshView(ALICE, True, True, {}, Sights({}, {}))
+VIEW = FreshView(ALICE, True, True, {}, VisibleStates({}, {}))
 MOVED = MembershipChange(RoomId("!hall:demo"), ALICE, joined=True)
 
 

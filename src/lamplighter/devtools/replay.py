@@ -261,7 +261,7 @@ class Replay:
         due = [it for it in viewers if (asked_at(it) or Timestamp(0)) <= stale]
         for viewer in due:
             interest = await self._answered(self._router.interested_users(viewer))
-            self._interests.keep(viewer, interest, BEGINNING, self._clock.now())
+            self._interests.cache(viewer, interest, BEGINNING, self._clock.now())
 
     async def _answered(self, question: Awaitable[T]) -> T:
         """Return the answer; where it takes time, time passes: real time, and then the modules'."""

@@ -7,7 +7,6 @@ from typing import Protocol
 from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId
 from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.registrations import Registrations
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "ModuleExchange",
     "PresenceHost",
     "PresenceListener",
-    "Router",
     "ServerFacts",
 ]
 
@@ -32,18 +30,6 @@ class ServerFacts:
     public_baseurl: str
     #: What `set_presence_for_users` may set.
     presences: frozenset[Presence] = frozenset(Presence)
-
-
-class Router(Protocol):
-    """Keeps the presence router callbacks, in the order in which they are registered."""
-
-    def register(
-        self,
-        module: str,
-        get_users_for_states: GetUsersForStates,
-        get_interested_users: GetInterestedUsers,
-    ) -> None:
-        """Ask these two callbacks, too, from now on."""
 
 
 class ModuleExchange(Protocol):

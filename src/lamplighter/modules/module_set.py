@@ -31,7 +31,6 @@ from lamplighter.modules.shadow import ShadowDirectory, ShadowHost
 from lamplighter.modules.storage import ModuleDatabase
 from lamplighter.modules.threads import start_thread
 from lamplighter.modules.web import WebResources
-from lamplighter.routing.registrations import ShadowRegistrations
 
 __all__ = ["ModuleSet"]
 
@@ -64,7 +63,7 @@ class ModuleSet:
         self._background = BackgroundWork(clock)
         self._parts = ApiParts(
             server=server,
-            router=self.registrations,
+            register=self.registrations.register,
             host=self._host,
             directory=directory,
             background=self._background,
@@ -157,7 +156,7 @@ class ModuleSet:
         left_undone = partial(self._exchange.left_undone, module)
         parts = replace(
             self._parts,
-            router=ShadowRegistrations(self.registrations),
+            register=partial(self.registrations.register, shadow=True),
             host=ShadowHost(self._parts.host, left_undone),
             directory=ShadowDirectory(self._parts.directory, left_undone),
             database=self._shadow_database,

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lamplighter.modules.background import BackgroundWork, Label
-from lamplighter.modules.host import ModuleDirectory, PresenceHost, Router, ServerFacts
+from lamplighter.modules.host import ModuleDirectory, PresenceHost, ServerFacts
 from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.storage import ModuleDatabase
 from lamplighter.modules.web import WebResources
+from lamplighter.routing.callbacks import Register
 
 __all__ = ["ApiPart", "ApiParts"]
 
@@ -20,7 +21,7 @@ class ApiParts:
     """What every module's API works with; one for all modules of a server."""
 
     server: ServerFacts
-    router: Router
+    register: Register
     host: PresenceHost
     directory: ModuleDirectory
     background: BackgroundWork

@@ -46,7 +46,7 @@ class PresencePart(ApiPart):
                 "get_users_for_states and get_interested_users go together"
             )
         self._is_router = True
-        self._parts.router.register(self._module, get_users_for_states, get_interested_users)
+        self._parts.register(self._module, get_users_for_states, get_interested_users)
 
     @property
     def is_presence_router(self) -> bool:

@@ -1,4 +1,4 @@
-"""Who is told of whose presence, and why.
+"""Who receives whose presence, and why.
 
-`plan.py` gives the one answer that delivery, federation, GET, explanations and tests all use.
+`plan.py` has the one answer that delivery, federation, GET, explanations and tests use.
 """

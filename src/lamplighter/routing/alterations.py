@@ -1,7 +1,14 @@
-"""Of whom a module has shown something else than what is, and to whom.
+"""Which users' states a module alters for which viewers, and what is withheld without the module.
 
-Where its answer is missing, what it usually alters is withheld: nobody sees, by a module's
-failure, what it used to hide.
+A module may show a viewer another state than the real one, for instance one without the status
+message. If that module fails, the server must not fall back to the real state: the failure would
+reveal what the module hides. So the server remembers, for each module, which users the module
+altered for which viewers in its last answers. Where the module's answer is missing, those users
+are *withheld* from those viewers: the server sends nothing about them.
+
+For example, a module hides Bob's status message from Alice, and then raises an exception when the
+server asks about Bob again. Alice, who shares a room with Bob, gets no update about Bob until the
+module answers. Carol, for whom the module altered nothing, gets the real state at once.
 """
 
 from collections.abc import Mapping
@@ -15,19 +22,19 @@ from lamplighter.routing.answers import CheckedRoutes
 
 __all__ = ["Alterations"]
 
-#: So many viewers, and users for each, are remembered.
+#: The most viewers that are remembered, and the most users for each of them.
 _MOST: Final = 20_000
 
 
 class Alterations:
-    """What one module has altered, as far as it has said since."""
+    """The alterations of one module, by its last answer about each viewer and user."""
 
     def __init__(self) -> None:
-        #: Viewers to whom the module shows something else than what is, and of whom.
+        #: Viewer to the users whom the module alters for the viewer.
         self.by_viewer: dict[UserId, set[UserId]] = {}
 
     def learn(self, checked: CheckedRoutes, asked: Mapping[UserId, UserPresenceState]) -> None:
-        """Take in an answer about the states *asked*."""
+        """Remember what an answer about the states *asked* alters."""
         for viewer, states in checked.routes.items():
             for user_id, state in states.items():
                 if state != asked.get(user_id, state):
@@ -39,7 +46,7 @@ class Alterations:
                 self._remember(viewer, user_id)
 
     def completed(self, checked: CheckedRoutes, about: AbstractSet[UserId]) -> CheckedRoutes:
-        """Return an answer *about* these users with all that is withheld by it."""
+        """Return an answer *about* these users, together with everything that is withheld."""
         withheld = dict(checked.withheld)
         if checked.unanswered or checked.torn or checked.is_cut:
             for viewer, users in self.by_viewer.items():

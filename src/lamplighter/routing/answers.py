@@ -1,7 +1,7 @@
-"""What modules answer, checked entry by entry: a wrong one costs itself, not its neighbours.
+"""Checking the answers of modules, entry by entry: a wrong entry is dropped, and the others count.
 
-Only exact types pass: a subclass of a module's own could raise, or think for long, wherever the
-server later compares or hashes it.
+Only exact types are accepted: the methods of a module's own subclass could raise, or take long,
+wherever the server later compares or hashes the object.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,10 +18,10 @@ from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
 __all__ = ["CheckedInterest", "CheckedRoutes", "check_interest", "check_routes", "is_answer"]
 
 _PRESENCES: Final = frozenset(Presence)
-#: A log line per wrong entry helps nobody beyond these.
+#: The most faults, and the most notes, of one answer.
 _MOST_FAULTS: Final = 10
-#: An answer is read up to this many users named, or viewers; and, for each user it was asked
-#: about, up to this many states for all viewers together.
+#: The most named users, or viewers, that are read of an answer; and, for each user that the module
+#: was asked about, the most states for all viewers together.
 _MOST_ENTRIES: Final = 50_000
 _PLAIN: Final = (str, bytes, int, float, bool, type(None))
 _FIELD_TYPES: Final = (
@@ -35,35 +35,35 @@ _FIELD_TYPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CheckedRoutes:
-    """A sound answer of `get_users_for_states`: one state per viewer and user."""
+    """The valid part of an answer of `get_users_for_states`: one state per viewer and user."""
 
     routes: Mapping[UserId, Mapping[UserId, UserPresenceState]] = field(default_factory=dict)
-    #: What cannot be used; it costs itself.
+    #: Wrong entries. Each is a failure of the module.
     faults: tuple[str, ...] = ()
-    #: What costs nothing, and an author should know: a None, a user ID that cannot be.
+    #: Dropped entries that are no failures: a None, a malformed user ID. The author should know.
     notes: tuple[str, ...] = ()
-    #: By viewer, of whom nothing may be told: what the module says of them cannot be used, or is
-    #: missing where it usually alters them.
+    #: Viewer to the users about whom the viewer gets nothing: the module's state for them is
+    #: wrong, or missing although the module usually alters it (`alterations.py`).
     withheld: Mapping[UserId, frozenset[UserId]] = field(default_factory=dict)
-    #: The viewers of whose states not all could be read: perhaps some that were altered.
+    #: The viewers for whom some states could not be read; these may have been altered states.
     torn: frozenset[UserId] = frozenset()
-    #: Whether there were more viewers, or more states, than are read.
+    #: Whether the answer had more viewers, or more states, than the server reads.
     is_cut: bool = False
-    #: About whom there is no answer: the module is paused, raised, or was late.
+    #: The users without an answer: the module is paused, raised an exception, or was late.
     unanswered: frozenset[UserId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedInterest:
-    """A sound answer of `get_interested_users`."""
+    """The valid part of an answer of `get_interested_users`."""
 
     named: frozenset[UserId] = frozenset()
     all_users: bool = False
-    #: What cannot be used; it costs itself.
+    #: Wrong entries. Each is a failure of the module.
     faults: tuple[str, ...] = ()
-    #: What costs nothing, and an author should know: a None, a user ID that cannot be.
+    #: Dropped entries that are no failures: a None, a malformed user ID. The author should know.
     notes: tuple[str, ...] = ()
-    #: Whether there is no answer at all: the module is paused, raised, or was late.
+    #: Whether there is no answer: the module is paused, raised an exception, or was late.
     failed: bool = False
 
 
@@ -72,47 +72,32 @@ def check_routes(
     asked: Mapping[UserId, UserPresenceState],
     viewers: AbstractSet[UserId] = frozenset(),
 ) -> CheckedRoutes:
-    """Return what is right in *answer*, and what is not.
+    """Return the valid part of *answer*, and what is wrong with the rest.
 
-    *asked* are the states the module was given, by user: they need no check when they return.
-    Where the module was asked for the sake of *viewers*, all that is said to them is read, and of
-    the others only what is altered for them: the rest is of no use, and may be very much.
+    *asked* are the states that the module got, by user; returned unchanged, they need no check.
+    If the server asked for certain *viewers*, everything that the answer has for them is read, and
+    of the entries for other viewers only altered states: the server needs no others, and there may
+    be very many of them.
     """
     if answer is None:
         return CheckedRoutes(notes=("returned None instead of a dict",))
     if not isinstance(answer, dict):
         return CheckedRoutes(faults=(f"returned {_kind(answer)} instead of a dict",))
     reading = _Reading(asked)
-    for viewer in viewers:
-        if dict.__contains__(answer, viewer):
-            reading.read(viewer, dict.get(answer, viewer), _MOST_ENTRIES + len(asked))
     if viewers:
-        left = _MOST_ENTRIES
-        for other, states in dict.items(answer):
-            if other not in viewers:
-                left -= reading.read_altered(other, states, left)
+        reading.read_for(viewers, answer)
     else:
-        _read_all(answer, reading)
+        reading.read_all(answer)
     return reading.result()
 
 
 def is_answer(answer: object) -> bool:
-    """Tell whether *answer* is of a type in which something of `get_users_for_states` can be."""
+    """Tell whether *answer* has a type that `get_users_for_states` may return."""
     return answer is None or isinstance(answer, dict)
 
 
-def _read_all(answer: dict[object, object], reading: "_Reading") -> None:
-    left = most = _MOST_ENTRIES * max(1, len(reading.asked))
-    for viewer, states in islice(dict.items(answer), _MOST_ENTRIES):
-        left -= reading.read(viewer, states, left)
-    if len(dict.keys(answer)) > _MOST_ENTRIES:
-        reading.cut(f"more than {_MOST_ENTRIES} viewers; the rest was not read")
-    if not left:
-        reading.cut(f"more than {most} states; the rest was not read")
-
-
 def check_interest(answer: object) -> CheckedInterest:
-    """Return what is right in *answer*, and what is not."""
+    """Return the valid part of *answer*, and what is wrong with the rest."""
     if type(answer) is str and answer == PRESENCE_ALL_USERS:
         return CheckedInterest(all_users=True)
     if answer is None:
@@ -122,72 +107,93 @@ def check_interest(answer: object) -> CheckedInterest:
         return CheckedInterest(faults=(fault,))
     members = list(islice(_members(answer), _MOST_ENTRIES + 1))
     named = frozenset(UserId(it) for it in members if type(it) is str and is_user_id(it))
-    said = _Said()
+    findings = _Findings()
     if len(members) > _MOST_ENTRIES:
-        said.faults.append(f"more than {_MOST_ENTRIES} users; the rest was not read")
+        findings.faults.append(f"more than {_MOST_ENTRIES} users; the rest was not read")
     for user_id in members:
-        said.is_user_id(user_id)
-    return CheckedInterest(named, faults=said.most(said.faults), notes=said.most(said.notes))
+        findings.is_user_id(user_id)
+    faults, notes = findings.first()
+    return CheckedInterest(named, faults=faults, notes=notes)
 
 
-class _Said:
-    """What is to be said of an answer, so far."""
+class _Findings:
+    """The faults and notes of an answer, so far."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.notes: list[str] = []
 
     def is_user_id(self, user_id: object) -> TypeGuard[str]:
-        """Tell whether it is one; None, and a text that is none, are left out; else it is wrong."""
+        """Tell whether *user_id* is valid; if not, None and strings are notes, the rest faults."""
         if type(user_id) is str and is_user_id(user_id):
             return True
         about = self.notes if user_id is None or type(user_id) is str else self.faults
         about.append(f"{_shown(user_id)} is not a user ID")
         return False
 
-    def most(self, lines: list[str]) -> tuple[str, ...]:
-        """Return as many of *lines* as are worth telling."""
-        return tuple(lines[:_MOST_FAULTS])
+    def first(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the first faults, and the first notes."""
+        return tuple(self.faults[:_MOST_FAULTS]), tuple(self.notes[:_MOST_FAULTS])
 
 
 class _Reading:
-    """What has been found in an answer so far."""
+    """The parts of an answer that were read so far."""
 
     def __init__(self, asked: Mapping[UserId, UserPresenceState]) -> None:
-        self.asked = asked
+        self._asked = asked
         self._routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
         self._withheld: dict[UserId, set[UserId]] = {}
         self._torn: set[UserId] = set()
-        self._said = _Said()
+        self._findings = _Findings()
         self._is_cut = False
         self._given = {id(state) for state in asked.values()}
 
     def result(self) -> CheckedRoutes:
-        """Return what was found."""
-        said = self._said
+        """Return the result of the check."""
+        faults, notes = self._findings.first()
         return CheckedRoutes(
             self._routes,
-            said.most(said.faults),
-            said.most(said.notes),
+            faults,
+            notes,
             {viewer: frozenset(users) for viewer, users in self._withheld.items()},
             frozenset(self._torn),
             self._is_cut,
         )
 
-    def cut(self, fault: str) -> None:
-        """Not all is read."""
-        self._said.faults.append(fault)
+    def read_all(self, answer: dict[object, object]) -> None:
+        """Read the states for all viewers."""
+        left = most = _MOST_ENTRIES * max(1, len(self._asked))
+        for viewer, states in islice(dict.items(answer), _MOST_ENTRIES):
+            left -= self._read(viewer, states, left)
+        if len(dict.keys(answer)) > _MOST_ENTRIES:
+            self._cut(f"more than {_MOST_ENTRIES} viewers; the rest was not read")
+        if not left:
+            self._cut(f"more than {most} states; the rest was not read")
+
+    def read_for(self, viewers: AbstractSet[UserId], answer: dict[object, object]) -> None:
+        """Read all states for *viewers*, and the altered ones for other viewers."""
+        for viewer in viewers:
+            if dict.__contains__(answer, viewer):
+                self._read(viewer, dict.get(answer, viewer), _MOST_ENTRIES + len(self._asked))
+        left = _MOST_ENTRIES
+        for other, states in dict.items(answer):
+            if other not in viewers:
+                left -= self._read_altered(other, states, left)
+
+    def _cut(self, fault: str) -> None:
+        self._findings.faults.append(fault)
         self._is_cut = True
 
-    def read(self, viewer: object, states: object, most: int) -> int:
-        """Take in what is right for one viewer, *most* states; return how many that were."""
-        if not self._said.is_user_id(viewer):
+    def _read(self, viewer: object, states: object, most: int) -> int:
+        """Read up to *most* states for a viewer; return how many valid ones there were."""
+        if not self._findings.is_user_id(viewer):
             return 0
         if states is None:
-            self._said.notes.append(f"the value of {viewer} is None instead of a set")
+            self._findings.notes.append(f"the value of {viewer} is None instead of a set")
             return 0
         if not isinstance(states, set | frozenset):
-            self._said.faults.append(f"the value of {viewer} is {_kind(states)} instead of a set")
+            fault = f"the value of {viewer} is {_kind(states)} instead of a set"
+            self._findings.faults.append(fault)
             self._torn.add(UserId(viewer))
             return 0
         found = list(islice(_members(states), most + 1))
@@ -195,12 +201,12 @@ class _Reading:
             self._torn.add(UserId(viewer))
         return self._take(UserId(viewer), found[:most])
 
-    def read_altered(self, viewer: object, states: object, most: int) -> int:
-        """Do as `read` does, but look only at states that are not those the module was given."""
+    def _read_altered(self, viewer: object, states: object, most: int) -> int:
+        """Read as `_read` does, but only states other than those that the module got."""
         if not isinstance(states, set | frozenset):
             return 0
         altered = [state for state in _members(states) if id(state) not in self._given]
-        if not altered or not self._said.is_user_id(viewer):
+        if not altered or not self._findings.is_user_id(viewer):
             return 0
         return self._take(UserId(viewer), altered[:most])
 
@@ -211,7 +217,7 @@ class _Reading:
             if id(state) in self._given or self._is_sound(viewer, state, spoilt):
                 assert isinstance(state, UserPresenceState)
                 user_id = UserId(state.user_id)
-                sound[user_id] = _one_of(sound.get(user_id), state, self.asked.get(user_id))
+                sound[user_id] = _one_of(sound.get(user_id), state, self._asked.get(user_id))
         if spoilt:
             self._withheld[viewer] = spoilt
             sound = {user_id: it for user_id, it in sound.items() if user_id not in spoilt}
@@ -220,34 +226,35 @@ class _Reading:
         return len(sound)
 
     def _is_sound(self, viewer: UserId, state: object, spoilt: set[UserId]) -> bool:
-        """Tell whether *state* can be used; if not, say why, and of whom the viewer is told less.
+        """Tell whether *state* is valid; if not, note why.
 
-        What is wrong may be what hides something: its user is not shown as they are instead.
+        A wrong state may have been meant to hide something, so its user is added to *spoilt*: the
+        viewer does not get the real state instead.
         """
         if state is None:
-            self._said.notes.append(f"in the set of {viewer}: None")
+            self._findings.notes.append(f"in the set of {viewer}: None")
             return False
         if type(state) is not UserPresenceState:
             fault = f"{_kind(state)} instead of a UserPresenceState"
             self._torn.add(viewer)
         elif type(state.user_id) is not str or not is_user_id(state.user_id):
-            return self._said.is_user_id(state.user_id)
+            return self._findings.is_user_id(state.user_id)
         elif (wrong := _fault_of(state)) is None:
             return True
         else:
             fault = wrong
             spoilt.add(UserId(state.user_id))
-        self._said.faults.append(f"in the set of {viewer}: {fault}")
+        self._findings.faults.append(f"in the set of {viewer}: {fault}")
         return False
 
 
 def _members(values: set[object] | frozenset[object]) -> Iterator[object]:
-    """Return what is in the set, whatever a subclass says of itself."""
+    """Return the members of a set without calling methods of a subclass."""
     return set.__iter__(values) if isinstance(values, set) else frozenset.__iter__(values)
 
 
 def _fault_of(state: UserPresenceState) -> str | None:
-    """Return what is wrong with the fields of a state, its user ID aside."""
+    """Return what is wrong with the fields of a state, apart from its user ID."""
     if type(state.state) not in (str, Presence) or state.state not in _PRESENCES:
         return f"{_shown(state.state)} is not a presence"
     for name, kinds in _FIELD_TYPES:
@@ -260,9 +267,9 @@ def _fault_of(state: UserPresenceState) -> str | None:
 def _one_of(
     before: UserPresenceState | None, state: UserPresenceState, original: UserPresenceState | None
 ) -> UserPresenceState:
-    """Return which of two states of one user in one set counts: an altered one, then the latest.
+    """Return which of two states of a user in one set counts: an altered one, then the latest.
 
-    A set has no order, so the choice is by value: the same answer always has the same effect.
+    A set has no order, so the values decide: equal answers always have the same effect.
     """
     if before is None:
         return state
@@ -274,5 +281,5 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return *value* for a log line; only what is Python's own is asked how it looks."""
+    """Return *value* for a log line, without calling the `repr` of a module's own class."""
     return f"{value!r:.80}" if type(value) in _PLAIN else _kind(value)

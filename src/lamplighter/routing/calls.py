@@ -1,12 +1,17 @@
-"""The calls that one question to a module takes, all of them within the time that it has.
+"""The calls of a callback for one question to a module, and the time-out that they share.
 
-The time in which other modules held the event loop does not count: nobody could have answered in
-it. Where the loop is late for another reason, the time begins anew, so often and no oftener.
+A question usually takes one call. Where that call fails, the server asks again about fewer users
+at a time (`parts.py`); all these calls share the time-out of the question.
+
+The time in which other modules hold the event loop is no time of this question
+(`loop_time.py` tells why): when the timer fires, the time-out is put off by as much. Where the
+timer fires late and no module has held the loop, something else has, for instance the server
+itself or another process. It is not known since when, so the question gets its whole time again,
+but at most `_MOST_FRESH_STARTS` times: a module that never answers must be late in the end.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -15,20 +20,12 @@ from lamplighter.ids import UserId
 from lamplighter.routing.containment import contained
 from lamplighter.routing.loop_time import Holding, LoopTime
 
-__all__ = ["Call", "Calls", "ModuleQuestion"]
+__all__ = ["Call", "Calls"]
 
-#: Milliseconds. A timer that is less late than this is not late.
+#: A timer that fires this many milliseconds after its time, or less, is not late.
 _LATE: Final = 100
-#: So often the time of a question begins anew, at most, because the loop is late.
+#: How often the time of a question begins again because the event loop was late.
 _MOST_FRESH_STARTS: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleQuestion:
-    """Which callback is asked, and about whom."""
-
-    callback: str
-    about: tuple[UserId, ...]
 
 
 class Call:
@@ -38,62 +35,59 @@ class Call:
         self.task = task
         self.holding = holding
         self.began = began
-        #: Whether the question's time has passed before it ended.
+        #: Whether the question's time was over before the call ended.
         self.is_late = False
-
-    @property
-    def held(self) -> timedelta:
-        """How long it has held the event loop."""
-        return timedelta(milliseconds=self.holding.own)
 
 
 class Calls:
-    """The calls for one *question* to *module*, which has *limit* to answer.
+    """The calls for one question to *module*: the *callback*, asked *about* these users.
 
-    *ended* is called for each of them when its code runs no more, in time or not.
+    The calls have *limit* to answer, all together. *ended* gets each call when its code has ended,
+    in time or not.
     """
 
     def __init__(
         self,
         module: str,
-        question: ModuleQuestion,
+        callback: str,
+        about: tuple[UserId, ...],
         *,
         clock: Clock,
         loop_time: LoopTime,
         limit: timedelta,
         ended: Callable[[Call], None],
     ) -> None:
-        self.question = question
+        self.callback = callback
+        self.about = about
+        self.limit = limit
         self._module = module
         self._clock = clock
         self._loop_time = loop_time
-        #: How long they may take, all together.
-        self.limit = limit
         self._limit = milliseconds(limit)
         self._ended = ended
         self.began = clock.now()
         self._held_before = loop_time.held()
         self._calls: list[Call] = []
         self._under_way: dict[Call, Callable[[Call], None]] = {}
-        #: Milliseconds: what others had held of the time when the timer was set.
+        #: How many milliseconds others had held the loop when the timer was set.
         self._others = 0
         self._fresh_starts = 0
         self._due = after(self.began, limit)
         self._timer: Timer = clock.call_at(self._due, self._time_passed)
         self.is_over = False
-        #: Whether one of them, being late, had most of the time for itself.
+        #: Whether a late call had most of the question's time for itself.
         self.cost_time = False
-        #: Whether one of them has ended in time, and whether one has returned something.
+        #: Whether a call has ended in time, and whether a call has returned something.
         self.have_ended = self.have_answered = False
 
     @property
     def longest_held(self) -> timedelta:
-        """For how long one of them has held the event loop."""
-        return max((call.held for call in self._calls), default=timedelta(0))
+        """The longest time for which one call has held the event loop."""
+        return timedelta(milliseconds=max((call.holding.own for call in self._calls), default=0))
 
     @property
     def under_way(self) -> int:
-        """How many calls have not been concluded."""
+        """How many calls have neither ended nor become late."""
         return len(self._under_way)
 
     def begin(
@@ -108,13 +102,13 @@ class Calls:
         task.add_done_callback(lambda _: self._conclude(call))
 
     def close(self) -> None:
-        """The question is answered: its time does not matter any more."""
+        """Cancel the time-out: the question is answered."""
         self._timer.cancel()
 
     def _conclude(self, call: Call) -> None:
         concluded = self._under_way.pop(call, None)
         if concluded is None:
-            call.task.cancelled() or call.task.exception()  # seen: nobody else will look
+            call.task.cancelled() or call.task.exception()  # asyncio logs what nobody retrieves
         else:
             self.have_ended = True
             self.have_answered |= not call.task.cancelled() and call.task.exception() is None
@@ -130,25 +124,22 @@ class Calls:
             return
         self.is_over = True
         overdue = list(self._under_way.items())
-        self.cost_time = any(self._had_most(call, now) for call, _ in overdue)
+        # A call that had less than half of the time was late because of the calls before it.
+        half = self._limit // 2
+        self.cost_time = any(now - it.began - it.holding.others >= half for it, _ in overdue)
         for call, concluded in overdue:
             del self._under_way[call]
             call.is_late = True
             concluded(call)
-            call.task.cancel()  # it may refuse to end; nobody waits for it any more
+            call.task.cancel()  # a module may refuse to end; nothing waits for it any more
 
     def _time_left(self, now: Timestamp) -> int:
-        """Return how many milliseconds the question has besides those that have passed."""
+        """Return how many milliseconds the question still has."""
         others = self._loop_time.held() - self._held_before
         others -= sum(call.holding.own for call in self._calls)
         held, self._others = others - self._others, others
-        late = max(0, now - self._due)  # a clock that was set back makes nobody wait for longer
+        late = max(0, now - self._due)  # if the clock was set back, nobody waits longer
         if late - held > _LATE and self._fresh_starts < _MOST_FRESH_STARTS:
-            # Since when the loop was held is not known: what waits in it has had no time at all.
             self._fresh_starts += 1
             return self._limit
         return held - late
-
-    def _had_most(self, call: Call, now: Timestamp) -> bool:
-        """Tell whether a call had half of the question's time; if not, others have used it up."""
-        return now - call.began - call.holding.others >= self._limit // 2

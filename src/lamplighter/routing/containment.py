@@ -1,8 +1,13 @@
-"""Running a module's code so that nothing it raises ends the server."""
+"""Running a module's code so that no exception of the module ends the server.
+
+The server always knows whose code runs: `as_module` and `contained` mark a module's code, and
+`as_server` marks the server's own code where a module calls it. Tasks inherit the mark, because it
+is a context variable. The event loop (`modules/server_loop.py`) decides by it what a task may do.
+"""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar, Token
 from typing import Final
 
@@ -14,23 +19,13 @@ _RUNNING: Final[ContextVar[str | None]] = ContextVar("running", default=None)
 
 
 def running_module() -> str | None:
-    """Return the name of the module whose code runs; None where it is the server's own."""
+    """Return the name of the module whose code runs; None if it is the server's own."""
     return _RUNNING.get()
 
 
 @contextmanager
-def as_module(name: str) -> Iterator[None]:
-    """What is called within, and the tasks that it starts, is the code of that module."""
-    yield from _running(name)
-
-
-@contextmanager
-def as_server() -> Iterator[None]:
-    """What is called within is the server's own code, though a module has called it."""
-    yield from _running(None)
-
-
-def _running(name: str | None) -> Iterator[None]:
+def as_module(name: str | None) -> Iterator[None]:
+    """Mark the code in the block, and the tasks that it starts, as the code of that module."""
     token = _RUNNING.set(name)
     try:
         yield
@@ -38,8 +33,13 @@ def _running(name: str | None) -> Iterator[None]:
         _reset(token)
 
 
+def as_server() -> AbstractContextManager[None]:
+    """Mark the code in the block as the server's own, although a module has called it."""
+    return as_module(None)
+
+
 def _reset(token: Token[str | None]) -> None:
-    # A task that is thrown away unfinished is closed in no matter which context.
+    # Python may close an abandoned task in any context.
     with suppress(ValueError):
         _RUNNING.reset(token)
 
@@ -47,9 +47,10 @@ def _reset(token: Token[str | None]) -> None:
 async def contained(
     module: str, call: Callable[[], Awaitable[object]], holding: Holding | None = None
 ) -> object:
-    """Return what the *module*'s callback answers; raise only what a task can hold.
+    """Return the answer of a *module*'s callback; raise no exception that ends the event loop.
 
-    A `SystemExit` out of a task would end the server. *holding* accounts for the time it takes.
+    A `SystemExit` that leaves a task would end the server, so it becomes a `RuntimeError`.
+    *holding* measures how long the callback holds the event loop.
     """
     token = _RUNNING.set(module)
     try:
@@ -65,8 +66,8 @@ async def contained(
 
 
 def described(failure: BaseException) -> str:
-    """Return *failure* as text, even where its own `repr` raises."""
+    """Return *failure* as text, even if its own `repr` raises."""
     try:
         return f"{failure!r:.500}"
-    except BaseException:  # noqa: BLE001 - whatever a module's repr may raise
+    except BaseException:  # noqa: BLE001 - a module's repr may raise anything
         return type(failure).__name__

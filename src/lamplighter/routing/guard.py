@@ -1,9 +1,11 @@
-"""One module's callbacks, called so that the module cannot hurt the server.
+"""One module's callbacks, called so that the module cannot harm the server.
 
-Whatever a callback does (raise, hang, answer nonsense), it costs that module's answer about those
-whom it was asked about, and nothing else: a log line names module, callback and user, and a metric
-counts it. Only what costs time, again and again, pauses the module: what a module raises is often
-some user's doing, and no user may switch a module off for the others.
+A callback may raise, hang or return nonsense. Each of these costs the module's answer about the
+users that the call was about, and nothing else: a log line names module, callback and users, and a
+metric counts the failure.
+
+Only lost time pauses a module: time-outs in a row, or calls that hold the event loop. Exceptions
+do not, because they often depend on a user's data, and no user may switch a module off for others.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ from lamplighter.routing.alterations import Alterations
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_interest
 from lamplighter.routing.breaker import Breaker, BreakerSettings
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
-from lamplighter.routing.calls import Call, Calls, ModuleQuestion
+from lamplighter.routing.calls import Call, Calls
 from lamplighter.routing.health import Failure, ModuleHealth
 from lamplighter.routing.loop_time import LoopTime
 from lamplighter.routing.parts import Suspects
@@ -46,26 +48,26 @@ _log = structlog.get_logger(__name__)
 
 _USERS_FOR_STATES: Final = "get_users_for_states"
 _INTERESTED_USERS: Final = "get_interested_users"
-#: A module that has this many calls under way, given up or not, is not called again until one ends.
+#: The most calls of one module whose code has not ended, late calls included.
 _MOST_UNENDED: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
-    """What a module is allowed."""
+    """The limits for a module."""
 
-    #: A later answer is no answer.
+    #: A later answer is lost.
     module_timeout: timedelta = timedelta(seconds=5)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
     @property
     def longest_hold(self) -> timedelta:
-        """For how long one call may hold the event loop, in which nobody else does anything."""
+        """For how long one call may hold the event loop, which stops the whole server."""
         return self.module_timeout / 10
 
 
 class GuardedModule:
-    """One registration of the two callbacks, behind time-out, checks and breaker."""
+    """One registration of the two callbacks, behind a time-out, checks and a breaker."""
 
     def __init__(
         self,
@@ -78,6 +80,8 @@ class GuardedModule:
         metrics: Metrics,
         settings: GuardSettings,
     ) -> None:
+        #: The module's class name, by which people know it.
+        self.name = name
         self.reason = Module(name)
         self.health = ModuleHealth()
         self._get_users_for_states = get_users_for_states
@@ -94,41 +98,37 @@ class GuardedModule:
 
     @property
     def alters(self) -> dict[UserId, set[UserId]]:
-        """Viewers to whom this module shows something else than what is, and of whom."""
+        """Viewer to the users whom this module alters for the viewer."""
         return self._alterations.by_viewer
 
     @property
-    def name(self) -> str:
-        """The module's class name, as people know it."""
-        return self.reason.name
-
-    @property
     def is_paused(self) -> bool:
-        """Whether the breaker holds the module back."""
+        """Whether the server does not call the module for a while."""
         return self._breaker.is_open
 
     @property
     def paused_until(self) -> Timestamp | None:
-        """When the breaker admits the next try; None while it holds nothing back."""
+        """When the server calls a paused module again; None if it is not paused."""
         return self._breaker.paused_until
 
     @property
     def problem(self) -> str | None:
-        """How the module has failed last, for people; None while it has not."""
+        """The module's last failure, for people; None if it has never failed."""
         last = self.health.last_failure
         return None if last is None else f"{last.callback}: {last.problem}"
 
     def reset(self) -> None:
-        """Forget the failures so far: the module is asked again at once."""
+        """End a pause: the server asks the module again at once."""
         self._breaker.succeeded()
         self._metrics.breaker(self.name, self._breaker.is_open)
 
     def users_for_states(
         self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> "asyncio.Future[CheckedRoutes]":
-        """Ask who else is told of *states*; the future holds what is sound of the answer.
+        """Ask who else receives *states*; the future gets the valid part of the answer.
 
-        Where it is for the sake of some *viewers*, all that is said to them is read, in any case.
+        If the server asks for certain *viewers*, everything that the answer has for them is read,
+        however large the answer is.
         """
         answer: asyncio.Future[CheckedRoutes] = asyncio.get_running_loop().create_future()
         asked = {UserId(state.user_id): state for state in states}
@@ -143,7 +143,7 @@ class GuardedModule:
                 answer.set_result(self._alterations.completed(checked, asked.keys()))
             self._judge(calls, problems)
 
-        calls = self._calls(ModuleQuestion(_USERS_FOR_STATES, tuple(asked)))
+        calls = self._calls(_USERS_FOR_STATES, tuple(asked))
         question = StatesQuestion(
             asked,
             viewers,
@@ -157,57 +157,52 @@ class GuardedModule:
         return answer
 
     def interested_users(self, viewer: UserId) -> "asyncio.Future[CheckedInterest]":
-        """Ask whom *viewer* may see; the future holds what is sound of the answer."""
+        """Ask whom *viewer* may see; the future gets the valid part of the answer."""
         answer: asyncio.Future[CheckedInterest] = asyncio.get_running_loop().create_future()
         if not self._may_be_asked():
             answer.set_result(CheckedInterest(failed=True))
             return answer
 
         def conclude(call: Call) -> None:
-            checked, problem = self._interest(call, viewer)
+            checked = CheckedInterest(failed=True)
+            if call.is_late:
+                what = f"no answer within {calls.limit}"
+                problem: Problem | None = Problem(TIMEOUT, what, calls.about)
+            elif (problem := failure_of(call, calls.about)) is None:
+                checked = check_interest(call.task.result())
+                if checked.faults:
+                    problem = Problem(WRONG_ANSWER, "; ".join(checked.faults), calls.about)
             if not answer.done():
                 answer.set_result(checked)
             self._judge(calls, [problem] if problem else [])
 
-        calls = self._calls(ModuleQuestion(_INTERESTED_USERS, (viewer,)))
+        calls = self._calls(_INTERESTED_USERS, (viewer,))
         self._may_call()
         calls.begin(partial(self._get_interested_users, viewer), conclude)
         return answer
-
-    def _interest(self, call: Call, viewer: UserId) -> tuple[CheckedInterest, Problem | None]:
-        if call.is_late:
-            problem = f"no answer within {self._settings.module_timeout}"
-            return CheckedInterest(failed=True), Problem(TIMEOUT, problem, (viewer,))
-        failure = failure_of(call, (viewer,))
-        if failure is not None:
-            return CheckedInterest(failed=True), failure
-        checked = check_interest(call.task.result())
-        if checked.faults:
-            return checked, Problem(WRONG_ANSWER, "; ".join(checked.faults), (viewer,))
-        return checked, None
 
     def _may_be_asked(self) -> bool:
         return self._unended < _MOST_UNENDED and self._breaker.admits(self._clock.now())
 
     def _may_call(self) -> bool:
-        """Tell whether one more call may be made, and count it if so."""
+        """Tell whether the module may be called once more, and count that call."""
         if self._unended >= _MOST_UNENDED:
             return False
         self._unended += 1
         self.health.asked()
         return True
 
-    def _calls(self, question: ModuleQuestion) -> Calls:
+    def _calls(self, callback: str, about: tuple[UserId, ...]) -> Calls:
         def ended(call: Call) -> None:
             self._unended -= 1
-            if call.is_late and not calls.cost_time and self._has_blocked(calls):
-                calls.cost_time = True
+            if call.is_late and (blocked := self._blocked(calls)):
                 self._breaker.failed(self._clock.now())
-                self._say(question, [_blocking(calls)])
+                self._report(calls, [blocked])
 
         calls = Calls(
             self.name,
-            question,
+            callback,
+            about,
             clock=self._clock,
             loop_time=self._loop_time,
             limit=self._settings.module_timeout,
@@ -216,48 +211,49 @@ class GuardedModule:
         return calls
 
     def _judge(self, calls: Calls, problems: Sequence[Problem]) -> None:
-        """Say what was wrong; only the time that was lost is held against the module."""
+        """Report *problems*; only lost time counts as a failure for the breaker."""
         calls.close()
         if calls.have_answered:
             elapsed = (self._clock.now() - calls.began) / 1000
-            self._metrics.module_answered(self.name, calls.question.callback, elapsed)
+            self._metrics.module_answered(self.name, calls.callback, elapsed)
             self.health.answered(elapsed)
-        if not calls.cost_time and self._has_blocked(calls):
-            calls.cost_time = True
-            problems = [*problems, _blocking(calls)]
+        if blocked := self._blocked(calls):
+            problems = [*problems, blocked]
         if calls.cost_time:
             self._breaker.failed(self._clock.now())
         elif calls.have_ended:
             self._breaker.succeeded()
-        self._say(calls.question, problems)
+        self._report(calls, problems)
 
-    def _has_blocked(self, calls: Calls) -> bool:
-        return calls.longest_held > self._settings.longest_hold
+    def _blocked(self, calls: Calls) -> Problem | None:
+        """Return the problem if a call has held the event loop too long; None if time was lost
+        already, which counts once.
+        """
+        if calls.cost_time or calls.longest_held <= self._settings.longest_hold:
+            return None
+        calls.cost_time = True
+        what = f"held the event loop for {calls.longest_held}: nobody else could do anything"
+        return Problem(BLOCKED, what, calls.about)
 
-    def _say(self, question: ModuleQuestion, problems: Sequence[Problem]) -> None:
-        """Count *problems*, and write to the log what it has not been told lately."""
+    def _report(self, calls: Calls, problems: Sequence[Problem]) -> None:
+        """Count *problems*, and log those that were not logged lately."""
         now = self._clock.now()
         self._metrics.breaker(self.name, self._breaker.is_open)
         for problem in problems:
-            self.health.failed(Failure(question.callback, problem.kind, problem.what, now))
-            self._metrics.module_failed(self.name, question.callback, problem.kind)
+            self.health.failed(Failure(calls.callback, problem.kind, problem.what, now))
+            self._metrics.module_failed(self.name, calls.callback, problem.kind)
         for same in alike(problems):
-            left_out = self._said.admits((question.callback, same[0].sort), now)
+            left_out = self._said.admits((calls.callback, same[0].sort), now)
             if left_out is None:
                 continue
             users = [user_id for problem in same for user_id in problem.users]
             _log.warning(
                 "module failed",
                 module=self.name,
-                callback=question.callback,
+                callback=calls.callback,
                 users=", ".join(users[:3]),
                 problem=same[0].what,
                 paused=self._breaker.is_open,
                 exc_info=same[0].cause,
                 **({"left_out": left_out} if left_out else {}),
             )
-
-
-def _blocking(calls: Calls) -> Problem:
-    what = f"held the event loop for {calls.longest_held}: nobody else could do anything"
-    return Problem(BLOCKED, what, calls.question.about)

@@ -1,4 +1,4 @@
-"""How one module has been doing, for people to look at."""
+"""How one module has been doing since the server started, for people to look at."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from lamplighter.clock import Timestamp
 
 __all__ = ["Failure", "ModuleHealth"]
 
-#: So many of the last answers tell how fast a module is.
+#: How many of the last answers count for the response times.
 _RECENT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An answer that was lost, whole or in part."""
+    """An answer that was lost, as a whole or in part."""
 
     callback: str
     kind: str
@@ -23,30 +23,29 @@ class Failure:
 
 
 class ModuleHealth:
-    """Counts what became of a module's calls since the server started."""
+    """Counts a module's calls and failures, and knows the response times of its last answers."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.failures = 0
         self.last_failure: Failure | None = None
-        #: How long the last answers took, in seconds; never so many that adding one costs more.
         self._seconds: deque[float] = deque(maxlen=_RECENT)
 
     def asked(self) -> None:
-        """The module was called."""
+        """The server has called the module."""
         self.calls += 1
 
     def answered(self, seconds: float) -> None:
-        """It answered, rightly or wrongly, after *seconds*."""
+        """The module has answered, rightly or wrongly, after *seconds*."""
         self._seconds.append(seconds)
 
     def failed(self, failure: Failure) -> None:
-        """An answer was lost, whole or in part."""
+        """An answer was lost, as a whole or in part."""
         self.failures += 1
         self.last_failure = failure
 
     def seconds(self, share: float) -> float | None:
-        """Return the time within which that *share* of its recent answers came; None without any.
+        """Return within how many seconds this *share* of recent answers came; None without any.
 
         *share* is above 0 and at most 1: 0.5 asks for the median.
         """

@@ -1,8 +1,8 @@
-"""Who cares: the users who share a room.
+"""Which users share a room, and since when.
 
-This index decides most of who sees whom, so a mistake here leaks presence. It holds joined
-members only (an invite reveals nothing), and only of rooms that count: a room excluded by the
-operator never enters it, so no path can forget the exclusion.
+This index decides most of who sees whom, so a mistake here reveals presence. It contains joined
+members only (an invite reveals nothing), and only rooms that count: a room that the operator
+excludes never enters the index, so no path can forget the exclusion.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,14 +21,14 @@ class SharedRooms:
     """Rooms and their joined members, in both directions."""
 
     def __init__(self, counts: Callable[[RoomId], bool]) -> None:
-        """Take in only rooms for which *counts* says yes."""
+        """*counts* tells whether a room enters the index."""
         self._counts = counts
-        #: Room to member to the position of the join, in the order of these.
+        #: Room to member to the position of the join; the members are in the order of positions.
         self._members: dict[RoomId, dict[UserId, StreamPosition]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
 
     def joined(self, room_id: RoomId, user_id: UserId, position: StreamPosition) -> bool:
-        """Take a join in, not older than those before; tell whether it counts and is new."""
+        """Add a join that is not older than the others; tell whether it counts and is new."""
         if not self._counts(room_id) or room_id in self._rooms.get(user_id, ()):
             return False
         self._members.setdefault(room_id, {})[user_id] = position
@@ -38,17 +38,17 @@ class SharedRooms:
     def move_join(
         self, room_id: RoomId, user_id: UserId, before: StreamPosition, position: StreamPosition
     ) -> None:
-        """Let the join that counted from *before* count from *position*, if it still stands.
+        """Move the join at position *before* to *position*, unless the user has left meanwhile.
 
-        No join that was taken in is newer than *position*.
+        No join in the index is newer than *position*.
         """
         members = self._members.get(room_id, {})
         if members.get(user_id) == before:
-            del members[user_id]  # so that it stands at the end
+            del members[user_id]  # to keep the order of positions
             members[user_id] = position
 
     def left(self, room_id: RoomId, user_id: UserId) -> bool:
-        """Forget a member; tell whether there was one."""
+        """Remove a member; tell whether the user was one."""
         members = self._members.get(room_id, {})
         if members.pop(user_id, None) is None:
             return False
@@ -61,25 +61,25 @@ class SharedRooms:
         return True
 
     def rooms_of(self, user_id: UserId) -> Iterable[RoomId]:
-        """Return the rooms the user is joined to, of those that count."""
+        """Return the rooms in the index that the user is joined to."""
         return self._rooms.get(user_id, ())
 
     def members(self, room_id: RoomId) -> Mapping[UserId, StreamPosition]:
-        """Return who is joined to the room, and at which position each joined."""
+        """Return the joined members of the room, each with the position of the join."""
         return self._members.get(room_id, _NOBODY)
 
     def neighbours(self, user_id: UserId) -> set[UserId]:
-        """Return everybody who shares a room with the user; themselves only if in a room."""
+        """Return all users who share a room with the user, the user included if in any room."""
         return set().union(*(self._members[room_id] for room_id in self.rooms_of(user_id)))
 
     def share(self, one: UserId, other: UserId) -> bool:
-        """Tell whether the two share a room."""
+        """Tell whether two users share a room."""
         return not self._rooms.get(one, _NO_ROOMS).isdisjoint(self._rooms.get(other, ()))
 
     def met_after(self, user_id: UserId, position: StreamPosition) -> Iterator[UserId]:
-        """Return everybody with whom the user shares a room that one of them joined later.
+        """Return the members of the user's rooms where the user's or their join is later.
 
-        Some may have shared another room with the user before.
+        Some of them may have shared another room with the user before.
         """
         for room_id in self.rooms_of(user_id):
             members = self._members[room_id]
@@ -92,9 +92,9 @@ class SharedRooms:
                 yield member
 
     def shared_since(self, one: UserId, other: UserId) -> StreamPosition | None:
-        """Return since which position the two share a room without a break, or None.
+        """Return since which position two users share a room without a break; None if they do not.
 
-        A join gives sight of people whose last change is older than the joiner's token.
+        A join makes users visible whose last change is older than the viewer's token.
         """
         since: StreamPosition | None = None
         for room_id in self.rooms_of(one):

@@ -1,8 +1,16 @@
-"""Whose code holds the event loop, and for how long: a time-out is blamed on nobody else.
+"""Which module holds the event loop, and for how long: the blame for a time-out.
 
-While one module computes, or sleeps, in the loop, no other one can answer. So each step of a
-module's code is measured, and the time that one module has held the loop is no time in which
-others could have answered.
+All modules share one event loop. While one module computes or sleeps in the loop, no other module
+can answer, and all timers are late. A time-out alone therefore does not say which module is slow.
+
+So the server measures each step of a module's code: the time from when the loop resumes the code
+until the code awaits something or ends. The time of one module's steps does not count as waiting
+time of the others (`calls.py`).
+
+For example, module A waits for a reply from a database, and module B computes for 60 seconds in
+the loop. The time-out of 5 seconds fires for both when the loop is free again. B has held the loop
+for 60 seconds, which counts as a failure of B. A has had no time at all, so A gets its 5 seconds
+again.
 """
 
 import types
@@ -18,25 +26,25 @@ T = TypeVar("T")
 
 
 class LoopTime:
-    """How long modules' code has held the event loop, all of it together, in milliseconds."""
+    """How long the code of all modules together has held the event loop, in milliseconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ended = 0
-        #: What holds the loop now, since when, and what it had held before.
+        #: The call whose step runs now, and when the step began.
         self._step: tuple[Holding, int] | None = None
 
     def held(self) -> int:
-        """Return how long the loop was held, up to now."""
+        """Return how long modules have held the loop, up to now."""
         return self._ended + self._in_step()
 
     def held_by(self, holding: "Holding") -> int:
-        """Return what of it *holding* accounts for."""
+        """Return how much of that time belongs to *holding*."""
         mine = self._step is not None and self._step[0] is holding
         return holding.ended + (self._in_step() if mine else 0)
 
     def step(self, holding: "Holding", work: Callable[[], T]) -> T:
-        """Return what *work* returns; *holding* accounts for the time it takes."""
+        """Return the result of *work*, whose time belongs to *holding*."""
         began = self._clock.now()
         self._step = holding, began
         try:
@@ -53,11 +61,11 @@ class LoopTime:
 
 
 class Holding:
-    """One call's share of the loop's time."""
+    """The loop time of one call."""
 
     def __init__(self, loop_time: LoopTime) -> None:
         self._loop_time = loop_time
-        #: Milliseconds, of the steps that have ended.
+        #: Milliseconds, in the steps that have ended.
         self.ended = 0
         self._began = loop_time.held()
 
@@ -68,16 +76,16 @@ class Holding:
 
     @property
     def others(self) -> int:
-        """How long others have held the loop since this call began."""
+        """How long other calls have held the loop since this call began."""
         return self._loop_time.held() - self._began - self.own
 
     def step(self, work: Callable[[], T]) -> T:
-        """Return what *work* returns, a step of this call."""
+        """Return the result of *work*, a step of this call."""
         return self._loop_time.step(self, work)
 
     @types.coroutine
     def steps_of(self, work: Awaitable[T]) -> Generator[Any, None, T]:
-        """Return what *work* returns, awaited; each step of it is one of this call."""
+        """Await *work* and return its result; each step of *work* is a step of this call."""
         steps: Any = work.__await__()
         advance: Callable[[], object] = partial(next, steps)
         while True:
@@ -88,7 +96,7 @@ class Holding:
                 return result
             try:
                 yield awaited
-            except BaseException as error:  # noqa: BLE001 - it is the module's to see
+            except BaseException as error:  # noqa: BLE001 - the module gets it
                 advance = partial(steps.throw, error)
             else:
                 advance = partial(next, steps)

@@ -1,8 +1,10 @@
-"""What several modules send, put together: what one has altered, no other one undoes.
+"""Merging the answers of several modules: an alteration is never undone by an unaltered state.
 
-A module that passes a state on as it was given does not mean that the viewer should see it so, if
-another module hides something of it; most modules pass on. So the order of modules matters only
-between two that alter the same user for the same viewer, in different ways.
+Most modules return the states as they got them. Such a module names a recipient; it does not mean
+that the recipient should see what another module hides. So an altered state wins over an unaltered
+one, whatever the order of the modules. Only between two modules that alter the same user for the
+same viewer in different ways does the order matter: the later one in config order decides. That is
+a *conflict*, which the log and the explanations name.
 """
 
 from collections.abc import Mapping
@@ -29,9 +31,9 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two modules that alter the same user for the same viewer, in different ways."""
+    """Two modules alter the same user for the same viewer in different ways."""
 
-    #: Whose state the viewer sees: the later one in config order.
+    #: The module whose state the viewer gets: the later one in config order.
     decides: str
     overruled: str
     viewer: UserId
@@ -39,15 +41,15 @@ class Conflict:
 
 
 class Merging:
-    """The routes of several modules' answers, added in config order."""
+    """The routes of several answers, which are added in config order."""
 
     def __init__(self, about: Mapping[UserId, UserPresenceState]) -> None:
-        """*about* are the states that the modules were asked about, as they are."""
+        """*about* are the real states that the modules were asked about."""
         self._about = about
         self.routes: dict[UserId, dict[UserId, Route]] = {}
-        #: The first viewer and user of each two modules that do not agree, the later one first.
+        #: (Later module, earlier module) to the first viewer and user on whom they disagree.
         self.conflicts: dict[tuple[str, str], Conflict] = {}
-        #: What modules have altered, or withhold, by viewer and user.
+        #: (Viewer, user) to what modules have altered or withheld.
         self._alterations: dict[tuple[UserId, UserId], list[_Alteration]] = {}
 
     def add(
@@ -56,8 +58,8 @@ class Merging:
         alters: Mapping[UserId, AbstractSet[UserId]],
         checked: CheckedRoutes,
     ) -> None:
-        """Add the answer of one more module; *alters* is for whom it has altered whom before."""
-        #: By state, the route of it as it is: mostly it is the same for many viewers.
+        """Add the answer of one more module, whose earlier alterations are *alters*."""
+        #: The unaltered routes by state: many viewers usually get the same one.
         plain: dict[int, Route] = {}
         for viewer, states in checked.routes.items():
             seen = self.routes.setdefault(viewer, {})
@@ -71,7 +73,9 @@ class Merging:
                         id(state), Route(state, (module,))
                     )
                 else:
-                    seen[user_id] = _passed_on(before, module, state)
+                    modules = (*before.modules, module)
+                    shown = before.state if before.altering else state
+                    seen[user_id] = Route(shown, modules, before.altering, before.overruled)
         for viewer, users in checked.withheld.items():
             seen = self.routes.setdefault(viewer, {})
             for user_id in users:
@@ -81,7 +85,7 @@ class Merging:
         self, user_id: UserId, state: UserPresenceState, usually: AbstractSet[UserId]
     ) -> bool:
         original = self._about.get(user_id)
-        if original is None:  # nobody was asked about them: it is not known how they are
+        if original is None:  # no module was asked about this user: the real state is unknown
             return user_id in usually
         return state is not original and state != original
 
@@ -93,14 +97,14 @@ class Merging:
         viewer: UserId,
         user_id: UserId,
     ) -> Route:
-        """Return the route *before*, with what one more module shows the viewer instead."""
+        """Return the route *before*, changed by the alteration of one more module."""
         alterations = self._alterations.setdefault((viewer, user_id), [])
         alterations.append((module, state))
         modules = before.modules if before else ()
         altering = tuple(it for it, other in alterations if other == state)
         if state is None:
             return Route(None, modules, altering)
-        # What is withheld is no other alteration: it is not known what it would have been.
+        # A withheld state is no other alteration: nobody knows what it would have been.
         overruled = tuple(it for it, other in alterations if other not in (state, None))
         for it in overruled:
             conflict = Conflict(module.name, it.name, viewer, user_id)
@@ -108,25 +112,15 @@ class Merging:
         return Route(state, (*modules, module), altering, overruled)
 
 
-def _passed_on(before: Route, module: Module, state: UserPresenceState) -> Route:
-    """Return the route *before*, with what one more module sends the viewer as it is."""
-    return Route(
-        before.state if before.altering else state,
-        (*before.modules, module),
-        before.altering,
-        before.overruled,
-    )
-
-
 class Conflicts:
-    """Says in the log which modules alter the same in different ways, each two once in a while."""
+    """Logs conflicts, those of the same two modules at most once in a while."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._said = LogLimit()
 
-    def say(self, conflicts: Mapping[tuple[str, str], Conflict]) -> None:
-        """Write to the log what it has not been told lately."""
+    def report(self, conflicts: Mapping[tuple[str, str], Conflict]) -> None:
+        """Log the conflicts that were not logged lately."""
         for modules, conflict in conflicts.items():
             left_out = self._said.admits(modules, self._clock.now())
             if left_out is not None:

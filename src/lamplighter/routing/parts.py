@@ -1,10 +1,15 @@
-"""Asking a module about fewer people at a time, where it fails for all of them: pure.
+"""Asking a module about fewer users at a time, where a call about all of them fails. Pure.
 
-One person whose data a module cannot take must not cost all others their answer. So those that a
-failed call was about are asked about in two halves, and again in halves, until it is known whom
-the module fails for: among thousands that takes some two dozen calls. The number of calls is
-bounded; who failed last time is asked about alone from the start, so that the next question, as
-a rule, takes two.
+A module may fail because of one user's data. The other users of the batch must still get their
+answers. So the users of a failed call are split into two halves, each half gets a call of its own,
+and so on, until it is known for which users the module fails. The users for whom it fails are
+remembered as *suspects*: the next question asks about each of them alone from the start.
+
+For example, a module has no team for one of 5,000 users. The first question takes 27 calls: one
+about all users, and then two for each halving. The next question takes two calls: one about the
+suspect, and one about the other 4,999.
+
+A question takes at most `MOST_CALLS` calls; the users that are left then get no answer.
 """
 
 from collections import deque
@@ -15,19 +20,19 @@ from lamplighter.ids import UserId
 
 __all__ = ["Part", "Parts", "Suspects"]
 
-#: The people that one call is about.
+#: The users that one call is about.
 Part: TypeAlias = tuple[UserId, ...]
 
-#: One question takes at most so many calls.
+#: The most calls for one question.
 MOST_CALLS: Final = 100
-#: So many of those who failed last time are asked about alone; the rest of them together.
+#: The most suspects with a call of their own; the other suspects get a call together.
 MOST_ALONE: Final = 15
-#: So many are remembered.
+#: The most suspects that are remembered.
 MOST_SUSPECTS: Final = 1_000
 
 
 class Suspects:
-    """Whom a module has failed for when it was asked about nobody else, and has not answered of."""
+    """The users for whom a module failed in a call about them alone, and has not answered since."""
 
     def __init__(self) -> None:
         self._users: dict[UserId, None] = {}
@@ -39,21 +44,21 @@ class Suspects:
         return user_id in self._users
 
     def failed(self, part: Part) -> None:
-        """The module has failed for these people."""
+        """A call about these users has failed."""
         if len(part) == 1:
             self._users[part[0]] = None
         if len(self._users) > MOST_SUSPECTS:
             del self._users[next(iter(self._users))]
 
     def answered(self, part: Part) -> None:
-        """The module has answered about these people."""
+        """The module has answered about these users."""
         if self._users:
             for user_id in part:
                 self._users.pop(user_id, None)
 
 
 class Parts:
-    """The parts of one question that are still to be asked."""
+    """The parts of one question that the module is still to be asked about."""
 
     def __init__(self, users: Collection[UserId], suspects: Suspects) -> None:
         failing = [it for it in users if it in suspects] if suspects else []
@@ -61,27 +66,27 @@ class Parts:
         alone, rest = failing[:MOST_ALONE], tuple(failing[MOST_ALONE:])
         parts: Sequence[Part] = [others, *((user_id,) for user_id in alone), rest]
         self._waiting = deque(part for part in parts if part)
-        #: How many calls were made.
+        #: How many calls the question has taken.
         self.calls = 0
 
     def take(self) -> Part | None:
-        """Return whom to ask about next; None while, or where, nobody is left to ask about."""
+        """Return the users for the next call; None if there are none, or no calls are left."""
         if not self._waiting or self.calls >= MOST_CALLS:
             return None
         self.calls += 1
         return self._waiting.popleft()
 
     def split(self, part: Part) -> bool:
-        """Ask about these people in halves; return whether that can be."""
+        """Split *part* into two; return False if it cannot be split, or no calls are left."""
         if len(part) == 1 or self.calls + len(self._waiting) + 2 > MOST_CALLS:
             return False
         half = len(part) // 2
-        # Next of all, so that somebody is found while calls are left: who is found is remembered.
+        # The halves come next, so that at least one user is found before the calls run out.
         self._waiting.extendleft((part[half:], part[:half]))
         return True
 
     def give_up(self) -> Part:
-        """Return everybody who is left; ask about none of them."""
+        """Return all users that are left; the module is not asked about them."""
         left = tuple(user_id for part in self._waiting for user_id in part)
         self._waiting.clear()
         return left

@@ -1,9 +1,11 @@
-"""The one answer to "who is told, of what, and why".
+"""The only answer to the question of which viewers receive which states, and why.
 
-Push, sync, GET, federation, explanations and tests all ask the `Planner`; they differ only in
-the states they bring and the viewers they ask about. So no path can show more than another, and
-the explanation cannot lie. `view` is `plan` for a single viewer: the same rules, gone through from
-the viewer's side, because from the users' side they would be gone through once per user.
+Push, sync, GET, federation, explanations and tests all ask the `Planner`. They differ only in the
+states and in the viewers that they ask about, so no path reveals more than another, and an
+explanation tells what really happens.
+
+`view` has the same result as `plan` for a single viewer. `plan` starts from the users and `view`
+from the viewer, because `plan` would go through the viewer's rooms once per user.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,52 +21,52 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.reasons import Module, Reasons, Self, SharedRoom
 from lamplighter.routing.visibility import ModuleInterests
 
-__all__ = ["Planner", "Route", "Routes", "Sights", "Telling"]
+__all__ = ["Planner", "Route", "Routes", "Telling", "VisibleStates"]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A state that modules, by `get_users_for_states`, send to a viewer."""
+    """The state of a user that modules send to a viewer by `get_users_for_states`."""
 
-    #: As the last module in config order gave it that has altered it, or as it is if none has.
-    #: None is withheld: a module that usually alters this user for the viewer has not answered.
+    #: The real state, or the one of the last module in config order that has altered it. None is
+    #: withheld: a module that usually alters this user for the viewer has not answered.
     state: UserPresenceState | None
-    #: Those that send the viewer the user, altered or not, in config order.
+    #: All modules that send the user to the viewer, altered or not, in config order.
     modules: tuple[Module, ...]
-    #: Those by which the state is what it is, and not as it is; or by which it is withheld.
+    #: The modules that have altered the state into this one, or because of which it is withheld.
     altering: tuple[Module, ...] = ()
-    #: Those that have altered it otherwise, and stand before the last one that has.
+    #: The earlier modules that have altered the state in another way.
     overruled: tuple[Module, ...] = ()
 
 
-#: Viewer to user to what modules send the viewer of that user.
+#: Viewer to user to the state that modules send to the viewer.
 Routes: TypeAlias = Mapping[UserId, Mapping[UserId, Route]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sights:
-    """What one viewer sees."""
+class VisibleStates:
+    """The users that one viewer may see."""
 
-    #: Of which users, and why.
+    #: Each visible user, with the reasons.
     reasons: Mapping[UserId, Reasons]
-    #: How each of them is, as the viewer sees it; of others it says nothing.
+    #: The states of these users as the viewer sees them; states of other users mean nothing.
     states: Mapping[UserId, UserPresenceState]
 
 
 @dataclass(slots=True)
 class Telling:
-    """One state, and everybody who is told it, each with the reasons."""
+    """One state with its recipients, each with the reasons."""
 
     state: UserPresenceState
     recipients: dict[UserId, Reasons] = field(default_factory=dict)
 
     @property
     def user_id(self) -> UserId:
-        """Whose presence it is."""
+        """The user whose presence it is."""
         return UserId(self.state.user_id)
 
 
 class Planner:
-    """Decides who is told, from shared rooms and the modules' answers."""
+    """Decides who receives what, from the shared rooms and the modules' answers."""
 
     def __init__(self, rooms: SharedRooms, interests: ModuleInterests) -> None:
         self._rooms = rooms
@@ -73,10 +75,10 @@ class Planner:
     def plan(
         self, states: Iterable[UserPresenceState], routes: Routes, viewers: AbstractSet[UserId]
     ) -> list[Telling]:
-        """Return who of *viewers* is told of *states*, and what *routes* send them besides.
+        """Return *states*, and the states in *routes*, with the recipients among *viewers*.
 
-        A viewer to whom a route sends a state of a user is told that one instead of the user's
-        own, or nothing where it is withheld; for one viewer, no user stands in two tellings.
+        A viewer with a route for a user gets the state of the route instead of the real one, or
+        nothing if the route withholds it. No viewer gets two states of one user.
         """
         tellings = [self._native(state, viewers) for state in states]
         routed = routes.keys() & viewers
@@ -97,59 +99,52 @@ class Planner:
 
     def view(
         self, viewer: UserId, states: Mapping[UserId, UserPresenceState], routes: Routes
-    ) -> Sights:
-        """Return what *viewer* is told of *states*, and what *routes* send them besides.
-
-        It is what a plan for this viewer alone says.
-        """
-        sights = self._native_view(viewer, states.keys())
+    ) -> VisibleStates:
+        """Return the users of *states* and *routes* that *viewer* may see, as `plan` would."""
+        visible = self._native_view(viewer, states.keys())
         routed = routes.get(viewer)
         if not routed:
-            return Sights(sights, states)
+            return VisibleStates(visible, states)
         shown = dict(states)
         for user_id, route in routed.items():
             if user_id in states:
-                reasons = sights.pop(user_id, ())
+                reasons = visible.pop(user_id, ())
             else:
                 reasons = self.reasons(viewer, user_id)
             if route.state is not None:  # else it is withheld
-                sights[user_id] = _merged(reasons, route.modules)
+                visible[user_id] = _merged(reasons, route.modules)
                 shown[user_id] = route.state
-        return Sights(sights, shown)
+        return VisibleStates(visible, shown)
 
     def reasons(self, viewer: UserId, user_id: UserId) -> Reasons:
-        """Return why *viewer* may see *user_id*, routes aside; empty if they may not."""
+        """Return why *viewer* may see *user_id*, apart from routes; empty if not."""
         return self._native_view(viewer, {user_id}).get(user_id, ())
 
     def sees(self, viewer: UserId, user_id: UserId) -> bool:
-        """Tell whether `reasons` has any: a few look-ups, however many rooms each is in."""
+        """Tell whether `reasons` has any, in a few look-ups, however many rooms there are."""
         return (
             viewer == user_id
             or self._rooms.share(viewer, user_id)
             or user_id in self._interests.named_for(viewer)
-            or self.sees_all(viewer)
+            or viewer in self._interests.viewers_of_all()
         )
 
-    def in_reach(self, viewer: UserId) -> int:
-        """Return how many `candidates` there are at most, without looking at any."""
+    def max_candidates(self, viewer: UserId) -> int:
+        """Return an upper bound of the number of `candidates`, without looking at them."""
         rooms = (len(self._rooms.members(room_id)) for room_id in self._rooms.rooms_of(viewer))
         return 1 + len(self._interests.named_for(viewer)) + sum(rooms)
 
     def candidates(self, viewer: UserId) -> set[UserId]:
-        """Return everybody the viewer may see by a room, a name or themselves.
+        """Return the viewer, and all users whom rooms and modules' names let the viewer see.
 
-        For a viewer of all users that is everybody known, which is not for the planner to say.
+        Users whom the viewer sees only because a module shows all users are not included.
         """
         return {viewer, *self._rooms.neighbours(viewer), *self._interests.named_for(viewer)}
 
-    def sees_all(self, viewer: UserId) -> bool:
-        """Tell whether a module lets the viewer see everybody."""
-        return viewer in self._interests.viewers_of_all()
-
     def visible_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
-        """Return since which position the viewer may see the user, routes aside.
+        """Return since which position the viewer may see the user, apart from routes.
 
-        None where they may not, and for oneself, who was never out of sight.
+        None if not, and for the viewers themselves, who always see their own presence.
         """
         if viewer == user_id:
             return None
@@ -159,10 +154,11 @@ class Planner:
         )
         return min((position for position in positions if position is not None), default=None)
 
-    def came_into_sight(self, viewer: UserId, position: StreamPosition) -> set[UserId]:
-        """Return everybody whom the viewer may see since after *position*, and perhaps others.
+    def became_visible(self, viewer: UserId, position: StreamPosition) -> set[UserId]:
+        """Return the users visible to the viewer since after *position*, and perhaps others.
 
-        Not if it is everybody known, of which `sees_all_since` tells.
+        Users who became visible because a module shows all users are not included; see
+        `sees_all_since`.
         """
         return {
             *self._rooms.met_after(viewer, position),
@@ -170,11 +166,11 @@ class Planner:
         }
 
     def sees_all_since(self, viewer: UserId) -> StreamPosition | None:
-        """Return since when a module lets the viewer see everybody; None if none does."""
+        """Return since which position a module lets the viewer see all users; None if none does."""
         return self._interests.all_since(viewer)
 
     def _native(self, state: UserPresenceState, viewers: AbstractSet[UserId]) -> Telling:
-        """Return who sees the state as it is: themselves, room members, and by a module's word."""
+        """Return the recipients by rooms and names: the user, room members, viewers by modules."""
         user_id = UserId(state.user_id)
         recipients: dict[UserId, Reasons] = {}
         for room_id in self._rooms.rooms_of(user_id):
@@ -193,27 +189,27 @@ class Planner:
         return Telling(state, recipients)
 
     def _native_view(self, viewer: UserId, users: AbstractSet[UserId]) -> dict[UserId, Reasons]:
-        """Return whom of *users* the viewer sees as they are, and why: `_native`, turned round."""
-        sights: dict[UserId, Reasons] = {}
+        """Return those of *users* whom the viewer sees by rooms and names, with the reasons."""
+        visible: dict[UserId, Reasons] = {}
         for room_id in self._rooms.rooms_of(viewer):
             because: Reasons = (SharedRoom(room_id),)
             members = self._rooms.members(room_id).keys() & users
-            if not sights:  # the first room, and mostly the only one
-                sights = dict.fromkeys(members, because)
+            if not visible:  # the first room, and mostly the only one
+                visible = dict.fromkeys(members, because)
                 continue
             for user_id in members:
-                known = sights.get(user_id)
-                sights[user_id] = because if known is None else known + because
+                known = visible.get(user_id)
+                visible[user_id] = because if known is None else known + because
         for user_id in self._interests.named_for(viewer) & users:
             named = self._interests.reasons(viewer, user_id)
-            sights[user_id] = sights.get(user_id, ()) + named
+            visible[user_id] = visible.get(user_id, ()) + named
         sees_all = self._interests.viewers_of_all().get(viewer)
         if sees_all is not None:
             for user_id in users:
-                sights[user_id] = (*sights.get(user_id, ()), sees_all)
+                visible[user_id] = (*visible.get(user_id, ()), sees_all)
         if viewer in users:
-            sights[viewer] = (Self(),)
-        return sights
+            visible[viewer] = (Self(),)
+        return visible
 
 
 def _merged(reasons: Reasons, modules: tuple[Module, ...]) -> Reasons:

@@ -1,4 +1,4 @@
-"""What is wrong with how a module has answered, and about whom."""
+"""What is wrong with a module's answer, and about which users."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lamplighter.routing.containment import described
 
 __all__ = ["BLOCKED", "EXCEPTION", "TIMEOUT", "WRONG_ANSWER", "Problem", "alike", "failure_of"]
 
-#: The kinds of problems, as metrics name them.
+#: The kinds of problems, by the names that metrics have for them.
 BLOCKED: Final = "blocked"
 EXCEPTION: Final = "exception"
 TIMEOUT: Final = "timeout"
@@ -23,40 +23,34 @@ class Problem:
 
     kind: str
     what: str
-    #: Whom the module was asked about.
+    #: The users that the call was about.
     users: Sequence[UserId]
     cause: BaseException | None = None
 
     @property
     def sort(self) -> Hashable:
-        """What it has in common with problems of the same origin in the module's code."""
+        """Equal for problems with the same origin in the module's code."""
         if self.cause is None:
             return self.kind
-        return self.kind, type(self.cause).__name__, _line_of(self.cause)
+        traceback = self.cause.__traceback__
+        while traceback is not None and traceback.tb_next is not None:
+            traceback = traceback.tb_next
+        line = traceback and (traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
+        return self.kind, type(self.cause).__name__, line
 
 
 def failure_of(call: Call, users: Sequence[UserId]) -> Problem | None:
-    """Return what a call has raised; None where it has returned something."""
+    """Return the exception that a call has raised; None if it has returned something."""
     try:
         call.task.result()
-    except BaseException as failure:  # noqa: BLE001 - a module's; somebody waits for the answer
+    except BaseException as failure:  # noqa: BLE001 - raised by a module; a caller waits
         return Problem(EXCEPTION, described(failure), users, failure)
     return None
 
 
 def alike(problems: Iterable[Problem]) -> Sequence[Sequence[Problem]]:
-    """Return *problems*, those of one sort together."""
+    """Return *problems*, grouped by their sort."""
     sorts: dict[Hashable, list[Problem]] = {}
     for problem in problems:
         sorts.setdefault(problem.sort, []).append(problem)
     return list(sorts.values())
-
-
-def _line_of(failure: BaseException) -> tuple[str, int] | None:
-    """Return the line that has raised *failure*."""
-    traceback = failure.__traceback__
-    if traceback is None:
-        return None
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return traceback.tb_frame.f_code.co_filename, traceback.tb_lineno

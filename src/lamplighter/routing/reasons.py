@@ -1,6 +1,6 @@
-"""Why somebody is told of somebody's presence.
+"""Why a viewer receives a user's presence.
 
-A recipient without a reason does not exist: `plan` makes none, and nothing else may deliver.
+Every recipient has a reason: the planner makes none without, and nothing else may deliver.
 `str()` of a reason is a phrase for people.
 """
 
@@ -14,7 +14,7 @@ __all__ = ["AllUsers", "Module", "Reason", "Reasons", "Self", "SharedRoom"]
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """It is their own presence."""
+    """The presence is the viewer's own."""
 
     def __str__(self) -> str:
         return "their own presence"
@@ -22,7 +22,7 @@ class Self:
 
 @dataclass(frozen=True, slots=True)
 class SharedRoom:
-    """Both are joined to this room, and it is not excluded."""
+    """Viewer and user are joined to this room, and the room is not excluded."""
 
     room_id: RoomId
 
@@ -32,7 +32,7 @@ class SharedRoom:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A module named the recipient for this user, by either callback."""
+    """A module names the viewer and the user together, in an answer of either callback."""
 
     name: str
 
@@ -42,7 +42,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class AllUsers:
-    """A module lets the recipient see everybody."""
+    """A module lets the viewer see all users."""
 
     module: str
 

@@ -9,20 +9,20 @@ from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.guard import GuardedModule, GuardSettings
 from lamplighter.routing.loop_time import LoopTime
 
-__all__ = ["Registrations", "Shadow", "ShadowRegistrations"]
+__all__ = ["Registrations", "Shadow"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shadow:
-    """A module that is asked, and whose answers do not count."""
+    """A module that the server asks without using the answers."""
 
     module: GuardedModule
-    #: How many of the modules that count stand before it in config order.
+    #: How many of the modules whose answers count stand before it in config order.
     place: int
 
 
 class Registrations:
-    """What modules have registered; asked only once a `ModuleRouter` has adopted it."""
+    """The registered modules. The server asks them once a `ModuleRouter` has adopted the object."""
 
     def __init__(
         self, clock: Clock, loop_time: LoopTime, metrics: Metrics, settings: GuardSettings
@@ -31,45 +31,21 @@ class Registrations:
         self._loop_time = loop_time
         self._metrics = metrics
         self._settings = settings
-        self._modules: list[GuardedModule] = []
-        self._shadows: list[Shadow] = []
-
-    @property
-    def modules(self) -> Sequence[GuardedModule]:
-        """The registrations, in config order; the same object as long as they are in use."""
-        return self._modules
+        #: The modules whose answers count, in config order.
+        self.modules: list[GuardedModule] = []
+        #: The modules whose answers do not count, in config order.
+        self.shadows: Sequence[Shadow] = ()
 
     def register(
         self,
         module: str,
         get_users_for_states: GetUsersForStates,
         get_interested_users: GetInterestedUsers,
+        *,
+        shadow: bool = False,
     ) -> None:
-        """Add the callbacks of *module*, the name by which people know it."""
-        self._modules.append(self._guarded(module, get_users_for_states, get_interested_users))
-
-    @property
-    def shadows(self) -> Sequence[Shadow]:
-        """The modules whose answers do not count, in config order."""
-        return self._shadows
-
-    def register_shadow(
-        self,
-        module: str,
-        get_users_for_states: GetUsersForStates,
-        get_interested_users: GetInterestedUsers,
-    ) -> None:
-        """Add the callbacks of a module whose answers do not count."""
-        guarded = self._guarded(module, get_users_for_states, get_interested_users)
-        self._shadows.append(Shadow(guarded, len(self._modules)))
-
-    def _guarded(
-        self,
-        module: str,
-        get_users_for_states: GetUsersForStates,
-        get_interested_users: GetInterestedUsers,
-    ) -> GuardedModule:
-        return GuardedModule(
+        """Add the callbacks of *module*, the name by which people know the module."""
+        guarded = GuardedModule(
             module,
             get_users_for_states,
             get_interested_users,
@@ -78,19 +54,7 @@ class Registrations:
             metrics=self._metrics,
             settings=self._settings,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ShadowRegistrations:
-    """What a shadow module registers in, as others do in `Registrations`."""
-
-    _registrations: Registrations
-
-    def register(
-        self,
-        module: str,
-        get_users_for_states: GetUsersForStates,
-        get_interested_users: GetInterestedUsers,
-    ) -> None:
-        """Add the callbacks of *module*, the name by which people know it."""
-        self._registrations.register_shadow(module, get_users_for_states, get_interested_users)
+        if shadow:
+            self.shadows = (*self.shadows, Shadow(guarded, len(self.modules)))
+        else:
+            self.modules.append(guarded)

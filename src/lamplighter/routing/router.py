@@ -1,4 +1,4 @@
-"""The presence router: all modules' callbacks, asked together and merged in config order."""
+"""The presence router: asks the callbacks of all modules, and merges their answers."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ __all__ = ["Inquiry", "ModuleRouter"]
 
 
 class ModuleRouter:
-    """The registered callbacks, in config order."""
+    """The modules in use."""
 
     def __init__(self, clock: Clock, metrics: Metrics, settings: GuardSettings) -> None:
         self._clock = clock
@@ -30,16 +30,16 @@ class ModuleRouter:
         self._settings = settings
         self._conflicts = Conflicts(clock)
         self._registrations = self.prepare()
-        #: The registrations, in config order; another object once others were adopted. It is
-        #: looked at with every poll.
+        #: The modules in config order. After `adopt` it is another object, by which callers see
+        #: that the modules were replaced. Every poll reads it.
         self.modules = self._registrations.modules
 
     def prepare(self) -> Registrations:
-        """Return what another set of modules can register in, without being asked yet."""
+        """Return an object in which another set of modules can register before `adopt`."""
         return Registrations(self._clock, self._loop_time, self._metrics, self._settings)
 
     def adopt(self, registrations: Registrations) -> None:
-        """Ask the modules of *registrations* from now on, and no others."""
+        """Replace the modules by those of *registrations*."""
         for module in self.modules:
             self._metrics.breaker(module.name, open=False)
         self._registrations = registrations
@@ -47,15 +47,15 @@ class ModuleRouter:
 
     @property
     def shadows(self) -> Sequence[Shadow]:
-        """The registrations whose answers do not count."""
+        """The modules whose answers do not count."""
         return self._registrations.shadows
 
     def inquire(
         self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> "Inquiry":
-        """Ask every module who else is told of *states*; nobody waits for the answers yet.
+        """Ask every module who else receives *states*, without waiting for the answers.
 
-        Where it is for the sake of some *viewers*, the answers are incomplete for others.
+        If the server asks for certain *viewers*, the answers are incomplete for all others.
         """
         answers = [(module, module.users_for_states(states, viewers)) for module in self.modules]
         about = {UserId(state.user_id): state for state in states}
@@ -64,7 +64,7 @@ class ModuleRouter:
     async def completed(
         self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> "Inquiry":
-        """Return what all modules answer about *states*: those that are in use by then."""
+        """Ask all modules about *states* and wait; ask again if the modules were replaced."""
         while True:
             asked = self.modules
             inquiry = self.inquire(states, viewers)
@@ -75,11 +75,11 @@ class ModuleRouter:
     async def routes(
         self, states: Sequence[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> Routes:
-        """Return what those answers, merged, send to whom."""
+        """Return the merged routes of `completed`."""
         return (await self.completed(states, viewers)).routes()
 
     async def interested_users(self, viewer: UserId) -> Interest:
-        """Return whom the modules, together, name for *viewer*; the first ALL_USERS counts."""
+        """Return the users whom all modules together name for *viewer*."""
         asked = self.modules
         answers = [module.interested_users(viewer) for module in asked]
         named: dict[UserId, tuple[Module, ...]] = {}
@@ -97,7 +97,7 @@ class ModuleRouter:
 
 
 class Inquiry:
-    """One question to all modules, and their answers as they come."""
+    """One question to all modules, and the answers that have come."""
 
     def __init__(
         self,
@@ -111,56 +111,46 @@ class Inquiry:
         self._conflicts = conflicts
 
     def including(self, shadow: Shadow, answer: "asyncio.Future[CheckedRoutes]") -> "Inquiry":
-        """Return this inquiry as it would be if the module in the shadow counted."""
+        """Return this inquiry with the answer of a module in the shadow, as if it counted."""
         answers = list(self._answers)
         answers.insert(shadow.place, (shadow.module, answer))
         return Inquiry(answers, self._about)
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether every module has answered, failed, or is too late."""
-        return all(answer.done() for _, answer in self._answers)
-
     async def complete(self) -> Routes:
-        """Return what all modules answered, once they have."""
+        """Wait until every module has answered or failed; return the merged routes."""
         for _, answer in self._answers:
             await answer
         return self.routes()
 
     def routes(self) -> Routes:
-        """Return what the modules have answered so far, merged.
-
-        Of a user's states that a viewer is sent, an altered one counts before one that is passed
-        on as it is; of two altered ones that of the later module in config order. What a module
-        usually alters is withheld where its answer is missing, as if it had altered it.
-        """
+        """Return the answers that have come, merged (`merging.py` has the rules)."""
         merging = Merging(self._about)
         for module, answer in self._answers:
             if answer.done():
                 merging.add(module.reason, module.alters, answer.result())
         if self._conflicts is not None:
-            self._conflicts.say(merging.conflicts)
+            self._conflicts.report(merging.conflicts)
         return merging.routes
 
     def lost(self) -> frozenset[str]:
-        """Return the modules whose answer so far was lost, whole or in part."""
+        """Return the modules whose answers were lost so far, as a whole or in part."""
         answers = [(it, answer.result()) for it, answer in self._answers if answer.done()]
         return frozenset(it.name for it, said in answers if said.unanswered or said.faults)
 
     def awaited_by(self, viewers: AbstractSet[UserId]) -> AbstractSet[UserId]:
-        """Return those of *viewers* for whom a module that still thinks has altered states before.
+        """Return those of *viewers* who must wait for a module that has not answered yet.
 
-        They wait for it, because what they would be told meanwhile might be what it hides.
+        The module has altered states for them before, so the real state may be what it hides.
         """
-        return frozenset().union(*(it.alters.keys() & viewers for it in self._thinking()))
+        return frozenset().union(*(it.alters.keys() & viewers for it in self._unanswered()))
 
     def awaited(self) -> AbstractSet[UserId]:
-        """Return everybody for whom a module that still thinks has altered states before."""
-        return frozenset().union(*(it.alters.keys() for it in self._thinking()))
+        """Return all viewers who must wait for a module that has not answered yet."""
+        return frozenset().union(*(it.alters.keys() for it in self._unanswered()))
 
     def pending(self) -> "Sequence[asyncio.Future[CheckedRoutes]]":
-        """Return the answers that are still to come."""
+        """Return the answers that have not come yet."""
         return [answer for _, answer in self._answers if not answer.done()]
 
-    def _thinking(self) -> Sequence[GuardedModule]:
+    def _unanswered(self) -> Sequence[GuardedModule]:
         return [module for module, answer in self._answers if not answer.done()]

@@ -1,7 +1,6 @@
-"""Asking a module who is told of the states of several people: in one call, or in several.
+"""One question to a module's `get_users_for_states`, in one call or, where that fails, in several.
 
-Where a call fails, those whom it was about are asked about in parts (`parts.py`), so that it costs
-only those for whom the module fails.
+`parts.py` tells how the users of a failed call are split.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,15 +19,15 @@ from lamplighter.routing.problems import EXCEPTION, TIMEOUT, WRONG_ANSWER, Probl
 
 __all__ = ["StatesQuestion"]
 
-#: So many calls of one question run at the same time.
+#: The most calls of one question at the same time.
 _MOST_AT_ONCE: Final = 20
 
-#: What is done with the answer, and with what is wrong.
+#: Gets the answer, and what is wrong with it.
 Conclude = Callable[[CheckedRoutes, Sequence[Problem]], None]
 
 
 class StatesQuestion:
-    """One question about the states *asked*, for the sake of *viewers* if there are any."""
+    """One question about the states *asked*; *viewers* are as in `check_routes`."""
 
     def __init__(
         self,
@@ -53,17 +52,17 @@ class StatesQuestion:
         self._unanswered: list[UserId] = []
         self._late: list[UserId] = []
         self._problems: list[Problem] = []
-        #: The first problem for which people were asked about in parts.
+        #: The problem of the first call whose users were split.
         self._broken: Problem | None = None
 
     def begin(self) -> None:
-        """Ask as much as can be asked at the same time; the rest follows as calls end."""
+        """Begin as many calls as are allowed at the same time; the others follow as calls end."""
         while self._calls.under_way < _MOST_AT_ONCE and not self._calls.is_over:
             part = self._parts.take()
             if part is None:
                 break
             if self._may_call():
-                # A list of its own: a module that changes it hurts only itself.
+                # Each call gets a new list: a module may change it.
                 states = [self._asked[user_id] for user_id in part]
                 self._calls.begin(partial(self._callback, states), partial(self._ended, part))
             else:
@@ -74,38 +73,30 @@ class StatesQuestion:
     def _ended(self, part: Part, call: Call) -> None:
         if call.is_late:
             self._late += part
-        else:
-            self._read(part, call)
+        elif (problem := failure_of(call, part) or self._read(part, call)) is not None:
+            self._failed(part, problem)
         self.begin()
 
-    def _read(self, part: Part, call: Call) -> None:
-        checked, problem = self._checked(part, call)
-        if checked is not None:
-            self._suspects.answered(part)
-            self._answers.append((part, checked))
-            if checked.faults:
-                self._problems.append(Problem(WRONG_ANSWER, "; ".join(checked.faults), part))
-        elif problem is not None:
-            self._suspects.failed(part)
-            if self._parts.split(part):
-                self._broken = self._broken or problem
-            else:
-                self._give_up(part, problem)
-
-    def _checked(self, part: Part, call: Call) -> tuple[CheckedRoutes | None, Problem | None]:
-        problem = failure_of(call, part)
-        if problem is not None:
-            return None, problem
+    def _read(self, part: Part, call: Call) -> Problem | None:
+        """Keep the answer about *part*; return the problem if nothing in it can be used."""
         asked = {user_id: self._asked[user_id] for user_id in part}
         try:
             checked = check_routes(call.task.result(), asked, self._viewers)
-        except BaseException as failure:  # noqa: BLE001 - what is in an answer is a module's
-            return None, Problem(EXCEPTION, described(failure), part, failure)
+        except BaseException as failure:  # noqa: BLE001 - the objects in an answer are a module's
+            return Problem(EXCEPTION, described(failure), part, failure)
         if not is_answer(call.task.result()):
-            return None, Problem(WRONG_ANSWER, checked.faults[0], part)
-        return checked, None
+            return Problem(WRONG_ANSWER, checked.faults[0], part)
+        self._suspects.answered(part)
+        self._answers.append((part, checked))
+        if checked.faults:
+            self._problems.append(Problem(WRONG_ANSWER, "; ".join(checked.faults), part))
+        return None
 
-    def _give_up(self, part: Part, problem: Problem) -> None:
+    def _failed(self, part: Part, problem: Problem) -> None:
+        self._suspects.failed(part)
+        if self._parts.split(part):
+            self._broken = self._broken or problem
+            return
         self._unanswered += part
         if len(part) > 1:
             calls, left = self._parts.calls, len(part)
@@ -130,7 +121,10 @@ class StatesQuestion:
 def _joined(
     answers: Sequence[tuple[Part, CheckedRoutes]], unanswered: frozenset[UserId]
 ) -> CheckedRoutes:
-    """Return the answers about parts as one: what was said of whom was asked about goes first."""
+    """Return the answers about parts as one answer.
+
+    A state of a user counts first from the call that was about this user.
+    """
     if len(answers) == 1 and not unanswered:
         return answers[0][1]
     routes: dict[UserId, dict[UserId, UserPresenceState]] = {}

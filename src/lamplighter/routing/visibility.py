@@ -1,8 +1,22 @@
-"""Who may see whom by a module's word: the kept answers of `get_interested_users`.
+"""Which users the modules name for which viewers: the cached answers of `get_interested_users`.
 
-An answer is kept for a while, because asking at every change would cost a call per viewer; it
-remembers since which position each user has been named, because being named gives sight of
-people whose last change is older than the viewer's token.
+Asking the modules at every change would take a call per viewer, so each viewer's answer is cached
+for a while. The cache also knows what an answer changes, in three ways.
+
+Positions. A user whom an answer names for the first time becomes visible to the viewer, although
+the user's last change may be older than the viewer's since token. So the cache has, for each named
+user, the stream position since which the answers have named the user without a break.
+
+Forgotten answers. `forget` takes an answer out of use before its time. It stays there to be
+compared with the next answer: users whom that names again keep their positions, and users whom it
+does not name are not visible any more (`NoLongerNamed`), which the viewer is to learn.
+
+Lost answers. If a module fails, the users whom it named before are not visible. But the module has
+not said that it names them no longer, so they are *unconfirmed* until the module answers again.
+
+For example, module One names Bob for Alice, and module Two names Carol. The next time, One raises
+an exception and Two returns an empty set. Carol is no longer named, and Alice gets `offline` for
+her. Bob is unconfirmed: Alice gets nothing about him until One answers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,81 +32,78 @@ __all__ = ["Interest", "ModuleInterests", "NoLongerNamed"]
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """What the modules, together, answered for one viewer."""
+    """The answer of all modules together for one viewer."""
 
-    #: Each named user, and the modules that named them.
+    #: Each named user, with the modules that named the user.
     named: Mapping[UserId, tuple[Module, ...]]
     #: The modules that let the viewer see all users.
     all_users: tuple[AllUsers, ...] = ()
-    #: The modules whose answer was lost, whole or in part: they might have named more.
+    #: The modules whose answers were lost, as a whole or in part: they may name more users.
     lost: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class NoLongerNamed:
-    """Whom the modules have ceased to name for a viewer, as far as their answers say so."""
+    """The users whom the modules named for a viewer before, and do not name any more."""
 
     users: AbstractSet[UserId]
-    #: Whether the viewer might see everybody until now.
+    #: Whether the viewer saw all users until now.
     all_users: bool = False
-    #: Whether the answer that named them was not in use any more: so it is not known when it ended.
+    #: Whether the answer before was a forgotten one: nobody knows since when it is out of date.
     is_stale: bool = False
 
     def __bool__(self) -> bool:
-        """Tell whether there is anybody."""
+        """Tell whether there are any."""
         return self.all_users or bool(self.users)
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Cached:
     interest: Interest
     asked_at: Timestamp
     since: dict[UserId, StreamPosition]
     all_since: StreamPosition | None
-    #: Whom modules named until their answers were lost. They are out of sight, but a module that
-    #: fails has not said so: what the viewer was told of them stands until it answers.
-    unsure: Mapping[UserId, tuple[Module, ...]]
+    #: The users whom modules named until their answers were lost.
+    unconfirmed: Mapping[UserId, tuple[Module, ...]]
     #: The modules that let the viewer see all users until their answers were lost.
-    unsure_all: tuple[AllUsers, ...]
+    unconfirmed_all: tuple[AllUsers, ...]
 
     def named(self) -> Mapping[UserId, tuple[Module, ...]]:
-        """Return whom modules named, or had named before their answers were lost."""
-        return {**self.unsure, **self.interest.named} if self.unsure else self.interest.named
+        """Return the named users, unconfirmed ones included."""
+        named = self.interest.named
+        return {**self.unconfirmed, **named} if self.unconfirmed else named
 
     def all_users(self) -> tuple[AllUsers, ...]:
-        """Return the modules that let the viewer see all users, or did before they were lost."""
-        return (*self.unsure_all, *self.interest.all_users)
+        """Return the modules that let the viewer see all users, unconfirmed ones included."""
+        return (*self.unconfirmed_all, *self.interest.all_users)
 
 
 class ModuleInterests:
-    """Viewer to the users that modules name for them, in both directions."""
+    """Viewer to the users whom modules name for the viewer, in both directions."""
 
     def __init__(self) -> None:
-        self._kept: dict[UserId, _Kept] = {}
-        #: The answers that are forgotten, for their positions: to be named again is no news.
-        self._forgotten: dict[UserId, _Kept] = {}
+        self._cached: dict[UserId, _Cached] = {}
+        #: Answers out of use, for comparison with the next ones.
+        self._forgotten: dict[UserId, _Cached] = {}
         self._viewers: dict[UserId, set[UserId]] = {}
         self._see_all: dict[UserId, AllUsers] = {}
-        #: For whom modules name others than when that was last taken.
+        #: The viewers with other named users since the last `take_changed`.
         self._changed: set[UserId] = set()
 
-    def keep(
+    def cache(
         self, viewer: UserId, interest: Interest, position: StreamPosition, now: Timestamp
     ) -> NoLongerNamed:
-        """Replace the viewer's last answer; who was named by it keeps the position of that.
-
-        Return who is not named any more. That a module's answer was lost does not say so.
-        """
-        is_stale = viewer not in self._kept
-        before = self._kept.get(viewer) or self._forgotten.pop(viewer, None)
+        """Replace the viewer's answer; return the users who are not named any more."""
+        is_stale = viewer not in self._cached
+        before = self._cached.get(viewer) or self._forgotten.pop(viewer, None)
         missing = before.named().keys() - interest.named.keys() if before else frozenset()
-        unsure = {
+        unconfirmed = {
             user_id: modules
             for user_id, modules in (before.named().items() if before and missing else ())
             if user_id in missing and any(it.name in interest.lost for it in modules)
         }
         saw_all = before.all_users() if before and not interest.all_users else ()
-        unsure_all = tuple(it for it in saw_all if it.module in interest.lost)
+        unconfirmed_all = tuple(it for it in saw_all if it.module in interest.lost)
         earlier = before.since if before else {}
         since = {user_id: earlier.get(user_id, position) for user_id in interest.named}
         all_since = None
@@ -101,83 +112,80 @@ class ModuleInterests:
         if before is None or missing or saw_all or len(interest.named) != len(before.named()):
             self._changed.add(viewer)
         self._take_out(viewer)
-        self._kept[viewer] = _Kept(interest, now, since, all_since, unsure, unsure_all)
+        self._cached[viewer] = _Cached(
+            interest, now, since, all_since, unconfirmed, unconfirmed_all
+        )
         for user_id in interest.named:
             self._viewers.setdefault(user_id, set()).add(viewer)
         if interest.all_users:
             self._see_all[viewer] = interest.all_users[0]
-        ended_all = bool(saw_all) and not unsure_all
-        return NoLongerNamed(missing - unsure.keys(), ended_all, is_stale)
+        ended_all = bool(saw_all) and not unconfirmed_all
+        return NoLongerNamed(missing - unconfirmed.keys(), ended_all, is_stale)
 
     def restore(self, viewer: UserId, interest: Interest) -> None:
-        """Take in what was answered for the viewer before a restart; the next one is compared."""
-        restored = Timestamp(0)
-        self._forgotten[viewer] = _Kept(interest, restored, {}, None, {}, ())
+        """Add an answer from before a restart, to be compared with the next one."""
+        self._forgotten[viewer] = _Cached(interest, Timestamp(0), {}, None, {}, ())
 
     def last(self, viewer: UserId) -> Interest | None:
-        """Return whom modules named in the answer that the next one will be compared with."""
-        kept = self._kept.get(viewer) or self._forgotten.get(viewer)
-        return Interest(kept.named(), kept.all_users()) if kept else None
+        """Return the answer with which the next one will be compared."""
+        last = self._cached.get(viewer) or self._forgotten.get(viewer)
+        return Interest(last.named(), last.all_users()) if last else None
 
     def remembers(self, viewer: UserId) -> bool:
-        """Tell whether the viewer's last answer is not in use any more."""
+        """Tell whether the viewer's last answer is a forgotten one."""
         return viewer in self._forgotten
 
     def take_changed(self) -> set[UserId]:
-        """Return for whom modules name others than when this was last asked."""
+        """Return the viewers with other named users since the last call."""
         changed, self._changed = self._changed, set()
         return changed
 
     def forget(self, viewer: UserId) -> None:
-        """Forget the viewer's answer; but not since when they have been seeing whom it named."""
-        kept = self._take_out(viewer)
-        if kept is not None:
-            self._forgotten[viewer] = kept
+        """Take the viewer's answer out of use."""
+        cached = self._take_out(viewer)
+        if cached is not None:
+            self._forgotten[viewer] = cached
 
     def clear(self) -> None:
-        """Forget all answers and their positions: whoever is named again is named newly.
+        """Forget all answers with their positions: users who are named again become visible anew.
 
-        Whom they named is remembered, so that each viewer's next answer says who is not any more.
+        The named users stay there for comparison with each viewer's next answer.
         """
-        for viewer in list(self._kept):
+        for viewer in list(self._cached):
             self.forget(viewer)
-        for kept in self._forgotten.values():
-            kept.since.clear()
-            kept.all_since = None
+        for forgotten in self._forgotten.values():
+            forgotten.since.clear()
+            forgotten.all_since = None
 
-    def _take_out(self, viewer: UserId) -> _Kept | None:
-        kept = self._kept.pop(viewer, None)
-        if kept is None:
+    def _take_out(self, viewer: UserId) -> _Cached | None:
+        cached = self._cached.pop(viewer, None)
+        if cached is None:
             return None
         self._see_all.pop(viewer, None)
-        for user_id in kept.interest.named:
+        for user_id in cached.interest.named:
             viewers = self._viewers[user_id]
             viewers.discard(viewer)
             if not viewers:
                 del self._viewers[user_id]
-        return kept
+        return cached
 
     def asked_before(self, instant: Timestamp) -> Sequence[UserId]:
-        """Return whose answers are from before *instant*."""
-        return [viewer for viewer, kept in self._kept.items() if kept.asked_at < instant]
+        """Return the viewers whose answers are from before *instant*."""
+        return [viewer for viewer, cached in self._cached.items() if cached.asked_at < instant]
 
     def asked_at(self, viewer: UserId) -> Timestamp | None:
-        """Return when the viewer's answer was given, or None if none is kept."""
-        kept = self._kept.get(viewer)
-        return kept.asked_at if kept else None
-
-    def oldest(self) -> Timestamp | None:
-        """Return when the oldest kept answer was given."""
-        return min((kept.asked_at for kept in self._kept.values()), default=None)
+        """Return when the viewer's answer came; None if none is cached."""
+        cached = self._cached.get(viewer)
+        return cached.asked_at if cached else None
 
     def named_for(self, viewer: UserId) -> AbstractSet[UserId]:
-        """Return whom modules name for the viewer."""
-        kept = self._kept.get(viewer)
-        return kept.interest.named.keys() if kept else frozenset()
+        """Return the users whom modules name for the viewer."""
+        cached = self._cached.get(viewer)
+        return cached.interest.named.keys() if cached else frozenset()
 
     def was_named(self, viewer: UserId, user_id: UserId) -> bool:
-        """Tell whether the next answer will be compared with one that named the user."""
-        last = self._kept.get(viewer) or self._forgotten.get(viewer)
+        """Tell whether the answer with which the next one will be compared names the user."""
+        last = self._cached.get(viewer) or self._forgotten.get(viewer)
         return last is not None and (bool(last.all_users()) or user_id in last.named())
 
     def viewers_of(self, user_id: UserId) -> AbstractSet[UserId]:
@@ -185,38 +193,38 @@ class ModuleInterests:
         return self._viewers.get(user_id, frozenset())
 
     def viewers_of_all(self) -> Mapping[UserId, AllUsers]:
-        """Return the viewers who may see everybody, and by which module."""
+        """Return the viewers who may see all users, each with the module that lets them."""
         return self._see_all
 
     def reasons(self, viewer: UserId, user_id: UserId) -> tuple[Module, ...]:
         """Return the modules that name the user for the viewer."""
-        kept = self._kept.get(viewer)
-        return kept.interest.named.get(user_id, ()) if kept else ()
+        cached = self._cached.get(viewer)
+        return cached.interest.named.get(user_id, ()) if cached else ()
 
     def lost_for(self, viewer: UserId) -> frozenset[str]:
-        """Return the modules whose answer for the viewer was lost, whole or in part."""
-        kept = self._kept.get(viewer)
-        return kept.interest.lost if kept else frozenset()
+        """Return the modules whose answers for the viewer were lost, as a whole or in part."""
+        cached = self._cached.get(viewer)
+        return cached.interest.lost if cached else frozenset()
 
     def names_anybody_since(self, viewer: UserId, position: StreamPosition) -> bool:
-        """Tell whether the viewer sees anybody by these answers who was not named before."""
-        kept = self._kept.get(viewer)
-        return kept is not None and position in (kept.all_since, *kept.since.values())
+        """Tell whether the answers name a user since just this position."""
+        cached = self._cached.get(viewer)
+        return cached is not None and position in (cached.all_since, *cached.since.values())
 
     def named_after(self, viewer: UserId, position: StreamPosition) -> Iterable[UserId]:
-        """Return whom the modules have begun to name for the viewer after *position*."""
-        kept = self._kept.get(viewer)
-        return [it for it, since in kept.since.items() if since > position] if kept else ()
+        """Return the users whom modules name for the viewer since after *position*."""
+        cached = self._cached.get(viewer)
+        return [it for it, since in cached.since.items() if since > position] if cached else ()
 
     def all_since(self, viewer: UserId) -> StreamPosition | None:
-        """Return since which position the viewer may see everybody, or None."""
-        kept = self._kept.get(viewer)
-        return kept.all_since if kept else None
+        """Return since which position the viewer may see all users; None if not."""
+        cached = self._cached.get(viewer)
+        return cached.all_since if cached else None
 
     def named_since(self, viewer: UserId, user_id: UserId) -> StreamPosition | None:
-        """Return since which position the viewer may see the user by these answers, or None."""
-        kept = self._kept.get(viewer)
-        if kept is None:
+        """Return since which position the answers let the viewer see the user; None if not."""
+        cached = self._cached.get(viewer)
+        if cached is None:
             return None
-        positions = (kept.since.get(user_id), kept.all_since)
+        positions = (cached.since.get(user_id), cached.all_since)
         return min((position for position in positions if position is not None), default=None)

@@ -8,7 +8,7 @@ from itertools import chain
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.routing.plan import Route, Routes, Sights
+from lamplighter.routing.plan import Route, Routes, VisibleStates
 from lamplighter.routing.reasons import Module
 from lamplighter.service.remotes import Remotes
 from lamplighter.service.views import Glance, Views
@@ -60,7 +60,7 @@ def _as_sent(glance: Glance, sent: Mapping[UserId, UserPresenceState], routes: R
     return replace(
         glance,
         routes={**glance.routes, **changed},
-        sights=Sights(reasons, {**glance.sights.states, **seen}),
+        sights=VisibleStates(reasons, {**glance.sights.states, **seen}),
     )
 
 

@@ -18,7 +18,7 @@ from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.routing.plan import Planner, Sights
+from lamplighter.routing.plan import Planner, VisibleStates
 from lamplighter.routing.registrations import Shadow
 from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.service.background import Background
@@ -167,7 +167,7 @@ class ShadowModules(Witness):
         self,
         module: str,
         viewer: UserId,
-        sights: Sights,
+        sights: VisibleStates,
         would_be: Mapping[UserId, UserPresenceState],
     ) -> None:
         now = self._clock.now()

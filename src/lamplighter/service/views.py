@@ -19,7 +19,7 @@ from lamplighter.delivery.outbox import Outbox, Update
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.routing.plan import Planner, Route, Routes, Sights
+from lamplighter.routing.plan import Planner, Route, Routes, VisibleStates
 from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.endings import VisibilityEnds
@@ -89,7 +89,7 @@ class Glance:
     states: Mapping[UserId, UserPresenceState]
     #: What modules send the viewer.
     routes: Mapping[UserId, Route]
-    sights: Sights
+    sights: VisibleStates
     #: The modules whose answer was lost, whole or in part: they might have said more.
     lost: frozenset[str]
 
@@ -296,7 +296,7 @@ class Views:
         del self._asking[viewer]
         knew = self.knows_interest(viewer)
         position = self._publisher.advance()
-        unnamed = self._interests.keep(viewer, interest, position, self._clock.now())
+        unnamed = self._interests.cache(viewer, interest, position, self._clock.now())
         if not knew or self._interests.names_anybody_since(viewer, position):
             self._feed.outdate(viewer)
         if unnamed:
@@ -331,11 +331,11 @@ class Views:
         all_since = self._planner.sees_all_since(viewer)
         if all_since is not None and all_since > position:
             return self._everybody(viewer)
-        most = None if self._router.modules else self._planner.in_reach(viewer)
+        most = None if self._router.modules else self._planner.max_candidates(viewer)
         changed = set(islice(self._publisher.last_changes.after(position), most))
         if len(changed) == most:
             return self._everybody(viewer)
-        return changed | self._planner.came_into_sight(viewer, position)
+        return changed | self._planner.became_visible(viewer, position)
 
     def _unheard(self, viewer: UserId, *, everybody: bool) -> dict[UserId, UserPresenceState]:
         users = self._planner.candidates(viewer) if everybody else {viewer}
@@ -345,7 +345,7 @@ class Views:
             if self._tracker.user(user_id) is None
         }
 
-    def _chosen(self, viewer: UserId, scope: Scope, sights: Sights) -> dict[UserId, Update]:
+    def _chosen(self, viewer: UserId, scope: Scope, sights: VisibleStates) -> dict[UserId, Update]:
         # Of 5,000 users each is gone through here: the first of these questions answers most.
         states, online = sights.states, scope.online
         changes = self._publisher.last_changes.of_each(sights.reasons)
@@ -377,7 +377,7 @@ class Views:
             or scope.admits_news(self._planner.visible_since(viewer, user_id))
         )
 
-    def _update(self, user_id: UserId, sights: Sights) -> Update | None:
+    def _update(self, user_id: UserId, sights: VisibleStates) -> Update | None:
         reasons = sights.reasons.get(user_id)
         if reasons is None:
             return None

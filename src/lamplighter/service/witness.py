@@ -13,7 +13,7 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import MembershipChange
 from lamplighter.presence.changes import Change, announced
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.plan import Routes, Sights, Telling
+from lamplighter.routing.plan import Routes, Telling, VisibleStates
 from lamplighter.routing.router import Inquiry
 
 __all__ = ["Asked", "FreshView", "Published", "Witness", "Witnesses"]
@@ -59,7 +59,7 @@ class FreshView:
     is_whole: bool
     #: Whom it was about, as they are.
     users: Mapping[UserId, UserPresenceState]
-    sights: Sights
+    sights: VisibleStates
 
 
 class Witness:

@@ -73,10 +73,11 @@ async def simulated(entry: ConfiguredModule, world: World) -> AsyncIterator[Simu
 async def _simulated(
     entry: ConfiguredModule, world: World, clock: FakeClock
 ) -> AsyncIterator[Simulation]:
-    router, presence, background = _Router(), _Presence(), BackgroundWork(clock)
+    registrations: list[Registration] = []
+    presence, background = _Presence(), BackgroundWork(clock)
     parts = ApiParts(
         server=ServerFacts(world.server_name, f"https://{world.server_name}/"),
-        router=router,
+        register=lambda _, states, interest: registrations.append(Registration(states, interest)),
         host=presence,
         directory=_Directory(world),
         background=background,
@@ -89,7 +90,7 @@ async def _simulated(
         module = _started(entry, parts)
         background.start()
         await turns(_TURNS)
-        yield Simulation(world, clock, module, router.registrations, presence)
+        yield Simulation(world, clock, module, registrations, presence)
     finally:
         if paths is not None:
             paths.functions.remove(background)
@@ -113,22 +114,6 @@ async def _stop(parts: ApiParts, clock: FakeClock) -> None:
     await stopping
     parts.database.close()
     await parts.http_client.close()
-
-
-class _Router:
-    """A `Router` that keeps what is registered."""
-
-    def __init__(self) -> None:
-        self.registrations: list[Registration] = []
-
-    def register(
-        self,
-        module: str,
-        get_users_for_states: GetUsersForStates,
-        get_interested_users: GetInterestedUsers,
-    ) -> None:
-        del module  # there is but one
-        self.registrations.append(Registration(get_users_for_states, get_interested_users))
 
 
 class _Presence:
