@@ -1,11 +1,12 @@
 """What a request costs, by count."""
 
 import asyncio
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["counted_tasks"]
+__all__ = ["counted_calls", "counted_tasks"]
 
 
 @contextmanager
@@ -23,3 +24,19 @@ def counted_tasks() -> Iterator[list[str]]:
         yield names
     finally:
         loop.set_task_factory(None)
+
+
+@contextmanager
+def counted_calls() -> Iterator[Callable[[], int]]:
+    """Count the calls of Python functions; what is given returns how many there were."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        yield lambda: calls
+    finally:
+        sys.setprofile(None)

@@ -57,6 +57,18 @@ def test_who_is_refused_is_told_when_to_come_back() -> None:
     limiter.take("alice")
 
 
+def test_allows_is_take_without_an_exception() -> None:
+    """`allows` counts a use as `take` does, and says no where `take` would raise."""
+    clock = FakeClock()
+    limiter = RateLimiter(1, 2, clock)
+    assert [limiter.allows("alice") for _ in range(3)] == [True, True, False]
+    with pytest.raises(LimitExceeded):
+        limiter.take("alice")
+    clock.advance(seconds=1)
+    assert [limiter.allows("alice") for _ in range(2)] == [True, False]
+    assert all(Unlimited().allows("alice") for _ in range(10))
+
+
 def test_a_refused_use_costs_nothing() -> None:
     """Hammering on a closed door does not keep it closed."""
     clock = FakeClock()

@@ -1,0 +1,112 @@
+"""The end of visibility: who is told, of whom, and what the server remembers of it."""
+
+import pytest
+
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ports import MembershipChange
+from lamplighter.presence.events import StatusSet
+from lamplighter.presence.state import Presence
+from tests.routing.callbacks import answering
+from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
+from tests.service.counting import counted_calls
+from tests.service.parts import PHONE, Parts
+
+START = StreamPosition(0)
+END = (BOB, None)
+
+
+@pytest.fixture
+async def parts() -> Parts:
+    """Alice and bob share the hall; bob is online with a message, and alice has an outbox."""
+    parts = Parts()
+    parts.room(HALL, ALICE, BOB)
+    parts.feed.open(ALICE)
+    await parts.publish(BOB, "hello")
+    return parts
+
+
+def leave(parts: Parts) -> None:
+    """Let bob leave the hall."""
+    parts.memberships.change([MembershipChange(HALL, BOB, joined=False)])
+
+
+async def test_a_leave(parts: Parts) -> None:
+    """Both sides of a leave are remembered, and the outbox tells the end in place of the state."""
+    await parts.publish(ALICE, None)
+    leave(parts)
+    assert (parts.ends.of(ALICE, START), parts.ends.of(BOB, START)) == ({BOB}, {ALICE})
+    assert (parts.heard(ALICE)[0], parts.last(ALICE, BOB).reasons) == (END, ())
+    assert parts.ends.of(ALICE, parts.feed.position) == set()
+
+
+async def test_somebody_never_heard_of(parts: Parts) -> None:
+    """Nothing is remembered of a user who was never heard of."""
+    leave(parts)
+    assert parts.ends.of(BOB, START) == set()
+
+
+async def test_a_viewer_of_another_server(parts: Parts) -> None:
+    """Only viewers of this server are remembered: other servers are told in their own way."""
+    parts.room(HALL, DORA)
+    leave(parts)
+    assert parts.ends.of(DORA, START) == set()
+
+
+async def test_another_room(parts: Parts) -> None:
+    """Visibility has not ended while another room shows the user."""
+    parts.room(ATTIC, ALICE, BOB)
+    leave(parts)
+    assert parts.ends.of(ALICE, START) == set()
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+async def test_somebody_shown_as_offline(parts: Parts, is_stale: bool) -> None:
+    """The end is no news to a token that has heard that the user is offline, unless the end is of
+    an unknown time: then nothing depends on how the user is by now.
+    """
+    event = StatusSet(BOB, PHONE, Presence.OFFLINE, None)
+    parts.publisher.publish(parts.tracker.feed(event, parts.clock.now()))
+    await parts.publisher.published()
+    heard = parts.feed.position
+    parts.rooms.left(HALL, BOB)
+    await parts.ends.look({ALICE}, {BOB}, is_stale=is_stale)
+    assert parts.ends.of(ALICE, heard) == ({BOB} if is_stale else set())
+    assert parts.ends.of(ALICE, StreamPosition(heard - 1)) == {BOB}
+
+
+async def test_a_module_sends_the_user(parts: Parts) -> None:
+    """Visibility has not ended where a module sends the user's state to the viewer."""
+    parts.module(answering({ALICE: {state(BOB)}}))
+    parts.rooms.left(HALL, BOB)
+    await parts.ends.look({ALICE, CHARLIE}, {BOB})
+    assert (parts.ends.of(ALICE, START), parts.ends.of(CHARLIE, START)) == (set(), {BOB})
+
+
+async def test_a_former_room(parts: Parts) -> None:
+    """A viewer has lost the members of a room that counted; after a leave the pair is kept."""
+    ended = StreamPosition(7)
+    for user_id in (ALICE, CHARLIE):
+        parts.former_rooms.joined(ATTIC, user_id, ended)
+    before = StreamPosition(6)
+    assert (parts.ends.of(ALICE, before), parts.ends.of(ALICE, ended)) == ({CHARLIE}, set())
+    parts.memberships.change([MembershipChange(ATTIC, CHARLIE, joined=False)])
+    assert (parts.ends.of(ALICE, before), parts.ends.of(ALICE, ended)) == ({CHARLIE}, set())
+    assert parts.endings.of(ALICE) == {CHARLIE: ended}
+
+
+async def test_the_work_of_a_leave() -> None:
+    """A leave costs a bounded number of calls for each member of the room: 5,000 of them, too."""
+    calls = []
+    for members in (500, 5_000):
+        parts = Parts()
+        parts.room(HALL, BOB, *(UserId(f"@u{number}:demo") for number in range(members)))
+        for member in list(parts.rooms.members(HALL)):
+            parts.feed.open(member)
+            parts.set(member, None)
+        with counted_calls() as count:
+            leave(parts)
+        assert len(parts.ends.of(BOB, START)) == members
+        calls.append(count() / members)
+    few, many = calls
+    assert many == pytest.approx(few, rel=0.02)
+    assert many < 60
