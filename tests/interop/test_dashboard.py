@@ -247,7 +247,7 @@ async def test_a_person_by_keyboard(stage: Stage) -> None:
         for place in range(1, 6)
     ]
     assert [line for line in by if line] == [
-        "Who sees them, and why",
+        "Who sees this user, and why",
         "alice sees online “at work”",
         "shared room The hall",
         "carl sees online altered by Discreet",
@@ -287,11 +287,11 @@ async def test_the_stream_can_be_held(stage: Stage) -> None:
     await stage.sign_in()
     await tab.value("document.querySelector('#hold').click()")
     await stage.bob.put_status("online", "unheard")
-    await tab.until("document.querySelector('#hold').innerText === 'Go on (1 new)'")
+    await tab.until("document.querySelector('#hold').innerText === 'Resume (1 new)'")
     assert "unheard" not in await tab.text("#changes")
     await tab.value("document.querySelector('#hold').click()")
     await tab.until("document.querySelector('#changes-list').innerText.includes('unheard')")
-    assert await tab.text("#hold") == "Hold"
+    assert await tab.text("#hold") == "Pause"
 
 
 async def test_who_sees_whom_by_keyboard(stage: Stage) -> None:
@@ -357,7 +357,7 @@ async def test_a_module_in_the_shadow(stage: Stage) -> None:
         (await tab.text(f"#modules-list > li:nth-child({place})")).split("\n")
         for place in (1, 2, 3)
     ]
-    assert (counting[:2], frank[:2]) == (["Discreet", "working"], ["Frank", "in the shadow"])
+    assert (counting[:2], frank[:2]) == (["Discreet", "working"], ["Frank", "shadow"])
     would, _, _when = frank[-1].rpartition(" · ")
     assert would == "carl would see alice as online “<i>brb</i>”"
     assert failing[0] == "Failing"
@@ -375,14 +375,14 @@ async def test_modules_are_reloaded(stage: Stage) -> None:
     await tab.presses("Enter")
     await tab.until("document.querySelector('#modules-said.problem')")
     refused = await tab.text("#modules-said")
-    assert refused.startswith("The old ones go on: module Failing fails when it is tried:")
+    assert refused.startswith("The old modules stay: module Failing fails when it is tried:")
     stage.server.configure(CONFIG.replace("Discreet", "Frank") + "log: {level: warning}\n")
     await tab.until("!document.querySelector('#modules-reload').disabled")
     await tab.value("document.querySelector('#modules-reload').focus()")
     await tab.presses("Enter")
     await tab.until("document.querySelector('#modules-list').innerText.includes('Frank')")
     assert await tab.text("#modules-said") == (
-        "Reloaded: Frank. What else differs needs a restart: log.level."
+        "Reloaded: Frank. These keys need a restart: log.level."
     )
     assert await tab.value("document.querySelectorAll('#modules-list > li').length") == 1
     assert tab.problems == []

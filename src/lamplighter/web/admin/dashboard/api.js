@@ -1,9 +1,9 @@
-// The admin API. The token goes in a header, and is kept until the tab is closed.
+// Requests to the admin API. The token is sent in a header, and kept until the tab is closed.
 
 const PREFIX = "admin";
 const KEPT_AS = "lamplighter-admin-token";
 
-/** The token is not, or no longer, the right one. */
+/** The server does not accept the token. */
 export class Refused extends Error {}
 
 export const token = {
@@ -12,7 +12,7 @@ export const token = {
   forget: () => sessionStorage.removeItem(KEPT_AS),
 };
 
-/** Return the response to a request; throw `Refused`, or an `Error` that says what is wrong. */
+/** Return the response to a request. Throws `Refused`, or an `Error` with a text for people. */
 export async function request(path, options = {}) {
   const headers = { Authorization: `Bearer ${token.get()}` };
   let response;
@@ -28,11 +28,11 @@ export async function request(path, options = {}) {
   throw new Error(answer.error ?? `The server answered ${response.status}.`);
 }
 
-/** Return the content of an answer. */
+/** Return the content of the answer to a GET. */
 export async function get(path, query = {}, options = {}) {
   const text = new URLSearchParams(query).toString();
   return (await request(text ? `${path}?${text}` : path, options)).json();
 }
 
-/** Do something. */
+/** Send a POST without a body. */
 export const post = (path) => request(path, { method: "POST" });

@@ -1,4 +1,4 @@
-// The stream of changes, the newest first: what changed, who was told, and why.
+// The list of changes, the newest first: what changed, to whom it was delivered, and why.
 
 import { get } from "./api.js";
 import { at, el } from "./dom.js";
@@ -6,16 +6,16 @@ import { clock, dot, says, shortName, shortReason, who, word } from "./words.js"
 
 const SHOWN = 80;
 const MOST_FRESH = 3;
-/** Functions that make an entry each: most are never called where much happens at once. */
+/** Functions that make an entry each. When much happens at once, most are never called. */
 let waiting = [];
 let isHeld = false;
 let isDue = false;
-/** The position of the newest batch that was taken in. */
+/** The position of the newest batch in the list. */
 let newest = "";
-/** What the stream brings while what was told before it is being asked for; null afterwards. */
+/** The batches that the stream brings while older ones are being loaded; null afterwards. */
 let early = null;
 
-/** Begin: the button holds the stream, and lets it go. */
+/** Make the button pause and resume the list. */
 export function beginChanges() {
   at("hold").addEventListener("click", () => {
     isHeld = !isHeld;
@@ -25,12 +25,12 @@ export function beginChanges() {
   });
 }
 
-/** Ask for what was told before the stream began, and show what is new of it; return all. */
+/** Load the batches from before the stream began, show the new ones, and return all. */
 export async function loadChanges() {
   early = [];
   try {
     const { batches } = await get("/changes", { limit: SHOWN });
-    // It is no news: it is put there even while the stream is held.
+    // Older batches are shown even while the list is paused.
     place([...batches].reverse().filter(isNew).flatMap(entriesOf));
     return batches;
   } finally {
@@ -40,7 +40,7 @@ export async function loadChanges() {
   }
 }
 
-/** Take in a batch that was published. */
+/** Show a published batch. */
 export function showBatch(batch) {
   if (early) early.push(batch);
   else take(batch);
@@ -50,7 +50,7 @@ function take(batch) {
   if (isNew(batch)) add(entriesOf(batch));
 }
 
-/** Tell whether a batch was not taken in yet, and take note of it. */
+/** Return whether a batch is newer than all batches in the list, and remember its position. */
 function isNew({ position }) {
   if (newest && !isAfter(position, newest)) return false;
   newest = position;
@@ -62,9 +62,9 @@ function isAfter(one, other) {
   return time > otherTime || (time === otherTime && count > otherCount);
 }
 
-/** Say that so many events were left out. */
+/** Show how many events were lost. */
 export function showLost({ events }) {
-  add([() => el("li.muted.small", {}, `${events} events were left out: this page did not keep up.`)]);
+  add([() => el("li.muted.small", {}, `${events} events were lost, because this page did not read fast enough.`)]);
 }
 
 function add(entries) {
@@ -77,7 +77,7 @@ function add(entries) {
 }
 
 function label() {
-  at("hold").textContent = isHeld ? `Go on${waiting.length ? ` (${waiting.length} new)` : ""}` : "Hold";
+  at("hold").textContent = isHeld ? `Resume${waiting.length ? ` (${waiting.length} new)` : ""}` : "Pause";
 }
 
 function show() {
@@ -89,14 +89,14 @@ function show() {
 function place(makers) {
   const list = at("changes-list");
   const entries = makers.slice(-SHOWN).map((make) => make()).reverse();
-  // Where much happens at once, a glow would only be restless.
+  // When much happens at once, new entries do not glow.
   if (entries.length <= MOST_FRESH) entries.forEach((it) => it.classList.add("fresh"));
   list.prepend(...entries);
   while (list.childElementCount > SHOWN) list.lastElementChild.remove();
   at("changes-empty").hidden = list.childElementCount > 0;
 }
 
-/** Return functions that make an entry each: of what changed, and of what was told later. */
+/** Return functions that make an entry each: for the changes, and for what was delivered later. */
 export function entriesOf(batch) {
   const when = Number(batch.position.split("-")[0]);
   const tellings = new Map();
@@ -109,7 +109,7 @@ export function entriesOf(batch) {
     return () => entry(when, change.user_id, change.presence, described(change), told);
   });
   for (const [userId, told] of tellings) {
-    entries.push(() => entry(when, userId, told[0].presence, ", told now", told));
+    entries.push(() => entry(when, userId, told[0].presence, ", delivered later", told));
   }
   if (batch.left_out) entries.push(() => el("li.muted.small", {}, `and ${batch.left_out} more at the same time`));
   return entries;
@@ -123,12 +123,12 @@ function entry(when, userId, presence, more, told) {
   const what = el("div", {}, dot(presence.presence), who(userId), ` is ${word(presence.presence)}`,
     says(presence.status_msg), el("span.muted.small", {}, more));
   const recipients = el("div.told", {}, ...told.flatMap((telling) => groups(telling, presence, userId)));
-  if (!recipients.childElementCount) recipients.append(el("span.muted", {}, "nobody who may know is connected"));
+  if (!recipients.childElementCount) recipients.append(el("span.muted", {}, "no viewer is connected"));
   return el("li.change", {}, el("time", { datetime: new Date(when).toISOString() }, clock(when)),
     el("div", {}, what, recipients));
 }
 
-/** Return a line for each set of reasons: the rooms or modules, and who is told by them. */
+/** Return a line for each set of reasons, with its recipients. */
 function groups(telling, presence, userId) {
   const byReason = new Map();
   for (const { viewer, reasons } of telling.recipients) {

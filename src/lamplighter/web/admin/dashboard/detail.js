@@ -1,4 +1,4 @@
-// The page of one person, or of one module; the address after the # says of which.
+// The page of one user, or of one module. The fragment of the URL says which.
 
 import { get } from "./api.js";
 import { entriesOf } from "./changes.js";
@@ -6,26 +6,26 @@ import { at, el } from "./dom.js";
 import { fact, module, shadow } from "./modules.js";
 import { ago, dot, fullId, isOurs, number, says, shortName, who, word } from "./words.js";
 
-/** So many people, and so many changes, are shown. */
+/** How many users, and how many batches, are shown. */
 const PEOPLE = 100;
 const CHANGES = 40;
-/** What is shown is asked for again no more often than this, and at least so often. */
+/** The least and the greatest time between two loads of the page, in milliseconds. */
 const PAUSE = 1000;
 const PERIOD = 10000;
 
-/** What is shown: `{kind, name}`; null is everything. */
+/** The page that is shown: `{kind, name}`; null for the overview. */
 let shown = null;
 let asked = 0;
 let isDue = false;
 
-/** Begin: show what the address says, now and whenever it changes. */
+/** Show the page of the URL, now and when the URL changes. */
 export function beginDetail() {
   addEventListener("hashchange", open);
   setInterval(() => shown && !document.hidden && load(), PERIOD);
   open();
 }
 
-/** Ask anew where what was told concerns the page. */
+/** Load the page again if *batch* concerns it. */
 export function followInDetail(batch) {
   if (!shown || isDue || !concerns(batch, shown)) return;
   isDue = true;
@@ -88,7 +88,7 @@ async function load() {
   keepingFocus(() => at("detail-parts").replaceChildren(...cards));
 }
 
-/** Do *work*, which makes the same anew; what had the focus by its place has it again. */
+/** Do *work*, which replaces all parts, and restore the focus and the scroll positions. */
 function keepingFocus(work) {
   const places = () => [...at("detail-parts").querySelectorAll("a, button, [tabindex]")];
   const scrolled = [...at("detail-parts").querySelectorAll(".feed")].map((it) => it.scrollTop);
@@ -109,11 +109,11 @@ async function person(userId) {
   const now = Date.now();
   return [
     about(userId, account, explained.sight.actual, now),
-    card("Who sees them, and why", sights(seenBy, userId, "viewer"), "Nobody else sees them."),
-    card("Whom they see, and why", sights(sees, userId, "subject"), "They see nobody else."),
-    card("Devices", (account?.devices ?? []).map((it) => device(it, now)), account ? "No device is logged in." : "Devices are known to the user's own server."),
+    card("Who sees this user, and why", sights(seenBy, userId, "viewer"), "Nobody else sees this user."),
+    card("Whom this user sees, and why", sights(sees, userId, "subject"), "This user sees nobody else."),
+    card("Devices", (account?.devices ?? []).map((it) => device(it, now)), account ? "No device is logged in." : "Only the user's own server knows the devices."),
     card("Rooms", (account?.rooms ?? []).map(room), "No room of this server."),
-    changes(batches, "Nothing was told of them lately."),
+    changes(batches, "Nothing about this user was delivered recently."),
   ];
 }
 
@@ -130,7 +130,7 @@ function sights(page, userId, side) {
   return page.next_batch === null ? others : [...others, el("li.muted", {}, "and more")];
 }
 
-/** Return "alice sees ● online “brb”", or "● bob is online “brb”", and why. */
+/** Return "alice sees ● online “brb”", or "● bob is online “brb”", with the reasons. */
 function sightOf(sight, side) {
   const seen = sight.seen ?? sight.actual;
   const as = sight.showing === "altered" ? el("span.as.small", {}, ` altered by ${sight.altered_by.join(", ")}`) : null;
@@ -160,13 +160,13 @@ async function ofModule(name) {
   const differences = shadows.differences.filter((it) => it.module === name);
   const trying = shadows.modules.filter((it) => it.name === name).map((it) => shadow(it, differences, now, load, differences.length));
   const rows = [...counting, ...trying];
-  const said = rows.length ? "a presence router module" : "No module of this name is asked who sees whom.";
-  return [[said], card("How it does", rows, "It is not loaded.", "wide"), changes(batches, "It has sent nothing lately.")];
+  const said = rows.length ? "a presence router module" : "There is no presence router module with this name.";
+  return [[said], card("Condition", rows, "The module is not loaded.", "wide"), changes(batches, "The module has sent nothing recently.")];
 }
 
 function changes(batches, empty) {
   const entries = batches.flatMap((batch) => entriesOf(batch).map((make) => make()));
-  return card("What was told lately", entries, empty, "wide", "feed");
+  return card("Recent deliveries", entries, empty, "wide", "feed");
 }
 
 function card(title, rows, empty, more = "", list = "rows") {

@@ -1,4 +1,4 @@
-// Making elements. Text is only ever text: nothing here, or anywhere, reads markup.
+// Make elements. Text never becomes markup, here or elsewhere on the page.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -15,7 +15,7 @@ export function el(what, attributes = {}, ...children) {
   return element;
 }
 
-/** Return a new element of a drawing. */
+/** Return a new SVG element. */
 export function svg(name, attributes = {}, ...children) {
   const element = document.createElementNS(SVG, name);
   set(element, attributes);
@@ -30,7 +30,7 @@ function set(element, attributes) {
   }
 }
 
-/** Show *children* in a list, or what stands there while there are none. */
+/** Show *children* in *list*, or show *empty* if there are none. */
 export function fill(list, empty, children) {
   list.replaceChildren(...children);
   list.hidden = children.length === 0;

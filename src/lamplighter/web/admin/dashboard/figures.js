@@ -1,26 +1,26 @@
-// The tiles: how many are online and watch, how much is delivered, and what that costs.
+// The tiles: users online, viewers, deliveries, and their cost.
 
 import { at, el } from "./dom.js";
 import { spark } from "./spark.js";
 import { number, word } from "./words.js";
 
-/** One second each. */
+/** How many seconds the charts show. */
 const SHOWN = 60;
-/** Costs are averaged over so many seconds: a single second says little. */
+/** The number of seconds over which the cost is averaged. */
 const SMOOTHED = 30;
-/** With fewer deliveries in that time, what the process does anyway is most of their cost. */
+/** With fewer deliveries in that time the cost is not shown: most of it would be other work. */
 const ENOUGH = 1000;
 
 const taken = [];
 const deliveries = [];
 const costs = [];
 
-/** Forget what was seen before the connection was lost. */
+/** Drop the figures from before the connection was lost. */
 export function restartFigures() {
   taken.length = 0;
 }
 
-/** Take in the figures of this second. */
+/** Show the figures of this second. */
 export function showFigures(figures) {
   keep(taken, figures, SMOOTHED + 1);
   showPeople(figures);
@@ -38,7 +38,7 @@ function keep(list, value, most) {
 
 const rate = (last, now) => ((now.delivered - last.delivered) * 1000) / Math.max(1, now.at_ts - last.at_ts);
 
-/** Microseconds of processor time for each update delivered; null where too few were. */
+/** Return the microseconds of processor time per delivered update; null if there are too few. */
 function cost(first, now) {
   const delivered = now.delivered - first.delivered;
   return delivered >= ENOUGH ? ((now.cpu_seconds - first.cpu_seconds) * 1e6) / delivered : null;
@@ -53,7 +53,7 @@ function showPeople(figures) {
   at("watching-split").textContent = `${number(figures.polls)} polls wait`;
 }
 
-/** Return how many there are of each presence but offline, in words. */
+/** Return the number of users with each presence except offline, as text. */
 export function split(counts) {
   const present = Object.entries(counts).filter(([presence, count]) => presence !== "offline" && count);
   return present.map(([presence, count]) => `${number(count)} ${word(presence)}`).join(" · ");

@@ -1,4 +1,4 @@
-// The page: asks for the token, then keeps everything up to date.
+// The page: it asks for the token, and then keeps all parts up to date.
 
 import { Refused, get, token } from "./api.js";
 import { beginChanges, loadChanges, showBatch, showLost } from "./changes.js";
@@ -85,7 +85,7 @@ function begin(server) {
   document.addEventListener("visibilitychange", refresh);
 }
 
-/** Look at what was before the stream began, and choose who stands in the matrix at first. */
+/** Load the batches from before the stream began, and choose the first users of the matrix. */
 async function look() {
   const [batches, present] = await Promise.all([loadChanges(), loadPeople()]);
   const { users } = await get("/users", { limit: 5 });
@@ -93,7 +93,7 @@ async function look() {
   askAllAgain();
 }
 
-/** Return whom the last changes concerned: those first whom a module has shown, and to whom. */
+/** Return the users in the last batches; those to whom or whom a module has shown come first. */
 function concerned(batches) {
   const found = { module: [], other: [] };
   for (const { user_id: userId, recipients } of batches.flatMap((batch) => batch.tellings)) {
@@ -111,7 +111,7 @@ function tell(state) {
   at("live").textContent = LIVE[state];
 }
 
-/** Do *work*; what it cannot get now is asked for again later. */
+/** Do *work*, and ignore its errors: the page asks again later. */
 async function safely(work) {
   try {
     await work();

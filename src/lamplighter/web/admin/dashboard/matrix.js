@@ -1,4 +1,4 @@
-// Who of the chosen users sees whom, and why: each pair is explained by the server.
+// The matrix: for each pair of the chosen users, whether one sees the other, and why.
 
 import { get } from "./api.js";
 import { at, el } from "./dom.js";
@@ -9,31 +9,31 @@ const MOST = 12;
 const AT_ONCE = 4;
 const AT_FIRST = 5;
 const KEPT_AS = "lamplighter-matrix";
-/** Pairs that a change may have touched are asked about again after a pause, longer after many. */
+/** Pairs that a batch concerns are asked about again after a pause, in milliseconds, which is longer after many pairs. */
 const PAUSE = 500;
 const PAUSE_FOR_EACH = 20;
-/** So many pairs are asked about again at a time where nothing was told. */
+/** How many pairs are asked about again in each period, although no batch concerned them. */
 const SOME = 10;
 
 let chosen = [];
-/** By viewer and subject: what the server answered. */
+/** The server's answers, by viewer and subject. */
 let answers = new Map();
 let focused = [0, 0];
 let asked = 0;
-/** Pairs to ask about again, by their keys. */
+/** The pairs to ask about again, by key. */
 let touched = new Map();
 let isDue = false;
-/** Where `askSomeAgain` goes on. */
+/** The index at which `askSomeAgain` continues. */
 let next = 0;
 
 const key = (viewer, subject) => `${viewer} ${subject}`;
 
-/** Choose some users, where nobody has chosen any in this tab. */
+/** Choose *users*, unless users have been chosen in this tab. */
 export function chooseAtFirst(users) {
   if (sessionStorage.getItem(KEPT_AS) === null && users.length) choose([...new Set(users)].slice(0, AT_FIRST));
 }
 
-/** Begin with the users who were chosen in this tab before. */
+/** Begin with the users who have been chosen in this tab. */
 export function beginMatrix() {
   chosen = JSON.parse(sessionStorage.getItem(KEPT_AS) ?? "[]");
   at("matrix-form").addEventListener("submit", (event) => {
@@ -53,9 +53,9 @@ function suggest() {
 
 function add(userId) {
   let problem = "";
-  if (!/^@[^:\s]*:[^@\s]+$/.test(userId)) problem = "A user is named like alice, or @alice:example.org.";
-  else if (chosen.includes(userId)) problem = `${userId} is there already.`;
-  else if (chosen.length >= MOST) problem = `No more than ${MOST} fit.`;
+  if (!/^@[^:\s]*:[^@\s]+$/.test(userId)) problem = "Write a user as alice, or as @alice:example.org.";
+  else if (chosen.includes(userId)) problem = `${userId} is already in the table.`;
+  else if (chosen.length >= MOST) problem = `The table has room for ${MOST} users.`;
   at("matrix-problem").textContent = problem;
   at("matrix-user").select();
   if (problem) return;
@@ -71,7 +71,7 @@ function choose(users) {
   ask();
 }
 
-/** Follow what was told: the pairs that it may have touched are asked about again. */
+/** Ask again about the pairs that *batch* concerns. */
 export function followBatch(batch) {
   const subjects = new Set([...batch.changes, ...batch.tellings].map((it) => it.user_id));
   const changed = pairsOf(chosen).filter(([, subject]) => subjects.has(subject));
@@ -79,7 +79,7 @@ export function followBatch(batch) {
   askSoon();
 }
 
-/** Ask about some pairs again, others each time: rooms and modules change without a word. */
+/** Ask again about some pairs, others each time, because rooms and modules change without a batch. */
 export function askSomeAgain() {
   const pairs = pairsOf(chosen);
   const some = [...pairs, ...pairs].slice(next, next + Math.min(SOME, pairs.length));
@@ -88,7 +88,7 @@ export function askSomeAgain() {
   askSoon();
 }
 
-/** Ask about all pairs again, without a sign of it. */
+/** Ask again about all pairs, and keep the old answers meanwhile. */
 export function askAllAgain() {
   pairsOf(chosen).forEach((pair) => touched.set(key(...pair), pair));
   askSoon();
@@ -109,7 +109,7 @@ function askSoon(pause = PAUSE) {
 
 const pairsOf = (users) => users.flatMap((viewer) => users.map((subject) => [viewer, subject]));
 
-/** Ask the server about every pair. */
+/** Draw the matrix, and ask the server about all pairs. */
 export async function ask() {
   const number = ++asked;
   const pairs = pairsOf(chosen);
@@ -118,7 +118,7 @@ export async function ask() {
   await askAbout(pairs, number);
 }
 
-/** Ask about these pairs, a few at a time, as long as no others are chosen. */
+/** Ask about these pairs, a few at a time, until other users are chosen. */
 async function askAbout(pairs, number) {
   const work = async () => {
     for (let pair = pairs.shift(); pair && number === asked; pair = pairs.shift()) {
@@ -150,7 +150,7 @@ function draw() {
 
 function rowHead(viewer) {
   const away = () => choose(chosen.filter((it) => it !== viewer));
-  const label = `Take ${viewer} away`;
+  const label = `Remove ${viewer}`;
   return el("th", { scope: "row", title: viewer }, el("span", {}, shortName(viewer)),
     el("button", { type: "button", "aria-label": label, title: label, onclick: away }, "×"));
 }
@@ -160,7 +160,7 @@ function cell(viewer, subject, row, column) {
   const button = el(viewer === subject ? "button.cell.self" : "button.cell", {
     type: "button", "data-place": `${row} ${column}`, tabindex: isFocused ? "0" : "-1", "aria-pressed": "false",
     onfocus: () => select(button, viewer, subject, row, column),
-    onclick: () => button.focus(),  // a button that is clicked has no focus everywhere
+    onclick: () => button.focus(),  // some browsers do not focus a button that is clicked
   }, el("i.mark.waiting", { "aria-hidden": "true" }));
   dress(button, viewer, subject);
   return button;
@@ -209,7 +209,7 @@ function reasons({ sight, hints }) {
   return [...because, ...hints.map((hint) => hint.text)];
 }
 
-/** Say in words why, below the matrix. */
+/** Show the reasons and hints beside the matrix. */
 function explain(viewer, subject) {
   const answer = answers.get(key(viewer, subject));
   if (!answer) return;
@@ -221,7 +221,7 @@ function explain(viewer, subject) {
   const lines = sight.reasons.map(because);
   if (sight.showing === "altered") lines.push(line(`altered by module ${sight.altered_by.join(", ")}`, []));
   if (sight.overruled.length) {
-    lines.push(line(`and otherwise by module ${sight.overruled.join(", ")}, which stands earlier in the configuration`, []));
+    lines.push(line(`altered differently by module ${sight.overruled.join(", ")}, which is earlier in the configuration and does not decide`, []));
   }
   lines.push(...hints.map((hint) => line(hint.text, hint.rooms)));
   const seen = sight.seen ? el("span", {}, " ", dot(sight.seen.presence), word(sight.seen.presence), says(sight.seen.status_msg)) : null;
@@ -229,7 +229,7 @@ function explain(viewer, subject) {
     el("p", {}, who(viewer), sight.sees ? " sees " : " does not see ", who(subject), seen && " as", seen), el("ul", {}, ...lines));
 }
 
-/** A reason names its room; the ID stands beside it, for rooms of one name. */
+/** Return the line of a reason, with the ID of its room, because rooms may have the same name. */
 function because({ text, room }) {
   return line(text, room?.name ? [{ room_id: room.room_id, name: null }] : []);
 }

@@ -1,13 +1,13 @@
-// Modules: how they do, what those in the shadow would change, another chance for one, other modules for all.
+// Modules: their condition, what shadow modules would change, a reset, and a reload.
 
 import { post } from "./api.js";
 import { at, el, fill } from "./dom.js";
 import { ago, modulePage, number, says, seconds, span, who, word } from "./words.js";
 
-/** So many of what a module in the shadow would change are shown. */
+/** How many of the differences that a shadow module would make are shown. */
 const DIFFERENCES = 5;
 
-/** Show the modules that count, then those in the shadow; *again* asks how they are now. */
+/** Show the modules, and then the shadow modules; *again* reloads the card. */
 export function showModules({ modules }, shadows, now, again) {
   const of = (name) => shadows.differences.filter((it) => it.module === name);
   fill(at("modules-list"), at("modules-empty"), [
@@ -16,14 +16,14 @@ export function showModules({ modules }, shadows, now, again) {
   ]);
 }
 
-/** Let the button reload the modules, and say what came of it; *again* looks at everything anew. */
+/** Make the button reload the modules and show the result; *again* reloads the page's parts. */
 export function beginReloads(again) {
   at("modules-reload").addEventListener("click", async () => {
     at("modules-reload").disabled = true;
-    say("Loading and trying them …");
+    say("Loading and testing the modules …");
     try {
       const result = await (await post("/modules/reload")).json();
-      say(result.problem === null ? reloaded(result) : `The old ones go on: ${result.problem}`, result.problem !== null);
+      say(result.problem === null ? reloaded(result) : `The old modules stay: ${result.problem}`, result.problem !== null);
     } catch (error) {
       say(error.message, true);
     }
@@ -38,19 +38,19 @@ function say(text, isProblem = false) {
 }
 
 function reloaded(result) {
-  const restart = result.needs_restart.length ? ` What else differs needs a restart: ${result.needs_restart.join(", ")}.` : "";
+  const restart = result.needs_restart.length ? ` These keys need a restart: ${result.needs_restart.join(", ")}.` : "";
   return `Reloaded: ${result.modules.join(", ") || "no module"}.${restart}`;
 }
 
-/** Return how a module does that counts. */
+/** Return the row of a module. */
 export function module(it, now, again) {
   return row(it, now, [reset(it, again), state(it, now)]);
 }
 
-/** Return how a module in the shadow does, and what it would change. */
+/** Return the row of a shadow module, with the differences that it would make. */
 export function shadow(it, differences, now, again, most = DIFFERENCES) {
   const paused = it.paused ? state(it, now) : null;
-  const element = row(it, now, [reset(it, again), paused, el("span.badge.shadow", {}, "in the shadow")]);
+  const element = row(it, now, [reset(it, again), paused, el("span.badge.shadow", {}, "shadow")]);
   element.append(...changes(differences, now, most));
   return element;
 }
@@ -64,7 +64,7 @@ function row(it, now, actions) {
 
 function state(it, now) {
   return it.paused
-    ? el("span.badge.bad", {}, `paused, tried again in ${span(Math.max(0, it.paused_until_ts - now))}`)
+    ? el("span.badge.bad", {}, `paused, asked again in ${span(Math.max(0, it.paused_until_ts - now))}`)
     : el("span.badge", {}, "working");
 }
 
@@ -73,7 +73,7 @@ function reset(it, again) {
   const button = el("button.quiet", { type: "button", "aria-label": `Reset ${it.name}` }, "Reset");
   button.addEventListener("click", async () => {
     button.disabled = true;
-    await post(`/modules/${encodeURIComponent(it.name)}/reset`).catch(() => {});  // it shows
+    await post(`/modules/${encodeURIComponent(it.name)}/reset`).catch(() => {});  // the row shows whether it worked
     await again();
   });
   return button;
@@ -101,5 +101,5 @@ function change(it, now) {
 
 const shown = (presence) => [word(presence.presence), says(presence.status_msg)].filter((part) => part !== null);
 
-/** Return a fact, with its name. */
+/** Return a value with its name. */
 export const fact = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));

@@ -1,4 +1,4 @@
-// Who is not offline, kept up to date by the stream; and a search for anybody.
+// The users who are not offline, kept up to date by the stream; and the search for users.
 
 import { get } from "./api.js";
 import { at, el, fill } from "./dom.js";
@@ -6,16 +6,16 @@ import { split } from "./figures.js";
 import { ago, dot, number, says, who, word } from "./words.js";
 
 const SHOWN = 100;
-/** So many are found at most. */
+/** The greatest number of search results. */
 const FOUND = 20;
 const ORDER = ["busy", "online", "unavailable"];
 const present = new Map();
-/** Whoever was seen since the page was opened, for who wants to choose among them. */
+/** All users seen since the page was opened, as suggestions. */
 export const known = new Set();
 let isDue = false;
 let searched = 0;
 
-/** Ask who is online; return them, in the order in which they are shown. */
+/** Load the users who are not offline; return their IDs in the order of the list. */
 export async function loadPeople() {
   present.clear();
   let from = {};
@@ -28,7 +28,7 @@ export async function loadPeople() {
   return sorted().map(([userId]) => userId);
 }
 
-/** Take in a batch that was published. */
+/** Update the list with a published batch. */
 export function updatePeople(batch) {
   batch.changes.forEach((change) => take(change.user_id, change.presence));
   if (batch.changes.length) showSoon();
@@ -40,7 +40,7 @@ function take(userId, presence) {
   else present.set(userId, presence);
 }
 
-/** Show it once, however much has changed. */
+/** Draw the list once in the next frame, after any number of changes. */
 export function showSoon() {
   if (isDue) return;
   isDue = true;
@@ -65,7 +65,7 @@ function show() {
   at("people-count").textContent = split(counts);
 }
 
-/** Begin: what is typed is looked for among the accounts, and among users of other servers. */
+/** Make the search field work: it searches the accounts, and the known users of other servers. */
 export function beginSearch() {
   at("search").addEventListener("input", () => search().catch(() => {}));
   at("search-form").addEventListener("submit", async (event) => {
@@ -84,7 +84,7 @@ async function search() {
     return;
   }
   const { users } = await get("/users", { containing: text, limit: FOUND });
-  if (asked !== searched) return; // something else has been typed
+  if (asked !== searched) return; // the text has changed meanwhile
   const ours = users.map((user) => [user.user_id, user.presence]);
   const others = [...present].filter(([userId]) => userId.slice(1).split(":")[0].includes(text)
     && !ours.some(([known]) => known === userId));
@@ -96,10 +96,10 @@ function showFound(found, isAsked) {
   at("search-list").replaceChildren(...found.map(([userId, presence]) => person(userId, presence, now)));
   at("search-list").hidden = !found.length;
   at("people-list").classList.toggle("aside", isAsked);
-  at("search-said").textContent = isAsked && !found.length ? "Nobody is called that." : "";
+  at("search-said").textContent = isAsked && !found.length ? "No user has this name." : "";
 }
 
-/** Return somebody's line in a list. */
+/** Return a user's row in a list. */
 export function person(userId, presence, now) {
   const state = el("span.muted.small", {}, ` ${word(presence.presence)}`);
   const last = presence.last_active_ts ? ago(presence.last_active_ts, now) : "";

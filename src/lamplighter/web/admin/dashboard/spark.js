@@ -1,11 +1,11 @@
-// A line of the last minute, without axes: how it goes, not how much.
+// A small line chart of the last minute, without axes.
 
 import { svg } from "./dom.js";
 
 const WIDTH = 120;
 const HEIGHT = 32;
 
-/** Draw *values* into *place*; null is a gap. *label* says in words what is drawn. */
+/** Draw *values* into *place*, which has *room* for so many; null is a gap. *label* is for screen readers. */
 export function spark(place, values, room, label) {
   const highest = Math.max(...values.map((value) => value ?? 0), Number.MIN_VALUE);
   const x = (index) => (WIDTH * (room - values.length + index)) / (room - 1);

@@ -1,13 +1,13 @@
-// Server-sent events, read with `fetch`: so the token is in a header, and in no URL.
+// Server-sent events, read with `fetch` so that the token is in a header and not in the URL.
 
 import { Refused, request } from "./api.js";
 
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 15000;
-/** Figures come each second: after so long without anything, the connection is dead. */
+/** Figures come each second. After this many milliseconds without an event the connection is dead. */
 const SILENCE = 10000;
 
-/** Hand each event to `on[name]`, again and again; return what ends that. */
+/** Connect again and again, and call `on[name]` with each event; return a function that stops it. */
 export function listen(on, tell) {
   let pause = FIRST_PAUSE;
   let isOver = false;

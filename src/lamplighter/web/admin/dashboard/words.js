@@ -1,11 +1,11 @@
-// How people, presences, times and numbers are written.
+// Texts for users, presences, times and numbers.
 
 import { el } from "./dom.js";
 
 const BUSY = "org.matrix.msc3026.busy";
 let home = "";
 
-/** Learn which server this is: its own users go by their short names. */
+/** Set the name of this server, whose own users are shown by their localparts. */
 export function setHome(serverName) {
   home = serverName;
 }
@@ -16,36 +16,36 @@ export function shortName(userId) {
   return isOurs(userId) ? userId.slice(1, place) : userId;
 }
 
-/** Return the whole ID of a user who may be named by what is before the colon. */
+/** Return the whole ID of a user; *text* may be only the localpart. */
 export function fullId(text) {
   const named = text.startsWith("@") || !text ? text : `@${text}`;
   return named && !named.includes(":") ? `${named}:${home}` : named;
 }
 
-/** Tell whether somebody is a user of this server. */
+/** Return whether a user is of this server. */
 export const isOurs = (userId) => userId.slice(userId.indexOf(":") + 1) === home;
 
-/** Return a user's name as a link to their page, with the whole ID for who wants to know. */
+/** Return a user's name as a link to the user's page; its title is the whole ID. */
 export function who(userId) {
   const place = userId.indexOf(":");
   const rest = isOurs(userId) ? null : el("span.at", {}, userId.slice(place));
   return el("a.who", { title: userId, href: personPage(userId) }, userId.slice(1, place), rest);
 }
 
-/** Return the address of a person's page, and of a module's. */
+/** Return the address of a user's page, and of a module's page. */
 export const personPage = (userId) => `#/people/${encodeURIComponent(userId)}`;
 export const modulePage = (name) => `#/modules/${encodeURIComponent(name)}`;
 
 /** Return the word for a presence. */
 export const word = (presence) => (presence === BUSY ? "busy" : presence);
 
-/** Return the mark of a presence: its shape differs, not only its colour. */
+/** Return the mark of a presence, whose shape and colour differ. */
 export const dot = (presence) => el(`span.dot.${word(presence)}`, { "aria-hidden": "true" });
 
 /** Return a status message in quotation marks; null without one. */
 export const says = (message) => (message ? el("span.says", {}, ` “${message}”`) : null);
 
-/** Return the text of a reason, short: the room by its name, the module by its name. */
+/** Return a short text for a reason: the name of the room or of the module. */
 export function shortReason(reason) {
   if (reason.kind === "shared_room") return reason.room.name ?? reason.room.room_id;
   return reason.text;
@@ -56,7 +56,7 @@ export function clock(ms) {
   return new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
-/** Return how long ago that was, roughly. */
+/** Return the time since *ms*, rounded. */
 export function ago(ms, now) {
   const seconds = Math.max(0, Math.round((now - ms) / 1000));
   if (seconds < 60) return `${seconds} s ago`;
@@ -65,15 +65,15 @@ export function ago(ms, now) {
   return `${Math.floor(seconds / 86400)} days ago`;
 }
 
-/** Return a length of time, roughly. */
+/** Return a duration, rounded. */
 export const span = (ms) => ago(0, ms).replace(" ago", "");
 
-/** Return seconds as people say them. */
+/** Return a number of seconds as text. */
 export function seconds(value) {
   if (value === null) return "–";
   if (value < 0.001) return "under 1 ms";
   return value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`;
 }
 
-/** Return a number with its thousands apart. */
+/** Return a number with its thousands separated. */
 export const number = (value) => value.toLocaleString("en").replaceAll(",", "\u202f");
