@@ -4,11 +4,11 @@ Adapters are plain classes that take plain arguments; `app/` alone chooses among
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -21,40 +21,33 @@ from lamplighter.presence.state import UserPresenceState
 
 __all__ = [
     "Account",
-    "Accounts",
     "BackoffState",
     "BackoffStore",
     "Bus",
     "DeviceRecord",
-    "Directory",
     "DirectoryListener",
+    "Headers",
+    "Identity",
     "JoinedMember",
     "Json",
-    "Login",
+    "Lookups",
     "Membership",
     "MembershipChange",
-    "NewRoom",
     "Outgoing",
+    "PendingRooms",
     "PresenceStore",
     "Profile",
     "Requester",
-    "RoomFilter",
-    "Rooms",
-    "RoomsSync",
+    "RoomsAnswer",
+    "RoomsHalf",
     "SavedPresence",
+    "SyncRequest",
 ]
 
+#: The headers of a request, their names in lower case.
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 #: A JSON object whose meaning is not ours to know: event content, account data, a filter.
 Json = dict[str, Any]
-
-
-class Membership(StrEnum):
-    """How a user stands to a room."""
-
-    JOIN = "join"
-    INVITE = "invite"
-    LEAVE = "leave"
-    BAN = "ban"
 
 
 class Requester(msgspec.Struct, frozen=True, gc=False):
@@ -62,15 +55,6 @@ class Requester(msgspec.Struct, frozen=True, gc=False):
 
     user_id: UserId
     device_id: DeviceId
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """A device that has just logged in, with the one copy of its access token."""
-
-    user_id: UserId
-    device_id: DeviceId
-    access_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,52 +82,6 @@ class Profile:
 
     displayname: str | None
     avatar_url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewRoom:
-    """What `POST /createRoom` asks for, checked."""
-
-    preset: str
-    visibility: str = "private"
-    name: str | None = None
-    topic: str | None = None
-    alias: RoomAlias | None = None
-    invite: Sequence[UserId] = ()
-    #: Each with `type`, `state_key` and `content`.
-    initial_state: Sequence[Json] = ()
-    creation_content: Json = field(default_factory=dict)
-    power_level_content_override: Json = field(default_factory=dict)
-    is_direct: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RoomFilter:
-    """The parts of a client's filter that concern rooms and account data.
-
-    None as a list of rooms or types admits all of them.
-    """
-
-    timeline_limit: int = 10
-    rooms: frozenset[str] | None = None
-    not_rooms: frozenset[str] = frozenset()
-    include_leave: bool = False
-    timeline: Json = field(default_factory=dict)
-    state: Json = field(default_factory=dict)
-    account_data: Json = field(default_factory=dict)
-    room_account_data: Json = field(default_factory=dict)
-    ephemeral: Json = field(default_factory=dict)
-
-
-class RoomsSync(msgspec.Struct, frozen=True):
-    """The rooms half of a `/sync`: what stands beside `presence` in the response.
-
-    `rooms` and `account_data` are encoded JSON objects, or None where there is nothing to say.
-    """
-
-    next_batch: str
-    rooms: msgspec.Raw | Pieces | None = None
-    account_data: msgspec.Raw | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,52 +121,105 @@ class DirectoryListener(Protocol):
         """The rooms half of these users' next `/sync` has something to say."""
 
 
-class Accounts(Protocol):
-    """Accounts, devices and access tokens, profiles, account data, filters.
+class Identity(Protocol):
+    """Who sends a request.
 
-    Raises what `errors.py` names: `NotFound` for what is not there, `StorageUnavailable` where
-    a write cannot be kept. A method that returns has stored what it was told to.
+    A request is identified by its access token, and by its query as it was sent: an application
+    service names there the user whom it acts for.
     """
 
-    async def authenticate(self, access_token: str) -> Requester:
-        """Return whose token it is; raise `UnknownToken`. One dict look-up for a token in use."""
+    async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
+        """Return who sends the request; raise `UnknownToken`."""
 
-    def requester_in_use(self, access_token: str) -> Requester | None:
-        """Return whose token it is if that is known without looking it up."""
+    def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
+        """Return who sends the request if that is known without asking anybody: one look-up."""
 
-    async def register(
-        self,
-        localpart: str | None,
-        password: str | None,
-        *,
-        device_id: DeviceId | None = None,
-        device_name: str | None = None,
-        is_admin: bool = False,
-    ) -> Login:
-        """Create an account and log its first device in; raise `UserInUse`, `InvalidUsername`.
 
-        Without a localpart one is chosen; without a password nobody can log in by password.
+class Membership(Protocol):
+    """Who is joined to which room. What changes is told to the `DirectoryListener`."""
+
+    async def members(self) -> Sequence[JoinedMember]:
+        """Return every membership `join` that stands, the oldest first: once, at start-up."""
+
+    async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
+        """Return the rooms to which the user is joined."""
+
+    async def room_name(self, room_id: RoomId) -> str | None:
+        """Return what people call the room: its name, else its alias, else None."""
+
+
+class SyncRequest(msgspec.Struct, frozen=True):
+    """A `/sync` as the rooms half of its answer is asked for."""
+
+    #: The query as the client sent it, percent-encoded.
+    query: str = ""
+    #: The rooms part of the since token; None for a first sync, or where the token has none.
+    since: str | None = None
+    timeout: timedelta = timedelta(0)
+    #: What the query names as filter: the ID of an uploaded one, or JSON.
+    filter: str | None = None
+    full_state: bool = False
+
+
+class RoomsAnswer(msgspec.Struct, frozen=True):
+    """The rooms half of an answer to `/sync`."""
+
+    #: The rooms part of the token to go on from.
+    next_batch: str
+    #: A JSON object without `next_batch` and `presence`, and without white space at its ends. What
+    #: comes in pieces has at least one member.
+    body: bytes | Pieces = b"{}"
+
+
+class PendingRooms(Protocol):
+    """The rooms half of one `/sync` under way, from `RoomsHalf.begin` until `cancel`.
+
+    Example: a client polls with a token. The first `take` finds nothing, and `quiet_token` is the
+    client's own token: an answer with presence alone may go out with it. A message comes in. The
+    next `take` begins to read it and returns None, and `quiet_token` is None: an answer that went
+    out now would miss the message. Once it is read, the poll is woken, and `take` returns it.
+    """
+
+    @property
+    def quiet_token(self) -> str | None:
+        """The token of an answer without rooms, as of the last `take`.
+
+        None while no answer may go out before `take` has returned one.
         """
 
-    async def check_available(self, localpart: str) -> None:
-        """Raise `UserInUse` or `InvalidUsername` if nobody could register as *localpart*."""
+    def take(self) -> RoomsAnswer | None:
+        """Return an answer that is worth sending, if there is one now.
 
-    async def check_password(self, user_id: UserId, password: str) -> None:
-        """Raise `Forbidden` unless it is the password of an active user, whatever else is so."""
+        Nothing is asked or read before the first call. Raises what went wrong.
+        """
 
-    async def log_in(
-        self, user_id: UserId, *, device_id: DeviceId | None = None, device_name: str | None = None
-    ) -> Login:
-        """Give a device a new access token, which replaces the one it had."""
+    def cancel(self) -> None:
+        """Learn that the poll is over, with this half or without it."""
 
-    async def log_out(self, requester: Requester) -> None:
-        """Revoke the requester's token and delete the device."""
 
-    async def log_out_all(self, user_id: UserId) -> None:
-        """Revoke all tokens and delete all devices of the user."""
+class RoomsHalf(Protocol):
+    """The part of a `/sync` that is not presence.
 
-    async def deactivate(self, user_id: UserId) -> None:
-        """Close the account: no token, password, profile or membership stays."""
+    When a pending half has something new to `take`, the directory's listener is told
+    (`DirectoryListener.rooms_news`): it wakes the user's polls.
+    """
+
+    def begin(
+        self, requester: Requester, request: SyncRequest, headers: Headers, /
+    ) -> PendingRooms:
+        """Return the rooms half of a request; raise `BadJson` or `InvalidParam` for its filter."""
+
+    async def filter(
+        self, requester: Requester, request: SyncRequest, headers: Headers, filter_id: str, /
+    ) -> Json:
+        """Return the requester's uploaded filter; raise `NotFound`."""
+
+
+class Lookups(Identity, Protocol):
+    """What modules, operators and other servers ask of a homeserver beside presence.
+
+    Raises `StorageUnavailable` where the homeserver cannot answer.
+    """
 
     async def account(self, user_id: UserId) -> Account | None:
         """Return what is kept of the account, or None if there never was one."""
@@ -241,25 +232,8 @@ class Accounts(Protocol):
     async def devices(self, user_id: UserId) -> Sequence[DeviceRecord]:
         """Return the user's devices."""
 
-    async def device(self, user_id: UserId, device_id: DeviceId) -> DeviceRecord:
-        """Return one device; raise `NotFound`."""
-
-    async def rename_device(
-        self, user_id: UserId, device_id: DeviceId, display_name: str | None
-    ) -> None:
-        """Give the device another name; raise `NotFound`."""
-
-    async def delete_devices(self, user_id: UserId, device_ids: Collection[DeviceId]) -> None:
-        """Delete the devices and revoke their tokens; harmless for those that are not there."""
-
     async def profile(self, user_id: UserId) -> Profile:
         """Return the user's profile; raise `NotFound` for users that do not exist."""
-
-    async def set_displayname(self, user_id: UserId, displayname: str | None) -> None:
-        """Change the display name, in the user's rooms too."""
-
-    async def set_avatar_url(self, user_id: UserId, avatar_url: str | None) -> None:
-        """Change the avatar, in the user's rooms too."""
 
     async def account_data(
         self, user_id: UserId, room_id: RoomId | None, data_type: str
@@ -271,108 +245,13 @@ class Accounts(Protocol):
     ) -> None:
         """Keep the user's data of this type."""
 
-    async def save_filter(self, user_id: UserId, definition: Json) -> str:
-        """Keep a filter; return its ID: the same for the same filter, and never for another."""
-
-    async def filter(self, user_id: UserId, filter_id: str) -> Json:
-        """Return a filter; raise `NotFound`."""
-
-
-class Rooms(Protocol):
-    """Rooms, their state and timelines. All methods check what the acting user may do.
-
-    They raise `Forbidden` and `NotFound` (a room one is not in is not found to exist: `Forbidden`).
-    """
-
-    async def create_room(self, creator: UserId, room: NewRoom) -> RoomId:
-        """Create a room with the creator in it; raise `RoomInUse` for a taken alias."""
-
-    async def join(self, user_id: UserId, room_id: RoomId) -> None:
-        """Join a public room, or one the user is invited to; harmless when already in."""
-
-    async def leave(self, user_id: UserId, room_id: RoomId) -> None:
-        """Leave the room, or reject its invite."""
-
-    async def invite(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
-        """Invite *target*; it becomes no member by that."""
-
-    async def kick(
-        self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
-    ) -> None:
-        """Make *target* leave, or take its invite back."""
-
-    async def ban(
-        self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
-    ) -> None:
-        """Make *target* leave, and keep it out."""
-
-    async def unban(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
-        """Lift a ban."""
-
     async def resolve_alias(self, alias: RoomAlias) -> RoomId:
-        """Return the room an alias names; raise `NotFound`."""
-
-    async def set_alias(self, user_id: UserId, alias: RoomAlias, room_id: RoomId) -> None:
-        """Name a room; raise `RoomInUse`."""
-
-    async def delete_alias(self, user_id: UserId, alias: RoomAlias) -> None:
-        """Take a name back; only who gave it may, and who may change the room's state."""
-
-    async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
-        """Return the rooms the user is joined to."""
-
-    async def send_event(
-        self, requester: Requester, room_id: RoomId, event_type: str, content: Json, txn_id: str
-    ) -> str:
-        """Append a message event; return its ID. The same transaction of a device sends once."""
-
-    async def set_state(
-        self, user_id: UserId, room_id: RoomId, event_type: str, state_key: str, content: Json
-    ) -> str:
-        """Set a piece of room state; return the event's ID."""
-
-    async def state_event(
-        self, user_id: UserId, room_id: RoomId, event_type: str, state_key: str
-    ) -> Json:
-        """Return one whole state event, as a member or former member may see it."""
-
-    async def state(self, user_id: UserId, room_id: RoomId) -> Sequence[Json]:
-        """Return all state events."""
-
-    async def joined_members(self, user_id: UserId, room_id: RoomId) -> Mapping[UserId, Profile]:
-        """Return who is joined, with their profiles."""
-
-    async def room_initial_sync(self, user_id: UserId, room_id: RoomId, limit: int) -> Json:
-        """Return the room as `GET /rooms/{roomId}/initialSync` has it, but for presence."""
-
-    async def sync_rooms(
-        self, requester: Requester, since: str | None, filter: RoomFilter, *, full_state: bool
-    ) -> RoomsSync:
-        """Return what has happened in the requester's rooms since the rooms part of a token.
-
-        A part that is None, foreign or garbage is answered in full.
-        """
-
-    def rooms_are_quiet(self, user_id: UserId, since: str | None) -> bool:
-        """Tell whether nothing has happened in the user's rooms since; True is certain.
-
-        Then the rooms part of the token stays as it is. It takes no look at the database.
-        """
+        """Return the room that an alias names; raise `NotFound`."""
 
     async def state_for_modules(
         self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
     ) -> Sequence[Json]:
         """Return state events by (type, state key), any state key where that is None; no checks."""
-
-
-class Directory(Accounts, Rooms, Protocol):
-    """Who people are and which rooms they share."""
-
-    def listen(self, listener: DirectoryListener) -> None:
-        """Tell *listener* of everything that happens from now on."""
-
-    async def members(self) -> Sequence[JoinedMember]:
-        """Return every standing `join`, the oldest first: once, at start-up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from lamplighter.clock import Timestamp
 from lamplighter.config import load_config
 from lamplighter.errors import ConfigError
 from lamplighter.federation.keys import SigningKeys
+from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import ServerName, UserId
-from lamplighter.ports import NewRoom
 from tests.interop.processes import reserved_port
 
 

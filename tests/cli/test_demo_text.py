@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lamplighter.cli.demo_text import Told, curl_lines, dashboard_lines, presence_in_words, told
+from lamplighter.homeserver.values import Login
 from lamplighter.ids import DeviceId, StreamPosition
-from lamplighter.ports import Login
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Module, Self, SharedRoom

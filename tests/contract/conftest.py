@@ -10,7 +10,6 @@ from lamplighter.database.migrate import migrate
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
-from lamplighter.ports import Directory
 from tests.contract.directories import SERVER, Recorder, Town
 
 OpenDatabase = Callable[[Path], Database]
@@ -35,7 +34,7 @@ async def town(open_database: OpenDatabase, tmp_path: Path) -> AsyncIterator[Tow
     clock, recorder = FakeClock(), Recorder()
     sql = SqlDirectory(database, ServerName(SERVER), clock)
     await sql.start()
-    directory: Directory = sql
+    directory: SqlDirectory = sql
     directory.listen(recorder)
     yield Town(directory, clock, recorder)
     await database.close()

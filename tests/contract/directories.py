@@ -7,15 +7,11 @@ from typing import Any, Final
 import msgspec
 
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.sql.filtering import RoomFilter
+from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import (
-    Directory,
-    Json,
-    MembershipChange,
-    NewRoom,
-    Requester,
-    RoomFilter,
-)
+from lamplighter.ports import Json, MembershipChange, Requester
 
 SERVER: Final = "lamp.test"
 ALICE: Final = UserId("@alice:lamp.test")
@@ -65,7 +61,7 @@ def on_phone(user_id: UserId) -> Requester:
 class Town:
     """A directory under test."""
 
-    directory: Directory
+    directory: SqlDirectory
     clock: FakeClock
     recorder: Recorder
 
@@ -103,9 +99,8 @@ class Town:
         answer = await self.directory.sync_rooms(
             on_phone(user_id), since, wanted or RoomFilter(), full_state=full_state
         )
-        rooms = {} if answer.rooms is None else msgspec.json.decode(bytes(answer.rooms))
-        data = {} if answer.account_data is None else msgspec.json.decode(answer.account_data)
-        return Answer(answer.next_batch, rooms, data)
+        content = msgspec.json.decode(bytes(answer.body))
+        return Answer(answer.next_batch, content.get("rooms", {}), content.get("account_data", {}))
 
 
 @dataclass

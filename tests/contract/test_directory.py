@@ -17,13 +17,12 @@ from lamplighter.errors import (
     UserDeactivated,
     UserInUse,
 )
+from lamplighter.homeserver.values import Login, NewRoom
 from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import (
     Account,
     DeviceRecord,
-    Login,
     MembershipChange,
-    NewRoom,
     Profile,
     Requester,
 )

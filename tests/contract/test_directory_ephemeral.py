@@ -6,20 +6,21 @@ from typing import Any
 import pytest
 
 from lamplighter.errors import Forbidden, NotFound
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.sql.filtering import RoomFilter
+from lamplighter.homeserver.values import Receipt
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import RoomFilter
-from lamplighter.room_ports import BuiltInDirectory, Receipt
 from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Town
 
 TEN_SECONDS = timedelta(seconds=10)
 
 
 @pytest.fixture
-async def home(town: Town) -> BuiltInDirectory:
+async def home(town: Town) -> SqlDirectory:
     """The directory of a town in which alice, bob and charlie live."""
     await town.settle("alice", "bob", "charlie")
     directory: Any = town.directory
-    built_in: BuiltInDirectory = directory
+    built_in: SqlDirectory = directory
     return built_in
 
 
@@ -39,7 +40,7 @@ def read(event_id: str, user_id: UserId, ts: int, kind: str = "m.read") -> dict[
     return {"type": "m.receipt", "content": {event_id: {kind: {user_id: {"ts": ts}}}}}
 
 
-async def test_typing_is_told_to_members(town: Town, home: BuiltInDirectory) -> None:
+async def test_typing_is_told_to_members(town: Town, home: SqlDirectory) -> None:
     """Members hear that somebody begins to type and stops, once each; nobody else has news."""
     room = await town.room(ALICE, BOB)
     since = (await town.sync(ALICE)).next_batch
@@ -57,7 +58,7 @@ async def test_typing_is_told_to_members(town: Town, home: BuiltInDirectory) -> 
     assert home.rooms_are_quiet(CHARLIE, since)
 
 
-async def test_typing_ends_by_itself(town: Town, home: BuiltInDirectory) -> None:
+async def test_typing_ends_by_itself(town: Town, home: SqlDirectory) -> None:
     """Who does not say again that they type has stopped, after their time-out and never later."""
     room = await town.room(ALICE, BOB)
     await home.set_typing(ALICE, room, timedelta(days=1))
@@ -71,7 +72,7 @@ async def test_typing_ends_by_itself(town: Town, home: BuiltInDirectory) -> None
     assert told == [[typing(ALICE, BOB)], [typing(ALICE)], [typing()]]
 
 
-async def test_who_leaves_stops_typing(town: Town, home: BuiltInDirectory) -> None:
+async def test_who_leaves_stops_typing(town: Town, home: SqlDirectory) -> None:
     """A former member types no more, and hears no more of who does."""
     room = await town.room(ALICE, BOB)
     await home.set_typing(BOB, room, TEN_SECONDS)
@@ -85,7 +86,7 @@ async def test_who_leaves_stops_typing(town: Town, home: BuiltInDirectory) -> No
         await home.set_typing(BOB, room, TEN_SECONDS)
 
 
-async def test_who_joins_hears_of_typing(town: Town, home: BuiltInDirectory) -> None:
+async def test_who_joins_hears_of_typing(town: Town, home: SqlDirectory) -> None:
     """A new member is told who types, and when that ends."""
     room = await town.room(ALICE)
     since = (await town.sync(BOB)).next_batch
@@ -97,7 +98,7 @@ async def test_who_joins_hears_of_typing(town: Town, home: BuiltInDirectory) -> 
     assert (ephemeral(joined, room), ephemeral(after, room)) == ([typing(ALICE)], [typing()])
 
 
-async def test_receipts_are_told_to_members(town: Town, home: BuiltInDirectory) -> None:
+async def test_receipts_are_told_to_members(town: Town, home: SqlDirectory) -> None:
     """Members hear up to where somebody has read: once, and again when they come in anew."""
     room = await town.room(ALICE, BOB)
     event_id = await town.say(ALICE, room, "Tea?")
@@ -114,7 +115,7 @@ async def test_receipts_are_told_to_members(town: Town, home: BuiltInDirectory) 
     assert ephemeral(first, room) == [expected]
 
 
-async def test_a_receipt_goes_forward_only(town: Town, home: BuiltInDirectory) -> None:
+async def test_a_receipt_goes_forward_only(town: Town, home: SqlDirectory) -> None:
     """A receipt for an earlier event, or for the same, is nothing new."""
     room = await town.room(ALICE, BOB)
     old, new = await town.say(ALICE, room, "1"), await town.say(ALICE, room, "2")
@@ -126,7 +127,7 @@ async def test_a_receipt_goes_forward_only(town: Town, home: BuiltInDirectory) -
     assert (town.recorder.news, (await town.sync(ALICE, since)).rooms) == ([], {})
 
 
-async def test_private_receipts(town: Town, home: BuiltInDirectory) -> None:
+async def test_private_receipts(town: Town, home: SqlDirectory) -> None:
     """A private receipt is told to one's own devices only, and gives nobody else news."""
     room = await town.room(ALICE, BOB)
     event_id = await town.say(ALICE, room, "Tea?")
@@ -141,7 +142,7 @@ async def test_private_receipts(town: Town, home: BuiltInDirectory) -> None:
     assert ephemeral(await town.sync(ALICE), room) == []
 
 
-async def test_receipts_of_threads(town: Town, home: BuiltInDirectory) -> None:
+async def test_receipts_of_threads(town: Town, home: SqlDirectory) -> None:
     """Each thread has its receipt; of more than a hundred, the oldest is forgotten."""
     room = await town.room(ALICE)
     event_id = await town.say(ALICE, room, "Tea?")
@@ -159,7 +160,7 @@ async def test_receipts_of_threads(town: Town, home: BuiltInDirectory) -> None:
         assert len(ephemeral(await town.sync(ALICE, before), room)) == 1
 
 
-async def test_what_is_not_there_cannot_be_read(town: Town, home: BuiltInDirectory) -> None:
+async def test_what_is_not_there_cannot_be_read(town: Town, home: SqlDirectory) -> None:
     """Events of other rooms, and rooms one is not in, have no receipts."""
     room, other = await town.room(ALICE), await town.room(ALICE)
     event_id = await town.say(ALICE, other, "Tea?")
@@ -169,7 +170,7 @@ async def test_what_is_not_there_cannot_be_read(town: Town, home: BuiltInDirecto
         await home.set_receipt(BOB, other, Receipt(event_id))
 
 
-async def test_filters(town: Town, home: BuiltInDirectory) -> None:
+async def test_filters(town: Town, home: SqlDirectory) -> None:
     """A client that does not want ephemeral events, or not all of them, does not get them."""
     room = await town.room(ALICE)
     event_id = await town.say(ALICE, room, "Tea?")

@@ -13,8 +13,9 @@ from lamplighter.errors import (
     TooLarge,
     UnknownToken,
 )
+from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, UserId
-from lamplighter.ports import Json, MembershipChange, NewRoom, Profile, Requester
+from lamplighter.ports import Json, MembershipChange, Profile, Requester
 from tests.contract.directories import ALICE, BOB, CHARLIE, Town, in_words, on_phone
 
 NOWHERE = RoomId("!nowhere:lamp.test")

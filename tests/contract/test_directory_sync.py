@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from lamplighter.errors import InvalidParam
+from lamplighter.homeserver.sql.filtering import RoomFilter
+from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import DeviceId, UserId
-from lamplighter.ports import NewRoom, Requester, RoomFilter
+from lamplighter.ports import Requester
 from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Town, on_phone
 
 #: What a new public room holds before the creator says anything.
@@ -200,7 +202,7 @@ async def test_transaction_ids(town: Town) -> None:
     seen = {}
     for requester in (on_phone(ALICE), laptop, on_phone(BOB)):
         answer = await town.directory.sync_rooms(requester, since, RoomFilter(), full_state=False)
-        seen[requester] = b'"transaction_id":"txn 1"' in bytes(answer.rooms or b"")
+        seen[requester] = b'"transaction_id":"txn 1"' in bytes(answer.body)
     assert seen == {on_phone(ALICE): True, laptop: False, on_phone(BOB): False}
 
 

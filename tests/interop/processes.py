@@ -19,8 +19,8 @@ from lamplighter.app import Storage
 from lamplighter.clock import SystemClock
 from lamplighter.database.migrate import migrate
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import Login, NewRoom
 from lamplighter.ids import ServerName
-from lamplighter.ports import Login, NewRoom
 
 __all__ = ["SERVER", "Ended", "ServerProcess", "prepare", "reserved_port"]
 

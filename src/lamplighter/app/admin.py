@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from lamplighter.app.homeserver import Homeserver
 from lamplighter.clock import Clock
 from lamplighter.cluster.positions import instant_of
 from lamplighter.config import Config
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.metrics import Metrics, Readings
-from lamplighter.ports import Directory
-from lamplighter.room_ports import BuiltInDirectory
 from lamplighter.service.census import Census
 from lamplighter.service.core import Core
 from lamplighter.service.explanations import Explanations, RoutingFacts
@@ -23,7 +22,6 @@ from lamplighter.service.room_names import RoomNames
 from lamplighter.service.server_sights import ServerSights
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
-from lamplighter.web.admin.accounts import AdminAccounts
 from lamplighter.web.admin.auth import AdminAuth
 from lamplighter.web.admin.broadcast import Broadcast
 from lamplighter.web.admin.changes import AdminChanges
@@ -73,7 +71,7 @@ class Admin:
         clock: Clock,
         core: Core,
         *,
-        directory: BuiltInDirectory,
+        homeserver: Homeserver,
         metrics: Metrics,
         reload: Reload,
         destinations: Callable[[], Sequence[DestinationStatus]],
@@ -89,9 +87,10 @@ class Admin:
             cpu_seconds=_cpu_seconds,
         )
         metrics.read(partial(_readings, census, destinations, storage))
-        names = RoomNames(directory, clock)
-        explanations = _explanations(config, core, directory, names)
-        ready = Ready(lambda: storage.can_write, partial(directory.accounts, None, 1))
+        lookups, membership = homeserver.lookups, homeserver.membership
+        names = RoomNames(membership, clock)
+        explanations = _explanations(config, core, homeserver, names)
+        ready = Ready(lambda: storage.can_write, partial(lookups.accounts, None, 1))
         broadcast = Broadcast(core.witnesses.observe, census, names, clock)
         routes = [
             *Health(lambda: storage.can_write).routes(),
@@ -102,11 +101,11 @@ class Admin:
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash, access_log),
                 AdminServer(_server_facts(config, clock), census, core.router),
-                AdminUsers(directory, core.tracker, core.feed, names, config.server_name),
+                AdminUsers(lookups, membership, core.tracker, core.feed, names, config.server_name),
                 AdminVisibility(explanations, config.server_name),
                 AdminModules(core.router, core.shadows.samples, reload),
                 AdminDestinations(destinations),
-                AdminAccounts(directory),
+                homeserver,
                 AdminEvents(broadcast),
                 AdminChanges(RecentBatches(core.witnesses.observe), names, config.server_name),
             )
@@ -120,7 +119,7 @@ class Admin:
 
 
 def _explanations(
-    config: Config, core: Core, directory: Directory, names: RoomNames
+    config: Config, core: Core, homeserver: Homeserver, names: RoomNames
 ) -> Explanations:
     facts = RoutingFacts(
         config.server_name,
@@ -133,7 +132,8 @@ def _explanations(
     )
     return Explanations(
         facts=facts,
-        directory=directory,
+        lookups=homeserver.lookups,
+        membership=homeserver.membership,
         tracker=core.tracker,
         router=core.router,
         publisher=core.publisher,

@@ -25,7 +25,7 @@ from lamplighter.federation.transport import Transport, tls_context
 from lamplighter.federation.well_known import WellKnown, WellKnownRequests
 from lamplighter.ids import ServerName, UserId
 from lamplighter.metrics import Metrics
-from lamplighter.ports import Accounts, BackoffStore, Outgoing
+from lamplighter.ports import BackoffStore, Lookups, Outgoing
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service import PresenceService
 from lamplighter.web.address import ClientAddress
@@ -102,7 +102,7 @@ class Federation:
         """Return how each server is that has something to be told, or did not answer last."""
         return self._sender.statuses()
 
-    def listener(self, presence: PresenceService, accounts: Accounts, metrics: Metrics) -> Listener:
+    def listener(self, presence: PresenceService, accounts: Lookups, metrics: Metrics) -> Listener:
         """Return what other servers speak to; raise `ConfigError` for a useless certificate."""
         settings = self._config.federation
         certificate = None
@@ -117,7 +117,7 @@ class Federation:
             count_refused=metrics.connection_refused,
         )
 
-    def application(self, presence: PresenceService, accounts: Accounts) -> ASGIApp:
+    def application(self, presence: PresenceService, accounts: Lookups) -> ASGIApp:
         """Return the server-server API."""
         inbound = Inbound(
             presence.remote_updates,

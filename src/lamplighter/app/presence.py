@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from lamplighter.clock import Clock, Timestamp
+from lamplighter.clock import Timestamp
 from lamplighter.cluster.positions import at_time
-from lamplighter.config import Config, Rate
+from lamplighter.config import Config
 from lamplighter.ids import RoomId
 from lamplighter.ports import JoinedMember
 from lamplighter.presence.machine import Rules, SyncIsActivity
@@ -14,9 +14,8 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.settings import CoreSettings
 from lamplighter.service.witness import Witness
-from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 
-__all__ = ["core_settings", "counting_rooms", "limiter", "wire_presence"]
+__all__ = ["core_settings", "counting_rooms", "wire_presence"]
 
 
 async def wire_presence(
@@ -61,13 +60,6 @@ async def _counting_since(config: Config, core: Core) -> CountingRooms:
     if now != before:
         await core.memory.save_rooms(now)
     return now
-
-
-def limiter(rate: Rate | None, clock: Clock) -> Limiter:
-    """Return what says "too fast" beyond *rate*; None is no limit."""
-    if rate is None:
-        return Unlimited()
-    return RateLimiter(rate.per_second, rate.burst, clock)
 
 
 def core_settings(config: Config) -> CoreSettings:

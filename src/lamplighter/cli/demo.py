@@ -25,9 +25,9 @@ from lamplighter.cli.demo_text import Told, curl_lines, dashboard_lines, told
 from lamplighter.cli.serve import serving, until_told_to_stop
 from lamplighter.config import Config, parse_config_text
 from lamplighter.errors import ConfigError
+from lamplighter.homeserver.values import Login
 from lamplighter.ids import UserId, localpart_of
 from lamplighter.logs import set_up_logs
-from lamplighter.ports import Login
 from lamplighter.service import Published
 from lamplighter.web.admin.auth import hash_of, new_admin_token
 

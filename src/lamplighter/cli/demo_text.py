@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from lamplighter.homeserver.values import Login
 from lamplighter.ids import UserId, localpart_of
-from lamplighter.ports import Login
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service import Published
 

@@ -70,7 +70,7 @@ class PresenceHost(Protocol):
 
 
 class ModuleDirectory(Protocol):
-    """The part of the `Directory` that modules may read, and account data, which they may write."""
+    """What modules may read of the homeserver, and account data, which they may write."""
 
     async def authenticate(self, access_token: str) -> Requester:
         """Return whose token it is; raise `UnknownToken`."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from lamplighter.config import PresenceMode
 from lamplighter.ids import RoomId, ServerName, UserId, server_of
-from lamplighter.ports import Directory
+from lamplighter.ports import Lookups, Membership
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Route
@@ -103,7 +103,8 @@ class Explanations:
         self,
         *,
         facts: RoutingFacts,
-        directory: Directory,
+        lookups: Lookups,
+        membership: Membership,
         tracker: PresenceTracker,
         router: ModuleRouter,
         publisher: Publisher,
@@ -112,7 +113,8 @@ class Explanations:
         room_names: RoomNames,
     ) -> None:
         self._facts = facts
-        self._directory = directory
+        self._lookups = lookups
+        self._membership = membership
         self._tracker = tracker
         self._router = router
         self._publisher = publisher
@@ -158,7 +160,7 @@ class Explanations:
             return False
         if not self._is_mine(viewer):
             return self._facts.admits(server_of(viewer))
-        account = await self._directory.account(viewer)
+        account = await self._lookups.account(viewer)
         return account is not None and not account.is_deactivated
 
     async def _possible_viewers(
@@ -167,7 +169,7 @@ class Explanations:
         """Return the next *limit* users behind *after*, in order, and whether each may look on."""
         if self._facts.mode is PresenceMode.OFF:
             return {}
-        accounts = await self._directory.accounts(after, limit)
+        accounts = await self._lookups.accounts(after, limit)
         users = {account.user_id: not account.is_deactivated for account in accounts}
         for viewer in await self._views.routes_of({subject}):
             if not self._is_mine(viewer) and (after is None or viewer > after):
@@ -239,13 +241,13 @@ class Explanations:
     async def _hints_on_subject(self, subject: UserId) -> list[Hint]:
         if self._tracker.user(subject) is not None:
             return []
-        if await self._directory.account(subject) is None:
+        if await self._lookups.account(subject) is None:
             return [Hint.unknown_subject(subject)]
         return [Hint.never_heard_of(subject)]
 
     async def _hints_on_rooms(self, viewer: UserId, subject: UserId) -> list[Hint]:
-        rooms = set(await self._directory.joined_rooms(viewer))
-        shared = rooms.intersection(await self._directory.joined_rooms(subject))
+        rooms = set(await self._membership.joined_rooms(viewer))
+        shared = rooms.intersection(await self._membership.joined_rooms(subject))
         if not self._facts.shared_rooms:
             return [Hint.rooms_do_not_count(shared)]
         excluded = shared & self._facts.exclude_rooms

@@ -6,20 +6,19 @@ from typing import Final
 
 from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.ids import RoomId
-from lamplighter.ports import Rooms
+from lamplighter.ports import Membership
 
 __all__ = ["RoomNames"]
 
 _KEPT: Final = timedelta(seconds=30)
 #: So many names are kept; beyond that all are forgotten.
 _MOST: Final = 10_000
-_WANTED: Final = (("m.room.name", ""), ("m.room.canonical_alias", ""))
 
 
 class RoomNames:
     """Names of rooms, at most half a minute old."""
 
-    def __init__(self, rooms: Rooms, clock: Clock) -> None:
+    def __init__(self, rooms: Membership, clock: Clock) -> None:
         self._rooms = rooms
         self._clock = clock
         self._kept: dict[RoomId, tuple[str | None, Timestamp]] = {}
@@ -33,15 +32,8 @@ class RoomNames:
         name, until = self._kept.get(room_id, (None, now))
         if until > now:
             return name
-        name = await self._look_up(room_id)
+        name = await self._rooms.room_name(room_id)
         if len(self._kept) >= _MOST:
             self._kept.clear()
         self._kept[room_id] = name, after(now, _KEPT)
         return name
-
-    async def _look_up(self, room_id: RoomId) -> str | None:
-        events = await self._rooms.state_for_modules(room_id, _WANTED)
-        contents = {event["type"]: event["content"] for event in events}
-        name = contents.get("m.room.name", {}).get("name")
-        alias = contents.get("m.room.canonical_alias", {}).get("alias")
-        return next((it for it in (name, alias) if isinstance(it, str) and it), None)

@@ -1,7 +1,6 @@
 """Who is asking: the access token of a request, and whose it is.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#using-access-tokens>.
-The long poll of `/sync` works on bare ASGI, so `requester` does too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from lamplighter.errors import MissingToken
-from lamplighter.ports import Accounts, Requester
+from lamplighter.ports import Identity, Requester
 from lamplighter.web.body import read, read_optional
 from lamplighter.web.http.exchange import Exchange
 
@@ -26,10 +25,10 @@ _USUAL_LENGTH: Final = 200
 
 
 class Authenticator:
-    """Tells whose request it is, by the accounts in *accounts*."""
+    """Tells whose request it is."""
 
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
 
     async def requester(self, scope: Mapping[str, Any]) -> Requester:
         """Return who sends the request: an ASGI scope, or a Starlette `Request`, which is one too.
@@ -37,19 +36,20 @@ class Authenticator:
         The token is good at the moment of the return: who goes on without waiting acts before
         any log-out is told. Raises `MissingToken` and `UnknownToken`.
         """
-        token = access_token(scope["headers"], scope["query_string"])
-        return await self._accounts.authenticate(token)
+        query: bytes = scope["query_string"]
+        token = access_token(scope["headers"], query)
+        return await self._identity.authenticate(token, query.decode("latin-1"))
 
     def requester_in_use(self, exchange: Exchange) -> Requester | None:
         """Return who sends a direct request, if that is known without looking it up.
 
         Raises `MissingToken`.
         """
-        return self._accounts.requester_in_use(_token_of(exchange))
+        return self._identity.requester_in_use(_token_of(exchange), exchange.query)
 
     async def requester_of(self, exchange: Exchange) -> Requester:
         """Return who sends a direct request; raise `MissingToken` and `UnknownToken`."""
-        return await self._accounts.authenticate(_token_of(exchange))
+        return await self._identity.authenticate(_token_of(exchange), exchange.query)
 
     async def requester_and_body(self, request: Request, shape: type[T]) -> tuple[Requester, T]:
         """Return who sends the request, and its body as a *shape*.

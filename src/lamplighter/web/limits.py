@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from lamplighter.clock import Clock
+from lamplighter.config import Rate
 from lamplighter.errors import LimitExceeded
 
-__all__ = ["Limiter", "RateLimiter", "Unlimited"]
+__all__ = ["Limiter", "RateLimiter", "Unlimited", "limiter"]
 
 #: Beyond this many half-empty buckets the one used longest ago is forgotten.
 MAX_KEYS: Final = 100_000
@@ -83,3 +84,8 @@ class RateLimiter:
             if full_at > now and len(self._full_at) < self._max_keys:
                 return
             del self._full_at[key]
+
+
+def limiter(rate: Rate | None, clock: Clock) -> Limiter:
+    """Return what limits every key to *rate*; None is no limit."""
+    return Unlimited() if rate is None else RateLimiter(rate.per_second, rate.burst, clock)

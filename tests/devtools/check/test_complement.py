@@ -13,8 +13,8 @@ from lamplighter.devtools.check.complement import (
 from lamplighter.devtools.check.findings import Callback, Kind, Place
 from lamplighter.devtools.check.worlds import Room, World, state_of
 from lamplighter.devtools.clock import START
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, ServerName, UserId
-from lamplighter.ports import Membership
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 
 ALICE, BOB, EVE, MALLORY = (
@@ -78,8 +78,8 @@ def test_pairs_that_do_not_matter() -> None:
 
 def test_people_who_share_a_room() -> None:
     """They see each other whatever the module says; unless the room, or no room, counts."""
-    joined = Room(RoomId("!r:demo"), dict.fromkeys((ALICE, BOB), Membership.JOIN))
-    invited = replace(joined, members={ALICE: Membership.JOIN, BOB: Membership.INVITE})
+    joined = Room(RoomId("!r:demo"), dict.fromkeys((ALICE, BOB), MemberState.JOIN))
+    invited = replace(joined, members={ALICE: MemberState.JOIN, BOB: MemberState.INVITE})
     told = [Disagreement(TOLD, ALICE, BOB)]
     world = replace(WORLD, rooms=[joined])
     assert _found({ALICE: {BOB}}, {}, world=world) == []

@@ -7,8 +7,8 @@ from lamplighter.devtools.check.findings import Kind
 from lamplighter.devtools.check.population import Names, populate
 from lamplighter.devtools.check.shrinking import simpler, smallest
 from lamplighter.devtools.check.worlds import World, state_of, worlds
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import UserId
-from lamplighter.ports import Membership
 
 VIEWER, USER, THIRD = UserId("@v:demo"), UserId("@u:demo"), UserId("@third:demo")
 
@@ -47,7 +47,7 @@ async def test_what_is_needed_stays() -> None:
         return together and says and bool(case.world.admins)
 
     first = _case()
-    everywhere = dict.fromkeys(first.world.users, Membership.JOIN)
+    everywhere = dict.fromkeys(first.world.users, MemberState.JOIN)
     rooms = [replace(room, members=everywhere) for room in first.world.rooms]
     world = replace(first.world, rooms=rooms, admins=frozenset({THIRD}))
     says = state_of(USER, 5, world.now)

@@ -8,15 +8,15 @@ from lamplighter.devtools.check.simulation import simulated
 from lamplighter.devtools.check.worlds import Room, World, state_of
 from lamplighter.devtools.clock import START
 from lamplighter.errors import ModuleError
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
-from lamplighter.ports import Membership
 from lamplighter.presence.state import UserPresenceState
 
 ALICE, BOB, EVE = UserId("@alice:demo"), UserId("@bob:demo"), UserId("@eve:else.org")
 ROOM = RoomId("!hall:demo")
-MEMBERS = {EVE: Membership.JOIN, ALICE: Membership.JOIN, BOB: Membership.INVITE}
+MEMBERS = {EVE: MemberState.JOIN, ALICE: MemberState.JOIN, BOB: MemberState.INVITE}
 HALL = Room(ROOM, MEMBERS, RoomAlias("#h:demo"))
 WORLD = World(ServerName("demo"), START, [ALICE, BOB, EVE], frozenset({BOB}), [HALL])
 

@@ -4,8 +4,8 @@ from itertools import product
 
 from lamplighter.devtools.check.population import Names, populate
 from lamplighter.devtools.check.worlds import STATES, first_world, worlds
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, UserId, is_user_id
-from lamplighter.ports import Membership
 
 PEOPLE = populate(Names([UserId("@a:demo"), UserId("@b:else.org")], [RoomId("!r:demo")]))
 
@@ -40,7 +40,7 @@ def test_everybody_meets_everybody() -> None:
             meetings = {bool(list(world.shared_rooms(one, other))) for world in made}
             assert meetings == {True, False}
     memberships = {how for world in made for room in world.rooms for how in room.members.values()}
-    assert memberships == {Membership.JOIN, Membership.INVITE, Membership.LEAVE}
+    assert memberships == {MemberState.JOIN, MemberState.INVITE, MemberState.LEAVE}
 
 
 def test_many_people() -> None:

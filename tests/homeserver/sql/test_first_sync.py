@@ -15,8 +15,9 @@ from lamplighter.database.migrate import migrate
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import Forbidden
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.ids import DeviceId, RoomId, ServerName, UserId
-from lamplighter.ports import Requester, RoomFilter
+from lamplighter.ports import Requester
 from tests.contract.directories import (
     ALICE,
     BOB,
@@ -151,7 +152,7 @@ async def test_transaction_ids(town: World) -> None:
     seen = {}
     for requester in (on_phone(ALICE), laptop, on_phone(BOB), on_phone(ALICE)):
         answer = await town.directory.sync_rooms(requester, None, RoomFilter(), full_state=False)
-        seen[requester] = b'"transaction_id":"txn 1"' in bytes(answer.rooms or b"")
+        seen[requester] = b'"transaction_id":"txn 1"' in bytes(answer.body)
     assert seen == {on_phone(ALICE): True, laptop: False, on_phone(BOB): False}
 
 

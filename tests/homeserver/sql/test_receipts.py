@@ -7,8 +7,8 @@ from lamplighter.database.migrate import migrate
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import NotFound
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import Receipt
 from lamplighter.ids import ServerName
-from lamplighter.room_ports import Receipt
 from tests.contract.directories import ALICE, Recorder, Town
 
 

@@ -1,29 +1,28 @@
-"""What a client's filter means."""
+"""What a client's filter says of presence."""
 
 from typing import Any
 
 import pytest
 
 from lamplighter.errors import BadJson, InvalidParam, LamplighterError, NotJson
-from lamplighter.ports import Json, RoomFilter
+from lamplighter.ports import Json
 from lamplighter.web.client.filters import (
-    EVERYTHING,
-    ClientFilter,
+    ALL_PRESENCE,
     PresenceFilter,
-    parse_filter,
+    presence_filter,
     read_inline,
 )
 
 
 def presence(**fields: Any) -> PresenceFilter:
     """Return the presence part of a filter with these *fields*."""
-    return parse_filter({"presence": fields}).presence
+    return presence_filter({"presence": fields})
 
 
 def test_the_empty_filter_admits_everything() -> None:
     """A filter that says nothing is the one of a client that sends none."""
-    assert parse_filter({}) == EVERYTHING == ClientFilter(RoomFilter(), PresenceFilter())
-    assert EVERYTHING.presence.admits("@alice:demo")
+    assert presence_filter({"room": 1}) is ALL_PRESENCE
+    assert ALL_PRESENCE.admits("@alice:demo")
 
 
 @pytest.mark.parametrize(
@@ -84,39 +83,6 @@ def test_the_limit_is_kept() -> None:
     assert presence(limit=0) == PresenceFilter(limit=0)
 
 
-def test_the_rooms_half_is_handed_on() -> None:
-    """Rooms, limits and the filters of events reach the directory as they are."""
-    timeline = {"limit": 3, "types": ["m.room.message"], "org.example": 1}
-    definition: Json = {
-        "account_data": {"types": ["m.direct"]},
-        "room": {
-            "rooms": ["!a:x"],
-            "not_rooms": ["!b:x"],
-            "include_leave": True,
-            "timeline": timeline,
-            "state": {"lazy_load_members": True},
-            "account_data": {"not_types": ["m.tag"]},
-        },
-    }
-    assert parse_filter(definition).rooms == RoomFilter(
-        timeline_limit=3,
-        rooms=frozenset({"!a:x"}),
-        not_rooms=frozenset({"!b:x"}),
-        include_leave=True,
-        timeline=timeline,
-        state={"lazy_load_members": True},
-        account_data={"types": ["m.direct"]},
-        room_account_data={"not_types": ["m.tag"]},
-    )
-
-
-@pytest.mark.parametrize(("limit", "got"), [(0, 0), (100, 100), (101, 100), (10**40, 100)])
-def test_a_timeline_has_a_limit(limit: int, got: int) -> None:
-    """Nobody gets more than 100 events of a timeline at once."""
-    definition: Json = {"room": {"timeline": {"limit": limit}}}
-    assert parse_filter(definition).rooms.timeline_limit == got
-
-
 @pytest.mark.parametrize(
     ("definition", "error"),
     [
@@ -124,20 +90,12 @@ def test_a_timeline_has_a_limit(limit: int, got: int) -> None:
         ({"presence": {"limit": "5"}}, "presence.limit: expected int | null, got str"),
         ({"presence": {"limit": -1}}, "presence.limit: expected int >= 0"),
         ({"presence": {"types": [1]}}, "presence.types[0]: expected str, got int"),
-        ({"event_fields": "a"}, "event_fields: expected array | null, got str"),
-        ({"event_format": "odd"}, "event_format: invalid enum value 'odd'"),
-        ({"room": {"include_leave": 1}}, "room.include_leave: expected bool, got int"),
-        (
-            {"room": {"state": {"lazy_load_members": "yes"}}},
-            "room.state.lazy_load_members: expected bool, got str",
-        ),
-        ({"room": {"ephemeral": []}}, "room.ephemeral: expected object, got array"),
     ],
 )
 def test_a_wrong_type_names_the_field(definition: Json, error: str) -> None:
     """A known field of another type is M_BAD_JSON, by the field's name."""
     with pytest.raises(BadJson) as refused:
-        parse_filter(definition)
+        presence_filter(definition)
     assert str(refused.value) == error
 
 
@@ -146,28 +104,22 @@ def test_a_wrong_type_names_the_field(definition: Json, error: str) -> None:
     [
         ({"presence": {"senders": ["bob"]}}, "presence.senders"),
         ({"presence": {"not_senders": ["@bob"]}}, "presence.not_senders"),
-        ({"account_data": {"senders": [""]}}, "account_data.senders"),
-        ({"room": {"rooms": ["a"]}}, "room.rooms"),
-        ({"room": {"not_rooms": ["#a:b"]}}, "room.not_rooms"),
-        ({"room": {"timeline": {"senders": ["bob"]}}}, "room.timeline.senders"),
-        ({"room": {"state": {"rooms": ["a"]}}}, "room.state.rooms"),
-        ({"room": {"ephemeral": {"not_rooms": ["a"]}}}, "room.ephemeral.not_rooms"),
     ],
 )
 def test_a_malformed_id_names_the_field(definition: Json, field: str) -> None:
-    """A user or room ID that is none is M_INVALID_PARAM, by the field's name."""
+    """A user ID that is none is M_INVALID_PARAM, by the field's name."""
     with pytest.raises(InvalidParam, match=f"^{field}: '.*' is not a"):
-        parse_filter(definition)
+        presence_filter(definition)
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("{}", EVERYTHING),
-        ('{"presence": {"limit": 2}}', ClientFilter(presence=PresenceFilter(limit=2))),
+        ("{}", ALL_PRESENCE),
+        ('{"presence": {"limit": 2}}', PresenceFilter(limit=2)),
     ],
 )
-def test_a_filter_in_the_query(text: str, found: ClientFilter) -> None:
+def test_a_filter_in_the_query(text: str, found: PresenceFilter) -> None:
     """A filter may stand in the query as JSON."""
     assert read_inline(text) == found
 

@@ -22,8 +22,9 @@ from lamplighter.federation.inbound import Inbound
 from lamplighter.federation.keyring import Keyring
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.policy import ServerPolicy
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName, UserId
-from lamplighter.ports import Accounts, Json
+from lamplighter.ports import Json
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence
 from lamplighter.web.address import ClientAddress
@@ -77,7 +78,7 @@ class Host:
 
     def __init__(
         self,
-        accounts: Accounts,
+        accounts: SqlDirectory,
         clock: FakeClock,
         keys: SigningKeys,
         *,

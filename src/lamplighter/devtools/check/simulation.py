@@ -17,6 +17,7 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.python_clock import python_clock_at
 from lamplighter.devtools.turns import turns
 from lamplighter.errors import ModuleError, NotFound, UnknownToken
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, UserId, localpart_of
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
@@ -27,7 +28,7 @@ from lamplighter.modules.loader import ConfiguredModule, LoadedModule, import_an
 from lamplighter.modules.parts import ApiParts
 from lamplighter.modules.storage import ModuleDatabase
 from lamplighter.modules.web import WebResources
-from lamplighter.ports import Account, Json, Membership, Profile, Requester
+from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
@@ -193,7 +194,7 @@ class _Directory:
 
 
 def _state_events(room: Room) -> Sequence[Json]:
-    joined = [it for it, membership in room.members.items() if membership is Membership.JOIN]
+    joined = [it for it, membership in room.members.items() if membership is MemberState.JOIN]
     creator = min(joined, default=UserId("@nobody:nowhere.example"))
     members = [
         _event(room, number, "m.room.member", user_id, user_id, {"membership": membership})

@@ -12,8 +12,8 @@ from lamplighter.clock import Timestamp, after, milliseconds
 from lamplighter.devtools.check.dice import Dice
 from lamplighter.devtools.check.population import Population
 from lamplighter.devtools.clock import START
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId, server_of
-from lamplighter.ports import Membership
 from lamplighter.presence.state import Presence, UserPresenceState
 
 __all__ = ["STATES", "Room", "World", "first_world", "state_of", "worlds"]
@@ -41,12 +41,12 @@ class Room:
     """A room, its members however they stand to it, and perhaps an alias."""
 
     room_id: RoomId
-    members: Mapping[UserId, Membership]
+    members: Mapping[UserId, MemberState]
     alias: RoomAlias | None = None
 
     def is_joined(self, user_id: UserId) -> bool:
         """Tell whether the user is joined."""
-        return self.members.get(user_id) is Membership.JOIN
+        return self.members.get(user_id) is MemberState.JOIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +133,15 @@ def _rooms(people: Population, users: Sequence[UserId], number: int, dice: Dice)
     ]
 
 
-def _members(users: Sequence[UserId], number: int, dice: Dice) -> Mapping[UserId, Membership]:
+def _members(users: Sequence[UserId], number: int, dice: Dice) -> Mapping[UserId, MemberState]:
     """Return nobody in the first world, everybody in the second, and some in the others."""
     if number < 2:
-        return dict.fromkeys(users, Membership.JOIN) if number else {}
-    members: dict[UserId, Membership] = {}
+        return dict.fromkeys(users, MemberState.JOIN) if number else {}
+    members: dict[UserId, MemberState] = {}
     for user_id in users:
         match dice.below(8):
             case 0 | 1 | 2:
-                members[user_id] = Membership.JOIN
+                members[user_id] = MemberState.JOIN
             case 3:
-                members[user_id] = dice.one_of((Membership.INVITE, Membership.LEAVE))
+                members[user_id] = dice.one_of((MemberState.INVITE, MemberState.LEAVE))
     return members

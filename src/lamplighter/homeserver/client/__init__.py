@@ -3,7 +3,7 @@
 A file's first line is its routes, without the prefix `/_matrix/client/{r0,v3}`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.homeserver.client.account import AccountEndpoints
@@ -31,9 +31,9 @@ from lamplighter.homeserver.client.typing_and_receipts import TypingAndReceipts
 from lamplighter.homeserver.client.uploaded_filters import UploadedFilters
 from lamplighter.homeserver.client.user_directory import UserDirectory
 from lamplighter.homeserver.client.versions import Versions
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.ports import Requester
-from lamplighter.room_ports import BuiltInDirectory
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.auth import Authenticator
@@ -46,7 +46,7 @@ __all__ = ["client_endpoints"]
 
 def client_endpoints(
     *,
-    directory: BuiltInDirectory,
+    directory: SqlDirectory,
     server_name: ServerName,
     registration_open: bool,
     client_address: ClientAddress,
@@ -58,8 +58,9 @@ def client_endpoints(
     acted: Callable[[Requester], None],
     unstable_features: Mapping[str, bool],
     access_log: AccessLog,
+    more: Iterable[Route] = (),
 ) -> list[Route]:
-    """Return the routes of all families; *acted* is told of every activity of a requester.
+    """Return the routes of all families, and *more*; *acted* is told of requesters' activity.
 
     *fan_out_limiter* is for what is little to ask and much to do: new rooms, new names.
     *rooms_limiter* is for what is put into rooms and account data.
@@ -93,4 +94,4 @@ def client_endpoints(
         NotHere(authenticator),
     )
     routes = [route for family in families for route in family.routes()]
-    return HeavyReads(authenticator, places).held(routes)
+    return HeavyReads(authenticator, places).held([*routes, *more])

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam
 from lamplighter.homeserver.client.interactive import AuthData, PasswordStage
-from lamplighter.room_ports import BuiltInDirectory
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import MAX_PASSWORD, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -34,7 +34,7 @@ class AccountEndpoints:
     """The requester's own account."""
 
     def __init__(
-        self, authenticator: Authenticator, accounts: BuiltInDirectory, password: PasswordStage
+        self, authenticator: Authenticator, accounts: SqlDirectory, password: PasswordStage
     ) -> None:
         self._authenticator = authenticator
         self._accounts = accounts

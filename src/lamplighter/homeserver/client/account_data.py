@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.errors import NotFound
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import RoomId
-from lamplighter.ports import Accounts, Json
+from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import own_user_id, room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -21,7 +22,7 @@ __all__ = ["AccountData"]
 class AccountData:
     """What clients keep for the requester, global or of a room."""
 
-    def __init__(self, authenticator: Authenticator, accounts: Accounts) -> None:
+    def __init__(self, authenticator: Authenticator, accounts: SqlDirectory) -> None:
         self._authenticator = authenticator
         self._accounts = accounts
 

@@ -9,8 +9,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import RoomAlias, ServerName, parse_room_alias, parse_user_id
-from lamplighter.ports import Json, NewRoom, Rooms
+from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import text
 from lamplighter.web.limits import Limiter
@@ -42,7 +44,11 @@ class CreateRoom:
     """Creates rooms; limited per user."""
 
     def __init__(
-        self, authenticator: Authenticator, rooms: Rooms, server_name: ServerName, limiter: Limiter
+        self,
+        authenticator: Authenticator,
+        rooms: SqlDirectory,
+        server_name: ServerName,
+        limiter: Limiter,
     ) -> None:
         self._authenticator = authenticator
         self._rooms = rooms

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.homeserver.client.interactive import AuthData, PasswordStage
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import DeviceId
-from lamplighter.ports import Accounts, DeviceRecord
+from lamplighter.ports import DeviceRecord
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import display_name
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -39,7 +40,7 @@ class Devices:
     """The requester's devices."""
 
     def __init__(
-        self, authenticator: Authenticator, accounts: Accounts, password: PasswordStage
+        self, authenticator: Authenticator, accounts: SqlDirectory, password: PasswordStage
     ) -> None:
         self._authenticator = authenticator
         self._accounts = accounts

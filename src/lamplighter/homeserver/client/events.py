@@ -12,18 +12,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.clock import Clock
-from lamplighter.delivery.tokens import Tokens
-from lamplighter.ports import Directory, Json, RoomFilter
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ports import Json, Requester, SyncRequest
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.service import PresenceService
-from lamplighter.web.auth import Authenticator
-from lamplighter.web.client.filters import ClientFilter
-from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Question
+from lamplighter.web.client.long_poll import LONGEST_POLL, News, Question
+from lamplighter.web.client.parts import ClientParts
 from lamplighter.web.client.presence_events import presence_event
 from lamplighter.web.client.sync import milliseconds_in
 from lamplighter.web.fields import natural, room_id
-from lamplighter.web.places import Places
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["Events"]
@@ -32,29 +28,21 @@ __all__ = ["Events"]
 _DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
 _DEFAULT_LIMIT: Final = 10
 _MOST_EVENTS: Final = 100
+#: What is asked where rooms are told of one by one, or not at all.
+_ROOMS_ASIDE: Final = SyncRequest(filter='{"room":{"timeline":{"limit":0}}}')
 
 
 class Events:
     """The ways to read before there was `/sync`."""
 
-    def __init__(
-        self,
-        *,
-        authenticator: Authenticator,
-        directory: Directory,
-        presence: PresenceService,
-        long_poll: LongPoll,
-        tokens: Tokens,
-        clock: Clock,
-        places: Places,
-    ) -> None:
-        self._authenticator = authenticator
+    def __init__(self, directory: SqlDirectory, parts: ClientParts) -> None:
         self._directory = directory
-        self._presence = presence
-        self._long_poll = long_poll
-        self._tokens = tokens
-        self._clock = clock
-        self._places = places
+        self._authenticator = parts.authenticator
+        self._presence = parts.presence
+        self._long_poll = parts.long_poll
+        self._tokens = parts.tokens
+        self._clock = parts.clock
+        self._places = parts.places
 
     def routes(self) -> list[Route]:
         return [
@@ -69,10 +57,10 @@ class Events:
         given = request.query_params.get("timeout")
         timeout = milliseconds_in("timeout", given) if given else _DEFAULT_TIMEOUT
         start = request.query_params.get("from") or await self._token(request)
-        question = Question(
-            self._tokens.read(start), min(timeout, LONGEST_POLL), set_presence=Presence.ONLINE
-        )
-        news = await self._long_poll.news(requester, question, request.receive)
+        since = self._tokens.read(start)
+        asked = SyncRequest(since=since.rooms, timeout=min(timeout, LONGEST_POLL))
+        question = Question(since, asked, set_presence=Presence.ONLINE)
+        news = await self._news(request, requester, question)
         chunk = [*self._presence_events(news.states), *_room_events(news)]
         return json_response({"start": start, "end": self._next_batch(news), "chunk": chunk})
 
@@ -80,18 +68,13 @@ class Events:
         """Return everything: rooms, presence, and the token to go on from with `/events`."""
         requester = await self._authenticator.requester(request)
         limit = _limit(request)
-        # Nobody is told in full of rooms here: they come one by one below.
-        rooms_aside = ClientFilter(rooms=RoomFilter(timeline_limit=0))
-        question = Question(filter=rooms_aside)
-        news = await self._long_poll.news(requester, question, request.receive)
+        news = await self._news(request, requester, Question(request=_ROOMS_ASIDE))
         async with self._places.place(requester.user_id):
             rooms = [
                 await self._directory.room_initial_sync(requester.user_id, room, limit)
                 for room in await self._directory.joined_rooms(requester.user_id)
             ]
-        account_data: Json = {}
-        if news.rooms.account_data is not None:
-            account_data = msgspec.json.decode(news.rooms.account_data)
+        account_data: Json = _decoded(news).get("account_data", {})
         return json_response(
             {
                 "end": self._next_batch(news),
@@ -116,9 +99,12 @@ class Events:
     async def _token(self, request: Request) -> str:
         """Return the token of now, for a client that does not say from where."""
         requester = await self._authenticator.requester(request)
-        rooms_aside = ClientFilter(rooms=RoomFilter(timeline_limit=0))
-        question = Question(filter=rooms_aside, set_presence=Presence.OFFLINE)
-        return self._next_batch(await self._long_poll.news(requester, question, request.receive))
+        question = Question(request=_ROOMS_ASIDE, set_presence=Presence.OFFLINE)
+        return self._next_batch(await self._news(request, requester, question))
+
+    async def _news(self, request: Request, requester: Requester, question: Question) -> News:
+        headers = request.headers.raw
+        return await self._long_poll.news(requester, question, request.receive, headers)
 
     def _next_batch(self, news: News) -> str:
         return self._tokens.write(news.rooms.next_batch, news.position)
@@ -132,15 +118,18 @@ class Events:
 
 
 def _room_events(news: News) -> list[Json]:
-    if news.rooms.rooms is None:
-        return []
-    rooms: dict[str, dict[str, Any]] = msgspec.json.decode(bytes(news.rooms.rooms))
+    rooms: dict[str, dict[str, Any]] = _decoded(news).get("rooms", {})
     return [
         {**event, "room_id": room_id}
         for part in ("join", "leave")
         for room_id, room in rooms.get(part, {}).items()
         for event in room.get("timeline", {}).get("events", ())
     ]
+
+
+def _decoded(news: News) -> Json:
+    content: Json = msgspec.json.decode(bytes(news.rooms.body))
+    return content
 
 
 def _limit(request: Request) -> int:

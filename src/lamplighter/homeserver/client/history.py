@@ -11,11 +11,12 @@ from starlette.responses import Response
 
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import BadJson, InvalidParam, NotJson
+from lamplighter.homeserver.filters import parse_filter
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import MessagesQuery
 from lamplighter.ports import Json
-from lamplighter.room_ports import BuiltInDirectory, MessagesQuery
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.body import decode
-from lamplighter.web.client.filters import parse_filter
 from lamplighter.web.fields import number, query, room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -28,7 +29,7 @@ class History:
     """What was said in a room before."""
 
     def __init__(
-        self, authenticator: Authenticator, directory: BuiltInDirectory, tokens: Tokens
+        self, authenticator: Authenticator, directory: SqlDirectory, tokens: Tokens
     ) -> None:
         self._authenticator = authenticator
         self._directory = directory

@@ -11,8 +11,9 @@ import msgspec
 from starlette.requests import Request
 
 from lamplighter.errors import Forbidden, InteractiveAuthNeeded, InvalidParam, MissingParam
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName, UserId, parse_user_id
-from lamplighter.ports import Accounts, Requester
+from lamplighter.ports import Requester
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.limits import Limiter
 
@@ -41,7 +42,7 @@ class PasswordStage:
     """`m.login.password`: the requester proves to be more than the holder of a token."""
 
     def __init__(
-        self, accounts: Accounts, server_name: ServerName, limiter: Limiter, log: AccessLog
+        self, accounts: SqlDirectory, server_name: ServerName, limiter: Limiter, log: AccessLog
     ) -> None:
         self._accounts = accounts
         self._server_name = server_name

@@ -17,9 +17,9 @@ from lamplighter.errors import (
     UserDeactivated,
 )
 from lamplighter.homeserver.client.interactive import Identifier, named_user
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import Login as LoggedIn
 from lamplighter.ids import ServerName, UserId
-from lamplighter.ports import Accounts
-from lamplighter.ports import Login as LoggedIn
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.body import read
@@ -44,7 +44,7 @@ class Login:
 
     def __init__(
         self,
-        accounts: Accounts,
+        accounts: SqlDirectory,
         server_name: ServerName,
         limiter: Limiter,
         client_address: ClientAddress,

@@ -6,7 +6,7 @@ Implements <https://spec.matrix.org/latest/client-server-api/#post_matrixclientv
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.ports import Accounts
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -16,7 +16,7 @@ __all__ = ["Logout"]
 class Logout:
     """Takes access tokens back."""
 
-    def __init__(self, authenticator: Authenticator, accounts: Accounts) -> None:
+    def __init__(self, authenticator: Authenticator, accounts: SqlDirectory) -> None:
         self._authenticator = authenticator
         self._accounts = accounts
 

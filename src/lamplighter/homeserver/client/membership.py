@@ -9,8 +9,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import RoomId, UserId, parse_room_alias, parse_room_id, parse_user_id
-from lamplighter.ports import Requester, Rooms
+from lamplighter.ports import Requester
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import room_id
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -30,7 +31,7 @@ class _Other(msgspec.Struct):
 class MembershipEndpoints:
     """Who is in which room."""
 
-    def __init__(self, authenticator: Authenticator, rooms: Rooms) -> None:
+    def __init__(self, authenticator: Authenticator, rooms: SqlDirectory) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
 

@@ -4,7 +4,8 @@ from typing import Final, TypeVar
 
 from starlette.requests import Request
 
-from lamplighter.ports import Accounts, Requester
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ports import Requester
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.body import MAX_BODY, announced_length
 from lamplighter.web.limits import Limiter
@@ -23,7 +24,7 @@ class MeteredAuthenticator(Authenticator):
     A body of unknown length counts as the longest one. Raises `LimitExceeded` beside.
     """
 
-    def __init__(self, accounts: Accounts, limiter: Limiter) -> None:
+    def __init__(self, accounts: SqlDirectory, limiter: Limiter) -> None:
         super().__init__(accounts)
         self._limiter = limiter
 

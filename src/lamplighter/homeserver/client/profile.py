@@ -9,8 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId
-from lamplighter.ports import Accounts
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import display_name, own_user_id, user_id
 from lamplighter.web.limits import Limiter
@@ -32,7 +32,9 @@ class _AvatarUrl(msgspec.Struct):
 class ProfileEndpoints:
     """What users show of themselves: to anybody, token or not; writes are limited per user."""
 
-    def __init__(self, authenticator: Authenticator, accounts: Accounts, limiter: Limiter) -> None:
+    def __init__(
+        self, authenticator: Authenticator, accounts: SqlDirectory, limiter: Limiter
+    ) -> None:
         self._authenticator = authenticator
         self._accounts = accounts
         self._limiter = limiter

@@ -10,15 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.errors import NotFound
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import PublicRoomsQuery
 from lamplighter.ids import ServerName
-from lamplighter.room_ports import BuiltInDirectory, PublicRoomsQuery
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import natural, number, room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["PublicRooms"]
 
-#: Rooms that one answer has at most.
+#: SqlDirectory that one answer has at most.
 _MOST: Final = 100
 
 
@@ -40,7 +41,7 @@ class PublicRooms:
     """The room directory."""
 
     def __init__(
-        self, authenticator: Authenticator, directory: BuiltInDirectory, server_name: ServerName
+        self, authenticator: Authenticator, directory: SqlDirectory, server_name: ServerName
     ) -> None:
         self._authenticator = authenticator
         self._directory = directory

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from lamplighter.errors import Forbidden, InvalidParam, MissingParam, RegistrationClosed
 from lamplighter.homeserver.client.interactive import AuthData, require_dummy
 from lamplighter.homeserver.client.login import login_content
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
-from lamplighter.ports import Accounts, Requester
+from lamplighter.ports import Requester
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.body import read
 from lamplighter.web.fields import MAX_PASSWORD, device_id, display_name, query, text
@@ -36,7 +37,7 @@ class Register:
 
     def __init__(
         self,
-        accounts: Accounts,
+        accounts: SqlDirectory,
         server_name: ServerName,
         limiter: Limiter,
         client_address: ClientAddress,

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import RoomAlias, ServerName, parse_room_alias, parse_room_id, server_of
-from lamplighter.ports import Rooms
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -23,7 +23,9 @@ class _Body(msgspec.Struct):
 class RoomAliases:
     """The names of rooms."""
 
-    def __init__(self, authenticator: Authenticator, rooms: Rooms, server_name: ServerName) -> None:
+    def __init__(
+        self, authenticator: Authenticator, rooms: SqlDirectory, server_name: ServerName
+    ) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
         self._server_name = server_name

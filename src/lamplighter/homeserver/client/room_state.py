@@ -11,7 +11,9 @@ from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam
 from lamplighter.homeserver.client.activity import Activity
-from lamplighter.ports import Json, Membership, Profile, Rooms
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import MemberState
+from lamplighter.ports import Json, Profile
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -22,7 +24,9 @@ __all__ = ["RoomState"]
 class RoomState:
     """A room's state; setting it is an activity of the requester."""
 
-    def __init__(self, authenticator: Authenticator, rooms: Rooms, activity: Activity) -> None:
+    def __init__(
+        self, authenticator: Authenticator, rooms: SqlDirectory, activity: Activity
+    ) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
         self._activity = activity
@@ -91,7 +95,7 @@ def _event(request: Request) -> tuple[str, str]:
 
 def _membership(request: Request, name: str) -> str | None:
     value = request.query_params.get(name)
-    allowed = [*Membership, "knock"]
+    allowed = [*MemberState, "knock"]
     if value is not None and value not in allowed:
         raise InvalidParam(f"{name}: must be one of {', '.join(allowed)}")
     return value

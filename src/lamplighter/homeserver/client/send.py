@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.homeserver.client.activity import Activity
-from lamplighter.ports import Json, Rooms
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -18,7 +19,9 @@ __all__ = ["Send"]
 class Send:
     """Sends message events, encrypted ones too: an activity of the requester."""
 
-    def __init__(self, authenticator: Authenticator, rooms: Rooms, activity: Activity) -> None:
+    def __init__(
+        self, authenticator: Authenticator, rooms: SqlDirectory, activity: Activity
+    ) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
         self._activity = activity

@@ -15,9 +15,10 @@ from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam
 from lamplighter.homeserver.client.activity import Activity
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import Receipt
 from lamplighter.ids import RoomId
 from lamplighter.ports import Requester
-from lamplighter.room_ports import BuiltInDirectory, Receipt
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import own_user_id, room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -53,7 +54,7 @@ class TypingAndReceipts:
     """What members of a room do there without saying anything."""
 
     def __init__(
-        self, authenticator: Authenticator, directory: BuiltInDirectory, activity: Activity
+        self, authenticator: Authenticator, directory: SqlDirectory, activity: Activity
     ) -> None:
         self._authenticator = authenticator
         self._directory = directory

@@ -6,9 +6,10 @@ Implements <https://spec.matrix.org/latest/client-server-api/#filtering>.
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.ports import Accounts, Json
+from lamplighter.homeserver.filters import parse_filter
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.client.filters import parse_filter
 from lamplighter.web.fields import own_user_id
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
@@ -18,7 +19,7 @@ __all__ = ["UploadedFilters"]
 class UploadedFilters:
     """The requester's filters, under IDs that `/sync` takes."""
 
-    def __init__(self, authenticator: Authenticator, accounts: Accounts) -> None:
+    def __init__(self, authenticator: Authenticator, accounts: SqlDirectory) -> None:
         self._authenticator = authenticator
         self._accounts = accounts
 

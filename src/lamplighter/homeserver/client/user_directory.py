@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.room_ports import BuiltInDirectory
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import text
 from lamplighter.web.limits import Limiter
@@ -31,7 +31,7 @@ class UserDirectory:
     """Finds people; limited per user, since every search looks at all names."""
 
     def __init__(
-        self, authenticator: Authenticator, directory: BuiltInDirectory, limiter: Limiter
+        self, authenticator: Authenticator, directory: SqlDirectory, limiter: Limiter
     ) -> None:
         self._authenticator = authenticator
         self._directory = directory

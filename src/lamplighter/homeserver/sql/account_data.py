@@ -36,6 +36,7 @@ class AccountData:
     async def account_data(
         self, user_id: UserId, room_id: RoomId | None, data_type: str
     ) -> Json | None:
+        """Return the user's data of this type, global or of a room; None if there is none."""
         query = select(account_data.c.content).where(
             account_data.c.user_id == user_id,
             account_data.c.room_id == (room_id or ""),
@@ -48,6 +49,8 @@ class AccountData:
     async def set_account_data(
         self, user_id: UserId, room_id: RoomId | None, data_type: str, content: Json
     ) -> None:
+        """Keep the user's data of this type."""
+
         async def work(write: Write) -> None:
             await find_active(write.connection, user_id)
             await _check_number(write.connection, key)
@@ -69,6 +72,8 @@ class Filters:
         self._ledger = ledger
 
     async def save_filter(self, user_id: UserId, definition: Json) -> str:
+        """Keep a filter; return its ID: the same for the same filter, and never for another."""
+
         async def work(write: Write) -> None:
             await find_active(write.connection, user_id)
             own, same = filters.c.user_id == user_id, filters.c.filter_id == filter_id
@@ -84,6 +89,7 @@ class Filters:
         return filter_id
 
     async def filter(self, user_id: UserId, filter_id: str) -> Json:
+        """Return a filter; raise `NotFound`."""
         query = select(filters.c.definition).where(
             filters.c.user_id == user_id, filters.c.filter_id == filter_id
         )

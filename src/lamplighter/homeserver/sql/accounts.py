@@ -23,8 +23,9 @@ from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.membership import Memberships
 from lamplighter.homeserver.sql.passwords import Passwords
 from lamplighter.homeserver.sql.people import account_in, find_active, find_person
+from lamplighter.homeserver.values import Login, MemberState
 from lamplighter.ids import DeviceId, ServerName, UserId, parse_localpart, parse_user_id
-from lamplighter.ports import Account, Login, Membership
+from lamplighter.ports import Account
 
 __all__ = ["AccountBook"]
 
@@ -57,6 +58,11 @@ class AccountBook:
         device_name: str | None = None,
         is_admin: bool = False,
     ) -> Login:
+        """Create an account and log its first device in; raise `UserInUse`, `InvalidUsername`.
+
+        Without a localpart one is chosen; without a password nobody can log in by password.
+        """
+
         async def work(write: Write) -> Login:
             await _check_free(write.connection, user_id)
             account = insert(users).values(
@@ -78,11 +84,13 @@ class AccountBook:
         return await self._ledger.write(work)
 
     async def check_available(self, localpart: str) -> None:
+        """Raise `UserInUse` or `InvalidUsername` if nobody could register as *localpart*."""
         user_id = self._user_id(localpart)
         async with self._ledger.read() as connection:
             await _check_free(connection, user_id)
 
     async def check_password(self, user_id: UserId, password: str) -> None:
+        """Raise `Forbidden` unless it is the password of an active user, whatever else is so."""
         async with self._ledger.read() as connection:
             person = await find_person(connection, user_id)
         # Of a deactivated user there is no password left, so nobody can prove to have been that
@@ -94,6 +102,11 @@ class AccountBook:
     async def set_password(
         self, user_id: UserId, password: str, *, log_out: bool, but: DeviceId | None = None
     ) -> None:
+        """Replace a user's password, and with *log_out* delete all their devices *but* one.
+
+        Raises `NotFound`, `UserDeactivated`, `TooLarge`, and `InvalidParam` for an empty one.
+        """
+
         async def work(write: Write) -> None:
             await find_active(write.connection, user_id)
             known = update(users).where(users.c.user_id == user_id)
@@ -110,6 +123,7 @@ class AccountBook:
         await self._ledger.write(work)
 
     async def account(self, user_id: UserId) -> Account | None:
+        """Return what is kept of the account, or None if there never was one."""
         async with self._ledger.read() as connection:
             person = await find_person(connection, user_id)
         return None if person is None else person.account
@@ -117,6 +131,7 @@ class AccountBook:
     async def accounts(
         self, after: UserId | None, limit: int, containing: str = ""
     ) -> Sequence[Account]:
+        """Return accounts by user ID, closed ones too, with *containing* in localpart or name."""
         query = select(users).where(users.c.user_id > (after or "")).order_by(users.c.user_id)
         if containing:
             pattern = f"%{_escaped(containing)}%"
@@ -127,6 +142,8 @@ class AccountBook:
         return [account_in(row) for row in rows]
 
     async def deactivate(self, user_id: UserId) -> None:
+        """Close the account: no token, password, profile or membership stays."""
+
         async def work(write: Write) -> None:
             await find_active(write.connection, user_id)
             await self._devices.remove(write, user_id)
@@ -146,7 +163,7 @@ class AccountBook:
 
     async def finish_deactivations(self) -> None:
         """Let deactivated users leave their rooms, where the process ended before they had."""
-        present = memberships.c.membership.in_((Membership.JOIN, Membership.INVITE))
+        present = memberships.c.membership.in_((MemberState.JOIN, MemberState.INVITE))
         query = (
             select(users.c.user_id)
             .join(memberships, memberships.c.user_id == users.c.user_id)

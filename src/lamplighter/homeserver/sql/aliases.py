@@ -9,8 +9,8 @@ from lamplighter.database.tables import aliases
 from lamplighter.errors import Forbidden, InvalidParam, NotFound, RoomInUse
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.standing import check_joined, find_standing, power_levels
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId, server_of
-from lamplighter.ports import Membership
 
 __all__ = ["Aliases"]
 
@@ -26,10 +26,13 @@ class Aliases:
         self._server_name = server_name
 
     async def resolve_alias(self, alias: RoomAlias) -> RoomId:
+        """Return the room an alias names; raise `NotFound`."""
         async with self._ledger.read() as connection:
             return RoomId((await _find(connection, alias)).room_id)
 
     async def set_alias(self, user_id: UserId, alias: RoomAlias, room_id: RoomId) -> None:
+        """Name a room; raise `RoomInUse`."""
+
         async def work(write: Write) -> None:
             await check_joined(write.connection, room_id, user_id)
             await self.add(write, user_id, alias, room_id)
@@ -50,6 +53,8 @@ class Aliases:
         await write.connection.execute(insert(aliases).values(row))
 
     async def delete_alias(self, user_id: UserId, alias: RoomAlias) -> None:
+        """Take a name back; only who gave it may, and who may change the room's state."""
+
         async def work(write: Write) -> None:
             found = await _find(write.connection, alias)
             if found.creator != user_id:
@@ -71,6 +76,6 @@ async def _check_may_change_state(write: Write, user_id: UserId, room_id: RoomId
     standing = await find_standing(write.connection, room_id, user_id)
     levels = await power_levels(write.connection, room_id)
     needed = levels.to_send("m.room.canonical_alias", is_state=True)
-    is_joined = standing is not None and standing.membership is Membership.JOIN
+    is_joined = standing is not None and standing.membership is MemberState.JOIN
     if not is_joined or levels.of_user(user_id) < needed:
         raise Forbidden("You may not delete this alias")

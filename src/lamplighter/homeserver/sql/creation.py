@@ -17,8 +17,9 @@ from lamplighter.homeserver.sql.membership import Memberships
 from lamplighter.homeserver.sql.messages import check_state, check_state_content
 from lamplighter.homeserver.sql.power import CREATOR_LEVEL, PowerLevels, check_change
 from lamplighter.homeserver.sql.room_directory import publish
+from lamplighter.homeserver.values import MemberState, NewRoom
 from lamplighter.ids import RoomId, ServerName, UserId
-from lamplighter.ports import Json, Membership, NewRoom
+from lamplighter.ports import Json
 
 __all__ = ["ROOM_VERSION", "RoomCreation"]
 
@@ -62,11 +63,13 @@ class RoomCreation:
         self._aliases = aliases
 
     async def create_room(self, creator: UserId, room: NewRoom) -> RoomId:
+        """Create a room with the creator in it; raise `RoomInUse` for a taken alias."""
+
         async def work(write: Write) -> None:
             await write.connection.execute(insert(rooms).values(room_id=room_id, last_position=0))
             create = {**room.creation_content, "creator": creator, "room_version": ROOM_VERSION}
             await append(write, room_id, "m.room.create", creator, create, "")
-            await self._memberships.record(write, room_id, creator, creator, Membership.JOIN, {})
+            await self._memberships.record(write, room_id, creator, creator, MemberState.JOIN, {})
             for (event_type, state_key), content in state.items():
                 await append(write, room_id, event_type, creator, content, state_key)
             if room.alias is not None:

@@ -14,8 +14,9 @@ from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import text_within
 from lamplighter.homeserver.sql.people import find_active
 from lamplighter.homeserver.sql.tokens import Tokens, hash_token, new_token
+from lamplighter.homeserver.values import Login
 from lamplighter.ids import DeviceId, UserId
-from lamplighter.ports import DeviceRecord, Login, Requester
+from lamplighter.ports import DeviceRecord, Requester
 
 __all__ = ["Devices", "check_device"]
 
@@ -34,6 +35,8 @@ class Devices:
     async def log_in(
         self, user_id: UserId, *, device_id: DeviceId | None = None, device_name: str | None = None
     ) -> Login:
+        """Give a device a new access token, which replaces the one it had."""
+
         async def work(write: Write) -> Login:
             await find_active(write.connection, user_id)
             return await self.add(write, user_id, device_id, device_name)
@@ -88,21 +91,26 @@ class Devices:
         write.afterwards.append(lambda: self._tokens.revoke(row.token_hash for row in rows))
 
     async def log_out(self, requester: Requester) -> None:
+        """Revoke the requester's token and delete the device."""
         await self.delete_devices(requester.user_id, [requester.device_id])
 
     async def log_out_all(self, user_id: UserId) -> None:
+        """Revoke all tokens and delete all devices of the user."""
         await self._ledger.write(lambda write: self.remove(write, user_id))
 
     async def delete_devices(self, user_id: UserId, device_ids: Collection[DeviceId]) -> None:
+        """Delete the devices and revoke their tokens; harmless for those that are not there."""
         await self._ledger.write(lambda write: self.remove(write, user_id, device_ids))
 
     async def devices(self, user_id: UserId) -> Sequence[DeviceRecord]:
+        """Return the user's devices."""
         query = select(devices).where(devices.c.user_id == user_id).order_by(devices.c.device_id)
         async with self._ledger.read() as connection:
             rows = (await connection.execute(query)).all()
         return [self._record(row) for row in rows]
 
     async def device(self, user_id: UserId, device_id: DeviceId) -> DeviceRecord:
+        """Return one device; raise `NotFound`."""
         async with self._ledger.read() as connection:
             row = await _find(connection, user_id, device_id)
         if row is None:
@@ -112,6 +120,8 @@ class Devices:
     async def rename_device(
         self, user_id: UserId, device_id: DeviceId, display_name: str | None
     ) -> None:
+        """Give the device another name; raise `NotFound`."""
+
         async def work(write: Write) -> None:
             renamed = await write.connection.execute(
                 update(devices).where(_is(user_id, device_id)).values(display_name=display_name)

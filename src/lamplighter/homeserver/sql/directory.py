@@ -1,4 +1,4 @@
-"""`SqlDirectory`: which part of it answers which method of the port."""
+"""`SqlDirectory`: which part of it answers which method."""
 
 from lamplighter.clock import Clock
 from lamplighter.database.engine import Database
@@ -25,7 +25,7 @@ __all__ = ["SqlDirectory"]
 
 
 class SqlDirectory:
-    """A `BuiltInDirectory` in a SQL database, which has been migrated before.
+    """The directory of the built-in homeserver, in a SQL database, which has been migrated before.
 
     Nothing but `start` may be called before `start` has returned.
     """
@@ -47,6 +47,7 @@ class SqlDirectory:
         self.set_receipt = Receipts(ledger).set_receipt
         syncer = RoomsSyncer(ledger, typing)
         self.listen = ledger.listen
+        self.tell_news = ledger.tell_news
         self.refuse_writes = ledger.refuse_writes
         self.authenticate = tokens.authenticate
         self.requester_in_use = tokens.requester_in_use
@@ -100,6 +101,7 @@ class SqlDirectory:
         self.members = reader.members
         self.joined_rooms = reader.joined_rooms
         self.joined_members = reader.joined_members
+        self.room_name = reader.room_name
         self.state = reader.state
         self.state_event = reader.state_event
         self.state_for_modules = reader.state_for_modules

@@ -7,7 +7,7 @@ specification does not know is as if it were not said.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from lamplighter.errors import InvalidParam
 from lamplighter.globs import Globs
 from lamplighter.ports import Json
 
-__all__ = ["EventFilter"]
+__all__ = ["EventFilter", "RoomFilter"]
 
 #: A longer list makes a query that SQLite does not take.
 _MAX_ENTRIES: Final = 400
@@ -29,6 +29,24 @@ _MAX_WILD: Final = 20
 _MAX_WILDCARDS: Final = 3
 
 Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFilter:
+    """The parts of a client's filter that concern rooms and account data.
+
+    None as a list of rooms admits all of them.
+    """
+
+    timeline_limit: int = 10
+    rooms: frozenset[str] | None = None
+    not_rooms: frozenset[str] = frozenset()
+    include_leave: bool = False
+    timeline: Json = field(default_factory=dict)
+    state: Json = field(default_factory=dict)
+    account_data: Json = field(default_factory=dict)
+    room_account_data: Json = field(default_factory=dict)
+    ephemeral: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

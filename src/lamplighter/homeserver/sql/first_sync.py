@@ -16,7 +16,7 @@ from lamplighter.homeserver.sql.typing_notices import TypingNotices, typing_even
 from lamplighter.homeserver.sql.viewer import Viewer
 from lamplighter.ids import RoomId
 from lamplighter.pieces import Pieces
-from lamplighter.ports import Json, RoomsSync
+from lamplighter.ports import Json, RoomsAnswer
 
 __all__ = ["FirstSyncs"]
 
@@ -31,7 +31,7 @@ class FirstSyncs:
         self._homes = HomeReader(ledger)
         self._pages = RoomPages()
 
-    async def sync(self, viewer: Viewer) -> RoomsSync | None:
+    async def sync(self, viewer: Viewer) -> RoomsAnswer | None:
         """Return all there is to tell *viewer*; None if it takes more than pages of rooms."""
         stream, requester = self._ledger.stream, viewer.requester
         told = stream.typing_told(requester.user_id)
@@ -45,7 +45,7 @@ class FirstSyncs:
         receipts = await self._receipts_of(viewer, home, pages)
         # What passes with time is taken down now, the rest is written when it is sent.
         shown = [(it, self._ephemeral(viewer, it.room_id, receipts)) for it in pages.values()]
-        rooms = Pieces(partial(_rooms, viewer, home, shown, moment)) if shown else None
+        rooms: Json | Pieces = Pieces(partial(_rooms, viewer, home, shown, moment)) if shown else {}
         return viewer.answer(stream.token(home.position, told), rooms, home.account_data)
 
     async def _receipts_of(

@@ -18,9 +18,9 @@ from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.limits import decode_json
 from lamplighter.homeserver.sql.state import View, find_view, read_state
 from lamplighter.homeserver.sql.timeline import read_sent_as
+from lamplighter.homeserver.values import MessagesQuery
 from lamplighter.ids import RoomId
 from lamplighter.ports import Json, Requester
-from lamplighter.room_ports import MessagesQuery
 
 __all__ = ["History"]
 
@@ -37,6 +37,10 @@ class History:
         self._ledger = ledger
 
     async def messages(self, requester: Requester, room_id: RoomId, query: MessagesQuery) -> Json:
+        """Return a piece of a room's history, as `GET /rooms/{roomId}/messages` has it.
+
+        Raises `InvalidParam` for a token that this directory has not given out.
+        """
         wanted = EventFilter.of(query.filter)
         start, until = self._place("from", query.start), self._place("to", query.until)
         if start is None:
@@ -57,6 +61,7 @@ class History:
         return page if end is None else page | {"end": self._ledger.stream.token(end)}
 
     async def event(self, requester: Requester, room_id: RoomId, event_id: str) -> Json:
+        """Return one event; raise `NotFound` if the requester may not see such an event."""
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, requester.user_id)
             found = await _find(connection, view, event_id)
@@ -66,6 +71,7 @@ class History:
     async def context(
         self, requester: Requester, room_id: RoomId, event_id: str, limit: int, filter: Json
     ) -> Json:
+        """Return an event and its neighbours, as `GET /rooms/{roomId}/context/{eventId}` does."""
         wanted, half = EventFilter.of(filter), min(limit, _MOST) // 2
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, requester.user_id)

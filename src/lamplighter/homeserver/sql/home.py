@@ -13,8 +13,8 @@ from lamplighter.database.prepared import prepare
 from lamplighter.database.tables import account_data, memberships, rooms, stream
 from lamplighter.homeserver.sql.data_events import AccountDataByRoom, data_by_room
 from lamplighter.homeserver.sql.ledger import Ledger
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import Membership
 
 __all__ = ["Home", "HomeReader"]
 
@@ -50,13 +50,13 @@ class HomeReader:
         by_kind: dict[str, list[Any]] = {}
         for kind, *row in rows:
             by_kind.setdefault(kind, []).append(row)
-        joined = by_kind.get(Membership.JOIN, ())
+        joined = by_kind.get(MemberState.JOIN, ())
         data = sorted(row[:4] for row in by_kind.get(_DATA, ()))
         return Home(
             by_kind[_STREAM][0][0],
             {RoomId(row[1]): row[0] for row in joined},
             {RoomId(row[1]): row[4] for row in joined if row[4] is not None},
-            [RoomId(row[1]) for row in by_kind.get(Membership.INVITE, ())],
+            [RoomId(row[1]) for row in by_kind.get(MemberState.INVITE, ())],
             data_by_room((room_id, data_type, text) for _, room_id, data_type, text in data),
         )
 
@@ -65,7 +65,9 @@ def _query() -> Any:
     """Return the query for rows of kind, position, room ID, type of data, data, last receipt."""
     user_id: BindParameter[str] = bindparam("user_id", required=False)
     membership = memberships.c.membership
-    present = or_(membership == _in_sql(Membership.JOIN), membership == _in_sql(Membership.INVITE))
+    present = or_(
+        membership == _in_sql(MemberState.JOIN), membership == _in_sql(MemberState.INVITE)
+    )
     my_rooms = (
         select(
             membership,

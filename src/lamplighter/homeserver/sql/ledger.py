@@ -17,8 +17,9 @@ from lamplighter.database.tables import memberships
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.errors import ShuttingDown
 from lamplighter.homeserver.sql.stream import Stream
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import DirectoryListener, Membership, MembershipChange
+from lamplighter.ports import DirectoryListener, MembershipChange
 
 __all__ = ["Ledger", "Write"]
 
@@ -167,6 +168,6 @@ async def _members_of(connection: AsyncConnection, room_ids: set[RoomId]) -> set
     if not room_ids:
         return set()
     joined = select(memberships.c.user_id).where(
-        memberships.c.room_id.in_(room_ids), memberships.c.membership == Membership.JOIN
+        memberships.c.room_id.in_(room_ids), memberships.c.membership == MemberState.JOIN
     )
     return set((await connection.execute(joined)).scalars())

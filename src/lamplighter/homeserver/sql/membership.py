@@ -21,17 +21,18 @@ from lamplighter.homeserver.sql.standing import (
     power_levels,
     room_exists,
 )
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, ServerName, UserId, parse_user_id, server_of
-from lamplighter.ports import Json, Membership, MembershipChange, Profile
+from lamplighter.ports import Json, MembershipChange, Profile
 
 __all__ = ["Memberships"]
 
 _NO_EXTRA: Final[Mapping[str, Any]] = {}
-#: Rooms that one user may be joined to.
+#: SqlDirectory that one user may be joined to.
 _MAX_JOINED: Final = 2_000
 #: Of what a membership says, in bytes: there is one for each member, and all members get all.
 _MAX_CONTENT: Final = 8 * 1024
-#: Rooms in one transaction, where something is done in all rooms of a user: while it lasts,
+#: SqlDirectory in one transaction, where something is done in all rooms of a user: while it lasts,
 #: nobody else can write.
 _AT_A_TIME: Final = 20
 
@@ -44,25 +45,31 @@ class Memberships:
         self._server_name = server_name
 
     async def join(self, user_id: UserId, room_id: RoomId) -> None:
+        """Join a public room, or one the user is invited to; harmless when already in."""
+
         async def work(write: Write) -> None:
             standing = await find_standing(write.connection, room_id, user_id)
-            if standing is None or standing.membership is not Membership.JOIN:
+            if standing is None or standing.membership is not MemberState.JOIN:
                 await self.add_join(write, room_id, user_id)
 
         await self._ledger.write(work)
 
     async def leave(self, user_id: UserId, room_id: RoomId) -> None:
+        """Leave the room, or reject its invite."""
+
         async def work(write: Write) -> None:
             standing = await find_standing(write.connection, room_id, user_id)
-            if standing is None or standing.membership is not Membership.LEAVE:
+            if standing is None or standing.membership is not MemberState.LEAVE:
                 await self.add_leave(write, room_id, user_id)
 
         await self._ledger.write(work)
 
     async def invite(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
+        """Invite *target*; it becomes no member by that."""
+
         async def work(write: Write) -> None:
             standing = await find_standing(write.connection, room_id, target)
-            if standing is None or standing.membership is not Membership.INVITE:
+            if standing is None or standing.membership is not MemberState.INVITE:
                 await self.add_invite(write, room_id, user_id, target)
             else:
                 await check_joined(write.connection, room_id, user_id)
@@ -72,16 +79,19 @@ class Memberships:
     async def kick(
         self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
     ) -> None:
+        """Make *target* leave, or take its invite back."""
         extra = _reason(reason)
         await self._ledger.write(lambda w: self._kick(w, room_id, user_id, target, extra))
 
     async def ban(
         self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
     ) -> None:
+        """Make *target* leave, and keep it out."""
         extra = _reason(reason)
         await self._ledger.write(lambda w: self._ban(w, room_id, user_id, target, extra))
 
     async def unban(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
+        """Lift a ban."""
         await self._ledger.write(lambda w: self._unban(w, room_id, user_id, target, _NO_EXTRA))
 
     async def set_by_event(
@@ -90,24 +100,24 @@ class Memberships:
         """Do what an `m.room.member` event sent by a client asks for, keeping its content."""
         parse_user_id(target)
         standing = await find_standing(write.connection, room_id, target)
-        is_banned = standing is not None and standing.membership is Membership.BAN
+        is_banned = standing is not None and standing.membership is MemberState.BAN
         extra = {key: value for key, value in content.items() if key != "membership"}
         match content.get("membership"):
-            case Membership.JOIN if sender == target:
+            case MemberState.JOIN if sender == target:
                 return await self.add_join(write, room_id, sender, extra)
-            case Membership.LEAVE if sender == target:
+            case MemberState.LEAVE if sender == target:
                 return await self.add_leave(write, room_id, sender, extra)
-            case Membership.INVITE:
+            case MemberState.INVITE:
                 return await self.add_invite(write, room_id, sender, target, extra)
-            case Membership.BAN:
+            case MemberState.BAN:
                 return await self._ban(write, room_id, sender, target, extra)
-            case Membership.LEAVE if is_banned:
+            case MemberState.LEAVE if is_banned:
                 return await self._unban(write, room_id, sender, target, extra)
-            case Membership.LEAVE:
+            case MemberState.LEAVE:
                 return await self._kick(write, room_id, sender, target, extra)
-            case Membership.JOIN:
+            case MemberState.JOIN:
                 raise Forbidden("Nobody can join for somebody else")
-        raise BadJson(f"membership: one of {', '.join(Membership)} is needed")
+        raise BadJson(f"membership: one of {', '.join(MemberState)} is needed")
 
     async def add_join(
         self, write: Write, room_id: RoomId, user_id: UserId, extra: Mapping[str, Any] = _NO_EXTRA
@@ -118,7 +128,7 @@ class Memberships:
         standing = await find_standing(write.connection, room_id, user_id)
         content = await current_content(write.connection, room_id, "m.room.join_rules") or {}
         rules.check_join(_kind(standing), content.get("join_rule", "invite"))
-        return await self.record(write, room_id, user_id, user_id, Membership.JOIN, extra)
+        return await self.record(write, room_id, user_id, user_id, MemberState.JOIN, extra)
 
     async def add_leave(
         self, write: Write, room_id: RoomId, user_id: UserId, extra: Mapping[str, Any] = _NO_EXTRA
@@ -126,7 +136,7 @@ class Memberships:
         """Leave or reject an invite; raise `Forbidden`."""
         standing = await find_standing(write.connection, room_id, user_id)
         rules.check_leave(_kind(standing))
-        return await self.record(write, room_id, user_id, user_id, Membership.LEAVE, extra)
+        return await self.record(write, room_id, user_id, user_id, MemberState.LEAVE, extra)
 
     async def add_invite(
         self,
@@ -148,12 +158,12 @@ class Memberships:
         standing = await find_standing(write.connection, room_id, target)
         levels = await power_levels(write.connection, room_id)
         rules.check_invite(levels, sender, _kind(standing))
-        return await self.record(write, room_id, sender, target, Membership.INVITE, extra)
+        return await self.record(write, room_id, sender, target, MemberState.INVITE, extra)
 
     async def leave_all(self, user_id: UserId) -> None:
         """Leave every room and reject every invite, a few at a time."""
-        present = memberships.c.membership.in_((Membership.JOIN, Membership.INVITE))
-        await self._record_in_all(user_id, Membership.LEAVE, present)
+        present = memberships.c.membership.in_((MemberState.JOIN, MemberState.INVITE))
+        await self._record_in_all(user_id, MemberState.LEAVE, present)
 
     async def show_profile(self, user_id: UserId, profile: Profile) -> None:
         """Show the user's new *profile* in all their rooms, a few at a time; nobody joins by that.
@@ -164,8 +174,8 @@ class Memberships:
             memberships.c.displayname.is_distinct_from(profile.displayname),
             memberships.c.avatar_url.is_distinct_from(profile.avatar_url),
         )
-        is_joined = memberships.c.membership == Membership.JOIN
-        await self._record_in_all(user_id, Membership.JOIN, is_joined & shows_another)
+        is_joined = memberships.c.membership == MemberState.JOIN
+        await self._record_in_all(user_id, MemberState.JOIN, is_joined & shows_another)
 
     async def record(
         self,
@@ -173,7 +183,7 @@ class Memberships:
         room_id: RoomId,
         sender: UserId,
         target: UserId,
-        membership: Membership,
+        membership: MemberState,
         extra: Mapping[str, Any],
     ) -> StoredEvent:
         """Make *target* stand so to the room, without a check of who may do that."""
@@ -184,8 +194,8 @@ class Memberships:
             raise TooLarge(f"content: {MEMBER} may have {_MAX_CONTENT} bytes")
         event = await append(write, room_id, MEMBER, sender, content, target)
         await self._store(write, before, event, target, content)
-        was_joined = before is not None and before.membership is Membership.JOIN
-        is_joined = membership is Membership.JOIN
+        was_joined = before is not None and before.membership is MemberState.JOIN
+        is_joined = membership is MemberState.JOIN
         if is_joined and not was_joined:
             await _check_number(write.connection, target)
         if was_joined != is_joined:
@@ -207,7 +217,7 @@ class Memberships:
         standing = await find_standing(write.connection, room_id, target)
         levels = await power_levels(write.connection, room_id)
         rules.check_kick(levels, sender, target, _kind(standing))
-        return await self.record(write, room_id, sender, target, Membership.LEAVE, extra)
+        return await self.record(write, room_id, sender, target, MemberState.LEAVE, extra)
 
     async def _ban(
         self,
@@ -219,7 +229,7 @@ class Memberships:
     ) -> StoredEvent:
         await check_joined(write.connection, room_id, sender)
         rules.check_ban(await power_levels(write.connection, room_id), sender, target)
-        return await self.record(write, room_id, sender, target, Membership.BAN, extra)
+        return await self.record(write, room_id, sender, target, MemberState.BAN, extra)
 
     async def _unban(
         self,
@@ -233,11 +243,11 @@ class Memberships:
         standing = await find_standing(write.connection, room_id, target)
         levels = await power_levels(write.connection, room_id)
         rules.check_unban(levels, sender, _kind(standing))
-        return await self.record(write, room_id, sender, target, Membership.LEAVE, extra)
+        return await self.record(write, room_id, sender, target, MemberState.LEAVE, extra)
 
-    async def _profile_content(self, write: Write, target: UserId, membership: Membership) -> Json:
+    async def _profile_content(self, write: Write, target: UserId, membership: MemberState) -> Json:
         """Return what a membership event shows of *target*: a profile only of who is present."""
-        if membership not in (Membership.JOIN, Membership.INVITE):
+        if membership not in (MemberState.JOIN, MemberState.INVITE):
             return {}
         profile = (await find_active(write.connection, target)).profile
         shown = {"displayname": profile.displayname, "avatar_url": profile.avatar_url}
@@ -261,7 +271,7 @@ class Memberships:
         await write.connection.execute(upsert(write.connection, memberships), row)
 
     async def _record_in_all(
-        self, user_id: UserId, membership: Membership, which: ColumnElement[bool]
+        self, user_id: UserId, membership: MemberState, which: ColumnElement[bool]
     ) -> None:
         """Make the user stand so to each room in *which* memberships, in several transactions.
 
@@ -290,22 +300,22 @@ async def _rooms_where(connection: AsyncConnection, *which: ColumnElement[bool])
 async def _check_number(connection: AsyncConnection, user_id: UserId) -> None:
     """Raise `Forbidden` if the user, who has just joined one more room, is in too many."""
     query = select(func.count()).where(
-        memberships.c.user_id == user_id, memberships.c.membership == Membership.JOIN
+        memberships.c.user_id == user_id, memberships.c.membership == MemberState.JOIN
     )
     if (await connection.execute(query)).scalar_one() > _MAX_JOINED:
         raise Forbidden(f"{user_id} is in {_MAX_JOINED} rooms already: leave one first")
 
 
 def _left_position(
-    before: Standing | None, event: StoredEvent, membership: Membership
+    before: Standing | None, event: StoredEvent, membership: MemberState
 ) -> int | None:
     """Return where the target's last stay ended, once *event* has happened."""
-    if before is None or membership is Membership.JOIN:
+    if before is None or membership is MemberState.JOIN:
         return None
-    return event.position if before.membership is Membership.JOIN else before.left_position
+    return event.position if before.membership is MemberState.JOIN else before.left_position
 
 
-def _kind(standing: Standing | None) -> Membership | None:
+def _kind(standing: Standing | None) -> MemberState | None:
     return None if standing is None else standing.membership
 
 

@@ -32,6 +32,8 @@ class Messages:
     async def send_event(
         self, requester: Requester, room_id: RoomId, event_type: str, content: Json, txn_id: str
     ) -> str:
+        """Append a message event; return its ID. The same transaction of a device sends once."""
+
         async def work(write: Write) -> str:
             await _check_device(write, requester)
             sent = await _sent_before(write, key)
@@ -52,6 +54,8 @@ class Messages:
     async def set_state(
         self, user_id: UserId, room_id: RoomId, event_type: str, state_key: str, content: Json
     ) -> str:
+        """Set a piece of room state; return the event's ID."""
+
         async def work(write: Write) -> str:
             if event_type == MEMBER:
                 target = UserId(state_key)

@@ -26,6 +26,7 @@ class Profiles:
         self._memberships = memberships
 
     async def profile(self, user_id: UserId) -> Profile:
+        """Return the user's profile; raise `NotFound` for users that do not exist."""
         async with self._ledger.read() as connection:
             person = await find_person(connection, user_id)
         if person is None:
@@ -33,9 +34,11 @@ class Profiles:
         return person.profile
 
     async def set_displayname(self, user_id: UserId, displayname: str | None) -> None:
+        """Change the display name, in the user's rooms too."""
         await self._set(user_id, "displayname", displayname, _MAX_DISPLAYNAME)
 
     async def set_avatar_url(self, user_id: UserId, avatar_url: str | None) -> None:
+        """Change the avatar, in the user's rooms too."""
         await self._set(user_id, "avatar_url", avatar_url, _MAX_AVATAR_URL)
 
     async def _set(self, user_id: UserId, field: str, value: str | None, longest: int) -> None:

@@ -13,8 +13,9 @@ from lamplighter.homeserver.sql.limits import decode_json
 from lamplighter.homeserver.sql.standing import check_joined
 from lamplighter.homeserver.sql.state import find_view, read_state
 from lamplighter.homeserver.sql.timeline import read_timeline
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import JoinedMember, Json, Membership, Profile
+from lamplighter.ports import JoinedMember, Json, Profile
 
 __all__ = ["RoomReader"]
 
@@ -30,14 +31,16 @@ class RoomReader:
         self._all_joined = prepare(joined, ledger.dialect)
 
     async def members(self) -> Sequence[JoinedMember]:
+        """Return every standing `join`, the oldest first: once, at start-up."""
         # A start reads all of them, in the order of the joins, as plain tuples.
-        rows = await self._ledger.fetch(self._all_joined, {"membership": str(Membership.JOIN)})
+        rows = await self._ledger.fetch(self._all_joined, {"membership": str(MemberState.JOIN)})
         return [JoinedMember(*row) for row in rows]
 
     async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
+        """Return the rooms the user is joined to."""
         query = (
             select(memberships.c.room_id)
-            .where(memberships.c.user_id == user_id, memberships.c.membership == Membership.JOIN)
+            .where(memberships.c.user_id == user_id, memberships.c.membership == MemberState.JOIN)
             .order_by(memberships.c.since_position)
         )
         async with self._ledger.read() as connection:
@@ -46,6 +49,7 @@ class RoomReader:
     async def state_event(
         self, user_id: UserId, room_id: RoomId, event_type: str, state_key: str
     ) -> Json:
+        """Return one whole state event, as a member or former member may see it."""
         wanted = and_(events.c.type == event_type, events.c.state_key == state_key)
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, user_id)
@@ -55,14 +59,16 @@ class RoomReader:
         return as_json(found[0], self._ledger.now())
 
     async def state(self, user_id: UserId, room_id: RoomId) -> Sequence[Json]:
+        """Return all state events."""
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, user_id)
             found = await read_state(connection, view.admits())
         return [as_json(event, self._ledger.now()) for event in found]
 
     async def joined_members(self, user_id: UserId, room_id: RoomId) -> Mapping[UserId, Profile]:
+        """Return who is joined, with their profiles."""
         query = select(memberships).where(
-            memberships.c.room_id == room_id, memberships.c.membership == Membership.JOIN
+            memberships.c.room_id == room_id, memberships.c.membership == MemberState.JOIN
         )
         async with self._ledger.read() as connection:
             await check_joined(connection, room_id, user_id)
@@ -70,6 +76,7 @@ class RoomReader:
         return {UserId(row.user_id): Profile(row.displayname, row.avatar_url) for row in rows}
 
     async def room_initial_sync(self, user_id: UserId, room_id: RoomId, limit: int) -> Json:
+        """Return the room as `GET /rooms/{roomId}/initialSync` has it, but for presence."""
         private = select(account_data).where(
             account_data.c.user_id == user_id, account_data.c.room_id == room_id
         )
@@ -92,9 +99,19 @@ class RoomReader:
             "account_data": [{"type": r.type, "content": decode_json(r.content)} for r in rows],
         }
 
+    async def room_name(self, room_id: RoomId) -> str | None:
+        """Return what people call the room: its name, else its alias, else None."""
+        wanted = (("m.room.name", ""), ("m.room.canonical_alias", ""))
+        events = await self.state_for_modules(room_id, wanted)
+        contents = {event["type"]: event["content"] for event in events}
+        name = contents.get("m.room.name", {}).get("name")
+        alias = contents.get("m.room.canonical_alias", {}).get("alias")
+        return next((it for it in (name, alias) if isinstance(it, str) and it), None)
+
     async def state_for_modules(
         self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
     ) -> Sequence[Json]:
+        """Return state events by (type, state key), any state key where that is None; no checks."""
         query = (
             select(events)
             .join(current_state, current_state.c.position == events.c.position)

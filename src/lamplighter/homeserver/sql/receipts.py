@@ -17,9 +17,9 @@ from lamplighter.homeserver.sql.kept import Kept
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import text_within
 from lamplighter.homeserver.sql.standing import check_joined
+from lamplighter.homeserver.values import Receipt
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json
-from lamplighter.room_ports import Receipt
 
 __all__ = ["ReceiptPages", "Receipts", "StoredReceipt", "read_receipts", "receipt_event"]
 
@@ -70,6 +70,10 @@ class Receipts:
         self._writing: asyncio.Task[None] | None = None
 
     async def set_receipt(self, user_id: UserId, room_id: RoomId, receipt: Receipt) -> None:
+        """Keep that a member has read so far; one for an earlier event changes nothing.
+
+        Raises `NotFound` for an event that is not in the room.
+        """
         text_within("event ID", receipt.event_id)
         text_within("thread_id", receipt.thread_id or "")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -35,9 +35,9 @@ from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import decode_json
 from lamplighter.homeserver.sql.standing import check_joined, power_levels, room_exists
 from lamplighter.homeserver.sql.state import find_view
+from lamplighter.homeserver.values import FoundPeople, MemberState, PublicRooms, PublicRoomsQuery
 from lamplighter.ids import RoomAlias, RoomId, UserId
-from lamplighter.ports import Json, Membership
-from lamplighter.room_ports import FoundPeople, PublicRooms, PublicRoomsQuery
+from lamplighter.ports import Json
 
 __all__ = ["PeopleSearch", "RoomDirectory", "publish"]
 
@@ -64,6 +64,7 @@ class RoomDirectory:
         self._ledger = ledger
 
     async def public_rooms(self, query: PublicRoomsQuery) -> PublicRooms:
+        """Return rooms of the room directory."""
         found = _published(query.search_term)
         members = _joined_members()
         page = found.order_by(members.desc(), published_rooms.c.room_id)
@@ -78,12 +79,18 @@ class RoomDirectory:
         return PublicRooms(entries, count)
 
     async def is_published(self, room_id: RoomId) -> bool:
+        """Tell whether the room stands in the room directory; raise `NotFound`."""
         async with self._ledger.read() as connection:
             if not await room_exists(connection, room_id):
                 raise NotFound("There is no such room")
             return await _is_published(connection, room_id)
 
     async def publish(self, user_id: UserId, room_id: RoomId, *, published: bool) -> None:
+        """Put a room into the room directory or take it out.
+
+        Raises `Forbidden` unless the user may change the room's canonical alias.
+        """
+
         async def work(write: Write) -> None:
             if not await room_exists(write.connection, room_id):
                 raise NotFound("There is no such room")
@@ -97,6 +104,7 @@ class RoomDirectory:
         await self._ledger.write(work)
 
     async def room_aliases(self, user_id: UserId, room_id: RoomId) -> Sequence[RoomAlias]:
+        """Return the aliases of a room, which the user is in."""
         query = select(aliases.c.alias).where(aliases.c.room_id == room_id)
         async with self._ledger.read() as connection:
             await find_view(connection, room_id, user_id)
@@ -111,6 +119,10 @@ class PeopleSearch:
         self._ledger = ledger
 
     async def search_people(self, user_id: UserId, term: str, limit: int) -> FoundPeople:
+        """Return users whose name or ID has *term* in it.
+
+        They are those who share a room with the user, or are in a room of the room directory.
+        """
         query = (
             select(users.c.user_id, users.c.displayname, users.c.avatar_url)
             .where(
@@ -162,7 +174,7 @@ def _says(event_type: str, field: str, term: str) -> ColumnElement[bool]:
 
 
 def _joined_members() -> Any:
-    joined = memberships.c.membership == Membership.JOIN
+    joined = memberships.c.membership == MemberState.JOIN
     return (
         select(func.count())
         .where(memberships.c.room_id == published_rooms.c.room_id, joined)
@@ -201,7 +213,7 @@ async def _entries(connection: AsyncConnection, sizes: dict[RoomId, int]) -> lis
 def _known_to(user_id: UserId) -> Any:
     """Return the query for those who share a room with the user or are in a published one."""
     mine = memberships.alias("mine")
-    joined = Membership.JOIN
+    joined = MemberState.JOIN
     my_rooms = select(mine.c.room_id).where(mine.c.user_id == user_id, mine.c.membership == joined)
     open_rooms = select(published_rooms.c.room_id)
     here = memberships.c.room_id

@@ -8,8 +8,9 @@ from typing import Final
 
 from lamplighter.errors import BadJson, Forbidden, InvalidParam
 from lamplighter.homeserver.sql.power import PowerLevels
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import UserId
-from lamplighter.ports import Json, Membership
+from lamplighter.ports import Json
 
 __all__ = [
     "JOIN_RULES",
@@ -24,35 +25,35 @@ __all__ = [
 
 JOIN_RULES: Final = ("public", "invite")
 
-_PRESENT: Final = (Membership.JOIN, Membership.INVITE)
+_PRESENT: Final = (MemberState.JOIN, MemberState.INVITE)
 
 
-def check_join(current: Membership | None, join_rule: str) -> None:
+def check_join(current: MemberState | None, join_rule: str) -> None:
     """Raise `Forbidden` unless who stands so to the room may join it."""
-    if current is Membership.BAN:
+    if current is MemberState.BAN:
         raise Forbidden("You are banned from this room")
     if current not in _PRESENT and join_rule != "public":
         raise Forbidden("You are not invited to this room")
 
 
-def check_leave(current: Membership | None) -> None:
+def check_leave(current: MemberState | None) -> None:
     """Raise `Forbidden` unless there is something to leave, or was."""
-    if current is None or current is Membership.BAN:
+    if current is None or current is MemberState.BAN:
         raise Forbidden("You are not in this room")
 
 
-def check_invite(levels: PowerLevels, sender: UserId, target: Membership | None) -> None:
+def check_invite(levels: PowerLevels, sender: UserId, target: MemberState | None) -> None:
     """Raise `Forbidden` unless *sender*, who is joined, may invite who stands so to the room."""
-    if target is Membership.BAN:
+    if target is MemberState.BAN:
         raise Forbidden("This user is banned from the room")
-    if target is Membership.JOIN:
+    if target is MemberState.JOIN:
         raise Forbidden("This user is already in the room")
     if levels.of_user(sender) < levels.invite:
         raise Forbidden("You may not invite users to this room")
 
 
 def check_kick(
-    levels: PowerLevels, sender: UserId, target_id: UserId, target: Membership | None
+    levels: PowerLevels, sender: UserId, target_id: UserId, target: MemberState | None
 ) -> None:
     """Raise `Forbidden` unless *sender*, who is joined, may make *target_id* leave."""
     if target not in _PRESENT:
@@ -65,9 +66,9 @@ def check_ban(levels: PowerLevels, sender: UserId, target_id: UserId) -> None:
     _check_power("ban", levels, levels.ban, sender, target_id)
 
 
-def check_unban(levels: PowerLevels, sender: UserId, target: Membership | None) -> None:
+def check_unban(levels: PowerLevels, sender: UserId, target: MemberState | None) -> None:
     """Raise `Forbidden` unless *sender*, who is joined, may lift the ban."""
-    if target is not Membership.BAN:
+    if target is not MemberState.BAN:
         raise Forbidden("This user is not banned")
     if levels.of_user(sender) < levels.ban:
         raise Forbidden("You may not unban users of this room")

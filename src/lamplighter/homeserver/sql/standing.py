@@ -11,8 +11,8 @@ from lamplighter.database.tables import events, memberships, rooms
 from lamplighter.errors import Forbidden
 from lamplighter.homeserver.sql.events import current_content
 from lamplighter.homeserver.sql.power import PowerLevels
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import Membership
 
 __all__ = [
     "Standing",
@@ -29,7 +29,7 @@ class Standing:
     """A user's membership of a room."""
 
     room_id: RoomId
-    membership: Membership
+    membership: MemberState
     #: Where in the stream, and when, this kind of membership began.
     since_position: int
     since_ts: Timestamp
@@ -52,7 +52,7 @@ def read_standing(row: Any) -> Standing:
     """Return what a row of `memberships` says."""
     return Standing(
         RoomId(row.room_id),
-        Membership(row.membership),
+        MemberState(row.membership),
         row.since_position,
         Timestamp(row.since_ts),
         row.left_position,
@@ -62,7 +62,7 @@ def read_standing(row: Any) -> Standing:
 async def check_joined(connection: AsyncConnection, room_id: RoomId, user_id: UserId) -> None:
     """Raise `Forbidden` unless the user is joined to the room."""
     standing = await find_standing(connection, room_id, user_id)
-    if standing is None or standing.membership is not Membership.JOIN:
+    if standing is None or standing.membership is not MemberState.JOIN:
         raise Forbidden("You are not in this room")
 
 

@@ -9,8 +9,8 @@ from lamplighter.database.tables import events
 from lamplighter.errors import Forbidden
 from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, read_events
 from lamplighter.homeserver.sql.standing import Standing, find_standing
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import Membership
 
 __all__ = ["View", "find_view", "read_state"]
 
@@ -25,7 +25,7 @@ class View:
     @property
     def is_joined(self) -> bool:
         """Whether the user is in the room."""
-        return self.standing.membership is Membership.JOIN
+        return self.standing.membership is MemberState.JOIN
 
     @property
     def has_been_in(self) -> bool:

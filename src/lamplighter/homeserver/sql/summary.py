@@ -9,13 +9,14 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import memberships
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import Json, Membership
+from lamplighter.ports import Json
 
 __all__ = ["Summary", "read_summary"]
 
 _MAX_HEROES: Final = 5
-_PRESENT: Final = (Membership.JOIN, Membership.INVITE)
+_PRESENT: Final = (MemberState.JOIN, MemberState.INVITE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +56,5 @@ async def read_summary(connection: AsyncConnection, room_id: RoomId) -> Summary:
     if len(present) <= 1:  # perhaps it is the viewer
         others = tuple((await connection.execute(first)).scalars())
     return Summary(
-        counts.get(Membership.JOIN, 0), counts.get(Membership.INVITE, 0), present, others
+        counts.get(MemberState.JOIN, 0), counts.get(MemberState.INVITE, 0), present, others
     )

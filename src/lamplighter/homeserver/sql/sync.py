@@ -13,6 +13,7 @@ from lamplighter.database.tables import memberships, rooms
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.homeserver.sql.data_events import AccountDataByRoom, read_account_data
 from lamplighter.homeserver.sql.ephemeral import Ephemeral
+from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.sql.first_sync import FirstSyncs
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.room_json import Moment
@@ -20,13 +21,14 @@ from lamplighter.homeserver.sql.sections import Sections
 from lamplighter.homeserver.sql.standing import read_standing
 from lamplighter.homeserver.sql.state import View
 from lamplighter.homeserver.sql.typing_notices import TypingNotices
-from lamplighter.homeserver.sql.viewer import Viewer, encoded
+from lamplighter.homeserver.sql.viewer import Viewer
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import Json, Membership, Requester, RoomFilter, RoomsSync
+from lamplighter.ports import Json, Requester, RoomsAnswer
 
 __all__ = ["RoomsSyncer"]
 
-_GONE = (Membership.LEAVE, Membership.BAN)
+_GONE = (MemberState.LEAVE, MemberState.BAN)
 
 
 class RoomsSyncer:
@@ -38,20 +40,26 @@ class RoomsSyncer:
         self._first_syncs = FirstSyncs(ledger, typing)
 
     def rooms_are_quiet(self, user_id: UserId, since: str | None) -> bool:
+        """Tell whether nothing has happened in the user's rooms since a token; True is certain.
+
+        It takes no look at the database.
+        """
         return self._ledger.stream.is_quiet(user_id, since)
 
     async def sync_rooms(
         self, requester: Requester, since: str | None, filter: RoomFilter, *, full_state: bool
-    ) -> RoomsSync:
-        if since and not full_state and self.rooms_are_quiet(requester.user_id, since):
-            return RoomsSync(since)
+    ) -> RoomsAnswer:
+        """Return what has happened in the requester's rooms since a token.
+
+        A token that is None, of another database or malformed is answered in full.
+        """
         stream = self._ledger.stream
         after, typing = stream.parse(since), stream.typing_since(since)
         viewer = Viewer.of(requester, filter, after, typing, full_state=full_state)
         first = await self._first_syncs.sync(viewer) if viewer.begins else None
         return first or await self._read(viewer)
 
-    async def _read(self, viewer: Viewer) -> RoomsSync:
+    async def _read(self, viewer: Viewer) -> RoomsAnswer:
         stream, typing = self._ledger.stream, self._typing
         # What changes while this reads is told once more by the next sync.
         told = stream.typing_told(viewer.requester.user_id)
@@ -67,7 +75,7 @@ class RoomsSyncer:
             sections = Sections(connection, viewer, data, ephemeral, moment)
             views = await _rooms_with_news(connection, viewer, data, typed_in)
             found = await _read_rooms(sections, views)
-        return viewer.answer(stream.token(position, told), encoded(found), data)
+        return viewer.answer(stream.token(position, told), found, data)
 
 
 async def _read_rooms(sections: Sections, views: Sequence[View]) -> Json:
@@ -75,9 +83,9 @@ async def _read_rooms(sections: Sections, views: Sequence[View]) -> Json:
     found: dict[str, dict[str, Json]] = {"join": {}, "invite": {}, "leave": {}}
     for view in views:
         match view.standing.membership:
-            case Membership.JOIN:
+            case MemberState.JOIN:
                 kind, room = "join", await sections.joined(view)
-            case Membership.INVITE:
+            case MemberState.INVITE:
                 kind, room = "invite", await sections.invited(view)
             case _:
                 kind, room = "leave", await sections.left(view)
@@ -102,7 +110,7 @@ async def _rooms_with_news(
         .where(memberships.c.user_id == viewer.requester.user_id)
         .order_by(memberships.c.since_position)
     )
-    is_joined = memberships.c.membership == Membership.JOIN
+    is_joined = memberships.c.membership == MemberState.JOIN
     has_gone = memberships.c.membership.in_(_GONE)
     if viewer.since is None:
         if not viewer.filter.include_leave:

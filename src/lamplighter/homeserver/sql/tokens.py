@@ -43,11 +43,11 @@ class Tokens:
         self._by_hash: dict[str, str] = {}
         self._revocations = 0
 
-    async def authenticate(self, access_token: str) -> Requester:
+    async def authenticate(self, access_token: str, _query: str = "") -> Requester:
         """Return whose token it is; raise `UnknownToken`."""
         return self.requester_in_use(access_token) or await self._look_up(access_token)
 
-    def requester_in_use(self, access_token: str) -> Requester | None:
+    def requester_in_use(self, access_token: str, _query: str = "") -> Requester | None:
         """Return whose token it is, if it has been used before."""
         known = self._in_use.get(access_token)
         if known is None:

@@ -15,14 +15,15 @@ from lamplighter.clock import Clock, Timer, Timestamp, after
 from lamplighter.database.tables import memberships
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.standing import check_joined
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import Json, Membership, MembershipChange
+from lamplighter.ports import Json, MembershipChange
 
 __all__ = ["TypingNotices", "typing_event"]
 
 #: Nobody is shown as typing for longer than this after a notice.
 _LONGEST: Final = timedelta(minutes=2)
-#: Rooms of which it is remembered when somebody typed there last.
+#: SqlDirectory of which it is remembered when somebody typed there last.
 _MOST_ROOMS: Final = 10_000
 #: If so many rooms have changed since a token, the reader looks at all rooms of the user.
 _MANY: Final = 500
@@ -55,8 +56,9 @@ class TypingNotices:
         ledger.listen(self)
 
     async def set_typing(self, user_id: UserId, room_id: RoomId, timeout: timedelta | None) -> None:
+        """Let the members know that the user types, for at most *timeout*, or does no longer."""
         query = select(memberships.c.user_id).where(
-            memberships.c.room_id == room_id, memberships.c.membership == Membership.JOIN
+            memberships.c.room_id == room_id, memberships.c.membership == MemberState.JOIN
         )
         async with self._ledger.read() as connection:
             await check_joined(connection, room_id, user_id)

@@ -1,17 +1,18 @@
 """Who syncs the rooms half, what their filter wants of it, and the answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from lamplighter.homeserver.sql.data_events import AccountDataByRoom
-from lamplighter.homeserver.sql.filtering import EventFilter
+from lamplighter.homeserver.sql.filtering import EventFilter, RoomFilter
 from lamplighter.pieces import Pieces
-from lamplighter.ports import Json, Requester, RoomFilter, RoomsSync
+from lamplighter.ports import Json, Requester, RoomsAnswer
 
-__all__ = ["Viewer", "encoded"]
+__all__ = ["Viewer"]
 
 #: Whoever wants a longer timeline has it read for themselves.
 _LONGEST_PAGE: Final = 100
@@ -89,16 +90,18 @@ class Viewer:
         admits = self.timeline.admits_room(room_id) and self.state.admits_room(room_id)
         return limit if wants_all and admits and limit <= _LONGEST_PAGE else None
 
-    def answer(
-        self, token: str, rooms: msgspec.Raw | Pieces | None, data: AccountDataByRoom
-    ) -> RoomsSync:
-        """Return what the viewer is told, *rooms* by the user's standing to them."""
+    def answer(self, token: str, rooms: Json | Pieces, data: AccountDataByRoom) -> RoomsAnswer:
+        """Return what the viewer is told: *rooms*, by the user's membership, and account data."""
         admits = self.account_data.admits_type
         events = [event for event in data.get("", ()) if admits(event["type"])]
-        mine = {"events": events} if events else {}
-        return RoomsSync(token, rooms, encoded(mine))
+        account_data = {"account_data": {"events": events}} if events else {}
+        if isinstance(rooms, Pieces):
+            return RoomsAnswer(token, Pieces(partial(_in_pieces, rooms, account_data)))
+        members = {"rooms": rooms, **account_data} if rooms else account_data
+        return RoomsAnswer(token, msgspec.json.encode(members))
 
 
-def encoded(found: Json) -> msgspec.Raw | None:
-    """Return *found* as JSON, or None where there is nothing."""
-    return msgspec.Raw(msgspec.json.encode(found)) if found else None
+def _in_pieces(rooms: Pieces, account_data: Json) -> Iterator[bytes]:
+    yield b'{"rooms":'
+    yield from rooms
+    yield b",%b" % msgspec.json.encode(account_data)[1:] if account_data else b"}"

@@ -1,22 +1,20 @@
-"""The admin API on accounts, their devices and presence; and to log them out."""
+"""The admin API on accounts, their devices and presence."""
 
 from collections.abc import Sequence
 from typing import Final
 
-import structlog
 from starlette.requests import Request
 
 from lamplighter.delivery.feed import Feed
 from lamplighter.errors import NotFound
-from lamplighter.ids import DeviceId, ServerName, UserId
-from lamplighter.ports import Account, DeviceRecord, Directory
+from lamplighter.ids import ServerName, UserId
+from lamplighter.ports import Account, DeviceRecord, Lookups, Membership
 from lamplighter.presence.device import Device
 from lamplighter.presence.state import Presence
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.room_names import RoomNames
 from lamplighter.web.admin.content import (
     DeviceContent,
-    Done,
     PresenceContent,
     PresencePage,
     RoomContent,
@@ -38,21 +36,21 @@ _CONTAINING: Final = Parameter(
     {"type": "string"},
 )
 
-_log = structlog.get_logger(__name__)
-
 
 class AdminUsers:
-    """Shows accounts and their devices, and logs them out."""
+    """Shows accounts and their devices."""
 
     def __init__(
         self,
-        directory: Directory,
+        lookups: Lookups,
+        membership: Membership,
         tracker: PresenceTracker,
         feed: Feed,
         room_names: RoomNames,
         server_name: ServerName,
     ) -> None:
-        self._directory = directory
+        self._lookups = lookups
+        self._membership = membership
         self._feed = feed
         self._server_name = server_name
         self._tracker = tracker
@@ -61,12 +59,9 @@ class AdminUsers:
     def operations(self) -> list[Operation]:
         page = (LIMIT, FROM)
         searched = (_CONTAINING, LIMIT, FROM)
-        one, device = "/users/{user_id}", "/users/{user_id}/devices/{device_id}"
         return [
             Operation("GET", "/users", "List the accounts.", self.list_all, UserPage, searched),
-            Operation("GET", one, "Show one account.", self.get, UserDetails),
-            Operation("POST", f"{one}/logout", "Log all devices out.", self.log_out_all, Done),
-            Operation("POST", f"{device}/logout", "Log one device out.", self.log_out, Done),
+            Operation("GET", "/users/{user_id}", "Show one account.", self.get, UserDetails),
             Operation(
                 "GET",
                 "/online",
@@ -81,7 +76,7 @@ class AdminUsers:
         """Return a page of the accounts, in the order of user IDs."""
         start, most = page_start(request), page_length(request)
         containing = text("containing", request.query_params.get("containing", ""))
-        accounts = await self._directory.accounts(
+        accounts = await self._lookups.accounts(
             None if start is None else UserId(start), most, containing
         )
         users = [self._user(account) for account in accounts]
@@ -90,9 +85,9 @@ class AdminUsers:
     async def get(self, request: Request) -> UserDetails:
         """Return one account with its devices and rooms. Raises `NotFound`."""
         account = await self._account(request)
-        records = await self._directory.devices(account.user_id)
-        names = await self._room_names.of(await self._directory.joined_rooms(account.user_id))
-        profile = await self._directory.profile(account.user_id)
+        records = await self._lookups.devices(account.user_id)
+        names = await self._room_names.of(await self._membership.joined_rooms(account.user_id))
+        profile = await self._lookups.profile(account.user_id)
         return UserDetails(
             user_id=account.user_id,
             created_ts=account.created_ts,
@@ -104,22 +99,6 @@ class AdminUsers:
             rooms=[RoomContent(room_id, name) for room_id, name in names.items()],
         )
 
-    async def log_out_all(self, request: Request) -> Done:
-        """Log out all devices of a user. Raises `NotFound`."""
-        account = await self._account(request)
-        await self._directory.log_out_all(account.user_id)
-        _log.info("the operator has logged a user out", user=account.user_id)
-        return Done()
-
-    async def log_out(self, request: Request) -> Done:
-        """Log out one device of a user. Raises `NotFound`."""
-        account = await self._account(request)
-        device_id = DeviceId(request.path_params["device_id"])
-        await self._directory.device(account.user_id, device_id)
-        await self._directory.delete_devices(account.user_id, [device_id])
-        _log.info("the operator has logged a device out", user=account.user_id, device=device_id)
-        return Done()
-
     async def list_online(self, request: Request) -> PresencePage:
         """Return a page of the users who are not offline."""
         known = self._tracker.known()
@@ -129,7 +108,7 @@ class AdminUsers:
         return PresencePage(users, len(online), next_batch)
 
     async def _account(self, request: Request) -> Account:
-        account = await self._directory.account(
+        account = await self._lookups.account(
             user_named(request.path_params["user_id"], self._server_name)
         )
         if account is None:

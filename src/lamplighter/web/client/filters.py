@@ -1,25 +1,32 @@
-"""A client's filter, from its JSON to what the server goes by.
+"""What a client's filter says of presence.
 
-Implements <https://spec.matrix.org/latest/client-server-api/#filtering>, as far as `/sync` needs.
+Implements <https://spec.matrix.org/latest/client-server-api/#filtering>, as far as presence goes.
+The rest of a filter concerns the rooms half of a `/sync`, which is given the filter as it was sent.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 
 from lamplighter.errors import BadJson, InvalidId, InvalidParam, NotJson
 from lamplighter.globs import Globs
-from lamplighter.ids import parse_room_id, parse_user_id
-from lamplighter.ports import Json, RoomFilter
+from lamplighter.ids import parse_user_id
+from lamplighter.ports import Json
 from lamplighter.web.body import convert, decode
 
-__all__ = ["EVERYTHING", "ClientFilter", "PresenceFilter", "parse_filter", "read_inline"]
+__all__ = [
+    "ALL_PRESENCE",
+    "EventFilterShape",
+    "PresenceFilter",
+    "check_ids",
+    "decode_inline",
+    "presence_filter",
+    "read_inline",
+]
 
-#: A client gets at most this many events of a room's timeline at once, whatever it asks for.
-MAX_TIMELINE: Final = 100
 #: Filters that are remembered as read, of those that are not too long: clients of a kind ask alike.
 _MOST_KEPT: Final = 200
 _LONGEST_KEPT: Final = 2_048
@@ -46,125 +53,66 @@ class PresenceFilter:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFilter:
-    """The parts of a filter that `/sync` goes by."""
-
-    rooms: RoomFilter = field(default_factory=RoomFilter)
-    presence: PresenceFilter = field(default_factory=PresenceFilter)
+#: The filter of a client that sends none.
+ALL_PRESENCE: Final = PresenceFilter()
 
 
-#: What a client gets that sends no filter.
-EVERYTHING: Final = ClientFilter()
+class EventFilterShape(msgspec.Struct):
+    """An `EventFilter` of the specification."""
 
-
-class _EventFilter(msgspec.Struct):
     types: list[str] | None = None
     not_types: list[str] | None = None
     senders: list[str] | None = None
     not_senders: list[str] | None = None
     limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
-
-class _RoomEventFilter(_EventFilter):
-    rooms: list[str] | None = None
-    not_rooms: list[str] | None = None
-    contains_url: bool | None = None
-    lazy_load_members: bool = False
-    include_redundant_members: bool = False
-    unread_thread_notifications: bool = False
-
-
-class _Room(msgspec.Struct):
-    rooms: list[str] | None = None
-    not_rooms: list[str] | None = None
-    include_leave: bool = False
-    timeline: _RoomEventFilter = msgspec.field(default_factory=_RoomEventFilter)
-    state: _RoomEventFilter = msgspec.field(default_factory=_RoomEventFilter)
-    ephemeral: _RoomEventFilter = msgspec.field(default_factory=_RoomEventFilter)
-    account_data: _RoomEventFilter = msgspec.field(default_factory=_RoomEventFilter)
+    def check_senders(self, name: str) -> None:
+        """Raise `InvalidParam` for a sender that is no user ID; *name* is this filter's own."""
+        check_ids(f"{name}.senders", self.senders, parse_user_id)
+        check_ids(f"{name}.not_senders", self.not_senders, parse_user_id)
 
 
 class _Filter(msgspec.Struct):
-    event_fields: list[str] | None = None
-    event_format: Literal["client", "federation"] = "client"
-    presence: _EventFilter = msgspec.field(default_factory=_EventFilter)
-    account_data: _EventFilter = msgspec.field(default_factory=_EventFilter)
-    room: _Room = msgspec.field(default_factory=_Room)
+    presence: EventFilterShape = msgspec.field(default_factory=EventFilterShape)
 
 
-def read_inline(text: str) -> ClientFilter:
-    """Return the filter whose JSON stands in a query; raise `NotJson` and as `parse_filter`."""
+def presence_filter(definition: Json) -> PresenceFilter:
+    """Return what *definition* says of presence.
+
+    Raises `BadJson` or `InvalidParam`, which name the field. Fields that are not known are ignored.
+    """
+    shape = convert(definition, _Filter).presence
+    shape.check_senders("presence")
+    found = PresenceFilter(
+        wanted=_admits_type("m.presence", shape),
+        senders=None if shape.senders is None else frozenset(shape.senders),
+        not_senders=frozenset(shape.not_senders or ()),
+        limit=shape.limit,
+    )
+    return ALL_PRESENCE if found == ALL_PRESENCE else found  # which needs no look
+
+
+def read_inline(text: str) -> PresenceFilter:
+    """Return what the filter whose JSON stands in a query says of presence.
+
+    Raises what `decode_inline` and `presence_filter` raise.
+    """
     return _inline_kept(text) if len(text) <= _LONGEST_KEPT else _inline(text)
 
 
-def parse_filter(definition: Json) -> ClientFilter:
-    """Return what *definition* means; raise `BadJson` or `InvalidParam`, which name the field.
-
-    Fields that are not known are ignored.
-    """
-    shape = convert(definition, _Filter)
-    _check_ids(shape)
-    return ClientFilter(_room_filter(definition, shape.room), _presence_filter(shape.presence))
-
-
-def _inline(text: str) -> ClientFilter:
+def decode_inline(text: str) -> Json:
+    """Return the filter whose JSON stands in a query; raise `NotJson` or `BadJson`."""
     try:
-        definition = decode(text.encode(), Json)
+        definition: Json = decode(text.encode(), Json)
     except NotJson:
         raise NotJson("filter: not JSON") from None
     except BadJson:
         raise BadJson("filter: nested too deeply") from None
-    return parse_filter(definition)
+    return definition
 
 
-_inline_kept: Final = lru_cache(_MOST_KEPT)(_inline)
-
-
-def _presence_filter(presence: _EventFilter) -> PresenceFilter:
-    found = PresenceFilter(
-        wanted=_admits_type("m.presence", presence),
-        senders=None if presence.senders is None else frozenset(presence.senders),
-        not_senders=frozenset(presence.not_senders or ()),
-        limit=presence.limit,
-    )
-    return EVERYTHING.presence if found == EVERYTHING.presence else found  # which needs no look
-
-
-def _room_filter(definition: Json, room: _Room) -> RoomFilter:
-    raw: dict[str, Any] = definition.get("room", {})
-    limit = room.timeline.limit
-    return RoomFilter(
-        timeline_limit=RoomFilter().timeline_limit if limit is None else min(limit, MAX_TIMELINE),
-        rooms=None if room.rooms is None else frozenset(room.rooms),
-        not_rooms=frozenset(room.not_rooms or ()),
-        include_leave=room.include_leave,
-        timeline=raw.get("timeline", {}),
-        state=raw.get("state", {}),
-        account_data=definition.get("account_data", {}),
-        room_account_data=raw.get("account_data", {}),
-        ephemeral=raw.get("ephemeral", {}),
-    )
-
-
-def _check_ids(shape: _Filter) -> None:
-    events: dict[str, _EventFilter] = {
-        "presence": shape.presence,
-        "account_data": shape.account_data,
-    }
-    for name in ("timeline", "state", "ephemeral", "account_data"):
-        part: _RoomEventFilter = getattr(shape.room, name)
-        events[f"room.{name}"] = part
-        _check(f"room.{name}.rooms", part.rooms, parse_room_id)
-        _check(f"room.{name}.not_rooms", part.not_rooms, parse_room_id)
-    for name, event in events.items():
-        _check(f"{name}.senders", event.senders, parse_user_id)
-        _check(f"{name}.not_senders", event.not_senders, parse_user_id)
-    _check("room.rooms", shape.room.rooms, parse_room_id)
-    _check("room.not_rooms", shape.room.not_rooms, parse_room_id)
-
-
-def _check(name: str, ids: list[str] | None, parse: Callable[[str], str]) -> None:
+def check_ids(name: str, ids: list[str] | None, parse: Callable[[str], str]) -> None:
+    """Raise `InvalidParam` for the first of *ids* that *parse* refuses."""
     try:
         for text in ids or ():
             parse(text)
@@ -172,7 +120,14 @@ def _check(name: str, ids: list[str] | None, parse: Callable[[str], str]) -> Non
         raise InvalidParam(f"{name}: {error}") from None
 
 
-def _admits_type(event_type: str, events: _EventFilter) -> bool:
+def _inline(text: str) -> PresenceFilter:
+    return presence_filter(decode_inline(text))
+
+
+_inline_kept: Final = lru_cache(_MOST_KEPT)(_inline)
+
+
+def _admits_type(event_type: str, events: EventFilterShape) -> bool:
     if Globs(events.not_types or ()).match(event_type):
         return False
     return events.types is None or Globs(events.types).match(event_type)

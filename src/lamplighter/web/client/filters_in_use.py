@@ -1,22 +1,28 @@
-"""Uploaded filters that polls name, as the server understands them.
+"""What the uploaded filters that polls name say of presence.
 
-A client uploads its filter once and names it with every poll. A filter never changes, and its ID
-never comes to mean another (`Accounts.save_filter`). So a poll needs neither the database nor a
-parser for a filter that was named before.
+A client uploads its filter once and names the filter's ID with every poll. A filter never changes,
+and its ID never comes to mean another. So a poll whose filter was named before asks nobody, and
+parses nothing.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from lamplighter.errors import InvalidParam, NotFound
 from lamplighter.ids import UserId
-from lamplighter.ports import Json
-from lamplighter.web.client.filters import ClientFilter, parse_filter
+from lamplighter.ports import (
+    Headers,
+    Json,
+    Requester,
+    RoomsHalf,
+    SyncRequest,
+)
+from lamplighter.web.client.filters import PresenceFilter, presence_filter
 
-__all__ = ["MOST_BYTES", "MOST_OF_A_USER", "FiltersInUse", "Uploads"]
+__all__ = ["MOST_BYTES", "MOST_OF_A_USER", "FiltersInUse"]
 
 #: What all of them may take in memory, by the estimate below.
 MOST_BYTES: Final = 64 * 1024 * 1024
@@ -34,10 +40,10 @@ _BYTES_OF_A_BYTE: Final = 32
 
 @dataclass(eq=False, slots=True)
 class _Shared:
-    """A filter, understood once for all users who have uploaded the same."""
+    """What filters say that say the same of presence, understood once for all their users."""
 
     text: bytes
-    meaning: ClientFilter
+    meaning: PresenceFilter
     users: int = 0
 
     @property
@@ -45,18 +51,11 @@ class _Shared:
         return _BYTES_OF_A_FILTER + _BYTES_OF_A_BYTE * len(self.text)
 
 
-class Uploads(Protocol):
-    """Of the accounts, what is asked for here."""
-
-    async def filter(self, user_id: UserId, filter_id: str) -> Json:
-        """Return a filter; raise `NotFound`."""
-
-
 class FiltersInUse:
     """The filters of those who poll; the users who polled longest ago are forgotten first."""
 
-    def __init__(self, uploads: Uploads, *, most_bytes: int = MOST_BYTES) -> None:
-        self._uploads = uploads
+    def __init__(self, rooms: RoomsHalf, *, most_bytes: int = MOST_BYTES) -> None:
+        self._rooms = rooms
         self._most_bytes = most_bytes
         #: By the ID, of each user; whoever polled last is last.
         self._of_user: OrderedDict[UserId, dict[str, _Shared]] = OrderedDict()
@@ -64,7 +63,7 @@ class FiltersInUse:
         #: What is kept takes so much, by the estimate.
         self.bytes = 0
 
-    def known(self, user_id: UserId, filter_id: str) -> ClientFilter | None:
+    def known(self, user_id: UserId, filter_id: str) -> PresenceFilter | None:
         """Return the user's filter of that ID, if it is known without looking it up."""
         own = self._of_user.get(user_id)
         if own is None:
@@ -75,20 +74,23 @@ class FiltersInUse:
         self._of_user.move_to_end(user_id)
         return shared.meaning
 
-    async def look_up(self, user_id: UserId, filter_id: str) -> ClientFilter:
-        """Return the user's filter of that ID; raise `InvalidParam` if there is none."""
+    async def look_up(
+        self, requester: Requester, request: SyncRequest, headers: Headers, filter_id: str
+    ) -> PresenceFilter:
+        """Return the requester's filter of that ID; raise `InvalidParam` if there is none."""
         try:
-            definition = await self._uploads.filter(user_id, filter_id)
+            definition = await self._rooms.filter(requester, request, headers, filter_id)
         except NotFound:
             raise InvalidParam("filter: no filter has this ID") from None
         shared = self._understood(definition)
         if len(shared.text) <= _LONGEST:
-            self._keep(user_id, filter_id, shared)
+            self._keep(requester.user_id, filter_id, shared)
         return shared.meaning
 
     def _understood(self, definition: Json) -> _Shared:
-        text = msgspec.json.encode(definition, order="deterministic")
-        return self._by_text.get(text) or _Shared(text, parse_filter(definition))
+        said = definition.get("presence", {})
+        text = msgspec.json.encode(said, order="deterministic")
+        return self._by_text.get(text) or _Shared(text, presence_filter(definition))
 
     def _keep(self, user_id: UserId, filter_id: str, shared: _Shared) -> None:
         own = self._of_user.setdefault(user_id, {})

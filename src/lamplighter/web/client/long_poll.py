@@ -1,13 +1,14 @@
 """Waiting for news: what `/sync` and `/events` have in common.
 
-Nearly every poll has its answer at hand when it is woken, and nearly every other finds nothing and
-waits. So a poll is an object that looks, and answers when there is something to say; only
-what takes a look at the database, or a module's word, is read by a task.
+A poll is an object that looks, and answers when there is something to say. A look takes the rooms
+half from the directory and presence from the outbox. Nearly every poll has its answer at hand when
+it is woken, and nearly every other finds nothing and waits; so a task runs only for what cannot be
+had at once: a place for an expensive answer, and presence that modules have to be asked about.
 """
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +16,6 @@ from functools import partial
 from typing import Final, TypeAlias
 
 import msgspec
-from msgspec.structs import replace
 from starlette.types import Receive
 
 from lamplighter.clock import Timestamp
@@ -26,11 +26,18 @@ from lamplighter.delivery.tokens import SinceToken
 from lamplighter.errors import ShuttingDown, TooSlow, UnknownToken
 from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
-from lamplighter.ports import Directory, Requester, RoomsSync
+from lamplighter.ports import (
+    Headers,
+    PendingRooms,
+    Requester,
+    RoomsAnswer,
+    RoomsHalf,
+    SyncRequest,
+)
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
-from lamplighter.web.client.filters import EVERYTHING, ClientFilter, PresenceFilter
+from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter
 from lamplighter.web.places import Places
 
 __all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "Question", "Waiting"]
@@ -44,10 +51,16 @@ class Question(msgspec.Struct, frozen=True):
 
     #: None for a first sync.
     since: SinceToken | None = None
-    timeout: timedelta = timedelta(0)
-    filter: ClientFilter = EVERYTHING
-    full_state: bool = False
+    #: What the rooms half is asked.
+    request: SyncRequest = SyncRequest()
+    #: What the client wants of presence, if its query says so; an uploaded filter does not.
+    wanted: PresenceFilter = ALL_PRESENCE
     set_presence: Presence | None = None
+
+    @property
+    def is_expensive(self) -> bool:
+        """Whether the answer tells everything there is: it needs a place (`web/places.py`)."""
+        return self.since is None or self.request.full_state
 
 
 def _nothing() -> None:
@@ -57,15 +70,13 @@ def _nothing() -> None:
 class News(msgspec.Struct, frozen=True):
     """What there is to hear, and where it leads to."""
 
-    rooms: RoomsSync
+    rooms: RoomsAnswer
     position: StreamPosition
     #: Oldest change first.
     states: Sequence[UserPresenceState]
     #: Gives back the place that an expensive answer has; to be called when it is sent.
     leave: Callable[[], None] = _nothing
 
-
-_NOTHING: Final = SinceToken(None, None)
 
 #: Takes the news, or what is wrong.
 Answer: TypeAlias = Callable[[News | Exception], None]
@@ -75,30 +86,43 @@ Answer: TypeAlias = Callable[[News | Exception], None]
 class LongPoll:
     """Reads rooms and presence together, and waits while neither has anything to say."""
 
-    directory: Directory
+    rooms: RoomsHalf
     presence: PresenceService
     timeouts: Timeouts
     background: Background
     metrics: Metrics
     places: Places
 
-    def begin(self, requester: Requester, question: Question, answer: Answer) -> "Waiting":
+    def begin(
+        self,
+        requester: Requester,
+        question: Question,
+        answer: Answer,
+        *,
+        headers: Headers,
+        wanted: PresenceFilter | None = None,
+    ) -> "Waiting":
         """Call *answer*, now or later, with the news, once there are any or the time is over.
 
-        It is called with `UnknownToken` if the device is logged out meanwhile, and with
-        `LimitExceeded` if too many of the user's first syncs wait. The poll that is returned may
-        be ended, for a client that has gone, or given up, if nobody would take an answer.
+        *answer* is called with `UnknownToken` if the device is logged out meanwhile, and with
+        `LimitExceeded` if too many of the user's first syncs wait. The caller may end the poll that
+        is returned, for a client that has gone, or give it up, if nobody would take an answer.
+
+        *wanted* is what an uploaded filter says of presence. Raises what `RoomsHalf.begin` raises.
         """
-        poll = _Request(self, requester, question, answer)
+        pending = self.rooms.begin(requester, question.request, headers)
+        poll = _Request(self, requester, question, wanted or question.wanted, pending, answer)
         self.presence.wait(requester.user_id, poll)
         self.metrics.poll_began()
         poll.look()
         return poll
 
-    async def news(self, requester: Requester, question: Question, receive: Receive) -> News:
+    async def news(
+        self, requester: Requester, question: Question, receive: Receive, headers: Headers
+    ) -> News:
         """Return the news; raise what `begin` hands over. The client's leaving ends the waiting."""
         answered: asyncio.Future[News | Exception] = asyncio.get_running_loop().create_future()
-        poll = self.begin(requester, question, partial(_settle, answered))
+        poll = self.begin(requester, question, partial(_settle, answered), headers=headers)
         leaving = asyncio.ensure_future(_end_with(receive, poll))
         try:
             news = await answered
@@ -125,90 +149,106 @@ class _Request(Waiting):
     """A question that is answered once."""
 
     __slots__ = (
-        "_answer", "_connection", "_due", "_is_reading", "_looks_again", "_parts", "_question",
-        "_reading", "_requester",
+        "_answer", "_connection", "_due", "_leave", "_looks_again", "_parts", "_pending",
+        "_question", "_requester", "_task", "_wanted",
     )  # fmt: skip
 
     def __init__(
-        self, parts: LongPoll, requester: Requester, question: Question, answer: Answer
+        self,
+        parts: LongPoll,
+        requester: Requester,
+        question: Question,
+        wanted: PresenceFilter,
+        pending: PendingRooms,
+        answer: Answer,
     ) -> None:
         super().__init__(requester.device_id)
         self._parts = parts
         self._requester = requester
         self._question = question
+        self._wanted = wanted
+        self._pending = pending
         #: None once it was called.
         self._answer: Answer | None = answer
-        self._is_reading = self._looks_again = False
-        self._reading: asyncio.Task[None] | None = None
+        #: Gives back the poll's place; None while the poll needs one and has none.
+        self._leave = None if question.is_expensive else _nothing
+        #: What the poll waits for before it looks again.
+        self._task: asyncio.Task[None] | None = None
+        self._looks_again = False
         self._due: Timestamp | None = None
         self._connection = parts.presence.connect(
             requester, question.set_presence, is_first=question.since is None
         )
 
     def look(self) -> None:
-        """Answer, if there is reason to; what is not at hand is read first."""
+        """Answer, if there is reason to; what is not at hand is waited for first."""
         if self._answer is None:
             return
-        if self._is_reading:
+        if self._task is not None:
             self._looks_again = True
             return
+        if self._leave is None:
+            self._wait_for(self._place())
+            return
+        try:
+            rooms = self._pending.take()
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            self._finish(error)
+            return
+        token = self._pending.quiet_token
+        if rooms is None and token is None:
+            return  # the directory wakes the poll
         updates = self._updates_at_once()
         if updates is None:
-            self._is_reading = True
-            self._reading = self._parts.background.run(self._read())
-        elif updates or self.is_over or not self._question.timeout:
-            self._weigh(self._quiet_news(updates))
+            self._wait_for(self._news_read(rooms, token))
+        elif updates or rooms is not None or self.is_over or not self._question.request.timeout:
+            position = self._parts.presence.position
+            self._weigh(self._news(rooms, token, position, updates), is_due=rooms is not None)
         else:
             self._arm()
 
     def give_up(self) -> None:
-        if self._answer is None:
-            return
+        task = self._task
         self._finish(ShuttingDown())
-        if self._reading is not None:
-            self._reading.cancel()
+        if task is not None:
+            task.cancel()
 
     def _updates_at_once(self) -> Sequence[Update] | None:
-        """Return the news of presence, if they are at hand and there are none of rooms."""
-        question, parts = self._question, self._parts
-        since, user_id = question.since, self._requester.user_id
-        if since is None or question.full_state:
+        """Return the news of presence, if they are at hand."""
+        question = self._question
+        if question.since is None or question.request.full_state:
             return None
-        if not parts.directory.rooms_are_quiet(user_id, since.rooms):
-            return None
-        return parts.presence.news_at_once(user_id, since.presence)
+        presence = self._parts.presence
+        return presence.news_at_once(self._requester.user_id, question.since.presence)
 
-    def _quiet_news(self, updates: Sequence[Update]) -> News:
-        since = self._question.since
-        assert since is not None  # a first sync is read
-        assert since.rooms is not None  # else its rooms would not be quiet
-        states = _chosen(updates, self._question.filter.presence)
-        return News(RoomsSync(since.rooms), self._parts.presence.position, states)
+    def _news(
+        self,
+        rooms: RoomsAnswer | None,
+        token: str | None,
+        position: StreamPosition,
+        updates: Sequence[Update],
+    ) -> News:
+        if rooms is None:
+            assert token is not None  # else the poll waits for the directory
+            rooms = RoomsAnswer(token)
+        return News(rooms, position, _chosen(updates, self._wanted), self._leave or _nothing)
 
-    def _weigh(self, news: News) -> None:
-        """Answer with *news*, or wait for more."""
+    def _weigh(self, news: News, *, is_due: bool) -> None:
+        """Answer with *news*, or wait for more; *is_due* is whether rooms are worth an answer."""
         if self.is_revoked:
-            news.leave()
             self._finish(UnknownToken("The device was logged out"))
-        elif (
-            news.states
-            or self.is_over
-            or not self._question.timeout
-            or _says_something(self._question, news)
-        ):
+        elif is_due or news.states or self.is_over or not self._question.request.timeout:
             self._finish(news)
         else:
             self._arm()
 
     def _arm(self) -> None:
         if self._due is None:
-            self._due = self._parts.timeouts.put(self, self._question.timeout)
+            self._due = self._parts.timeouts.put(self, self._question.request.timeout)
 
     def _finish(self, result: News | Exception) -> None:
         answer, self._answer = self._answer, None
         if answer is None:
-            if isinstance(result, News):
-                result.leave()
             return
         parts = self._parts
         if self._due is not None:
@@ -217,63 +257,52 @@ class _Request(Waiting):
         if self._connection is not None:
             parts.presence.disconnect(self._connection)
         parts.metrics.poll_ended()
+        self._pending.cancel()
+        if isinstance(result, Exception) and self._leave is not None:
+            self._leave()
         answer(result)
 
-    async def _read(self) -> None:
+    def _wait_for(self, work: Coroutine[None, None, Callable[[], None]]) -> None:
+        self._task = self._parts.background.run(self._when_done(work))
+
+    async def _when_done(self, work: Coroutine[None, None, Callable[[], None]]) -> None:
+        """Do what *work* returns, unless the poll is over; look again if something woke it."""
         try:
-            news = await self._news_in_place()
+            act = await work
         except Exception as error:  # noqa: BLE001 - whoever asked is told
             self._finish(error)
             return
         except asyncio.CancelledError:
             self._finish(ShuttingDown())
             raise
-        self._is_reading = False
-        self._reading = None
-        self._weigh(news)
+        self._task = None
+        act()
         if self._looks_again:
             self._looks_again = False
             self.look()
 
-    async def _news_in_place(self) -> News:
-        """Read what there is; a first sync only when there is a place for it."""
-        question = self._question
-        if question.since is not None and not question.full_state:
-            return await self._news_read()
+    async def _place(self) -> Callable[[], None]:
+        """Take a place for an expensive answer, and look."""
         leave = await self._parts.places.take(self._requester.user_id)
-        try:
-            return replace(await self._news_read(), leave=leave)
-        except BaseException:
+        if self._answer is None:
             leave()
-            raise
+        self._leave = leave
+        return self.look
 
-    async def _news_read(self) -> News:
-        question, presence, requester = self._question, self._parts.presence, self._requester
-        since = question.since or _NOTHING
-        rooms = await self._parts.directory.sync_rooms(
-            requester, since.rooms, question.filter.rooms, full_state=question.full_state
-        )
-        # Presence last: nothing is awaited between reading it and the answer.
-        if question.since is None or question.full_state:
-            reading = await presence.read_first(requester.user_id, since.presence)
+    async def _news_read(self, rooms: RoomsAnswer | None, token: str | None) -> Callable[[], None]:
+        """Read presence. It comes last: nothing is awaited between reading it and the answer."""
+        question, presence, user_id = self._question, self._parts.presence, self._requester.user_id
+        position = None if question.since is None else question.since.presence
+        if question.is_expensive:
+            reading = await presence.read_first(user_id, position)
         else:
-            reading = await presence.read_since(requester.user_id, since.presence)
-        return News(rooms, reading.position, _chosen(reading.updates, question.filter.presence))
-
-
-def _says_something(question: Question, news: News) -> bool:
-    """Tell whether *news*, without any of presence, are worth an answer."""
-    rooms = news.rooms
-    return (
-        question.since is None
-        or question.full_state
-        or rooms.rooms is not None
-        or rooms.account_data is not None
-    )
+            reading = await presence.read_since(user_id, position)
+        news = self._news(rooms, token, reading.position, reading.updates)
+        return partial(self._weigh, news, is_due=rooms is not None)
 
 
 def _chosen(newest_first: Sequence[Update], wanted: PresenceFilter) -> list[UserPresenceState]:
-    if wanted is not EVERYTHING.presence:
+    if wanted is not ALL_PRESENCE:
         newest_first = [it for it in newest_first if wanted.admits(it.state.user_id)]
         newest_first = newest_first[: wanted.limit]
     if len(newest_first) == 1:

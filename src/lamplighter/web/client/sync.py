@@ -11,16 +11,15 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec.structs import replace
 
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import InvalidParam, MethodNotAllowed
 from lamplighter.metrics import Metrics
-from lamplighter.ports import Requester
+from lamplighter.ports import Headers, Requester, SyncRequest
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.client.filters import read_inline
+from lamplighter.web.client.filters import PresenceFilter, read_inline
 from lamplighter.web.client.filters_in_use import FiltersInUse
 from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Question
 from lamplighter.web.client.presence_names import PresenceNames
@@ -39,8 +38,8 @@ _LONGEST_KEPT: Final = 4_096
 
 
 class _Query(msgspec.Struct, frozen=True):
-    #: Without the filter, if that is named by its ID.
     question: Question
+    #: None where the filter is not named by its ID.
     filter_id: str | None
 
 
@@ -78,45 +77,61 @@ class Sync:
                 raise MethodNotAllowed("Unrecognized request: wrong HTTP method")
             requester = self._authenticator.requester_in_use(exchange)
             if requester is None:
-                self._background.run(self._identify(exchange))
+                self._background.run(self._identify(exchange, exchange.headers))
             else:
-                self._understand(exchange, requester)
+                self._understand(exchange, requester, exchange.headers)
         except Exception as error:  # noqa: BLE001 - the one table knows what to say
             refuse(exchange, error)
 
-    async def _identify(self, exchange: Exchange) -> None:
+    async def _identify(self, exchange: Exchange, headers: Headers) -> None:
         """Take a request with a token that must be looked up."""
         try:
-            self._understand(exchange, await self._authenticator.requester_of(exchange))
+            requester = await self._authenticator.requester_of(exchange)
+            self._understand(exchange, requester, headers)
         except Exception as error:  # noqa: BLE001 - the one table knows what to say
             refuse(exchange, error)
 
-    def _understand(self, exchange: Exchange, requester: Requester) -> None:
+    def _understand(self, exchange: Exchange, requester: Requester, headers: Headers) -> None:
         query = self._read(exchange.query)
-        question = query.question
+        wanted = None
         if query.filter_id is not None:
             wanted = self._filters.known(requester.user_id, query.filter_id)
             if wanted is None:
-                self._background.run(self._look_up(exchange, requester, question, query.filter_id))
+                looking = self._look_up(
+                    exchange, requester, headers, query.question, query.filter_id
+                )
+                self._background.run(looking)
                 return
-            question = replace(question, filter=wanted)
-        self._wait(exchange, requester, question)
+        self._wait(exchange, requester, headers, query.question, wanted)
 
     async def _look_up(
-        self, exchange: Exchange, requester: Requester, question: Question, filter_id: str
+        self,
+        exchange: Exchange,
+        requester: Requester,
+        headers: Headers,
+        question: Question,
+        filter_id: str,
     ) -> None:
         """Go on with a filter that no poll has named for a while."""
         try:
-            wanted = await self._filters.look_up(requester.user_id, filter_id)
+            wanted = await self._filters.look_up(requester, question.request, headers, filter_id)
             # The device may have logged out while its filter was read.
             requester = await self._authenticator.requester_of(exchange)
-            self._wait(exchange, requester, replace(question, filter=wanted))
+            self._wait(exchange, requester, headers, question, wanted)
         except Exception as error:  # noqa: BLE001 - the one table knows what to say
             refuse(exchange, error)
 
-    def _wait(self, exchange: Exchange, requester: Requester, question: Question) -> None:
+    def _wait(
+        self,
+        exchange: Exchange,
+        requester: Requester,
+        headers: Headers,
+        question: Question,
+        wanted: PresenceFilter | None,
+    ) -> None:
         # From where the token was looked at to here nothing waits: a later log-out ends the poll.
-        poll = self._long_poll.begin(requester, question, partial(self._answer, exchange))
+        answer = partial(self._answer, exchange)
+        poll = self._long_poll.begin(requester, question, answer, headers=headers, wanted=wanted)
         exchange.when_gone = poll.end
         exchange.when_lost = poll.give_up
 
@@ -141,18 +156,21 @@ class Sync:
     def _query(self, text: str) -> _Query:
         query = dict(parse_qsl(text, keep_blank_values=True))
         # An empty token is no token: clients that build queries by hand send one.
-        since = query.get("since") or None
+        token = query.get("since") or None
+        since = None if token is None else self._tokens.read(token)
         set_presence = query.get("set_presence")
-        question = Question(
-            since=None if since is None else self._tokens.read(since),
+        chosen = query.get("filter") or None
+        request = SyncRequest(
+            query=text,
+            since=None if since is None else since.rooms,
             timeout=min(milliseconds_in("timeout", query.get("timeout")), LONGEST_POLL),
-            set_presence=self._names.parse("set_presence", set_presence) if set_presence else None,
+            filter=chosen,
             full_state=_flag("full_state", query.get("full_state")),
         )
-        chosen = query.get("filter") or None
+        presence = self._names.parse("set_presence", set_presence) if set_presence else None
         if chosen is None or not chosen.startswith("{"):
-            return _Query(question, chosen)
-        return _Query(replace(question, filter=read_inline(chosen)), None)
+            return _Query(Question(since, request, set_presence=presence), chosen)
+        return _Query(Question(since, request, read_inline(chosen), presence), None)
 
 
 def milliseconds_in(name: str, text: str | None) -> timedelta:

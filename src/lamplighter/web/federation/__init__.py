@@ -6,7 +6,7 @@ from lamplighter.federation.keyring import Keyring
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.ids import ServerName
-from lamplighter.ports import Accounts
+from lamplighter.ports import Lookups
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.federation.auth import XMatrixAuth
 from lamplighter.web.federation.keys import ServerKeyEndpoints
@@ -24,7 +24,7 @@ def federation_endpoints(
     keyring: Keyring,
     policy: ServerPolicy,
     inbound: Inbound,
-    accounts: Accounts,
+    accounts: Lookups,
     well_known_server: ServerName | None,
     notary: bool,
     client_address: ClientAddress,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam, NotFound
 from lamplighter.ids import ServerName, parse_user_id, server_of
-from lamplighter.ports import Accounts
+from lamplighter.ports import Lookups
 from lamplighter.web.federation.auth import XMatrixAuth
 from lamplighter.web.fields import query
 from lamplighter.web.routes import MatrixRoute, Route, json_response
@@ -23,7 +23,7 @@ _FIELDS: Final = ("displayname", "avatar_url")
 class ProfileQuery:
     """Gives other servers the profiles of our users."""
 
-    def __init__(self, server_name: ServerName, auth: XMatrixAuth, accounts: Accounts) -> None:
+    def __init__(self, server_name: ServerName, auth: XMatrixAuth, accounts: Lookups) -> None:
         self._server_name = server_name
         self._auth = auth
         self._accounts = accounts

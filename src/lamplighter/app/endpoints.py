@@ -1,0 +1,83 @@
+"""Wires what clients speak to, and operators, and people at a browser."""
+
+from starlette.routing import BaseRoute
+
+from lamplighter.app.admin import Admin
+from lamplighter.app.homeserver import Homeserver
+from lamplighter.config import Config
+from lamplighter.delivery.timeouts import Timeouts
+from lamplighter.delivery.tokens import Tokens
+from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.service.core import Core, CorePorts
+from lamplighter.web.application import build_application
+from lamplighter.web.auth import Authenticator
+from lamplighter.web.client.filters_in_use import FiltersInUse
+from lamplighter.web.client.long_poll import LongPoll
+from lamplighter.web.client.parts import ClientParts
+from lamplighter.web.client.presence import PresenceStatus
+from lamplighter.web.client.presence_events import PresenceEncoder
+from lamplighter.web.client.presence_names import PresenceNames
+from lamplighter.web.client.sync import Sync
+from lamplighter.web.client.sync_body import SyncBodies
+from lamplighter.web.entry import Entry
+from lamplighter.web.federation.version import WellKnownServer
+from lamplighter.web.front_page import FrontPage
+from lamplighter.web.limits import Limiter
+from lamplighter.web.places import Places
+from lamplighter.web.routes import ChangingResources, Route
+
+__all__ = ["wire_endpoints"]
+
+
+def wire_endpoints(
+    config: Config,
+    ports: CorePorts,
+    homeserver: Homeserver,
+    core: Core,
+    modules: ModuleRuntime,
+    admin: Admin,
+    transitions: Limiter,
+) -> Entry:
+    """Return the server's application; *transitions* limits how often a device sets its status."""
+    clock, background, metrics = ports.clock, ports.background, ports.metrics
+    presence, rooms_half, places = core.presence, homeserver.rooms_half, Places()
+    long_poll = LongPoll(rooms_half, presence, Timeouts(clock), background, metrics, places)
+    parts = ClientParts(
+        clock=clock,
+        authenticator=Authenticator(homeserver.identity),
+        presence=presence,
+        long_poll=long_poll,
+        tokens=Tokens(config.server_name),
+        places=places,
+        access_log=admin.access_log,
+    )
+    names = PresenceNames(busy=config.presence.busy)
+    status = PresenceStatus(
+        authenticator=parts.authenticator,
+        presence=presence,
+        names=names,
+        limiter=transitions,
+        background=background,
+        clock=clock,
+    )
+    sync = Sync(
+        authenticator=parts.authenticator,
+        filters=FiltersInUse(rooms_half),
+        presence=presence,
+        long_poll=long_poll,
+        bodies=SyncBodies(parts.tokens, PresenceEncoder(clock), clock),
+        names=names,
+        tokens=parts.tokens,
+        background=background,
+        metrics=metrics,
+    )
+    routes: list[BaseRoute] = [*status.routes(), *homeserver.routes(parts)]
+    routes += [ChangingResources(lambda: modules.web_resources), *_discovery(config), *admin.routes]
+    return Entry(sync=sync, put_status=status.put, routes=build_application(routes))
+
+
+def _discovery(config: Config) -> list[Route]:
+    """Return what tells people, clients and servers what is here."""
+    has_dashboard = config.admin.token_hash is not None
+    front = FrontPage(config.server_name, config.public_baseurl, has_dashboard=has_dashboard)
+    return [*front.routes(), *WellKnownServer(config.federation.well_known_server).routes()]

@@ -1,0 +1,67 @@
+"""The built-in homeserver as one: its directory, its endpoints, and what operators do to it."""
+
+from collections.abc import Sequence
+
+from lamplighter.clock import Clock
+from lamplighter.config import Config, Rate
+from lamplighter.database.engine import Database
+from lamplighter.homeserver.admin import AdminAccounts
+from lamplighter.homeserver.client import client_endpoints
+from lamplighter.homeserver.client.events import Events
+from lamplighter.homeserver.rooms_half import SqlRoomsHalf
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ports import DirectoryListener
+from lamplighter.service.background import Background
+from lamplighter.web.address import ClientAddress
+from lamplighter.web.admin.operations import Operation
+from lamplighter.web.client.parts import ClientParts
+from lamplighter.web.limits import limiter
+from lamplighter.web.routes import Route
+
+__all__ = ["BuiltInHomeserver"]
+
+
+class BuiltInHomeserver:
+    """Accounts and plain rooms in *database*, which has been migrated before."""
+
+    def __init__(
+        self, config: Config, clock: Clock, database: Database, background: Background
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self.directory = SqlDirectory(database, config.server_name, clock)
+        self.identity = self.membership = self.lookups = self.directory
+        self.rooms_half = SqlRoomsHalf(self.directory, background)
+
+    async def start(self) -> None:
+        await self.directory.start()
+
+    def listen(self, listener: DirectoryListener) -> None:
+        self.directory.listen(listener)
+
+    def routes(self, parts: ClientParts) -> Sequence[Route]:
+        config, clock = self._config, self._clock
+        rates = config.rate_limits
+        # Where an operator limits nothing, nothing here is limited either.
+        is_off = rates.presence is rates.login is rates.registration is None
+        return client_endpoints(
+            directory=self.directory,
+            server_name=config.server_name,
+            registration_open=config.registration == "open",
+            client_address=ClientAddress(config.trusted_proxies),
+            login_limiter=limiter(rates.login, clock),
+            registration_limiter=limiter(rates.registration, clock),
+            fan_out_limiter=limiter(None if is_off else Rate(per_second=10, burst=50), clock),
+            rooms_limiter=limiter(rates.rooms, clock),
+            places=parts.places,
+            acted=parts.presence.acted,
+            unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
+            access_log=parts.access_log,
+            more=Events(self.directory, parts).routes(),
+        )
+
+    def operations(self) -> list[Operation]:
+        return AdminAccounts(self.directory, self._config.server_name).operations()
+
+    def refuse_writes(self) -> None:
+        self.directory.refuse_writes()

@@ -1,0 +1,132 @@
+"""The rooms half of a `/sync`, by the built-in homeserver.
+
+The steady case is a poll of a user in whose rooms nothing has happened. It costs one look at the
+stream of news, which is in memory: no task, no statement, no parsing of the filter.
+"""
+
+import asyncio
+from collections import OrderedDict
+from typing import Final
+
+import msgspec
+
+from lamplighter.errors import ShuttingDown
+from lamplighter.homeserver.filters import parse_filter, read_inline_filter
+from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.sql.filtering import RoomFilter
+from lamplighter.ports import (
+    Headers,
+    Json,
+    Requester,
+    RoomsAnswer,
+    SyncRequest,
+)
+from lamplighter.service.background import Background
+
+__all__ = ["SqlRoomsHalf"]
+
+#: How many uploaded filters are remembered as read, of those that are not too long.
+_MOST_KEPT: Final = 1_000
+_LONGEST_KEPT: Final = 2_048
+
+_EVERYTHING: Final = RoomFilter()
+
+
+class SqlRoomsHalf:
+    """A `RoomsHalf` that reads the built-in homeserver's database."""
+
+    def __init__(self, directory: SqlDirectory, background: Background) -> None:
+        self.directory = directory
+        self.background = background
+        #: By the ID, which is made of what the filter says: it means the same for every user.
+        self._filters: OrderedDict[str, RoomFilter] = OrderedDict()
+
+    def begin(self, requester: Requester, request: SyncRequest, _headers: Headers, /) -> "_Pending":
+        return _Pending(self, requester, request)
+
+    async def filter(
+        self, requester: Requester, _request: SyncRequest, _headers: Headers, filter_id: str, /
+    ) -> Json:
+        return await self.directory.filter(requester.user_id, filter_id)
+
+    async def wanted(self, requester: Requester, filter_id: str) -> RoomFilter:
+        """Return what the requester's uploaded filter says of rooms; raise `NotFound`."""
+        known = self._filters.get(filter_id)
+        if known is not None:
+            self._filters.move_to_end(filter_id)
+            return known
+        definition = await self.directory.filter(requester.user_id, filter_id)
+        wanted = parse_filter(definition)
+        if len(msgspec.json.encode(definition)) <= _LONGEST_KEPT:
+            self._filters[filter_id] = wanted
+            if len(self._filters) > _MOST_KEPT:
+                self._filters.popitem(last=False)
+        return wanted
+
+
+class _Pending:
+    """One request. What it reads and need not say, it does not read again."""
+
+    __slots__ = (
+        "_answer", "_failure", "_filter", "_half", "_reading", "_request", "_requester", "_since",
+    )  # fmt: skip
+
+    def __init__(self, half: SqlRoomsHalf, requester: Requester, request: SyncRequest) -> None:
+        self._half = half
+        self._requester = requester
+        self._request = request
+        #: None where a request is answered in full.
+        self._since = None if request.full_state else request.since
+        self._filter = _known_filter(request.filter)
+        self._reading: asyncio.Task[None] | None = None
+        self._answer: RoomsAnswer | None = None
+        self._failure: Exception | None = None
+
+    @property
+    def quiet_token(self) -> str | None:
+        return None if self._reading is not None else self._since
+
+    def take(self) -> RoomsAnswer | None:
+        if self._failure is not None:
+            raise self._failure
+        if self._answer is not None or self._reading is not None:
+            return self._answer
+        directory, user_id = self._half.directory, self._requester.user_id
+        if self._since is None or not directory.rooms_are_quiet(user_id, self._since):
+            self._reading = self._half.background.run(self._read())
+        return None
+
+    def cancel(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def _read(self) -> None:
+        request, half = self._request, self._half
+        try:
+            if self._filter is None:
+                assert request.filter is not None  # else everything is wanted
+                self._filter = await half.wanted(self._requester, request.filter)
+            since = self._since or request.since
+            answer = await half.directory.sync_rooms(
+                self._requester, since, self._filter, full_state=request.full_state
+            )
+        except Exception as error:  # noqa: BLE001 - the poll is told
+            self._failure = error
+        except asyncio.CancelledError:
+            self._failure = ShuttingDown()
+            raise
+        else:
+            if self._since is None or answer.body != b"{}":
+                self._answer = answer
+            else:
+                self._since = answer.next_batch
+        finally:
+            self._reading = None
+            half.directory.tell_news((self._requester.user_id,))
+
+
+def _known_filter(text: str | None) -> RoomFilter | None:
+    """Return the filter of a query, or None for one that is named by its ID."""
+    if text is None:
+        return _EVERYTHING
+    return read_inline_filter(text) if text.startswith("{") else None

@@ -1,0 +1,107 @@
+"""What the endpoints of the built-in homeserver ask of its directory, and are answered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lamplighter.ids import DeviceId, RoomAlias, UserId
+from lamplighter.ports import Json
+
+__all__ = [
+    "FoundPeople",
+    "Login",
+    "MemberState",
+    "MessagesQuery",
+    "NewRoom",
+    "PublicRooms",
+    "PublicRoomsQuery",
+    "Receipt",
+]
+
+
+class MemberState(StrEnum):
+    """How a user stands to a room."""
+
+    JOIN = "join"
+    INVITE = "invite"
+    LEAVE = "leave"
+    BAN = "ban"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A device that has just logged in, with the one copy of its access token."""
+
+    user_id: UserId
+    device_id: DeviceId
+    access_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRoom:
+    """What `POST /createRoom` asks for, checked."""
+
+    preset: str
+    visibility: str = "private"
+    name: str | None = None
+    topic: str | None = None
+    alias: RoomAlias | None = None
+    invite: Sequence[UserId] = ()
+    #: Each with `type`, `state_key` and `content`.
+    initial_state: Sequence[Json] = ()
+    creation_content: Json = field(default_factory=dict)
+    power_level_content_override: Json = field(default_factory=dict)
+    is_direct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesQuery:
+    """What `GET /rooms/{roomId}/messages` asks for. Tokens are rooms parts of since tokens."""
+
+    #: None is the end of the room, backwards, and its beginning, forwards.
+    start: str | None
+    until: str | None
+    backwards: bool
+    limit: int
+    #: A `RoomEventFilter`.
+    filter: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """That a user has read a room up to an event."""
+
+    event_id: str
+    #: Whether only the user's own devices see it.
+    is_private: bool = False
+    #: `main`, or the ID of the event that a thread begins with; None is a receipt without thread.
+    thread_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRoomsQuery:
+    """Which rooms of the room directory somebody wants to see."""
+
+    limit: int
+    #: How many rooms come before the first one wanted.
+    skip: int = 0
+    #: A part of the name, the topic or the alias; empty admits all.
+    search_term: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRooms:
+    """A piece of the room directory, the largest rooms first."""
+
+    rooms: Sequence[Json]
+    #: How many rooms are found all in all.
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPeople:
+    """Whom a search has found."""
+
+    people: Sequence[Json]
+    #: Whether there are more.
+    limited: bool
