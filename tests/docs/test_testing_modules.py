@@ -19,7 +19,7 @@ def test_the_tests_pass(tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     assert len(files) == len(blocks(PAGE, "python"))
-    assert "3 passed" in typed(PYTEST, tmp_path).stdout
+    assert "4 passed" in typed(PYTEST, tmp_path).stdout
 
 
 def test_failures_look_as_shown(tmp_path: Path) -> None:

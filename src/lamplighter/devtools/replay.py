@@ -20,6 +20,7 @@ from lamplighter.cluster.positions import BEGINNING
 from lamplighter.config import Config
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.differences import Differences
+from lamplighter.devtools.module_timers import modules_by
 from lamplighter.devtools.replay_host import ReplayDirectory, ReplayExchange, ReplayHost
 from lamplighter.devtools.turns import turns
 from lamplighter.errors import ConfigError, RecordUnreadable
@@ -110,7 +111,10 @@ class Replay:
 
         Raises `ConfigError`, `ModuleError` and `RecordUnreadable`.
         """
-        runtime = self._runtime()
+        with modules_by(self._clock):
+            return await self._run(self._runtime(), events)
+
+    async def _run(self, runtime: ModuleRuntime, events: Iterable[Event]) -> ReplayReport:
         began: Timestamp | None = None
         try:
             for event in events:

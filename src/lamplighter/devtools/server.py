@@ -23,6 +23,7 @@ from lamplighter.devtools.at_work import counting_executors, threads_at_work
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import AsgiApplication, AsgiClient, Message, Receive, Send
+from lamplighter.devtools.module_timers import modules_by
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.federation.transport import Transport
 from lamplighter.ids import DeviceId, ServerName, UserId
@@ -158,13 +159,21 @@ class InMemoryServer:
         self.clock.advance_to(end)
 
     async def in_time(self, work: Awaitable[T]) -> T:
-        """Return what *work* returns; if it waits for it, time passes, second by second.
+        """Return what *work* returns; where it waits for the time, the time passes.
 
         So a request is answered that waits for a module which never answers.
         """
         task = asyncio.ensure_future(work)
-        while await self._still_waits({task}):
-            await self.advance(seconds=1)
+        while await self._still_waits({task}) and (due := self.clock.next_timer()) is not None:
+            self.clock.advance_to(due)
+        return await task
+
+    async def at_once(self, work: Awaitable[T]) -> T:
+        """Return what *work* returns; raise `TimeoutError` where it waits for the time."""
+        task = asyncio.ensure_future(work)
+        if await self._still_waits({task}):
+            task.cancel()
+            raise TimeoutError
         return await task
 
     async def settled(self) -> None:
@@ -223,6 +232,7 @@ class InMemoryServer:
         self._kept_in = storage
         with ExitStack() as until_stopped:
             until_stopped.enter_context(counting_executors())
+            until_stopped.enter_context(modules_by(self.clock))
             self._running = await build(
                 self._config, self.clock, storage, self._modules, self._transport, self._read_config
             )
@@ -236,7 +246,19 @@ class InMemoryServer:
         await self._answer_requests()
         running, self._running, self._requests = self.lamplighter, None, None
         with self._until_stopped:
-            await running.stop()
+            await self._at_the_machine_s_pace(running.stop())
+
+    async def _at_the_machine_s_pace(self, work: Awaitable[None]) -> None:
+        """Do *work*; where it waits for the time, the clock goes as the machine's does."""
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await turns_until_idle()
+            due = self.clock.next_timer()
+            pause = None if due is None else (due - self.clock.now()) / 1000
+            await asyncio.wait({task}, timeout=pause)
+            if due is not None and not task.done():
+                self.clock.advance_to(due)
+        await task
 
     async def _answer_requests(self) -> None:
         self.lamplighter.answer_polls()

@@ -1,7 +1,8 @@
 """`api.http_client`: what modules ask other servers with."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, BinaryIO, Final
 
@@ -11,6 +12,7 @@ from yarl import URL
 
 from lamplighter import __version__
 from lamplighter.modules.synapse.errors import HttpResponseException
+from lamplighter.routing.containment import as_server
 
 __all__ = ["SimpleHttpClient", "UnreachableHttpClient"]
 
@@ -85,8 +87,7 @@ class SimpleHttpClient:
         Raises `ValueError` where the file is larger than *max_size* bytes.
         """
         length = 0
-        session = self._open()
-        async with session.get(url, headers=_headers(headers)) as response:
+        async with self._request("GET", url, _headers(headers)) as response:
             await _check(response)
             async for chunk in response.content.iter_chunked(65536):
                 length += len(chunk)
@@ -104,10 +105,23 @@ class SimpleHttpClient:
     async def _fetch(
         self, method: str, url: URL, headers: "CIMultiDict[str]", body: bytes | None
     ) -> bytes:
-        session = self._open()
-        async with session.request(method, url, data=body, headers=headers) as response:
+        async with self._request(method, url, headers, body) as response:
             await _check(response)
             return await response.read()
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        url: str | URL,
+        headers: "CIMultiDict[str]",
+        body: bytes | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request as code of the server: its time-outs are no timers of the module."""
+        with as_server():
+            session = self._open()
+            async with session.request(method, url, data=body, headers=headers) as response:
+                yield response
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

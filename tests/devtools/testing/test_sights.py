@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lamplighter.devtools.testing.sights import Sight, Wanted, sight_of
+from lamplighter.devtools.testing.sights import Sight, Wanted, sight_of, sight_unexplained
 from lamplighter.ids import RoomId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.reasons import Module, SharedRoom
@@ -110,3 +110,16 @@ def test_sights_explain_themselves(
     """Each says what is seen, and by which reasons; or what is missing."""
     assert sight_of("a", "b", wanted, shown, allowed, modules=modules) == sight
     assert (bool(sight), repr(sight)) == (sight.holds, sight.explanation)
+
+
+@pytest.mark.parametrize(
+    ("shown", "sight"),
+    [
+        (ONLINE, Sight(True, "a sees b as online “brb” (a module has not answered yet)")),
+        ({}, Sight(False, "a does not see b (a module has not answered yet)")),
+        (None, Sight(False, "a does not see b (a module has not answered yet)")),
+    ],
+)
+def test_before_modules_have_answered(shown: Mapping[str, Any] | None, sight: Sight) -> None:
+    """What a client shows is known, also while the reasons are not."""
+    assert sight_unexplained("a", "b", Wanted(), shown) == sight

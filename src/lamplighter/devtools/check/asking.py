@@ -97,10 +97,11 @@ class Questioner:
 
     async def _answer(self, question: Question[Checked]) -> Checked | None:
         clock, callback = self._simulation.clock, question.callback
+        module = self._simulation.module.name
         at_once = callback in self._book.wait_for_time
         try:
             answer = await answered(
-                question.ask, self._watch, clock, self._patience, at_once=at_once
+                module, question.ask, self._watch, clock, self._patience, at_once=at_once
             )
         except BlockingCall:
             return None  # the watch has kept what it was

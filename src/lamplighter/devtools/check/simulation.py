@@ -14,11 +14,13 @@ from typing import Final
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.check.worlds import Room, World
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.module_timers import modules_by
 from lamplighter.devtools.python_clock import python_clock_at
 from lamplighter.devtools.turns import turns
 from lamplighter.errors import ModuleError, NotFound, UnknownToken
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, UserId, localpart_of
+from lamplighter.metrics import Metrics
 from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.background import BackgroundWork
@@ -31,11 +33,17 @@ from lamplighter.modules.web import WebResources
 from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
+from lamplighter.routing.guard import GuardSettings
+from lamplighter.service.subscribers import Subscribers
 
 __all__ = ["Registration", "Simulation", "simulated"]
 
 #: What modules begin in the background has this many turns of the loop to get somewhere.
 _TURNS: Final = 20
+#: As long as a server gives a subscriber by default.
+_TIMEOUT: Final = GuardSettings().module_timeout
+#: Nobody reads them.
+_METRICS: Final = Metrics()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +66,15 @@ class Simulation:
 
     async def announce(self, states: Sequence[UserPresenceState]) -> None:
         """Let *states* be how people are from now on, and tell the module if it has subscribed."""
-        await self._presence.announce(states)
+        self._presence.announce(states)
         await turns(_TURNS)
 
 
 @asynccontextmanager
 async def simulated(entry: ConfiguredModule, world: World) -> AsyncIterator[Simulation]:
     """Load the module into a new world; raises `ConfigError` and `ModuleError`, as a start does."""
-    with python_clock_at(world.now) as move:
-        async with _simulated(entry, world, FakeClock(world.now, move)) as simulation:
+    with python_clock_at(world.now) as move, modules_by(clock := FakeClock(world.now, move)):
+        async with _simulated(entry, world, clock) as simulation:
             yield simulation
 
 
@@ -75,7 +83,7 @@ async def _simulated(
     entry: ConfiguredModule, world: World, clock: FakeClock
 ) -> AsyncIterator[Simulation]:
     registrations: list[Registration] = []
-    presence, background = _Presence(), BackgroundWork(clock)
+    presence, background = _Presence(clock), BackgroundWork(clock)
     parts = ApiParts(
         server=ServerFacts(world.server_name, f"https://{world.server_name}/"),
         register=lambda _, states, interest: registrations.append(Registration(states, interest)),
@@ -120,14 +128,16 @@ async def _stop(parts: ApiParts, clock: FakeClock) -> None:
 class _Presence:
     """A `PresenceHost` in which people are as they were last announced."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: FakeClock) -> None:
         self._states: dict[UserId, UserPresenceState] = {}
-        self._listeners: list[PresenceListener] = []
+        self._subscribers = Subscribers(clock, _METRICS, _TIMEOUT)
+        self.subscribe: Callable[[PresenceListener, str], Callable[[], None]] = (
+            self._subscribers.subscribe
+        )
 
-    async def announce(self, states: Sequence[UserPresenceState]) -> None:
+    def announce(self, states: Sequence[UserPresenceState]) -> None:
         self._states.update({UserId(state.user_id): state for state in states})
-        for listener in tuple(self._listeners):
-            await listener(states)
+        self._subscribers.announce(states)
 
     async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
         """Do nothing: nobody syncs here."""
@@ -141,11 +151,6 @@ class _Presence:
 
     def presence_of(self, user_id: UserId) -> UserPresenceState:
         return self._states.get(user_id, UserPresenceState.default(user_id))
-
-    def subscribe(self, callback: PresenceListener, module: str) -> Callable[[], None]:
-        del module
-        self._listeners.append(callback)
-        return lambda: self._listeners.remove(callback)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from lamplighter.clock import Clock, after, milliseconds, sleep
 from lamplighter.devtools.check.blocking import WATCHING_THREAD, LoopWatch
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns
+from lamplighter.routing.containment import as_module
 
 __all__ = ["NoAnswer", "NotAsync", "Patience", "answered"]
 
@@ -55,6 +56,7 @@ class Patience:
 
 
 async def answered(
+    module: str,
     ask: Callable[[], object],
     watch: LoopWatch,
     clock: FakeClock,
@@ -62,12 +64,13 @@ async def answered(
     *,
     at_once: bool = False,
 ) -> object:
-    """Return what the callback answers; raise what it raises, `NotAsync` or `NoAnswer`.
+    """Return what the *module*'s callback answers; raise what it raises, `NotAsync` or `NoAnswer`.
 
     If it waits for the time, *clock* is advanced: with *at_once*, even where it might wait for a
     thread.
     """
-    task = asyncio.ensure_future(_stepwise(ask, watch))
+    with as_module(module):
+        task = asyncio.ensure_future(_stepwise(ask, watch))
     await turns(_TURNS)
     until = after(clock.now(), patience.timeout)
     waited = timedelta(0)

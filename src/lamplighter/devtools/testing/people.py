@@ -8,7 +8,7 @@ import msgspec
 from lamplighter.devtools.client import Client, Poll, SyncQuery
 from lamplighter.devtools.http import Response
 from lamplighter.devtools.server import InMemoryServer
-from lamplighter.devtools.testing.sights import Sight, Wanted, sight_of
+from lamplighter.devtools.testing.sights import Sight, Wanted, sight_of, sight_unexplained
 from lamplighter.ids import UserId, localpart_of
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence
@@ -31,8 +31,8 @@ class Stage(Protocol):
     def play(self, work: Awaitable[T]) -> T:
         """Do *work*, and let everybody's client receive what comes of it."""
 
-    def ask(self, work: Awaitable[T]) -> T:
-        """Return what *work* returns, which changes nothing for anybody."""
+    def at_once(self, work: Awaitable[T]) -> T:
+        """Return what *work* returns; raise `TimeoutError` where it waits for the time."""
 
 
 class Room:
@@ -68,9 +68,13 @@ class Somebody:
             raise TypeError(f"give a person, such as presence_server.user makes, not {other!r}")
         shown = self._shown(other)
         server = self._stage.server
-        allowed = self._stage.ask(server.lamplighter.presence.sight(self.user_id, other.user_id))
         wanted = Wanted(presence, status_msg)
         modules = bool(server.lamplighter.modules.loaded)
+        seen = server.lamplighter.presence.sight(self.user_id, other.user_id)
+        try:
+            allowed = self._stage.at_once(seen)
+        except TimeoutError:
+            return sight_unexplained(repr(self), repr(other), wanted, shown)
         return sight_of(repr(self), repr(other), wanted, shown, allowed, modules=modules)
 
     def reads(self, other: "Somebody") -> str | None:
@@ -155,7 +159,7 @@ class Person(Somebody):
     def _shown(self, other: Somebody) -> Mapping[str, Any] | None:
         if self._poll is None:
             # `offline` leaves one's own presence as it is.
-            self._stage.ask(self.client.sync(set_presence="offline"))
+            self._stage.play(self.client.sync(set_presence="offline"))
         return self.client.beliefs.get(other.user_id)
 
     def _is(self, presence: str, status_msg: str | None) -> None:
@@ -205,7 +209,7 @@ class RemotePerson(Somebody):
 
     def _shown(self, other: Somebody) -> Mapping[str, Any] | None:
         """Return what their server is sent of the other."""
-        seen = self._stage.ask(
+        seen = self._stage.play(
             self._stage.server.lamplighter.presence.sight(self.user_id, other.user_id)
         )
         if seen is None:

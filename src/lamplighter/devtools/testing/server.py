@@ -99,7 +99,7 @@ class PresenceServer:
             entries = [*self._modules, *module_entries(self._config)]
             data_dir = self._config.data_dir if self._keeps else None
             server = InMemoryServer(self._config, entries, data_dir, clock=self._fake)
-            self.ask(server.start())
+            self._run(server.start())
             self._running = server
         return self._running
 
@@ -142,20 +142,18 @@ class PresenceServer:
 
     def advance(self, **duration: float) -> None:
         """Let time pass, as `clock.advance` does."""
-        self.play(self._advance(**duration))
+        self._run(self._advance(self.server, timedelta(**duration)))
 
     def play(self, work: Awaitable[T]) -> T:
-        """Do *work*, and let everybody's client receive what comes of it; return its result."""
-        return self.ask(self._play(self.server, work))
+        """Do *work*, and let everybody's client receive what comes of it; return its result.
 
-    def ask(self, work: Awaitable[T]) -> T:
-        """Return what *work* returns, which changes nothing for anybody."""
+        Where it waits for the time, as a module does that sleeps, the time passes.
+        """
+        return self._run(self._play(self.server, work))
 
-        async def run() -> T:
-            return await work
-
-        with python_clock_at(self._fake.now()) as self._move_python_clock:
-            return self._runner.run(run())
+    def at_once(self, work: Awaitable[T]) -> T:
+        """Return what *work* returns; raise `TimeoutError` where it waits for the time."""
+        return self._run(self.server.at_once(work))
 
     def restarts(self) -> None:
         """Stop and start again, with what is in the `data_dir` of the configuration.
@@ -171,21 +169,28 @@ class PresenceServer:
         """Stop the server, if it has started."""
         running, self._running = self._running, None
         if running is not None:
-            self.ask(running.stop())
+            self._run(running.stop())
         self._runner.close()
+
+    def _run(self, work: Awaitable[T]) -> T:
+        async def run() -> T:
+            return await work
+
+        with python_clock_at(self._fake.now()) as self._move_python_clock:
+            return self._runner.run(run())
 
     def _time_has_come(self, now: Timestamp) -> None:
         self._move_python_clock(now)
 
     async def _play(self, server: InMemoryServer, work: Awaitable[T]) -> T:
-        result = await work
+        result = await server.in_time(work)
         await self._catch_up(server)
         return result
 
-    async def _advance(self, **duration: float) -> None:
+    async def _advance(self, server: InMemoryServer, duration: timedelta) -> None:
         """Let time pass from timer to timer, so that clients go on polling on the way."""
-        server, clock = self.server, self.server.clock
-        end = after(clock.now(), timedelta(**duration))
+        clock = server.clock
+        end = after(clock.now(), duration)
         while (due := clock.next_timer()) is not None and due <= end:
             clock.advance_to(due)
             await server.settled()

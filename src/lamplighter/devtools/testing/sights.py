@@ -7,7 +7,7 @@ from typing import Any, Final
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.reasons import Reasons
 
-__all__ = ["ALLOWED", "Sight", "Wanted", "sight_of"]
+__all__ = ["ALLOWED", "Sight", "Wanted", "sight_of", "sight_unexplained"]
 
 
 #: What a test may ask for; the long name of `busy` is the one that clients send.
@@ -70,7 +70,7 @@ def sight_of(
     if allowed is None:
         why = "no module names" if modules else "no module is loaded that could name"
         nothing = f"no shared room, and {why} {user}"
-        if shown is None or shown.get("presence", Presence.OFFLINE) == Presence.OFFLINE:
+        if shown is None or _is_offline(shown):
             return Sight(holds, f"{viewer} does not see {user}: {nothing}")
         return Sight(holds, f"{viewer} still sees {user} as {_described(shown)}, but: {nothing}")
     _, reasons = allowed
@@ -81,6 +81,20 @@ def sight_of(
         )
     text = f"{viewer} sees {user} as {_described(shown)}"
     return Sight(holds, f"{text} ({because})" if holds else f"{text}, not as {wanted} ({because})")
+
+
+def sight_unexplained(
+    viewer: str, user: str, wanted: Wanted, shown: Mapping[str, Any] | None
+) -> Sight:
+    """Return whether the viewer sees the user as *wanted*, while modules think about why."""
+    text = f"{viewer} does not see {user}"
+    if shown is not None and not _is_offline(shown):
+        text = f"{viewer} sees {user} as {_described(shown)}"
+    return Sight(wanted.is_met_by(shown or {}), f"{text} (a module has not answered yet)")
+
+
+def _is_offline(shown: Mapping[str, Any]) -> bool:
+    return bool(shown.get("presence", Presence.OFFLINE) == Presence.OFFLINE)
 
 
 def _described(shown: Mapping[str, Any]) -> str:
