@@ -11,11 +11,11 @@ from lamplighter.app import Storage, build
 from lamplighter.clock import after
 from lamplighter.config import parse_config_text
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.http import AsgiClient
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import UserId
 from lamplighter.presence.state import Presence
 from tests.database.statements import traced_statements
+from tests.web.clients import client_of
 
 
 async def test_health_recovers_by_itself(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ async def test_health_recovers_by_itself(tmp_path: Path) -> None:
     clock, storage = FakeClock(), Storage.in_directory(tmp_path)
     server = await build(parse_config_text("server_name: demo\n", Path("app.yaml")), clock, storage)
     server.start()
-    client = AsgiClient(server.application)
+    client = client_of(server.application)
 
     async def health() -> int:
         return (await client.request("GET", "/health")).status

@@ -5,15 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from starlette.types import ASGIApp, Message, Receive, Send
+
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.http import (
-    AsgiApplication,
-    AsgiClient,
-    Message,
-    Receive,
-    Response,
-    Send,
-)
+from lamplighter.devtools.http import HttpClient, Response
 from lamplighter.homeserver.client import client_endpoints
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import DeviceId, ServerName, UserId
@@ -24,6 +19,7 @@ from lamplighter.web.admin.health import Health
 from lamplighter.web.application import build_application
 from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 from lamplighter.web.places import Places
+from tests.web.clients import client_of
 
 __all__ = ["SERVER", "V3", "Person", "World", "q", "while_sending"]
 
@@ -36,9 +32,7 @@ def q(text: str) -> str:
     return quote(text, safe="")
 
 
-def while_sending(
-    application: AsgiApplication, happens: Callable[[], Awaitable[object]]
-) -> AsgiApplication:
+def while_sending(application: ASGIApp, happens: Callable[[], Awaitable[object]]) -> ASGIApp:
     """Return *application* for clients during whose bodies something happens."""
 
     async def slow(scope: Message, receive: Receive, send: Send) -> None:
@@ -85,7 +79,7 @@ class World:
         )
         health = Health(lambda: self.storage_works).routes()
         self.application = build_application([*self.routes, *health])
-        self.client = AsgiClient(self.application)
+        self.client = client_of(self.application)
 
     async def person(self, name: str, password: str | None = None) -> "Person":
         """Return a new user with one device, PHONE; without a password it takes less time."""
@@ -94,7 +88,7 @@ class World:
 
     async def post(self, path: str, json: object, address: str = "192.0.2.1") -> Response:
         """Send a POST without a token, from *address*."""
-        client = AsgiClient(self.application, address=address)
+        client = client_of(self.application, address=address)
         return await client.request("POST", V3 + path, json=json)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Response:
@@ -108,7 +102,7 @@ class Person:
 
     user_id: UserId
     token: str
-    client: AsgiClient
+    client: HttpClient
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Response:
         return await self.client.request("GET", V3 + path, token=self.token, query=query)

@@ -15,7 +15,7 @@ from lamplighter.clock import after, milliseconds
 from lamplighter.config import parse_config_text
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.http import AsgiClient
+from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.errors import RemoteUnreachable
 from lamplighter.federation.discovery import Target
@@ -24,6 +24,7 @@ from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import module_entries
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
+from tests.web.clients import client_of
 
 __all__ = ["ONE", "THREE", "TWO", "Network", "Put", "Routing", "Setup", "World", "running_world"]
 
@@ -130,7 +131,7 @@ class Network:
     def __init__(self) -> None:
         self.time = timedelta(0)
         #: The servers that run.
-        self.servers: dict[str, AsgiClient] = {}
+        self.servers: dict[str, HttpClient] = {}
         #: The servers that cannot reach anybody, and be reached by nobody.
         self.down: set[str] = set()
         self.puts: list[Put] = []
@@ -210,7 +211,7 @@ class World:
         running = server.lamplighter
         assert running.federation is not None
         application = running.federation.application(running.presence, running.directory)
-        self.network.servers[name] = AsgiClient(application)
+        self.network.servers[name] = client_of(application)
         for client in clients:
             client.reconnect(server.http)
 

@@ -12,7 +12,6 @@ import pytest
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.presence.tracker import PresenceTracker
-from lamplighter.web.http.hub import Hub
 from tests.database.statements import traced_statements
 from tests.service.counting import counted_tasks
 from tests.web.http.peer import Peer, settle
@@ -52,8 +51,7 @@ class Desk:
     """Alice at a client on a connection of her own, and bob, whom she sees in a room."""
 
     def __init__(self, server: InMemoryServer, alice: Client, bob: Client, shape: str) -> None:
-        entry = server.lamplighter.application
-        self.peer = Peer(Hub(entry, entry.direct, server.clock, find_put=entry.find_put))
+        self.peer = Peer(server.lamplighter.http_server(server.clock).connect())
         self.server, self.alice, self.bob, self.shape = server, alice, bob, shape
         self.since = alice.next_batch or ""
 

@@ -17,7 +17,6 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service import PresenceService
 from lamplighter.web.client import presence_events
-from lamplighter.web.http.hub import Hub
 from tests.database.statements import counted_wakes, traced_statements
 from tests.service.counting import counted_tasks
 from tests.web.http.peer import Peer
@@ -167,9 +166,8 @@ async def test_many_changes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
             people = [await server.register(f"user{number}") for number in range(PUTTERS)]
             for person in people:
                 await person.set_status("online", "one")  # from now on their tokens are known
-            entry = server.lamplighter.application
-            hub = Hub(entry, entry.direct, server.clock, find_put=entry.find_put)
-            peers = [Peer(hub) for _ in people]
+            http_server = server.lamplighter.http_server(server.clock)
+            peers = [Peer(http_server.connect()) for _ in people]
             statements.clear()
             with counted_tasks() as tasks, counted_wakes(monkeypatch) as wakes:
                 for person, peer in zip(people, peers, strict=True):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from lamplighter.devtools.http import AsgiClient
 from lamplighter.errors import MissingToken
 from lamplighter.web.auth import access_token
 from tests.homeserver.world import V3, Person, World, while_sending
+from tests.web.clients import client_of
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_a_body_that_comes_too_late(
     async def log_out() -> None:
         await world.directory.log_out_all(alice.user_id)
 
-    client = AsgiClient(while_sending(world.application, log_out))
+    client = client_of(while_sending(world.application, log_out))
     response = await client.request(method, V3 + path, token=alice.token, json=body)
     assert (response.status, response.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
 
@@ -98,6 +98,6 @@ async def test_bodies_of_strangers_are_not_read(world: World, token: str | None)
     async def happens() -> None:
         raise AssertionError("the body was asked for")
 
-    client = AsgiClient(while_sending(world.application, happens))
+    client = client_of(while_sending(world.application, happens))
     response = await client.request("POST", f"{V3}/createRoom", token=token, json={})
     assert response.status == 401

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from lamplighter import errors
-from lamplighter.web.errors import ERROR_TABLE, ErrorResponse, error_response, is_expected
+from lamplighter.web.errors import ERROR_TABLE, error_response, is_expected
+from lamplighter.web.http.settings import ErrorResponse
 
 
 def answer(error: BaseException) -> tuple[int, dict[str, Any]]:

@@ -12,16 +12,17 @@ import uvloop
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Send
 
 from lamplighter.clock import SystemClock
 from lamplighter.config import Address
-from lamplighter.devtools.http import Message, Receive, Send
 from lamplighter.errors import ConfigError
 from lamplighter.web.application import build_application
 from lamplighter.web.http.exchange import Exchange
-from lamplighter.web.http.hub import MOST_CONNECTIONS
+from lamplighter.web.http.settings import MOST_CONNECTIONS
 from lamplighter.web.listener import Certificate, Listener, room_within
 from lamplighter.web.routes import json_response
+from lamplighter.web.server import HttpServer
 from tests.federation.tls import authority, trusting_context
 
 
@@ -31,7 +32,7 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
 
 def listener(address: str) -> Listener:
     """Return what would serve at *address*."""
-    return Listener(application, Address(address), SystemClock())
+    return Listener(HttpServer(application, SystemClock()), Address(address))
 
 
 @pytest.fixture
@@ -99,13 +100,13 @@ class World:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        self.listener = Listener(
+        server = HttpServer(
             build_application([Route("/echo", echo, methods=["PUT"])]),
-            Address(f"127.0.0.1:{self.port}"),
             SystemClock(),
-            certificate=certificate,
-            direct={"/poll": self._poll},
+            find_direct=lambda request: self._poll if request.target.path == "/poll" else None,
         )
+        address = Address(f"127.0.0.1:{self.port}")
+        self.listener = Listener(server, address, certificate=certificate)
 
     def _poll(self, exchange: Exchange) -> None:
         self.waiting.append(exchange)
@@ -298,12 +299,9 @@ async def test_who_takes_too_long(sent: bytes, status: bytes) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    serving = Listener(
-        build_application([Route("/", read, methods=["PUT"])]),
-        Address(f"127.0.0.1:{port}"),
-        SystemClock(),
-        slowest=timedelta(milliseconds=50),
-    )
+    application = build_application([Route("/", read, methods=["PUT"])])
+    server = HttpServer(application, SystemClock(), slowest=timedelta(milliseconds=50))
+    serving = Listener(server, Address(f"127.0.0.1:{port}"))
     await serving.start()
     assert (await answer(port, sent)).partition(b"\r\n")[0] == status
     await serving.stop()

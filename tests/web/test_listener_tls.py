@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from starlette.types import Message, Receive, Send
 
 from lamplighter.clock import SystemClock
 from lamplighter.config import Address
-from lamplighter.devtools.http import Message, Receive, Send
 from lamplighter.errors import ConfigError
 from lamplighter.web.listener import Certificate, Listener
+from lamplighter.web.server import HttpServer
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -78,9 +79,8 @@ def files(folder: Path, chain: bytes, private_key: bytes) -> Certificate:
 def listener(certificate: Certificate, port: int = 8448) -> Listener:
     """Return what would serve with *certificate*."""
     address = Address(f"127.0.0.1:{port}")
-    return Listener(
-        application, address, SystemClock(), certificate=certificate, section="federation."
-    )
+    server = HttpServer(application, SystemClock())
+    return Listener(server, address, certificate=certificate, section="federation.")
 
 
 def refusal(certificate: Certificate) -> str:

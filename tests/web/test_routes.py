@@ -6,10 +6,11 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from lamplighter.devtools.http import AsgiClient
 from lamplighter.errors import InvalidParam
-from lamplighter.web.application import ENDS_WITH_CLIENT, build_application
+from lamplighter.web.application import build_application
+from lamplighter.web.http.asgi import ENDS_WITH_CLIENT
 from lamplighter.web.routes import ClientRoute, MatrixRoute, ResourceRoute, json_response
+from tests.web.clients import client_of
 
 
 async def handler(request: Request) -> Response:
@@ -105,7 +106,7 @@ async def test_a_module_has_its_path_and_all_below(path: str, status: int) -> No
     async def resource(scope: Scope, receive: Receive, send: Send) -> None:
         await json_response({})(scope, receive, send)
 
-    client = AsgiClient(build_application([ResourceRoute("/a/b", resource)]))
+    client = client_of(build_application([ResourceRoute("/a/b", resource)]))
     assert (await client.request("GET", path)).status == status
 
 
@@ -143,5 +144,5 @@ async def test_what_a_module_does_goes_on_without_its_client() -> None:
         scope[ENDS_WITH_CLIENT] = lambda: said.append(True)
         await build_application([ResourceRoute("/a", resource)])(scope, receive, send)
 
-    assert (await AsgiClient(application).request("GET", "/a")).status == 200
+    assert (await client_of(application).request("GET", "/a")).status == 200
     assert said == []

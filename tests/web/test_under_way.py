@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from lamplighter.devtools.http import AsgiClient
 from lamplighter.web.application import send_json
 from lamplighter.web.under_way import UnderWay
+from tests.web.clients import client_of
 
 
 class Kitchen:
@@ -34,7 +34,8 @@ async def test_waiting_for_requests() -> None:
     kitchen = Kitchen()
     application = UnderWay(kitchen)
     await application.ended()
-    exchanges = [AsgiClient(application).begin("GET", "/") for _ in range(2)]
+    exchanges = [client_of(application).begin("GET", "/") for _ in range(2)]
+    await turn()
     ended = asyncio.ensure_future(application.ended())
     await turn()
     assert (kitchen.begun, ended.done()) == (2, False)
@@ -46,7 +47,7 @@ async def test_waiting_for_requests() -> None:
 async def test_cutting_off() -> None:
     """A request that is cut off is answered: the server shuts down."""
     application = UnderWay(Kitchen())
-    exchange = AsgiClient(application).begin("GET", "/")
+    exchange = client_of(application).begin("GET", "/")
     await turn()
     application.cut_off()
     await application.ended()

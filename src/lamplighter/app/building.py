@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from starlette.types import ASGIApp
+
 from lamplighter.app.admin import Admin
 from lamplighter.app.endpoints import wire_endpoints
 from lamplighter.app.federation import Federation, Nowhere
@@ -34,9 +36,11 @@ from lamplighter.service.background import Background
 from lamplighter.service.core import CorePorts
 from lamplighter.service.shadow import ShadowModules
 from lamplighter.stopping import Step, stop_by_steps
-from lamplighter.web.entry import Entry
+from lamplighter.web.http.exchange import FindDirect
+from lamplighter.web.http.settings import ConnectionRoom
 from lamplighter.web.limits import limiter
-from lamplighter.web.listener import Listener
+from lamplighter.web.listener import Listener, room_for_connections
+from lamplighter.web.server import HttpServer
 
 __all__ = ["MOST_TO_STOP", "Lamplighter", "Storage", "build", "listeners"]
 
@@ -79,8 +83,9 @@ class Lamplighter:
     """A server, wired, with its modules loaded; it runs between `start` and `stop`."""
 
     config: Config
-    #: The ASGI application.
-    application: Entry
+    #: What answers requests for which `find_direct` finds nothing: an ASGI application.
+    application: ASGIApp
+    find_direct: FindDirect
     presence: PresenceService
     admin: Admin
     homeserver: Homeserver
@@ -114,6 +119,16 @@ class Lamplighter:
     def opened(self) -> None:
         """Everybody can connect from now on."""
         self.admin.ready.opened()
+
+    def http_server(self, clock: Clock, room: ConnectionRoom | None = None) -> HttpServer:
+        """Return what clients connect to; *room* is for all servers of the process."""
+        return HttpServer(
+            self.application,
+            clock,
+            find_direct=self.find_direct,
+            room=room,
+            count_refused=self.metrics.connection_refused,
+        )
 
     def answer_polls(self) -> None:
         """Answer every open poll, and end streams: the first step of stopping."""
@@ -209,12 +224,13 @@ async def _build(
         destinations=federation.destinations if federation else list,
         storage=storage.database,
     )
-    application = wire_endpoints(
+    application, find_direct = wire_endpoints(
         config, ports, homeserver, core, loading.runtime, admin, transitions
     )
     return Lamplighter(
         config=config,
         application=application,
+        find_direct=find_direct,
         presence=core.presence,
         admin=admin,
         homeserver=homeserver,
@@ -241,19 +257,12 @@ async def _federation(
 
 def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
     """Return what serves *server*, one for each address; raise `ConfigError`."""
-    serving = [
-        Listener(
-            server.application,
-            address,
-            clock,
-            direct=server.application.direct,
-            find_put=server.application.find_put,
-            count_refused=server.metrics.connection_refused,
-        )
-        for address in server.config.listen
-    ]
+    room = ConnectionRoom(room_for_connections())
+    serving = [Listener(server.http_server(clock, room), it) for it in server.config.listen]
     if server.federation is not None:
         serving.append(
-            server.federation.listener(server.presence, server.homeserver.lookups, server.metrics)
+            server.federation.listener(
+                server.presence, server.homeserver.lookups, server.metrics, room
+            )
         )
     return serving

@@ -1,6 +1,7 @@
 """Wires what clients speak to, and operators, and people at a browser."""
 
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from lamplighter.app.admin import Admin
 from lamplighter.app.homeserver import Homeserver
@@ -19,9 +20,10 @@ from lamplighter.web.client.presence_events import PresenceEncoder
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync import Sync
 from lamplighter.web.client.sync_body import SyncBodies
-from lamplighter.web.entry import Entry
+from lamplighter.web.direct import DirectEndpoints
 from lamplighter.web.federation.version import WellKnownServer
 from lamplighter.web.front_page import FrontPage
+from lamplighter.web.http.exchange import FindDirect
 from lamplighter.web.limits import Limiter
 from lamplighter.web.places import Places
 from lamplighter.web.routes import ChangingResources, Route
@@ -37,8 +39,11 @@ def wire_endpoints(
     modules: ModuleRuntime,
     admin: Admin,
     transitions: Limiter,
-) -> Entry:
-    """Return the server's application; *transitions* limits how often a device sets its status."""
+) -> tuple[ASGIApp, FindDirect]:
+    """Return the application and the direct endpoints of the server.
+
+    *transitions* limits how often a device sets its status.
+    """
     clock, background, metrics = ports.clock, ports.background, ports.metrics
     presence, rooms_half, places = core.presence, homeserver.rooms_half, Places()
     long_poll = LongPoll(rooms_half, presence, Timeouts(clock), background, metrics, places)
@@ -73,7 +78,7 @@ def wire_endpoints(
     )
     routes: list[BaseRoute] = [*status.routes(), *homeserver.routes(parts)]
     routes += [ChangingResources(lambda: modules.web_resources), *_discovery(config), *admin.routes]
-    return Entry(sync=sync, put_status=status.put, routes=build_application(routes))
+    return build_application(routes), DirectEndpoints(sync=sync, put_status=status.put)
 
 
 def _discovery(config: Config) -> list[Route]:

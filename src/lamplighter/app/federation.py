@@ -31,7 +31,9 @@ from lamplighter.service import PresenceService
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.federation import federation_endpoints
+from lamplighter.web.http.settings import ConnectionRoom
 from lamplighter.web.listener import Certificate, Listener
+from lamplighter.web.server import HttpServer
 
 __all__ = ["Federation", "Nowhere", "signing_key_path"]
 
@@ -102,20 +104,25 @@ class Federation:
         """Return how each server is that has something to be told, or did not answer last."""
         return self._sender.statuses()
 
-    def listener(self, presence: PresenceService, accounts: Lookups, metrics: Metrics) -> Listener:
-        """Return what other servers speak to; raise `ConfigError` for a useless certificate."""
+    def listener(
+        self,
+        presence: PresenceService,
+        accounts: Lookups,
+        metrics: Metrics,
+        room: ConnectionRoom,
+    ) -> Listener:
+        """Return the listener for other servers; raise `ConfigError` for a useless certificate."""
         settings = self._config.federation
         certificate = None
         if settings.tls_certificate is not None and settings.tls_private_key is not None:
             certificate = Certificate(settings.tls_certificate, settings.tls_private_key)
-        return Listener(
+        server = HttpServer(
             self.application(presence, accounts),
-            settings.listen,
             self._clock,
-            certificate=certificate,
-            section="federation.",
+            room=room,
             count_refused=metrics.connection_refused,
         )
+        return Listener(server, settings.listen, certificate=certificate, section="federation.")
 
     def application(self, presence: PresenceService, accounts: Lookups) -> ASGIApp:
         """Return the server-server API."""

@@ -18,7 +18,7 @@ from lamplighter.database.migrate import check_file
 from lamplighter.errors import ConfigError
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.transport import tls_context
-from lamplighter.web.listener import Certificate, bound, certificate_context
+from lamplighter.web.listener import Certificate, certificate_context, listening_socket
 
 __all__ = ["CHECKS", "check_surroundings"]
 
@@ -94,7 +94,7 @@ def _addresses(config: Config) -> None:
             if address in ours:
                 continue
             section = "" if address in config.listen else "federation."
-            stack.enter_context(bound(Address(address), section))
+            stack.enter_context(listening_socket(Address(address), section))
 
 
 def _check_writable(path: Path, complaint: str) -> None:

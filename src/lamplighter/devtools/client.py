@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from lamplighter.devtools.http import AsgiClient, Exchange, Response
+from lamplighter.devtools.http import HttpClient, PendingRequest, Response
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.presence.state import Presence
 
@@ -63,22 +63,22 @@ class SyncAnswer:
 class Poll:
     """A `/sync` under way."""
 
-    def __init__(self, client: "Client", exchange: Exchange) -> None:
+    def __init__(self, client: "Client", pending: PendingRequest) -> None:
         self._client = client
-        self._exchange = exchange
+        self._pending = pending
 
     @property
     def answered(self) -> bool:
         """Whether the server has answered."""
-        return self._exchange.answered
+        return self._pending.answered
 
     async def answer(self) -> SyncAnswer:
         """Return the answer once there is one; the client learns from it."""
-        return self._client.learn(await self._exchange.response())
+        return self._client.learn(await self._pending.response())
 
     async def go_away(self) -> None:
         """Close the connection without waiting for the answer."""
-        await self._exchange.go_away()
+        await self._pending.go_away()
 
 
 class Client:
@@ -88,7 +88,7 @@ class Client:
     told it of.
     """
 
-    def __init__(self, http: AsgiClient, user_id: UserId, device_id: DeviceId, token: str) -> None:
+    def __init__(self, http: HttpClient, user_id: UserId, device_id: DeviceId, token: str) -> None:
         self._http = http
         self.user_id = user_id
         self.device_id = device_id
@@ -98,21 +98,21 @@ class Client:
 
     async def sync(self, *, timeout: int = 0, **query: Unpack[SyncQuery]) -> SyncAnswer:
         """Sync on from the last answer, waiting at most *timeout* ms; more may stand in *query*."""
-        exchange = self._begin_sync(timeout, query)
-        return self.learn(await exchange.response())
+        pending = self._begin_sync(timeout, query)
+        return self.learn(await pending.response())
 
     async def polls(self, *, timeout: int = 30_000, **query: Unpack[SyncQuery]) -> Poll:
         """Begin to sync, and return once the server waits for news (or has answered)."""
-        exchange = self._begin_sync(timeout, query)
-        await exchange.waiting()
-        return Poll(self, exchange)
+        pending = self._begin_sync(timeout, query)
+        await pending.waiting()
+        return Poll(self, pending)
 
     async def first_sync(self, **query: Unpack[SyncQuery]) -> SyncAnswer:
         """Sync as if for the first time: nothing is believed any more."""
         self.next_batch = None
         self.beliefs = {}
-        exchange = self._begin_sync(0, query)
-        return self.learn(await exchange.response())
+        pending = self._begin_sync(0, query)
+        return self.learn(await pending.response())
 
     async def set_status(self, presence: str, status_msg: str | None = None) -> None:
         """Set one's own presence; without a message, clear it."""
@@ -191,7 +191,7 @@ class Client:
             method, f"{_CLIENT}{path}", body=body, token=self.access_token, query=query
         )
 
-    def reconnect(self, http: AsgiClient) -> None:
+    def reconnect(self, http: HttpClient) -> None:
         """Send everything from now on through *http*: the server was restarted."""
         self._http = http
 
@@ -204,7 +204,7 @@ class Client:
         self.beliefs.update(answer.presence)
         return answer
 
-    def _begin_sync(self, timeout: int, query: SyncQuery) -> Exchange:
+    def _begin_sync(self, timeout: int, query: SyncQuery) -> PendingRequest:
         sent: dict[str, str] = {"timeout": str(timeout)}
         sent.update({name: str(value) for name, value in query.items()})
         if self.next_batch is not None:

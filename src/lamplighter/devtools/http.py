@@ -1,34 +1,35 @@
-"""An HTTP client for an ASGI application in the same process: no socket, no port, no thread.
+"""An HTTP client for a server in the same process: no socket, no port, no thread.
 
-    client = AsgiClient(application)
+    client = HttpClient(server.connect)
     response = await client.request("GET", "/_matrix/client/v3/account/whoami", token="...")
     assert response.json == {"user_id": "@alice:demo", "device_id": "PHONE", "is_guest": False}
 
-A request whose client goes away before the answer is written with `begin`:
+The client writes requests as bytes to the server's real connections, and keeps connections for the
+next request as programs do. A request whose client goes away before the answer is written with
+`begin`:
 
     poll = client.begin("GET", "/_matrix/client/v3/sync", token="...", query={"timeout": "30000"})
     await poll.go_away()
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, TypeAlias
-from urllib.parse import quote, unquote_to_bytes, urlencode
+from typing import Any, Final
+from urllib.parse import quote, urlencode
 
+import httptools
 import msgspec
 
-__all__ = ["AsgiApplication", "AsgiClient", "Exchange", "Response"]
+from lamplighter.devtools.transport import MemoryTransport
+from lamplighter.devtools.turns import turns_until_idle
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-#: An application after <https://asgi.readthedocs.io/en/latest/specs/www.html>.
-AsgiApplication: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+__all__ = ["HttpClient", "PendingRequest", "Response"]
 
 #: What may stand unencoded in a path; `%` because a caller may have encoded it already.
 _SAFE: Final = "/%:@!$&'()*+,;=~"
+_LAST_INTERIM: Final = 199
 
 
 class _Absent(Enum):
@@ -37,7 +38,7 @@ class _Absent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the application answered; header names are in lower case."""
+    """What the server answered; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,77 +50,132 @@ class Response:
         return msgspec.json.decode(self.body)
 
 
-class Exchange:
-    """One request under way, and its response.
-
-    It starts at once and runs as a task of the current event loop.
-    """
+class PendingRequest:
+    """One request that was sent, and what has come of its response."""
 
     def __init__(
-        self, application: AsgiApplication, scope: MutableMapping[str, Any], chunks: Sequence[bytes]
+        self, connection: "_ClientConnection", method: str, settle: Callable[[], Awaitable[None]]
     ) -> None:
-        self._incoming = [
-            {"type": "http.request", "body": chunk, "more_body": place < len(chunks)}
-            for place, chunk in enumerate(chunks, start=1)
-        ]
-        self._over = asyncio.Event()
-        self._waits = asyncio.Event()
-        self._status: int | None = None
-        self._headers: dict[str, str] = {}
-        self._body = bytearray()
-        self._task = asyncio.ensure_future(application(scope, self._receive, self._send))
+        self._connection = connection
+        self._settle = settle
+        self.method = method
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.body = bytearray()
+        #: Whether the server has broken off the response.
+        self.is_broken = False
+        #: Set once nothing more comes.
+        self.is_over = asyncio.Event()
 
     @property
     def answered(self) -> bool:
-        """Whether the application has begun to answer."""
-        return self._status is not None
+        """Whether the server has begun to answer."""
+        return self.status is not None
 
     async def response(self) -> Response:
-        """Return the response; raises what the application raises.
+        """Return the response; raise `RuntimeError` if the connection ended without one.
 
-        A caller that is cancelled meanwhile does not cancel the application: no server does.
+        A caller that is cancelled meanwhile does not close the connection.
         """
-        await asyncio.shield(self._task)
-        if self._status is None:
-            raise RuntimeError("the application returned without an answer")
-        return Response(self._status, self._headers, bytes(self._body))
+        await self.is_over.wait()
+        if self.status is None:
+            raise RuntimeError("the connection ended without an answer")
+        if self.is_broken:
+            raise RuntimeError("the connection ended in the middle of an answer")
+        return Response(self.status, self.headers, bytes(self.body))
 
     async def waiting(self) -> None:
-        """Return once the application waits for news or the client's leaving, or has finished."""
-        waits = asyncio.ensure_future(self._waits.wait())
-        await asyncio.wait({self._task, waits}, return_when=asyncio.FIRST_COMPLETED)
-        waits.cancel()
+        """Return once the server waits for news, or has answered."""
+        await self._settle()
 
     async def go_away(self) -> None:
-        """Close the connection, and return once the application has finished with it."""
-        self._over.set()
-        await asyncio.shield(self._task)
+        """Close the connection, and return once the server has finished with it."""
+        self._connection.close()
+        await self._settle()
 
-    async def _receive(self) -> Message:
-        if self._incoming and not self._over.is_set():
-            return self._incoming.pop(0)
-        self._waits.set()
-        await self._over.wait()
-        return {"type": "http.disconnect"}
 
-    async def _send(self, message: Message) -> None:
-        if self._over.is_set():  # a server drops what nobody can receive
+class _ClientConnection:
+    """The client's end of a connection: one request after the other, and their responses.
+
+    The methods `on_...` are what httptools calls while it reads a response.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], asyncio.Protocol],
+        address: str,
+        idle: "list[_ClientConnection]",
+    ) -> None:
+        """*idle* is where the connection puts itself while the next request may be sent."""
+        self._idle = idle
+        self._pending: PendingRequest | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport = MemoryTransport(connect(), address, self._parser.feed_data, self._break)
+
+    def send(self, pending: PendingRequest, pieces: Sequence[bytes]) -> None:
+        """Send *pieces* of a request, and give the response to *pending*."""
+        self._pending = pending
+        self._transport.send(*pieces)
+
+    def close(self) -> None:
+        """Close this end, unless it is closed."""
+        if self in self._idle:
+            self._idle.remove(self)
+        self._end_response()
+        self._transport.leave()
+
+    def _break(self) -> None:
+        if self._pending is not None:
+            self._pending.is_broken = True
+        self.close()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._pending is not None:
+            self._pending.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        pending, status = self._pending, self._parser.get_status_code()
+        if pending is None or status <= _LAST_INTERIM:
             return
-        if message["type"] == "http.response.start":
-            self._status = message["status"]
-            self._headers = _text_headers(message.get("headers", ()))
+        pending.status = status
+        if pending.method == "HEAD":  # the parser waits for a body that does not come
+            self.close()
+
+    def on_body(self, body: bytes) -> None:
+        if self._pending is not None:
+            self._pending.body += body
+
+    def on_message_complete(self) -> None:
+        if self._parser.get_status_code() <= _LAST_INTERIM:
             return
-        self._body += message.get("body", b"")
-        if not message.get("more_body", False):
-            self._over.set()
+        self._end_response()
+        if self._parser.should_keep_alive():
+            self._idle.append(self)
+
+    def _end_response(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.is_over.set()
 
 
-class AsgiClient:
-    """Sends requests to *application*, as a client at the network address *address*."""
+class HttpClient:
+    """Sends requests to a server, as a client at the network address *address*.
 
-    def __init__(self, application: AsgiApplication, *, address: str = "127.0.0.1") -> None:
-        self._application = application
+    *connect* returns the server's end of a new connection. *settle* returns once the server has
+    done what it can do at this moment.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], asyncio.Protocol],
+        *,
+        address: str = "127.0.0.1",
+        settle: Callable[[], Awaitable[None]] = turns_until_idle,
+    ) -> None:
+        self._connect = connect
         self._address = address
+        self._settle = settle
+        self._idle: list[_ClientConnection] = []
 
     async def request(
         self,
@@ -139,10 +195,10 @@ class AsgiClient:
         sent as it is, a sequence in as many chunks and without a Content-Length. *token* goes
         into the Authorization header.
         """
-        exchange = self.begin(
+        pending = self.begin(
             method, path, json=json, body=body, token=token, query=query, headers=headers
         )
-        return await exchange.response()
+        return await pending.response()
 
     def begin(
         self,
@@ -154,38 +210,42 @@ class AsgiClient:
         token: str | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Exchange:
+    ) -> PendingRequest:
         """Send a request, with the arguments of `request`, and do not wait for its response."""
         if json is not _Absent.BODY:
             body = msgspec.json.encode(json)
         sent = {"host": "localhost"}
-        if isinstance(body, bytes):
+        if not isinstance(body, bytes):
+            sent["transfer-encoding"] = "chunked"
+        elif body or method not in ("GET", "HEAD"):
             sent["content-length"] = str(len(body))
         if token is not None:
             sent["authorization"] = f"Bearer {token}"
         sent |= {name.lower(): value for name, value in (headers or {}).items()}
-        scope = self._scope(method, quote(path, safe=_SAFE), urlencode(query or {}), sent)
-        chunks = [body] if isinstance(body, bytes) else list(body)
-        return Exchange(self._application, scope, chunks or [b""])
+        target = quote(path, safe=_SAFE) + (f"?{urlencode(query)}" if query else "")
+        return self.send(method, target, sent, body)
 
-    def _scope(
-        self, method: str, raw_path: str, query: str, headers: Mapping[str, str]
-    ) -> MutableMapping[str, Any]:
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": unquote_to_bytes(raw_path).decode(errors="replace"),
-            "raw_path": raw_path.encode("ascii"),
-            "query_string": query.encode("ascii"),
-            "root_path": "",
-            "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
-            "client": (self._address, 50000),
-            "server": ("localhost", 80),
-        }
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | Sequence[bytes] = b"",
+    ) -> PendingRequest:
+        """Send a request with exactly this target and these headers."""
+        lines = [f"{method} {target} HTTP/1.1\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
+        head = "".join((*lines, "\r\n")).encode("latin-1")
+        pieces = [head + body] if isinstance(body, bytes) else [head, *map(_chunk, body), _chunk()]
+        idle = self._idle
+        connection = idle.pop() if idle else _ClientConnection(self._connect, self._address, idle)
+        pending = PendingRequest(connection, method, self._settle)
+        connection.send(pending, pieces)
+        return pending
 
 
-def _text_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+def _chunk(data: bytes | None = None) -> bytes:
+    """Return *data* as a chunk, and nothing for nothing; the last chunk for None."""
+    if data is None:
+        return b"0\r\n\r\n"
+    return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

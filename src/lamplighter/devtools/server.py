@@ -10,19 +10,20 @@ async with running_server(modules=[MyRouter]) as server:
 import asyncio
 import concurrent.futures
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from lamplighter.app import Lamplighter, Storage, build
-from lamplighter.clock import after
+from lamplighter.clock import Clock, Timer, Timestamp, after
 from lamplighter.config import Config, load_config, parse_config_text
 from lamplighter.devtools.at_work import counting_executors, threads_at_work
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.http import AsgiApplication, AsgiClient, Message, Receive, Send
+from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.module_timers import modules_by
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.federation.transport import Transport
@@ -31,6 +32,7 @@ from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle, module_entries
 from lamplighter.modules.threads import ThreadWork
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.web.server import HttpServer
 
 __all__ = [
     "InMemoryServer",
@@ -53,21 +55,42 @@ _GLANCES: Final = 60_000
 _MOST_STATEMENTS: Final = 2_000
 
 
-class _Requests:
-    """An application, and what it has not answered yet."""
+class _NetworkClock:
+    """The clock of the HTTP server in memory: simulated time, with timers that fire late.
 
-    def __init__(self, application: AsgiApplication) -> None:
-        self._application = application
-        self.under_way: set[asyncio.Task[Any]] = set()
+    An HTTP server looks every second for clients that are too slow. In memory no client is, and
+    simulated hours would become expensive. So its timers fire once `pass_time` is called.
+    """
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.under_way.add(task)
-        try:
-            await self._application(scope, receive, send)
-        finally:
-            self.under_way.discard(task)
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._timers: dict[_NetworkTimer, None] = {}
+
+    def now(self) -> Timestamp:
+        return self._clock.now()
+
+    def call_at(self, when: Timestamp, callback: Callable[[], None]) -> Timer:
+        timer = _NetworkTimer(self._timers, when, callback)
+        self._timers[timer] = None
+        return timer
+
+    def pass_time(self) -> None:
+        """Fire the timers that are due, each once."""
+        for timer in [it for it in self._timers if it.when <= self.now()]:
+            timer.cancel()
+            timer.callback()
+
+
+@dataclass(frozen=True, eq=False)
+class _NetworkTimer:
+    """One of those timers."""
+
+    timers: "dict[_NetworkTimer, None]"
+    when: Timestamp
+    callback: Callable[[], None]
+
+    def cancel(self) -> None:
+        self.timers.pop(self, None)
 
 
 class InMemoryServer:
@@ -91,7 +114,8 @@ class InMemoryServer:
         self._modules = modules
         self._data_dir = data_dir
         self._running: Lamplighter | None = None
-        self._requests: _Requests | None = None
+        self._http_server: HttpServer | None = None
+        self._http: HttpClient | None = None
         self._transport = transport
         self._read_config = read_config
         self._kept_in: Storage | None = None
@@ -99,6 +123,7 @@ class InMemoryServer:
         #: What modules do in threads, and has not ended when it could have.
         self._endless: frozenset[ThreadWork] = frozenset()
         self.clock = clock or FakeClock()
+        self._network_clock = _NetworkClock(self.clock)
 
     @property
     def lamplighter(self) -> Lamplighter:
@@ -113,11 +138,16 @@ class InMemoryServer:
         return self._config.server_name
 
     @property
-    def http(self) -> AsgiClient:
-        """What sends requests to the server."""
-        if self._requests is None:
+    def http(self) -> HttpClient:
+        """A client, with connections of its own, that sends requests to the server."""
+        if self._http is None:
+            self._http = self._new_client()
+        return self._http
+
+    def _new_client(self) -> HttpClient:
+        if self._http_server is None:
             raise RuntimeError("the server does not run")
-        return AsgiClient(self._requests)
+        return HttpClient(self._http_server.connect, settle=self.settled)
 
     @property
     def api(self) -> ModuleApi:
@@ -140,7 +170,7 @@ class InMemoryServer:
             login = await directory.register(name, None, device_id=device_id)
         else:
             login = await directory.log_in(user_id, device_id=device_id)
-        return Client(self.http, user_id, login.device_id, login.access_token)
+        return Client(self._new_client(), user_id, login.device_id, login.access_token)
 
     async def room(self, first: Client, *others: Client) -> str:
         """Return the ID of a new public room to which all of them are joined."""
@@ -157,6 +187,7 @@ class InMemoryServer:
             self.clock.advance_to(due)
             await self.settled()
         self.clock.advance_to(end)
+        self._network_clock.pass_time()
 
     async def in_time(self, work: Awaitable[T]) -> T:
         """Return what *work* returns; where it waits for the time, the time passes.
@@ -164,14 +195,14 @@ class InMemoryServer:
         So a request is answered that waits for a module which never answers.
         """
         task = asyncio.ensure_future(work)
-        while await self._still_waits({task}) and (due := self.clock.next_timer()) is not None:
+        while await self._still_waits(task) and (due := self.clock.next_timer()) is not None:
             self.clock.advance_to(due)
         return await task
 
     async def at_once(self, work: Awaitable[T]) -> T:
         """Return what *work* returns; raise `TimeoutError` where it waits for the time."""
         task = asyncio.ensure_future(work)
-        if await self._still_waits({task}):
+        if await self._still_waits(task):
             task.cancel()
             raise TimeoutError
         return await task
@@ -237,14 +268,21 @@ class InMemoryServer:
                 self._config, self.clock, storage, self._modules, self._transport, self._read_config
             )
             self._until_stopped = until_stopped.pop_all()
-        self._requests = _Requests(self._running.application)
+        self._http_server = self._running.http_server(self._network_clock)
         self._running.start()
         self._running.opened()
 
     async def stop(self) -> None:
-        """Stop the server in good order; what waits for a module then is not answered."""
-        await self._answer_requests()
-        running, self._running, self._requests = self.lamplighter, None, None
+        """Stop the server in good order; requests that wait for a module then get 503."""
+        running, http_server = self.lamplighter, self._http_server
+        running.answer_polls()
+        if http_server is not None:
+            http_server.close()
+            await self.settled()
+            http_server.cut_off()
+            await http_server.answered()
+            http_server.abort()
+        self._running = self._http_server = self._http = None
         with self._until_stopped:
             await self._at_the_machine_s_pace(running.stop())
 
@@ -260,20 +298,12 @@ class InMemoryServer:
                 self.clock.advance_to(due)
         await task
 
-    async def _answer_requests(self) -> None:
-        self.lamplighter.answer_polls()
-        under_way = set(self._requests.under_way) if self._requests else set()
-        if await self._still_waits(under_way):
-            for task in under_way:
-                task.cancel()
-            await asyncio.wait(under_way)
-
-    async def _still_waits(self, tasks: Collection[asyncio.Future[Any]]) -> bool:
-        """Let *tasks* go on; tell whether one of them then waits for something else."""
-        if all(task.done() for task in tasks):
+    async def _still_waits(self, task: asyncio.Future[Any]) -> bool:
+        """Let *task* go on; tell whether it then waits for something else."""
+        if task.done():
             return False
         await self.settled()
-        return not all(task.done() for task in tasks)
+        return not task.done()
 
     def configure(self, config: Config) -> None:
         """Let the server have another configuration, and its modules, from its next start on."""
@@ -284,7 +314,7 @@ class InMemoryServer:
         await self.stop()
         await self.start()
         for client in clients:
-            client.reconnect(self.http)
+            client.reconnect(self._new_client())
 
 
 @asynccontextmanager

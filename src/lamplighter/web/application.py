@@ -1,4 +1,4 @@
-"""The whole of the HTTP floor as one ASGI application: routes, errors, CORS."""
+"""The ASGI application: routes, errors, CORS."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,10 +12,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from lamplighter.errors import MethodNotAllowed, NotJson, Unrecognized
 from lamplighter.web.cors import CORS_HEADERS
-from lamplighter.web.errors import ErrorResponse, error_response, is_expected
+from lamplighter.web.errors import error_response, is_expected
+from lamplighter.web.http.settings import ErrorResponse
 
 __all__ = [
-    "ENDS_WITH_CLIENT",
     "JSON_HEADERS",
     "Application",
     "build_application",
@@ -24,10 +24,6 @@ __all__ = [
     "send_json",
 ]
 
-#: In a scope of ASGI: a function by which who answers a request says that it only reads, and may
-#: be cancelled when the client is gone. A server of ASGI that is not ours has none.
-ENDS_WITH_CLIENT: Final = "lamplighter.ends_with_client"
-
 _log = structlog.get_logger(__name__)
 
 #: The headers of every answer in JSON, but for its length.
@@ -35,30 +31,25 @@ JSON_HEADERS: Final = ((b"content-type", b"application/json"), *CORS_HEADERS)
 
 
 def build_application(routes: Sequence[BaseRoute]) -> "Application":
-    """Return the application that serves *routes*, and answers everything else as Matrix does."""
+    """Return the application that serves *routes*, and answers all else with Matrix's errors."""
     return Application(routes)
 
 
 class Application:
     """Serves *routes*.
 
-    An exception becomes the answer that `web/errors.py` names; what it does not name is logged
-    with its traceback. A path that nobody serves, with a slash too many for instance, is
-    `M_UNRECOGNIZED`. `OPTIONS` is answered for every path.
+    An exception becomes the response that `web/errors.py` has for it. An exception without an entry
+    there is logged with its traceback. A path without a route, with a slash too many for instance,
+    is `M_UNRECOGNIZED`. `OPTIONS` is answered for every path.
     """
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self._router = Router(routes, redirect_slashes=False, default=_unrecognized)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._router(scope, receive, send)
-        elif scope["method"] == "OPTIONS":
+        if scope["method"] == "OPTIONS":
             await send_json(send, 200, b"{}")
-        else:
-            await self._answer(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+            return
         started = False
 
         async def send_with_cors(message: Message) -> None:
@@ -72,7 +63,7 @@ class Application:
             # With an "app" in the scope, Starlette raises where it would answer in plain text.
             await self._router({**scope, "app": self}, receive, send_with_cors)
         except ClientDisconnect:
-            if not started:  # it may have closed its half of the connection only, and still read
+            if not started:  # the client may have closed only its half, and still read
                 await send_error(scope, send, NotJson("The request ended before its body did"))
         except Exception as error:
             if started:
@@ -81,13 +72,13 @@ class Application:
 
 
 async def send_error(scope: Scope, send: Send, error: Exception) -> None:
-    """Answer a request that failed with *error*; log it if it is a defect of this server."""
+    """Answer a request that failed with *error*; log an error that is a defect of this server."""
     response = response_to(error, scope["method"], scope["path"])
     await send_json(send, response.status, response.body, response.headers)
 
 
 def response_to(error: Exception, method: str, path: str) -> ErrorResponse:
-    """Return what a request that failed with *error* is answered; log a defect of this server."""
+    """Return the response to a request that failed with *error*; log a defect of this server."""
     if isinstance(error, HTTPException):
         return _http_response(error)
     if not is_expected(error):
@@ -105,15 +96,12 @@ async def send_json(
     await send({"type": "http.response.body", "body": body})
 
 
-async def _unrecognized(scope: Scope, _receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1000})
-        return
+async def _unrecognized(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise Unrecognized("Unrecognized request")
 
 
 def _http_response(error: HTTPException) -> ErrorResponse:
-    """Return the answer to Starlette's own errors: routing raises them, and modules may."""
+    """Return the response for one of Starlette's errors: routing raises them, and modules may."""
     if error.status_code == 404:
         return error_response(Unrecognized("Unrecognized request"))
     if error.status_code == 405:

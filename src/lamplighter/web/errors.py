@@ -1,10 +1,9 @@
-"""The one table from what goes wrong to what the client is told.
+"""The one table from exceptions to responses.
 
 Implements the standard error response
 (<https://spec.matrix.org/latest/client-server-api/#standard-error-response>).
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,11 +11,12 @@ import msgspec
 
 from lamplighter import errors
 from lamplighter.clock import milliseconds
+from lamplighter.web.http.settings import ErrorResponse
 
-__all__ = ["ERROR_TABLE", "ErrorResponse", "error_response", "is_expected"]
+__all__ = ["ERROR_TABLE", "error_response", "is_expected"]
 
 # fmt: off
-#: An exception is answered by the entry of its class, or of the nearest base that has one.
+#: The entry of an exception is that of its class, or of the nearest base class that has one.
 ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.Malformed:             (400, "M_UNRECOGNIZED"),
     errors.HeadTooLarge:          (431, "M_TOO_LARGE"),
@@ -47,28 +47,22 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
 }
 # fmt: on
 
-#: What is told where the exception's own message is for the operator, or there is no entry.
+#: The text where the exception's own message is for the operator, or there is no entry.
 _STORAGE_UNAVAILABLE: Final = "This server cannot store anything at the moment; try again later"
 _SHUTTING_DOWN: Final = "This server is shutting down; ask again in a moment"
 _UNEXPECTED: Final = "Internal server error"
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorResponse:
-    """An answer as it goes over the wire; `headers` are those beyond content type and CORS."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
 def is_expected(error: BaseException) -> bool:
-    """Tell whether the table knows *error*; what it does not know is a defect of this server."""
+    """Tell whether the table has an entry for *error*; other exceptions are defects."""
     return _entry(error) is not None
 
 
 def error_response(error: BaseException) -> ErrorResponse:
-    """Return what the client is told of *error*; nothing inside the server shows in it."""
+    """Return the response to a request that failed with *error*.
+
+    Nothing of the server's inside shows in it.
+    """
     status, errcode = _entry(error) or (500, "M_UNKNOWN")
     content = {"errcode": errcode, "error": _text(error)} | _details(error)
     if isinstance(error, errors.InteractiveAuthNeeded) and not error.wrong_password:

@@ -1,4 +1,4 @@
-"""What listens at an address, and how it stops."""
+"""What listens at an address."""
 
 import asyncio
 import errno
@@ -6,149 +6,90 @@ import logging
 import resource
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from starlette.types import ASGIApp
-
-from lamplighter.clock import Clock, within
 from lamplighter.config import Address
 from lamplighter.errors import ConfigError
-from lamplighter.web.bodies import BodiesInTime
-from lamplighter.web.http.connection import Connection
-from lamplighter.web.http.exchange import Direct, FindDirect
-from lamplighter.web.http.hub import MOST_CONNECTIONS, Hub, no_put
-from lamplighter.web.http.timeouts import Patience
-from lamplighter.web.under_way import UnderWay
+from lamplighter.web.http.settings import MOST_CONNECTIONS
+from lamplighter.web.server import HttpServer
 
 __all__ = [
-    "MOST_TO_ANSWER",
     "Certificate",
     "Listener",
-    "bound",
     "certificate_context",
+    "listening_socket",
+    "room_for_connections",
     "room_within",
 ]
 
-#: How many connections may wait to be taken: a crowd comes at once after a restart.
+#: How many connections may wait to be taken: after a restart many come at once.
 _BACKLOG: Final = 4_096
-#: How long a client may take for the head of a request; a connection may be idle for longer.
-_SLOWEST: Final = timedelta(seconds=30)
 #: How long a client may take for the handshake of TLS.
 _HANDSHAKE: Final = timedelta(seconds=10)
-#: How long a request that is under way may take when the server stops; polls are answered before.
-_PATIENCE: Final = timedelta(seconds=5)
-#: How long it may then take to tell those who were cut off, and to send what has been answered.
-_GRACE: Final = timedelta(seconds=1)
-#: How long a listener takes to stop at most.
-MOST_TO_ANSWER: Final = _PATIENCE + 2 * _GRACE
-
-#: How many descriptors of files are not for connections of this listener.
+#: How many descriptors are for files and for connections to other servers.
 _DESCRIPTORS_KEPT: Final = 200
-
-_NO_DIRECT: Final[Mapping[str, Direct]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a listener proves by TLS who it is with: files in PEM."""
+    """The files, in PEM, with which a listener proves by TLS which server it is."""
 
     chain: Path
     private_key: Path
 
 
 class Listener:
-    """Serves an ASGI application at one address, between `start` and `stop`.
-
-    A GET at one of the paths of *direct* is answered by that function, past the application; a PUT
-    by the one that *find_put* returns.
-    """
+    """Gives *server* the connections that come to one address, between `start` and `stop`."""
 
     def __init__(
         self,
-        application: ASGIApp,
+        server: HttpServer,
         address: Address,
-        clock: Clock,
         *,
         certificate: Certificate | None = None,
         section: str = "",
-        direct: Mapping[str, Direct] = _NO_DIRECT,
-        find_put: FindDirect = no_put,
-        slowest: timedelta = _SLOWEST,
-        count_refused: Callable[[], None] = lambda: None,
     ) -> None:
         """Serve plain HTTP, or TLS 1.2 and later with a *certificate*.
 
-        *section* is where the configuration has the address, such as `federation.`. Who takes
-        longer than *slowest* for the head of a request, or for its body, is not waited for.
-        *count_refused* is called for each connection that there is no descriptor for.
+        *section* is where the configuration has the address, such as `federation.`.
         Raises `ConfigError` if the certificate cannot be used.
         """
+        self._server = server
         self._address = address
         self._section = section
-        self._clock = clock
         self._tls = None if certificate is None else certificate_context(certificate, section)
-        self._requests = UnderWay(BodiesInTime(application, clock, slowest))
-        patience = Patience(receiving=slowest, idle=slowest * 2.5)
-        self._hub = Hub(
-            self._requests,
-            direct,
-            clock,
-            find_put=find_put,
-            patience=patience,
-            most_connections=_room_for_connections(),
-            count_refused=count_refused,
-        )
-        self._server: asyncio.Server | None = None
+        self._listening: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Return once connections are taken; raise `ConfigError` if the address cannot be used."""
-        place = bound(self._address, self._section)
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._hub),
-            sock=place,
+        listening = listening_socket(self._address, self._section)
+        self._listening = await asyncio.get_running_loop().create_server(
+            self._server.connect,
+            sock=listening,
             backlog=_BACKLOG,
             ssl=self._tls,
             ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE.total_seconds(),
         )
 
     async def stop(self) -> None:
-        """Take no more connections, and return once the requests under way are answered.
+        """Take no connection any more, and return once the requests in progress are answered.
 
-        Those that take too long, by their own fault or their client's, are told to come again.
+        The server answers those with 503 that take too long.
         """
-        if self._server is None:
+        if self._listening is None:
             return
-        self._server.close()
-        self._hub.stop()
-        if not await self._done_within(_PATIENCE, self._all_answered()):
+        self._listening.close()
+        self._listening = None
+        if not await self._server.stop():
             logging.getLogger(__name__).warning("requests were cut off at %s", self._address)
-            self._requests.cut_off()
-            self._hub.cut_off()
-            await self._done_within(_GRACE, self._all_answered())
-        if not await self._done_within(_GRACE, self._hub.empty()):
-            self._hub.abort()
-            await self._hub.empty()
-        self._server = None
-
-    async def _all_answered(self) -> None:
-        await self._hub.quiet()
-        await self._requests.ended()
-
-    async def _done_within(self, limit: timedelta, work: Awaitable[None]) -> bool:
-        try:
-            await within(self._clock, limit, work)
-        except TimeoutError:
-            return False
-        return True
 
 
 def certificate_context(certificate: Certificate, section: str) -> ssl.SSLContext:
-    """Return what serves with *certificate*; raise `ConfigError` if the files are none."""
+    """Return the TLS context for *certificate*; raise `ConfigError` if the files cannot be used."""
     for key, path in (
         ("tls_certificate", certificate.chain),
         ("tls_private_key", certificate.private_key),
@@ -160,7 +101,7 @@ def certificate_context(certificate: Certificate, section: str) -> ssl.SSLContex
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        # A key under a pass phrase would make it ask whoever starts the server.
+        # Without a password, OpenSSL would ask for that of an encrypted key at the terminal.
         context.load_cert_chain(certificate.chain, certificate.private_key, password="")
     except (ssl.SSLError, ValueError) as error:
         problem = f"{certificate.chain} and {certificate.private_key} do not go together: {error}"
@@ -168,34 +109,37 @@ def certificate_context(certificate: Certificate, section: str) -> ssl.SSLContex
     return context
 
 
-def bound(address: Address, section: str) -> socket.socket:
-    """Return a socket at *address*, which is shared with nobody who listens there already."""
-    place: socket.socket | None = None
+def listening_socket(address: Address, section: str) -> socket.socket:
+    """Return a socket that listens at *address*, unless another one does already.
+
+    Raises `ConfigError`, which names the key of the configuration in *section*.
+    """
+    listening: socket.socket | None = None
     try:
         family, kind, protocol, _, name = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM
         )[0]
-        place = socket.socket(family, kind, protocol)
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind(name)
-        place.listen(_BACKLOG)
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(name)
+        listening.listen(_BACKLOG)
     except OSError as error:
-        if place is not None:
-            place.close()
+        if listening is not None:
+            listening.close()
         what = (
             "is in use: give another address, or end what listens there"
             if error.errno == errno.EADDRINUSE
             else f"cannot be used: {error}"
         )
         raise ConfigError(f"{section}listen: {address} {what}") from None
-    return place
+    return listening
 
 
-def _room_for_connections() -> int:
-    """Return how many connections leave descriptors for files, and for other servers.
+def room_for_connections() -> int:
+    """Return how many connections a server may have, so that descriptors are left for files.
 
-    The limit of the process is raised as far as the machine allows. Who ran out of descriptors
-    could neither take a connection nor open the database.
+    The limit of the process is raised as far as the machine allows. A process without a free
+    descriptor could neither take a connection nor open the database.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_CONNECTIONS + _DESCRIPTORS_KEPT
@@ -208,7 +152,7 @@ def _room_for_connections() -> int:
 
 
 def room_within(descriptors: int) -> int:
-    """Return how many connections a process may have that may open so many *descriptors*."""
+    """Return how many connections a process may have that may open that many *descriptors*."""
     if descriptors == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
     return max(1, min(MOST_CONNECTIONS, descriptors - min(_DESCRIPTORS_KEPT, descriptors // 2)))

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Match, Mount, NoMatchFound, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamplighter.errors import InvalidParam
-from lamplighter.web.application import ENDS_WITH_CLIENT
+from lamplighter.web.http.asgi import ENDS_WITH_CLIENT
 
 __all__ = [
     "ChangingResources",

@@ -1,4 +1,4 @@
-"""The requests under way: who stops the server can wait for them, and end those that dawdle."""
+"""The requests that the application is answering, so that the server can stop."""
 
 import asyncio
 from contextlib import suppress
@@ -13,7 +13,7 @@ __all__ = ["UnderWay"]
 
 
 class UnderWay:
-    """An ASGI application in front of another one, which knows what the other is at."""
+    """An ASGI application that passes requests on to another one, and knows those in progress."""
 
     def __init__(self, application: ASGIApp) -> None:
         self._application = application
@@ -22,25 +22,30 @@ class UnderWay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
-        assert task is not None  # a server calls an application in a task
+        assert task is not None  # the server calls an application in a task
         self._tasks.add(task)
         try:
             await self._application(scope, receive, send)
         except asyncio.CancelledError:
             if not self._is_cut_off:
                 raise
-            with suppress(Exception):  # half of an answer may be sent, and nobody be there
+            with suppress(Exception):  # half of an answer may be sent already
                 await send_error(scope, send, ShuttingDown())
         finally:
             self._tasks.discard(task)
 
+    @property
+    def count(self) -> int:
+        """How many requests are being answered."""
+        return len(self._tasks)
+
     async def ended(self) -> None:
-        """Return once no request is under way."""
+        """Return once no request is being answered."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     def cut_off(self) -> None:
-        """Answer everything that is under way with `ShuttingDown`, wherever it stands."""
+        """End the requests that are being answered, each with `ShuttingDown`."""
         self._is_cut_off = True
         for task in self._tasks:
             task.cancel()

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from lamplighter.devtools.client import Client
-from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.homeserver.client.heavy import HEAVY
 from lamplighter.web.places import AT_A_TIME, MOST_WAITING
 from lamplighter.web.routes import ClientRoute
 from tests.homeserver.world import World
+from tests.web.clients import client_of
 
 V3 = "/_matrix/client/v3"
 
@@ -37,7 +37,7 @@ async def test_a_user_has_a_bounded_number(server: InMemoryServer, dora: Client,
     event = await dora.request("PUT", f"/rooms/{room_id}/send/m.a/1", {})
     path = path.format(room_id=room_id, event_id=event.json["event_id"])
     path, _, query = path.partition("?")
-    client = AsgiClient(server.lamplighter.application)
+    client = client_of(server.lamplighter.application)
     asked = [
         client.begin(
             "GET",

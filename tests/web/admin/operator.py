@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lamplighter.devtools.http import AsgiClient, Exchange, Response
+from lamplighter.devtools.http import HttpClient, PendingRequest, Response
 from lamplighter.web.admin.auth import hash_of
 from lamplighter.web.admin.operations import PREFIX
 
@@ -17,7 +17,7 @@ ADMIN_CONFIG: Final = f"admin: {{token_hash: {hash_of(TOKEN)}}}\n"
 class Operator:
     """Asks the admin API; paths begin behind its prefix."""
 
-    def __init__(self, http: AsgiClient, token: str | None = TOKEN) -> None:
+    def __init__(self, http: HttpClient, token: str | None = TOKEN) -> None:
         self._http = http
         self._token = token
 
@@ -52,7 +52,7 @@ class Operator:
             found.append(await self.get(path, **{**query, "from": start}))
         return found
 
-    def stream(self) -> Exchange:
+    def stream(self) -> PendingRequest:
         """Begin to listen to events."""
         return self._http.begin("GET", f"{PREFIX}/events", token=self._token)
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import msgspec
 
-from lamplighter.devtools.http import Exchange
+from lamplighter.devtools.http import PendingRequest
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.presence.state import Presence
 from lamplighter.web.admin.broadcast import Listening
 from tests.web.admin.operator import Operator, by_room, events_in, online
 
 
-async def heard(server: InMemoryServer, stream: Exchange) -> list[tuple[str, Any]]:
+async def heard(server: InMemoryServer, stream: PendingRequest) -> list[tuple[str, Any]]:
     """Let the operator leave; return names and contents of the events that had come."""
     await server.settled()
     await stream.go_away()
@@ -20,7 +20,7 @@ async def heard(server: InMemoryServer, stream: Exchange) -> list[tuple[str, Any
     return [(name, msgspec.json.decode(data)) for name, data in events]
 
 
-async def listening(operator: Operator) -> Exchange:
+async def listening(operator: Operator) -> PendingRequest:
     """Return a stream that has begun."""
     stream = operator.stream()
     await stream.waiting()

@@ -2,7 +2,6 @@
 
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.ids import ServerName
@@ -13,6 +12,7 @@ from lamplighter.web.admin.destinations import AdminDestinations
 from lamplighter.web.admin.endpoints import admin_endpoints
 from lamplighter.web.application import build_application
 from tests.web.admin.operator import TOKEN, Operator
+from tests.web.clients import client_of
 
 
 async def test_destinations() -> None:
@@ -25,7 +25,7 @@ async def test_destinations() -> None:
         AdminAuth(hash_of(TOKEN), AccessLog(FakeClock(), print, ClientAddress([]))),
         AdminDestinations(lambda: statuses),
     )
-    operator = Operator(AsgiClient(build_application(endpoints)))
+    operator = Operator(client_of(build_application(endpoints)))
     one = {"server_name": "one.org", "queued": 1, "is_busy": True, "failures": 0, "retry_ts": None}
     two = {"server_name": "two.org", "queued": 7, "is_busy": False, "failures": 3, "retry_ts": 900}
     pages = await operator.pages("/destinations", limit="1")

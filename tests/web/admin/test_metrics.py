@@ -1,16 +1,16 @@
 """GET /metrics."""
 
-from lamplighter.devtools.http import AsgiClient
 from lamplighter.metrics import CONTENT_TYPE, Metrics
 from lamplighter.web.admin.metrics import MetricsPage
 from lamplighter.web.application import build_application
+from tests.web.clients import client_of
 
 
 async def test_metrics_are_shown() -> None:
     """What the server counts is shown to everybody, in the format of Prometheus."""
     metrics = Metrics()
     metrics.sync_answered()
-    client = AsgiClient(build_application(MetricsPage(metrics).routes()))
+    client = client_of(build_application(MetricsPage(metrics).routes()))
     response = await client.request("GET", "/metrics")
     assert (response.status, response.headers["content-type"]) == (200, CONTENT_TYPE)
     assert "\nlamplighter_syncs_total 1.0\n" in response.body.decode()

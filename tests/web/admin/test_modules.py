@@ -8,7 +8,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import running_server
 from lamplighter.metrics import Metrics
 from lamplighter.modules.api import ModuleApi
@@ -22,6 +21,7 @@ from lamplighter.web.admin.endpoints import admin_endpoints
 from lamplighter.web.admin.modules import AdminModules
 from lamplighter.web.application import build_application
 from tests.web.admin.operator import ADMIN_CONFIG, TOKEN, Operator
+from tests.web.clients import client_of
 
 #: A module that shows everybody to everybody.
 EVERYBODY = """
@@ -131,7 +131,7 @@ async def test_a_reload(result: ReloadResult) -> None:
     endpoints = admin_endpoints(
         AdminAuth(hash_of(TOKEN), AccessLog(FakeClock(), print, ClientAddress([]))), modules
     )
-    operator = Operator(AsgiClient(build_application(endpoints)))
+    operator = Operator(client_of(build_application(endpoints)))
     assert await operator.post("/modules/reload") == {
         "modules": ["Sound"],
         "problem": result.problem,

@@ -1,10 +1,11 @@
 """GET /ready."""
 
-from lamplighter.devtools.http import AsgiClient
+from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.errors import StorageUnavailable
 from lamplighter.web.admin.ready import Ready
 from lamplighter.web.application import build_application
+from tests.web.clients import client_of
 
 
 class Storage:
@@ -18,7 +19,7 @@ class Storage:
             raise StorageUnavailable("the disk is gone")
 
 
-async def status(client: AsgiClient) -> tuple[int, object]:
+async def status(client: HttpClient) -> tuple[int, object]:
     """Return what is answered."""
     response = await client.request("GET", "/ready")
     return response.status, response.json
@@ -28,7 +29,7 @@ async def test_starting_ready_and_stopping() -> None:
     """Whoever asks is told 200 only between the opening of the addresses and the stop."""
     storage = Storage()
     ready = Ready(lambda: storage.writes, storage.look)
-    client = AsgiClient(build_application(ready.routes()))
+    client = client_of(build_application(ready.routes()))
     assert await status(client) == (503, {"status": "starting"})
     ready.opened()
     assert await status(client) == (200, {"status": "ready"})
@@ -41,7 +42,7 @@ async def test_the_database() -> None:
     storage = Storage()
     ready = Ready(lambda: storage.writes, storage.look)
     ready.opened()
-    client = AsgiClient(build_application(ready.routes()))
+    client = client_of(build_application(ready.routes()))
     for reads, writes in ((False, True), (True, False)):
         storage.reads, storage.writes = reads, writes
         assert await status(client) == (503, {"status": "storage unavailable"})

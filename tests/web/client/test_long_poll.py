@@ -1,15 +1,11 @@
 """Waiting for news, seen from its endpoint."""
 
-import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from lamplighter.devtools.client import Client, RequestFailed
-from lamplighter.devtools.http import AsgiClient, Message, Receive, Send
 from lamplighter.devtools.server import InMemoryServer
-from lamplighter.web.bodies import BodiesInTime
 
 
 @pytest.fixture
@@ -48,33 +44,6 @@ async def test_a_poll_leaves_no_timer(server: InMemoryServer, dora: Client) -> N
     await poll.answer()
     assert server.clock.next_timer() != server.clock.now() + 1
     assert before is not None
-
-
-async def test_a_body_that_never_ends(server: InMemoryServer, dora: Client) -> None:
-    """A poll begins when its body has come; one that does not come is given up."""
-    in_time = BodiesInTime(server.lamplighter.application, server.clock, timedelta(seconds=5))
-
-    async def application(scope: Message, _receive: Receive, send: Send) -> None:
-        async def never() -> Message:
-            await asyncio.Event().wait()
-            return {}
-
-        await in_time(scope, never, send)
-
-    since = (await dora.sync()).next_batch
-    poll = AsgiClient(application).begin(
-        "GET",
-        "/_matrix/client/v3/sync",
-        token=dora.access_token,
-        query={"since": since, "timeout": "30000"},
-        headers={"content-length": "9"},
-    )
-    await server.settled()
-    await server.advance(seconds=4.999)
-    assert (poll.answered, polls_in_flight(server)) == (False, "lamplighter_polls_in_flight 0.0")
-    await server.advance(seconds=0.001)
-    assert (poll.answered, polls_in_flight(server)) == (True, "lamplighter_polls_in_flight 0.0")
-    assert (await poll.response()).status == 408
 
 
 async def test_news_of_no_interest(server: InMemoryServer, dora: Client, erik: Client) -> None:

@@ -3,10 +3,9 @@
 import pytest
 
 from lamplighter.devtools.client import Client
-from lamplighter.devtools.http import AsgiClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.web.body import MAX_BODY
-from tests.homeserver.world import while_sending
+from tests.web.http.peer import Peer
 
 STATUS = "/presence/@dora:demo/status"
 
@@ -159,14 +158,16 @@ async def test_a_refusal_costs_no_look(server: InMemoryServer, dora: Client) -> 
 
 async def test_a_status_that_comes_too_late(server: InMemoryServer, dora: Client) -> None:
     """A status whose end is sent after the account was closed sets nothing."""
-
-    async def deactivate() -> None:
-        await server.lamplighter.directory.deactivate(dora.user_id)
-
-    client = AsgiClient(while_sending(server.lamplighter.application, deactivate))
-    path = f"/_matrix/client/v3/presence/{dora.user_id}/status"
-    body = {"presence": "online", "status_msg": "undead"}
-    response = await client.request("PUT", path, token=dora.access_token, json=body)
-    assert (response.status, response.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
+    peer = Peer(server.lamplighter.http_server(server.clock).connect())
+    body = '{"presence": "online", "status_msg": "undead"}'
+    peer.send(
+        f"PUT /_matrix/client/v3/presence/{dora.user_id}/status HTTP/1.1\r\n"
+        f"Authorization: Bearer {dora.access_token}\r\nContent-Length: {len(body)}\r\n\r\n{{"
+    )
+    await server.lamplighter.directory.deactivate(dora.user_id)
+    peer.send(body[1:])
+    await server.settled()
+    received = peer.received
+    assert (received.split()[1], "M_UNKNOWN_TOKEN" in received) == ("401", True)
     assert server.presence_of(dora).state == "offline"
     assert server.presence_of(dora).status_msg is None

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import unquote
 
 import msgspec
 from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
@@ -16,7 +15,7 @@ from signedjson.types import SigningKey
 
 from lamplighter.clock import after
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.devtools.http import Exchange, Response
+from lamplighter.devtools.http import Response
 from lamplighter.errors import RemoteUnreachable
 from lamplighter.federation.inbound import Inbound
 from lamplighter.federation.keyring import Keyring
@@ -31,6 +30,7 @@ from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.federation import federation_endpoints
 from tests.homeserver.world import SERVER
+from tests.web.clients import client_of
 
 __all__ = ["DAVE", "ONLINE", "THERE", "Header", "Host", "Peer", "error_of", "presence", "public"]
 
@@ -113,24 +113,16 @@ class Host:
         uri: str,
         body: bytes | Sequence[bytes] = b"",
         headers: Mapping[str, str] | None = None,
-        client: tuple[str, int] = ("192.0.2.1", 50000),
+        address: str = "192.0.2.1",
     ) -> Response:
         """Send a request with this URI; a *body* in several chunks is sent without a length."""
         sent = dict(headers or {})
         if isinstance(body, bytes):
-            sent["content-length"] = str(len(body))
-        path, _, query = uri.partition("?")
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": unquote(path),
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "client": client,
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
-        }
-        chunks = [body] if isinstance(body, bytes) else body
-        return await Exchange(self._application, scope, chunks).response()
+            sent.setdefault("content-length", str(len(body)))
+        else:
+            sent["transfer-encoding"] = "chunked"
+        client = client_of(self._application, address=address)
+        return await client.send(method, uri, sent, body).response()
 
     async def post(self, uri: str, content: object) -> Response:
         """Send an unsigned POST."""

@@ -121,7 +121,7 @@ async def test_a_body_that_is_too_long(peer: Peer) -> None:
 async def test_a_body_without_a_signature(peer: Peer) -> None:
     """A request without a signature is refused before its body is read, and causes no fetch."""
     announced = {"content-length": str(LIMIT + 1)}
-    response = await peer.host.send("PUT", URI, [b""], announced)
+    response = await peer.host.send("PUT", URI, b"", announced)
     assert error_of(response)[:2] == (401, "M_UNAUTHORIZED")
     assert (peer.host.heard, peer.host.published.asked) == ([], [])
 
@@ -176,8 +176,8 @@ async def test_what_nobody_has_signed_costs_the_origin_nothing(peer: Peer) -> No
     """
     body = msgspec.json.encode(peer.transaction(more="x" * 4_500_000))
     forged = {"authorization": str(peer.header("PUT", URI, {}))}
-    from_afar = ("198.51.100.7", 1)
-    answers = [await peer.host.send("PUT", URI, body, forged, client=from_afar) for _ in range(3)]
+    from_afar = "198.51.100.7"
+    answers = [await peer.host.send("PUT", URI, body, forged, address=from_afar) for _ in range(3)]
     assert [it.status for it in answers] == [401, 429, 429]
     await assert_taken(peer, peer.transaction(more="x" * 4_500_000))
 

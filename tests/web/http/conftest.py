@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.web.http.peer import House, Peer
+from tests.web.http.peer import Peer, Site
 
 
 @pytest.fixture
-async def house() -> House:
-    """What serves."""
-    return House()
+async def site() -> Site:
+    """A server."""
+    return Site()
 
 
 @pytest.fixture
-async def peer(house: House) -> Peer:
+async def peer(site: Site) -> Peer:
     """A client that has just connected."""
-    return house.peer()
+    return site.peer()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -9,9 +10,12 @@ from starlette.types import Receive, Scope, Send
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.web.application import send_json
 from lamplighter.web.http.connection import Connection
-from lamplighter.web.http.exchange import Exchange
-from lamplighter.web.http.hub import MOST_UNSENT, Hub
-from lamplighter.web.http.timeouts import Patience
+from lamplighter.web.http.exchange import Direct, Exchange
+from lamplighter.web.http.request import Request
+from lamplighter.web.http.settings import MOST_UNSENT, ConnectionRoom
+from lamplighter.web.http.state import ServerState
+from lamplighter.web.http.timeouts import TimeLimits
+from lamplighter.web.server import MATRIX
 
 DATE = "date: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
 CORS = (
@@ -22,7 +26,7 @@ CORS = (
 
 
 def answered(body: str, status: str = "200 OK", connection: str = "") -> str:
-    """Return a JSON response with *body*, all of it; *connection* is a header line."""
+    """Return a whole JSON response with *body*; *connection* is a header line."""
     return (
         f"HTTP/1.1 {status}\r\n{DATE}content-type: application/json\r\n{CORS}"
         f"content-length: {len(body)}\r\n{connection}\r\n{body}"
@@ -61,7 +65,8 @@ class FakeTransport(asyncio.Transport):
         self._is_closing = False
 
     def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
-        assert not self._is_closing, "nobody writes to what is closed"
+        assert not self._is_closing, "nothing is written to a closed transport"
+        assert not self.has_said_end, "nothing is written after the end"
         self.sent += data
         if not self.is_taken:
             self.unsent += len(data)
@@ -123,18 +128,18 @@ class FakeTransport(asyncio.Transport):
 class Peer:
     """A client with one connection."""
 
-    def __init__(self, hub: Hub, *, tls: bool = False) -> None:
-        self._connection = Connection(hub)
-        self.transport = FakeTransport(self._connection, tls=tls)
-        self._connection.connection_made(self.transport)
+    def __init__(self, connection: Connection, *, tls: bool = False) -> None:
+        self.connection = connection
+        self.transport = FakeTransport(self.connection, tls=tls)
+        self.connection.connection_made(self.transport)
 
     def send(self, data: str | bytes) -> None:
         """Send *data*, in one piece."""
-        self._connection.data_received(data.encode() if isinstance(data, str) else data)
+        self.connection.data_received(data.encode() if isinstance(data, str) else data)
 
     def say_end(self) -> None:
         """Send nothing more, but go on listening."""
-        if not self._connection.eof_received():
+        if not self.connection.eof_received():
             self.transport.close()
 
     def lose(self) -> None:
@@ -201,34 +206,41 @@ async def whole_body(receive: Receive) -> bytes:
             return body
 
 
-class House:
-    """A hub with a direct endpoint at /poll and an application everywhere else."""
+class Site:
+    """A server with a direct endpoint at /poll and an application everywhere else."""
 
     def __init__(
         self,
         *,
-        patience: Patience | None = None,
+        time_limits: TimeLimits | None = None,
         most_connections: int = 100,
         most_unsent: int = MOST_UNSENT,
     ) -> None:
         self.clock = FakeClock()
         self.endpoint = Endpoint()
+        #: What answers besides, by method and path as it was sent.
+        self.direct: dict[tuple[str, str], Direct] = {}
         self.application = Application()
         #: How many connections were refused for want of descriptors.
         self.refused = 0
-        self.hub = Hub(
+        limits = time_limits or TimeLimits()
+        self.state = ServerState(
             self.application,
-            {"/poll": self.endpoint},
             self.clock,
-            patience=patience or Patience(),
-            most_connections=most_connections,
-            most_unsent=most_unsent,
+            replace(MATRIX, time_limits=limits, most_unsent=most_unsent),
+            find_direct=self._find,
+            room=ConnectionRoom(most_connections),
             count_refused=self._count_refused,
         )
+
+    def _find(self, request: Request) -> Direct | None:
+        if request.method == "GET" and request.target.path == "/poll":
+            return self.endpoint
+        return self.direct.get((request.method, request.target.raw_path))
 
     def _count_refused(self) -> None:
         self.refused += 1
 
     def peer(self, *, tls: bool = False) -> Peer:
         """Return a client that has just connected."""
-        return Peer(self.hub, tls=tls)
+        return Peer(Connection(self.state), tls=tls)

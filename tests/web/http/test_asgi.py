@@ -9,8 +9,9 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from lamplighter.web.application import ENDS_WITH_CLIENT, send_json
-from tests.web.http.peer import House, Peer, answered, settle, whole_body
+from lamplighter.web.application import send_json
+from lamplighter.web.http.asgi import ENDS_WITH_CLIENT
+from tests.web.http.peer import Peer, Site, answered, settle, whole_body
 
 GET = "GET /a%20b?c=%20 HTTP/1.1\r\nHost: x\r\nX-Y: z\r\n\r\n"
 PUT = "PUT / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
@@ -20,14 +21,14 @@ FAILED = answered(
 )
 
 
-async def test_the_scope(house: House) -> None:
+async def test_the_scope(site: Site) -> None:
     """The application is told all of a request, as other servers tell it."""
-    plain, secure = house.peer(), house.peer(tls=True)
+    plain, secure = site.peer(), site.peer(tls=True)
     plain.send(GET)
     secure.send("PUT / HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
     await settle()
-    assert callable(house.application.scopes[0].pop(ENDS_WITH_CLIENT))
-    assert house.application.scopes[0] == {
+    assert callable(site.application.scopes[0].pop(ENDS_WITH_CLIENT))
+    assert site.application.scopes[0] == {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
@@ -41,11 +42,11 @@ async def test_the_scope(house: House) -> None:
         "client": ("192.0.2.7", 4711),
         "server": ("192.0.2.1", 8008),
     }
-    second = house.application.scopes[1]
+    second = site.application.scopes[1]
     assert (second["scheme"], second["http_version"]) == ("https", "1.0")
 
 
-async def test_receiving(house: House, peer: Peer) -> None:
+async def test_receiving(site: Site, peer: Peer) -> None:
     """The body comes as it comes, its end is told, and then the application waits."""
     messages: list[Any] = []
 
@@ -53,7 +54,7 @@ async def test_receiving(house: House, peer: Peer) -> None:
         while not messages or messages[-1]["type"] != "http.disconnect":
             messages.append(await receive())
 
-    house.application.handle = listen
+    site.application.handle = listen
     peer.send(PUT)
     peer.send("ab")
     await settle()
@@ -68,7 +69,7 @@ async def test_receiving(house: House, peer: Peer) -> None:
     assert messages[2:] == [{"type": "http.disconnect"}]
 
 
-async def test_an_empty_body(house: House, peer: Peer) -> None:
+async def test_an_empty_body(site: Site, peer: Peer) -> None:
     """A request without a body has an empty one."""
     peer.send(GET)
     await settle()
@@ -76,7 +77,7 @@ async def test_an_empty_body(house: House, peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("leaves", [True, False])
-async def test_leaving_in_the_body(house: House, peer: Peer, leaves: bool) -> None:
+async def test_leaving_in_the_body(site: Site, peer: Peer, leaves: bool) -> None:
     """A client that stops in the middle of its body looks gone, and is answered if it hears."""
     peer.send(PUT + "ab")
     await settle()
@@ -86,10 +87,10 @@ async def test_leaving_in_the_body(house: House, peer: Peer, leaves: bool) -> No
         peer.say_end()
     await settle()
     assert peer.received == ("" if leaves else answered("ab", connection=CLOSE))
-    assert (peer.is_closed, house.hub.under_way) == (True, 0)
+    assert (peer.is_closed, site.state.under_way) == (True, 0)
 
 
-async def test_after_the_answer(house: House, peer: Peer) -> None:
+async def test_after_the_answer(site: Site, peer: Peer) -> None:
     """After its answer an application hears that it is over, and says nothing more."""
     ends: list[str] = []
 
@@ -98,13 +99,13 @@ async def test_after_the_answer(house: House, peer: Peer) -> None:
         ends.append((await receive())["type"])
         await send_json(send, 200, b"again")
 
-    house.application.handle = answer_twice
+    site.application.handle = answer_twice
     peer.send(GET)
     await settle()
     assert (peer.received, ends) == (answered(""), ["http.disconnect"])
 
 
-async def test_continuing(house: House, peer: Peer) -> None:
+async def test_continuing(site: Site, peer: Peer) -> None:
     """Who asks whether to send a body is told to, when the body is wanted."""
     begin = asyncio.Event()
 
@@ -112,7 +113,7 @@ async def test_continuing(house: House, peer: Peer) -> None:
         await begin.wait()
         await send_json(send, 200, await whole_body(receive))
 
-    house.application.handle = later
+    site.application.handle = later
     peer.send(PUT[:-2] + "Expect: 100-continue\r\n\r\n")
     await settle()
     assert peer.received == ""
@@ -124,7 +125,7 @@ async def test_continuing(house: House, peer: Peer) -> None:
     assert peer.received == answered("abcd")
 
 
-async def test_not_continuing(house: House, peer: Peer) -> None:
+async def test_not_continuing(site: Site, peer: Peer) -> None:
     """Who is refused is not told to go on; nor who has sent all of it anyway."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,13 +134,13 @@ async def test_not_continuing(house: House, peer: Peer) -> None:
     peer.send(PUT[:-2] + "Expect: 100-continue\r\n\r\nabcd")
     await settle()
     assert peer.received == answered("abcd")
-    house.application.handle = refuse
+    site.application.handle = refuse
     peer.send(PUT[:-2] + "Expect: 100-continue\r\n\r\n")
     await settle()
     assert peer.received == answered("{}", "401 Unauthorized", CLOSE)
 
 
-async def test_defects(house: House, peer: Peer) -> None:
+async def test_defects(site: Site, peer: Peer) -> None:
     """An application that fails, or says nothing, is answered for, and it is logged."""
 
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,14 +152,14 @@ async def test_defects(house: House, peer: Peer) -> None:
 
     with capture_logs() as logs:
         for handle in (fail, be_silent):
-            house.application.handle = handle
+            site.application.handle = handle
             peer.send(GET)
             await settle()
             assert peer.received == FAILED
     assert [(line["event"], line["path"]) for line in logs] == [("request failed", "/a b")] * 2
 
 
-async def test_defects_in_an_answer(house: House, peer: Peer) -> None:
+async def test_defects_in_an_answer(site: Site, peer: Peer) -> None:
     """Where an answer has begun, its end cannot be made up: the connection breaks."""
 
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,7 +167,7 @@ async def test_defects_in_an_answer(house: House, peer: Peer) -> None:
         await send({"type": "http.response.body", "body": b"a", "more_body": True})
         raise ValueError
 
-    house.application.handle = fail
+    site.application.handle = fail
     with capture_logs() as logs:
         peer.send(GET)
         await settle()
@@ -174,7 +175,7 @@ async def test_defects_in_an_answer(house: House, peer: Peer) -> None:
     assert (peer.received.endswith("1\r\na\r\n"), peer.transport.is_aborted) == (True, True)
 
 
-async def test_falling_short(house: House, peer: Peer) -> None:
+async def test_falling_short(site: Site, peer: Peer) -> None:
     """A body that is shorter than it was said to be breaks the connection."""
 
     async def fall_short(scope: Scope, receive: Receive, send: Send) -> None:
@@ -182,27 +183,27 @@ async def test_falling_short(house: House, peer: Peer) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"abc"})
 
-    house.application.handle = fall_short
+    site.application.handle = fall_short
     peer.send(GET)
     await settle()
     assert (peer.received[-7:], peer.transport.is_aborted) == ("\r\n\r\nabc", True)
 
 
-async def test_going_without_an_answer(house: House, peer: Peer) -> None:
+async def test_going_without_an_answer(site: Site, peer: Peer) -> None:
     """An application need not answer who is gone; that is no defect."""
 
     async def wait(scope: Scope, receive: Receive, send: Send) -> None:
         await whole_body(receive)
         await receive()
 
-    house.application.handle = wait
+    site.application.handle = wait
     peer.send(GET)
     peer.say_end()
     await settle()
-    assert (peer.received, peer.is_closed, house.hub.under_way) == ("", True, 0)
+    assert (peer.received, peer.is_closed, site.state.under_way) == ("", True, 0)
 
 
-async def test_streaming_without_end(house: House, peer: Peer) -> None:
+async def test_streaming_without_end(site: Site, peer: Peer) -> None:
     """A stream without end waits for a client that is slow, and ends with one that goes."""
 
     async def stream() -> AsyncIterator[bytes]:
@@ -210,7 +211,7 @@ async def test_streaming_without_end(house: House, peer: Peer) -> None:
             yield b"x" * 10_000
 
     peer.transport.is_taken = False
-    house.application.handle = StreamingResponse(stream())
+    site.application.handle = StreamingResponse(stream())
     peer.send(GET)
     await settle()
     assert len(peer.received) // 10_000 == 1
@@ -220,10 +221,10 @@ async def test_streaming_without_end(house: House, peer: Peer) -> None:
     peer.lose()
     while len(asyncio.all_tasks()) > 1:
         await settle()
-    assert house.hub.under_way == 0
+    assert site.state.under_way == 0
 
 
-async def test_talking_to_nobody(house: House, peer: Peer) -> None:
+async def test_talking_to_nobody(site: Site, peer: Peer) -> None:
     """An application that goes on talking when nobody is there keeps nobody else waiting."""
     said = 0
 
@@ -234,26 +235,26 @@ async def test_talking_to_nobody(house: House, peer: Peer) -> None:
             said += 1
             await send({"type": "http.response.body", "body": b"a", "more_body": True})
 
-    house.application.handle = talk
+    site.application.handle = talk
     peer.send(GET)
     peer.lose()
     await settle()
     assert 0 < said < 100
-    assert house.hub.under_way == 0
+    assert site.state.under_way == 0
     while len(asyncio.all_tasks()) > 1:
         await settle()
 
 
-async def test_cancelling(house: House, peer: Peer) -> None:
+async def test_cancelling(site: Site, peer: Peer) -> None:
     """A task that is ended by others ends its connection."""
 
     async def cancel_itself(scope: Scope, receive: Receive, send: Send) -> None:
         raise asyncio.CancelledError
 
-    house.application.handle = cancel_itself
+    site.application.handle = cancel_itself
     peer.send(GET)
     await settle()
-    assert (peer.received, peer.transport.is_aborted, house.hub.under_way) == ("", True, 0)
+    assert (peer.received, peer.transport.is_aborted, site.state.under_way) == ("", True, 0)
 
 
 class Work:
@@ -282,36 +283,36 @@ class Work:
 
 
 @pytest.fixture
-def work(house: House) -> Work:
+def work(site: Site) -> Work:
     """What the application does."""
     return Work()
 
 
-async def test_a_read_ends_with_its_client(house: House, peer: Peer, work: Work) -> None:
+async def test_a_read_ends_with_its_client(site: Site, peer: Peer, work: Work) -> None:
     """Nobody waits for what a client wanted to read that is gone: it is cancelled."""
-    house.application.handle = work.reading
+    site.application.handle = work.reading
     peer.send(GET)
     await settle()
     peer.lose()
     await settle()
-    assert (work.ended, house.hub.under_way) == (["cancelled"], 0)
+    assert (work.ended, site.state.under_way) == (["cancelled"], 0)
 
 
 async def test_a_read_whose_client_is_gone_before_it_begins(
-    house: House, peer: Peer, work: Work
+    site: Site, peer: Peer, work: Work
 ) -> None:
     """A read does not begin for a client that is gone by then."""
-    house.application.handle = work.reading
+    site.application.handle = work.reading
     peer.send(GET)
     peer.transport.lose(ConnectionResetError())
     await settle()
     assert work.ended == ["cancelled"] * work.began
-    assert house.hub.under_way == 0
+    assert site.state.under_way == 0
 
 
-async def test_a_write_goes_on_without_its_client(house: House, peer: Peer, work: Work) -> None:
+async def test_a_write_goes_on_without_its_client(site: Site, peer: Peer, work: Work) -> None:
     """What a client has asked to be written is written to the end, whether or not it waits."""
-    house.application.handle = work.writing
+    site.application.handle = work.writing
     peer.send(GET)
     await settle()
     peer.lose()
@@ -321,9 +322,9 @@ async def test_a_write_goes_on_without_its_client(house: House, peer: Peer, work
     assert work.ended == ["done"]
 
 
-async def test_half_of_a_connection_may_be_all_of_it(house: House, peer: Peer, work: Work) -> None:
+async def test_half_of_a_connection_may_be_all_of_it(site: Site, peer: Peer, work: Work) -> None:
     """A client that says its end is sent an interim line, and its answer if it still listens."""
-    house.application.handle = work.reading
+    site.application.handle = work.reading
     peer.send(GET)
     await settle()
     peer.say_end()
@@ -333,9 +334,9 @@ async def test_half_of_a_connection_may_be_all_of_it(house: House, peer: Peer, w
     assert peer.received == answered("{}", connection=CLOSE)
 
 
-async def test_a_client_that_says_its_end_at_once(house: House, peer: Peer, work: Work) -> None:
+async def test_a_client_that_says_its_end_at_once(site: Site, peer: Peer, work: Work) -> None:
     """It is the same where the end comes together with the request."""
-    house.application.handle = work.reading
+    site.application.handle = work.reading
     peer.send(GET)
     peer.say_end()
     await settle()
@@ -345,13 +346,13 @@ async def test_a_client_that_says_its_end_at_once(house: House, peer: Peer, work
     assert work.ended == ["cancelled"]
 
 
-async def test_half_of_a_connection_is_not_waited_for(house: House, peer: Peer, work: Work) -> None:
+async def test_half_of_a_connection_is_not_waited_for(site: Site, peer: Peer, work: Work) -> None:
     """A client of HTTP/1.0 gets no interim line, and is closed after a while."""
-    house.application.handle = work.reading
+    site.application.handle = work.reading
     peer.send("GET / HTTP/1.0\r\n\r\n")
     await settle()
     peer.say_end()
     assert peer.received == ""
-    house.clock.advance(seconds=11)
+    site.clock.advance(seconds=11)
     await settle()
-    assert (work.ended, peer.is_closed, house.hub.under_way) == (["cancelled"], True, 0)
+    assert (work.ended, peer.is_closed, site.state.under_way) == (["cancelled"], True, 0)

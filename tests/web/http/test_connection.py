@@ -13,10 +13,11 @@ from structlog.testing import capture_logs
 from lamplighter.clock import Timer, Timestamp
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.web.application import send_json
-from lamplighter.web.http.connection import MOST_UNREAD, MOST_WAITING
-from lamplighter.web.http.hub import Hub
-from lamplighter.web.http.timeouts import Patience
-from tests.web.http.peer import Application, Endpoint, House, Peer, answered, settle, whole_body
+from lamplighter.web.http.connection import MOST_QUEUED, MOST_UNREAD, Connection
+from lamplighter.web.http.state import ServerState
+from lamplighter.web.http.timeouts import TimeLimits
+from lamplighter.web.server import MATRIX
+from tests.web.http.peer import Application, Endpoint, Peer, Site, answered, settle, whole_body
 from tests.web.http.test_reader import PIECES
 
 CLOSE = "connection: close\r\n"
@@ -34,24 +35,24 @@ def put(body: str, *headers: str) -> str:
     return f"PUT /echo HTTP/1.1\r\n{more}Content-Length: {len(body)}\r\n\r\n{body}"
 
 
-async def test_one_after_the_other(house: House, peer: Peer) -> None:
+async def test_one_after_the_other(site: Site, peer: Peer) -> None:
     """A connection serves one request after the other, by the endpoint and by the application."""
     peer.send(poll("a"))
-    assert (peer.received, len(house.endpoint.waiting)) == ("", 1)
-    house.endpoint.answer()
+    assert (peer.received, len(site.endpoint.waiting)) == ("", 1)
+    site.endpoint.answer()
     assert peer.received == answered('"a"')
     peer.send(put("{}"))
     await settle()
     assert peer.received == answered("{}")
     peer.send(poll("b"))
-    house.endpoint.answer()
+    site.endpoint.answer()
     assert (peer.received, peer.is_closed) == (answered('"b"'), False)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 33])
-async def test_in_pieces(house: House, peer: Peer, size: int) -> None:
+async def test_in_pieces(site: Site, peer: Peer, size: int) -> None:
     """Requests may come in pieces, cut wherever it may be."""
-    house.endpoint.answers_at_once = True
+    site.endpoint.answers_at_once = True
     data = poll("a", "A: b") + put("{}") + poll("c")
     for start in range(0, len(data), size):
         peer.send(data[start : start + size])
@@ -59,45 +60,45 @@ async def test_in_pieces(house: House, peer: Peer, size: int) -> None:
     assert peer.received == answered('"a"') + answered("{}") + answered('"c"')
 
 
-async def test_pipelining(house: House, peer: Peer) -> None:
+async def test_pipelining(site: Site, peer: Peer) -> None:
     """Requests that come together are answered in their order, however many there are."""
-    house.endpoint.answers_at_once = True
+    site.endpoint.answers_at_once = True
     peer.send("".join(poll(str(n)) for n in range(2000)))
     assert peer.received == "".join(answered(f'"{n}"') for n in range(2000))
 
 
-async def test_waiting_in_line(house: House, peer: Peer) -> None:
+async def test_waiting_in_line(site: Site, peer: Peer) -> None:
     """Nobody is answered before those who asked first; the endpoint sees one at a time."""
     peer.send(poll("a") + put("{}") + poll("b"))
     await settle()
-    assert (peer.received, len(house.endpoint.waiting)) == ("", 1)
-    house.endpoint.answer()
+    assert (peer.received, len(site.endpoint.waiting)) == ("", 1)
+    site.endpoint.answer()
     await settle()
     assert peer.received == answered('"a"') + answered("{}")
-    house.endpoint.answer()
+    site.endpoint.answer()
     assert peer.received == answered('"b"')
 
 
-async def test_a_long_line(house: House, peer: Peer) -> None:
+async def test_a_long_line(site: Site, peer: Peer) -> None:
     """Behind a request that waits few others are read; the rest is left to the network."""
     many = "".join(poll(str(n), f"A: {'a' * 4000}") for n in range(30))
     peer.send(many)
     assert not peer.transport.is_reading_now
     peer.send(many)  # was on its way already
     for n in range(60):
-        assert len(house.endpoint.waiting) == 1
-        house.endpoint.answer()
+        assert len(site.endpoint.waiting) == 1
+        site.endpoint.answer()
         assert peer.received == answered(f'"{n % 30}"')
     assert peer.transport.is_reading_now
 
 
-async def test_a_short_line(house: House, peer: Peer) -> None:
+async def test_a_short_line(site: Site, peer: Peer) -> None:
     """As long as the line is short, it is read whether its client leaves."""
-    peer.send("".join(poll(str(n)) for n in range(MOST_WAITING - 1)))
+    peer.send("".join(poll(str(n)) for n in range(MOST_QUEUED - 1)))
     assert peer.transport.is_reading_now
 
 
-async def test_large_bodies(house: House, peer: Peer) -> None:
+async def test_large_bodies(site: Site, peer: Peer) -> None:
     """Of a body that nobody takes little is read; once it is taken, all of it comes."""
     begin = asyncio.Event()
 
@@ -106,7 +107,7 @@ async def test_large_bodies(house: House, peer: Peer) -> None:
         body = await whole_body(receive)
         await send_json(send, 200, str(len(body)).encode())
 
-    house.application.handle = count
+    site.application.handle = count
     peer.send(put("x" * 400_000))
     await settle()
     assert not peer.transport.is_reading_now
@@ -115,40 +116,40 @@ async def test_large_bodies(house: House, peer: Peer) -> None:
     assert (peer.received, peer.transport.is_reading_now) == (answered("400000"), True)
 
 
-async def test_chunks(house: House, peer: Peer) -> None:
+async def test_chunks(site: Site, peer: Peer) -> None:
     """A body may come in chunks, and slowly."""
     peer.send("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
     await settle()
     peer.send("1\r\n}\r\n0\r\n\r\n" + poll("next"))
     await settle()
     assert peer.received == answered("{}")
-    house.endpoint.answer()
+    site.endpoint.answer()
     assert peer.received == answered('"next"')
 
 
-async def test_a_get_with_a_body(house: House, peer: Peer) -> None:
+async def test_a_get_with_a_body(site: Site, peer: Peer) -> None:
     """The endpoint is asked once the whole request is there, with a body that nobody wants."""
     request = poll("a", "Content-Length: 100000", "Expect: 100-continue")
     peer.send(request + "x" * 99_999)
-    assert (peer.received, house.endpoint.waiting) == ("HTTP/1.1 100 Continue\r\n\r\n", [])
+    assert (peer.received, site.endpoint.waiting) == ("HTTP/1.1 100 Continue\r\n\r\n", [])
     assert peer.transport.is_reading_now
     peer.send("x")
-    house.endpoint.answer()
+    site.endpoint.answer()
     assert peer.received == answered('"a"')
 
 
-async def test_other_methods(house: House, peer: Peer) -> None:
+async def test_other_methods(site: Site, peer: Peer) -> None:
     """At the path of an endpoint, all but GET is the application's; HEAD has no body."""
     for method in ("HEAD", "OPTIONS", "POST"):
         peer.send(f"{method} /poll HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}")
         await settle()
-    assert [scope["method"] for scope in house.application.scopes] == ["HEAD", "OPTIONS", "POST"]
+    assert [scope["method"] for scope in site.application.scopes] == ["HEAD", "OPTIONS", "POST"]
     assert peer.received == answered("{}")[:-2] + answered("{}") * 2
 
 
-async def test_versions(house: House, peer: Peer) -> None:
+async def test_versions(site: Site, peer: Peer) -> None:
     """HTTP/1.0 closes after an answer, or is told that the connection stays."""
-    house.endpoint.answers_at_once = True
+    site.endpoint.answers_at_once = True
     peer.send("GET /poll?a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     assert peer.received == answered('"a"', connection="connection: keep-alive\r\n")
     peer.send("GET /poll?b HTTP/1.0\r\n\r\n")
@@ -156,33 +157,33 @@ async def test_versions(house: House, peer: Peer) -> None:
     assert (peer.received, peer.is_closed) == (answered('"b"', connection=CLOSE), True)
 
 
-async def test_closing_by_wish(house: House, peer: Peer) -> None:
+async def test_closing_by_wish(site: Site, peer: Peer) -> None:
     """After `Connection: close` there is one more answer, and nothing that follows is heard."""
     peer.send(poll("a") + poll("b", "Connection: close") + poll("c"))
-    house.endpoint.answer()
+    site.endpoint.answer()
     assert peer.received == answered('"a"')
-    house.endpoint.answer()
+    site.endpoint.answer()
     await settle()
     assert (peer.received, peer.is_closed) == (answered('"b"', connection=CLOSE), True)
-    assert house.endpoint.waiting == []
+    assert site.endpoint.waiting == []
 
 
-async def test_paths_that_are_encoded(house: House, peer: Peer) -> None:
+async def test_paths_that_are_encoded(site: Site, peer: Peer) -> None:
     """An endpoint is found however its path is written."""
     peer.send("GET http://lamp.test/%70oll?a%20 HTTP/1.1\r\n\r\n")
-    assert [(it.path, it.query) for it in house.endpoint.waiting] == [("/poll", "a%20")]
+    assert [(it.path, it.query) for it in site.endpoint.waiting] == [("/poll", "a%20")]
 
 
-async def test_nonsense(house: House, peer: Peer) -> None:
+async def test_nonsense(site: Site, peer: Peer) -> None:
     """What is no HTTP is told so, after the answers to what came before it."""
     peer.send(poll("a") + "GARBAGE\r\n\r\n")
     assert peer.received == ""
-    house.endpoint.answer()
+    site.endpoint.answer()
     body = '{"errcode":"M_UNRECOGNIZED","error":"The request is not HTTP"}'
     assert peer.received == answered('"a"') + answered(body, "400 Bad Request", CLOSE)
 
 
-async def test_being_heard_out(house: House, peer: Peer) -> None:
+async def test_being_heard_out(site: Site, peer: Peer) -> None:
     """Who is told the end while still sending is heard out for a while, so that they hear it."""
     peer.send("GARBAGE\r\n\r\n")
     assert (peer.transport.has_said_end, peer.is_closed) == (True, False)
@@ -193,32 +194,32 @@ async def test_being_heard_out(house: House, peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("how", ["bytes", "time"])
-async def test_being_heard_out_has_an_end(house: House, peer: Peer, how: str) -> None:
+async def test_being_heard_out_has_an_end(site: Site, peer: Peer, how: str) -> None:
     """But not for long, and not for much."""
     peer.send("GARBAGE\r\n\r\n")
     if how == "bytes":
         peer.send("x" * 1_000_000)
         peer.send("x" * 100_000)
     else:
-        house.clock.advance(seconds=12)
+        site.clock.advance(seconds=12)
     await settle()
     assert (peer.is_closed, peer.transport.is_aborted) == (True, True)
 
 
-async def test_an_early_answer(house: House, peer: Peer) -> None:
+async def test_an_early_answer(site: Site, peer: Peer) -> None:
     """An answer before the end of the body ends the connection: nobody waits for the rest."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await send_json(send, 401, b"{}")
 
-    house.application.handle = refuse
+    site.application.handle = refuse
     peer.send("PUT / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
     await settle()
     assert peer.received == answered("{}", "401 Unauthorized", CLOSE)
     assert (peer.transport.has_said_end, peer.is_closed) == (True, False)
 
 
-async def test_nonsense_in_a_body(house: House, peer: Peer) -> None:
+async def test_nonsense_in_a_body(site: Site, peer: Peer) -> None:
     """A body that breaks off in nonsense looks to the application as if its client had gone."""
     peer.send("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\nnonsense\r\n")
     await settle()
@@ -227,7 +228,7 @@ async def test_nonsense_in_a_body(house: House, peer: Peer) -> None:
 
 @pytest.mark.parametrize("more", ["nonsense", None])
 async def test_nonsense_in_a_body_that_nobody_wants(
-    house: House, peer: Peer, more: str | None
+    site: Site, peer: Peer, more: str | None
 ) -> None:
     """The endpoint is not asked, and the client is told."""
     peer.send(poll("a", "Transfer-Encoding: chunked") + "1\r\nx\r\n")
@@ -238,50 +239,50 @@ async def test_nonsense_in_a_body_that_nobody_wants(
     await settle()
     body = '{"errcode":"M_UNRECOGNIZED","error":"The request ended before its body did"}'
     assert peer.received == answered(body, "400 Bad Request", CLOSE)
-    assert house.endpoint.waiting == []
+    assert site.endpoint.waiting == []
 
 
 # How clients leave.
 
 
-async def test_leaving_before_the_answer(house: House, peer: Peer) -> None:
+async def test_leaving_before_the_answer(site: Site, peer: Peer) -> None:
     """A client that goes is told of once; answers that come later go nowhere."""
     peer.send(poll("a") + poll("b"))
     peer.lose()
     await settle()
-    assert house.endpoint.gone == ["a"]
-    house.endpoint.answer()
+    assert site.endpoint.gone == ["a"]
+    site.endpoint.answer()
     await settle()
-    assert (peer.received, house.endpoint.gone, house.hub.under_way) == ("", ["a"], 0)
+    assert (peer.received, site.endpoint.gone, site.state.under_way) == ("", ["a"], 0)
 
 
-async def test_leaving_after_the_answer(house: House, peer: Peer) -> None:
+async def test_leaving_after_the_answer(site: Site, peer: Peer) -> None:
     """Nobody is told that a client went which had its answer."""
     peer.send(poll("a"))
-    house.endpoint.answer()
+    site.endpoint.answer()
     peer.lose()
     await settle()
-    assert house.endpoint.gone == []
+    assert site.endpoint.gone == []
 
 
 INTERIM = "HTTP/1.1 100 Continue\r\n\r\n"
 
 
-async def test_half_closing(house: House, peer: Peer) -> None:
+async def test_half_closing(site: Site, peer: Peer) -> None:
     """A client that only listens is told of as if it had gone, and yet gets all its answers."""
     peer.send(poll("a") + put("{}") + poll("b"))
     peer.say_end()
-    assert house.endpoint.gone == ["a"]
-    house.endpoint.answer()
+    assert site.endpoint.gone == ["a"]
+    site.endpoint.answer()
     await settle()
     assert peer.received == answered('"a"') + answered("{}") + INTERIM
-    assert house.endpoint.gone == ["a", "b"]
-    house.endpoint.answer()
+    assert site.endpoint.gone == ["a", "b"]
+    site.endpoint.answer()
     await settle()
     assert (peer.received, peer.is_closed) == (answered('"b"', connection=CLOSE), True)
 
 
-async def test_half_closing_amid_an_answer(house: House, peer: Peer) -> None:
+async def test_half_closing_amid_an_answer(site: Site, peer: Peer) -> None:
     """A client that stops speaking while it is answered hears the rest, and then the end."""
     go_on = asyncio.Event()
 
@@ -291,7 +292,7 @@ async def test_half_closing_amid_an_answer(house: House, peer: Peer) -> None:
         await go_on.wait()
         await send({"type": "http.response.body", "body": b"b"})
 
-    house.application.handle = stream
+    site.application.handle = stream
     peer.send("GET / HTTP/1.1\r\n\r\n")
     await settle()
     peer.say_end()
@@ -302,27 +303,27 @@ async def test_half_closing_amid_an_answer(house: House, peer: Peer) -> None:
     assert (peer.is_closed, peer.transport.is_aborted) == (True, False)
 
 
-async def test_half_closing_and_no_answer(house: House, peer: Peer) -> None:
+async def test_half_closing_and_no_answer(site: Site, peer: Peer) -> None:
     """But mostly it is gone: if no answer comes of that, it is not waited for."""
     peer.send(poll("a"))
     peer.say_end()
-    house.clock.advance(seconds=5)
+    site.clock.advance(seconds=5)
     assert not peer.is_closed
-    house.clock.advance(seconds=7)
+    site.clock.advance(seconds=7)
     await settle()
-    assert (peer.is_closed, house.endpoint.gone, house.hub.under_way) == (True, ["a"], 0)
+    assert (peer.is_closed, site.endpoint.gone, site.state.under_way) == (True, ["a"], 0)
 
 
-async def test_half_closing_tls(house: House) -> None:
+async def test_half_closing_tls(site: Site) -> None:
     """TLS cannot be closed by halves."""
-    peer = house.peer(tls=True)
+    peer = site.peer(tls=True)
     peer.send(poll("a"))
     peer.say_end()
     await settle()
-    assert (peer.is_closed, house.endpoint.gone) == (True, ["a"])
+    assert (peer.is_closed, site.endpoint.gone) == (True, ["a"])
 
 
-async def test_nothing_under_way_at_the_end(house: House, peer: Peer) -> None:
+async def test_nothing_under_way_at_the_end(site: Site, peer: Peer) -> None:
     """A client that leaves when it has no more to ask is no longer kept."""
     peer.send(poll("a")[:10])
     peer.say_end()
@@ -343,128 +344,128 @@ async def test_nothing_under_way_at_the_end(house: House, peer: Peer) -> None:
     ],
     ids=["nothing", "an empty line", "half a head", "half a body"],
 )
-async def test_being_slow(house: House, peer: Peer, sent: str, seconds: int) -> None:
+async def test_being_slow(site: Site, peer: Peer, sent: str, seconds: int) -> None:
     """An idle connection is closed after a while, and sooner one with half of a request."""
     peer.send(sent)
-    house.clock.advance(seconds=seconds)
+    site.clock.advance(seconds=seconds)
     assert not peer.is_closed
-    house.clock.advance(seconds=2)
+    site.clock.advance(seconds=2)
     assert (peer.is_closed, peer.received) == (True, "")
 
 
-async def test_slow_loris(house: House, peer: Peer) -> None:
+async def test_slow_loris(site: Site, peer: Peer) -> None:
     """A head that comes byte by byte must yet come in time."""
     for byte in poll("a" * 100)[:40]:
         peer.send(byte)
-        house.clock.advance(seconds=1)
+        site.clock.advance(seconds=1)
     assert peer.is_closed
 
 
-async def test_polls_are_not_slow(house: House, peer: Peer) -> None:
+async def test_polls_are_not_slow(site: Site, peer: Peer) -> None:
     """A request that waits for its answer may wait; after it the client has its full time again."""
     peer.send(poll("a"))
-    house.clock.advance(hours=1)
-    house.endpoint.answer()
+    site.clock.advance(hours=1)
+    site.endpoint.answer()
     assert peer.received.endswith('\r\n\r\n"a"')
     for _ in range(3):
-        house.clock.advance(seconds=70)
+        site.clock.advance(seconds=70)
         assert not peer.is_closed
         peer.send(poll("b"))
-        house.endpoint.answer()
-    house.clock.advance(seconds=77)
+        site.endpoint.answer()
+    site.clock.advance(seconds=77)
     assert peer.is_closed
 
 
-async def test_answers_at_once_are_not_slow(house: House, peer: Peer) -> None:
+async def test_answers_at_once_are_not_slow(site: Site, peer: Peer) -> None:
     """Also after an answer that was given at once the client has its full time again."""
-    house.endpoint.answers_at_once = True
+    site.endpoint.answers_at_once = True
     for _ in range(3):
         peer.send(poll("a"))
-        house.clock.advance(seconds=70)
+        site.clock.advance(seconds=70)
         assert not peer.is_closed
-    house.clock.advance(seconds=7)
+    site.clock.advance(seconds=7)
     assert peer.is_closed
 
 
-async def test_the_date(house: House, peer: Peer) -> None:
+async def test_the_date(site: Site, peer: Peer) -> None:
     """Every answer says what time it is."""
-    house.endpoint.answers_at_once = True
+    site.endpoint.answers_at_once = True
     peer.send(poll("a"))
     assert peer.received == answered('"a"')
-    house.clock.advance(seconds=3)
+    site.clock.advance(seconds=3)
     peer.send(poll("a"))
     assert peer.received == answered('"a"').replace("00:00:00 GMT", "00:00:03 GMT")
 
 
-async def test_who_does_not_take_the_answer(house: House, peer: Peer) -> None:
+async def test_who_does_not_take_the_answer(site: Site, peer: Peer) -> None:
     """Who does not take what they are sent is not waited for, nor sent any more."""
-    house.endpoint.answers_at_once = True
+    site.endpoint.answers_at_once = True
     peer.transport.is_taken = False
     peer.send(poll("x" * 3000) * 100)
     assert peer.received.count("HTTP/1.1 200 OK") == 1
-    assert house.hub.unsent == peer.transport.unsent > 3000
-    house.clock.advance(seconds=32)
+    assert site.state.unsent == peer.transport.unsent > 3000
+    site.clock.advance(seconds=32)
     await settle()
-    assert (peer.is_closed, peer.transport.is_aborted, house.hub.unsent) == (True, True, 0)
+    assert (peer.is_closed, peer.transport.is_aborted, site.state.unsent) == (True, True, 0)
 
 
-async def test_who_takes_hardly_anything(house: House, peer: Peer) -> None:
+async def test_who_takes_hardly_anything(site: Site, peer: Peer) -> None:
     """Who takes a byte now and then is not waited for either."""
-    house.endpoint.answers_at_once = True
+    site.endpoint.answers_at_once = True
     peer.transport.is_taken = False
     peer.send(poll("x" * 3000))
     peer.transport.take(1_023)
-    house.clock.advance(seconds=31)
+    site.clock.advance(seconds=31)
     await settle()
     assert (peer.is_closed, peer.transport.is_aborted) == (True, True)
 
 
 async def test_bytes_that_wait_are_bounded_for_all_together() -> None:
     """Where clients leave too many bytes unread, those with most of them are closed."""
-    house = House(most_unsent=10_000)
-    house.endpoint.answers_at_once = True
-    peers = [house.peer() for _ in range(5)]
+    site = Site(most_unsent=10_000)
+    site.endpoint.answers_at_once = True
+    peers = [site.peer() for _ in range(5)]
     for peer, size in zip(peers, (1000, 4000, 4000, 1000, 1), strict=True):
         peer.transport.is_taken = False
         peer.send(poll("x" * size))
     await settle()
     assert [peer.transport.is_aborted for peer in peers] == [False, True, False, False, False]
-    assert house.hub.unsent == sum(peer.transport.unsent for peer in peers if not peer.is_closed)
+    assert site.state.unsent == sum(peer.transport.unsent for peer in peers if not peer.is_closed)
     for peer in peers:
         peer.lose()
     await settle()
-    assert house.hub.unsent == 0
+    assert site.state.unsent == 0
 
 
-async def test_a_client_that_is_gone_while_requests_are_read(house: House, peer: Peer) -> None:
+async def test_a_client_that_is_gone_while_requests_are_read(site: Site, peer: Peer) -> None:
     """A transport that closes in the middle of what has come is not asked to pause: it refuses."""
     peer.send(poll("a"))
     peer.transport.lose(BrokenPipeError())
     peer.send(poll("b") * 2_000)
     await settle()
-    assert (peer.is_closed, house.hub.under_way) == (True, 0)
+    assert (peer.is_closed, site.state.under_way) == (True, 0)
 
 
-async def test_who_takes_the_answer_slowly(house: House, peer: Peer) -> None:
+async def test_who_takes_the_answer_slowly(site: Site, peer: Peer) -> None:
     """Who takes it slowly gets it all, and then what is still to come."""
-    house.endpoint.answers_at_once = True
+    site.endpoint.answers_at_once = True
     peer.transport.is_taken = False
     peer.send(poll("x" * 6000) * 10)
     for _ in range(4):
         peer.transport.take(1_100)
-        house.clock.advance(seconds=31)
+        site.clock.advance(seconds=31)
     assert not peer.is_closed
     peer.transport.is_taken = True
     peer.transport.take(peer.transport.unsent)
     assert peer.received.count("HTTP/1.1 200 OK") == 10
 
 
-async def test_who_does_not_take_the_last_answer(house: House, peer: Peer) -> None:
+async def test_who_does_not_take_the_last_answer(site: Site, peer: Peer) -> None:
     """After the last answer as well."""
-    house.endpoint.answers_at_once = True
+    site.endpoint.answers_at_once = True
     peer.transport.is_taken = False
     peer.send(poll("a", "Connection: close"))
-    house.clock.advance(seconds=11)
+    site.clock.advance(seconds=11)
     await settle()
     assert (peer.is_closed, peer.transport.is_aborted) == (True, True)
 
@@ -488,10 +489,14 @@ class CountingClock:
 async def test_time_costs_nothing() -> None:
     """One timer serves all connections, which never ask for the time; without one there is none."""
     clock, endpoint = CountingClock(), Endpoint()
-    peers = [Peer(Hub(Application(), {"/poll": endpoint}, clock))]
+
+    def state() -> ServerState:
+        return ServerState(Application(), clock, MATRIX, find_direct=lambda _: endpoint)
+
+    peers = [Peer(Connection(state()))]
     first = clock.calls
-    hub = Hub(Application(), {"/poll": endpoint}, clock)
-    peers += [Peer(hub) for _ in range(500)]
+    shared = state()
+    peers += [Peer(Connection(shared)) for _ in range(500)]
     for peer in peers:
         peer.send(poll("a"))
         endpoint.answer()
@@ -502,73 +507,73 @@ async def test_time_costs_nothing() -> None:
     assert clock.turned.next_timer() is None
 
 
-async def test_short_patience() -> None:
-    """How long clients may take can be said."""
-    house = House(patience=Patience(receiving=timedelta(seconds=2)))
-    peer = house.peer()
+async def test_other_time_limits() -> None:
+    """The time limits are settings."""
+    site = Site(time_limits=TimeLimits(receiving=timedelta(seconds=2)))
+    peer = site.peer()
     peer.send("G")
-    house.clock.advance(seconds=4)
+    site.clock.advance(seconds=4)
     assert peer.is_closed
 
 
 # How the server stops.
 
 
-async def test_stopping(house: House) -> None:
+async def test_stopping(site: Site) -> None:
     """Idle clients are sent away; others have their answer first, which says so."""
-    idle, half, waiting, asking = (house.peer() for _ in range(4))
+    idle, half, waiting, asking = (site.peer() for _ in range(4))
     half.send(poll("a")[:9])
     waiting.send(poll("a") + poll("b"))
     asking.send(put("{}", "X: y"))
-    house.hub.stop()
+    site.state.stop()
     assert (idle.is_closed, half.is_closed, waiting.is_closed) == (True, True, False)
-    house.endpoint.answer()
+    site.endpoint.answer()
     await settle()
     assert (waiting.received, waiting.is_closed) == (answered('"a"', connection=CLOSE), True)
     assert (asking.received, asking.is_closed) == (answered("{}", connection=CLOSE), True)
-    await house.hub.quiet()
-    await house.hub.empty()
-    late = house.peer()
+    await site.state.quiet()
+    await site.state.empty()
+    late = site.peer()
     assert late.transport.is_aborted
 
 
-async def test_cutting_off(house: House, peer: Peer) -> None:
+async def test_cutting_off(site: Site, peer: Peer) -> None:
     """Who still waits when the server's patience ends is told to come again; so is the endpoint."""
-    half = house.peer()
+    half = site.peer()
     half.send(poll("b", "Content-Length: 5") + "x")
     peer.send(poll("a"))
-    house.hub.stop()
-    house.hub.cut_off()
+    site.state.stop()
+    site.state.cut_off()
     error = "This server is shutting down; ask again in a moment"
     body = f'{{"errcode":"M_UNKNOWN","error":"{error}"}}'
     expected = answered(body, "503 Service Unavailable", CLOSE)
     assert (peer.received, half.received) == (expected, expected)
-    assert house.endpoint.gone == ["a"]
+    assert site.endpoint.gone == ["a"]
 
 
-async def test_aborting(house: House, peer: Peer) -> None:
+async def test_aborting(site: Site, peer: Peer) -> None:
     """At the very end nobody is waited for."""
     peer.send("GARBAGE\r\n\r\n")
-    house.hub.stop()
-    house.hub.abort()
-    await house.hub.empty()
+    site.state.stop()
+    site.state.abort()
+    await site.state.empty()
     assert peer.is_closed
 
 
-async def test_too_many(house: House) -> None:
+async def test_too_many(site: Site) -> None:
     """Beyond the most connections that there may be nobody is let in, until somebody leaves."""
-    house = House(most_connections=2)
-    first, _second, third = (house.peer() for _ in range(3))
+    site = Site(most_connections=2)
+    first, _second, third = (site.peer() for _ in range(3))
     assert third.transport.is_aborted
     first.lose()
     await settle()
-    assert not house.peer().transport.is_aborted
+    assert not site.peer().transport.is_aborted
 
 
-async def test_memory(house: House, peer: Peer) -> None:
+async def test_memory(site: Site, peer: Peer) -> None:
     """While a request waits, its headers are not kept."""
     peer.send(poll("a", "X: y"))
-    assert [list(it.headers) for it in house.endpoint.waiting] == [[]]
+    assert [list(it.headers) for it in site.endpoint.waiting] == [[]]
 
 
 @given(st.lists(PIECES, max_size=12))
@@ -576,24 +581,24 @@ def test_whatever_comes(pieces: list[bytes]) -> None:
     """Whatever comes, the connection waits, or answers and goes on, or answers and closes."""
 
     async def play() -> None:
-        house = House()
-        house.endpoint.answers_at_once = True
-        peer = house.peer()
+        site = Site()
+        site.endpoint.answers_at_once = True
+        peer = site.peer()
         for piece in pieces:
             if not peer.transport.is_closing():
                 peer.send(piece)
             await settle()
         if not peer.transport.is_closing():
             peer.say_end()
-        house.clock.advance(minutes=2)
+        site.clock.advance(minutes=2)
         await settle()
-        assert (peer.is_closed, house.hub.under_way, house.clock.next_timer()) == (True, 0, None)
+        assert (peer.is_closed, site.state.under_way, site.clock.next_timer()) == (True, 0, None)
         assert "500 Internal" not in peer.received
 
     asyncio.run(play())
 
 
-async def test_limits_of_memory(house: House, peer: Peer) -> None:
+async def test_limits_of_memory(site: Site, peer: Peer) -> None:
     """What one client makes the server keep is bounded, whatever it sends."""
     peer.send(poll("a"))
     for _ in range(20):
@@ -606,14 +611,14 @@ async def test_refused_connections_are_logged_now_and_then() -> None:
     """A listener that has no room says so, and what to do, once a minute however many come; it
     counts them all.
     """
-    house = House(most_connections=1)
-    house.peer()
+    site = Site(most_connections=1)
+    site.peer()
     with capture_logs() as logs:
-        refused = [house.peer() for _ in range(100)]
-        house.clock.advance(seconds=61)
-        refused.append(house.peer())
+        refused = [site.peer() for _ in range(100)]
+        site.clock.advance(seconds=61)
+        refused.append(site.peer())
     await settle()
     assert all(peer.is_closed for peer in refused)
-    assert house.refused == len(refused)
+    assert site.refused == len(refused)
     assert [(line["log_level"], line["connections"]) for line in logs] == [("error", 1)] * 2
     assert "LimitNOFILE" in logs[0]["event"]

@@ -1,178 +1,232 @@
-"""Direct endpoints behind ASGI, as in tests and in the server in memory."""
+"""Exchanges over connections: what an endpoint sees and may do."""
 
 import asyncio
+from collections.abc import Iterator
 
-from starlette.types import Receive, Scope, Send
+import pytest
 from structlog.testing import capture_logs
 
-from lamplighter.devtools.http import AsgiClient, Message
-from lamplighter.devtools.http import Exchange as Asked
+from lamplighter.errors import UnknownToken
 from lamplighter.web.body import MAX_BODY
-from lamplighter.web.http.exchange import Direct, Exchange, serve_direct
-from tests.web.http.peer import CORS, Endpoint
+from lamplighter.web.http.exchange import Direct, Exchange
+from tests.web.http.peer import Endpoint, Peer, Site, answered, settle
 
 
-def client_of(direct: Direct) -> AsgiClient:
-    """Return a client whose requests *direct* answers."""
-
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        await serve_direct(direct, scope, receive, send)
-
-    return AsgiClient(application)
-
-
-async def asking(endpoint: Endpoint, query: str = "1") -> Asked:
-    """Return a request that waits at *endpoint*."""
-    asked = client_of(endpoint).begin("GET", "/poll", query={"a": query}, token="t")
-    await asked.waiting()
-    return asked
+def asking(site: Site, endpoint: Direct) -> Peer:
+    """Return a client that has asked *endpoint*."""
+    site.direct["GET", "/asked"] = endpoint
+    peer = site.peer()
+    peer.send("GET /asked?a=%20 HTTP/1.1\r\nX: y\r\nAuthorization: Bearer t\r\n\r\n")
+    return peer
 
 
-async def test_what_is_asked() -> None:
+async def test_what_is_asked(site: Site) -> None:
     """An endpoint sees all of the request; its headers only until it returns."""
     seen: list[object] = []
 
     def look(exchange: Exchange) -> None:
         seen.extend((exchange.method, exchange.path, exchange.query, exchange.authorization))
-        seen.append(dict(exchange.headers)[b"x"])
-        asyncio.get_running_loop().call_soon(later, exchange)
-
-    def later(exchange: Exchange) -> None:
         seen.append(list(exchange.headers))
-        exchange.answer(200, b"{}")
+        asyncio.get_running_loop().call_soon(lambda: seen.append(list(exchange.headers)))
 
-    client = client_of(look)
-    await client.request("GET", "/a", query={"b": " "}, token="t", headers={"X": "y"}, body=b"{}")
-    assert seen == ["GET", "/a", "b=+", b"Bearer t", b"y", []]
-
-
-async def test_answering_later() -> None:
-    """An answer may come at any time; it is JSON, and web clients may read it."""
-    endpoint = Endpoint()
-    asked = await asking(endpoint)
-    [exchange] = endpoint.waiting
-    exchange.answer(429, b"{}", ((b"retry-after", b"1"),))
-    exchange.answer(200, b"again")
-    response = await asked.response()
-    assert (response.status, response.body) == (429, b"{}")
-    cors = dict(line.split(": ", 1) for line in CORS.splitlines())
-    assert response.headers == {
-        "content-type": "application/json",
-        "content-length": "2",
-        "retry-after": "1",
-        **cors,
-    }
-    assert endpoint.gone == []
+    asking(site, look)
+    await settle()
+    headers = [(b"x", b"y"), (b"authorization", b"Bearer t")]
+    assert seen == ["GET", "/asked", "a=%20", b"Bearer t", headers, []]
 
 
-async def test_going_away() -> None:
-    """Who goes away before the answer is told of, once, and not waited for."""
-    endpoint = Endpoint()
-    asked = await asking(endpoint)
-    await asked.go_away()
-    endpoint.answer()
-    assert (endpoint.gone, asked.answered) == (["a=1"], False)
+async def test_one_answer(site: Site) -> None:
+    """There is one answer to a request, with headers of its own if need be."""
+
+    def answer_twice(exchange: Exchange) -> None:
+        exchange.answer(429, b"{}", ((b"retry-after", b"1"),))
+        exchange.answer(200, b"again")
+
+    assert asking(site, answer_twice).received == answered(
+        "{}", "429 Too Many Requests", "retry-after: 1\r\n"
+    )
 
 
-async def test_an_answer_to_the_going() -> None:
-    """What an endpoint answers when its client goes is sent: it may listen still."""
-    sent: list[object] = []
-
-    def answer_at_the_end(exchange: Exchange) -> None:
-        exchange.when_gone = lambda: exchange.answer(200, b"{}")
-
-    async def receive() -> dict[str, object]:
-        return {"type": "http.disconnect"}
-
-    async def send(message: object) -> None:
-        sent.append(message)
-
-    scope = {"method": "GET", "path": "/", "query_string": b"", "headers": []}
-    await serve_direct(answer_at_the_end, scope, receive, send)
-    assert sent[1:] == [{"type": "http.response.body", "body": b"{}"}]
-
-
-async def test_being_cut_off() -> None:
-    """An endpoint lets go of a request that is ended from outside."""
-    endpoint = Endpoint()
-
-    async def receive() -> dict[str, object]:
-        if endpoint.waiting:
-            await asyncio.Event().wait()
-        return {"type": "http.request"}
-
-    async def send(message: object) -> None:
-        raise AssertionError("there is no answer")
-
-    scope = {"method": "GET", "path": "/", "query_string": b"q", "headers": []}
-    task = asyncio.ensure_future(serve_direct(endpoint, scope, receive, send))
-    while not endpoint.waiting:
-        await asyncio.to_thread(lambda: None)
-    task.cancel()
-    await asyncio.wait({task})
-    assert (task.cancelled(), endpoint.gone) == (True, ["q"])
-
-
-async def test_a_defect() -> None:
-    """An endpoint that fails is answered for, and it is logged."""
+async def test_a_defect(site: Site) -> None:
+    """An endpoint that fails is answered for, and it is logged, unless it is the client's fault."""
 
     def fail(exchange: Exchange) -> None:
         raise ValueError
 
+    def refuse(exchange: Exchange) -> None:
+        raise UnknownToken("no")
+
     with capture_logs() as logs:
-        response = await client_of(fail).request("GET", "/poll")
-    assert (response.status, response.json["errcode"]) == (500, "M_UNKNOWN")
-    assert [(line["event"], line["path"]) for line in logs] == [("request failed", "/poll")]
+        failed = asking(site, fail)
+        refused = asking(site, refuse)
+    error = '{"errcode":"M_UNKNOWN","error":"Internal server error"}'
+    assert failed.received == answered(error, "500 Internal Server Error")
+    error = '{"errcode":"M_UNKNOWN_TOKEN","error":"no","soft_logout":false}'
+    assert refused.received == answered(error, "401 Unauthorized")
+    assert [(line["event"], line["path"]) for line in logs] == [("request failed", "/asked")]
 
 
-async def test_a_body() -> None:
-    """Of a PUT the endpoint has all of the body, in however many pieces it came; of a GET none."""
-    bodies: list[bytes] = []
+async def test_a_defect_after_the_answer(site: Site) -> None:
+    """An endpoint that fails after its answer has answered."""
 
-    def read(exchange: Exchange) -> None:
-        bodies.append(exchange.body)
+    def answer_and_fail(exchange: Exchange) -> None:
         exchange.answer(200, b"{}")
+        raise ValueError
 
-    for method in ("PUT", "GET"):
-        await client_of(read).request(method, "/a", body=b'{"a": 1}')
-    assert bodies == [b'{"a": 1}', b""]
-
-
-async def test_too_large_a_body() -> None:
-    """Of a body that is too large no more is read than shows that it is."""
-    sizes: list[int] = []
-
-    async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": b"x" * 1024, "more_body": True}
-
-    async def send(message: object) -> None:
-        """Nobody listens."""
-
-    def read(exchange: Exchange) -> None:
-        sizes.append(len(exchange.body))
-        exchange.answer(413, b"{}")
-
-    scope = {"method": "PUT", "path": "/", "query_string": b"", "headers": []}
-    async with asyncio.timeout(300):
-        asked = asyncio.ensure_future(serve_direct(read, scope, receive, send))
-        while not sizes:
-            await asyncio.to_thread(lambda: None)
-    asked.cancel()
-    assert sizes == [MAX_BODY + 1024]
+    with capture_logs() as logs:
+        peer = asking(site, answer_and_fail)
+    assert (peer.received, len(logs)) == (answered("{}"), 1)
 
 
-async def test_a_body_that_ends_early() -> None:
-    """Who goes in the middle of a body has sent no JSON; the endpoint is not asked."""
-    sent: list[Message] = []
+def read(exchange: Exchange) -> None:
+    """Answer with the body, or with how long it is if that is much."""
+    body = exchange.body
+    exchange.answer(200, body if len(body) < 100 else b"%d" % len(body))
 
-    async def receive() -> Message:
-        return {"type": "http.disconnect"}
 
-    async def send(message: Message) -> None:
-        sent.append(message)
+def putting(site: Site, endpoint: Direct = read) -> Peer:
+    """Return a client whose PUT at /a%2Fb *endpoint* answers."""
+    site.direct["PUT", "/a%2Fb"] = endpoint
+    return site.peer()
 
-    scope = {"method": "PUT", "path": "/", "query_string": b"", "headers": []}
+
+def put(body: str, *headers: str, path: str = "/a%2Fb") -> str:
+    """Return a PUT."""
+    lines = "".join(f"{line}\r\n" for line in headers or (f"Content-Length: {len(body)}",))
+    return f"PUT {path} HTTP/1.1\r\n{lines}\r\n{body}"
+
+
+async def test_a_body(site: Site) -> None:
+    """A PUT is answered once all of its body has come, in however many pieces; then the next is."""
+    peer = putting(site)
+    for piece in put("one") + put("two"):
+        peer.send(piece)
+    assert peer.received == answered("one") + answered("two")
+    peer.send(put("5\r\nthree\r\n0\r\n\r\n", "Transfer-Encoding: chunked") + put(""))
+    assert peer.received == answered("three") + answered("")
+
+
+async def test_a_body_that_is_waited_for(site: Site) -> None:
+    """A client that asks whether to send its body is told to."""
+    peer = putting(site)
+    peer.send(put("", "Expect: 100-continue", "Content-Length: 3"))
+    assert peer.received == "HTTP/1.1 100 Continue\r\n\r\n"
+    peer.send("one")
+    assert peer.received == answered("one")
+
+
+async def test_the_largest_body(site: Site) -> None:
+    """A body as long as may be reaches the endpoint, in whatever pieces."""
+    peer = putting(site)
+    request = put("x" * MAX_BODY)
+    peer.send(request)
+    for start in range(0, len(request), 1000):
+        peer.send(request[start : start + 1000])
+    assert peer.received == answered(str(MAX_BODY)) * 2
+
+
+@pytest.mark.parametrize("headers", [("Content-Length: 1000000",), ("Transfer-Encoding: chunked",)])
+async def test_too_large_a_body(site: Site, headers: tuple[str, ...]) -> None:
+    """Of a body that is too large the endpoint gets a part, which is; then the connection ends."""
+    peer = putting(site)
+    peer.send(put("", *headers))
+    while not (received := peer.received):
+        peer.send("x" * 1000 if "Content" in headers[0] else f"3e8\r\n{'x' * 1000}\r\n")
+    size = int(received.rpartition("\r\n")[2])
+    assert MAX_BODY < size <= MAX_BODY + 1000
+    assert received == answered(str(size), connection="connection: close\r\n")
+    assert peer.transport.has_said_end
+
+
+async def test_a_body_that_ends_early(site: Site) -> None:
+    """Who ends in the middle of a body has sent no JSON; the endpoint is not asked."""
     endpoint = Endpoint()
-    await serve_direct(endpoint, scope, receive, send)
-    assert (endpoint.waiting, sent[0]["status"]) == ([], 400)
-    assert b"M_NOT_JSON" in sent[1]["body"]
+    peer = putting(site, endpoint)
+    peer.send(put("{", "Content-Length: 2"))
+    peer.say_end()
+    body = '{"errcode":"M_NOT_JSON","error":"The request ended before its body did"}'
+    assert peer.received == answered(body, "400 Bad Request", "connection: close\r\n")
+    assert endpoint.waiting == []
+
+
+# Answers in pieces.
+
+GET = "GET /poll?a HTTP/1.1\r\n\r\n"
+
+
+class Stream:
+    """Pieces that count how many were made, and whether the answer has ended."""
+
+    def __init__(self, count: int, size: int = 70_000) -> None:
+        self.made = 0
+        self.ended = 0
+        self._count = count
+        self._size = size
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the pieces."""
+        while self.made < self._count:
+            self.made += 1
+            yield b"x" * self._size
+
+    def end(self) -> None:
+        """Learn that the answer has ended."""
+        self.ended += 1
+
+
+async def test_pieces_are_made_as_they_are_taken(site: Site, peer: Peer) -> None:
+    """No piece is made before the client has taken the one before: one is there at a time."""
+    stream = Stream(3)
+    peer.transport.is_taken = False
+    peer.send(GET)
+    site.endpoint.waiting.pop().answer_in_pieces(stream.pieces(), stream.end)
+    for number in (1, 2, 3):
+        await settle()
+        assert (stream.made, stream.ended) == (number, 0)
+        assert 70_000 < site.state.unsent == peer.transport.unsent < 70_500
+        peer.transport.take(peer.transport.unsent)
+    await settle()
+    peer.transport.take(peer.transport.unsent)
+    assert (stream.ended, site.state.unsent, site.state.under_way) == (1, 0, 0)
+    assert peer.received.endswith("x\r\n0\r\n\r\n")
+
+
+async def test_pieces_for_a_client_that_goes(site: Site, peer: Peer) -> None:
+    """The rest is not made for a client that goes, and the answer has ended."""
+    stream = Stream(3)
+    peer.transport.is_taken = False
+    peer.send(GET)
+    site.endpoint.waiting.pop().answer_in_pieces(stream.pieces(), stream.end)
+    await settle()
+    peer.lose()
+    await settle()
+    assert (stream.made, stream.ended, site.state.unsent) == (1, 1, 0)
+
+
+async def test_pieces_for_nobody(site: Site, peer: Peer) -> None:
+    """No piece is made for a client that was gone before; the answer has ended all the same."""
+    stream = Stream(3)
+    peer.send(GET)
+    exchange = site.endpoint.waiting.pop()
+    lost: list[bool] = []
+    exchange.when_lost = lambda: lost.append(True)
+    peer.lose()
+    await settle()
+    exchange.answer_in_pieces(stream.pieces(), stream.end)
+    await settle()
+    assert (lost, stream.made, stream.ended) == ([True], 0, 1)
+
+
+async def test_others_are_served_between_pieces(site: Site, peer: Peer) -> None:
+    """Between two pieces the loop has its turn, also for a client that takes all at once."""
+    stream = Stream(50)
+    other = site.peer()
+    peer.send(GET)
+    site.endpoint.waiting.pop().answer_in_pieces(stream.pieces(), stream.end)
+    await settle()
+    assert 0 < stream.made < 50
+    other.send(GET)
+    assert len(site.endpoint.waiting) == 1
+    while not stream.ended:
+        await settle()
+    assert stream.made == 50

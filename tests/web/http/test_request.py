@@ -3,7 +3,7 @@
 import pytest
 
 from lamplighter.errors import Malformed
-from lamplighter.web.http.request import Request, Target
+from lamplighter.web.http.request import Request, RequestTarget
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,12 @@ from lamplighter.web.http.request import Request, Target
 )
 def test_targets(target: str, raw_path: str, path: str, query: str) -> None:
     """A target is a path, once as sent and once decoded, and a query; a host before it is cut."""
-    assert Target.of(target) == Target(path, raw_path, query)
+    assert RequestTarget.of(target) == RequestTarget(path, raw_path, query)
 
 
 def test_taking_the_body() -> None:
     """Each part of the body is taken once."""
-    request = Request("PUT", Target.of("/"), [])
+    request = Request("PUT", RequestTarget.of("/"), [])
     assert (request.unread, request.take_body()) == (0, b"")
     request.body = bytearray(b"abc")
     assert (request.unread, request.take_body()) == (3, b"abc")

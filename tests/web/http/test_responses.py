@@ -3,13 +3,16 @@
 import pytest
 
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.web.application import JSON_HEADERS
 from lamplighter.web.http.responses import Heads, chunk, field_lines
 from tests.web.http.peer import CORS, DATE
 
 
 def test_json() -> None:
     """A head for JSON has all that such an answer needs, and what it is given."""
-    head = Heads(FakeClock()).json(429, b"{}", ((b"retry-after", b"3"),), b"connection: close\r\n")
+    head = Heads(FakeClock(), JSON_HEADERS).json(
+        429, b"{}", ((b"retry-after", b"3"),), b"connection: close\r\n"
+    )
     assert head.decode() == (
         f"HTTP/1.1 429 Too Many Requests\r\n{DATE}content-type: application/json\r\n{CORS}"
         "content-length: 2\r\nretry-after: 3\r\nconnection: close\r\n\r\n"
@@ -18,7 +21,7 @@ def test_json() -> None:
 
 def test_plain() -> None:
     """A plain head is the status, known or not, and the date."""
-    heads = Heads(FakeClock())
+    heads = Heads(FakeClock(), JSON_HEADERS)
     assert heads.plain(204).decode() == f"HTTP/1.1 204 No Content\r\n{DATE}"
     assert heads.plain(299).decode() == f"HTTP/1.1 299 \r\n{DATE}"
 
@@ -26,7 +29,7 @@ def test_plain() -> None:
 def test_the_date() -> None:
     """The date is that of the last renewal."""
     clock = FakeClock()
-    heads = Heads(clock)
+    heads = Heads(clock, JSON_HEADERS)
     for kind in (heads.plain, lambda status: heads.json(status, b"", (), b"")):
         heads.renew()
         before = kind(200)
@@ -52,7 +55,7 @@ def test_chunk() -> None:
 
 def test_one_body_is_one_response() -> None:
     """Those to whom one body is sent get one piece of memory, until the time in it has passed."""
-    heads = Heads(FakeClock())
+    heads = Heads(FakeClock(), JSON_HEADERS)
     body = b'{"next_batch":"1"}'
     response = heads.with_json(200, body, (), b"")
     assert heads.with_json(200, body, (), b"") is response
@@ -69,7 +72,7 @@ def test_responses_that_say_more(
     status: int, headers: tuple[tuple[bytes, bytes], ...], connection: bytes
 ) -> None:
     """What is not the usual answer is written for itself, whatever was sent before."""
-    heads = Heads(FakeClock())
+    heads = Heads(FakeClock(), JSON_HEADERS)
     body = b"{}"
     heads.with_json(200, body, (), b"")
     response = heads.with_json(status, body, headers, connection)

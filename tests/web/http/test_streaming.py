@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.web.http.peer import DATE, House, Peer, settle
+from tests.web.http.peer import DATE, Peer, Site, settle
 
 Messages = list[dict[str, Any]]
 
@@ -24,14 +24,14 @@ def start(status: int = 200, **headers: str) -> dict[str, Any]:
     return {"type": "http.response.start", "status": status, "headers": fields}
 
 
-async def answer(house: House, peer: Peer, request: str, messages: Messages) -> str:
+async def answer(site: Site, peer: Peer, request: str, messages: Messages) -> str:
     """Return what is sent for *messages*, without what every response begins with."""
 
     async def send_all(scope: Scope, receive: Receive, send: Send) -> None:
         for message in messages:
             await send(message)
 
-    house.application.handle = send_all
+    site.application.handle = send_all
     peer.send(request)
     await settle()
     line, date, rest = peer.received.split("\r\n", 2)
@@ -66,25 +66,25 @@ async def answer(house: House, peer: Peer, request: str, messages: Messages) -> 
     ],
 )
 async def test_length(
-    house: House, peer: Peer, request_line: str, messages: Messages, expected: str
+    site: Site, peer: Peer, request_line: str, messages: Messages, expected: str
 ) -> None:
     """The length is as said, or as known, else in chunks; HTTP/1.0 reads to the end."""
-    answered = await answer(house, peer, f"{request_line}\r\n\r\n", messages)
+    answered = await answer(site, peer, f"{request_line}\r\n\r\n", messages)
     assert answered == f"200 OK\r\n{expected}"
     assert peer.is_closed == request_line.endswith("1.0")
 
 
 @pytest.mark.parametrize("status", [204, 304])
-async def test_without_a_body(house: House, peer: Peer, status: int) -> None:
+async def test_without_a_body(site: Site, peer: Peer, status: int) -> None:
     """Responses of some kinds have no body, whatever the application says."""
-    answered = await answer(house, peer, "GET / HTTP/1.1\r\n\r\n", [start(status), *ONE_PIECE])
+    answered = await answer(site, peer, "GET / HTTP/1.1\r\n\r\n", [start(status), *ONE_PIECE])
     assert answered.split("\r\n", 1)[1] == "\r\n"
 
 
-async def test_what_is_ours(house: House, peer: Peer) -> None:
+async def test_what_is_ours(site: Site, peer: Peer) -> None:
     """An application does not say what becomes of the connection."""
     ours = start(Connection="close", Transfer_Encoding="gzip", Date="today", Keep_Alive="5")
-    answered = await answer(house, peer, "GET / HTTP/1.1\r\n\r\n", [ours, *NOTHING])
+    answered = await answer(site, peer, "GET / HTTP/1.1\r\n\r\n", [ours, *NOTHING])
     assert answered == "200 OK\r\ncontent-length: 0\r\n\r\n"
     assert not peer.is_closed
 
@@ -100,8 +100,8 @@ async def test_what_is_ours(house: House, peer: Peer) -> None:
     ],
     ids=["two starts", "no start", "too long", "no length", "a line break"],
 )
-async def test_nonsense(house: House, peer: Peer, messages: Messages) -> None:
+async def test_nonsense(site: Site, peer: Peer, messages: Messages) -> None:
     """What makes no response fails, and the client is told that something has."""
-    answered = await answer(house, peer, "GET / HTTP/1.1\r\n\r\n", messages)
+    answered = await answer(site, peer, "GET / HTTP/1.1\r\n\r\n", messages)
     assert answered.startswith("500 Internal Server Error\r\n")
     assert "abc" not in answered

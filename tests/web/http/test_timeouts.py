@@ -1,10 +1,10 @@
-"""Many limits, and no timer for each."""
+"""Many time limits, and no timer for each."""
 
 from datetime import timedelta
 
-from lamplighter.web.http.timeouts import Limit, Patience, Timeouts
+from lamplighter.web.http.timeouts import ConnectionTimeouts, TimeLimit, TimeLimits
 
-PATIENCE = Patience(
+LIMITS = TimeLimits(
     idle=timedelta(seconds=5),
     receiving=timedelta(seconds=3),
     sending=timedelta(milliseconds=200),
@@ -15,7 +15,7 @@ PATIENCE = Patience(
 class Somebody:
     """Writes down when it was told that its time is over."""
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: "ConnectionTimeouts[Somebody]") -> None:
         self._timeouts = timeouts
         self.told: list[int] = []
         self.ticks = 0
@@ -24,10 +24,10 @@ class Somebody:
     def expire(self) -> None:
         self.told.append(self.ticks)
         for other in self.stops:
-            self._timeouts.stop(other, Limit.IDLE)
+            self._timeouts.stop(other, TimeLimit.IDLE)
 
 
-def pass_ticks(timeouts: Timeouts, people: list[Somebody], count: int) -> None:
+def pass_ticks(timeouts: ConnectionTimeouts[Somebody], people: list[Somebody], count: int) -> None:
     """Let *count* ticks pass."""
     for _ in range(count):
         for it in people:
@@ -37,9 +37,9 @@ def pass_ticks(timeouts: Timeouts, people: list[Somebody], count: int) -> None:
 
 def test_each_limit() -> None:
     """A limit is over after its time and at most one tick more; everybody is told once."""
-    timeouts = Timeouts(PATIENCE)
-    people = [Somebody(timeouts) for _ in Limit]
-    for somebody, limit in zip(people, Limit, strict=True):
+    timeouts = ConnectionTimeouts(LIMITS, Somebody.expire)
+    people = [Somebody(timeouts) for _ in TimeLimit]
+    for somebody, limit in zip(people, TimeLimit, strict=True):
         timeouts.start(somebody, limit)
     pass_ticks(timeouts, people, 20)
     assert [somebody.told for somebody in people] == [[6], [4], [1], [2]]
@@ -47,25 +47,25 @@ def test_each_limit() -> None:
 
 def test_stopping() -> None:
     """A limit that was stopped is over never; one that was started again, later."""
-    timeouts = Timeouts(PATIENCE)
+    timeouts = ConnectionTimeouts(LIMITS, Somebody.expire)
     people = [stopped, again, _other] = [Somebody(timeouts) for _ in range(3)]
     for somebody in people:
-        timeouts.start(somebody, Limit.RECEIVING)
+        timeouts.start(somebody, TimeLimit.RECEIVING)
     pass_ticks(timeouts, people, 2)
-    timeouts.stop(stopped, Limit.RECEIVING)
-    timeouts.stop(stopped, Limit.RECEIVING)
-    timeouts.stop(again, Limit.RECEIVING)
-    timeouts.start(again, Limit.RECEIVING)
+    timeouts.stop(stopped, TimeLimit.RECEIVING)
+    timeouts.stop(stopped, TimeLimit.RECEIVING)
+    timeouts.stop(again, TimeLimit.RECEIVING)
+    timeouts.start(again, TimeLimit.RECEIVING)
     pass_ticks(timeouts, people, 20)
     assert [somebody.told for somebody in people] == [[], [6], [4]]
 
 
 def test_stopping_others() -> None:
     """Who is told may stop the time of others that is over as well."""
-    timeouts = Timeouts(PATIENCE)
+    timeouts = ConnectionTimeouts(LIMITS, Somebody.expire)
     people = [first, second] = [Somebody(timeouts) for _ in range(2)]
     first.stops = [second]
     for somebody in people:
-        timeouts.start(somebody, Limit.IDLE)
+        timeouts.start(somebody, TimeLimit.IDLE)
     pass_ticks(timeouts, people, 20)
     assert [somebody.told for somebody in people] == [[6], []]

@@ -22,7 +22,7 @@ from lamplighter.web.body import bounded, decode
 from lamplighter.web.client.presence_events import presence_content
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.fields import own, text, user_id
-from lamplighter.web.http.exchange import Exchange, refuse
+from lamplighter.web.http.exchange import Exchange
 from lamplighter.web.limits import Limiter
 from lamplighter.web.routes import ClientRoute, Route, decoded, json_response
 
@@ -75,15 +75,15 @@ class PresenceStatus:
                 self._background.run(self._identify(user, exchange))
             else:
                 self._set(user, exchange, requester)
-        except Exception as error:  # noqa: BLE001 - the one table knows what to say
-            refuse(exchange, error)
+        except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
+            exchange.refuse(error)
 
     async def _identify(self, user: str, exchange: Exchange) -> None:
         """Take a request with a token that must be looked up."""
         try:
             self._set(user, exchange, await self._authenticator.requester_of(exchange))
-        except Exception as error:  # noqa: BLE001 - the one table knows what to say
-            refuse(exchange, error)
+        except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
+            exchange.refuse(error)
 
     def _set(self, user: str, exchange: Exchange, requester: Requester) -> None:
         status = decode(bounded(exchange.body), _Status)
@@ -99,8 +99,8 @@ def _answer(exchange: Exchange, saved: "asyncio.Future[None]") -> None:
     try:
         saved.result()
     except asyncio.CancelledError:
-        refuse(exchange, ShuttingDown())
-    except Exception as error:  # noqa: BLE001 - the one table knows what to say
-        refuse(exchange, error)
+        exchange.refuse(ShuttingDown())
+    except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
+        exchange.refuse(error)
     else:
         exchange.answer(200, b"{}")

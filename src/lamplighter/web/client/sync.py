@@ -25,7 +25,7 @@ from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Quest
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.fields import natural
-from lamplighter.web.http.exchange import Exchange, refuse
+from lamplighter.web.http.exchange import Exchange
 
 __all__ = ["Sync", "milliseconds_in"]
 
@@ -80,16 +80,16 @@ class Sync:
                 self._background.run(self._identify(exchange, exchange.headers))
             else:
                 self._understand(exchange, requester, exchange.headers)
-        except Exception as error:  # noqa: BLE001 - the one table knows what to say
-            refuse(exchange, error)
+        except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
+            exchange.refuse(error)
 
     async def _identify(self, exchange: Exchange, headers: Headers) -> None:
         """Take a request with a token that must be looked up."""
         try:
             requester = await self._authenticator.requester_of(exchange)
             self._understand(exchange, requester, headers)
-        except Exception as error:  # noqa: BLE001 - the one table knows what to say
-            refuse(exchange, error)
+        except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
+            exchange.refuse(error)
 
     def _understand(self, exchange: Exchange, requester: Requester, headers: Headers) -> None:
         query = self._read(exchange.query)
@@ -118,8 +118,8 @@ class Sync:
             # The device may have logged out while its filter was read.
             requester = await self._authenticator.requester_of(exchange)
             self._wait(exchange, requester, headers, question, wanted)
-        except Exception as error:  # noqa: BLE001 - the one table knows what to say
-            refuse(exchange, error)
+        except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
+            exchange.refuse(error)
 
     def _wait(
         self,
@@ -137,7 +137,7 @@ class Sync:
 
     def _answer(self, exchange: Exchange, news: News | Exception) -> None:
         if isinstance(news, Exception):
-            refuse(exchange, news)
+            exchange.refuse(news)
             return
         self._metrics.sync_answered()
         body = self._bodies.encode(news)

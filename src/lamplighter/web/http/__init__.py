@@ -1,12 +1,12 @@
-"""HTTP/1.1 over sockets, as a server.
+"""HTTP/1.1, as a server. Nothing here knows Matrix: `settings.py` is what is handed in.
 
-Most requests here wait for news, for minutes, and then all are answered at once. What that costs
-decides what presence costs, so this part is our own; parsing is left to httptools, sockets and
-TLS to the event loop. From the bytes up:
+Most requests to a presence server wait for news, for minutes, and then all are answered at once.
+So the cost of a waiting request is the cost of presence, and this server is our own; httptools
+parses, and the event loop has sockets and TLS. From the bytes up:
 
-- `reader.py` makes requests of bytes (`request.py`), `responses.py` makes bytes of answers;
-- `connection.py` answers the requests of one client in their order, each by a *turn*: a plain
-  function that is called with an exchange (`exchange.py`, `direct.py`), or an ASGI application
-  that runs in a task (`asgi.py`);
-- `hub.py` is what all connections of a listener share, among it one timer (`timeouts.py`).
+- `reader.py` makes requests (`request.py`) of bytes, `responses.py` makes bytes of responses;
+- `phases.py` is the table of what becomes of a connection, and `connection.py` does what it says;
+- each request is answered in a request-response cycle: by a plain function that is called with an
+  `Exchange`, or by an ASGI application in a task (`asgi.py`);
+- `state.py` is what the connections of a server share, among it one timer (`timeouts.py`).
 """

@@ -1,23 +1,28 @@
-"""A turn in a task: an ASGI application answers.
+"""A request-response cycle in a task: an ASGI application answers.
 
 Implements <https://asgi.readthedocs.io/en/latest/specs/www.html>, HTTP only.
 """
 
 import asyncio
 from asyncio import BaseTransport
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import Message, Scope
 
-from lamplighter.web.application import ENDS_WITH_CLIENT, send_error
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import CONTINUE
 from lamplighter.web.http.streaming import Streaming, let_others_run
-from lamplighter.web.http.timeouts import Limit
-from lamplighter.web.http.turn import Line
+from lamplighter.web.http.timeouts import TimeLimit
 
-__all__ = ["AsgiTurn"]
+if TYPE_CHECKING:
+    from lamplighter.web.http.connection import Connection
+
+__all__ = ["ENDS_WITH_CLIENT", "AsgiCycle"]
+
+#: The key in a scope of a function. A task that only reads calls it, and is cancelled when its
+#: client is gone. An ASGI server that is not this one has no such key.
+ENDS_WITH_CLIENT: Final = "lamplighter.ends_with_client"
 
 #: By later versions, `send` raises where the client is gone; here it does nothing.
 _VERSIONS: Final = {"version": "3.0", "spec_version": "2.3"}
@@ -25,51 +30,57 @@ _VERSIONS: Final = {"version": "3.0", "spec_version": "2.3"}
 _log = structlog.get_logger(__name__)
 
 
-class AsgiTurn:
+class AsgiCycle:
     """One request, and the task in which the application answers it.
 
-    `receive` tells it when its client goes. A task that only reads says so by calling what
-    `ENDS_WITH_CLIENT` in its scope is: it is cancelled then. What writes goes on to its end.
+    `receive` tells the application when its client goes. What only reads is cancelled then, if it
+    has called `ENDS_WITH_CLIENT`; what writes goes on to its end.
     """
 
     __slots__ = (
+        "_connection",
         "_has_left",
         "_has_told_end",
         "_is_finished",
         "_is_read",
-        "_line",
         "_news",
         "_request",
         "_response",
         "_task",
     )
 
-    def __init__(self, line: Line, request: Request, application: ASGIApp) -> None:
-        self._line = line
+    def __init__(self, connection: "Connection", request: Request) -> None:
+        self._connection = connection
         self._request = request
-        self._response = Streaming(line, request)
+        self._response = Streaming(connection, request)
         self._has_told_end = False
         self._has_left = False
         self._is_finished = False
         self._is_read = False
         self._news = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._run(application, self._scope()))
+        self._task = asyncio.get_running_loop().create_task(self._run(self._scope()))
 
     @property
-    def limit(self) -> Limit | None:
-        # How long it waits for a body is the application's business. Who has closed one half of
-        # the connection is mostly gone, and may not be told.
-        return Limit.CLOSING if self._has_left else None
+    def time_limit(self) -> TimeLimit | None:
+        """What the client keeps the server waiting for.
+
+        How long it waits for a body is the application's business. A client that has closed one
+        half of the connection is mostly gone, without a notice.
+        """
+        return TimeLimit.CLOSING if self._has_left else None
 
     def receive(self) -> None:
+        """More of the body may have come."""
         self._news.set()
 
     def client_left(self) -> None:
+        """The client has closed its half of the connection, or both."""
         self._has_left = True
         self._news.set()
         self._look_for_client()
 
     def give_up(self) -> None:
+        """The connection is lost."""
         self._is_finished = self._has_left = True
         self._news.set()
         if self._is_read:
@@ -83,45 +94,50 @@ class AsgiTurn:
             self._look_for_client()
 
     def _look_for_client(self) -> None:
-        """Send a line to a client that sends nothing more, if nobody but it needs the answer.
+        """Send an interim response to a client that sends nothing more and may be gone.
 
         A client that has closed both halves of its connection looks like one that has closed one
-        half, until something is sent: then its machine says that nobody is there. A client that
-        still listens passes over the line, as over every interim response
+        half, until something is sent: then the client's machine says that nobody is there. A client
+        that still reads passes over the interim response
         (<https://www.rfc-editor.org/rfc/rfc9110.html#section-15.2>).
         """
         may_be_gone = self._has_left and self._is_read and not self._response.has_begun
         if may_be_gone and not self._request.is_http10:
-            self._line.write(CONTINUE)
+            self._connection.write(CONTINUE)
 
-    def cut_off(self) -> None:
-        """Do nothing: the task is ended by who counts them (`web/under_way.py`)."""
-
-    async def _run(self, application: ASGIApp, scope: Scope) -> None:
+    async def _run(self, scope: Scope) -> None:
+        is_whole = False
         try:
-            await application(scope, self._receive, self._send)
+            await self._connection.server.application(scope, self._receive, self._send)
             if not self._is_finished and not self._has_left:
                 raise RuntimeError("the application has returned without a whole answer")
-        except Exception as error:  # noqa: BLE001 - the one table knows what to say
-            await self._fail(scope, error)
+            is_whole = self._response.is_whole
+        except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
+            is_whole = self._fail(scope["path"], error)
         finally:
-            self._finish()
+            self._finish(is_whole=is_whole)
 
-    async def _fail(self, scope: Scope, error: Exception) -> None:
+    def _fail(self, path: str, error: Exception) -> bool:
+        """Answer that the request failed, if the answer has not begun; return whether it is so."""
         if self._response.has_begun:
-            _log.error("response broken off", path=scope["path"], exc_info=error)
-            return
-        self._response.restart()
-        await send_error(scope, self._send, error)
+            _log.error("response broken off", path=path, exc_info=error)
+            return False
+        settings = self._connection.server.settings
+        response = settings.error_response(error, self._request.method, path)
+        if not self._is_finished:
+            self._connection.respond(
+                self._request, response.status, response.body, response.headers
+            )
+        return True
 
-    def _finish(self) -> None:
+    def _finish(self, *, is_whole: bool) -> None:
         if not self._is_finished:
             self._is_finished = True
             self._news.set()
-            self._line.finished(in_order=self._response.is_whole)
+            self._connection.ended(self._request, is_whole=is_whole)
 
     def _scope(self) -> Scope:
-        request, transport = self._request, self._line.transport
+        request, transport = self._request, self._connection.transport
         is_tls = transport.get_extra_info("sslcontext") is not None
         return {
             "type": "http",
@@ -144,7 +160,7 @@ class AsgiTurn:
         if request.expects_continue and not request.is_complete:
             request.expects_continue = False
             if not self._response.has_begun:
-                self._line.write(CONTINUE)
+                self._connection.write(CONTINUE)
         while not self._is_finished:
             if not self._has_told_end and (request.unread or request.is_complete):
                 return self._body()
@@ -157,7 +173,7 @@ class AsgiTurn:
     def _body(self) -> Message:
         body = self._request.take_body()
         self._has_told_end = self._request.is_complete
-        self._line.read_on()
+        self._connection.read_on()
         return {"type": "http.request", "body": body, "more_body": not self._has_told_end}
 
     async def _send(self, message: Message) -> None:
@@ -166,15 +182,15 @@ class AsgiTurn:
             return
         data = self._response.take(message)
         if data:
-            self._line.write(data)
+            self._connection.write(data)
         if self._response.is_over:
-            self._finish()
+            self._finish(is_whole=self._response.is_whole)
             return
         await let_others_run()
-        if self._line.writable is not None:
-            await self._line.writable.wait()
+        if self._connection.writable is not None:
+            await self._connection.writable.wait()
 
 
 def _address(transport: BaseTransport, name: str) -> tuple[str, int] | None:
     place: tuple[Any, ...] | None = transport.get_extra_info(name)
-    return place[:2] if place else None  # somebody may have gone at once
+    return place[:2] if place else None  # a client may have gone at once

@@ -1,94 +1,109 @@
-"""The connection to one client: its requests are answered one after the other, in their order."""
+"""The connection to one client, as `phases.py` has it, on a transport of the event loop."""
 
 import asyncio
-from typing import Final, cast
+from collections.abc import Sequence
+from typing import Final, TypeAlias, cast
 
-from lamplighter.web.errors import error_response
-from lamplighter.web.http.asgi import AsgiTurn
-from lamplighter.web.http.direct import DirectTurn
-from lamplighter.web.http.hub import Hub
+from lamplighter.web.http.asgi import AsgiCycle
+from lamplighter.web.http.exchange import Exchange
+from lamplighter.web.http.phases import Action, Event, Phase, next_step
 from lamplighter.web.http.reader import Reader
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import CLOSE, CONTINUE, KEEP_ALIVE
-from lamplighter.web.http.timeouts import Limit
-from lamplighter.web.http.turn import Turn
+from lamplighter.web.http.state import ServerState
+from lamplighter.web.http.timeouts import TimeLimit
 
-__all__ = ["MOST_UNREAD", "MOST_WAITING", "Connection"]
+__all__ = ["MOST_QUEUED", "MOST_UNREAD", "Connection"]
 
 #: How many requests may wait behind the one that is being answered before no more are read.
-MOST_WAITING: Final = 8
-#: How much of a body may wait for somebody to take it, in bytes, before no more is read.
+MOST_QUEUED: Final = 8
+#: How much of a body may wait for the application to take it, in bytes, before no more is read.
 MOST_UNREAD: Final = 64 * 1024
-#: What is read at a time, in bytes, so that these limits are exceeded by no more than that.
+#: How much is read at a time, in bytes: what comes exceeds these limits by no more than that.
 _PORTION: Final = 4096
-#: How much a client must take of what it is sent, in bytes, before `Limit.SENDING` is over.
-_LEAST_TAKEN: Final = 1024
-#: How much a client may go on sending that has been told the end, in bytes.
-_MOST_IGNORED: Final = 1024 * 1024
+#: How much a client must read of what it is sent, in bytes, to be given more time.
+_LEAST_READ: Final = 1024
+#: How many bytes a client may send after the last answer.
+_MOST_DROPPED: Final = 1024 * 1024
+
+Cycle: TypeAlias = Exchange | AsgiCycle
+
+# Module-level names: to look up a member of an enumeration calls a Python function.
+_READING: Final = Phase.READING
+_ANSWERING: Final = Phase.ANSWERING
+_REQUEST: Final = Event.REQUEST
+_ANSWERED: Final = Event.ANSWERED
+_GO_ON: Final = Action.GO_ON
+_IDLE: Final = TimeLimit.IDLE
+_RECEIVING: Final = TimeLimit.RECEIVING
+
+_BEING_ANSWERED: Final = (Phase.ANSWERING, Phase.ANSWERING_LAST)
+#: In these a client that has closed its half can still get an answer.
+_OPEN_FOR_ANSWERS: Final = (*_BEING_ANSWERED, Phase.BLOCKED)
+#: In these nothing is read any more, and nothing written.
+_ALL_SAID: Final = (Phase.LINGERING, Phase.CLOSING, Phase.CLOSED)
+#: The time limits of the other phases depend on what the client is at.
+_TIME_LIMITS: Final = {
+    Phase.BLOCKED: TimeLimit.SENDING,
+    Phase.LINGERING: TimeLimit.CLOSING,
+    Phase.CLOSING: TimeLimit.CLOSING,
+    Phase.CLOSED: None,
+}
 
 
 class Connection(asyncio.Protocol):
-    """Reads requests, gives each its turn, and closes in good order."""
+    """Reads requests, begins a request-response cycle for each, and closes in good order."""
 
     __slots__ = (
-        "_closes",
+        "_cycle",
+        "_dropped",
         "_has_left",
         "_held",
-        "_ignored",
-        "_is_advancing",
-        "_is_closing",
-        "_is_reading",
-        "_limit",
+        "_phase",
         "_reader",
-        "_request",
-        "_turn",
+        "_time_limit",
         "_unsent",
-        "hub",
+        "server",
         "transport",
         "writable",
     )
 
     transport: asyncio.Transport
 
-    def __init__(self, hub: Hub) -> None:
-        self.hub = hub
-        #: Clear while the client does not take what it is sent; None if it always has.
+    def __init__(self, server: ServerState) -> None:
+        self.server = server
+        #: Clear while the client does not read what it is sent; None if the client always has.
         self.writable: asyncio.Event | None = None
+        self._phase = _READING
         self._reader = Reader()
-        #: What has come and is not read yet, while too much waits.
+        #: What answers the current request; None also while its endpoint is being called.
+        self._cycle: Cycle | None = None
+        #: What has come and is not read yet, since too much waits; the transport is paused then.
         self._held = b""
-        self._is_reading = True
-        self._turn: Turn | None = None
-        self._request: Request | None = None
-        self._is_advancing = False
-        #: Whether the connection ends with the answer that is being given.
-        self._closes = False
-        self._is_closing = False
         #: Whether the client has closed its half.
         self._has_left = False
-        #: How much has come since the client was told the end.
-        self._ignored = 0
-        #: How much was to be sent when somebody last looked.
+        #: The time limit that runs, and how much the client had still to read when it began.
+        self._time_limit: TimeLimit | None = None
         self._unsent = 0
-        self._limit: Limit | None = None
+        #: How many bytes have come after the last answer.
+        self._dropped = 0
 
     # What the event loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        # So it is told of every byte that cannot be sent at once.
+        # So the connection is told of every byte that cannot be sent at once.
         self.transport.set_write_buffer_limits(high=1)
-        if self.hub.admit(self):
+        if self.server.admit(self):
             self._watch()
         else:
-            self._is_closing = True
-            self.transport.abort()
+            self._happens(Event.FULL)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_closing:
-            self._ignore(data)
-        elif self._held:
+        if self._held:
             self._held += data
+        elif self._phase in _ALL_SAID:
+            self._drop(data)
         else:
             self._read(data)
             self._watch()
@@ -96,226 +111,254 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._has_left = True
         self._reader.end()
-        if self._turn is not None:
-            self._turn.receive()
-        if self._turn is not None:
-            self._turn.client_left()
-        # TLS cannot be closed by halves. A plain connection is closed once all is answered.
-        is_plain = self.transport.get_extra_info("sslcontext") is None
-        stays = is_plain and (self._turn is not None or bool(self._reader.requests))
-        self._is_closing = self._is_closing or not stays
+        if not self._reader.requests:
+            self._happens(Event.CLIENT_DONE)
+        if self._cycle is not None:
+            self._cycle.receive()
+        if self._cycle is not None:
+            self._cycle.client_left()
+        if not self.transport.can_write_eof():  # TLS has no halves
+            self._happens(Event.CLIENT_GONE)
         self._watch()
-        return stays
+        return self._phase in _OPEN_FOR_ANSWERS
 
     def pause_writing(self) -> None:
         if self.writable is None:
             self.writable = asyncio.Event()
         self.writable.clear()
-        self.hub.owes(self, self.transport.get_write_buffer_size())
+        self.server.blocked(self, self.transport.get_write_buffer_size())
         self._watch()
 
     def resume_writing(self) -> None:
-        assert self.writable is not None  # it was paused
+        assert self.writable is not None  # writing was paused
         self.writable.set()
-        self.hub.paid(self)
-        self._read_held()
-        self._watch()
+        self.server.unblocked(self)
+        self._happens(Event.READ)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._is_closing = True
-        self._stop_watching()
-        self._reader.end()
-        self._reader.requests.clear()
-        self._held = b""
+        self._happens(Event.LOST)
+        self._read_no_more()
         if self.writable is not None:
             self.writable.set()
-            self.hub.paid(self)
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            self.hub.ended()
-            turn.give_up()
-        self.hub.dismiss(self)
+            self.server.unblocked(self)
+        cycle, self._cycle = self._cycle, None
+        if cycle is not None:
+            self.server.ended()
+            cycle.give_up()
+        self.server.forget(self)
 
-    # What the hub tells.
+    # What the server tells.
 
     def expire(self) -> None:
-        """Close: the client has taken too long; unless it is on the way to take what it is sent."""
-        overdue, self._limit = self._limit, None
+        """Close: a time limit is over. A client that reads what it is sent gets it once more."""
+        limit, self._time_limit = self._time_limit, None
         unsent, self._unsent = self._unsent, self.transport.get_write_buffer_size()
-        if overdue in (Limit.IDLE, Limit.RECEIVING):
-            self._close()
-        elif unsent - self._unsent < min(_LEAST_TAKEN, unsent + 1):
-            self.abort()
-        self._watch()
+        if limit in (TimeLimit.IDLE, TimeLimit.RECEIVING):
+            self._happens(Event.SLOW)
+        elif unsent - self._unsent < min(_LEAST_READ, unsent + 1):
+            self._happens(Event.STUCK)
+        else:
+            self._watch()
 
     def stop(self) -> None:
-        if self._turn is None:
-            self._close()
+        """Close: at once if no request is being answered, else with the answer."""
+        self._happens(Event.STOP)
 
     def cut_off(self) -> None:
-        if self._turn is not None:
-            self._turn.cut_off()
+        """Answer a pending request at once, if a direct endpoint has it."""
+        if isinstance(self._cycle, Exchange):
+            self._cycle.cut_off()
 
     def abort(self) -> None:
+        """Close at once."""
         self.transport.abort()
 
-    # What the turn tells.
+    # What a request-response cycle does.
+
+    def respond(
+        self,
+        request: Request,
+        status: int,
+        body: bytes,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        """Send a whole response to *request*, whose *body* is JSON."""
+        connection = self.connection_header(request)
+        heads = self.server.heads
+        if request.method == "HEAD":
+            self.write(heads.json(status, body, headers, connection))
+        else:
+            self.write(heads.with_json(status, body, headers, connection))
 
     def connection_header(self, request: Request) -> bytes:
-        is_last = self.hub.is_stopping or (self._has_left and not self._reader.requests)
-        if is_last or not request.is_complete or not request.keeps_alive:
-            return self.closing_header()
-        return KEEP_ALIVE if request.is_http10 else b""
+        """Return the header line, if any, that says what becomes of the connection.
+
+        The response to *request* begins with it, and what it says happens.
+        """
+        if self._phase is _ANSWERING and request.is_complete:
+            return KEEP_ALIVE if request.is_http10 else b""
+        return self.closing_header()
 
     def closing_header(self) -> bytes:
-        self._closes = True
+        """Return the header line that says that the connection ends with the response; it does."""
+        self._phase, _ = next_step(self._phase, Event.END_ANNOUNCED)
         return CLOSE
 
     def write(self, data: bytes) -> None:
-        if not self._is_closing and not self.transport.is_closing():
+        """Send *data*."""
+        if not self.transport.is_closing():
             self.transport.write(data)
 
     def read_on(self) -> None:
-        if not self._is_reading and not self._is_closing:
-            self._read_held()
+        """Read on, if reading was paused: some of the body was taken."""
+        if self._held:
+            self._go_on()
 
-    def finished(self, *, in_order: bool = True) -> None:
-        request, self._request = self._request, None
-        self._turn = None
-        self.hub.ended()
-        self._stop_watching()  # what begins now begins anew
-        if not in_order:
-            self.abort()
-        elif self._closes or (self._has_left and not self._reader.requests):
-            self._close(is_heard_out=request is None or request.is_complete)
-        elif not self._is_advancing and (self._held or self._reader.requests):
-            self._read_held()
-        elif not self._is_advancing and not self._is_reading:
-            self._resume()
+    def ended(self, request: Request, *, is_whole: bool = True) -> None:
+        """End the cycle of *request*: the response is complete, or broken off.
+
+        Also called while the endpoint that answers is being called, before `_cycle` is set.
+        """
+        if not is_whole:
+            event = Event.BROKEN_OFF
+        elif not request.is_complete:
+            event = Event.ANSWERED_EARLY
+        elif self.writable is not None and not self.writable.is_set():
+            event = Event.ANSWERED_UNREAD
+        else:
+            event = _ANSWERED
+        cycle, self._cycle = self._cycle, None
+        self.server.ended()
+        if self._time_limit is not None:  # the time limit of what comes next begins anew
+            self.server.timeouts.stop(self, self._time_limit)
+            self._time_limit = None
+        self._phase, action = next_step(self._phase, event)
+        if action is not _GO_ON:
+            self._do(action)
+        elif cycle is not None and (self._held or self._reader.requests):
+            self._go_on()
         self._watch()
 
     # What follows.
 
+    def _happens(self, event: Event) -> None:
+        self._phase, action = next_step(self._phase, event)
+        self._do(action)
+        self._watch()
+
+    def _do(self, action: Action) -> None:
+        if action is _GO_ON:
+            self._go_on()
+        elif action is Action.CLOSE:
+            self._read_no_more()
+            self.transport.close()
+        elif action is Action.LINGER:
+            self._linger()
+        elif action is Action.ABORT:
+            self.transport.abort()
+
+    def _go_on(self) -> None:
+        """Take up what is queued, then what has come meanwhile, and let more come."""
+        self._advance()
+        held, self._held = self._held, b""
+        if held:
+            self._read(held)
+            if not self._held:
+                self._resume()
+
     def _read(self, data: bytes) -> None:
         for start in range(0, len(data), _PORTION):
-            if (self._turn is not None or self._reader.requests) and self._is_full():
+            if (self._cycle is not None or self._reader.requests) and self._is_full():
                 self._held = data[start:]
-                self._pause()
+                # A transport that closes, since its client is gone, refuses to be paused.
+                if not self.transport.is_closing():
+                    self.transport.pause_reading()
                 return
             self._reader.feed(data[start : start + _PORTION])
             self._advance()
 
     def _is_full(self) -> bool:
         reader = self._reader
-        return len(reader.requests) >= MOST_WAITING or reader.unread > MOST_UNREAD
-
-    def _pause(self) -> None:
-        # A transport that is closing, since its client is gone, refuses to be paused.
-        if self._is_reading and not self.transport.is_closing():
-            self._is_reading = False
-            self.transport.pause_reading()
-
-    def _read_held(self) -> None:
-        """Go on with what was put off."""
-        self._advance()
-        held, self._held = self._held, b""
-        if held:
-            self._read(held)
-        if not self._held:
-            self._resume()
+        return len(reader.requests) >= MOST_QUEUED or reader.unread > MOST_UNREAD
 
     def _resume(self) -> None:
-        if not self._is_reading and not self.transport.is_closing():
-            self._is_reading = True
+        if not self.transport.is_closing():
             self.transport.resume_reading()
 
     def _advance(self) -> None:
-        """Give the next requests their turns, until one is not answered at once."""
-        if self._turn is not None:
-            self._turn.receive()
-        if self._is_advancing:
-            return
-        self._is_advancing = True
-        while self._turn is None and self._reader.requests and self._may_begin():
+        """Begin cycles for the next requests, until one is not answered at once."""
+        if self._cycle is not None:
+            self._cycle.receive()
+        while self._phase is _READING and self._reader.requests:
             self._begin(self._reader.requests.pop(0))
-        self._is_advancing = False
-
-    def _may_begin(self) -> bool:
-        return not self._is_closing and (self.writable is None or self.writable.is_set())
 
     def _begin(self, request: Request) -> None:
         if request.problem is not None:
+            self._phase, _ = next_step(_READING, Event.UNREADABLE)
             self._refuse(request, request.problem)
             return
-        self.hub.begun()
-        self._request = request
-        direct = self.hub.direct(request)
+        is_last = not request.keeps_alive or (self._has_left and not self._reader.requests)
+        self._phase, _ = next_step(_READING, Event.LAST_REQUEST if is_last else _REQUEST)
+        self.server.begun()
+        direct = self.server.find_direct(request)
         if direct is None:
-            self._turn = AsgiTurn(self, request, self.hub.application)
+            self._cycle = AsgiCycle(self, request)
         else:
-            self._turn = turn = DirectTurn(self, request, direct)
+            exchange = Exchange(self, request, direct)
             if request.expects_continue and not request.is_complete:
                 self.write(CONTINUE)
-            turn.receive()
-        if self._has_left and self._turn is not None:
-            self._turn.client_left()
+            exchange.receive()
+            if self._phase in _BEING_ANSWERED:  # else it is answered already
+                self._cycle = exchange
+        if self._has_left and self._cycle is not None:
+            self._cycle.client_left()
 
     def _refuse(self, request: Request, problem: Exception) -> None:
-        response = error_response(problem)
-        connection = self.connection_header(request)
-        self.write(
-            self.hub.heads.with_json(response.status, response.body, response.headers, connection)
-        )
-        self._close(is_heard_out=False)
+        response = self.server.settings.error_response(problem, request.method, "")
+        self.respond(request, response.status, response.body, response.headers)
+        self._linger()
 
-    def _close(self, *, is_heard_out: bool = True) -> None:
-        """Close once all is sent; read on for a while if the client is not yet *heard out*.
-
-        To close on somebody who is still sending would take from them what they were answered.
-        """
-        if self._is_closing:
-            return
-        self._is_closing = True
+    def _read_no_more(self) -> bool:
+        """Drop what was read; return whether the transport is paused."""
         self._reader.end()
         self._reader.requests.clear()
-        self._held = b""
-        if is_heard_out or self._has_left or not self.transport.can_write_eof():
+        held, self._held = self._held, b""
+        return bool(held)
+
+    def _linger(self) -> None:
+        is_paused = self._read_no_more()
+        if self._has_left or not self.transport.can_write_eof():
             self.transport.close()
             return
         try:
             self.transport.write_eof()
         except OSError:  # nobody is there
             self.abort()
-        self._resume()
+        if is_paused:
+            self._resume()
 
-    def _ignore(self, data: bytes) -> None:
-        self._ignored += len(data)
-        if self._ignored > _MOST_IGNORED:
-            self.abort()
+    def _drop(self, data: bytes) -> None:
+        self._dropped += len(data)
+        if self._dropped > _MOST_DROPPED:
+            self._happens(Event.STUCK)
 
     def _watch(self) -> None:
-        """See to it that the connection is not at what it is at for too long."""
-        limit = self._limit_now()
-        if limit is self._limit:
+        """Start, switch or stop the time limit for what this connection now waits for."""
+        limit: TimeLimit | None
+        if self._phase is _READING:
+            limit = _RECEIVING if self._reader.is_in_head else _IDLE
+        elif self._phase not in _BEING_ANSWERED:
+            limit = _TIME_LIMITS[self._phase]
+        elif self.writable is not None and not self.writable.is_set():
+            limit = TimeLimit.SENDING
+        else:
+            limit = None if self._cycle is None else self._cycle.time_limit
+        if limit is self._time_limit:
             return
-        if self._limit is not None:
-            self.hub.timeouts.stop(self, self._limit)
-        self._limit = limit
+        if self._time_limit is not None:
+            self.server.timeouts.stop(self, self._time_limit)
+        self._time_limit = limit
         if limit is not None:
-            self.hub.timeouts.start(self, limit)
-            if limit in (Limit.SENDING, Limit.CLOSING):
+            self.server.timeouts.start(self, limit)
+            if limit is not _IDLE and limit is not _RECEIVING:
                 self._unsent = self.transport.get_write_buffer_size()
-
-    def _stop_watching(self) -> None:
-        if self._limit is not None:
-            self.hub.timeouts.stop(self, self._limit)
-            self._limit = None
-
-    def _limit_now(self) -> Limit | None:
-        if self._is_closing:
-            return Limit.CLOSING
-        if self.writable is not None and not self.writable.is_set():
-            return Limit.SENDING
-        if self._turn is not None:
-            return self._turn.limit
-        return Limit.RECEIVING if self._reader.is_in_head else Limit.IDLE

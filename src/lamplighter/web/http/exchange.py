@@ -1,175 +1,199 @@
-"""One request and its answer, as an endpoint sees them that is a plain function.
+"""A request-response cycle without a task: a plain function answers, now or later.
 
-It may keep the exchange and answer later, from anywhere: so no task waits while nothing happens.
+The function is called with the exchange, and may keep it and answer from anywhere. So no task
+waits while nothing happens, and a hundred thousand clients may wait for news.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from starlette.types import Receive, Scope, Send
+import structlog
+from starlette.types import Message
 
-from lamplighter.errors import NotJson
-from lamplighter.web.application import JSON_HEADERS, response_to, send_error, send_json
-from lamplighter.web.body import MAX_BODY
+from lamplighter.errors import Malformed, NotJson, ShuttingDown
+from lamplighter.web.http.request import Headers, Request
+from lamplighter.web.http.responses import CONTINUE
+from lamplighter.web.http.streaming import Streaming, let_others_run
+from lamplighter.web.http.timeouts import TimeLimit
 
-__all__ = [
-    "AsgiExchange",
-    "Direct",
-    "Exchange",
-    "FindDirect",
-    "refuse",
-    "serve_direct",
-    "until_gone",
-]
+if TYPE_CHECKING:
+    from lamplighter.web.http.connection import Connection
+
+__all__ = ["Direct", "Exchange", "FindDirect"]
+
+_log = structlog.get_logger(__name__)
 
 
-class Exchange(Protocol):
-    """A request that waits for its answer.
+class Exchange:
+    """One request that a direct endpoint answers, and its answer.
 
     `query` is as it was sent, percent-encoded and without the `?`. `headers`, with names in lower
-    case, are there only until the endpoint returns: hundreds of thousands may be waiting.
+    case, are there only until the endpoint returns: hundreds of thousands of requests may wait.
     """
 
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def query(self) -> str: ...
-    @property
-    def headers(self) -> Sequence[tuple[bytes, bytes]]: ...
-    @property
-    def authorization(self) -> bytes | None:
-        """The value of the header of that name."""
+    __slots__ = (
+        "_connection",
+        "_direct",
+        "_has_left",
+        "_request",
+        "_sending",
+        "_server",
+        "authorization",
+        "body",
+        "method",
+        "query",
+        "when_gone",
+        "when_lost",
+    )
 
-    @property
-    def body(self) -> bytes:
-        """The body of a PUT; of one beyond `MAX_BODY`, a part that is beyond it too."""
-
-    #: Called once if the client goes before the answer. It may have closed its half of the
-    #: connection only, so it may be answered still.
-    when_gone: Callable[[], None] | None
-    #: Called once, after `when_gone`, if there is nobody any more who could be answered.
-    when_lost: Callable[[], None] | None
-
-    def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        """Send JSON, with CORS headers; nothing happens if that was done, or nobody is there."""
-
-    def answer_in_pieces(self, pieces: Iterator[bytes], ended: Callable[[], None]) -> None:
-        """Send a 200 whose JSON is made of *pieces*, each once the client has taken the one before.
-
-        *ended* is called when all are sent, or nobody is there to take them.
-        """
-
-
-#: Called with each request once all of it has come. It does not raise.
-Direct: TypeAlias = Callable[[Exchange], None]
-#: Tells which endpoint, if any, answers a PUT, by its path as it was sent, percent-encoded.
-FindDirect: TypeAlias = Callable[[str], Direct | None]
-
-
-class AsgiExchange:
-    """An exchange over ASGI."""
-
-    def __init__(self, scope: Scope, body: bytes) -> None:
-        self.body = body
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.query: str = scope["query_string"].decode("latin-1")
-        self.headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
-        self.authorization = next(
-            (value for name, value in self.headers if name == b"authorization"), None
-        )
+    def __init__(self, connection: "Connection", request: Request, direct: "Direct") -> None:
+        self._server = connection.server
+        #: None once the request is answered, or its client gone.
+        self._connection: Connection | None = connection
+        self._request = request
+        #: The endpoint; None once it was called.
+        self._direct: Direct | None = direct
+        self._has_left = False
+        self.method = request.method
+        self.query = request.target.query
+        #: The value of the header of that name.
+        self.authorization = request.authorization
+        #: The body of a PUT; where it exceeds `HttpSettings.most_body`, a part that exceeds it too.
+        self.body = b""
+        #: Called once if the client goes before the answer. The client may have closed its half of
+        #: the connection only, so it can be answered still.
         self.when_gone: Callable[[], None] | None = None
+        #: Called once, after `when_gone`, if nobody can be answered any more.
         self.when_lost: Callable[[], None] | None = None
-        self._pieces: Iterator[bytes] = iter(())
-        self._ended: Callable[[], None] | None = None
-        self._answer: asyncio.Future[tuple[int, bytes, Sequence[tuple[bytes, bytes]]]]
-        self._answer = asyncio.get_running_loop().create_future()
+        #: The task that sends an answer in pieces.
+        self._sending: asyncio.Task[None] | None = None
+
+    # For the endpoint.
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded."""
+        return self._request.target.path
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the request."""
+        return self._request.headers
 
     def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        if not self._answer.done():
-            self.when_gone = self.when_lost = None
-            self._answer.set_result((status, body, headers))
+        """Send *body*, which is JSON. A second answer, or one to nobody, goes nowhere."""
+        connection, self._connection = self._connection, None
+        self.when_gone = self.when_lost = None
+        if connection is not None:
+            connection.respond(self._request, status, body, headers)
+            connection.ended(self._request)
 
     def answer_in_pieces(self, pieces: Iterator[bytes], ended: Callable[[], None]) -> None:
-        if self._answer.done():
+        """Send a 200 whose JSON is made of *pieces*, each once the client has read the one before.
+
+        *ended* is called when all are sent, or nobody is there to read them.
+        """
+        connection, self._connection = self._connection, None
+        self.when_gone = self.when_lost = None
+        if connection is None:
             ended()
             return
-        self._pieces, self._ended = pieces, ended
-        self.answer(200, b"")
+        self._sending = asyncio.get_running_loop().create_task(self._send(connection, pieces))
+        self._sending.add_done_callback(lambda _: ended())
 
-    async def finish(self, receive: Receive, send: Send) -> None:
-        """Return once the answer is sent, or the client is gone and no answer came of that."""
-        if not self._answer.done():
-            await self._wait(receive)
-        if self._ended is not None:
-            await self._send_pieces(send, self._ended)
-        elif self._answer.done():
-            status, body, headers = self._answer.result()
-            await send_json(send, status, body, headers)
+    def refuse(self, error: Exception) -> None:
+        """Answer that the request failed with *error*; a defect of the server is logged."""
+        response = self._server.settings.error_response(error, self.method, self.path)
+        self.answer(response.status, response.body, response.headers)
 
-    async def _send_pieces(self, send: Send, ended: Callable[[], None]) -> None:
+    # For the connection.
+
+    @property
+    def time_limit(self) -> TimeLimit | None:
+        """What the client keeps the server waiting for; None while the client waits."""
+        if self._direct is not None:
+            return TimeLimit.RECEIVING
+        # A client that has closed one half of the connection is mostly gone, without a notice.
+        return TimeLimit.CLOSING if self._has_left else None
+
+    def receive(self) -> None:
+        """Take what has come of the body, and call the endpoint once all of it is there."""
+        request, direct = self._request, self._direct
+        if request.body is not None:
+            body = request.take_body()
+            if direct is not None and self.method == "PUT":
+                self.body += body
+        if direct is None:
+            return
+        is_ready = request.is_complete or request.is_broken
+        if not is_ready and len(self.body) <= self._server.settings.most_body:
+            return
+        self._direct = None
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": JSON_HEADERS})
-            for piece in self._pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body"})
-        finally:
-            ended()
+            if request.is_broken:
+                problem = NotJson if self.method == "PUT" else Malformed
+                raise problem("The request ended before its body did")
+            direct(self)
+        except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
+            self.refuse(error)
+        request.headers = []
 
-    async def _wait(self, receive: Receive) -> None:
-        leaving = asyncio.ensure_future(until_gone(receive))
+    def client_left(self) -> None:
+        """The client has closed its half of the connection, or both."""
+        self._has_left = True
+        leave, self.when_gone = self.when_gone, None
+        if leave is not None:
+            leave()
+        asyncio.get_running_loop().call_soon(self._look_for_client)
+
+    def _look_for_client(self) -> None:
+        """Find out whether the client still waits for an answer that is not at hand.
+
+        `AsgiCycle` says why an interim response tells that.
+        """
+        connection = self._connection
+        if connection is not None and self._direct is None and not self._request.is_http10:
+            connection.write(CONTINUE)
+
+    def give_up(self) -> None:
+        """The connection is lost: tell the endpoint, whose answer goes nowhere from now on."""
+        self._connection = None
+        if self._sending is not None:
+            self._sending.cancel()
+        self.client_left()
+        lose, self.when_lost = self.when_lost, None
+        if lose is not None:
+            lose()
+
+    def cut_off(self) -> None:
+        """Answer at once that the server shuts down, and have the endpoint forget the exchange."""
+        leave, self.when_gone = self.when_gone, None
+        self.refuse(ShuttingDown())
+        if leave is not None:
+            leave()
+
+    async def _send(self, connection: "Connection", pieces: Iterator[bytes]) -> None:
+        response = Streaming(connection, self._request)
+        headers = self._server.settings.json_headers
         try:
-            ends: set[asyncio.Future[Any]] = {leaving, self._answer}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            self._leave()
-
-    def _leave(self) -> None:
-        """Tell the endpoint that nobody waits any longer, if it has not answered."""
-        callbacks = self.when_gone, self.when_lost
-        self.when_gone = self.when_lost = None
-        for leave in callbacks:
-            if leave is not None and not self._answer.done():
-                leave()
+            response.take({"type": "http.response.start", "status": 200, "headers": headers})
+            for piece in pieces:
+                connection.write(response.take(_part(piece, more=True)))
+                await let_others_run()
+                if connection.writable is not None:
+                    await connection.writable.wait()
+            connection.write(response.take(_part(b"", more=False)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer is broken off
+            _log.error("response broken off", path=self.path, exc_info=error)
+        connection.ended(self._request, is_whole=response.is_whole)
 
 
-def refuse(exchange: Exchange, error: Exception) -> None:
-    """Answer a request that failed with *error*; log it if it is a defect of this server."""
-    response = response_to(error, exchange.method, exchange.path)
-    exchange.answer(response.status, response.body, response.headers)
+#: A direct endpoint: called with each request once all of it has come. It does not raise.
+Direct: TypeAlias = Callable[[Exchange], None]
+#: Returns the direct endpoint of a request, or None if the ASGI application answers it.
+FindDirect: TypeAlias = Callable[[Request], Direct | None]
 
 
-async def serve_direct(direct: Direct, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request over ASGI by *direct*."""
-    try:
-        exchange = AsgiExchange(scope, await _body(scope, receive))
-        direct(exchange)
-    except Exception as error:  # noqa: BLE001 - the one table knows what to say
-        await send_error(scope, send, error)
-        return
-    exchange.headers = ()
-    await exchange.finish(receive, send)
-
-
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    body = b""
-    is_put = scope["method"] == "PUT"
-    while len(body) <= MAX_BODY:
-        message = await receive()
-        if is_put:
-            body += message.get("body", b"")
-            if message["type"] == "http.disconnect":
-                raise NotJson("The request ended before its body did")
-        if not message.get("more_body", False):
-            break
-    return body
-
-
-async def until_gone(receive: Receive) -> None:
-    """Return once the client has gone; what it sends before is dropped."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def _part(body: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": more}

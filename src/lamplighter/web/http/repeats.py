@@ -1,32 +1,32 @@
-"""Requests that come again: a client that polls repeats all but the request line, to the byte.
+"""Requests that repeat: a client that polls repeats everything but the request line, to the byte.
 
-To parse the same header fields once more would be half of what a poll costs until it waits.
+To parse the same header fields again would be half of the cost of a poll up to its waiting.
 """
 
 import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from lamplighter.web.http.request import Headers, Request, Target
+from lamplighter.web.http.request import Headers, Request, RequestTarget
 
 __all__ = ["Fields", "fields_of", "repeated"]
 
 #: A request line that means the same to every parser.
 _LINE: Final = re.compile(rb"GET (/[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*) HTTP/1\.1\r\n")
-#: Most who are told the same ask alike. A filter may stand in the query, as JSON percent-encoded:
-#: of such lines fewer are remembered.
+#: Clients that were told the same send the same line. A query may hold a filter, as JSON that is
+#: percent-encoded: fewer of such lines are remembered.
 _LINES_KEPT: Final = 1_000
 _USUAL_LINE: Final = 512
 _LONG_LINES_KEPT: Final = 200
 _LONGEST_LINE: Final = 4096
 
-#: What stands in the fields of a request that is more than its head, or is treated differently.
+#: Fields of a request that has a body, or is treated differently.
 _SPECIAL: Final = frozenset({b"content-length", b"expect", b"transfer-encoding", b"upgrade"})
 _LONGEST_FIELDS: Final = 4096
 
 
 class Fields(NamedTuple):
-    """The header fields of a request that was nothing but its head."""
+    """The header fields of a request that had no body."""
 
     #: Everything after the request line.
     data: bytes
@@ -35,9 +35,9 @@ class Fields(NamedTuple):
 
 
 def fields_of(data: bytes, request: Request) -> Fields | None:
-    """Return the fields of *request*, which a parser has made of *data* and nothing else.
+    """Return the fields of *request*, which a parser has made of exactly *data*.
 
-    None where another request with the same fields might need a parser.
+    Returns None where another request with the same fields might need a parser.
     """
     line_end = data.find(b"\n") + 1
     is_plain = (
@@ -53,7 +53,7 @@ def fields_of(data: bytes, request: Request) -> Fields | None:
 
 
 def repeated(data: bytes, fields: Fields) -> Request | None:
-    """Return the request that *data* is if it has these *fields*, and nothing follows them."""
+    """Return the request that *data* is, if *data* is a request line and these *fields*."""
     if not data.endswith(fields.data):
         return None
     line = data[: len(data) - len(fields.data)]
@@ -63,15 +63,15 @@ def repeated(data: bytes, fields: Fields) -> Request | None:
     return Request("GET", target, fields.headers, fields.authorization, True, True)
 
 
-def _target_in(line: bytes) -> Target | None:
+def _target_in(line: bytes) -> RequestTarget | None:
     if len(line) <= _USUAL_LINE:
         return _target_in_usual(line)
     return _target_in_long(line) if len(line) <= _LONGEST_LINE else None
 
 
-def _read_target(line: bytes) -> Target | None:
+def _read_target(line: bytes) -> RequestTarget | None:
     found = _LINE.fullmatch(line)
-    return None if found is None else Target.of(found[1].decode("ascii"))
+    return None if found is None else RequestTarget.of(found[1].decode("ascii"))
 
 
 _target_in_usual: Final = lru_cache(_LINES_KEPT)(_read_target)

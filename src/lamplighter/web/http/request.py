@@ -1,4 +1,4 @@
-"""A request as it came, with as much of its body as nobody has taken yet."""
+"""A request as it came, with the part of its body that was not taken yet."""
 
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -7,15 +7,15 @@ import msgspec
 
 from lamplighter.errors import RequestError
 
-__all__ = ["Headers", "Request", "Target"]
+__all__ = ["Headers", "Request", "RequestTarget"]
 
-#: Names in lower case, in the order of their coming.
+#: Names are in lower case, in the order in which they came.
 Headers = list[tuple[bytes, bytes]]
 
 _SCHEMES: Final = ("http://", "https://")
 
 
-class Target(NamedTuple):
+class RequestTarget(NamedTuple):
     """What a request line asks for."""
 
     path: str
@@ -24,8 +24,8 @@ class Target(NamedTuple):
     query: str
 
     @classmethod
-    def of(cls, text: str) -> "Target":
-        """Return the parts of *text*. A client may name scheme and host, as if to a proxy."""
+    def of(cls, text: str) -> "RequestTarget":
+        """Return the parts of *text*. Scheme and host are cut: clients send them to proxies."""
         if not text.startswith("/") and text.lower().startswith(_SCHEMES):
             host_and_more = text.partition("://")[2]
             text = host_and_more[len(host_and_more.partition("?")[0].partition("/")[0]) :]
@@ -35,13 +35,13 @@ class Target(NamedTuple):
 
 
 class Request(msgspec.Struct, eq=False):
-    """One request of a connection. It is there once its head is; its body comes later.
+    """One request of a connection. It exists once its head has come; the body comes later.
 
-    What could not be understood is a request as well, with the `problem` to answer it with.
+    Bytes that are no request become one too, whose `problem` says what is wrong.
     """
 
     method: str
-    target: Target
+    target: RequestTarget
     headers: Headers
     #: The value of the first header of that name.
     authorization: bytes | None = None
@@ -51,7 +51,7 @@ class Request(msgspec.Struct, eq=False):
     is_complete: bool = False
     #: Whether the rest of the body will never come.
     is_broken: bool = False
-    #: What has come of the body and was not taken; None before any has.
+    #: The part of the body that has come and was not taken; None before any has.
     body: bytearray | None = None
     expects_continue: bool = False
     is_http10: bool = False
@@ -59,16 +59,16 @@ class Request(msgspec.Struct, eq=False):
 
     @classmethod
     def of_nonsense(cls, problem: RequestError) -> "Request":
-        """Return what stands for bytes that are no request."""
-        return cls("GET", Target.of("/"), [], is_broken=True, problem=problem)
+        """Return the request that stands for bytes that are none."""
+        return cls("GET", RequestTarget.of("/"), [], is_broken=True, problem=problem)
 
     @property
     def unread(self) -> int:
-        """How many bytes of the body nobody has taken yet."""
+        """How many bytes of the body were not taken yet."""
         return len(self.body) if self.body is not None else 0
 
     def take_body(self) -> bytes:
-        """Return what has come of the body since the last time."""
+        """Return the part of the body that has come since the last call."""
         body, self.body = self.body, None
         return bytes(body) if body is not None else b""
 

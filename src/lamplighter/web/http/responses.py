@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Final
 
 from lamplighter.clock import Clock
-from lamplighter.web.cors import CORS_HEADERS
 
 __all__ = ["CHUNKED_END", "CLOSE", "CONTINUE", "KEEP_ALIVE", "Heads", "chunk", "field_lines"]
 
@@ -19,17 +18,19 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Heads:
-    """The beginnings of responses, kept from one to the next: they say the same for a second."""
+    """Makes the heads of responses, and keeps each for a second: until then it says the same."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, json_headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """*json_headers* go along with every response in JSON."""
         self._clock = clock
+        self._json_lines = field_lines(json_headers)
         self._json: dict[int, bytes] = {}
         self._plain: dict[int, bytes] = {}
         #: The last body that was sent with a plain 200, and the whole response.
         self._last: tuple[bytes, bytes] = b"", b""
 
     def renew(self) -> None:
-        """Forget what is kept, for it names the time."""
+        """Forget the heads that are kept: they name the time."""
         self._json.clear()
         self._plain.clear()
         self._last = b"", b""
@@ -46,21 +47,20 @@ class Heads:
     def json(
         self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]], connection: bytes
     ) -> bytes:
-        """Return the whole head of a response whose *body* is JSON, with CORS headers.
+        """Return the whole head of a response whose *body* is JSON.
 
-        *connection* is the line that says what becomes of the connection, or nothing.
+        *connection* is the line that says what becomes of the connection, or empty.
         """
         head = self._json.get(status)
         if head is None:
-            fixed = field_lines(((b"content-type", b"application/json"), *CORS_HEADERS))
-            head = self._json[status] = self.plain(status) + fixed + b"content-length: "
+            head = self._json[status] = self.plain(status) + self._json_lines + b"content-length: "
         more = field_lines(headers) if headers else b""
         return b"%b%d\r\n%b%b\r\n" % (head, len(body), more, connection)
 
     def with_json(
         self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]], connection: bytes
     ) -> bytes:
-        """Return the whole response; those to whom one body is sent get one piece of memory."""
+        """Return the whole response; one body that is sent to many is one piece of memory."""
         if status != 200 or headers or connection:
             return self.json(status, body, headers, connection) + body
         last_body, response = self._last
@@ -71,7 +71,7 @@ class Heads:
 
 
 def field_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return *headers* as they are sent; raise `ValueError` for a line break within one."""
+    """Return *headers* as bytes of a head; raise `ValueError` for a line break within one."""
     lines = [b"%b: %b\r\n" % (name, value) for name, value in headers]
     joined = b"".join(lines)
     if joined.count(b"\n") != len(lines) or joined.count(b"\r") != len(lines):

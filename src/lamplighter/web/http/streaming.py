@@ -2,19 +2,21 @@
 
 from collections.abc import Generator, Iterable
 from types import coroutine
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.types import Message
 
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import CHUNKED_END, chunk, field_lines
-from lamplighter.web.http.turn import Line
+
+if TYPE_CHECKING:
+    from lamplighter.web.http.connection import Connection
 
 __all__ = ["Streaming", "let_others_run"]
 
 #: Responses of these kinds have no body, and say nothing of its length.
 _BODILESS: Final = frozenset({204, 304})
-#: What is between us and the client, and no business of an application's.
+#: Headers that concern the connection: the server writes them, not the application.
 _OURS: Final = frozenset({b"connection", b"date", b"keep-alive", b"transfer-encoding", b"upgrade"})
 
 
@@ -24,31 +26,29 @@ class Streaming:
     `take` raises `RuntimeError` and `ValueError` for messages out of order or malformed.
     """
 
-    __slots__ = ("_due", "_has_body", "_is_chunked", "_line", "_request", "_start", "has_begun",
-                 "is_over")  # fmt: skip
+    __slots__ = (
+        "_connection", "_due", "_has_body", "_is_chunked", "_request", "_start", "has_begun",
+        "is_over",
+    )  # fmt: skip
 
-    def __init__(self, line: Line, request: Request) -> None:
-        self._line = line
+    def __init__(self, connection: "Connection", request: Request) -> None:
+        self._connection = connection
         self._request = request
-        #: The message that begins the response, kept back until its body begins.
+        #: The message that begins the response, kept until the body begins.
         self._start: Message | None = None
         self._has_body = request.method != "HEAD"
         self._is_chunked = False
         #: How much of the announced length is still to come; None if none was announced.
         self._due: int | None = None
-        #: Whether anything of it was sent.
+        #: Whether any of the response was sent.
         self.has_begun = False
-        #: Whether all of it was.
+        #: Whether all of the response was sent.
         self.is_over = False
 
     @property
     def is_whole(self) -> bool:
         """Whether the client knows that it has all of the response."""
         return self.is_over and not self._due
-
-    def restart(self) -> None:
-        """Forget how the response was to begin."""
-        self._start = None
 
     def take(self, message: Message) -> bytes:
         """Return what is to be sent for *message*."""
@@ -71,9 +71,9 @@ class Streaming:
             raise RuntimeError("the response has not begun")
         status: int = self._start["status"]
         headers = [it for it in self._start.get("headers", ()) if it[0].lower() not in _OURS]
-        lines = [self._line.hub.heads.plain(status), field_lines(headers)]
+        lines = [self._connection.server.heads.plain(status), field_lines(headers)]
         self._due = _announced(headers)
-        connection = self._line.connection_header(self._request)
+        connection = self._connection.connection_header(self._request)
         self._has_body = self._has_body and status not in _BODILESS
         if self._due is None and self._has_body:
             if length is not None:
@@ -83,7 +83,7 @@ class Streaming:
                 self._is_chunked = True
                 lines.append(b"transfer-encoding: chunked\r\n")
             else:  # there is no other way to tell the end
-                connection = self._line.closing_header()
+                connection = self._connection.closing_header()
         return b"".join((*lines, connection, b"\r\n"))
 
     def _framed(self, body: bytes, is_last: bool) -> bytes:
@@ -105,5 +105,5 @@ def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
 
 @coroutine
 def let_others_run() -> Generator[None, None, None]:
-    """Wait for nothing: a stream without end that never waits either would stop the server."""
+    """Let the event loop turn once: an endless stream that never waits would stop the server."""
     yield

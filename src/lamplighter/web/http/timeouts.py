@@ -1,80 +1,81 @@
-"""How long clients may take, by one timer for all of them.
+"""How long clients may take: one timer for all connections.
 
-A timer of its own for each connection would cost more than all the rest of an idle one. Nobody
-minds if a client is given a second more.
+A timer for each connection would cost more than everything else that an idle connection costs. So
+one timer ticks once a second, and a client is given up to one second more than its limit.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
-from typing import Final, Protocol
+from typing import Final, Generic, TypeVar
 
-__all__ = ["TICK", "Limit", "Patience", "Timed", "Timeouts"]
+__all__ = ["TICK", "ConnectionTimeouts", "TimeLimit", "TimeLimits"]
 
-#: How often it is looked who has taken too long.
+T = TypeVar("T")
+
+#: How often the server looks for connections that have taken too long.
 TICK: Final = timedelta(seconds=1)
 
 
-class Limit(IntEnum):
-    """What a connection may be at, but not without end; the value is its place in `Timeouts`."""
+class TimeLimit(IntEnum):
+    """What a client may keep a connection waiting for, for a limited time only.
 
-    #: No request is under way, and none has begun to come.
+    The value is the index into `ConnectionTimeouts`.
+    """
+
+    #: No request is being answered, and none has begun to come.
     IDLE = 0
-    #: A request has begun to come, and nobody reads along.
+    #: A request has begun to come, and no application waits for the rest.
     RECEIVING = 1
-    #: The client does not take what it is sent.
+    #: The client does not read what it is sent.
     SENDING = 2
-    #: All is said; the client has still to hear it.
+    #: Everything is said, and the client has still to read it or to close its half.
     CLOSING = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long it may be at that."""
+class TimeLimits:
+    """How long each `TimeLimit` is."""
 
     idle: timedelta = timedelta(seconds=75)
     receiving: timedelta = timedelta(seconds=30)
-    #: Begins anew as long as the client takes some of it, as does the next.
+    #: Begins anew as long as the client reads; so does `closing`.
     sending: timedelta = timedelta(seconds=30)
     closing: timedelta = timedelta(seconds=10)
 
 
-class Timed(Protocol):
-    """What may take too long."""
+class ConnectionTimeouts(Generic[T]):
+    """The time limits that run. The owner calls `tick` each time that `TICK` has passed."""
 
-    def expire(self) -> None:
-        """Be told so, once."""
-
-
-class Timeouts:
-    """Who may take how long. Whoever has it calls `tick` each time that `TICK` has passed."""
-
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, limits: TimeLimits, expire: Callable[[T], None]) -> None:
+        """*expire* is called once for each connection whose time is over."""
+        self._expire = expire
         self._ticks = 0
-        # By limit, each in the order of the deadlines, for all of one limit wait as long.
-        self._deadlines: tuple[dict[Timed, int], ...] = tuple({} for _ in Limit)
-        spans = (patience.idle, patience.receiving, patience.sending, patience.closing)
-        # One more, for the tick that is under way.
+        # For each limit, in the order of the deadlines: all that one limit runs for wait as long.
+        self._deadlines: tuple[dict[T, int], ...] = tuple({} for _ in TimeLimit)
+        spans = (limits.idle, limits.receiving, limits.sending, limits.closing)
+        # One tick more, for the one that is under way.
         self._lengths = tuple(span // TICK + 1 for span in spans)
 
-    def start(self, timed: Timed, limit: Limit) -> None:
-        """Let *limit* begin for *timed*, for which it does not run yet."""
-        self._deadlines[limit][timed] = self._ticks + self._lengths[limit]
+    def start(self, connection: T, limit: TimeLimit) -> None:
+        """Begin *limit* for *connection*, for which it does not run yet."""
+        self._deadlines[limit][connection] = self._ticks + self._lengths[limit]
 
-    def stop(self, timed: Timed, limit: Limit) -> None:
-        """Let *limit* no longer run for *timed*."""
-        self._deadlines[limit].pop(timed, None)
+    def stop(self, connection: T, limit: TimeLimit) -> None:
+        """End *limit* for *connection*, if it runs."""
+        self._deadlines[limit].pop(connection, None)
 
     def tick(self) -> None:
-        """Tell those whose time is over; it costs nothing for those whose time is not."""
+        """Call *expire* for those whose time is over; the others cost nothing."""
         self._ticks += 1
         for deadlines in self._deadlines:
             due = []
-            for timed, deadline in deadlines.items():
+            for connection, deadline in deadlines.items():
                 if deadline > self._ticks:
                     break
-                due.append(timed)
-            for timed in due:
-                # One that is told may do away with others.
-                if deadlines.pop(timed, None) is not None:
-                    timed.expire()
+                due.append(connection)
+            for connection in due:
+                # `expire` of one connection may stop the time of another.
+                if deadlines.pop(connection, None) is not None:
+                    self._expire(connection)

@@ -1,24 +1,17 @@
-"""Where a request comes in."""
+"""Which requests are answered past the routes."""
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
-from lamplighter.devtools.http import AsgiClient, Message, Receive, Response, Send
 from lamplighter.web.application import send_json
-from lamplighter.web.entry import Entry
+from lamplighter.web.direct import DirectEndpoints
 from lamplighter.web.http.exchange import Exchange
+from tests.web.clients import client_of
 
 
-class Named:
-    """An application that answers with its name, and remembers what it was asked."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self.kinds: list[str] = []
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        self.kinds.append(scope["type"])
-        if scope["type"] == "http":
-            await send_json(send, 200, self._name.encode())
+async def routes(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """The application, which answers with its name."""
+    await send_json(send, 200, b"routes")
 
 
 def sync(exchange: Exchange) -> None:
@@ -29,16 +22,6 @@ def sync(exchange: Exchange) -> None:
 def put_status(user: str, exchange: Exchange) -> None:
     """A direct endpoint that answers with its name, and whose status is set."""
     exchange.answer(200, f"put {user}".encode())
-
-
-def entry(routes: Named) -> Entry:
-    """Return where requests come in whose endpoints are called `sync`, `put` and `routes`."""
-    return Entry(sync=sync, put_status=put_status, routes=routes)
-
-
-async def asked(method: str, path: str) -> Response:
-    """Return what the server answers."""
-    return await AsgiClient(entry(Named("routes"))).request(method, path)
 
 
 @pytest.mark.parametrize(
@@ -63,24 +46,8 @@ async def asked(method: str, path: str) -> Response:
         ("GET", "/", b"routes"),
     ],
 )
-async def test_who_answers(method: str, path: str, answer: bytes) -> None:
+async def test_what_answers(method: str, path: str, answer: bytes) -> None:
     """A `/sync` and a new status go straight to their endpoints, everything else to the routes."""
-    response = await asked(method, path)
+    client = client_of(routes, find_direct=DirectEndpoints(sync=sync, put_status=put_status))
+    response = await client.request(method, path)
     assert (response.status, response.body) == (200, answer)
-
-
-async def test_what_is_no_request() -> None:
-    """A websocket, and the server's own start and end, are the routes' business."""
-    routes = Named("routes")
-    for kind in ("websocket", "lifespan"):
-        scope = {"type": kind, "path": "/_matrix/client/v3/sync"}
-        await entry(routes)(scope, _nothing, _nobody)
-    assert routes.kinds == ["websocket", "lifespan"]
-
-
-async def _nothing() -> Message:
-    raise AssertionError("nobody asks")
-
-
-async def _nobody(message: Message) -> None:
-    raise AssertionError("nobody is told")

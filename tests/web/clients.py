@@ -1,0 +1,19 @@
+"""Clients of applications, over connections in memory."""
+
+from starlette.types import ASGIApp
+
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.http import HttpClient
+from lamplighter.web.http.exchange import FindDirect
+from lamplighter.web.http.state import no_direct
+from lamplighter.web.server import HttpServer
+
+__all__ = ["client_of"]
+
+
+def client_of(
+    application: ASGIApp, *, address: str = "127.0.0.1", find_direct: FindDirect = no_direct
+) -> HttpClient:
+    """Return a client at *address* of a server whose requests *application* answers."""
+    server = HttpServer(application, FakeClock(), find_direct=find_direct)
+    return HttpClient(server.connect, address=address)
