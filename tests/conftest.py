@@ -1,8 +1,15 @@
 """What holds for all tests: nothing in them depends on how fast the machine is."""
 
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from lamplighter.database.engine import Database
+from lamplighter.database.sqlite import open_file, open_memory
+from tests.postgresql import PostgresServer, programs
 
 settings.register_profile(
     "lamplighter",
@@ -12,3 +19,35 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("lamplighter")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, which starts when the first test asks for it."""
+    installed = programs()
+    if installed is None:
+        pytest.skip("no wheel with PostgreSQL for this platform")
+    server = PostgresServer(installed)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A new database in PostgreSQL, with the tables of this version."""
+    url = postgres.database()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(params=["sqlite-memory", "sqlite-file", "postgresql"])
+def open_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database]:
+    """What opens the database of this test: on each engine once."""
+    if request.param == "sqlite-memory":
+        return open_memory
+    if request.param == "sqlite-file":
+        return lambda: open_file(tmp_path / "lamplighter.db")
+    from lamplighter.database.postgresql import open_url
+
+    url = request.getfixturevalue("postgres_url")
+    return lambda: open_url(url)

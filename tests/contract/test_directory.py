@@ -28,6 +28,9 @@ from lamplighter.ports import (
 )
 from tests.contract.directories import ALICE, BOB, CHARLIE, PHONE, Town, on_phone
 
+#: For limits whose proof takes hundreds of writes, and which no engine has a part in.
+on_one_engine = pytest.mark.parametrize("open_database", ["sqlite-memory"], indirect=True)
+
 
 async def test_registering_logs_in(town: Town) -> None:
     """Who registers gets a device and a token that is theirs."""
@@ -437,6 +440,7 @@ async def test_deactivation_with_many_rooms(town: Town) -> None:
     assert await town.directory.joined_rooms(alice) == []
 
 
+@on_one_engine
 async def test_too_many_devices(town: Town) -> None:
     """Of more than 200 devices the one unused longest is deleted, and its token with it."""
     first = await town.directory.register("alice", None, device_id=PHONE)
@@ -456,6 +460,7 @@ async def test_too_many_devices(town: Town) -> None:
         await town.directory.authenticate(unused.access_token)
 
 
+@on_one_engine
 async def test_too_much_account_data(town: Town) -> None:
     """There are 500 types of global account data, as many of a room, and 2000 of a user."""
     await town.settle("alice")
@@ -475,6 +480,7 @@ async def test_too_much_account_data(town: Town) -> None:
     assert await town.directory.account_data(ALICE, None, "t7") == {"a": 1}
 
 
+@on_one_engine
 async def test_too_many_filters(town: Town) -> None:
     """A user has up to 500 filters; one that is there can be uploaded again."""
     await town.settle("alice")

@@ -36,8 +36,8 @@ async def test_a_server_that_answers_again(database: Database) -> None:
     assert await store.load() == {SLOW: BackoffState(1, Timestamp(1_500))}
 
 
-async def test_a_disk_that_is_full(database: Database) -> None:
+async def test_a_disk_that_is_full(file_database: Database) -> None:
     """What cannot be written is the caller's to know."""
-    await forbid_writing(database)
+    await forbid_writing(file_database)
     with pytest.raises(StorageUnavailable):
-        await SqlBackoffStore(database).save(DEAD, BackoffState(1, Timestamp(1_000)))
+        await SqlBackoffStore(file_database).save(DEAD, BackoffState(1, Timestamp(1_000)))

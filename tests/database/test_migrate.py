@@ -7,8 +7,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, insert, select
 
-from lamplighter.database.engine import Database, open_file
+from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_file
 from lamplighter.database.tables import metadata, rooms, users
 from lamplighter.errors import ConfigError
 from tests.database.trouble import forbid_writing
@@ -49,10 +50,10 @@ async def test_nothing_is_lost(tmp_path: Path) -> None:
     await second.close()
 
 
-async def test_a_current_database_is_not_written(database: Database) -> None:
+async def test_a_current_database_is_not_written(file_database: Database) -> None:
     """Migrating a database that is up to date works on a read-only disk."""
-    await forbid_writing(database)
-    await migrate(database)
+    await forbid_writing(file_database)
+    await migrate(file_database)
 
 
 async def test_a_newer_database(database: Database) -> None:

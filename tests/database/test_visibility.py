@@ -25,9 +25,9 @@ async def test_nothing_to_save(database: Database) -> None:
     assert await store.load() == {}
 
 
-async def test_a_disk_that_is_full(database: Database) -> None:
+async def test_a_disk_that_is_full(file_database: Database) -> None:
     """What cannot be written is the caller's to know."""
-    store = SqlVisibilityStore(database)
-    await forbid_writing(database)
+    store = SqlVisibilityStore(file_database)
+    await forbid_writing(file_database)
     with pytest.raises(StorageUnavailable):
         await store.save({ALICE: b"{}"})

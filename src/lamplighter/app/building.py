@@ -18,9 +18,10 @@ from lamplighter.clock import Clock
 from lamplighter.cluster.local import LocalBus
 from lamplighter.config import Config
 from lamplighter.database.backoffs import SqlBackoffStore
-from lamplighter.database.engine import Database, open_file, open_memory
+from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
 from lamplighter.database.presence import SqlPresenceStore
+from lamplighter.database.sqlite import open_file, open_memory
 from lamplighter.database.visibility import SqlVisibilityStore
 from lamplighter.errors import ConfigError
 from lamplighter.federation.transport import Transport

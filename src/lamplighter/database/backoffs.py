@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from sqlalchemy import delete, select
 
 from lamplighter.clock import Timestamp
+from lamplighter.database.dialects import upsert
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import destinations
-from lamplighter.database.upsert import upsert
 from lamplighter.ids import ServerName
 from lamplighter.ports import BackoffState
 

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
+from lamplighter.database.adapter import PresenceRow, Statement
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import presence
-from lamplighter.database.upsert import upsert
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
@@ -17,13 +16,8 @@ from lamplighter.presence.machine import StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.status_message import shorten_status_msg
 
-__all__ = ["MOST_ROWS", "SqlPresenceStore"]
+__all__ = ["SqlPresenceStore"]
 
-#: How many rows one statement writes; for each number up to it there is another statement, which
-#: the driver keeps ready.
-MOST_ROWS: Final = 50
-#: The values of a row, as a statement has them.
-_ONE_ROW: Final = f"({', '.join('?' * len(presence.columns))})"
 #: By what a row has: thousands are looked up at a start.
 _PRESENCES: Final = {str(it): it for it in Presence}
 _SOURCES: Final = {it.name: it for it in StateSource}
@@ -47,15 +41,10 @@ class SqlPresenceStore:
         #: What the callers of the next commit wait for.
         self._next_commit: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
-        # SQLAlchemy takes milliseconds for each statement: so it makes that of one row only.
-        statement = upsert(database, presence, newest_by="position")
-        self._one_row = str(statement.compile(dialect=database.dialect))
-        self._all_rows = str(select(*presence.columns).compile(dialect=database.dialect))
-        self._statement = lru_cache(MOST_ROWS)(self._compile)
 
     async def load(self) -> Sequence[SavedPresence]:
         # A start reads all of them: SQLAlchemy's rows would take twice as long.
-        rows = await self._database.fetch(self._all_rows, ())
+        rows = await self._database.fetch(Statement(str(select(*presence.columns))))
         return [_saved(row) for row in rows]
 
     def save(self, states: Sequence[SavedPresence]) -> "asyncio.Future[None]":
@@ -105,23 +94,16 @@ class SqlPresenceStore:
             done.set_result(None)
 
     async def _commit(self, batch: Sequence[SavedPresence], forgotten: Sequence[str]) -> None:
-        """Delete the *forgotten* users and write *batch*, in one transaction."""
+        """Delete the *forgotten* users, then write *batch*: each is one statement, and one commit.
+
+        If only the first succeeds, nothing is wrong: nobody has been told that *batch* is saved.
+        """
+        if forgotten:
+            await self._database.forget_presence(forgotten)
+        if batch:
+            await self._database.save_presence([_row(saved) for saved in batch])
         if not batch and not forgotten:
             await self._database.try_again()
-        elif len(batch) <= MOST_ROWS and not forgotten:
-            await self._database.commit(self._statement(len(batch)), _values(batch))
-        else:
-            async with self._database.write() as connection:
-                for start in range(0, len(forgotten), MOST_ROWS):
-                    users = forgotten[start : start + MOST_ROWS]
-                    await connection.execute(delete(presence).where(presence.c.user_id.in_(users)))
-                for start in range(0, len(batch), MOST_ROWS):
-                    rows = batch[start : start + MOST_ROWS]
-                    await connection.exec_driver_sql(self._statement(len(rows)), _values(rows))
-
-    def _compile(self, rows: int) -> str:
-        """Return the SQL that writes so many *rows*, in the order of `_values`."""
-        return self._one_row.replace(_ONE_ROW, ", ".join([_ONE_ROW] * rows), 1)
 
     def _keep(self, batch: dict[str, SavedPresence], forgotten: set[str]) -> None:
         """Put back what could not be written, below what has arrived meanwhile."""
@@ -139,16 +121,11 @@ class SqlPresenceStore:
                 self._pending[user_id] = saved
 
 
-def _values(batch: Iterable[SavedPresence]) -> tuple[object, ...]:
-    """Return all rows, one after the other, each in the order of the table's columns."""
-    return tuple(value for saved in batch for value in _row(saved))
-
-
-def _row(saved: SavedPresence) -> tuple[object, ...]:
+def _row(saved: SavedPresence) -> PresenceRow:
     state, status_msg = saved.user.state, saved.user.state.status_msg
     if status_msg is not None:
-        # Half of a surrogate pair, which no database takes, must not stop the others.
-        status_msg = status_msg.encode(errors="replace").decode()
+        # What no database takes must not stop the other rows.
+        status_msg = status_msg.encode(errors="replace").decode().replace("\0", "")
     return (
         state.user_id,
         str(state.state),  # the driver knows no enums
@@ -172,6 +149,6 @@ def _saved(row: tuple[Any, ...]) -> SavedPresence:
         federation_ts,
         sync_ts,
         shorten_status_msg(status_msg),  # it may be older than the rule
-        bool(is_active),  # the driver knows no booleans
+        bool(is_active),  # SQLite knows no booleans
     )
     return SavedPresence(TrackedUser(saved, _SOURCES[source]), StreamPosition(position))

@@ -15,10 +15,10 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     MetaData,
-    String,
     Table,
-    Text,
 )
+
+from lamplighter.database.text import PlainText
 
 __all__ = [
     "account_data",
@@ -50,7 +50,7 @@ metadata = MetaData(
 )
 
 #: Matrix identifiers, event types and state keys are at most 255 bytes long.
-_Id: Final = String(255)
+_Id: Final = PlainText(255)
 
 #: One row: which database this is, and the last position that was given out.
 stream = Table(
@@ -65,12 +65,12 @@ users = Table(
     metadata,
     Column("user_id", _Id, primary_key=True),
     #: Encoded argon2; null where nobody can log in by password.
-    Column("password_hash", Text),
+    Column("password_hash", PlainText()),
     Column("created_ts", BigInteger, nullable=False),
     Column("is_admin", Boolean, nullable=False),
     Column("is_deactivated", Boolean, nullable=False),
-    Column("displayname", Text),
-    Column("avatar_url", Text),
+    Column("displayname", PlainText()),
+    Column("avatar_url", PlainText()),
 )
 
 devices = Table(
@@ -79,8 +79,8 @@ devices = Table(
     Column("user_id", _Id, ForeignKey("users.user_id"), primary_key=True),
     Column("device_id", _Id, primary_key=True),
     #: SHA-256 of the access token, in hexadecimal.
-    Column("token_hash", String(64), nullable=False, unique=True),
-    Column("display_name", Text),
+    Column("token_hash", PlainText(64), nullable=False, unique=True),
+    Column("display_name", PlainText()),
     Column("last_seen_ts", BigInteger),
 )
 
@@ -89,7 +89,7 @@ filters = Table(
     metadata,
     Column("user_id", _Id, ForeignKey("users.user_id"), primary_key=True),
     Column("filter_id", _Id, primary_key=True),
-    Column("definition", Text, nullable=False),
+    Column("definition", PlainText(), nullable=False),
 )
 
 account_data = Table(
@@ -99,7 +99,7 @@ account_data = Table(
     #: Empty for global account data.
     Column("room_id", _Id, primary_key=True),
     Column("type", _Id, primary_key=True),
-    Column("content", Text, nullable=False),
+    Column("content", PlainText(), nullable=False),
     Column("position", BigInteger, nullable=False),
     Index(None, "user_id", "position"),
 )
@@ -151,8 +151,8 @@ events = Table(
     Column("state_key", _Id),
     Column("sender", _Id, nullable=False),
     Column("origin_server_ts", BigInteger, nullable=False),
-    Column("content", Text, nullable=False),
-    Column("unsigned", Text, nullable=False),
+    Column("content", PlainText(), nullable=False),
+    Column("unsigned", PlainText(), nullable=False),
     Index(None, "room_id", "position"),
     Index(None, "room_id", "type", "state_key", "position"),
 )
@@ -171,14 +171,14 @@ memberships = Table(
     metadata,
     Column("room_id", _Id, ForeignKey("rooms.room_id"), primary_key=True),
     Column("user_id", _Id, primary_key=True),
-    Column("membership", String(16), nullable=False),
+    Column("membership", PlainText(16), nullable=False),
     #: Where and when the present kind of membership began; a new display name moves neither.
     Column("since_position", BigInteger, nullable=False),
     Column("since_ts", BigInteger, nullable=False),
     #: Where the user's last stay ended; null for who never was in the room, or is in it.
     Column("left_position", BigInteger),
-    Column("displayname", Text),
-    Column("avatar_url", Text),
+    Column("displayname", PlainText()),
+    Column("avatar_url", PlainText()),
     Index(None, "user_id", "membership"),
 )
 
@@ -209,13 +209,13 @@ presence = Table(
     "presence",
     metadata,
     Column("user_id", _Id, primary_key=True),
-    Column("state", String(64), nullable=False),
+    Column("state", PlainText(64), nullable=False),
     #: What determines the state: the name of a `presence.machine.StateSource`.
-    Column("word", String(16), nullable=False),
+    Column("word", PlainText(16), nullable=False),
     Column("last_active_ts", BigInteger, nullable=False),
     Column("last_federation_update_ts", BigInteger, nullable=False),
     Column("last_user_sync_ts", BigInteger, nullable=False),
-    Column("status_msg", Text),
+    Column("status_msg", PlainText()),
     Column("currently_active", Boolean, nullable=False),
     #: Its place in the stream of presence changes, which is not the one of `stream`.
     Column("position", BigInteger, nullable=False),
@@ -236,5 +236,5 @@ visibility = Table(
     "visibility",
     metadata,
     Column("viewer", _Id, primary_key=True),
-    Column("content", Text, nullable=False),
+    Column("content", PlainText(), nullable=False),
 )

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from sqlalchemy import bindparam, delete, select
 
+from lamplighter.database.dialects import upsert
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import visibility
-from lamplighter.database.upsert import upsert
 from lamplighter.ids import UserId
 
 __all__ = ["SqlVisibilityStore"]

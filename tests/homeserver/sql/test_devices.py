@@ -1,7 +1,7 @@
 """Devices: what deleting them costs."""
 
-from lamplighter.database.engine import open_memory
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import DeviceId, ServerName

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 from sqlalchemy import insert, update
 
-from lamplighter.database.engine import Database, open_file
+from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_file
 from lamplighter.database.tables import memberships, rooms, users
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import Forbidden, StorageUnavailable

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from lamplighter.database.engine import open_file, open_memory
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_file, open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import Forbidden
 from lamplighter.homeserver.sql import SqlDirectory

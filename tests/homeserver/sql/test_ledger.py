@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import insert
 
-from lamplighter.database.engine import Database, open_memory
+from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_memory
 from lamplighter.database.tables import rooms
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ShuttingDown

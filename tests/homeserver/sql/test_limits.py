@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from lamplighter.database.engine import open_memory
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import Forbidden, RequestError, TooLarge
 from lamplighter.homeserver.sql import SqlDirectory

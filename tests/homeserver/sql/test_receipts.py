@@ -2,8 +2,8 @@
 
 import asyncio
 
-from lamplighter.database.engine import open_memory
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import NotFound
 from lamplighter.homeserver.sql import SqlDirectory

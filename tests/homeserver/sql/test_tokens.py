@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lamplighter.database.engine import Database, open_memory
+from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_memory
 from lamplighter.database.tables import devices
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import UnknownToken

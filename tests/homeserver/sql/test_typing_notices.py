@@ -3,8 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
-from lamplighter.database.engine import open_file
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_file
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.ledger import Ledger

@@ -3,11 +3,11 @@
 import hashlib
 from typing import Final
 
-from sqlalchemy import Column, ColumnElement, LargeBinary, Table, cast, func, select
+from sqlalchemy import Column, ColumnElement, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lamplighter.database.dialects import byte_length, upsert
 from lamplighter.database.tables import account_data, filters
-from lamplighter.database.upsert import upsert
 from lamplighter.errors import NotFound, TooLarge
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import decode_json, digest_form, encode_json, text_within
@@ -115,7 +115,7 @@ async def _check_bytes(
     connection: AsyncConnection, what: str, column: Column[str], user_id: UserId
 ) -> None:
     """Raise `TooLarge` if the user has more in the column than one user may."""
-    size = func.coalesce(func.sum(func.length(cast(column, LargeBinary))), 0)
+    size = func.coalesce(func.sum(byte_length(column)), 0)
     query = select(size).where(column.table.c.user_id == user_id)
     found = (await connection.execute(query)).scalar_one()
     if found > _MAX_BYTES:

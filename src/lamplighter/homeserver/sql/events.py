@@ -9,8 +9,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.clock import Timestamp
+from lamplighter.database.dialects import upsert
 from lamplighter.database.tables import current_state, events, rooms
-from lamplighter.database.upsert import upsert
 from lamplighter.errors import TooLarge
 from lamplighter.homeserver.sql.ledger import Write
 from lamplighter.homeserver.sql.limits import (

@@ -2,17 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Dialect, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.clock import Clock, Timestamp
+from lamplighter.database.adapter import Statement
 from lamplighter.database.engine import Database
-from lamplighter.database.prepared import Prepared
 from lamplighter.database.tables import memberships
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.errors import ShuttingDown
@@ -83,16 +83,9 @@ class Ledger:
         for listener in self._listeners:
             listener.rooms_news(user_ids)
 
-    @property
-    def dialect(self) -> Dialect:
-        """How the database wants its SQL."""
-        return self._database.dialect
-
-    async def fetch(
-        self, prepared: Prepared, parameters: Mapping[str, object]
-    ) -> Sequence[tuple[Any, ...]]:
+    async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
         """Return what one statement finds, at one moment of the database."""
-        return await self._database.fetch(prepared.sql, prepared.values(parameters))
+        return await self._database.fetch(statement)
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Give a connection that sees one moment of the database."""
@@ -123,7 +116,8 @@ class Ledger:
 
     async def _write(self, work: Callable[[Write], Awaitable[T]]) -> T:
         async with self._database.write(self._still_wanted) as connection:
-            row = (await connection.execute(select(stream_table.c.position))).one()
+            position = select(stream_table.c.position).with_for_update()
+            row = (await connection.execute(position)).one()
             write = Write(connection, self.now(), row.position)
             result = await work(write)
             if write.position > row.position:

@@ -6,8 +6,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lamplighter.database.dialects import upsert
 from lamplighter.database.tables import memberships
-from lamplighter.database.upsert import upsert
 from lamplighter.errors import BadJson, Forbidden, NotFound, TooLarge
 from lamplighter.homeserver.sql import rules
 from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, append, current_content

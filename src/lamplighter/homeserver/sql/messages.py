@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from sqlalchemy import LargeBinary, cast, func, insert, select
+from sqlalchemy import func, insert, select
 
+from lamplighter.database.dialects import byte_length
 from lamplighter.database.tables import current_state, devices, events, transactions
 from lamplighter.errors import Forbidden, TooLarge, UnknownToken
 from lamplighter.homeserver.sql import power, rules
@@ -117,9 +118,8 @@ async def _check_power(
 
 async def _check_amount(write: Write, room_id: RoomId) -> None:
     """Raise `TooLarge` if the room's state, memberships aside, is more than it may be by now."""
-    size = func.length(cast(events.c.content, LargeBinary))
     query = (
-        select(func.count(), func.coalesce(func.sum(size), 0))
+        select(func.count(), func.coalesce(func.sum(byte_length(events.c.content)), 0))
         .select_from(current_state)
         .join(events, events.c.position == current_state.c.position)
         .where(current_state.c.room_id == room_id, current_state.c.type != MEMBER)

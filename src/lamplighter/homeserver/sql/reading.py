@@ -1,10 +1,11 @@
 """Reading rooms, outside `/sync`."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, or_, select
 
-from lamplighter.database.prepared import prepare
+from lamplighter.database.adapter import Statement
 from lamplighter.database.tables import account_data, current_state, events, memberships
 from lamplighter.errors import NotFound
 from lamplighter.homeserver.sql.events import as_json, read_events
@@ -19,22 +20,22 @@ from lamplighter.ports import JoinedMember, Json, Profile
 
 __all__ = ["RoomReader"]
 
+#: In the order of the joins.
+_ALL_JOINED: Final = """
+SELECT room_id, user_id, since_ts FROM memberships WHERE membership = 'join'
+ORDER BY since_ts, since_position
+"""
+
 
 class RoomReader:
     """What members may read of rooms, and modules of all of them."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        joined = select(memberships.c.room_id, memberships.c.user_id, memberships.c.since_ts)
-        joined = joined.where(memberships.c.membership == bindparam("membership"))
-        joined = joined.order_by(memberships.c.since_ts)
-        self._all_joined = prepare(joined, ledger.dialect)
 
     async def members(self) -> Sequence[JoinedMember]:
         """Return every standing `join`, the oldest first: once, at start-up."""
-        # A start reads all of them, in the order of the joins, as plain tuples.
-        rows = await self._ledger.fetch(self._all_joined, {"membership": str(MemberState.JOIN)})
-        return [JoinedMember(*row) for row in rows]
+        return [JoinedMember(*row) for row in await self._ledger.fetch(Statement(_ALL_JOINED))]
 
     async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
         """Return the rooms the user is joined to."""

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lamplighter.database.dialects import upsert
 from lamplighter.database.tables import events, receipts, rooms
-from lamplighter.database.upsert import upsert
 from lamplighter.errors import NotFound, RequestError
 from lamplighter.homeserver.sql.kept import Kept
 from lamplighter.homeserver.sql.ledger import Ledger, Write

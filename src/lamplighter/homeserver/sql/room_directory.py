@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
     and_,
     delete,
@@ -17,10 +16,10 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    type_coerce,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from lamplighter.database.dialects import json_text
 from lamplighter.database.tables import (
     aliases,
     current_state,
@@ -169,7 +168,7 @@ def _published(term: str) -> Any:
 
 
 def _says(event_type: str, field: str, term: str) -> ColumnElement[bool]:
-    value = type_coerce(events.c.content, JSON)[field].as_string()
+    value = json_text(events.c.content, field)
     return and_(current_state.c.type == event_type, _contains(value, term))
 
 

@@ -3,12 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lamplighter.database.text import PlainText
+
 __all__ = ["down_revision", "revision", "upgrade"]
 
 revision = "0001"
 down_revision = None
 
-ID = sa.String(length=255)
+ID = PlainText(255)
 
 
 def upgrade() -> None:
@@ -24,20 +26,20 @@ def _create_accounts() -> None:
     op.create_table(
         "users",
         sa.Column("user_id", ID, nullable=False),
-        sa.Column("password_hash", sa.Text()),
+        sa.Column("password_hash", PlainText()),
         sa.Column("created_ts", sa.BigInteger(), nullable=False),
         sa.Column("is_admin", sa.Boolean(), nullable=False),
         sa.Column("is_deactivated", sa.Boolean(), nullable=False),
-        sa.Column("displayname", sa.Text()),
-        sa.Column("avatar_url", sa.Text()),
+        sa.Column("displayname", PlainText()),
+        sa.Column("avatar_url", PlainText()),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_users")),
     )
     op.create_table(
         "devices",
         sa.Column("user_id", ID, nullable=False),
         sa.Column("device_id", ID, nullable=False),
-        sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("display_name", sa.Text()),
+        sa.Column("token_hash", PlainText(64), nullable=False),
+        sa.Column("display_name", PlainText()),
         sa.Column("last_seen_ts", sa.BigInteger()),
         sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("fk_devices_user_id")),
         sa.PrimaryKeyConstraint("user_id", "device_id", name=op.f("pk_devices")),
@@ -47,7 +49,7 @@ def _create_accounts() -> None:
         "filters",
         sa.Column("user_id", ID, nullable=False),
         sa.Column("filter_id", ID, nullable=False),
-        sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("definition", PlainText(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("fk_filters_user_id")),
         sa.PrimaryKeyConstraint("user_id", "filter_id", name=op.f("pk_filters")),
     )
@@ -57,12 +59,12 @@ def _create_presence_and_stream() -> None:
     op.create_table(
         "presence",
         sa.Column("user_id", ID, nullable=False),
-        sa.Column("state", sa.String(length=64), nullable=False),
-        sa.Column("word", sa.String(length=16), nullable=False),
+        sa.Column("state", PlainText(64), nullable=False),
+        sa.Column("word", PlainText(16), nullable=False),
         sa.Column("last_active_ts", sa.BigInteger(), nullable=False),
         sa.Column("last_federation_update_ts", sa.BigInteger(), nullable=False),
         sa.Column("last_user_sync_ts", sa.BigInteger(), nullable=False),
-        sa.Column("status_msg", sa.Text()),
+        sa.Column("status_msg", PlainText()),
         sa.Column("currently_active", sa.Boolean(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_presence")),
@@ -91,8 +93,8 @@ def _create_rooms() -> None:
         sa.Column("state_key", ID),
         sa.Column("sender", ID, nullable=False),
         sa.Column("origin_server_ts", sa.BigInteger(), nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
-        sa.Column("unsigned", sa.Text(), nullable=False),
+        sa.Column("content", PlainText(), nullable=False),
+        sa.Column("unsigned", PlainText(), nullable=False),
         sa.ForeignKeyConstraint(["room_id"], ["rooms.room_id"], name=op.f("fk_events_room_id")),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_events")),
         sa.UniqueConstraint("event_id", name=op.f("uq_events_event_id")),
@@ -124,12 +126,12 @@ def _create_members() -> None:
         "memberships",
         sa.Column("room_id", ID, nullable=False),
         sa.Column("user_id", ID, nullable=False),
-        sa.Column("membership", sa.String(length=16), nullable=False),
+        sa.Column("membership", PlainText(16), nullable=False),
         sa.Column("since_position", sa.BigInteger(), nullable=False),
         sa.Column("since_ts", sa.BigInteger(), nullable=False),
         sa.Column("left_position", sa.BigInteger()),
-        sa.Column("displayname", sa.Text()),
-        sa.Column("avatar_url", sa.Text()),
+        sa.Column("displayname", PlainText()),
+        sa.Column("avatar_url", PlainText()),
         sa.ForeignKeyConstraint(
             ["room_id"], ["rooms.room_id"], name=op.f("fk_memberships_room_id")
         ),
@@ -153,7 +155,7 @@ def _create_members() -> None:
         sa.Column("user_id", ID, nullable=False),
         sa.Column("room_id", ID, nullable=False),
         sa.Column("type", ID, nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("content", PlainText(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.user_id"], name=op.f("fk_account_data_user_id")

@@ -3,12 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lamplighter.database.text import PlainText
+
 __all__ = ["down_revision", "revision", "upgrade"]
 
 revision = "0003"
 down_revision = "0002"
 
-ID = sa.String(length=255)
+ID = PlainText(255)
 
 
 def upgrade() -> None:

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from lamplighter.database.text import PlainText
+
 __all__ = ["down_revision", "revision", "upgrade"]
 
 revision = "0004"
@@ -13,7 +15,7 @@ def upgrade() -> None:
     """Create the table of viewers."""
     op.create_table(
         "visibility",
-        sa.Column("viewer", sa.String(length=255), nullable=False),
-        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("viewer", PlainText(255), nullable=False),
+        sa.Column("content", PlainText(), nullable=False),
         sa.PrimaryKeyConstraint("viewer", name=op.f("pk_visibility")),
     )

@@ -1,0 +1,66 @@
+"""What both engines can do, and SQLAlchemy has no common spelling for."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, ColumnElement, Table, Text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+__all__ = ["byte_length", "json_text", "upsert"]
+
+_INSERT: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def upsert(connection: AsyncConnection, table: Table) -> Any:
+    """Return a statement that inserts a row of *table*, or replaces the row with its key."""
+    statement = _INSERT[connection.dialect.name](table)
+    key = [column.name for column in table.primary_key]
+    replaced = {c.name: statement.excluded[c.name] for c in table.c if c.name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=replaced)
+
+
+class byte_length(FunctionElement[int]):  # noqa: N801 - it is used as a function
+    """How many bytes of UTF-8 a text has."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+class json_text(FunctionElement[str]):  # noqa: N801 - it is used as a function
+    r"""The text that a JSON object, given as text, has under a key; null if that cannot be told.
+
+    PostgreSQL fails on an object with `\u0000` anywhere in it: there is no text in such a one.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, content: ColumnElement[str], key: str) -> None:
+        super().__init__(content, key)
+
+
+@compiles(byte_length, "sqlite")
+def _bytes_in_sqlite(element: byte_length, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"length(CAST({compiler.process(element.clauses, **kw)} AS BLOB))"
+
+
+@compiles(byte_length, "postgresql")
+def _bytes_in_postgresql(element: byte_length, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"octet_length({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(json_text, "sqlite")
+def _json_in_sqlite(element: json_text, compiler: SQLCompiler, **kw: Any) -> str:
+    content, key = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_extract({content}, '$.' || {key})"
+
+
+@compiles(json_text, "postgresql")
+def _json_in_postgresql(element: json_text, compiler: SQLCompiler, **kw: Any) -> str:
+    content, key = (compiler.process(clause, **kw) for clause in element.clauses)
+    sound = f"position('\\u0000' in {content}) = 0"
+    return f"CASE WHEN {sound} THEN {content}::json ->> {key}::text END"

@@ -1,0 +1,260 @@
+"""PostgreSQL, by asyncpg: one connection that writes, and a few that only read.
+
+**One process.** A session-level advisory lock belongs to the connection that writes, and is taken
+whenever that connection is opened. A second Lamplighter on the same database cannot open its own,
+and is refused; a Lamplighter that has lost its connection takes the lock again, or learns that
+another process has taken it meanwhile. So nobody writes without the lock, and it ends with the
+connection, however the process ends.
+
+**One write at a time**, as with SQLite: the writes of this process stand in a queue of its own. The
+stream's positions are read and written within a transaction, and in the order of the commits. The
+commands that write beside a running server (`register-user`) hold no advisory lock; between them
+and the server stands the lock of the row of `stream`, which every write of the directory takes
+first.
+
+**Nothing hangs.** To connect, to answer, and to wait for a lock each has its time-out. A server
+that has gone away costs one of them: a failure is shared by all reads and writes that waited for
+their connection while it came about, for each of them would otherwise wait for the next one. A
+connection that the server has closed is replaced before its next use.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from lamplighter.database.adapter import PresenceRow, Statement
+from lamplighter.database.engine import Database
+from lamplighter.errors import StorageUnavailable
+
+__all__ = ["Patience", "PostgresqlAdapter", "open_url"]
+
+#: How many reads run at the same time; more of them wait until one has ended.
+_READERS: Final = 4
+#: The advisory lock of the one process that runs on a database.
+_THE_SERVER: Final = int.from_bytes(b"lamplite")
+
+#: SQLSTATEs, or the classes that they begin with, that tell of the machine
+#: (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). The longest that fits counts.
+_TROUBLE: Final = {
+    "08": "The connection to PostgreSQL has failed",
+    "25006": "The database is read-only",
+    "28": "PostgreSQL refuses the user or the password",
+    "3D000": "There is no such database in PostgreSQL",
+    "40": "PostgreSQL has given up a transaction that stood in another's way",
+    "42501": "The user of PostgreSQL may not do this",
+    "53": "PostgreSQL has run out of something",
+    "53100": "The disk of PostgreSQL is full",
+    "53300": "PostgreSQL has too many connections already",
+    "55P03": "Another process keeps the database locked",
+    "57": "PostgreSQL is stopping or starting",
+    "57014": "PostgreSQL has not answered in time",
+    "58": "The disk of PostgreSQL has failed to read or write",
+    "XX": "PostgreSQL has failed",
+    "XX001": "The database is damaged",
+    "XX002": "The database is damaged",
+}
+
+#: Its parameters are the columns of the rows.
+_SAVE: Final = """
+INSERT INTO presence (
+    user_id, state, word, last_active_ts, last_federation_update_ts, last_user_sync_ts,
+    status_msg, currently_active, position
+)
+SELECT * FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
+    $7::text[], $8::boolean[], $9::bigint[]
+)
+ON CONFLICT (user_id) DO UPDATE SET
+    state = excluded.state,
+    word = excluded.word,
+    last_active_ts = excluded.last_active_ts,
+    last_federation_update_ts = excluded.last_federation_update_ts,
+    last_user_sync_ts = excluded.last_user_sync_ts,
+    status_msg = excluded.status_msg,
+    currently_active = excluded.currently_active,
+    position = excluded.position
+WHERE excluded.position >= presence.position
+"""
+_FORGET: Final = "DELETE FROM presence WHERE user_id = ANY ($1::text[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long PostgreSQL is waited for."""
+
+    #: Until there is a connection.
+    connection: timedelta = timedelta(seconds=5)
+    #: Until a statement is answered.
+    answer: timedelta = timedelta(seconds=20)
+    #: Until another process releases a lock.
+    lock: timedelta = timedelta(seconds=5)
+
+
+class _Unreachable(StorageUnavailable):
+    """PostgreSQL does not answer: whoever waits for a connection need not try."""
+
+
+class PostgresqlAdapter:
+    """The `Adapter` of PostgreSQL."""
+
+    def __init__(self, url: str, patience: Patience, *, alone: bool) -> None:
+        """*url* is what PostgreSQL's own tools take; with *alone* no other server may use it."""
+        self._url = url
+        self._patience = patience
+        self._alone = alone
+        self._writer = _engine(self._connect_to_write, 1)
+        self._reader = _engine(self._connect_to_read, _READERS)
+        self._writing = asyncio.Lock()
+        self._reading = asyncio.Semaphore(_READERS)
+        #: The last time that PostgreSQL was found not to answer; None if it never was.
+        self._last_outage: _Unreachable | None = None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._in_turn(self._reading), self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self, still_wanted: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
+        async with self._in_turn(self._writing):
+            still_wanted()
+            async with self._writer.begin() as connection:
+                yield connection
+
+    async def commit(self, statement: Statement) -> None:
+        async with self._in_turn(self._writing), self._writer.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute(statement.sql, *statement.values)
+
+    async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
+        async with self._in_turn(self._reading), self._reader.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            return [tuple(row) for row in await driver.fetch(statement.sql, *statement.values)]
+
+    async def close(self) -> None:
+        async with self._writing:
+            for engine in (self._reader, self._writer):
+                await engine.dispose()
+
+    def trouble_of(self, error: Exception) -> str | None:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, TimeoutError):
+            return _TROUBLE["57014"]
+        code = getattr(cause, "sqlstate", None)
+        if code is not None:
+            fitting = (_TROUBLE[key] for key in (code, code[:2]) if key in _TROUBLE)
+            trouble = next(fitting, None)
+            return trouble and f"{trouble} ({cause})"
+        ended = isinstance(cause, OSError) or _is_of_connection(cause)
+        return f"{_TROUBLE['08']} ({cause})" if ended else None
+
+    def saving(self, rows: Sequence[PresenceRow]) -> Statement:
+        return Statement(_SAVE, [list(column) for column in zip(*rows, strict=True)])
+
+    def forgetting(self, user_ids: Sequence[str]) -> Statement:
+        return Statement(_FORGET, (user_ids,))
+
+    @asynccontextmanager
+    async def _in_turn(self, turns: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
+        """Wait for *turns*; fail with the reads and writes that PostgreSQL fails meanwhile."""
+        before = self._last_outage
+        async with turns:
+            if self._last_outage is not None and self._last_outage is not before:
+                raise _Unreachable(str(self._last_outage))
+            try:
+                yield
+            except _Unreachable as error:
+                self._last_outage = error
+                raise
+            except Exception as error:
+                if self._is_outage(error):
+                    self._last_outage = _Unreachable(self.trouble_of(error))
+                raise
+
+    def _is_outage(self, error: Exception) -> bool:
+        """Tell whether *error* says that nothing at all is answered."""
+        code = getattr(getattr(error, "orig", error), "sqlstate", None)
+        if code is None:
+            return self.trouble_of(error) is not None
+        return code[:2] in ("08", "57") and code != "57014"
+
+    async def _connect_to_read(self, *_: object) -> asyncpg.Connection:
+        return await self._connect(
+            default_transaction_read_only="on", default_transaction_isolation="repeatable read"
+        )
+
+    async def _connect_to_write(self, *_: object) -> asyncpg.Connection:
+        connection = await self._connect(default_transaction_isolation="read committed")
+        if self._alone:
+            try:
+                await connection.execute("SELECT pg_advisory_lock($1)", _THE_SERVER)
+            except asyncpg.LockNotAvailableError:
+                await connection.close()
+                raise _Unreachable("Another Lamplighter uses this database") from None
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
+
+    async def _connect(self, **settings: str) -> asyncpg.Connection:
+        patience = self._patience
+        try:
+            return await asyncpg.connect(
+                self._url,
+                timeout=patience.connection.total_seconds(),
+                # PostgreSQL itself is to give up first: then the connection stays.
+                command_timeout=(patience.answer * 1.25).total_seconds(),
+                server_settings={
+                    "application_name": "lamplighter",
+                    "jit": "off",  # it costs more than these statements
+                    "statement_timeout": _milliseconds(patience.answer),
+                    "lock_timeout": _milliseconds(patience.lock),
+                    # The lock of a machine that has vanished ends after a minute.
+                    "tcp_keepalives_idle": "30",
+                    "tcp_keepalives_interval": "10",
+                    "tcp_keepalives_count": "3",
+                    **settings,
+                },
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise _Unreachable(self.trouble_of(error) or str(error)) from None
+
+
+def open_url(url: str, patience: Patience = Patience(), *, alone: bool = True) -> Database:
+    """Return the PostgreSQL database at *url*; connections are opened when they are needed.
+
+    With *alone*, nothing can be written while another process has opened it so.
+    """
+    return Database(PostgresqlAdapter(url, patience, alone=alone))
+
+
+def _engine(creator: Callable[..., Any], connections: int) -> AsyncEngine:
+    """Return an engine whose pool has at most that many *connections*."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=creator, pool_size=connections, max_overflow=0
+    )
+    event.listen(engine.sync_engine, "checkout", _replace_if_closed)
+    return engine
+
+
+def _replace_if_closed(adapted: Any, record: object, proxy: object) -> None:  # noqa: ARG001 - SQLAlchemy's shape
+    if adapted.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def _is_of_connection(error: BaseException | None) -> bool:
+    """Tell whether the driver, and not PostgreSQL, says that a connection cannot be used."""
+    said = error and (error.__cause__ or error)
+    return isinstance(said, asyncpg.InterfaceError) and not isinstance(said, ValueError)
+
+
+def _milliseconds(duration: timedelta) -> str:
+    return str(duration // timedelta(milliseconds=1))

@@ -1,0 +1,208 @@
+"""SQLite: a file, or memory.
+
+A file gets one connection that writes, a few that only read, and one for reads of a single
+statement. Writes stand in a queue of our own, so SQLite never has to say that the database is
+locked; readers see the last commit and wait for nobody. A database in memory lives in a single
+connection, which everybody takes in turn.
+
+Single statements go past SQLAlchemy. A transaction takes SQLAlchemy five trips to the driver's
+thread (BEGIN, the statement, COMMIT, and what a pool does when a connection comes back), each of
+which wakes two threads; a query takes more. A statement by itself is a transaction already, and
+takes one trip.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import URL, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from lamplighter.database.adapter import PresenceRow, Statement
+from lamplighter.database.engine import Database
+
+__all__ = ["SqliteAdapter", "open_file", "open_memory"]
+
+#: How many reads run at the same time; more of them wait until one has ended.
+_READERS: Final = 4
+#: How long SQLite waits for another process (a backup, somebody's shell) to release its lock.
+_BUSY_MILLISECONDS: Final = 5_000
+
+#: SQLite's result codes (<https://www.sqlite.org/rescode.html>) that tell of the machine.
+_TROUBLE: Final = {
+    sqlite3.SQLITE_FULL: "The disk is full",
+    sqlite3.SQLITE_READONLY: "The database is read-only",
+    sqlite3.SQLITE_IOERR: "The disk has failed to read or write",
+    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened",
+    sqlite3.SQLITE_PERM: "The database file may not be accessed",
+    sqlite3.SQLITE_BUSY: "Another process keeps the database locked",
+    sqlite3.SQLITE_LOCKED: "Another process keeps the database locked",
+    sqlite3.SQLITE_CORRUPT: "The database file is damaged",
+    sqlite3.SQLITE_NOTADB: "The file is not a database",
+}
+
+#: Its parameter is a JSON array of rows. (`WHERE true` lets SQLite tell ON CONFLICT from a join.)
+_SAVE: Final = """
+INSERT INTO presence (
+    user_id, state, word, last_active_ts, last_federation_update_ts, last_user_sync_ts,
+    status_msg, currently_active, position
+)
+SELECT
+    json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
+    json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]')
+FROM json_each($1)
+WHERE true
+ON CONFLICT (user_id) DO UPDATE SET
+    state = excluded.state,
+    word = excluded.word,
+    last_active_ts = excluded.last_active_ts,
+    last_federation_update_ts = excluded.last_federation_update_ts,
+    last_user_sync_ts = excluded.last_user_sync_ts,
+    status_msg = excluded.status_msg,
+    currently_active = excluded.currently_active,
+    position = excluded.position
+WHERE excluded.position >= presence.position
+"""
+#: Its parameter is a JSON array of user IDs.
+_FORGET: Final = "DELETE FROM presence WHERE user_id IN (SELECT value FROM json_each($1))"
+
+
+class SqliteAdapter:
+    """The `Adapter` of SQLite."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, fetcher: AsyncEngine) -> None:
+        """Write through *writer*, read through *reader*, and fetch through *fetcher*.
+
+        *writer* and *fetcher* have a single connection each. All may be the same engine.
+        """
+        self._writer = writer
+        self._reader = reader
+        self._fetcher = fetcher
+        self._to_commit = _Driver(writer)
+        self._to_fetch = _Driver(fetcher)
+        self._writing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._reading(), self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self, still_wanted: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
+        async with self._writing:
+            still_wanted()
+            async with self._writer.begin() as connection:
+                yield connection
+
+    async def commit(self, statement: Statement) -> None:
+        async with self._writing:
+            connection = await self._to_commit.connection()
+            await connection.execute(statement.sql, _named(statement.values))
+
+    async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]]
+        async with self._reading():
+            connection = await self._to_fetch.connection()
+            rows = await connection.execute_fetchall(statement.sql, _named(statement.values))
+        return rows
+
+    async def close(self) -> None:
+        async with self._writing:
+            for engine in (self._reader, self._fetcher, self._writer):
+                await engine.dispose()
+
+    def trouble_of(self, error: Exception) -> str | None:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        code = getattr(cause, "sqlite_errorcode", None)
+        trouble = None if code is None else _TROUBLE.get(code & 0xFF)
+        return trouble and f"{trouble} ({cause})"
+
+    def saving(self, rows: Sequence[PresenceRow]) -> Statement:
+        return Statement(_SAVE, (msgspec.json.encode(rows).decode(),))
+
+    def forgetting(self, user_ids: Sequence[str]) -> Statement:
+        return Statement(_FORGET, (msgspec.json.encode(user_ids).decode(),))
+
+    def _reading(self) -> AbstractAsyncContextManager[object]:
+        """Wait for the single connection, where there is no more than one."""
+        return self._writing if self._reader is self._writer else nullcontext()
+
+
+class _Driver:
+    """The driver's own connection (aiosqlite's) of an engine that has a single one.
+
+    Nobody else may have a transaction open on it meanwhile.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        #: None until the engine opens its connection; it may close it, and open another one.
+        self._connection: Any = None
+        event.listen(engine.sync_engine, "connect", self._on_connect)
+        event.listen(engine.sync_engine, "close", self._on_close)
+
+    async def connection(self) -> Any:
+        """Return the connection, which is opened if need be."""
+        if self._connection is None:
+            async with self._engine.connect():
+                pass
+        return self._connection
+
+    def _on_connect(self, adapted: Any, record: object) -> None:  # noqa: ARG002 - SQLAlchemy's shape
+        self._connection = adapted.driver_connection
+
+    def _on_close(self, adapted: Any, record: object) -> None:  # noqa: ARG002 - SQLAlchemy's shape
+        if adapted.driver_connection is self._connection:
+            self._connection = None
+
+
+def open_file(path: Path) -> Database:
+    """Return the SQLite database in the file *path*, which is created when first used."""
+    url = URL.create("sqlite+aiosqlite", database=str(path))
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=None)
+    reader = create_async_engine(url, pool_size=_READERS, max_overflow=0, pool_timeout=None)
+    fetcher = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=None)
+    _prepare(writer, "BEGIN IMMEDIATE", "journal_mode = WAL", "synchronous = FULL")
+    for engine in (reader, fetcher):
+        _prepare(engine, "BEGIN", "query_only = ON")
+    return Database(SqliteAdapter(writer, reader, fetcher))
+
+
+def open_memory() -> Database:
+    """Return a new, empty SQLite database in memory; it ends with `close`."""
+    engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
+    _prepare(engine, "BEGIN")
+    return Database(SqliteAdapter(engine, engine, engine))
+
+
+def _prepare(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
+    """Make every connection of *engine* start its transactions with *begin*, under *pragmas*."""
+    settings = (
+        f"busy_timeout = {_BUSY_MILLISECONDS}",
+        "foreign_keys = ON",
+        # PostgreSQL's LIKE tells upper from lower case; so shall SQLite's.
+        "case_sensitive_like = ON",
+        *pragmas,
+    )
+
+    def on_connect(connection: Any, record: object) -> None:  # noqa: ARG001 - SQLAlchemy's shape
+        connection.isolation_level = None  # the driver shall begin nothing by itself
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", on_connect)
+    event.listen(engine.sync_engine, "begin", lambda conn: conn.exec_driver_sql(begin))
+
+
+def _named(values: Sequence[object]) -> dict[str, object]:
+    """Return *values* by the names that SQLite sees in `$1`, `$2`."""
+    return {str(number): value for number, value in enumerate(values, 1)}
