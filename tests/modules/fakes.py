@@ -43,6 +43,7 @@ class FakeRouter(Registrations):
         *,
         shadow: bool = False,
     ) -> None:
+        super().register(module, get_users_for_states, get_interested_users, shadow=shadow)
         self.registered.append((module, get_users_for_states, get_interested_users))
 
     @property

@@ -1,10 +1,12 @@
 """Modules that are not of presence, alone and among others."""
 
+import importlib
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from lamplighter.devtools.turns import turns
 from lamplighter.errors import ConfigError, ModuleError, NotOfPresence
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from lamplighter.modules.of_presence import look_at
@@ -146,6 +148,48 @@ async def test_a_module_that_is_not_of_presence_is_left_out(
         "a module stays in Synapse: it is not loaded",
         other.path,
     )
+
+
+BUSY_CHECKER = """
+import asyncio
+if False:
+    from twisted.internet import defer
+
+notes = []
+
+class Checker:
+    def __init__(self, config, api):
+        self.by_hidden_name(api, "register_presence_router", "callbacks")(
+            **{"get_users_for" + "_states": self.note, "get_interested" + "_users": self.note}
+        )
+        self.by_hidden_name(api, "subscribe_to", "presence")(self.note)
+        api.looping_background_call(self.note, 1000, "loop")
+        api.delayed_background_call(1000, self.note, "delayed")
+        api.run_in_background(self.note, "at once")
+        api.register_web_resource("/_synapse/client/checker", self.note)
+        self.task = asyncio.get_running_loop().create_task(self.note("own task"))
+        self.api = api
+        raise RuntimeError("there is no reactor")
+
+    def by_hidden_name(self, api, *parts):
+        return getattr(api, "_".join(parts))
+
+    async def note(self, what):
+        notes.append(what)
+"""
+
+
+async def test_a_module_that_is_left_out_does_nothing_more(world: World, package: Path) -> None:
+    """A module that is found not to be of presence while it is built is discarded wholly."""
+    (package / "other.py").write_text(BUSY_CHECKER)
+    assert world.load(entry(package, "other.Checker", skip=True)) == []
+    other = importlib.import_module(f"{package.name}.other")
+    world.runtime.start()
+    for _ in range(5):
+        world.clock.advance(seconds=1)
+        await turns(5)
+    assert (other.notes, world.runtime.web_resources) == ([], {})
+    assert (world.router.modules, world.host.listeners) == ([], {})
 
 
 #: Faults of presence modules, which must never be taken for modules of another kind.

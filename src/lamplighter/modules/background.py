@@ -65,6 +65,7 @@ class BackgroundWork:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = False
         self._stopped = False
+        self._discarded: set[str] = set()
         self._waiting: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: set[_Call] = set()
@@ -104,10 +105,13 @@ class BackgroundWork:
         for task in self._tasks:
             _log.warning("background work does not end", task=task.get_name())
 
-    @property
-    def stopped(self) -> bool:
-        """Whether the server is stopping, so that nothing begins any more."""
-        return self._stopped
+    def discard(self, module: str) -> None:
+        """Begin nothing of what *module* has asked for, or asks for from now on."""
+        self._discarded.add(module)
+
+    def refuses(self, label: Label) -> bool:
+        """Whether nothing begins any more: the server stops, or the module was discarded."""
+        return self._stopped or label.module in self._discarded
 
     def serves(self, loop: asyncio.AbstractEventLoop | None) -> bool:
         """Tell whether the work is done in *loop*."""
@@ -140,8 +144,9 @@ class BackgroundWork:
         context = contextvars.copy_context()
 
         def begin() -> None:
-            if self._stopped:
-                job.set_exception(ShuttingDown(f"{label.desc}: the server stops"))
+            if self.refuses(label):
+                why = "the server stops" if self._stopped else "the module is not loaded"
+                job.set_exception(ShuttingDown(f"{label.desc}: {why}"))
             else:
                 self._spawn(label, _perform(job, label, work, self.clock, self._said), context)
 

@@ -61,7 +61,7 @@ class DelayedCall:
         self._background.soon(self._disarm)
 
     def _arm(self) -> None:
-        if not self._is_active or self._background.stopped:
+        if not self._is_active or self._background.refuses(self._label):
             self._is_active = False
             return
         clock = self._background.clock
@@ -122,7 +122,7 @@ class LoopingCall:
         self.stop()
 
     def _arm(self) -> None:
-        if not self._is_running or self._background.stopped:
+        if not self._is_running or self._background.refuses(self._label):
             self._is_running = False
             return
         clock = self._background.clock
@@ -139,7 +139,7 @@ class LoopingCall:
         self._background.untrack(self)
 
     def _fire(self) -> None:
-        if not self._is_running or self._background.stopped:
+        if not self._is_running or self._background.refuses(self._label):
             return
         self._due = self._due or self._background.clock.now()
         job = self._background.run(self._label, self._work)

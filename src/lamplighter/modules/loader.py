@@ -3,10 +3,12 @@
 `import_and_parse` is enough to check a configuration; `instantiate` lets the modules' own code run.
 """
 
+import asyncio
 import copy
 import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
@@ -45,7 +47,7 @@ _NOT_INSTALLED: Final = (
 )
 
 
-def _nothing_is_left_out(entry: "ConfiguredModule", why: str) -> None:
+def _nothing_is_left_out(module: object, why: str) -> None:
     """Know of no list of modules from which one may be left out."""
 
 
@@ -142,22 +144,33 @@ def import_and_parse(
 def instantiate(
     parsed: Iterable[ParsedModule],
     make_api: Callable[[ParsedModule], ModuleApi],
-    left_out: Skipped = _nothing_is_left_out,
+    discard: Callable[[ParsedModule, str], None] = _nothing_is_left_out,
 ) -> list[LoadedModule]:
     """Build the modules in order; raise `ModuleError` for the first that cannot be built.
 
-    A module may be found not to be of presence only by then: *left_out* is told, as by
-    `import_and_parse`, and what the module has begun in the background goes on.
+    A module may be found not to be of presence only after it was built. Where it may stay in
+    Synapse, its own tasks are cancelled, and *discard* undoes what it has done by its API.
     """
     loaded: list[LoadedModule] = []
     for module in parsed:
+        others = _tasks()
         try:
             loaded.append(_instantiate(module, make_api(module)))
         except NotOfPresence as refusal:
             if not module.entry.may_stay_in_synapse:
                 raise
-            left_out(module.entry, str(refusal))
+            for task in _tasks() - others:  # nothing else has run meanwhile
+                task.cancel()
+            discard(module, str(refusal))
     return loaded
+
+
+def _tasks() -> "AbstractSet[asyncio.Task[Any]]":
+    """Return the tasks of the event loop that runs now, if one does."""
+    try:
+        return asyncio.all_tasks()
+    except RuntimeError:
+        return frozenset()
 
 
 def _parsed(name: str, entry: ConfiguredModule) -> ParsedModule:

@@ -139,11 +139,19 @@ class ModuleSet:
         await self.stop()
 
     def _instantiate(self, parsed: Sequence[ParsedModule]) -> None:
-        self.loaded = instantiate(parsed, self._api_of, self._left_out)
+        self.loaded = instantiate(parsed, self._api_of, self._discard)
         for module in self.loaded:
             entry = module.entry
             _log.info("module loaded", module=module.name, path=entry.path, shadow=entry.shadow)
         self.web_resources = self._parts.web.close()
+
+    def _discard(self, module: ParsedModule, why: str) -> None:
+        """Undo what a module has done by its API while it was built."""
+        self._background.discard(module.name)
+        self._host.discard(module.name)
+        self._parts.web.discard(module.name)
+        self.registrations.discard(module.name)
+        self._left_out(module.entry, why)
 
     def _left_out(self, entry: ConfiguredModule, why: str) -> None:
         self.left_out.append(entry)

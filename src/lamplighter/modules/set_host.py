@@ -40,6 +40,12 @@ class SetHost:
         for subscription in list(self._subscriptions):
             self._end(subscription)
 
+    def discard(self, module: str) -> None:
+        """End the subscriptions of *module*, which is not loaded after all."""
+        for subscription in list(self._subscriptions):
+            if subscription.module == module:
+                self._end(subscription)
+
     async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
         if self._may_act("send_local_online_presence_to"):
             await self._host.send_local_online_presence_to(users)

@@ -45,6 +45,7 @@ class WebResources:
 
     def __init__(self) -> None:
         self._resources: dict[str, ASGIApp] = {}
+        self._owners: dict[str, str] = {}
         self._is_open = True
 
     def register(self, module: str, path: str, resource: object) -> None:
@@ -57,6 +58,12 @@ class WebResources:
             _log.warning("web resource ignored: an earlier module has it", module=module, path=path)
             return
         self._resources[path] = application
+        self._owners[path] = module
+
+    def discard(self, module: str) -> None:
+        """Serve nothing of what *module* has registered: it is not loaded after all."""
+        for path in [it for it, owner in self._owners.items() if owner == module]:
+            del self._resources[path], self._owners[path]
 
     def close(self) -> Mapping[str, ASGIApp]:
         """Take no more; return the applications by path, each for all that is below it, too."""

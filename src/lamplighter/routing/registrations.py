@@ -58,3 +58,8 @@ class Registrations:
             self.shadows = (*self.shadows, Shadow(guarded, len(self.modules)))
         else:
             self.modules.append(guarded)
+
+    def discard(self, module: str) -> None:
+        """Forget the callbacks of *module*, which is not loaded after all."""
+        self.modules[:] = [it for it in self.modules if it.name != module]
+        self.shadows = tuple(it for it in self.shadows if it.module.name != module)
