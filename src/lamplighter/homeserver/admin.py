@@ -28,7 +28,7 @@ class AdminAccounts:
         """Return what operators can do."""
         one, device = "/users/{user_id}", "/users/{user_id}/devices/{device_id}"
         new_password = "Give an account a new password."
-        close = "Close an account for good."
+        close = "Deactivate an account for good."
         return [
             Operation("POST", f"{one}/logout", "Log all devices out.", self.log_out_all, Done),
             Operation("POST", f"{device}/logout", "Log one device out.", self.log_out, Done),

@@ -20,7 +20,7 @@ from lamplighter.web.fields import text
 
 __all__ = ["AdminChanges"]
 
-_USER: Final = Parameter("user", "Only what is told of this user.", {"type": "string"})
+_USER: Final = Parameter("user", "Only states of this user.", {"type": "string"})
 _MODULE: Final = Parameter("module", "Only what this module has sent.", {"type": "string"})
 
 
@@ -35,7 +35,7 @@ class AdminChanges:
         self._server_name = server_name
 
     def operations(self) -> list[Operation]:
-        summary = "List what was told last, the newest first: of the last 200 batches."
+        summary = "List the last batches, at most 200, the newest first."
         parameters = (_USER, _MODULE, LIMIT)
         return [Operation("GET", "/changes", summary, self.list_all, ChangesContent, parameters)]
 

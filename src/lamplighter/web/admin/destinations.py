@@ -19,7 +19,7 @@ class AdminDestinations:
         self._statuses = statuses
 
     def operations(self) -> list[Operation]:
-        summary = "List other servers that have something to be told, or did not answer."
+        summary = "List other servers for which states wait, or which did not answer."
         page = (LIMIT, FROM)
         return [
             Operation("GET", "/destinations", summary, self.list_all, DestinationPage, page),

@@ -24,7 +24,7 @@ class AdminEvents:
             Operation(
                 "GET",
                 "/events",
-                "Stream what is published, as events `batch`, `figures` (once a second) and "
+                "Stream the published batches, as events `batch`, `figures` (once a second) and "
                 "`lost`; the data of each is JSON.",
                 self.stream,
                 None,

@@ -43,8 +43,8 @@ class AdminModules:
 
     def operations(self) -> list[Operation]:
         reset = "Forget a module's failures: if it is paused, it is asked again at once."
-        reload = "Read the configuration again, and put its modules in the place of those that run."
-        shadow = "List the modules in the shadow, and what they would change."
+        reload = "Read the configuration again, and replace the modules."
+        shadow = "List the shadow modules, and what they would change."
         return [
             Operation("GET", "/modules/shadow", shadow, self.list_shadows, ShadowList),
             Operation("POST", "/modules/reload", reload, self.reload, ReloadContent),

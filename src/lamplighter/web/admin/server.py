@@ -37,7 +37,7 @@ class AdminServer:
         self._router = router
 
     def operations(self) -> list[Operation]:
-        summary = "Show what runs here, and how much there is of everything."
+        summary = "Show the settings and the figures of the server."
         return [Operation("GET", "/server", summary, self.get, ServerContent)]
 
     async def get(self, _request: Request) -> ServerContent:
