@@ -2,21 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from lamplighter.cli.watch import FileWatch, watch
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.service.reload import ReloadResult
 from tests.scenarios.worlds import turns
-
-
-@dataclass
-class FakeReload:
-    results: list[ReloadResult]
-
-    async def reload(self) -> ReloadResult:
-        return self.results.pop(0)
 
 
 def names(paths: Sequence[Path]) -> list[str]:
@@ -45,8 +36,12 @@ async def test_watching(tmp_path: Path) -> None:
     path.write_text("1")
     clock, said = FakeClock(), list[str]()
     results = [ReloadResult(("Rule",)), ReloadResult(("Rule",), "it is no Python")]
+
+    async def reload() -> ReloadResult:
+        return results.pop(0)
+
     files = FileWatch(lambda: [path])
-    task = asyncio.ensure_future(watch(clock, files, FakeReload(results), said.append))
+    task = asyncio.ensure_future(watch(clock, files, reload, said.append))
     for text in ("1", "22", "22", "333"):
         path.write_text(text) if text != path.read_text() else None
         await turns(3)

@@ -116,7 +116,7 @@ class Lab:
 
     async def reload(self) -> ReloadResult:
         """Load what the files hold now."""
-        return await self.server.in_time(self.server.lamplighter.module_reload.reload())
+        return await self.server.in_time(self.server.lamplighter.modules.reload())
 
 
 @asynccontextmanager

@@ -360,7 +360,7 @@ async def test_all_that_is_a_modules(folder: Folder) -> None:
             for path in ("old", "new")
         ]
         assert statuses == [404, 200]
-        with pytest.raises(Exception, match="other modules are in the place of this one"):
+        with pytest.raises(Exception, match="other modules have replaced this one"):
             await old.tick()
 
 

@@ -243,7 +243,7 @@ class Player:
         self._oracle.reloaded(step.modules)
         self._readers.look()
         try:
-            await self._server.lamplighter.modules.reload([self._entry(it) for it in step.modules])
+            await self._server.lamplighter.modules.replace([self._entry(it) for it in step.modules])
         except ModuleError:
             assert "Raising" in step.modules
             self._oracle.go_on_with(before)

@@ -12,7 +12,7 @@ from lamplighter.app.admin import Admin
 from lamplighter.app.endpoints import wire_endpoints
 from lamplighter.app.federation import Federation, Nowhere
 from lamplighter.app.homeserver import Homeserver
-from lamplighter.app.modules import Modules, ModuleSources, recorder_of
+from lamplighter.app.modules import module_runtime, recorder_of
 from lamplighter.app.presence import wire_presence
 from lamplighter.clock import Clock
 from lamplighter.cluster.local import LocalBus
@@ -29,8 +29,7 @@ from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.metrics import Metrics
 from lamplighter.modules.loader import ConfiguredModule, module_entries
-from lamplighter.modules.reload import ModuleReload
-from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.modules.runtime import ModuleRuntime, ReloadSource
 from lamplighter.recording.recorder import FLUSH_PERIOD, Recorder
 from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
@@ -92,8 +91,6 @@ class Lamplighter:
     homeserver: Homeserver
     metrics: Metrics
     modules: ModuleRuntime
-    #: Puts the modules of the configuration, as it is by then, in the place of those that run.
-    module_reload: ModuleReload
     #: What the modules in the shadow would decide otherwise.
     shadows: ShadowModules
     #: None where it is not enabled.
@@ -213,8 +210,8 @@ async def _build(
     homeserver.listen(core.presence)
     if recorder is not None:
         recorder.begin(members, list(core.tracker.known()), ())
-    sources = ModuleSources(entries, read_config or (lambda: config), storage.modules_path)
-    loading = Modules.begin(config, clock, core, directory=homeserver.lookups, sources=sources)
+    source = ReloadSource(config, read_config or (lambda: config), entries)
+    loading = module_runtime(clock, core, homeserver.lookups, source, storage.modules_path)
     admin = Admin.begin(
         config,
         clock,
@@ -226,7 +223,7 @@ async def _build(
         storage=storage.database,
     )
     application, find_direct = wire_endpoints(
-        config, ports, homeserver, core, loading.runtime, admin, transitions
+        config, ports, homeserver, core, loading, admin, transitions
     )
     return Lamplighter(
         config=config,
@@ -236,8 +233,7 @@ async def _build(
         admin=admin,
         homeserver=homeserver,
         metrics=metrics,
-        modules=loading.runtime,
-        module_reload=loading.reload,
+        modules=loading,
         shadows=core.shadows,
         federation=federation,
         _background=background,

@@ -1,69 +1,42 @@
-"""Wires modules: those that count, those in the shadow, reloading, and the record of what they
-decide.
-"""
+"""Wires modules, their reload, and the record of what they decide."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from lamplighter.clock import Clock
 from lamplighter.config import Config
 from lamplighter.modules.host import ModuleDirectory, ServerFacts
-from lamplighter.modules.loader import ConfiguredModule
 from lamplighter.modules.module_set import ModuleSet
-from lamplighter.modules.reload import ModuleReload
-from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.modules.runtime import ModuleRuntime, ReloadSource
 from lamplighter.presence.state import Presence
 from lamplighter.recording.files import RecordWriter
 from lamplighter.recording.recorder import Recorder
 from lamplighter.service.core import Core
 
-__all__ = ["ModuleSources", "Modules", "recorder_of", "server_facts"]
+__all__ = ["module_runtime", "recorder_of", "server_facts"]
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleSources:
-    """Where modules come from, and where they keep things."""
+def module_runtime(
+    clock: Clock,
+    core: Core,
+    directory: ModuleDirectory,
+    source: ReloadSource,
+    database_path: Path | None,
+) -> ModuleRuntime:
+    """Return what loads and replaces the modules; none is loaded yet.
 
-    #: The modules of a configuration.
-    entries: Callable[[Config], Sequence[ConfiguredModule]]
-    #: Reads the configuration again; raises `ConfigError`.
-    read_config: Callable[[], Config]
-    #: The file of the modules' own database; None keeps it in memory.
-    database_path: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class Modules:
-    """What loads, asks and replaces modules."""
-
-    runtime: ModuleRuntime
-    reload: ModuleReload
-
-    @classmethod
-    def begin(
-        cls,
-        config: Config,
-        clock: Clock,
-        core: Core,
-        *,
-        directory: ModuleDirectory,
-        sources: ModuleSources,
-    ) -> "Modules":
-        """Wire them; no module is loaded yet."""
-        make_set = partial(
-            ModuleSet,
-            server_facts(config),
-            exchange=core.swap,
-            host=core.presence,
-            directory=directory,
-            clock=clock,
-            database_path=sources.database_path,
-        )
-        runtime = ModuleRuntime(core.swap, make_set)
-        reload = ModuleReload(runtime, config, sources.read_config, sources.entries)
-        return cls(runtime, reload)
+    *database_path* is the file of the modules' own database; None keeps it in memory.
+    """
+    make_set = partial(
+        ModuleSet,
+        server_facts(source.config),
+        exchange=core.swap,
+        host=core.presence,
+        directory=directory,
+        clock=clock,
+        database_path=database_path,
+    )
+    return ModuleRuntime(core.swap, make_set, source)
 
 
 def server_facts(config: Config) -> ServerFacts:

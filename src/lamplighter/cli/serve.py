@@ -131,4 +131,4 @@ async def _reload_when_told(server: Lamplighter, told: asyncio.Event) -> None:
     while True:
         await told.wait()
         told.clear()
-        await server.module_reload.reload()
+        await server.modules.reload()

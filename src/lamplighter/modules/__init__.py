@@ -1,5 +1,5 @@
-"""What presence router modules, written for Synapse's module API, are loaded by and talk to.
+"""Everything that presence router modules, written for Synapse's module API, use directly.
 
-`loader.py` brings them in, `api.py` is the object each of them is given, `synapse_paths.py`
-serves the `synapse.…` names they import, and `runtime.py` strings these together for `app/`.
+`loader.py` loads them, `api.py` is the object that each module gets, `synapse_paths.py` provides
+the `synapse.…` names that they import, and `runtime.py` has the life of a server's modules.
 """

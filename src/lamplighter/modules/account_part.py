@@ -1,4 +1,4 @@
-"""`ModuleApi`, the part about people: accounts, profiles, account data, requests."""
+"""`ModuleApi`, the part about users: accounts, profiles, account data, requests."""
 
 from typing import Protocol
 
@@ -25,11 +25,11 @@ __all__ = ["AccountDataManager", "AccountPart"]
 
 
 class _HttpRequest(Protocol):
-    """What of a Starlette `Request` is looked at."""
+    """The part of a Starlette `Request` that is used here."""
 
     @property
     def headers(self) -> "_Values":
-        """The headers, by name."""
+        """The headers by name."""
 
     @property
     def query_params(self) -> "_Values":
@@ -37,7 +37,7 @@ class _HttpRequest(Protocol):
 
 
 class _Values(Protocol):
-    """What of Starlette's multi-dicts is looked at."""
+    """The part of Starlette's multi-dicts that is used here."""
 
     def get(self, key: str, /) -> str | None:
         """Return the value, or None."""
@@ -48,11 +48,11 @@ class AccountPart(ApiPart):
 
     @property
     def account_data_manager(self) -> "AccountDataManager":
-        """What reads and writes users' account data."""
+        """The object that reads and writes users' account data."""
         return AccountDataManager(self._module, self._parts)
 
     async def get_userinfo_by_id(self, user_id: str | UserID) -> UserInfo | None:
-        """Return what is known of an account, or None if there is none."""
+        """Return the account's data, or None if there is no account."""
         account = await self._account(user_id)
         if account is None:
             return None
@@ -64,7 +64,7 @@ class AccountPart(ApiPart):
         )
 
     async def check_user_exists(self, user_id: str) -> str | None:
-        """Return the user ID as it is registered here, or None if it is not."""
+        """Return the user ID as it is registered, or None if there is no account."""
         for candidate in dict.fromkeys((user_id, user_id.lower())):
             account = await self._account(candidate)
             if account is not None:
@@ -77,7 +77,7 @@ class AccountPart(ApiPart):
         return account is not None and account.is_admin
 
     async def get_profile_for_user(self, localpart: str) -> ProfileInfo:
-        """Return the profile of a local user; an empty one for who does not exist."""
+        """Return the profile of a local user; an empty one if there is no account."""
         user_id = UserId(f"@{localpart}:{self._parts.server.server_name}")
         directory = self._parts.directory
         try:
@@ -89,10 +89,10 @@ class AccountPart(ApiPart):
     async def get_user_by_req(
         self, req: _HttpRequest, allow_guest: bool = False, allow_expired: bool = False
     ) -> Requester:
-        """Return who sends *req*, the request that a web resource was called with.
+        """Return the sender of *req*, the request that a web resource has got.
 
-        Raises `InvalidClientCredentialsError` without a valid access token. There are no guests
-        here, and no accounts expire, so the two permissions change nothing.
+        Raises `InvalidClientCredentialsError` without a valid access token. *allow_guest* and
+        *allow_expired* have no effect: there are no guests, and accounts do not expire.
         """
         del allow_guest, allow_expired
         token = _access_token(req)
@@ -106,7 +106,7 @@ class AccountPart(ApiPart):
         return create_requester(requester.user_id, requester.device_id)
 
     async def _account(self, user_id: str | UserID) -> Account | None:
-        # Synapse annotates one of these with UserID, and modules pass either.
+        # Modules pass strings and UserIDs, because Synapse annotates one method with UserID.
         text = str(user_id)
         if not is_user_id(text):
             return None
@@ -115,7 +115,7 @@ class AccountPart(ApiPart):
 
 
 class AccountDataManager(ApiPart):
-    """Account data of local users; raises `ValueError` for others."""
+    """Account data of local users; its methods raise `ValueError` for other users."""
 
     async def get_global(self, user_id: str, data_type: str) -> JsonMapping | None:
         """Return the user's data of this type, or None."""
@@ -126,7 +126,7 @@ class AccountDataManager(ApiPart):
         )
 
     async def put_global(self, user_id: str, data_type: str, new_data: JsonDict) -> None:
-        """Keep the user's data of this type; raise `TypeError` if they are not an object."""
+        """Store the user's data of this type; raise `TypeError` if they are no dict."""
         _check_account_data(data_type, new_data)
         local = self._local(user_id)
         directory = self._parts.directory

@@ -1,6 +1,5 @@
-"""Whose code runs: for the functions that modules import, and call without their API."""
+"""The functions that modules import, and call without their API, such as `run_in_background`."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,7 +19,7 @@ _ACTING: Final[ContextVar[BackgroundPart]] = ContextVar("acting")
 
 @contextmanager
 def acting(api: BackgroundPart) -> Iterator[None]:
-    """What is called within, and the tasks that it starts, is the code of *api*'s module."""
+    """Mark the code in the block, and the tasks that it starts, as the code of *api*'s module."""
     token = _ACTING.set(api)
     try:
         yield
@@ -29,29 +28,29 @@ def acting(api: BackgroundPart) -> Iterator[None]:
 
 
 class ImportedFunctions:
-    """What `synapse.module_api` has beside its classes.
+    """The functions of `synapse.module_api`.
 
-    They find their server by whose code runs; in a callback by the event loop; and in a thread
-    that a module has started itself, where neither is known, they take the newest server.
+    They find the server by the module whose code runs, or else by the running event loop. A thread
+    that a module has started has neither; there they take the newest server.
     """
 
     def __init__(self) -> None:
         self._servers: list[BackgroundWork] = []
 
     def add(self, server: BackgroundWork) -> None:
-        """Serve modules of *server*, too; from now on it is the newest."""
+        """Work for modules of *server* as well; it is the newest server now."""
         self.remove(server)
         self._servers.append(server)
 
     def remove(self, server: BackgroundWork) -> None:
-        """Forget *server*; harmless if it is not known."""
+        """Forget *server*; harmless if it is unknown."""
         if server in self._servers:
             self._servers.remove(server)
 
     def run_in_background(
         self, f: Callable[P, object], *args: P.args, **kwargs: P.kwargs
     ) -> Job[Any]:
-        """Call *f*, which may be async, in the server's loop; what is returned can be awaited."""
+        """Call *f*, which may be async, in the server's loop; the job can be awaited."""
         api = _ACTING.get(None)
         if api is not None:
             return api.run_in_background(f, *args, **kwargs)
@@ -66,7 +65,7 @@ class ImportedFunctions:
         bg_start_span: bool = True,
         **kwargs: Any,
     ) -> Job[Any]:
-        """Call *func* in the server's loop; awaiting the result gives None where it raises."""
+        """Call *func* in the server's loop; the job's result is None if *func* raises."""
         del bg_start_span
         api = _ACTING.get(None)
         if api is not None:
@@ -77,22 +76,14 @@ class ImportedFunctions:
     def _server(self) -> BackgroundWork:
         if not self._servers:
             raise RuntimeError("no server runs that could do this in the background")
-        loop = _running_loop()
-        here = [server for server in self._servers if loop and server.serves(loop)]
+        here = [server for server in self._servers if server.runs_here()]
         return (here or self._servers)[-1]
 
 
 def make_deferred_yieldable(deferred: Awaitable[T]) -> Awaitable[T]:
-    """Return what it is given: everything awaitable can be awaited as it is."""
+    """Return *deferred*: here, every awaitable can be awaited."""
     return deferred
 
 
 def _module_of(f: object) -> str:
     return str(getattr(f, "__module__", None) or "unknown")
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

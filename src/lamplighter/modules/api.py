@@ -1,7 +1,7 @@
-"""`ModuleApi`: what a module is given, with the names and signatures of Synapse's.
+"""`ModuleApi`: the object that a module gets, with the names and signatures of Synapse's.
 
-The parts by subject: `presence_part.py`, `account_part.py`, `room_part.py`, `background_part.py`;
-what modules of other kinds register: `other_callbacks.py`.
+The parts are `presence_part.py`, `account_part.py`, `room_part.py`, `background_part.py`, and
+`other_callbacks.py` for the callbacks of other kinds of modules.
 """
 
 import logging
@@ -23,29 +23,29 @@ __all__ = ["ModuleApi"]
 
 
 class ModuleApi(PresencePart, AccountPart, RoomPart, BackgroundPart, OtherCallbacksPart):
-    """The way from a module to the server; each module has one of its own.
+    """The API of one module.
 
-    What is not here raises an `AttributeError` that names the module and says what to use.
+    A name that is not here raises an `AttributeError` that tells what to use instead.
     """
 
-    #: A decorator for async methods that remember their answers.
+    #: A decorator that caches the answers of an async method.
     cached = staticmethod(cached)
 
     def __init__(self, module: str, parts: ApiParts) -> None:
         super().__init__(module, parts)
         self._hs = HomeServer(module, parts.server.server_name, parts.background)
         self._serves_web = False
-        #: The module's own logger, of the standard library, named after it.
+        #: A logger of the standard library, named after the module.
         self.logger = logging.getLogger(module)
 
     @property
     def server_name(self) -> str:
-        """The server name, in which the IDs of local users end."""
+        """The server name, with which the IDs of local users end."""
         return self._parts.server.server_name
 
     @property
     def public_baseurl(self) -> str:
-        """Where clients reach the server, with a slash at the end."""
+        """The base URL for clients, with a slash at the end."""
         return self._parts.server.public_baseurl
 
     @property
@@ -60,33 +60,34 @@ class ModuleApi(PresencePart, AccountPart, RoomPart, BackgroundPart, OtherCallba
 
     @property
     def http_client(self) -> SimpleHttpClient:
-        """What asks other servers; all modules share it."""
+        """An HTTP client, shared by all modules."""
         return self._parts.http_client
 
     @property
     def is_of_presence(self) -> bool:
-        """Whether the module has begun something that counts here.
+        """Whether the module has used something that makes it a presence module.
 
-        A resource on the web is nothing of presence beside callbacks of another kind.
+        A web resource counts unless the module has registered callbacks of another kind.
         """
         serves = self._serves_web and not self.registered_elsewhere
         return self.is_presence_router or self.uses_presence or serves
 
     def is_mine(self, id: str | DomainSpecificString) -> bool:
-        """Tell whether an identifier (of a user, an alias, a room) is of this server."""
+        """Tell whether an identifier (of a user, an alias, a room) belongs to this server."""
         domain = id.partition(":")[2] if isinstance(id, str) else id.domain
         return domain == self.server_name
 
     def get_qualified_user_id(self, username: str) -> str:
-        """Return the user ID of a local user; what begins with `@` is returned as it is."""
+        """Return the user ID of a local user; a *username* with an `@` is returned unchanged."""
         return username if username.startswith("@") else f"@{username}:{self.server_name}"
 
     def register_web_resource(self, path: str, resource: object) -> None:
-        """Serve *resource* at *path*, an absolute path, and below; call this in `__init__`.
+        """Serve *resource* at *path*, an absolute path, and below it. Call this in `__init__`.
 
         A resource is an async function that takes a Starlette `Request` and returns a `Response`
-        (or a dict, for JSON), or an ASGI application. The first module to ask for a path gets it.
-        Raises `ModuleError` for a path that the server itself serves, or another kind of resource.
+        (or a dict, for JSON), or an ASGI application. If two modules register the same path, the
+        first one gets it. Raises `ModuleError` for a path that the server uses itself, and for
+        another kind of resource.
         """
         self._parts.web.register(self._module, path, resource)
         self._serves_web = True

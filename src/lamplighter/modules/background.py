@@ -1,7 +1,7 @@
-"""Work that modules leave to the server: it runs in the server's loop, and ends with it.
+"""Background work of modules: it runs in the server's event loop, and ends with the server.
 
-Modules ask for it from anywhere: from `__init__`, where no loop runs yet, from a callback, from a
-thread of their own. What comes before `start` waits for it; what comes after `stop` is refused.
+A module may ask for work anywhere: in `__init__`, where no loop runs yet, in a callback, or in a
+thread of its own. Work from before `start` begins with `start`; work from after `stop` is refused.
 """
 
 import asyncio
@@ -24,25 +24,25 @@ __all__ = ["BackgroundWork", "Job", "Label", "resolved"]
 
 T = TypeVar("T")
 
-#: How long `stop` waits for what does not let itself be cancelled.
-PATIENCE: Final = timedelta(seconds=2)
+#: How long `stop` waits for work that does not end when it is cancelled.
+STOP_TIMEOUT: Final = timedelta(seconds=2)
 
 _log = structlog.get_logger(__name__)
 
 
 class Label(NamedTuple):
-    """Whose work it is, and what the module calls it."""
+    """The module whose work it is, and the module's name for the work."""
 
     module: str
     desc: str
 
 
 class Job(Future[T]):
-    """Work under way, or done: await it, ask for `result()` from a thread, or leave it alone."""
+    """Work that runs or has ended: await it, or call `result()` in a thread, or ignore it."""
 
     def __init__(self) -> None:
         super().__init__()
-        # From here on, who gives up waiting for it does not cancel it for the others.
+        # A running future is not cancelled when one of the tasks that await it is.
         self.set_running_or_notify_cancel()
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -50,14 +50,14 @@ class Job(Future[T]):
 
 
 class _Call(Protocol):
-    """Something that waits for its time."""
+    """A call at a later time."""
 
     def cancel(self) -> None:
-        """Make sure that it does not happen (again)."""
+        """Do not make the call (again)."""
 
 
 class BackgroundWork:
-    """The background work of all modules of a server."""
+    """The background work of the modules of a set."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -72,11 +72,11 @@ class BackgroundWork:
         self._said = LogLimit()
 
     def prepare(self) -> None:
-        """Serve who asks from the event loop that runs now; everything else waits for `start`."""
+        """Use the running event loop for `in_server_loop`; all other work waits for `start`."""
         self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
-        """Begin with everything asked for so far, in the event loop that runs now."""
+        """Begin all work so far in the running event loop."""
         with self._lock:
             self._loop = asyncio.get_running_loop()
             self._started = True
@@ -85,7 +85,7 @@ class BackgroundWork:
             callback()
 
     async def stop(self) -> None:
-        """Cancel all of it; return once it has ended, or does not want to end."""
+        """Cancel all work; return once it has ended, or has not ended within two seconds."""
         with self._lock:
             self._stopped = True
             waiting, self._waiting = self._waiting, []
@@ -97,30 +97,30 @@ class BackgroundWork:
             return
         for task in self._tasks:
             task.cancel()
-        patience = asyncio.ensure_future(sleep(self.clock, PATIENCE))
+        timeout = asyncio.ensure_future(sleep(self.clock, STOP_TIMEOUT))
         ended = asyncio.ensure_future(asyncio.wait(set(self._tasks)))
-        await asyncio.wait({patience, ended}, return_when=asyncio.FIRST_COMPLETED)
-        patience.cancel()
+        await asyncio.wait({timeout, ended}, return_when=asyncio.FIRST_COMPLETED)
+        timeout.cancel()
         ended.cancel()
         for task in self._tasks:
             _log.warning("background work does not end", task=task.get_name())
 
     def discard(self, module: str) -> None:
-        """Begin nothing of what *module* has asked for, or asks for from now on."""
+        """Begin no work of *module* any more, from before this call or after it."""
         self._discarded.add(module)
 
     def refuses(self, label: Label) -> bool:
-        """Whether nothing begins any more: the server stops, or the module was discarded."""
+        """Tell whether no work begins: the server stops, or the module was discarded."""
         return self._stopped or label.module in self._discarded
 
-    def serves(self, loop: asyncio.AbstractEventLoop | None) -> bool:
-        """Tell whether the work is done in *loop*."""
-        return self._loop is loop
+    def runs_here(self) -> bool:
+        """Tell whether the running event loop is the one of this work."""
+        return self._loop is not None and self._loop is _running_loop()
 
     def soon(self, callback: Callable[[], None]) -> None:
-        """Call *callback* in the server's loop: now if this is it, else as soon as can be.
+        """Call *callback* in the server's loop, at once if that is the running loop.
 
-        It is called even if the server has stopped, to find that out; but not in any loop then.
+        If the server has stopped, *callback* is called here and must ask `refuses`.
         """
         with self._lock:
             loop = self._loop
@@ -132,13 +132,13 @@ class BackgroundWork:
             return
         try:
             loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # the loop was closed just now
+        except RuntimeError:  # the loop has just been closed
             callback()
 
     def run(self, label: Label, work: Callable[[], Awaitable[T]]) -> Job[T]:
-        """Do *work*, an async function; whoever awaits the job gets what it raises.
+        """Do *work*, an async function; the job has its result, or its exception.
 
-        An exception is logged in any case. The job of a server that stops raises `ShuttingDown`.
+        An exception is always logged. If the server stops, the job raises `ShuttingDown`.
         """
         job: Job[T] = Job()
         context = contextvars.copy_context()
@@ -154,7 +154,7 @@ class BackgroundWork:
         return job
 
     def run_quietly(self, label: Label, work: Callable[[], Awaitable[T]]) -> Job[T | None]:
-        """Do *work* as `run` does; but its job gives None where it raises."""
+        """Do *work* as `run` does, but return None from the job if *work* raises."""
         job: Job[T | None] = Job()
 
         def conclude(done: Future[T]) -> None:
@@ -164,8 +164,8 @@ class BackgroundWork:
         return job
 
     async def in_server_loop(self, label: Label, work: Callable[[], Awaitable[T]]) -> T:
-        """Return what *work* returns, done in the server's loop, whichever loop runs here."""
-        if self._loop is not None and self._loop is _running_loop():
+        """Do *work* in the server's loop, and return its result; any loop may run here."""
+        if self.runs_here():
             return await _by_the_server(work)
         return await self.run(label, lambda: _by_the_server(work))
 
@@ -174,7 +174,7 @@ class BackgroundWork:
         self._calls.add(call)
 
     def untrack(self, call: _Call) -> None:
-        """Forget *call*, which is over."""
+        """Forget *call*, which was made or cancelled."""
         self._calls.discard(call)
 
     def _spawn(
@@ -182,14 +182,14 @@ class BackgroundWork:
     ) -> None:
         assert self._loop is not None
         name = f"{label.module}: {label.desc}"
-        with as_server():  # it is contained here, and ends with the server
+        with as_server():  # `_perform` contains the exceptions, and `stop` ends the task
             task = self._loop.create_task(work, name=name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
 async def resolved(value: object) -> Any:
-    """Return what a function that may be async has returned, awaited if it must be."""
+    """Return *value*, the result of a function that may be async; await it if it is awaitable."""
     return await value if inspect.isawaitable(value) else value
 
 

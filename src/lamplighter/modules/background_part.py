@@ -1,4 +1,4 @@
-"""`ModuleApi`, the part about work that is done later, elsewhere, or again and again."""
+"""`ModuleApi`, the part about background work: later, in a loop, in threads, in the database."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar, overload
 from lamplighter.clock import sleep
 from lamplighter.modules.background import Job, Label, resolved
 from lamplighter.modules.cache import CachedFunction
-from lamplighter.modules.calls import DelayedCall, LoopingCall, bound, duration_of, name_of
+from lamplighter.modules.calls import DelayedCall, LoopingCall, duration_of, name_of
 from lamplighter.modules.parts import ApiPart
 from lamplighter.modules.storage import Transaction
 from lamplighter.modules.threads import start_thread
@@ -23,9 +23,9 @@ _SECOND: Final = timedelta(seconds=1)
 
 
 class BackgroundPart(ApiPart):
-    """Everything here may be called from `__init__`, and from any thread.
+    """Background work; every method may be called in `__init__`, and in any thread.
 
-    What is asked for before the server runs begins when it does. All of it ends with the server.
+    Work from before the start of the server begins with the server, and all work ends with it.
     Exceptions are logged with the module's name.
     """
 
@@ -38,7 +38,7 @@ class BackgroundPart(ApiPart):
     def run_in_background(
         self, f: Callable[P, object], *args: P.args, **kwargs: P.kwargs
     ) -> Job[Any]:
-        """Call *f*, which may be async, in the server's loop; what is returned can be awaited."""
+        """Call *f*, which may be async, in the server's loop; the job can be awaited."""
         label = Label(self._module, name_of(f))
         return self._parts.background.run(label, lambda: resolved(f(*args, **kwargs)))
 
@@ -50,10 +50,10 @@ class BackgroundPart(ApiPart):
         bg_start_span: bool = True,
         **kwargs: Any,
     ) -> Job[Any]:
-        """Call *func* in the server's loop, named *desc* in the log.
+        """Call *func* in the server's loop, under the name *desc* in the log.
 
-        Awaiting the result gives None where *func* raises. There is no tracing here, so
-        *bg_start_span* changes nothing.
+        The job's result is None if *func* raises. *bg_start_span* has no effect: there is no
+        tracing.
         """
         del bg_start_span
         return self._parts.background.run_quietly(
@@ -71,12 +71,15 @@ class BackgroundPart(ApiPart):
     ) -> LoopingCall:
         """Call *f*, which may be async, every *msec* milliseconds, the first time after *msec*.
 
-        The next call waits until the last one has ended. This server is one instance.
+        A call begins only after the one before has ended. *run_on_all_instances* has no effect:
+        there is one instance.
         """
         del run_on_all_instances
         label = Label(self._module, desc or name_of(f))
         period = duration_of(msec, _MILLISECOND)
-        return LoopingCall(self._parts.background, label, bound(f, args, kwargs), period)
+        return LoopingCall(
+            self._parts.background, label, lambda: resolved(f(*args, **kwargs)), period
+        )
 
     def delayed_background_call(
         self,
@@ -86,13 +89,15 @@ class BackgroundPart(ApiPart):
         desc: str | None = None,
         **kwargs: Any,
     ) -> DelayedCall:
-        """Call *f*, which may be async, in *msec* milliseconds; what is returned has `cancel`."""
+        """Call *f*, which may be async, after *msec* milliseconds; the result has `cancel`."""
         label = Label(self._module, desc or name_of(f))
         delay = duration_of(msec, _MILLISECOND)
-        return DelayedCall(self._parts.background, label, bound(f, args, kwargs), delay)
+        return DelayedCall(
+            self._parts.background, label, lambda: resolved(f(*args, **kwargs)), delay
+        )
 
     def should_run_background_tasks(self) -> bool:
-        """Tell whether this process is the one for background work: it is the only one."""
+        """Return True: this process does the background work."""
         return True
 
     def get_current_time_msec(self) -> int:
@@ -100,14 +105,14 @@ class BackgroundPart(ApiPart):
         return int(self._parts.background.clock.now())
 
     async def sleep(self, seconds: float) -> None:
-        """Return after *seconds*, by the server's clock."""
+        """Return after *seconds* on the server's clock."""
         clock = self._parts.background.clock
         await self._serve("sleep", lambda: sleep(clock, duration_of(seconds, _SECOND)))
 
     async def defer_to_thread(self, f: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what *f*, which may block, returns in a thread.
+        """Call *f*, which may block, in a thread, and return its result.
 
-        The thread is a daemon: if it never ends, the server stops all the same.
+        The thread is a daemon thread: the server can stop even if the thread never ends.
         """
         future = start_thread(f"{self._module}: {name_of(f)}", lambda: f(*args, **kwargs))
         return await asyncio.wrap_future(future)
@@ -119,19 +124,19 @@ class BackgroundPart(ApiPart):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Job[T]:
-        """Call *func* with a cursor, in a thread: one transaction on the modules' own database.
+        """Call *func* with a cursor, in a thread, as one transaction on the modules' database.
 
-        It is committed if *func* returns, and undone if it raises. SQLite's SQL; parameters are
-        written `?`. The interactions of all modules follow one another.
+        The transaction is committed if *func* returns, and rolled back if it raises. The SQL is
+        SQLite's, with parameters written `?`. Only one transaction runs at a time.
         """
         label = Label(self._module, desc)
         return self._parts.database.run(label, func, *args, **kwargs)
 
     def register_cached_function(self, cached_func: CachedFunction[Any]) -> None:
-        """Do nothing: there is one process, and `cached_func.invalidate` reaches all of it."""
+        """Do nothing: `cached_func.invalidate` is enough in a single process."""
 
     async def invalidate_cache(
         self, cached_func: CachedFunction[Any], keys: tuple[Any, ...]
     ) -> None:
-        """Forget one answer of a function that is decorated with `cached`."""
+        """Remove one answer from the cache of a function that is decorated with `cached`."""
         cached_func.invalidate(keys)

@@ -1,4 +1,4 @@
-"""`@cached()`: async methods of modules that remember their answers."""
+"""`@cached()`: a cache for the answers of modules' async methods."""
 
 import asyncio
 import functools
@@ -19,12 +19,12 @@ def cached(
     num_args: int | None = None,
     uncached_args: Collection[str] | None = None,
 ) -> "Callable[[Callable[..., Awaitable[R]]], CachedMethod[R]]":
-    """Let an async method or function remember its *max_entries* most recently used answers.
+    """Cache the *max_entries* most recently used answers of an async method or function.
 
-    Answers are told apart by all arguments, or by the first *num_args*, or by all but
-    *uncached_args*. Each object of a class has a memory of its own. Callers who ask for the same
-    thing at the same time share one call; what raises is not remembered. The decorated function
-    has `invalidate((argument, ...))`, `invalidate_all()` and `prefill((argument, ...), answer)`.
+    The key of an answer is made of all arguments, or of the first *num_args*, or of all but
+    *uncached_args*. Each object of a class has its own cache. Calls with the same key at the same
+    time share one call of the function; exceptions are not cached. The decorated function has
+    `invalidate((argument, ...))`, `invalidate_all()` and `prefill((argument, ...), answer)`.
     """
     if num_args is not None and uncached_args is not None:
         raise ValueError("cached() takes num_args or uncached_args, not both")
@@ -36,7 +36,7 @@ def cached(
 
 
 class CachedFunction(Generic[R]):
-    """A function with its memory; for a method, that of one object."""
+    """A function with its cache; for a method, the cache of one object."""
 
     def __init__(
         self,
@@ -52,45 +52,46 @@ class CachedFunction(Generic[R]):
         self._num_args = num_args
         self._uncached_args = uncached_args
         self._answers: OrderedDict[Key, R] = OrderedDict()
-        self._asked: dict[Key, asyncio.Future[R]] = {}
+        #: The calls that have not ended.
+        self._running: dict[Key, asyncio.Future[R]] = {}
 
     async def __call__(self, *args: Any, **kwargs: Any) -> R:
         key = self._key(*args, **kwargs)
         if key in self._answers:
             self._answers.move_to_end(key)
             return self._answers[key]
-        if key not in self._asked:
-            self._asked[key] = asyncio.ensure_future(self._ask(key, args, kwargs))
-        # One caller who gives up must not take the answer from the others.
-        return await asyncio.shield(self._asked[key])
+        if key not in self._running:
+            self._running[key] = asyncio.ensure_future(self._run(key, args, kwargs))
+        # The cancellation of one caller must not cancel the call for the others.
+        return await asyncio.shield(self._running[key])
 
     def invalidate(self, key: Key) -> None:
-        """Forget one answer, one that is still to come included."""
+        """Remove one answer, and do not cache the answer of a running call."""
         self._answers.pop(tuple(key), None)
-        self._asked.pop(tuple(key), None)
+        self._running.pop(tuple(key), None)
 
     def invalidate_all(self) -> None:
-        """Forget all answers."""
+        """Remove all answers."""
         self._answers.clear()
-        self._asked.clear()
+        self._running.clear()
 
     def prefill(self, key: Key, value: R) -> None:
-        """Know the answer beforehand."""
+        """Add an answer to the cache."""
         self._answers[tuple(key)] = value
         self._answers.move_to_end(tuple(key))
         while len(self._answers) > self._max_entries:
             self._answers.popitem(last=False)
 
-    async def _ask(self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+    async def _run(self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         me = asyncio.current_task()
         try:
             answer = await self._func(*args, **kwargs)
-            if self._asked.get(key) is me:
+            if self._running.get(key) is me:
                 self.prefill(key, answer)
             return answer
         finally:
-            if self._asked.get(key) is me:
-                del self._asked[key]
+            if self._running.get(key) is me:
+                del self._running[key]
 
     def _key(self, *args: Any, **kwargs: Any) -> Key:
         bound = self._signature.bind(*args, **kwargs)
@@ -100,7 +101,7 @@ class CachedFunction(Generic[R]):
 
 
 class CachedMethod(CachedFunction[R]):
-    """What stands in the class; each object gets a `CachedFunction` at first use."""
+    """The attribute of the class; each object gets its own `CachedFunction` at the first use."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -118,6 +119,6 @@ class CachedMethod(CachedFunction[R]):
             self._num_args,
             self._uncached_args,
         )
-        # From now on the object's own attribute is found before this one.
+        # From now on Python finds the object's attribute before the one of the class.
         instance.__dict__[self._name] = bound
         return bound

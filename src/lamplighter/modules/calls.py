@@ -1,32 +1,26 @@
-"""What modules want done later, or again and again."""
+"""Calls that a module wants at a later time, or in a loop."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 from lamplighter.clock import Timer, Timestamp, after
-from lamplighter.modules.background import BackgroundWork, Label, resolved
+from lamplighter.modules.background import BackgroundWork, Label
 
-__all__ = ["DelayedCall", "LoopingCall", "Work", "bound", "duration_of", "name_of"]
+__all__ = ["DelayedCall", "LoopingCall", "Work", "duration_of", "name_of"]
 
-#: An async function with its arguments bound.
+#: An async function without arguments.
 Work = Callable[[], Awaitable[object]]
 
 
-def bound(f: Callable[..., object], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Work:
-    """Return *f*, which may be async, as an async function with its arguments bound."""
-    return lambda: resolved(f(*args, **kwargs))
-
-
 def name_of(f: object) -> str:
-    """Return what a function is called, for the log."""
+    """Return the name of a function for the log."""
     return getattr(f, "__qualname__", None) or repr(f)
 
 
 def duration_of(value: float | timedelta, unit: timedelta) -> timedelta:
-    """Return a duration that a module has written as a number of *unit*s, or as a timedelta.
+    """Return a duration that a module has given as a number of *unit*s, or as a timedelta.
 
-    Raises `ValueError` for what is negative, endless or no number.
+    Raises `ValueError` for a value that is negative, infinite or no number.
     """
     try:
         duration = value if isinstance(value, timedelta) else unit * value
@@ -38,7 +32,7 @@ def duration_of(value: float | timedelta, unit: timedelta) -> timedelta:
 
 
 class DelayedCall:
-    """Something that will be done once; `cancel` takes it back."""
+    """One call at a later time; `cancel` prevents it."""
 
     def __init__(
         self, background: BackgroundWork, label: Label, work: Work, delay: timedelta
@@ -52,11 +46,11 @@ class DelayedCall:
         background.soon(self._arm)
 
     def active(self) -> bool:
-        """Tell whether it is still to come."""
+        """Tell whether the call is still to come."""
         return self._is_active
 
     def cancel(self) -> None:
-        """Do not do it; harmless when it is done."""
+        """Do not make the call; harmless if it was made."""
         self._is_active = False
         self._background.soon(self._disarm)
 
@@ -81,10 +75,10 @@ class DelayedCall:
 
 
 class LoopingCall:
-    """Something that is done once in a period, the first time a period from now.
+    """One call per period, the first one a period from now.
 
-    The next time comes only after the last one has ended; what was missed meanwhile is not made
-    up for. An exception is logged, and the loop goes on.
+    A call begins only after the one before has ended; calls that were missed are not made up for.
+    An exception is logged, and the loop goes on.
     """
 
     def __init__(
@@ -109,16 +103,16 @@ class LoopingCall:
 
     @property
     def running(self) -> bool:
-        """Whether it goes on."""
+        """Whether the loop goes on."""
         return self._is_running
 
     def stop(self) -> None:
-        """Do not do it again; what is under way goes on to its end."""
+        """Make no further call; a call that has begun goes on to its end."""
         self._is_running = False
         self._background.soon(self._disarm)
 
     def cancel(self) -> None:
-        """Do not do it again."""
+        """Do the same as `stop`."""
         self.stop()
 
     def _arm(self) -> None:

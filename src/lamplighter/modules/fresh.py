@@ -1,8 +1,13 @@
-"""Importing modules' code anew, from its files, beside what was imported before.
+"""Importing modules' code anew, so that changed files take effect without a restart.
 
-Python imports a file once. Here everything that belongs to the named packages, and every file
-beside them, is imported again, whatever the time stamps of compiled files say; who holds what was
-imported before keeps it.
+Python imports a file once and keeps it in `sys.modules`. Within a `FreshImports` block, the
+packages of the modules, and all files beside them, are taken out of `sys.modules`. The imports in
+the block read them again from their sources: compiled files are ignored, because a file may change
+twice within a second and keep its size. Objects from the earlier import stay valid for the code
+that uses them, so the old modules go on working until they are stopped.
+
+Installed packages (`site-packages`), the server's own, and extension modules are never imported
+anew. If the reload fails, `undo` puts the earlier imports back.
 """
 
 import importlib
@@ -17,23 +22,23 @@ from typing import Final, Self
 
 __all__ = ["FreshImports", "source_files"]
 
-#: Never imported anew: the server's own, and what it serves.
+#: Packages that are never imported anew.
 _OURS: Final = frozenset({"lamplighter", "synapse", "__main__"})
-#: Directories of what is installed; who develops a module does not do so in there.
+#: Directories of installed packages.
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 
 class FreshImports:
-    """What is imported within the block is new, as far as it is modules' code."""
+    """Within the block, modules' code is imported anew."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        """*paths* are the dotted paths of what will be imported."""
+        """*paths* are the dotted paths of the modules' classes."""
         self._packages = _top_levels(paths)
         self._finder = _FreshFinder()
         self._before: dict[str, ModuleType] = {}
 
     def __enter__(self) -> Self:
-        importlib.invalidate_caches()  # a file may be younger than what is known of its directory
+        importlib.invalidate_caches()  # Python may not know of new files yet
         self._before = _theirs(self._packages)
         for name in self._before:
             del sys.modules[name]
@@ -44,14 +49,14 @@ class FreshImports:
         sys.meta_path.remove(self._finder)
 
     def undo(self) -> None:
-        """Let everything be found again that was imported before, and nothing that is new."""
+        """Put back the imports from before the block."""
         for name in _theirs(self._packages):
             del sys.modules[name]
         sys.modules.update(self._before)
 
 
 def source_files(paths: Iterable[str]) -> set[Path]:
-    """Return the files whose change may change what dotted *paths* lead to."""
+    """Return the files that belong to the modules with these dotted *paths*."""
     packages = _top_levels(paths)
     files = {Path(file) for it in _theirs(packages).values() if (file := it.__file__)}
     for root in (root for package in packages for root in _roots(package)):
@@ -67,7 +72,7 @@ def _top_levels(paths: Iterable[str]) -> frozenset[str]:
 
 
 def _theirs(packages: Collection[str]) -> dict[str, ModuleType]:
-    """Return, by name, what is imported of *packages* and of files beside them."""
+    """Return the imported modules of *packages* and of files beside them, by name."""
     roots = [root for package in packages for root in _roots(package)]
     return {
         name: module
@@ -79,7 +84,7 @@ def _theirs(packages: Collection[str]) -> dict[str, ModuleType]:
 
 
 def _roots(package: str) -> Iterator[Path]:
-    """Yield the directories in which *package* stands, unless things are installed there."""
+    """Yield the directories that contain *package*, but not those of installed packages."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
@@ -102,7 +107,7 @@ def _is_below(roots: Sequence[Path], name: str, module: object) -> bool:
 
 
 class _FreshFinder(MetaPathFinder):
-    """Finds what Python finds; what is not installed is read from its source."""
+    """Finds modules as Python does; modules that are not installed get a `_FreshLoader`."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -118,7 +123,7 @@ class _FreshFinder(MetaPathFinder):
 
 
 class _FreshLoader(SourceFileLoader):
-    """Reads the source, not what was compiled of it: that may be of the same second and size."""
+    """Reads the source and never the compiled file."""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)

@@ -1,7 +1,6 @@
-"""What to use instead of what is not there.
+"""Hints for names of Synapse that are missing here: what to use instead.
 
-A module that reaches for something else of Synapse gets an error which names it, the module, and
-the way that works here.
+A module that uses such a name gets an error with the name, the module, and the hint.
 """
 
 from collections.abc import Mapping
@@ -30,7 +29,7 @@ _NO_TWISTED: Final = (
 )
 _ASYNCIO: Final = "there is no Twisted here: use async functions, and asyncio"
 
-#: The public names of Synapse's `ModuleApi` that are not here, but for callbacks of other kinds.
+#: The public names of Synapse's `ModuleApi` that are missing, apart from callbacks of other kinds.
 NOT_IN_API: Final[Mapping[str, str]] = {
     "check_push_rule_actions": _NO_PUSH,
     "check_username": _NO_ACCOUNTS,
@@ -108,7 +107,7 @@ _IMPORTS: Final = {
     "synapse.util": _ASYNCIO,
     "synapse.logging": _ASYNCIO,
 }
-#: The names of Synapse's `synapse.module_api` that are not served.
+#: The names of Synapse's `synapse.module_api` that are missing.
 NOT_IN_MODULE_API: Final = (
     *("DatabasePool", "DirectServeHtmlResource", "DirectServeJsonResource", "SynapseRequest"),
     *("parse_json_object_from_request", "respond_with_html"),
@@ -116,7 +115,7 @@ NOT_IN_MODULE_API: Final = (
 
 
 def api_hint(name: str) -> str:
-    """Return what to use instead of an attribute of `ModuleApi`."""
+    """Return the hint for a missing attribute of `ModuleApi`."""
     if name.startswith("register_") and name.endswith("_callbacks"):
         return _ONLY_PRESENCE
     known = {**NOT_IN_API, **_PRIVATE}
@@ -124,12 +123,12 @@ def api_hint(name: str) -> str:
 
 
 def server_hint(name: str) -> str:
-    """Return what to use instead of an attribute of `ModuleApi._hs`."""
+    """Return the hint for a missing attribute of `ModuleApi._hs`."""
     return _SERVER.get(name, "use the public methods of ModuleApi")
 
 
 def import_hint(path: str) -> str:
-    """Return what to use instead of an import from `synapse`."""
+    """Return the hint for a missing import from `synapse`."""
     while path:
         if path in _IMPORTS:
             return _IMPORTS[path]
@@ -138,6 +137,6 @@ def import_hint(path: str) -> str:
 
 
 def missing_attribute(owner: str, name: str, module: str, hint: str) -> AttributeError:
-    """Return the exception for *name*, which *module* looks for in *owner*."""
+    """Return the exception for *name*, which *module* has looked for in *owner*."""
     message = f"module {module}: Lamplighter's {owner} has no {name!r}: {hint}"
     return AttributeError(message, name=name)

@@ -1,4 +1,4 @@
-"""What the modules floor asks of the server around it: Protocols, and the facts."""
+"""What this package needs from the server: Protocols, and facts about the server."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,66 +17,66 @@ __all__ = [
     "ServerFacts",
 ]
 
-#: Told of the presences that have just been announced.
+#: Gets the states that were announced.
 PresenceListener = Callable[[Sequence[UserPresenceState]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What a module may know of the server it runs in."""
+    """What a module may know about its server."""
 
     server_name: ServerName
-    #: Where clients reach the server, with a slash at the end.
+    #: The base URL for clients, with a slash at the end.
     public_baseurl: str
-    #: What `set_presence_for_users` may set.
+    #: The presences that `set_presence_for_users` accepts.
     presences: frozenset[Presence] = frozenset(Presence)
 
 
 class ModuleExchange(Protocol):
-    """Decides which modules are asked."""
+    """Decides which modules the server asks."""
 
     def prepare(self) -> Registrations:
-        """Return what modules register in, before anybody asks them."""
+        """Return an object in which modules register before the server asks them."""
 
     def adopt(self, registrations: Registrations) -> None:
-        """Ask the first modules of a server, from now on."""
+        """Use the first modules of a server from now on."""
 
     async def try_out(self, registrations: Registrations) -> None:
-        """Ask modules without effect; raise `ModuleError` where one fails."""
+        """Ask modules without using the answers; raise `ModuleError` if one fails."""
 
     def left_undone(self, module: str, call: str) -> None:
-        """A module in the shadow has asked for something that would change the server."""
+        """Count a call by which a module in the shadow would change the server."""
 
     async def swap(self, registrations: Registrations, along: Callable[[], None]) -> None:
-        """Ask these modules, and no others, from one instant on; call *along* at that instant."""
+        """Replace the modules in use at one instant, and call *along* at that instant."""
 
 
 class PresenceHost(Protocol):
-    """What modules do to presence, and learn of it."""
+    """How modules read and set presence."""
 
     async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
-        """Give each of *users* one full snapshot of the online users it may see."""
+        """Send each of *users* one snapshot of all online users that the user may see."""
 
     async def set_presence_for_users(
         self, users: Mapping[UserId, tuple[Presence, str | None]]
     ) -> None:
-        """Set the presence and the status message of *users*, and announce them."""
+        """Set and announce the state and the status message of *users*."""
 
     def presence_of(self, user_id: UserId) -> UserPresenceState:
-        """Return the user's presence; that of an unknown user is the default one."""
+        """Return the user's state; of an unknown user the default one."""
 
     def subscribe(self, callback: PresenceListener, module: str) -> Callable[[], None]:
-        """Tell *callback* of every announced change until what is returned is called."""
+        """Call *callback* with every announced change; return a function that ends this."""
 
 
 class ModuleDirectory(Protocol):
     """What modules may read of the homeserver, and account data, which they may write."""
 
     async def authenticate(self, access_token: str) -> Requester:
-        """Return whose token it is; raise `UnknownToken`."""
+        """Return the owner of the token; raise `UnknownToken`."""
 
     async def account(self, user_id: UserId) -> Account | None:
-        """Return what is kept of the account, or None if there never was one."""
+        """Return the account, deactivated ones included; None if there never was one."""
 
     async def profile(self, user_id: UserId) -> Profile:
         """Return the user's profile; raise `NotFound` for users that do not exist."""
@@ -89,12 +89,15 @@ class ModuleDirectory(Protocol):
     async def set_account_data(
         self, user_id: UserId, room_id: RoomId | None, data_type: str, content: Json
     ) -> None:
-        """Keep the user's data of this type."""
+        """Store the user's data of this type."""
 
     async def resolve_alias(self, alias: RoomAlias) -> RoomId:
-        """Return the room an alias names; raise `NotFound`."""
+        """Return the room of an alias; raise `NotFound`."""
 
     async def state_for_modules(
         self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
     ) -> Sequence[Json]:
-        """Return state events by (type, state key), any state key where that is None; no checks."""
+        """Return the state events with these (type, state key); a state key of None means any.
+
+        There is no check of permissions.
+        """

@@ -1,12 +1,12 @@
-"""`api._hs`: the little of Synapse's inside that public modules reach for."""
+"""`api._hs`: the few names of Synapse's internals that published modules use."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from lamplighter.clock import sleep
-from lamplighter.modules.background import BackgroundWork, Label
-from lamplighter.modules.calls import DelayedCall, LoopingCall, bound, duration_of, name_of
+from lamplighter.modules.background import BackgroundWork, Label, resolved
+from lamplighter.modules.calls import DelayedCall, LoopingCall, duration_of, name_of
 from lamplighter.modules.hints import missing_attribute, server_hint
 
 __all__ = ["HomeServer", "ModuleClock"]
@@ -35,31 +35,34 @@ class ModuleClock:
         return int(self._background.clock.now())
 
     async def sleep(self, seconds: Duration) -> None:
-        """Return after this long."""
+        """Return after *seconds*."""
         await sleep(self._background.clock, duration_of(seconds, _SECOND))
 
     def looping_call(self, f: Function, msec: Duration, *args: Any, **kwargs: Any) -> LoopingCall:
         """Call *f*, which may be async, every *msec*, the first time *msec* from now."""
         period = duration_of(msec, _MILLISECOND)
-        work = bound(f, args, kwargs)
-        return LoopingCall(self._background, self._label(f), work, period)
+        return LoopingCall(
+            self._background, self._label(f), lambda: resolved(f(*args, **kwargs)), period
+        )
 
     def looping_call_now(
         self, f: Function, msec: Duration, *args: Any, **kwargs: Any
     ) -> LoopingCall:
         """Call *f*, which may be async, now, and every *msec*."""
         period = duration_of(msec, _MILLISECOND)
-        work = bound(f, args, kwargs)
-        return LoopingCall(self._background, self._label(f), work, period, now=True)
+        return LoopingCall(
+            self._background, self._label(f), lambda: resolved(f(*args, **kwargs)), period, now=True
+        )
 
     def call_later(self, delay: Duration, callback: Function, *args: Any, **kw: Any) -> DelayedCall:
         """Call *callback*, which may be async, in *delay* seconds."""
         wait = duration_of(delay, _SECOND)
-        work = bound(callback, args, kw)
-        return DelayedCall(self._background, self._label(callback), work, wait)
+        return DelayedCall(
+            self._background, self._label(callback), lambda: resolved(callback(*args, **kw)), wait
+        )
 
     def cancel_call_later(self, timer: DelayedCall) -> None:
-        """Take back what `call_later` has returned."""
+        """Cancel a call of `call_later`."""
         timer.cancel()
 
     def _label(self, f: Function) -> Label:
@@ -67,7 +70,7 @@ class ModuleClock:
 
 
 class _Guarded:
-    """Raises, for what is not there, an error that names the supported way."""
+    """Raises an error for missing names, which tells what to use instead."""
 
     _owner = "_hs"
 
@@ -105,7 +108,7 @@ class _Config(_Guarded):
 class HomeServer(_Guarded):
     """`api._hs`: `hostname`, `config` with `worker_app` and `worker_name`, and the clock.
 
-    Anything else raises an error that names the supported way.
+    Other names raise an error that tells what to use instead.
     """
 
     def __init__(self, module: str, server_name: str, background: BackgroundWork) -> None:

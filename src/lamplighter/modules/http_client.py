@@ -1,4 +1,4 @@
-"""`api.http_client`: what modules ask other servers with."""
+"""`api.http_client`: an HTTP client for modules."""
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,9 +16,9 @@ from lamplighter.routing.containment import as_server
 
 __all__ = ["SimpleHttpClient", "UnreachableHttpClient"]
 
-#: Query arguments; a list repeats its name.
+#: Query arguments; a list is sent as several arguments with the same name.
 QueryParams = Mapping[str, str | Sequence[str]]
-#: Header values as lists; names and values in text or in bytes.
+#: Header names with lists of values, as str or as bytes.
 RawHeaders = Mapping[str, Sequence[str]] | Mapping[bytes, Sequence[bytes]]
 
 #: In seconds.
@@ -26,10 +26,10 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
 
 
 class SimpleHttpClient:
-    """An HTTP client with connections of its own, opened at first use.
+    """An HTTP client with its own connections, opened at the first use.
 
-    Every method raises `HttpResponseException` for an answer other than 2xx, and what aiohttp
-    raises where there is no answer.
+    Every method raises `HttpResponseException` for a status other than 2xx, and the exceptions of
+    aiohttp if there is no response.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class SimpleHttpClient:
     ) -> tuple[int, dict[bytes, list[bytes]], str, int]:
         """GET into a stream; return length, headers, final URL and status.
 
-        Raises `ValueError` where the file is larger than *max_size* bytes.
+        Raises `ValueError` if the file is larger than *max_size* bytes.
         """
         length = 0
         async with self._request("GET", url, _headers(headers)) as response:
@@ -131,7 +131,7 @@ class SimpleHttpClient:
 
 
 class UnreachableHttpClient(SimpleHttpClient):
-    """A client that reaches nobody: every request fails as it does where there is no network."""
+    """A client without a network: every request fails."""
 
     def _open(self) -> aiohttp.ClientSession:
         raise aiohttp.ClientConnectionError("there is no network in a simulated world")

@@ -1,6 +1,6 @@
-"""How modules come in: imported, configured, and instantiated in the order of the config.
+"""Loading modules: imported, configured, and instantiated in the order of the config.
 
-`import_and_parse` is enough to check a configuration; `instantiate` lets the modules' own code run.
+`import_and_parse` is enough to check a configuration; `instantiate` runs the modules' own code.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-#: Told of a module of the configuration that is left out, and why.
+#: Gets a module of the configuration that is left out, and the reason.
 Skipped: TypeAlias = "Callable[[ConfiguredModule, str], None]"
 
 _NOT_INSTALLED: Final = (
@@ -48,13 +48,13 @@ _NOT_INSTALLED: Final = (
 
 
 def _nothing_is_left_out(module: object, why: str) -> None:
-    """Know of no list of modules from which one may be left out."""
+    """Ignore it."""
 
 
 class ModuleStyle(StrEnum):
-    """How a module is built, and tells its callbacks."""
+    """How a module is instantiated, and how it registers its callbacks."""
 
-    #: From the list `modules:`: `Class(config, api)`, which registers what it wants.
+    #: From the list `modules:`: `Class(config, api)`, which calls the API to register.
     CALLBACKS = "callbacks"
     #: From `presence.presence_router`: `Class(config=, module_api=)`, with two methods.
     ROUTER = "router"
@@ -62,32 +62,32 @@ class ModuleStyle(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredModule:
-    """A module as the configuration has it."""
+    """A module in the configuration."""
 
     #: The dotted path of its class.
     path: str
     config: Mapping[Any, Any] | None
     style: ModuleStyle
-    #: Where in the configuration it stands, such as `modules[0]`.
+    #: Its place in the configuration, such as `modules[0]`.
     where: str
-    #: Whether it is only asked, and what it answers does not count.
+    #: Whether the server asks it without using the answers.
     shadow: bool = False
-    #: Whether it is left out where it is not of presence; otherwise that is an error.
+    #: Whether it is left out if it is no presence module; otherwise that is an error.
     may_stay_in_synapse: bool = False
-    #: The class itself, where a program has it in hand; then nothing is imported.
+    #: The class itself, if a program has it; then nothing is imported.
     factory: Callable[..., object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedModule:
-    """A module that is imported, and its configuration as it wants it."""
+    """A module that is imported, with its configuration as its `parse_config` returns it."""
 
-    #: What people call it: the class's name, longer where that is ambiguous.
+    #: The class's name; a longer name if another module has the same.
     name: str
     entry: ConfiguredModule
     factory: Callable[..., object]
     config: object
-    #: What is known of it without running it.
+    #: What its source says about its kind.
     evidence: Evidence
 
 
@@ -102,7 +102,7 @@ class LoadedModule:
 
 
 def module_entries(config: settings.Config) -> list[ConfiguredModule]:
-    """Return the modules of a configuration, in the order in which they are loaded."""
+    """Return the modules of a configuration in the order of loading."""
     entries = [
         ConfiguredModule(
             item.module,
@@ -125,9 +125,9 @@ def module_entries(config: settings.Config) -> list[ConfiguredModule]:
 def import_and_parse(
     entries: Sequence[ConfiguredModule], left_out: Skipped = _nothing_is_left_out
 ) -> list[ParsedModule]:
-    """Import every class and let it parse its configuration; raise `ConfigError`.
+    """Import every class and have it parse its configuration; raise `ConfigError`.
 
-    *left_out* is told of each module that is not of presence and may stay in Synapse.
+    *left_out* gets each module that is no presence module and may stay in Synapse.
     """
     synapse_paths.install()
     parsed: list[ParsedModule] = []
@@ -146,10 +146,10 @@ def instantiate(
     make_api: Callable[[ParsedModule], ModuleApi],
     discard: Callable[[ParsedModule, str], None] = _nothing_is_left_out,
 ) -> list[LoadedModule]:
-    """Build the modules in order; raise `ModuleError` for the first that cannot be built.
+    """Instantiate the modules in order; raise `ModuleError` for the first that fails.
 
-    A module may be found not to be of presence only after it was built. Where it may stay in
-    Synapse, its own tasks are cancelled, and *discard* undoes what it has done by its API.
+    Only an instance may show that its module is no presence module. If that module may stay in
+    Synapse, its own tasks are cancelled, and *discard* undoes its calls of the API.
     """
     loaded: list[LoadedModule] = []
     for module in parsed:
@@ -166,7 +166,7 @@ def instantiate(
 
 
 def _tasks() -> "AbstractSet[asyncio.Task[Any]]":
-    """Return the tasks of the event loop that runs now, if one does."""
+    """Return the tasks of the running event loop; none if no loop runs."""
     try:
         return asyncio.all_tasks()
     except RuntimeError:
@@ -174,7 +174,7 @@ def _tasks() -> "AbstractSet[asyncio.Task[Any]]":
 
 
 def _parsed(name: str, entry: ConfiguredModule) -> ParsedModule:
-    # An older router is named as a presence router by the key at which it stands.
+    # The configuration says of an older router that it is a presence router.
     is_router = entry.style is ModuleStyle.ROUTER
     evidence = Evidence() if is_router or entry.factory is not None else look_at(entry.path)
     if evidence.is_of_another_kind:
@@ -216,7 +216,7 @@ def _class_name(entry: ConfiguredModule) -> str:
 
 
 def import_class(entry: ConfiguredModule) -> Callable[..., object]:
-    """Return the class that *entry* names; raise `ConfigError` if it cannot be imported."""
+    """Return the class of *entry*; raise `ConfigError` if it cannot be imported."""
     if entry.factory is not None:
         return entry.factory
     package, _, name = entry.path.rpartition(".")
@@ -236,14 +236,14 @@ def import_class(entry: ConfiguredModule) -> Callable[..., object]:
 
 
 def parse_config(entry: ConfiguredModule, factory: Callable[..., object]) -> object:
-    """Return the configuration as the module wants it; raise `ConfigError` if it does not take it.
+    """Return the result of the module's `parse_config`; raise `ConfigError` if it raises.
 
-    What the module raised is the cause of that.
+    The module's exception is the cause of that error.
     """
     where = f"{entry.where}.config"
     if entry.config is not None and not isinstance(entry.config, Mapping):
         raise ConfigError(f"{where}: {quoted(entry.config)} is not a mapping")
-    # The module may change its configuration; it is not to change the server's.
+    # A copy: the module may change its configuration, but not the server's.
     given = copy.deepcopy(dict(entry.config or {}))
     parse = getattr(factory, "parse_config", None)
     if parse is None:
@@ -282,9 +282,9 @@ def _instantiate(module: ParsedModule, api: ModuleApi) -> LoadedModule:
 
 
 def _check_of_presence(module: ParsedModule, api: ModuleApi) -> None:
-    """Raise `NotOfPresence` where neither what the module does nor its source is of presence.
+    """Raise `NotOfPresence` if the module neither uses presence nor names it in its source.
 
-    A module may set presence later, so its source counts as well.
+    The source counts because a module may set presence later.
     """
     evidence = module.evidence
     if module.entry.style is ModuleStyle.ROUTER or api.is_of_presence or evidence.presence:
@@ -297,7 +297,7 @@ def _check_of_presence(module: ParsedModule, api: ModuleApi) -> None:
 
 
 def _check_style(module: ParsedModule, instance: object, api: ModuleApi) -> None:
-    """Raise `ConfigError` for an older router that stands where nobody would call its methods."""
+    """Raise `ConfigError` for an older router in `modules:`, which has registered nothing."""
     names = ("get_users_for_states", "get_interested_users")
     calls = "register_presence_router_callbacks" in module.evidence.presence
     if api.is_of_presence or calls or not all(hasattr(instance, it) for it in names):
@@ -310,7 +310,7 @@ def _check_style(module: ParsedModule, instance: object, api: ModuleApi) -> None
 
 
 def _register_methods(instance: object, api: ModuleApi) -> None:
-    """Register the two methods of an older router, unless it has done so itself."""
+    """Register the two methods of an older router, unless it has registered callbacks itself."""
     if not api.is_presence_router:
         api.register_presence_router_callbacks(
             get_users_for_states=_method(instance, "get_users_for_states"),
@@ -319,7 +319,7 @@ def _register_methods(instance: object, api: ModuleApi) -> None:
 
 
 def _method(instance: object, name: str) -> Any:
-    """Return a method, which may be async, as an async function; None where there is none."""
+    """Return a method, which may be async, as an async function; None if there is none."""
     method = getattr(instance, name, None)
     if method is None:
         return None
@@ -333,7 +333,10 @@ def _method(instance: object, name: str) -> Any:
 
 
 def _path_of(where: str, error: Exception) -> str:
-    """Return the place that the error names: a `ConfigError`'s `path`, or a JSON schema's."""
+    """Return the place in the configuration that the error names, below *where*.
+
+    A `ConfigError` has a `path`, and an error of a JSON schema an `absolute_path`.
+    """
     path = getattr(error, "absolute_path", None)
     if _is_config_error(error):
         path = getattr(error, "path", None)
@@ -342,7 +345,7 @@ def _path_of(where: str, error: Exception) -> str:
 
 
 def _said(error: Exception) -> str:
-    """Return in one line what an exception says, and its type if it was not made for people."""
+    """Return an exception's message in one line, with its type if the message is not for people."""
     message = getattr(error, "msg" if _is_config_error(error) else "message", None)
     if isinstance(message, str):
         return " ".join(message.split())
@@ -352,7 +355,7 @@ def _said(error: Exception) -> str:
 
 
 def _is_config_error(error: Exception) -> bool:
-    """Tell whether it is `synapse.config.ConfigError`, ours or a real Synapse's."""
+    """Tell whether *error* is a `synapse.config.ConfigError`, ours or of a real Synapse."""
     return any(
         kind.__name__ == "ConfigError" and kind is not ConfigError for kind in type(error).__mro__
     )

@@ -1,4 +1,4 @@
-"""The modules that are loaded together, with all that is theirs: stopped as a whole."""
+"""A set of modules: loaded together, in use together, and stopped together."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -36,13 +36,14 @@ __all__ = ["ModuleSet"]
 
 _log = structlog.get_logger(__name__)
 
-#: The file of the shadow modules' database, beside that of the others.
+#: The database file of the shadow modules, beside the file of the other modules.
 SHADOW_DATABASE: Final = "modules-shadow.db"
 
 
 class ModuleSet:
-    """Loaded, in use, stopped; several may be there at once, and one is in use.
+    """A set of modules with its registrations, background work and database.
 
+    A server has one set in use, and for a moment a second one, during a reload.
     *database_path* is the file of the modules' own database; None keeps it in memory.
     """
 
@@ -56,7 +57,7 @@ class ModuleSet:
         clock: Clock,
         database_path: Path | None,
     ) -> None:
-        #: What the modules have registered.
+        #: The registered callbacks.
         self.registrations = exchange.prepare()
         self._exchange = exchange
         self._host = SetHost(host)
@@ -71,11 +72,11 @@ class ModuleSet:
             web=WebResources(),
             http_client=SimpleHttpClient(),
         )
-        # What a shadow module keeps, it does not keep among what the others have.
+        # A module in the shadow must not change the data of the other modules.
         shadow_path = database_path and database_path.with_name(SHADOW_DATABASE)
         self._shadow_database = ModuleDatabase(shadow_path)
         self.loaded: Sequence[LoadedModule] = ()
-        #: Modules of the configuration that are not of presence, and were not loaded.
+        #: Modules of the configuration that are not presence modules, and were not loaded.
         self.left_out: list[ConfiguredModule] = []
         self.web_resources: Mapping[str, ASGIApp] = {}
         self._imports: FreshImports | None = None
@@ -86,7 +87,7 @@ class ModuleSet:
         self._instantiate(import_and_parse(entries, self._left_out))
 
     async def load_afresh(self, entries: Sequence[ConfiguredModule]) -> None:
-        """Do as `load` does, but import everything anew, in a thread: the server goes on."""
+        """Do as `load` does, but import all code anew, in a thread while the server goes on."""
         self._background.prepare()
         synapse_paths.install(self._background)
         self._imports = FreshImports(it.path for it in entries if it.factory is None)
@@ -97,7 +98,7 @@ class ModuleSet:
                 )
                 parsed = await asyncio.wrap_future(importing)
             self._instantiate(parsed)
-        except SystemExit as leaving:  # out of a task it would end the server
+        except SystemExit as leaving:  # it would end the server if it left this task
             raise ModuleError(f"a module tried to end the server: {leaving!r}") from None
 
     def make_api(self, module: str) -> ModuleApi:
@@ -105,20 +106,20 @@ class ModuleSet:
         return ModuleApi(module, self._parts)
 
     def begin_use(self) -> None:
-        """Let what the modules do count, from now on; there is no way back to the code before."""
+        """Put the set in use: from now on, calls of its modules take effect."""
         self._imports = None
         self._host.open()
 
     def start(self) -> None:
-        """Begin with the modules' background work, in the event loop that runs now."""
+        """Begin the modules' background work in the running event loop."""
         self._background.start()
 
     def end_use(self) -> None:
-        """Let nothing count any more that the modules do."""
+        """Take the set out of use: calls of its modules take no effect any more."""
         self._host.close()
 
     async def stop(self) -> None:
-        """End the modules' background work, and close what they share."""
+        """End the modules' background work, and close what the modules share."""
         self.end_use()
         self.serve_no_imports()
         await self._background.stop()
@@ -127,19 +128,23 @@ class ModuleSet:
         await self._parts.http_client.close()
 
     def serve_no_imports(self) -> None:
-        """Let no thread find these modules' server by the functions that it has imported."""
+        """Remove the set from the servers that imported functions can find."""
         finder = synapse_paths.installed()
         if finder is not None:
             finder.functions.remove(self._background)
 
     async def discard(self) -> None:
-        """Stop what never came into use, and let what it has imported be forgotten."""
+        """Stop a set that was never in use, and undo its imports."""
         if self._imports is not None:
             self._imports.undo()
         await self.stop()
 
     def _instantiate(self, parsed: Sequence[ParsedModule]) -> None:
-        self.loaded = instantiate(parsed, self._api_of, self._discard)
+        def api_of(module: ParsedModule) -> ModuleApi:
+            make = self._shadow_api if module.entry.shadow else self.make_api
+            return make(module.name)
+
+        self.loaded = instantiate(parsed, api_of, self._discard)
         for module in self.loaded:
             entry = module.entry
             _log.info("module loaded", module=module.name, path=entry.path, shadow=entry.shadow)
@@ -157,9 +162,6 @@ class ModuleSet:
         self.left_out.append(entry)
         _log.warning("a module stays in Synapse: it is not loaded", module=entry.path, why=why)
 
-    def _api_of(self, module: ParsedModule) -> ModuleApi:
-        return self._shadow_api(module.name) if module.entry.shadow else self.make_api(module.name)
-
     def _shadow_api(self, module: str) -> ModuleApi:
         left_undone = partial(self._exchange.left_undone, module)
         parts = replace(
@@ -168,6 +170,6 @@ class ModuleSet:
             host=ShadowHost(self._parts.host, left_undone),
             directory=ShadowDirectory(self._parts.directory, left_undone),
             database=self._shadow_database,
-            web=WebResources(),  # which nobody serves
+            web=WebResources(),  # the server does not serve them
         )
         return ModuleApi(module, parts)

@@ -1,8 +1,8 @@
-"""Whether a module is of presence, by what its source names.
+"""Whether a module is a presence module, decided by the names in its source.
 
-Nothing is imported for that: a module of another kind often cannot be, since it needs Twisted, or
-what its own server has installed. What is looked at is the file of the module's class, and those
-files of the same package that it imports.
+The module is not imported, because a module of another kind often cannot be: it needs Twisted, or
+packages that are installed beside Synapse only. The source is the file of the module's class, with
+the files of the same package that it imports.
 """
 
 import ast
@@ -17,7 +17,7 @@ from lamplighter.modules.other_callbacks import OTHER_CALLBACKS, kinds_of
 
 __all__ = ["Evidence", "look_at"]
 
-#: What only a module of presence names.
+#: Names that only presence modules use.
 _OF_PRESENCE: Final = (
     "register_presence_router_callbacks",
     "get_users_for_states",
@@ -29,7 +29,7 @@ _OF_PRESENCE: Final = (
     "UserPresenceState",
     "PresenceRouter",
 )
-#: Packages that are well known, and what they are for: seldom installed beside this server.
+#: Published packages of other kinds with their purpose; they are seldom installed here.
 _PUBLISHED: Final = {
     "email_account_validity": "account validity",
     "ldap_auth_provider": "passwords",
@@ -44,29 +44,29 @@ _NAME: Final = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a module without running it."""
+    """What a module's source says about its kind."""
 
-    #: Names of presence in its source.
+    #: The names of presence in the source.
     presence: tuple[str, ...] = ()
-    #: Methods that register callbacks of other kinds, in its source.
+    #: The methods in the source that register callbacks of other kinds.
     other: tuple[str, ...] = ()
-    #: Whether it imports what only Synapse's own process has: Twisted.
+    #: Whether the source imports Twisted, which only Synapse's process has.
     needs_twisted: bool = False
-    #: What it is known for, where its package is not installed here.
+    #: The purpose of a published package that is not installed here.
     published_for: str | None = None
-    #: Whether its package is here.
+    #: Whether the module's package is installed.
     is_installed: bool = True
-    #: Whether its source could be read.
+    #: Whether the source could be read.
     is_readable: bool = False
 
     @property
     def is_of_another_kind(self) -> bool:
-        """Whether that alone says that it is not of presence."""
+        """Whether the module is certainly no presence module."""
         return not self.presence and bool(self.other or self.published_for)
 
     @property
     def is_of_another_server(self) -> bool:
-        """Whether it is no module of presence if it cannot be loaded here."""
+        """Whether the module is no presence module if it also cannot be loaded."""
         return self.is_of_another_kind or (self.needs_twisted and not self.presence)
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ class Evidence:
 
 
 def look_at(path: str) -> Evidence:
-    """Return what is known of the module whose class has this dotted path."""
+    """Return the evidence for the module whose class has this dotted path."""
     package = path.partition(".")[0]
     roots = _roots(package)
     if roots is None:
@@ -102,7 +102,7 @@ def look_at(path: str) -> Evidence:
 
 
 def _roots(package: str) -> Sequence[Path] | None:
-    """Return the folders of *package*, or its one file; None where it is not installed."""
+    """Return the folders of *package*, or its one file; None if it is not installed."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
@@ -117,7 +117,7 @@ def _roots(package: str) -> Sequence[Path] | None:
 def _sources(
     module: str, package: str, roots: Sequence[Path]
 ) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield the text of *module*, with what it imports, and of what it imports of its package."""
+    """Yield the text and the imports of *module*, and of all it imports from its package."""
     waiting, seen = [module], {module}
     while waiting and len(seen) <= _MOST_FILES:
         name = waiting.pop()
@@ -154,7 +154,7 @@ def _text(file: Path) -> str | None:
 
 
 def _imports(text: str, module: str, *, is_package: bool) -> Iterator[str]:
-    """Yield the dotted names that *text* imports, and those that may be modules in them."""
+    """Yield the dotted names that *text* imports; an imported name may be a module as well."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
@@ -169,7 +169,7 @@ def _imports(text: str, module: str, *, is_package: bool) -> Iterator[str]:
 
 
 def _base(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
-    """Return what `from ... import` stands for, without dots at its beginning."""
+    """Return the absolute name of the module in `from ... import`."""
     if not node.level:
         return node.module or ""
     steps = module.split(".")

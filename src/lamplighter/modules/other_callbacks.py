@@ -1,7 +1,7 @@
-"""The callbacks of other kinds that Synapse's modules register: their names, and what they are for.
+"""The callbacks of other kinds that a module for Synapse may register beside presence.
 
-A module may be a presence router and more. What it registers here is accepted, and not called: it
-is Synapse that sends messages, keeps media and checks passwords.
+A presence router may also be a spam checker, for instance. The server accepts the callbacks of
+other kinds and never calls them: Synapse does, which has the messages, media and passwords.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ __all__ = ["OTHER_CALLBACKS", "OtherCallbacksPart", "kinds_of"]
 
 _log = structlog.get_logger(__name__)
 
-#: By the method of Synapse's `ModuleApi`: the callbacks that it takes.
+#: Each method of Synapse's `ModuleApi` with the callbacks that it takes.
 OTHER_CALLBACKS: Final[Mapping[str, tuple[str, ...]]] = {
     "register_spam_checker_callbacks": (
         "check_event_for_spam",
@@ -84,13 +84,13 @@ OTHER_CALLBACKS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def kinds_of(methods: Iterable[str]) -> str:
-    """Return what the *methods* of `OTHER_CALLBACKS` are for, as people write it."""
+    """Return the purpose of *methods* of `OTHER_CALLBACKS` in words."""
     kinds = [it.removeprefix("register_").removesuffix("_callbacks") for it in methods]
     return ", ".join(it.replace("_", " ") for it in kinds)
 
 
 class OtherCallbacksPart(ApiPart):
-    """Takes callbacks of other kinds, and remembers that they are not called here."""
+    """Accepts callbacks of other kinds, and remembers their methods."""
 
     def __init__(self, module: str, parts: ApiParts) -> None:
         super().__init__(module, parts)
@@ -98,13 +98,13 @@ class OtherCallbacksPart(ApiPart):
 
     @property
     def registered_elsewhere(self) -> tuple[str, ...]:
-        """The methods by which the module has registered callbacks that stay in Synapse."""
+        """The methods with which the module has registered callbacks that stay in Synapse."""
         return tuple(self._registered_elsewhere)
 
     def _registers_other(self, method: str) -> Callable[..., None]:
-        """Return what stands for the *method* of `OTHER_CALLBACKS`.
+        """Return the function for *method*, one of `OTHER_CALLBACKS`.
 
-        It raises `TypeError` for a callback of a name that Synapse does not know either.
+        The function raises `TypeError` for a callback that Synapse does not know either.
         """
         known = OTHER_CALLBACKS[method]
 

@@ -1,4 +1,4 @@
-"""What the parts of `ModuleApi` share: whose API it is, and what it works with."""
+"""What the parts of `ModuleApi` have in common."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ApiParts:
-    """What every module's API works with; one for all modules of a server."""
+    """The objects behind the API, shared by the modules of a set."""
 
     server: ServerFacts
     register: Register
@@ -31,13 +31,13 @@ class ApiParts:
 
 
 class ApiPart:
-    """The base of what makes up `ModuleApi`."""
+    """The base class of the parts of `ModuleApi`."""
 
     def __init__(self, module: str, parts: ApiParts) -> None:
         self._module = module
         self._parts = parts
 
     async def _serve(self, desc: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Do *work* in the server's loop: a module may call from a loop of its own."""
+        """Do *work* in the server's event loop; a module may call from another one."""
         label = Label(self._module, desc)
         return await self._parts.background.in_server_loop(label, work)

@@ -1,4 +1,4 @@
-"""`ModuleApi`, the part that this server is for: presence."""
+"""`ModuleApi`, the part about presence."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -11,12 +11,12 @@ from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
 __all__ = ["LoneCallback", "PresencePart"]
 
-#: A function that may be async, and is told of announced states.
+#: A function, which may be async, that gets announced states.
 Listener = Callable[[list[UserPresenceState]], Awaitable[object] | object]
 
 
 class LoneCallback(RuntimeError):
-    """A module registers one of the two presence router callbacks without the other."""
+    """A module has registered one of the two presence router callbacks without the other."""
 
 
 class PresencePart(ApiPart):
@@ -33,9 +33,9 @@ class PresencePart(ApiPart):
         get_users_for_states: GetUsersForStates | None = None,
         get_interested_users: GetInterestedUsers | None = None,
     ) -> None:
-        """Ask these two callbacks about presence, beside what was registered before.
+        """Register two callbacks that the server asks about presence, beside earlier ones.
 
-        Raises `RuntimeError` if one is given without the other; with neither, nothing happens.
+        Raises `RuntimeError` if one is given without the other; without both, nothing happens.
         """
         if get_users_for_states is None and get_interested_users is None:
             return
@@ -59,10 +59,10 @@ class PresencePart(ApiPart):
         return self._uses_presence
 
     async def send_local_online_presence_to(self, users: Iterable[str]) -> None:
-        """Give each of *users* a full snapshot of the online users they may see.
+        """Send each of *users* a snapshot of all online users that the user may see.
 
-        A local user gets it with the next sync, a remote user's server gets it now. Raises
-        `ValueError` for a malformed user ID; then nobody gets anything.
+        A local user gets it with the next sync, and a remote user's server gets it now. Raises
+        `ValueError` for a malformed user ID; then no user gets anything.
         """
         self._uses_presence = True
         wanted = list(dict.fromkeys(_user_ids(users)))
@@ -72,10 +72,10 @@ class PresencePart(ApiPart):
         )
 
     async def set_presence_for_users(self, users: Mapping[str, tuple[str, str | None]]) -> None:
-        """Set presence and status message of *users*: user ID -> (state, status message).
+        """Set state and status message of *users*: user ID -> (state, status message).
 
-        Raises `ValueError` for a malformed user ID, an unknown state, or a message that is no
-        string, is longer than 1,024 bytes of UTF-8, or holds a NUL; then nothing is set.
+        Raises `ValueError` for a malformed user ID, an unknown state, and a message that is no
+        string, is longer than 1,024 bytes of UTF-8, or has a NUL; then nothing is set.
         """
         self._uses_presence = True
         allowed = self._parts.server.presences
@@ -97,17 +97,17 @@ class PresencePart(ApiPart):
         return await self._serve("get_presence_for_users", read)
 
     def subscribe_to_presence(self, callback: Listener) -> Callable[[], None]:
-        """Call *callback* with each list of announced states, until what is returned is called.
+        """Call *callback* with each list of announced states; return a function that ends this.
 
-        Lamplighter's own; Synapse has none like it.
+        Synapse has no such method.
         """
 
         self._uses_presence = True
 
-        async def tell(states: Sequence[UserPresenceState]) -> None:
+        async def call(states: Sequence[UserPresenceState]) -> None:
             await resolved(callback(list(states)))
 
-        return self._parts.host.subscribe(tell, self._module)
+        return self._parts.host.subscribe(call, self._module)
 
 
 def _user_id(text: object) -> UserId:

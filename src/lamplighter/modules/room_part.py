@@ -1,4 +1,4 @@
-"""`ModuleApi`, the part about rooms: reading only."""
+"""`ModuleApi`, the part about rooms, which modules can only read."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,15 +12,15 @@ __all__ = ["RoomPart"]
 
 
 class RoomPart(ApiPart):
-    """Rooms of this server, and who is in them."""
+    """Rooms of this server, and their members."""
 
     async def get_room_state(
         self, room_id: str, event_filter: Iterable[tuple[str, str | None]] | None = None
     ) -> StateMap[EventBase]:
-        """Return a room's state by (type, state key); of a room nobody knows, nothing.
+        """Return a room's state by (type, state key); empty for an unknown room.
 
-        *event_filter* lists wanted (type, state key); a state key of None stands for all of them.
-        So the members are `get_room_state(room_id, [("m.room.member", None)])`. Raises
+        *event_filter* lists the wanted (type, state key); a state key of None stands for all. For
+        example, `get_room_state(room_id, [("m.room.member", None)])` returns the members. Raises
         `SynapseError` (400) for a malformed room ID.
         """
         events = await self._state(room_id, None if event_filter is None else list(event_filter))
@@ -29,13 +29,13 @@ class RoomPart(ApiPart):
     async def get_state_events_in_room(
         self, room_id: str, types: Iterable[tuple[str, str | None]]
     ) -> Iterable[EventBase]:
-        """Return the state events of these (type, state key), as older modules ask for them."""
+        """Return the state events of these (type, state key); older modules use this method."""
         return await self._state(room_id, list(types))
 
     async def lookup_room_alias(self, room_alias: str) -> tuple[str, list[str]]:
-        """Return the room an alias of this server names, and servers to join it by.
+        """Return the room of an alias of this server, and the servers by which to join it.
 
-        Raises `SynapseError`: 404 where there is none, 400 for a malformed alias.
+        Raises `SynapseError`: 404 for an unknown alias, 400 for a malformed one.
         """
         try:
             alias = parse_room_alias(room_alias)
@@ -48,7 +48,7 @@ class RoomPart(ApiPart):
         return room_id, [self._parts.server.server_name]
 
     async def get_canonical_room_alias(self, room_id: RoomID) -> RoomAlias | None:
-        """Return the alias by which a room wants to be known, or None."""
+        """Return the canonical alias of a room, or None."""
         for event in await self._state(room_id.to_string(), [("m.room.canonical_alias", "")]):
             alias = event.content.get("alias")
             if isinstance(alias, str) and RoomAlias.is_valid(alias):

@@ -1,9 +1,12 @@
-"""The event loop that the server shares with its modules, and that no module may end.
+"""The event loop that the server shares with its modules, and that no module can end.
 
-A module runs in the server's process, and in its loop. By mistake, or by code that was written to
-be the only one in its process, it can end both: by `SystemExit` in a task of its own, by
-`loop.stop()`, by cancelling `asyncio.all_tasks()`. Here the first costs that task, the second is
-undone, and the third reaches tasks of modules only: those of the server are not listed.
+A module runs in the server's process and event loop. Code that was written to be alone in its
+process could end both, in three ways:
+
+- it raises `SystemExit` in a task of its own: here, this ends only that task;
+- it calls `loop.stop()`: the server starts the loop again;
+- it cancels all of `asyncio.all_tasks()`: these are only the tasks of modules, because the loop
+  does not list the tasks of the server.
 """
 
 import asyncio
@@ -33,7 +36,7 @@ _NOT_FOR_MODULES: Final = "the event loop is the server's, and not for module {m
 
 
 class ServerLoop(uvloop.Loop):
-    """uvloop's, but for what modules do to it."""
+    """uvloop's event loop, protected from modules."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,10 +46,10 @@ class ServerLoop(uvloop.Loop):
         super().set_task_factory(_make_task)
 
     def complete(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return what *work* returns, whatever ends the loop before that.
+        """Run *work* to its end and return its result, even if a module stops the loop.
 
-        Ctrl-C cancels it, and `KeyboardInterrupt` is raised then, as by `asyncio.run`; a second
-        one raises it at once.
+        Ctrl-C cancels *work*, and `KeyboardInterrupt` is raised when it has ended, as by
+        `asyncio.run`. A second Ctrl-C raises `KeyboardInterrupt` at once.
         """
         main = self.create_task(work)
         with self._interrupting(main):
@@ -74,11 +77,11 @@ class ServerLoop(uvloop.Loop):
                     )
 
     def unended_tasks(self) -> AbstractSet["asyncio.Task[Any]"]:
-        """Return all tasks that have not ended, the server's and those of modules."""
+        """Return all tasks that have not ended, of the server and of modules."""
         return {*asyncio.all_tasks(self), *(task for task in self._own if not task.done())}
 
     def hide(self, task: "asyncio.Task[Any]") -> None:
-        """Let `asyncio.all_tasks` not list *task*."""
+        """Take *task* out of the tasks that `asyncio.all_tasks` returns."""
         asyncio._unregister_task(task)  # noqa: SLF001 - asyncio's documentation has it
         self._own.add(task)
 
@@ -118,7 +121,7 @@ class ServerLoop(uvloop.Loop):
 
     @contextmanager
     def _interrupting(self, main: "asyncio.Task[Any]") -> Iterator[None]:
-        """Let Ctrl-C cancel *main*, unless somebody else heeds it."""
+        """Make Ctrl-C cancel *main*, unless another handler is installed."""
 
         def interrupt(_number: int, _frame: FrameType | None) -> None:
             self._interrupts += 1
@@ -141,7 +144,7 @@ class ServerLoop(uvloop.Loop):
 
 
 class _Contained(Coroutine[Any, Any, Any]):
-    """What a module does in a task of its own: it raises only what a task can hold."""
+    """The coroutine of a module's task; it never raises `SystemExit` or `KeyboardInterrupt`."""
 
     def __init__(self, module: str, work: Any) -> None:
         self._module = module
@@ -157,7 +160,7 @@ class _Contained(Coroutine[Any, Any, Any]):
         return self._step(lambda: self._work.send(value))
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any:
-        del traceback  # the error has it
+        del traceback  # the exception has it
         return self._step(lambda: self._work.throw(kind if value is None else value))
 
     def close(self) -> None:
@@ -180,7 +183,7 @@ class _Contained(Coroutine[Any, Any, Any]):
 def _make_task(
     loop: asyncio.AbstractEventLoop, work: Any, *, context: Context | None = None
 ) -> "asyncio.Task[Any]":
-    """Return a task for *work*: contained if a module asks for it, else the server's own."""
+    """Return a task for *work*: contained if a module starts it, else the server's own."""
     module = running_module()
     if module is not None:
         return asyncio.Task(_Contained(module, work), loop=loop, context=context)
@@ -197,7 +200,7 @@ def _refuse_modules() -> None:
 
 
 def _place_of(failure: BaseException) -> str | None:
-    """Return the Python module and the line in which *failure* was raised."""
+    """Return the Python module and the line that raised *failure*."""
     traceback = failure.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next

@@ -1,4 +1,4 @@
-"""What one set of modules does to presence: nothing before it is in use, and nothing after."""
+"""The presence calls of one set of modules: they take effect only while the set is in use."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -15,27 +15,28 @@ _log = structlog.get_logger(__name__)
 
 
 class SetHost:
-    """A `PresenceHost` for the modules that are loaded together.
+    """A `PresenceHost` for one set of modules.
 
-    While they are tried they may read, and what they do is left undone. Once others are in their
-    place, what is left of them gets `ShuttingDown`.
+    Before the set is in use, its modules may read presence; calls that set presence or send
+    snapshots are logged and left undone, and subscriptions begin later. After the set was replaced,
+    such calls raise `ShuttingDown`.
     """
 
     def __init__(self, host: PresenceHost) -> None:
         self._host = host
         self._in_use = False
         self._is_over = False
-        #: Who wants to hear, and once they are in use: what ends that.
+        #: Each subscription, with the function that ends it once it has begun.
         self._subscriptions: dict[_Subscription, Callable[[], None] | None] = {}
 
     def open(self) -> None:
-        """The modules are in use from now on."""
+        """Put the set in use."""
         self._in_use = True
         for subscription in self._subscriptions:
             self._begin(subscription)
 
     def close(self) -> None:
-        """The modules are in use no more."""
+        """Take the set out of use."""
         self._in_use, self._is_over = False, True
         for subscription in list(self._subscriptions):
             self._end(subscription)
@@ -69,9 +70,9 @@ class SetHost:
 
     def _may_act(self, what: str) -> bool:
         if self._is_over:
-            raise ShuttingDown(f"{what}: other modules are in the place of this one")
+            raise ShuttingDown(f"{what}: other modules have replaced this one")
         if not self._in_use:
-            _log.info("not done: the module is only tried", call=what)
+            _log.info("not done: the module is not in use yet", call=what)
         return self._in_use
 
     def _begin(self, subscription: "_Subscription") -> None:
@@ -85,7 +86,7 @@ class SetHost:
 
 
 class _Subscription:
-    """One call of `subscribe`: two of the same callback are two."""
+    """One call of `subscribe`; a callback may subscribe twice."""
 
     def __init__(self, callback: PresenceListener, module: str) -> None:
         self.callback = callback

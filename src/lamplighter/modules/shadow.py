@@ -1,6 +1,6 @@
-"""What a shadow module works with: it may read everything, and change nothing.
+"""The server as a module in the shadow sees it: it may read everything, and change nothing.
 
-What it asks for beyond that is counted and left undone; to the module it looks as if it were done.
+Calls that would change something are counted and have no effect, without an error.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,12 +12,12 @@ from lamplighter.presence.state import Presence, UserPresenceState
 
 __all__ = ["LeftUndone", "ShadowDirectory", "ShadowHost"]
 
-#: Told what a module has asked for in vain, by the name of the call.
+#: Gets the name of each call that has had no effect.
 LeftUndone = Callable[[str], None]
 
 
 class ShadowHost:
-    """A `PresenceHost` whose presence cannot be changed."""
+    """A `PresenceHost` that changes nothing."""
 
     def __init__(self, host: PresenceHost, left_undone: LeftUndone) -> None:
         self._host = host
@@ -40,7 +40,7 @@ class ShadowHost:
 
 
 class ShadowDirectory:
-    """A `ModuleDirectory` in which nothing can be written."""
+    """A `ModuleDirectory` that writes nothing."""
 
     def __init__(self, directory: ModuleDirectory, left_undone: LeftUndone) -> None:
         self._directory = directory

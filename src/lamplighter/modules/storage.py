@@ -1,7 +1,7 @@
-"""A database for modules, apart from the server's: what they do to it, they do to themselves.
+"""A database for modules, apart from the server's, so that modules can harm only each other.
 
-It is a SQLite file of its own, made at first use. All interactions of all modules follow one
-another in one thread; each is one transaction.
+It is a SQLite file, created at the first use. One thread runs the transactions of all modules, one
+after the other.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 P = ParamSpec("P")
 
-#: Values that SQLite binds by place or by name.
+#: Values that SQLite binds by position or by name.
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
@@ -89,12 +89,12 @@ class Transaction:
         self._on_exception.append(lambda: callback(*args, **kwargs))
 
     def committed(self) -> None:
-        """Tell who wants to know that it is done."""
+        """Call the callbacks of `call_after`."""
         for callback in self._after:
             callback()
 
     def rolled_back(self) -> None:
-        """Tell who wants to know that nothing of it is left."""
+        """Call the callbacks of `call_on_exception`."""
         for callback in self._on_exception:
             callback()
 
@@ -114,14 +114,14 @@ class ModuleDatabase:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Job[T]:
-        """Call *func* with a transaction: committed if it returns, undone if it raises."""
+        """Call *func* with a transaction: committed if it returns, rolled back if it raises."""
         job: Job[T] = Job()
         done = self._worker.submit(lambda: self._interact(label, func, *args, **kwargs))
         done.add_done_callback(lambda future: _hand_over(future, job))
         return job
 
     def close(self) -> "Future[None]":
-        """Close the file once everything asked for is done; nobody needs to wait for that."""
+        """Close the file after all transactions so far; the caller need not wait for that."""
         return self._worker.end(self._disconnect)
 
     def _interact(
@@ -138,7 +138,7 @@ class ModuleDatabase:
             result = func(transaction, *args, **kwargs)
             connection.commit()
         except BaseException as error:
-            # Whoever awaits the job gets the exception; but often nobody does.
+            # The job has the exception too, but modules often do not look at it.
             _log.info("transaction undone", module=label.module, desc=label.desc, error=repr(error))
             connection.rollback()
             transaction.rolled_back()
@@ -148,7 +148,7 @@ class ModuleDatabase:
 
     def _connect(self) -> sqlite3.Connection:
         if self._connection is None:
-            # No transactions of sqlite3's own making: each interaction is one of ours.
+            # None: `run` begins and ends each transaction, and not the sqlite3 module.
             self._connection = sqlite3.connect(self._path or ":memory:", isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA foreign_keys = ON")

@@ -1,6 +1,7 @@
-"""Serving `synapse.…` only once somebody imports it, and nobody else has it.
+"""Providing `synapse.…` only when it is imported, and only if no real Synapse is installed.
 
-It imports nothing of Lamplighter before: the pytest plugin is loaded in projects that never ask.
+Until then, nothing of Lamplighter is imported: pytest loads its plugin in all projects, also those
+that never use it.
 """
 
 import sys
@@ -13,7 +14,10 @@ __all__ = ["SynapseOnDemand", "serve_on_demand"]
 
 
 class SynapseOnDemand(MetaPathFinder):
-    """Stands behind all other finders; the first import that reaches it is its last."""
+    """The last finder; the first import of `synapse.…` that reaches it installs the paths."""
+
+    #: By this attribute `synapse_paths` finds and removes the finder.
+    is_synapse_on_demand = True
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -27,6 +31,6 @@ class SynapseOnDemand(MetaPathFinder):
 
 
 def serve_on_demand() -> None:
-    """Serve `synapse.…` from its first import on; harmless when that is so already."""
+    """Provide `synapse.…` from its first import on; calling this twice is harmless."""
     if not any(isinstance(finder, SynapseOnDemand) for finder in sys.meta_path):
         sys.meta_path.append(SynapseOnDemand())

@@ -1,8 +1,8 @@
-"""The import paths that modules know: `synapse.…`, served where no real Synapse is installed.
+"""The import paths `synapse.…` that modules use, provided if no real Synapse is installed.
 
-Nothing of that name is ever installed. `install` puts a finder before Python's own ones, and
-whatever is imported from `synapse.…` then comes out of the table below. What is not in it raises an
-error that says what to use instead.
+`install` puts a finder before Python's own finders. Imports from `synapse.…` then get the names in
+the table below, and other names raise an error that tells what to use instead. No package with the
+name `synapse` is ever installed.
 """
 
 import importlib
@@ -26,7 +26,6 @@ from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.storage import Transaction
 from lamplighter.modules.synapse import constants, errors, types
 from lamplighter.modules.synapse.other_kinds import OTHER_KINDS
-from lamplighter.modules.synapse_on_demand import SynapseOnDemand
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.callbacks import PRESENCE_ALL_USERS
 
@@ -40,9 +39,9 @@ _log = structlog.get_logger(__name__)
 
 
 class SynapsePaths(MetaPathFinder, Loader):
-    """Finds and fills the modules of the table."""
+    """Finds and fills the Python modules of the table."""
 
-    #: One for the process, as imports are: what was imported from an earlier finder works as well.
+    #: One for the process, because imports are: functions from an earlier finder go on working.
     functions: Final = ImportedFunctions()
 
     def __init__(self) -> None:
@@ -50,7 +49,7 @@ class SynapsePaths(MetaPathFinder, Loader):
 
     @property
     def paths(self) -> Sequence[str]:
-        """The paths that are served, parents first."""
+        """All paths of the table, parents first."""
         return tuple(self._table)
 
     def find_spec(
@@ -61,10 +60,10 @@ class SynapsePaths(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         del path, target
         if fullname in self._table:
-            # Each is a package, so that Python asks here for a name that is not in it.
+            # A package, so that Python asks this finder for names that the module does not have.
             return ModuleSpec(fullname, self, is_package=True)
         if fullname.startswith(f"{_ROOT}."):
-            # Without `name=`, which would make Python swallow it in `from synapse.x import y`.
+            # With `name=`, Python would hide this error in `from synapse.x import y`.
             raise ModuleNotFoundError(_not_served(fullname))
         return None
 
@@ -79,14 +78,16 @@ class SynapsePaths(MetaPathFinder, Loader):
 
 
 def install(server: BackgroundWork | None = None) -> SynapsePaths | None:
-    """Serve `synapse.…` from now on, and let its functions work for *server*.
+    """Provide `synapse.…` from now on, and make its functions work for *server*.
 
-    Harmless when it is done. Returns None where a real Synapse is installed: modules then import
-    from that, and work as far as what they import does without Synapse's reactor.
+    Calling this twice is harmless. Returns None if a real Synapse is installed: modules then import
+    from there, which works for everything that does not need Synapse's reactor.
     """
     finder = installed()
     if finder is None:
-        _forget_on_demand()  # which would be taken for a real Synapse
+        # The finder on demand would be mistaken for a real Synapse.
+        on_demand = [it for it in sys.meta_path if getattr(it, "is_synapse_on_demand", False)]
+        sys.meta_path[:] = [it for it in sys.meta_path if it not in on_demand]
         if _is_real_synapse_here():
             _log.warning(
                 "a real Synapse is installed: modules import from it; its run_in_background and "
@@ -104,12 +105,12 @@ def install(server: BackgroundWork | None = None) -> SynapsePaths | None:
 
 
 def installed() -> SynapsePaths | None:
-    """Return the finder that serves, or None."""
+    """Return the installed finder, or None."""
     return next((found for found in sys.meta_path if isinstance(found, SynapsePaths)), None)
 
 
 def uninstall() -> None:
-    """Serve nothing any more; modules that were imported keep what they have."""
+    """Provide `synapse.…` no longer; modules that were imported keep their names."""
     finder = installed()
     if finder is not None:
         sys.meta_path.remove(finder)
@@ -117,18 +118,14 @@ def uninstall() -> None:
 
 
 def _is_real_synapse_here() -> bool:
-    """Tell whether `synapse.module_api` can be imported without us.
+    """Tell whether a real `synapse.module_api` can be imported.
 
-    A directory that is only called `synapse` is not it.
+    A directory that is only called `synapse` does not count.
     """
     try:
         return importlib.util.find_spec(f"{_ROOT}.module_api") is not None
     except (ImportError, ValueError):
         return False
-
-
-def _forget_on_demand() -> None:
-    sys.meta_path[:] = [it for it in sys.meta_path if not isinstance(it, SynapseOnDemand)]
 
 
 def _forget_modules() -> None:
@@ -152,7 +149,7 @@ def _public(module: ModuleType, *names: str) -> dict[str, object]:
 
 
 def _table(functions: ImportedFunctions) -> dict[str, Names]:
-    """Return every served path with the names in it, parents before children."""
+    """Return all paths with their names, parents before children."""
     presence = {"UserPresenceState": UserPresenceState}
     config = _public(errors, "ConfigError")
     background = {

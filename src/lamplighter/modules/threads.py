@@ -1,4 +1,4 @@
-"""Threads for what blocks: always daemons, so that one that never ends holds nothing up."""
+"""Threads for blocking work: daemon threads, so that the process can end while one runs."""
 
 import contextvars
 import queue
@@ -22,13 +22,13 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class ThreadWork:
-    """Something that a thread does, or is about to begin."""
+    """Work that a thread does, or is about to begin."""
 
     future: Future[Any]
-    #: The threads that take up this work are those of one pool, and so many.
+    #: The pool whose threads do the work, and the number of its threads.
     pool: object = None
     pool_size: int = 1
-    #: The thread's identifier, once it has begun.
+    #: The thread's identifier, once the work has begun.
     thread: int | None = None
 
 
@@ -36,7 +36,7 @@ _UNDER_WAY: Final[set[ThreadWork]] = set()
 
 
 def start_thread(name: str, work: Callable[[], T]) -> "Future[T]":
-    """Do *work* in a new thread, in a copy of the caller's context."""
+    """Do *work* in a new thread, with a copy of the caller's context variables."""
     future: Future[T] = Future()
     job = _counted(future, work, None)
     context = contextvars.copy_context()
@@ -46,7 +46,7 @@ def start_thread(name: str, work: Callable[[], T]) -> "Future[T]":
 
 
 class Worker:
-    """One thread that does one thing after the other; it starts with the first, till `end`."""
+    """One thread that does its work in order, from the first `submit` until `end`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -55,7 +55,7 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
-        """Do *work* once everything submitted before it is done."""
+        """Do *work* after all work that was submitted before."""
         future: Future[T] = Future()
         self._jobs.put(_counted(future, work, self))
         with self._lock:
@@ -65,9 +65,9 @@ class Worker:
         return future
 
     def end(self, last: Callable[[], T]) -> "Future[T]":
-        """Do *last* once everything submitted so far is done, and let the thread end with it.
+        """Do *last* after all submitted work, and end the thread.
 
-        Where there is no thread, none is started.
+        If there is no thread, the caller does *last*.
         """
         future: Future[T] = Future()
         with self._lock:
@@ -85,28 +85,28 @@ class Worker:
 
 
 def work_under_way() -> frozenset[ThreadWork]:
-    """Return what threads that modules use, of whichever server, have to do."""
-    # A thread that ends takes its work out at any moment; one copy of a set is one step.
+    """Return the work of all threads that modules use, in all servers of the process."""
+    # A thread may remove its work at any time; copying a set is atomic.
     return frozenset(_UNDER_WAY)
 
 
 def under_way_until_done(work: ThreadWork) -> None:
-    """Count *work*, that another pool of threads does, until its future is done."""
+    """Add *work*, which another pool of threads does, until its future is done."""
     _UNDER_WAY.add(work)
     work.future.add_done_callback(lambda _: _UNDER_WAY.discard(work))
 
 
 def leftover_threads() -> list[threading.Thread]:
-    """Return the threads, started by modules, that would keep the process alive.
+    """Return the threads, started by modules, that keep Python from exiting.
 
-    Python waits for them when it exits; a server that has stopped must not.
+    A server that has stopped must exit without waiting for them.
     """
     ours = (threading.main_thread(), threading.current_thread())
     return [t for t in threading.enumerate() if not t.daemon and t not in ours]
 
 
 def _counted(future: "Future[T]", work: Callable[[], T], pool: object) -> Callable[[], None]:
-    """Return what a thread is to call for *work*, which is under way from now on."""
+    """Return the function for the thread that does *work*, which counts from now on."""
     noted = ThreadWork(future, pool)
     under_way_until_done(noted)
 
@@ -122,7 +122,7 @@ def _settle(future: "Future[T]", work: Callable[[], T]) -> None:
         return
     try:
         result = work()
-    except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
+    except BaseException as error:  # noqa: BLE001 - the future passes it on
         future.set_exception(error)
     else:
         future.set_result(result)

@@ -1,7 +1,7 @@
-"""Web resources of modules, as ASGI applications.
+"""The web resources of modules, as ASGI applications.
 
-A module gives `register_web_resource` either an ASGI application (Starlette's, for instance) or an
-async function that takes a Starlette `Request` and returns a `Response`, or a dict for JSON.
+A module calls `register_web_resource` with an ASGI application (Starlette's, for instance), or
+with an async function that takes a Starlette `Request` and returns a `Response`, or a dict (JSON).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ __all__ = ["RESERVED_PATHS", "WebResources"]
 
 Handler = Callable[[Request], Awaitable[object]]
 
-#: Served by Lamplighter itself, with everything below them.
+#: Paths that the server uses itself, with everything below them.
 RESERVED_PATHS: Final = (
     "/_lamplighter",
     "/_matrix/app",
@@ -41,7 +41,7 @@ _log = structlog.get_logger(__name__)
 
 
 class WebResources:
-    """What modules serve, by path. It is open while modules are loaded, and closed from then on."""
+    """The web resources by path; modules can register them only while they are loaded."""
 
     def __init__(self) -> None:
         self._resources: dict[str, ASGIApp] = {}
@@ -66,7 +66,7 @@ class WebResources:
             del self._resources[path], self._owners[path]
 
     def close(self) -> Mapping[str, ASGIApp]:
-        """Take no more; return the applications by path, each for all that is below it, too."""
+        """End the registration; return the applications by path, which serve all paths below."""
         self._is_open = False
         return dict(self._resources)
 
@@ -93,7 +93,7 @@ def _application(module: str, path: str, resource: object) -> ASGIApp:
 
 
 class _Application:
-    """An ASGI application of a module: what it raises is what a task can hold."""
+    """An ASGI application of a module; it never raises an exception that ends the event loop."""
 
     def __init__(self, module: str, application: ASGIApp) -> None:
         self._module = module
@@ -104,7 +104,7 @@ class _Application:
 
 
 class _Page:
-    """A function of a module, as an ASGI application; what it raises becomes an answer."""
+    """A function of a module, as an ASGI application; its exceptions become responses."""
 
     def __init__(self, module: str, handler: Handler) -> None:
         self._module = module
@@ -134,7 +134,7 @@ class _Page:
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    """Tell whether it is the request that is cancelled, and not a module that says so."""
+    """Tell whether the server cancels the request; a module may also raise `CancelledError`."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 

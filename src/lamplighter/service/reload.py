@@ -1,36 +1,30 @@
-"""What those who ask for other modules are told of it."""
+"""The result of a reload of modules, for those who have asked for it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 __all__ = ["Reload", "ReloadResult"]
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadResult:
-    """What has come of it."""
+    """The modules after a reload, and why it has failed, if it has."""
 
-    #: The modules that run now, by name, in config order.
+    #: The names of the modules that run now, in config order.
     modules: Sequence[str]
-    #: Why those that ran before still do; None where others are in their place.
+    #: Why the modules stay as they were; None if they were replaced.
     problem: str | None = None
-    #: Keys of the configuration that differ, and will count only after a restart.
+    #: The changed keys of the configuration that take effect only after a restart.
     needs_restart: Sequence[str] = ()
 
     def __str__(self) -> str:
         if self.problem is not None:
             return f"the modules stay as they are: {self.problem}"
-        said = f"modules reloaded: {', '.join(self.modules) or 'none'}"
-        return f"{said}{self._restart()}"
-
-    def _restart(self) -> str:
         keys = ", ".join(self.needs_restart)
-        return f" (needs a restart: {keys})" if keys else ""
+        restart = f" (needs a restart: {keys})" if keys else ""
+        return f"modules reloaded: {', '.join(self.modules) or 'none'}{restart}"
 
 
-class Reload(Protocol):
-    """Loads the modules of the configuration as it is now."""
-
-    async def reload(self) -> ReloadResult:
-        """Put them in the place of those that run; never raises for what is wrong with them."""
+#: Replaces the modules by those of the configuration as it is now. It never raises.
+Reload: TypeAlias = Callable[[], Awaitable[ReloadResult]]

@@ -107,16 +107,6 @@ async def test_modules_and_their_health() -> None:
     }
 
 
-class Reloading:
-    """Gives what came of a reload, without one: a real one would import these tests anew."""
-
-    def __init__(self, result: ReloadResult) -> None:
-        self._result = result
-
-    async def reload(self) -> ReloadResult:
-        return self._result
-
-
 @pytest.mark.parametrize(
     "result",
     [
@@ -126,8 +116,12 @@ class Reloading:
 )
 async def test_a_reload(result: ReloadResult) -> None:
     """The answer says which modules run now, and why the old ones go on, if they do."""
+
+    async def reload() -> ReloadResult:
+        return result
+
     router = ModuleRouter(FakeClock(), Metrics(), GuardSettings())
-    modules = AdminModules(router, list, Reloading(result))
+    modules = AdminModules(router, list, reload)
     endpoints = admin_endpoints(
         AdminAuth(hash_of(TOKEN), AccessLog(FakeClock(), print, ClientAddress([]))), modules
     )

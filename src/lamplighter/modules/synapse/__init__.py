@@ -1,1 +1,1 @@
-"""Our own things under the names that modules import from `synapse.…`."""
+"""Our own classes and constants under the names that modules import from `synapse.…`."""

@@ -1,4 +1,4 @@
-"""The specification's words, as modules spell them (`synapse.api.constants`)."""
+"""The specification's constants, by the names of `synapse.api.constants`."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ __all__ = [
 
 
 class PresenceState:
-    """How available somebody is."""
+    """How available a user is."""
 
     OFFLINE: Final = Presence.OFFLINE.value
     UNAVAILABLE: Final = Presence.UNAVAILABLE.value
@@ -25,7 +25,7 @@ class PresenceState:
 
 
 class Membership:
-    """How a user stands to a room."""
+    """The memberships of a user in a room."""
 
     INVITE: Final = "invite"
     JOIN: Final = "join"
@@ -36,7 +36,7 @@ class Membership:
 
 
 class EventTypes:
-    """Types of the state events that a rule about presence may look at, and of messages."""
+    """Types of state events that a presence rule may read, and of messages."""
 
     Member: Final = "m.room.member"
     Create: Final = "m.room.create"
@@ -72,13 +72,13 @@ class JoinRules:
 
 
 class AccountDataTypes:
-    """Types of account data that a rule about presence may look at."""
+    """Types of account data that a presence rule may read."""
 
     DIRECT: Final = "m.direct"
     IGNORED_USER_LIST: Final = "m.ignored_user_list"
 
 
 class PresenceRouter:
-    """Where older modules find what means everybody (`synapse.events.presence_router`)."""
+    """Older modules take `ALL_USERS` from here (`synapse.events.presence_router`)."""
 
     ALL_USERS: Final = "ALL"

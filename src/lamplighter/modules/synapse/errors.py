@@ -2,9 +2,9 @@
 
 ConfigError                          raised by a module's `parse_config`
 CodeMessageException                 an HTTP status and a message
-├── HttpResponseException            `http_client` got another status than 2xx
-├── RedirectException                a web resource sends the client elsewhere
-└── SynapseError                     a web resource refuses, with a Matrix `errcode`
+├── HttpResponseException            `http_client` got a status other than 2xx
+├── RedirectException                a web resource redirects the client
+└── SynapseError                     a web resource refuses a request, with a Matrix `errcode`
     ├── AuthError, NotFoundError
     └── InvalidClientCredentialsError
         ├── InvalidClientTokenError
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Codes:
-    """The specification's error codes that a module may want to name."""
+    """The specification's error codes that a module may use."""
 
     UNKNOWN: Final = "M_UNKNOWN"
     FORBIDDEN: Final = "M_FORBIDDEN"
@@ -47,9 +47,9 @@ class Codes:
 
 
 class ConfigError(Exception):
-    """A module's configuration cannot be used.
+    """A module's configuration is wrong.
 
-    *path* leads from the module's `config` to the value at fault.
+    *path* leads from the module's `config` to the wrong value.
     """
 
     def __init__(self, msg: str, path: Iterable[str] | None = None) -> None:
@@ -69,7 +69,7 @@ class CodeMessageException(RuntimeError):
 
 
 class HttpResponseException(CodeMessageException):
-    """Another server has answered with something else than 2xx; *response* is its body."""
+    """Another server has answered with a status other than 2xx; *response* is the body."""
 
     def __init__(self, code: int, msg: str, response: bytes) -> None:
         super().__init__(code, msg)
@@ -77,7 +77,7 @@ class HttpResponseException(CodeMessageException):
 
 
 class RedirectException(CodeMessageException):
-    """The client is to look at *location*."""
+    """The client is redirected to *location*."""
 
     def __init__(self, location: bytes, http_code: int = HTTPStatus.FOUND) -> None:
         super().__init__(http_code, f"Redirect to {location.decode(errors='replace')}")
@@ -85,7 +85,7 @@ class RedirectException(CodeMessageException):
 
 
 class SynapseError(CodeMessageException):
-    """A request that cannot be granted, with the `errcode` that the client is told."""
+    """A request is refused with this `errcode`."""
 
     def __init__(
         self,
@@ -112,21 +112,21 @@ class AuthError(SynapseError):
 
 
 class NotFoundError(SynapseError):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
     def __init__(self, msg: str = "Not found", errcode: str = Codes.NOT_FOUND) -> None:
         super().__init__(HTTPStatus.NOT_FOUND, msg, errcode)
 
 
 class InvalidClientCredentialsError(SynapseError):
-    """The request does not prove whose it is."""
+    """The request has no valid access token."""
 
     def __init__(self, msg: str, errcode: str) -> None:
         super().__init__(HTTPStatus.UNAUTHORIZED, msg, errcode)
 
 
 class InvalidClientTokenError(InvalidClientCredentialsError):
-    """The access token was never given out, or has been revoked."""
+    """The access token was never issued, or has been revoked."""
 
     def __init__(self, msg: str = "Unrecognised access token", soft_logout: bool = False) -> None:
         super().__init__(msg, Codes.UNKNOWN_TOKEN)
@@ -134,7 +134,7 @@ class InvalidClientTokenError(InvalidClientCredentialsError):
 
 
 class MissingClientTokenError(InvalidClientCredentialsError):
-    """The request carries no access token."""
+    """The request has no access token."""
 
     def __init__(self, msg: str = "Missing access token") -> None:
         super().__init__(msg, Codes.MISSING_TOKEN)

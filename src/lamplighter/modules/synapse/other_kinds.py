@@ -1,7 +1,7 @@
 """Names of `synapse.module_api` that only callbacks of other kinds use.
 
-A presence router may register callbacks of another kind too, and imports what these return or are
-given. Nothing here calls them, so the names say what they are, and do no more.
+A presence router that registers callbacks of other kinds as well imports the types of their
+arguments and results. The server never calls these callbacks, so the names have no behaviour.
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ __all__ = ["OTHER_KINDS"]
 
 
 class _Absent(Enum):
-    """What stands where no value is."""
+    """The type of the value that stands for no value."""
 
     TOKEN = "absent"
 
 
 def _record(name: str) -> type:
-    """Return a class that keeps what it is made with, by the names that are given."""
+    """Return a class whose objects have the keyword arguments as attributes."""
 
     def __init__(self: Any, **fields: Any) -> None:  # noqa: N807 - it becomes the method
         vars(self).update(fields)
 
-    return type(name, (), {"__init__": __init__, "__doc__": "Kept, and never looked at here."})
+    return type(name, (), {"__init__": __init__, "__doc__": "The server does not use this."})
 
 
 OTHER_KINDS: Final[Mapping[str, object]] = {

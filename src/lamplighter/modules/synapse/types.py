@@ -1,6 +1,6 @@
-"""The values that modules exchange with the server (`synapse.types`).
+"""The values that modules and the server exchange (`synapse.types`).
 
-Those that are attrs classes in Synapse are attrs classes here: modules evolve, sort and take apart.
+A class that is an attrs class in Synapse is one here, because modules use functions of attrs.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ StateMap: TypeAlias = Mapping[tuple[str, str], V]
 
 @attrs.frozen(order=True)
 class DomainSpecificString:
-    """An identifier in its two parts; `str(it)` and `to_string()` put them together again."""
+    """An identifier in its two parts; `str(it)` and `to_string()` return the whole."""
 
     SIGIL: ClassVar[str]
 
@@ -47,7 +47,7 @@ class DomainSpecificString:
 
     @classmethod
     def from_string(cls, s: str) -> Self:
-        """Take an identifier apart; raise `SynapseError` (400) if *s* is not one."""
+        """Parse an identifier; raise `SynapseError` (400) if *s* is not valid."""
         if not cls.is_valid(s):
             message = f"{s!r} is not of the form {cls.SIGIL}localpart:server.name"
             raise SynapseError(400, message, Codes.INVALID_PARAM)
@@ -56,7 +56,7 @@ class DomainSpecificString:
 
     @classmethod
     def is_valid(cls, s: object) -> bool:
-        """Tell whether *s* can be taken apart."""
+        """Tell whether *s* is a valid identifier."""
         return isinstance(s, str) and s.startswith(cls.SIGIL) and bool(s.partition(":")[2])
 
     def to_string(self) -> str:
@@ -98,7 +98,7 @@ class RoomID(DomainSpecificString):
 
 @attrs.frozen(order=True)
 class Requester:
-    """Who sends a request, as `get_user_by_req` finds out."""
+    """The sender of a request, as returned by `get_user_by_req`."""
 
     user: UserID
     device_id: str | None = None
@@ -112,7 +112,7 @@ class Requester:
 
 @attrs.frozen(order=True)
 class UserInfo:
-    """What is known of an account of this server."""
+    """An account of this server."""
 
     user_id: UserID
     is_admin: bool
@@ -130,20 +130,20 @@ class UserInfo:
 
 @attrs.frozen(order=True)
 class ProfileInfo:
-    """What a user shows to others; None is not set."""
+    """A user's profile; None stands for a field that is not set."""
 
     avatar_url: str | None
     display_name: str | None
 
     @property
     def displayname(self) -> str | None:
-        """The display name, under the specification's name for it."""
+        """The display name, by the specification's name."""
         return self.display_name
 
 
 @dataclass(frozen=True, slots=True)
 class EventBase:
-    """An event of a room; its fields are attributes, `event["type"]` works too."""
+    """An event of a room; its fields are attributes and items: `event.type`, `event["type"]`."""
 
     event: JsonDict
 
@@ -172,7 +172,7 @@ class EventBase:
 
     @property
     def origin_server_ts(self) -> int:
-        """When it was sent, in milliseconds since the epoch."""
+        """When the event was sent, in milliseconds since the epoch."""
         return int(self.event["origin_server_ts"])
 
     @property
@@ -181,11 +181,11 @@ class EventBase:
 
     @property
     def membership(self) -> str:
-        """The membership that an `m.room.member` event states."""
+        """The membership of an `m.room.member` event."""
         return str(self.event["content"]["membership"])
 
     def is_state(self) -> bool:
-        """Tell whether the event is a piece of room state."""
+        """Tell whether the event is a state event."""
         return "state_key" in self.event
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -209,7 +209,7 @@ class EventBase:
 def create_requester(
     user_id: "str | UserID", device_id: str | None = None, *, is_guest: bool = False
 ) -> Requester:
-    """Return the requester that *user_id* would be."""
+    """Return a requester for *user_id*."""
     user = user_id if isinstance(user_id, UserID) else UserID.from_string(user_id)
     return Requester(user, device_id, is_guest, authenticated_entity=user.to_string())
 
@@ -223,6 +223,6 @@ def get_domain_from_id(string: str) -> str:
 
 
 def get_localpart_from_id(string: str) -> str:
-    """Return what stands before the server name; raise `SynapseError` (400) if there is none."""
+    """Return the part before the server name; raise `SynapseError` (400) if there is none."""
     get_domain_from_id(string)
     return string[1:].partition(":")[0]

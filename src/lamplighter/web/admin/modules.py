@@ -78,7 +78,7 @@ class AdminModules:
 
     async def reload(self, _request: Request) -> ReloadContent:
         """Reload the modules. If that fails, the present modules go on."""
-        return msgspec.convert(await self._reload.reload(), ReloadContent, from_attributes=True)
+        return msgspec.convert(await self._reload(), ReloadContent, from_attributes=True)
 
 
 def _module(module: GuardedModule) -> ModuleContent:
