@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -40,12 +41,23 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop(url)
 
 
-@pytest.fixture(params=["sqlite-memory", "sqlite-file", "postgresql"])
+#: The engines on which what a port promises is tested.
+ENGINES: Final = ("sqlite-memory", "sqlite-file", "postgresql")
+
+
+@pytest.fixture(params=ENGINES)
 def open_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database]:
     """What opens the database of this test: on each engine once."""
-    if request.param == "sqlite-memory":
+    return opening(request.param, request, tmp_path)
+
+
+def opening(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[], Database]:
+    """Return what opens a database on *engine*, for one test."""
+    if engine == "sqlite-memory":
         return open_memory
-    if request.param == "sqlite-file":
+    if engine == "sqlite-file":
         return lambda: open_file(tmp_path / "lamplighter.db")
     from lamplighter.database.postgresql import open_url
 
