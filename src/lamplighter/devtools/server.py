@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from lamplighter.app import Lamplighter, Storage, build
+from lamplighter.app.homeserver import Homeserver
 from lamplighter.clock import Clock, Timer, Timestamp, after
 from lamplighter.config import Config, load_config, parse_config_text
 from lamplighter.devtools.at_work import counting_executors, threads_at_work
@@ -105,9 +106,11 @@ class InMemoryServer:
         clock: FakeClock | None = None,
         transport: Transport | None = None,
         read_config: Callable[[], Config] | None = None,
+        homeserver: Homeserver | None = None,
     ) -> None:
         """*transport* stands in for connections to other servers.
 
+        *homeserver* stands in for the built-in one.
         *read_config* is where the modules are looked up when they are reloaded.
         """
         self._config = config
@@ -118,6 +121,7 @@ class InMemoryServer:
         self._http: HttpClient | None = None
         self._transport = transport
         self._read_config = read_config
+        self._homeserver = homeserver
         self._kept_in: Storage | None = None
         self._until_stopped = ExitStack()
         #: What modules do in threads, and has not ended when it could have.
@@ -265,7 +269,13 @@ class InMemoryServer:
             until_stopped.enter_context(counting_executors())
             until_stopped.enter_context(modules_by(self.clock))
             self._running = await build(
-                self._config, self.clock, storage, self._modules, self._transport, self._read_config
+                self._config,
+                self.clock,
+                storage,
+                self._modules,
+                self._transport,
+                self._read_config,
+                self._homeserver,
             )
             self._until_stopped = until_stopped.pop_all()
         self._http_server = self._running.http_server(self._network_clock)
