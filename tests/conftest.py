@@ -3,13 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from lamplighter.database.engine import Database
-from lamplighter.database.sqlite import open_file, open_memory
+from tests.engines import ENGINES, opening
 from tests.postgresql import PostgresServer, programs
 
 settings.register_profile(
@@ -41,25 +40,7 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop(url)
 
 
-#: The engines on which what a port promises is tested.
-ENGINES: Final = ("sqlite-memory", "sqlite-file", "postgresql")
-
-
 @pytest.fixture(params=ENGINES)
 def open_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database]:
     """What opens the database of this test: on each engine once."""
     return opening(request.param, request, tmp_path)
-
-
-def opening(
-    engine: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> Callable[[], Database]:
-    """Return what opens a database on *engine*, for one test."""
-    if engine == "sqlite-memory":
-        return open_memory
-    if engine == "sqlite-file":
-        return lambda: open_file(tmp_path / "lamplighter.db")
-    from lamplighter.database.postgresql import open_url
-
-    url = request.getfixturevalue("postgres_url")
-    return lambda: open_url(url)

@@ -13,10 +13,10 @@ from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.service.background import Background
-from tests.conftest import ENGINES, opening
 from tests.contract.directories import SERVER, Recorder, Town
 from tests.contract.fake_homeserver import FakeHomeserver
 from tests.contract.homeservers import AnyHomeserver, BuiltIn, Fake
+from tests.engines import ENGINES, opening
 
 
 @pytest.fixture
@@ -33,17 +33,23 @@ async def town(open_database: Callable[[], Database]) -> AsyncIterator[Town]:
 
 
 @pytest.fixture(params=[*ENGINES, "fake"])
+def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database] | None:
+    """What opens the database of the built-in homeserver; None for the fake."""
+    return None if request.param == "fake" else opening(request.param, request, tmp_path)
+
+
+@pytest.fixture
 async def any_homeserver(
-    request: pytest.FixtureRequest, tmp_path: Path
+    any_database: Callable[[], Database] | None,
 ) -> AsyncIterator[AnyHomeserver]:
     """A homeserver with nobody in it: the built-in one on each engine, and a fake."""
     recorder, clock = Recorder(), FakeClock()
-    if request.param == "fake":
+    if any_database is None:
         fake = FakeHomeserver()
         fake.listen(recorder)
         yield Fake(fake, recorder, fake)
         return
-    database = opening(request.param, request, tmp_path)()
+    database = any_database()
     await migrate(database)
     config = parse_config_text(f"server_name: {SERVER}\n", Path("x.yaml"))
     homeserver = BuiltInHomeserver(config, clock, database, Background(clock))

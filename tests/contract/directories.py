@@ -1,5 +1,6 @@
 """A directory to test, with short ways to say what happens in it."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +29,8 @@ class Recorder:
     memberships: list[MembershipChange] = field(default_factory=list)
     told: list[tuple[str, object]] = field(default_factory=list)
     news: list[set[UserId]] = field(default_factory=list)
+    #: Set by each news of rooms.
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
         self.memberships += changes
@@ -44,6 +47,7 @@ class Recorder:
 
     def rooms_news(self, user_ids: Iterable[UserId]) -> None:
         self.news.append(set(user_ids))
+        self.woken.set()
 
     def forget(self) -> None:
         """Start a new page."""

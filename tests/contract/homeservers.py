@@ -49,7 +49,7 @@ class AnyHomeserver(ABC):
         """Return what a request is answered once nothing goes on any more."""
         pending = self.homeserver.rooms_half.begin(requester, request, ())
         try:
-            return await taken(pending)
+            return await taken(pending, self.recorder)
         finally:
             pending.cancel()
 
@@ -111,16 +111,15 @@ class Fake(AnyHomeserver):
         self.fake.say(room_id, body)
 
 
-async def taken(pending: PendingRooms) -> RoomsAnswer | None:
+async def taken(pending: PendingRooms, recorder: Recorder) -> RoomsAnswer | None:
     """Return what there is to take once the homeserver has answered, or waits."""
-    found = pending.take()
-    for _ in range(1_000):
-        if found is not None or pending.quiet_token is not None:
-            break
-        await turns_until_idle()
+    while True:
+        recorder.woken.clear()
         found = pending.take()
-    await turns_until_idle()
-    return pending.take()
+        if found is not None or pending.quiet_token is not None:
+            await turns_until_idle()
+            return pending.take()
+        await recorder.woken.wait()
 
 
 def content(answer: RoomsAnswer | None) -> dict[str, Any]:

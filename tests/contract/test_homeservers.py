@@ -107,7 +107,7 @@ async def test_nothing_goes_out_before_a_first_answer(any_homeserver: AnyHomeser
     requester, _ = await any_homeserver.log_in("alice")
     pending = any_homeserver.homeserver.rooms_half.begin(requester, SyncRequest(), ())
     assert (pending.take(), pending.quiet_token) == (None, None)
-    answer = await taken(pending)
+    answer = await taken(pending, any_homeserver.recorder)
     assert isinstance(answer, RoomsAnswer)
     assert any_homeserver.recorder.news == [{ALICE}]
     pending.cancel()
@@ -118,7 +118,7 @@ async def test_a_quiet_request(any_homeserver: AnyHomeserver) -> None:
     since = await first_sync(any_homeserver, "alice")
     requester, _ = await any_homeserver.log_in("alice")
     pending = any_homeserver.homeserver.rooms_half.begin(requester, SyncRequest(since=since), ())
-    assert await taken(pending) is None
+    assert await taken(pending, any_homeserver.recorder) is None
     assert pending.quiet_token == since
     pending.cancel()
 
@@ -137,10 +137,10 @@ async def test_what_happens_wakes_and_is_told(any_homeserver: AnyHomeserver) -> 
         for it, found in tokens
         if found
     ]
-    assert [await taken(it) for it in pending] == [None, None]
+    assert [await taken(it, any_homeserver.recorder) for it in pending] == [None, None]
     any_homeserver.recorder.forget()
     await any_homeserver.say(alice, room, "hello")
-    first, second = [await taken(it) for it in pending]
+    first, second = [await taken(it, any_homeserver.recorder) for it in pending]
     assert any_homeserver.recorder.news[0] == {ALICE}
     assert BOB not in set().union(*any_homeserver.recorder.news)
     event = content(first)["rooms"]["join"][room]["timeline"]["events"][-1]

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from lamplighter.database.engine import open_memory
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import InvalidParam, NotFound
@@ -15,11 +15,21 @@ from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import DeviceId, RoomId, ServerName, UserId
 from lamplighter.ports import Requester, RoomsAnswer, SyncRequest
 from lamplighter.service.background import Background
+from tests.contract.directories import Recorder
 from tests.contract.homeservers import content, taken
 from tests.database.statements import traced_statements
 from tests.service.counting import counted_tasks
 
 ALICE = Requester(UserId("@alice:lamp.test"), DeviceId("PHONE"))
+
+
+class Half(SqlRoomsHalf):
+    """A rooms half whose directory has a listener."""
+
+    def __init__(self, directory: SqlDirectory, background: Background) -> None:
+        super().__init__(directory, background)
+        self.recorder = Recorder()
+        directory.listen(self.recorder)
 
 
 @pytest.fixture
@@ -30,25 +40,25 @@ def statements() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-async def half(statements: list[str]) -> AsyncIterator[SqlRoomsHalf]:
+async def half(statements: list[str]) -> AsyncIterator[Half]:
     """The rooms half of a homeserver where alice is."""
     database, clock = open_memory(), FakeClock()
     await migrate(database)
     directory = SqlDirectory(database, ServerName("lamp.test"), clock)
     await directory.start()
     await directory.register("alice", None, device_id=ALICE.device_id)
-    yield SqlRoomsHalf(directory, Background(clock))
+    yield Half(directory, Background(clock))
     await database.close()
 
 
-async def answered(half: SqlRoomsHalf, request: SyncRequest) -> RoomsAnswer:
+async def answered(half: Half, request: SyncRequest) -> RoomsAnswer:
     """Return what a request is answered."""
-    found = await taken(half.begin(ALICE, request, ()))
+    found = await taken(half.begin(ALICE, request, ()), half.recorder)
     assert found is not None
     return found
 
 
-async def room_with(half: SqlRoomsHalf, *bodies: str) -> RoomId:
+async def room_with(half: Half, *bodies: str) -> RoomId:
     """Create a room in which alice has said so much."""
     room_id = await half.directory.create_room(ALICE.user_id, NewRoom("public_chat"))
     for body in bodies:
@@ -62,7 +72,7 @@ def said(answer: RoomsAnswer | None, room_id: RoomId) -> list[str]:
     return [it["content"]["body"] for it in events if it["type"] == "m.room.message"]
 
 
-async def test_a_quiet_request_costs_nothing(half: SqlRoomsHalf, statements: list[str]) -> None:
+async def test_a_quiet_request_costs_nothing(half: Half, statements: list[str]) -> None:
     """A request of a user without news starts no task and runs no statement, however often it
     looks.
     """
@@ -75,24 +85,22 @@ async def test_a_quiet_request_costs_nothing(half: SqlRoomsHalf, statements: lis
     assert (statements, tasks) == ([], [])
 
 
-async def test_what_need_not_be_said_is_read_once(
-    half: SqlRoomsHalf, statements: list[str]
-) -> None:
+async def test_what_need_not_be_said_is_read_once(half: Half, statements: list[str]) -> None:
     """News that the filter leaves out are read once; the token moves on past them."""
     since = (await answered(half, SyncRequest())).next_batch
     unwanted = '{"room":{"rooms":[]}}'
     await room_with(half, "hello")
     pending = half.begin(ALICE, SyncRequest(since=since, filter=unwanted), ())
-    assert await taken(pending) is None
+    assert await taken(pending, half.recorder) is None
     moved_on = pending.quiet_token
     assert moved_on not in (None, since)
     statements.clear()
-    assert await taken(pending) is None
+    assert await taken(pending, half.recorder) is None
     assert statements == []
     assert pending.quiet_token == moved_on
 
 
-async def test_a_filter_by_its_id(half: SqlRoomsHalf, statements: list[str]) -> None:
+async def test_a_filter_by_its_id(half: Half, statements: list[str]) -> None:
     """An uploaded filter counts by its ID, and is read from the database once."""
     room_id = await room_with(half, "one", "two")
     definition = {"room": {"timeline": {"limit": 1}}}
@@ -107,7 +115,7 @@ async def test_a_filter_by_its_id(half: SqlRoomsHalf, statements: list[str]) -> 
     assert reads == [1, 0]
 
 
-async def test_a_filter_in_the_query(half: SqlRoomsHalf) -> None:
+async def test_a_filter_in_the_query(half: Half) -> None:
     """A filter as JSON counts; one with an ID that is none is refused before anything is asked."""
     room_id = await room_with(half, "one", "two")
     inline = '{"room":{"timeline":{"limit":1}}}'
@@ -116,15 +124,15 @@ async def test_a_filter_in_the_query(half: SqlRoomsHalf) -> None:
         half.begin(ALICE, SyncRequest(filter='{"room":{"rooms":["x"]}}'), ())
 
 
-async def test_what_goes_wrong(half: SqlRoomsHalf) -> None:
+async def test_what_goes_wrong(half: Half) -> None:
     """What cannot be read is raised by `take`, once for each time that it is asked."""
     pending = half.begin(ALICE, SyncRequest(filter="never uploaded"), ())
     for _ in range(2):
         with pytest.raises(NotFound):
-            await taken(pending)
+            await taken(pending, half.recorder)
 
 
-async def test_a_request_that_is_over(half: SqlRoomsHalf, statements: list[str]) -> None:
+async def test_a_request_that_is_over(half: Half, statements: list[str]) -> None:
     """What is cancelled before it was read is not read."""
     await room_with(half, "hello")
     pending = half.begin(ALICE, SyncRequest(), ())

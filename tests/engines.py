@@ -1,0 +1,27 @@
+"""The SQL engines on which the contract suites run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from lamplighter.database.engine import Database
+from lamplighter.database.sqlite import open_file, open_memory
+
+__all__ = ["ENGINES", "opening"]
+
+#: The engines on which what a port promises is tested.
+ENGINES: Final = ("sqlite-memory", "sqlite-file", "postgresql")
+
+
+def opening(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database]:
+    """Return what opens a database on *engine*, for one test."""
+    if engine == "sqlite-memory":
+        return open_memory
+    if engine == "sqlite-file":
+        return lambda: open_file(tmp_path / "lamplighter.db")
+    from lamplighter.database.postgresql import open_url
+
+    url = request.getfixturevalue("postgres_url")
+    return lambda: open_url(url)
