@@ -44,7 +44,7 @@ async def sync(directory: SqlDirectory, since: str | None = None) -> RoomsAnswer
 
 
 async def test_a_restart(tmp_path: Path) -> None:
-    """Tokens, passwords, rooms and sync tokens are as good after a restart as before it."""
+    """AccessTokens, passwords, rooms and sync tokens are as good after a restart as before it."""
     path = tmp_path / "directory.db"
     async with running(path) as (directory, _):
         login = await directory.register("alice", "secret", device_id=DeviceId("PHONE"))

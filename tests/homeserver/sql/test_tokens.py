@@ -15,7 +15,7 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import UnknownToken
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.ledger import Ledger
-from lamplighter.homeserver.sql.tokens import Tokens, hash_token
+from lamplighter.homeserver.sql.tokens import AccessTokens, hash_token
 from lamplighter.ids import ServerName
 
 
@@ -60,7 +60,7 @@ async def test_a_revocation_during_the_look_up(database: Database) -> None:
     await directory.start()
     login = await directory.register("alice", None)
     ledger = SlowLedger(database)
-    tokens = Tokens(ledger)
+    tokens = AccessTokens(ledger)
 
     async def revoke() -> None:
         async with database.write() as connection:

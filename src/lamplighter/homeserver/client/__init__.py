@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterable, Mapping
 
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.homeserver.client.account import AccountEndpoints
-from lamplighter.homeserver.client.account_data import AccountData
-from lamplighter.homeserver.client.activity import Activity
+from lamplighter.homeserver.client.account_data import AccountDataEndpoints
+from lamplighter.homeserver.client.activity import ActivityNotes
 from lamplighter.homeserver.client.capabilities import Capabilities
 from lamplighter.homeserver.client.create_room import CreateRoom
-from lamplighter.homeserver.client.devices import Devices
+from lamplighter.homeserver.client.devices import DeviceEndpoints
 from lamplighter.homeserver.client.heavy import HeavyReads
-from lamplighter.homeserver.client.history import History
+from lamplighter.homeserver.client.history import HistoryEndpoints
 from lamplighter.homeserver.client.interactive import PasswordStage
-from lamplighter.homeserver.client.login import Login
+from lamplighter.homeserver.client.login import LoginEndpoints
 from lamplighter.homeserver.client.logout import Logout
 from lamplighter.homeserver.client.membership import MembershipEndpoints
 from lamplighter.homeserver.client.metered import MeteredAuthenticator
 from lamplighter.homeserver.client.not_here import NotHere
 from lamplighter.homeserver.client.profile import ProfileEndpoints
-from lamplighter.homeserver.client.public_rooms import PublicRooms
+from lamplighter.homeserver.client.public_rooms import PublicRoomsEndpoints
 from lamplighter.homeserver.client.push_rules import PushRules
 from lamplighter.homeserver.client.register import ClosedRegistration, Register
 from lamplighter.homeserver.client.room_aliases import RoomAliases
@@ -68,28 +68,28 @@ def client_endpoints(
     authenticator = Authenticator(directory)
     metered = MeteredAuthenticator(directory, rooms_limiter)
     password = PasswordStage(directory, server_name, login_limiter, access_log)
-    activity = Activity(authenticator, acted)
+    activity = ActivityNotes(authenticator, acted)
     register = Register(directory, server_name, registration_limiter, client_address)
     families = (
         Versions(unstable_features),
         Capabilities(authenticator),
-        Login(directory, server_name, login_limiter, client_address, access_log),
+        LoginEndpoints(directory, server_name, login_limiter, client_address, access_log),
         register if registration_open else ClosedRegistration(),
         Logout(authenticator, directory),
         AccountEndpoints(authenticator, directory, password),
-        Devices(authenticator, directory, password),
+        DeviceEndpoints(authenticator, directory, password),
         CreateRoom(metered, directory, server_name, fan_out_limiter),
         MembershipEndpoints(metered, directory),
         RoomState(metered, directory, activity),
-        History(authenticator, directory, Tokens(server_name)),
-        PublicRooms(metered, directory, server_name),
+        HistoryEndpoints(authenticator, directory, Tokens(server_name)),
+        PublicRoomsEndpoints(metered, directory, server_name),
         UserDirectory(authenticator, directory, fan_out_limiter),
         Send(metered, directory, activity),
         TypingAndReceipts(metered, directory, activity),
         RoomAliases(metered, directory, server_name),
         ProfileEndpoints(authenticator, directory, fan_out_limiter),
         UploadedFilters(metered, directory),
-        AccountData(metered, directory),
+        AccountDataEndpoints(metered, directory),
         PushRules(authenticator),
         NotHere(authenticator),
     )

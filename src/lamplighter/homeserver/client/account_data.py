@@ -16,10 +16,10 @@ from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import own_user_id, room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
-__all__ = ["AccountData"]
+__all__ = ["AccountDataEndpoints"]
 
 
-class AccountData:
+class AccountDataEndpoints:
     """What clients keep for the requester, global or of a room."""
 
     def __init__(self, authenticator: Authenticator, accounts: SqlDirectory) -> None:

@@ -8,10 +8,10 @@ from lamplighter.errors import UnknownToken
 from lamplighter.ports import Requester
 from lamplighter.web.auth import Authenticator
 
-__all__ = ["Activity"]
+__all__ = ["ActivityNotes"]
 
 
-class Activity:
+class ActivityNotes:
     """Gives the requesters of what was done to *acted*."""
 
     def __init__(self, authenticator: Authenticator, acted: Callable[[Requester], None]) -> None:

@@ -17,7 +17,7 @@ from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import display_name
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
-__all__ = ["MOST_AT_ONCE", "Devices"]
+__all__ = ["MOST_AT_ONCE", "DeviceEndpoints"]
 
 #: How many devices one request may delete; nobody has as many.
 MOST_AT_ONCE: Final = 1_000
@@ -36,7 +36,7 @@ class _DeleteMany(msgspec.Struct):
     auth: AuthData | None = None
 
 
-class Devices:
+class DeviceEndpoints:
     """The requester's devices."""
 
     def __init__(

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ports import Json, Requester, SyncRequest
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.web.client.long_poll import LONGEST_POLL, News, Question
+from lamplighter.web.client.long_poll import LONGEST_POLL, News, SyncQuestion
 from lamplighter.web.client.parts import ClientParts
 from lamplighter.web.client.presence_events import presence_event
 from lamplighter.web.client.sync import milliseconds_in
@@ -59,7 +59,7 @@ class Events:
         start = request.query_params.get("from") or await self._token(request)
         since = self._tokens.read(start)
         asked = SyncRequest(since=since.rooms, timeout=min(timeout, LONGEST_POLL))
-        question = Question(since, asked, set_presence=Presence.ONLINE)
+        question = SyncQuestion(since, asked, set_presence=Presence.ONLINE)
         news = await self._news(request, requester, question)
         chunk = [*self._presence_events(news.states), *_room_events(news)]
         return json_response({"start": start, "end": self._next_batch(news), "chunk": chunk})
@@ -68,7 +68,7 @@ class Events:
         """Return everything: rooms, presence, and the token to go on from with `/events`."""
         requester = await self._authenticator.requester(request)
         limit = _limit(request)
-        news = await self._news(request, requester, Question(request=_ROOMS_ASIDE))
+        news = await self._news(request, requester, SyncQuestion(request=_ROOMS_ASIDE))
         async with self._places.place(requester.user_id):
             rooms = [
                 await self._directory.room_initial_sync(requester.user_id, room, limit)
@@ -99,10 +99,10 @@ class Events:
     async def _token(self, request: Request) -> str:
         """Return the token of now, for a client that does not say from where."""
         requester = await self._authenticator.requester(request)
-        question = Question(request=_ROOMS_ASIDE, set_presence=Presence.OFFLINE)
+        question = SyncQuestion(request=_ROOMS_ASIDE, set_presence=Presence.OFFLINE)
         return self._next_batch(await self._news(request, requester, question))
 
-    async def _news(self, request: Request, requester: Requester, question: Question) -> News:
+    async def _news(self, request: Request, requester: Requester, question: SyncQuestion) -> News:
         headers = request.headers.raw
         return await self._long_poll.news(requester, question, request.receive, headers)
 

@@ -20,12 +20,12 @@ from lamplighter.web.body import decode
 from lamplighter.web.fields import number, query, room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
-__all__ = ["History"]
+__all__ = ["HistoryEndpoints"]
 
 _DEFAULT_LIMIT: Final = 10
 
 
-class History:
+class HistoryEndpoints:
     """What was said in a room before."""
 
     def __init__(

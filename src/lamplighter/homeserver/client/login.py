@@ -18,7 +18,7 @@ from lamplighter.errors import (
 )
 from lamplighter.homeserver.client.interactive import Identifier, named_user
 from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.homeserver.values import Login as LoggedIn
+from lamplighter.homeserver.values import Login
 from lamplighter.ids import ServerName, UserId
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
@@ -27,7 +27,7 @@ from lamplighter.web.fields import device_id, display_name
 from lamplighter.web.limits import Limiter
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
-__all__ = ["Login", "login_content"]
+__all__ = ["LoginEndpoints", "login_content"]
 
 
 class _Body(msgspec.Struct):
@@ -39,7 +39,7 @@ class _Body(msgspec.Struct):
     initial_device_display_name: str | None = None
 
 
-class Login:
+class LoginEndpoints:
     """Gives out access tokens for passwords."""
 
     def __init__(
@@ -103,7 +103,7 @@ class Login:
             raise
 
 
-def login_content(login: LoggedIn, server_name: ServerName) -> dict[str, Any]:
+def login_content(login: Login, server_name: ServerName) -> dict[str, Any]:
     """Return what a client is told of a login of its own."""
     return {
         "user_id": login.user_id,

@@ -17,7 +17,7 @@ from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import natural, number, room_id, text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
-__all__ = ["PublicRooms"]
+__all__ = ["PublicRoomsEndpoints"]
 
 #: SqlDirectory that one answer has at most.
 _MOST: Final = 100
@@ -37,7 +37,7 @@ class _Visibility(msgspec.Struct):
     visibility: Literal["public", "private"] = "public"
 
 
-class PublicRooms:
+class PublicRoomsEndpoints:
     """The room directory."""
 
     def __init__(

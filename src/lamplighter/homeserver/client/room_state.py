@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam
-from lamplighter.homeserver.client.activity import Activity
+from lamplighter.homeserver.client.activity import ActivityNotes
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ports import Json, Profile
@@ -25,7 +25,7 @@ class RoomState:
     """A room's state; setting it is an activity of the requester."""
 
     def __init__(
-        self, authenticator: Authenticator, rooms: SqlDirectory, activity: Activity
+        self, authenticator: Authenticator, rooms: SqlDirectory, activity: ActivityNotes
     ) -> None:
         self._authenticator = authenticator
         self._rooms = rooms

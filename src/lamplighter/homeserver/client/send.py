@@ -6,7 +6,7 @@ Implements <https://spec.matrix.org/latest/client-server-api/#sending-events-to-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.homeserver.client.activity import Activity
+from lamplighter.homeserver.client.activity import ActivityNotes
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
@@ -20,7 +20,7 @@ class Send:
     """Sends message events, encrypted ones too: an activity of the requester."""
 
     def __init__(
-        self, authenticator: Authenticator, rooms: SqlDirectory, activity: Activity
+        self, authenticator: Authenticator, rooms: SqlDirectory, activity: ActivityNotes
     ) -> None:
         self._authenticator = authenticator
         self._rooms = rooms

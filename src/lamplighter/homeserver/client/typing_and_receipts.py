@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam
-from lamplighter.homeserver.client.activity import Activity
+from lamplighter.homeserver.client.activity import ActivityNotes
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import Receipt
 from lamplighter.ids import RoomId
@@ -54,7 +54,7 @@ class TypingAndReceipts:
     """What members of a room do there without saying anything."""
 
     def __init__(
-        self, authenticator: Authenticator, directory: SqlDirectory, activity: Activity
+        self, authenticator: Authenticator, directory: SqlDirectory, activity: ActivityNotes
     ) -> None:
         self._authenticator = authenticator
         self._directory = directory

@@ -20,9 +20,9 @@ from lamplighter.errors import (
 )
 from lamplighter.homeserver.sql.devices import Devices, check_device
 from lamplighter.homeserver.sql.ledger import Ledger, Write
-from lamplighter.homeserver.sql.membership import Memberships
+from lamplighter.homeserver.sql.membership import RoomMemberships
 from lamplighter.homeserver.sql.passwords import Passwords
-from lamplighter.homeserver.sql.people import account_in, find_active, find_person
+from lamplighter.homeserver.sql.people import account_in, find_active, find_user
 from lamplighter.homeserver.values import Login, MemberState
 from lamplighter.ids import DeviceId, ServerName, UserId, parse_localpart, parse_user_id
 from lamplighter.ports import Account
@@ -41,7 +41,7 @@ class AccountBook:
         server_name: ServerName,
         passwords: Passwords,
         devices: Devices,
-        memberships: Memberships,
+        memberships: RoomMemberships,
     ) -> None:
         self._ledger = ledger
         self._server_name = server_name
@@ -92,7 +92,7 @@ class AccountBook:
     async def check_password(self, user_id: UserId, password: str) -> None:
         """Raise `Forbidden` unless it is the password of an active user, whatever else is so."""
         async with self._ledger.read() as connection:
-            person = await find_person(connection, user_id)
+            person = await find_user(connection, user_id)
         # Of a deactivated user there is no password left, so nobody can prove to have been that
         # user; and nobody else is told that there was one.
         known = None if person is None else person.password_hash
@@ -125,7 +125,7 @@ class AccountBook:
     async def account(self, user_id: UserId) -> Account | None:
         """Return what is kept of the account, or None if there never was one."""
         async with self._ledger.read() as connection:
-            person = await find_person(connection, user_id)
+            person = await find_user(connection, user_id)
         return None if person is None else person.account
 
     async def accounts(
@@ -194,7 +194,7 @@ def _new_localpart() -> str:
 
 async def _check_free(connection: AsyncConnection, user_id: UserId) -> None:
     """Raise `UserInUse` for a taken user ID; those of deactivated users stay taken."""
-    if await find_person(connection, user_id) is not None:
+    if await find_user(connection, user_id) is not None:
         raise UserInUse(f"{user_id} is taken")
 
 

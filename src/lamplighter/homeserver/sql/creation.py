@@ -13,7 +13,7 @@ from lamplighter.errors import BadJson, Forbidden, InvalidParam
 from lamplighter.homeserver.sql.aliases import Aliases
 from lamplighter.homeserver.sql.events import MEMBER, append
 from lamplighter.homeserver.sql.ledger import Ledger, Write
-from lamplighter.homeserver.sql.membership import Memberships
+from lamplighter.homeserver.sql.membership import RoomMemberships
 from lamplighter.homeserver.sql.messages import check_state, check_state_content
 from lamplighter.homeserver.sql.power import CREATOR_LEVEL, PowerLevels, check_change
 from lamplighter.homeserver.sql.room_directory import publish
@@ -55,7 +55,11 @@ class RoomCreation:
     """Creates rooms."""
 
     def __init__(
-        self, ledger: Ledger, server_name: ServerName, memberships: Memberships, aliases: Aliases
+        self,
+        ledger: Ledger,
+        server_name: ServerName,
+        memberships: RoomMemberships,
+        aliases: Aliases,
     ) -> None:
         self._ledger = ledger
         self._server_name = server_name

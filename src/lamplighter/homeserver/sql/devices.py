@@ -13,7 +13,7 @@ from lamplighter.errors import NotFound, TooLarge
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import text_within
 from lamplighter.homeserver.sql.people import find_active
-from lamplighter.homeserver.sql.tokens import Tokens, hash_token, new_token
+from lamplighter.homeserver.sql.tokens import AccessTokens, hash_token, new_token
 from lamplighter.homeserver.values import Login
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import DeviceRecord, Requester
@@ -28,7 +28,7 @@ _MAX_DEVICES: Final = 200
 class Devices:
     """The devices of our users; each has one access token."""
 
-    def __init__(self, ledger: Ledger, tokens: Tokens) -> None:
+    def __init__(self, ledger: Ledger, tokens: AccessTokens) -> None:
         self._ledger = ledger
         self._tokens = tokens
 

@@ -9,7 +9,7 @@ from lamplighter.homeserver.sql.creation import RoomCreation
 from lamplighter.homeserver.sql.devices import Devices
 from lamplighter.homeserver.sql.history import History
 from lamplighter.homeserver.sql.ledger import Ledger
-from lamplighter.homeserver.sql.membership import Memberships
+from lamplighter.homeserver.sql.membership import RoomMemberships
 from lamplighter.homeserver.sql.messages import Messages
 from lamplighter.homeserver.sql.passwords import Passwords
 from lamplighter.homeserver.sql.profiles import Profiles
@@ -17,7 +17,7 @@ from lamplighter.homeserver.sql.reading import RoomReader
 from lamplighter.homeserver.sql.receipts import Receipts
 from lamplighter.homeserver.sql.room_directory import PeopleSearch, RoomDirectory
 from lamplighter.homeserver.sql.sync import RoomsSyncer
-from lamplighter.homeserver.sql.tokens import Tokens
+from lamplighter.homeserver.sql.tokens import AccessTokens
 from lamplighter.homeserver.sql.typing_notices import TypingNotices
 from lamplighter.ids import ServerName
 
@@ -32,9 +32,9 @@ class SqlDirectory:
 
     def __init__(self, database: Database, server_name: ServerName, clock: Clock) -> None:
         ledger = Ledger(database, clock)
-        tokens = Tokens(ledger)
+        tokens = AccessTokens(ledger)
         devices = Devices(ledger, tokens)
-        memberships = Memberships(ledger, server_name)
+        memberships = RoomMemberships(ledger, server_name)
         messages = Messages(ledger, memberships)
         aliases = Aliases(ledger, server_name)
         creation = RoomCreation(ledger, server_name, memberships, aliases)

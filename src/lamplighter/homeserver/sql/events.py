@@ -26,8 +26,8 @@ __all__ = [
     "MEMBER",
     "StoredEvent",
     "append",
-    "as_json",
     "current_content",
+    "event_json",
     "read_events",
 ]
 
@@ -84,7 +84,7 @@ async def append(
     return event
 
 
-def as_json(event: StoredEvent, now: Timestamp) -> Json:
+def event_json(event: StoredEvent, now: Timestamp) -> Json:
     """Return the event as clients get it
     (<https://spec.matrix.org/latest/client-server-api/#room-event-format>).
     """

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lamplighter.database.tables import events
 from lamplighter.errors import InvalidParam, NotFound
 from lamplighter.homeserver.sql.encoded import SentAs
-from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, as_json, read_events
+from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, event_json, read_events
 from lamplighter.homeserver.sql.filtering import EventFilter
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.limits import decode_json
@@ -108,7 +108,7 @@ class History:
     def _shown(
         self, event: StoredEvent, requester: Requester, sent_as: Mapping[str, SentAs]
     ) -> Json:
-        shown = as_json(event, self._ledger.now())
+        shown = event_json(event, self._ledger.now())
         sent = sent_as.get(event.event_id)
         if sent is not None and sent.device_id == requester.device_id:
             shown["unsigned"]["transaction_id"] = sent.txn_id

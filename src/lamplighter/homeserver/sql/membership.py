@@ -13,7 +13,7 @@ from lamplighter.homeserver.sql import rules
 from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, append, current_content
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import encode_json
-from lamplighter.homeserver.sql.people import find_active, find_person
+from lamplighter.homeserver.sql.people import find_active, find_user
 from lamplighter.homeserver.sql.standing import (
     Standing,
     check_joined,
@@ -25,7 +25,7 @@ from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, ServerName, UserId, parse_user_id, server_of
 from lamplighter.ports import Json, MembershipChange, Profile
 
-__all__ = ["Memberships"]
+__all__ = ["RoomMemberships"]
 
 _NO_EXTRA: Final[Mapping[str, Any]] = {}
 #: SqlDirectory that one user may be joined to.
@@ -37,7 +37,7 @@ _MAX_CONTENT: Final = 8 * 1024
 _AT_A_TIME: Final = 20
 
 
-class Memberships:
+class RoomMemberships:
     """Changes of who is in which room. The methods that take a `Write` are part of a larger one."""
 
     def __init__(self, ledger: Ledger, server_name: ServerName) -> None:
@@ -150,7 +150,7 @@ class Memberships:
         await check_joined(write.connection, room_id, sender)
         if server_of(target) != self._server_name:
             raise Forbidden("Rooms are not federated: only users of this server can be invited")
-        person = await find_person(write.connection, target)
+        person = await find_user(write.connection, target)
         if person is None:
             raise NotFound(f"There is no user {target}")
         if person.account.is_deactivated:

@@ -11,7 +11,7 @@ from lamplighter.homeserver.sql import power, rules
 from lamplighter.homeserver.sql.events import MEMBER, append, current_content
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import text_within
-from lamplighter.homeserver.sql.membership import Memberships
+from lamplighter.homeserver.sql.membership import RoomMemberships
 from lamplighter.homeserver.sql.standing import check_joined, power_levels
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json, Requester
@@ -26,7 +26,7 @@ _MAX_STATE_BYTES: Final = 1024 * 1024
 class Messages:
     """Puts users' events into rooms, if they may."""
 
-    def __init__(self, ledger: Ledger, memberships: Memberships) -> None:
+    def __init__(self, ledger: Ledger, memberships: RoomMemberships) -> None:
         self._ledger = ledger
         self._memberships = memberships
 

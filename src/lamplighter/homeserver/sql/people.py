@@ -12,11 +12,11 @@ from lamplighter.errors import NotFound, UserDeactivated
 from lamplighter.ids import UserId
 from lamplighter.ports import Account, Profile
 
-__all__ = ["Person", "account_in", "find_active", "find_person"]
+__all__ = ["StoredUser", "account_in", "find_active", "find_user"]
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class StoredUser:
     """All that is kept of a user apart from rooms and devices."""
 
     account: Account
@@ -24,13 +24,13 @@ class Person:
     password_hash: str | None
 
 
-async def find_person(connection: AsyncConnection, user_id: UserId) -> Person | None:
+async def find_user(connection: AsyncConnection, user_id: UserId) -> StoredUser | None:
     """Return the user, deactivated ones included; None if there never was one."""
     query = select(users).where(users.c.user_id == user_id)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    return Person(account_in(row), Profile(row.displayname, row.avatar_url), row.password_hash)
+    return StoredUser(account_in(row), Profile(row.displayname, row.avatar_url), row.password_hash)
 
 
 def account_in(row: Any) -> Account:
@@ -39,9 +39,9 @@ def account_in(row: Any) -> Account:
     return Account(UserId(row.user_id), created_ts, row.is_admin, row.is_deactivated)
 
 
-async def find_active(connection: AsyncConnection, user_id: UserId) -> Person:
+async def find_active(connection: AsyncConnection, user_id: UserId) -> StoredUser:
     """Return the user; raise `NotFound`, or `UserDeactivated`."""
-    person = await find_person(connection, user_id)
+    person = await find_user(connection, user_id)
     if person is None:
         raise NotFound(f"There is no user {user_id}")
     if person.account.is_deactivated:

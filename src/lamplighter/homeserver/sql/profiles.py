@@ -7,8 +7,8 @@ from sqlalchemy import update
 from lamplighter.database.tables import users
 from lamplighter.errors import NotFound, TooLarge
 from lamplighter.homeserver.sql.ledger import Ledger, Write
-from lamplighter.homeserver.sql.membership import Memberships
-from lamplighter.homeserver.sql.people import find_active, find_person
+from lamplighter.homeserver.sql.membership import RoomMemberships
+from lamplighter.homeserver.sql.people import find_active, find_user
 from lamplighter.ids import UserId
 from lamplighter.ports import Profile
 
@@ -21,14 +21,14 @@ _MAX_AVATAR_URL: Final = 1000
 class Profiles:
     """What our users show to others."""
 
-    def __init__(self, ledger: Ledger, memberships: Memberships) -> None:
+    def __init__(self, ledger: Ledger, memberships: RoomMemberships) -> None:
         self._ledger = ledger
         self._memberships = memberships
 
     async def profile(self, user_id: UserId) -> Profile:
         """Return the user's profile; raise `NotFound` for users that do not exist."""
         async with self._ledger.read() as connection:
-            person = await find_person(connection, user_id)
+            person = await find_user(connection, user_id)
         if person is None:
             raise NotFound(f"There is no user {user_id}")
         return person.profile

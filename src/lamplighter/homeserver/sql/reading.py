@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 from lamplighter.database.adapter import Statement
 from lamplighter.database.tables import account_data, current_state, events, memberships
 from lamplighter.errors import NotFound
-from lamplighter.homeserver.sql.events import as_json, read_events
+from lamplighter.homeserver.sql.events import event_json, read_events
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.limits import decode_json
 from lamplighter.homeserver.sql.standing import check_joined
@@ -57,14 +57,14 @@ class RoomReader:
             found = await read_state(connection, view.admits(), wanted)
         if not found:
             raise NotFound("The room has no such state")
-        return as_json(found[0], self._ledger.now())
+        return event_json(found[0], self._ledger.now())
 
     async def state(self, user_id: UserId, room_id: RoomId) -> Sequence[Json]:
         """Return all state events."""
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, user_id)
             found = await read_state(connection, view.admits())
-        return [as_json(event, self._ledger.now()) for event in found]
+        return [event_json(event, self._ledger.now()) for event in found]
 
     async def joined_members(self, user_id: UserId, room_id: RoomId) -> Mapping[UserId, Profile]:
         """Return who is joined, with their profiles."""
@@ -91,9 +91,9 @@ class RoomReader:
         return {
             "room_id": room_id,
             "membership": view.standing.membership,
-            "state": [as_json(event, now) for event in state],
+            "state": [event_json(event, now) for event in state],
             "messages": {
-                "chunk": [as_json(event, now) for event in timeline.events],
+                "chunk": [event_json(event, now) for event in timeline.events],
                 "start": token(timeline.starts_after),
                 "end": token(self._ledger.stream.position),
             },
@@ -123,7 +123,7 @@ class RoomReader:
             query = query.where(or_(false(), *(_is(*entry) for entry in wanted)))
         async with self._ledger.read() as connection:
             found = await read_events(connection, query)
-        return [as_json(event, self._ledger.now()) for event in found]
+        return [event_json(event, self._ledger.now()) for event in found]
 
 
 def _is(event_type: str, state_key: str | None) -> ColumnElement[bool]:

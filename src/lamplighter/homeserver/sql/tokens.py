@@ -14,7 +14,7 @@ from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import Requester
 
-__all__ = ["Tokens", "hash_token", "new_token"]
+__all__ = ["AccessTokens", "hash_token", "new_token"]
 
 
 def new_token() -> str:
@@ -33,7 +33,7 @@ class _InUse:
     last_seen_ts: Timestamp
 
 
-class Tokens:
+class AccessTokens:
     """Knows whose the access tokens in use are."""
 
     def __init__(self, ledger: Ledger) -> None:

@@ -40,13 +40,13 @@ from lamplighter.service.background import Background
 from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter
 from lamplighter.web.places import Places
 
-__all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "Question", "Waiting"]
+__all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "SyncQuestion", "Waiting"]
 
 #: A client that asks for more waits this long.
 LONGEST_POLL: Final = timedelta(minutes=10)
 
 
-class Question(msgspec.Struct, frozen=True):
+class SyncQuestion(msgspec.Struct, frozen=True):
     """What a client wants to hear, and what it says of itself by asking."""
 
     #: None for a first sync.
@@ -96,7 +96,7 @@ class LongPoll:
     def begin(
         self,
         requester: Requester,
-        question: Question,
+        question: SyncQuestion,
         answer: Answer,
         *,
         headers: Headers,
@@ -118,7 +118,7 @@ class LongPoll:
         return poll
 
     async def news(
-        self, requester: Requester, question: Question, receive: Receive, headers: Headers
+        self, requester: Requester, question: SyncQuestion, receive: Receive, headers: Headers
     ) -> News:
         """Return the news; raise what `begin` hands over. The client's leaving ends the waiting."""
         answered: asyncio.Future[News | Exception] = asyncio.get_running_loop().create_future()
@@ -157,7 +157,7 @@ class _Request(Waiting):
         self,
         parts: LongPoll,
         requester: Requester,
-        question: Question,
+        question: SyncQuestion,
         wanted: PresenceFilter,
         pending: PendingRooms,
         answer: Answer,

@@ -21,7 +21,7 @@ from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.filters import PresenceFilter, read_inline
 from lamplighter.web.client.filters_in_use import FiltersInUse
-from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, Question
+from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, SyncQuestion
 from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.fields import natural
@@ -38,7 +38,7 @@ _LONGEST_KEPT: Final = 4_096
 
 
 class _Query(msgspec.Struct, frozen=True):
-    question: Question
+    question: SyncQuestion
     #: None where the filter is not named by its ID.
     filter_id: str | None
 
@@ -109,7 +109,7 @@ class Sync:
         exchange: Exchange,
         requester: Requester,
         headers: Headers,
-        question: Question,
+        question: SyncQuestion,
         filter_id: str,
     ) -> None:
         """Go on with a filter that no poll has named for a while."""
@@ -126,7 +126,7 @@ class Sync:
         exchange: Exchange,
         requester: Requester,
         headers: Headers,
-        question: Question,
+        question: SyncQuestion,
         wanted: PresenceFilter | None,
     ) -> None:
         # From where the token was looked at to here nothing waits: a later log-out ends the poll.
@@ -169,8 +169,8 @@ class Sync:
         )
         presence = self._names.parse("set_presence", set_presence) if set_presence else None
         if chosen is None or not chosen.startswith("{"):
-            return _Query(Question(since, request, set_presence=presence), chosen)
-        return _Query(Question(since, request, read_inline(chosen), presence), None)
+            return _Query(SyncQuestion(since, request, set_presence=presence), chosen)
+        return _Query(SyncQuestion(since, request, read_inline(chosen), presence), None)
 
 
 def milliseconds_in(name: str, text: str | None) -> timedelta:
