@@ -37,12 +37,13 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 def test_the_example(folder: Path) -> None:
     """The command says of the page's module what the page shows, and exits with 1."""
-    [check] = commands(PAGE)
+    check, of_all = commands(PAGE)
     [(_, shown)] = blocks(PAGE, "text")
     with pytest.raises(AssertionError) as failed:
         typed(f"COLUMNS=200 {check}", folder)
     printed = "\n".join(line.rstrip() for line in str(failed.value).splitlines())
     assert shown.strip() in printed
+    assert "All together" in typed(f"{of_all} || test $? = 1", folder).stdout
     assert typed(f"{check} --json || test $? = 1", folder).stdout.startswith("{\n")
 
 

@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from lamplighter.devtools.check import Finding, Kind, Report
+from lamplighter.devtools.check import Finding, JointReport, Kind, Report
 from lamplighter.devtools.check.findings import Counterexample
 
-__all__ = ["screen"]
+__all__ = ["joint_screen", "screen"]
 
 _ANSWERING: Final = {Kind.NOT_ASYNC, Kind.RAISES, Kind.NO_ANSWER}
 _ANSWERS: Final = {Kind.WRONG_ANSWER, Kind.LEFT_OUT, Kind.NOT_DETERMINISTIC}
@@ -49,6 +49,28 @@ def screen(report: Report) -> RenderableType:
         *(_finding(it) for it in report.findings),
         _verdict(report),
     )
+
+
+def joint_screen(report: JointReport) -> RenderableType:
+    """Return the report of several modules as it is printed: each alone, then all together."""
+    return Group(
+        *(Group(screen(it), Text()) for it in report.reports),
+        Text("All together", style="bold"),
+        *(Text(f"· {it} is not of presence: not asked", style="dim") for it in report.left_out),
+        *_together(report),
+    )
+
+
+def _together(report: JointReport) -> Iterator[RenderableType]:
+    if report.unsound:
+        names = ", ".join(report.unsound)
+        yield Text(f"· {names}: to be asked with others when the rest is right", style="dim")
+    if report.conflicts:
+        yield Text("✗ two modules alter the same presence in different ways\n", style="red")
+        yield from map(_finding, report.conflicts)
+    else:
+        what = "no two modules alter the same presence in different ways"
+        yield Text.assemble(("✓ ", "green"), what)
 
 
 def _what_was_done(report: Report) -> str:

@@ -401,9 +401,13 @@ def rotate_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 @module.command("check")
 def check_module(
-    path: Annotated[
-        str, typer.Argument(metavar="PACKAGE.CLASS", help="The dotted path of the module's class.")
-    ],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PACKAGE.CLASS]...",
+            help="The dotted path of the module's class; all modules of the configuration if none.",
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -418,11 +422,16 @@ def check_module(
 ) -> None:
     """Ask a module in simulated worlds, and report what is wrong with it; then the exit code is 1.
 
-    It is found from the current folder, or its src, as well as where Python finds it.
+    Several modules are asked together, too: do two of them alter the same presence in different
+    ways? A module is found from the current folder, or its src, as well as where Python finds it.
     """
     from lamplighter.cli import module_check as command
 
-    report = command.check(path, config, people)
+    report = (
+        command.check(paths[0], config, people)
+        if paths is not None and len(paths) == 1
+        else command.check_several(paths or (), config, people)
+    )
     if as_json:
         typer.echo(command.as_json(report))
     else:

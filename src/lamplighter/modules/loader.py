@@ -34,6 +34,7 @@ __all__ = [
     "import_class",
     "instantiate",
     "module_entries",
+    "module_names",
     "parse_config",
 ]
 
@@ -131,7 +132,7 @@ def import_and_parse(
     """
     synapse_paths.install()
     parsed: list[ParsedModule] = []
-    for name, entry in zip(_names(entries), entries, strict=True):
+    for name, entry in zip(module_names(entries), entries, strict=True):
         try:
             parsed.append(_parsed(name, entry))
         except NotOfPresence as refusal:
@@ -197,7 +198,8 @@ def _not_of_presence(entry: ConfiguredModule, evidence: str) -> str:
     )
 
 
-def _names(entries: Sequence[ConfiguredModule]) -> list[str]:
+def module_names(entries: Sequence[ConfiguredModule]) -> list[str]:
+    """Return what people call the modules: the class's name, longer where that is ambiguous."""
     classes = Counter(_class_name(entry) for entry in entries)
     paths = Counter(entry.path for entry in entries)
     seen: Counter[str] = Counter()

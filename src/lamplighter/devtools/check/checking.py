@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import reduce
 from typing import Any, Final, TypeVar
 
 from lamplighter.clock import Clock, SystemClock, cpu_time
@@ -13,7 +15,7 @@ from lamplighter.devtools.check.book import Book
 from lamplighter.devtools.check.complement import Case, finding_of, strangeness
 from lamplighter.devtools.check.coverage import Coverage
 from lamplighter.devtools.check.evidence import FilesRead, hours_in, text_of
-from lamplighter.devtools.check.findings import Callback, Finding, Kind, Place, Report
+from lamplighter.devtools.check.findings import Callback, Finding, JointReport, Kind, Place, Report
 from lamplighter.devtools.check.loading import Candidate, CannotBeAsked, candidate, in_its_style
 from lamplighter.devtools.check.places import place_of, short_name
 from lamplighter.devtools.check.population import (
@@ -27,13 +29,16 @@ from lamplighter.devtools.check.population import (
 )
 from lamplighter.devtools.check.shrinking import smallest
 from lamplighter.devtools.check.subject import Subject
+from lamplighter.devtools.check.together import conflicts
 from lamplighter.devtools.check.trial import Trial
 from lamplighter.devtools.check.waiting import Patience
 from lamplighter.devtools.check.worlds import first_world, worlds
 from lamplighter.devtools.server import module_entry
 from lamplighter.devtools.turns import turns
+from lamplighter.modules.loader import module_names
+from lamplighter.modules.of_presence import look_at
 
-__all__ = ["Limits", "check_module", "check_subject"]
+__all__ = ["Limits", "check_module", "check_subject", "check_together"]
 
 T = TypeVar("T")
 
@@ -89,11 +94,47 @@ def check_subject(
     return _run(_Check(subject, limits, stopwatch, machine).report())
 
 
+def check_together(
+    subjects: Sequence[Subject],
+    *,
+    limits: Limits = Limits(),
+    stopwatch: Stopwatch = cpu_time,
+    machine: Clock = _MACHINE,
+) -> JointReport:
+    """Check each of *subjects*, and whether two of them alter the same in different ways.
+
+    Raises `ConfigError` as `check_module` does.
+    """
+    if _is_loop_running():
+        raise RuntimeError("a check runs an event loop of its own: call it where none runs")
+    asked = [
+        it for it in subjects if it.entry.factory or not look_at(it.entry.path).is_of_another_kind
+    ]
+    checks = [_Check(it, limits, stopwatch, machine) for it in asked]
+    reports = [_run(check.report()) for check in checks]
+    counts = {
+        name: check
+        for name, check in zip(module_names([it.entry for it in asked]), checks, strict=True)
+        if not check.subject.entry.shadow
+    }
+    sound = {name: check for name, check in counts.items() if check.is_sound}
+    found = _run(_conflicts(sound, limits)) if len(sound) > 1 else ()
+    left_out = [it.entry.path for it in subjects if it not in asked]
+    return JointReport(reports, found, left_out, [it for it in counts if it not in sound])
+
+
+async def _conflicts(checks: "Mapping[str, _Check]", limits: Limits) -> Sequence[Finding]:
+    people = reduce(Population.joined, [check.people for check in checks.values()])
+    with ExitStack() as watching:
+        trials = {name: watching.enter_context(check.trial()) for name, check in checks.items()}
+        return await conflicts(trials, people, limits.worlds)
+
+
 class _Check:
     """One check of one module."""
 
     def __init__(self, subject: Subject, limits: Limits, stopwatch: Stopwatch, machine: Clock):
-        self._subject = subject
+        self.subject = subject
         self._limits = limits
         self._stopwatch = stopwatch
         others = frozenset(threading.enumerate())
@@ -102,36 +143,52 @@ class _Check:
         #: The disagreement of each kind that is the easiest to understand.
         self._cases: dict[Kind, Case] = {}
         self._worlds = 0
-        self._elsewhere: Sequence[str] = ()
         self._files = FilesRead()
         self._coverage = Coverage(())
+        self._found: Candidate | None = None
+        #: Everybody whom the module has been asked about.
+        self.people = populate(Names())
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the module could be asked, and something can be concluded from its answers."""
+        return self._found is not None and not self._book.has_faults
 
     async def report(self) -> Report:
         """Do all of it; raises `ConfigError`."""
-        people = self._people(Names())
+        self.people = self._people(Names())
         try:
             with self._files.watching():
-                found = candidate(self._subject)
+                found = candidate(self.subject)
                 in_source = names_in_source(found.factory)
                 self._coverage = Coverage(found.files, found.classes)
                 with self._coverage.watching():
                     first = first_world(self._people(in_source))
-                    found = await in_its_style(found, self._subject, first)
-                    self._elsewhere = found.elsewhere
-                    people = await self._examine(found, in_source)
+                    found = await in_its_style(found, self.subject, first)
+                    self._found = found
+                    await self._examine(in_source)
         except CannotBeAsked as impossible:
             self._book.note(impossible.finding)
-        return self._reported(people)
+        return self._reported()
+
+    @contextmanager
+    def trial(self) -> Iterator[Trial]:
+        """Ask the module within the block, under a watch."""
+        assert self._found is not None
+        limits = self._limits
+        watch = LoopWatch(self._found.files, self._stopwatch, limits.step, limits.endless)
+        with watch.watching():
+            yield Trial(self._found, watch, self._patience, self.subject.rooms)
 
     def _people(self, in_source: Names) -> Population:
         """Return those of whom the configuration, the files that were read and the source tell."""
-        config, given = self._subject.entry.config, self._subject.people
+        config, given = self.subject.entry.config, self.subject.people
         texts = [text_of(it) for it in ([given] if given else [*self._files])]
         names = names_in(config)
         for text in texts:
             names += names_in_text(text)
         # The source may name people of several modules: the data say whose server it is.
-        server_name = self._subject.server_name or most_named(names)
+        server_name = self.subject.server_name or most_named(names)
         people = populate(names + in_source, server_name)
         hours = hours_in(config).union(*map(hours_in, texts))
         return replace(people, hours=sorted(hours)[:_MOST_HOURS])
@@ -144,13 +201,11 @@ class _Check:
             return people
         return await trial.discover(by_now.with_users(people.named), self._book)
 
-    async def _examine(self, found: Candidate, in_source: Names) -> Population:
-        """Ask the module; return the people there were in the end."""
-        watch = LoopWatch(found.files, self._stopwatch, self._limits.step, self._limits.endless)
-        trial = Trial(found, watch, self._patience, self._subject.rooms)
-        with watch.watching():
-            people = await self._discover(trial, in_source)
-            for world, states in worlds(people, self._limits.worlds):
+    async def _examine(self, in_source: Names) -> None:
+        """Ask the module."""
+        with self.trial() as trial:
+            self.people = await self._discover(trial, in_source)
+            for world, states in worlds(self.people, self._limits.worlds):
                 if self._book.is_stuck:
                     break
                 self._worlds += 1
@@ -163,12 +218,11 @@ class _Check:
                     self._book.note(finding_of(small, trial.places))
         for callback in Callback:
             self._note_if_slow(callback, trial.places.get(callback))
-        self._note_if_hardly_run(found)
-        return people
+        self._note_if_hardly_run()
 
-    def _note_if_hardly_run(self, found: Candidate) -> None:
+    def _note_if_hardly_run(self) -> None:
         """Note that too little was exercised to call the module right."""
-        if self._book.findings:
+        if self._book.findings or self._found is None:
             return
         silent = [it for it in Callback if it not in self._book.have_named]
         lines, run = _totals(self._coverage)
@@ -184,7 +238,7 @@ class _Check:
             if it.never
         ]
         details.append("name people, rooms and hours of the module's data by --people FILE")
-        place = place_of(found.factory)
+        place = place_of(self._found.factory)
         self._book.note(Finding(Kind.HARDLY_RUN, message, None, place, tuple(details)))
 
     def _note_if_slow(self, callback: Callback, place: Place | None) -> None:
@@ -196,9 +250,10 @@ class _Check:
             details = (f"more than {_milliseconds(self._limits.p99)} is too much for every change",)
             self._book.note(Finding(Kind.SLOW, message, callback, place, details))
 
-    def _reported(self, people: Population) -> Report:
+    def _reported(self) -> Report:
+        people = self.people
         return Report(
-            module=self._subject.entry.path,
+            module=self.subject.entry.path,
             server_name=people.server_name,
             users=len(people.users),
             named_users=len(people.named),
@@ -209,7 +264,7 @@ class _Check:
             files_read=tuple(short_name(str(it)) for it in self._files),
             findings=tuple(self._book.findings),
             compared=self._worlds > 0 and not self._book.has_faults,
-            elsewhere=self._elsewhere,
+            elsewhere=self._found.elsewhere if self._found is not None else (),
         )
 
 

@@ -6,7 +6,16 @@ from enum import StrEnum
 
 from lamplighter.devtools.check.covered import Covered
 
-__all__ = ["Callback", "Counterexample", "Finding", "Kind", "Place", "Report", "Timing"]
+__all__ = [
+    "Callback",
+    "Counterexample",
+    "Finding",
+    "JointReport",
+    "Kind",
+    "Place",
+    "Report",
+    "Timing",
+]
 
 
 class Callback(StrEnum):
@@ -39,6 +48,8 @@ class Kind(StrEnum):
     TOLD_NOT_SHOWN = "told-but-not-shown"
     #: `get_interested_users` names whom `get_users_for_states` does not send.
     SHOWN_NOT_TOLD = "shown-but-not-told"
+    #: Two modules of a configuration alter the same presence in different ways.
+    CONFLICT = "conflict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +128,21 @@ class Report:
     def is_good(self) -> bool:
         """Whether nothing is wrong."""
         return not self.findings
+
+
+@dataclass(frozen=True, slots=True)
+class JointReport:
+    """All that a check of several modules has found out."""
+
+    reports: Sequence[Report]
+    #: Where two of the modules alter the same presence in different ways.
+    conflicts: Sequence[Finding]
+    #: Modules of the configuration that are not of presence: nobody has asked them.
+    left_out: Sequence[str] = ()
+    #: Modules that were asked alone only, since their answers are not sound.
+    unsound: Sequence[str] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.conflicts and all(report.is_good for report in self.reports)

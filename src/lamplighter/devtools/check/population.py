@@ -95,6 +95,17 @@ class Population:
         """Everybody."""
         return [*self.named, *self.others]
 
+    def joined(self, other: "Population") -> "Population":
+        """Return a population of everybody in the two, on this one's server."""
+        named = _distinct([*self.named, *other.named])[:_MOST_NAMED]
+        return replace(
+            self,
+            named=named,
+            others=[it for it in _distinct([*self.others, *other.others]) if it not in named],
+            rooms=_distinct([*self.rooms, *other.rooms])[:_MOST_ROOMS],
+            hours=sorted({*self.hours, *other.hours}),
+        )
+
     def with_users(self, found: Collection[UserId]) -> "Population":
         """Return a population in which those, whom an answer has named, live too."""
         new = [it for it in found if it not in self.named and it not in self.others]

@@ -1,6 +1,6 @@
 """What is to be checked: a module, its configuration, and what of the server's bears upon it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from lamplighter.errors import ConfigError, InvalidId
 from lamplighter.ids import ServerName, parse_server_name
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 
-__all__ = ["Subject", "subject_in_file"]
+__all__ = ["Subject", "subject_in_file", "subjects_in_file"]
 
 _WHERE: Final = "modules[0]"
 
@@ -41,20 +41,44 @@ def subject_in_file(path: str, file: Path) -> Subject:
     The file is a server's whole configuration, Lamplighter's or Synapse's, of which the module's
     entry is used; or it holds the module's own mapping and nothing else.
     """
-    content = read_yaml_file(file)
-    if content is None:
-        content = {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{file}: not a mapping")
+    content = _content(file)
     if not _is_whole(content):
         return Subject.of(path, content)
-    found = [it for it in _entries(content) if it.path == path]
+    found = [it for it in _subjects(content, file) if it.entry.path == path]
     if len(found) != 1:
         how_often = "does not load" if not found else f"loads {len(found)} times"
         raise ConfigError(
             f"{file}: {how_often} {path}; give a file with that module's own configuration"
         )
-    return Subject(found[0], True, _server_name(content, file), _rooms(content))
+    return found[0]
+
+
+def subjects_in_file(file: Path, paths: Collection[str] = ()) -> Sequence[Subject]:
+    """Return the modules of a server's whole configuration, in its order: those of *paths*, or all.
+
+    Raises `ConfigError` where a module is not there, or the file has no modules.
+    """
+    found = _subjects(_content(file), file)
+    missing = set(paths).difference(it.entry.path for it in found)
+    if missing:
+        raise ConfigError(f"{file}: does not load {', '.join(sorted(missing))}")
+    if not found:
+        raise ConfigError(f"{file}: loads no modules; name the module that is to be checked")
+    return [it for it in found if not paths or it.entry.path in paths]
+
+
+def _content(file: Path) -> Mapping[Any, Any]:
+    content = read_yaml_file(file)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file}: not a mapping")
+    return content
+
+
+def _subjects(content: Mapping[Any, Any], file: Path) -> Sequence[Subject]:
+    server_name, rooms = _server_name(content, file), _rooms(content)
+    return [Subject(it, True, server_name, rooms) for it in _entries(content)]
 
 
 def _is_whole(content: Mapping[Any, Any]) -> bool:
@@ -72,7 +96,8 @@ def _entries(content: Mapping[Any, Any]) -> Iterator[ConfiguredModule]:
 
 def _entry(item: object, style: ModuleStyle, where: str) -> Iterator[ConfiguredModule]:
     if isinstance(item, dict) and isinstance(item.get("module"), str):
-        yield ConfiguredModule(item["module"], item.get("config"), style, where)
+        shadow = item.get("shadow") is True
+        yield ConfiguredModule(item["module"], item.get("config"), style, where, shadow)
 
 
 def _server_name(content: Mapping[Any, Any], file: Path) -> ServerName | None:

@@ -17,7 +17,7 @@ from lamplighter.devtools.check.worlds import World, first_world, state_of
 from lamplighter.errors import ModuleError
 from lamplighter.ids import UserId
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.answers import CheckedInterest
+from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 
 __all__ = ["Trial"]
 
@@ -75,6 +75,14 @@ class Trial:
         except ModuleError as failure:
             book.note(why_not_started(self._found, failure))
         return cases
+
+    async def routes(
+        self, world: World, asked: Iterable[Sequence[UserPresenceState]]
+    ) -> Sequence[CheckedRoutes]:
+        """Return who is sent what, for each of the lists of states in *asked*."""
+        async with simulated(self._found.entry, world) as simulation:
+            questioner = self._questioner(simulation, Book())
+            return [await questioner.routes(changes) for changes in asked]
 
     async def stands(self, case: Case) -> bool:
         """Tell whether the callbacks disagree in *case*, in a world of its own."""
