@@ -1,11 +1,13 @@
 """JSON made bit by bit."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamplighter.pieces import PORTION, Pieces, portions
+from lamplighter.pieces import PORTION, Listed, Pieces, portions, written
 
 
 def test_pieces_are_made_when_they_are_wanted() -> None:
@@ -34,3 +36,56 @@ def test_portions(pieces: list[bytes]) -> None:
     assert all(len(portion) >= PORTION for portion in found[:-1])
     longest = max(map(len, pieces), default=0)
     assert all(len(portion) < PORTION + longest for portion in found[:-1])
+
+
+def test_listed() -> None:
+    """A list makes each element when it is asked for, and is a sequence like another."""
+    made: list[int] = []
+
+    def double(number: int) -> int:
+        made.append(number)
+        return 2 * number
+
+    listed = Listed(double, [1, 2, 3])
+    assert (len(listed), made) == (3, [])
+    assert (listed[-1], made) == (6, [3])
+    assert listed == [2, 4, 6]
+    assert listed[1:] == Listed(double, [2, 3])
+    assert listed != [2, 4]
+
+
+async def each(*elements: object) -> AsyncIterator[object]:
+    """Yield the elements."""
+    for element in elements:
+        yield element
+
+
+@pytest.mark.parametrize(
+    ("content", "plain"),
+    [
+        ({}, {}),
+        ({"a": 1, "b": {"c": [2], "d": Listed(str, [3])}}, {"a": 1, "b": {"c": [2], "d": ["3"]}}),
+        (iter([]), []),
+        (Listed(str, []), []),
+        (each(), []),
+        (each(1, {"a": iter([2])}), [1, {"a": [2]}]),
+        (iter([{"a": [1]}, "é"]), [{"a": [1]}, "é"]),
+    ],
+)
+async def test_written(content: object, plain: object) -> None:
+    """What is made lazily is written as the same JSON as its elements, in more pieces."""
+    pieces = [piece async for piece in written(content)]
+    assert b"".join(pieces) == msgspec.json.encode(plain)
+
+
+async def test_written_one_by_one() -> None:
+    """Each element of a list is made once the one before it is taken."""
+    made: list[int] = []
+
+    def note(number: int) -> int:
+        made.append(number)
+        return number
+
+    pieces = written({"chunk": Listed(note, range(3))})
+    assert [await anext(pieces) for _ in range(2)] == [b'{"chunk":', b"[0"]
+    assert made == [0]

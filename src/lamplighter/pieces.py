@@ -1,9 +1,13 @@
 """Large JSON that is made in pieces while it is sent, and is never in memory as a whole."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar, overload
 
-__all__ = ["PORTION", "Pieces", "portions"]
+import msgspec
+
+__all__ = ["PORTION", "Listed", "Pieces", "portions", "written"]
+
+T = TypeVar("T")
 
 #: About how many bytes are made and sent at once.
 PORTION: Final = 64 * 1024
@@ -40,3 +44,64 @@ def portions(pieces: Iterable[bytes]) -> Iterator[bytes]:
             size = 0
     if waiting:
         yield b"".join(waiting)
+
+
+class Listed(Sequence[Any]):
+    """A list whose elements are made when they are asked for, and not kept."""
+
+    def __init__(self, made: Callable[[T], Any], elements: Sequence[T]) -> None:
+        """Make each element, by *made*, of one of *elements*."""
+        self._made: Callable[[Any], Any] = made
+        self._elements = elements
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # the elements are not made yet
+
+    def __len__(self) -> int:
+        return len(self._elements)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Listed": ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return Listed(self._made, self._elements[index])
+        return self._made(self._elements[index])
+
+
+async def written(content: Any) -> AsyncIterator[bytes]:
+    """Yield *content* as JSON, in pieces.
+
+    The members of an object are written one after the other, and so are the elements of a `Listed`
+    or of an iterator. Everything else, such as each of these elements, is written at once; the
+    elements of an asynchronous iterator are written as *content* is.
+    """
+    if isinstance(content, dict):
+        opening = b"{"
+        for name, value in content.items():
+            yield b"%b%b:" % (opening, msgspec.json.encode(name))
+            async for piece in written(value):
+                yield piece
+            opening = b","
+        yield b"}" if content else b"{}"
+    elif isinstance(content, Listed | Iterator):
+        opening = b"["
+        for element in content:
+            yield opening + msgspec.json.encode(element)
+            opening = b","
+        yield b"[]" if opening == b"[" else b"]"
+    elif isinstance(content, AsyncIterable):
+        opening = b"["
+        async for element in content:
+            yield opening
+            async for piece in written(element):
+                yield piece
+            opening = b","
+        yield b"[]" if opening == b"[" else b"]"
+    else:
+        yield msgspec.json.encode(content)

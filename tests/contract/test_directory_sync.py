@@ -8,6 +8,7 @@ from lamplighter.errors import InvalidParam
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import DeviceId, UserId
+from lamplighter.pieces import Pieces
 from lamplighter.ports import Requester
 from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Town, on_phone
 
@@ -366,3 +367,27 @@ async def test_bans_and_lifted_bans(town: Town) -> None:
     await town.directory.unban(ALICE, room_id, BOB)
     lifted = await town.sync(BOB, banned.next_batch)
     assert lifted.timeline(room_id, "leave") == ["@bob leave"]
+
+
+@pytest.mark.parametrize("way", ["first", "incremental", "full state", "left"])
+async def test_a_large_answer_comes_in_pieces(town: Town, way: str) -> None:
+    """What is told of rooms is made event by event, so no piece is larger than an event."""
+    await town.settle("alice", "bob")
+    room_id = await town.room(BOB, ALICE)
+    since = (await town.sync(ALICE)).next_batch
+    for number in range(10):
+        await town.directory.set_state(BOB, room_id, "m.a", str(number), {"text": "x" * 5_000})
+    for number in range(10):
+        content = {"text": "x" * 5_000}
+        await town.directory.send_event(on_phone(BOB), room_id, "m.b", content, str(number))
+    if way == "left":
+        await town.directory.leave(ALICE, room_id)
+    answer = await town.directory.sync_rooms(
+        on_phone(ALICE),
+        None if way == "first" else since,
+        RoomFilter(include_leave=True),
+        full_state=way == "full state",
+    )
+    assert isinstance(answer.body, Pieces)
+    sizes = list(map(len, answer.body))
+    assert (sum(sizes) > 75_000, max(sizes) < 6_000) == (True, True)

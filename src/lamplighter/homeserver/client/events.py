@@ -4,7 +4,7 @@ Implements <https://spec.matrix.org/legacy/r0.6.1/client_server#get-matrix-clien
 its neighbours. In these, `user_id` stands inside the content of presence.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ids import UserId
+from lamplighter.pieces import Listed
 from lamplighter.ports import Json, Requester, SyncRequest
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.web.client.long_poll import LONGEST_POLL, News, SyncQuestion
@@ -20,7 +22,8 @@ from lamplighter.web.client.parts import ClientParts
 from lamplighter.web.client.presence_events import presence_event
 from lamplighter.web.client.sync import milliseconds_in
 from lamplighter.web.fields import natural, room_id
-from lamplighter.web.routes import ClientRoute, Route, json_response
+from lamplighter.web.in_pieces import HeldResponse, JsonInPieces
+from lamplighter.web.routes import ClientRoute, Route
 
 __all__ = ["Events"]
 
@@ -62,28 +65,28 @@ class Events:
         question = SyncQuestion(since, asked, set_presence=Presence.ONLINE)
         news = await self._news(request, requester, question)
         chunk = [*self._presence_events(news.states), *_room_events(news)]
-        return json_response({"start": start, "end": self._next_batch(news), "chunk": chunk})
+        return JsonInPieces({"start": start, "end": self._next_batch(news), "chunk": iter(chunk)})
 
     async def initial_sync(self, request: Request) -> Response:
         """Return everything: rooms, presence, and the token to go on from with `/events`."""
         requester = await self._authenticator.requester(request)
         limit = _limit(request)
         news = await self._news(request, requester, SyncQuestion(request=_ROOMS_ASIDE))
-        async with self._places.place(requester.user_id):
-            rooms = [
-                await self._directory.room_initial_sync(requester.user_id, room, limit)
-                for room in await self._directory.joined_rooms(requester.user_id)
-            ]
         account_data: Json = _decoded(news).get("account_data", {})
-        return json_response(
-            {
-                "end": self._next_batch(news),
-                "rooms": rooms,
-                "presence": self._presence_events(news.states),
-                "account_data": account_data.get("events", []),
-                "receipts": [],
-            }
-        )
+        leave = await self._places.take(requester.user_id)
+        content = {
+            "end": self._next_batch(news),
+            "rooms": self._rooms(requester.user_id, limit),
+            "presence": self._presence_events(news.states),
+            "account_data": account_data.get("events", []),
+            "receipts": [],
+        }
+        return HeldResponse(JsonInPieces(content), leave)
+
+    async def _rooms(self, user_id: UserId, limit: int) -> AsyncIterator[Json]:
+        """Read the user's rooms, each when the one before it is sent."""
+        for room in await self._directory.joined_rooms(user_id):
+            yield await self._directory.room_initial_sync(user_id, room, limit)
 
     async def room_initial_sync(self, request: Request) -> Response:
         """Return one room, and the presence of its members as far as the requester sees it."""
@@ -94,7 +97,7 @@ class Events:
         reading = await self._presence.read_everybody(requester.user_id)
         states = [it.state for it in reading.updates if it.state.user_id in members]
         presence = self._presence_events(states)
-        return json_response({**content, "presence": presence, "receipts": []})
+        return JsonInPieces({**content, "presence": presence, "receipts": []})
 
     async def _token(self, request: Request) -> str:
         """Return the token of now, for a client that does not say from where."""
@@ -109,12 +112,15 @@ class Events:
     def _next_batch(self, news: News) -> str:
         return self._tokens.write(news.rooms.next_batch, news.position)
 
-    def _presence_events(self, states: Iterable[UserPresenceState]) -> list[Json]:
+    def _presence_events(self, states: Sequence[UserPresenceState]) -> Listed:
         now = self._clock.now()
-        events = [presence_event(state, now) for state in states]
-        for event in events:
+
+        def shown(state: UserPresenceState) -> Json:
+            event = presence_event(state, now)
             event["content"] = {**event["content"], "user_id": event["sender"]}
-        return events
+            return event
+
+        return Listed(shown, states)
 
 
 def _room_events(news: News) -> list[Json]:

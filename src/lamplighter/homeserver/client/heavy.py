@@ -1,5 +1,7 @@
 """Reads that may be expensive: a user has a few of them at a time (`web/places.py`).
 
+A read has its place until the answer is sent: the answer is made while it is sent.
+
 First syncs, and `initialSync`, take their places themselves.
 """
 
@@ -10,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.web.auth import Authenticator
+from lamplighter.web.in_pieces import HeldResponse
 from lamplighter.web.places import Places
 from lamplighter.web.routes import ClientRoute, Handler, Route
 
@@ -54,7 +57,11 @@ class HeavyReads:
     def _in_place(self, handler: Handler) -> Handler:
         async def wait(request: Request) -> Response:
             requester = await self._authenticator.requester(request)
-            async with self._places.place(requester.user_id):
-                return await handler(request)
+            leave = await self._places.take(requester.user_id)
+            try:
+                return HeldResponse(await handler(request), leave)
+            except BaseException:
+                leave()
+                raise
 
         return wait

@@ -18,6 +18,7 @@ from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.body import decode
 from lamplighter.web.fields import number, query, room_id, text
+from lamplighter.web.in_pieces import JsonInPieces
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["HistoryEndpoints"]
@@ -55,7 +56,7 @@ class HistoryEndpoints:
             limit=number(request, "limit", _DEFAULT_LIMIT),
             filter=_filter(request),
         )
-        return json_response(await self._directory.messages(requester, room, wanted))
+        return JsonInPieces(await self._directory.messages(requester, room, wanted))
 
     async def context(self, request: Request) -> Response:
         """Return an event with those before it and after it."""
@@ -64,7 +65,7 @@ class HistoryEndpoints:
         found = await self._directory.context(
             requester, room_id(request), _event_id(request), limit, _filter(request)
         )
-        return json_response(found)
+        return JsonInPieces(found)
 
     async def event(self, request: Request) -> Response:
         """Return one event."""

@@ -4,8 +4,7 @@ Implements <https://spec.matrix.org/latest/client-server-api/#getting-events-for
 <https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey>.
 """
 
-from typing import Any
-
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +15,7 @@ from lamplighter.homeserver.values import MemberState
 from lamplighter.ports import Json, Profile
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import room_id, text
+from lamplighter.web.in_pieces import JsonInPieces
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["RoomState"]
@@ -50,21 +50,21 @@ class RoomState:
         wanted = _membership(request, "membership")
         unwanted = _membership(request, "not_membership")
         state = await self._rooms.state(requester.user_id, room_id(request))
-        chunk = [event for event in state if _is_member(event, wanted, unwanted)]
-        return json_response({"chunk": chunk})
+        chunk = (event for event in state if _is_member(event, wanted, unwanted))
+        return JsonInPieces({"chunk": chunk})
 
     async def joined_members(self, request: Request) -> Response:
         """Return who is joined, with display names and avatars."""
         requester = await self._authenticator.requester(request)
         members = await self._rooms.joined_members(requester.user_id, room_id(request))
         joined = {user_id: _content(profile) for user_id, profile in members.items()}
-        return json_response({"joined": joined})
+        return JsonInPieces({"joined": joined})
 
     async def state(self, request: Request) -> Response:
         """Return all state events."""
         requester = await self._authenticator.requester(request)
         state = await self._rooms.state(requester.user_id, room_id(request))
-        return json_response(list(state))
+        return JsonInPieces(state)
 
     async def state_event(self, request: Request) -> Response:
         """Return the content of one state event, or with `format=event` the whole of it."""
@@ -108,5 +108,6 @@ def _is_member(event: Json, wanted: str | None, unwanted: str | None) -> bool:
     return wanted in (None, membership) and membership != unwanted
 
 
-def _content(profile: Profile) -> dict[str, Any]:
-    return {"display_name": profile.displayname, "avatar_url": profile.avatar_url}
+def _content(profile: Profile) -> msgspec.Raw:
+    content = {"display_name": profile.displayname, "avatar_url": profile.avatar_url}
+    return msgspec.Raw(msgspec.json.encode(content))

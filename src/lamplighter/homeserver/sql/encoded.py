@@ -1,6 +1,5 @@
 """Room events as `/sync` has them: JSON that is written once, but for the age of the event."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,14 +10,7 @@ from lamplighter.homeserver.sql.events import StoredEvent
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
 
-__all__ = [
-    "EncodedEvent",
-    "SentAs",
-    "encode_event",
-    "encode_events",
-    "encode_state",
-    "encode_timeline",
-]
+__all__ = ["EncodedEvent", "SentAs", "encode_event"]
 
 
 class SentAs(NamedTuple):
@@ -79,20 +71,3 @@ def encode_event(event: StoredEvent, sent_as: SentAs | None = None) -> EncodedEv
         head,
         sent_as,
     )
-
-
-def encode_state(events: Iterable[EncodedEvent], now: Timestamp) -> msgspec.Raw:
-    """Return the events as a JSON list. State has no transaction IDs, and may be long."""
-    return msgspec.Raw(b"[%b]" % encode_events(events, now))
-
-
-def encode_events(events: Iterable[EncodedEvent], now: Timestamp) -> bytes:
-    """Return the events as JSON, separated by commas, without transaction IDs."""
-    return b",".join(b"%b%d}}" % (it.head, max(0, now - it.origin_server_ts)) for it in events)
-
-
-def encode_timeline(
-    events: Iterable[EncodedEvent], requester: Requester, now: Timestamp
-) -> msgspec.Raw:
-    """Return the events as a JSON list for one device."""
-    return msgspec.Raw(b"[%b]" % b",".join(it.shown_to(requester, now) for it in events))

@@ -11,7 +11,7 @@ from lamplighter.homeserver.sql.home import Home, HomeReader
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.pages import RoomPage, RoomPages
 from lamplighter.homeserver.sql.receipts import ReceiptPages, StoredReceipt, receipt_event
-from lamplighter.homeserver.sql.room_json import Moment, joined, joined_in_pieces
+from lamplighter.homeserver.sql.room_json import Moment, beside_news, in_pieces
 from lamplighter.homeserver.sql.typing_notices import TypingNotices, typing_event
 from lamplighter.homeserver.sql.viewer import Viewer
 from lamplighter.ids import RoomId
@@ -45,7 +45,7 @@ class FirstSyncs:
         receipts = await self._receipts_of(viewer, home, pages)
         # What passes with time is taken down now, the rest is written when it is sent.
         shown = [(it, self._ephemeral(viewer, it.room_id, receipts)) for it in pages.values()]
-        rooms: Json | Pieces = Pieces(partial(_rooms, viewer, home, shown, moment)) if shown else {}
+        rooms = Pieces(partial(_rooms, viewer, home, shown, moment)) if shown else None
         return viewer.answer(stream.token(home.position, told), rooms, home.account_data)
 
     async def _receipts_of(
@@ -107,7 +107,7 @@ def _rooms(
         yield separator
         data = viewer.wanted_data(page.room_id, home.account_data.get(page.room_id, ()))
         summary = page.summary.of(viewer.requester.user_id)
-        beside = joined({}, summary, data, ephemeral)
-        yield from joined_in_pieces(page.room_id, page.news, beside, moment)
+        beside = beside_news(summary, data, ephemeral)
+        yield from in_pieces(page.room_id, page.news, beside, moment)
         separator = b","
     yield b"}}"

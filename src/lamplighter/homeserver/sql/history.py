@@ -4,6 +4,7 @@ Implements <https://spec.matrix.org/latest/client-server-api/#getting-events-for
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, or_, select
@@ -20,6 +21,7 @@ from lamplighter.homeserver.sql.state import View, find_view, read_state
 from lamplighter.homeserver.sql.timeline import read_sent_as
 from lamplighter.homeserver.values import MessagesQuery
 from lamplighter.ids import RoomId
+from lamplighter.pieces import Listed
 from lamplighter.ports import Json, Requester
 
 __all__ = ["History"]
@@ -55,7 +57,7 @@ class History:
         if query.filter.get("contains_url") is not None:
             found = [it for it in found if _has_url(it) is query.filter["contains_url"]]
         page: Json = {
-            "chunk": [self._shown(event, requester, sent_as) for event in found],
+            "chunk": Listed(partial(self._shown, requester=requester, sent_as=sent_as), found),
             "start": self._ledger.stream.token(start),
         }
         return page if end is None else page | {"end": self._ledger.stream.token(end)}
@@ -88,11 +90,12 @@ class History:
             )
             sent_as = await read_sent_as(connection, _own(told, requester))
         first, token = before[-1] if before else found, self._ledger.stream.token
+        shown = partial(self._shown, requester=requester, sent_as=sent_as)
         return {
-            "event": self._shown(found, requester, sent_as),
-            "events_before": [self._shown(event, requester, sent_as) for event in before],
-            "events_after": [self._shown(event, requester, sent_as) for event in after],
-            "state": [self._shown(event, requester, {}) for event in state],
+            "event": shown(found),
+            "events_before": Listed(shown, before),
+            "events_after": Listed(shown, after),
+            "state": Listed(partial(event_json, now=self._ledger.now()), state),
             "start": token(first.position - 1),
             "end": token(last.position),
         }

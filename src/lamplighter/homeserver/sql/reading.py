@@ -1,6 +1,7 @@
 """Reading rooms, outside `/sync`."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from sqlalchemy import ColumnElement, and_, false, or_, select
@@ -16,6 +17,7 @@ from lamplighter.homeserver.sql.state import find_view, read_state
 from lamplighter.homeserver.sql.timeline import read_timeline
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
+from lamplighter.pieces import Listed
 from lamplighter.ports import JoinedMember, Json, Profile
 
 __all__ = ["RoomReader"]
@@ -59,12 +61,12 @@ class RoomReader:
             raise NotFound("The room has no such state")
         return event_json(found[0], self._ledger.now())
 
-    async def state(self, user_id: UserId, room_id: RoomId) -> Sequence[Json]:
-        """Return all state events."""
+    async def state(self, user_id: UserId, room_id: RoomId) -> Listed:
+        """Return all state events, each made when it is asked for."""
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, user_id)
             found = await read_state(connection, view.admits())
-        return [event_json(event, self._ledger.now()) for event in found]
+        return Listed(partial(event_json, now=self._ledger.now()), found)
 
     async def joined_members(self, user_id: UserId, room_id: RoomId) -> Mapping[UserId, Profile]:
         """Return who is joined, with their profiles."""
@@ -77,7 +79,10 @@ class RoomReader:
         return {UserId(row.user_id): Profile(row.displayname, row.avatar_url) for row in rows}
 
     async def room_initial_sync(self, user_id: UserId, room_id: RoomId, limit: int) -> Json:
-        """Return the room as `GET /rooms/{roomId}/initialSync` has it, but for presence."""
+        """Return the room as `GET /rooms/{roomId}/initialSync` has it, but for presence.
+
+        Its events are made when they are asked for.
+        """
         private = select(account_data).where(
             account_data.c.user_id == user_id, account_data.c.room_id == room_id
         )
@@ -86,14 +91,14 @@ class RoomReader:
             state = await read_state(connection, view.admits())
             timeline = await read_timeline(connection, view.admits(), limit=limit)
             rows = (await connection.execute(private)).all()
-        now = self._ledger.now()
+        shown = partial(event_json, now=self._ledger.now())
         token = self._ledger.stream.token
         return {
             "room_id": room_id,
             "membership": view.standing.membership,
-            "state": [event_json(event, now) for event in state],
+            "state": Listed(shown, state),
             "messages": {
-                "chunk": [event_json(event, now) for event in timeline.events],
+                "chunk": Listed(shown, timeline.events),
                 "start": token(timeline.starts_after),
                 "end": token(self._ledger.stream.position),
             },

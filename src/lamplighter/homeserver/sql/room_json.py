@@ -2,28 +2,18 @@
 (<https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync_response-200_joined-room>).
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Final
 
 import msgspec
 
 from lamplighter.clock import Timestamp
-from lamplighter.homeserver.sql.encoded import (
-    EncodedEvent,
-    encode_events,
-    encode_state,
-    encode_timeline,
-)
+from lamplighter.homeserver.sql.encoded import EncodedEvent
 from lamplighter.homeserver.sql.events import MEMBER
 from lamplighter.ids import RoomId
 from lamplighter.ports import Json, Requester
 
-__all__ = ["Moment", "RoomNews", "joined", "joined_in_pieces", "shown"]
-
-#: How many events of a room's state are written at a time.
-_AT_A_TIME: Final = 100
+__all__ = ["Moment", "RoomNews", "beside_news", "in_pieces"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +49,9 @@ class RoomNews:
         return any(event.type == MEMBER for event in (*self.state, *self.timeline))
 
 
-def shown(news: RoomNews, moment: Moment) -> Json:
-    """Return what has happened, as the requester's device sees it."""
+def beside_news(summary: Json, data: Sequence[Json], ephemeral: Sequence[Json]) -> Json:
+    """Return what stands beside state and timeline in the entry of a joined room."""
     return {
-        "state": {"events": encode_state(news.state, moment.now)},
-        "timeline": _timeline(news, moment),
-    }
-
-
-def joined(happened: Json, summary: Json, data: Sequence[Json], ephemeral: Sequence[Json]) -> Json:
-    """Return the room's entry under `join`: what `shown` returned, and what stands beside it."""
-    return {
-        **happened,
         "summary": summary,
         "ephemeral": {"events": ephemeral},
         "account_data": {"events": data},
@@ -78,22 +59,18 @@ def joined(happened: Json, summary: Json, data: Sequence[Json], ephemeral: Seque
     }
 
 
-def joined_in_pieces(
-    room_id: RoomId, news: RoomNews, beside: Json, moment: Moment
-) -> Iterator[bytes]:
-    """Give the room's ID and entry as JSON: what `shown` returns, and what is *beside* it."""
+def in_pieces(room_id: RoomId, news: RoomNews, beside: Json, moment: Moment) -> Iterator[bytes]:
+    """Yield the room's ID and entry as JSON, event by event; *beside* comes after them."""
     yield b'%b:{"state":{"events":[' % msgspec.json.encode(room_id)
-    state, separator = iter(news.state), b""
-    while events := encode_events(islice(state, _AT_A_TIME), moment.now):
-        yield separator + events
+    yield from _each(news.state, moment)
+    yield b']},"timeline":{"events":['
+    yield from _each(news.timeline, moment)
+    rest = {"limited": news.is_limited, "prev_batch": moment.token(news.starts_after)}
+    yield b"],%b,%b" % (msgspec.json.encode(rest)[1:], msgspec.json.encode(beside)[1:])
+
+
+def _each(events: Iterable[EncodedEvent], moment: Moment) -> Iterator[bytes]:
+    separator = b""
+    for event in events:
+        yield separator + event.shown_to(moment.requester, moment.now)
         separator = b","
-    rest = {"timeline": _timeline(news, moment), **beside}
-    yield b"]},%b" % msgspec.json.encode(rest)[1:]
-
-
-def _timeline(news: RoomNews, moment: Moment) -> Json:
-    return {
-        "events": encode_timeline(news.timeline, moment.requester, moment.now),
-        "limited": news.is_limited,
-        "prev_batch": moment.token(news.starts_after),
-    }

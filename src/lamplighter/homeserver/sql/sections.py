@@ -1,8 +1,10 @@
 """One room in a `/sync`, as its viewer sees it: joined, invited to, or left."""
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Final, TypeAlias
 
+from msgspec.json import encode
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,14 +14,17 @@ from lamplighter.homeserver.sql.encoded import EncodedEvent, encode_event
 from lamplighter.homeserver.sql.ephemeral import Ephemeral
 from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, read_events
 from lamplighter.homeserver.sql.limits import decode_json
-from lamplighter.homeserver.sql.room_json import Moment, RoomNews, joined, shown
+from lamplighter.homeserver.sql.room_json import Moment, RoomNews, beside_news, in_pieces
 from lamplighter.homeserver.sql.state import View, read_state
 from lamplighter.homeserver.sql.summary import read_summary
 from lamplighter.homeserver.sql.timeline import read_sent_as, read_timeline
 from lamplighter.homeserver.sql.viewer import Viewer
 from lamplighter.ports import Json
 
-__all__ = ["Sections"]
+__all__ = ["Section", "Sections"]
+
+#: Makes a room's ID and entry as JSON.
+Section: TypeAlias = Callable[[], Iterator[bytes]]
 
 #: What an invite shows of the room, beside the invite itself.
 _SHOWN_TO_INVITED: Final = (
@@ -54,7 +59,7 @@ class Sections:
         self._ephemeral = ephemeral
         self._moment = moment
 
-    async def joined(self, view: View) -> Json | None:
+    async def joined(self, view: View) -> Section | None:
         """Return the room's entry under `join`, or None if there is nothing to say."""
         since = self._viewer.since
         is_new = since is None or view.standing.since_position > since
@@ -68,16 +73,16 @@ class Sections:
         if is_full or news.tells_of_members:
             found = await read_summary(self._connection, view.standing.room_id)
             summary = found.of(view.user_id)
-        return joined(shown(news, self._moment), summary, data, ephemeral)
+        return self._section(view, news, beside_news(summary, data, ephemeral))
 
-    async def left(self, view: View) -> Json:
+    async def left(self, view: View) -> Section:
         """Return the room's entry under `leave`: what happened up to the end of the stay."""
         since = self._viewer.since
         is_full = since is None or self._viewer.full_state
         news = await self._news(view, since or 0, is_full=is_full)
-        return {**shown(news, self._moment), "account_data": {"events": []}}
+        return self._section(view, news, {"account_data": {"events": []}})
 
-    async def invited(self, view: View) -> Json | None:
+    async def invited(self, view: View) -> Section | None:
         """Return the room's entry under `invite`, of events stripped to what they say."""
         since = self._viewer.since
         if since is not None and view.standing.since_position <= since:
@@ -89,7 +94,12 @@ class Sections:
             .order_by(events.c.position)
         )
         found = await read_events(self._connection, query)
-        return {"invite_state": {"events": [_stripped(event) for event in found]}}
+        content = {"invite_state": {"events": [_stripped(event) for event in found]}}
+        entry = b"%b:%b" % (encode(view.standing.room_id), encode(content))
+        return lambda: iter((entry,))
+
+    def _section(self, view: View, news: RoomNews, beside: Json) -> Section:
+        return partial(in_pieces, view.standing.room_id, news, beside, self._moment)
 
     async def _news(self, view: View, after: int, *, is_full: bool) -> RoomNews:
         wanted, room_id = self._viewer.timeline, view.standing.room_id

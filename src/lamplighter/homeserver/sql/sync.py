@@ -4,7 +4,8 @@
 One read of the database gives one moment: the token that is returned stands for exactly that.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,14 +18,15 @@ from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.sql.first_sync import FirstSyncs
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.room_json import Moment
-from lamplighter.homeserver.sql.sections import Sections
+from lamplighter.homeserver.sql.sections import Section, Sections
 from lamplighter.homeserver.sql.standing import read_standing
 from lamplighter.homeserver.sql.state import View
 from lamplighter.homeserver.sql.typing_notices import TypingNotices
 from lamplighter.homeserver.sql.viewer import Viewer
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import Json, Requester, RoomsAnswer
+from lamplighter.pieces import Pieces
+from lamplighter.ports import Requester, RoomsAnswer
 
 __all__ = ["RoomsSyncer"]
 
@@ -78,20 +80,32 @@ class RoomsSyncer:
         return viewer.answer(stream.token(position, told), found, data)
 
 
-async def _read_rooms(sections: Sections, views: Sequence[View]) -> Json:
+async def _read_rooms(sections: Sections, views: Sequence[View]) -> Pieces | None:
     """Return the sections `join`, `invite` and `leave`, those that have something to say."""
-    found: dict[str, dict[str, Json]] = {"join": {}, "invite": {}, "leave": {}}
+    found: dict[str, list[Section]] = {"join": [], "invite": [], "leave": []}
     for view in views:
         match view.standing.membership:
             case MemberState.JOIN:
-                kind, room = "join", await sections.joined(view)
+                kind, section = "join", await sections.joined(view)
             case MemberState.INVITE:
-                kind, room = "invite", await sections.invited(view)
+                kind, section = "invite", await sections.invited(view)
             case _:
-                kind, room = "leave", await sections.left(view)
-        if room is not None:
-            found[kind][view.standing.room_id] = room
-    return {kind: by_room for kind, by_room in found.items() if by_room}
+                kind, section = "leave", await sections.left(view)
+        if section is not None:
+            found[kind].append(section)
+    return Pieces(partial(_written, found)) if any(found.values()) else None
+
+
+def _written(found: Mapping[str, Sequence[Section]]) -> Iterator[bytes]:
+    opening = b"{"
+    for kind, sections in found.items():
+        for number, section in enumerate(sections):
+            yield b"," if number else b'%b"%b":{' % (opening, kind.encode())
+            yield from section()
+        if sections:
+            yield b"}"
+            opening = b","
+    yield b"}"
 
 
 async def _rooms_with_news(

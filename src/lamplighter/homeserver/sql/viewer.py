@@ -1,6 +1,6 @@
 """Who syncs the rooms half, what their filter wants of it, and the answer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -90,18 +90,22 @@ class Viewer:
         admits = self.timeline.admits_room(room_id) and self.state.admits_room(room_id)
         return limit if wants_all and admits and limit <= _LONGEST_PAGE else None
 
-    def answer(self, token: str, rooms: Json | Pieces, data: AccountDataByRoom) -> RoomsAnswer:
+    def answer(self, token: str, rooms: Pieces | None, data: AccountDataByRoom) -> RoomsAnswer:
         """Return what the viewer is told: *rooms*, by the user's membership, and account data."""
         admits = self.account_data.admits_type
         events = [event for event in data.get("", ()) if admits(event["type"])]
-        account_data = {"account_data": {"events": events}} if events else {}
-        if isinstance(rooms, Pieces):
-            return RoomsAnswer(token, Pieces(partial(_in_pieces, rooms, account_data)))
-        members = {"rooms": rooms, **account_data} if rooms else account_data
-        return RoomsAnswer(token, msgspec.json.encode(members))
+        if rooms is None and not events:
+            return RoomsAnswer(token)
+        return RoomsAnswer(token, Pieces(partial(_in_pieces, rooms, events)))
 
 
-def _in_pieces(rooms: Pieces, account_data: Json) -> Iterator[bytes]:
-    yield b'{"rooms":'
-    yield from rooms
-    yield b",%b" % msgspec.json.encode(account_data)[1:] if account_data else b"}"
+def _in_pieces(rooms: Pieces | None, account_data: Sequence[Json]) -> Iterator[bytes]:
+    if rooms is not None:
+        yield b'{"rooms":'
+        yield from rooms
+    if account_data:
+        yield b'{"account_data":{"events":[' if rooms is None else b',"account_data":{"events":['
+        for number, event in enumerate(account_data):
+            yield (b"," if number else b"") + msgspec.json.encode(event)
+        yield b"]}"
+    yield b"}"
