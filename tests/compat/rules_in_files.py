@@ -1,4 +1,4 @@
-"""Modules in files of a test's own, which change while the server runs."""
+"""Modules in files of a test, which change while the server runs."""
 
 import importlib
 import json
@@ -58,7 +58,7 @@ async def before_answer():
 
 @dataclass(frozen=True)
 class Folder:
-    """Where modules are imported from."""
+    """The folder from which modules are imported."""
 
     path: Path
 
@@ -67,7 +67,7 @@ class Folder:
         (self.path / name).write_text(text)
 
     def forget(self) -> None:
-        """Let nothing be imported from here any more, as in a process of its own."""
+        """Remove everything that was imported from the folder, as in a new process."""
         for name, module in list(sys.modules.items()):
             if str(self.path) in str(getattr(module, "__file__", "")):
                 del sys.modules[name]
@@ -76,13 +76,13 @@ class Folder:
     def rule(
         self, shows: Mapping[str, Collection[str]], *, say: str | None = None, before: str = "pass"
     ) -> None:
-        """Write the module `rule.Rule`: whom it shows to whom, and perhaps what they say."""
+        """Write the module `rule.Rule`, which shows users to viewers, perhaps altered."""
         alters = "" if say is None else f".copy_and_replace(status_msg={say!r})"
         self.write("rule_helpers.py", HELPERS.format(alters=alters, before=before))
         self.write("rule.py", RULE.format(shows=json.dumps({k: list(v) for k, v in shows.items()})))
 
     def configure(self, *modules: str | dict[str, Any], **settings: Any) -> Path:
-        """Write the configuration, with modules by path or as entries; return where it is."""
+        """Write the configuration with *modules* (paths or entries); return its path."""
         entries = [{"module": it} if isinstance(it, str) else it for it in modules]
         named = {"server_name": SERVER, "rate_limits": "off", "modules": entries}
         self.write("lamplighter.yaml", yaml.safe_dump({**named, **settings}))
@@ -91,7 +91,7 @@ class Folder:
 
 @contextmanager
 def folder_of_modules(path: Path) -> Iterator[Folder]:
-    """Let modules be imported from *path* until the block ends; then nothing of it is left."""
+    """Import modules from *path* until the block ends, and then forget them."""
     folder = Folder(path)
     writes_bytecode = not sys.dont_write_bytecode
     # What is compiled is told apart by the second at which the source was written.
@@ -107,7 +107,7 @@ def folder_of_modules(path: Path) -> Iterator[Folder]:
 
 @dataclass(frozen=True)
 class Lab:
-    """A server whose modules change, and three people who share no room."""
+    """A server whose modules change, and three users who share no room."""
 
     server: InMemoryServer
     alice: Client
@@ -115,7 +115,7 @@ class Lab:
     charlie: Client
 
     async def reload(self) -> ReloadResult:
-        """Load what the files hold now."""
+        """Load the modules that the files have now."""
         return await self.server.in_time(self.server.lamplighter.modules.reload())
 
 

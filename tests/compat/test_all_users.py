@@ -1,4 +1,4 @@
-"""A module that lets somebody see everybody."""
+"""A module that lets a viewer see all users."""
 
 import pytest
 
@@ -40,7 +40,7 @@ async def test_pushes() -> None:
 
 
 async def test_by_get_interested_users_alone() -> None:
-    """Whoever may see all gets pushes even if `get_users_for_states` sends them nothing."""
+    """A viewer of all users gets pushes even if `get_users_for_states` sends none."""
     async with world((OnlyAll, {"viewers": [ALICE]})) as w:
         await w.alice.sync(**UNSEEN)
         await w.bob.set_status("unavailable")
@@ -74,7 +74,7 @@ async def test_only_the_viewers_it_names() -> None:
 
 
 async def test_beside_a_module_that_names_few() -> None:
-    """Where one module lets somebody see all, what the others name takes nothing away."""
+    """A module that names some users takes nothing from a viewer whom another lets see all."""
     named = (Routes, {"routes": {ALICE: [BOB]}})
     async with world(named, (Raising, {}), SEES_ALL) as w:
         await w.charlie.set_status("unavailable")

@@ -1,4 +1,4 @@
-"""Modules that show different presence to different people."""
+"""Modules that show different states to different viewers."""
 
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ async def test_every_path(shares_a_room: bool) -> None:
 
 
 async def test_old_token() -> None:
-    """Who was away for long gets it altered, too."""
+    """A viewer who returns after a long time gets the altered state as well."""
     async with world(ALTERING) as w:
         await w.server.room(w.alice, w.bob)
         await w.alice.sync(**UNSEEN)
@@ -54,7 +54,7 @@ async def test_old_token() -> None:
 
 
 async def test_others_see_what_is() -> None:
-    """Who is not named sees the original; who alters for one changes nothing for the others."""
+    """An alteration for one viewer changes nothing for the others, who get the real state."""
     async with world(ALTERING) as w:
         await w.server.room(w.alice, w.bob, w.charlie)
         for client in (w.alice, w.charlie):
@@ -77,7 +77,7 @@ async def test_status_message_hidden() -> None:
 
 @pytest.mark.parametrize("way", range(len(Evolving.WAYS)))
 async def test_status_message_hidden_by_attrs(way: int) -> None:
-    """However a module makes a copy of Synapse's attrs class, the copy hides on every path."""
+    """A copy made with any function of attrs hides the message on every path."""
     async with world((Evolving, {"viewers": [ALICE], "say": way})) as w:
         await w.server.room(w.alice, w.bob)
         await w.alice.sync(**UNSEEN)
@@ -89,7 +89,7 @@ async def test_status_message_hidden_by_attrs(way: int) -> None:
 
 
 async def test_after_a_restart(tmp_path: Path) -> None:
-    """After a restart, when nothing was altered yet, the first answers are altered, too."""
+    """After a restart, before any alteration is known, the first answers are altered as well."""
     async with world(ALTERING, data_dir=tmp_path / "data") as w:
         await w.server.room(w.alice, w.bob)
         await w.alice.sync(**UNSEEN)
@@ -99,7 +99,7 @@ async def test_after_a_restart(tmp_path: Path) -> None:
 
 
 async def test_after_a_join() -> None:
-    """Who comes into sight by a join is shown altered."""
+    """A viewer who sees a user because of a join gets the altered state."""
     async with world(ALTERING) as w:
         await w.bob.set_status("unavailable", "the truth")
         room = await w.server.room(w.bob)
@@ -110,7 +110,7 @@ async def test_after_a_join() -> None:
 
 
 async def test_state_altered() -> None:
-    """Any field can be altered: a module may show somebody as offline."""
+    """A module may alter any field, and show a user as offline for instance."""
     async with world((Hiding, {"routes": {ALICE: [BOB]}})) as w:
         await w.server.room(w.alice, w.bob)
         await w.alice.sync(**UNSEEN)
@@ -122,7 +122,7 @@ async def test_state_altered() -> None:
 
 
 async def test_viewers_of_a_module_that_thinks_wait() -> None:
-    """For whom a thinking module has altered before waits for it; other room members do not."""
+    """Viewers for whom a module has altered states wait for it; other room members do not."""
     async with world(ALTERING) as w:
         await w.server.room(w.alice, w.bob, w.charlie)
         for client in (w.alice, w.charlie):
@@ -142,7 +142,7 @@ async def test_viewers_of_a_module_that_thinks_wait() -> None:
 
 
 async def test_what_a_failing_module_alters_is_withheld() -> None:
-    """Whom a module altered before for a viewer, that viewer is not told of while it fails."""
+    """While a module fails, its viewers get nothing about the users whom it altered for them."""
     async with world(ALTERING) as w:
         await w.server.room(w.alice, w.bob, w.charlie)
         for client in (w.alice, w.charlie):
@@ -163,7 +163,7 @@ async def test_what_a_failing_module_alters_is_withheld() -> None:
 
 
 async def test_one_event_per_sender() -> None:
-    """An original and an altered state of one user are never both told to one viewer."""
+    """A viewer never gets both the real and an altered state of a user at once."""
     async with world(ALTERING) as w:
         await w.server.room(w.alice, w.bob)
         await w.alice.sync(**UNSEEN)
@@ -176,7 +176,7 @@ async def test_one_event_per_sender() -> None:
 
 
 async def test_state_of_somebody_who_was_not_asked_about() -> None:
-    """A state of another user in the answer is shown to the viewer it is for, and nobody else."""
+    """A state of another user in an answer reaches the viewer it is for, and no other."""
     async with world((Inventing, {"routes": {}})) as w:
         for client in (w.alice, w.charlie):
             await client.sync(**UNSEEN)
@@ -191,14 +191,14 @@ async def test_state_of_somebody_who_was_not_asked_about() -> None:
 
 
 class Hiding(Held):
-    """Shows whom it routes as if they were not there."""
+    """Shows the users of its routes as if they did not exist."""
 
     def _shown(self, state: Any) -> Any:
         return type(state).default(state.user_id)
 
 
 class Inventing(Held):
-    """Tells alice of somebody of its own."""
+    """Sends alice the state of a user who does not exist."""
 
     async def get_users_for_states(self, state_updates: Any) -> Any:
         ghost = state_updates[0].copy_and_replace(user_id="@ghost:example.com", state="online")

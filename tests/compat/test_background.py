@@ -1,4 +1,4 @@
-"""Modules that do more than answer: threads, work in the background, web pages."""
+"""Modules with threads, background work and web pages."""
 
 import threading
 
@@ -24,7 +24,7 @@ async def test_thread_during_init() -> None:
 
 
 async def test_snapshot_from_a_thread() -> None:
-    """What it asks for reaches those it is for: a snapshot with their next sync."""
+    """A snapshot that a thread asks for reaches its users with their next sync."""
     async with world((FromThread, {"users": []})) as w:
         await w.server.room(w.alice, w.bob)
         await w.bob.set_status("online")
@@ -39,7 +39,7 @@ async def test_snapshot_from_a_thread() -> None:
 
 
 async def test_thread_that_never_ends() -> None:
-    """The server stops though a module has left a thread behind that never ends."""
+    """The server stops although a thread of a module never ends."""
     before = set(threading.enumerate())
     async with running_server([(FromThread, {"users": [], "endless": True})]):
         pass
@@ -48,7 +48,7 @@ async def test_thread_that_never_ends() -> None:
 
 
 async def test_run_in_background_from_init() -> None:
-    """A router in the manner of a payment network's: its services see all, also those to come."""
+    """The services of a payment network's router see all users, those that join later as well."""
     async with world(config=SERVICES) as w:
         for client in (w.alice, w.charlie):
             await client.sync(**UNSEEN)
@@ -62,7 +62,7 @@ async def test_run_in_background_from_init() -> None:
 
 
 async def test_looping_and_delayed_calls() -> None:
-    """A module sets somebody's status again and again, and once after a while, by its timers."""
+    """A module sets a user's status by looping and delayed calls."""
     async with world((Ticker, {"user": BOB, "every_ms": 1_000, "after_ms": 1_500})) as w:
         await w.server.room(w.alice, w.bob)
         await w.alice.sync(**UNSEEN)
@@ -75,7 +75,7 @@ async def test_looping_and_delayed_calls() -> None:
 
 
 async def test_web_resource() -> None:
-    """A module's page is served to who may log in, and knows who asks and how they are."""
+    """A module's page is for logged-in users, and knows the user and the user's presence."""
     path = "/_synapse/client/whois"
     async with world((WebPage, {"path": path})) as w:
         await w.bob.set_status("unavailable")

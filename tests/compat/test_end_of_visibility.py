@@ -1,4 +1,4 @@
-"""Whom modules name no more, or send no more after a reload, is said to be offline: once."""
+"""A user whom a module does not show any more is sent as offline, once."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -20,7 +20,7 @@ BOTH = (Held, {"routes": {ALICE: [BOB]}, "named": {ALICE: [BOB]}})
 
 
 async def test_named_no_more() -> None:
-    """Whom a module names no more is said to be offline, within a minute, to a poll that waits."""
+    """A poll gets `offline` of a user within a minute after a module stops naming the user."""
     async with world(NAMING) as w:
         await w.bob.set_status("online", "hello")
         await w.alice.sync(**UNSEEN)
@@ -36,7 +36,7 @@ async def test_named_no_more() -> None:
 
 
 async def test_named_no_more_while_away() -> None:
-    """Who was away is told on return, and once."""
+    """A viewer who was away gets `offline` on return, once."""
     async with world(NAMING) as w:
         await w.bob.set_status("online", "hello")
         await w.alice.sync(**UNSEEN)
@@ -47,7 +47,7 @@ async def test_named_no_more_while_away() -> None:
 
 
 async def test_named_no_more_but_still_sent() -> None:
-    """Whom `get_users_for_states` goes on to send is seen, whoever names them."""
+    """A user whom `get_users_for_states` still sends stays visible without being named."""
     async with world(BOTH) as w:
         await w.bob.set_status("online", "hello")
         await w.alice.sync(**UNSEEN)
@@ -59,7 +59,7 @@ async def test_named_no_more_but_still_sent() -> None:
 
 
 async def test_by_neither_callback() -> None:
-    """A module that names and sends somebody no more has shown them for the last time."""
+    """A user whom a module neither names nor sends any more is not visible."""
     async with world(BOTH) as w:
         await w.bob.set_status("online", "hello")
         await w.alice.sync(**UNSEEN)
@@ -70,7 +70,7 @@ async def test_by_neither_callback() -> None:
 
 
 async def test_all_users_no_more() -> None:
-    """Who might see everybody, and now some, is told of the end of all others who were shown."""
+    """A viewer who saw all users, and now sees some, gets `offline` of the others."""
     async with world((Held, {"routes": {}, "named": {ALICE: PRESENCE_ALL_USERS}})) as w:
         await w.bob.set_status("online", "hello")
         await w.charlie.set_status("online", "hello")
@@ -83,7 +83,7 @@ async def test_all_users_no_more() -> None:
 
 
 async def test_a_shared_room_is_enough() -> None:
-    """Whom a module names no more, but a room shows, is seen on."""
+    """A user in a shared room stays visible without a module."""
     async with world(NAMING) as w:
         await w.server.room(w.alice, w.bob)
         await w.bob.set_status("online", "hello")
@@ -133,7 +133,7 @@ class Hiding:
 
 
 async def test_a_module_that_fails_ends_nothing() -> None:
-    """A lost answer leaves the screen as it is; the next sound one ends what it names no more."""
+    """A lost answer ends nothing; the next valid one ends the users whom it does not name."""
     async with world(Naming) as w:
         await w.bob.set_status("online", "hello")
         await w.alice.sync(**UNSEEN)
@@ -149,7 +149,7 @@ async def test_a_module_that_fails_ends_nothing() -> None:
 
 
 async def test_a_module_that_answers_again() -> None:
-    """Who is named again after lost answers is told of as they are."""
+    """A user who is named again after lost answers is sent with the real state."""
     async with world(Naming) as w:
         await w.bob.set_status("online", "hello")
         await w.alice.sync(**UNSEEN)
@@ -165,7 +165,7 @@ async def test_a_module_that_answers_again() -> None:
 
 @pytest.mark.parametrize("presence", ["online", "offline"])
 async def test_the_end_does_not_betray_what_a_module_hides(presence: str) -> None:
-    """Whether the end is told does not depend on a state that a module has hidden until then."""
+    """The end of visibility does not depend on a state that a module has hidden."""
     async with world(Hiding) as w:
         room = await w.server.room(w.alice, w.bob)
         await w.bob.set_status("online")

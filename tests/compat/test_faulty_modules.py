@@ -1,4 +1,4 @@
-"""Modules that are wrong: it costs their answer, and nobody else notices."""
+"""Modules with faults: each costs the module's answer, and nothing else."""
 
 import asyncio
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ async def room_and_polls(w: World) -> None:
 @EACH
 @pytest.mark.parametrize("first", [True, False], ids=["before a good one", "after a good one"])
 async def test_nobody_notices(module: ModuleToLoad, first: bool) -> None:
-    """The PUT, room members and the other modules do not notice it, nor wait for it."""
+    """PUTs, room members and other modules neither notice a faulty module nor wait for it."""
     modules = (module, GOOD) if first else (GOOD, module)
     async with world(*modules) as w:
         await room_and_polls(w)
@@ -59,7 +59,7 @@ async def test_nobody_notices(module: ModuleToLoad, first: bool) -> None:
 
 @EACH
 async def test_nobody_sees_more(module: ModuleToLoad) -> None:
-    """A wrong answer shows nobody to anybody: not on push, on sync, or on GET."""
+    """A wrong answer reveals no user: not on push, not on sync, not on GET."""
     async with world(module) as w:
         await w.server.in_time(w.alice.sync(**UNSEEN))
         await w.bob.set_status("online")
@@ -72,7 +72,7 @@ async def test_nobody_sees_more(module: ModuleToLoad) -> None:
 
 @pytest.mark.parametrize("name", sorted(HARMLESS))
 async def test_no_failure(name: str) -> None:
-    """To answer with nothing, or to name who cannot be, is neither logged nor counted."""
+    """Empty answers and malformed user IDs are neither logged nor counted."""
     async with world(FAULTY[name]) as w:
         with capture_logs() as logs:
             await w.server.in_time(w.alice.sync(**UNSEEN))
@@ -104,7 +104,7 @@ async def test_log_and_metric(module: tuple[type, Mapping[str, Any]]) -> None:
 
 
 async def test_right_entries_count() -> None:
-    """A wrong entry costs itself: what stands beside it in the same set is delivered."""
+    """A wrong entry is dropped; the other entries of the same set are delivered."""
     wrong = (faulty.WrongTypes, {"answer": "sets_of_others", "receiver": ALICE})
     async with world(wrong) as w:
         await w.alice.sync(**UNSEEN)
@@ -113,7 +113,7 @@ async def test_right_entries_count() -> None:
 
 
 async def test_foreign_user_named() -> None:
-    """Malformed users beside a right one cost themselves only."""
+    """Malformed user IDs beside a valid one are dropped, and the valid one counts."""
     wrong = (faulty.Malformed, {"unknown": [BOB, ALICE]})
     async with world(wrong) as w:
         await w.bob.set_status("unavailable", "hello")
@@ -123,7 +123,7 @@ async def test_foreign_user_named() -> None:
 
 @pytest.mark.parametrize("timeout", ["5s", "2s"])
 async def test_timeout_from_the_config(timeout: str) -> None:
-    """A module is waited for, by who asks afresh, as long as `module_timeout` says."""
+    """A first sync waits for a module as long as `module_timeout` says."""
     only_one = {"in": ["get_interested_users"]}
     async with world((faulty.Hanging, only_one), config=f"module_timeout: {timeout}") as w:
         await w.bob.set_status("online")
@@ -152,7 +152,7 @@ async def test_breaker() -> None:
 
 
 async def test_nobody_s_data_pauses_a_module() -> None:
-    """A module that raises for one person goes on for the others, however often that one acts."""
+    """A module that raises for one user works for the others, however often that user acts."""
     async with world((Choosy, {"routes": {ALICE: [BOB]}})) as w:
         await w.alice.sync(**UNSEEN)
         with capture_logs() as logs:
@@ -166,7 +166,7 @@ async def test_nobody_s_data_pauses_a_module() -> None:
 
 
 async def test_one_of_a_batch() -> None:
-    """Who changes together with somebody for whom a module raises is told of all the same."""
+    """A user in one batch with a user for whom a module raises is delivered all the same."""
     async with world((Choosy, {"routes": {ALICE: [BOB]}})) as w:
         await w.alice.sync(**UNSEEN)
         poll = await w.alice.polls(**UNSEEN)
@@ -177,7 +177,7 @@ async def test_one_of_a_batch() -> None:
 
 
 async def test_a_question_that_raises() -> None:
-    """Who is asked about in vain, again and again, pauses no module: others see by it."""
+    """Exceptions about one viewer, however many, do not pause a module for other viewers."""
     async with world((Choosy, {"routes": {ALICE: [BOB], CHARLIE: [BOB]}})) as w:
         await w.bob.set_status("online", "here")
         with capture_logs() as logs:
@@ -190,7 +190,7 @@ async def test_a_question_that_raises() -> None:
 
 
 async def test_hidden_things_stay_hidden() -> None:
-    """Of whom a module cannot say anything any more, whom it hid them from is told nothing."""
+    """A user whom a module hides, and for whom it now fails, is withheld from the viewer."""
     async with world((Choosy, {"hides": [BOB, CHARLIE]})) as w:
         await w.server.room(w.alice, w.bob, w.charlie)
         await w.alice.sync(**UNSEEN)
@@ -211,7 +211,7 @@ async def test_hidden_things_stay_hidden() -> None:
 
 
 async def test_what_cannot_be_used_hides() -> None:
-    """A state by which a module hides something, and which cannot be used, shows nothing."""
+    """A wrong state that was meant to hide something does not show the real one."""
     async with world((Choosy, {"hides": [BOB], "says": "x" * 5_000})) as w:
         await w.server.room(w.alice, w.bob)
         await w.alice.sync(**UNSEEN)
@@ -241,7 +241,7 @@ async def test_breaker_lets_a_recovered_module_in() -> None:
 
 
 async def test_hanging_breaker() -> None:
-    """A module that hangs is paused, too: then nobody who asks afresh waits for it any more."""
+    """A module that hangs is paused; then a first sync does not wait for it any more."""
     async with world((faulty.Hanging, {})) as w:
         await w.bob.set_status("online")
         for _ in range(4):

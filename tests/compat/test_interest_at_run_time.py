@@ -1,4 +1,4 @@
-"""What modules answer changes at run time."""
+"""The answers of modules change while the server runs."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def asked_about(w: World, viewer: str) -> int:
 
 
 async def test_named_users_are_pushed() -> None:
-    """Who is named is seen on push, too, even if `get_users_for_states` sends nothing."""
+    """A named user is pushed, even if `get_users_for_states` sends nothing."""
     async with world(NAMING) as w:
         await w.alice.sync(**UNSEEN)
         await w.bob.set_status("unavailable")
@@ -25,7 +25,7 @@ async def test_named_users_are_pushed() -> None:
 
 
 async def test_sent_though_not_named() -> None:
-    """What `get_users_for_states` sends is delivered even if nobody names its user: on any path."""
+    """A state that `get_users_for_states` sends is visible on any path, even if nobody is named."""
     async with world(PUSHING) as w:
         await w.alice.sync(**UNSEEN)
         await w.bob.set_status("unavailable")
@@ -45,7 +45,7 @@ async def test_answers_are_kept() -> None:
 
 
 async def test_answers_are_not_kept_for_long() -> None:
-    """After a minute at most a changed answer counts: whom it no longer names is out of sight."""
+    """A changed answer counts after a minute: users whom it does not name are not visible."""
     async with world(NAMING) as w:
         await w.alice.sync(**UNSEEN)
         w.server.module(Held).named = {ALICE: [CHARLIE]}
@@ -60,7 +60,7 @@ async def test_answers_are_not_kept_for_long() -> None:
 
 
 async def test_newly_named_users_are_told() -> None:
-    """Who is named anew is told, within a minute, also to somebody who just waits."""
+    """A newly named user reaches a waiting poll within a minute."""
     async with world(NAMING) as w:
         await w.charlie.set_status("offline", "long ago")
         await w.alice.sync(**UNSEEN)
@@ -74,7 +74,7 @@ async def test_newly_named_users_are_told() -> None:
 
 
 async def test_no_longer_named_while_waiting() -> None:
-    """Who is no longer named is, within a minute, not told any more to somebody who just waits."""
+    """A user who is not named any more reaches no waiting poll after a minute."""
     async with world(NAMING) as w:
         await w.alice.sync(**UNSEEN)
         poll = await w.alice.polls(timeout=300_000, **UNSEEN)
@@ -86,7 +86,7 @@ async def test_no_longer_named_while_waiting() -> None:
 
 
 async def test_newly_named_for_an_old_token() -> None:
-    """Being named gives sight of people whose last change is older than the viewer's token."""
+    """A newly named user is sent even if the last change is older than the viewer's token."""
     async with world((Held, {"routes": {}, "named": {}})) as w:
         await w.bob.set_status("offline", "long ago")
         await w.alice.sync(**UNSEEN)
@@ -97,7 +97,7 @@ async def test_newly_named_for_an_old_token() -> None:
 
 
 async def test_quiet_server() -> None:
-    """Who comes back to a server on which nothing has changed meanwhile is pushed all the same."""
+    """A viewer who returns to a server without changes gets pushes as before."""
     async with world(NAMING) as w:
         await w.alice.sync(**UNSEEN)
         await w.server.advance(minutes=30)
@@ -107,7 +107,7 @@ async def test_quiet_server() -> None:
 
 
 async def test_named_all_the_time() -> None:
-    """Who was named all the time is no news to somebody who comes back, however late."""
+    """A user who was named all the time is no news to a viewer who returns late."""
     async with world(NAMING) as w:
         await w.bob.set_status("offline", "long ago")
         await w.alice.sync(**UNSEEN)
@@ -117,7 +117,7 @@ async def test_named_all_the_time() -> None:
 
 
 async def test_forgotten_by_a_snapshot() -> None:
-    """`send_local_online_presence_to` forgets a viewer's answer at once, and nobody else's."""
+    """`send_local_online_presence_to` forgets the answer of that viewer at once, and no other."""
     async with world(NAMING) as w:
         await w.charlie.set_status("online")
         for client in (w.alice, w.bob):

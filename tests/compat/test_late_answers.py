@@ -21,7 +21,7 @@ async def begin(w: World) -> Held:
 
 
 async def test_late_answer_is_delivered() -> None:
-    """What a module adds late still reaches the viewer it names."""
+    """A late answer of a module still reaches the viewer whom it names."""
     async with world(HELD) as w:
         held = await begin(w)
         poll = await w.alice.polls(**UNSEEN)
@@ -57,7 +57,7 @@ async def test_too_late() -> None:
 
 
 async def test_never_replaces_something_newer() -> None:
-    """What a module says late of an older change does not replace what has been told since."""
+    """A late answer about an older change does not replace a newer state."""
     async with world(HELD) as w:
         held = await begin(w)
         await w.server.room(w.alice, w.bob)
@@ -86,7 +86,7 @@ async def test_answers_that_overtake() -> None:
 
 
 async def test_room_members_do_not_wait() -> None:
-    """Whoever shares a room is told at once, whatever the module will say."""
+    """Room members get a change at once, whatever the module answers later."""
     async with world((Held, {"routes": {CHARLIE: [BOB]}, "named": {}})) as w:
         await begin(w)
         await w.server.room(w.alice, w.bob)
@@ -109,7 +109,7 @@ async def test_it_is_told_once() -> None:
 
 
 async def test_one_who_asks_afresh_waits() -> None:
-    """Who asks afresh waits for the module, as its answer may hide something, but not forever."""
+    """A first sync waits for the module, whose answer may hide something, for a bounded time."""
     async with world(HELD) as w:
         await w.bob.set_status("unavailable", "hello")
         held = w.server.module(Held)
@@ -121,7 +121,7 @@ async def test_one_who_asks_afresh_waits() -> None:
 
 
 async def test_join_with_a_module_that_hangs() -> None:
-    """After a join both sides get each other's presence, however long a module thinks."""
+    """After a join both sides get each other's presence without waiting for a module."""
     async with world((Held, {"routes": {}})) as w:
         held = await begin(w)
         held.waits = set()

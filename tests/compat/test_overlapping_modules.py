@@ -1,4 +1,4 @@
-"""Two modules that speak of the same people."""
+"""Two modules that name the same users."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,7 +13,7 @@ BOTH = (Routes, {"routes": {ALICE: [BOB]}}), (MoreRoutes, {"routes": {ALICE: [BO
 
 
 async def test_reasons_of_both() -> None:
-    """Who is told by two modules is told once, for both reasons, in the order of the config."""
+    """A viewer named by two modules gets one state, with both reasons in config order."""
     async with world(*BOTH) as w:
         await w.alice.sync(**UNSEEN)
         told = w.listen()
@@ -54,7 +54,7 @@ async def test_last_in_order_wins(order: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("hides_first", [True, False])
 async def test_one_module_that_leaves_it_as_it_is(hides_first: bool) -> None:
-    """What one module has altered, one that passes it on does not undo, wherever it stands."""
+    """An unaltered state of one module does not undo an alteration of another, in any order."""
     altering = (Held, {"routes": {ALICE: [BOB]}, "say": "altered"})
     modules = (altering, BOTH[0]) if hides_first else (BOTH[0], altering)
     async with world(*modules) as w:
@@ -70,7 +70,7 @@ async def test_one_module_that_leaves_it_as_it_is(hides_first: bool) -> None:
 
 
 async def test_passed_on_while_the_other_fails() -> None:
-    """What a module usually alters, and cannot now, is not shown because another passes it on."""
+    """While the altering module fails, the real state of another module is not shown instead."""
     altering = (Held, {"routes": {ALICE: [BOB]}, "say": "altered"})
     async with world(altering, BOTH[0]) as w:
         await w.server.room(w.alice, w.bob)

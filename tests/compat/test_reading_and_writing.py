@@ -1,4 +1,4 @@
-"""What modules read and write of presence, and hear of it."""
+"""Modules that read, set and subscribe to presence."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ FAR = "@dora:elsewhere.example"
 
 
 async def test_set_presence() -> None:
-    """`set_presence_for_users` sets state and message of several users at once, and tells."""
+    """`set_presence_for_users` sets and announces state and message of several users at once."""
     async with world() as w:
         await w.server.room(w.alice, w.bob, w.charlie)
         await w.alice.sync(**UNSEEN)
@@ -30,7 +30,7 @@ async def test_set_presence() -> None:
 
 
 async def test_set_presence_is_announced_in_any_case() -> None:
-    """What a module sets is told even if nothing differs."""
+    """A state that a module sets is announced even if nothing differs."""
     async with world() as w:
         await w.server.room(w.alice, w.bob)
         for _ in range(2):
@@ -39,7 +39,7 @@ async def test_set_presence_is_announced_in_any_case() -> None:
 
 
 async def test_devices_take_the_word_back() -> None:
-    """What a module sets stands until a device of the user says something else."""
+    """A state that a module sets stands until a device of the user says something new."""
     async with world() as w:
         await w.bob.set_status("online")
         await w.server.api.set_presence_for_users({BOB: ("unavailable", "by a module")})
@@ -111,7 +111,7 @@ async def test_subscriber_hears_of_time() -> None:
 
 
 async def test_unsubscribe() -> None:
-    """What `subscribe_to_presence` returns ends it; to call it twice does no harm."""
+    """The result of `subscribe_to_presence` ends the subscription; calling it twice is harmless."""
     async with world() as w:
         heard: list[str] = []
 
@@ -185,7 +185,7 @@ async def test_watcher() -> None:
 
 
 async def test_no_way_around_the_router() -> None:
-    """To set somebody's presence shows it to nobody who may not see it."""
+    """Setting a user's presence reveals it to no viewer who may not see the user."""
     async with world() as w:
         await w.alice.sync(**UNSEEN)
         await w.server.api.set_presence_for_users({BOB: ("online", "hello"), FAR: ("online", "f")})

@@ -1,4 +1,4 @@
-"""Modules that are replaced by others, or by newer ones of the same name, while people look on."""
+"""Modules that are replaced while clients poll, by others or by newer ones of the same name."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 
 
 async def test_the_new_rule_counts(folder: Folder) -> None:
-    """From the reload on the new rule says who is told, and the old one no more."""
+    """After the reload the new rule names the recipients, and the old one does not."""
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure("rule.Rule")) as world:
         await world.alice.sync(**UNSEEN)
@@ -41,20 +41,37 @@ async def test_the_new_rule_counts(folder: Folder) -> None:
         assert answer.presence[BOB] == THE_END
 
 
-async def test_who_is_newly_in_sight(folder: Folder) -> None:
-    """Who is seen by the new rule is told of with the next sync, however long ago they changed."""
-    folder.rule({})
+@pytest.mark.parametrize(
+    ("old", "new", "in_a_room", "read"),
+    [
+        (({}, None), ({ALICE: [BOB]}, None), False, "the truth"),
+        (({ALICE: [BOB]}, "nothing"), ({}, None), True, "the truth"),
+        (({}, None), ({ALICE: [BOB]}, "nothing"), True, "nothing"),
+    ],
+    ids=["newly visible", "altered no more", "newly altered"],
+)
+async def test_what_becomes_visible(
+    folder: Folder,
+    old: tuple[dict[str, list[str]], str | None],
+    new: tuple[dict[str, list[str]], str | None],
+    in_a_room: bool,
+    read: str,
+) -> None:
+    """The next sync has the state that the new rule shows, however long ago the user changed."""
+    folder.rule(old[0], say=old[1])
     async with lab(folder.configure("rule.Rule")) as world:
-        await world.bob.set_status("online", "brb")
+        if in_a_room:
+            await world.server.room(world.alice, world.bob)
+        await world.bob.set_status("online", "the truth")
         await world.alice.sync(**UNSEEN)
-        folder.rule({ALICE: [BOB]})
+        folder.rule(new[0], say=new[1])
         await world.reload()
-        answer = await world.alice.sync(**UNSEEN)
-        assert answer.presence[BOB]["status_msg"] == "brb"
+        await world.alice.sync(**UNSEEN)
+        assert world.alice.reads(world.bob) == read
 
 
 async def test_a_poll_that_waits(folder: Folder) -> None:
-    """A poll that waits while modules are replaced is answered with who has come into sight."""
+    """A waiting poll is answered with the users who became visible by the reload."""
     folder.rule({})
     async with lab(folder.configure("rule.Rule")) as world:
         await world.bob.set_status("online")
@@ -66,9 +83,7 @@ async def test_a_poll_that_waits(folder: Folder) -> None:
 
 
 async def test_what_is_not_delivered_yet(folder: Folder) -> None:
-    """What only the old rule justified is not told after the reload, though it was due before: but
-    that it has ended, which says nothing.
-    """
+    """An undelivered state that only the old rule allowed is not delivered; only its end is."""
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure("rule.Rule")) as world:
         await world.alice.sync(**UNSEEN)
@@ -82,7 +97,7 @@ async def test_what_is_not_delivered_yet(folder: Folder) -> None:
 
 
 async def test_no_modules_any_more(folder: Folder) -> None:
-    """Without modules, rooms alone give sight, and nothing that a module has said is left."""
+    """Without modules only rooms make users visible; nothing of the old answers is left."""
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure("rule.Rule")) as world:
         await world.alice.sync(**UNSEEN)
@@ -105,7 +120,7 @@ async def test_first_modules(folder: Folder) -> None:
 
 
 async def test_what_the_old_rule_hid(folder: Folder) -> None:
-    """While the new rule thinks, nobody is shown what the old one hid and the new one hides."""
+    """Until the new rule has answered, a state that old and new rule hide is not shown."""
     folder.rule({ALICE: [BOB]}, say="nothing")
     async with lab(folder.configure("rule.Rule")) as world:
         await world.server.room(world.alice, world.bob)
@@ -122,32 +137,6 @@ async def test_what_the_old_rule_hid(folder: Folder) -> None:
         await poll.answer()
         said.append(world.alice.reads(world.bob))
         assert said == ["little", "little"]
-
-
-async def test_what_is_hidden_no_more(folder: Folder) -> None:
-    """Who shares a room with somebody whom the old rule altered is told how they are."""
-    folder.rule({ALICE: [BOB]}, say="nothing")
-    async with lab(folder.configure("rule.Rule")) as world:
-        await world.server.room(world.alice, world.bob)
-        await world.bob.set_status("online", "the truth")
-        await world.alice.sync(**UNSEEN)
-        folder.rule({})
-        await world.reload()
-        await world.alice.sync(**UNSEEN)
-        assert world.alice.reads(world.bob) == "the truth"
-
-
-async def test_what_becomes_hidden(folder: Folder) -> None:
-    """Who shares a room with somebody whom the new rule alters is told what they are to see."""
-    folder.rule({})
-    async with lab(folder.configure("rule.Rule")) as world:
-        await world.server.room(world.alice, world.bob)
-        await world.bob.set_status("online", "the truth")
-        await world.alice.sync(**UNSEEN)
-        folder.rule({ALICE: [BOB]}, say="nothing")
-        await world.reload()
-        await world.alice.sync(**UNSEEN)
-        assert world.alice.reads(world.bob) == "nothing"
 
 
 HANGS = """
@@ -173,9 +162,9 @@ class Naming(Rule):
 
 
 async def test_a_question_that_is_open(folder: Folder) -> None:
-    """What an old module answers after the reload is told to nobody; who waited is told by rooms.
-
-    Alice waits for it, since it has altered bob for her before; charlie would be told by it alone.
+    """The answer of an old module after the reload is dropped. Alice, who waited for it because the
+    module has altered bob for her, gets the real state by their room; charlie, whom only the module
+    named, gets nothing.
     """
     folder.write("hanging.py", HANGS)
     folder.rule({ALICE: [BOB], CHARLIE: [BOB]}, say="nothing")
@@ -214,7 +203,7 @@ async def test_a_request_under_way(folder: Folder) -> None:
 
 
 async def test_a_status_that_is_asked_for(folder: Folder) -> None:
-    """A GET that waits for an old module is answered by the new rule, on whom it names as well."""
+    """A GET that waits for an old module is answered by the new rule, also for users it names."""
     folder.write("hanging.py", HANGS)
     folder.rule({ALICE: []})
     async with lab(folder.configure("hanging.Hanging")) as world:
@@ -229,7 +218,7 @@ async def test_a_status_that_is_asked_for(folder: Folder) -> None:
 
 
 async def test_the_code_is_new(folder: Folder) -> None:
-    """Changes in files that the module imports count, even of the same second and the same size."""
+    """Changes in the module's files count, even of the same second and the same size."""
     folder.rule({ALICE: [BOB]}, say="one")
     async with lab(folder.configure("rule.Rule")) as world:
         await world.alice.sync(**UNSEEN)
@@ -254,7 +243,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=list(BROKEN))
 async def test_a_module_that_cannot_be_loaded(folder: Folder, broken: tuple[str, str, str]) -> None:
-    """Where the new module cannot be loaded, the result says why, and the old one goes on."""
+    """If the new module cannot be loaded, the result says why, and the old one stays in use."""
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure("rule.Rule")) as world:
         await world.alice.sync(**UNSEEN)
@@ -277,7 +266,7 @@ FAILING = {
 
 @pytest.mark.parametrize("failing", FAILING.values(), ids=list(FAILING))
 async def test_a_module_that_fails_when_tried(folder: Folder, failing: tuple[str, str]) -> None:
-    """Each new module is asked about people as they are; one that fails does not come into use."""
+    """Each new module is asked about some users; a module that fails does not come into use."""
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure("rule.Rule")) as world:
         await world.bob.set_status("online")
@@ -290,7 +279,7 @@ async def test_a_module_that_fails_when_tried(folder: Folder, failing: tuple[str
 
 
 async def test_a_configuration_that_cannot_be_used(folder: Folder) -> None:
-    """Where the configuration is wrong, the result says so, and the old modules go on."""
+    """If the configuration is wrong, the result says so, and the old modules stay in use."""
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure("rule.Rule")) as world:
         folder.write("lamplighter.yaml", "server_name: [")
@@ -300,7 +289,7 @@ async def test_a_configuration_that_cannot_be_used(folder: Folder) -> None:
 
 
 async def test_other_keys(folder: Folder) -> None:
-    """Keys that a reload does not take in are named, if they differ."""
+    """The result names changed keys that a reload does not take."""
     folder.rule({})
     async with lab(folder.configure("rule.Rule", module_timeout="1s")) as world:
         older = {"presence_router": {"module": "rule.Rule", "config": {"a": 1}}, "busy": True}
@@ -343,8 +332,7 @@ def busy(word: str, path: str) -> dict[str, Any]:
 
 async def test_all_that_is_a_modules(folder: Folder) -> None:
     """Background work, pages and subscriptions of the old modules end, and those of the new begin.
-
-    What is left of the old ones can do nothing any more.
+    Calls of the old ones have no effect.
     """
     folder.write("busy.py", BUSY)
     async with lab(folder.configure(busy("one", "old"))) as world:
@@ -365,7 +353,7 @@ async def test_all_that_is_a_modules(folder: Folder) -> None:
 
 
 async def test_the_old_code_is_let_go(folder: Folder) -> None:
-    """Nothing of the server's holds the old modules: their memory is free."""
+    """The server keeps no reference to the old modules, so their memory is freed."""
     folder.write("busy.py", BUSY)
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure(busy("one", "old"), "rule.Rule")) as world:
@@ -382,7 +370,7 @@ async def test_the_old_code_is_let_go(folder: Folder) -> None:
 
 
 async def test_what_never_came_into_use_ends(folder: Folder) -> None:
-    """A module that was built, beside one that could not be, leaves nothing behind."""
+    """A module that was instantiated beside one that failed leaves nothing behind."""
     folder.write("busy.py", BUSY)
     folder.rule({})
     async with lab(folder.configure(busy("one", "old"))) as world:

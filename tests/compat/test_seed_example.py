@@ -65,7 +65,7 @@ async def test_every_way_to_read() -> None:
 
 
 async def test_one_direction_only() -> None:
-    """Bob does not see alice, and nobody else sees bob: not on sync, not on GET."""
+    """Bob does not see alice, and no other user sees bob: not on sync, not on GET."""
     async with world(EXAMPLE) as w:
         await w.bob.set_status("online")
         await w.alice.set_status("online")
@@ -91,7 +91,7 @@ async def test_charlie_of_somewhere_else() -> None:
 
 
 async def test_in_addition_to_rooms() -> None:
-    """What the module answers is in addition to shared rooms, which work as without it."""
+    """The module's answers are in addition to shared rooms, which work as without it."""
     async with world(EXAMPLE) as w:
         await w.server.room(w.bob, w.charlie)
         await w.charlie.sync(**UNSEEN)

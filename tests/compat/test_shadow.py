@@ -37,7 +37,7 @@ def count(world: Lab, metric: str) -> str | None:
 
 
 async def test_who_would_gain_sight(folder: Folder) -> None:
-    """Somebody whom a shadow module would tell of a change is told nothing, and counted."""
+    """A viewer whom a shadow module would send a change gets nothing, and is counted."""
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure(SHADOW)) as world:
         await world.alice.sync(**UNSEEN)
@@ -69,7 +69,7 @@ async def test_a_line_a_minute(folder: Folder) -> None:
 
 
 async def test_who_would_be_in_a_first_view(folder: Folder) -> None:
-    """Whom a shadow module names for somebody who looks afresh is counted, and not shown."""
+    """A user whom a shadow module names for a first sync is counted, and not shown."""
     folder.rule({})
     async with lab(folder.configure(SHADOW)) as world:
         await world.bob.set_status("online")
@@ -98,7 +98,7 @@ class SeesAll:
 
 
 async def test_who_would_see_everybody(folder: Folder) -> None:
-    """ALL stands for everybody known who is out of sight."""
+    """ALL stands for all known users who are not visible."""
     folder.write("sees_all.py", SEES_ALL)
     async with lab(folder.configure({"module": "sees_all.SeesAll", "shadow": True})) as world:
         for person in (world.bob, world.charlie):
@@ -126,7 +126,7 @@ async def test_who_would_see_something_else(folder: Folder) -> None:
 
 
 async def test_nothing_would_differ(folder: Folder) -> None:
-    """What the modules that count, or a room, show anyway is no difference; nor is oneself."""
+    """Users whom rooms or other modules show anyway are no difference; nor is the viewer."""
     folder.rule({ALICE: [BOB, ALICE, CHARLIE]})
     async with lab(folder.configure(SHADOW, "rule.Rule")) as world:
         await world.alice.sync(**UNSEEN)

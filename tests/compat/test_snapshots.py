@@ -19,7 +19,7 @@ async def crowd(w: World) -> Client:
 
 
 async def test_full_and_online_only() -> None:
-    """The next sync shows everybody in sight who is not offline, news or not, and nobody else."""
+    """The next sync has all visible users who are not offline, changed or not, and no others."""
     async with world() as w:
         await crowd(w)
         assert (await w.alice.sync(**UNSEEN)).presence == {}
@@ -50,7 +50,7 @@ async def test_waiting_poll() -> None:
 
 
 async def test_news_beside_it() -> None:
-    """Who has gone offline since the last sync is told beside the snapshot, as ever."""
+    """A user who went offline since the last sync is sent beside the snapshot, as usual."""
     async with world() as w:
         await crowd(w)
         await w.charlie.set_status("offline", "still not here")
@@ -59,7 +59,7 @@ async def test_news_beside_it() -> None:
 
 
 async def test_nothing_else_changes() -> None:
-    """Nothing else about anyone changes: neither the targets' status, nor what others are told."""
+    """Nothing else changes: neither the targets' status, nor what other viewers get."""
     async with world() as w:
         await crowd(w)
         await w.alice.set_status("unavailable", "mine")
@@ -72,7 +72,7 @@ async def test_nothing_else_changes() -> None:
 
 
 async def test_shows_nobody_out_of_sight() -> None:
-    """A snapshot shows whom its target may see, by rooms or modules, and nobody else."""
+    """A snapshot has only users whom its target may see by rooms or modules."""
     async with world((Held, {"routes": {ALICE: [CHARLIE]}})) as w:
         await w.bob.set_status("online")
         await w.charlie.set_status("online")
@@ -93,7 +93,7 @@ async def test_somebody_newly_named() -> None:
 
 
 async def test_all_users() -> None:
-    """For somebody who sees all it is everybody who is not offline, remote users included."""
+    """The snapshot of a viewer of all users has all who are not offline, remote users included."""
     async with world((AllUsers, {"viewers": [ALICE]})) as w:
         far = "@dora:elsewhere.example"
         await w.server.api.set_presence_for_users({far: ("unavailable", None)})
@@ -126,7 +126,7 @@ async def test_users_who_are_not_there() -> None:
 
 @pytest.mark.parametrize("targets", [["alice"], [ALICE, ""], [None], ALICE])
 async def test_malformed_users(targets: list[str]) -> None:
-    """A malformed user ID is a ValueError, and then nobody gets anything."""
+    """A malformed user ID is a ValueError, and no user gets a snapshot."""
     async with world() as w:
         await crowd(w)
         with pytest.raises(ValueError):
@@ -135,7 +135,7 @@ async def test_malformed_users(targets: list[str]) -> None:
 
 
 async def test_snapshot_outlives_a_long_absence() -> None:
-    """Who comes back hours later still gets it, once."""
+    """A viewer who returns hours later still gets the snapshot, once."""
     async with world() as w:
         await crowd(w)
         await w.server.api.set_presence_for_users({BOB: ("online", "by a module")})

@@ -1,4 +1,4 @@
-"""GET status does the same for users whom the viewer may not see as for those who never were."""
+"""GET status does the same for users whom the viewer may not see and for unknown users."""
 
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ async def refusal(w: World, user_id: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("user_id", [BOB, NOBODY, ELSEWHERE])
 async def test_the_modules_are_asked_as_often(user_id: str) -> None:
-    """Whether the user was ever here or not, each module is asked once, about one user."""
+    """Each module is asked once, about one user, whether the user is known or not."""
     async with world(NAMING) as w:
         await w.bob.set_status("online", "hello")
         await w.alice.sync(**UNSEEN)
@@ -37,7 +37,7 @@ async def test_the_modules_are_asked_as_often(user_id: str) -> None:
 
 
 async def test_whoever_asks_does_not_choose_names() -> None:
-    """Modules are not asked about a name that nobody was ever heard by."""
+    """Modules are not asked about the name of an unknown user."""
     async with world(NAMING) as w:
         await w.alice.sync(**UNSEEN)
         await refusal(w, NOBODY)
@@ -46,7 +46,7 @@ async def test_whoever_asks_does_not_choose_names() -> None:
 
 
 async def test_the_same_words() -> None:
-    """The refusals differ in the name that was asked for only."""
+    """The refusals differ only in the user ID."""
     async with world(NAMING) as w:
         await w.bob.set_status("online", "hello")
         refusals = [str(await refusal(w, it)).replace(it, "") for it in (BOB, NOBODY, ELSEWHERE)]
@@ -54,7 +54,7 @@ async def test_the_same_words() -> None:
 
 
 async def test_the_same_statements() -> None:
-    """The database is asked as much, in the same order, whoever is asked about."""
+    """The database gets the same statements in the same order for any user."""
     with traced_statements() as statements:
         async with world(NAMING) as w:
             await w.bob.set_status("online", "hello")

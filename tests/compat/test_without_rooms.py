@@ -10,7 +10,7 @@ ALONE = "routing: {shared_rooms: false}"
 
 
 async def test_modules_alone_decide() -> None:
-    """A room shows nobody to anybody, and what a module says counts: on push, sync and GET."""
+    """Rooms make no user visible, and modules do: on push, sync and GET."""
     async with world((Routes, {"routes": {ALICE: [BOB]}}), config=ALONE) as w:
         await w.server.room(w.alice, w.bob, w.charlie)
         for client in (w.alice, w.bob, w.charlie):
@@ -29,7 +29,7 @@ async def test_modules_alone_decide() -> None:
 
 
 async def test_everybody_sees_themselves() -> None:
-    """Oneself is always in sight."""
+    """Users always see themselves."""
     async with world(config=ALONE) as w:
         await w.alice.set_status("unavailable", "me")
         assert (await w.alice.first_sync(**UNSEEN)).presence == {

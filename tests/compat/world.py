@@ -1,4 +1,4 @@
-"""A server with modules, and three people at it who share no room."""
+"""A server with modules, and three users who share no room."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ UNSEEN: Final[SyncQuery] = {"set_presence": "offline"}
 
 @dataclass(frozen=True)
 class World:
-    """The server and the three."""
+    """The server and the three clients."""
 
     server: InMemoryServer
     alice: Client
@@ -28,7 +28,7 @@ class World:
     charlie: Client
 
     def listen(self) -> list[tuple[str, str, Reasons]]:
-        """Return a list that takes in who is told, of whom, and why, from now on."""
+        """Return a list that gets each recipient, user and reasons from now on."""
         told: list[tuple[str, str, Reasons]] = []
 
         def look(published: Published) -> None:
@@ -46,7 +46,7 @@ class World:
 async def world(
     *modules: ModuleToLoad, config: str = "", data_dir: Path | None = None
 ) -> AsyncIterator[World]:
-    """Run a server of that name with *modules*, until the block ends."""
+    """Run a server with *modules* until the block ends."""
     async with running_server(
         modules, server_name=SERVER, config=config, data_dir=data_dir
     ) as server:

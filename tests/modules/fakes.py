@@ -1,4 +1,4 @@
-"""What the modules floor stands on, small: a router, a presence host and a directory to look at."""
+"""Fakes for the server around modules: a router, a presence host and a directory."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from lamplighter.errors import NotFound, UnknownToken
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, ServerName, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.modules.api import ModuleApi
+from lamplighter.modules.background import resolved
 from lamplighter.modules.host import PresenceListener, ServerFacts
 from lamplighter.modules.loader import ConfiguredModule, LoadedModule, ModuleStyle
 from lamplighter.modules.module_set import ModuleSet
@@ -28,7 +29,7 @@ ROOM = RoomId("!room:example.com")
 
 
 class FakeRouter(Registrations):
-    """Writes down what is registered, for as long as a server lives."""
+    """Records what is registered, over all sets of modules of a server."""
 
     def __init__(self) -> None:
         clock = FakeClock()
@@ -59,7 +60,7 @@ class FakeRouter(Registrations):
 
 @dataclass
 class FakeExchange:
-    """Lets every set of modules register with one router, and tries nothing out."""
+    """Makes every set of modules register with one router, and tries nothing out."""
 
     router: FakeRouter
     undone: list[tuple[str, str]] = field(default_factory=list)
@@ -68,10 +69,10 @@ class FakeExchange:
         return self.router
 
     def adopt(self, registrations: Registrations) -> None:
-        """They are asked anyway."""
+        """Do nothing: the router asks all modules."""
 
     async def try_out(self, registrations: Registrations) -> None:
-        """There is nothing to ask about."""
+        """Do nothing: there are no users to ask about."""
 
     def left_undone(self, module: str, call: str) -> None:
         self.undone.append((module, call))
@@ -151,7 +152,7 @@ def _is_wanted(event: Json, wanted: Sequence[tuple[str, str | None]]) -> bool:
 
 
 class World:
-    """A server's modules, on fakes."""
+    """The modules of a server, on fakes."""
 
     def __init__(self, **facts: Any) -> None:
         self.clock = FakeClock()
@@ -174,21 +175,32 @@ class World:
     def api(self, module: str = "TestModule") -> ModuleApi:
         return self.runtime.make_api(module)
 
+    async def tick(self) -> None:
+        """Let the background work that is due run."""
+        for _ in range(3):
+            await resolved(self.api().run_in_background(lambda: None))
+
+    async def pass_time(self, times: int, **step: float) -> None:
+        """Advance the clock *times* times by *step*, with the background work of each."""
+        for _ in range(times):
+            self.clock.advance(**step)
+            await self.tick()
+
     def load(self, *entries: ConfiguredModule) -> Sequence[LoadedModule]:
         return self.runtime.load(entries)
 
 
 def entry(path: str, config: Any = None, where: str = "modules[0]") -> ConfiguredModule:
-    """Return a module of tests/compat/modules, as the list `modules:` has it."""
+    """Return a module of tests/compat/modules in the list `modules:`."""
     return ConfiguredModule(f"tests.compat.modules.{path}", config, ModuleStyle.CALLBACKS, where)
 
 
 def legacy(path: str, config: Any = None) -> ConfiguredModule:
-    """Return a module of tests/compat/modules, as `presence.presence_router` has it."""
+    """Return a module of tests/compat/modules at `presence.presence_router`."""
     where = "presence.presence_router"
     return ConfiguredModule(f"tests.compat.modules.{path}", config, ModuleStyle.ROUTER, where)
 
 
 def state_of(user_id: str, **fields: Any) -> UserPresenceState:
-    """Return somebody's presence."""
+    """Return the user's default state, with other *fields*."""
     return UserPresenceState.default(user_id).copy_and_replace(**fields)

@@ -1,4 +1,4 @@
-"""Accounts, profiles, account data and requests, by way of the API."""
+"""Accounts, profiles, account data and requests through the API."""
 
 import pytest
 from starlette.requests import Request
@@ -16,18 +16,18 @@ pytestmark = pytest.mark.usefixtures("started")
 
 @pytest.fixture
 async def started(world: World) -> None:
-    """Let the server run."""
+    """Start the server."""
     world.runtime.start()
 
 
 def request(query: str = "", **headers: str) -> Request:
-    """Return a request as a web resource is given it."""
+    """Return a request as a web resource gets it."""
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     return Request({"type": "http", "headers": raw, "query_string": query.encode()})
 
 
 async def test_userinfo(world: World) -> None:
-    """An account is told with its creation in seconds; one that is not there is None."""
+    """An account has its creation time in seconds; an unknown account is None."""
     api = world.api()
     assert await api.get_userinfo_by_id(ALICE) == UserInfo(
         UserID("alice", "example.com"), True, False, 1_700_000_000
@@ -47,14 +47,14 @@ async def test_check_user_exists(world: World) -> None:
 
 
 async def test_is_user_admin(world: World) -> None:
-    """Administrators are administrators; who does not exist is none."""
+    """Administrators are administrators; an unknown user is none."""
     api = world.api()
     users = [ALICE, BOB, "@nobody:example.com"]
     assert [await api.is_user_admin(user) for user in users] == [True, False, False]
 
 
 async def test_profile(world: World) -> None:
-    """A profile is found by localpart; who does not exist has an empty one."""
+    """A profile is found by its localpart; an unknown user has an empty one."""
     api = world.api()
     profile = await api.get_profile_for_user("alice")
     assert profile == ProfileInfo("mxc://example.com/alice", "Alice")
@@ -71,7 +71,7 @@ async def test_profile(world: World) -> None:
     ],
 )
 async def test_user_by_request(world: World, req: Request) -> None:
-    """The access token, in the header or in the query, tells who asks, and with which device."""
+    """The access token, in the header or in the query, identifies user and device."""
     assert await world.api().get_user_by_req(req, allow_guest=True) == Requester(
         UserID("bob", "example.com"), "PHONE", authenticated_entity=BOB
     )
@@ -88,7 +88,7 @@ async def test_user_by_request(world: World, req: Request) -> None:
 async def test_request_of_nobody(
     world: World, req: Request, error: type[InvalidClientCredentialsError]
 ) -> None:
-    """Without a valid access token, it is an InvalidClientCredentialsError."""
+    """A request without a valid access token is an InvalidClientCredentialsError."""
     with pytest.raises(error) as raised:
         await world.api().get_user_by_req(req)
     assert isinstance(raised.value, InvalidClientCredentialsError)
@@ -96,7 +96,7 @@ async def test_request_of_nobody(
 
 
 async def test_account_data(world: World) -> None:
-    """Account data that were put can be got; what was never put is None."""
+    """Stored account data can be read; other types are None."""
     manager = world.api().account_data_manager
     await manager.put_global(ALICE, "org.example.rule", {"on": True})
     assert await manager.get_global(ALICE, "org.example.rule") == {"on": True}
@@ -105,12 +105,12 @@ async def test_account_data(world: World) -> None:
 
 @pytest.mark.parametrize("user", ["@x:elsewhere.org", "nonsense", "@nobody:example.com"])
 async def test_account_data_of_others(world: World, user: str) -> None:
-    """Account data of who is no user of this server is a ValueError."""
+    """Account data of a user who is not of this server is a ValueError."""
     with pytest.raises(ValueError):
         await world.api().account_data_manager.put_global(user, "t", {})
 
 
 async def test_account_data_of_wrong_type(world: World) -> None:
-    """Account data that are no object are a TypeError."""
+    """Account data that are no dict are a TypeError."""
     with pytest.raises(TypeError):
         await world.api().account_data_manager.put_global(ALICE, "t", ["a"])  # type: ignore[arg-type]

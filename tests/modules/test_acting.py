@@ -23,7 +23,7 @@ async def answer() -> int:
 
 
 async def test_module_under_construction(world: World) -> None:
-    """While a module is built, the functions are those of its own API."""
+    """In `__init__`, the functions are those of the module's own API."""
     world.runtime.start()
     functions = ImportedFunctions()
     with capture_logs() as lines, acting(world.api("MyModule")):
@@ -39,7 +39,7 @@ async def test_module_under_construction(world: World) -> None:
 
 
 async def test_tasks_of_a_module(world: World) -> None:
-    """What a module has started in the background is the module's code, too."""
+    """Background work of a module is the module's code as well."""
     functions = ImportedFunctions()
 
     async def start_another() -> Job[int]:
@@ -52,7 +52,7 @@ async def test_tasks_of_a_module(world: World) -> None:
 
 
 async def test_thread_of_a_module() -> None:
-    """In a thread of a module's own, the newest server does the work."""
+    """In a thread that a module has started, the newest server does the work."""
     older, newest = BackgroundWork(FakeClock()), BackgroundWork(FakeClock())
     functions = ImportedFunctions()
     functions.add(older)
@@ -71,7 +71,7 @@ async def test_thread_of_a_module() -> None:
 
 
 async def test_callback_of_a_module() -> None:
-    """In an event loop, the server that runs in it does the work, though another is newer."""
+    """In an event loop, its server does the work, even if another server is newer."""
     here, elsewhere = BackgroundWork(FakeClock()), BackgroundWork(FakeClock())
     functions = ImportedFunctions()
     functions.add(here)
@@ -86,7 +86,7 @@ async def test_callback_of_a_module() -> None:
 
 
 def test_no_server() -> None:
-    """Without a server there is no background."""
+    """Without a server the functions raise."""
     functions = ImportedFunctions()
     functions.remove(BackgroundWork(FakeClock()))
     with pytest.raises(RuntimeError, match="no server runs"):
@@ -94,5 +94,5 @@ def test_no_server() -> None:
 
 
 async def test_make_deferred_yieldable() -> None:
-    """Everything awaitable can be awaited as it is."""
+    """Any awaitable can be awaited."""
     assert await make_deferred_yieldable(answer()) == 42

@@ -1,4 +1,4 @@
-"""What every module's API tells, and how it refuses."""
+"""The facts in every module's API, and its errors for missing names."""
 
 import pytest
 
@@ -28,12 +28,12 @@ async def test_facts(world: World) -> None:
     ],
 )
 async def test_is_mine(world: World, identifier: str | UserID, mine: bool) -> None:
-    """An identifier, as text or as an object, is of this server if it ends in its name."""
+    """An identifier, as a string or an object, belongs to this server by its server name."""
     assert world.api().is_mine(identifier) is mine
 
 
 async def test_qualified_user_id(world: World) -> None:
-    """A localpart becomes a user ID; a user ID stays what it is."""
+    """A localpart becomes a user ID; a user ID is returned unchanged."""
     api = world.api()
     assert api.get_qualified_user_id("bob") == "@bob:example.com"
     assert api.get_qualified_user_id("@bob:elsewhere.org") == "@bob:elsewhere.org"
@@ -55,7 +55,7 @@ async def test_logger(world: World) -> None:
     ],
 )
 async def test_what_is_not_there(world: World, name: str, hint: str) -> None:
-    """Anything else raises an error with the attribute, the module and what to use instead."""
+    """A missing name raises an error with the name, the module and what to use instead."""
     api = world.api("MyModule")
     assert not hasattr(api, name)
     with pytest.raises(AttributeError) as raised:

@@ -1,21 +1,17 @@
-"""Background work: when it begins, how it ends, and what becomes of exceptions."""
+"""Background work: when it begins, how it ends, and where its exceptions go."""
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ShuttingDown
 from lamplighter.modules.background import BackgroundWork, Label, resolved
 
 LABEL = Label("MyModule", "my work")
-
-
-async def note(done: list[int]) -> None:
-    """Leave a mark in *done*."""
-    done.append(1)
 
 
 async def double(number: int) -> int:
@@ -28,17 +24,34 @@ async def fail() -> int:
     return {"a": 1}["x"]
 
 
-@pytest.fixture
-def background() -> BackgroundWork:
-    """Background work that has not been started."""
-    return BackgroundWork(FakeClock())
+async def exit_now() -> int:
+    """Try to end the process."""
+    raise SystemExit(3)
 
 
-async def test_work_waits_for_the_start(background: BackgroundWork) -> None:
-    """What is asked for before the start begins with it, and its result can be awaited."""
-    done: list[int] = []
-    job = background.run(LABEL, lambda: note(done))
+async def turn() -> None:
+    """Let other tasks run."""
     await asyncio.wait([asyncio.ensure_future(double(1))])
+
+
+@pytest.fixture
+async def background() -> AsyncIterator[BackgroundWork]:
+    """Background work that has begun."""
+    background = BackgroundWork(FakeClock())
+    background.start()
+    yield background
+    await background.stop()
+
+
+async def test_work_waits_for_the_start() -> None:
+    """Work from before the start begins with it, and its result can be awaited."""
+    background, done = BackgroundWork(FakeClock()), list[int]()
+
+    async def note() -> None:
+        done.append(1)
+
+    job = background.run(LABEL, note)
+    await turn()
     assert done == []
     background.start()
     await job
@@ -46,48 +59,26 @@ async def test_work_waits_for_the_start(background: BackgroundWork) -> None:
     await background.stop()
 
 
-async def test_work_may_be_async(background: BackgroundWork) -> None:
-    """An async function's result is the job's."""
-    background.start()
-    assert await background.run(LABEL, lambda: double(21)) == 42
-    await background.stop()
-
-
 async def test_work_from_a_thread(background: BackgroundWork) -> None:
-    """Work asked for in another thread is done in the server's loop."""
-    background.start()
+    """Work from another thread is done in the server's loop; the thread can wait for the result."""
     threads: list[threading.Thread] = []
-    result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    async def work() -> None:
+    async def work() -> int:
         threads.append(threading.current_thread())
-        result.set_result(7)
+        return 7
 
-    thread = threading.Thread(target=lambda: background.run(LABEL, work))
-    thread.start()
-    assert await result == 7
-    thread.join()
+    def ask() -> int:
+        return background.run(LABEL, work).result()
+
+    assert await asyncio.get_running_loop().run_in_executor(None, ask) == 7
     assert threads == [threading.main_thread()]
-    await background.stop()
 
 
-async def test_thread_can_wait_for_the_result(background: BackgroundWork) -> None:
-    """A thread can wait for a job's result."""
-    background.start()
-    loop = asyncio.get_running_loop()
-    job = background.run(LABEL, lambda: double(4))
-    assert await loop.run_in_executor(None, job.result) == 8
-    await background.stop()
-
-
-async def test_exceptions_are_logged(background: BackgroundWork) -> None:
-    """An exception is logged with the module's name, and given to whoever awaits the job."""
-    background.start()
-    with capture_logs() as lines:
-        job = background.run(LABEL, fail)
-        with pytest.raises(KeyError):
-            await job
-    assert lines == [
+async def test_exceptions_are_logged(background: BackgroundWork, logged: list[Any]) -> None:
+    """An exception is logged with the module's name, and raised where the job is awaited."""
+    with pytest.raises(KeyError):
+        await background.run(LABEL, fail)
+    assert logged == [
         {
             "event": "background work failed",
             "log_level": "error",
@@ -96,64 +87,43 @@ async def test_exceptions_are_logged(background: BackgroundWork) -> None:
             "exc_info": True,
         }
     ]
-    await background.stop()
 
 
-async def test_exit_of_a_module(background: BackgroundWork) -> None:
-    """A module that calls sys.exit in the background does not end the server."""
-    background.start()
-    with capture_logs() as lines:
-        assert await background.run_quietly(LABEL, exit_now) is None
-    assert [line["event"] for line in lines] == ["background work failed"]
-    await background.stop()
-
-
-async def exit_now() -> int:
-    """End the process, or try to."""
-    raise SystemExit(3)
-
-
-async def test_quiet_work(background: BackgroundWork) -> None:
-    """A quiet job gives the result, or None where the work raises."""
-    background.start()
-    with capture_logs():
-        assert await background.run_quietly(LABEL, lambda: double(1)) == 2
-        assert await background.run_quietly(LABEL, fail) is None
-    await background.stop()
+async def test_quiet_work(background: BackgroundWork, logged: list[Any]) -> None:
+    """A quiet job has the result, or None if the work raises, also if it is a SystemExit."""
+    assert await background.run_quietly(LABEL, lambda: double(1)) == 2
+    assert await background.run_quietly(LABEL, fail) is None
+    assert await background.run_quietly(LABEL, exit_now) is None
+    assert [line["event"] for line in logged] == ["background work failed"] * 2
 
 
 async def test_stop_cancels(background: BackgroundWork) -> None:
-    """What is under way at the stop is cancelled; whoever awaits it is told why."""
-    background.start()
+    """Work that runs when the server stops is cancelled, and its job says why."""
     forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     job = background.run(LABEL, lambda: resolved(forever))
-    await asyncio.wait([asyncio.ensure_future(double(1))])
+    await turn()
     await background.stop()
     with pytest.raises(ShuttingDown, match="my work: the server stops"):
         await job
     assert forever.cancelled()
 
 
-async def test_stop_without_start(background: BackgroundWork) -> None:
-    """What has never begun when the server stops never begins."""
-    done: list[int] = []
-    job = background.run(LABEL, lambda: note(done))
+@pytest.mark.parametrize("started", [False, True])
+async def test_work_that_never_begins(started: bool) -> None:
+    """Work that has not begun when the server stops, and work after that, never begins."""
+    background = BackgroundWork(FakeClock())
+    jobs = [] if started else [background.run(LABEL, lambda: double(1))]
+    if started:
+        background.start()
     await background.stop()
-    with pytest.raises(ShuttingDown):
-        await job
-    assert done == []
+    jobs.append(background.run(LABEL, lambda: double(1)))
+    for job in jobs:
+        with pytest.raises(ShuttingDown):
+            await job
 
 
-async def test_work_after_the_stop(background: BackgroundWork) -> None:
-    """After the stop nothing begins."""
-    background.start()
-    await background.stop()
-    with pytest.raises(ShuttingDown):
-        await background.run(LABEL, lambda: double(1))
-
-
-async def test_stubborn_work() -> None:
-    """Work that does not let itself be cancelled does not hold the stop up for ever."""
+async def test_stubborn_work(logged: list[Any]) -> None:
+    """Work that does not end when it is cancelled delays the stop for a bounded time."""
     clock = FakeClock()
     background = BackgroundWork(clock)
     background.start()
@@ -167,36 +137,32 @@ async def test_stubborn_work() -> None:
                 clock.advance(seconds=3)
 
     job = background.run(LABEL, refuse)
-    await asyncio.wait([asyncio.ensure_future(double(1))])
-    with capture_logs() as lines:
-        stopping = asyncio.ensure_future(background.stop())
-        while not stopping.done():
-            clock.advance(seconds=1)
-            await asyncio.wait([asyncio.ensure_future(double(1))])
-    assert [(line["event"], line["task"]) for line in lines] == [
+    await turn()
+    stopping = asyncio.ensure_future(background.stop())
+    while not stopping.done():
+        clock.advance(seconds=1)
+        await turn()
+    assert [(line["event"], line["task"]) for line in logged] == [
         ("background work does not end", "MyModule: my work")
     ]
     end.set()
     await job
 
 
-async def test_waiter_who_gives_up(background: BackgroundWork) -> None:
-    """Who gives up waiting for a job does not cancel it."""
-    background.start()
+async def test_cancelled_waiter(background: BackgroundWork) -> None:
+    """The cancellation of a task that awaits a job does not cancel the job."""
     result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     job = background.run(LABEL, lambda: resolved(result))
     waiter = asyncio.ensure_future(resolved(job))
-    await asyncio.wait([asyncio.ensure_future(double(1))])
+    await turn()
     waiter.cancel()
     await asyncio.wait([waiter])
     result.set_result(5)
     assert await job == 5
-    await background.stop()
 
 
 async def test_another_loop(background: BackgroundWork) -> None:
-    """What must be done in the server's loop is, whichever loop the caller runs."""
-    background.start()
+    """`in_server_loop` does the work in the server's loop, called from any loop."""
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def note() -> int:
@@ -207,4 +173,3 @@ async def test_another_loop(background: BackgroundWork) -> None:
     asked = background.in_server_loop(LABEL, note)
     assert await here.run_in_executor(None, lambda: asyncio.run(asked)) == 9
     assert loops == [here]
-    await background.stop()

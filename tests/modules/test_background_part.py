@@ -1,10 +1,10 @@
-"""Work that modules leave to the server, by way of the API."""
+"""Background work through the API."""
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from lamplighter.modules.background import resolved
 from lamplighter.modules.cache import cached
@@ -13,58 +13,50 @@ from tests.modules.fakes import World
 
 
 async def double(number: int, *, plus: int = 0) -> int:
-    """Return twice *number*, and some more."""
+    """Return twice *number*, plus *plus*."""
     return 2 * number + plus
 
 
-async def test_run_in_background(world: World) -> None:
+async def test_run_in_background(running: World) -> None:
     """A function, async or not, gets its arguments, and its result can be awaited."""
-    job = world.api().run_in_background(double, 4, plus=1)
-    world.runtime.start()
+    job = running.api().run_in_background(double, 4, plus=1)
     assert await job == 9
-    assert await world.api().run_in_background(max, 3, 5) == 5
+    assert await running.api().run_in_background(max, 3, 5) == 5
 
 
-async def test_run_as_background_process(world: World) -> None:
-    """A background process gives None where it raises, and its name to the log."""
-    world.runtime.start()
-    api = world.api("MyModule")
+async def test_run_as_background_process(running: World, logged: list[Any]) -> None:
+    """A background process that raises has the result None, and its name is logged."""
+    api = running.api("MyModule")
     assert await api.run_as_background_process("d", double, 3, bg_start_span=False, plus=1) == 7
-    with capture_logs() as lines:
-        assert await api.run_as_background_process("my process", int, "x") is None
-    assert [(line["module"], line["desc"]) for line in lines] == [("MyModule", "my process")]
+    assert await api.run_as_background_process("my process", int, "x") is None
+    assert [(line["module"], line["desc"]) for line in logged] == [("MyModule", "my process")]
 
 
-async def test_background_calls(world: World) -> None:
+async def test_background_calls(running: World) -> None:
     """Looping and delayed calls take milliseconds, arguments, and a name."""
-    world.runtime.start()
-    api = world.api()
+    api = running.api()
     done: list[str] = []
     api.looping_background_call(done.append, 1000, "loop", desc="x", run_on_all_instances=True)
     api.delayed_background_call(500, done.append, "once", desc="y")
     api.delayed_background_call(500, done.append, "never").cancel()
-    for _ in range(4):
-        world.clock.advance(milliseconds=500)
-        await resolved(api.run_in_background(lambda: None))
+    await running.pass_time(4, milliseconds=500)
     assert done == ["once", "loop", "loop"]
 
 
-async def test_sleep(world: World) -> None:
-    """Sleep ends when that many seconds have passed on the server's clock."""
-    world.runtime.start()
-    api = world.api()
+async def test_sleep(running: World) -> None:
+    """Sleep ends after that many seconds on the server's clock."""
+    api = running.api()
     job = api.run_in_background(api.sleep, 0.5)
-    await resolved(api.run_in_background(lambda: None))
-    world.clock.advance(milliseconds=499)
-    await resolved(api.run_in_background(lambda: None))
+    await running.tick()
+    await running.pass_time(1, milliseconds=499)
     assert not job.done()
-    world.clock.advance(milliseconds=1)
+    await running.pass_time(1, milliseconds=1)
     await job
 
 
-async def test_defer_to_thread(world: World) -> None:
-    """A function runs in a daemon thread; its result or exception comes back."""
-    api = world.api()
+async def test_defer_to_thread(running: World) -> None:
+    """A function runs in a daemon thread; its result or exception is returned."""
+    api = running.api()
     thread = await api.defer_to_thread(threading.current_thread)
     assert thread.daemon
     assert thread is not threading.current_thread()
@@ -73,21 +65,20 @@ async def test_defer_to_thread(world: World) -> None:
         await api.defer_to_thread(int, "x")
 
 
-async def test_thread_that_never_ends(world: World) -> None:
-    """A thread that never ends does not hold up the stop."""
+async def test_thread_that_never_ends(running: World) -> None:
+    """A thread that never ends does not delay the stop."""
     end = threading.Event()
-    world.runtime.start()
-    api = world.api()
+    api = running.api()
     job = api.run_in_background(api.defer_to_thread, end.wait)
-    await resolved(api.run_in_background(lambda: None))
-    await world.runtime.stop()
+    await running.tick()
+    await running.runtime.stop()
     assert job.exception() is not None
     end.set()
 
 
-async def test_run_db_interaction(world: World) -> None:
-    """A function is given a cursor and its arguments, and its result can be awaited."""
-    api = world.api()
+async def test_run_db_interaction(running: World) -> None:
+    """A function gets a cursor and its arguments, and its result can be awaited."""
+    api = running.api()
 
     def add(txn: Transaction, left: int, *, right: int) -> object:
         txn.execute("SELECT ? + ?", (left, right))
@@ -96,27 +87,26 @@ async def test_run_db_interaction(world: World) -> None:
     assert await api.run_db_interaction("add", add, 3, right=4) == (7,)
 
 
-async def test_cached(world: World) -> None:
-    """What `cached` remembers is forgotten by invalidate_cache."""
+async def test_cached(running: World) -> None:
+    """`invalidate_cache` removes an answer of a function that is decorated with `cached`."""
     asked: list[int] = []
 
     class Module:
-        @world.api().cached(max_entries=2)
+        @running.api().cached(max_entries=2)
         async def answer(self, number: int) -> int:
             asked.append(number)
             return number
 
     module = Module()
-    world.api().register_cached_function(module.answer)
+    running.api().register_cached_function(module.answer)
     assert [await module.answer(1), await module.answer(1)] == [1, 1]
-    await world.api().invalidate_cache(module.answer, (1,))
+    await running.api().invalidate_cache(module.answer, (1,))
     await module.answer(1)
     assert asked == [1, 1]
-    assert cached is world.api().cached
+    assert cached is running.api().cached
 
 
-async def test_awaiting_a_job_twice(world: World) -> None:
-    """A job may be awaited by many."""
-    world.runtime.start()
-    job = world.api().run_in_background(double, 1)
+async def test_awaiting_a_job_twice(running: World) -> None:
+    """Several tasks may await a job."""
+    job = running.api().run_in_background(double, 1)
     assert list(await asyncio.gather(job, resolved(job))) == [2, 2]

@@ -8,7 +8,7 @@ from lamplighter.modules.cache import cached
 
 
 class Service:
-    """Counts what it is really asked."""
+    """Counts its calls."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []
@@ -38,7 +38,7 @@ class Service:
 
 
 async def test_answers_are_remembered() -> None:
-    """The same question, however its arguments are written, is asked once."""
+    """Equal arguments, written in any way, are one key."""
     service = Service()
     answers = [
         await service.answer(1),
@@ -51,7 +51,7 @@ async def test_answers_are_remembered() -> None:
 
 
 async def test_memory_is_bounded() -> None:
-    """Beyond max_entries, the answer that was used longest ago is forgotten."""
+    """Beyond max_entries, the least recently used answer is removed."""
     service = Service()
     for number in (1, 2, 1, 3, 1, 2):
         await service.answer(number)
@@ -59,7 +59,7 @@ async def test_memory_is_bounded() -> None:
 
 
 async def test_objects_remember_for_themselves() -> None:
-    """Two objects of a class do not share their memory."""
+    """Two objects of a class have a cache each."""
     first, second = Service(), Service()
     await first.answer(1)
     await second.answer(1)
@@ -67,7 +67,7 @@ async def test_objects_remember_for_themselves() -> None:
 
 
 async def test_exceptions_are_not_remembered() -> None:
-    """What raises is asked again."""
+    """An exception is not cached."""
     service = Service()
     for _ in range(2):
         with pytest.raises(ValueError):
@@ -76,7 +76,7 @@ async def test_exceptions_are_not_remembered() -> None:
 
 
 async def test_callers_at_the_same_time_share_a_call() -> None:
-    """Who asks while the answer is on its way waits for that one; who gives up does not end it."""
+    """Callers at the same time share one call, and one cancelled caller does not cancel it."""
     service = Service()
     service.gate.clear()
     callers = [asyncio.ensure_future(service.answer(1)) for _ in range(3)]
@@ -88,7 +88,7 @@ async def test_callers_at_the_same_time_share_a_call() -> None:
 
 
 async def test_invalidate() -> None:
-    """An answer that is invalidated is asked for again; so are all by invalidate_all."""
+    """`invalidate` removes one answer, and `invalidate_all` all of them."""
     service = Service()
     await service.answer(1)
     await service.answer(2)
@@ -101,7 +101,7 @@ async def test_invalidate() -> None:
 
 
 async def test_invalidate_on_the_way() -> None:
-    """An answer that is invalidated while it is on its way is given, but not remembered."""
+    """An answer that is invalidated during its call is returned, but not cached."""
     service = Service()
     service.gate.clear()
     caller = asyncio.ensure_future(service.answer(1))
@@ -114,7 +114,7 @@ async def test_invalidate_on_the_way() -> None:
 
 
 async def test_prefill() -> None:
-    """An answer known beforehand is not asked for."""
+    """A prefilled answer needs no call."""
     service = Service()
     service.answer.prefill((7, "x"), "known")
     assert await service.answer(7) == "known"
@@ -122,7 +122,7 @@ async def test_prefill() -> None:
 
 
 async def test_some_arguments_only() -> None:
-    """Answers can be told apart by the first arguments, or by all but some."""
+    """The key can be made of the first arguments, or of all but some."""
     service = Service()
     assert [await service.by_first(1, "a"), await service.by_first(1, "b")] == ["1a", "1a"]
     assert [await service.but_extra("a", 1), await service.but_extra("b", 1)] == ["1a", "1a"]
@@ -131,7 +131,7 @@ async def test_some_arguments_only() -> None:
 
 
 async def test_plain_function() -> None:
-    """A function outside a class can be decorated, too."""
+    """A function outside a class can be decorated as well."""
     asked: list[int] = []
 
     @cached()

@@ -1,4 +1,4 @@
-"""Delayed and looping calls, on a clock turned by hand."""
+"""Delayed and looping calls, on a fake clock."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 
 def noting(times: list[int], clock: FakeClock) -> Work:
-    """Return work that notes how many milliseconds have passed since this moment."""
+    """Return work that notes the milliseconds since now."""
     start = clock.now()
 
     async def note() -> None:
@@ -31,7 +31,7 @@ async def nothing() -> None:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock to turn by hand."""
+    """A clock that the test advances."""
     return FakeClock()
 
 
@@ -45,7 +45,7 @@ async def background(clock: FakeClock) -> AsyncIterator[BackgroundWork]:
 
 
 async def settle() -> None:
-    """Let everything that can go on do so."""
+    """Let all tasks go on."""
     for _ in range(10):
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(done.set_result, None)
@@ -53,7 +53,7 @@ async def settle() -> None:
 
 
 async def pass_seconds(clock: FakeClock, seconds: int) -> None:
-    """Let time pass, and what it brings happen."""
+    """Advance the clock second by second, and let all tasks go on."""
     for _ in range(seconds):
         clock.advance(seconds=1)
         await settle()
@@ -114,7 +114,7 @@ async def test_exception_does_not_end_the_loop(
 
 
 async def test_slow_call_does_not_pile_up(clock: FakeClock, background: BackgroundWork) -> None:
-    """The next call waits until the last one has ended; missed ones are not made up for."""
+    """A call begins after the one before has ended; missed calls are not made up for."""
     start, began, end = clock.now(), list[int](), asyncio.Event()
 
     async def work() -> None:
@@ -132,7 +132,7 @@ async def test_slow_call_does_not_pile_up(clock: FakeClock, background: Backgrou
 
 
 async def test_stopped_loop(clock: FakeClock, background: BackgroundWork) -> None:
-    """A looping call that is stopped does not happen again."""
+    """A looping call that is stopped makes no further calls."""
     times: list[int] = []
     call = LoopingCall(background, LABEL, noting(times, clock), SECOND)
     await pass_seconds(clock, 1)
@@ -142,7 +142,7 @@ async def test_stopped_loop(clock: FakeClock, background: BackgroundWork) -> Non
 
 
 async def test_nothing_is_left_after_the_stop(clock: FakeClock) -> None:
-    """When the server stops, no call is left waiting."""
+    """When the server stops, no call is left."""
     background = BackgroundWork(clock)
     background.start()
     LoopingCall(background, LABEL, nothing, SECOND)
@@ -154,7 +154,7 @@ async def test_nothing_is_left_after_the_stop(clock: FakeClock) -> None:
 
 
 async def test_calls_before_the_start(clock: FakeClock) -> None:
-    """A call asked for before the server runs counts from the start."""
+    """The time of a call from before the start counts from the start."""
     background = BackgroundWork(clock)
     times: list[int] = []
     LoopingCall(background, LABEL, noting(times, clock), SECOND)
@@ -166,7 +166,7 @@ async def test_calls_before_the_start(clock: FakeClock) -> None:
 
 
 def test_endless_speed(clock: FakeClock) -> None:
-    """A looping call without a period would never let anything else happen, and is refused."""
+    """A looping call without a period is refused."""
     with pytest.raises(ValueError, match="at least a millisecond"):
         LoopingCall(BackgroundWork(clock), LABEL, nothing, timedelta(0))
 
@@ -179,6 +179,6 @@ def test_durations() -> None:
 
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "10s", None])
 def test_what_is_no_duration(value: float) -> None:
-    """What is negative, endless or no number is refused."""
+    """A negative or infinite duration, and one that is no number, is refused."""
     with pytest.raises(ValueError):
         duration_of(value, SECOND)

@@ -1,4 +1,4 @@
-"""Importing anew what was imported before."""
+"""Importing code anew."""
 
 import importlib
 import os
@@ -20,12 +20,12 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 
 
 def value_of(name: str) -> object:
-    """Return what VALUE is in the module of this name, imported if it is not."""
+    """Return VALUE of the Python module with this name."""
     return importlib.import_module(name).VALUE
 
 
 def test_a_package_and_what_is_beside_it(folder: Folder) -> None:
-    """The package is new with all its parts, and so is a file beside it; all else is as it was."""
+    """The package and a file beside it are imported anew; other imports stay."""
     (folder.path / "fresh_package").mkdir()
     folder.write("fresh_beside.py", "VALUE = 1")
     folder.write("fresh_package/__init__.py", "from fresh_package.part import VALUE")
@@ -40,7 +40,7 @@ def test_a_package_and_what_is_beside_it(folder: Folder) -> None:
 
 
 def test_the_file_counts(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source counts, even if what was compiled of it has the same time and size."""
+    """The source counts, even if the compiled file has the same time and size."""
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     folder.write("fresh_module.py", "VALUE = 1")
     assert value_of("fresh_module") == 1
@@ -52,7 +52,7 @@ def test_the_file_counts(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_undo(folder: Folder) -> None:
-    """What was imported before is found again, and what is only in the new code is not."""
+    """`undo` puts the earlier imports back, and removes modules that only the new code has."""
     folder.write("fresh_module.py", "VALUE = 1")
     assert value_of("fresh_module") == 1
     old = sys.modules["fresh_module"]
@@ -67,7 +67,7 @@ def test_undo(folder: Folder) -> None:
 
 
 def test_what_is_never_new() -> None:
-    """The server's own code is not imported anew, whoever names it."""
+    """The server's own code is never imported anew."""
     before = sys.modules["lamplighter.config"]
     with FreshImports(["lamplighter.devtools.Some", "synapse.module_api.Some"]):
         assert importlib.import_module("lamplighter.config") is before

@@ -1,4 +1,4 @@
-"""What is said of the names that are not here."""
+"""Hints for missing names."""
 
 import importlib
 

@@ -1,24 +1,23 @@
 # ruff: noqa: SLF001 - what is tested is private by name only: modules reach for it
-"""The little of Synapse's inside that modules reach for."""
+"""The names of Synapse's internals that modules use."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from lamplighter.modules.background import resolved
 from tests.modules.fakes import World
 
 
 async def test_hostname_and_workers(world: World) -> None:
-    """_hs knows its name, and that there are no workers."""
+    """_hs has the server name, and no workers."""
     hs = world.api()._hs
     assert hs.hostname == "example.com"
     assert (hs.config.worker_app, hs.config.worker.worker_app) == (None, None)
 
 
 async def test_time(world: World) -> None:
-    """The clock tells seconds and milliseconds since the epoch."""
+    """The clock returns seconds and milliseconds since the epoch."""
     clock = world.api()._hs.get_clock()
     assert clock.time_msec() == world.clock.now()
     assert clock.time() == world.clock.now() / 1000
@@ -35,22 +34,17 @@ async def test_calls(world: World) -> None:
     clock.looping_call(done.append, timedelta(hours=1), "hourly")
     clock.looping_call_now(done.append, 60_000, "now")
     world.runtime.start()
-    for _ in range(6):
-        await resolved(world.api().run_in_background(lambda: None))
-        world.clock.advance(milliseconds=500)
-        await resolved(world.api().run_in_background(lambda: None))
-    await resolved(world.api().run_in_background(lambda: None))
+    await world.tick()
+    await world.pass_time(6, milliseconds=500)
     assert done == ["now", "loop", "later", "last", "loop"]
 
 
-async def test_sleep(world: World) -> None:
+async def test_sleep(running: World) -> None:
     """The clock's sleep ends when the time has passed."""
-    clock = world.api()._hs.get_clock()
-    world.runtime.start()
-    job = world.api().run_in_background(clock.sleep, 2)
-    await resolved(world.api().run_in_background(lambda: None))
+    job = running.api().run_in_background(running.api()._hs.get_clock().sleep, 2)
+    await running.tick()
     assert not job.done()
-    world.clock.advance(seconds=2)
+    await running.pass_time(1, seconds=2)
     await job
 
 
@@ -64,8 +58,8 @@ async def test_sleep(world: World) -> None:
         ("config.worker.writers", "_hs.config.worker has no 'writers': use the public methods"),
     ],
 )
-async def test_what_is_not_there(world: World, path: str, message: str) -> None:
-    """Anything else raises an error that names the module, and the supported way."""
+async def test_missing_names(world: World, path: str, message: str) -> None:
+    """Other names raise an error with the module, and with what to use instead."""
     *steps, last = path.split(".")
     found: Any = world.api("MyModule")._hs
     for step in steps:

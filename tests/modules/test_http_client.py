@@ -1,4 +1,4 @@
-"""What modules ask other servers with, against a server on this machine."""
+"""The HTTP client for modules, against a server on this machine."""
 
 import io
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from lamplighter.modules.synapse.errors import HttpResponseException
 
 
 async def echo(request: web.Request) -> web.Response:
-    """Tell what was received."""
+    """Return the request as JSON."""
     seen = {
         "method": request.method,
         "query": [list(pair) for pair in request.query.items()],
@@ -85,7 +85,7 @@ async def test_post_form(server: str, client: SimpleHttpClient) -> None:
 
 
 async def test_get_raw_and_file(server: str, client: SimpleHttpClient) -> None:
-    """A body can be had as bytes, or written into a stream up to a size."""
+    """A body can be read as bytes, or written into a stream up to a size."""
     raw = await client.get_raw(f"{server}/echo")
     stream = io.BytesIO()
     length, headers, url, status = await client.get_file(f"{server}/echo", stream)
@@ -97,7 +97,7 @@ async def test_get_raw_and_file(server: str, client: SimpleHttpClient) -> None:
 
 
 async def test_other_status(server: str, client: SimpleHttpClient) -> None:
-    """An answer other than 2xx raises, with status, reason and body."""
+    """A status other than 2xx raises, with status, reason and body."""
     with pytest.raises(HttpResponseException) as raised:
         await client.get_json(f"{server}/fail")
     error = raised.value

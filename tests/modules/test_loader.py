@@ -1,4 +1,4 @@
-"""How modules come in."""
+"""Loading modules."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ SEED = Path(__file__).parents[3] / "shared" / "seed"
 
 
 async def test_modules_are_instantiated_in_config_order(world: World) -> None:
-    """Modules are built, and so registered, in the order of the config."""
+    """Modules are instantiated, and so registered, in config order."""
     world.load(entry("routers.AllUsers", {"viewers": []}), entry("routers.Routes", ROUTES))
     assert world.router.names == ["AllUsers", "Routes"]
 
@@ -41,7 +41,7 @@ async def test_seed_example(world: World, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("name", ["SyncRouter", "AsyncRouter"])
 async def test_older_style(world: World, name: str) -> None:
-    """An older router is built with keywords, and its methods, async or not, are found by name."""
+    """An older router is instantiated with keywords; its methods, async or not, are registered."""
     world.load(legacy(f"legacy_routers.{name}", ROUTES))
     bob = state_of(BOB)
     assert world.router.names == [name]
@@ -56,7 +56,7 @@ async def test_older_style_registers_once(world: World) -> None:
 
 
 async def test_older_style_with_one_method(world: World) -> None:
-    """An older router with one of the two methods does not start, and is named."""
+    """An older router with one of the two methods is a ModuleError with its name."""
     with pytest.raises(ModuleError) as raised:
         world.load(legacy("legacy_routers.HalfRouter"))
     assert str(raised.value) == (
@@ -68,13 +68,13 @@ async def test_older_style_with_one_method(world: World) -> None:
 
 
 async def test_one_callback_alone_names_the_module(world: World) -> None:
-    """A module that registers one callback alone does not start, and is named."""
+    """A module that registers one callback alone is a ModuleError with its name."""
     with pytest.raises(ModuleError, match="module OneCallback registers"):
         world.load(entry("faulty.OneCallback"))
 
 
 async def test_payment_network_router(world: World) -> None:
-    """A router that reaches into _hs, and works in the background from __init__, runs unchanged."""
+    """A router that uses _hs, and works in the background from __init__, runs unchanged."""
     config = {"services": ["0xabc"], "check_seconds": "15", "joining": ["0xdef"]}
     world.load(legacy("raiden_like.ServicesRouter", config))
     assert await world.router.ask_interest("@0xabc:example.com") == ["ALL"]
@@ -99,7 +99,7 @@ async def test_payment_network_router(world: World) -> None:
     ],
 )
 def test_path_that_leads_nowhere(path: str, complaint: str) -> None:
-    """A path that is not that of a class is a config error: key, value and what is wrong."""
+    """A path that is not that of a class is a config error with key, value and problem."""
     with pytest.raises(ConfigError) as raised:
         import_and_parse([ConfiguredModule(path, None, ModuleStyle.CALLBACKS, "modules[3]")])
     assert str(raised.value) == f"modules[3].module: {path!r} {complaint}"
@@ -115,7 +115,7 @@ def test_path_that_leads_nowhere(path: str, complaint: str) -> None:
 def test_module_that_cannot_be_imported(
     statement: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What importing a module raises is told in one line, with what to use instead."""
+    """An exception of an import is a config error in one line, with what to use instead."""
     (tmp_path / "broken_module.py").write_text(statement)
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError) as raised:
@@ -168,7 +168,7 @@ def parsers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def parsed(parsers: str, name: str, config: dict[str, object] | None) -> object:
-    """Return what a class makes of its configuration."""
+    """Return the result of a class's `parse_config`."""
     path = f"{parsers}.{name}"
     [module] = import_and_parse(
         [ConfiguredModule(path, config, ModuleStyle.CALLBACKS, "modules[0]")]
@@ -200,7 +200,7 @@ def test_parse_config_gets_a_copy(parsers: str) -> None:
     ],
 )
 def test_refused_configuration(parsers: str, name: str, message: str) -> None:
-    """What parse_config raises becomes a config error with the path to the value, in one line."""
+    """An exception of parse_config is a config error in one line, with the path to the value."""
     with pytest.raises(ConfigError) as raised:
         parsed(parsers, name, {})
     assert str(raised.value) == message
@@ -214,7 +214,7 @@ def test_configuration_that_is_no_mapping() -> None:
 
 
 async def test_constructor_that_raises(world: World) -> None:
-    """An exception of a constructor names the module, and is kept as the cause."""
+    """An exception of a constructor is the cause of a ModuleError with the module's name."""
     with pytest.raises(ModuleError) as raised:
         world.load(entry("routers.AllUsers", {}))
     assert str(raised.value) == (
@@ -225,7 +225,7 @@ async def test_constructor_that_raises(world: World) -> None:
 
 
 def test_names_tell_modules_apart() -> None:
-    """A module is called by its class, and by more where that is not enough."""
+    """A module's name is its class, with more of the path if two classes have the same name."""
     names = [
         "routers.Routes",
         "routers.MoreRoutes",
@@ -237,7 +237,7 @@ def test_names_tell_modules_apart() -> None:
 
 
 def test_entries_of_a_config() -> None:
-    """The list comes first, in its order, and then the older key."""
+    """The modules of the list come first, in its order, and then the older key."""
     config = parse_config_text(
         "server_name: example.org\n"
         "modules: [{module: a.B, config: {x: 1}}, {module: c.D}]\n"

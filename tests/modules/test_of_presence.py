@@ -1,4 +1,4 @@
-"""Modules that are not of presence, alone and among others."""
+"""Modules that are no presence modules, alone and among others."""
 
 import importlib
 from pathlib import Path
@@ -38,7 +38,7 @@ class Checker:
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which a test writes modules, below a package of a name of its own."""
+    """A folder for modules, which is a package with a name of its own."""
     monkeypatch.syspath_prepend(str(tmp_path))
     folder = tmp_path / f"their_modules_{tmp_path.name}"
     folder.mkdir()
@@ -59,7 +59,7 @@ def entry(package: Path, path: str, *, skip: bool = False) -> ConfiguredModule:
 
 @pytest.mark.parametrize("method", OTHER_CALLBACKS)
 async def test_a_router_that_is_more(world: World, package: Path, method: str) -> None:
-    """What a presence router registers besides is accepted, told once, and its routes count."""
+    """Other callbacks of a presence router are accepted and logged once, and its routes count."""
     callbacks = ", ".join(f"{name}=None" for name in OTHER_CALLBACKS[method])
     more = f"        for _ in range(2):\n            api.{method}({callbacks})\n"
     (package / "routing.py").write_text(ROUTER.format(more=more))
@@ -75,7 +75,7 @@ async def test_a_router_that_is_more(world: World, package: Path, method: str) -
 
 @pytest.mark.parametrize("method", OTHER_CALLBACKS)
 async def test_a_callback_that_synapse_does_not_know(world: World, method: str) -> None:
-    """A misspelt callback of another kind is the error that it is in Synapse."""
+    """A misspelt callback of another kind raises as in Synapse."""
     register = getattr(world.api(), method)
     with pytest.raises(TypeError, match=rf"^{method}\(\) takes no chekc; it takes "):
         register(chekc=print)
@@ -117,7 +117,7 @@ FAILING = {
 async def test_a_module_that_is_not_of_presence_is_refused(
     world: World, package: Path, way: str
 ) -> None:
-    """In whichever way it fails, or works: the refusal says what it is, and what to do."""
+    """The refusal says what the module is and what to do, in whichever way the module fails."""
     source, name, evidence = FAILING[way]
     (package / "other.py").write_text(source)
     with pytest.raises(NotOfPresence) as raised:
@@ -134,7 +134,7 @@ async def test_a_module_that_is_not_of_presence_is_refused(
 async def test_a_module_that_is_not_of_presence_is_left_out(
     world: World, package: Path, way: str
 ) -> None:
-    """Where the operator says skip, it is named in the log, and the others are loaded."""
+    """If the operator says skip, the module is logged, and the others are loaded."""
     source, name, _ = FAILING[way]
     (package / "other.py").write_text(source)
     (package / "routing.py").write_text(ROUTER.format(more=""))
@@ -180,7 +180,7 @@ class Checker:
 
 
 async def test_a_module_that_is_left_out_does_nothing_more(world: World, package: Path) -> None:
-    """A module that is found not to be of presence while it is built is discarded wholly."""
+    """A module whose instance shows that it is no presence module is discarded wholly."""
     (package / "other.py").write_text(BUSY_CHECKER)
     assert world.load(entry(package, "other.Checker", skip=True)) == []
     other = importlib.import_module(f"{package.name}.other")
@@ -209,7 +209,7 @@ FAULTS = {
 async def test_a_fault_of_a_presence_module_is_never_skipped(
     world: World, package: Path, fault: str
 ) -> None:
-    """A module with something of presence in its source, or nothing that tells, is an error."""
+    """A faulty module is skipped only if its source shows that it is no presence module."""
     (package / "routing.py").write_text(FAULTS[fault])
     (package / "impl.py").write_text(ROUTER.format(more=""))
     with pytest.raises(ConfigError, match="cannot be imported: ") as raised:
@@ -218,7 +218,7 @@ async def test_a_fault_of_a_presence_module_is_never_skipped(
 
 
 async def test_a_package_that_is_not_installed(world: World, package: Path) -> None:
-    """Nothing tells what a package is that is not there: it is an error, not skipped."""
+    """A package that is not installed shows nothing, so it is an error, and not skipped."""
     missing = ConfiguredModule(
         "no_such_pkg.x.Router", {}, ModuleStyle.CALLBACKS, "modules[0]", may_stay_in_synapse=True
     )
@@ -230,7 +230,7 @@ async def test_a_package_that_is_not_installed(world: World, package: Path) -> N
     "path", ["synapse_auto_accept_invite.InviteAutoAccepter", "ldap_auth_provider.Module"]
 )
 async def test_a_package_that_is_well_known(world: World, path: str) -> None:
-    """A published package of another kind is known by its name, without being installed."""
+    """A published package of another kind is known by its name without being installed."""
     known = ConfiguredModule(
         path, {}, ModuleStyle.CALLBACKS, "modules[0]", may_stay_in_synapse=True
     )
@@ -239,7 +239,7 @@ async def test_a_package_that_is_well_known(world: World, path: str) -> None:
 
 
 async def test_a_constructor_of_a_router_that_fails(world: World, package: Path) -> None:
-    """A presence module whose constructor raises is an error, also where others are skipped."""
+    """A presence module whose constructor raises is an error, even if others are skipped."""
     (package / "routing.py").write_text(ROUTER.format(more="        raise KeyError('x')\n"))
     with pytest.raises(ModuleError, match="cannot be started: KeyError: 'x'"):
         world.load(entry(package, "routing.Router", skip=True))
@@ -256,7 +256,7 @@ async def test_a_constructor_of_a_router_that_fails(world: World, package: Path)
 async def test_modules_that_use_presence_in_another_way(
     world: World, package: Path, call: str
 ) -> None:
-    """A module that only sets or follows presence, or serves a page, is loaded."""
+    """A module that only sets or reads presence, or serves a page, is loaded."""
     (package / "bot.py").write_text(
         f"class Bot:\n    def __init__(self, config, api):\n        {call}\n\n"
         "    async def serve(self, request):\n        return {}\n"
@@ -265,7 +265,7 @@ async def test_modules_that_use_presence_in_another_way(
 
 
 async def test_an_older_router_is_of_presence_by_its_key(world: World, package: Path) -> None:
-    """What stands at presence.presence_router is a router, whatever else its file names."""
+    """A module at presence.presence_router is a router, whatever its source names."""
     (package / "old.py").write_text(
         "class Old:\n    def __init__(self, config, module_api):\n"
         "        module_api.register_account_data_callbacks(on_account_data_updated=print)\n"
@@ -278,7 +278,7 @@ async def test_an_older_router_is_of_presence_by_its_key(world: World, package: 
 
 
 def test_what_other_files_of_a_package_name_does_not_count(package: Path) -> None:
-    """Of a package with modules of several kinds each is judged by what it imports itself."""
+    """Each module of a package is judged by the files that it imports itself."""
     (package / "routing.py").write_text(ROUTER.format(more=""))
     (package / "spam.py").write_text(CHECKER)
     (package / "both.py").write_text("from . import routing, spam\nclass Both: ...\n")

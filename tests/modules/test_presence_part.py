@@ -1,4 +1,4 @@
-"""Routing rules, and reading and setting presence, by way of the API."""
+"""Registering callbacks, and reading and setting presence, through the API."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ async def states_callback(states: list[UserPresenceState]) -> object:
 
 
 async def interest_callback(user_id: str) -> object:
-    """Name nobody."""
+    """Name no users."""
     return set()
 
 
@@ -33,7 +33,7 @@ async def test_both_callbacks(world: World) -> None:
 
 
 async def test_no_callback(world: World) -> None:
-    """To register neither callback does nothing."""
+    """Registering neither callback does nothing."""
     api = world.api()
     api.register_presence_router_callbacks()
     assert (world.router.registered, api.is_presence_router) == ([], False)
@@ -57,14 +57,14 @@ async def test_one_callback(world: World) -> None:
 
 
 async def test_callbacks_are_keywords(world: World) -> None:
-    """The callbacks are given by keyword only, as in Synapse."""
+    """The callbacks are keyword arguments, as in Synapse."""
     register: Any = world.api().register_presence_router_callbacks
     with pytest.raises(TypeError, match="positional"):
         register(states_callback, interest_callback)
 
 
 async def test_send_local_online_presence_to(world: World) -> None:
-    """Every user is named to the host once, local and remote ones."""
+    """The host gets each user once, local and remote ones."""
     world.runtime.start()
     remote = "@charlie:somewhere.org"
     await world.api().send_local_online_presence_to(iter([BOB, remote, BOB]))
@@ -73,7 +73,7 @@ async def test_send_local_online_presence_to(world: World) -> None:
 
 @pytest.mark.parametrize("users", [["@bob:example.com", "bob"], [None], "@bob:example.com"])
 async def test_send_to_malformed_users(world: World, users: Any) -> None:
-    """A malformed user ID, or one instead of several, is a ValueError; nobody gets anything."""
+    """A malformed user ID, or one instead of several, is a ValueError; no user gets anything."""
     world.runtime.start()
     with pytest.raises(ValueError):
         await world.api().send_local_online_presence_to(users)
@@ -99,7 +99,7 @@ async def test_set_presence_for_users(world: World) -> None:
     ],
 )
 async def test_set_malformed_presence(world: World, users: Any, message: str) -> None:
-    """A fault in one entry is a ValueError; nothing is set, the sound entries neither."""
+    """A wrong entry is a ValueError; nothing is set, not even the valid entries."""
     world.runtime.start()
     with pytest.raises(ValueError, match=message):
         await world.api().set_presence_for_users({ALICE: ("online", None), **users})
@@ -107,7 +107,7 @@ async def test_set_malformed_presence(world: World, users: Any, message: str) ->
 
 
 async def test_busy_where_it_is_off() -> None:
-    """Where busy is off, a module cannot set it."""
+    """If busy is off, a module cannot set it."""
     world = World(presences=frozenset(Presence) - {Presence.BUSY})
     world.runtime.start()
     with pytest.raises(ValueError, match="is not a presence state"):
@@ -116,7 +116,7 @@ async def test_busy_where_it_is_off() -> None:
 
 
 async def test_get_presence_for_users(world: World) -> None:
-    """The presence of everybody asked for is returned; of who is unknown, the default one."""
+    """The states of all given users are returned; an unknown user has the default state."""
     world.runtime.start()
     bob = world.host.presence[BOB] = state_of(BOB, state="online", status_msg="here")
     presence = await world.api().get_presence_for_users([ALICE, BOB])
@@ -134,7 +134,7 @@ async def test_get_presence_for_users(world: World) -> None:
     ],
 )
 async def test_a_message_that_may_not_be(world: World, message: Any, fault: str) -> None:
-    """A message that clients and servers would refuse is refused where the module sets it."""
+    """A message that clients and servers would refuse cannot be set."""
     with pytest.raises(ValueError, match=f"{BOB}: the status message {fault}"):
         await world.api().set_presence_for_users({BOB: ("online", message)})
 
@@ -146,7 +146,7 @@ async def test_get_presence_of_malformed_user(world: World) -> None:
 
 
 async def test_subscribe_to_presence(world: World) -> None:
-    """A callback, async or not, is given each list of announced states until it unsubscribes."""
+    """A callback, async or not, gets each list of announced states until it unsubscribes."""
     heard: list[object] = []
 
     async def listen(states: object) -> None:
@@ -163,7 +163,7 @@ async def test_subscribe_to_presence(world: World) -> None:
 
 
 async def test_call_from_another_loop(world: World) -> None:
-    """A module may call from an event loop of its own: the server's loop does the work."""
+    """A module may call from its own event loop; the server's loop does the work."""
     world.runtime.start()
     call = world.api().send_local_online_presence_to([BOB])
     await asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(call))

@@ -1,4 +1,4 @@
-"""Rooms, by way of the API."""
+"""Rooms through the API."""
 
 import pytest
 
@@ -24,12 +24,12 @@ def started(world: World) -> None:
 
 
 def whole(of: Json) -> EventBase:
-    """Return an event as modules see it."""
+    """Return an event as modules get it."""
     return EventBase({**of, "room_id": ROOM})
 
 
 async def test_room_state(world: World) -> None:
-    """A room's state comes by (type, state key), and can be filtered."""
+    """A room's state is a dict by (type, state key), and can be filtered."""
     world.runtime.start()
     api = world.api()
     member = {("m.room.member", "@alice:example.com"): whole(MEMBER)}
@@ -62,7 +62,7 @@ async def test_malformed_room(world: World) -> None:
 
 
 async def test_alias(world: World) -> None:
-    """An alias leads to its room, and a room to its alias."""
+    """An alias has a room, and a room a canonical alias."""
     world.runtime.start()
     api = world.api()
     assert await api.lookup_room_alias("#hall:example.com") == (ROOM, ["example.com"])
@@ -72,7 +72,7 @@ async def test_alias(world: World) -> None:
 
 @pytest.mark.parametrize(("alias", "code"), [("#x:example.com", 404), ("hall", 400)])
 async def test_alias_of_nothing(world: World, alias: str, code: int) -> None:
-    """An alias of no room is a 404, a malformed one a 400."""
+    """An unknown alias is a 404, and a malformed one a 400."""
     world.runtime.start()
     with pytest.raises(SynapseError) as raised:
         await world.api().lookup_room_alias(alias)

@@ -1,34 +1,24 @@
-"""All modules of a server, from loading to the stop; with modules as others write them."""
+"""The modules of a server, from loading to the stop, with modules as authors write them."""
 
 import threading
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from lamplighter.errors import ModuleError
 from lamplighter.modules import synapse_paths
-from lamplighter.modules.background import resolved
 from lamplighter.presence.state import Presence
 from tests.modules.fakes import ALICE, BOB, World, entry, legacy, state_of
 
 
-async def pass_seconds(world: World, seconds: int) -> None:
-    """Let time pass, and what it brings happen."""
-    for _ in range(seconds):
-        world.clock.advance(seconds=1)
-        for _ in range(3):
-            await resolved(world.api().run_in_background(lambda: None))
-
-
 async def test_background_work_of_a_router(world: World) -> None:
-    """What __init__ asks for happens at the start; what the clock is asked for, in time."""
+    """Work from `__init__` begins at the start; calls at a later time come in time."""
     config = {"services": ["0xabc"], "check_seconds": 2, "joining": ["0xdef"]}
     world.load(legacy("raiden_like.ServicesRouter", config))
     world.runtime.start()
-    await pass_seconds(world, 1)
+    await world.pass_time(1, seconds=1)
     assert world.host.sent_to == [["@0xabc:example.com"]]
-    await pass_seconds(world, 4)
+    await world.pass_time(4, seconds=1)
     assert world.host.sent_to == [["@0xabc:example.com"], ["@0xdef:example.com"]]
     assert await world.router.ask_interest("@0xdef:example.com") == ["ALL"]
 
@@ -38,17 +28,17 @@ async def test_module_that_calls_back_from_a_thread(world: World) -> None:
     world.load(entry("busy_modules.FromThread", {"users": [BOB], "endless": True}))
     assert world.host.sent_to == []
     world.runtime.start()
-    await pass_seconds(world, 1)
+    await world.pass_time(1, seconds=1)
     assert world.host.sent_to == [[BOB]]
     await world.runtime.stop()
     assert "endless" in [thread.name for thread in threading.enumerate()]
 
 
 async def test_module_that_ticks(world: World) -> None:
-    """Background calls go on until the server stops, and no longer."""
+    """Looping calls go on until the server stops."""
     world.load(entry("busy_modules.Ticker", {"user": BOB, "every_ms": 2000, "after_ms": 3000}))
     world.runtime.start()
-    await pass_seconds(world, 5)
+    await world.pass_time(5, seconds=1)
     await world.runtime.stop()
     world.clock.advance(seconds=60)
     assert world.host.was_set == [
@@ -60,7 +50,7 @@ async def test_module_that_ticks(world: World) -> None:
 
 
 async def test_module_that_watches(world: World) -> None:
-    """A module can listen to presence, keep things in its database, and remember answers."""
+    """A module can subscribe to presence, use its database, and cache answers."""
     [loaded] = world.load(entry("busy_modules.Watcher", {}))
     watcher: Any = loaded.instance
     world.runtime.start()
@@ -76,14 +66,14 @@ async def test_module_that_watches(world: World) -> None:
 
 
 async def test_web_resources(world: World) -> None:
-    """What modules serve is known once they are loaded."""
+    """The web resources of modules are known once the modules are loaded."""
     path = "/_synapse/client/who"
     world.load(entry("busy_modules.WebPage", {"path": path}))
     assert list(world.runtime.web_resources) == [path]
 
 
-async def test_failed_load_serves_nobody(world: World) -> None:
-    """A server whose modules could not be loaded is forgotten: no thread finds it any more."""
+async def test_failed_load(world: World) -> None:
+    """Imported functions do not find a server whose modules could not be loaded."""
     other = World()
     other.load()
     with pytest.raises(ModuleError):
@@ -97,19 +87,18 @@ async def test_failed_load_serves_nobody(world: World) -> None:
     await other.runtime.stop()
 
 
-async def test_imported_functions_know_their_module(world: World) -> None:
-    """What a module asks for with an imported function in __init__ is logged with its name."""
+async def test_imported_functions_know_their_module(world: World, logged: list[Any]) -> None:
+    """Work that an imported function begins in `__init__` is logged with the module's name."""
     world.load(legacy("raiden_like.ServicesRouter", {"services": ["not a localpart"]}))
-    with capture_logs() as lines:
-        world.runtime.start()
-        await resolved(world.api().run_in_background(lambda: None))
-    assert [(line["module"], line["desc"]) for line in lines] == [
+    world.runtime.start()
+    await world.tick()
+    assert [(line["module"], line["desc"]) for line in logged if "desc" in line] == [
         ("ServicesRouter", "ServicesRouter.send_current_presences_to")
     ]
 
 
 async def test_altered_states(world: World) -> None:
-    """A module makes an altered state with copy_and_replace; it has the type that it was given."""
+    """A module alters a state with copy_and_replace."""
     world.load(entry("routers.Altering", {"viewers": [ALICE]}))
     bob = state_of(BOB, state="online", status_msg="secret")
     assert await world.router.ask([bob]) == [{ALICE: {bob.copy_and_replace(status_msg=None)}}]

@@ -1,4 +1,4 @@
-"""The loop that no module may end: what it does by itself, without a server."""
+"""The event loop that no module can end, without a server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -53,7 +53,7 @@ def cancelling() -> None:
 @pytest.mark.parametrize("deed", [exiting, interrupting, stopping, cancelling])
 @pytest.mark.parametrize("in_a_task", [True, False], ids=["task", "callback"])
 def test_the_work_is_completed(loop: ServerLoop, deed: Callable[[], None], in_a_task: bool) -> None:
-    """Whatever a module does, the server's work goes on to its end, and so do its tasks."""
+    """The server's work, and its tasks, go on to their end whatever a module does."""
     done: list[str] = []
 
     async def other() -> None:
@@ -87,7 +87,7 @@ def test_the_work_is_completed(loop: ServerLoop, deed: Callable[[], None], in_a_
 
 
 def test_what_all_tasks_lists(loop: ServerLoop) -> None:
-    """A module finds the tasks of modules, and none of the server's; the server finds all."""
+    """Modules can list only the tasks of modules; the server can list all."""
 
     async def wait() -> None:
         await asyncio.get_running_loop().create_future()
@@ -111,7 +111,7 @@ def test_what_all_tasks_lists(loop: ServerLoop) -> None:
 
 
 def test_what_the_work_raises(loop: ServerLoop) -> None:
-    """What the server's own work raises is raised: an exit, an interrupt, an error of the loop."""
+    """Exceptions of the server's own work are raised: exits, interrupts, errors."""
 
     async def work(error: BaseException) -> None:
         await turn()
@@ -123,7 +123,7 @@ def test_what_the_work_raises(loop: ServerLoop) -> None:
 
 
 def test_what_a_module_s_task_gives(loop: ServerLoop) -> None:
-    """A task of a module's is a task: it returns, raises, and is cancelled, begun or not."""
+    """A module's task returns, raises and can be cancelled as any task."""
 
     async def give(what: object) -> object:
         await turn()
@@ -155,7 +155,7 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
 def test_what_modules_may_not_change(loop: ServerLoop, change: Callable[[Any], object]) -> None:
-    """What all share in the loop is not for a module to change; the server may."""
+    """A module cannot change the parts of the loop that all share; the server can."""
 
     async def work() -> None:
         change(loop)
@@ -166,7 +166,7 @@ def test_what_modules_may_not_change(loop: ServerLoop, change: Callable[[Any], o
 
 
 def test_the_executor_stays(loop: ServerLoop) -> None:
-    """A module cannot take the executor, or async generators, from the server."""
+    """A module cannot shut down the server's executor or async generators."""
 
     async def work() -> int:
         with as_module("MyModule"):

@@ -42,13 +42,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ModuleD
 
 
 async def test_commit(database: ModuleDatabase) -> None:
-    """What a function that returns has done is kept."""
+    """The transaction of a function that returns is committed."""
     assert await database.run(LABEL, add, "a", weight=1) == 1
     assert await database.run(LABEL, rules) == [("a", 1)]
 
 
 async def test_rollback(database: ModuleDatabase) -> None:
-    """What a function that raises has done is undone, and logged with the module's name."""
+    """The transaction of a function that raises is rolled back, and logged with the module."""
 
     def fail(txn: Transaction) -> None:
         add(txn, "a", 1)
@@ -63,7 +63,7 @@ async def test_rollback(database: ModuleDatabase) -> None:
 
 
 async def test_cursor(database: ModuleDatabase) -> None:
-    """The cursor has what DB-API and Synapse's have."""
+    """The cursor has the methods of DB-API, and those that Synapse adds."""
 
     def work(txn: Transaction) -> list[object]:
         txn.executemany("INSERT INTO rules VALUES (?, ?)", [("a", 1), ("b", 2)])
@@ -80,7 +80,7 @@ async def test_cursor(database: ModuleDatabase) -> None:
 
 
 async def test_after_the_transaction(database: ModuleDatabase) -> None:
-    """call_after is for what is committed, call_on_exception for what is undone."""
+    """call_after is called after a commit, call_on_exception after a rollback."""
     told: list[str] = []
 
     def work(txn: Transaction, number: str) -> int:
@@ -95,7 +95,7 @@ async def test_after_the_transaction(database: ModuleDatabase) -> None:
 
 
 async def test_interactions_follow_one_another(database: ModuleDatabase) -> None:
-    """Interactions asked for at once, from many threads, all happen, one after the other."""
+    """Transactions from many threads at once all run, one after the other."""
 
     def increase(txn: Transaction) -> None:
         txn.execute("SELECT weight FROM rules WHERE name = 'n'")
@@ -114,7 +114,7 @@ async def test_interactions_follow_one_another(database: ModuleDatabase) -> None
 
 
 async def test_file_is_made_at_first_use(tmp_path: Path) -> None:
-    """There is no file until a module wants one; then it stays."""
+    """The file is created at the first use, and stays."""
     path = tmp_path / "modules.db"
     first = ModuleDatabase(path)
     assert not path.exists()
@@ -127,7 +127,7 @@ async def test_file_is_made_at_first_use(tmp_path: Path) -> None:
 
 
 async def test_file_that_cannot_be_opened(tmp_path: Path) -> None:
-    """Where the file cannot be opened, the interaction raises, and the server lives."""
+    """If the file cannot be opened, the transaction raises, and the server goes on."""
     database = ModuleDatabase(tmp_path / "no" / "such" / "directory" / "modules.db")
     with pytest.raises(sqlite3.OperationalError):
         await database.run(LABEL, make_table)

@@ -1,4 +1,4 @@
-"""Serving `synapse.…` from its first import on."""
+"""Providing `synapse.…` from its first import on."""
 
 import importlib
 import sys
@@ -12,7 +12,7 @@ from lamplighter.modules.synapse_on_demand import SynapseOnDemand, serve_on_dema
 
 @pytest.fixture(autouse=True)
 def served_on_demand() -> Iterator[None]:
-    """Nothing is served yet; afterwards it is as the other tests want it."""
+    """Nothing is provided yet; after the test everything is, for the other tests."""
     synapse_paths.uninstall()
     serve_on_demand()
     yield
@@ -24,7 +24,7 @@ def _waiting() -> int:
 
 
 def test_the_first_import() -> None:
-    """The first import is served, and from then on the finder is gone: it has done its work."""
+    """The first import installs the paths and removes the finder."""
     assert (synapse_paths.installed(), _waiting()) == (None, 1)
     module = importlib.import_module("synapse.module_api")
     assert module.ModuleApi.__module__ == "lamplighter.modules.api"
@@ -32,19 +32,19 @@ def test_the_first_import() -> None:
 
 
 def test_other_imports() -> None:
-    """What is not `synapse` is none of its business."""
+    """Other imports do not install the paths."""
     with pytest.raises(ModuleNotFoundError, match="No module named 'synapses'"):
         importlib.import_module("synapses")
     assert (synapse_paths.installed(), _waiting()) == (None, 1)
 
 
 def test_what_is_not_served() -> None:
-    """A path that nobody serves is the error that says what to use instead."""
+    """A path that is not provided raises an error that tells what to use instead."""
     with pytest.raises(ModuleNotFoundError, match="Lamplighter has no synapse"):
         importlib.import_module("synapse.handlers.sync")
 
 
 def test_a_server_that_comes_first() -> None:
-    """Where a server serves the paths before anybody imports one, there is nothing left to do."""
+    """Installing the paths before the first import removes the finder."""
     synapse_paths.install()
     assert _waiting() == 0

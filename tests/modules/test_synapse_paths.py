@@ -64,7 +64,7 @@ def run(code: str) -> dict[str, Any]:
     ],
 )
 def test_paths(path: str, name: str, thing: object) -> None:
-    """Every path has our own thing under the name that modules import."""
+    """Every path has our own object under the name that modules import."""
     assert attribute(path, name) is thing
 
 
@@ -75,7 +75,7 @@ def test_everybody() -> None:
 
 
 def test_presence_states_are_the_ones_on_the_wire() -> None:
-    """PresenceState has the specification's words."""
+    """PresenceState has the strings of the specification."""
     states = constants.PresenceState
     named = [states.ONLINE, states.UNAVAILABLE, states.OFFLINE, states.BUSY]
     assert named == [Presence.ONLINE, Presence.UNAVAILABLE, Presence.OFFLINE, Presence.BUSY]
@@ -107,14 +107,14 @@ def test_presence_states_are_the_ones_on_the_wire() -> None:
     ],
 )
 def test_import_of_what_is_not_there(code: str, message: str) -> None:
-    """An import of anything else fails, and says what to use instead."""
+    """An import of another name fails, and the error tells what to use instead."""
     with pytest.raises(ImportError) as raised:
         run(code)
     assert str(raised.value) == message
 
 
 def test_attribute_that_is_not_there() -> None:
-    """An attribute that is not there raises an AttributeError that says what to use instead."""
+    """A missing attribute raises an AttributeError that tells what to use instead."""
     module = importlib.import_module("synapse.module_api")
     assert not hasattr(module, "DirectServeJsonResource")
     with pytest.raises(AttributeError, match=r"give api\.register_web_resource an async function"):
@@ -147,7 +147,7 @@ def test_installing_twice() -> None:
 
 
 def test_uninstalling() -> None:
-    """Once uninstalled, nothing is called synapse any more."""
+    """Once uninstalled, there is no `synapse` any more."""
     synapse_paths.uninstall()
     assert synapse_paths.installed() is None
     assert [name for name in sys.modules if name.split(".")[0] == "synapse"] == []
@@ -156,7 +156,7 @@ def test_uninstalling() -> None:
 
 
 def test_installing_again() -> None:
-    """What was imported before is what is imported after: its servers are found as ever."""
+    """Functions that were imported before an uninstallation work after the next installation."""
     before = attribute("synapse.module_api", "run_in_background")
     synapse_paths.uninstall()
     synapse_paths.install()
@@ -164,7 +164,7 @@ def test_installing_again() -> None:
 
 
 def test_directory_called_synapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory that is only called so is not taken for a Synapse."""
+    """A directory with the name is not mistaken for a real Synapse."""
     synapse_paths.uninstall()
     (tmp_path / "synapse").mkdir()
     (tmp_path / "synapse" / "types.py").write_text("")
@@ -192,7 +192,7 @@ class Router:
 
 @pytest.fixture
 def real_synapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Something installed that is a Synapse as far as imports go, and a router that uses it."""
+    """A package that counts as a real Synapse for imports, and a router that uses it."""
     synapse_paths.uninstall()
     package = tmp_path / "synapse" / "module_api"
     package.mkdir(parents=True)
@@ -208,7 +208,7 @@ def real_synapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 @pytest.mark.usefixtures("real_synapse")
 async def test_real_synapse(world: World) -> None:
-    """Where a real Synapse is installed it is left alone, and modules still get our own states."""
+    """A real Synapse is left alone, and modules still get our own states."""
     with capture_logs() as lines:
         path = "router_for_real.Router"
         world.load(ConfiguredModule(path, {}, ModuleStyle.CALLBACKS, "modules[0]"))

@@ -1,4 +1,4 @@
-"""Threads for what blocks."""
+"""Threads for blocking work."""
 
 import threading
 from concurrent.futures import Future
@@ -20,12 +20,12 @@ VARIABLE: ContextVar[str] = ContextVar("variable", default="unset")
 
 
 def fail() -> None:
-    """Raise what is no Exception."""
+    """Raise an exception that is no Exception."""
     raise SystemExit(3)
 
 
 def test_start_thread() -> None:
-    """A thread is a daemon with its name, and knows the caller's context."""
+    """A thread is a daemon thread with its name, and has the caller's context variables."""
     token = VARIABLE.set("mine")
     future = start_thread("my thread", lambda: (threading.current_thread(), VARIABLE.get()))
     thread, value = future.result()
@@ -34,7 +34,7 @@ def test_start_thread() -> None:
 
 
 def test_thread_that_raises() -> None:
-    """What a thread raises, a SystemExit too, comes to who waits for it."""
+    """An exception of a thread, also a SystemExit, is raised by its future."""
     with pytest.raises(SystemExit):
         start_thread("x", fail).result()
 
@@ -63,7 +63,7 @@ def test_the_end_of_a_worker() -> None:
 
 
 def futures_under_way() -> set[Future[Any]]:
-    """What is under way, as whoever asked for it has it."""
+    """Return the futures of the work that is under way."""
     return {work.future for work in work_under_way()}
 
 
@@ -80,7 +80,7 @@ def test_work_under_way() -> None:
 
 
 def test_what_others_do() -> None:
-    """What another pool of threads does is under way until its future is done."""
+    """The work of another pool of threads is under way until its future is done."""
     work = ThreadWork(Future())
     under_way_until_done(work)
     assert work in work_under_way()

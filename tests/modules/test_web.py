@@ -27,7 +27,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def get(app: ASGIApp, path: str = PATH) -> tuple[int, bytes, dict[str, str]]:
-    """Return the status, the body and the headers of the answer."""
+    """Return the status, the body and the headers of the response."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -43,14 +43,14 @@ async def get(app: ASGIApp, path: str = PATH) -> tuple[int, bytes, dict[str, str
 
 
 def served(resource: object) -> ASGIApp:
-    """Return the application that a resource becomes."""
+    """Return the application for a resource."""
     resources = WebResources()
     resources.register("MyModule", PATH, resource)
     return resources.close()[PATH]
 
 
 async def test_function() -> None:
-    """A function is given a request, and its response is the answer."""
+    """A function gets a request, and its response is sent."""
     status, body, _ = await get(served(page), f"{PATH}/below")
     assert (status, body) == (200, b"GET /_synapse/client/mine/below")
 
@@ -66,12 +66,12 @@ async def test_dict() -> None:
 
 
 async def test_application() -> None:
-    """An ASGI application answers as it is."""
+    """An ASGI application is called directly."""
     assert (await get(served(application)))[:2] == (200, b"from ASGI")
 
 
 async def test_an_application_that_ends_the_server() -> None:
-    """An ASGI application that raises `SystemExit` raises what a request's task can hold."""
+    """A `SystemExit` of an ASGI application becomes a RuntimeError."""
 
     async def leave(scope: Scope, receive: Receive, send: Send) -> None:
         raise SystemExit(3)
@@ -92,7 +92,7 @@ async def test_refusal() -> None:
 
 
 async def test_redirect() -> None:
-    """A RedirectException sends the client elsewhere."""
+    """A RedirectException redirects the client."""
 
     async def redirect(request: Request) -> Response:
         raise RedirectException(b"https://example.com/there")
@@ -102,7 +102,7 @@ async def test_redirect() -> None:
 
 
 async def test_http_exception() -> None:
-    """Starlette's own exceptions, and the server's, are left to the server."""
+    """Exceptions of Starlette and of the server are raised on."""
 
     async def refuse(request: Request) -> Response:
         raise HTTPException(418)
@@ -113,7 +113,7 @@ async def test_http_exception() -> None:
 
 @pytest.mark.parametrize("answer", [7, None, ValueError("secret inside")])
 async def test_defect(answer: object) -> None:
-    """What else a function raises or returns is logged with its module; the client gets 500."""
+    """Other exceptions and results are logged with the module; the client gets 500."""
 
     async def fail(request: Request) -> object:
         if isinstance(answer, Exception):
@@ -129,7 +129,7 @@ async def test_defect(answer: object) -> None:
 
 
 async def test_first_module_wins() -> None:
-    """Of two modules that ask for a path, the first one gets it; the log names the other."""
+    """If two modules register a path, the first one gets it; the log names the other."""
     resources = WebResources()
     with capture_logs() as lines:
         resources.register("First", PATH, application)
@@ -144,26 +144,26 @@ async def test_first_module_wins() -> None:
     "path", [*RESERVED_PATHS, "/_matrix/client/v3/mine", "/", "", "_synapse/client/mine"]
 )
 def test_paths_that_are_not_given_away(path: str) -> None:
-    """What the server serves itself, and what is no absolute path, is refused."""
+    """Paths that the server uses, and paths that are not absolute, are refused."""
     with pytest.raises(ModuleError, match="module MyModule: web resource path"):
         WebResources().register("MyModule", path, page)
 
 
 def test_path_that_only_looks_reserved() -> None:
-    """A path that only begins with the letters of a reserved one is free."""
+    """A path that only begins with the letters of a reserved one is accepted."""
     resources = WebResources()
     resources.register("MyModule", "/healthy", application)
     assert list(resources.close()) == ["/healthy"]
 
 
 def test_what_is_no_resource() -> None:
-    """A Twisted resource, or anything else, is refused, with what to give instead."""
+    """A Twisted resource is refused, with what to register instead."""
     with pytest.raises(ModuleError, match=r"is a Twisted; .*give an async function"):
         WebResources().register("MyModule", PATH, type("Twisted", (), {})())
 
 
 def test_too_late() -> None:
-    """Once the modules are loaded, no resource can be registered."""
+    """No resource can be registered after the modules are loaded."""
     resources = WebResources()
     resources.close()
     with pytest.raises(ModuleError, match="in __init__ only"):

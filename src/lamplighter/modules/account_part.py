@@ -1,6 +1,6 @@
 """`ModuleApi`, the part about users: accounts, profiles, account data, requests."""
 
-from typing import Protocol
+from starlette.requests import Request
 
 from lamplighter import errors
 from lamplighter.ids import UserId, is_user_id, parse_user_id, server_of
@@ -22,25 +22,6 @@ from lamplighter.modules.synapse.types import (
 from lamplighter.ports import Account
 
 __all__ = ["AccountDataManager", "AccountPart"]
-
-
-class _HttpRequest(Protocol):
-    """The part of a Starlette `Request` that is used here."""
-
-    @property
-    def headers(self) -> "_Values":
-        """The headers by name."""
-
-    @property
-    def query_params(self) -> "_Values":
-        """The arguments of the query."""
-
-
-class _Values(Protocol):
-    """The part of Starlette's multi-dicts that is used here."""
-
-    def get(self, key: str, /) -> str | None:
-        """Return the value, or None."""
 
 
 class AccountPart(ApiPart):
@@ -87,7 +68,7 @@ class AccountPart(ApiPart):
         return ProfileInfo(profile.avatar_url, profile.displayname)
 
     async def get_user_by_req(
-        self, req: _HttpRequest, allow_guest: bool = False, allow_expired: bool = False
+        self, req: Request, allow_guest: bool = False, allow_expired: bool = False
     ) -> Requester:
         """Return the sender of *req*, the request that a web resource has got.
 
@@ -151,7 +132,7 @@ def _check_account_data(data_type: object, new_data: object) -> None:
         raise TypeError("account data is a dict, and its type a str")
 
 
-def _access_token(req: _HttpRequest) -> str:
+def _access_token(req: Request) -> str:
     header = req.headers.get("authorization")
     if header is None:
         token = req.query_params.get("access_token")

@@ -31,32 +31,20 @@ _ASYNCIO: Final = "there is no Twisted here: use async functions, and asyncio"
 
 #: The public names of Synapse's `ModuleApi` that are missing, apart from callbacks of other kinds.
 NOT_IN_API: Final[Mapping[str, str]] = {
-    "check_push_rule_actions": _NO_PUSH,
-    "check_username": _NO_ACCOUNTS,
-    "complete_sso_login_async": _NO_ACCOUNTS,
-    "create_and_send_event_into_room": _NO_CHAT,
-    "create_login_token": _NO_ACCOUNTS,
-    "create_room": _NO_CHAT,
-    "defer_to_threadpool": "use await api.defer_to_thread(f, ...)",
-    "delete_room": _NO_CHAT,
-    "email_app_name": _NO_MAIL,
-    "get_monthly_active_users_by_service": _ONLY_PRESENCE,
-    "get_threepids_for_user": _NO_MAIL,
-    "get_user_ip_and_agents": _ONLY_PRESENCE,
-    "invalidate_access_token": _NO_ACCOUNTS,
-    "public_room_list_manager": _ONLY_PRESENCE,
-    "read_templates": "load templates with a library of the module's own, such as jinja2",
-    "record_user_external_id": _NO_ACCOUNTS,
-    "register": _NO_ACCOUNTS,
-    "register_device": _NO_ACCOUNTS,
-    "register_user": _NO_ACCOUNTS,
-    "send_http_push_notification": _NO_PUSH,
-    "send_mail": _NO_MAIL,
-    "set_displayname": _NO_ACCOUNTS,
-    "set_push_rule_action": _NO_PUSH,
-    "set_user_admin": _NO_ACCOUNTS,
-    "store_remote_3pid_association": _NO_MAIL,
-    "update_room_membership": _NO_CHAT,
+    name: hint
+    for hint, names in {
+        _NO_ACCOUNTS: "check_username complete_sso_login_async create_login_token "
+        "invalidate_access_token record_user_external_id register register_device register_user "
+        "set_displayname set_user_admin",
+        _NO_CHAT: "create_and_send_event_into_room create_room delete_room update_room_membership",
+        _NO_MAIL: "email_app_name get_threepids_for_user send_mail store_remote_3pid_association",
+        _NO_PUSH: "check_push_rule_actions send_http_push_notification set_push_rule_action",
+        _ONLY_PRESENCE: "get_monthly_active_users_by_service get_user_ip_and_agents "
+        "public_room_list_manager",
+        "load templates with a library of the module's own, such as jinja2": "read_templates",
+        "use await api.defer_to_thread(f, ...)": "defer_to_threadpool",
+    }.items()
+    for name in names.split()
 }
 _PRIVATE: Final = {
     "_auth_handler": "use await api.get_user_by_req(request)",

@@ -4,7 +4,7 @@ A presence router may also be a spam checker, for instance. The server accepts t
 other kinds and never calls them: Synapse does, which has the messages, media and passwords.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -16,70 +16,31 @@ __all__ = ["OTHER_CALLBACKS", "OtherCallbacksPart", "kinds_of"]
 _log = structlog.get_logger(__name__)
 
 #: Each method of Synapse's `ModuleApi` with the callbacks that it takes.
-OTHER_CALLBACKS: Final[Mapping[str, tuple[str, ...]]] = {
-    "register_spam_checker_callbacks": (
-        "check_event_for_spam",
-        "should_drop_federated_event",
-        "user_may_join_room",
-        "user_may_invite",
-        "federated_user_may_invite",
-        "user_may_send_3pid_invite",
-        "user_may_create_room",
-        "user_may_create_room_alias",
-        "user_may_publish_room",
-        "user_may_send_state_event",
-        "check_username_for_spam",
-        "check_registration_for_spam",
-        "check_media_file_for_spam",
+OTHER_CALLBACKS: Final[Mapping[str, Sequence[str]]] = {
+    f"register_{kind}_callbacks": callbacks.split()
+    for kind, callbacks in {
+        "spam_checker": "check_event_for_spam should_drop_federated_event user_may_join_room "
+        "user_may_invite federated_user_may_invite user_may_send_3pid_invite user_may_create_room "
+        "user_may_create_room_alias user_may_publish_room user_may_send_state_event "
+        "check_username_for_spam check_registration_for_spam check_media_file_for_spam "
         "check_login_for_spam",
-    ),
-    "register_account_validity_callbacks": (
-        "is_user_expired",
-        "on_user_registration",
-        "on_user_login",
-        "on_legacy_send_mail",
-        "on_legacy_renew",
-        "on_legacy_admin_request",
-    ),
-    "register_ratelimit_callbacks": ("get_ratelimit_override_for_user",),
-    "register_media_repository_callbacks": (
-        "get_media_config_for_user",
-        "is_user_allowed_to_upload_media_of_size",
-        "get_media_upload_limits_for_user",
-        "on_media_upload_limit_exceeded",
-    ),
-    "register_third_party_rules_callbacks": (
-        "check_event_allowed",
-        "on_create_room",
-        "check_threepid_can_be_invited",
-        "check_visibility_can_be_modified",
-        "on_new_event",
-        "check_can_shutdown_room",
-        "check_can_deactivate_user",
-        "on_profile_update",
-        "on_user_deactivation_status_changed",
-        "on_threepid_bind",
-        "on_add_user_third_party_identifier",
+        "account_validity": "is_user_expired on_user_registration on_user_login "
+        "on_legacy_send_mail on_legacy_renew on_legacy_admin_request",
+        "ratelimit": "get_ratelimit_override_for_user",
+        "media_repository": "get_media_config_for_user is_user_allowed_to_upload_media_of_size "
+        "get_media_upload_limits_for_user on_media_upload_limit_exceeded",
+        "third_party_rules": "check_event_allowed on_create_room check_threepid_can_be_invited "
+        "check_visibility_can_be_modified on_new_event check_can_shutdown_room "
+        "check_can_deactivate_user on_profile_update on_user_deactivation_status_changed "
+        "on_threepid_bind on_add_user_third_party_identifier "
         "on_remove_user_third_party_identifier",
-    ),
-    "register_password_auth_provider_callbacks": (
-        "check_3pid_auth",
-        "on_logged_out",
-        "auth_checkers",
-        "is_3pid_allowed",
-        "get_username_for_registration",
-        "get_displayname_for_registration",
-    ),
-    "register_background_update_controller_callbacks": (
-        "on_update",
-        "default_batch_size",
-        "min_batch_size",
-    ),
-    "register_account_data_callbacks": ("on_account_data_updated",),
-    "register_add_extra_fields_to_unsigned_client_event_callbacks": (
-        "add_field_to_unsigned_callback",
-    ),
-    "register_federation_callbacks": ("on_event_delivered_over_federation",),
+        "password_auth_provider": "check_3pid_auth on_logged_out auth_checkers is_3pid_allowed "
+        "get_username_for_registration get_displayname_for_registration",
+        "background_update_controller": "on_update default_batch_size min_batch_size",
+        "account_data": "on_account_data_updated",
+        "add_extra_fields_to_unsigned_client_event": "add_field_to_unsigned_callback",
+        "federation": "on_event_delivered_over_federation",
+    }.items()
 }
 
 

@@ -1,4 +1,4 @@
-"""What callbacks of other kinds use: importable, and of no effect."""
+"""The types that callbacks of other kinds use can be imported and have no effect."""
 
 from lamplighter.devtools.server import running_server
 from tests.compat.modules.routers_that_are_more import ChecksSpamToo

@@ -32,7 +32,7 @@ def test_user_id() -> None:
 
 @pytest.mark.parametrize("text", ["bob", "@bob", "#bob:example.com", "@b b:example.com", "", 7])
 def test_malformed_user_id(text: str) -> None:
-    """What is no user ID is not valid, and a SynapseError (400) when it is taken apart."""
+    """A malformed user ID is not valid, and a SynapseError (400) where it is parsed."""
     assert not UserID.is_valid(text)
     with pytest.raises(SynapseError) as raised:
         UserID.from_string(text)
@@ -84,7 +84,7 @@ BOB = UserID("bob", "b.c")
     ids=lambda value: type(value).__name__ if attrs.has(type(value)) else None,
 )
 def test_attrs(value: Any, fields: Sequence[str], evolved: dict[str, object]) -> None:
-    """What is an attrs class in Synapse is one here: it is evolved, taken apart and ordered."""
+    """A class that is an attrs class in Synapse works with the functions of attrs."""
     kind: Any = type(value)
     assert [field.name for field in attrs.fields(kind)][: len(fields)] == fields
     changed = attrs.evolve(value, **evolved)
