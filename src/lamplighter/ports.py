@@ -15,7 +15,6 @@ import msgspec
 from lamplighter.clock import Timestamp
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, ServerName, StreamPosition, UserId
 from lamplighter.pieces import Pieces
-from lamplighter.presence.changes import Change
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import UserPresenceState
 
@@ -23,7 +22,6 @@ __all__ = [
     "Account",
     "BackoffState",
     "BackoffStore",
-    "Bus",
     "DeviceRecord",
     "DirectoryListener",
     "Headers",
@@ -311,14 +309,3 @@ class BackoffStore(Protocol):
 
     async def save(self, server_name: ServerName, state: BackoffState | None) -> None:
         """Keep how long a server is left alone; None forgets it. Raises `StorageUnavailable`."""
-
-
-class Bus(Protocol):
-    """The stream of presence changes."""
-
-    def append(self, changes: Sequence[Change]) -> StreamPosition:
-        """Return the place of a batch of changes: larger than every place before it."""
-
-    @property
-    def position(self) -> StreamPosition:
-        """The place of the last batch."""

@@ -55,11 +55,13 @@ async def test_a_start_reads_everybody_at_once(tmp_path: Path) -> None:
         server = await build(config, FakeClock(), Storage.in_directory(tmp_path))
         for name in names:
             login = await server.directory.register(name, None)
-            await server.presence.set_presence_for_users({login.user_id: (Presence.ONLINE, None)})
+            await server.core.for_modules.set_presence_for_users(
+                {login.user_id: (Presence.ONLINE, None)}
+            )
         await server.stop()
         with traced_statements() as traced:
             again = await build(config, FakeClock(), Storage.in_directory(tmp_path))
-        known = [again.presence.presence_of(UserId(f"@{name}:demo")).state for name in names]
+        known = [again.core.roster.get(UserId(f"@{name}:demo")).state for name in names]
         assert known == ["online"] * len(names)
         await again.stop()
         return len(traced)

@@ -172,7 +172,7 @@ async def test_one_of_a_batch() -> None:
         poll = await w.alice.polls(**UNSEEN)
         both = {UserId(CHARLIE): (Presence.ONLINE, "x"), UserId(BOB): (Presence.ONLINE, "y")}
         with capture_logs():
-            await w.server.lamplighter.presence.set_presence_for_users(both)
+            await w.server.lamplighter.core.for_modules.set_presence_for_users(both)
         assert (await poll.answer()).presence[BOB]["status_msg"] == "y"
 
 

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 
 def samples(world: Lab) -> list[tuple[str, ShadowKind, UserId, UserId]]:
     """Return module, kind, viewer and user of the differences, the oldest first."""
-    found = world.server.lamplighter.shadows.samples()
+    found = world.server.lamplighter.core.shadows.samples()
     return [(it.module, it.kind, it.viewer, it.user_id) for it in reversed(found)]
 
 
@@ -48,7 +48,7 @@ async def test_who_would_gain_sight(folder: Folder) -> None:
         assert (await world.alice.sync(**UNSEEN)).presence == {}
         assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE}
         assert samples(world) == [("Rule", GAINS, ALICE, BOB)]
-        assert world.server.lamplighter.shadows.samples()[0].would_be_shown.status_msg == "two"
+        assert world.server.lamplighter.core.shadows.samples()[0].would_be_shown.status_msg == "two"
         metric = 'lamplighter_shadow_differences_total{kind="gains_sight",module="Rule"}'
         assert count(world, metric) == "2.0"
         [line] = [it for it in lines if "shadow" in it["event"]]
@@ -119,7 +119,7 @@ async def test_who_would_see_something_else(folder: Folder) -> None:
         await world.alice.sync(**UNSEEN)
         await world.server.settled()
         assert world.alice.reads(world.bob) == "the truth"
-        [found] = world.server.lamplighter.shadows.samples()
+        [found] = world.server.lamplighter.core.shadows.samples()
         assert (found.kind, found.viewer, found.user_id) == (ALTERED, ALICE, BOB)
         assert found.shown is not None
         assert (found.shown.status_msg, found.would_be_shown.status_msg) == ("the truth", "nothing")

@@ -38,7 +38,7 @@ class World:
                 for viewer, reasons in telling.recipients.items()
             )
 
-        self.server.lamplighter.presence.observe(look)
+        self.server.lamplighter.core.witnesses.observe(look)
         return told
 
 

@@ -27,8 +27,7 @@ from lamplighter.recording.events import (
 from lamplighter.recording.files import RecordWriter, read_record
 from lamplighter.recording.recorder import Recorder
 from lamplighter.routing.reasons import Module, SharedRoom
-from lamplighter.routing.router import Inquiry
-from lamplighter.service.witness import Asked, Published
+from lamplighter.service.witness import Published
 from tests.compat.modules.held import Held
 from tests.compat.world import UNSEEN
 from tests.routing.callbacks import turns
@@ -186,8 +185,7 @@ def published(number: int) -> Published:
     """Return that bob says the number, and hears of it himself."""
     change = Change(state(BOB), state(BOB, str(number)), ChangeReason.STATUS_MSG)
     position = StreamPosition(number)
-    asked = Asked(position, [change.new], Inquiry((), {}), {})
-    return Published(position, [change], (), asked)
+    return Published(position, [change], (), position, [change.new])
 
 
 async def test_a_disk_that_hangs(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ async def test_no_modules() -> None:
     """Without modules every question has an empty answer at once."""
     router = Bench().router()
     inquiry = router.inquire([BOBS])
-    assert (inquiry.routes(), list(inquiry.pending())) == ({}, [])
+    assert (inquiry.is_pending, inquiry.routes(), inquiry.pending()) == (False, {}, [])
     assert await inquiry.complete() == {}
     assert await router.interested_users(ALICE) == Interest({})
 
@@ -74,13 +74,13 @@ async def test_answers_as_they_come() -> None:
     """An answer counts as soon as it has come; the other answers are pending."""
     slow = Thinking()
     inquiry = Bench().router(answering({ALICE: {BOBS}}), slow).inquire([BOBS])
-    assert len(inquiry.pending()) == 2
+    assert (inquiry.is_pending, len(inquiry.pending())) == (True, 2)
     await turns()
-    assert len(inquiry.pending()) == 1
+    assert (inquiry.is_pending, len(inquiry.pending())) == (True, 1)
     assert inquiry.routes() == {ALICE: {BOB: Route(BOBS, (ONE,))}}
     slow.answer({ALICE: {BOBS}})
     assert await inquiry.complete() == {ALICE: {BOB: Route(BOBS, (ONE, OTHER))}}
-    assert list(inquiry.pending()) == []
+    assert (inquiry.is_pending, list(inquiry.pending())) == (False, [])
 
 
 async def test_one_that_fails_costs_itself() -> None:
@@ -93,21 +93,21 @@ async def test_one_that_fails_costs_itself() -> None:
     assert await inquiry.complete() == {ALICE: {BOB: Route(BOBS, (Module("Third"),))}}
 
 
-async def test_awaited_by_those_it_has_altered_for() -> None:
-    """Only viewers for whom a module has altered states wait until it has answered."""
+async def test_awaited() -> None:
+    """While a module thinks, it is known to whom it has shown something else before."""
     altering = Thinking()
     router = Bench().router(altering, answering({}))
     first = router.inquire([BOBS])
     await turns()
-    assert first.awaited_by({ALICE, CHARLIE}) == set()
+    assert first.awaited() == {"One": frozenset()}
     altering.answer({ALICE: {HIDDEN}, CHARLIE: {BOBS, state(DORA)}, DORA: {HIDDEN}})
     await first.complete()
     second = router.inquire([BOBS])
     await turns()
-    assert second.awaited_by({ALICE, CHARLIE}) == {ALICE}
+    assert second.awaited() == {"One": {ALICE, DORA}}
     altering.answer({})
     await second.complete()
-    assert second.awaited_by({ALICE, CHARLIE}) == set()
+    assert second.awaited() == {}
 
 
 async def test_interests_are_merged() -> None:

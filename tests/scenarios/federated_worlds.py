@@ -210,7 +210,7 @@ class World:
         await server.start()
         running = server.lamplighter
         assert running.federation is not None
-        application = running.federation.application(running.presence, running.directory)
+        application = running.federation.application(running.core.federated, running.directory)
         self.network.servers[name] = client_of(application)
         for client in clients:
             client.reconnect(server.http)

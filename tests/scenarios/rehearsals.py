@@ -230,7 +230,7 @@ class _Player:
         self._people: dict[str, Client] = {}
         self._rooms: dict[str, str] = {}
         self._said = 0
-        server.lamplighter.presence.observe(self._published)
+        server.lamplighter.core.witnesses.observe(self._published)
 
     def _published(self, published: Published) -> None:
         self._oracle.changed(published.states, self._server.clock.now())

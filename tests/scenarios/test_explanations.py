@@ -319,7 +319,7 @@ async def test_a_viewer_of_another_server(tmp_path: Path) -> None:
         bob = await server.register("bob")
         await bob.set_status("online")
         eve = UserId("@eve:third.org")
-        server.lamplighter.presence.remote_updates([RemoteUpdate(eve, Presence.ONLINE)])
+        server.lamplighter.core.federated.remote_updates([RemoteUpdate(eve, Presence.ONLINE)])
         sent = await explained(server, REMOTE, BOB)
         foreign = await explained(server, REMOTE, eve)
         page = await server.lamplighter.admin.explanations.seen_by(BOB, None, 10)

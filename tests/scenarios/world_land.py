@@ -53,7 +53,7 @@ def play(land: Land, world: World) -> None:
         asyncio.run(_play(world, land.rooms, Path(copy)))
     problems = [log for log in logs if log["log_level"] in ("warning", "error", "critical")]
     unexpected = [log for log in problems if log.get("module") != "Raising"]
-    assert unexpected == []
+    assert unexpected == [], unexpected
 
 
 async def _play(world: World, rooms: Mapping[str, str], data_dir: Path) -> None:

@@ -178,7 +178,7 @@ class Player:
     @do.register
     async def _give_snapshot(self, step: GiveSnapshot) -> None:
         user_id = self._id_of(step.user)
-        await self._server.lamplighter.presence.send_local_online_presence_to([user_id])
+        await self._server.lamplighter.core.for_modules.send_local_online_presence_to([user_id])
         self._readers.look()
         self._oracle.asked_anew(user_id)
         self._readers.look()
@@ -187,7 +187,7 @@ class Player:
     async def _set_by_module(self, step: SetByModule) -> None:
         value = Presence(step.presence), self._message(says=step.says)
         users = {self._id_of(step.user): value}
-        await self._server.lamplighter.presence.set_presence_for_users(users)
+        await self._server.lamplighter.core.for_modules.set_presence_for_users(users)
         self._readers.look()
 
     # --- what happens to all --------------------------------------------------------------
@@ -216,7 +216,7 @@ class Player:
         while (due := clock.next_timer()) is not None and due <= end:
             clock.advance_to(due)
             self._readers.look()
-            await self._server.lamplighter.presence.settled()
+            await self._server.lamplighter.core.life.settled()
             await self._readers.settle()
         clock.advance_to(end)
 

@@ -101,7 +101,7 @@ class Readers:
 
     def observe(self) -> None:
         """See everything that the server announces from now on."""
-        self._server.lamplighter.presence.observe(self._published)
+        self._server.lamplighter.core.witnesses.observe(self._published)
 
     def look(self) -> int:
         """Let the oracle take a picture; return its number."""
@@ -162,7 +162,7 @@ class Readers:
         for _ in range(_MOST_READING):
             if not any(reader.task and not reader.task.done() for reader in self.all):
                 break
-            if not self._server.lamplighter.presence.is_reading:
+            if not self._server.lamplighter.core.life.is_reading:
                 break
             await self.breathe(1)
         for reader in self.all:

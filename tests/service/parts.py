@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Final
 
-from lamplighter.cluster.local import LocalBus
+from lamplighter.cluster.local import LocalStream
 from lamplighter.delivery.outbox import Update
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import StorageUnavailable
@@ -112,7 +112,7 @@ class Parts(Core):
             self.store,
             FakeVisibilityStore(),
             self.outgoing,
-            LocalBus,
+            LocalStream,
         )
         super().__init__(CoreSettings(HERE), ports, SharedRooms(lambda room_id: True))
         self.registrations = self.router.prepare()

@@ -16,7 +16,7 @@ async def test_figures() -> None:
     parts.metrics.poll_began()
     census = Census(
         clock=parts.clock,
-        tracker=parts.tracker,
+        roster=parts.roster,
         feed=parts.feed,
         metrics=parts.metrics,
         cpu_seconds=lambda: 1.5,

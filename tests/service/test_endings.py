@@ -2,8 +2,8 @@
 
 import pytest
 
+from lamplighter.cluster.entries import Left
 from lamplighter.ids import StreamPosition, UserId
-from lamplighter.ports import MembershipChange
 from lamplighter.presence.events import StatusSet
 from lamplighter.presence.state import Presence
 from tests.routing.callbacks import answering
@@ -27,7 +27,7 @@ async def parts() -> Parts:
 
 def leave(parts: Parts) -> None:
     """Let bob leave the hall."""
-    parts.memberships.change([MembershipChange(HALL, BOB, joined=False)])
+    parts.stream.append(Left(HALL, BOB))
 
 
 async def test_a_leave(parts: Parts) -> None:
@@ -64,9 +64,7 @@ async def test_somebody_shown_as_offline(parts: Parts, is_stale: bool) -> None:
     """The end is no news to a token that has heard that the user is offline, unless the end is of
     an unknown time: then nothing depends on how the user is by now.
     """
-    event = StatusSet(BOB, PHONE, Presence.OFFLINE, None)
-    parts.publisher.publish(parts.tracker.feed(event, parts.clock.now()))
-    await parts.publisher.published()
+    await parts.intake.accept(StatusSet(BOB, PHONE, Presence.OFFLINE, None))
     heard = parts.feed.position
     parts.rooms.left(HALL, BOB)
     await parts.ends.look({ALICE}, {BOB}, is_stale=is_stale)
@@ -89,7 +87,7 @@ async def test_a_former_room(parts: Parts) -> None:
         parts.former_rooms.joined(ATTIC, user_id, ended)
     before = StreamPosition(6)
     assert (parts.ends.of(ALICE, before), parts.ends.of(ALICE, ended)) == ({CHARLIE}, set())
-    parts.memberships.change([MembershipChange(ATTIC, CHARLIE, joined=False)])
+    parts.stream.append(Left(ATTIC, CHARLIE))
     assert (parts.ends.of(ALICE, before), parts.ends.of(ALICE, ended)) == ({CHARLIE}, set())
     assert parts.endings.of(ALICE) == {CHARLIE: ended}
 
@@ -102,7 +100,7 @@ async def test_the_work_of_a_leave() -> None:
         parts.room(HALL, BOB, *(UserId(f"@u{number}:demo") for number in range(members)))
         for member in list(parts.rooms.members(HALL)):
             parts.feed.open(member)
-            parts.set(member, None)
+            parts.roster.changed(state(member), START)
         with counted_calls() as count:
             leave(parts)
         assert len(parts.ends.of(BOB, START)) == members

@@ -32,7 +32,7 @@ async def parts() -> Parts:
 
 async def test_one_batch_per_turn(parts: Parts) -> None:
     """What changes in one turn of the loop is published together: newest per user, one position."""
-    before = parts.bus.position
+    before = parts.stream.position
     first, second = parts.set(BOB, "one"), parts.set(BOB, "two")
     alices = parts.set(ALICE, "hello")
     for changes in (first, second, alices):
@@ -40,13 +40,13 @@ async def test_one_batch_per_turn(parts: Parts) -> None:
     await parts.publisher.published()
     (published,) = parts.told
     assert published.position == before + 1 == parts.feed.position
-    assert published.changes == [*first, *second, *alices]
+    assert published.changes == (*first, *second, *alices)
     assert published.states == [second[0].new, alices[0].new]
     assert published.tellings == [
         Telling(second[0].new, {ALICE: (SharedRoom(HALL),), BOB: (Self(),)}),
         Telling(alices[0].new, {ALICE: (Self(),), BOB: (SharedRoom(HALL),)}),
     ]
-    assert [parts.publisher.changed_at(user) for user in (ALICE, BOB)] == [published.position] * 2
+    assert [parts.roster.last(user).changed for user in (ALICE, BOB)] == [published.position] * 2
 
 
 async def test_nothing_to_publish(parts: Parts) -> None:
@@ -60,7 +60,7 @@ async def test_nothing_to_publish(parts: Parts) -> None:
 
 async def test_never_changed(parts: Parts) -> None:
     """The position of who has never changed is the beginning."""
-    assert parts.publisher.changed_at(BOB) == 0
+    assert parts.roster.last(BOB).changed == 0
 
 
 async def test_two_turns_are_two_batches(parts: Parts) -> None:
@@ -68,7 +68,7 @@ async def test_two_turns_are_two_batches(parts: Parts) -> None:
     await parts.publish(BOB, "one")
     await parts.publish(BOB, "two")
     one, two = parts.told
-    assert one.position < two.position == parts.publisher.changed_at(BOB)
+    assert one.position < two.position == parts.roster.last(BOB).changed
     assert parts.heard(ALICE) == [(BOB, "two")]
 
 
@@ -98,8 +98,8 @@ async def test_a_ping_is_for_other_servers(parts: Parts) -> None:
     ping = Change(state, state, ChangeReason.FEDERATION_PING)
     parts.publisher.publish([ping])
     await parts.publisher.saved()
-    assert parts.told == [Published(parts.bus.position, [ping], [])]
-    assert parts.publisher.changed_at(BOB) == 0
+    assert parts.told == [Published(parts.stream.position, (ping,), [])]
+    assert parts.roster.last(BOB).changed == 0
     await turns()
     assert parts.outgoing.sent == [(ServerName("elsewhere.org"), [state])]
     assert parts.heard(CHARLIE) == []
@@ -120,7 +120,7 @@ async def test_saved(parts: Parts) -> None:
     parts.publisher.publish(parts.set(ALICE, "hello"))
     await parts.publisher.saved()
     assert parts.store.messages == [{BOB: "one", ALICE: "hello"}]
-    assert {it.position for it in parts.store.saves[0]} == {parts.bus.position}
+    assert {it.position for it in parts.store.saves[0]} == {parts.stream.position}
 
 
 async def test_a_full_disk(parts: Parts) -> None:
@@ -157,7 +157,7 @@ async def test_a_late_answer(parts: Parts) -> None:
     thinking = Thinking()
     parts.module(thinking)
     await parts.publish(BOB, "one")
-    about = parts.bus.position
+    about = parts.stream.position
     await parts.publish(ALICE, "hello")
     passed = parts.feed.position
     thinking.answer({CHARLIE: set(thinking.asked[0])})
@@ -319,20 +319,7 @@ async def test_no_batch_overtakes_another(parts: Parts) -> None:
     parts.publisher.publish(changes)
     asyncio.get_running_loop().call_soon(parts.publisher.publish, [ping])
     await turns()
-    assert [published.changes for published in parts.told] == [changes, [ping]]
-
-
-async def test_advancing(parts: Parts) -> None:
-    """A new position is one at which nothing has been told yet."""
-    await parts.publish(BOB, "one")
-    before = parts.feed.position
-    assert before < parts.publisher.advance() == parts.feed.position == parts.bus.position
-
-
-async def test_restoring(parts: Parts) -> None:
-    """A position from before a restart is the user's last change."""
-    parts.publisher.restore(BOB, parts.bus.position)
-    assert parts.publisher.changed_at(BOB) == parts.bus.position
+    assert [published.changes for published in parts.told] == [(*changes,), (ping,)]
 
 
 async def test_closing(parts: Parts) -> None:

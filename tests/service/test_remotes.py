@@ -248,14 +248,14 @@ async def test_altered_wins_in_a_snapshot(parts: Parts, viewers: set[UserId]) ->
     """A snapshot for whoever of a server holds what is altered for another there."""
     parts.module(showing({X: True, Y: False, Z: False}))
     state = parts.set(BOB, "one")[0].new
-    await parts.publisher.show(viewers, [state])
+    await parts.reminders.show(viewers, [state])
     assert parts.outgoing.messages == [(R, {BOB: "altered"})]
 
 
 async def test_a_snapshot_of_nobody(parts: Parts) -> None:
     """A viewer who may see nobody is sent nothing."""
     parts.module(showing({X: False}))
-    await parts.publisher.show({Z}, [parts.set(BOB, "one")[0].new])
+    await parts.reminders.show({Z}, [parts.set(BOB, "one")[0].new])
     assert parts.outgoing.sent == []
 
 
@@ -267,7 +267,7 @@ async def test_withheld_in_a_snapshot(parts: Parts) -> None:
     parts.outgoing.sent.clear()
     states = [parts.tracker.get(BOB), parts.set(ALICE, "hello")[0].new]
     with capture_logs():
-        await parts.publisher.show({X}, states)
+        await parts.reminders.show({X}, states)
     assert parts.outgoing.messages == [(R, {ALICE: "hello"})]
 
 
@@ -292,7 +292,7 @@ async def test_withheld_in_a_reminder(parts: Parts) -> None:
     await parts.publish(BOB, "one")
     parts.outgoing.sent.clear()
     with capture_logs():
-        await parts.publisher.remind([parts.tracker.get(BOB)])
+        await parts.reminders.remind([parts.tracker.get(BOB)])
     assert parts.outgoing.messages == [(S, {BOB: "one"})]
 
 

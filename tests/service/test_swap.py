@@ -62,7 +62,7 @@ async def test_a_reminder_under_way(parts: Parts) -> None:
     await parts.publish(BOB, "brb")
     old = Thinking()
     parts.module(old)
-    reminding = asyncio.ensure_future(parts.publisher.remind([parts.tracker.get(BOB)]))
+    reminding = asyncio.ensure_future(parts.reminders.remind([parts.tracker.get(BOB)]))
     await turns()
     await swap(parts, other(parts, answering({})))
     old.answer({DORA: {parts.tracker.get(BOB)}})

@@ -132,7 +132,7 @@ async def test_a_module_that_fails_while_reading(parts: Parts) -> None:
     """A module that raises costs its own answer; the viewer sees what the rooms show."""
     parts.module(raising(RuntimeError()), raising(RuntimeError()))
     with capture_logs():
-        reading = await parts.views.read(ALICE, online_or_since(parts.bus.position))
+        reading = await parts.views.read(ALICE, online_or_since(parts.stream.position))
     assert seen(reading) == [(BOB, "brb")]
 
 
@@ -177,7 +177,7 @@ async def test_seeing_somebody(parts: Parts) -> None:
     assert update is not None
     assert (update.state, update.about) == (
         parts.tracker.get(BOB),
-        parts.publisher.changed_at(BOB),
+        parts.roster.last(BOB).changed,
     )
     assert await parts.views.see(ALICE, CHARLIE) is None
     assert await parts.views.see(ALICE, UserId("@nobody:demo")) is None

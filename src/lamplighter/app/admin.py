@@ -81,7 +81,7 @@ class Admin:
         access_log = AccessLog(clock, metrics.login, ClientAddress(config.trusted_proxies))
         census = Census(
             clock=clock,
-            tracker=core.tracker,
+            roster=core.roster,
             feed=core.feed,
             metrics=metrics,
             cpu_seconds=_cpu_seconds,
@@ -101,7 +101,7 @@ class Admin:
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash, access_log),
                 AdminServer(_server_facts(config, clock), census, core.router),
-                AdminUsers(lookups, membership, core.tracker, core.feed, names, config.server_name),
+                AdminUsers(lookups, membership, core, names),
                 AdminVisibility(explanations, config.server_name),
                 AdminModules(core.router, core.shadows.samples, reload),
                 AdminDestinations(destinations),
@@ -134,11 +134,11 @@ def _explanations(
         facts=facts,
         lookups=homeserver.lookups,
         membership=homeserver.membership,
-        tracker=core.tracker,
+        roster=core.roster,
         router=core.router,
         publisher=core.publisher,
         views=core.views,
-        servers=ServerSights(config.server_name, core.tracker, core.views, core.remotes),
+        servers=ServerSights(config.server_name, core.roster, core.views, core.remotes),
         room_names=names,
     )
 

@@ -15,7 +15,7 @@ from lamplighter.app.homeserver import Homeserver
 from lamplighter.app.modules import module_runtime, recorder_of
 from lamplighter.app.presence import wire_presence
 from lamplighter.clock import Clock
-from lamplighter.cluster.local import LocalBus
+from lamplighter.cluster.local import LocalStream
 from lamplighter.config import Config
 from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database
@@ -31,10 +31,8 @@ from lamplighter.metrics import Metrics
 from lamplighter.modules.loader import ConfiguredModule, module_entries
 from lamplighter.modules.runtime import ModuleRuntime, ReloadSource
 from lamplighter.recording.recorder import FLUSH_PERIOD, Recorder
-from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
-from lamplighter.service.core import CorePorts
-from lamplighter.service.shadow import ShadowModules
+from lamplighter.service.core import Core, CorePorts
 from lamplighter.stopping import Step, stop_by_steps
 from lamplighter.web.http.exchange import FindDirect
 from lamplighter.web.http.settings import ConnectionRoom
@@ -86,13 +84,11 @@ class Lamplighter:
     #: What answers requests for which `find_direct` finds nothing: an ASGI application.
     application: ASGIApp
     find_direct: FindDirect
-    presence: PresenceService
+    core: Core
     admin: Admin
     homeserver: Homeserver
     metrics: Metrics
     modules: ModuleRuntime
-    #: What the modules in the shadow would decide otherwise.
-    shadows: ShadowModules
     #: None where it is not enabled.
     federation: Federation | None
     _background: Background
@@ -109,7 +105,7 @@ class Lamplighter:
 
     def start(self) -> None:
         """Begin to watch the time, and let the modules' background work begin."""
-        self.presence.start()
+        self.core.life.start()
         self.modules.start()
         if self._recorder is not None:
             self._background.every(FLUSH_PERIOD, self._recorder.flush)
@@ -131,7 +127,7 @@ class Lamplighter:
     def answer_polls(self) -> None:
         """Answer every open poll, and end streams: the first step of stopping."""
         self.admin.close()
-        self.presence.answer_polls()
+        self.core.life.answer_polls()
 
     async def stop(self) -> None:
         """Save what is at hand and close everything; requests have been answered before.
@@ -146,7 +142,7 @@ class Lamplighter:
     def _steps(self) -> Sequence[Step]:
         """Return what there is to stop: first those who use others."""
         steps = [Step("modules", _SHARE, self.modules.stop)]
-        steps.append(Step("presence", _SHARE, self.presence.stop))
+        steps.append(Step("presence", _SHARE, self.core.life.stop))
         if self.federation is not None:
             steps.append(Step("federation", _SHARE, self.federation.stop))
         if self._recorder is not None:
@@ -204,12 +200,12 @@ async def _build(
     recorder = recorder_of(config, clock)
     transitions = limiter(config.rate_limits.presence, clock)
     ports = CorePorts(
-        clock, background, metrics, store, visibility, outgoing, LocalBus, transitions.allows
+        clock, background, metrics, store, visibility, outgoing, LocalStream, transitions.allows
     )
     core = await wire_presence(config, ports, members, [recorder] if recorder else [])
-    homeserver.listen(core.presence)
+    homeserver.listen(core.directory_events)
     if recorder is not None:
-        recorder.begin(members, list(core.tracker.known()), ())
+        recorder.begin(members, core.roster.known(), ())
     source = ReloadSource(config, read_config or (lambda: config), entries)
     loading = module_runtime(clock, core, homeserver.lookups, source, storage.modules_path)
     admin = Admin.begin(
@@ -229,12 +225,11 @@ async def _build(
         config=config,
         application=application,
         find_direct=find_direct,
-        presence=core.presence,
+        core=core,
         admin=admin,
         homeserver=homeserver,
         metrics=metrics,
         modules=loading,
-        shadows=core.shadows,
         federation=federation,
         _background=background,
         _recorder=recorder,
@@ -259,7 +254,7 @@ def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
     if server.federation is not None:
         serving.append(
             server.federation.listener(
-                server.presence, server.homeserver.lookups, server.metrics, room
+                server.core.federated, server.homeserver.lookups, server.metrics, room
             )
         )
     return serving

@@ -45,12 +45,12 @@ def wire_endpoints(
     *transitions* limits how often a device sets its status.
     """
     clock, background, metrics = ports.clock, ports.background, ports.metrics
-    presence, rooms_half, places = core.presence, homeserver.rooms_half, Places()
-    long_poll = LongPoll(rooms_half, presence, Timeouts(clock), background, metrics, places)
+    rooms_half, places = homeserver.rooms_half, Places()
+    long_poll = LongPoll(rooms_half, core, Timeouts(clock), background, metrics, places)
     parts = ClientParts(
         clock=clock,
         authenticator=Authenticator(homeserver.identity),
-        presence=presence,
+        core=core,
         long_poll=long_poll,
         tokens=Tokens(config.server_name),
         places=places,
@@ -59,7 +59,8 @@ def wire_endpoints(
     names = PresenceNames(busy=config.presence.busy)
     status = PresenceStatus(
         authenticator=parts.authenticator,
-        presence=presence,
+        reader=core.reader,
+        intake=core.intake,
         names=names,
         limiter=transitions,
         background=background,
@@ -68,7 +69,6 @@ def wire_endpoints(
     sync = Sync(
         authenticator=parts.authenticator,
         filters=FiltersInUse(rooms_half),
-        presence=presence,
         long_poll=long_poll,
         bodies=SyncBodies(parts.tokens, PresenceEncoder(clock), clock),
         names=names,

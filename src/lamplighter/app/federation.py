@@ -27,7 +27,7 @@ from lamplighter.ids import ServerName, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.ports import BackoffStore, Lookups, Outgoing
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.service import PresenceService
+from lamplighter.service.federated import FederatedPresence
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.federation import federation_endpoints
@@ -106,7 +106,7 @@ class Federation:
 
     def listener(
         self,
-        presence: PresenceService,
+        presence: FederatedPresence,
         accounts: Lookups,
         metrics: Metrics,
         room: ConnectionRoom,
@@ -124,7 +124,7 @@ class Federation:
         )
         return Listener(server, settings.listen, certificate=certificate, section="federation.")
 
-    def application(self, presence: PresenceService, accounts: Lookups) -> ASGIApp:
+    def application(self, presence: FederatedPresence, accounts: Lookups) -> ASGIApp:
         """Return the server-server API."""
         inbound = Inbound(
             presence.remote_updates,

@@ -31,7 +31,7 @@ def module_runtime(
         ModuleSet,
         server_facts(source.config),
         exchange=core.swap,
-        host=core.presence,
+        host=core.for_modules,
         directory=directory,
         clock=clock,
         database_path=database_path,

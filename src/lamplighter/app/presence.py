@@ -56,7 +56,7 @@ async def _counting_since(config: Config, core: Core) -> CountingRooms:
     shared_rooms, excluded = routing.shared_rooms, frozenset(routing.exclude_rooms)
     before = await core.memory.restore()
     last = before or CountingRooms.always(shared_rooms=shared_rooms, excluded=excluded)
-    now = last.next(shared_rooms=shared_rooms, excluded=excluded, position=core.bus.position)
+    now = last.next(shared_rooms=shared_rooms, excluded=excluded, position=core.stream.position)
     if now != before:
         await core.memory.save_rooms(now)
     return now

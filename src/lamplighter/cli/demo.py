@@ -110,7 +110,7 @@ async def _demo(config: Config, token: str) -> None:
             serving(config, Storage.in_directory(config.data_dir))
         )
         history: deque[Told] = deque(maxlen=12)
-        server.presence.observe(lambda published: history.extend(told(published)))
+        server.core.witnesses.observe(lambda published: history.extend(told(published)))
         logins = [await server.directory.register(name, name) for name in _NAMES]
         session = await stack.enter_async_context(aiohttp.ClientSession())
         people = {
@@ -140,7 +140,7 @@ async def _show_plainly(
     for line in lines:
         _say(f"  {line}")
     _say("Serving until Ctrl-C.")
-    server.presence.observe(_say_told)
+    server.core.witnesses.observe(_say_told)
     await _watch(people)
 
 

@@ -56,7 +56,7 @@ class Screen:
     def _who_is_online(self) -> Table:
         table = _table("Who is online", "who", "presence", "status message")
         for user_id in self._people:
-            state = self._server.presence.presence_of(user_id)
+            state = self._server.core.for_modules.presence_of(user_id)
             colour = _COLOURS.get(state.state, "red")
             table.add_row(
                 localpart_of(user_id), Text(state.state, style=colour), Text(state.status_msg or "")

@@ -1,35 +1,49 @@
 """The stream of a single node: positions from a counter that follows the clock."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from lamplighter.clock import Clock, Timestamp
+from lamplighter.cluster.entries import Entry
 from lamplighter.cluster.positions import BEGINNING, at_time, following
+from lamplighter.cluster.stream import Consumer, Then
 from lamplighter.ids import StreamPosition
-from lamplighter.presence.changes import Change
 
-__all__ = ["LocalBus"]
+__all__ = ["LocalStream"]
 
-#: More positions than a server gives out between two changes.
+#: More positions than a server gives between two changes that it saves.
 _GAP: Final = Timestamp(1_000)
 
 
-class LocalBus:
-    """A `Bus` within the process; appending costs no await."""
+class LocalStream:
+    """A `Stream` within the process: the consumer has had an entry when `append` returns."""
 
     def __init__(self, clock: Clock, last: StreamPosition = BEGINNING) -> None:
         """Continue well after *last*, the largest position that was saved.
 
-        Larger ones may have been given out, and stand in tokens. They were close to it, or of a
-        time that is past; so no token from before looks like one that comes later.
+        Larger positions may have been given before, and stand in tokens. They were close to it, or
+        of a time that is past; so no token from before looks like one that comes later.
         """
         self._clock = clock
         self._position = following(StreamPosition(last + at_time(_GAP)), clock.now())
+        self._consumer: Consumer | None = None
 
     @property
     def position(self) -> StreamPosition:
         return self._position
 
-    def append(self, changes: Sequence[Change]) -> StreamPosition:  # noqa: ARG002 - nobody else to tell
+    def hand_to(self, consumer: Consumer) -> None:
+        if self._consumer is not None:
+            raise RuntimeError("the stream has a consumer")
+        self._consumer = consumer
+
+    def append(self, entry: Entry, then: Then | None = None) -> None:
+        if self._consumer is None:
+            raise RuntimeError("the stream has no consumer")
+        position = self.advance()
+        self._consumer(position, entry)
+        if then is not None:
+            then(position)
+
+    def advance(self) -> StreamPosition:
         self._position = following(self._position, self._clock.now())
         return self._position

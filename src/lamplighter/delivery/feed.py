@@ -99,6 +99,10 @@ class Feed:
         known = self._viewers.get(viewer)
         return Counter(poll.device_id for poll in known.polls) if known else Counter()
 
+    def advance_to(self, position: StreamPosition) -> None:
+        """Take in that the stream stands at *position*, and what led to it is delivered."""
+        self.position = position
+
     def open(self, viewer: UserId) -> Outbox:
         """Return the viewer's outbox; a new one knows of nothing before now."""
         known = self._open(viewer)
@@ -158,7 +162,6 @@ class Feed:
 
         Return how many updates that were. *about* is the position of the changes they tell of.
         """
-        self.position = position
         updates = 0
         for telling in tellings:
             user_id, state = telling.user_id, telling.state

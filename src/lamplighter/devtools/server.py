@@ -220,7 +220,7 @@ class InMemoryServer:
         """
         last = self._storage.database.begun + _MOST_STATEMENTS
         while True:
-            await self.lamplighter.presence.settled()
+            await self.lamplighter.core.life.settled()
             await turns_until_idle()
             if not await self._has_waited(last):
                 return
@@ -259,7 +259,7 @@ class InMemoryServer:
     def presence_of(self, user: Client | str) -> UserPresenceState:
         """Return somebody's presence as the server knows it."""
         user_id = UserId(user) if isinstance(user, str) else user.user_id
-        return self.lamplighter.presence.presence_of(user_id)
+        return self.lamplighter.core.for_modules.presence_of(user_id)
 
     async def start(self) -> None:
         """Start the server; for one with a data directory, with what it knew before."""

@@ -33,6 +33,8 @@ class PresenceTracker:
         #: What the world was last told of each user.
         self._told: dict[UserId, UserPresenceState] = {}
         self._unsaved: set[UserId] = set()
+        #: Whose state differs from before, in nothing that is announced; since it was last taken.
+        self._unannounced: dict[UserId, None] = {}
         self._deadlines: Deadlines[UserId] = Deadlines()
 
     @property
@@ -116,6 +118,15 @@ class PresenceTracker:
             memory.pop(user_id, None)
         self._deadlines.drop(user_id)
         self._unsaved.discard(user_id)
+        self._unannounced.pop(user_id, None)
+
+    def take_unannounced(self) -> list[UserPresenceState]:
+        """Return the states that differ, in nothing that is announced, since the last call."""
+        if not self._unannounced:
+            return []
+        states = [self.get(user_id) for user_id in self._unannounced]
+        self._unannounced.clear()
+        return states
 
     def take_unsaved(self) -> list[TrackedUser]:
         """Return who has changed without being announced since the last call."""
@@ -130,9 +141,13 @@ class PresenceTracker:
         granularity = self._rules.timers.last_active_granularity
         reason = reason_to_announce(told, user.state, granularity) or forced
         if reason is None:
-            before = self._users.get(user_id) or self._new_user(user_id)
+            known = self._users.get(user_id)
+            before = known or self._new_user(user_id)
             if (user.state, user.source) != (before.state, before.source):
                 self._unsaved.add(user_id)
+                self._unannounced[user_id] = None
+            elif known is None:
+                self._unannounced[user_id] = None
             self._users[user_id] = user
             self._schedule(user_id)
             return []
@@ -143,6 +158,7 @@ class PresenceTracker:
         if reason is not ChangeReason.FEDERATION_PING:  # of which local viewers hear nothing
             self._told[user_id] = user.state
         self._unsaved.discard(user_id)
+        self._unannounced.pop(user_id, None)
         self._schedule(user_id)
         return [Change(told, user.state, reason)]
 

@@ -37,7 +37,7 @@ from lamplighter.recording.files import RecordWriter
 from lamplighter.recording.world import RecordedWorld
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import Reasons
-from lamplighter.service.witness import Asked, FreshView, Published, Witness
+from lamplighter.service.witness import FreshView, Published, Witness
 
 __all__ = ["FLUSH_PERIOD", "Recorder"]
 
@@ -174,21 +174,20 @@ def _made(writer: RecordWriter, entries: Sequence[Event | _Entry]) -> Iterator[E
 
 
 def _told_of(at: Timestamp, published: Published, world: RecordedWorld) -> Event | None:
-    asked = published.asked
-    if asked is None:
+    if published.about is None:
         return Met(at, _met(published.tellings, world))
-    told = _told(asked, published.tellings, world)
+    told = _told(published, world)
     if not published.changes:
-        return Late(at, asked.about, told)
-    return Batch(at, asked.about, asked.states, told) if asked.states else None
+        return Late(at, published.about, told)
+    return Batch(at, published.about, published.asked, told) if published.asked else None
 
 
-def _told(asked: Asked, tellings: Sequence[Telling], world: RecordedWorld) -> Told:
-    base = {state.user_id: state for state in asked.states}
+def _told(published: Published, world: RecordedWorld) -> Told:
+    base = {state.user_id: state for state in published.asked}
     told: dict[UserId, dict[UserId, Sight]] = {}
-    for telling in tellings:
+    for telling in published.tellings:
         _tell(told, telling, alteration(telling.state, base.get(telling.user_id, telling.state)))
-    for viewer, routes in asked.routes.items():
+    for viewer, routes in published.routes.items():
         for user_id, route in routes.items():
             # Other servers are told of our own users.
             if route.state is None or world.is_mine(viewer) or not world.is_mine(user_id):

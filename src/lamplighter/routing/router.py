@@ -137,20 +137,22 @@ class Inquiry:
         answers = [(it, answer.result()) for it, answer in self._answers if answer.done()]
         return frozenset(it.name for it, said in answers if said.unanswered or said.faults)
 
-    def awaited_by(self, viewers: AbstractSet[UserId]) -> AbstractSet[UserId]:
-        """Return those of *viewers* who must wait for a module that has not answered yet.
+    def awaited(self) -> Mapping[str, frozenset[UserId]]:
+        """Return, by module that still thinks, the users for whom it has altered states before.
 
         The module has altered states for them before, so the real state may be what it hides.
         """
-        return frozenset().union(*(it.alters.keys() & viewers for it in self._unanswered()))
+        awaited: dict[str, frozenset[UserId]] = {}
+        for module, answer in self._answers:
+            if not answer.done():
+                awaited[module.name] = awaited.get(module.name, frozenset()) | module.alters.keys()
+        return awaited
 
-    def awaited(self) -> AbstractSet[UserId]:
-        """Return all viewers who must wait for a module that has not answered yet."""
-        return frozenset().union(*(it.alters.keys() for it in self._unanswered()))
+    @property
+    def is_pending(self) -> bool:
+        """Whether some answers are still to come."""
+        return any(not answer.done() for _, answer in self._answers)
 
     def pending(self) -> "Sequence[asyncio.Future[CheckedRoutes]]":
         """Return the answers that have not come yet."""
         return [answer for _, answer in self._answers if not answer.done()]
-
-    def _unanswered(self) -> Sequence[GuardedModule]:
-        return [module for module, answer in self._answers if not answer.done()]

@@ -1,11 +1,12 @@
-"""The string: event, changes, plan, deliver, persist.
+"""Presence as a service: events in, entries into the stream, deliveries out.
 
-`presence.py` is the front door, `publisher.py` what happens to announced changes, `views.py` what
-a viewer sees who asks afresh.
+`core.py` builds it. `intake.py` takes events in, `publisher.py` has the modules asked and appends
+batches to the stream, `announcing.py` does what follows on this node, and `reading.py` answers
+viewers.
 """
 
-from lamplighter.service.presence import PresenceService
+from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.views import Reading
 from lamplighter.service.witness import Published
 
-__all__ = ["PresenceService", "Published", "Reading"]
+__all__ = ["Core", "CorePorts", "Published", "Reading"]

@@ -1,19 +1,15 @@
 """The changes of one turn of the loop, on their way: published first, and then saved."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import structlog
-
-from lamplighter.errors import StorageUnavailable
 from lamplighter.presence.changes import Change
+from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["Batch", "done", "log_failure"]
-
-_log = structlog.get_logger(__name__)
+__all__ = ["ChangeBatch", "done"]
 
 
-class Batch:
+class ChangeBatch:
     """Changes that are published together, and what waits for them.
 
     Its futures are shared by all who wait, and there is one of each however many these are: who
@@ -23,6 +19,8 @@ class Batch:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.changes: list[Change] = []
+        #: The newest announced state of each user, once the modules are asked.
+        self.states: Sequence[UserPresenceState] = ()
         #: Done once the changes are in the outboxes.
         self.published: asyncio.Future[None] = loop.create_future()
         #: Done once they would survive the process's death; or fails.
@@ -54,14 +52,3 @@ def done() -> "asyncio.Future[None]":
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     future.set_result(None)
     return future
-
-
-def log_failure(work: "asyncio.Future[None]") -> None:
-    """Write down how *work*, which is over, has failed."""
-    if work.cancelled() or (failure := work.exception()) is None:
-        return
-    if isinstance(failure, StorageUnavailable):
-        # The database has said so already, once; whoever waits for this is told each time.
-        _log.debug("presence could not be saved; it is kept in memory", problem=str(failure))
-    else:
-        _log.error("publishing failed", exc_info=failure)

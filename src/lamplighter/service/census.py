@@ -9,7 +9,7 @@ from lamplighter.delivery.feed import Feed
 from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import Presence
-from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.service.roster import Roster
 
 __all__ = ["Census", "Figures"]
 
@@ -41,20 +41,20 @@ class Census:
         self,
         *,
         clock: Clock,
-        tracker: PresenceTracker,
+        roster: Roster,
         feed: Feed,
         metrics: Metrics,
         cpu_seconds: Callable[[], float],
     ) -> None:
         self._clock = clock
-        self._tracker = tracker
+        self._roster = roster
         self._feed = feed
         self._metrics = metrics
         self._cpu_seconds = cpu_seconds
 
     def take(self) -> Figures:
         """Return how things stand; it takes a look at every user."""
-        found = Counter(state.state for state in self._tracker.known())
+        found = Counter(state.state for state in self._roster.known())
         counts = self._metrics.counts
         return Figures(
             at=self._clock.now(),

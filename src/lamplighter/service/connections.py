@@ -112,13 +112,16 @@ class Connections:
         self,
         tracker: PresenceTracker,
         clock: Clock,
-        feed: Callable[[Event], None],
+        feed: Callable[[Event], object],
         allows: Callable[[Requester], bool],
+        *,
+        hears_clients: bool = True,
     ) -> None:
         self._tracker = tracker
         self._clock = clock
         self._feed = feed
         self._allows = allows
+        self._hears_clients = hears_clients
         timers, mode = tracker.rules.timers, tracker.rules.sync_is_activity
         #: The end of a poll must be known long before the grace that begins with it is over.
         self.lingering = min(MOST_LINGERING, timers.sync_online_timeout / 4)
@@ -129,6 +132,17 @@ class Connections:
         self._connections: dict[Requester, _Connection] = {}
         #: Those of which polls have ended that count on.
         self._ending: list[_Connection] = []
+
+    def connect(
+        self, requester: Requester, set_presence: Presence | None, *, is_first: bool = False
+    ) -> Polls | None:
+        """Do as `begin` does; None for a poll that is not counted.
+
+        A poll that says `offline` leaves the presence of its device alone.
+        """
+        if set_presence is Presence.OFFLINE or not self._hears_clients:
+            return None
+        return self.begin(requester, set_presence, is_first=is_first)
 
     def begin(
         self, requester: Requester, set_presence: Presence | None, *, is_first: bool = False

@@ -1,21 +1,36 @@
 """Builds presence: everything between an event and its recipients, wired once.
 
-The server, the replay of a record, the tests and the benchmark build a `Core`, so what they run
-is the same. It names no adapter: the store, the stream and the way to other servers are handed in.
+The server, the tests and the benchmark build a `Core`, so what they run is the same. It names no
+adapter: the store, the stream and the way to other servers are handed in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 from lamplighter.clock import Clock
+from lamplighter.cluster.entries import (
+    Abandoned,
+    Changed,
+    Deactivated,
+    Entry,
+    Forgotten,
+    Joined,
+    Late,
+    Left,
+    ModulesSwapped,
+    Refreshed,
+    Reminded,
+    Revoked,
+    ShownElsewhere,
+    SnapshotFor,
+)
 from lamplighter.cluster.positions import BEGINNING
-from lamplighter.config import PresenceMode
+from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
-from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
-from lamplighter.ports import Bus, Outgoing, PresenceStore, Requester, SavedPresence
+from lamplighter.ports import Outgoing, PresenceStore, Requester, SavedPresence
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.counting import FormerRooms
 from lamplighter.routing.guard import GuardSettings
@@ -23,15 +38,28 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service.announcing import Announcing
 from lamplighter.service.background import Background
+from lamplighter.service.connections import Connections
+from lamplighter.service.consumer import Handler, StreamConsumer
+from lamplighter.service.deliverer import Deliverer
+from lamplighter.service.directory_events import DirectoryEvents, EndOfDevices
 from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.federated import FederatedPresence
-from lamplighter.service.memberships import Memberships
-from lamplighter.service.presence import PresenceService
+from lamplighter.service.for_modules import PresenceForModules
+from lamplighter.service.intake import Intake
+from lamplighter.service.keeper import Keeper
+from lamplighter.service.late import LateAnswers
+from lamplighter.service.life import PresenceLife
+from lamplighter.service.memberships import RoomVisibility
 from lamplighter.service.publisher import Publisher
+from lamplighter.service.reading import PresenceReader
+from lamplighter.service.reminders import Reminders
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.roster import Roster
 from lamplighter.service.settings import CoreSettings
 from lamplighter.service.shadow import ShadowModules
+from lamplighter.service.snapshots import Snapshots
 from lamplighter.service.subscribers import Subscribers
 from lamplighter.service.swap import ModuleSwap
 from lamplighter.service.switched_off import SwitchedOff
@@ -53,7 +81,7 @@ class CorePorts:
     visibility: VisibilityStore
     outgoing: Outgoing
     #: Makes the stream, which goes on after a position.
-    make_bus: Callable[[Clock, StreamPosition], Bus]
+    make_stream: Callable[[Clock, StreamPosition], Stream]
     #: Tells whether a device may change its presence by polling once more.
     allows: Callable[[Requester], bool] = lambda _requester: True
 
@@ -77,73 +105,57 @@ class Core:
         self.settings, self.rooms = settings, rooms
         self.subscribers = Subscribers(ports.clock, ports.metrics, settings.module_timeout)
         self.witnesses = Witnesses(self.subscribers, *witnesses)
-        self._wire_decisions(ports, saved)
-        self._wire_views(ports)
-        self._wire_modules(ports)
-        self._wire_doors(ports, saved)
-
-    def _wire_decisions(self, ports: CorePorts, saved: Sequence[SavedPresence]) -> None:
-        """Wire what decides who is how, and who is told."""
-        settings, clock = self.settings, ports.clock
-        is_off = settings.mode is PresenceMode.OFF
+        known = () if settings.is_off else saved
         self.tracker = PresenceTracker(settings.server_name, settings.rules)
-        self.tracker.restore([] if is_off else [it.user for it in saved], clock.now())
-        self.router = ModuleRouter(clock, ports.metrics, GuardSettings(settings.module_timeout))
-        self.interests = ModuleInterests()
-        self.planner = Planner(self.rooms, self.interests)
-        self._saved_until = max((it.position for it in saved), default=BEGINNING)
-        self.bus = ports.make_bus(clock, self._saved_until)
-        self.feed = Feed(clock, self.bus.position, keep=INTEREST_KEPT * 5)
-        self.remotes = Remotes(settings.server_name, self.planner, ports.outgoing)
-        self.publisher = Publisher(
-            tracker=self.tracker,
-            planner=self.planner,
-            router=self.router,
-            feed=self.feed,
-            remotes=self.remotes,
-            bus=self.bus,
-            store=ports.store,
-            metrics=ports.metrics,
-            witness=self.witnesses,
+        self.tracker.restore([it.user for it in known], ports.clock.now())
+        self.roster = Roster(known)
+        saved_until = max((it.position for it in saved), default=BEGINNING)
+        self.stream = ports.make_stream(ports.clock, saved_until)
+        self.router = ModuleRouter(
+            ports.clock, ports.metrics, GuardSettings(settings.module_timeout)
         )
-        for it in sorted(saved, key=attrgetter("position")):
-            self.publisher.restore(UserId(it.user.state.user_id), it.position)
+        self.interests = ModuleInterests()
+        self.planner = Planner(rooms, self.interests)
+        self.feed = Feed(ports.clock, self.stream.position, keep=INTEREST_KEPT * 5)
+        self._wire_views(ports)
+        self._wire_owner(ports)
+        self._wire_consumer(ports)
+        self._wire_doors(ports, saved, range(saved_until + 1, self.stream.position))
 
     def _wire_views(self, ports: CorePorts) -> None:
-        """Wire what answers from scratch, and what begins and ends visibility."""
+        """Wire what delivers to viewers, and what answers them from scratch."""
+        self.deliverer = Deliverer(self.stream, self.feed, ports.metrics, self.witnesses)
         self.endings, self.former_rooms = Endings(), FormerRooms()
         self.ends = VisibilityEnds(
             self.settings.server_name,
             self.endings,
             self.former_rooms,
             ports.background,
-            tracker=self.tracker,
+            roster=self.roster,
             planner=self.planner,
             router=self.router,
             interests=self.interests,
             feed=self.feed,
-            publisher=self.publisher,
+            deliverer=self.deliverer,
         )
         self.views = Views(
             clock=ports.clock,
-            tracker=self.tracker,
+            roster=self.roster,
             planner=self.planner,
             router=self.router,
             interests=self.interests,
             feed=self.feed,
-            publisher=self.publisher,
+            deliverer=self.deliverer,
             ends=self.ends,
             module_timeout=self.settings.module_timeout,
             witness=self.witnesses,
         )
         self.memory = VisibilityMemory(ports.visibility, self.endings, self.interests)
-
-    def _wire_modules(self, ports: CorePorts) -> None:
-        """Wire what replaces modules, and what asks those in the shadow."""
+        self.snapshots = Snapshots(self.feed, self.views)
         self.shadows = ShadowModules(
             server_name=self.settings.server_name,
             clock=ports.clock,
-            tracker=self.tracker,
+            roster=self.roster,
             router=self.router,
             planner=self.planner,
             feed=self.feed,
@@ -152,55 +164,120 @@ class Core:
             metrics=ports.metrics,
         )
         self.witnesses.add(self.shadows)
-        self.swap = ModuleSwap(
-            tracker=self.tracker,
+
+    def _wire_owner(self, ports: CorePorts) -> None:
+        """Wire what decides how users are, asks the modules, and appends to the stream."""
+        settings, clock = self.settings, ports.clock
+        self.keeper = Keeper(self.tracker, self.roster, ports.store)
+        self.late = LateAnswers(self.stream)
+        self.reminders = Reminders(self.stream, self.router, self.roster)
+        self.publisher = Publisher(
+            stream=self.stream,
             router=self.router,
-            feed=self.feed,
+            keeper=self.keeper,
+            late=self.late,
+            reminders=self.reminders,
+            shadows=self.shadows,
+            metrics=ports.metrics,
+        )
+        hears_clients = settings.hears_clients
+        self.intake = Intake(clock, self.tracker, self.publisher, hears_clients=hears_clients)
+        self.connections = Connections(
+            self.tracker, clock, self.intake.accept, ports.allows, hears_clients=hears_clients
+        )
+        self.federated = FederatedPresence(
+            settings, self.tracker, self.intake, self.publisher, self.stream
+        )
+
+    def _wire_consumer(self, ports: CorePorts) -> None:
+        """Wire what consumes the stream."""
+        planner, feed, roster = self.planner, self.feed, self.roster
+        self.remotes = Remotes(self.settings.server_name, planner, roster, ports.outgoing)
+        self.announcing = Announcing(
+            roster, planner, feed, self.deliverer, self.remotes, self.keeper
+        )
+        self.memberships = RoomVisibility(
+            self.rooms, planner, feed, self.views, ports.background, self.ends, self.witnesses
+        )
+        self.swap = ModuleSwap(
+            stream=self.stream,
+            router=self.router,
+            roster=roster,
+            feed=feed,
             views=self.views,
             publisher=self.publisher,
+            late=self.late,
+            reminders=self.reminders,
+            keeper=self.keeper,
             remotes=self.remotes,
             shadows=self.shadows,
             background=ports.background,
             ends=self.ends,
         )
+        self.stream.hand_to(StreamConsumer(feed, self._handlers()))
 
-    def _wire_doors(self, ports: CorePorts, saved: Sequence[SavedPresence]) -> None:
-        """Wire what clients, other servers, modules and the directory come to."""
-        settings, is_off = self.settings, self.settings.mode is PresenceMode.OFF
-        self.memberships = Memberships(
-            self.rooms,
-            self.planner,
-            self.feed,
-            self.publisher,
-            self.views,
-            ports.background,
-            self.ends,
-            self.witnesses,
-        )
-        self.federated = FederatedPresence(
-            settings.server_name,
-            self.tracker,
-            self.views,
-            self.publisher,
-            settings.rules.timers.federation_timeout,
-        )
+    def _handlers(self) -> Mapping[type[Entry], Handler]:
+        """Return which part does what follows from which entry."""
+        ended = EndOfDevices(self.feed, self.views, self.snapshots, self.witnesses)
+        return {
+            Changed: self.announcing.changed,
+            Late: self.announcing.late,
+            Abandoned: self.announcing.abandoned,
+            Refreshed: self.announcing.refreshed,
+            Forgotten: self.announcing.forgotten,
+            Joined: self.memberships.joined,
+            Left: self.memberships.left,
+            Revoked: ended.revoked,
+            Deactivated: ended.deactivated,
+            SnapshotFor: self.snapshots.owe,
+            Reminded: self.remotes.reminded,
+            ShownElsewhere: self.remotes.shown,
+            ModulesSwapped: self.swap.swapped,
+        }
+
+    def _wire_doors(self, ports: CorePorts, saved: Sequence[SavedPresence], unsure: range) -> None:
+        """Wire what clients, modules and the directory come to, and the life of it all."""
+        settings, is_off = self.settings, self.settings.is_off
         switched_off = SwitchedOff(
             self.planner, self.interests, self.endings, self.former_rooms, saved
         )
-        self.presence = PresenceService(
-            clock=ports.clock,
-            tracker=self.tracker,
+        self.reader = PresenceReader(
             feed=self.feed,
             publisher=self.publisher,
             views=self.views,
-            memberships=self.memberships,
-            federated=self.federated,
-            subscribers=self.subscribers,
-            background=ports.background,
-            settings=settings,
+            snapshots=self.snapshots,
             switched_off=switched_off if is_off else None,
+            unsure=unsure,
+            include_offline_users_on_sync=settings.include_offline_users_on_sync,
+        )
+        self.for_modules = PresenceForModules(
+            settings=settings,
+            tracker=self.tracker,
+            roster=self.roster,
+            intake=self.intake,
+            publisher=self.publisher,
+            stream=self.stream,
+            views=self.views,
+            reminders=self.reminders,
+            subscribers=self.subscribers,
+        )
+        self.directory_events = DirectoryEvents(
+            self.stream, self.feed, self.publisher, self.intake, self.connections
+        )
+        self.life = PresenceLife(
+            clock=ports.clock,
+            settings=settings,
+            background=ports.background,
+            intake=self.intake,
+            publisher=self.publisher,
+            late=self.late,
+            keeper=self.keeper,
             memory=self.memory,
-            unsure=range(self._saved_until + 1, self.bus.position),
-            allows=ports.allows,
+            connections=self.connections,
+            feed=self.feed,
+            views=self.views,
+            federated=self.federated,
+            reminders=self.reminders,
+            subscribers=self.subscribers,
             witness=self.witnesses,
         )

@@ -12,13 +12,13 @@ from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.ids import RoomId, ServerName, StreamPosition, UserId, server_of
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.counting import FormerRooms
 from lamplighter.routing.plan import Planner
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.background import Background
-from lamplighter.service.publisher import Publisher
+from lamplighter.service.deliverer import Deliverer
+from lamplighter.service.roster import Roster
 
 __all__ = ["VisibilityEnds"]
 
@@ -33,20 +33,20 @@ class VisibilityEnds:
         former_rooms: FormerRooms,
         background: Background,
         *,
-        tracker: PresenceTracker,
+        roster: Roster,
         planner: Planner,
         router: ModuleRouter,
         interests: ModuleInterests,
         feed: Feed,
-        publisher: Publisher,
+        deliverer: Deliverer,
     ) -> None:
         self._server_name = server_name
-        self._tracker = tracker
+        self._roster = roster
         self._planner = planner
         self._router = router
         self._interests = interests
         self._feed = feed
-        self._publisher = publisher
+        self._deliverer = deliverer
         self._background = background
         self._endings = endings
         self._former_rooms = former_rooms
@@ -59,7 +59,7 @@ class VisibilityEnds:
         if self._router.modules:
             self._background.run(self.look(viewers, users))
         else:
-            self._end(viewers, self._tracker.known_of(users), {})
+            self._end(viewers, self._roster.known_of(users), {})
 
     async def look(
         self,
@@ -75,9 +75,9 @@ class VisibilityEnds:
         They may see whomever modules send them, so the modules are asked: once for all. What they
         do not answer shows nobody to anybody, here as in GET status.
         """
-        states = self._tracker.known_of(users)
+        states = self._roster.known_of(users)
         if is_stale:
-            states = {user_id: self._tracker.get(user_id) for user_id in users}
+            states = {user_id: self._roster.get(user_id) for user_id in users}
         out_of_sight = {
             user_id: state
             for user_id, state in states.items()
@@ -85,7 +85,7 @@ class VisibilityEnds:
         }
         if not out_of_sight:
             return
-        known = list(self._tracker.known_of(out_of_sight).values())
+        known = list(self._roster.known_of(out_of_sight).values())
         routes = await self._router.routes(known, viewers) if known else {}
         routed = {
             viewer: {user_id for user_id, route in seen.items() if route.state is not None}
@@ -104,7 +104,7 @@ class VisibilityEnds:
         self._once_altered |= altered
         for viewer, users in self._feed.sent_by_modules().items():
             sent = {it for it in users if not self._interests.was_named(viewer, it)}
-            self._end({viewer}, self._tracker.known_of(sent), {})
+            self._end({viewer}, self._roster.known_of(sent), {})
 
     def of(self, viewer: UserId, after: StreamPosition) -> set[UserId]:
         """Return whom the viewer may have ceased to see since the position *after*."""
@@ -126,13 +126,11 @@ class VisibilityEnds:
         is_stale: bool = False,
     ) -> None:
         """Note the end for each of *viewers* who sees one of *users* by nothing any more."""
-        position = self._publisher.advance()
-        # What is not published yet nobody has been told, and these viewers never are.
-        is_told = self._publisher.is_published
+        position = self._deliverer.advance()
         for user_id in users:
-            state = self._tracker.get(user_id)
-            is_offline = state.state == Presence.OFFLINE and not state.status_msg and is_told
-            last = self._publisher.last_changes.of(user_id).told
+            state = self._roster.get(user_id)
+            is_offline = state.state == Presence.OFFLINE and not state.status_msg
+            last = self._roster.last(user_id).told
             shown = UserPresenceState.default(user_id)
             ending = Update(shown, (), position, position)
             for viewer in viewers:

@@ -14,13 +14,13 @@ from lamplighter.config import PresenceMode
 from lamplighter.ids import RoomId, ServerName, UserId, server_of
 from lamplighter.ports import Lookups, Membership
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Route
 from lamplighter.routing.reasons import Reasons, SharedRoom
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.hints import Hint
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.room_names import RoomNames
+from lamplighter.service.roster import Roster
 from lamplighter.service.server_sights import ServerSights
 from lamplighter.service.views import Glance, Views
 
@@ -105,7 +105,7 @@ class Explanations:
         facts: RoutingFacts,
         lookups: Lookups,
         membership: Membership,
-        tracker: PresenceTracker,
+        roster: Roster,
         router: ModuleRouter,
         publisher: Publisher,
         views: Views,
@@ -115,7 +115,7 @@ class Explanations:
         self._facts = facts
         self._lookups = lookups
         self._membership = membership
-        self._tracker = tracker
+        self._roster = roster
         self._router = router
         self._publisher = publisher
         self._views = views
@@ -196,7 +196,7 @@ class Explanations:
     # --- what they see --------------------------------------------------------------------
 
     def _sight(self, viewer: UserId, subject: UserId, glance: Glance) -> Sight:
-        actual = glance.states.get(subject) or self._tracker.get(subject)
+        actual = glance.states.get(subject) or self._roster.get(subject)
         route = glance.routes.get(subject)
         if not self._is_mine(viewer) and (route is None or not self._is_mine(subject)):
             return self._nothing(viewer, subject)
@@ -211,7 +211,7 @@ class Explanations:
         return Sight(viewer, subject, reasons, actual, seen, showing, *by)
 
     def _nothing(self, viewer: UserId, subject: UserId) -> Sight:
-        return Sight(viewer, subject, (), self._tracker.get(subject), None, Showing.NOTHING)
+        return Sight(viewer, subject, (), self._roster.get(subject), None, Showing.NOTHING)
 
     # --- what would have to change --------------------------------------------------------
 
@@ -239,7 +239,7 @@ class Explanations:
         return [Hint.viewer_elsewhere(viewer)]
 
     async def _hints_on_subject(self, subject: UserId) -> list[Hint]:
-        if self._tracker.user(subject) is not None:
+        if self._roster.knows(subject):
             return []
         if await self._lookups.account(subject) is None:
             return [Hint.unknown_subject(subject)]

@@ -1,20 +1,22 @@
 """The front door's part for other servers: what is heard of them, and told to them unasked."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from lamplighter.clock import Timestamp, milliseconds
-from lamplighter.ids import ServerName, UserId, server_of
+from lamplighter.cluster.entries import Forgotten
+from lamplighter.cluster.stream import Stream
+from lamplighter.ids import UserId, server_of
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.machine import StateSource
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.service.intake import Intake
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.remotes import RemoteUsers
-from lamplighter.service.views import Views
+from lamplighter.service.settings import CoreSettings
 
 __all__ = ["MOST_SILENT", "FederatedPresence"]
 
@@ -27,23 +29,24 @@ class FederatedPresence:
 
     def __init__(
         self,
-        server_name: ServerName,
+        settings: CoreSettings,
         tracker: PresenceTracker,
-        views: Views,
+        intake: Intake,
         publisher: Publisher,
-        federation_timeout: timedelta,
+        stream: Stream,
     ) -> None:
-        """*federation_timeout* is how long other servers believe what they were told."""
-        self._server_name = server_name
+        self._settings = settings
         self._tracker = tracker
-        self._views = views
+        self._intake = intake
         self._publisher = publisher
-        self._federation_timeout = federation_timeout
+        self._stream = stream
         self._users = RemoteUsers(())
 
-    def is_mine(self, user_id: UserId) -> bool:
-        """Tell whether the user is one of this server."""
-        return server_of(user_id) == self._server_name
+    def remote_updates(self, updates: Iterable[RemoteUpdate]) -> None:
+        """Take in how other servers' users are; each update is about a user of its origin."""
+        if self._settings.hears_clients:
+            for update in self.admitted(updates):
+                self._intake.accept(update)
 
     def admitted(self, updates: Iterable[RemoteUpdate]) -> Iterator[RemoteUpdate]:
         """Yield the *updates* that change anything here, to be fed to the tracker one by one.
@@ -87,27 +90,21 @@ class FederatedPresence:
 
         What was on its way to them when the process ended is lost, and this makes up for it.
         """
-        silent_since = now - milliseconds(self._federation_timeout)
-        return [state for state in self._own() if state.last_federation_update_ts > silent_since]
-
-    async def show_online(self, viewers: AbstractSet[UserId]) -> None:
-        """Send the servers of *viewers*, remote users, what each may see of who is online."""
-        if not viewers:
-            return
-        for viewer in viewers:
-            self._views.forget_interest(viewer)
-            await self._views.ask_interest(viewer)
-        online = [state for state in self._own() if state.state != Presence.OFFLINE]
-        await self._publisher.show(viewers, online)
-
-    def _own(self) -> Iterator[UserPresenceState]:
-        known = self._tracker.known()
-        return (state for state in known if self.is_mine(UserId(state.user_id)))
+        silent_since = now - milliseconds(self._settings.rules.timers.federation_timeout)
+        return [
+            state
+            for state in self._tracker.known()
+            if self._is_mine(UserId(state.user_id))
+            and state.last_federation_update_ts > silent_since
+        ]
 
     def _is_heard_of(self, user_id: UserId) -> bool:
         """Tell whether the user is of another server, and known by what that server said."""
         user = self._tracker.user(user_id)
-        return not self.is_mine(user_id) and user is not None and user.source is StateSource.SERVER
+        return not self._is_mine(user_id) and user is not None and user.source is StateSource.SERVER
+
+    def _is_mine(self, user_id: UserId) -> bool:
+        return server_of(user_id) == self._settings.server_name
 
     def _is_offline(self, user_id: UserId) -> bool:
         return self._tracker.get(user_id).state == Presence.OFFLINE
@@ -116,4 +113,4 @@ class FederatedPresence:
         """Forget a user who has no place, if they were not given one again."""
         if user_id not in self._users:
             self._tracker.forget(user_id)
-            self._publisher.forget(user_id)
+            self._stream.append(Forgotten(user_id))

@@ -1,8 +1,9 @@
 """What joins and leaves do: a join gives both sides sight of each other, a leave ends it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from lamplighter.cluster.entries import Joined, Left
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.ids import RoomId, StreamPosition, UserId
@@ -13,14 +14,13 @@ from lamplighter.routing.plan import Planner
 from lamplighter.routing.reasons import Module
 from lamplighter.service.background import Background
 from lamplighter.service.endings import VisibilityEnds
-from lamplighter.service.publisher import Publisher
 from lamplighter.service.views import Views
 from lamplighter.service.witness import Witness
 
-__all__ = ["Memberships"]
+__all__ = ["RoomVisibility"]
 
 
-class Memberships:
+class RoomVisibility:
     """Lets those who come to share a room see each other, and ends that when they no longer do."""
 
     def __init__(
@@ -28,7 +28,6 @@ class Memberships:
         rooms: SharedRooms,
         planner: Planner,
         feed: Feed,
-        publisher: Publisher,
         views: Views,
         background: Background,
         ends: VisibilityEnds,
@@ -37,26 +36,15 @@ class Memberships:
         self._rooms = rooms
         self._planner = planner
         self._feed = feed
-        self._publisher = publisher
         self._views = views
         self._background = background
         self._ends = ends
         self._witness = witness
 
-    def change(self, changes: Sequence[MembershipChange]) -> None:
-        """Take in *changes*, in their order."""
-        for change in changes:
-            self._witness.moved(change)
-            if change.joined:
-                self._joined(change)
-            elif self._rooms.left(change.room_id, change.user_id):
-                self._left(change)
-            else:
-                self._ends.left_former_room(change.room_id, change.user_id)
-
-    def _joined(self, change: MembershipChange) -> None:
-        newcomer, room_id = change.user_id, change.room_id
-        position = self._publisher.advance()
+    def joined(self, position: StreamPosition, entry: Joined) -> None:
+        """Take in that a user has joined a room."""
+        newcomer, room_id = entry.user_id, entry.room_id
+        self._witness.moved(MembershipChange(room_id, newcomer, joined=True))
         if not self._rooms.joined(room_id, newcomer, position):
             return
         others = [member for member in self._rooms.members(room_id) if member != newcomer]
@@ -64,6 +52,24 @@ class Memberships:
         new_to = [member for member in others if since(newcomer, member) == position]
         seeing = [member for member in others if since(member, newcomer) == position]
         self._background.run(self._introduce(newcomer, room_id, position, new_to, seeing))
+
+    def left(self, _position: StreamPosition, entry: Left) -> None:
+        """Take in that a user has left a room.
+
+        What has not been told yet of people who no longer share a room is taken back. What they
+        were told before is taken back by telling them that it has ended.
+        """
+        leaver, room_id = entry.user_id, entry.room_id
+        self._witness.moved(MembershipChange(room_id, leaver, joined=False))
+        if not self._rooms.left(room_id, leaver):
+            self._ends.left_former_room(room_id, leaver)
+            return
+        others = self._rooms.members(room_id).keys()
+        self._unsend(leaver, others)
+        for member in others & self._feed.viewers:
+            self._unsend(member, (leaver,))
+        self._ends.begin_to_look({leaver}, others)
+        self._ends.begin_to_look(others, {leaver})
 
     async def _introduce(
         self,
@@ -78,18 +84,6 @@ class Memberships:
         )
         # While modules thought, tokens may have passed the join without hearing of it.
         self._rooms.move_join(room_id, newcomer, joined_at, self._feed.position)
-
-    def _left(self, change: MembershipChange) -> None:
-        """Take back what has not been told yet of people who no longer share a room.
-
-        What they were told before is taken back by telling them that it has ended.
-        """
-        leaver, others = change.user_id, self._rooms.members(change.room_id).keys()
-        self._unsend(leaver, others)
-        for member in others & self._feed.viewers:
-            self._unsend(member, (leaver,))
-        self._ends.begin_to_look({leaver}, others)
-        self._ends.begin_to_look(others, {leaver})
 
     def _unsend(self, viewer: UserId, users: Iterable[UserId]) -> None:
         outbox = self._feed.outbox(viewer)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
+from lamplighter.cluster.entries import Awaited, Reminded, ShownElsewhere
 from lamplighter.domains import registrable_domain
-from lamplighter.ids import ServerName, UserId, server_of
+from lamplighter.ids import ServerName, StreamPosition, UserId, server_of
 from lamplighter.ports import Outgoing
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recent import Recent
 from lamplighter.routing.plan import Planner, Route, Routes
-from lamplighter.routing.router import Inquiry
+from lamplighter.service.roster import Roster
 
 __all__ = ["RemoteUsers", "Remotes", "settled_routes"]
 
@@ -25,8 +26,11 @@ class Remotes:
     Nobody else's presence is ours to pass on.
     """
 
-    def __init__(self, server_name: ServerName, planner: Planner, outgoing: Outgoing) -> None:
+    def __init__(
+        self, server_name: ServerName, planner: Planner, roster: Roster, outgoing: Outgoing
+    ) -> None:
         self._server_name = server_name
+        self._roster = roster
         self._planner = planner
         self._outgoing = outgoing
 
@@ -43,10 +47,31 @@ class Remotes:
         }
         return self._sorted(self._own(states), remote, remote.keys()) if remote else {}
 
-    def show(
-        self, viewers: AbstractSet[UserId], states: Iterable[UserPresenceState], routes: Routes
+    def tell_late(
+        self,
+        states: Iterable[UserPresenceState],
+        routes: Routes,
+        about: StreamPosition,
+        told: Routes,
     ) -> None:
-        """Send each of the remote *viewers* what they may see of *states*, asked for or not."""
+        """Send what was true at *about*, but for users who have changed: that was sent since.
+
+        If one user of a server is told something else than before, by *told*, the server is told
+        all anew: what is altered for that user stands for the others there, too.
+        """
+        servers = {server_of(viewer) for viewer in routes if routes[viewer] != told.get(viewer)}
+        news = {viewer: seen for viewer, seen in routes.items() if server_of(viewer) in servers}
+        changed_since = self._roster.has_changed_since
+        still_true = [it for it in states if not changed_since(UserId(it.user_id), about)]
+        self.tell(still_true, self._still_true(news, about))
+
+    def reminded(self, _position: StreamPosition, entry: Reminded) -> None:
+        """Send states once more."""
+        self.tell_late(entry.states, entry.routes, entry.about, {})
+
+    def shown(self, _position: StreamPosition, entry: ShownElsewhere) -> None:
+        """Send each of the remote viewers what they may see of some states, asked for or not."""
+        routes, viewers = self._still_true(entry.routes, entry.about), entry.viewers
         servers = {server_of(viewer) for viewer in viewers}
         # With what is altered for others there: their server shows them what it knows.
         routed = {
@@ -54,11 +79,20 @@ class Remotes:
             for viewer, seen in routes.items()
             if server_of(viewer) in servers
         }
-        self._send(self._sorted(self._own(states), routed, viewers | routed.keys()))
+        self._send(self._sorted(self._own(entry.states), routed, viewers | routed.keys()))
 
     def take_back(self) -> AbstractSet[UserId]:
         """Let no server be told what it has not been sent yet; return about whom that was."""
         return self._outgoing.take_back()
+
+    def _still_true(self, routes: Routes, about: StreamPosition) -> Routes:
+        """Return *routes* without the users who have changed since *about*."""
+        changed_since = self._roster.has_changed_since
+        current = {
+            viewer: {it: route for it, route in seen.items() if not changed_since(it, about)}
+            for viewer, seen in routes.items()
+        }
+        return {viewer: seen for viewer, seen in current.items() if seen}
 
     def _send(self, sent: Sent) -> None:
         for server_name, states in sent.items():
@@ -96,13 +130,14 @@ class Remotes:
         return server_of(user_id) == self._server_name
 
 
-def settled_routes(inquiry: Inquiry) -> Routes:
-    """Return the routes to servers where no module that still thinks has altered states before.
+def settled_routes(routes: Routes, awaited: Awaited) -> Routes:
+    """Return the *routes* to servers where no module that still thinks has altered states before.
 
     What one user of a server is told in an altered form, no other user there is told as it is.
     """
-    routes = inquiry.routes()
-    waiting = {server_of(viewer) for viewer in inquiry.awaited()}
+    if not awaited:
+        return routes
+    waiting = {server_of(viewer) for viewers in awaited.values() for viewer in viewers}
     return {viewer: seen for viewer, seen in routes.items() if server_of(viewer) not in waiting}
 
 

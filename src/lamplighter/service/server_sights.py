@@ -7,10 +7,10 @@ from itertools import chain
 
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Route, Routes, VisibleStates
 from lamplighter.routing.reasons import Module
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.roster import Roster
 from lamplighter.service.views import Glance, Views
 
 __all__ = ["ServerSights"]
@@ -20,10 +20,10 @@ class ServerSights:
     """Turns what modules send a viewer elsewhere into what their server can show them."""
 
     def __init__(
-        self, server_name: ServerName, tracker: PresenceTracker, views: Views, remotes: Remotes
+        self, server_name: ServerName, roster: Roster, views: Views, remotes: Remotes
     ) -> None:
         self._server_name = server_name
-        self._tracker = tracker
+        self._roster = roster
         self._views = views
         self._remotes = remotes
 
@@ -38,7 +38,7 @@ class ServerSights:
         if not elsewhere:
             return glances
         routes = await self._views.routes_of(users)
-        sent = self._remotes.sent(self._tracker.known_of(users).values(), routes)
+        sent = self._remotes.sent(self._roster.known_of(users).values(), routes)
         shown = dict(glances)
         for viewer in elsewhere:
             server = server_of(viewer)

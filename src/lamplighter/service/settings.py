@@ -24,3 +24,13 @@ class CoreSettings:
     housekeeping: timedelta = timedelta(seconds=60)
     #: How often the age of modules' answers is looked at.
     interest_check: timedelta = timedelta(seconds=5)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether there is no presence at all."""
+        return self.mode is PresenceMode.OFF
+
+    @property
+    def hears_clients(self) -> bool:
+        """Whether what clients and other servers say counts, and not only what modules say."""
+        return self.mode is PresenceMode.TRACKED

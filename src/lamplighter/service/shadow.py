@@ -17,13 +17,13 @@ from lamplighter.delivery.feed import Feed
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Planner, VisibleStates
 from lamplighter.routing.registrations import Shadow
 from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.service.background import Background
+from lamplighter.service.roster import Roster
 from lamplighter.service.views import Views
-from lamplighter.service.witness import FreshView, Published, Witness
+from lamplighter.service.witness import FreshView, Witness
 
 __all__ = ["ShadowDifference", "ShadowKind", "ShadowModules"]
 
@@ -75,7 +75,7 @@ class ShadowModules(Witness):
         *,
         server_name: ServerName,
         clock: Clock,
-        tracker: PresenceTracker,
+        roster: Roster,
         router: ModuleRouter,
         planner: Planner,
         feed: Feed,
@@ -85,7 +85,7 @@ class ShadowModules(Witness):
     ) -> None:
         self._server_name = server_name
         self._clock = clock
-        self._tracker = tracker
+        self._roster = roster
         self._router = router
         self._planner = planner
         self._feed = feed
@@ -111,12 +111,10 @@ class ShadowModules(Witness):
         """Count what a shadow module wanted to do."""
         self._metrics.shadow_left_undone(module, call)
 
-    def published(self, published: Published) -> None:
-        if published.asked is None or not published.changes:
-            return
-        for shadow in self._router.shadows:
-            work = self._look_at_batch(shadow, published.states, published.asked.inquiry)
-            self._background.run(work)
+    def look_at_batch(self, states: Sequence[UserPresenceState], inquiry: Inquiry) -> None:
+        """Ask about *states*, too, of which the modules that count are asked by *inquiry*."""
+        for shadow in self._router.shadows if states else ():
+            self._background.run(self._look_at_batch(shadow, states, inquiry))
 
     def viewed(self, view: FreshView) -> None:
         for shadow in self._router.shadows:
@@ -138,9 +136,9 @@ class ShadowModules(Witness):
                 self._compare(shadow.module.name, viewer, sights, would_be)
 
     async def _look_at_view(self, shadow: Shadow, view: FreshView) -> None:
-        answer = await shadow.module.interested_users(view.viewer)
         # A view of everybody may have been about those only whom rooms bring into question.
-        known = self._tracker.known() if view.is_whole else view.users.values()
+        known = self._roster.known() if view.is_whole else view.users.values()
+        answer = await shadow.module.interested_users(view.viewer)
         named = (it for it in known if answer.all_users or it.user_id in answer.named)
         seen = view.sights.reasons
         would_be = {UserId(it.user_id): it for it in named if it.user_id not in seen}

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Final
 
+from lamplighter.cluster.entries import ModulesSwapped
+from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.feed import Feed
 from lamplighter.errors import ModuleError
-from lamplighter.ids import UserId
+from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.answers import CheckedRoutes
 from lamplighter.routing.guard import GuardedModule
 from lamplighter.routing.problems import TIMEOUT
@@ -23,8 +24,12 @@ from lamplighter.routing.registrations import Registrations
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.background import Background
 from lamplighter.service.endings import VisibilityEnds
+from lamplighter.service.keeper import Keeper
+from lamplighter.service.late import LateAnswers
 from lamplighter.service.publisher import Publisher
+from lamplighter.service.reminders import Reminders
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.roster import Roster
 from lamplighter.service.shadow import ShadowModules
 from lamplighter.service.views import Views
 
@@ -43,21 +48,29 @@ class ModuleSwap:
     def __init__(
         self,
         *,
-        tracker: PresenceTracker,
+        stream: Stream,
         router: ModuleRouter,
+        roster: Roster,
         feed: Feed,
         views: Views,
         publisher: Publisher,
+        late: LateAnswers,
+        reminders: Reminders,
+        keeper: Keeper,
         remotes: Remotes,
         shadows: ShadowModules,
         background: Background,
         ends: VisibilityEnds,
     ) -> None:
-        self._tracker = tracker
+        self._stream = stream
         self._router = router
+        self._roster = roster
         self._feed = feed
         self._views = views
         self._publisher = publisher
+        self._late = late
+        self._reminders = reminders
+        self._keeper = keeper
         self._remotes = remotes
         self._shadows = shadows
         self._background = background
@@ -115,23 +128,31 @@ class ModuleSwap:
         self._publisher.between_batches(work)
         await swapped
 
+    def swapped(self, position: StreamPosition, entry: ModulesSwapped) -> None:
+        """Begin anew with everything that the old modules have said."""
+        altered = entry.altered
+        self._views.forget_interests()
+        self._shadows.begin_anew()
+        # By a room they may have been visible all the time; but as what, has perhaps changed.
+        known = self._roster.known_of(altered)
+        for user_id in known:
+            self._roster.told_late(user_id, position)
+        if known:
+            self._keeper.keep(known)
+        self._ends.sent_by_old_modules(altered)
+        self._feed.renew()
+        untold = [self._roster.get(user_id) for user_id in self._remotes.take_back()]
+        self._background.run(self._reminders.remind(untold))
+
     def _swap(self, registrations: Registrations) -> None:
         altered = {*_altered(self._router.modules), *_altered(registrations.modules)}
         self._router.adopt(registrations)
-        self._views.forget_interests()
-        self._shadows.begin_anew()
-        self._publisher.give_up_late()
-        self._publisher.advance()
-        # By a room they may have been in sight all the time; but as what, has perhaps changed.
-        self._publisher.retell(altered)
-        self._ends.sent_by_old_modules(altered)
-        self._feed.renew()
-        untold = [self._tracker.get(user_id) for user_id in self._remotes.take_back()]
-        self._background.run(self._publisher.remind(untold))
+        self._late.give_up()
+        self._stream.append(ModulesSwapped(frozenset(altered)))
 
     def _trial_batches(self) -> Iterator[Sequence[UserPresenceState]]:
-        altered = self._tracker.known_of(_altered(self._router.modules))
-        others = (it for it in self._tracker.known() if it.user_id not in altered)
+        altered = self._roster.known_of(_altered(self._router.modules))
+        others = (it for it in self._roster.known() if it.user_id not in altered)
         states = list(chain(altered.values(), islice(others, _MOST_USERS)))
         return (states[at : at + _USERS_AT_ONCE] for at in range(0, len(states), _USERS_AT_ONCE))
 

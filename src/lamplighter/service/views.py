@@ -18,12 +18,12 @@ from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Outbox, Update
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.routing.plan import Planner, Route, Routes, VisibleStates
 from lamplighter.routing.router import Inquiry, ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
+from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.endings import VisibilityEnds
-from lamplighter.service.publisher import Publisher
+from lamplighter.service.roster import Roster
 from lamplighter.service.witness import FreshView, Witness
 
 __all__ = [
@@ -132,12 +132,12 @@ class Views:
         self,
         *,
         clock: Clock,
-        tracker: PresenceTracker,
+        roster: Roster,
         planner: Planner,
         router: ModuleRouter,
         interests: ModuleInterests,
         feed: Feed,
-        publisher: Publisher,
+        deliverer: Deliverer,
         ends: VisibilityEnds,
         module_timeout: timedelta,
         witness: Witness,
@@ -145,12 +145,12 @@ class Views:
         self._clock = clock
         # Asked again a time-out early: an answer in use is never older than it may be.
         self._fresh = max(INTEREST_KEPT - module_timeout, INTEREST_KEPT / 2)
-        self._tracker = tracker
+        self._roster = roster
         self._planner = planner
         self._router = router
         self._interests = interests
         self._feed = feed
-        self._publisher = publisher
+        self._deliverer = deliverer
         self._ends = ends
         #: One question per viewer at a time, whoever waits for it.
         self._asking: dict[UserId, asyncio.Task[None]] = {}
@@ -167,7 +167,7 @@ class Views:
             await self.ask_interest(viewer)
             # Only what the modules are asked about is told: they might alter anything else.
             ended = self._ended(viewer, scope)
-            asked = self._tracker.known_of({*self._in_question(viewer, scope, outbox), *ended})
+            asked = self._roster.known_of({*self._in_question(viewer, scope, outbox), *ended})
             routes = await self._routes(asked.values(), {viewer})
             if self._feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
                 break
@@ -195,12 +195,12 @@ class Views:
         while True:
             modules = self._router.modules
             await self.ask_interest(viewer)
-            if self._tracker.user(user_id) is None:
+            if not self._roster.knows(user_id):
                 await self._ask_in_their_place(viewer)
             glance = (await self.glances({viewer}, {user_id}))[viewer]
             if modules is self._router.modules:  # else others may answer otherwise
                 break
-        if self._tracker.user(user_id):
+        if self._roster.knows(user_id):
             self._witness.viewed(FreshView(viewer, False, False, glance.states, glance.sights))
         return self._update(user_id, glance.sights)
 
@@ -211,7 +211,7 @@ class Views:
         for whoever was. They are not asked about the name itself, for whoever asks chooses it.
         """
         if self._router.modules:
-            await self._router.completed([self._tracker.get(viewer)], {viewer})
+            await self._router.completed([self._roster.get(viewer)], {viewer})
 
     async def glances(
         self, viewers: AbstractSet[UserId], users: Iterable[UserId]
@@ -220,9 +220,9 @@ class Views:
 
         Offline are those who were never heard of.
         """
-        states = {user_id: self._tracker.get(user_id) for user_id in users}
+        states = {user_id: self._roster.get(user_id) for user_id in users}
         # Modules are not asked about people who were never heard of: whoever asks chooses the name.
-        known = list(self._tracker.known_of(states).values())
+        known = list(self._roster.known_of(states).values())
         inquiry = await self._router.completed(known, viewers) if known else _NOBODY_ASKED
         routes = inquiry.routes()
         return {
@@ -241,7 +241,7 @@ class Views:
 
     async def routes_of(self, users: AbstractSet[UserId]) -> Routes:
         """Return what modules would send of *users* to whom, if they changed now."""
-        return await self._routes(self._tracker.known_of(users).values())
+        return await self._routes(self._roster.known_of(users).values())
 
     async def ask_interest(self, viewer: UserId) -> None:
         """Make sure that the modules' answer for the viewer is not older than it may be."""
@@ -274,8 +274,8 @@ class Views:
 
     async def introduce(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Tell *viewers* of *users* who have come into their sight, if ever heard of."""
-        known = [user_id for user_id in users if self._tracker.user(user_id) is not None]
-        states = [self._tracker.get(user_id) for user_id in known]
+        known = [user_id for user_id in users if self._roster.knows(user_id)]
+        states = [self._roster.get(user_id) for user_id in known]
         viewing = self._feed.viewers & set(viewers)
         if not states or not viewing:
             return
@@ -283,7 +283,7 @@ class Views:
         routes = await self._routes(states, viewing)
         wanted = {state.user_id for state in states}
         tellings = self._planner.plan(states, routes, viewing)
-        self._publisher.tell([it for it in tellings if it.user_id in wanted], about)
+        self._deliverer.deliver_here([it for it in tellings if it.user_id in wanted], about)
 
     def due_for_interest(self) -> Sequence[UserId]:
         """Return the viewers whose answers will soon be older than they may be."""
@@ -295,12 +295,12 @@ class Views:
             return  # forgotten before it came
         del self._asking[viewer]
         knew = self.knows_interest(viewer)
-        position = self._publisher.advance()
+        position = self._deliverer.advance()
         unnamed = self._interests.cache(viewer, interest, position, self._clock.now())
         if not knew or self._interests.names_anybody_since(viewer, position):
             self._feed.outdate(viewer)
         if unnamed:
-            known = (UserId(it.user_id) for it in self._tracker.known())
+            known = (UserId(it.user_id) for it in self._roster.known())
             users = {*known} if unnamed.all_users else unnamed.users
             await self._ends.look({viewer}, users, is_stale=unnamed.is_stale)
 
@@ -323,7 +323,7 @@ class Views:
 
     def _everybody(self, viewer: UserId) -> Iterable[UserId]:
         if self._router.modules:  # they may send anybody's presence to anybody
-            return [UserId(state.user_id) for state in self._tracker.known()]
+            return [UserId(state.user_id) for state in self._roster.known()]
         return self._planner.candidates(viewer)
 
     def _newer(self, viewer: UserId, position: StreamPosition) -> Iterable[UserId]:
@@ -332,7 +332,7 @@ class Views:
         if all_since is not None and all_since > position:
             return self._everybody(viewer)
         most = None if self._router.modules else self._planner.max_candidates(viewer)
-        changed = set(islice(self._publisher.last_changes.after(position), most))
+        changed = set(islice(self._roster.told_after(position), most))
         if len(changed) == most:
             return self._everybody(viewer)
         return changed | self._planner.became_visible(viewer, position)
@@ -342,13 +342,13 @@ class Views:
         return {
             user_id: UserPresenceState.default(user_id)
             for user_id in users
-            if self._tracker.user(user_id) is None
+            if not self._roster.knows(user_id)
         }
 
     def _chosen(self, viewer: UserId, scope: Scope, sights: VisibleStates) -> dict[UserId, Update]:
         # Of 5,000 users each is gone through here: the first of these questions answers most.
         states, online = sights.states, scope.online
-        changes = self._publisher.last_changes.of_each(sights.reasons)
+        changes = self._roster.last_of_each(sights.reasons)
         chosen: dict[UserId, Update] = {}
         for (user_id, reasons), (changed, told) in zip(
             sights.reasons.items(), changes, strict=True
@@ -381,7 +381,7 @@ class Views:
         reasons = sights.reasons.get(user_id)
         if reasons is None:
             return None
-        changed, told = self._publisher.last_changes.of(user_id)
+        changed, told = self._roster.last(user_id)
         return Update(sights.states[user_id], reasons, told, changed)
 
     def _is_due(self, viewer: UserId) -> bool:

@@ -14,22 +14,10 @@ from lamplighter.ports import MembershipChange
 from lamplighter.presence.changes import Change, announced
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.plan import Routes, Telling, VisibleStates
-from lamplighter.routing.router import Inquiry
 
-__all__ = ["Asked", "FreshView", "Published", "Witness", "Witnesses"]
+__all__ = ["FreshView", "Published", "Witness", "Witnesses"]
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the modules were asked about a batch, and had answered when it was told."""
-
-    #: The position of the batch.
-    about: StreamPosition
-    states: Sequence[UserPresenceState]
-    inquiry: Inquiry
-    routes: Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +27,12 @@ class Published:
     position: StreamPosition
     changes: Sequence[Change]
     tellings: Sequence[Telling]
-    #: None where it is not about a batch: users have become visible to each other.
-    asked: Asked | None = field(default=None, compare=False)
+    #: The position of the batch that this is about; None where it is about no batch: then users
+    #: have become visible to each other.
+    about: StreamPosition | None = field(default=None, compare=False)
+    #: What the modules were asked about the batch, and had answered by then.
+    asked: Sequence[UserPresenceState] = field(default=(), compare=False)
+    routes: Routes = field(default_factory=dict, compare=False)
 
     @property
     def states(self) -> list[UserPresenceState]:

@@ -115,9 +115,9 @@ async def test_more_batches_than_are_kept(server: InMemoryServer, operator: Oper
     """Of batches that come faster than they can be told, the oldest are left out, and counted."""
     alice = await server.register("alice")
     stream = await listening(operator)
-    publisher = server.lamplighter.presence
+    modules = server.lamplighter.core.for_modules
     for number in range(200):  # in turns of the loop in which nobody else gets on
-        await publisher.set_presence_for_users({alice.user_id: (Presence.ONLINE, str(number))})
+        await modules.set_presence_for_users({alice.user_id: (Presence.ONLINE, str(number))})
     events = await heard(server, stream)
     told = [content for name, content in events if name == "batch"]
     lost = sum(content["events"] for name, content in events if name == "lost")

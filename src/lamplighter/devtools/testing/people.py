@@ -70,7 +70,7 @@ class Somebody:
         server = self._stage.server
         wanted = Wanted(presence, status_msg)
         modules = bool(server.lamplighter.modules.loaded)
-        seen = server.lamplighter.presence.sight(self.user_id, other.user_id)
+        seen = server.lamplighter.core.reader.seen(self.user_id, other.user_id)
         try:
             allowed = self._stage.at_once(seen)
         except TimeoutError:
@@ -210,7 +210,7 @@ class RemotePerson(Somebody):
     def _shown(self, other: Somebody) -> Mapping[str, Any] | None:
         """Return what their server is sent of the other."""
         seen = self._stage.play(
-            self._stage.server.lamplighter.presence.sight(self.user_id, other.user_id)
+            self._stage.server.lamplighter.core.reader.seen(self.user_id, other.user_id)
         )
         if seen is None:
             return None
@@ -223,4 +223,4 @@ class RemotePerson(Somebody):
         self._stage.play(self._is_told(update))
 
     async def _is_told(self, update: RemoteUpdate) -> None:
-        self._stage.server.lamplighter.presence.remote_updates([update])
+        self._stage.server.lamplighter.core.federated.remote_updates([update])

@@ -41,7 +41,7 @@ class Events:
     def __init__(self, directory: SqlDirectory, parts: ClientParts) -> None:
         self._directory = directory
         self._authenticator = parts.authenticator
-        self._presence = parts.presence
+        self._reader = parts.core.reader
         self._long_poll = parts.long_poll
         self._tokens = parts.tokens
         self._clock = parts.clock
@@ -94,7 +94,7 @@ class Events:
         room = room_id(request)
         content = await self._directory.room_initial_sync(requester.user_id, room, _limit(request))
         members = await self._directory.joined_members(requester.user_id, room)
-        reading = await self._presence.read_everybody(requester.user_id)
+        reading = await self._reader.read_everybody(requester.user_id)
         states = [it.state for it in reading.updates if it.state.user_id in members]
         presence = self._presence_events(states)
         return JsonInPieces({**content, "presence": presence, "receipts": []})

@@ -30,8 +30,8 @@ class RecentBatches:
 
     def _see(self, published: Published) -> None:
         size = sum(len(telling.recipients) for telling in published.tellings)
-        # The question put to the modules is large, and the admin API does not show it.
-        self._batches.append((replace(published, asked=None), size))
+        # What the modules were asked is large, and nobody asks for it here.
+        self._batches.append((replace(published, asked=(), routes={}), size))
         self._recipients += size
         while len(self._batches) > _MOST_BATCHES or (
             self._recipients > _MOST_RECIPIENTS and len(self._batches) > 1

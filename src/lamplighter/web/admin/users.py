@@ -5,13 +5,12 @@ from typing import Final
 
 from starlette.requests import Request
 
-from lamplighter.delivery.feed import Feed
 from lamplighter.errors import NotFound
-from lamplighter.ids import ServerName, UserId
+from lamplighter.ids import UserId
 from lamplighter.ports import Account, DeviceRecord, Lookups, Membership
 from lamplighter.presence.device import Device
 from lamplighter.presence.state import Presence
-from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.service.core import Core
 from lamplighter.service.room_names import RoomNames
 from lamplighter.web.admin.content import (
     DeviceContent,
@@ -44,16 +43,12 @@ class AdminUsers:
         self,
         lookups: Lookups,
         membership: Membership,
-        tracker: PresenceTracker,
-        feed: Feed,
+        core: Core,
         room_names: RoomNames,
-        server_name: ServerName,
     ) -> None:
         self._lookups = lookups
         self._membership = membership
-        self._feed = feed
-        self._server_name = server_name
-        self._tracker = tracker
+        self._core = core
         self._room_names = room_names
 
     def operations(self) -> list[Operation]:
@@ -94,14 +89,14 @@ class AdminUsers:
             is_admin=account.is_admin,
             is_deactivated=account.is_deactivated,
             displayname=profile.displayname,
-            presence=PresenceContent.of(self._tracker.get(account.user_id)),
+            presence=PresenceContent.of(self._core.roster.get(account.user_id)),
             devices=self._devices(account.user_id, records),
             rooms=[RoomContent(room_id, name) for room_id, name in names.items()],
         )
 
     async def list_online(self, request: Request) -> PresencePage:
         """Return a page of the users who are not offline."""
-        known = self._tracker.known()
+        known = self._core.roster.known()
         online = {it.user_id: it for it in known if it.state != Presence.OFFLINE}
         names, next_batch = page_of(request, list(online))
         users = [UserPresence(name, PresenceContent.of(online[name])) for name in names]
@@ -109,7 +104,7 @@ class AdminUsers:
 
     async def _account(self, request: Request) -> Account:
         account = await self._lookups.account(
-            user_named(request.path_params["user_id"], self._server_name)
+            user_named(request.path_params["user_id"], self._core.settings.server_name)
         )
         if account is None:
             raise NotFound("There is no such user")
@@ -121,13 +116,12 @@ class AdminUsers:
             account.created_ts,
             account.is_admin,
             account.is_deactivated,
-            PresenceContent.of(self._tracker.get(account.user_id)),
+            PresenceContent.of(self._core.roster.get(account.user_id)),
         )
 
     def _devices(self, user_id: UserId, records: Sequence[DeviceRecord]) -> list[DeviceContent]:
-        user = self._tracker.user(user_id)
-        present = {device.device_id: device for device in user.devices} if user else {}
-        polls = self._feed.polls_of(user_id)
+        present = {device.device_id: device for device in self._core.intake.devices_of(user_id)}
+        polls = self._core.feed.polls_of(user_id)
         return [
             _device(record, present.get(record.device_id), polls[record.device_id])
             for record in records

@@ -35,7 +35,7 @@ from lamplighter.ports import (
     SyncRequest,
 )
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.service import PresenceService
+from lamplighter.service import Core
 from lamplighter.service.background import Background
 from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter
 from lamplighter.web.places import Places
@@ -87,7 +87,7 @@ class LongPoll:
     """Reads rooms and presence together, and waits while neither has anything to say."""
 
     rooms: RoomsHalf
-    presence: PresenceService
+    core: Core
     timeouts: Timeouts
     background: Background
     metrics: Metrics
@@ -112,7 +112,7 @@ class LongPoll:
         """
         pending = self.rooms.begin(requester, question.request, headers)
         poll = _Request(self, requester, question, wanted or question.wanted, pending, answer)
-        self.presence.wait(requester.user_id, poll)
+        self.core.feed.wait(requester.user_id, poll)
         self.metrics.poll_began()
         poll.look()
         return poll
@@ -176,7 +176,7 @@ class _Request(Waiting):
         self._task: asyncio.Task[None] | None = None
         self._looks_again = False
         self._due: Timestamp | None = None
-        self._connection = parts.presence.connect(
+        self._connection = parts.core.connections.connect(
             requester, question.set_presence, is_first=question.since is None
         )
 
@@ -202,7 +202,7 @@ class _Request(Waiting):
         if updates is None:
             self._wait_for(self._news_read(rooms, token))
         elif updates or rooms is not None or self.is_over or not self._question.request.timeout:
-            position = self._parts.presence.position
+            position = self._parts.core.reader.position
             self._weigh(self._news(rooms, token, position, updates), is_due=rooms is not None)
         else:
             self._arm()
@@ -218,8 +218,8 @@ class _Request(Waiting):
         question = self._question
         if question.since is None or question.request.full_state:
             return None
-        presence = self._parts.presence
-        return presence.news_at_once(self._requester.user_id, question.since.presence)
+        reader = self._parts.core.reader
+        return reader.news_at_once(self._requester.user_id, question.since.presence)
 
     def _news(
         self,
@@ -253,9 +253,9 @@ class _Request(Waiting):
         parts = self._parts
         if self._due is not None:
             parts.timeouts.take_out(self, self._due)
-        parts.presence.release(self._requester.user_id, self)
+        parts.core.feed.release(self._requester.user_id, self)
         if self._connection is not None:
-            parts.presence.disconnect(self._connection)
+            parts.core.connections.end(self._connection)
         parts.metrics.poll_ended()
         self._pending.cancel()
         if isinstance(result, Exception) and self._leave is not None:
@@ -291,12 +291,12 @@ class _Request(Waiting):
 
     async def _news_read(self, rooms: RoomsAnswer | None, token: str | None) -> Callable[[], None]:
         """Read presence. It comes last: nothing is awaited between reading it and the answer."""
-        question, presence, user_id = self._question, self._parts.presence, self._requester.user_id
+        question, reader, user_id = self._question, self._parts.core.reader, self._requester.user_id
         position = None if question.since is None else question.since.presence
         if question.is_expensive:
-            reading = await presence.read_first(user_id, position)
+            reading = await reader.read_first(user_id, position)
         else:
-            reading = await presence.read_since(user_id, position)
+            reading = await reader.read_since(user_id, position)
         news = self._news(rooms, token, reading.position, reading.updates)
         return partial(self._weigh, news, is_due=rooms is not None)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lamplighter.clock import Clock
 from lamplighter.delivery.tokens import Tokens
-from lamplighter.service import PresenceService
+from lamplighter.service import Core
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.long_poll import LongPoll
@@ -19,7 +19,7 @@ class ClientParts:
 
     clock: Clock
     authenticator: Authenticator
-    presence: PresenceService
+    core: Core
     long_poll: LongPoll
     tokens: Tokens
     #: The places for expensive answers.

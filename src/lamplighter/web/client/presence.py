@@ -15,8 +15,9 @@ from lamplighter.clock import Clock
 from lamplighter.errors import ShuttingDown
 from lamplighter.ports import Requester
 from lamplighter.presence.status_message import MAX_STATUS_MSG, parse_status_msg
-from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
+from lamplighter.service.intake import Intake
+from lamplighter.service.reading import PresenceReader
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.body import bounded, decode
 from lamplighter.web.client.presence_events import presence_content
@@ -41,14 +42,16 @@ class PresenceStatus:
         self,
         *,
         authenticator: Authenticator,
-        presence: PresenceService,
+        reader: PresenceReader,
+        intake: Intake,
         names: PresenceNames,
         limiter: Limiter,
         background: Background,
         clock: Clock,
     ) -> None:
         self._authenticator = authenticator
-        self._presence = presence
+        self._reader = reader
+        self._intake = intake
         self._names = names
         self._limiter = limiter
         self._background = background
@@ -60,7 +63,7 @@ class PresenceStatus:
     async def get(self, request: Request) -> Response:
         """Return the user's presence, if the requester may see it; else 403, user or no user."""
         requester = await self._authenticator.requester(request)
-        state = await self._presence.status(requester.user_id, user_id(request))
+        state = await self._reader.status(requester.user_id, user_id(request))
         return json_response(presence_content(state, self._clock.now()))
 
     def put(self, user: str, exchange: Exchange) -> None:
@@ -91,7 +94,7 @@ class PresenceStatus:
         self._limiter.take(requester)
         presence = self._names.parse("presence", status.presence)
         message = parse_status_msg(text("status_msg", status.status_msg or "", MAX_STATUS_MSG))
-        saved = self._presence.set_status(requester, presence, message)
+        saved = self._intake.set_status(requester, presence, message)
         saved.add_done_callback(partial(_answer, exchange))
 
 

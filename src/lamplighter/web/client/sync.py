@@ -16,7 +16,6 @@ from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import InvalidParam, MethodNotAllowed
 from lamplighter.metrics import Metrics
 from lamplighter.ports import Headers, Requester, SyncRequest
-from lamplighter.service import PresenceService
 from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.filters import PresenceFilter, read_inline
@@ -51,7 +50,6 @@ class Sync:
         *,
         authenticator: Authenticator,
         filters: FiltersInUse,
-        presence: PresenceService,
         long_poll: LongPoll,
         bodies: SyncBodies,
         names: PresenceNames,
@@ -61,7 +59,6 @@ class Sync:
     ) -> None:
         self._authenticator = authenticator
         self._filters = filters
-        self._presence = presence
         self._long_poll = long_poll
         self._bodies = bodies
         self._names = names

@@ -44,10 +44,9 @@ def requester(client: Client) -> Requester:
 @pytest.mark.parametrize("config", ["presence: {enabled: false}"])
 async def test_off(server: InMemoryServer, bob: Client) -> None:
     """Where presence is off nothing changes and nobody is shown, a module's word included."""
-    presence = server.lamplighter.presence
     await server.api.set_presence_for_users({bob.user_id: ("online", "brb")})
     await bob.set_status("online", "hello")
-    presence.acted(requester(bob))
+    server.lamplighter.core.intake.acted(requester(bob))
     answer = await bob.sync()
     assert (server.presence_of(bob).state, answer.presence) == ("offline", {})
 
@@ -57,7 +56,7 @@ async def test_untracked(server: InMemoryServer, bob: Client) -> None:
     """Where presence is untracked clients are not heard, and modules are."""
     await bob.set_status("online", "hello")
     await bob.sync()
-    server.lamplighter.presence.acted(requester(bob))
+    server.lamplighter.core.intake.acted(requester(bob))
     assert server.presence_of(bob).state == "offline"
     await server.api.set_presence_for_users({bob.user_id: ("online", "brb")})
     assert (await bob.sync()).presence == {
@@ -76,13 +75,13 @@ async def test_untracked(server: InMemoryServer, bob: Client) -> None:
 async def test_other_servers(server: InMemoryServer, heard: str) -> None:
     """Other servers are heard where presence is tracked, and nowhere else."""
     update = RemoteUpdate(DORA, Presence.ONLINE, "hi", timedelta(0), True)
-    server.lamplighter.presence.remote_updates([update])
+    server.lamplighter.core.federated.remote_updates([update])
     assert server.presence_of(DORA).state == heard
 
 
 async def test_snapshots_are_for_local_users(server: InMemoryServer, bob: Client) -> None:
     """`send_local_online_presence_to` takes users of other servers without complaint."""
-    await server.lamplighter.presence.send_local_online_presence_to([DORA, bob.user_id])
+    await server.lamplighter.core.for_modules.send_local_online_presence_to([DORA, bob.user_id])
     poll = await bob.polls()
     assert bob.user_id in (await poll.answer()).presence
 
@@ -91,7 +90,7 @@ async def test_observers_see_everything(server: InMemoryServer, bob: Client) -> 
     """Who looks on sees each batch, with the changes and who was told."""
     told: list[Published] = []
     await bob.sync()
-    server.lamplighter.presence.observe(told.append)
+    server.lamplighter.core.witnesses.observe(told.append)
     await bob.set_status("online", "brb")
     (published,) = told
     assert [(it.old.status_msg, it.new.status_msg) for it in published.changes] == [(None, "brb")]
@@ -184,8 +183,8 @@ async def test_an_observer_that_fails(server: InMemoryServer, bob: Client) -> No
     def broken(published: Published) -> None:
         raise ZeroDivisionError
 
-    server.lamplighter.presence.observe(broken)
-    server.lamplighter.presence.observe(told.append)
+    server.lamplighter.core.witnesses.observe(broken)
+    server.lamplighter.core.witnesses.observe(told.append)
     with capture_logs() as logged:
         await bob.set_status("online", "brb")
     assert [line["event"] for line in logged] == ["an observer failed"]

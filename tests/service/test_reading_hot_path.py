@@ -15,7 +15,7 @@ from lamplighter.devtools.client import Poll as ClientPoll
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.service import PresenceService
+from lamplighter.service.reading import PresenceReader
 from lamplighter.web.client import presence_events
 from tests.database.statements import counted_wakes, traced_statements
 from tests.service.counting import counted_tasks
@@ -97,16 +97,16 @@ async def watched(server: InMemoryServer, statements: list[str]) -> World:
 def counted_looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[UserId]]:
     """Count how often each viewer's polls look for news."""
     looks: Counter[UserId] = Counter()
-    original = PresenceService.news_at_once
+    original = PresenceReader.news_at_once
 
     def counting(
-        service: PresenceService, viewer: UserId, position: StreamPosition | None
+        service: PresenceReader, viewer: UserId, position: StreamPosition | None
     ) -> Sequence[Update] | None:
         looks[viewer] += 1
         return original(service, viewer, position)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PresenceService, "news_at_once", counting)
+        patch.setattr(PresenceReader, "news_at_once", counting)
         yield looks
 
 
@@ -172,7 +172,7 @@ async def test_many_changes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
             with counted_tasks() as tasks, counted_wakes(monkeypatch) as wakes:
                 for person, peer in zip(people, peers, strict=True):
                     peer.send(put(person, "two"))
-                await server.lamplighter.presence.settled()
+                await server.lamplighter.core.life.settled()
             assert [peer.received.split(" ")[1] for peer in peers] == ["200"] * PUTTERS
             assert {server.presence_of(person).status_msg for person in people} == {"two"}
             assert [statement.split()[0] for statement in statements] == ["INSERT"]

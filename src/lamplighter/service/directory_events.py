@@ -1,0 +1,84 @@
+"""What the directory tells: joins and leaves, and devices and accounts that end."""
+
+from collections.abc import Iterable, Sequence
+
+from lamplighter.cluster.entries import Deactivated, Joined, Left, Revoked
+from lamplighter.cluster.stream import Stream
+from lamplighter.delivery.feed import Feed
+from lamplighter.ids import DeviceId, StreamPosition, UserId
+from lamplighter.ports import MembershipChange
+from lamplighter.presence.events import AccountDeactivated, DeviceGone
+from lamplighter.service.connections import Connections
+from lamplighter.service.intake import Intake
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.snapshots import Snapshots
+from lamplighter.service.views import Views
+from lamplighter.service.witness import Witness
+
+__all__ = ["DirectoryEvents", "EndOfDevices"]
+
+
+class DirectoryEvents:
+    """A `DirectoryListener`: appends what happens to the stream, in order with the changes."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        feed: Feed,
+        publisher: Publisher,
+        intake: Intake,
+        connections: Connections,
+    ) -> None:
+        self._stream = stream
+        self._publisher = publisher
+        self._intake = intake
+        self._connections = connections
+        #: Let the users' polls look at their rooms.
+        self.rooms_news = feed.wake
+
+    def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
+        """Let both sides of a join see each other, and end visibility with a leave."""
+        self._publisher.after_published(lambda: self._append(changes))
+
+    def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
+        """Drop the devices at once, and tell them nothing more."""
+        self.tokens_revoked(user_id, device_ids)
+        for device_id in device_ids:
+            self._connections.forget(user_id, device_id)
+            self._intake.accept(DeviceGone(user_id, device_id))
+
+    def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
+        """Refuse the polls that were begun with the old tokens; presence stays as it is."""
+        self._stream.append(Revoked(user_id, tuple(device_ids)))
+
+    def user_deactivated(self, user_id: UserId) -> None:
+        """Drop what is left of the user's presence."""
+        self._intake.accept(AccountDeactivated(user_id))
+        self._stream.append(Deactivated(user_id))
+
+    def _append(self, changes: Iterable[MembershipChange]) -> None:
+        for it in changes:
+            entry = (Joined if it.joined else Left)(it.room_id, it.user_id)
+            self._stream.append(entry)
+
+
+class EndOfDevices:
+    """Consumes the entries about devices and accounts that end."""
+
+    def __init__(self, feed: Feed, views: Views, snapshots: Snapshots, witness: Witness) -> None:
+        self._feed = feed
+        self._views = views
+        self._snapshots = snapshots
+        self._witness = witness
+
+    def revoked(self, _position: StreamPosition, entry: Revoked) -> None:
+        """Refuse the polls of devices whose tokens are revoked."""
+        for device_id in entry.device_ids:
+            self._feed.revoke(entry.user_id, device_id)
+
+    def deactivated(self, _position: StreamPosition, entry: Deactivated) -> None:
+        """Forget a viewer who does not return."""
+        self._feed.forget(entry.user_id)
+        self._witness.away((entry.user_id,))
+        self._views.forget_interest(entry.user_id)
+        self._snapshots.forget(entry.user_id)

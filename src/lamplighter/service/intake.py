@@ -1,0 +1,82 @@
+"""Where events come in: the state machine is fed, and what changes is handed on."""
+
+import asyncio
+
+from lamplighter.clock import Clock, Timer, Timestamp
+from lamplighter.ids import UserId
+from lamplighter.ports import Requester
+from lamplighter.presence.changes import Change
+from lamplighter.presence.device import Devices
+from lamplighter.presence.events import Activity, Event, StatusSet
+from lamplighter.presence.state import Presence
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.service.batch import done
+from lamplighter.service.publisher import Publisher
+
+__all__ = ["Intake"]
+
+
+class Intake:
+    """Feeds the tracker with events, and with the time."""
+
+    def __init__(
+        self, clock: Clock, tracker: PresenceTracker, publisher: Publisher, *, hears_clients: bool
+    ) -> None:
+        self._clock = clock
+        self._tracker = tracker
+        self._publisher = publisher
+        self._hears_clients = hears_clients
+        self._deadline: tuple[Timestamp, Timer] | None = None
+
+    def accept(self, event: Event) -> "asyncio.Future[None]":
+        """Take *event* in; return what is done once what it changed is delivered and saved.
+
+        An event that changes nothing gets the future of everything before it. Many events may share
+        one future: a task that may be cancelled shields it. It fails with `StorageUnavailable` if
+        the change cannot be saved now; the server keeps the change and tries again.
+        """
+        saved = self._hand_on(self._tracker.feed(event, self._clock.now()))
+        self.schedule()
+        return saved
+
+    def set_status(
+        self, requester: Requester, presence: Presence, status_msg: str | None
+    ) -> "asyncio.Future[None]":
+        """Set the requester's presence; return the future of `accept`."""
+        if not self._hears_clients:
+            return done()
+        return self.accept(StatusSet(requester.user_id, requester.device_id, presence, status_msg))
+
+    def acted(self, requester: Requester) -> None:
+        """Take in that the requester typed, read, or sent an event."""
+        if self._hears_clients:
+            self.accept(Activity(requester.user_id, requester.device_id))
+
+    def devices_of(self, user_id: UserId) -> Devices:
+        """Return the devices of a user, as this node knows them that owns the user."""
+        user = self._tracker.user(user_id)
+        return user.devices if user else ()
+
+    def schedule(self) -> None:
+        """Wake up at the earliest deadline of any user."""
+        due = self._tracker.next_deadline()
+        if due is None or (self._deadline is not None and self._deadline[0] <= due):
+            return
+        self.stop()
+        self._deadline = (due, self._clock.call_at(due, self._expire))
+
+    def stop(self) -> None:
+        """Wake up no more."""
+        if self._deadline is not None:
+            self._deadline[1].cancel()
+
+    def _expire(self) -> None:
+        self._deadline = None
+        self._hand_on(self._tracker.expire(self._clock.now()))
+        self.schedule()
+
+    def _hand_on(self, changes: list[Change]) -> "asyncio.Future[None]":
+        saved = self._publisher.publish(changes)
+        if states := self._tracker.take_unannounced():
+            self._publisher.refresh(states)
+        return saved

@@ -1,0 +1,65 @@
+"""Keeps the presence of the users that this node owns, across restarts."""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+
+from lamplighter.errors import StorageUnavailable
+from lamplighter.ids import UserId
+from lamplighter.ports import PresenceStore, SavedPresence
+from lamplighter.presence.machine import TrackedUser
+from lamplighter.presence.tracker import PresenceTracker
+from lamplighter.service.roster import Roster
+
+__all__ = ["Keeper", "log_failure"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Keeper:
+    """Saves users with the position at which their last change was told."""
+
+    def __init__(self, tracker: PresenceTracker, roster: Roster, store: PresenceStore) -> None:
+        self._tracker = tracker
+        self._roster = roster
+        self._store = store
+        #: Has the next commit delete what is stored of a user.
+        self.forget = store.forget
+        #: Return once every save so far is done, or has failed.
+        self.settle = store.settle
+
+    def keep(self, user_ids: Iterable[UserId]) -> "asyncio.Future[None]":
+        """Save the users as they are; if that fails, the log says so."""
+        users = (self._tracker.user(user_id) for user_id in user_ids)
+        saving = self._save(user for user in users if user is not None)
+        saving.add_done_callback(log_failure)
+        return saving
+
+    def try_again(self) -> "asyncio.Future[None]":
+        """Save what could not be written before; `StorageUnavailable` if that fails again."""
+        return self._store.save(())
+
+    async def save_unannounced(self) -> None:
+        """Save the users who have changed without being announced, and what failed before."""
+        try:
+            await self._save(self._tracker.take_unsaved())
+        except StorageUnavailable as problem:
+            _log.error("presence could not be saved; it is kept in memory", problem=str(problem))
+
+    def _save(self, users: Iterable[TrackedUser]) -> "asyncio.Future[None]":
+        last = self._roster.last
+        return self._store.save(
+            [SavedPresence(user, last(UserId(user.state.user_id)).told) for user in users]
+        )
+
+
+def log_failure(work: "asyncio.Future[None]") -> None:
+    """Write to the log how *work*, which is over, has failed."""
+    if work.cancelled() or (failure := work.exception()) is None:
+        return
+    if isinstance(failure, StorageUnavailable):
+        # The database has said so once. Each request that waits for the save says so again.
+        _log.debug("presence could not be saved; it is kept in memory", problem=str(failure))
+    else:
+        _log.error("publishing failed", exc_info=failure)

@@ -1,0 +1,141 @@
+"""What a viewer is told who asks: a `/sync`, with a token or without, and GET status.
+
+Nearly every poll has its answer at hand, in an outbox (`news_at_once`). What is not at hand is read
+from scratch (`views.py`), by what the token says:
+
+- no token, or one of another stream: everybody whom the viewer may see;
+- a token from between the last saved change and this start: a crash may have undone what it told
+  of, so it is answered like one of another stream;
+- a token ahead of this node: the client has read it from another node, or this node's clock was set
+  back over a crash. The node waits for the position, a while, and answers in full if it does not
+  come;
+- a token from before a snapshot that the viewer is owed: everybody online, and what is new;
+- any other: what is new since then.
+"""
+
+from collections.abc import Sequence
+
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.delivery.feed import Feed
+from lamplighter.delivery.outbox import Update
+from lamplighter.errors import Forbidden
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.reasons import Reasons
+from lamplighter.service.publisher import Publisher
+from lamplighter.service.snapshots import Snapshots
+from lamplighter.service.switched_off import SwitchedOff
+from lamplighter.service.views import (
+    Reading,
+    Views,
+    everything,
+    first_sync,
+    online_or_since,
+    since,
+)
+
+__all__ = ["PresenceReader"]
+
+
+class PresenceReader:
+    """Answers viewers."""
+
+    def __init__(
+        self,
+        *,
+        feed: Feed,
+        publisher: Publisher,
+        views: Views,
+        snapshots: Snapshots,
+        switched_off: SwitchedOff | None,
+        unsure: range,
+        include_offline_users_on_sync: bool = False,
+    ) -> None:
+        """*switched_off* is what answers polls while there is no presence.
+
+        *unsure* are the positions between the last saved change and this start.
+        """
+        self._feed = feed
+        self._publisher = publisher
+        self._views = views
+        self._snapshots = snapshots
+        self._switched_off = switched_off
+        self._unsure = unsure
+        self._includes_offline_users = include_offline_users_on_sync
+
+    @property
+    def position(self) -> StreamPosition:
+        """Up to where everything is in the outboxes: the beginning, where presence is off."""
+        return self._feed.position if self._switched_off is None else BEGINNING
+
+    async def read_first(self, viewer: UserId, position: StreamPosition | None = None) -> Reading:
+        """Return what a first `/sync` shows; *position* is that of a token that there is yet."""
+        if self._switched_off is not None:
+            told = () if position is None else self._switched_off.told(viewer, position)
+            return Reading(told, BEGINNING)
+        await self._publisher.published()
+        if self._includes_offline_users:
+            return await self._views.read(viewer, everything(position), unknown_users=True)
+        return await self._views.read(viewer, first_sync(viewer, position))
+
+    async def read_everybody(self, viewer: UserId) -> Reading:
+        """Return everybody whom the viewer may see, those too who are offline or unheard of."""
+        if self._switched_off is not None:
+            return Reading((), BEGINNING)
+        await self._publisher.published()
+        return await self._views.read(viewer, everything(), unknown_users=True)
+
+    async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
+        """Return what is new after a token's *position*; everything for one that says nothing."""
+        if self._switched_off is not None:
+            return Reading(self._switched_off.told(viewer, position), BEGINNING)
+        await self._publisher.published()
+        at_once = self.news_at_once(viewer, position)
+        if at_once is not None:
+            return Reading(at_once, self._feed.position)
+        if position is None or position > self._feed.position or position in self._unsure:
+            return await self._views.read(viewer, everything(BEGINNING))
+        if self._snapshots.is_owed(viewer, position):
+            return await self._views.read(viewer, online_or_since(position))
+        return await self._views.read(viewer, since(position))
+
+    def news_at_once(
+        self, viewer: UserId, position: StreamPosition | None
+    ) -> Sequence[Update] | None:
+        """Return the updates that `read_since` would; None where it would wait, or compute much.
+
+        It is what nearly every poll needs, so it takes no task and no turn of the loop. What it
+        returns leads to `position`.
+        """
+        if self._switched_off is not None:
+            return () if position == BEGINNING else None
+        if position is None or position > self._feed.position or position in self._unsure:
+            return None
+        outbox = self._feed.outbox(viewer)
+        if outbox is None or position < outbox.since:
+            return None
+        if self._snapshots and self._snapshots.is_owed(viewer, position):
+            return None
+        if not self._publisher.is_published or not self._views.knows_interest(viewer):
+            return None
+        return outbox.after(position) if position < self._feed.position else ()
+
+    async def status(self, viewer: UserId, user_id: UserId) -> UserPresenceState:
+        """Return the user's presence as the viewer may see it.
+
+        Raises:
+            Forbidden: they may not; the same for users that do not exist.
+
+        """
+        seen = await self.seen(viewer, user_id)
+        if seen is None:
+            raise Forbidden(f"You may not see the presence of {user_id}")
+        return seen[0]
+
+    async def seen(
+        self, viewer: UserId, user_id: UserId
+    ) -> tuple[UserPresenceState, Reasons] | None:
+        """Return what the viewer sees of the user, and why; None if they may not."""
+        await self._publisher.published()
+        update = await self._views.see(viewer, user_id)
+        return (update.state, update.reasons) if update is not None else None

@@ -1,0 +1,66 @@
+"""The entries of the stream are data: each can be written to a wire, and is the same when read."""
+
+from typing import get_args
+
+import msgspec
+import pytest
+
+from lamplighter.cluster.entries import (
+    Abandoned,
+    Changed,
+    Deactivated,
+    Entry,
+    Forgotten,
+    Joined,
+    Late,
+    Left,
+    ModulesSwapped,
+    Refreshed,
+    Reminded,
+    Revoked,
+    ShownElsewhere,
+    SnapshotFor,
+)
+from lamplighter.ids import DeviceId, StreamPosition
+from lamplighter.presence.changes import Change, ChangeReason
+from lamplighter.routing.plan import Route
+from lamplighter.routing.reasons import Module
+from tests.routing.people import ALICE, BOB, CHARLIE, HALL, state
+
+POSITION = StreamPosition(2**60 + 7)
+BOBS = state(BOB, "brb")
+CHANGE = Change(state(BOB), BOBS, ChangeReason.STATUS_MSG)
+ROUTES = {
+    ALICE: {
+        BOB: Route(
+            state(BOB, None), (Module("One"), Module("Other")), (Module("Other"),), (Module("One"),)
+        )
+    },
+    CHARLIE: {BOB: Route(None, (Module("One"),), (Module("One"),))},
+}
+ENTRIES: list[Entry] = [
+    Changed((CHANGE,), ROUTES, {"Slow": frozenset({ALICE})}),
+    Late(POSITION, ROUTES, {"Slow": frozenset()}),
+    Abandoned(POSITION),
+    Refreshed((BOBS,)),
+    Forgotten(BOB),
+    Joined(HALL, ALICE),
+    Left(HALL, ALICE),
+    Revoked(ALICE, (DeviceId("PHONE"),)),
+    Deactivated(ALICE),
+    SnapshotFor((ALICE, BOB)),
+    Reminded(POSITION, (BOBS,), ROUTES),
+    ShownElsewhere(POSITION, frozenset({ALICE}), (BOBS,), ROUTES),
+    ModulesSwapped(frozenset({BOB})),
+]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: type(entry).__name__)
+def test_over_a_wire(entry: Entry) -> None:
+    """An entry that is encoded and decoded is equal to itself."""
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(entry), type=Entry) == entry
+
+
+def test_every_kind() -> None:
+    """There is no kind of entry that the test above leaves out."""
+    assert {type(entry) for entry in ENTRIES} == set(get_args(Entry))
