@@ -10,7 +10,7 @@ import pytest
 
 from lamplighter.cli.check_config import check_config
 from lamplighter.cli.preflight import CHECKS
-from lamplighter.cli.running import mark_as_running, running_server
+from lamplighter.cli.running import find_running_server, mark_as_running
 from lamplighter.cli.serve import serve
 from lamplighter.config import load_config
 from lamplighter.errors import ConfigError, ModuleError
@@ -204,7 +204,7 @@ def test_the_server_that_runs_is_in_nobodys_way(folder: Path, ports: dict[str, i
     config = load_config(path)
     config.data_dir.mkdir()
     with mark_as_running(config):
-        running = running_server(config.data_dir)
+        running = find_running_server(config.data_dir)
         assert running is not None
         assert (running.pid, running.addresses) == (os.getpid(), tuple(config.listen))
         assert list(check_config(path))[1:] == [
@@ -216,6 +216,6 @@ def test_the_server_that_runs_is_in_nobodys_way(folder: Path, ports: dict[str, i
             f"data_dir: {config.data_dir} is in use by the server that runs as process "
             f"{os.getpid()}"
         )
-    assert running_server(config.data_dir) is None
+    assert find_running_server(config.data_dir) is None
     with pytest.raises(ConfigError, match="is in use: give another address"):
         list(check_config(path))

@@ -9,7 +9,7 @@ import msgspec
 from lamplighter.app import Storage, build
 from lamplighter.cli.import_path import import_from_here
 from lamplighter.cli.preflight import check_surroundings
-from lamplighter.cli.running import running_server
+from lamplighter.cli.running import find_running_server
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, FederationSettings, load_config
 from lamplighter.logs import set_up_logs
@@ -37,7 +37,7 @@ def check_config(path: Path) -> Iterator[str]:
             yield f"{module.entry.where}: its callbacks for {kinds_of([method])} stay in Synapse"
     for entry in left_out:
         yield f"{entry.where}: {entry.path} is not of presence: it is skipped, and stays in Synapse"
-    running = running_server(config.data_dir)
+    running = find_running_server(config.data_dir)
     if running is not None:
         yield f"A server runs with this data_dir, as process {running.pid}: restart it to use this"
 

@@ -31,7 +31,7 @@ from lamplighter.logs import set_up_logs
 from lamplighter.service import Published
 from lamplighter.web.admin.auth import hash_of, new_admin_token
 
-__all__ = ["Person", "demo"]
+__all__ = ["DemoUser", "demo"]
 
 _CONFIG: Final = """\
 server_name: demo
@@ -65,7 +65,7 @@ def demo(listen: str) -> None:
 
 
 @dataclass
-class Person:
+class DemoUser:
     """Somebody at a client: a login, and what the last sync said."""
 
     session: aiohttp.ClientSession
@@ -114,7 +114,7 @@ async def _demo(config: Config, token: str) -> None:
         logins = [await server.directory.register(name, name) for name in _NAMES]
         session = await stack.enter_async_context(aiohttp.ClientSession())
         people = {
-            login.user_id: Person(session, f"{base}/_matrix/client/v3", login) for login in logins
+            login.user_id: DemoUser(session, f"{base}/_matrix/client/v3", login) for login in logins
         }
         lines = [*curl_lines(base, logins, _BOB), *dashboard_lines(base, token)]
         if sys.stdout.isatty():
@@ -126,7 +126,7 @@ async def _demo(config: Config, token: str) -> None:
 async def _show_plainly(
     server: Lamplighter,
     base: str,
-    people: Mapping[UserId, Person],
+    people: Mapping[UserId, DemoUser],
     lines: Sequence[str],
     history: Sequence[Told],
 ) -> None:
@@ -147,7 +147,7 @@ async def _show_plainly(
 async def _show_live(
     server: Lamplighter,
     base: str,
-    people: Mapping[UserId, Person],
+    people: Mapping[UserId, DemoUser],
     lines: Sequence[str],
     history: Sequence[Told],
 ) -> None:
@@ -161,7 +161,7 @@ async def _show_live(
         await _watch(people)
 
 
-async def _story(people: Mapping[UserId, Person]) -> Sequence[str]:
+async def _story(people: Mapping[UserId, DemoUser]) -> Sequence[str]:
     """Let bob set a status; return what alice and charlie received."""
     for viewer in (_ALICE, _CHARLIE):
         await people[viewer].sync()
@@ -179,7 +179,7 @@ async def _story(people: Mapping[UserId, Person]) -> Sequence[str]:
     return lines
 
 
-async def _watch(people: Mapping[UserId, Person]) -> None:
+async def _watch(people: Mapping[UserId, DemoUser]) -> None:
     """Keep alice and charlie at their clients until the process is told to stop."""
     watching = [
         asyncio.get_running_loop().create_task(people[viewer].keep_watching())

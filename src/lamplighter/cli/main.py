@@ -27,31 +27,7 @@ if TYPE_CHECKING:
 
     from lamplighter.cli.admin_client import AdminClient
 
-__all__ = [
-    "admin_token",
-    "app",
-    "backup",
-    "check_config",
-    "check_module",
-    "deactivate",
-    "demo",
-    "explain",
-    "generate_config",
-    "keys",
-    "list_users",
-    "main",
-    "module",
-    "new_module",
-    "register_user",
-    "replay",
-    "reset_password",
-    "rotate_keys",
-    "seen_by",
-    "sees",
-    "serve",
-    "show_keys",
-    "user",
-]
+__all__ = ["app", "main"]
 
 app = typer.Typer(
     help="A Matrix presence server that runs Synapse presence router modules.",
@@ -116,21 +92,19 @@ def _options(
     pass
 
 
-keys = typer.Typer(help="Show and change the keys with which the server signs.")
-app.add_typer(keys, name="keys")
+_keys = typer.Typer(help="Show and change the keys with which the server signs.")
+app.add_typer(_keys, name="keys")
 
-module = typer.Typer(help="For the authors of modules.")
-app.add_typer(module, name="module")
-
-
-user = typer.Typer(help="The accounts of the server.")
-app.add_typer(user, name="user")
+_module = typer.Typer(help="For the authors of modules.")
+app.add_typer(_module, name="module")
+_user = typer.Typer(help="The accounts of the server.")
+app.add_typer(_user, name="user")
 
 # What a command needs is imported when it runs, so that the others start at once.
 
 
-@app.command()
-def serve(
+@app.command("serve")
+def _serve(
     config: ConfigPath = DEFAULT_CONFIG,
     reload: Annotated[
         bool, typer.Option("--reload", help="For development: reload modules whose files change.")
@@ -143,8 +117,8 @@ def serve(
     run(config, *([reload_on_changes] if reload else []))
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def _demo(
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where to serve HTTP.")
     ] = "127.0.0.1:8008",
@@ -156,7 +130,7 @@ def demo(
 
 
 @app.command("generate-config")
-def generate_config(
+def _generate_config(
     server_name: Annotated[
         str | None, typer.Option(metavar="NAME", help="What user IDs end in, such as example.org.")
     ] = None,
@@ -186,7 +160,7 @@ def generate_config(
 
 
 @app.command("check-config")
-def check_config(config: ConfigPath = DEFAULT_CONFIG) -> None:
+def _check_config(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Load the configuration and its modules as `serve` would, but start nothing."""
     from lamplighter.cli import check_config as command
 
@@ -195,7 +169,7 @@ def check_config(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
 
 @app.command("register-user")
-def register_user(
+def _register_user(
     username: Username,
     config: ConfigPath = DEFAULT_CONFIG,
     password: Annotated[
@@ -216,7 +190,7 @@ def register_user(
 
 
 @app.command("admin-token")
-def admin_token() -> None:
+def _admin_token() -> None:
     """Make a token for the admin API; what the configuration keeps of it goes to the screen.
 
     Only the token is written to the standard output, so that a file takes it: > token.txt
@@ -231,8 +205,8 @@ def admin_token() -> None:
         typer.echo(line, err=True)
 
 
-@app.command()
-def backup(
+@app.command("backup")
+def _backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive to make, .tar.gz.")],
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
@@ -243,8 +217,8 @@ def backup(
         typer.echo(line)
 
 
-@user.command("list")
-def list_users(config: ConfigPath = DEFAULT_CONFIG) -> None:
+@_user.command("list")
+def _list_users(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """List the accounts; the server may be running."""
     from lamplighter.cli import user_commands
 
@@ -252,8 +226,8 @@ def list_users(config: ConfigPath = DEFAULT_CONFIG) -> None:
         typer.echo(line)
 
 
-@user.command("reset-password")
-def reset_password(
+@_user.command("reset-password")
+def _reset_password(
     username: Username,
     config: ConfigPath = DEFAULT_CONFIG,
     url: ServerUrl = None,
@@ -276,8 +250,8 @@ def reset_password(
     typer.echo(f"{user_id} has a new password")
 
 
-@user.command()
-def deactivate(
+@_user.command("deactivate")
+def _deactivate(
     username: Username,
     config: ConfigPath = DEFAULT_CONFIG,
     url: ServerUrl = None,
@@ -305,8 +279,8 @@ def _password(*, from_stdin: bool) -> str:
     return password
 
 
-@app.command()
-def explain(
+@app.command("explain")
+def _explain(
     viewer: Viewer,
     subject: Subject,
     url: Url = DEFAULT_URL,
@@ -324,8 +298,8 @@ def explain(
         raise typer.Exit(1)
 
 
-@app.command()
-def sees(
+@app.command("sees")
+def _sees(
     viewer: Viewer,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -338,7 +312,7 @@ def sees(
 
 
 @app.command("seen-by")
-def seen_by(
+def _seen_by(
     subject: Subject,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
@@ -362,8 +336,8 @@ def _console() -> "Console":
     return Console()
 
 
-@app.command()
-def replay(
+@app.command("replay")
+def _replay(
     record: Annotated[
         Path, typer.Argument(metavar="LOG", help="What `routing.record` has written.")
     ],
@@ -381,8 +355,8 @@ def replay(
     raise typer.Exit(command.replay(record, config, as_json=as_json))
 
 
-@keys.command("show")
-def show_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
+@_keys.command("show")
+def _show_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Print which key signs, and which have expired."""
     from lamplighter.cli import keys as command
 
@@ -390,8 +364,8 @@ def show_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
         typer.echo(line)
 
 
-@keys.command("rotate")
-def rotate_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
+@_keys.command("rotate")
+def _rotate_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Make a new signing key; the old one stays published. Restart the server afterwards."""
     from lamplighter.cli import keys as command
 
@@ -399,8 +373,8 @@ def rotate_keys(config: ConfigPath = DEFAULT_CONFIG) -> None:
         typer.echo(line)
 
 
-@module.command("check")
-def check_module(
+@_module.command("check")
+def _check_module(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -435,12 +409,12 @@ def check_module(
     if as_json:
         typer.echo(command.as_json(report))
     else:
-        command.show(report)
+        command.print_report(report)
     raise typer.Exit(0 if report.is_good else 1)
 
 
-@module.command("new")
-def new_module(
+@_module.command("new")
+def _new_module(
     name: Annotated[
         str, typer.Argument(help="What the project is called, such as on-call: a-z, 0-9, - and _.")
     ],

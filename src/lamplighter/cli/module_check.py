@@ -21,7 +21,7 @@ from lamplighter.devtools.check import (
 from lamplighter.errors import ConfigError
 from lamplighter.logs import set_up_logs
 
-__all__ = ["as_json", "check", "check_several", "show"]
+__all__ = ["as_json", "check", "check_several", "print_report"]
 
 
 def check(path: str, config: Path | None, people: Path | None = None) -> Report:
@@ -61,7 +61,7 @@ def as_json(report: Report | JointReport) -> str:
     return msgspec.json.format(msgspec.json.encode(report), indent=2).decode()
 
 
-def show(report: Report | JointReport) -> None:
+def print_report(report: Report | JointReport) -> None:
     """Print the report for people."""
     console = Console(highlight=False)
     console.print(screen(report) if isinstance(report, Report) else joint_screen(report))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lamplighter.app.federation import signing_key_path
-from lamplighter.cli.running import addresses_of, running_server
+from lamplighter.cli.running import addresses_of, find_running_server
 from lamplighter.config import Address, Config
 from lamplighter.database.migrate import check_file
 from lamplighter.errors import ConfigError
@@ -87,7 +87,7 @@ def _addresses(config: Config) -> None:
 
     What the server has that runs on the same data directory is free once it has stopped.
     """
-    running = running_server(config.data_dir)
+    running = find_running_server(config.data_dir)
     ours = frozenset(running.addresses) if running else frozenset()
     with ExitStack() as stack:
         for address in addresses_of(config):

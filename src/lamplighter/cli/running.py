@@ -17,7 +17,7 @@ import msgspec
 from lamplighter.config import Config
 from lamplighter.errors import ConfigError
 
-__all__ = ["Running", "addresses_of", "mark_as_running", "running_server"]
+__all__ = ["Running", "addresses_of", "find_running_server", "mark_as_running"]
 
 _FILE: Final = "running.lock"
 
@@ -52,7 +52,7 @@ def mark_as_running(config: Config) -> Iterator[None]:
         os.close(descriptor)
 
 
-def running_server(data_dir: Path) -> Running | None:
+def find_running_server(data_dir: Path) -> Running | None:
     """Return the server that holds *data_dir*, if one does."""
     try:
         descriptor = os.open(data_dir / _FILE, os.O_RDONLY)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from lamplighter.app import Storage
 from lamplighter.cli.admin_client import AdminClient, read_token
-from lamplighter.cli.running import running_server
+from lamplighter.cli.running import find_running_server
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
 from lamplighter.database.migrate import migrate
@@ -77,7 +77,7 @@ class Users:
             _run(self._config, lambda it: it.deactivate(user_id))
 
     def _is_running(self) -> bool:
-        return self._url is not None or running_server(self._config.data_dir) is not None
+        return self._url is not None or find_running_server(self._config.data_dir) is not None
 
     def _client(self) -> AdminClient:
         url = self._url or f"http://{self._config.listen[0]}"

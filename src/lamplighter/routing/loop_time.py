@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from lamplighter.clock import Clock
 
-__all__ = ["Holding", "LoopTime"]
+__all__ = ["Holding", "LoopTime", "stepwise"]
 
 T = TypeVar("T")
 
@@ -83,20 +83,27 @@ class Holding:
         """Return the result of *work*, a step of this call."""
         return self._loop_time.step(self, work)
 
-    @types.coroutine
-    def steps_of(self, work: Awaitable[T]) -> Generator[Any, None, T]:
+    def steps_of(self, work: Awaitable[T]) -> Awaitable[T]:
         """Await *work* and return its result; each step of *work* is a step of this call."""
-        steps: Any = work.__await__()
-        advance: Callable[[], object] = partial(next, steps)
-        while True:
-            try:
-                awaited = self.step(advance)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            try:
-                yield awaited
-            except BaseException as error:  # noqa: BLE001 - the module gets it
-                advance = partial(steps.throw, error)
-            else:
-                advance = partial(next, steps)
+        return stepwise(work, self.step)
+
+
+@types.coroutine
+def stepwise(
+    work: Awaitable[T], step: Callable[[Callable[[], object]], object]
+) -> Generator[Any, None, T]:
+    """Await *work* and return its result; *step* calls each step of *work*."""
+    steps: Any = work.__await__()
+    advance: Callable[[], object] = partial(next, steps)
+    while True:
+        try:
+            awaited = step(advance)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        try:
+            yield awaited
+        except BaseException as error:  # noqa: BLE001 - the code that is awaited gets it
+            advance = partial(steps.throw, error)
+        else:
+            advance = partial(next, steps)

@@ -5,13 +5,13 @@ from dataclasses import replace
 from lamplighter.devtools.check.complement import (
     Case,
     Disagreement,
-    Rooms,
+    RoomRules,
     disagreements,
     finding_of,
     strangeness,
 )
 from lamplighter.devtools.check.findings import Callback, Kind, Place
-from lamplighter.devtools.check.worlds import Room, World, state_of
+from lamplighter.devtools.check.worlds import SimulatedRoom, World, state_of
 from lamplighter.devtools.clock import START
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, ServerName, UserId
@@ -31,7 +31,7 @@ def _found(
     interests: dict[UserId, CheckedInterest],
     *,
     world: World = WORLD,
-    rooms: Rooms = Rooms(),  # noqa: B008 - it is frozen
+    rooms: RoomRules = RoomRules(),  # noqa: B008 - it is frozen
 ) -> list[Disagreement]:
     sent = {
         viewer: {user: state_of(user, 0, START) for user in users}
@@ -50,7 +50,7 @@ def test_agreement() -> None:
     altered = STATE.copy_and_replace(status_msg="secret")
     routes = CheckedRoutes({ALICE: {BOB: altered}})
     interests = {ALICE: _names(BOB)}
-    assert list(disagreements(WORLD, Rooms(), [STATE], routes, interests)) == []
+    assert list(disagreements(WORLD, RoomRules(), [STATE], routes, interests)) == []
     assert _found({}, {}) == []
     assert _found({ALICE: {BOB}}, {ALICE: CheckedInterest(all_users=True)}) == []
 
@@ -78,14 +78,14 @@ def test_pairs_that_do_not_matter() -> None:
 
 def test_people_who_share_a_room() -> None:
     """They see each other whatever the module says; unless the room, or no room, counts."""
-    joined = Room(RoomId("!r:demo"), dict.fromkeys((ALICE, BOB), MemberState.JOIN))
+    joined = SimulatedRoom(RoomId("!r:demo"), dict.fromkeys((ALICE, BOB), MemberState.JOIN))
     invited = replace(joined, members={ALICE: MemberState.JOIN, BOB: MemberState.INVITE})
     told = [Disagreement(TOLD, ALICE, BOB)]
     world = replace(WORLD, rooms=[joined])
     assert _found({ALICE: {BOB}}, {}, world=world) == []
     assert _found({ALICE: {BOB}}, {}, world=replace(WORLD, rooms=[invited])) == told
-    assert _found({ALICE: {BOB}}, {}, world=world, rooms=Rooms(shared_rooms=False)) == told
-    excluded = Rooms(excluded=frozenset({"!r:demo"}))
+    assert _found({ALICE: {BOB}}, {}, world=world, rooms=RoomRules(shared_rooms=False)) == told
+    excluded = RoomRules(excluded=frozenset({"!r:demo"}))
     assert _found({ALICE: {BOB}}, {}, world=world, rooms=excluded) == told
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lamplighter.devtools.check.simulation import simulated
-from lamplighter.devtools.check.worlds import Room, World, state_of
+from lamplighter.devtools.check.worlds import SimulatedRoom, World, state_of
 from lamplighter.devtools.clock import START
 from lamplighter.errors import ModuleError
 from lamplighter.homeserver.values import MemberState
@@ -17,7 +17,7 @@ from lamplighter.presence.state import UserPresenceState
 ALICE, BOB, EVE = UserId("@alice:demo"), UserId("@bob:demo"), UserId("@eve:else.org")
 ROOM = RoomId("!hall:demo")
 MEMBERS = {EVE: MemberState.JOIN, ALICE: MemberState.JOIN, BOB: MemberState.INVITE}
-HALL = Room(ROOM, MEMBERS, RoomAlias("#h:demo"))
+HALL = SimulatedRoom(ROOM, MEMBERS, RoomAlias("#h:demo"))
 WORLD = World(ServerName("demo"), START, [ALICE, BOB, EVE], frozenset({BOB}), [HALL])
 
 

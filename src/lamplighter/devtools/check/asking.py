@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Final
 
 from lamplighter.devtools.check.blocking import BlockingCall, LoopWatch
-from lamplighter.devtools.check.book import Book
+from lamplighter.devtools.check.check_log import CheckLog
 from lamplighter.devtools.check.findings import Callback, Finding, Kind, Place
 from lamplighter.devtools.check.places import place_of, place_of_error
 from lamplighter.devtools.check.questions import AboutStates, AboutUser, Checked, Question
 from lamplighter.devtools.check.simulation import Simulation
-from lamplighter.devtools.check.waiting import NoAnswer, NotAsync, Patience, answered
+from lamplighter.devtools.check.waiting import NoAnswer, NotAsync, WaitLimits, answered
 from lamplighter.ids import UserId
 from lamplighter.modules.loader import ModuleStyle
 from lamplighter.presence.state import UserPresenceState
@@ -29,14 +29,14 @@ class Questioner:
         self,
         simulation: Simulation,
         watch: LoopWatch,
-        book: Book,
-        patience: Patience,
+        log: CheckLog,
+        limits: WaitLimits,
         files: Sequence[str],
     ) -> None:
         self._simulation = simulation
         self._watch = watch
-        self._book = book
-        self._patience = patience
+        self._log = log
+        self._limits = limits
         self._files = files
 
     async def routes(self, states: Sequence[UserPresenceState]) -> CheckedRoutes:
@@ -67,7 +67,7 @@ class Questioner:
         if first is None or second is None:
             return nothing
         if first != nothing:
-            self._book.have_named.add(question.callback)
+            self._log.have_named.add(question.callback)
         if first != second:
             self._note(
                 question,
@@ -83,13 +83,13 @@ class Questioner:
         answer = await self._answer(question)
         taken, blocked = self._watch.take()
         waited = timedelta(milliseconds=self._simulation.clock.now() - began)
-        self._book.took(question.callback, waited + timedelta(microseconds=taken / 1000))
+        self._log.took(question.callback, waited + timedelta(microseconds=taken / 1000))
         if waited:
-            self._book.wait_for_time.add(question.callback)
+            self._log.wait_for_time.add(question.callback)
         for it in blocked:
             message = f"blocks the event loop: it {it.what}"
             self._note(question, Kind.BLOCKS, message, place=it.place, details=[_BLOCKED])
-            self._book.is_stuck |= it.took_time
+            self._log.is_stuck |= it.took_time
         if not question.is_unharmed():
             message = "changes the list that it is given"
             self._note(question, Kind.CHANGES_INPUT, message)
@@ -98,10 +98,10 @@ class Questioner:
     async def _answer(self, question: Question[Checked]) -> Checked | None:
         clock, callback = self._simulation.clock, question.callback
         module = self._simulation.module.name
-        at_once = callback in self._book.wait_for_time
+        at_once = callback in self._log.wait_for_time
         try:
             answer = await answered(
-                module, question.ask, self._watch, clock, self._patience, at_once=at_once
+                module, question.ask, self._watch, clock, self._limits, at_once=at_once
             )
         except BlockingCall:
             return None  # the watch has kept what it was
@@ -109,7 +109,7 @@ class Questioner:
             self._note(question, Kind.NOT_ASYNC, f"is not async: {error}")
         except NoAnswer as error:
             self._note(question, Kind.NO_ANSWER, f"waits for what does not come: {error}")
-            self._book.is_stuck = True
+            self._log.is_stuck = True
         except BaseException as error:  # noqa: BLE001 - the module's own, whatever it is
             place = place_of_error(error, *self._files)
             self._note(question, Kind.RAISES, f"raises {described(error)}", place=place)
@@ -139,7 +139,7 @@ class Questioner:
         callback = question.callback
         place = place or callback_place(self._simulation, callback)
         details = (f"asked: {question}", *details)
-        self._book.note(Finding(kind, f"{callback} {message}", callback, place, details))
+        self._log.note(Finding(kind, f"{callback} {message}", callback, place, details))
 
 
 def callback_place(simulation: Simulation, callback: Callback) -> Place | None:

@@ -72,7 +72,7 @@ class LoopWatch:
         self._files = files
         self._stopwatch = stopwatch
         self._limit = limit
-        self._patience = patience
+        self._limits = patience
         self._step = 0
         self._is_in_step = False
         self._thread = 0
@@ -143,7 +143,7 @@ class LoopWatch:
     def _watch(self, over: threading.Event) -> None:
         """Interrupt a step that is the same as at the last look."""
         seen = 0
-        while not over.wait(self._patience.total_seconds()):
+        while not over.wait(self._limits.total_seconds()):
             if self._is_in_step and self._step == seen:
                 self._aimed_at = seen
                 signal.pthread_kill(self._thread, signal.SIGVTALRM)

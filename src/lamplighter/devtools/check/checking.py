@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from lamplighter.clock import Clock, SystemClock, cpu_time
 from lamplighter.devtools.check.blocking import LoopWatch, Stopwatch
-from lamplighter.devtools.check.book import Book
+from lamplighter.devtools.check.check_log import CheckLog
 from lamplighter.devtools.check.complement import Case, finding_of, strangeness
 from lamplighter.devtools.check.coverage import Coverage
 from lamplighter.devtools.check.evidence import FilesRead, hours_in, text_of
@@ -31,7 +31,7 @@ from lamplighter.devtools.check.shrinking import smallest
 from lamplighter.devtools.check.subject import Subject
 from lamplighter.devtools.check.together import conflicts
 from lamplighter.devtools.check.trial import Trial
-from lamplighter.devtools.check.waiting import Patience
+from lamplighter.devtools.check.waiting import WaitLimits
 from lamplighter.devtools.check.worlds import first_world, worlds
 from lamplighter.devtools.server import module_entry
 from lamplighter.devtools.turns import turns
@@ -138,8 +138,8 @@ class _Check:
         self._limits = limits
         self._stopwatch = stopwatch
         others = frozenset(threading.enumerate())
-        self._patience = Patience(limits.timeout, machine, limits.thread, others)
-        self._book = Book()
+        self._wait_limits = WaitLimits(limits.timeout, machine, limits.thread, others)
+        self._log = CheckLog()
         #: The disagreement of each kind that is the easiest to understand.
         self._cases: dict[Kind, Case] = {}
         self._worlds = 0
@@ -152,7 +152,7 @@ class _Check:
     @property
     def is_sound(self) -> bool:
         """Whether the module could be asked, and something can be concluded from its answers."""
-        return self._found is not None and not self._book.has_faults
+        return self._found is not None and not self._log.has_faults
 
     async def report(self) -> Report:
         """Do all of it; raises `ConfigError`."""
@@ -168,7 +168,7 @@ class _Check:
                     self._found = found
                     await self._examine(in_source)
         except CannotBeAsked as impossible:
-            self._book.note(impossible.finding)
+            self._log.note(impossible.finding)
         return self._reported()
 
     @contextmanager
@@ -178,7 +178,7 @@ class _Check:
         limits = self._limits
         watch = LoopWatch(self._found.files, self._stopwatch, limits.step, limits.endless)
         with watch.watching():
-            yield Trial(self._found, watch, self._patience, self.subject.rooms)
+            yield Trial(self._found, watch, self._wait_limits, self.subject.rooms)
 
     def _people(self, in_source: Names) -> Population:
         """Return those of whom the configuration, the files that were read and the source tell."""
@@ -195,36 +195,36 @@ class _Check:
 
     async def _discover(self, trial: Trial, in_source: Names) -> Population:
         """Return everybody: those, too, whom files name that are read when it is asked."""
-        people = await trial.discover(self._people(in_source), self._book)
+        people = await trial.discover(self._people(in_source), self._log)
         by_now = self._people(in_source)
         if set(by_now.named) <= set(people.users) and by_now.hours == people.hours:
             return people
-        return await trial.discover(by_now.with_users(people.named), self._book)
+        return await trial.discover(by_now.with_users(people.named), self._log)
 
     async def _examine(self, in_source: Names) -> None:
         """Ask the module."""
         with self.trial() as trial:
             self.people = await self._discover(trial, in_source)
             for world, states in worlds(self.people, self._limits.worlds):
-                if self._book.is_stuck:
+                if self._log.is_stuck:
                     break
                 self._worlds += 1
-                for case in await trial.ask(world, states, self._book):
+                for case in await trial.ask(world, states, self._log):
                     kind = case.disagreement.kind
                     self._cases[kind] = min(self._cases.get(kind, case), case, key=strangeness)
-            if not self._book.has_faults:
+            if not self._log.has_faults:
                 for case in self._cases.values():
                     small = await smallest(case, trial.stands, self._limits.tries)
-                    self._book.note(finding_of(small, trial.places))
+                    self._log.note(finding_of(small, trial.places))
         for callback in Callback:
             self._note_if_slow(callback, trial.places.get(callback))
         self._note_if_hardly_run()
 
     def _note_if_hardly_run(self) -> None:
         """Note that too little was exercised to call the module right."""
-        if self._book.findings or self._found is None:
+        if self._log.findings or self._found is None:
             return
-        silent = [it for it in Callback if it not in self._book.have_named]
+        silent = [it for it in Callback if it not in self._log.have_named]
         lines, run = _totals(self._coverage)
         if len(silent) == len(Callback):
             message = "neither callback has ever named anybody: that says nothing about the module"
@@ -239,16 +239,16 @@ class _Check:
         ]
         details.append("name people, rooms and hours of the module's data by --people FILE")
         place = place_of(self._found.factory)
-        self._book.note(Finding(Kind.HARDLY_RUN, message, None, place, tuple(details)))
+        self._log.note(Finding(Kind.HARDLY_RUN, message, None, place, tuple(details)))
 
     def _note_if_slow(self, callback: Callback, place: Place | None) -> None:
-        p99 = self._book.p99(callback)
-        if p99 > self._limits.p99 and not self._book.is_stuck:
+        p99 = self._log.p99(callback)
+        if p99 > self._limits.p99 and not self._log.is_stuck:
             message = (
                 f"{callback} is slow: one answer in a hundred takes {_milliseconds(p99)} or longer"
             )
             details = (f"more than {_milliseconds(self._limits.p99)} is too much for every change",)
-            self._book.note(Finding(Kind.SLOW, message, callback, place, details))
+            self._log.note(Finding(Kind.SLOW, message, callback, place, details))
 
     def _reported(self) -> Report:
         people = self.people
@@ -258,12 +258,12 @@ class _Check:
             users=len(people.users),
             named_users=len(people.named),
             worlds=self._worlds,
-            questions=self._book.questions,
-            timings=tuple(self._book.timings()),
+            questions=self._log.questions,
+            timings=tuple(self._log.timings()),
             coverage=tuple(self._coverage.files()),
             files_read=tuple(short_name(str(it)) for it in self._files),
-            findings=tuple(self._book.findings),
-            compared=self._worlds > 0 and not self._book.has_faults,
+            findings=tuple(self._log.findings),
+            compared=self._worlds > 0 and not self._log.has_faults,
             elsewhere=self._found.elsewhere if self._found is not None else (),
         )
 

@@ -16,7 +16,7 @@ from lamplighter.ids import UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 
-__all__ = ["Case", "Disagreement", "Rooms", "disagreements", "finding_of", "strangeness"]
+__all__ = ["Case", "Disagreement", "RoomRules", "disagreements", "finding_of", "strangeness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class RoomRules:
     """Which rooms give sight of their members, as the operator has it."""
 
     shared_rooms: bool = True
@@ -53,7 +53,7 @@ class Rooms:
 
 def disagreements(
     world: World,
-    rooms: Rooms,
+    rooms: RoomRules,
     changes: Iterable[UserPresenceState],
     routes: CheckedRoutes,
     interests: Mapping[UserId, CheckedInterest],
@@ -70,7 +70,7 @@ def disagreements(
             yield Disagreement(kind, viewer, user_id)
 
 
-def _matters(world: World, rooms: Rooms, viewer: UserId, user_id: UserId) -> bool:
+def _matters(world: World, rooms: RoomRules, viewer: UserId, user_id: UserId) -> bool:
     return (
         viewer != user_id
         and (world.is_local(viewer) or world.is_local(user_id))

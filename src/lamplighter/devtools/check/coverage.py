@@ -8,7 +8,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
-from lamplighter.devtools.check.covered import Covered
+from lamplighter.devtools.check.findings import Covered
 from lamplighter.devtools.check.places import short_name
 
 __all__ = ["Coverage"]

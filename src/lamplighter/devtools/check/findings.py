@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lamplighter.devtools.check.covered import Covered
-
 __all__ = [
     "Callback",
     "Counterexample",
+    "Covered",
     "Finding",
     "JointReport",
     "Kind",
@@ -61,6 +60,18 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """How much of one file was run."""
+
+    file: str
+    #: Lines of functions; what runs as a module is imported does not count.
+    lines: int
+    run: int
+    #: The lines never run: `14`, or `20-23`.
+    never: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

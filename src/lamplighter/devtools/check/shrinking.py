@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from lamplighter.devtools.check.complement import Case
-from lamplighter.devtools.check.worlds import STATES, Room, World, state_of
+from lamplighter.devtools.check.worlds import STATES, SimulatedRoom, World, state_of
 from lamplighter.ids import UserId
 
 __all__ = ["simpler", "smallest"]
@@ -76,7 +76,7 @@ def _fewer_members(case: Case) -> Iterator[Case]:
     for place, room in enumerate(rooms):
         for user_id in room.members:
             fewer = {it: how for it, how in room.members.items() if it != user_id}
-            smaller: list[Room] = [*rooms]
+            smaller: list[SimulatedRoom] = [*rooms]
             smaller[place] = replace(room, members=fewer)
             yield replace(case, world=replace(case.world, rooms=smaller))
 

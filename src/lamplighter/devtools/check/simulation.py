@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lamplighter.clock import Timestamp
-from lamplighter.devtools.check.worlds import Room, World
+from lamplighter.devtools.check.worlds import SimulatedRoom, World
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.module_timers import modules_by
 from lamplighter.devtools.python_clock import python_clock_at
@@ -198,7 +198,7 @@ class _Directory:
         return [event for event in events if wanted is None or _is_wanted(event, wanted)]
 
 
-def _state_events(room: Room) -> Sequence[Json]:
+def _state_events(room: SimulatedRoom) -> Sequence[Json]:
     joined = [it for it, membership in room.members.items() if membership is MemberState.JOIN]
     creator = min(joined, default=UserId("@nobody:nowhere.example"))
     members = [
@@ -217,7 +217,7 @@ def _state_events(room: Room) -> Sequence[Json]:
 
 
 def _event(
-    room: Room, number: int, event_type: str, state_key: str, sender: UserId, content: Json
+    room: SimulatedRoom, number: int, event_type: str, state_key: str, sender: UserId, content: Json
 ) -> Json:
     return {
         "type": event_type,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lamplighter.config import read_yaml_file
-from lamplighter.devtools.check.complement import Rooms
+from lamplighter.devtools.check.complement import RoomRules
 from lamplighter.errors import ConfigError, InvalidId
 from lamplighter.ids import ServerName, parse_server_name
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
@@ -25,7 +25,7 @@ class Subject:
     style_is_known: bool = False
     #: None where the module's own names decide.
     server_name: ServerName | None = None
-    rooms: Rooms = field(default_factory=Rooms)
+    rooms: RoomRules = field(default_factory=RoomRules)
     #: A file with people, rooms and hours that the module is to be asked about.
     people: Path | None = None
 
@@ -109,9 +109,9 @@ def _server_name(content: Mapping[Any, Any], file: Path) -> ServerName | None:
         raise ConfigError(f"{file}: server_name: {error}") from None
 
 
-def _rooms(content: Mapping[Any, Any]) -> Rooms:
+def _rooms(content: Mapping[Any, Any]) -> RoomRules:
     """Return which rooms count; Synapse knows no such keys, and counts all."""
-    rooms = Rooms()
+    rooms = RoomRules()
     routing = content.get("routing")
     if isinstance(routing, dict):
         rooms = replace(rooms, shared_rooms=routing.get("shared_rooms") is not False)

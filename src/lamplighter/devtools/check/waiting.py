@@ -2,18 +2,19 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from lamplighter.clock import Clock, after, milliseconds, sleep
 from lamplighter.devtools.check.blocking import WATCHING_THREAD, LoopWatch
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns
 from lamplighter.routing.containment import as_module
+from lamplighter.routing.loop_time import stepwise
 
-__all__ = ["NoAnswer", "NotAsync", "Patience", "answered"]
+__all__ = ["NoAnswer", "NotAsync", "WaitLimits", "answered"]
 
 #: A callback that waits for nothing but other code of this loop has answered after so many turns.
 _TURNS: Final = 5
@@ -33,7 +34,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WaitLimits:
     """How long an answer is waited for: on the world's clock, and on the machine's."""
 
     timeout: timedelta
@@ -60,7 +61,7 @@ async def answered(
     ask: Callable[[], object],
     watch: LoopWatch,
     clock: FakeClock,
-    patience: Patience,
+    limits: WaitLimits,
     *,
     at_once: bool = False,
 ) -> object:
@@ -70,62 +71,37 @@ async def answered(
     thread.
     """
     with as_module(module):
-        task = asyncio.ensure_future(_stepwise(ask, watch))
+        task = asyncio.ensure_future(_called(ask, watch))
     await turns(_TURNS)
-    until = after(clock.now(), patience.timeout)
+    until = after(clock.now(), limits.timeout)
     waited = timedelta(0)
-    patient = timedelta(0) if at_once or not patience.threads_may_answer() else patience.thread / 4
+    for_threads = timedelta(0) if at_once or not limits.threads_may_answer() else limits.thread / 4
     while not task.done():
         due = clock.next_timer()
-        if waited >= patient and due is not None and due <= until:
+        if waited >= for_threads and due is not None and due <= until:
             clock.advance_to(due)
             await turns(_TURNS)
-        elif waited < patience.thread:
+        elif waited < limits.thread:
             waited += _GLANCE
-            await patience.glance(task)
+            await limits.glance(task)
         else:
             task.cancel()
             await turns(_TURNS)
-            raise NoAnswer(f"no answer within {milliseconds(patience.timeout) // 1000} s")
+            raise NoAnswer(f"no answer within {milliseconds(limits.timeout) // 1000} s")
     return await task
 
 
-async def _stepwise(ask: Callable[[], object], watch: LoopWatch) -> object:
-    try:
+async def _called(ask: Callable[[], object], watch: LoopWatch) -> object:
+    def step(work: Callable[[], object]) -> object:
         with watch.step():
-            answer = ask()
+            return work()
+
+    try:
+        answer = step(ask)
         if not isinstance(answer, Awaitable):
             raise NotAsync(answer)
-        return await _Stepwise(answer, watch)
+        return await stepwise(answer, step)
     except SystemExit as leaving:
         # Out of a task it would end the check.
         failure = RuntimeError(f"the module tried to end the server: {leaving!r}")
         raise failure.with_traceback(leaving.__traceback__) from None
-
-
-class _Stepwise:
-    """Awaits something, each step under the watch."""
-
-    def __init__(self, work: Awaitable[object], watch: LoopWatch) -> None:
-        self._work = work
-        self._watch = watch
-
-    def __await__(self) -> Generator[Any, Any, object]:
-        steps = self._work.__await__()
-        advance: Callable[[], object] = lambda: next(steps)  # noqa: E731 - it is replaced below
-        while True:
-            try:
-                with self._watch.step():
-                    awaited = advance()
-            except StopIteration as end:
-                return end.value
-            advance = yield from self._waiting(steps, awaited)
-
-    def _waiting(self, steps: Any, awaited: object) -> Generator[Any, Any, Callable[[], object]]:
-        """Wait for what a step waits for; return the next step."""
-        try:
-            value = yield awaited
-        except BaseException as error:  # noqa: BLE001 - it is the module's to see, too
-            failure = error
-            return lambda: steps.throw(failure)
-        return lambda: steps.send(value)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from lamplighter.devtools.check.worlds import Room, World
+from lamplighter.devtools.check.worlds import SimulatedRoom, World
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 
@@ -45,7 +45,7 @@ def rooms_in_words(world: World) -> list[str]:
     return [f"{room.room_id}: {_members(room)}" for room in world.rooms]
 
 
-def _members(room: Room) -> str:
+def _members(room: SimulatedRoom) -> str:
     members = [f"{user_id} ({membership})" for user_id, membership in room.members.items()]
     return ", ".join(members) or "nobody"
 

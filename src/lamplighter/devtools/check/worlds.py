@@ -16,7 +16,7 @@ from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId, server_of
 from lamplighter.presence.state import Presence, UserPresenceState
 
-__all__ = ["STATES", "Room", "World", "first_world", "state_of", "worlds"]
+__all__ = ["STATES", "SimulatedRoom", "World", "first_world", "state_of", "worlds"]
 
 #: How a user may be, the simplest first: presence, status message, currently active.
 STATES: Final = (
@@ -37,7 +37,7 @@ _BETWEEN_WORLDS: Final = timedelta(days=1, hours=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class SimulatedRoom:
     """A room, its members however they stand to it, and perhaps an alias."""
 
     room_id: RoomId
@@ -57,7 +57,7 @@ class World:
     now: Timestamp
     users: Sequence[UserId]
     admins: frozenset[UserId] = frozenset()
-    rooms: Sequence[Room] = ()
+    rooms: Sequence[SimulatedRoom] = ()
 
     def is_local(self, user_id: UserId) -> bool:
         """Tell whether it is a user of the simulated server."""
@@ -124,11 +124,13 @@ def _some_of(people: Population, dice: Dice) -> Sequence[UserId]:
     return [it for it in people.users if it in chosen]
 
 
-def _rooms(people: Population, users: Sequence[UserId], number: int, dice: Dice) -> Sequence[Room]:
+def _rooms(
+    people: Population, users: Sequence[UserId], number: int, dice: Dice
+) -> Sequence[SimulatedRoom]:
     generic = [RoomId(f"!room-{it}:{people.server_name}") for it in range(1, _ROOMS + 1)]
     aliases = dict(zip(people.rooms, people.aliases, strict=False))
     return [
-        Room(room_id, _members(users, number, dice), aliases.get(room_id))
+        SimulatedRoom(room_id, _members(users, number, dice), aliases.get(room_id))
         for room_id in [*people.rooms, *generic]
     ]
 

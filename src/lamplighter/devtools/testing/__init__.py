@@ -1,7 +1,7 @@
 """What the pytest plugin gives to tests: a server, people and rooms, without a word of asyncio."""
 
 from lamplighter.devtools.testing.people import Person, RemotePerson, Room
+from lamplighter.devtools.testing.sees_result import SeesResult
 from lamplighter.devtools.testing.server import PresenceServer, ServerClock
-from lamplighter.devtools.testing.sights import Sight
 
-__all__ = ["Person", "PresenceServer", "RemotePerson", "Room", "ServerClock", "Sight"]
+__all__ = ["Person", "PresenceServer", "RemotePerson", "Room", "SeesResult", "ServerClock"]

@@ -8,7 +8,12 @@ import msgspec
 from lamplighter.devtools.client import Client, Poll, SyncQuery
 from lamplighter.devtools.http import Response
 from lamplighter.devtools.server import InMemoryServer
-from lamplighter.devtools.testing.sights import Sight, Wanted, sight_of, sight_unexplained
+from lamplighter.devtools.testing.sees_result import (
+    SeesResult,
+    Wanted,
+    result_of,
+    result_without_reasons,
+)
 from lamplighter.ids import UserId, localpart_of
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence
@@ -58,7 +63,7 @@ class Somebody:
 
     def sees(
         self, other: "Somebody", presence: str | None = None, status_msg: str | None = None
-    ) -> Sight:
+    ) -> SeesResult:
         """Tell whether they see the other as *presence*: if None, as anything but offline.
 
         With a *status_msg* also whether that is what they read. What is returned is true or false,
@@ -74,8 +79,8 @@ class Somebody:
         try:
             allowed = self._stage.at_once(seen)
         except TimeoutError:
-            return sight_unexplained(repr(self), repr(other), wanted, shown)
-        return sight_of(repr(self), repr(other), wanted, shown, allowed, modules=modules)
+            return result_without_reasons(repr(self), repr(other), wanted, shown)
+        return result_of(repr(self), repr(other), wanted, shown, allowed, modules=modules)
 
     def reads(self, other: "Somebody") -> str | None:
         """Return the status message that they read beside the other's name, if there is one."""

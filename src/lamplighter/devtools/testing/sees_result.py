@@ -7,7 +7,7 @@ from typing import Any, Final
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.reasons import Reasons
 
-__all__ = ["ALLOWED", "Sight", "Wanted", "sight_of", "sight_unexplained"]
+__all__ = ["ALLOWED", "SeesResult", "Wanted", "result_of", "result_without_reasons"]
 
 
 #: What a test may ask for; the long name of `busy` is the one that clients send.
@@ -15,7 +15,7 @@ ALLOWED: Final = tuple(str(it) for it in Presence)
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class SeesResult:
     """True or false, with the reasons: `assert alice.sees(bob)` prints them when it fails."""
 
     holds: bool
@@ -52,7 +52,7 @@ class Wanted:
         return f"{self.presence or 'anything but offline'}{message}"
 
 
-def sight_of(
+def result_of(
     viewer: str,
     user: str,
     wanted: Wanted,
@@ -60,7 +60,7 @@ def sight_of(
     allowed: tuple[UserPresenceState, Reasons] | None,
     *,
     modules: bool,
-) -> Sight:
+) -> SeesResult:
     """Return whether the viewer sees the user as *wanted*, and why it is so.
 
     *shown* is what the viewer's client shows, None for nothing; *allowed* is what the server would
@@ -71,26 +71,30 @@ def sight_of(
         why = "no module names" if modules else "no module is loaded that could name"
         nothing = f"no shared room, and {why} {user}"
         if shown is None or _is_offline(shown):
-            return Sight(holds, f"{viewer} does not see {user}: {nothing}")
-        return Sight(holds, f"{viewer} still sees {user} as {_described(shown)}, but: {nothing}")
+            return SeesResult(holds, f"{viewer} does not see {user}: {nothing}")
+        return SeesResult(
+            holds, f"{viewer} still sees {user} as {_described(shown)}, but: {nothing}"
+        )
     _, reasons = allowed
     because = f"because: {' and '.join(map(str, reasons))}"
     if shown is None:
-        return Sight(
+        return SeesResult(
             holds, f"{viewer} has been shown nothing of {user}, who was never online ({because})"
         )
     text = f"{viewer} sees {user} as {_described(shown)}"
-    return Sight(holds, f"{text} ({because})" if holds else f"{text}, not as {wanted} ({because})")
+    return SeesResult(
+        holds, f"{text} ({because})" if holds else f"{text}, not as {wanted} ({because})"
+    )
 
 
-def sight_unexplained(
+def result_without_reasons(
     viewer: str, user: str, wanted: Wanted, shown: Mapping[str, Any] | None
-) -> Sight:
+) -> SeesResult:
     """Return whether the viewer sees the user as *wanted*, while modules think about why."""
     text = f"{viewer} does not see {user}"
     if shown is not None and not _is_offline(shown):
         text = f"{viewer} sees {user} as {_described(shown)}"
-    return Sight(wanted.is_met_by(shown or {}), f"{text} (a module has not answered yet)")
+    return SeesResult(wanted.is_met_by(shown or {}), f"{text} (a module has not answered yet)")
 
 
 def _is_offline(shown: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from lamplighter.devtools.check.findings import Callback, Finding, Kind, Timing
 
-__all__ = ["Book"]
+__all__ = ["CheckLog"]
 
 #: What makes an answer no answer: where there is one of these, nothing can be said of agreement.
 _AT_FAULT = frozenset(Kind) - {
@@ -20,7 +20,7 @@ _AT_FAULT = frozenset(Kind) - {
 _ORDER = {kind: place for place, kind in enumerate(Kind)}
 
 
-class Book:
+class CheckLog:
     """Keeps the first finding of each kind for each callback, and all durations."""
 
     def __init__(self) -> None:

@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from lamplighter.devtools.testing.sights import Sight, Wanted, sight_of, sight_unexplained
+from lamplighter.devtools.testing.sees_result import (
+    SeesResult,
+    Wanted,
+    result_of,
+    result_without_reasons,
+)
 from lamplighter.ids import RoomId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.reasons import Module, SharedRoom
@@ -43,7 +48,7 @@ def test_what_is_asked_for(wanted: Wanted, shown: Mapping[str, Any], holds: bool
             ONLINE,
             ALLOWED,
             True,
-            Sight(
+            SeesResult(
                 True, "a sees b as online “brb” (because: shared room !r:demo and module OnCall)"
             ),
         ),
@@ -52,7 +57,7 @@ def test_what_is_asked_for(wanted: Wanted, shown: Mapping[str, Any], holds: bool
             ONLINE,
             ALLOWED,
             True,
-            Sight(
+            SeesResult(
                 False,
                 "a sees b as online “brb”, not as unavailable “lunch” "
                 "(because: shared room !r:demo and module OnCall)",
@@ -63,7 +68,7 @@ def test_what_is_asked_for(wanted: Wanted, shown: Mapping[str, Any], holds: bool
             {"presence": "offline"},
             ALLOWED,
             True,
-            Sight(
+            SeesResult(
                 False,
                 "a sees b as offline, not as anything but offline "
                 "(because: shared room !r:demo and module OnCall)",
@@ -74,7 +79,7 @@ def test_what_is_asked_for(wanted: Wanted, shown: Mapping[str, Any], holds: bool
             None,
             ALLOWED,
             True,
-            Sight(
+            SeesResult(
                 False,
                 "a has been shown nothing of b, who was never online "
                 "(because: shared room !r:demo and module OnCall)",
@@ -85,14 +90,14 @@ def test_what_is_asked_for(wanted: Wanted, shown: Mapping[str, Any], holds: bool
             None,
             None,
             True,
-            Sight(False, "a does not see b: no shared room, and no module names b"),
+            SeesResult(False, "a does not see b: no shared room, and no module names b"),
         ),
         (
             Wanted(),
             ONLINE,
             None,
             False,
-            Sight(
+            SeesResult(
                 True,
                 "a still sees b as online “brb”, but: "
                 "no shared room, and no module is loaded that could name b",
@@ -105,21 +110,21 @@ def test_sights_explain_themselves(
     shown: Mapping[str, Any] | None,
     allowed: tuple[UserPresenceState, tuple[SharedRoom | Module, ...]] | None,
     modules: bool,
-    sight: Sight,
+    sight: SeesResult,
 ) -> None:
     """Each says what is seen, and by which reasons; or what is missing."""
-    assert sight_of("a", "b", wanted, shown, allowed, modules=modules) == sight
+    assert result_of("a", "b", wanted, shown, allowed, modules=modules) == sight
     assert (bool(sight), repr(sight)) == (sight.holds, sight.explanation)
 
 
 @pytest.mark.parametrize(
     ("shown", "sight"),
     [
-        (ONLINE, Sight(True, "a sees b as online “brb” (a module has not answered yet)")),
-        ({}, Sight(False, "a does not see b (a module has not answered yet)")),
-        (None, Sight(False, "a does not see b (a module has not answered yet)")),
+        (ONLINE, SeesResult(True, "a sees b as online “brb” (a module has not answered yet)")),
+        ({}, SeesResult(False, "a does not see b (a module has not answered yet)")),
+        (None, SeesResult(False, "a does not see b (a module has not answered yet)")),
     ],
 )
-def test_before_modules_have_answered(shown: Mapping[str, Any] | None, sight: Sight) -> None:
+def test_before_modules_have_answered(shown: Mapping[str, Any] | None, sight: SeesResult) -> None:
     """What a client shows is known, also while the reasons are not."""
-    assert sight_unexplained("a", "b", Wanted(), shown) == sight
+    assert result_without_reasons("a", "b", Wanted(), shown) == sight
