@@ -1,4 +1,4 @@
-"""The admin API of a running server, for commands: one question after the other."""
+"""The admin API of a running server, for commands: one request after the other."""
 
 import http.client
 import os
@@ -20,17 +20,17 @@ T = TypeVar("T")
 
 #: The environment variable that may hold the token.
 TOKEN_VARIABLE: Final = "LAMPLIGHTER_ADMIN_TOKEN"
-#: In seconds; a server may wait for its modules that long, and then some.
+#: In seconds: longer than a server may wait for its modules.
 _TIMEOUT: Final = 60
-#: A longer answer is none of ours.
+#: A longer answer is not from a Lamplighter server.
 _MOST: Final = 64 * 1024 * 1024
 _CONNECTIONS: Final = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
 
 
 def read_token(path: Path | None) -> str:
-    """Return the token in the file at *path*, else in the environment.
+    """Return the token from the file at *path*, or from the environment.
 
-    Raises `AdminUnavailable` where there is none.
+    Raises `AdminUnavailable` if there is none.
     """
     if path is None:
         token = os.environ.get(TOKEN_VARIABLE, "")
@@ -49,21 +49,21 @@ def read_token(path: Path | None) -> str:
 
 
 class AdminClient:
-    """Asks the server at *url*, where the admin API is open to *token*."""
+    """Sends requests to the admin API of the server at *url*, with *token*."""
 
     def __init__(self, url: str, token: str) -> None:
-        """Raise `AdminUnavailable` for what is no address of a server."""
+        """Raise `AdminUnavailable` if *url* is not the address of a server."""
         self._url = url.rstrip("/")
         self._parts = _parts(url)
         self._token = token
 
     def get(self, path: str, query: Mapping[str, str], shape: type[T]) -> T:
-        """Return the answer to a question; raise `AdminUnavailable` where there is none."""
+        """Return the answer to a GET request; raise `AdminUnavailable` if there is none."""
         status, body = self._request("GET", f"{PREFIX}{path}?{urlencode(query)}")
         return self._content(status, body, shape)
 
     def post(self, path: str, content: Mapping[str, object]) -> None:
-        """Have something done; raise `AdminUnavailable` where it is not."""
+        """Send a POST request; raise `AdminUnavailable` if it does not succeed."""
         status, body = self._request("POST", PREFIX + path, msgspec.json.encode(content))
         self._content(status, body, dict)
 

@@ -1,4 +1,4 @@
-"""`lamplighter admin-token`: a token for the admin API, and what the configuration keeps of it."""
+"""`lamplighter admin-token`: a token for the admin API, and its hash for the configuration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["NewAdminToken", "admin_token"]
 
 @dataclass(frozen=True, slots=True)
 class NewAdminToken:
-    """A token, and what people are told before and after it; nothing of that has the token."""
+    """A token, and the lines to print before and after it, which do not contain the token."""
 
     before: Sequence[str]
     token: str

@@ -1,7 +1,7 @@
-"""`lamplighter backup`: everything that a server would be missed for, in one file, while it runs.
+"""`lamplighter backup`: all data of a server in one file, while the server runs.
 
-The file is a compressed tar archive of what belongs into the data directory: the databases, each
-copied at one moment of it by SQLite's online backup, and the signing keys. To restore is to unpack.
+The file is a compressed tar archive of the data directory: the databases, each copied at one moment
+by SQLite's online backup, and the signing keys. To restore, unpack it.
 """
 
 import io
@@ -22,20 +22,20 @@ from lamplighter.errors import ConfigError
 __all__ = ["backup"]
 
 _DATABASES: Final = ("lamplighter.db", "modules.db", "modules-shadow.db")
-#: How long SQLite waits for somebody who has locked a database, in seconds.
+#: How long SQLite waits for a locked database, in seconds.
 _BUSY: Final = 30
 
 
 def backup(config_path: Path, target: Path) -> Iterator[str]:
-    """Write a new archive at *target*, for its owner's eyes only; give a line for what is in it.
+    """Write a new archive at *target*, readable by its owner only; return lines about its content.
 
-    Raises `ConfigError` where there is nothing to back up, or a file cannot be read or written.
+    Raises `ConfigError` if there is nothing to back up, or a file cannot be read or written.
     """
     config = load_config(config_path)
     if not (config.data_dir / _DATABASES[0]).is_file():
         raise ConfigError(f"data_dir: {config.data_dir} has no database: nothing to back up")
     key = signing_key_path(config, config.data_dir)
-    # In the archive the keys have the names that they have in a data directory.
+    # The keys get the names that they have in a data directory.
     keys = {"signing.key": key, "signing.key.old": key.with_name(f"{key.name}.old")}
     beside = target.with_name(f"{target.name}.part")
     if target.exists():
@@ -53,8 +53,8 @@ def backup(config_path: Path, target: Path) -> Iterator[str]:
 
 
 def _write(path: Path, data_dir: Path, keys: dict[str, Path]) -> list[str]:
-    """Write the archive at *path*; return the names of what is in it."""
-    # Nobody else may ever read it: it has password hashes and keys in it.
+    """Write the archive at *path*; return the names of the files in it."""
+    # Nobody else may ever read the archive: password hashes and keys are in it.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, 0o600)
@@ -65,7 +65,7 @@ def _write(path: Path, data_dir: Path, keys: dict[str, Path]) -> list[str]:
 
 
 def _packed(file: io.BufferedWriter, data_dir: Path, keys: dict[str, Path]) -> Iterator[str]:
-    """Put everything into an archive, and yield the names."""
+    """Put the files into an archive, and yield their names."""
     with (
         tarfile.open(fileobj=file, mode="w:gz") as archive,
         tempfile.TemporaryDirectory(prefix="lamplighter-backup-") as folder,
@@ -90,7 +90,7 @@ def _owners_only(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _copy_database(source: Path, copy: Path) -> None:
-    """Copy one moment of a database, which may be in use, and check the copy."""
+    """Copy a database, which may be in use, at one moment; check the copy."""
     address = f"file:{quote(str(source.absolute()))}?mode=ro"
     with (
         closing(sqlite3.connect(address, uri=True, timeout=_BUSY)) as live,

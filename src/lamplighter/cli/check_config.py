@@ -20,12 +20,12 @@ __all__ = ["check_config"]
 
 
 def check_config(path: Path) -> Iterator[str]:
-    """Give lines that say what was found good; raise what `serve` would raise for the first fault.
+    """Return lines about what is good; raise what `serve` would raise for the first fault.
 
-    Modules are loaded into a server in memory, which never starts: their constructors run, and no
-    work of theirs in the background does. Raises `ConfigError`, `ModuleError`.
+    Modules are loaded into a server in memory that never starts: their constructors run, their
+    background work does not. Raises `ConfigError`, `ModuleError`.
     """
-    set_up_logs("critical")  # what the log would tell of modules is among the lines
+    set_up_logs("critical")  # the lines say what the log would say of modules
     config = load_config(path)
     import_from_here()
     check_surroundings(config)
@@ -43,7 +43,7 @@ def check_config(path: Path) -> Iterator[str]:
 
 
 async def _load(config: Config) -> tuple[Sequence[LoadedModule], Sequence[ConfiguredModule]]:
-    """Build the server that `serve` would build, without anything that others would notice."""
+    """Build the server that `serve` would build, without side effects."""
     routing = msgspec.structs.replace(config.routing, record=None)
     alone = msgspec.structs.replace(config, federation=FederationSettings(), routing=routing)
     server = await build(alone, SystemClock(), Storage.in_memory())

@@ -15,7 +15,7 @@ __all__ = ["joint_screen", "screen"]
 _ANSWERING: Final = {Kind.NOT_ASYNC, Kind.RAISES, Kind.NO_ANSWER}
 _ANSWERS: Final = {Kind.WRONG_ANSWER, Kind.LEFT_OUT, Kind.NOT_DETERMINISTIC}
 _AGREEMENT: Final = {Kind.TOLD_NOT_SHOWN, Kind.SHOWN_NOT_TOLD}
-#: What is looked at, as the module's virtues, and what is found where one is missing.
+#: What the check looks at, as a good module has it, and the kinds of findings against it.
 _VIRTUES: Final = (
     (
         "loads and registers both callbacks",
@@ -85,7 +85,7 @@ def _what_was_done(report: Report) -> str:
 
 def _virtues(report: Report) -> Iterator[Text]:
     found = {it.kind for it in report.findings}
-    # Of a module that cannot be asked only the first is known.
+    # For a module that cannot be asked, only the first is known.
     for virtue, kinds in _VIRTUES if report.questions else _VIRTUES[:1]:
         if found & kinds:
             yield Text.assemble(("✗ ", "bold red"), (virtue, "red"))
@@ -131,7 +131,7 @@ def _finding(finding: Finding) -> RenderableType:
 
 
 def _counterexample(found: Counterexample) -> Iterator[RenderableType]:
-    """Yield all that it takes to see it; nothing of what it does not take."""
+    """Yield what is needed to reproduce the finding, and nothing else."""
     others = [it for it in found.users if it not in (found.viewer, found.user)]
     yield Text(f"asked about: {'; '.join(found.changes)}", style="dim")
     for name, items in (

@@ -1,6 +1,6 @@
-"""`lamplighter demo`: a server, three people, one module, and why somebody was told.
+"""`lamplighter demo`: a server, three users, one module, and the reasons for each delivery.
 
-Everything the people do goes over the real HTTP API of a real server on a real database.
+The users act through the HTTP API of a real server with a real database.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ def demo(listen: str) -> None:
 
 @dataclass
 class DemoUser:
-    """Somebody at a client: a login, and what the last sync said."""
+    """A user at a client: a login, and the since token of the last sync."""
 
     session: aiohttp.ClientSession
     base: str
@@ -74,7 +74,7 @@ class DemoUser:
     next_batch: str | None = None
 
     async def sync(self, timeout_ms: int = 0) -> Mapping[str, Any]:
-        """Ask for news; return the presence events by sender."""
+        """Sync; return the presence events by sender."""
         query = {"timeout": str(timeout_ms)}
         if self.next_batch is not None:
             query["since"] = self.next_batch
@@ -87,7 +87,7 @@ class DemoUser:
         return {event["sender"]: event["content"] for event in events}
 
     async def set_status(self, presence: str, status_msg: str) -> None:
-        """Set the person's own status."""
+        """Set the user's own status."""
         url = f"{self.base}/presence/{quote(self.login.user_id, safe='@:')}/status"
         content = {"presence": presence, "status_msg": status_msg}
         async with self.session.put(url, json=content, headers=self._headers) as response:
@@ -154,7 +154,7 @@ async def _show_live(
     console = Console()
     screen = Screen(server, base, list(people), history)
     screen.story = await _story(people)
-    # Above the live view, where they can be marked and copied.
+    # Above the live view, where a terminal can select and copy them.
     for line in lines:
         console.print(f"{line}\n", soft_wrap=True, highlight=False, markup=False)
     with Live(screen, console=console, refresh_per_second=4):
@@ -180,7 +180,7 @@ async def _story(people: Mapping[UserId, DemoUser]) -> Sequence[str]:
 
 
 async def _watch(people: Mapping[UserId, DemoUser]) -> None:
-    """Keep alice and charlie at their clients until the process is told to stop."""
+    """Let alice and charlie poll until the process is told to stop."""
     watching = [
         asyncio.get_running_loop().create_task(people[viewer].keep_watching())
         for viewer in (_ALICE, _CHARLIE)
@@ -197,4 +197,4 @@ def _say_told(published: Published) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - this is what the demo is for
+    print(line, flush=True)  # noqa: T201 - the demo prints

@@ -1,4 +1,4 @@
-"""The demo's live view: who is online, who was told what, and why."""
+"""The demo's live view: who is online, who got what, and why."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +14,7 @@ from lamplighter.ids import UserId, localpart_of
 
 __all__ = ["Screen"]
 
-#: Lines of the view that are no rows of reasons, and one that a terminal keeps for the cursor.
+#: The lines of the view besides the rows of reasons, and one for the terminal's cursor.
 _OTHER_LINES: Final = 18
 _FEWEST_ROWS: Final = 2
 
@@ -22,7 +22,7 @@ _COLOURS = {"online": "green", "unavailable": "yellow", "offline": "dim"}
 
 
 class Screen:
-    """Draws itself anew whenever Rich asks."""
+    """A view that is drawn anew whenever Rich asks for it."""
 
     def __init__(
         self, server: Lamplighter, base: str, people: Sequence[UserId], history: Sequence[Told]
@@ -35,7 +35,7 @@ class Screen:
         self.story: Sequence[str] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the whole view: the reasons first, and so many of them that all of it fits."""
+        """Yield the whole view: first as many reasons as fit."""
         del options
         rows = max(_FEWEST_ROWS, console.height - _OTHER_LINES)
         yield Panel(

@@ -1,4 +1,4 @@
-"""What the demo says, as plain values: lines of text and rows of tables."""
+"""The texts of the demo as plain values: lines, and rows of tables."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["Told", "curl_lines", "dashboard_lines", "presence_in_words", "told"]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One person was told of another, and why."""
+    """A delivery: a user got another user's presence, and why."""
 
     viewer: str
     about: str
@@ -26,7 +26,7 @@ class Told:
 
 
 def told(published: Published) -> list[Told]:
-    """Return who was told of somebody else's presence."""
+    """Return the deliveries of other users' presence."""
     return [
         Told(
             localpart_of(viewer),
@@ -41,13 +41,13 @@ def told(published: Published) -> list[Told]:
 
 
 def presence_in_words(state: UserPresenceState) -> str:
-    """Return a presence as people say it."""
+    """Return a presence in words."""
     message = f" “{state.status_msg}”" if state.status_msg else ""
     return f"{state.state}{message}"
 
 
 def curl_lines(base: str, logins: Iterable[Login], say: UserId) -> Sequence[str]:
-    """Return commands to paste: *say* sets a status, and everybody syncs."""
+    """Return commands to paste: one sets a status, and the others sync."""
     tokens = {login.user_id: login.access_token for login in logins}
     status = f"{base}/_matrix/client/v3/presence/{quote(say, safe='@:')}/status"
     body = '{"presence": "unavailable", "status_msg": "lunch"}'
@@ -62,5 +62,5 @@ def curl_lines(base: str, logins: Iterable[Login], say: UserId) -> Sequence[str]
 
 
 def dashboard_lines(base: str, token: str) -> Sequence[str]:
-    """Return where the dashboard is, and what opens it; each fits a terminal of 80 columns."""
+    """Return the dashboard's address and its token, each in a line of at most 80 columns."""
     return [f"The dashboard: {base}/_lamplighter/", f"The token that it asks for: {token}"]

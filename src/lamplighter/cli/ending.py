@@ -1,7 +1,7 @@
-"""How a process ends in which modules have run: they may leave behind what never ends.
+"""Ends a process in which modules have run, although they may leave endless work behind.
 
-Python waits for threads, and asyncio for tasks and for the threads of its executor. A server that
-has stopped must not.
+At the end of a process, Python waits for threads, and asyncio waits for tasks and for the threads
+of its executor. A server that has stopped must not wait for modules.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ __all__ = ["MOST_TO_END", "LastResort", "leaving_threads_behind", "run"]
 #: more holds the event loop. `TimeoutStopSec=` of the service is longer.
 MOST_TO_END: Final = timedelta(seconds=25)
 
-#: How long tasks and threads have to end that were about to.
+#: How long the process waits for tasks and threads that are about to end.
 _PATIENCE: Final = timedelta(seconds=1)
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run *work* as `asyncio.run` does, whatever modules do to the event loop.
 
-    What does not end is not waited for.
+    Tasks and threads that do not end are not waited for.
     """
     loop = ServerLoop()
     runner = asyncio.Runner(loop_factory=lambda: loop)
@@ -42,16 +42,16 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     try:
         loop.complete(work)
     finally:
-        # Closing waits for the threads of the executor; those of a new one have nothing to do.
+        # Closing a loop waits for its executor's threads; a new executor has none.
         loop.set_default_executor(ThreadPoolExecutor())
         if loop.complete(_rest_ends(loop)):
             runner.close()
 
 
 class LastResort:
-    """Ends the process, with code 1, if the block takes longer than *limit* after `begin`.
+    """Ends the process with code 1 if the block takes longer than *limit* after `begin`.
 
-    A module can hold the event loop for ever. Whatever was acknowledged has been saved before.
+    A module can block the event loop for ever. All that was acknowledged is saved by then.
     """
 
     def __init__(self, limit: timedelta = MOST_TO_END) -> None:
@@ -59,7 +59,7 @@ class LastResort:
         self._timer.daemon = True
 
     def begin(self) -> None:
-        """Let the time begin."""
+        """Start the time."""
         self._timer.start()
 
     def __enter__(self) -> Self:
@@ -77,7 +77,7 @@ def _give_up() -> None:
 
 @contextmanager
 def leaving_threads_behind() -> Iterator[None]:
-    """Let the block's `SystemExit` end the process, whatever threads were begun in it."""
+    """End the process at the block's `SystemExit`, although threads still run."""
     before = threading.enumerate()
     try:
         yield
@@ -107,7 +107,7 @@ async def _rest_ends(loop: ServerLoop) -> bool:
 
 
 def _end(threads: Collection[threading.Thread]) -> bool:
-    """Return whether *threads* end before patience does."""
+    """Return whether *threads* end in time."""
     waiting = threading.Thread(target=_join, args=(threads,), daemon=True)
     waiting.start()
     waiting.join(_PATIENCE.total_seconds())

@@ -1,8 +1,8 @@
-"""`lamplighter generate-config --from-synapse`: what moves of a homeserver.yaml, and no secret.
+"""`lamplighter generate-config --from-synapse`: the parts of a homeserver.yaml that move.
 
-Each key that is written says where its value comes from. A value that cannot be used here is left
-out, and a comment says so. Of Synapse's secrets none is read, and the secrets in the configuration
-of a module are left for the operator to fill in.
+A comment at each key says where its value comes from. A value that cannot be used here is left out,
+and a comment says so. No secret of Synapse is read, and the operator fills in the secrets of
+modules.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from lamplighter.modules.of_presence import look_at
 
 __all__ = ["config_from_synapse", "read_homeserver"]
 
-#: What stands in place of a secret in a module's configuration.
+#: The placeholder for a secret in a module's configuration.
 _FILL_IN: Final = "FILL IN: this is not copied from homeserver.yaml"
 _HEAD: Final = """\
 # Lamplighter's configuration, from {source}.
@@ -39,7 +39,7 @@ class _Part:
 
 
 def read_homeserver(path: Path) -> Mapping[str, Any]:
-    """Return what is written in a homeserver.yaml, and in conf.d beside it, as Debian has it.
+    """Return the content of a homeserver.yaml, and of conf.d beside it, as on Debian.
 
     Raises `ConfigError`.
     """
@@ -55,7 +55,7 @@ def read_homeserver(path: Path) -> Mapping[str, Any]:
 def config_from_synapse(path: Path, server_name: str | None = None) -> str:
     """Return a configuration with all that moves of the homeserver.yaml at *path*.
 
-    *server_name* stands in for the one in the file. Raises `ConfigError`.
+    *server_name* replaces the one in the file. Raises `ConfigError`.
     """
     import_from_here()
     theirs = read_homeserver(path)
@@ -75,7 +75,7 @@ def config_from_synapse(path: Path, server_name: str | None = None) -> str:
 
 
 def _usable(part: _Part) -> str:
-    """Return the part as it is written, or what is wrong with it for us."""
+    """Return the part as text, or as a comment that says why the value cannot be used."""
     try:
         parse_config_text("server_name: x\n" + _yaml(part.content), Path("homeserver.yaml"))
     except ConfigError as error:

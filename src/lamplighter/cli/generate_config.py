@@ -8,7 +8,7 @@ from lamplighter.ids import parse_server_name
 
 __all__ = ["TEMPLATE", "config_text", "write_config"]
 
-#: What stands commented out is the default.
+#: Values that are commented out are the defaults.
 TEMPLATE: Final = """\
 # Lamplighter's configuration. A key that is absent or commented out has the value shown here;
 # docs/configuration.md says more about each. Durations: 500ms, 30s, 5m, 1h, 1d.

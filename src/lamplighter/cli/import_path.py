@@ -1,4 +1,4 @@
-"""Where the commands look for modules: in the current folder and its `src`, after Python's path."""
+"""Where the commands look for modules: Python's path, then the current folder and its `src`."""
 
 import sys
 from pathlib import Path
@@ -7,10 +7,10 @@ __all__ = ["import_from_here"]
 
 
 def import_from_here() -> None:
-    """Let modules be imported from the current folder and its `src`.
+    """Make modules importable from the current folder and its `src`.
 
-    What is installed, or on `PYTHONPATH`, comes first: nothing that lies about in a folder takes
-    the place of what an operator has installed.
+    Installed packages and `PYTHONPATH` come first, so that no file in the current folder replaces a
+    module that an operator has installed.
     """
     for folder in (Path("src"), Path()):
         path = str(folder.absolute())

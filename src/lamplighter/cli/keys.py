@@ -1,4 +1,4 @@
-"""`lamplighter keys`: the keys with which this server signs, shown and changed."""
+"""`lamplighter keys`: shows and changes the keys with which the server signs."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,17 +14,18 @@ __all__ = ["rotate", "show"]
 
 
 def show(path: Path) -> Iterator[str]:
-    """Give a line for each key of the server whose configuration is at *path*; make none.
+    """Return a line for each key of the server whose configuration is at *path*; make none.
 
-    Raises `ConfigError` where there are no keys yet, or files that are not keys.
+    Raises `ConfigError` if there are no keys yet, or the files hold no keys.
     """
     return _lines(_load(path))
 
 
 def rotate(path: Path) -> Iterator[str]:
-    """Replace the signing key, and give the lines of `show`; `serve` takes it at its next start.
+    """Replace the signing key; return the lines of `show`.
 
-    Raises `ConfigError` as `show` does, and where a file cannot be written.
+    `serve` uses the new key from its next start. Raises `ConfigError` as `show` does, and if a file
+    cannot be written.
     """
     return _lines(_load(path).rotate(SystemClock().now()))
 

@@ -1,8 +1,8 @@
-"""The `lamplighter` command: what it can be told. What it then does is in the files beside.
+"""The `lamplighter` command and its options. The files beside have the work of each command.
 
-Whatever is wrong becomes one line on the standard error. The exit code is 2 where the
-configuration, the command line, a module or a record is to blame, and 1 otherwise. Of the commands
-that ask a running server, 2 says that there is no answer, and 1 of `explain` is the answer "no".
+An error becomes one line on the standard error. The exit code is 2 if the configuration, the
+command line, a module or a record is wrong, and 1 otherwise. Commands that ask a running server
+exit with 2 if there is no answer, and `explain` exits with 1 for the answer "no".
 """
 
 import sys
@@ -65,7 +65,7 @@ _NO_USE_TO_GO_ON = (AdminUnavailable, ConfigError, ModuleError, RecordUnreadable
 
 
 def main() -> None:
-    """Run the command that the command line names, and end the process."""
+    """Run the command of the command line, and end the process."""
     with leaving_threads_behind():
         try:
             app()
@@ -100,7 +100,7 @@ app.add_typer(_module, name="module")
 _user = typer.Typer(help="The accounts of the server.")
 app.add_typer(_user, name="user")
 
-# What a command needs is imported when it runs, so that the others start at once.
+# Each command imports what it needs when it runs, so that the others start at once.
 
 
 @app.command("serve")

@@ -1,4 +1,4 @@
-"""`lamplighter module check`: a module from the command line to a report."""
+"""`lamplighter module check`: from the command line to a report."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ __all__ = ["as_json", "check", "check_several", "print_report"]
 def check(path: str, config: Path | None, people: Path | None = None) -> Report:
     """Check the module whose class has the dotted *path*; raises `ConfigError`.
 
-    *people* is a file of whatever format that names whom it is to be asked about.
+    *people* is a file of any format that names the people for the questions.
     """
     _prepare(people)
     subject = Subject.of(path) if config is None else subject_in_file(path, config)
@@ -49,7 +49,7 @@ def check_several(
 
 
 def _prepare(people: Path | None) -> None:
-    # What modules and server log while a world is simulated is in the report, or is no news.
+    # The report has what matters of the log of a simulated world.
     set_up_logs("critical")
     import_from_here()
     if people is not None and not people.is_file():

@@ -1,8 +1,8 @@
-"""What has to be right around a server before it starts: one list, for `serve` and `check-config`.
+"""The checks before a server starts: one list, for `serve` and `check-config`.
 
-`serve` looks through the list before anything else, so `check-config` cannot be content with what
-`serve` refuses. Nothing is changed by looking: no file stays behind, no port stays taken, and no
-database is migrated.
+`serve` makes these checks before anything else, so `check-config` accepts nothing that `serve`
+refuses. The checks change nothing: no file stays behind, no port stays taken, and no database is
+migrated.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ __all__ = ["CHECKS", "check_surroundings"]
 
 
 def check_surroundings(config: Config) -> None:
-    """Raise `ConfigError` for the first thing that would keep a server from starting."""
+    """Raise `ConfigError` for the first problem that keeps a server from starting."""
     for check in CHECKS:
         check(config)
 
@@ -83,9 +83,9 @@ def _authorities(config: Config) -> None:
 
 
 def _addresses(config: Config) -> None:
-    """Take every address at once, as a server does, and let go of all of them.
+    """Listen at all addresses at once, as a server does, and close them.
 
-    What the server has that runs on the same data directory is free once it has stopped.
+    The addresses of a server that runs on the same data directory count as free.
     """
     running = find_running_server(config.data_dir)
     ours = frozenset(running.addresses) if running else frozenset()
@@ -98,18 +98,18 @@ def _addresses(config: Config) -> None:
 
 
 def _check_writable(path: Path, complaint: str) -> None:
-    """Raise `ConfigError` unless a directory can be made in *path*, or in what there is of it."""
+    """Raise `ConfigError` unless a directory can be made in *path* or in its nearest parent."""
     while not path.exists() and path != path.parent:
         path = path.parent
     try:
-        # Only an attempt tells: permissions, read-only file systems, quotas. It leaves nothing.
+        # Only an attempt tells about permissions, read-only file systems and quotas.
         with tempfile.TemporaryDirectory(prefix=".lamplighter-", dir=path):
             pass
     except OSError as error:
         raise ConfigError(f"{complaint}: {error.strerror}") from None
 
 
-#: In the order in which a start would meet them.
+#: In the order of a start.
 CHECKS: Final[tuple[Callable[[Config], None], ...]] = (
     _data_dir,
     _database,

@@ -1,6 +1,6 @@
-"""`lamplighter register-user`: an account, made in the database itself.
+"""`lamplighter register-user`: makes an account in the database itself.
 
-The server need not run, and may: both write to SQLite in turns.
+The server may run or not: the two write to the database one after the other.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ async def _register(config: Config, localpart: str, password: str, *, is_admin: 
         directory = SqlDirectory(database, config.server_name, SystemClock())
         await directory.start()
         login = await directory.register(localpart, password, is_admin=is_admin)
-        # Nobody has this device: the first real one is made by logging in.
+        # Nobody uses this device: the first log-in makes a real one.
         await directory.log_out(Requester(login.user_id, login.device_id))
     finally:
         await database.close()

@@ -1,4 +1,4 @@
-"""`lamplighter replay`: how other modules would have decided what is recorded."""
+"""`lamplighter replay`: how other modules would have decided about recorded events."""
 
 import asyncio
 import sys
@@ -22,7 +22,7 @@ def replay(record: Path, path: Path, *, as_json: bool) -> int:
     Raises `ConfigError`, `ModuleError` and `RecordUnreadable`.
     """
     config = load_config(path)
-    set_up_logs("error", config.log.format)  # a module that fails is in the report, once
+    set_up_logs("error", config.log.format)  # the report has the failures of modules
     report = asyncio.run(Replay(config).run(read_record(record)))
     if as_json:
         encoded = msgspec.json.format(msgspec.json.encode(as_json_values(report)), indent=2)

@@ -1,4 +1,4 @@
-"""What `lamplighter replay` says: for people, and for programs."""
+"""The report of `lamplighter replay`, for people and for programs."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from lamplighter.recording.events import Sight
 
 __all__ = ["as_json_values", "report_lines"]
 
-#: So many pairs of each kind are shown to people.
+#: How many pairs of each kind the report shows to people.
 _MOST_SHOWN: Final = 10
 
 _HEADINGS: Final = {
@@ -77,7 +77,7 @@ def _section(kind: DifferenceKind, found: list[Difference]) -> Iterator[Renderab
     yield f"[bold {colour}]{pairs} {heading}[/]"
     table = Table(box=None, pad_edge=False)
     for column in ("viewer", "of"):
-        table.add_column(column, overflow="fold")  # on a narrow terminal, too, no name is cut
+        table.add_column(column, overflow="fold")  # no name is cut on a narrow terminal
     table.add_column("times", justify="right")
     table.add_column("first", no_wrap=True)
     table.add_column("because", overflow="fold")
@@ -103,7 +103,7 @@ def _by_module(report: ReplayReport) -> Iterator[RenderableType]:
 
 
 def _because(difference: Difference) -> str:
-    """Return why, on the side on which there is sight; and what is shown, if it is altered."""
+    """Return the reasons where the user is visible, and the altered state, if any."""
     match difference.kind:
         case DifferenceKind.GAINED:
             return _said(difference.after)

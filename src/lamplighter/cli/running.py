@@ -1,8 +1,8 @@
-"""The mark by which a running server holds its data directory.
+"""The lock file by which a running server holds its data directory.
 
-Two servers on one directory would each know half of what happens. The mark is a lock that ends with
-the process, so a server that was killed leaves nothing to clear away. The file tells other commands
-which process runs, and at which addresses.
+Two servers on one directory would each know only half of the events. The lock ends with the
+process, so a server that was killed leaves nothing to remove. The file tells other commands which
+process runs, and at which addresses.
 """
 
 import fcntl
@@ -23,19 +23,19 @@ _FILE: Final = "running.lock"
 
 
 class Running(msgspec.Struct, frozen=True):
-    """The server that runs."""
+    """A running server."""
 
     #: The ID of its process.
     pid: int
-    #: The addresses at which it serves, those of federation among them.
+    #: The addresses at which the server listens, those of federation included.
     addresses: tuple[str, ...] = ()
 
 
 @contextmanager
 def mark_as_running(config: Config) -> Iterator[None]:
-    """Hold the data directory, which exists, until the block ends.
+    """Hold the existing data directory until the block ends.
 
-    Raises `ConfigError` where another server holds it.
+    Raises `ConfigError` if another server holds it.
     """
     path = config.data_dir / _FILE
     try:
@@ -53,7 +53,7 @@ def mark_as_running(config: Config) -> Iterator[None]:
 
 
 def find_running_server(data_dir: Path) -> Running | None:
-    """Return the server that holds *data_dir*, if one does."""
+    """Return the server that holds *data_dir*; None if no server does."""
     try:
         descriptor = os.open(data_dir / _FILE, os.O_RDONLY)
     except OSError:
@@ -84,7 +84,7 @@ def _lock(descriptor: int, data_dir: Path) -> None:
         raise ConfigError(
             f"data_dir: {data_dir} is in use by the server that runs as process {pid}"
         ) from None
-    except OSError:  # a file system without locks: nobody can be kept out
+    except OSError:  # a file system without locks keeps nobody out
         return
 
 

@@ -1,4 +1,4 @@
-"""`lamplighter serve`: the real thing."""
+"""`lamplighter serve`: runs a server."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ __all__ = ["serve", "serving", "until_told_to_stop"]
 _log = structlog.get_logger(__name__)
 
 
-#: What is done while a server runs; it is cancelled before the server stops.
+#: Work beside a running server; it is cancelled before the server stops.
 Companion: TypeAlias = Callable[[Lamplighter, Path], Coroutine[None, None, None]]
 
 
@@ -43,9 +43,9 @@ def serve(path: Path, *companions: Companion) -> None:
 async def serving(
     config: Config, storage: Storage, read_config: Callable[[], Config] | None = None
 ) -> AsyncIterator[Lamplighter]:
-    """Serve until the block ends; then answer what is open, save what is at hand, and close.
+    """Serve until the block ends; then answer open requests, save everything, and close.
 
-    *read_config* is where the modules are looked up when they are reloaded.
+    *read_config* returns the configuration with the modules of a reload.
     """
     clock = SystemClock()
     with _no_look_for_garbage():
@@ -67,7 +67,7 @@ async def serving(
 
 @contextmanager
 def _no_look_for_garbage() -> Iterator[None]:
-    """Let the collector rest: what a start reads stays, and to walk through it finds nothing."""
+    """Disable the garbage collector: the data that a start reads stays, and is no garbage."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -78,10 +78,10 @@ def _no_look_for_garbage() -> Iterator[None]:
 
 
 def _look_for_garbage_rarely() -> None:
-    """Let the collector pass over what stays, and look less often at what comes and goes.
+    """Exempt lasting data from the garbage collector, and run the collector less often.
 
-    A request leaves hardly any cycles behind; by Python's own thresholds looking for them would
-    cost a tenth of the time, and walk through every outbox.
+    A request leaves hardly any cycles behind. With Python's own thresholds, the collector would
+    take a tenth of the time, and walk through every outbox.
     """
     gc.collect()
     gc.freeze()
@@ -99,7 +99,7 @@ async def until_told_to_stop() -> None:
 
 async def _serve(config: Config, path: Path, companions: tuple[Companion, ...]) -> None:
     told_to_reload = asyncio.Event()
-    # From the beginning: a process that does not handle this signal is ended by it.
+    # First of all: the signal ends a process that does not handle it.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told_to_reload.set)
     storage = Storage.in_directory(config.data_dir)
     with mark_as_running(config), LastResort() as last_resort:

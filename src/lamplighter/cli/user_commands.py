@@ -1,7 +1,7 @@
-"""`lamplighter user`: accounts listed, given a new password, deactivated.
+"""`lamplighter user`: lists accounts, gives them a new password, deactivates them.
 
-A server that runs is asked to do it by its admin API, since it knows who is logged in. While none
-runs, the database itself is written.
+A running server makes the change, asked by its admin API, because it knows who is logged in. If no
+server runs, the command writes to the database itself.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ __all__ = ["Users", "list_users"]
 
 T = TypeVar("T")
 
-#: So many accounts are read at a time.
+#: How many accounts are read at a time.
 _PAGE = 500
 
 
@@ -40,10 +40,11 @@ class Users:
         self._token_file = token_file
 
     def find(self, name: str) -> UserId:
-        """Return the user whom a localpart or a user ID of this server names.
+        """Return the user with a localpart or a user ID of this server.
 
-        Raises `InvalidUsername`, `InvalidId` for what is none, and `AdminUnavailable` where a
-        server runs and there is no token for it: the operator learns so before typing a password.
+        Raises `InvalidUsername` or `InvalidId` for an impossible name. Raises `AdminUnavailable` if
+        a server runs and there is no token for it, so that the operator is told before typing a
+        password.
         """
         server_name = self._config.server_name
         if not name.startswith("@"):
@@ -91,7 +92,7 @@ class Users:
 
 
 def list_users(path: Path) -> Iterator[str]:
-    """Give a line for each account: user ID, when it was made, and what is special about it.
+    """Return a line for each account: user ID, date, and whether it is an admin's or deactivated.
 
     Raises `ConfigError`. The server may be running.
     """
@@ -114,7 +115,7 @@ async def _all(directory: SqlDirectory) -> list[Account]:
 
 
 def _run(config: Config, work: Callable[[SqlDirectory], Awaitable[T]]) -> T:
-    """Let *work* use the directory in the database, while no server does."""
+    """Do *work* with the accounts in the database, while no server uses it."""
 
     async def run() -> T:
         database = Storage.in_directory(config.data_dir).database

@@ -1,7 +1,6 @@
-"""`lamplighter serve --reload`: modules are reloaded when their files change.
+"""`lamplighter serve --reload`: reloads modules when their files or the configuration change.
 
-So they are when the configuration changes. It is for development; production has SIGHUP, which
-reloads when somebody has decided so.
+This is for development. In production, SIGHUP reloads modules when the operator decides.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,15 +27,15 @@ _Look = tuple[int, int]
 
 
 class FileWatch:
-    """Compares files with what they were."""
+    """Compares files with their state at the last comparison."""
 
     def __init__(self, files: Callable[[], Iterable[Path]]) -> None:
-        """*files* returns which ones count now."""
+        """*files* returns the files that count now."""
         self._files = files
         self._before = self._look()
 
     def changed(self) -> list[Path]:
-        """Return the files that are new, gone or otherwise since the last call."""
+        """Return the files that are new, gone or changed since the last call."""
         before, self._before = self._before, self._look()
         either = before.keys() | self._before.keys()
         return sorted(path for path in either if before.get(path) != self._before.get(path))
@@ -52,7 +51,7 @@ async def reload_on_changes(server: Lamplighter, path: Path) -> None:
 
 
 async def watch(clock: Clock, files: FileWatch, reload: Reload, say: Callable[[str], None]) -> None:
-    """Reload once a second if *files* have changed, and say what has come of it."""
+    """Once a second, reload if *files* have changed, and print the result."""
     while True:
         await sleep(clock, _PERIOD)
         changed = files.changed()
@@ -66,7 +65,7 @@ def _module_paths(server: Lamplighter, path: Path) -> set[str]:
     paths = {module.entry.path for module in server.modules.loaded}
     try:
         paths |= {entry.path for entry in module_entries(load_config(path))}
-    except ConfigError:  # what is wrong is said when it is reloaded
+    except ConfigError:  # the reload says what is wrong
         return paths
     return paths
 

@@ -1,7 +1,9 @@
-"""Threads that are at work, so that simulated time waits for them, however busy the machine is.
+"""The threads that work for modules, so that simulated time waits for them on a busy machine, too.
 
-Time must not pass while a thread does what a module has asked for. It must pass while the thread
-itself waits for the time: for what the event loop does at some instant, or for what never comes.
+Simulated time must stand still while a thread works. Simulated time must pass while a thread waits
+for another thread or for the event loop: such a thread may need an event that happens only when
+time has passed. For example, `defer_to_thread(queue.get)` waits until the event loop puts an item
+into the queue, which it may do an hour later.
 """
 
 import sys
@@ -20,14 +22,15 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 _SUBMIT: Final = ThreadPoolExecutor.submit
-#: How many of those that `counting_executors` has are open.
+#: How many `counting_executors` blocks are open.
 _open = 0
 
 
 def threads_at_work(left: Collection[ThreadWork] = ()) -> list[ThreadWork]:
-    """Return the work that goes on by itself, without what is *left* to itself.
+    """Return the work that proceeds without help from outside, except the work in *left*.
 
-    It does not go on while its thread waits for another, nor behind others that wait so.
+    Work does not proceed if its thread waits for another thread, or if all threads that could begin
+    it wait.
     """
     frames = sys._current_frames()  # noqa: SLF001 - Python has no other way to see a thread
     works = work_under_way()
@@ -41,7 +44,7 @@ def threads_at_work(left: Collection[ThreadWork] = ()) -> list[ThreadWork]:
 
 @contextmanager
 def counting_executors() -> Iterator[None]:
-    """Count, until the block ends, what is given to executors: `asyncio.to_thread`, too."""
+    """Count the work of executors until the block ends, that of `asyncio.to_thread` included."""
     global _open  # noqa: PLW0603 - the class that is altered is global, too
     _open += 1
     setattr(ThreadPoolExecutor, "submit", _counted_submit)  # noqa: B010 - it is undone below
@@ -68,7 +71,7 @@ def _counted_submit(
     future = _SUBMIT(self, job)
     size = self._max_workers
     noted.append(ThreadWork(future, self, size))
-    for thread in begun:  # it has been faster
+    for thread in begun:  # the thread has begun before the work was noted
         noted[0].thread = thread
     under_way_until_done(noted[0])
     return future
@@ -82,10 +85,10 @@ def _is_behind(work: ThreadWork, waiting: Collection[ThreadWork]) -> bool:
 
 
 def _waits(frame: FrameType | None) -> bool:
-    """Tell whether a thread waits, without a limit, for what another thread has to do.
+    """Tell whether a thread waits for another thread without a time-out.
 
-    All that `threading`, `queue` and `concurrent.futures` wait with is a condition. A thread stands
-    in the condition's list until it is woken, also where it has not noticed yet.
+    `threading`, `queue` and `concurrent.futures` all wait with a `Condition`. A waiting thread is
+    in the condition's list until another thread wakes it.
     """
     if frame is None or frame.f_code is not threading.Condition.wait.__code__:
         return False

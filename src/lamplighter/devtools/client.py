@@ -17,7 +17,7 @@ _CLIENT = "/_matrix/client/v3"
 
 
 class SyncQuery(TypedDict, total=False):
-    """What may stand in the query of a `/sync`, beside its time-out."""
+    """The query parameters of a `/sync`, except its time-out."""
 
     since: str
     set_presence: str
@@ -84,8 +84,8 @@ class Poll:
 class Client:
     """One device of one user.
 
-    `beliefs` is what the client shows: the newest presence content per user that `/sync` has
-    told it of.
+    `beliefs` is what the client shows: the newest presence content of each user, from the answers
+    to `/sync`.
     """
 
     def __init__(self, http: HttpClient, user_id: UserId, device_id: DeviceId, token: str) -> None:
@@ -102,7 +102,7 @@ class Client:
         return self.learn(await pending.response())
 
     async def polls(self, *, timeout: int = 30_000, **query: Unpack[SyncQuery]) -> Poll:
-        """Begin to sync, and return once the server waits for news (or has answered)."""
+        """Begin a `/sync`; return once the server waits for news, or has answered."""
         pending = self._begin_sync(timeout, query)
         await pending.waiting()
         return Poll(self, pending)
@@ -122,13 +122,13 @@ class Client:
         await self.call("PUT", f"/presence/{quote(self.user_id)}/status", content)
 
     async def status_of(self, other: "Client | str") -> dict[str, Any]:
-        """Ask for somebody's presence; raise `RequestFailed` if it is not to be seen."""
+        """Ask for a user's presence; raise `RequestFailed` if it is not visible."""
         return await self.call("GET", f"/presence/{quote(_id_of(other))}/status")
 
     def sees(self, other: "Client | str", presence: str | None = None) -> bool:
-        """Tell whether the client shows the other as *presence*: if None, as not offline.
+        """Tell whether the client shows the other user as *presence*, if None: as not offline.
 
-        Raises `ValueError` for a presence that there is not.
+        Raises `ValueError` for an unknown presence.
         """
         if presence is not None:
             Presence(presence)
@@ -161,7 +161,7 @@ class Client:
         await self.call("PUT", path, content)
 
     async def types(self, room_id: str) -> None:
-        """Say that one is typing: an activity, of which the members of the room hear."""
+        """Say that the user is typing in a room: an activity."""
         path = f"/rooms/{quote(room_id)}/typing/{quote(self.user_id)}"
         await self.call("PUT", path, {"typing": True, "timeout": 30_000})
 
@@ -185,7 +185,7 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send any request and return the response, whatever it is."""
+        """Send any request and return the response, of any status."""
         body = b"" if content is None else msgspec.json.encode(content)
         return await self._http.request(
             method, f"{_CLIENT}{path}", body=body, token=self.access_token, query=query

@@ -30,7 +30,7 @@ class FakeClock:
     def __init__(
         self, start: Timestamp = START, moved: Callable[[Timestamp], None] = lambda _: None
     ) -> None:
-        """*moved* is called with each instant that it becomes."""
+        """The clock calls *moved* with each new instant."""
         self._now = start
         self._moved = moved
         self._timers: list[_FakeTimer] = []

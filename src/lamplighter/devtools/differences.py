@@ -1,4 +1,4 @@
-"""How the decisions of two sets of modules differ: who gains and who loses sight of whom."""
+"""How the decisions of two sets of modules differ: who is shown whom, and who no longer is."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,46 +16,46 @@ __all__ = ["Difference", "DifferenceKind", "Differences"]
 class DifferenceKind(StrEnum):
     """What differs."""
 
-    #: Sees somebody of whom they saw nothing.
+    #: The user becomes visible.
     GAINED = "gained"
-    #: Sees nothing of somebody whom they saw.
+    #: The user is visible no more.
     LOST = "lost"
-    #: Sees somebody, but otherwise than before.
+    #: The user stays visible, with another state.
     ALTERED = "altered"
 
 
 @dataclass(slots=True)
 class Difference:
-    """One viewer and one user; how it differed first, and how often it did."""
+    """One viewer and one user: the first difference, and how many there are."""
 
     kind: DifferenceKind
     viewer: UserId
     user_id: UserId
-    #: When it differed first.
+    #: When the decisions first differed.
     at: Timestamp
-    #: What was seen, and why; None is nothing.
+    #: What was visible, and why; None for nothing.
     before: Sight | None
     after: Sight | None
-    #: In how many decisions.
+    #: How many decisions differ.
     times: int = 0
 
     @property
     def modules(self) -> list[str]:
-        """The modules by whose word it differs: by that of none, rooms count otherwise."""
+        """The modules that make the difference; without any, other rooms count."""
         sides = (self.before, self.after)
         return sorted({name for side in sides if side for name in _modules(side[1])})
 
 
 class Differences:
-    """Collects them, pair by pair."""
+    """Collects the differences, pair by pair."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[DifferenceKind, UserId, UserId], Difference] = {}
-        #: How many decisions, of one viewer about one user, were compared.
+        #: How many decisions about one viewer and one user were compared.
         self.compared = 0
 
     def __iter__(self) -> Iterator[Difference]:
-        """Yield them, those that were found first before the others."""
+        """Yield the differences in the order in which they were found."""
         return iter(self._found.values())
 
     def __len__(self) -> int:
@@ -70,7 +70,7 @@ class Differences:
         before: Sight | None,
         after: Sight | None,
     ) -> None:
-        """Take in what a viewer saw, and would have seen, of a user."""
+        """Compare what a viewer saw of a user with what the other modules would have shown."""
         self.compared += 1
         kind = _kind(before, after)
         if kind is not None:
@@ -78,11 +78,11 @@ class Differences:
             self._found.setdefault((kind, viewer, user_id), new).times += 1
 
     def of(self, kind: DifferenceKind) -> list[Difference]:
-        """Return those of one kind."""
+        """Return the differences of one kind."""
         return [difference for difference in self if difference.kind is kind]
 
     def by_module(self) -> Mapping[str, Mapping[DifferenceKind, int]]:
-        """Return how many pairs differ by the word of each module, by kind."""
+        """Return for each module how many pairs differ because of it, by kind."""
         counts: dict[str, Counter[DifferenceKind]] = {}
         for difference in self:
             for module in difference.modules:

@@ -1,6 +1,6 @@
-"""Python's own clock, moved to a simulated time: `datetime.now()`, `time.time()`, `date.today()`.
+"""Python's own clock, set to a simulated time: `datetime.now()`, `time.time()`, `date.today()`.
 
-The machine stands in UTC meanwhile. What measures durations, `time.monotonic`, stays as it is.
+The local time zone is UTC meanwhile. `time.monotonic`, which measures durations, is not simulated.
 """
 
 import os
@@ -21,7 +21,7 @@ _ZONE: Final = "TZ"
 
 @contextmanager
 def python_clock_at(now: Timestamp) -> Iterator[Callable[[Timestamp], None]]:
-    """Let Python's clock stand at *now* until the block ends; what is given moves it."""
+    """Stop Python's clock at *now* until the block ends; the yielded function sets it anew."""
     with _in_utc(), time_machine.travel(_instant(now), tick=False) as traveller:
         yield lambda then: traveller.move_to(_instant(then))
 

@@ -1,7 +1,7 @@
-"""Other modules over a record of decisions: in a server of their own, whose clock is the record's.
+"""A replay: other modules decide about recorded events, by the clock of the record.
 
-Rooms, presence and who looked are as recorded; who may see whom is said by the modules that are
-tried, and by the same `Planner` as ever. Each decision is compared with the recorded one.
+Rooms, presence and the viewers that poll are as recorded. The modules under trial and the server's
+own `Planner` decide who sees whom. The replay compares each decision with the recorded one.
 """
 
 import asyncio
@@ -55,31 +55,31 @@ __all__ = ["Replay", "ReplayReport"]
 
 T = TypeVar("T")
 
-#: So many turns of the loop are enough for modules that do not wait for anything outside.
+#: Modules that wait for nothing outside the event loop answer within this many turns of it.
 _MANY: Final = 20
-#: How long, of real time, an answer is waited for before time passes for the module.
+#: How long the replay waits for an answer in real time before it advances the module's clock.
 _PATIENCE: Final = timedelta(seconds=1)
-#: Answers of `get_interested_users` are used for so long, as in a server.
+#: How long an answer of `get_interested_users` is used, as in a server.
 _INTEREST_FRESH: Final = timedelta(seconds=55)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What has come of a replay."""
+    """The result of a replay."""
 
     began: Timestamp
     ended: Timestamp
     decisions: int
     differences: Differences
-    #: The modules that were tried, by name, and how each has failed last, if it has.
+    #: The modules under trial by name, each with its last failure, or None.
     modules: Mapping[str, str | None]
-    #: How often modules asked for what no record holds.
+    #: How often modules asked for data that is not in the record.
     unanswered: Mapping[str, int]
 
 
 @dataclass(slots=True)
 class _Pending:
-    """A batch of which not all may have been told yet."""
+    """A batch that may still get late answers."""
 
     at: Timestamp
     before: dict[UserId, dict[UserId, Sight]]
@@ -107,7 +107,7 @@ class Replay:
         self._forget_what_was()
 
     async def run(self, events: Iterable[Event]) -> ReplayReport:
-        """Return how the modules would have decided otherwise.
+        """Return where the modules would have decided differently.
 
         Raises `ConfigError`, `ModuleError` and `RecordUnreadable`.
         """
@@ -171,7 +171,7 @@ class Replay:
 
     @singledispatchmethod
     async def _do(self, event: Event) -> None:
-        """Let happen what decides nothing."""
+        """Apply an event that causes no decision."""
         self._known().apply(event)
 
     @_do.register
@@ -205,7 +205,7 @@ class Replay:
         self._subscribers.announce(event.states)
         await turns(_MANY)
         others = {viewer for viewer in routes if not world.is_mine(viewer)}
-        # Who was told though they do not look was told by rooms or routes, and is again.
+        # Recipients who do not poll got the state by a room or a route, and do so again.
         others.update(viewer for seen in event.told.values() for viewer in seen)
         tellings = self._planner.plan(event.states, routes, world.looking.keys() | others)
         before = {user_id: dict(seen) for user_id, seen in event.told.items()}
@@ -241,7 +241,7 @@ class Replay:
     # --- what the modules say -------------------------------------------------------------
 
     async def _view(self, viewer: UserId, users: Iterable[UserId]) -> Mapping[UserId, Sight]:
-        """Return what the viewer would see of *users*, if they looked now."""
+        """Return what a first sync would show the viewer of *users* now."""
         world = self._known()
         states = {it: world.states[it] for it in users if it in world.states}
         routes = await self._routes(list(states.values()))
@@ -268,7 +268,7 @@ class Replay:
             self._interests.cache(viewer, interest, BEGINNING, self._clock.now())
 
     async def _answered(self, question: Awaitable[T]) -> T:
-        """Return the answer; where it takes time, time passes: real time, and then the modules'."""
+        """Return the answer; wait in real time first, then in the modules' time."""
         task = asyncio.ensure_future(question)
         await turns(1)
         for _ in range(_MANY):
@@ -296,7 +296,7 @@ class Replay:
             self._compare_pending(due_now)
 
     def _compare_pending(self, count: int) -> None:
-        """Compare the *count* oldest batches, to which nothing is added any more."""
+        """Compare the *count* oldest batches, which get no more late answers."""
         for position in list(self._pending)[:count]:
             pending = self._pending.pop(position)
             for user_id in {**pending.before, **pending.after}:
@@ -316,7 +316,7 @@ def _told(
         altered = alteration(telling.state, base.get(telling.user_id, telling.state))
         seen = told.setdefault(telling.user_id, {})
         for viewer, reasons in telling.recipients.items():
-            # Other servers are told of our own users.
+            # Other servers get only states of our own users.
             if world.is_mine(viewer) or world.is_mine(telling.user_id):
                 seen[viewer] = altered, reasons
     return told

@@ -1,4 +1,4 @@
-"""What modules work with in a replay: the server as the record has it, which they cannot change."""
+"""What modules work with in a replay: the server as recorded, read-only."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ class ReplayHost:
         forget_interest: Callable[[UserId], None],
         unanswered: Counter[str],
     ) -> None:
-        """*unanswered* counts what modules ask for in vain."""
+        """*unanswered* counts the requests for data that is not in the record."""
         self._world = world
         self._forget_interest = forget_interest
         self._unanswered = unanswered
@@ -40,7 +40,7 @@ class ReplayHost:
 
     async def set_presence_for_users(
         self,
-        users: Mapping[UserId, tuple[Presence, str | None]],  # noqa: ARG002 - what was, is fixed
+        users: Mapping[UserId, tuple[Presence, str | None]],  # noqa: ARG002 - the past cannot be changed
     ) -> None:
         self._unanswered["set_presence_for_users"] += 1
 
@@ -50,10 +50,10 @@ class ReplayHost:
 
 
 class ReplayDirectory:
-    """A `ModuleDirectory` that knows who exists; nothing else of it is in a record."""
+    """A `ModuleDirectory` that knows which users exist; a record has no more data."""
 
     def __init__(self, world: Callable[[], RecordedWorld], unanswered: Counter[str]) -> None:
-        """*unanswered* counts what modules ask for in vain."""
+        """*unanswered* counts the requests for data that is not in the record."""
         self._world = world
         self._unanswered = unanswered
 
@@ -118,4 +118,4 @@ class ReplayExchange:
         """Nothing is reloaded in a replay."""
 
     def left_undone(self, module: str, call: str) -> None:
-        """Nobody asks what is in the shadow."""
+        """Do nothing: nobody asks about shadow modules here."""

@@ -49,10 +49,11 @@ T = TypeVar("T")
 ModuleToLoad: TypeAlias = type | str | tuple[type | str, Mapping[str, Any]]
 
 
-#: A glance at the machine lasts so many seconds at most; after so many, what goes on is left.
+#: How long one wait for threads and the database lasts at most, in seconds, and how many waits
+#: there are before the server goes on without them.
 _GLANCE: Final = 0.002
 _GLANCES: Final = 60_000
-#: What happens at one moment reads and writes the database less often, unless it has no end.
+#: More statements than this at one moment mean that the news never ends.
 _MOST_STATEMENTS: Final = 2_000
 
 
@@ -124,7 +125,7 @@ class InMemoryServer:
         self._homeserver = homeserver
         self._kept_in: Storage | None = None
         self._until_stopped = ExitStack()
-        #: What modules do in threads, and has not ended when it could have.
+        #: Work in threads that has not ended for a minute: the server no longer waits for it.
         self._endless: frozenset[ThreadWork] = frozenset()
         self.clock = clock or FakeClock()
         self._network_clock = _NetworkClock(self.clock)
@@ -184,7 +185,7 @@ class InMemoryServer:
         return room_id
 
     async def advance(self, **duration: float) -> None:
-        """Let time pass, given as to `timedelta`, and what it causes happen at its own instant."""
+        """Let time pass, given as to `timedelta`; what is due happens at its own instant."""
         end = after(self.clock.now(), timedelta(**duration))
         await self.settled()
         while (due := self.clock.next_timer()) is not None and due <= end:
@@ -194,9 +195,9 @@ class InMemoryServer:
         self._network_clock.pass_time()
 
     async def in_time(self, work: Awaitable[T]) -> T:
-        """Return what *work* returns; where it waits for the time, the time passes.
+        """Return what *work* returns; if *work* waits for the time, let time pass.
 
-        So a request is answered that waits for a module which never answers.
+        Thus a request that waits for a module gets its answer, also if the module never answers.
         """
         task = asyncio.ensure_future(work)
         while await self._still_waits(task) and (due := self.clock.next_timer()) is not None:
@@ -204,7 +205,7 @@ class InMemoryServer:
         return await task
 
     async def at_once(self, work: Awaitable[T]) -> T:
-        """Return what *work* returns; raise `TimeoutError` where it waits for the time."""
+        """Return what *work* returns; raise `TimeoutError` if *work* waits for the time."""
         task = asyncio.ensure_future(work)
         if await self._still_waits(task):
             task.cancel()
@@ -212,11 +213,11 @@ class InMemoryServer:
         return await task
 
     async def settled(self) -> None:
-        """Return once all that has happened so far has been told and saved, and has ended.
+        """Return once everything so far is delivered and saved, and nothing runs any more.
 
-        What goes on then waits for the time to pass, or for a request. Modules, their threads and
-        their reads of the database, and what else goes on in this event loop, have had the time
-        that they needed, however slow the machine is. Raises `RuntimeError` where it never ends.
+        All that is left waits for simulated time or for a request. Modules, their threads, the
+        database and all other tasks of this event loop get the time that they need, also on a slow
+        machine. Raises `RuntimeError` if there is no end.
         """
         last = self._storage.database.begun + _MOST_STATEMENTS
         while True:
@@ -226,7 +227,7 @@ class InMemoryServer:
                 return
 
     async def _has_waited(self, last: int) -> bool:
-        """Wait for threads and the database; tell whether there was anything to wait for."""
+        """Wait for threads and the database; return whether there was something to wait for."""
         for glance in range(_GLANCES):
             if self._storage.database.begun > last:
                 raise RuntimeError(
@@ -297,7 +298,7 @@ class InMemoryServer:
             await self._at_the_machine_s_pace(running.stop())
 
     async def _at_the_machine_s_pace(self, work: Awaitable[None]) -> None:
-        """Do *work*; where it waits for the time, the clock goes as the machine's does."""
+        """Do *work*; if *work* waits for the time, the clock goes at the machine's pace."""
         task = asyncio.ensure_future(work)
         while not task.done():
             await turns_until_idle()
@@ -309,18 +310,18 @@ class InMemoryServer:
         await task
 
     async def _still_waits(self, task: asyncio.Future[Any]) -> bool:
-        """Let *task* go on; tell whether it then waits for something else."""
+        """Let *task* continue; return whether it then waits for the time or for a request."""
         if task.done():
             return False
         await self.settled()
         return not task.done()
 
     def configure(self, config: Config) -> None:
-        """Let the server have another configuration, and its modules, from its next start on."""
+        """Use another configuration, with its modules, from the next start on."""
         self._config, self._modules = config, None
 
     async def restart(self, *clients: Client) -> None:
-        """Stop and start again; *clients* find the server again, with their tokens."""
+        """Stop and start again; *clients* keep their tokens and use the new server."""
         await self.stop()
         await self.start()
         for client in clients:
@@ -335,10 +336,10 @@ async def running_server(
     config: str = "",
     data_dir: Path | None = None,
 ) -> AsyncIterator[InMemoryServer]:
-    """Run a server with *modules*, and those of the *config* after them, until the block ends.
+    """Run a server with *modules*, followed by the modules of *config*, until the block ends.
 
-    *config* is YAML; without a word in it about `rate_limits`, there are none. With a *data_dir*
-    the server keeps things there, and can be restarted.
+    *config* is YAML; there are no rate limits unless it has `rate_limits`. With a *data_dir* the
+    server stores its data there, and can be restarted.
     """
     named = f"server_name: {server_name}\n{config}"
     limits = "" if "rate_limits:" in config else "\nrate_limits: off\n"

@@ -1,4 +1,4 @@
-"""Letting the event loop do what is ready, and nothing that needs time."""
+"""Turns of the event loop: what is ready runs, and no time passes."""
 
 import asyncio
 from typing import Final
@@ -7,26 +7,26 @@ from lamplighter.clock import next_turn
 
 __all__ = ["turns", "turns_until_idle"]
 
-#: What is ready again after so many turns is so for ever.
+#: After so many turns something that is always ready again is not waited for.
 _MOST_TURNS: Final = 1_000
-#: An event loop that does not tell whether it has more to do turns so often.
+#: The number of turns for an event loop that does not tell whether something is ready.
 _BLIND_TURNS: Final = 100
 
 
 async def turns(count: int) -> None:
-    """Let the event loop turn *count* times."""
+    """Return after *count* turns of the event loop."""
     for _ in range(count):
         await next_turn()
 
 
 async def turns_until_idle() -> None:
-    """Let the event loop turn until nothing is ready but the caller."""
-    # asyncio's loops have the list of what is ready; nothing that is public tells of it.
+    """Return once nothing but the caller is ready."""
+    # asyncio's loops have a list of ready callbacks, and no public way to ask for it.
     ready = getattr(asyncio.get_running_loop(), "_ready", None)
     if ready is None:
         await turns(_BLIND_TURNS)
         return
     for _ in range(_MOST_TURNS):
-        await turns(2)  # the second looks at what has come from outside during the first
+        await turns(2)  # the second turn polls for input that has arrived during the first
         if not ready:
             return

@@ -1,4 +1,4 @@
-"""Asking a module, and noting everything that is wrong with how it answers."""
+"""Asks a module, and notes all faults of its answers."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -23,7 +23,7 @@ _BLOCKED: Final = "while it does, nobody's presence moves; `await api.defer_to_t
 
 
 class Questioner:
-    """Asks the module of a simulation; each question twice, to see whether the answer stays."""
+    """Asks the module of a simulation each question twice: the two answers must be equal."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Questioner:
         self._files = files
 
     async def routes(self, states: Sequence[UserPresenceState]) -> CheckedRoutes:
-        """Return who is sent what of *states*, as far as the answer is sound."""
+        """Return the recipients of *states*, as far as the answer is sound."""
         await self._simulation.announce(states)
         routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
         for registered in self._simulation.registrations:
@@ -104,7 +104,7 @@ class Questioner:
                 module, question.ask, self._watch, clock, self._limits, at_once=at_once
             )
         except BlockingCall:
-            return None  # the watch has kept what it was
+            return None  # the watch has noted the call
         except NotAsync as error:
             self._note(question, Kind.NOT_ASYNC, f"is not async: {error}")
         except NoAnswer as error:
@@ -143,10 +143,10 @@ class Questioner:
 
 
 def callback_place(simulation: Simulation, callback: Callback) -> Place | None:
-    """Return where the module's callback is defined; the first, where it has registered several."""
+    """Return where the module's callback is defined: its first, if it has registered several."""
     module = simulation.module
     if module.entry.style is ModuleStyle.ROUTER:
-        # The loader has wrapped it: that is not where people look.
+        # The loader has wrapped the method; the author looks for the method itself.
         found = getattr(module.instance, callback, None)
     else:
         registered = next(iter(simulation.registrations), None)

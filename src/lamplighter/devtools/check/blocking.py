@@ -1,9 +1,8 @@
-"""Finding out that a callback blocks the event loop, in three ways.
+"""Finds out in three ways that a callback blocks the event loop.
 
-What is known to block (`time.sleep`, a connection, a subprocess) is refused as it is called, by
-Python's profiling: that takes no time, names the very line, and keeps a module that is checked from
-reaching anybody. What computes for too long is measured. What does not come to an end is
-interrupted by a thread that watches.
+A call that is known to block (`time.sleep`, a connection, a subprocess) is refused by Python's
+profiling: the refusal takes no time, names the line, and keeps the module from reaching other
+machines. A long computation is measured. A thread interrupts a step that does not end.
 """
 
 import gc
@@ -23,10 +22,10 @@ from lamplighter.devtools.check.places import place_of_call
 
 __all__ = ["WATCHING_THREAD", "Blocked", "BlockingCall", "LoopWatch", "Stopwatch"]
 
-#: Nanoseconds; what differs between two readings is what a step has taken.
+#: A clock in nanoseconds; the difference of two readings is the duration of a step.
 Stopwatch = Callable[[], int]
 
-#: The name of the thread that interrupts what does not end.
+#: The name of the thread that interrupts a step that does not end.
 WATCHING_THREAD: Final = "loop-watch"
 #: Functions of the interpreter that block, by module and name, and how people call them.
 _BLOCKING: Final = {
@@ -43,27 +42,27 @@ _BLOCKING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """One time that the loop was blocked."""
+    """One occasion on which the event loop was blocked."""
 
     what: str
     place: Place | None
-    #: Whether it has taken its time; what was refused has not.
+    #: Whether time was lost: none is lost by a refused call.
     took_time: bool
 
 
 class BlockingCall(Exception):
-    """Raised in the module, in the place of what would have blocked."""
+    """Raised in the module instead of a call that would block."""
 
 
 class _NeverEnds(BaseException):
-    """Raised in the module, to end what does not end by itself."""
+    """Raised in the module to end a step that does not end by itself."""
 
 
 class LoopWatch:
-    """Watches each step of a callback: what runs between two times that it waits for something.
+    """Watches each step of a callback: the code that runs between two awaits.
 
-    *files* are the module's own. A step may take *limit* by the *stopwatch*; one that the machine
-    has not seen the end of after *patience* is interrupted, if this is the main thread.
+    *files* are the module's own. A step may take *limit* by the *stopwatch*. In the main thread, a
+    step that has not ended after *patience* of the machine's time is interrupted.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class LoopWatch:
         self._step += 1
         self._is_in_step = True
         collects = gc.isenabled()
-        gc.disable()  # what it would look through is mostly ours
+        gc.disable()  # the garbage is mostly not the module's
         before = sys.getprofile()
         sys.setprofile(self._profile)
         began = self._stopwatch()
@@ -127,13 +126,13 @@ class LoopWatch:
                 )
 
     def take(self) -> tuple[int, Sequence[Blocked]]:
-        """Return how many nanoseconds steps have taken, and what has blocked, since last time."""
+        """Return the nanoseconds of all steps, and what has blocked, since the last call."""
         taken, self._taken = self._taken, 0
         blocked, self._blocked = self._blocked, []
         return taken, blocked
 
     def _profile(self, frame: FrameType, event: str, function: object) -> None:
-        """Refuse what blocks."""
+        """Refuse a call that blocks."""
         what = _what_blocks(function) if event == "c_call" else None
         if what is not None:
             place = place_of_call(frame, *self._files)
@@ -141,7 +140,7 @@ class LoopWatch:
             raise BlockingCall(f"{what} blocks the event loop, and was not called")
 
     def _watch(self, over: threading.Event) -> None:
-        """Interrupt a step that is the same as at the last look."""
+        """Interrupt a step that has lasted since the previous check."""
         seen = 0
         while not over.wait(self._limits.total_seconds()):
             if self._is_in_step and self._step == seen:
@@ -157,7 +156,7 @@ class LoopWatch:
 
 
 def _what_blocks(function: object) -> str | None:
-    """Return what people call a function of the interpreter, if it blocks."""
+    """Return the usual name of an interpreter's function, if the function blocks."""
     name = getattr(function, "__name__", "")
     its_object = getattr(function, "__self__", None)
     if name == "connect" and isinstance(its_object, socket.socket):

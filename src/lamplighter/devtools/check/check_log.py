@@ -1,4 +1,4 @@
-"""The notes of a check: what is wrong, each thing once, and how long answers took."""
+"""The log of a check: each fault once, and the durations of the answers."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,7 +7,7 @@ from lamplighter.devtools.check.findings import Callback, Finding, Kind, Timing
 
 __all__ = ["CheckLog"]
 
-#: What makes an answer no answer: where there is one of these, nothing can be said of agreement.
+#: With a finding of these kinds, the check cannot tell whether the callbacks agree.
 _AT_FAULT = frozenset(Kind) - {
     Kind.LEFT_OUT,
     Kind.CHANGES_INPUT,
@@ -28,7 +28,7 @@ class CheckLog:
         self._durations: dict[Callback, list[timedelta]] = {}
         #: The callbacks that have waited for the time to pass.
         self.wait_for_time: set[Callback] = set()
-        #: Whether to ask on would take long, and tell nothing new.
+        #: Whether more questions would take long and give no new findings.
         self.is_stuck = False
         #: The callbacks that have named somebody in an answer.
         self.have_named: set[Callback] = set()
@@ -45,7 +45,7 @@ class CheckLog:
 
     @property
     def has_faults(self) -> bool:
-        """Whether there are answers of which nothing can be concluded."""
+        """Whether faulty answers keep the check from comparing the callbacks."""
         return any(kind in _AT_FAULT for kind, _ in self._findings)
 
     def note(self, finding: Finding) -> None:

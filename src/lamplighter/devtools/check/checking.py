@@ -43,23 +43,23 @@ __all__ = ["Limits", "check_module", "check_subject", "check_together"]
 T = TypeVar("T")
 
 _MACHINE: Final = SystemClock()
-#: What a module has left behind has so many turns of the loop to end.
+#: Tasks that a module has left behind get so many turns of the loop to end.
 _LAST_TURNS: Final = 20
-#: A world is made shortly before, at and after each of so many times of day.
+#: At most so many times of day get worlds: a minute before, at, and a minute after each.
 _MOST_HOURS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a module is allowed, and how much is tried."""
+    """What a module is allowed, and how much the check tries."""
 
-    #: How long a callback may compute without letting go of the loop.
+    #: How long a callback may compute between two awaits.
     step: timedelta = timedelta(milliseconds=100)
-    #: A step that does not end is interrupted after this, by the machine's clock.
+    #: How long a step may last, by the machine's clock, before the check interrupts it.
     endless: timedelta = timedelta(seconds=2)
-    #: How long the answers may take, but for the slowest hundredth.
+    #: How long the 99th percentile of the answers may take.
     p99: timedelta = timedelta(milliseconds=20)
-    #: A later answer is no answer; what a server allows by default.
+    #: An answer that is later than this does not count, as in a server by default.
     timeout: timedelta = timedelta(seconds=5)
     #: How long threads of a module are waited for, by the machine's clock.
     thread: timedelta = timedelta(seconds=2)
@@ -73,10 +73,10 @@ class Limits:
 def check_module(
     module: type | str, config: Mapping[Any, Any] | None = None, *, limits: Limits = Limits()
 ) -> Report:
-    """Check a module, given as its class or the dotted path of it, with this configuration.
+    """Check a module, given as a class or its dotted path, with this configuration.
 
-    Raises `ConfigError` if it cannot be imported, or refuses the configuration. Not to be called
-    where an event loop runs.
+    Raises `ConfigError` if the module cannot be imported or refuses the configuration. Do not call
+    it where an event loop runs.
     """
     return check_subject(Subject(module_entry((module, config or {}), 0)), limits=limits)
 
@@ -140,7 +140,7 @@ class _Check:
         others = frozenset(threading.enumerate())
         self._wait_limits = WaitLimits(limits.timeout, machine, limits.thread, others)
         self._log = CheckLog()
-        #: The disagreement of each kind that is the easiest to understand.
+        #: For each kind, the disagreement that is easiest to understand.
         self._cases: dict[Kind, Case] = {}
         self._worlds = 0
         self._files = FilesRead()
@@ -181,20 +181,20 @@ class _Check:
             yield Trial(self._found, watch, self._wait_limits, self.subject.rooms)
 
     def _people(self, in_source: Names) -> Population:
-        """Return those of whom the configuration, the files that were read and the source tell."""
+        """Return the people whom the configuration, the files read so far and the source name."""
         config, given = self.subject.entry.config, self.subject.people
         texts = [text_of(it) for it in ([given] if given else [*self._files])]
         names = names_in(config)
         for text in texts:
             names += names_in_text(text)
-        # The source may name people of several modules: the data say whose server it is.
+        # The source may name people of several modules, so the data decide on the server name.
         server_name = self.subject.server_name or most_named(names)
         people = populate(names + in_source, server_name)
         hours = hours_in(config).union(*map(hours_in, texts))
         return replace(people, hours=sorted(hours)[:_MOST_HOURS])
 
     async def _discover(self, trial: Trial, in_source: Names) -> Population:
-        """Return everybody: those, too, whom files name that are read when it is asked."""
+        """Return all people, including those in files that the module reads when it is asked."""
         people = await trial.discover(self._people(in_source), self._log)
         by_now = self._people(in_source)
         if set(by_now.named) <= set(people.users) and by_now.hours == people.hours:
@@ -287,7 +287,7 @@ def _is_loop_running() -> bool:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run *work* in a loop of its own, and wait for nothing that a module has left behind."""
+    """Run *work* in an event loop of its own; do not wait for tasks that a module leaves behind."""
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(work)
@@ -295,5 +295,5 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(turns(_LAST_TURNS))
-        loop.set_exception_handler(lambda _loop, _context: None)  # what is left is not ours
+        loop.set_exception_handler(lambda _loop, _context: None)  # tasks of modules
         loop.close()

@@ -1,8 +1,8 @@
-"""Whether the two callbacks agree: who is told of somebody is who is shown them, and nobody else.
+"""Whether the two callbacks agree: the recipients of a user's changes are the user's viewers.
 
-Of a pair of people who share a room nothing is asked: each sees the other by that, and a module may
-alter what they see. Nor of two people of other servers, whose presence is not ours to pass on, nor
-of one and the same person.
+Three kinds of pairs are not compared. Two people who share a room see each other anyway, and a
+module may alter what they see. The presence of two people of other servers is not ours to send. And
+everybody sees themselves.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ __all__ = ["Case", "Disagreement", "RoomRules", "disagreements", "finding_of", "
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """One pair of people of whom the two callbacks say different things."""
+    """A pair of people about whom the two callbacks disagree."""
 
     kind: Kind
     viewer: UserId
@@ -30,7 +30,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A disagreement, and all that it takes to see it again."""
+    """A disagreement, and all that is needed to reproduce it."""
 
     world: World
     #: What the module is asked about, together.
@@ -40,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class RoomRules:
-    """Which rooms give sight of their members, as the operator has it."""
+    """Which rooms make their members visible to each other, by the server's configuration."""
 
     shared_rooms: bool = True
     excluded: frozenset[str] = frozenset()
@@ -79,7 +79,7 @@ def _matters(world: World, rooms: RoomRules, viewer: UserId, user_id: UserId) ->
 
 
 def strangeness(case: Case) -> tuple[bool, bool, int, int]:
-    """Return what puts the cases first that people understand at once: those of whom they know."""
+    """Return a sort key: cases about people whom the author knows come first."""
     world, pair = case.world, case.disagreement
     places = {user_id: place for place, user_id in enumerate(world.users)}
     return (
@@ -91,7 +91,7 @@ def strangeness(case: Case) -> tuple[bool, bool, int, int]:
 
 
 def finding_of(case: Case, places: Mapping[Callback, Place | None]) -> Finding:
-    """Return a case as a report has it."""
+    """Return the finding for a case."""
     kind, world = case.disagreement.kind, case.world
     viewer, user = case.disagreement.viewer, case.disagreement.user
     sends, names = "sends", f"does not name {user}"

@@ -13,15 +13,15 @@ from lamplighter.devtools.check.places import short_name
 
 __all__ = ["Coverage"]
 
-#: A function that runs on and on is not slowed down for longer than so many lines of one call.
+#: So many lines of one call are traced, lest a long call become slow.
 _MOST_LINES: Final = 500
 
 
 class Coverage:
-    """Notes which lines of *files* run, in any thread that begins meanwhile.
+    """Notes which lines of *files* run, also in threads that begin meanwhile.
 
-    What counts are the methods of *classes*, given by their qualified names, and of all other
-    functions those that are called: a file may hold several modules.
+    All methods of *classes*, given by their qualified names, count. Other functions count if they
+    are called, since a file may hold several modules.
     """
 
     def __init__(self, files: Sequence[str], classes: Sequence[str] = ()) -> None:

@@ -1,7 +1,7 @@
-"""What a module knows of people, rooms and hours: in its configuration, and in files it reads.
+"""The people, rooms and hours that a module has in its configuration and in the files it reads.
 
-Which files these are, Python's audit events tell: while `watching` is open, each file that is
-opened, and each SQLite database that is connected to, is noted.
+Python's audit events tell which files a module reads: within `watching`, `FilesRead` notes each
+opened file and each SQLite database.
 """
 
 import re
@@ -17,7 +17,7 @@ import lamplighter
 
 __all__ = ["FilesRead", "hours_in", "text_of", "words_in"]
 
-#: A file that is larger tells of its people in its first part.
+#: Only this many bytes of a file are read.
 _MOST_BYTES: Final = 1 << 20
 _MOST_ROWS: Final = 1_000
 #: `18:30` and `7:05`; not the middle of a longer number.
@@ -35,7 +35,7 @@ _PLACES: Final = tuple(
 )
 _SYSTEM: Final = ("/dev/", "/proc/", "/sys/", "/etc/", "/usr/")
 
-#: Those who note at present. An audit hook cannot be removed; without a listener it does nothing.
+#: The listeners of the audit hook, which cannot be removed; without a listener it does nothing.
 _LISTENERS: Final[list["FilesRead"]] = []
 _hooked = False
 
@@ -51,7 +51,7 @@ class FilesRead:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Note what is opened until the block ends."""
+        """Note opened files until the block ends."""
         global _hooked  # noqa: PLW0603 - so is the hook
         if not _hooked:
             sys.addaudithook(_hear)
@@ -63,7 +63,7 @@ class FilesRead:
             _LISTENERS.remove(self)
 
     def note(self, path: object) -> None:
-        """Note one file, as whoever opened it named it."""
+        """Note one file by the name with which it was opened."""
         if isinstance(path, bytes):
             path = path.decode(errors="replace")
         if isinstance(path, str | Path) and str(path):
@@ -71,7 +71,7 @@ class FilesRead:
 
 
 def text_of(file: Path) -> str:
-    """Return what a file says, of whatever format; nothing where it cannot be read."""
+    """Return the text of a file of any format; an empty text if the file cannot be read."""
     try:
         with file.open("rb") as opened:
             content = opened.read(_MOST_BYTES)
@@ -83,9 +83,9 @@ def text_of(file: Path) -> str:
 
 
 def words_in(text: str) -> list[str]:
-    """Return what may be a name in *text*, each once.
+    """Return the words in *text* that may be names, each once.
 
-    What a colon ends, as a key of YAML, and what a colon begins are names without it, too.
+    A word before or after a colon, such as a key of YAML, is a name without the colon, too.
     """
     words = (it.strip(".!?") for it in _BETWEEN.split(text))
     return list(dict.fromkeys(it.rstrip(":") for it in words if it.rstrip(":")))

@@ -1,4 +1,4 @@
-"""What a check finds: typed values, that `--json` prints as they are."""
+"""The findings of a check: typed values, which `--json` prints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Callback(StrEnum):
 
 
 class Kind(StrEnum):
-    """What may be wrong with a module, in the order in which a report lists it."""
+    """The kinds of faults of a module, in the order of a report."""
 
     PARSE_CONFIG_FAILS = "parse-config-fails"
     CONSTRUCTOR_FAILS = "constructor-fails"
@@ -34,18 +34,18 @@ class Kind(StrEnum):
     NOT_ASYNC = "not-async"
     RAISES = "raises"
     WRONG_ANSWER = "wrong-answer"
-    #: A None, or a user ID that cannot be: the server takes it for nothing.
+    #: A None, or an impossible user ID: the server ignores it.
     LEFT_OUT = "left-out"
     CHANGES_INPUT = "changes-its-input"
     BLOCKS = "blocks-the-loop"
     NO_ANSWER = "no-answer"
     SLOW = "slow"
     NOT_DETERMINISTIC = "not-deterministic"
-    #: Too little of the module was run to say that it is right.
+    #: The check has run too little of the module to call it right.
     HARDLY_RUN = "hardly-run"
-    #: `get_users_for_states` sends what `get_interested_users` does not name.
+    #: `get_users_for_states` sends a user whom `get_interested_users` does not name.
     TOLD_NOT_SHOWN = "told-but-not-shown"
-    #: `get_interested_users` names whom `get_users_for_states` does not send.
+    #: `get_interested_users` names a user whom `get_users_for_states` does not send.
     SHOWN_NOT_TOLD = "shown-but-not-told"
     #: Two modules of a configuration alter the same presence in different ways.
     CONFLICT = "conflict"
@@ -53,7 +53,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the sources something is."""
+    """A place in the sources."""
 
     file: str
     line: int
@@ -67,20 +67,20 @@ class Covered:
     """How much of one file was run."""
 
     file: str
-    #: Lines of functions; what runs as a module is imported does not count.
+    #: Lines of functions; lines that run during the import do not count.
     lines: int
     run: int
-    #: The lines never run: `14`, or `20-23`.
+    #: The lines that have never run: `14`, or `20-23`.
     never: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """The smallest world that was found in which the two callbacks do not agree."""
+    """The smallest world found in which the two callbacks disagree."""
 
     viewer: str
     user: str
-    #: Each changed state that the module was asked about together, as people write it.
+    #: The changed states about which the module was asked together, as people write them.
     changes: Sequence[str]
     #: Everybody in the world.
     users: Sequence[str]
@@ -91,13 +91,13 @@ class Counterexample:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, as a sentence, and where."""
+    """One fault, as a sentence, and its place."""
 
     kind: Kind
     message: str
     callback: Callback | None = None
     place: Place | None = None
-    #: What else helps to understand it, line by line.
+    #: More lines that explain the fault.
     details: Sequence[str] = ()
     counterexample: Counterexample | None = None
 
@@ -114,23 +114,23 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a check has found out."""
+    """The results of a check of one module."""
 
     #: The dotted path of the module's class.
     module: str
     server_name: str
-    #: How many users there were to ask about, and how many of them the module itself names.
+    #: How many users lived in the worlds, and how many of them the module itself names.
     users: int
     named_users: int
     worlds: int
     questions: int
     timings: Sequence[Timing]
     findings: Sequence[Finding]
-    #: Whether it was looked at that the two callbacks agree; not where an answer is at fault.
+    #: Whether the two callbacks were compared; they are not if answers are faulty.
     compared: bool
-    #: Methods by which the module registers callbacks of other kinds: they stay in Synapse.
+    #: Methods with which the module registers callbacks of other kinds, which stay in Synapse.
     elsewhere: Sequence[str] = ()
-    #: How much of the module's own files was run.
+    #: How much of the module's own files has run.
     coverage: Sequence[Covered] = ()
     #: The data files that the module has read, whose people live in the worlds.
     files_read: Sequence[str] = ()
@@ -143,14 +143,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class JointReport:
-    """All that a check of several modules has found out."""
+    """The results of a check of several modules."""
 
     reports: Sequence[Report]
     #: Where two of the modules alter the same presence in different ways.
     conflicts: Sequence[Finding]
-    #: Modules of the configuration that are not of presence: nobody has asked them.
+    #: Modules of the configuration that are not of presence; they were not asked.
     left_out: Sequence[str] = ()
-    #: Modules that were asked alone only, since their answers are not sound.
+    #: Modules that were only checked alone, because their answers are not sound.
     unsound: Sequence[str] = ()
 
     @property

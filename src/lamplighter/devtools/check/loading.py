@@ -20,7 +20,7 @@ __all__ = ["Candidate", "CannotBeAsked", "candidate", "in_its_style", "why_not_s
 
 
 class CannotBeAsked(Exception):
-    """There is no module to ask; `finding` says why."""
+    """The module cannot be asked; `finding` says why."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.message)
@@ -29,7 +29,7 @@ class CannotBeAsked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A module that can be imported, and takes its configuration."""
+    """A module that can be imported and accepts its configuration."""
 
     entry: ConfiguredModule
     factory: Callable[..., object]
@@ -45,10 +45,9 @@ class Candidate:
 
 
 def candidate(subject: Subject) -> Candidate:
-    """Import the class; raise `ConfigError`, or `CannotBeAsked` where `parse_config` fails.
+    """Import the class; raise `ConfigError`, or `CannotBeAsked` if `parse_config` fails.
 
-    A module that refuses its configuration by a `ConfigError` is right, and whoever wrote the
-    configuration is not.
+    A `ConfigError` of `parse_config` is no fault of the module: the configuration is wrong.
     """
     synapse_paths.install()
     factory = import_class(subject.entry)
@@ -76,9 +75,9 @@ def _why_not_parsed(found: Candidate, cause: BaseException) -> Finding:
 
 
 async def in_its_style(found: Candidate, subject: Subject, world: World) -> Candidate:
-    """Return the module as it registers its callbacks; raise `CannotBeAsked` if it does not.
+    """Return the module in the style in which it registers callbacks, else raise `CannotBeAsked`.
 
-    Where the configuration does not say in which style it is to be loaded, both are tried.
+    If the configuration does not tell the style, both styles are tried.
     """
     registered = await _registered(found, world)
     if registered is not None:
@@ -107,7 +106,7 @@ async def in_its_style(found: Candidate, subject: Subject, world: World) -> Cand
 
 
 async def _registered(found: Candidate, world: World) -> Candidate | None:
-    """Return the candidate with what it registers besides; None if it is no presence router."""
+    """Return the candidate with its other registrations; None if it is no presence router."""
     try:
         async with simulated(found.entry, world) as simulation:
             elsewhere = simulation.module.api.registered_elsewhere

@@ -1,4 +1,4 @@
-"""Where in the sources something stands: a function, or what an exception came from."""
+"""Places in the sources: of a function, and of an exception."""
 
 import functools
 import inspect
@@ -30,9 +30,9 @@ def place_of(function: Callable[..., object]) -> Place | None:
 
 
 def place_of_error(error: BaseException, *files: str) -> Place | None:
-    """Return the innermost line, of those in *files*, through which an exception came.
+    """Return the innermost line of *files* in the traceback of an exception.
 
-    Without one there, it is the innermost line that is not Lamplighter's own.
+    If there is none, return the innermost line outside Lamplighter.
     """
     lines = list(_lines(error.__traceback__))
     own = [place for place in lines if place[0] in files] or [
@@ -42,7 +42,7 @@ def place_of_error(error: BaseException, *files: str) -> Place | None:
 
 
 def place_of_call(frame: FrameType | None, *files: str) -> Place | None:
-    """Return the innermost line of *files* from which the code of *frame* was called."""
+    """Return the innermost line of *files* on the call stack of *frame*."""
     while frame is not None:
         if frame.f_code.co_filename in files:
             return _place(frame.f_code.co_filename, frame.f_lineno)
@@ -57,7 +57,7 @@ def _lines(traceback: TracebackType | None) -> Iterable[tuple[str, int]]:
 
 
 def short_name(file: str) -> str:
-    """Return the name of a file as one would name it from here."""
+    """Return the path of a file, relative to the current folder if the file is below it."""
     path = Path(file)
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

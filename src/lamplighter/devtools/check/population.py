@@ -1,7 +1,7 @@
-"""Who lives in the simulated worlds: everybody whom the module names, and a few it does not.
+"""The people of the simulated worlds: all whom the module names, and a few others.
 
-A module that shows bob to alice shows nothing in a world without alice and bob. So the user IDs,
-room IDs, aliases and server names in its configuration, and in its source, are those of the world.
+A module that shows bob to alice shows nothing in a world without alice and bob. So the worlds have
+the user IDs, room IDs, aliases and server names in the module's configuration and source.
 """
 
 import ast
@@ -39,11 +39,11 @@ __all__ = [
 
 T = TypeVar("T")
 
-#: Where the server's name follows from nothing.
+#: The server's name, if no name tells it.
 _SERVER_NAME: Final = ServerName("example.org")
 _ELSEWHERE: Final = ServerName("elsewhere.example")
 _LOCALPARTS: Final = ("alice", "bob", "charlie")
-#: What one list of names may add; a module with thousands of users is judged by a sample.
+#: At most so many users are named; of a module with thousands of users, the check takes a sample.
 _MOST_NAMED: Final = 60
 _MOST_LOCALPARTS: Final = 10
 _MOST_SERVERS: Final = 4
@@ -57,13 +57,13 @@ _NO_NAME: Final = ("m.", "org.matrix.", "synapse.")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Strings that name something, each kind in the order in which it was found."""
+    """Strings that are names of something, each kind in the order in which it was found."""
 
     users: Sequence[UserId] = ()
     rooms: Sequence[RoomId] = ()
     aliases: Sequence[RoomAlias] = ()
     servers: Sequence[ServerName] = ()
-    #: What may be the name of a user of this server.
+    #: Words that may be localparts of this server's users.
     localparts: Sequence[str] = ()
 
     def __add__(self, other: "Names") -> "Names":
@@ -81,7 +81,7 @@ class Population:
     """Everybody there is, and the rooms that the module knows by name."""
 
     server_name: ServerName
-    #: Those whom the module, its configuration or its answers name.
+    #: The users whom the module, its configuration or its answers name.
     named: Sequence[UserId]
     others: Sequence[UserId]
     rooms: Sequence[RoomId] = ()
@@ -96,7 +96,7 @@ class Population:
         return [*self.named, *self.others]
 
     def joined(self, other: "Population") -> "Population":
-        """Return a population of everybody in the two, on this one's server."""
+        """Return the people of both populations, on this one's server."""
         named = _distinct([*self.named, *other.named])[:_MOST_NAMED]
         return replace(
             self,
@@ -107,7 +107,7 @@ class Population:
         )
 
     def with_users(self, found: Collection[UserId]) -> "Population":
-        """Return a population in which those, whom an answer has named, live too."""
+        """Return the population with the users *found*, whom answers have named."""
         new = [it for it in found if it not in self.named and it not in self.others]
         room = max(0, _MOST_NAMED - len(self.named))
         return replace(self, named=[*self.named, *sorted(new)[:room]])
@@ -149,7 +149,7 @@ def names_in(value: object) -> Names:
 
 
 def names_in_text(text: str) -> Names:
-    """Return the names in what a file says, of whatever format."""
+    """Return the names in the text of a file of any format."""
     words = words_in(text)
     names = _names(words)
     plain = (it for it in words if not it.startswith(_NO_NAME) and _HAS_LETTER.search(it))
@@ -190,7 +190,7 @@ def _strings(value: object, *, with_keys: bool = True) -> Iterator[str]:
                 yield from _strings(key)
             yield from _strings(item, with_keys=with_keys)
     elif isinstance(value, list | tuple | set | frozenset):
-        # Sets have an order of their own in each process.
+        # The order of a set differs from process to process.
         items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
         for item in items:
             yield from _strings(item, with_keys=with_keys)

@@ -1,4 +1,4 @@
-"""The two questions a module is asked: who is told of these states, and whom may this user see."""
+"""The two questions to a module: who gets these states, and whom may this user see."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar

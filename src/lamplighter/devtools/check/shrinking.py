@@ -1,4 +1,4 @@
-"""Making a counterexample small: fewest people, fewest rooms, simplest states."""
+"""Makes a counterexample small: fewest people, fewest rooms, simplest states."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 async def smallest(case: Case, stands: Callable[[Case], Awaitable[bool]], tries: int) -> Case:
-    """Return the smallest case found for which *stands* says yes, after so many *tries* at most.
+    """Return the smallest case for which *stands* returns true, after at most *tries* tries.
 
-    *case* itself must stand.
+    *stands* must be true for *case* itself.
     """
     left = tries
     candidates = simpler(case)
@@ -28,7 +28,7 @@ async def smallest(case: Case, stands: Callable[[Case], Awaitable[bool]], tries:
 
 
 def simpler(case: Case) -> Iterator[Case]:
-    """Yield cases that are a little, or much, simpler; the boldest first."""
+    """Yield simpler cases, those that are much simpler first."""
     yield from _fewer_changes(case)
     yield from _fewer_rooms(case)
     yield from _fewer_users(case)
@@ -50,7 +50,7 @@ def _fewer_rooms(case: Case) -> Iterator[Case]:
 
 
 def _fewer_users(case: Case) -> Iterator[Case]:
-    """Take people away who neither look, nor are looked at, nor change."""
+    """Yield cases without people who are neither viewer, nor user, nor changed."""
     needed = {case.disagreement.viewer, case.disagreement.user}
     needed |= {UserId(state.user_id) for state in case.changes}
     others = [it for it in case.world.users if it not in needed]
@@ -91,7 +91,7 @@ def _simpler_states(case: Case) -> Iterator[Case]:
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield what is left without all of *items*, without either half, and without each."""
+    """Yield *items* without all of them, without either half, and without each single one."""
     if not items:
         return
     yield []

@@ -1,8 +1,7 @@
-"""One module in one world: loaded by the real loader, with the world behind its `ModuleApi`.
+"""One module in one world: the real loader loads it, and its `ModuleApi` works on the world.
 
-The world stands in for the server at the seam that modules have anyway, `modules/host.py`. So
-people of other servers are joined to rooms, rooms have the IDs that the module knows, and a world
-costs a millisecond.
+The world takes the server's place behind the ports of `modules/host.py`. So people of other servers
+can be members of rooms, rooms have the IDs that the module knows, and a world costs a millisecond.
 """
 
 import asyncio
@@ -38,9 +37,9 @@ from lamplighter.service.subscribers import Subscribers
 
 __all__ = ["Registration", "Simulation", "simulated"]
 
-#: What modules begin in the background has this many turns of the loop to get somewhere.
+#: Background work of modules gets so many turns of the loop.
 _TURNS: Final = 20
-#: As long as a server gives a subscriber by default.
+#: A subscriber's time-out, as in a server by default.
 _TIMEOUT: Final = GuardSettings().module_timeout
 #: Nobody reads them.
 _METRICS: Final = Metrics()
@@ -48,7 +47,7 @@ _METRICS: Final = Metrics()
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A pair of callbacks, as a module has registered it."""
+    """A pair of callbacks that a module has registered."""
 
     get_users_for_states: GetUsersForStates
     get_interested_users: GetInterestedUsers
@@ -56,7 +55,7 @@ class Registration:
 
 @dataclass(slots=True)
 class Simulation:
-    """A module that runs, what it has registered, and how people are."""
+    """A running module, its registrations, and everybody's presence."""
 
     world: World
     clock: FakeClock
@@ -65,7 +64,7 @@ class Simulation:
     _presence: "_Presence"
 
     async def announce(self, states: Sequence[UserPresenceState]) -> None:
-        """Let *states* be how people are from now on, and tell the module if it has subscribed."""
+        """Set *states*, and give them to the module if it has subscribed."""
         self._presence.announce(states)
         await turns(_TURNS)
 
@@ -116,7 +115,7 @@ def _started(entry: ConfiguredModule, parts: ApiParts) -> LoadedModule:
 
 
 async def _stop(parts: ApiParts, clock: FakeClock) -> None:
-    """End what the module has begun; what does not let itself be cancelled is left behind."""
+    """Cancel the module's background work; leave behind what cannot be cancelled."""
     stopping = asyncio.ensure_future(parts.background.stop())
     await turns(_TURNS)
     clock.advance(minutes=1)
@@ -126,7 +125,7 @@ async def _stop(parts: ApiParts, clock: FakeClock) -> None:
 
 
 class _Presence:
-    """A `PresenceHost` in which people are as they were last announced."""
+    """A `PresenceHost` with the states that were announced last."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._states: dict[UserId, UserPresenceState] = {}

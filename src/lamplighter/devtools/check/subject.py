@@ -1,4 +1,4 @@
-"""What is to be checked: a module, its configuration, and what of the server's bears upon it."""
+"""The subject of a check: a module, its configuration, and the relevant settings of the server."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,12 +21,12 @@ class Subject:
     """A module to check."""
 
     entry: ConfiguredModule
-    #: Whether the configuration has it in the one style or the other; else it is found out.
+    #: Whether the configuration tells the module's style; otherwise the check tries both.
     style_is_known: bool = False
-    #: None where the module's own names decide.
+    #: None if the names in the module's data decide.
     server_name: ServerName | None = None
     rooms: RoomRules = field(default_factory=RoomRules)
-    #: A file with people, rooms and hours that the module is to be asked about.
+    #: A file with people, rooms and hours for the questions.
     people: Path | None = None
 
     @classmethod
@@ -38,8 +38,8 @@ class Subject:
 def subject_in_file(path: str, file: Path) -> Subject:
     """Return the module as *file* configures it; raise `ConfigError`.
 
-    The file is a server's whole configuration, Lamplighter's or Synapse's, of which the module's
-    entry is used; or it holds the module's own mapping and nothing else.
+    The file is either a whole configuration, Lamplighter's or Synapse's, that has an entry for the
+    module; or it holds only the module's own mapping.
     """
     content = _content(file)
     if not _is_whole(content):

@@ -1,4 +1,4 @@
-"""Asking a module in one world after the other, each with the module started anew."""
+"""Asks a module in one world after the other; the module starts anew in each."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -21,14 +21,14 @@ from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 
 __all__ = ["Trial"]
 
-#: So many viewers whom answers name, and who do not live in a world, are asked for there, too.
+#: At most so many viewers whom answers name, and who do not live in the world, are asked about.
 _MOST_STRANGERS: Final = 5
-#: How often those whom answers name are looked for: answers about them may name yet others.
+#: How often the search for named people is repeated: answers about them may name others.
 _ROUNDS: Final = 3
 
 
 class Trial:
-    """A module, and what it is asked with."""
+    """A module, and all that is needed to ask it."""
 
     def __init__(
         self, found: Candidate, watch: LoopWatch, limits: WaitLimits, rooms: RoomRules
@@ -37,11 +37,11 @@ class Trial:
         self._watch = watch
         self._limits = limits
         self._rooms = rooms
-        #: Where the callbacks are defined, once a world has been asked in.
+        #: Where the callbacks are defined; empty before the first world.
         self.places: dict[Callback, Place | None] = {}
 
     async def discover(self, people: Population, log: CheckLog) -> Population:
-        """Return *people* and those whom answers about them name."""
+        """Return *people* and the people whom answers about them name."""
         for _ in range(_ROUNDS):
             world = first_world(people)
             states = [state_of(it, 0, world.now) for it in people.users]
@@ -54,7 +54,7 @@ class Trial:
     async def ask(
         self, world: World, states: Sequence[UserPresenceState], log: CheckLog
     ) -> Sequence[Case]:
-        """Ask about everybody, each alone and all together; return where the answers disagree."""
+        """Ask about all people, each alone and all together; return the disagreements."""
         cases: list[Case] = []
         try:
             async with simulated(self._found.entry, world) as simulation:
@@ -79,7 +79,7 @@ class Trial:
     async def routes(
         self, world: World, asked: Iterable[Sequence[UserPresenceState]]
     ) -> Sequence[CheckedRoutes]:
-        """Return who is sent what, for each of the lists of states in *asked*."""
+        """Return the recipients for each of the lists of states in *asked*."""
         async with simulated(self._found.entry, world) as simulation:
             questioner = self._questioner(simulation, CheckLog())
             return [await questioner.routes(changes) for changes in asked]

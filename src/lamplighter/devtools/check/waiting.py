@@ -1,4 +1,4 @@
-"""Running one callback to its answer: step by step under a watch, in a time that stands still."""
+"""Runs one callback to its answer, step by step under a watch, in simulated time."""
 
 import asyncio
 import threading
@@ -16,9 +16,9 @@ from lamplighter.routing.loop_time import stepwise
 
 __all__ = ["NoAnswer", "NotAsync", "WaitLimits", "answered"]
 
-#: A callback that waits for nothing but other code of this loop has answered after so many turns.
+#: A callback that waits only for other code of this loop answers within so many turns.
 _TURNS: Final = 5
-#: How long each look at the machine's clock lasts, while a thread may be at work.
+#: How long one wait in the machine's time lasts, while a thread may be at work.
 _GLANCE: Final = timedelta(milliseconds=20)
 
 
@@ -30,16 +30,16 @@ class NotAsync(Exception):
 
 
 class NoAnswer(Exception):
-    """The callback waits for what does not come."""
+    """The callback does not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitLimits:
-    """How long an answer is waited for: on the world's clock, and on the machine's."""
+    """How long the check waits for an answer: by the world's clock, and by the machine's."""
 
     timeout: timedelta
     machine: Clock
-    #: For what a module does in a thread.
+    #: For work of the module in a thread.
     thread: timedelta
     #: The threads that are not a module's.
     others: frozenset[threading.Thread]
@@ -50,7 +50,7 @@ class WaitLimits:
         return any(thread not in self.others for thread in here)
 
     async def glance(self, task: "asyncio.Task[object]") -> None:
-        """Give *task* a moment of the machine's time."""
+        """Wait for *task* for a moment of the machine's time."""
         glance = asyncio.ensure_future(sleep(self.machine, _GLANCE))
         await asyncio.wait({task, glance}, return_when=asyncio.FIRST_COMPLETED)
         glance.cancel()
@@ -65,10 +65,10 @@ async def answered(
     *,
     at_once: bool = False,
 ) -> object:
-    """Return what the *module*'s callback answers; raise what it raises, `NotAsync` or `NoAnswer`.
+    """Return the answer of the *module*'s callback; raise what it raises, `NotAsync` or `NoAnswer`.
 
-    If it waits for the time, *clock* is advanced: with *at_once*, even where it might wait for a
-    thread.
+    If the callback waits for the time, *clock* is advanced; with *at_once*, also while the callback
+    might wait for a thread.
     """
     with as_module(module):
         task = asyncio.ensure_future(_called(ask, watch))

@@ -1,4 +1,4 @@
-"""How a report writes presences, questions and answers."""
+"""Presences, questions and answers, as a report writes them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 
 __all__ = ["answer_in_words", "changes_in_words", "interest_in_words", "question", "rooms_in_words"]
 
-#: So many of a list are written out.
+#: So many items of a list are written.
 _MOST = 6
 
 

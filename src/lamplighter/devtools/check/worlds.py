@@ -1,6 +1,6 @@
-"""The small worlds in which a module is asked: people, how they are, and the rooms they share.
+"""The small worlds in which a module is asked: people, their presence, and the rooms they share.
 
-Everything is made by counting, so that two checks of one module ask the same questions.
+The worlds depend on their number only, so that two checks of one module ask the same questions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from lamplighter.presence.state import Presence, UserPresenceState
 
 __all__ = ["STATES", "SimulatedRoom", "World", "first_world", "state_of", "worlds"]
 
-#: How a user may be, the simplest first: presence, status message, currently active.
+#: The possible states, the simplest first: presence, status message, currently active.
 STATES: Final = (
     (Presence.ONLINE, None, True),
     (Presence.OFFLINE, None, False),
@@ -29,16 +29,16 @@ STATES: Final = (
     (Presence.ONLINE, None, False),
     (Presence.BUSY, None, False),
 )
-#: Beyond so many people at once a world shows nothing that smaller ones do not.
+#: The most people in one world: larger worlds show nothing more.
 _MOST_USERS: Final = 18
 _ROOMS: Final = 3
-#: From one world to the next it is another hour of another day of the week.
+#: Each world has another hour and another day of the week than the one before.
 _BETWEEN_WORLDS: Final = timedelta(days=1, hours=5)
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedRoom:
-    """A room, its members however they stand to it, and perhaps an alias."""
+    """A room with its memberships and perhaps an alias."""
 
     room_id: RoomId
     members: Mapping[UserId, MemberState]
@@ -51,7 +51,7 @@ class SimulatedRoom:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that a module may find when it looks around."""
+    """Everything that a module can learn from its API."""
 
     server_name: ServerName
     now: Timestamp
@@ -69,7 +69,7 @@ class World:
 
 
 def state_of(user_id: UserId, number: int, now: Timestamp) -> UserPresenceState:
-    """Return how a user is, by the number of one of `STATES`."""
+    """Return a user's state, by its number in `STATES`."""
     presence, status_msg, currently_active = STATES[number % len(STATES)]
     idle = timedelta(0) if currently_active else timedelta(minutes=7)
     last_active = now - milliseconds(idle)
@@ -79,14 +79,14 @@ def state_of(user_id: UserId, number: int, now: Timestamp) -> UserPresenceState:
 
 
 def first_world(people: Population) -> World:
-    """Return a world of all *people*; the rooms that the module knows are there, and empty."""
+    """Return a world of all *people*, in which the rooms that the module knows are empty."""
     return World(people.server_name, START, people.users, rooms=_rooms(people, (), 0, Dice(0)))
 
 
 def worlds(people: Population, count: int) -> Iterator[tuple[World, Sequence[UserPresenceState]]]:
-    """Yield *count* worlds and how everybody in them is, the simplest first.
+    """Yield *count* worlds with everybody's states, the simplest first.
 
-    Over all worlds everybody is in every state, and with and without everybody else in a room.
+    Over all worlds, everybody is in every state, and shares a room with everybody else or does not.
     """
     for number in range(count):
         dice = Dice(number)
@@ -94,7 +94,7 @@ def worlds(people: Population, count: int) -> Iterator[tuple[World, Sequence[Use
         users = _some_of(people, dice)
         local = [it for it in users if server_of(it) == people.server_name]
         admins = frozenset({dice.one_of(local)}) if local else frozenset[UserId]()
-        if number % 4 == 3:  # whom a module names may be there for being administrators
+        if number % 4 == 3:  # a module may name users because they are administrators
             admins |= {it for it in local if it in people.named}
         world = World(people.server_name, now, users, admins, _rooms(people, users, number, dice))
         states = [state_of(it, number + place, now) for place, it in enumerate(users)]
@@ -102,7 +102,7 @@ def worlds(people: Population, count: int) -> Iterator[tuple[World, Sequence[Use
 
 
 def _instant(hours: Sequence[int], number: int) -> Timestamp:
-    """Return when the world of that *number* is: every other one is close to one of the *hours*."""
+    """Return the instant of a world; every other world is close to one of the *hours*."""
     now = after(START, _BETWEEN_WORLDS * number)
     place, is_plain = divmod(number, 2)
     if is_plain or not hours:
@@ -114,7 +114,7 @@ def _instant(hours: Sequence[int], number: int) -> Timestamp:
 
 
 def _some_of(people: Population, dice: Dice) -> Sequence[UserId]:
-    """Return everybody, or as many as fit, in their order; at least half of them are named."""
+    """Return all people, or as many as fit, in their order; at least half are named ones."""
     if len(people.users) <= _MOST_USERS:
         return people.users
     room_for_named = max(_MOST_USERS // 2, _MOST_USERS - len(people.others))

@@ -1,7 +1,7 @@
 """`lamplighter module new`: a small project to start from, typed and tested.
 
-What it consists of is in `template/`, one file each, in which `$name`, `$package` and `$class_name`
-stand for what the author has chosen.
+The files of the project are in `template/`, where `$name`, `$package` and `$class_name` stand for
+the names that the author chooses.
 """
 
 import keyword
@@ -18,7 +18,7 @@ from lamplighter.errors import ConfigError
 
 __all__ = ["ProjectName", "make_project", "parse_project_name"]
 
-#: Each file of the project, and the template that it is made from.
+#: The files of the project, and the template of each.
 _FILES: Final = {
     ".gitignore": "gitignore.txt",
     "README.md": "readme.txt",
@@ -53,7 +53,7 @@ class ProjectName:
 
     @property
     def forms(self) -> Mapping[str, str]:
-        """All forms, by what they are called in a template."""
+        """All forms by their names in a template."""
         return {"name": self.name, "package": self.package, "class_name": self.class_name}
 
 
@@ -72,7 +72,7 @@ def parse_project_name(text: str) -> ProjectName:
 def make_project(name: ProjectName, parent: Path) -> Path:
     """Make the project in a new folder of *parent*; return the folder.
 
-    Raises `ConfigError` if there is something of that name, or it cannot be made.
+    Raises `ConfigError` if the folder exists or cannot be made.
     """
     folder = parent / name.name
     try:

@@ -1,4 +1,4 @@
-"""What the pytest plugin gives to tests: a server, people and rooms, without a word of asyncio."""
+"""What the pytest plugin gives to tests: a server, people and rooms, without asyncio."""
 
 from lamplighter.devtools.testing.people import Person, RemotePerson, Room
 from lamplighter.devtools.testing.sees_result import SeesResult

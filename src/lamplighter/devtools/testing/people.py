@@ -1,4 +1,4 @@
-"""People at their clients, as a test speaks of them: `bob.goes_online("brb")`."""
+"""The people of a test, each with a client: `bob.goes_online("brb")`."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Protocol, TypeVar
@@ -22,22 +22,22 @@ __all__ = ["Person", "RemotePerson", "Room", "Somebody", "Stage"]
 
 T = TypeVar("T")
 
-#: As long as the server lets a client wait.
+#: The longest time-out that the server grants.
 _POLL_MS: Final = 600_000
 
 
 class Stage(Protocol):
-    """Where people act: whatever one does has reached all others when it returns."""
+    """What people act on: when a method returns, all that it causes has reached everybody."""
 
     @property
     def server(self) -> InMemoryServer:
         """The server."""
 
     def play(self, work: Awaitable[T]) -> T:
-        """Do *work*, and let everybody's client receive what comes of it."""
+        """Do *work*, and let every client receive the news."""
 
     def at_once(self, work: Awaitable[T]) -> T:
-        """Return what *work* returns; raise `TimeoutError` where it waits for the time."""
+        """Return what *work* returns; raise `TimeoutError` if *work* waits for the time."""
 
 
 class Room:
@@ -64,10 +64,10 @@ class Somebody:
     def sees(
         self, other: "Somebody", presence: str | None = None, status_msg: str | None = None
     ) -> SeesResult:
-        """Tell whether they see the other as *presence*: if None, as anything but offline.
+        """Tell whether they see the other person as *presence*; None: as anything but offline.
 
-        With a *status_msg* also whether that is what they read. What is returned is true or false,
-        and explains itself.
+        With a *status_msg*, that message must be shown, too. The result is true or false, and its
+        `repr` explains it.
         """
         if not isinstance(other, Somebody):
             raise TypeError(f"give a person, such as presence_server.user makes, not {other!r}")
@@ -83,7 +83,7 @@ class Somebody:
         return result_of(repr(self), repr(other), wanted, shown, allowed, modules=modules)
 
     def reads(self, other: "Somebody") -> str | None:
-        """Return the status message that they read beside the other's name, if there is one."""
+        """Return the other person's status message as shown to them; None without one."""
         message: str | None = (self._shown(other) or {}).get("status_msg")
         return message
 
@@ -93,18 +93,18 @@ class Somebody:
 
 
 class Person(Somebody):
-    """A user of the server, at one client.
+    """A user of the server with one client.
 
-    The client is connected from `goes_online` on, and receives whatever there is to receive. Of
-    somebody who is not connected, `sees` tells what they would see if they looked.
+    The client is connected from `goes_online` on, and receives all news. For a person who is not
+    connected, `sees` tells what a sync would show.
     """
 
     def __init__(self, stage: Stage, client: Client) -> None:
         super().__init__(stage, client.user_id)
-        #: For what this class has no word for; its methods are to be awaited.
+        #: For everything that this class has no method for; its own methods are async.
         self.client = client
         self._poll: Poll | None = None
-        #: What the polls of this connection say, beside what the person says.
+        #: The query of each poll of this connection.
         self._polling: SyncQuery = {}
 
     def goes_online(self, status_msg: str | None = None) -> None:
@@ -116,15 +116,15 @@ class Person(Somebody):
         self._is("unavailable", status_msg)
 
     def goes_offline(self, status_msg: str | None = None) -> None:
-        """Say goodbye: be offline at once, and disconnect."""
+        """Be offline at once, and disconnect."""
         self._stage.play(self._goes_offline(status_msg))
 
     def loses_connection(self) -> None:
-        """Disconnect without a word; the server finds out in half a minute."""
+        """Disconnect without saying so; the server notices after half a minute."""
         self._stage.play(self._disconnects())
 
     def types_in(self, room: Room) -> None:
-        """Type something: a sign of life."""
+        """Type something: an activity."""
         self._stage.play(self.client.types(room.room_id))
 
     def shares_room_with(self, *others: "Person") -> Room:
@@ -143,18 +143,18 @@ class Person(Somebody):
     def requests(self, method: str, path: str, json: object = None) -> Response:
         """Send a request with their access token, with *json* as its body; return the response.
 
-        So a test asks what a module serves with `register_web_resource`.
+        A test can thus use what a module serves with `register_web_resource`.
         """
         http, token = self._stage.server.http, self.client.access_token
         body = b"" if json is None else msgspec.json.encode(json)
         return self._stage.play(http.request(method, path, body=body, token=token))
 
     def starts_afresh(self) -> None:
-        """Forget everything that was shown, and look for the first time, as a new client does."""
+        """Forget everything that was shown, and sync for the first time, as a new client does."""
         self._stage.play(self._starts_afresh())
 
     async def catch_up(self) -> bool:
-        """Receive what there is, if connected; tell whether there was anything."""
+        """Receive news, if connected; return whether there was any."""
         if self._poll is None or not self._poll.answered:
             return False
         await self._poll.answer()
@@ -173,7 +173,7 @@ class Person(Somebody):
     async def _connects(self, presence: str, status_msg: str | None) -> None:
         await self.client.set_status(presence, status_msg)
         if self._poll is None:
-            # A poll that says nothing says online, which would undo what was said.
+            # A poll without set_presence says online, which would undo the status.
             self._polling = {} if presence == "online" else {"set_presence": presence}
             await self._polls()
 
@@ -198,7 +198,7 @@ class Person(Somebody):
 
 
 class RemotePerson(Somebody):
-    """A user of another server, of whom that server tells."""
+    """A user of another server, whose presence that server sends."""
 
     def goes_online(self, status_msg: str | None = None) -> None:
         """Be online, as their server says."""
@@ -213,7 +213,7 @@ class RemotePerson(Somebody):
         self._is(Presence.OFFLINE, status_msg)
 
     def _shown(self, other: Somebody) -> Mapping[str, Any] | None:
-        """Return what their server is sent of the other."""
+        """Return what their server gets of the other person."""
         seen = self._stage.play(
             self._stage.server.lamplighter.core.reader.seen(self.user_id, other.user_id)
         )

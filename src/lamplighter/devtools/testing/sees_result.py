@@ -1,4 +1,4 @@
-"""What somebody sees of somebody, in a form that explains itself where an assertion fails."""
+"""The result of `alice.sees(bob)`, which explains itself if an assertion fails."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lamplighter.routing.reasons import Reasons
 __all__ = ["ALLOWED", "SeesResult", "Wanted", "result_of", "result_without_reasons"]
 
 
-#: What a test may ask for; the long name of `busy` is the one that clients send.
+#: The presences that a test may ask for; `busy` has the long name that clients send.
 ALLOWED: Final = tuple(str(it) for it in Presence)
 
 
@@ -37,7 +37,7 @@ class Wanted:
     status_msg: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` where the presence is none that there is."""
+        """Raise `ValueError` for an unknown presence."""
         if self.presence is not None and self.presence not in ALLOWED:
             raise ValueError(f"there is no presence {self.presence!r}: {', '.join(ALLOWED)}")
 
@@ -61,10 +61,10 @@ def result_of(
     *,
     modules: bool,
 ) -> SeesResult:
-    """Return whether the viewer sees the user as *wanted*, and why it is so.
+    """Return whether the viewer sees the user as *wanted*, and why.
 
-    *shown* is what the viewer's client shows, None for nothing; *allowed* is what the server would
-    let them see, and why. *modules* tells whether any are loaded.
+    *shown* is what the viewer's client shows, None for nothing. *allowed* is what is visible to the
+    viewer by the server's rules, and why. *modules* tells whether any modules are loaded.
     """
     holds = wanted.is_met_by(shown or {})
     if allowed is None:
@@ -90,7 +90,7 @@ def result_of(
 def result_without_reasons(
     viewer: str, user: str, wanted: Wanted, shown: Mapping[str, Any] | None
 ) -> SeesResult:
-    """Return whether the viewer sees the user as *wanted*, while modules think about why."""
+    """Return whether the viewer sees the user as *wanted*, while a module has not answered why."""
     text = f"{viewer} does not see {user}"
     if shown is not None and not _is_offline(shown):
         text = f"{viewer} sees {user} as {_described(shown)}"

@@ -1,6 +1,7 @@
-"""A whole server in memory for tests that are plain functions: it brings an event loop of its own.
+"""A whole server in memory, with an event loop of its own, for tests that are plain functions.
 
-It starts with the first person, room or passing of time; modules are loaded before that.
+The server starts when a test first uses a person, a room or the clock; modules are loaded before
+that.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ __all__ = ["PresenceServer", "ServerClock"]
 T = TypeVar("T")
 M = TypeVar("M")
 
-#: So often clients may have news in one moment.
+#: Clients have news at one moment at most this many times.
 _MOST_NEWS: Final = 50
 
 
@@ -37,7 +38,7 @@ class ServerClock:
     def advance(self, **duration: float) -> None:
         """Let time pass, given as to `timedelta`: `clock.advance(minutes=5)`.
 
-        All that it causes happens on the way, each at its own instant.
+        All that becomes due on the way happens at its own instant.
         """
         self._server.advance(**duration)
 
@@ -94,7 +95,7 @@ class PresenceServer:
 
     @property
     def server(self) -> InMemoryServer:
-        """The server inside, started; its methods are to be awaited, by `play`."""
+        """The server inside, started; its methods are async: call them by `play`."""
         if self._running is None:
             entries = [*self._modules, *module_entries(self._config)]
             data_dir = self._config.data_dir if self._keeps else None
@@ -119,7 +120,7 @@ class PresenceServer:
         return self.server.module(kind)
 
     def user(self, name: str) -> Person:
-        """Return the person of that name, a localpart; who was not there before is registered."""
+        """Return the person with that localpart; register the person at first use."""
         user_id = UserId(f"@{name}:{self.server_name}")
         if user_id not in self._people:
             self._people[user_id] = Person(self, self.play(self.server.register(name)))
@@ -130,7 +131,7 @@ class PresenceServer:
         return [self.user(name) for name in names]
 
     def remote_user(self, user_id: str) -> RemotePerson:
-        """Return somebody of another server, by the whole user ID; raise `InvalidId`."""
+        """Return a person of another server by the whole user ID; raise `InvalidId`."""
         parsed = parse_user_id(user_id)
         if server_of(parsed) == self.server_name:
             raise ValueError(f"{user_id} is of this server: user({localpart_of(parsed)!r})")
@@ -145,21 +146,21 @@ class PresenceServer:
         self._run(self._advance(self.server, timedelta(**duration)))
 
     def play(self, work: Awaitable[T]) -> T:
-        """Do *work*, and let everybody's client receive what comes of it; return its result.
+        """Do *work*, let every client receive the news, and return the result of *work*.
 
-        Where it waits for the time, as a module does that sleeps, the time passes.
+        If *work* waits for the time, for example for a module that sleeps, time passes.
         """
         return self._run(self._play(self.server, work))
 
     def at_once(self, work: Awaitable[T]) -> T:
-        """Return what *work* returns; raise `TimeoutError` where it waits for the time."""
+        """Return what *work* returns; raise `TimeoutError` if *work* waits for the time."""
         return self._run(self.server.at_once(work))
 
     def restarts(self) -> None:
-        """Stop and start again, with what is in the `data_dir` of the configuration.
+        """Stop and start again, with the data in the `data_dir` of the configuration.
 
-        Clients find the server again. Raises `RuntimeError` without a `data_dir`: a server in
-        memory would have forgotten everybody.
+        Clients use the new server. Raises `RuntimeError` without a `data_dir`: a server in memory
+        would have lost its accounts.
         """
         if not self._keeps:
             raise RuntimeError("a server that restarts needs a data_dir in presence_config")
@@ -188,7 +189,7 @@ class PresenceServer:
         return result
 
     async def _advance(self, server: InMemoryServer, duration: timedelta) -> None:
-        """Let time pass from timer to timer, so that clients go on polling on the way."""
+        """Let time pass from timer to timer, so that clients continue to poll."""
         clock = server.clock
         end = after(clock.now(), duration)
         while (due := clock.next_timer()) is not None and due <= end:
@@ -209,5 +210,5 @@ class PresenceServer:
         )
 
     async def _receive(self) -> bool:
-        """Let every client take what has come; tell whether there was anything."""
+        """Let every client receive news; return whether there was any."""
         return any([await person.catch_up() for person in self._people.values()])
