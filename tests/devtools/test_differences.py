@@ -2,14 +2,14 @@
 
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.differences import Difference, DifferenceKind, Differences
-from lamplighter.recording.events import AS_THEY_ARE, Sight
+from lamplighter.recording.events import AS_THEY_ARE, Seen
 from lamplighter.routing.reasons import AllUsers, Module, SharedRoom
 from tests.routing.people import ALICE, BOB, CHARLIE, HALL
 
 GAINED, LOST, ALTERED = DifferenceKind
-BY_ROOM: Sight = (AS_THEY_ARE, (SharedRoom(HALL),))
-BY_ONE: Sight = (AS_THEY_ARE, (Module("One"), SharedRoom(HALL)))
-HIDDEN: Sight = ((("status_msg", None),), (AllUsers("Other"),))
+BY_ROOM: Seen = (AS_THEY_ARE, (SharedRoom(HALL),))
+BY_ONE: Seen = (AS_THEY_ARE, (Module("One"), SharedRoom(HALL)))
+HIDDEN: Seen = ((("status_msg", None),), (AllUsers("Other"),))
 
 
 def test_nothing_differs() -> None:

@@ -15,27 +15,29 @@ from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 from lamplighter.ports import Account
 from lamplighter.recording.events import (
     AS_THEY_ARE,
-    Accounts,
-    Batch,
-    Event,
+    KnownAccounts,
     Late,
     Looking,
     Met,
     Moved,
-    Sight,
+    RecordedBatch,
+    RecordedEvent,
+    Seen,
     Viewed,
+    grouped,
+    told_to,
 )
 from lamplighter.routing.reasons import Module, Self, SharedRoom
 from tests.devtools import replayed_modules
 from tests.recording.samples import BEGAN, at
 from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
 
-BY_RULE: Sight = (AS_THEY_ARE, (Module("Rule"),))
-BY_ROOM: Sight = (AS_THEY_ARE, (SharedRoom(HALL),))
+BY_RULE: Seen = (AS_THEY_ARE, (Module("Rule"),))
+BY_ROOM: Seen = (AS_THEY_ARE, (SharedRoom(HALL),))
 
 
 async def replay(
-    events: Iterable[Event],
+    events: Iterable[RecordedEvent],
     shows: Mapping[str, Iterable[str]] | None = None,
     config: str = "",
     module: str = "Rule",
@@ -55,9 +57,11 @@ def found(report: ReplayReport) -> list[tuple[str, str, str]]:
     return [(it.kind.value, it.viewer, it.user_id) for it in report.differences]
 
 
-def bob_is_told_to(told: Mapping[UserId, Sight], second: int = 1) -> Batch:
+def bob_is_told_to(told: Mapping[UserId, Seen], second: int = 1) -> RecordedBatch:
     """Return a change of bob's, and whom it was told; alice and charlie look."""
-    return Batch(at(second), StreamPosition(second), [state(BOB, str(second))], {BOB: told})
+    return RecordedBatch(
+        at(second), StreamPosition(second), [state(BOB, str(second))], told_to({BOB: told})
+    )
 
 
 LOOKING = Looking(at(0), [ALICE, CHARLIE])
@@ -79,7 +83,7 @@ async def test_who_does_not_look() -> None:
 async def test_who_was_told_by_a_room_while_away() -> None:
     """Who is told by a room, while it is not known whom modules name for them, gains nothing."""
     joins = [Moved(at(0), HALL, it, joined=True) for it in (ALICE, BOB)]
-    events: list[Event] = [*joins, bob_is_told_to({ALICE: BY_ROOM})]
+    events: list[RecordedEvent] = [*joins, bob_is_told_to({ALICE: BY_ROOM})]
     assert found(await replay(events, {})) == []
 
 
@@ -103,39 +107,43 @@ async def test_altered() -> None:
 
 async def test_rooms() -> None:
     """Rooms give sight as they did, unless the configuration says otherwise; leaves end it."""
-    joins: list[Event] = [Moved(at(0), HALL, it, joined=True) for it in (ALICE, BOB)]
-    events: list[Event] = [LOOKING, *joins, bob_is_told_to({ALICE: BY_ROOM})]
+    joins: list[RecordedEvent] = [Moved(at(0), HALL, it, joined=True) for it in (ALICE, BOB)]
+    events: list[RecordedEvent] = [LOOKING, *joins, bob_is_told_to({ALICE: BY_ROOM})]
     assert found(await replay(events)) == []
     excluded = f"routing: {{exclude_rooms: ['{HALL}']}}"
     assert found(await replay(events, config=excluded)) == [("lost", ALICE, BOB)]
-    left: list[Event] = [*events, Moved(at(2), HALL, BOB, joined=False), bob_is_told_to({}, 3)]
+    left: list[RecordedEvent] = [
+        *events,
+        Moved(at(2), HALL, BOB, joined=False),
+        bob_is_told_to({}, 3),
+    ]
     assert found(await replay(left)) == []
 
 
 async def test_what_came_late() -> None:
     """What a module added later counts as told with the batch."""
-    late = Late(at(3), StreamPosition(1), {BOB: {ALICE: BY_RULE}})
+    late = Late(at(3), StreamPosition(1), told_to({BOB: {ALICE: BY_RULE}}))
     later = bob_is_told_to({ALICE: BY_RULE}, 60)
-    events: list[Event] = [LOOKING, bob_is_told_to({}), late, later]
+    events: list[RecordedEvent] = [LOOKING, bob_is_told_to({}), late, later]
     assert found(await replay(events, {ALICE: [BOB]})) == []
 
 
 async def test_views() -> None:
     """Who looked afresh is asked about everybody, or about those whom it was about."""
     known = bob_is_told_to({})
-    whole = Viewed(at(2), ALICE, looks=True, users=None, sights={})
-    one = Viewed(at(2), ALICE, looks=False, users=[CHARLIE], sights={})
+    whole = Viewed(at(2), ALICE, looks=True, users=None, seen=[])
+    one = Viewed(at(2), ALICE, looks=False, users=[CHARLIE], seen=[])
     assert found(await replay([known, whole], {ALICE: [BOB]})) == [("gained", ALICE, BOB)]
     assert found(await replay([known, one], {ALICE: [BOB]})) == []
-    seen = Viewed(at(2), ALICE, looks=True, users=None, sights={BOB: BY_RULE})
+    seen = Viewed(at(2), ALICE, looks=True, users=None, seen=grouped({BOB: BY_RULE}))
     assert found(await replay([known, seen])) == [("lost", ALICE, BOB)]
 
 
 async def test_people_who_meet() -> None:
     """Who was told of somebody with whom they came to share a room sees them by any rules."""
-    joins: list[Event] = [Moved(at(2), HALL, it, joined=True) for it in (ALICE, BOB)]
-    met = Met(at(2), {BOB: {ALICE: BY_ROOM}})
-    events: list[Event] = [bob_is_told_to({}), *joins, met]
+    joins: list[RecordedEvent] = [Moved(at(2), HALL, it, joined=True) for it in (ALICE, BOB)]
+    met = Met(at(2), told_to({BOB: {ALICE: BY_ROOM}}))
+    events: list[RecordedEvent] = [bob_is_told_to({}), *joins, met]
     assert found(await replay(events)) == []
     assert found(await replay(events, {ALICE: [BOB]}, say="x")) == [("altered", ALICE, BOB)]
 
@@ -158,7 +166,10 @@ async def test_presence_as_it_was() -> None:
 async def test_who_exists() -> None:
     """An account exists if it is recorded, or if its user is mentioned; nothing else is known."""
     account = Account(CHARLIE, Timestamp(7), is_admin=True, is_deactivated=False)
-    events: list[Event] = [Accounts(at(0), [account]), Moved(at(0), ATTIC, ALICE, joined=True)]
+    events: list[RecordedEvent] = [
+        KnownAccounts(at(0), [account]),
+        Moved(at(0), ATTIC, ALICE, joined=True),
+    ]
     report = await replay([*events, bob_is_told_to({})], {}, module="Asking")
     assert replayed_modules.Asking.answers == [ALICE, BOB, CHARLIE, None, None, None]
     assert report.unanswered == {"account_data": 1, "room_state": 1}
@@ -200,7 +211,7 @@ async def test_another_server() -> None:
 async def test_nothing_recorded() -> None:
     """A record without anything in it is refused, and so is one without a beginning."""
     settings = parse_config_text("server_name: demo", Path("new.yaml"))
-    cases: list[tuple[list[Event], str]] = [
+    cases: list[tuple[list[RecordedEvent], str]] = [
         ([], "nothing is recorded"),
         ([LOOKING], "does not begin"),
     ]

@@ -4,7 +4,7 @@ import pytest
 
 from lamplighter.errors import RecordUnreadable
 from lamplighter.recording.codec import Decoder, Encoder
-from lamplighter.recording.events import Away
+from lamplighter.recording.events import VERSION, Away
 from tests.recording.samples import EVENTS, at
 from tests.routing.people import ALICE, BOB
 
@@ -21,19 +21,39 @@ def test_numbers_for_names() -> None:
     """A user is named once, and a number from then on."""
     encoder = Encoder()
     assert encoder.encode(Away(at(0), [ALICE, BOB])) == (
-        b'["user","@alice:demo"]\n["user","@bob:demo"]\n["away",1700000000000,[0,1]]\n'
+        b'["name","@alice:demo"]\n["name","@bob:demo"]\n["away",1700000000000,[0,1]]\n'
     )
     assert encoder.encode(Away(at(1), [BOB])) == b'["away",1700000001000,[1]]\n'
+
+
+def test_every_user_and_room_is_a_number() -> None:
+    """No user or room stands by name in a line but in the one that introduces it."""
+    lines = b"".join(map(Encoder().encode, EVENTS)).splitlines()
+    introduced = [line for line in lines if line.startswith(b'["name"')]
+    named = [line for line in lines if b'"@' in line or b'"!' in line]
+    assert named == introduced
+    assert len(introduced) == len(set(introduced)) == 6
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        b"", b"{}", b'["other",1]', b'["away","soon",[0]]', b'["away",1,[7]]',
-        b'["began",1,99,"demo",5000]', b"\xff",
+        b"", b"{}", b"[]", b"7", b'["other",1]', b'["name",7]', b'["away","soon",[0]]',
+        b'["away",1,[7]]', b'["away",1,[-1]]', b'["away",1,["@alice:demo"]]', b'["away",1,0]',
+        b'["known",1,[{"user":0}]]', b'["late",1,7,[[0,[[[["why"]],[0]]]]]]', b"\xff",
     ],
 )  # fmt: skip
 def test_no_line_of_a_record(line: bytes) -> None:
     """What no encoder wrote is refused, with no other error."""
-    with pytest.raises(RecordUnreadable):
+    decoder = Decoder()
+    decoder.decode(b'["name","@alice:demo"]')
+    with pytest.raises(RecordUnreadable, match="no line of a record"):
+        decoder.decode(line)
+
+
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+def test_another_form(version: int) -> None:
+    """A record of an older or newer form is refused, and the error names both forms."""
+    line = b'["began",1700000000000,%d,"demo",5000]' % version
+    with pytest.raises(RecordUnreadable, match=f"form {version} .* form {VERSION}"):
         Decoder().decode(line)

@@ -9,7 +9,7 @@ import pytest
 
 from lamplighter.clock import Timestamp
 from lamplighter.errors import RecordUnreadable
-from lamplighter.recording.events import Batch, Began, Event, Known
+from lamplighter.recording.events import Began, Known, RecordedBatch, RecordedEvent
 from lamplighter.recording.files import RecordWriter, read_record, record_files
 from tests.recording.samples import BEGAN, EVENTS, at, said
 from tests.routing.people import BOB
@@ -19,10 +19,10 @@ NOW = Timestamp(at(99))
 
 def messages(path: Path) -> list[str | None]:
     """Return what bob said, as far as it is recorded."""
-    return [it.states[0].status_msg for it in read_record(path) if isinstance(it, Batch)]
+    return [it.states[0].status_msg for it in read_record(path) if isinstance(it, RecordedBatch)]
 
 
-def write_each(writer: RecordWriter, *events: Event) -> None:
+def write_each(writer: RecordWriter, *events: RecordedEvent) -> None:
     """Write each in a piece of its own."""
     for event in events:
         writer.write([event], NOW)
@@ -50,11 +50,11 @@ def test_rotation(tmp_path: Path) -> None:
     """There are so many files at most, and each can be read without those before it."""
     path = tmp_path / "log"
     writer = RecordWriter(path, 600, 3)
-    write_each(writer, *EVENTS, *(said(number) for number in range(50)))
+    write_each(writer, *EVENTS, *(said(number) for number in range(51)))
     files = record_files(path)
     assert [it.name for it in files] == ["log.2", "log.1", "log"]
     assert all(it.stat().st_size < 1200 for it in files)
-    assert messages(path)[-1] == "49"
+    assert messages(path)[-1] == "50"
     [began, *_] = read_record(path)
     assert isinstance(began, Began)
     [known] = [it for it in list(read_record(path))[:5] if isinstance(it, Known)]
@@ -126,8 +126,8 @@ def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        (b'["began",1,1,"demo",5000]\n["nonsense"]\n', "no line of a record"),
-        (b'["began",1,2,"demo",5000]\n', "version 2 of a record; this is for 1"),
+        (b'["began",1,2,"demo",5000]\n["nonsense"]\n', "no line of a record"),
+        (b'["began",1,1,"demo",5000]\n', "this record has the form 1"),
     ],
 )
 def test_lines_of_another_kind(tmp_path: Path, lines: bytes, problem: str) -> None:

@@ -16,13 +16,15 @@ from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.recording.events import (
     AS_THEY_ARE,
     Away,
-    Batch,
-    Event,
     Known,
     Late,
     Met,
     Moved,
+    RecordedBatch,
+    RecordedEvent,
     Viewed,
+    seen_in,
+    told_in,
 )
 from lamplighter.recording.files import RecordWriter, read_record
 from lamplighter.recording.recorder import Recorder
@@ -34,7 +36,7 @@ from tests.routing.callbacks import turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, state
 
 
-def recorded(path: Path, *kinds: type) -> list[Event]:
+def recorded(path: Path, *kinds: type) -> list[RecordedEvent]:
     """Return the recorded events of these kinds."""
     return [event for event in read_record(path) if isinstance(event, kinds)]
 
@@ -54,11 +56,11 @@ async def test_a_batch(tmp_path: Path) -> None:
         for person in (alice, charlie):
             await person.sync(**UNSEEN)
         await bob.set_status("online", "brb")
-    [batch] = recorded(path, Batch)
-    assert isinstance(batch, Batch)
+    [batch] = recorded(path, RecordedBatch)
+    assert isinstance(batch, RecordedBatch)
     altered = (("status_msg", "x"),)
     assert [it.status_msg for it in batch.states] == ["brb"]
-    assert batch.told == {
+    assert told_in(batch.told) == {
         BOB: {
             CHARLIE: (AS_THEY_ARE, (SharedRoom(RoomId(room)),)),
             ALICE: (altered, (Module("Held"),)),
@@ -79,11 +81,11 @@ async def test_what_comes_late(tmp_path: Path) -> None:
         await bob.set_status("online", "brb")
         held.let_go()
         await server.settled()
-    batch, late = recorded(path, Batch, Late)
-    assert isinstance(batch, Batch)
+    batch, late = recorded(path, RecordedBatch, Late)
+    assert isinstance(batch, RecordedBatch)
     assert isinstance(late, Late)
-    assert (batch.told, late.about) == ({}, batch.position)
-    assert late.told == {BOB: {ALICE: (AS_THEY_ARE, (Module("Held"),))}}
+    assert (batch.told, late.about) == ([], batch.position)
+    assert told_in(late.told) == {BOB: {ALICE: (AS_THEY_ARE, (Module("Held"),))}}
 
 
 async def test_views(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ async def test_views(tmp_path: Path) -> None:
     assert isinstance(asked, Viewed)
     assert (first.viewer, first.looks, first.users) == (ALICE, True, None)
     assert (asked.viewer, asked.looks, asked.users) == (ALICE, False, [BOB])
-    assert list(first.sights) == list(asked.sights) == [BOB]
+    assert list(seen_in(first.seen)) == list(seen_in(asked.seen)) == [BOB]
 
 
 async def test_joins_and_leaves(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ async def test_joins_and_leaves(tmp_path: Path) -> None:
     ]  # fmt: skip
     [met] = recorded(path, Met)
     assert isinstance(met, Met)
-    assert met.told == {BOB: {ALICE: (AS_THEY_ARE, (SharedRoom(RoomId(room)),))}}
+    assert told_in(met.told) == {BOB: {ALICE: (AS_THEY_ARE, (SharedRoom(RoomId(room)),))}}
 
 
 async def test_who_goes_away(tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ class _SlowWriter(RecordWriter):
         super().__init__(path, 10**9, 1)
         self.allowed = threading.Event()
 
-    def write(self, events: Iterable[Event], now: Timestamp) -> None:
+    def write(self, events: Iterable[RecordedEvent], now: Timestamp) -> None:
         self.allowed.wait()
         super().write(events, now)
 
@@ -203,7 +205,7 @@ async def test_a_disk_that_hangs(tmp_path: Path) -> None:
         await recorder.close()
     [line] = [it for it in lines if it["log_level"] == "warning"]
     assert line["lost"] == 10
-    *events, last = recorded(path, Batch, Known)
+    *events, last = recorded(path, RecordedBatch, Known)
     assert len(events) == 20_001
     assert isinstance(last, Known)
     assert [it.status_msg for it in last.states] == ["20009"]

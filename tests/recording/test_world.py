@@ -1,12 +1,12 @@
 """How everything stands."""
 
-from lamplighter.recording.events import Began, Event
+from lamplighter.recording.events import VERSION, Began, RecordedEvent
 from lamplighter.recording.world import RecordedWorld
 from tests.recording.samples import BEGAN, EVENTS, at
 from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, state
 
 
-def after(*events: Event) -> RecordedWorld:
+def after(*events: RecordedEvent) -> RecordedWorld:
     """Return the world in which these have happened."""
     world = RecordedWorld(BEGAN)
     for event in events:
@@ -33,7 +33,7 @@ def test_snapshot() -> None:
     """What a snapshot tells leads from nothing to the same world."""
     world = after(*EVENTS)
     began, *rest = world.snapshot(at(9))
-    assert began == Began(at(9), BEGAN.server_name, BEGAN.module_timeout)
+    assert began == Began(at(9), VERSION, BEGAN.server_name, BEGAN.module_timeout)
     again = after(*rest)
     for name in ("states", "rooms", "accounts", "looking"):
         assert getattr(again, name) == getattr(world, name)

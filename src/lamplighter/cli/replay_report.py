@@ -12,7 +12,7 @@ from rich.table import Table
 from lamplighter.clock import Timestamp
 from lamplighter.devtools.differences import Difference, DifferenceKind
 from lamplighter.devtools.replay import ReplayReport
-from lamplighter.recording.events import Sight
+from lamplighter.recording.events import Seen
 
 __all__ = ["as_json_values", "report_lines"]
 
@@ -113,11 +113,11 @@ def _because(difference: Difference) -> str:
             return f"was: {_shown(difference.before)}; would be: {_shown(difference.after)}"
 
 
-def _said(sight: Sight | None) -> str:
+def _said(sight: Seen | None) -> str:
     return ", ".join(map(str, sight[1])) if sight else "nothing"
 
 
-def _shown(sight: Sight | None) -> str:
+def _shown(sight: Seen | None) -> str:
     altered = ", ".join(f"{name} {value!r}" for name, value in sight[0]) if sight else ""
     return f"{altered or 'as they are'} ({_said(sight)})"
 
@@ -135,7 +135,7 @@ def _values(it: Difference) -> dict[str, Any]:
     }
 
 
-def _sight_values(sight: Sight | None) -> dict[str, Any] | None:
+def _sight_values(sight: Seen | None) -> dict[str, Any] | None:
     if sight is None:
         return None
     altered, reasons = sight

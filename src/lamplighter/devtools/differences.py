@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from lamplighter.clock import Timestamp
 from lamplighter.ids import UserId
-from lamplighter.recording.events import Sight
+from lamplighter.recording.events import Seen
 from lamplighter.routing.reasons import AllUsers, Module, Reasons
 
 __all__ = ["Difference", "DifferenceKind", "Differences"]
@@ -34,8 +34,8 @@ class Difference:
     #: When the decisions first differed.
     at: Timestamp
     #: What was visible, and why; None for nothing.
-    before: Sight | None
-    after: Sight | None
+    before: Seen | None
+    after: Seen | None
     #: How many decisions differ.
     times: int = 0
 
@@ -67,8 +67,8 @@ class Differences:
         at: Timestamp,
         viewer: UserId,
         user_id: UserId,
-        before: Sight | None,
-        after: Sight | None,
+        before: Seen | None,
+        after: Seen | None,
     ) -> None:
         """Compare what a viewer saw of a user with what the other modules would have shown."""
         self.compared += 1
@@ -90,7 +90,7 @@ class Differences:
         return dict(sorted(counts.items()))
 
 
-def _kind(before: Sight | None, after: Sight | None) -> DifferenceKind | None:
+def _kind(before: Seen | None, after: Seen | None) -> DifferenceKind | None:
     if before is None:
         return None if after is None else DifferenceKind.GAINED
     if after is None:

@@ -32,21 +32,24 @@ from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.events import (
     Away,
-    Batch,
     Began,
-    Event,
     Late,
     Met,
     Moved,
-    Sight,
+    RecordedBatch,
+    RecordedEvent,
+    Seen,
     Told,
     Viewed,
     alteration,
+    seen_in,
+    told_by,
+    told_in,
 )
 from lamplighter.recording.world import RecordedWorld
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
-from lamplighter.routing.plan import Planner, Routes, Telling
+from lamplighter.routing.plan import Planner, Routes
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.subscribers import Subscribers
@@ -82,7 +85,7 @@ class _Pending:
     """A batch that may still get late answers."""
 
     at: Timestamp
-    before: dict[UserId, dict[UserId, Sight]]
+    before: dict[UserId, dict[UserId, Seen]]
     after: Told = field(default_factory=dict)
 
 
@@ -106,7 +109,7 @@ class Replay:
         self._pending: dict[StreamPosition, _Pending] = {}
         self._forget_what_was()
 
-    async def run(self, events: Iterable[Event]) -> ReplayReport:
+    async def run(self, events: Iterable[RecordedEvent]) -> ReplayReport:
         """Return where the modules would have decided differently.
 
         Raises `ConfigError`, `ModuleError` and `RecordUnreadable`.
@@ -114,7 +117,7 @@ class Replay:
         with modules_by(self._clock):
             return await self._run(self._runtime(), events)
 
-    async def _run(self, runtime: ModuleRuntime, events: Iterable[Event]) -> ReplayReport:
+    async def _run(self, runtime: ModuleRuntime, events: Iterable[RecordedEvent]) -> ReplayReport:
         began: Timestamp | None = None
         try:
             for event in events:
@@ -170,7 +173,7 @@ class Replay:
     # --- what is recorded -----------------------------------------------------------------
 
     @singledispatchmethod
-    async def _do(self, event: Event) -> None:
+    async def _do(self, event: RecordedEvent) -> None:
         """Apply an event that causes no decision."""
         self._known().apply(event)
 
@@ -196,7 +199,7 @@ class Replay:
             self._interests.forget(viewer)
 
     @_do.register
-    async def _batch(self, event: Batch) -> None:
+    async def _batch(self, event: RecordedBatch) -> None:
         world = self._known()
         world.apply(event)
         self._decisions += 1
@@ -206,23 +209,31 @@ class Replay:
         await turns(_MANY)
         others = {viewer for viewer in routes if not world.is_mine(viewer)}
         # Recipients who do not poll got the state by a room or a route, and do so again.
-        others.update(viewer for seen in event.told.values() for viewer in seen)
+        before = told_in(event.told)
+        others.update(viewer for seen in before.values() for viewer in seen)
         tellings = self._planner.plan(event.states, routes, world.looking.keys() | others)
-        before = {user_id: dict(seen) for user_id, seen in event.told.items()}
-        told = _told(tellings, event.states, world)
+        told = {
+            user_id: {
+                viewer: shown
+                for viewer, shown in seen.items()
+                # Other servers get only states of our own users.
+                if world.is_mine(viewer) or world.is_mine(user_id)
+            }
+            for user_id, seen in told_by(tellings, event.states).items()
+        }
         self._pending[event.position] = _Pending(event.at, before, told)
 
     @_do.register
     async def _late(self, event: Late) -> None:
         pending = self._pending.get(event.about)
         if pending is not None:
-            for user_id, seen in event.told.items():
+            for user_id, seen in told_in(event.told).items():
                 pending.before.setdefault(user_id, {}).update(seen)
 
     @_do.register
     async def _met(self, event: Met) -> None:
         self._decisions += 1
-        for user_id, seen in event.told.items():
+        for user_id, seen in told_in(event.told).items():
             for viewer, before in seen.items():
                 sights = await self._view(viewer, [user_id])
                 self._differences.compare(event.at, viewer, user_id, before, sights.get(user_id))
@@ -234,13 +245,14 @@ class Replay:
         self._decisions += 1
         users = list(world.states) if event.users is None else event.users
         sights = await self._view(event.viewer, users)
+        recorded = seen_in(event.seen)
         for user_id in users:
-            before, now = event.sights.get(user_id), sights.get(user_id)
+            before, now = recorded.get(user_id), sights.get(user_id)
             self._differences.compare(event.at, event.viewer, user_id, before, now)
 
     # --- what the modules say -------------------------------------------------------------
 
-    async def _view(self, viewer: UserId, users: Iterable[UserId]) -> Mapping[UserId, Sight]:
+    async def _view(self, viewer: UserId, users: Iterable[UserId]) -> Mapping[UserId, Seen]:
         """Return what a first sync would show the viewer of *users* now."""
         world = self._known()
         states = {it: world.states[it] for it in users if it in world.states}
@@ -291,7 +303,7 @@ class Replay:
             await turns(_MANY)
         self._clock.advance_to(instant)
         if self._world is not None:
-            told_until = instant - milliseconds(2 * self._world.began.module_timeout)
+            told_until = instant - 2 * self._world.began.module_timeout
             due_now = sum(pending.at < told_until for pending in self._pending.values())
             self._compare_pending(due_now)
 
@@ -305,18 +317,3 @@ class Replay:
                     self._differences.compare(
                         pending.at, viewer, user_id, before.get(viewer), now.get(viewer)
                     )
-
-
-def _told(
-    tellings: Iterable[Telling], states: Iterable[UserPresenceState], world: RecordedWorld
-) -> Told:
-    base = {state.user_id: state for state in states}
-    told: dict[UserId, dict[UserId, Sight]] = {}
-    for telling in tellings:
-        altered = alteration(telling.state, base.get(telling.user_id, telling.state))
-        seen = told.setdefault(telling.user_id, {})
-        for viewer, reasons in telling.recipients.items():
-            # Other servers get only states of our own users.
-            if world.is_mine(viewer) or world.is_mine(telling.user_id):
-                seen[viewer] = altered, reasons
-    return told

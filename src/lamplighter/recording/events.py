@@ -1,141 +1,161 @@
-"""What the log tells of, in the order in which it happened.
+"""What a record tells of, in the order in which it happened, and how it is written.
 
 A decision stands beside what it was made of: who was how, who was in which room, and who looked.
+Each event is written as its fields, in their order, after the name of its kind. Times are
+milliseconds since the epoch. A new field, or another order, takes another `VERSION`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeAlias
+
+import msgspec
 
 from lamplighter.clock import Timestamp
 from lamplighter.ids import RoomId, ServerName, StreamPosition, UserId
 from lamplighter.ports import Account
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.reasons import Reasons
+from lamplighter.routing.plan import Telling
+from lamplighter.routing.reasons import Reason, Reasons
 
 __all__ = [
     "AS_THEY_ARE",
-    "Accounts",
+    "VERSION",
     "Alteration",
     "Away",
-    "Batch",
     "Began",
-    "Event",
     "Known",
+    "KnownAccounts",
     "Late",
     "Looking",
     "Met",
     "Moved",
-    "Sight",
+    "RecordedBatch",
+    "RecordedEvent",
+    "Seen",
+    "SeenAlike",
     "Told",
+    "ToldOf",
     "Viewed",
     "alteration",
+    "grouped",
+    "seen_in",
+    "told_by",
+    "told_in",
+    "told_to",
 ]
 
-#: What of somebody's presence is shown otherwise than it is: field and value, by field.
+#: The form of the events below.
+VERSION: Final = 2
+
+#: In which fields somebody's presence is shown otherwise than it is: field and value.
 Alteration: TypeAlias = tuple[tuple[str, str | int | bool | None], ...]
 AS_THEY_ARE: Alteration = ()
 
-#: What somebody sees of somebody, and why.
-Sight: TypeAlias = tuple[Alteration, Reasons]
+#: How a viewer sees a user, and why.
+Seen: TypeAlias = tuple[Alteration, Reasons]
 
-#: Who was told of one user, and what they see.
-Told: TypeAlias = Mapping[UserId, Mapping[UserId, Sight]]
+#: Who was told of each user, and how they see the user.
+Told: TypeAlias = Mapping[UserId, Mapping[UserId, Seen]]
 
 
-@dataclass(frozen=True, slots=True)
-class Began:
+class _Recorded(msgspec.Struct, array_like=True, frozen=True):
+    pass
+
+
+class SeenAlike(_Recorded, frozen=True):
+    """Users who are seen, or who see, alike and for the same reasons."""
+
+    reasons: tuple[Reason, ...]
+    users: list[UserId]
+    altered: Alteration = AS_THEY_ARE
+
+
+class ToldOf(_Recorded, frozen=True):
+    """Who was told of one user."""
+
+    user_id: UserId
+    viewers: list[SeenAlike]
+
+
+class _Event(_Recorded, frozen=True):
+    at: Timestamp
+
+
+class Began(_Event, tag="began", frozen=True):
     """A server has begun to record, or a file has begun: what comes says how everything stands."""
 
-    at: Timestamp
+    version: int
     server_name: ServerName
-    #: So long after a batch, what modules answer late may still come.
-    module_timeout: timedelta
+    #: How many milliseconds after a batch the late answers of modules may still come.
+    module_timeout: int
 
 
-@dataclass(frozen=True, slots=True)
-class Accounts:
+class KnownAccounts(_Event, tag="accounts", frozen=True):
     """Accounts of this server that exist."""
 
-    at: Timestamp
-    accounts: Sequence[Account]
+    accounts: list[Account]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """How users are, which nobody decides anything about now."""
+class Known(_Event, tag="known", frozen=True):
+    """How users are, about whom nothing is decided now."""
 
-    at: Timestamp
-    states: Sequence[UserPresenceState]
+    states: list[UserPresenceState]
 
 
-@dataclass(frozen=True, slots=True)
-class Looking:
-    """Who is told as things happen, from now on."""
+class Looking(_Event, tag="looking", frozen=True):
+    """Viewers who are told as things happen, from now on."""
 
-    at: Timestamp
-    viewers: Sequence[UserId]
+    viewers: list[UserId]
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
-    """Who is not told any more as things happen."""
+class Away(_Event, tag="away", frozen=True):
+    """Viewers who are no longer told as things happen."""
 
-    at: Timestamp
-    viewers: Sequence[UserId]
+    viewers: list[UserId]
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(_Event, tag="moved", frozen=True):
     """A user has begun to be joined to a room, or has stopped."""
 
-    at: Timestamp
     room_id: RoomId
     user_id: UserId
     joined: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Users have changed: whom was that told, user by user."""
+class RecordedBatch(_Event, tag="batch", frozen=True):
+    """Users have changed, and viewers were told."""
 
-    at: Timestamp
     position: StreamPosition
-    states: Sequence[UserPresenceState]
-    told: Told
+    states: list[UserPresenceState]
+    told: list[ToldOf]
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
+class Late(_Event, tag="late", frozen=True):
     """What a module has added to a batch after it was told."""
 
-    at: Timestamp
     about: StreamPosition
-    told: Told
+    told: list[ToldOf]
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
-    """People have come into each other's sight, and were told how they are."""
+class Met(_Event, tag="met", frozen=True):
+    """Users have become visible to each other, and were told how they are."""
 
-    at: Timestamp
-    told: Told
+    told: list[ToldOf]
 
 
-@dataclass(frozen=True, slots=True)
-class Viewed:
-    """Somebody was answered from scratch, about *users*: about everybody if None."""
+class Viewed(_Event, tag="viewed", frozen=True):
+    """A viewer was answered from scratch, about *users*: about everybody if None."""
 
-    at: Timestamp
     viewer: UserId
-    #: Whether they are told from now on as things happen.
+    #: Whether the viewer is told from now on as things happen.
     looks: bool
-    users: Sequence[UserId] | None
-    sights: Mapping[UserId, Sight]
+    users: list[UserId] | None
+    seen: list[SeenAlike]
 
 
-Event: TypeAlias = Began | Accounts | Known | Looking | Away | Moved | Batch | Late | Met | Viewed
+RecordedEvent: TypeAlias = (
+    Began | KnownAccounts | Known | Looking | Away | Moved | RecordedBatch | Late | Met | Viewed
+)
 
 
 def alteration(shown: UserPresenceState, base: UserPresenceState) -> Alteration:
@@ -147,3 +167,45 @@ def alteration(shown: UserPresenceState, base: UserPresenceState) -> Alteration:
         for name in ("currently_active", "last_active_ts", "state", "status_msg")
         if (value := getattr(shown, name)) != getattr(base, name)
     )
+
+
+def grouped(seen: Mapping[UserId, Seen]) -> list[SeenAlike]:
+    """Return *seen* in groups of users who see alike.
+
+    Users share a group if their reasons are one object: to compare them would cost more.
+    """
+    groups: dict[tuple[Alteration, int], SeenAlike] = {}
+    for user_id, (altered, reasons) in seen.items():
+        group = groups.get((altered, id(reasons)))
+        if group is None:
+            group = groups[altered, id(reasons)] = SeenAlike(reasons, [], altered)
+        group.users.append(user_id)
+    return list(groups.values())
+
+
+def told_by(
+    tellings: Iterable[Telling], states: Iterable[UserPresenceState]
+) -> dict[UserId, dict[UserId, Seen]]:
+    """Return who is told of each user by *tellings*, where the users are as in *states*."""
+    base = {state.user_id: state for state in states}
+    told: dict[UserId, dict[UserId, Seen]] = {}
+    for telling in tellings:
+        altered = alteration(telling.state, base.get(telling.user_id, telling.state))
+        seen = told.setdefault(telling.user_id, {})
+        seen.update((viewer, (altered, reasons)) for viewer, reasons in telling.recipients.items())
+    return told
+
+
+def told_to(told: Told) -> list[ToldOf]:
+    """Return *told* as it stands in an event."""
+    return [ToldOf(user_id, grouped(seen)) for user_id, seen in told.items()]
+
+
+def seen_in(groups: Iterable[SeenAlike]) -> dict[UserId, Seen]:
+    """Return how each user of *groups* is seen, or sees."""
+    return {it: (group.altered, group.reasons) for group in groups for it in group.users}
+
+
+def told_in(told: Iterable[ToldOf]) -> dict[UserId, dict[UserId, Seen]]:
+    """Return who was told of each user by an event."""
+    return {it.user_id: seen_in(it.viewers) for it in told}

@@ -15,7 +15,7 @@ from typing import Final
 from lamplighter.clock import Timestamp
 from lamplighter.errors import RecordUnreadable
 from lamplighter.recording.codec import Decoder, Encoder
-from lamplighter.recording.events import Began, Event
+from lamplighter.recording.events import Began, RecordedEvent
 from lamplighter.recording.world import RecordedWorld
 
 __all__ = ["RecordWriter", "read_record", "record_files"]
@@ -39,7 +39,7 @@ class RecordWriter:
         #: How everything stands after all events so far, written or lost.
         self.world: RecordedWorld | None = None
 
-    def write(self, events: Iterable[Event], now: Timestamp) -> None:
+    def write(self, events: Iterable[RecordedEvent], now: Timestamp) -> None:
         """Append *events*, the first one of all is `Began`; raise `OSError` if they are lost."""
         text: list[bytes] = []
         if self._encoder is None and self.world is not None:
@@ -95,7 +95,7 @@ def record_files(path: Path) -> list[Path]:
     return found
 
 
-def read_record(path: Path) -> Iterator[Event]:
+def read_record(path: Path) -> Iterator[RecordedEvent]:
     """Yield the events of the files at *path*, the oldest first; raise `RecordUnreadable`.
 
     What is damaged is left out, with all that follows up to where everything is told anew.
@@ -113,7 +113,7 @@ def read_record(path: Path) -> Iterator[Event]:
             raise RecordUnreadable(f"{file}: {problem}") from None
 
 
-def _events(data: bytes) -> Iterator[Event]:
+def _events(data: bytes) -> Iterator[RecordedEvent]:
     decoder: Decoder | None = None
     for piece in _pieces(data):
         if piece is None:

@@ -13,30 +13,31 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from lamplighter.clock import Clock, Timestamp, within
+from lamplighter.clock import Clock, Timestamp, milliseconds, within
 from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import Account, JoinedMember, MembershipChange
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.events import (
-    Accounts,
-    Alteration,
+    VERSION,
     Away,
-    Batch,
     Began,
-    Event,
     Known,
+    KnownAccounts,
     Late,
     Met,
     Moved,
-    Sight,
+    RecordedBatch,
+    RecordedEvent,
     Told,
     Viewed,
     alteration,
+    grouped,
+    told_by,
+    told_to,
 )
 from lamplighter.recording.files import RecordWriter
 from lamplighter.recording.world import RecordedWorld
 from lamplighter.routing.plan import Telling
-from lamplighter.routing.reasons import Reasons
 from lamplighter.service.witness import FreshView, Published, Witness
 
 __all__ = ["FLUSH_PERIOD", "Recorder"]
@@ -51,7 +52,7 @@ _PATIENCE: Final = timedelta(seconds=3)
 _MOST_WAITING: Final = 20_000
 
 #: What makes an event, in the thread, of how everything stood until then.
-_Entry: TypeAlias = Callable[[RecordedWorld], Event | None]
+_Entry: TypeAlias = Callable[[RecordedWorld], RecordedEvent | None]
 
 
 class Recorder(Witness):
@@ -69,7 +70,7 @@ class Recorder(Witness):
         self._server_name = server_name
         self._module_timeout = module_timeout
         self._executor = ThreadPoolExecutor(1, "record")
-        self._waiting: list[Event | _Entry] = []
+        self._waiting: list[RecordedEvent | _Entry] = []
         self._writing: asyncio.Future[None] | None = None
         self._lost = 0
         #: How users were in decisions that are lost.
@@ -85,9 +86,9 @@ class Recorder(Witness):
         """Begin the record with how everything stands."""
         now = self._clock.now()
         self._waiting += [
-            Began(now, self._server_name, self._module_timeout),
-            Accounts(now, accounts),
-            Known(now, states),
+            Began(now, VERSION, self._server_name, milliseconds(self._module_timeout)),
+            KnownAccounts(now, list(accounts)),
+            Known(now, list(states)),
             *(Moved(now, it.room_id, it.user_id, joined=True) for it in members),
         ]
 
@@ -159,12 +160,14 @@ class Recorder(Witness):
             _log.error("recording failed", exc_info=failure)
 
 
-def _write(writer: RecordWriter, entries: Sequence[Event | _Entry], now: Timestamp) -> None:
+def _write(writer: RecordWriter, entries: Sequence[RecordedEvent | _Entry], now: Timestamp) -> None:
     """Write what *entries* stand for; done in the thread."""
     writer.write(_made(writer, entries), now)
 
 
-def _made(writer: RecordWriter, entries: Sequence[Event | _Entry]) -> Iterator[Event]:
+def _made(
+    writer: RecordWriter, entries: Sequence[RecordedEvent | _Entry]
+) -> Iterator[RecordedEvent]:
     """Yield the events, each made of how everything stands after those before it."""
     for entry in entries:
         if not callable(entry):
@@ -173,20 +176,20 @@ def _made(writer: RecordWriter, entries: Sequence[Event | _Entry]) -> Iterator[E
             yield event
 
 
-def _told_of(at: Timestamp, published: Published, world: RecordedWorld) -> Event | None:
+def _told_of(at: Timestamp, published: Published, world: RecordedWorld) -> RecordedEvent | None:
     if published.about is None:
-        return Met(at, _met(published.tellings, world))
-    told = _told(published, world)
+        return Met(at, told_to(_met(published.tellings, world)))
+    told = told_to(_told(published, world))
     if not published.changes:
         return Late(at, published.about, told)
-    return Batch(at, published.about, published.asked, told) if published.asked else None
+    if not published.asked:
+        return None
+    return RecordedBatch(at, published.about, list(published.asked), told)
 
 
 def _told(published: Published, world: RecordedWorld) -> Told:
+    told = told_by(published.tellings, published.asked)
     base = {state.user_id: state for state in published.asked}
-    told: dict[UserId, dict[UserId, Sight]] = {}
-    for telling in published.tellings:
-        _tell(told, telling, alteration(telling.state, base.get(telling.user_id, telling.state)))
     for viewer, routes in published.routes.items():
         for user_id, route in routes.items():
             # Other servers are told of our own users.
@@ -198,46 +201,20 @@ def _told(published: Published, world: RecordedWorld) -> Told:
 
 
 def _met(tellings: Sequence[Telling], world: RecordedWorld) -> Told:
-    told: dict[UserId, dict[UserId, Sight]] = {}
-    for telling in tellings:
-        base = world.states.get(telling.user_id, telling.state)
-        # When somebody was last active becomes known between announcements, too.
-        base = base.copy_and_replace(last_active_ts=telling.state.last_active_ts)
-        _tell(told, telling, alteration(telling.state, base))
-    return told
+    states = ((it.state, world.states.get(it.user_id, it.state)) for it in tellings)
+    # When somebody was last active becomes known between announcements, too.
+    return told_by(
+        tellings,
+        [base.copy_and_replace(last_active_ts=told.last_active_ts) for told, base in states],
+    )
 
 
-def _tell(told: dict[UserId, dict[UserId, Sight]], telling: Telling, altered: Alteration) -> None:
-    seen = told.setdefault(telling.user_id, {})
-    shared = _SharedSights()
-    for viewer, reasons in telling.recipients.items():
-        seen[viewer] = shared.of(altered, reasons)
-
-
-class _SharedSights:
-    """One sight for all who see the same for the same reasons: most of a room does."""
-
-    def __init__(self) -> None:
-        self._sights: dict[tuple[Alteration, int], Sight] = {}
-
-    def of(self, altered: Alteration, reasons: Reasons) -> Sight:
-        """Return the sight; *reasons* are told apart by identity, as long as this lives."""
-        key = altered, id(reasons)
-        sight = self._sights.get(key)
-        if sight is None:
-            sight = self._sights[key] = altered, reasons
-        return sight
-
-
-def _viewed(at: Timestamp, view: FreshView, world: RecordedWorld) -> Event:
+def _viewed(at: Timestamp, view: FreshView, world: RecordedWorld) -> RecordedEvent:
     shown = view.sights.states
-    shared = _SharedSights()
-    sights = {
-        user_id: shared.of(
-            alteration(shown[user_id], view.users.get(user_id, shown[user_id])), reasons
-        )
+    seen = {
+        user_id: (alteration(shown[user_id], view.users.get(user_id, shown[user_id])), reasons)
         for user_id, reasons in view.sights.reasons.items()
         if user_id in world.states
     }
     users = None if view.is_whole else [it for it in view.users if it in world.states]
-    return Viewed(at, view.viewer, view.is_sync, users, sights)
+    return Viewed(at, view.viewer, view.is_sync, users, grouped(seen))

@@ -7,14 +7,15 @@ from lamplighter.ids import RoomId, UserId, server_of
 from lamplighter.ports import Account
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.events import (
-    Accounts,
+    VERSION,
     Away,
-    Batch,
     Began,
-    Event,
     Known,
+    KnownAccounts,
     Looking,
     Moved,
+    RecordedBatch,
+    RecordedEvent,
     Viewed,
 )
 
@@ -32,10 +33,10 @@ class RecordedWorld:
         #: Who is told as things happen.
         self.looking: dict[UserId, None] = {}
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: RecordedEvent) -> None:
         """Let *event*, of this same server, have happened."""
         match event:
-            case Known(states=states) | Batch(states=states):
+            case Known(states=states) | RecordedBatch(states=states):
                 self.states.update((UserId(state.user_id), state) for state in states)
             case Moved():
                 self._move(event)
@@ -46,15 +47,15 @@ class RecordedWorld:
             case Away(viewers=viewers):
                 for viewer in viewers:
                     self.looking.pop(viewer, None)
-            case Accounts(accounts=accounts):
+            case KnownAccounts(accounts=accounts):
                 self.accounts.update((account.user_id, account) for account in accounts)
             case _:
                 pass
 
-    def snapshot(self, at: Timestamp) -> Iterator[Event]:
+    def snapshot(self, at: Timestamp) -> Iterator[RecordedEvent]:
         """Yield events that lead from nothing to here."""
-        yield Began(at, self.began.server_name, self.began.module_timeout)
-        yield Accounts(at, list(self.accounts.values()))
+        yield Began(at, VERSION, self.began.server_name, self.began.module_timeout)
+        yield KnownAccounts(at, list(self.accounts.values()))
         yield Known(at, list(self.states.values()))
         for room_id, members in self.rooms.items():
             for user_id in members:

@@ -1,27 +1,27 @@
 """Why a viewer receives a user's presence.
 
 Every recipient has a reason: the planner makes none without, and nothing else may deliver.
-`str()` of a reason is a phrase for people.
+`str()` of a reason is a phrase for people. A record of decisions has reasons as arrays that begin
+with the tag.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from lamplighter.ids import RoomId
 
 __all__ = ["AllUsers", "Module", "Reason", "Reasons", "Self", "SharedRoom"]
 
 
-@dataclass(frozen=True, slots=True)
-class Self:
+class Self(msgspec.Struct, frozen=True, array_like=True, tag="self"):
     """The presence is the viewer's own."""
 
     def __str__(self) -> str:
         return "their own presence"
 
 
-@dataclass(frozen=True, slots=True)
-class SharedRoom:
+class SharedRoom(msgspec.Struct, frozen=True, array_like=True, tag="room"):
     """Viewer and user are joined to this room, and the room is not excluded."""
 
     room_id: RoomId
@@ -30,8 +30,7 @@ class SharedRoom:
         return f"shared room {self.room_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(msgspec.Struct, frozen=True, array_like=True, tag="module"):
     """A module names the viewer and the user together, in an answer of either callback."""
 
     name: str
@@ -40,8 +39,7 @@ class Module:
         return f"module {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class AllUsers:
+class AllUsers(msgspec.Struct, frozen=True, array_like=True, tag="all"):
     """A module lets the viewer see all users."""
 
     module: str
