@@ -16,6 +16,7 @@ __all__ = [
     "RoomAlias",
     "RoomId",
     "ServerName",
+    "StreamEpoch",
     "StreamPosition",
     "UserId",
     "is_user_id",
@@ -37,6 +38,9 @@ ServerName = NewType("ServerName", str)
 #: A place in the stream of presence changes. A later change has a larger position, also after
 #: a restart. `cluster/positions.py` says how positions are written.
 StreamPosition = NewType("StreamPosition", int)
+
+#: Eight hexadecimal digits that say which stream a position is of: lost data begin another epoch.
+StreamEpoch = NewType("StreamEpoch", str)
 
 #: The greatest length of an identifier in bytes, including sigil and server name.
 MAX_ID_BYTES: Final = 255

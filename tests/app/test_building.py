@@ -10,9 +10,10 @@ import pytest
 from lamplighter.app import Storage, build
 from lamplighter.clock import after
 from lamplighter.config import parse_config_text
+from lamplighter.delivery.tokens import epoch_of_name
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import StorageUnavailable
-from lamplighter.ids import UserId
+from lamplighter.ids import StreamEpoch, UserId
 from lamplighter.presence.state import Presence
 from tests.database.statements import traced_statements
 from tests.web.clients import client_of
@@ -67,3 +68,24 @@ async def test_a_start_reads_everybody_at_once(tmp_path: Path) -> None:
         return len(traced)
 
     assert await statements("one") == await statements(*(f"user{n}" for n in range(20)))
+
+
+async def test_epochs(tmp_path: Path) -> None:
+    """Data keep their epoch over restarts; data from before epochs go on with the server's name."""
+    config = parse_config_text("server_name: demo\nrate_limits: off\n", tmp_path / "x.yaml")
+    epochs = []
+    for kept_in in (tmp_path / "one", tmp_path / "one", tmp_path / "other"):
+        server = await build(config, FakeClock(), Storage.in_directory(kept_in))
+        epochs.append(server.core.memory.epoch)
+        await server.stop()
+    first, again, other = epochs
+    assert first == again != other
+    server = await build(config, FakeClock(), Storage.in_directory(tmp_path / "one"))
+    await server.core.for_modules.set_presence_for_users(
+        {UserId("@bob:demo"): (Presence.ONLINE, None)}
+    )
+    await server.core.memory.begin_epoch(StreamEpoch(""))
+    await server.stop()
+    server = await build(config, FakeClock(), Storage.in_directory(tmp_path / "one"))
+    assert server.core.memory.epoch == epoch_of_name(config.server_name)
+    await server.stop()

@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Send
 
+from lamplighter.delivery.tokens import Tokens
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import HttpClient, Response
 from lamplighter.homeserver.client import client_endpoints
 from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.ids import DeviceId, ServerName, UserId
+from lamplighter.ids import DeviceId, ServerName, StreamEpoch, UserId
 from lamplighter.ports import Requester
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
@@ -21,9 +22,10 @@ from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
 from lamplighter.web.places import Places
 from tests.web.clients import client_of
 
-__all__ = ["SERVER", "V3", "Person", "World", "q", "while_sending"]
+__all__ = ["EPOCH", "SERVER", "V3", "Person", "World", "q", "while_sending"]
 
 SERVER: Final = ServerName("demo")
+EPOCH: Final = StreamEpoch("d642dfa0")
 V3: Final = "/_matrix/client/v3"
 
 
@@ -73,6 +75,7 @@ class World:
             fan_out_limiter=RateLimiter(10, 50, self.clock),
             rooms_limiter=Unlimited() if rooms is None else rooms,
             places=Places(),
+            tokens=Tokens(EPOCH),
             acted=self.acted.append,
             unstable_features={"org.example.feature": True},
             access_log=AccessLog(self.clock, self.logins.append, ClientAddress([])),

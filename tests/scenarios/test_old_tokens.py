@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lamplighter.devtools.client import Client
-from lamplighter.devtools.server import InMemoryServer
+from lamplighter.devtools.server import InMemoryServer, running_server
 
 
 @pytest.fixture
@@ -116,12 +116,56 @@ async def test_token_of_another_server(
 async def test_token_from_the_future(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """A token that is ahead of this server, as after a restored backup, is answered in full."""
+    """A token ahead of this server, whose position does not come, is answered in full."""
     await bob.set_status("offline")
     await alice.sync()
     ahead = str(alice.next_batch).replace(str(server.clock.now()), str(server.clock.now() + 10**9))
     assert ahead != alice.next_batch
-    assert set((await alice.sync(since=ahead)).presence) == {alice.user_id, bob.user_id}
+    poll = await alice.polls(since=ahead)
+    await server.advance(seconds=1)
+    assert not poll.answered
+    await server.advance(seconds=1)
+    assert set((await poll.answer()).presence) == {alice.user_id, bob.user_id}
+
+
+async def test_token_a_little_ahead(
+    server: InMemoryServer, alice: Client, bob: Client, charlie: Client, room: str
+) -> None:
+    """A token ahead of this server waits for its position, and is answered with what is new."""
+    await charlie.join(room)
+    await charlie.set_status("offline", "long ago")
+    await alice.sync(set_presence="offline")
+    ahead = str(alice.next_batch).replace(str(server.clock.now()), str(server.clock.now() + 500))
+    poll = await alice.polls(since=ahead, set_presence="offline")
+    await server.advance(seconds=1)
+    assert not poll.answered
+    await bob.set_status("offline", "news")
+    assert set((await poll.answer()).presence) == {bob.user_id}
+
+
+async def test_token_of_lost_data(
+    server: InMemoryServer, alice: Client, bob: Client, room: str, tmp_path: Path
+) -> None:
+    """A server whose data are lost answers the tokens from before in full, whatever they say."""
+    await alice.sync()
+    before = str(alice.next_batch)
+    async with running_server(data_dir=tmp_path / "new") as anew:
+        eve = await anew.register("eve")
+        await eve.sync()
+        assert str(eve.next_batch)[-8:] != before[-8:]
+        answer = await eve.sync(since=str(eve.next_batch)[:-8] + before[-8:])
+        assert set(answer.presence) == {eve.user_id}
+
+
+async def test_stopping_does_not_wait(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """A token ahead of a server that stops is answered at once."""
+    await alice.sync()
+    ahead = str(alice.next_batch).replace(str(server.clock.now()), str(server.clock.now() + 10**9))
+    poll = await alice.polls(since=ahead)
+    server.lamplighter.answer_polls()
+    assert (await poll.answer()).presence
 
 
 async def test_empty_token(server: InMemoryServer, alice: Client, bob: Client) -> None:

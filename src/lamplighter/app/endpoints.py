@@ -52,7 +52,7 @@ def wire_endpoints(
         authenticator=Authenticator(homeserver.identity),
         core=core,
         long_poll=long_poll,
-        tokens=Tokens(config.server_name),
+        tokens=Tokens(core.memory.epoch),
         places=places,
         access_log=admin.access_log,
     )

@@ -1,11 +1,13 @@
 """Wires presence: its core, over the adapters that the configuration asks for."""
 
+import secrets
 from collections.abc import Callable, Sequence
 
 from lamplighter.clock import Timestamp
 from lamplighter.cluster.positions import at_time
 from lamplighter.config import Config
-from lamplighter.ids import RoomId
+from lamplighter.delivery.tokens import epoch_of_name
+from lamplighter.ids import RoomId, StreamEpoch
 from lamplighter.ports import JoinedMember
 from lamplighter.presence.machine import Rules, SyncIsActivity
 from lamplighter.presence.timers import Timers
@@ -31,6 +33,10 @@ async def wire_presence(
     rooms, saved = SharedRooms(counting_rooms(config)), await ports.store.load()
     core = Core(core_settings(config), ports, rooms, saved, witnesses)
     counting = await _counting_since(config, core)
+    if not core.memory.epoch:
+        # Tokens of a server that kept no epoch, and its presence, go on to say what they said.
+        known = epoch_of_name(config.server_name) if saved else None
+        await core.memory.begin_epoch(known or StreamEpoch(secrets.token_hex(4)))
     for member in members:
         # A join is not older than the instant it was stored at, nor than any token before it.
         joined_at = at_time(Timestamp(member.since + 1))

@@ -9,13 +9,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
-from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.clock import Clock, Timestamp, after, within
 from lamplighter.delivery.outbox import Outbox, Update
 from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.routing.plan import Telling
@@ -88,6 +89,8 @@ class Feed:
         self._woken: list[Poll] = []
         #: Everything up to here has been put into the outboxes.
         self.position = position
+        #: What waits for a position ahead of this one.
+        self._ahead: dict[asyncio.Future[None], StreamPosition] = {}
 
     @property
     def viewers(self) -> AbstractSet[UserId]:
@@ -102,6 +105,26 @@ class Feed:
     def advance_to(self, position: StreamPosition) -> None:
         """Take in that the stream stands at *position*, and what led to it is delivered."""
         self.position = position
+        if self._ahead:
+            self._let_go()
+
+    async def reach(self, position: StreamPosition, longest: timedelta) -> bool:
+        """Wait until the stream stands at *position*; tell whether it does, after *longest*."""
+        if position > self.position and not self._closed:
+            reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._ahead[reached] = position
+            try:
+                with suppress(TimeoutError):
+                    await within(self._clock, longest, reached)
+            finally:
+                self._ahead.pop(reached, None)
+        return position <= self.position
+
+    def _let_go(self) -> None:
+        for reached, position in list(self._ahead.items()):
+            if position <= self.position or self._closed:
+                del self._ahead[reached]
+                reached.set_result(None)
 
     def open(self, viewer: UserId) -> Outbox:
         """Return the viewer's outbox; a new one knows of nothing before now."""
@@ -260,6 +283,7 @@ class Feed:
     def close(self) -> None:
         """Answer every waiting poll, and let none wait from now on."""
         self._closed = True
+        self._let_go()
         for known in self._viewers.values():
             for poll in known.polls:
                 poll.end()

@@ -1,18 +1,20 @@
-"""Since tokens: `<rooms part>~<ms>-<seq>-<mark>`.
+"""Since tokens: `<rooms part>~<ms>-<seq>-<epoch>`.
 
-The rooms part belongs to the directory and is opaque here. The mark is the server's own: a token
-of another server is no position of ours. No token is an error; one that cannot be used is
-answered with everything the viewer may see (`GET /sync`,
-<https://spec.matrix.org/latest/client-server-api/#syncing>).
+The rooms part belongs to the homeserver and is opaque here. The position is one of the stream, and
+the epoch says of which: a stream whose data are lost begins another epoch, and a token of another
+epoch, or of another server, is no position of this one. A restart goes on with the epoch.
+
+No token is an error; one that cannot be used is answered with everything the viewer may see
+(`GET /sync`, <https://spec.matrix.org/latest/client-server-api/#syncing>).
 """
 
 import zlib
 from dataclasses import dataclass
 
 from lamplighter.cluster.positions import format_position, parse_position
-from lamplighter.ids import ServerName, StreamPosition
+from lamplighter.ids import ServerName, StreamEpoch, StreamPosition
 
-__all__ = ["SinceToken", "Tokens"]
+__all__ = ["SinceToken", "Tokens", "epoch_of_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +26,24 @@ class SinceToken:
 
 
 class Tokens:
-    """Writes and reads the tokens of one server."""
+    """Writes and reads the tokens of one epoch."""
 
-    def __init__(self, server_name: ServerName) -> None:
-        self._mark = f"{zlib.crc32(server_name.encode()):08x}"
+    def __init__(self, epoch: StreamEpoch) -> None:
+        self._epoch = epoch
 
     def write(self, rooms: str, presence: StreamPosition) -> str:
         """Return the token of a response that tells everything up to here."""
-        return f"{rooms}~{format_position(presence)}-{self._mark}"
+        return f"{rooms}~{format_position(presence)}-{self._epoch}"
 
     def read(self, text: str) -> SinceToken:
         """Return what *text* says; garbage says nothing."""
         rooms, separator, presence = text.rpartition("~")
-        position, _, mark = presence.rpartition("-")
-        if not separator or mark != self._mark:
+        position, _, epoch = presence.rpartition("-")
+        if not separator or epoch != self._epoch:
             return SinceToken(None, None)
         return SinceToken(rooms, parse_position(position))
+
+
+def epoch_of_name(server_name: ServerName) -> StreamEpoch:
+    """Return the epoch in the tokens of servers that kept none: it says which server, no more."""
+    return StreamEpoch(f"{zlib.crc32(server_name.encode()):08x}")

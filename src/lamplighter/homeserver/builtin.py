@@ -54,6 +54,7 @@ class BuiltInHomeserver:
             fan_out_limiter=limiter(None if is_off else Rate(per_second=10, burst=50), clock),
             rooms_limiter=limiter(rates.rooms, clock),
             places=parts.places,
+            tokens=parts.tokens,
             acted=parts.core.intake.acted,
             unstable_features={"org.matrix.msc3026.busy_presence": config.presence.busy},
             access_log=parts.access_log,

@@ -3,17 +3,19 @@
 Nearly every poll has its answer at hand, in an outbox (`news_at_once`). What is not at hand is read
 from scratch (`views.py`), by what the token says:
 
-- no token, or one of another stream: everybody whom the viewer may see;
+- no token, or one of another epoch (`tokens.py`): everybody whom the viewer may see;
 - a token from between the last saved change and this start: a crash may have undone what it told
-  of, so it is answered like one of another stream;
-- a token ahead of this node: the client has read it from another node, or this node's clock was set
-  back over a crash. The node waits for the position, a while, and answers in full if it does not
-  come;
+  of, so it is answered like one of another epoch;
+- a token ahead of this node: another node has given it, and its entries are still to come; or the
+  clock was set back while this node did not run. The node waits for the position, at most
+  `MOST_WAITED`, and answers in full if it does not come;
 - a token from before a snapshot that the viewer is owed: everybody online, and what is new;
 - any other: what is new since then.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
 
 from lamplighter.cluster.positions import BEGINNING
 from lamplighter.delivery.feed import Feed
@@ -34,7 +36,10 @@ from lamplighter.service.views import (
     since,
 )
 
-__all__ = ["PresenceReader"]
+__all__ = ["MOST_WAITED", "PresenceReader"]
+
+#: A request whose token is ahead of this node waits this long for the token's position.
+MOST_WAITED: Final = timedelta(seconds=2)
 
 
 class PresenceReader:
@@ -89,11 +94,12 @@ class PresenceReader:
         """Return what is new after a token's *position*; everything for one that says nothing."""
         if self._switched_off is not None:
             return Reading(self._switched_off.told(viewer, position), BEGINNING)
+        is_ahead = position is not None and not await self._feed.reach(position, MOST_WAITED)
         await self._publisher.published()
         at_once = self.news_at_once(viewer, position)
         if at_once is not None:
             return Reading(at_once, self._feed.position)
-        if position is None or position > self._feed.position or position in self._unsure:
+        if position is None or is_ahead or position in self._unsure:
             return await self._views.read(viewer, everything(BEGINNING))
         if self._snapshots.is_owed(viewer, position):
             return await self._views.read(viewer, online_or_since(position))

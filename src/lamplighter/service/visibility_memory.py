@@ -14,7 +14,7 @@ import structlog
 
 from lamplighter.delivery.endings import Endings
 from lamplighter.errors import StorageUnavailable
-from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ids import StreamEpoch, StreamPosition, UserId
 from lamplighter.routing.counting import CountingRooms
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.routing.visibility import Interest, ModuleInterests
@@ -28,6 +28,8 @@ _log = structlog.get_logger(__name__)
 MOST_SAVED: Final = 200_000
 #: What is kept of rooms stands in the place of a viewer; no user has this ID.
 _ROOMS: Final = UserId("")
+#: And so does the epoch.
+_EPOCH: Final = UserId("epoch")
 
 
 class VisibilityStore(Protocol):
@@ -63,6 +65,8 @@ class VisibilityMemory:
         self._endings = endings
         self._interests = interests
         self._most = most
+        #: The epoch of the stream, which since tokens name; empty where none was saved.
+        self.epoch = StreamEpoch("")
         #: How many named users are kept for each viewer.
         self._named: dict[UserId, int] = {}
         self._unsaved: set[UserId] = set()
@@ -73,7 +77,8 @@ class VisibilityMemory:
         Raises `StorageUnavailable`.
         """
         saved = dict(await self._store.load())
-        rooms = saved.pop(_ROOMS, None)
+        rooms, epoch = saved.pop(_ROOMS, None), saved.pop(_EPOCH, b"")
+        self.epoch = StreamEpoch(epoch.decode())
         decoder = msgspec.json.Decoder(_Content)
         for viewer, text in saved.items():
             content = decoder.decode(text)
@@ -84,6 +89,11 @@ class VisibilityMemory:
                 self._interests.restore(viewer, _interest(content))
         self._endings.take_changed()
         return msgspec.json.decode(rooms, type=CountingRooms) if rooms else None
+
+    async def begin_epoch(self, epoch: StreamEpoch) -> None:
+        """Save the epoch of the tokens from now on. Raises `StorageUnavailable`."""
+        await self._store.save({_EPOCH: epoch.encode()})
+        self.epoch = epoch
 
     async def save_rooms(self, rooms: CountingRooms) -> None:
         """Save which rooms count from now on. Raises `StorageUnavailable`."""

@@ -6,8 +6,8 @@ import pytest
 
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.devtools.http import Response
-from lamplighter.ids import ServerName, StreamPosition
-from tests.homeserver.world import SERVER, Person, World, q
+from lamplighter.ids import StreamEpoch, StreamPosition
+from tests.homeserver.world import EPOCH, Person, World, q
 
 
 async def say(person: Person, room: str, *bodies: str, event_type: str = "m.room.message") -> None:
@@ -108,7 +108,7 @@ async def test_tokens_of_sync(alice: Person, world: World) -> None:
     await say(alice, room, "a")
     place = (await page(alice, room, dir="b", limit="1")).json["start"]
     await say(alice, room, "b")
-    tokens = [Tokens(name).write(place, StreamPosition(1)) for name in (SERVER, ServerName("x"))]
+    tokens = [Tokens(it).write(place, StreamPosition(1)) for it in (EPOCH, StreamEpoch("0badc0de"))]
     ours, foreign = [await page(alice, room, dir="b", limit="1", from_=it) for it in tokens]
     assert bodies(ours.json["chunk"]) == ["a"]
     assert (foreign.status, foreign.json["errcode"]) == (400, "M_INVALID_PARAM")
