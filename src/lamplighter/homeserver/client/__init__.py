@@ -9,9 +9,9 @@ from lamplighter.delivery.tokens import Tokens
 from lamplighter.homeserver.client.account import AccountEndpoints
 from lamplighter.homeserver.client.account_data import AccountDataEndpoints
 from lamplighter.homeserver.client.activity import ActivityNotes
-from lamplighter.homeserver.client.capabilities import Capabilities
 from lamplighter.homeserver.client.create_room import CreateRoom
 from lamplighter.homeserver.client.devices import DeviceEndpoints
+from lamplighter.homeserver.client.fixed_answers import FixedAnswers
 from lamplighter.homeserver.client.heavy import HeavyReads
 from lamplighter.homeserver.client.history import HistoryEndpoints
 from lamplighter.homeserver.client.interactive import PasswordStage
@@ -19,10 +19,8 @@ from lamplighter.homeserver.client.login import LoginEndpoints
 from lamplighter.homeserver.client.logout import Logout
 from lamplighter.homeserver.client.membership import MembershipEndpoints
 from lamplighter.homeserver.client.metered import MeteredAuthenticator
-from lamplighter.homeserver.client.not_here import NotHere
 from lamplighter.homeserver.client.profile import ProfileEndpoints
 from lamplighter.homeserver.client.public_rooms import PublicRoomsEndpoints
-from lamplighter.homeserver.client.push_rules import PushRules
 from lamplighter.homeserver.client.register import ClosedRegistration, Register
 from lamplighter.homeserver.client.room_aliases import RoomAliases
 from lamplighter.homeserver.client.room_state import RoomState
@@ -73,7 +71,6 @@ def client_endpoints(
     register = Register(directory, server_name, registration_limiter, client_address)
     families = (
         Versions(unstable_features),
-        Capabilities(authenticator),
         LoginEndpoints(directory, server_name, login_limiter, client_address, access_log),
         register if registration_open else ClosedRegistration(),
         Logout(authenticator, directory),
@@ -91,8 +88,7 @@ def client_endpoints(
         ProfileEndpoints(authenticator, directory, fan_out_limiter),
         UploadedFilters(metered, directory),
         AccountDataEndpoints(metered, directory),
-        PushRules(authenticator),
-        NotHere(authenticator),
+        FixedAnswers(authenticator),
     )
     routes = [route for family in families for route in family.routes()]
     return HeavyReads(authenticator, places).held([*routes, *more])

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import NewRoom
-from lamplighter.ids import RoomAlias, ServerName, parse_room_alias, parse_user_id
+from lamplighter.ids import ServerName, parse_room_alias, parse_user_id
 from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import text
@@ -67,22 +67,21 @@ class CreateRoom:
         return json_response({"room_id": room_id})
 
     def _new_room(self, body: _Body) -> NewRoom:
-        visibility = body.visibility or "private"
+        visibility, alias = body.visibility or "private", None
+        if body.room_alias_name is not None:
+            alias = parse_room_alias(f"#{body.room_alias_name}:{self._server_name}")
         return NewRoom(
             preset=body.preset or f"{visibility}_chat",
             visibility=visibility,
             name=body.name,
             topic=body.topic,
-            alias=self._alias(body.room_alias_name),
+            alias=alias,
             invite=[parse_user_id(user_id) for user_id in body.invite or ()],
             initial_state=[_state_event(event) for event in body.initial_state or ()],
             creation_content=body.creation_content or {},
             power_level_content_override=body.power_level_content_override or {},
             is_direct=body.is_direct or False,
         )
-
-    def _alias(self, localpart: str | None) -> RoomAlias | None:
-        return None if localpart is None else parse_room_alias(f"#{localpart}:{self._server_name}")
 
 
 def _state_event(event: _StateEvent) -> dict[str, Any]:

@@ -5,16 +5,18 @@ Under /rooms/{roomId}: join, leave, invite, kick, ban and unban.
 Implements <https://spec.matrix.org/latest/client-server-api/#room-membership>.
 """
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import RoomId, UserId, parse_room_alias, parse_room_id, parse_user_id
-from lamplighter.ports import Requester
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import room_id
-from lamplighter.web.routes import ClientRoute, Route, json_response
+from lamplighter.web.routes import ClientRoute, Handler, Route, json_response
 
 __all__ = ["MembershipEndpoints"]
 
@@ -28,29 +30,40 @@ class _Other(msgspec.Struct):
     reason: str | None = None
 
 
+#: What one user does to another one in a room, with a reason.
+_Act: TypeAlias = Callable[[UserId, RoomId, UserId, str | None], Awaitable[None]]
+
+
 class MembershipEndpoints:
-    """Who is in which room."""
+    """Joins, leaves, invites, kicks and bans."""
 
     def __init__(self, authenticator: Authenticator, rooms: SqlDirectory) -> None:
         self._authenticator = authenticator
         self._rooms = rooms
 
     def routes(self) -> list[Route]:
+        rooms = self._rooms
+        invite = self._on_another(lambda own, room, other, _: rooms.invite(own, room, other))
+        unban = self._on_another(lambda own, room, other, _: rooms.unban(own, room, other))
         return [
             ClientRoute("POST", "/join/{room_id_or_alias}", self.join_by_id_or_alias),
             ClientRoute("POST", "/rooms/{room_id}/join", self.join),
             ClientRoute("POST", "/rooms/{room_id}/leave", self.leave),
-            ClientRoute("POST", "/rooms/{room_id}/invite", self.invite),
-            ClientRoute("POST", "/rooms/{room_id}/kick", self.kick),
-            ClientRoute("POST", "/rooms/{room_id}/ban", self.ban),
-            ClientRoute("POST", "/rooms/{room_id}/unban", self.unban),
+            ClientRoute("POST", "/rooms/{room_id}/invite", invite),
+            ClientRoute("POST", "/rooms/{room_id}/kick", self._on_another(rooms.kick)),
+            ClientRoute("POST", "/rooms/{room_id}/ban", self._on_another(rooms.ban)),
+            ClientRoute("POST", "/rooms/{room_id}/unban", unban),
             ClientRoute("GET", "/joined_rooms", self.joined_rooms),
         ]
 
     async def join_by_id_or_alias(self, request: Request) -> Response:
         """Join a room that is named by its ID or by an alias."""
         requester, _ = await self._authenticator.requester_and_optional_body(request, _Self)
-        room = await self._room(request.path_params["room_id_or_alias"])
+        named = request.path_params["room_id_or_alias"]
+        if named.startswith("#"):
+            room = await self._rooms.resolve_alias(parse_room_alias(named))
+        else:
+            room = parse_room_id(named)
         await self._rooms.join(requester.user_id, room)
         return json_response({"room_id": room})
 
@@ -67,43 +80,19 @@ class MembershipEndpoints:
         await self._rooms.leave(requester.user_id, room_id(request))
         return json_response({})
 
-    async def invite(self, request: Request) -> Response:
-        """Invite somebody."""
-        requester, room, target, _ = await self._about_another(request)
-        await self._rooms.invite(requester.user_id, room, target)
-        return json_response({})
-
-    async def kick(self, request: Request) -> Response:
-        """Make somebody leave."""
-        requester, room, target, reason = await self._about_another(request)
-        await self._rooms.kick(requester.user_id, room, target, reason)
-        return json_response({})
-
-    async def ban(self, request: Request) -> Response:
-        """Make somebody leave, and keep them out."""
-        requester, room, target, reason = await self._about_another(request)
-        await self._rooms.ban(requester.user_id, room, target, reason)
-        return json_response({})
-
-    async def unban(self, request: Request) -> Response:
-        """Lift a ban."""
-        requester, room, target, _ = await self._about_another(request)
-        await self._rooms.unban(requester.user_id, room, target)
-        return json_response({})
-
     async def joined_rooms(self, request: Request) -> Response:
-        """Return the rooms the requester is joined to."""
+        """Return the rooms to which the requester is joined."""
         requester = await self._authenticator.requester(request)
         rooms = await self._rooms.joined_rooms(requester.user_id)
         return json_response({"joined_rooms": list(rooms)})
 
-    async def _about_another(
-        self, request: Request
-    ) -> tuple[Requester, RoomId, UserId, str | None]:
-        requester, body = await self._authenticator.requester_and_body(request, _Other)
-        return requester, room_id(request), parse_user_id(body.user_id), body.reason
+    def _on_another(self, act: _Act) -> Handler:
+        """Return the handler that does *act* to the user whom the body names."""
 
-    async def _room(self, id_or_alias: str) -> RoomId:
-        if id_or_alias.startswith("#"):
-            return await self._rooms.resolve_alias(parse_room_alias(id_or_alias))
-        return parse_room_id(id_or_alias)
+        async def handle(request: Request) -> Response:
+            requester, body = await self._authenticator.requester_and_body(request, _Other)
+            target = parse_user_id(body.user_id)
+            await act(requester.user_id, room_id(request), target, body.reason)
+            return json_response({})
+
+        return handle

@@ -19,7 +19,7 @@ from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["PublicRoomsEndpoints"]
 
-#: SqlDirectory that one answer has at most.
+#: Rooms in one answer, at most.
 _MOST: Final = 100
 
 
@@ -92,7 +92,8 @@ class PublicRoomsEndpoints:
         server = request.query_params.get("server")
         if server not in (None, "", self._server_name):
             raise NotFound(f"server: this server knows the rooms of {self._server_name} only")
-        skip, limit = _skip(since), min(limit, _MOST)
+        skip = natural("since", since) if since else 0  # a token is how many rooms were told before
+        limit = min(limit, _MOST)
         found = await self._directory.public_rooms(PublicRoomsQuery(limit, skip, term))
         page: dict[str, Any] = {
             "chunk": list(found.rooms),
@@ -103,8 +104,3 @@ class PublicRoomsEndpoints:
         if skip:
             page["prev_batch"] = str(max(0, skip - limit))
         return json_response(page)
-
-
-def _skip(since: str | None) -> int:
-    """Return how many rooms were told before: that is what a token says."""
-    return natural("since", since) if since else 0

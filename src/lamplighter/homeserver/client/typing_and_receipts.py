@@ -71,8 +71,10 @@ class TypingAndReceipts:
         """Show the members that the requester types, or has stopped."""
         requester, body = await self._authenticator.requester_and_body(request, _Typing)
         own = own_user_id(request, requester)
-        timeout = _timeout(body) if body.typing else None
-        await self._directory.set_typing(own, room_id(request), timeout)
+        timeout = _DEFAULT_TIMEOUT
+        if body.timeout is not None:
+            timeout = timedelta(milliseconds=min(body.timeout, _LONGEST_TIMEOUT))
+        await self._directory.set_typing(own, room_id(request), timeout if body.typing else None)
         await self._activity.note(request)
         return json_response({})
 
@@ -113,12 +115,6 @@ class TypingAndReceipts:
             return
         receipt = Receipt(event_id, is_private=kind == _PRIVATE, thread_id=thread_id)
         await self._directory.set_receipt(own, room, receipt)
-
-
-def _timeout(body: _Typing) -> timedelta:
-    if body.timeout is None:
-        return _DEFAULT_TIMEOUT
-    return timedelta(milliseconds=min(body.timeout, _LONGEST_TIMEOUT))
 
 
 def _check_thread(kind: str, thread_id: str) -> None:

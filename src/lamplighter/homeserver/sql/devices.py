@@ -51,7 +51,9 @@ class Devices:
 
         Who has too many devices loses the one that was unused longest.
         """
-        device_id = device_id or _new_device_id()
+        if not device_id:
+            letters = (secrets.choice(string.ascii_uppercase) for _ in range(10))
+            device_id = DeviceId("".join(letters))
         token = new_token()
         fresh: dict[str, Any] = {"token_hash": hash_token(token), "last_seen_ts": write.now}
         known = await _find(write.connection, user_id, device_id)
@@ -152,10 +154,6 @@ def check_device(device_id: DeviceId | None, display_name: str | None) -> None:
         text_within("device_id", device_id)
     if display_name is not None and len(display_name) > _MAX_DISPLAY_NAME:
         raise TooLarge(f"display_name: at most {_MAX_DISPLAY_NAME} characters are allowed")
-
-
-def _new_device_id() -> DeviceId:
-    return DeviceId("".join(secrets.choice(string.ascii_uppercase) for _ in range(10)))
 
 
 def _is(user_id: UserId, device_id: DeviceId) -> ColumnElement[bool]:

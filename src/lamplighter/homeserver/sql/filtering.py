@@ -123,9 +123,5 @@ def _names(definition: Json, key: str) -> Names | None:
 
 def _one_of(column: Column[Any], names: Names) -> ColumnElement[bool]:
     plain = [name for name in names if "*" not in name]
-    wild = [_like(name) for name in names if "*" in name]
+    wild = [re.sub(r"([\\%_])", r"\\\1", name).replace("*", "%") for name in names if "*" in name]
     return or_(false(), column.in_(plain), *(column.like(name, escape="\\") for name in wild))
-
-
-def _like(name: str) -> str:
-    return re.sub(r"([\\%_])", r"\\\1", name).replace("*", "%")

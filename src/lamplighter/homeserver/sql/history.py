@@ -54,8 +54,11 @@ class History:
             stretch = _Stretch(view.admits(), start, until, backwards=query.backwards)
             found, end = await stretch.read(connection, wanted, min(query.limit, _MOST))
             sent_as = await read_sent_as(connection, _own(found, requester))
-        if query.filter.get("contains_url") is not None:
-            found = [it for it in found if _has_url(it) is query.filter["contains_url"]]
+        has_url = query.filter.get("contains_url")
+        if has_url is not None:
+            urls = [decode_json(it.content).get("url") for it in found]
+            pairs = zip(found, urls, strict=True)
+            found = [it for it, url in pairs if isinstance(url, str) is has_url]
         page: Json = {
             "chunk": Listed(partial(self._shown, requester=requester, sent_as=sent_as), found),
             "start": self._ledger.stream.token(start),
@@ -181,7 +184,3 @@ def _members(people: set[Any] | None) -> list[ColumnElement[bool]]:
     if people is None:
         return []
     return [or_(events.c.type != MEMBER, events.c.state_key.in_(sorted(people)))]
-
-
-def _has_url(event: StoredEvent) -> bool:
-    return isinstance(decode_json(event.content).get("url"), str)

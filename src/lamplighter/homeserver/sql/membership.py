@@ -1,7 +1,7 @@
 """Joining, leaving, inviting, kicking and banning."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,17 +28,25 @@ from lamplighter.ports import Json, MembershipChange, Profile
 __all__ = ["RoomMemberships"]
 
 _NO_EXTRA: Final[Mapping[str, Any]] = {}
-#: SqlDirectory that one user may be joined to.
+#: Rooms to which one user may be joined.
 _MAX_JOINED: Final = 2_000
-#: Of what a membership says, in bytes: there is one for each member, and all members get all.
+#: Bytes of the content of a membership event: all members of a room get those of all.
 _MAX_CONTENT: Final = 8 * 1024
-#: SqlDirectory in one transaction, where something is done in all rooms of a user: while it lasts,
+#: Rooms in one transaction, where something is done in all rooms of a user: while it lasts,
 #: nobody else can write.
 _AT_A_TIME: Final = 20
 
 
+#: What one user does to another: the rule that has to allow it, and the membership that it makes.
+_Action: TypeAlias = tuple[rules.CheckOfAnother, MemberState]
+_INVITE: Final[_Action] = (rules.check_invite, MemberState.INVITE)
+_KICK: Final[_Action] = (rules.check_kick, MemberState.LEAVE)
+_BAN: Final[_Action] = (rules.check_ban, MemberState.BAN)
+_UNBAN: Final[_Action] = (rules.check_unban, MemberState.LEAVE)
+
+
 class RoomMemberships:
-    """Changes of who is in which room. The methods that take a `Write` are part of a larger one."""
+    """Changes memberships. The methods that take a `Write` are part of a larger transaction."""
 
     def __init__(self, ledger: Ledger, server_name: ServerName) -> None:
         self._ledger = ledger
@@ -65,7 +73,7 @@ class RoomMemberships:
         await self._ledger.write(work)
 
     async def invite(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
-        """Invite *target*; it becomes no member by that."""
+        """Invite *target*; an invite makes no member."""
 
         async def work(write: Write) -> None:
             standing = await find_standing(write.connection, room_id, target)
@@ -80,19 +88,17 @@ class RoomMemberships:
         self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
     ) -> None:
         """Make *target* leave, or take its invite back."""
-        extra = _reason(reason)
-        await self._ledger.write(lambda w: self._kick(w, room_id, user_id, target, extra))
+        await self._write_change(user_id, room_id, target, _KICK, reason)
 
     async def ban(
         self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
     ) -> None:
         """Make *target* leave, and keep it out."""
-        extra = _reason(reason)
-        await self._ledger.write(lambda w: self._ban(w, room_id, user_id, target, extra))
+        await self._write_change(user_id, room_id, target, _BAN, reason)
 
     async def unban(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
         """Lift a ban."""
-        await self._ledger.write(lambda w: self._unban(w, room_id, user_id, target, _NO_EXTRA))
+        await self._write_change(user_id, room_id, target, _UNBAN, None)
 
     async def set_by_event(
         self, write: Write, room_id: RoomId, sender: UserId, target: UserId, content: Json
@@ -110,11 +116,10 @@ class RoomMemberships:
             case MemberState.INVITE:
                 return await self.add_invite(write, room_id, sender, target, extra)
             case MemberState.BAN:
-                return await self._ban(write, room_id, sender, target, extra)
-            case MemberState.LEAVE if is_banned:
-                return await self._unban(write, room_id, sender, target, extra)
+                return await self._change(write, room_id, sender, target, _BAN, extra)
             case MemberState.LEAVE:
-                return await self._kick(write, room_id, sender, target, extra)
+                action = _UNBAN if is_banned else _KICK
+                return await self._change(write, room_id, sender, target, action, extra)
             case MemberState.JOIN:
                 raise Forbidden("Nobody can join for somebody else")
         raise BadJson(f"membership: one of {', '.join(MemberState)} is needed")
@@ -122,7 +127,7 @@ class RoomMemberships:
     async def add_join(
         self, write: Write, room_id: RoomId, user_id: UserId, extra: Mapping[str, Any] = _NO_EXTRA
     ) -> StoredEvent:
-        """Join; raise `NotFound` or `Forbidden`. Who is in shows another *extra*."""
+        """Join, or show another *extra* as a member; raise `NotFound` or `Forbidden`."""
         if not await room_exists(write.connection, room_id):
             raise NotFound("There is no such room")
         standing = await find_standing(write.connection, room_id, user_id)
@@ -155,10 +160,7 @@ class RoomMemberships:
             raise NotFound(f"There is no user {target}")
         if person.account.is_deactivated:
             raise Forbidden(f"{target} was deactivated")
-        standing = await find_standing(write.connection, room_id, target)
-        levels = await power_levels(write.connection, room_id)
-        rules.check_invite(levels, sender, _kind(standing))
-        return await self.record(write, room_id, sender, target, MemberState.INVITE, extra)
+        return await self._change(write, room_id, sender, target, _INVITE, extra)
 
     async def leave_all(self, user_id: UserId) -> None:
         """Leave every room and reject every invite, a few at a time."""
@@ -166,7 +168,7 @@ class RoomMemberships:
         await self._record_in_all(user_id, MemberState.LEAVE, present)
 
     async def show_profile(self, user_id: UserId, profile: Profile) -> None:
-        """Show the user's new *profile* in all their rooms, a few at a time; nobody joins by that.
+        """Show the user's new *profile* in all their rooms, a few at a time; nobody joins.
 
         Rooms that show it already are left alone: so it can be done again where it was cut short.
         """
@@ -186,7 +188,7 @@ class RoomMemberships:
         membership: MemberState,
         extra: Mapping[str, Any],
     ) -> StoredEvent:
-        """Make *target* stand so to the room, without a check of who may do that."""
+        """Give *target* this membership, without a check of who may do that."""
         before = await find_standing(write.connection, room_id, target)
         content = {**await self._profile_content(write, target, membership), **extra}
         content["membership"] = membership
@@ -203,47 +205,34 @@ class RoomMemberships:
         write.news_for.add(target)
         return event
 
-    async def _kick(
+    async def _write_change(
+        self,
+        user_id: UserId,
+        room_id: RoomId,
+        target: UserId,
+        action: _Action,
+        reason: str | None,
+    ) -> None:
+        extra = {} if reason is None else {"reason": reason}
+        await self._ledger.write(lambda w: self._change(w, room_id, user_id, target, action, extra))
+
+    async def _change(
         self,
         write: Write,
         room_id: RoomId,
         sender: UserId,
         target: UserId,
+        action: _Action,
         extra: Mapping[str, Any],
     ) -> StoredEvent:
-        if sender == target:
+        """Change the membership of *target* by an action of *sender*."""
+        if action is _KICK and sender == target:
             return await self.add_leave(write, room_id, sender, extra)
+        check, becomes = action
         await check_joined(write.connection, room_id, sender)
         standing = await find_standing(write.connection, room_id, target)
-        levels = await power_levels(write.connection, room_id)
-        rules.check_kick(levels, sender, target, _kind(standing))
-        return await self.record(write, room_id, sender, target, MemberState.LEAVE, extra)
-
-    async def _ban(
-        self,
-        write: Write,
-        room_id: RoomId,
-        sender: UserId,
-        target: UserId,
-        extra: Mapping[str, Any],
-    ) -> StoredEvent:
-        await check_joined(write.connection, room_id, sender)
-        rules.check_ban(await power_levels(write.connection, room_id), sender, target)
-        return await self.record(write, room_id, sender, target, MemberState.BAN, extra)
-
-    async def _unban(
-        self,
-        write: Write,
-        room_id: RoomId,
-        sender: UserId,
-        target: UserId,
-        extra: Mapping[str, Any],
-    ) -> StoredEvent:
-        await check_joined(write.connection, room_id, sender)
-        standing = await find_standing(write.connection, room_id, target)
-        levels = await power_levels(write.connection, room_id)
-        rules.check_unban(levels, sender, _kind(standing))
-        return await self.record(write, room_id, sender, target, MemberState.LEAVE, extra)
+        check(await power_levels(write.connection, room_id), sender, target, _kind(standing))
+        return await self.record(write, room_id, sender, target, becomes, extra)
 
     async def _profile_content(self, write: Write, target: UserId, membership: MemberState) -> Json:
         """Return what a membership event shows of *target*: a profile only of who is present."""
@@ -262,7 +251,8 @@ class RoomMemberships:
         content: Json,
     ) -> None:
         row = {"room_id": event.room_id, "user_id": target, "membership": content["membership"]}
-        row |= {name: _text(content.get(name)) for name in ("displayname", "avatar_url")}
+        shown = {name: content.get(name) for name in ("displayname", "avatar_url")}
+        row |= {name: it if isinstance(it, str) else None for name, it in shown.items()}
         row["left_position"] = _left_position(before, event, content["membership"])
         if before is not None and before.membership is content["membership"]:
             row |= {"since_position": before.since_position, "since_ts": before.since_ts}
@@ -273,7 +263,7 @@ class RoomMemberships:
     async def _record_in_all(
         self, user_id: UserId, membership: MemberState, which: ColumnElement[bool]
     ) -> None:
-        """Make the user stand so to each room in *which* memberships, in several transactions.
+        """Give the user this membership in each room where *which* holds, in several transactions.
 
         Other writes come in between, so *which* is asked once more in each.
         """
@@ -317,11 +307,3 @@ def _left_position(
 
 def _kind(standing: Standing | None) -> MemberState | None:
     return None if standing is None else standing.membership
-
-
-def _reason(reason: str | None) -> Mapping[str, Any]:
-    return {} if reason is None else {"reason": reason}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

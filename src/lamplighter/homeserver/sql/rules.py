@@ -1,10 +1,11 @@
-"""Who may change a membership how. Pure.
+"""The rules by which a user may change a membership. Pure.
 
-The part of the authorization rules (<https://spec.matrix.org/latest/rooms/v10/>) that rooms with
-the join rules `public` and `invite` need.
+They are the part of the authorization rules (<https://spec.matrix.org/latest/rooms/v10/>) that
+rooms with the join rules `public` and `invite` need.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from lamplighter.errors import BadJson, Forbidden, InvalidParam
 from lamplighter.homeserver.sql.power import PowerLevels
@@ -14,6 +15,7 @@ from lamplighter.ports import Json
 
 __all__ = [
     "JOIN_RULES",
+    "CheckOfAnother",
     "check_ban",
     "check_invite",
     "check_join",
@@ -25,11 +27,14 @@ __all__ = [
 
 JOIN_RULES: Final = ("public", "invite")
 
+#: Takes a room's levels, the sender, and the other user with their membership.
+CheckOfAnother: TypeAlias = Callable[[PowerLevels, UserId, UserId, MemberState | None], None]
+
 _PRESENT: Final = (MemberState.JOIN, MemberState.INVITE)
 
 
 def check_join(current: MemberState | None, join_rule: str) -> None:
-    """Raise `Forbidden` unless who stands so to the room may join it."""
+    """Raise `Forbidden` unless a user of that membership may join the room."""
     if current is MemberState.BAN:
         raise Forbidden("You are banned from this room")
     if current not in _PRESENT and join_rule != "public":
@@ -42,8 +47,10 @@ def check_leave(current: MemberState | None) -> None:
         raise Forbidden("You are not in this room")
 
 
-def check_invite(levels: PowerLevels, sender: UserId, target: MemberState | None) -> None:
-    """Raise `Forbidden` unless *sender*, who is joined, may invite who stands so to the room."""
+def check_invite(
+    levels: PowerLevels, sender: UserId, _target_id: UserId, target: MemberState | None
+) -> None:
+    """Raise `Forbidden` unless *sender*, who is joined, may invite a user of that membership."""
     if target is MemberState.BAN:
         raise Forbidden("This user is banned from the room")
     if target is MemberState.JOIN:
@@ -61,12 +68,16 @@ def check_kick(
     _check_power("kick", levels, levels.kick, sender, target_id)
 
 
-def check_ban(levels: PowerLevels, sender: UserId, target_id: UserId) -> None:
+def check_ban(
+    levels: PowerLevels, sender: UserId, target_id: UserId, _target: MemberState | None
+) -> None:
     """Raise `Forbidden` unless *sender*, who is joined, may ban *target_id*."""
     _check_power("ban", levels, levels.ban, sender, target_id)
 
 
-def check_unban(levels: PowerLevels, sender: UserId, target: MemberState | None) -> None:
+def check_unban(
+    levels: PowerLevels, sender: UserId, _target_id: UserId, target: MemberState | None
+) -> None:
     """Raise `Forbidden` unless *sender*, who is joined, may lift the ban."""
     if target is not MemberState.BAN:
         raise Forbidden("This user is not banned")

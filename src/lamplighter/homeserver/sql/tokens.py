@@ -72,16 +72,13 @@ class AccessTokens:
         token_hash = hash_token(access_token)
         while True:
             revocations = self._revocations
-            requester = await self._read(token_hash)
+            query = select(devices).where(devices.c.token_hash == token_hash)
+            async with self._ledger.read() as connection:
+                row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                raise UnknownToken("Unknown access token")
             if revocations == self._revocations:  # else it may have been revoked as we read
+                requester = Requester(UserId(row.user_id), DeviceId(row.device_id))
                 self._in_use[access_token] = _InUse(requester, self._ledger.now())
                 self._by_hash[token_hash] = access_token
                 return requester
-
-    async def _read(self, token_hash: str) -> Requester:
-        query = select(devices).where(devices.c.token_hash == token_hash)
-        async with self._ledger.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            raise UnknownToken("Unknown access token")
-        return Requester(UserId(row.user_id), DeviceId(row.device_id))

@@ -23,7 +23,7 @@ __all__ = ["TypingNotices", "typing_event"]
 
 #: Nobody is shown as typing for longer than this after a notice.
 _LONGEST: Final = timedelta(minutes=2)
-#: SqlDirectory of which it is remembered when somebody typed there last.
+#: Rooms of which the directory remembers when somebody typed there last.
 _MOST_ROOMS: Final = 10_000
 #: If so many rooms have changed since a token, the reader looks at all rooms of the user.
 _MANY: Final = 500

@@ -84,7 +84,8 @@ def presence_filter(definition: Json) -> PresenceFilter:
     shape = convert(definition, _Filter).presence
     shape.check_senders("presence")
     found = PresenceFilter(
-        wanted=_admits_type("m.presence", shape),
+        wanted=(shape.types is None or Globs(shape.types).match("m.presence"))
+        and not Globs(shape.not_types or ()).match("m.presence"),
         senders=None if shape.senders is None else frozenset(shape.senders),
         not_senders=frozenset(shape.not_senders or ()),
         limit=shape.limit,
@@ -125,9 +126,3 @@ def _inline(text: str) -> PresenceFilter:
 
 
 _inline_kept: Final = lru_cache(_MOST_KEPT)(_inline)
-
-
-def _admits_type(event_type: str, events: EventFilterShape) -> bool:
-    if Globs(events.not_types or ()).match(event_type):
-        return False
-    return events.types is None or Globs(events.types).match(event_type)

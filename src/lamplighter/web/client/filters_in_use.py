@@ -15,7 +15,6 @@ from lamplighter.errors import InvalidParam, NotFound
 from lamplighter.ids import UserId
 from lamplighter.ports import (
     Headers,
-    Json,
     Requester,
     RoomsHalf,
     SyncRequest,
@@ -82,15 +81,11 @@ class FiltersInUse:
             definition = await self._rooms.filter(requester, request, headers, filter_id)
         except NotFound:
             raise InvalidParam("filter: no filter has this ID") from None
-        shared = self._understood(definition)
+        text = msgspec.json.encode(definition.get("presence", {}), order="deterministic")
+        shared = self._by_text.get(text) or _Shared(text, presence_filter(definition))
         if len(shared.text) <= _LONGEST:
             self._keep(requester.user_id, filter_id, shared)
         return shared.meaning
-
-    def _understood(self, definition: Json) -> _Shared:
-        said = definition.get("presence", {})
-        text = msgspec.json.encode(said, order="deterministic")
-        return self._by_text.get(text) or _Shared(text, presence_filter(definition))
 
     def _keep(self, user_id: UserId, filter_id: str, shared: _Shared) -> None:
         own = self._of_user.setdefault(user_id, {})

@@ -198,12 +198,16 @@ class _Request(Waiting):
         token = self._pending.quiet_token
         if rooms is None and token is None:
             return  # the directory wakes the poll
-        updates = self._updates_at_once()
+        question, reader = self._question, self._parts.core.reader
+        updates = None
+        if question.since is not None and not question.request.full_state:
+            position = question.since.presence
+            updates = reader.news_at_once(self._requester.user_id, position)
         if updates is None:
             self._wait_for(self._news_read(rooms, token))
-        elif updates or rooms is not None or self.is_over or not self._question.request.timeout:
-            position = self._parts.core.reader.position
-            self._weigh(self._news(rooms, token, position, updates), is_due=rooms is not None)
+        elif updates or rooms is not None or self.is_over or not question.request.timeout:
+            news = self._news(rooms, token, reader.position, updates)
+            self._weigh(news, is_due=rooms is not None)
         else:
             self._arm()
 
@@ -212,14 +216,6 @@ class _Request(Waiting):
         self._finish(ShuttingDown())
         if task is not None:
             task.cancel()
-
-    def _updates_at_once(self) -> Sequence[Update] | None:
-        """Return the news of presence, if they are at hand."""
-        question = self._question
-        if question.since is None or question.request.full_state:
-            return None
-        reader = self._parts.core.reader
-        return reader.news_at_once(self._requester.user_id, question.since.presence)
 
     def _news(
         self,

@@ -1,4 +1,4 @@
-"""Encryption, media, calls and push are not here, and clients are told so."""
+"""Answers that are the same for everybody: clients learn from them what is not here."""
 
 from typing import Any
 
@@ -7,7 +7,12 @@ import pytest
 from lamplighter.devtools.http import Response
 from tests.homeserver.world import V3, Person, World
 
+RULES: dict[str, list[object]] = {
+    kind: [] for kind in ("override", "content", "room", "sender", "underride")
+}
 ANSWERS: list[tuple[str, str, Any]] = [
+    ("GET", f"{V3}/pushrules/", {"global": RULES}),
+    ("GET", f"{V3}/pushrules/global/", RULES),
     ("POST", f"{V3}/keys/upload", {"one_time_key_counts": {}}),
     ("POST", f"{V3}/keys/query", {"device_keys": {}, "failures": {}}),
     ("POST", f"{V3}/keys/claim", {"one_time_keys": {}, "failures": {}}),
@@ -46,11 +51,23 @@ async def test_there_is_nothing(alice: Person, method: str, path: str, content: 
     assert (response.status, response.json) == (200, content)
 
 
-@pytest.mark.parametrize(("method", "path", "content"), ANSWERS)
-async def test_who_is_asked_for(world: World, method: str, path: str, content: Any) -> None:
-    """Whoever is not logged in is not answered."""
+@pytest.mark.parametrize(
+    ("method", "path"), [*(it[:2] for it in ANSWERS), ("GET", f"{V3}/capabilities")]
+)
+async def test_a_token_is_asked_for(world: World, method: str, path: str) -> None:
+    """A client that is not logged in gets no such answer."""
     response = await world.client.request(method, path, json={} if method == "POST" else None)
     assert (response.status, response.json["errcode"]) == (401, "M_MISSING_TOKEN")
+
+
+async def test_capabilities(alice: Person) -> None:
+    """A client learns what it can change here, and the room version that new rooms have."""
+    capabilities = (await alice.get("/capabilities")).json["capabilities"]
+    for name in ("m.set_displayname", "m.change_password"):
+        assert capabilities[name] == {"enabled": True}
+    create = (await alice.get(f"/rooms/{await alice.room()}/state/m.room.create")).json
+    versions = capabilities["m.room_versions"]
+    assert [versions["default"]] == list(versions["available"]) == [create["room_version"]]
 
 
 async def test_there_is_no_backup(alice: Person) -> None:

@@ -1,16 +1,17 @@
-"""Encryption, media, calls and push, none of which is here: answers with which clients go on.
+"""Answers that are the same for everybody who is logged in.
 
-POST /keys/{upload,query,claim}, GET /keys/changes, GET /room_keys/version, GET /pushers,
-GET /voip/turnServer, GET /thirdparty/protocols, GET /media/config.
+GET /capabilities, /pushrules/, /pushrules/global/. And for what is not here (encryption, media,
+calls and push): POST /keys/{upload,query,claim}, GET /keys/changes, /room_keys/version, /pushers,
+/voip/turnServer, /thirdparty/protocols, /media/config.
 
-Where the truth fits into the answer that the specification gives a place, that is the answer:
-nobody has keys, nobody has pushers, there is no backup, no upload is small enough. What would
-claim that something was done is not answered so: sending to a device, uploading signatures or
-media, setting a pusher stay `M_UNRECOGNIZED`.
+Clients go on without encryption and media where the answer that the specification describes can
+say so: nobody has keys, rules or pushers, there is no backup, no upload is small enough. A request
+that the server would have to claim to have fulfilled stays `M_UNRECOGNIZED`: sending to a device,
+uploading signatures or media, setting a pusher.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,15 +21,22 @@ from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.routes import ClientRoute, Handler, MatrixRoute, Route, json_response
 
-__all__ = ["NotHere"]
+__all__ = ["FixedAnswers"]
 
-_MEDIA: Final = (
-    "/_matrix/client/v1/media/config",
-    "/_matrix/media/r0/config",
-    "/_matrix/media/v3/config",
-)
-#: By method and path, what everybody is answered.
+_RULES: Final[Json] = {kind: [] for kind in ("override", "content", "room", "sender", "underride")}
+_CAPABILITIES: Final[Json] = {
+    "m.change_password": {"enabled": True},
+    "m.set_displayname": {"enabled": True},
+    "m.set_avatar_url": {"enabled": True},
+    "m.3pid_changes": {"enabled": False},
+    "m.get_login_token": {"enabled": False},
+    "m.room_versions": {"default": "10", "available": {"10": "stable"}},
+}
+#: By method and path.
 _ANSWERS: Final[Mapping[tuple[str, str], Json]] = {
+    ("GET", "/capabilities"): {"capabilities": _CAPABILITIES},
+    ("GET", "/pushrules/"): {"global": _RULES},
+    ("GET", "/pushrules/global/"): _RULES,
     # Hydrogen does not start before its keys are taken. With no count, no client sends more.
     ("POST", "/keys/upload"): {"one_time_key_counts": {}},
     ("POST", "/keys/query"): {"device_keys": {}, "failures": {}},
@@ -38,20 +46,25 @@ _ANSWERS: Final[Mapping[tuple[str, str], Json]] = {
     ("GET", "/voip/turnServer"): {},
     ("GET", "/thirdparty/protocols"): {},
 }
+_MEDIA: Final = (
+    "/_matrix/client/v1/media/config",
+    "/_matrix/media/r0/config",
+    "/_matrix/media/v3/config",
+)
 
 
-class NotHere:
-    """Answers those who are logged in."""
+class FixedAnswers:
+    """Answers everybody who is logged in the same."""
 
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
 
     def routes(self) -> list[Route]:
         answers = [
-            ClientRoute(method, path, self._saying(content))
+            ClientRoute(method, path, self._answering(content))
             for (method, path), content in _ANSWERS.items()
         ]
-        no_uploads = self._saying({"m.upload.size": 0})
+        no_uploads = self._answering({"m.upload.size": 0})
         media = [MatrixRoute("GET", path, no_uploads) for path in _MEDIA]
         return [*answers, *media, ClientRoute("GET", "/room_keys/version", self.no_backup)]
 
@@ -60,7 +73,7 @@ class NotHere:
         await self._authenticator.requester(request)
         raise NotFound("There is no backup of keys")
 
-    def _saying(self, content: Mapping[str, Any]) -> Handler:
+    def _answering(self, content: Json) -> Handler:
         async def answer(request: Request) -> Response:
             if request.method == "POST":
                 await self._authenticator.requester_and_optional_body(request, Json)
