@@ -41,7 +41,7 @@ async def test_a_user_has_a_bounded_number(server: InMemoryServer, dora: Client,
     event = await dora.request("PUT", f"/rooms/{room_id}/send/m.a/1", {})
     path = path.format(room_id=room_id, event_id=event.json["event_id"])
     path, _, query = path.partition("?")
-    client = client_of(server.lamplighter.application)
+    client = server.http
     asked = [
         client.begin(
             "GET",
