@@ -1,4 +1,4 @@
-"""Waiting, and giving up, on a clock."""
+"""The system clock, and waiting with a clock."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ SECOND = timedelta(seconds=1)
 
 
 class Work:
-    """Something to wait for, which can be answered, and sees that it is cancelled."""
+    """Work that a test ends, and that notes its cancellation."""
 
     def __init__(self) -> None:
         self.result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -38,13 +38,13 @@ class Work:
     ],
 )
 def test_durations_in_milliseconds(duration: timedelta, count: int) -> None:
-    """A duration counts in whole milliseconds, rounded down."""
+    """A duration is rounded down to whole milliseconds."""
     assert milliseconds(duration) == count
     assert after(Timestamp(1000), duration) == 1000 + count
 
 
 async def test_sleep() -> None:
-    """`sleep` ends when its time has come, and not a millisecond before."""
+    """`sleep` ends at its instant, and not a millisecond before."""
     clock = FakeClock()
     sleeping = asyncio.ensure_future(sleep(clock, SECOND))
     await turns()
@@ -57,7 +57,7 @@ async def test_sleep() -> None:
 
 
 async def test_sleep_that_is_cancelled() -> None:
-    """Who stops sleeping leaves no timer behind."""
+    """A cancelled `sleep` leaves no timer behind."""
     clock = FakeClock()
     sleeping = asyncio.ensure_future(sleep(clock, SECOND))
     await turns()
@@ -67,7 +67,7 @@ async def test_sleep_that_is_cancelled() -> None:
 
 
 async def test_within_the_limit() -> None:
-    """Work that ends in time gives its result, and leaves no timer behind."""
+    """Work that ends in time returns its result, and leaves no timer behind."""
     clock, work = FakeClock(), Work()
     waiting = asyncio.ensure_future(within(clock, SECOND, work()))
     await turns()
@@ -78,7 +78,7 @@ async def test_within_the_limit() -> None:
 
 
 async def test_within_raises_what_the_work_raises() -> None:
-    """An exception of the work is the caller's, and no time-out."""
+    """An exception of the work is raised to the caller."""
     clock, work = FakeClock(), Work()
     waiting = asyncio.ensure_future(within(clock, SECOND, work()))
     work.result.set_exception(LookupError("lost"))
@@ -99,7 +99,7 @@ async def test_beyond_the_limit() -> None:
 
 
 async def test_a_caller_that_is_cancelled() -> None:
-    """Who is cancelled while waiting cancels the work; that is no time-out."""
+    """A caller that is cancelled cancels the work, without a time-out."""
     clock, work = FakeClock(), Work()
     waiting = asyncio.ensure_future(within(clock, SECOND, work()))
     await turns()
@@ -111,7 +111,7 @@ async def test_a_caller_that_is_cancelled() -> None:
 
 
 async def test_work_that_cancels_itself() -> None:
-    """Work that ends by cancelling itself is cancelled, not late."""
+    """Work that cancels itself is no time-out."""
     clock, work = FakeClock(), Work()
     waiting = asyncio.ensure_future(within(clock, SECOND, work()))
     work.result.cancel()
@@ -120,7 +120,7 @@ async def test_work_that_cancels_itself() -> None:
 
 
 async def test_system_clock() -> None:
-    """The machine's clock tells the machine's time in milliseconds, and calls what is due."""
+    """The system clock gives the machine's time in milliseconds, and calls due timers."""
     clock = SystemClock()
     before = time.time_ns() // 1_000_000  # noqa: TID251 - what the clock is compared with
     now = clock.now()
@@ -131,7 +131,7 @@ async def test_system_clock() -> None:
 
 
 async def test_system_clock_timer_is_cancelled() -> None:
-    """A timer that was cancelled calls nobody."""
+    """A cancelled timer makes no call."""
     clock = SystemClock()
     called: list[str] = []
     timer = clock.call_at(clock.now(), lambda: called.append("first"))
@@ -151,7 +151,7 @@ class Machine:
         self.clock = SystemClock(lambda: self.wall, lambda: self.steady)
 
     def run(self, seconds: float) -> int:
-        """Let time pass in steps of a quarter second; return how many milliseconds that was."""
+        """Let time pass in steps of a quarter second; return the milliseconds on the clock."""
         before = self.clock.now()
         for _ in range(int(seconds * 4)):
             self.wall += 250_000_000
@@ -162,8 +162,8 @@ class Machine:
 
 @pytest.mark.parametrize("step", [3_600, -3_600])
 def test_a_step_of_the_wall_clock(step: int) -> None:
-    """If the wall clock is set by an hour, thirty seconds are still thirty, to a twentieth; and
-    in the end the clock tells what the wall clock does.
+    """If the wall clock is set by an hour, thirty seconds differ by at most a twentieth, and in the
+    end the clock agrees with the wall clock.
     """
     machine = Machine()
     assert machine.run(30) == 30_000
@@ -175,7 +175,7 @@ def test_a_step_of_the_wall_clock(step: int) -> None:
 
 @pytest.mark.parametrize("step", [3_600, 1, 0.01, -0.01, -1, -3_600])
 def test_instants_never_go_back(step: float) -> None:
-    """Whatever the wall clock does, no instant comes before an earlier one."""
+    """Instants never go back, for any step of the wall clock."""
     machine = Machine()
     machine.wall += int(step * 10**9)
     instants = [machine.clock.now() for _ in range(200) if machine.run(0.25) >= 0]
@@ -183,7 +183,7 @@ def test_instants_never_go_back(step: float) -> None:
 
 
 def test_a_small_correction() -> None:
-    """What is less than a twentieth of the time that has passed is corrected at once."""
+    """A difference of less than a twentieth of the passed time is corrected at once."""
     machine = Machine()
     machine.wall += 40_000_000
     assert machine.run(1) == 1_040

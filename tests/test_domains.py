@@ -1,4 +1,4 @@
-"""Who stands behind a server name."""
+"""The owner of a server name."""
 
 import pytest
 
@@ -19,13 +19,13 @@ from lamplighter.ids import ServerName
     ],
 )
 def test_names_below_one_domain(server_name: str, domain: str) -> None:
-    """All names below a domain that somebody can register are that domain's; ports do not count."""
+    """A name belongs to the registered domain above it; the port does not matter."""
     assert registrable_domain(ServerName(server_name)) == domain
 
 
 @pytest.mark.parametrize("server_name", ["localhost", "co.uk", "org", "-", "evil..com"])
 def test_names_that_nobody_registers(server_name: str) -> None:
-    """A name that is no more than a public suffix, or that DNS cannot have, is its own domain."""
+    """A public suffix, or a name that DNS cannot have, is its own domain."""
     assert registrable_domain(ServerName(server_name)) == server_name
 
 
@@ -40,5 +40,5 @@ def test_names_that_nobody_registers(server_name: str) -> None:
     ],
 )
 def test_literals(server_name: str, network: str) -> None:
-    """IP literals belong to the network that one person has, on whichever port."""
+    """An IP literal belongs to its owner's network; the port does not matter."""
     assert registrable_domain(ServerName(server_name)) == network

@@ -1,4 +1,4 @@
-"""What can go wrong, and how it is said."""
+"""The errors of the server."""
 
 import inspect
 from datetime import timedelta
@@ -61,7 +61,7 @@ OTHERS = {
 
 
 def test_whose_fault_it_is() -> None:
-    """Every error is one of ours; which ones are the client's is the base class's to say."""
+    """The base class of each error says whether the error is the client's."""
     kinds = dict(inspect.getmembers(errors, inspect.isclass))
     del kinds["timedelta"]
     assert all(issubclass(kind, LamplighterError) for kind in kinds.values())
@@ -70,7 +70,7 @@ def test_whose_fault_it_is() -> None:
 
 
 def test_an_error_has_a_place_in_the_picture() -> None:
-    """The picture above the module names every error."""
+    """The tree in the module's docstring names every error."""
     assert [name for name in errors.__all__ if name not in str(errors.__doc__)] == []
 
 
@@ -84,13 +84,13 @@ def test_an_error_has_a_place_in_the_picture() -> None:
     ],
 )
 def test_a_malformed_identifier_is_shown(text: str, message: str) -> None:
-    """An `InvalidId` shows what was given, on one line and not at length, and what is allowed."""
+    """An `InvalidId` shows the text, on one line and cut, and what is allowed."""
     error = InvalidId("user ID", text, "@localpart:server.name")
     assert (str(error), isinstance(error, InvalidParam)) == (message, True)
 
 
 def test_how_long_to_wait() -> None:
-    """`LimitExceeded` says when to come back."""
+    """`LimitExceeded` has the time after which to come back."""
     error = LimitExceeded(timedelta(seconds=2))
     assert (str(error), error.retry_after) == ("Too many requests", timedelta(seconds=2))
 
@@ -103,13 +103,13 @@ def test_how_long_to_wait() -> None:
     ],
 )
 def test_what_another_server_answered(errcode: str | None, message: str) -> None:
-    """`RemoteRefused` says who answered what."""
+    """`RemoteRefused` names the server, its status and its errcode."""
     error = RemoteRefused("there.example", 403, errcode)
     assert (str(error), error.status, error.errcode) == (message, 403, errcode)
 
 
 def test_what_authentication_is_needed() -> None:
-    """`InteractiveAuthNeeded` names session and stage, and whether a password was wrong."""
+    """`InteractiveAuthNeeded` has session and stage, and whether the password was wrong."""
     plain = InteractiveAuthNeeded("Give the password", session="S")
     wrong = InteractiveAuthNeeded("No", session="S", stage="m.login.dummy", wrong_password=True)
     assert (str(plain), plain.session, plain.stage, plain.wrong_password) == (

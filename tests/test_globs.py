@@ -23,7 +23,7 @@ from lamplighter.globs import Globs, matches
     ],
 )
 def test_wildcards(pattern: str, text: str, is_it: bool) -> None:
-    """A star stands for anything, nothing too; every other character stands for itself."""
+    """A star matches any text, also none; every other character matches itself."""
     assert matches(pattern, text) is is_it
 
 
@@ -35,12 +35,12 @@ def test_any_pattern(pattern: str, text: str) -> None:
 
 
 def test_a_pattern_that_tries_everything() -> None:
-    """A pattern with many stars takes no longer than its length; this would take for ever."""
+    """A pattern with many stars takes linear time."""
     assert not matches("*a" * 100 + "*b", "a" * 10_000)
 
 
 def test_lists() -> None:
-    """A list matches what one of its names does; an empty list matches nothing."""
+    """A list matches what one of its names matches; an empty list matches nothing."""
     globs = Globs(["m.tag", "org.*"])
     assert [globs.match(it) for it in ("m.tag", "m.tags", "org.x")] == [True, False, True]
     assert not Globs([]).match("")

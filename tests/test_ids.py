@@ -1,4 +1,4 @@
-"""Which strings are Matrix identifiers."""
+"""The grammars of Matrix identifiers."""
 
 from collections.abc import Callable
 
@@ -48,7 +48,7 @@ LONGEST = "@" + "a" * (255 - len("@:demo")) + ":demo"
     ],
 )
 def test_what_is_an_identifier(parse: Parse, text: str) -> None:
-    """Well-formed identifiers are returned as they are, historical user IDs included."""
+    """Well-formed identifiers, also historical user IDs, are returned unchanged."""
     assert parse(text) == text
 
 
@@ -89,20 +89,20 @@ def test_what_is_an_identifier(parse: Parse, text: str) -> None:
     ],
 )
 def test_what_is_none(parse: Parse, text: str) -> None:
-    """Everything else is an `InvalidId`."""
+    """A malformed identifier is an `InvalidId`."""
     with pytest.raises(InvalidId):
         parse(text)
 
 
 @pytest.mark.parametrize("text", [None, 7, b"@alice:demo", ["@alice:demo"], object()])
 def test_other_types_are_no_user_ids(text: object) -> None:
-    """`is_user_id` may be asked about anything."""
+    """`is_user_id` accepts any type."""
     assert not is_user_id(text)
 
 
 @given(st.text() | st.from_regex(r"@[ -~]*:[ -~]*", fullmatch=True))
 def test_telling_and_parsing_agree(text: str) -> None:
-    """`is_user_id` says yes to exactly what `parse_user_id` takes, which encodes to 255 bytes."""
+    """`is_user_id` is true for exactly the texts that `parse_user_id` accepts, of 255 bytes."""
     if is_user_id(text):
         assert parse_user_id(text) == text
         assert len(text.encode()) <= 255
@@ -114,7 +114,7 @@ def test_telling_and_parsing_agree(text: str) -> None:
 @pytest.mark.parametrize("parse", [parse_room_id, parse_room_alias])
 @pytest.mark.parametrize("sigil", "!#")
 def test_half_a_surrogate_pair(parse: Parse, sigil: str) -> None:
-    """Text that no client can send is no identifier either."""
+    """A text that UTF-8 cannot encode is no identifier."""
     with pytest.raises(InvalidId):
         parse(f"{sigil}\ud800:demo")
 
@@ -134,5 +134,5 @@ def test_the_two_halves(user_id: str, localpart: str, server: str) -> None:
 
 
 def test_server_of_an_alias() -> None:
-    """An alias belongs to a server as a user does."""
+    """An alias has a server name like a user ID."""
     assert server_of(RoomAlias("#a:demo:1")) == "demo:1"

@@ -1,4 +1,4 @@
-"""Saying the same thing only so often."""
+"""The limit on repeated log lines."""
 
 from datetime import timedelta
 
@@ -7,20 +7,20 @@ from lamplighter.log_limits import LogLimit
 
 
 def test_the_first_time_and_then_once_a_minute() -> None:
-    """The first line is admitted, and one a minute from then on, with how many were left out."""
+    """The first line is admitted, and then one a minute, with the number of lines left out."""
     limit = LogLimit()
     said = [limit.admits("x", Timestamp(second * 1_000)) for second in (0, 1, 59, 60, 61, 200)]
     assert said == [0, None, None, 2, None, 1]
 
 
 def test_each_problem_by_itself() -> None:
-    """One problem says nothing about another."""
+    """Problems are limited independently."""
     limit = LogLimit()
     assert [limit.admits(it, Timestamp(0)) for it in "abab"] == [0, 0, None, None]
 
 
 def test_problems_without_end() -> None:
-    """Beyond so many, all other problems share one: lines and memory have a bound."""
+    """Beyond the greatest number of problems, all others share one limit."""
     limit = LogLimit(timedelta(minutes=1), most=3)
     said = [limit.admits(number, Timestamp(0)) for number in range(1_000)]
     assert said == [0] * 4 + [None] * 996
@@ -28,6 +28,6 @@ def test_problems_without_end() -> None:
 
 
 def test_a_clock_that_is_set_back() -> None:
-    """A clock that is set back does not silence anything."""
+    """A clock that is set back suppresses no line."""
     limit = LogLimit()
     assert [limit.admits("x", Timestamp(it)) for it in (10**12, 5)] == [0, 0]

@@ -1,4 +1,4 @@
-"""Logs: structured, from everybody, and never with a secret."""
+"""The log: structured, and without secrets."""
 
 import io
 import json
@@ -68,12 +68,12 @@ SECRETS: list[tuple[dict[str, object], dict[str, object]]] = [
 
 @pytest.mark.parametrize(("event", "written"), SECRETS)
 def test_secrets_are_hidden(event: dict[str, object], written: dict[str, object]) -> None:
-    """Tokens, passwords and Authorization headers are hidden, by key and by look."""
+    """Tokens, passwords and Authorization headers are hidden, by key and by form."""
     assert remove_secrets(None, "info", event) == written
 
 
 def test_json_lines() -> None:
-    """An event is one JSON object with its time, level, logger and fields."""
+    """An event is one JSON object with time, level, logger and fields."""
     stream = Written()
     set_up_logs("info", "json", stream)
     structlog.get_logger("lamplighter.test").info("user is online", user_id="@a:b", devices=2)
@@ -89,7 +89,7 @@ def test_json_lines() -> None:
 
 
 def test_libraries_take_the_same_way() -> None:
-    """What a library logs through the standard library becomes the same kind of line."""
+    """A library's event through the standard library becomes the same kind of line."""
     stream = Written()
     set_up_logs("info", "json", stream)
     logging.getLogger("aiohttp").warning("%s %s", "GET", "/?access_token=s3cret", extra={"n": 1})
@@ -105,7 +105,7 @@ def test_libraries_take_the_same_way() -> None:
 
 @pytest.mark.parametrize("style", ["console", "json"])
 def test_tracebacks_are_cleaned(style: LogFormat) -> None:
-    """A traceback is written, without the secret that the exception speaks of."""
+    """A traceback is written without the secret in the exception."""
     stream = Written()
     set_up_logs("info", style, stream)
     try:
@@ -119,7 +119,7 @@ def test_tracebacks_are_cleaned(style: LogFormat) -> None:
 
 
 def test_level() -> None:
-    """What is less urgent than the configured level is not written."""
+    """Events below the configured level are not written."""
     stream = Written()
     set_up_logs("warning", "json", stream)
     structlog.get_logger("a").info("one")
@@ -138,7 +138,7 @@ def test_level() -> None:
     ],
 )
 def test_who_gets_json(style: LogFormat, terminal: bool, is_json: bool) -> None:
-    """With `auto` a terminal gets text and a pipe gets JSON; otherwise the operator decides."""
+    """With `auto` a terminal gets text and a pipe gets JSON."""
     stream = Written(terminal=terminal)
     set_up_logs("info", style, stream)
     structlog.get_logger("a").info("hello")
@@ -146,7 +146,7 @@ def test_who_gets_json(style: LogFormat, terminal: bool, is_json: bool) -> None:
 
 
 def test_no_colours_in_a_pipe() -> None:
-    """Text that goes to a pipe has no escape sequences in it."""
+    """Text in a pipe has no escape sequences."""
     stream = Written()
     set_up_logs("info", "console", stream)
     structlog.get_logger("a").info("hello")
@@ -154,7 +154,7 @@ def test_no_colours_in_a_pipe() -> None:
 
 
 def test_set_up_twice() -> None:
-    """Setting up again replaces the first set-up: no event is written twice."""
+    """A second set-up replaces the first, so no event is written twice."""
     first, second = Written(), Written()
     set_up_logs("info", "json", first)
     set_up_logs("info", "json", second)
@@ -164,7 +164,7 @@ def test_set_up_twice() -> None:
 
 @pytest.mark.parametrize("name", TALKATIVE)
 def test_talkative_libraries(name: str) -> None:
-    """Libraries that tell of each step of theirs are heard from warnings upwards only."""
+    """Talkative libraries log only warnings and errors."""
     stream = Written()
     set_up_logs("debug", "json", stream)
     logging.getLogger(f"{name}.inside").info("a step")
@@ -176,7 +176,7 @@ def test_talkative_libraries(name: str) -> None:
 
 
 def test_warnings_are_logged() -> None:
-    """Python's warnings are log events too."""
+    """Python's warnings are log events."""
     stream = Written()
     set_up_logs("info", "json", stream)
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Metrics: each thing that happens has a number, under a name that operators know."""
+"""The metrics of a server."""
 
 import platform
 import re
@@ -12,7 +12,7 @@ import lamplighter
 from lamplighter import __version__
 from lamplighter.metrics import Counts, Metrics, Readings
 
-#: How the server's parts speak to a `Metrics`.
+#: A use of a `Metrics`.
 _METRICS_USED = re.compile(r"metrics\.(\w+)")
 
 
@@ -46,7 +46,7 @@ HAPPENINGS: list[tuple[list[Callable[[Metrics], None]], str]] = [
 
 @pytest.mark.parametrize(("happenings", "line"), HAPPENINGS)
 def test_each_happening_is_counted(happenings: list[Callable[[Metrics], None]], line: str) -> None:
-    """What has happened shows as one line of the exposition, and was not there before."""
+    """Each event adds its line to the exposition."""
     metrics = Metrics()
     assert line not in _lines(metrics)
     for happen in happenings:
@@ -55,7 +55,7 @@ def test_each_happening_is_counted(happenings: list[Callable[[Metrics], None]], 
 
 
 def test_what_is_looked_at_when_somebody_asks() -> None:
-    """What is not counted as it happens is read anew for each exposition."""
+    """Readings are taken again for each exposition."""
     metrics = Metrics()
     taken: list[int] = []
 
@@ -78,14 +78,14 @@ def test_what_is_looked_at_when_somebody_asks() -> None:
 
 
 def test_what_runs() -> None:
-    """One metric says which version runs, on which Python."""
+    """One metric has the version of the server and of Python."""
     [line] = [it for it in _lines(Metrics()) if it.startswith("lamplighter_build_info{")]
     assert f'version="{__version__}"' in line
     assert f'python="{platform.python_version()}"' in line
 
 
 def test_counts_can_be_read() -> None:
-    """What is counted with every poll can be read without an exposition."""
+    """The counters of polls can be read without an exposition."""
     metrics = Metrics()
     metrics.delivered(3)
     metrics.poll_began()
@@ -101,7 +101,7 @@ def test_two_servers_count_apart() -> None:
 
 
 def test_everything_that_is_counted_is_fed() -> None:
-    """Each method that counts something is called by the server: no metric stays 0 for ever."""
+    """The server calls each method that counts something."""
     counting = {name for name, it in vars(Metrics).items() if isfunction(it) and name[0] != "_"}
     called: set[str] = set()
     for path in Path(lamplighter.__file__).parent.rglob("*.py"):

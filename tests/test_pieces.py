@@ -1,4 +1,4 @@
-"""JSON made bit by bit."""
+"""JSON made in pieces."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,7 +11,7 @@ from lamplighter.pieces import PORTION, Listed, Pieces, portions, written
 
 
 def test_pieces_are_made_when_they_are_wanted() -> None:
-    """Nothing is made before it is gone through, and no more than was asked for."""
+    """Pieces are made during the iteration, and no more than needed."""
     made: list[int] = []
 
     def make() -> Iterator[bytes]:
@@ -30,7 +30,7 @@ def test_pieces_are_made_when_they_are_wanted() -> None:
 
 @given(st.lists(st.integers(0, 2 * PORTION).map(lambda size: b"x" * size), max_size=8))
 def test_portions(pieces: list[bytes]) -> None:
-    """Portions hold all that the pieces hold, none is small but the last, and none is huge."""
+    """Portions hold all pieces; only the last is small, and none is much larger than needed."""
     found = list(portions(pieces))
     assert b"".join(found) == b"".join(pieces)
     assert all(len(portion) >= PORTION for portion in found[:-1])

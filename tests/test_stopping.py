@@ -1,4 +1,4 @@
-"""Stopping by steps: each has its share of the time, and none keeps another from its work."""
+"""Stopping in steps, each with its own time limit."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ SHARE = timedelta(seconds=2)
 
 
 class World:
-    """A clock, and what the steps have done at which second."""
+    """A clock, and a log of the steps with seconds."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -22,7 +22,7 @@ class World:
         self.log: list[tuple[str, int]] = []
 
     def note(self, what: str) -> None:
-        """Note what happens now."""
+        """Add an entry to the log."""
         self.log.append((what, (self.clock.now() - self.begun_at) // 1000))
 
     async def stop(self, *steps: Step) -> None:
@@ -43,7 +43,7 @@ class World:
         return Step(name, SHARE, work)
 
     def stubborn(self, name: str, free: asyncio.Event) -> Step:
-        """Return a step that does not end when it is cancelled, but when *free* is set."""
+        """Return a step that ignores cancellation, and ends when *free* is set."""
 
         async def work() -> None:
             self.note(name)
@@ -66,14 +66,14 @@ class World:
 
 
 async def test_the_order() -> None:
-    """Steps that end are taken one after the other, and take no time."""
+    """Steps run one after the other, without waiting."""
     world = World()
     await world.stop(world.quick("modules"), world.quick("presence"), world.quick("database"))
     assert world.log == [("modules", 0), ("presence", 0), ("database", 0)]
 
 
 async def test_steps_that_do_not_end() -> None:
-    """A step that does not end, not even when it is cancelled, has its share and no more."""
+    """The server waits for a step that does not end only for the step's share."""
     world, free = World(), asyncio.Event()
     await world.stop(
         world.stubborn("modules", free), world.stubborn("presence", free), world.quick("database")
@@ -89,7 +89,7 @@ async def test_steps_that_do_not_end() -> None:
 
 
 async def test_steps_that_fail() -> None:
-    """A step that raises, or is cancelled, keeps none from work; the first failure is raised."""
+    """A step that fails does not prevent later steps; the first failure is raised."""
     world = World()
     with pytest.raises(LookupError):
         await world.stop(

@@ -1,4 +1,4 @@
-"""Real reverse proxies with the configuration in deploy/, on ports of a test."""
+"""Real reverse proxies with the configuration in deploy/, on the ports of a test."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ _CADDY: Final = "{\n\tadmin off\n\tauto_https disable_redirects\n}\n"
 
 @dataclass(frozen=True)
 class Places:
-    """Where things are in a test: its folder, and the ports of proxy and server."""
+    """The folder of a test, and the ports of proxy and server."""
 
     folder: Path
     proxy: int
@@ -48,7 +48,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A kind of proxy: how its configuration is written for a test, checked, and run."""
+    """A kind of proxy: how to write, check and run its configuration in a test."""
 
     program: str
     write: Callable[[Places], None]
@@ -108,7 +108,7 @@ PROXIES: Final = (
 
 @contextmanager
 def running(proxy: Proxy, places: Places, authority: trustme.CA) -> Iterator[None]:
-    """Run *proxy* until the block ends; its own check must pass before."""
+    """Run *proxy* until the block ends. Its configuration must pass its own check."""
     certificate = authority.issue_cert("localhost", "example.org")
     certificate.private_key_pem.write_to_path(places.folder / "key.pem")
     certificate.cert_chain_pems[0].write_to_path(places.folder / "cert.pem")

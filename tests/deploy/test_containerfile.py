@@ -1,4 +1,4 @@
-"""The Containerfile. No container is built here; what it says is followed without one."""
+"""The Containerfile. The tests follow its instructions without a container."""
 
 import re
 import shlex
@@ -40,19 +40,19 @@ def _stages() -> list[list[tuple[str, str]]]:
 
 
 def _copied() -> list[str]:
-    """Return what is copied out of the checkout."""
+    """Return the files that are copied from the checkout."""
     copies = [shlex.split(rest) for word, rest in _instructions() if word == "COPY"]
     return [source for copy in copies if not copy[0].startswith("--") for source in copy[:-1]]
 
 
 def test_every_line_is_an_instruction() -> None:
-    """There are only instructions that a builder knows, and two stages."""
+    """All instructions are known, and there are two stages."""
     assert {word for word, _ in _instructions()} <= KNOWN
     assert len(_stages()) == 2
 
 
 def test_what_is_copied_is_there() -> None:
-    """Every file that is copied is in the repository, and not kept from the builder."""
+    """Every copied file is in the repository, and not hidden by .containerignore."""
     ignored = (ROOT / ".containerignore").read_text(encoding="utf-8").splitlines()
     admitted = {line.removeprefix("!") for line in ignored if line.startswith("!")}
 
@@ -61,7 +61,7 @@ def test_what_is_copied_is_there() -> None:
 
 
 def test_it_does_not_run_as_root() -> None:
-    """The last user is one with a number, which is not that of root."""
+    """The last user is given by a number, and is not root."""
     [user] = [rest for word, rest in _stages()[-1] if word == "USER"]
 
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
@@ -78,9 +78,9 @@ def test_it_serves_what_the_unit_serves() -> None:
 
 
 @pytest.mark.interop
-@pytest.mark.timeout(600)  # it installs all that the server needs
+@pytest.mark.timeout(600)  # it installs all dependencies of the server
 def test_the_first_stage_makes_a_server(tmp_path: Path) -> None:
-    """Its copies and commands, in an empty folder, make an environment in which the server is."""
+    """Its copies and commands, in an empty folder, make an environment with the server."""
     source, venv = tmp_path / "src", tmp_path / "venv"
     source.mkdir()
     for word, rest in _stages()[0]:

@@ -1,4 +1,4 @@
-"""The dashboard and the alerts speak of metrics that there are."""
+"""The Grafana dashboard and the Prometheus alerts fit the metrics."""
 
 import json
 import re
@@ -27,7 +27,7 @@ needs_promtool = pytest.mark.skipif(
 
 @pytest.fixture
 async def families() -> dict[str, str]:
-    """What a running server exposes: metrics by their names, with their kinds."""
+    """The metrics of a running server, by name, with their kinds."""
     async with running_server() as server:
         response = await server.http.request("GET", "/metrics")
     return dict(TYPE.findall(response.body.decode()))
@@ -54,7 +54,7 @@ def _expressions() -> dict[str, str]:
 
 
 def test_the_metrics_are_there(families: dict[str, str]) -> None:
-    """Every metric that a panel or an alert asks for is exposed under that name."""
+    """Every metric of a panel or an alert exists."""
     parts = {
         f"{name}_{part}"
         for name, kind in families.items()
@@ -69,7 +69,7 @@ def test_the_metrics_are_there(families: dict[str, str]) -> None:
 
 
 def test_every_metric_of_ours_is_shown(families: dict[str, str]) -> None:
-    """No metric of the server is missing from the dashboard; what runs there is none."""
+    """The dashboard shows every metric of the server, except the build information."""
     shown = METRIC.findall(DASHBOARD.read_text(encoding="utf-8"))
     of_ours = {
         name
@@ -81,7 +81,7 @@ def test_every_metric_of_ours_is_shown(families: dict[str, str]) -> None:
 
 
 def test_panels_have_their_places() -> None:
-    """No panel lies on another or beyond the edge, and each says what it shows."""
+    """No two panels overlap, none is beyond the edge, and each has a description."""
     taken: set[tuple[int, int]] = set()
     for panel in _panels():
         place = panel["gridPos"]
@@ -98,7 +98,7 @@ def test_panels_have_their_places() -> None:
 
 
 def test_alerts_say_what_is_wrong() -> None:
-    """Each alert has a severity and a summary that names who or what."""
+    """Each alert has a severity, and a summary with a label."""
     assert {rule["labels"]["severity"] for rule in _rules()} == {"critical", "warning"}
     for rule in _rules():
         assert "{{ $labels." in rule["annotations"]["summary"]
@@ -106,13 +106,13 @@ def test_alerts_say_what_is_wrong() -> None:
 
 @needs_promtool
 def test_prometheus_takes_the_rules() -> None:
-    """`promtool` finds nothing wrong with the alerts, or with what loads them."""
+    """`promtool` accepts the alerts and the configuration."""
     _promtool("check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
 
 
 @needs_promtool
 def test_prometheus_takes_the_expressions_of_the_dashboard(tmp_path: Path) -> None:
-    """Every panel asks something that Prometheus understands."""
+    """Prometheus accepts the expression of every panel."""
     rules = [
         {"record": f"panel:{number}", "expr": _as_asked(target["expr"])}
         for number, panel in enumerate(_panels())
@@ -126,7 +126,7 @@ def test_prometheus_takes_the_expressions_of_the_dashboard(tmp_path: Path) -> No
 
 @needs_promtool
 def test_alerts_fire_when_they_should() -> None:
-    """Each does in the series of alerts.yml, and not in those that are as they should be."""
+    """Each alert fires in its series of alerts.yml, and in no other."""
     tests = yaml.safe_load(Path(__file__).with_name("alerts.yml").read_text(encoding="utf-8"))
     tried = {it["alertname"] for test in tests["tests"] for it in test["alert_rule_test"]}
 
@@ -135,7 +135,7 @@ def test_alerts_fire_when_they_should() -> None:
 
 
 def _as_asked(expression: str) -> str:
-    """Return what Grafana asks when everything is chosen."""
+    """Return the expression that Grafana sends when everything is selected."""
     return expression.replace("$job", ".*").replace("$__rate_interval", "1m")
 
 

@@ -88,7 +88,7 @@ async def http(
 async def test_a_long_poll_comes_through(
     http: aiohttp.ClientSession, places: Places, server: ServerProcess
 ) -> None:
-    """Alice's poll waits behind the proxy, and is answered when bob sets his status."""
+    """Alice's poll waits behind the proxy, until bob sets his status."""
     url = f"https://localhost:{places.proxy}"
     alice, bob = await register(http, url, "alice"), await register(http, url, "bob")
     await alice.sync()
@@ -123,7 +123,7 @@ async def test_a_client_that_goes_is_seen_to_go(
 
 
 async def test_who_serves_what(http: aiohttp.ClientSession) -> None:
-    """Other servers find keys and the way here; what is the operator's is not shown."""
+    """Other servers reach keys and federation; the operator's pages are hidden."""
     async with http.get("/_matrix/key/v2/server") as response:
         keys = await response.json()
     async with http.get("/.well-known/matrix/server") as response:

@@ -1,4 +1,4 @@
-"""The unit, as systemd reads it."""
+"""The unit for systemd."""
 
 import configparser
 import shutil
@@ -27,7 +27,7 @@ needs_systemd = pytest.mark.skipif(
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit with the command of this checkout, since that of the unit is not installed here."""
+    """The unit with the command of this checkout, because the unit's command is not installed."""
     path = tmp_path / "lamplighter.service"
     path.write_text(UNIT.replace(INSTALLED, str(Path(sys.executable).with_name("lamplighter"))))
     return path
@@ -40,7 +40,7 @@ def _analyzed(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @needs_systemd
 def test_systemd_takes_it(unit: Path) -> None:
-    """Nothing in it is unknown, misspelt or misplaced."""
+    """systemd knows every setting of the unit."""
     done = _analyzed("verify", "--man=no", str(unit))
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -48,20 +48,20 @@ def test_systemd_takes_it(unit: Path) -> None:
 
 @needs_systemd
 def test_it_is_hardened(unit: Path) -> None:
-    """By systemd's own reckoning the service can reach little of the machine."""
+    """By systemd's own analysis the service can reach little of the machine."""
     done = _analyzed("security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(unit))
 
     assert done.returncode == 0, done.stdout
 
 
 def test_it_has_time_to_stop() -> None:
-    """A server has ended, by its own last resort at the latest, before systemd would kill it."""
+    """A server ends, by its own last resort at the latest, before systemd would kill it."""
     seconds = int(_service()["TimeoutStopSec"].removesuffix("s"))
     assert timedelta(seconds=seconds) > MOST_TO_END > MOST_TO_ANSWER + MOST_TO_STOP
 
 
 def test_the_user_is_made() -> None:
-    """The unit runs as the user that the file for sysusers makes, at home where the state is."""
+    """The unit's user is the one that the sysusers file makes, whose home is the state directory."""
     line = (DEPLOY / "lamplighter.sysusers").read_text(encoding="utf-8").splitlines()[-1]
     _, user, *_, home = line.split()
 
@@ -72,7 +72,7 @@ def test_the_user_is_made() -> None:
 
 
 def test_what_cannot_be_used_is_not_tried_again(tmp_path: Path) -> None:
-    """The code with which a server leaves a bad configuration is one that systemd heeds."""
+    """systemd does not restart a server that exits because of its configuration."""
     config = tmp_path / "lamplighter.yaml"
     config.write_text("server_name: example.org\npresense: {}\n")
     command = [sys.executable, "-m", "lamplighter", "serve", "-c", str(config)]

@@ -194,17 +194,6 @@ async def test_where_a_server_is_is_remembered(keys: SigningKeys) -> None:
         assert names.services_asked == 2
 
 
-async def test_a_server_that_cannot_be_found(keys: SigningKeys) -> None:
-    """A server without an address is unreachable, for keys as well."""
-    async with speaking_to(answering("{}"), keys) as (client, server, _):
-        nowhere = ServerName("nowhere.example")
-        with pytest.raises(RemoteUnreachable, match=r"^nowhere\.example has no address$"):
-            await client.request(nowhere, "GET", "/")
-        with pytest.raises(RemoteUnreachable, match=r"^nowhere\.example has no address$"):
-            await client.server_keys(nowhere)
-        assert server.requests == []
-
-
 async def test_it_fetches_keys(keys: SigningKeys, tmp_path: Path) -> None:
     """The client fetches keys with an unsigned request."""
     theirs = SigningKeys.load_or_create(tmp_path / "their.key", THERE)

@@ -17,7 +17,6 @@ from lamplighter.federation.discovery import (
     Locator,
     Target,
     in_order,
-    split_name,
 )
 from lamplighter.federation.resolver import Service
 from lamplighter.ids import ServerName
@@ -136,15 +135,6 @@ async def test_the_steps(
     """Each step gives the right endpoints, `Host` header and name of the certificate."""
     names = NAMES | {"there.example.": ["192.0.2.1"]}
     assert await discovery(delegations, services, names).find(ServerName(server), NOW) == expected
-
-
-@pytest.mark.parametrize("server", ["192.0.2.9", "there.example:80", "[2001:db8::9]"])
-async def test_who_is_not_asked(server: str) -> None:
-    """An IP address, or a name with a port, is not asked for a delegation."""
-    delegations = Delegations()
-    found = Discovery(Locator(FixedResolver(NAMES), is_public), delegations)
-    await found.find(ServerName(server), NOW)
-    assert delegations.asked == []
 
 
 INSIDE: Final = [Service(0, 0, 80, "inside.example")]
@@ -269,21 +259,6 @@ def test_chance_goes_by_weight(mark: int, expected: str) -> None:
     ordered = in_order(records, random_below)
     assert (ordered[0].target, limits[0]) == (expected, 5)
     assert sorted(it.target for it in ordered) == ["one", "three", "zero"]
-
-
-@pytest.mark.parametrize(
-    ("server", "expected"),
-    [
-        ("there.example", HostPort("there.example", None)),
-        ("there.example:8448", HostPort("there.example", 8448)),
-        ("192.0.2.1", HostPort("192.0.2.1", None)),
-        ("[2001:db8::1]", HostPort("2001:db8::1", None)),
-        ("[2001:db8::1]:1", HostPort("2001:db8::1", 1)),
-    ],
-)
-def test_halves(server: str, expected: HostPort) -> None:
-    """A server name is split into host and port, an IPv6 address without its brackets."""
-    assert split_name(ServerName(server)) == expected
 
 
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "127.0.0.01"])

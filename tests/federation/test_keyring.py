@@ -5,8 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
-from signedjson.sign import sign_json
+from signedjson.key import generate_signing_key, get_verify_key
 from signedjson.types import SigningKey
 
 from lamplighter.clock import Timestamp, after
@@ -14,6 +13,8 @@ from lamplighter.errors import KeysUnavailable, RemoteUnreachable, UnknownKey
 from lamplighter.federation.fetches import Fetches
 from lamplighter.federation.keyring import Keyring, check_server_keys
 from lamplighter.ids import ServerName
+from tests.federation import signed
+from tests.federation.signed import public
 
 THERE: Final = ServerName("there.example")
 NOW: Final = Timestamp(1_704_067_200_000)
@@ -24,29 +25,11 @@ ONE: Final = generate_signing_key("one")
 TWO: Final = generate_signing_key("two")
 
 
-def public(key: SigningKey) -> str:
-    """Return the public half of *key*, as it is published."""
-    return encode_verify_key_base64(get_verify_key(key))
-
-
 def published(
-    *keys: SigningKey,
-    server: str = THERE,
-    until: object = after(NOW, HOUR),
-    signed_by: tuple[SigningKey, ...] | None = None,
-    **others: object,
+    *keys: SigningKey, server: str = THERE, until: object = after(NOW, HOUR), **others: Any
 ) -> dict[str, Any]:
-    """Return *keys* as *server* publishes them, signed by each of them, or by *signed_by*."""
-    content: dict[str, Any] = {
-        "server_name": server,
-        "valid_until_ts": until,
-        "verify_keys": {f"ed25519:{key.version}": {"key": public(key)} for key in keys},
-        "old_verify_keys": {},
-        **others,
-    }
-    for key in keys if signed_by is None else signed_by:
-        content = sign_json(content, server, key)
-    return content
+    """Return *keys* as *server* publishes them, valid for an hour unless told."""
+    return signed.published(server, *keys, until=until, **others)
 
 
 class Servers:

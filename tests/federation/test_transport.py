@@ -164,17 +164,6 @@ async def test_an_answer_is_not_unpacked() -> None:
         assert server.requests[0].headers["Accept-Encoding"] == "identity"
 
 
-async def test_redirects_are_answers() -> None:
-    """A redirect is returned as the answer."""
-
-    async def move(request: web.Request) -> web.Response:
-        return web.Response(status=307, headers={"Location": "/elsewhere"})
-
-    async with tls_server(move, NAME) as server, open_transport() as transport:
-        answer = await transport.exchange(target(server.port), "GET", "/", limit=9)
-        assert (answer.status, len(server.requests)) == (307, 1)
-
-
 async def test_no_cookies() -> None:
     """A cookie that a server sets is not sent back."""
 

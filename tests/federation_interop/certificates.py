@@ -17,14 +17,14 @@ class Certificate:
     private_key: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """Return what a server of this process listens with."""
+        """Return the context of a server in this process."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.chain, self.private_key)
         return context
 
 
 class Authority:
-    """Whom a server must be told to trust, or it finds the others' certificates wrong."""
+    """The authority that the servers of the tests must trust."""
 
     def __init__(self, file: Path) -> None:
         """Write the authority's own certificate to *file*."""
@@ -42,5 +42,5 @@ class Authority:
         return made
 
     def client_context(self) -> ssl.SSLContext:
-        """Return what a client of this process trusts servers by."""
+        """Return the context of a client in this process."""
         return ssl.create_default_context(cafile=self.file)

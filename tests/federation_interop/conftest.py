@@ -14,7 +14,7 @@ from tests.interop.processes import reserved_port
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what stands here: it needs the environment that `make test-interop` makes."""
+    """Mark these tests, which need the environment that `make test-interop` makes."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker("interop")
@@ -22,30 +22,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """Who certifies the servers of a test."""
+    """The authority that certifies the servers of a test."""
     return Authority(tmp_path / "authority.pem")
 
 
 @pytest.fixture
 def synapse(tmp_path: Path, authority: Authority) -> Iterator[Synapse]:
-    """A Synapse that waits to be configured and started."""
+    """A Synapse that a test configures and starts."""
     with reserved_port() as federation, reserved_port() as client:
         synapse = Synapse(tmp_path / "synapse", Ports(federation, client), authority)
         yield synapse
         synapse.kill_if_running()
-    # pytest shows it when the test has failed.
+    # pytest shows the log if the test fails.
     sys.stdout.write(synapse.log)
 
 
 @pytest.fixture
 async def peer(tmp_path: Path, authority: Authority) -> AsyncIterator[Peer]:
-    """A server that listens, and knows nothing but federation."""
+    """A server that listens, and has nothing but federation."""
     async with running_peer(tmp_path / "peer", authority) as peer:
         yield peer
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """What clients talk through."""
+    """The HTTP session of clients."""
     async with aiohttp.ClientSession() as session:
         yield session

@@ -1,4 +1,4 @@
-"""A bare federation peer: TLS, one signing key, and a record of what it was asked and sent.
+"""A bare federation peer: TLS, one signing key, and a record of its requests and transactions.
 
 It shares no code with the server, so that the two cannot be wrong together.
 """
@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
-from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
-from signedjson.sign import sign_json
+from signedjson.key import generate_signing_key
 
 from lamplighter.clock import SystemClock, after
+from tests.federation.signed import key_id, published, signature
 from tests.federation_interop.certificates import Authority, Certificate
 
 __all__ = ["SEND", "SERVER_KEYS", "Answer", "Peer", "Transaction", "presence_edu", "running_peer"]
@@ -28,7 +28,7 @@ SEND: Final = "/_matrix/federation/v1/send/"
 
 @dataclass(frozen=True)
 class Transaction:
-    """What a server has sent: where to, what, and the header that vouches for it."""
+    """A received transaction: path, content, and the header that signs it."""
 
     path: str
     authorization: str
@@ -42,19 +42,18 @@ class Answer:
 
 
 class Peer:
-    """A server that is named `127.0.0.1:` and its port, and keeps that port."""
+    """A server with the name `127.0.0.1:<port>`, which keeps its port."""
 
     def __init__(self, http: aiohttp.ClientSession, certificate: Certificate) -> None:
         self._http = http
         self._tls = certificate.server_context()
         self._key = generate_signing_key("peer")
-        self._key_id = f"{self._key.alg}:{self._key.version}"
         self._server = web.Server(self._answer)
         self._runner = web.ServerRunner(self._server)
         self._transactions: asyncio.Queue[Transaction] = asyncio.Queue()
-        #: Where it listens; 0 before it does.
+        #: Its port; 0 before it listens.
         self.port = 0
-        #: Method and path of every request that came in.
+        #: Method and path of every request.
         self.requests: list[str] = []
 
     @property
@@ -75,24 +74,24 @@ class Peer:
         self.port = self._runner.addresses[0][1]
 
     async def leave(self) -> None:
-        """Be away: close all connections and take no more."""
+        """Close all connections and accept no more."""
         for connection in self._server.connections:
-            # To close TLS politely takes an answer, which may come after the test's end.
+            # Closing TLS in good order needs an answer, which may come after the test's end.
             if connection.transport is not None:
                 connection.transport.abort()
         await self._runner.cleanup()
 
     async def transaction(self) -> Transaction:
-        """Return the next transaction that somebody sends."""
+        """Return the next transaction."""
         return await self._transactions.get()
 
     async def get(self, destination: str, path: str) -> Answer:
-        """Ask a server what it tells everybody."""
+        """Send an unsigned GET to a server."""
         async with self._http.get(f"https://{destination}{path}") as response:
             return Answer(response.status, await response.json())
 
     async def send(self, destination: str, txn_id: str, *edus: Any) -> Answer:
-        """Send a transaction with *edus*, and sign it."""
+        """Send a signed transaction with *edus*."""
         now = SystemClock().now()
         content = {"origin": self.name, "origin_server_ts": now, "pdus": [], "edus": list(edus)}
         path = SEND + txn_id
@@ -114,28 +113,14 @@ class Peer:
         return web.json_response({"errcode": "M_UNRECOGNIZED", "error": "not here"}, status=404)
 
     def _server_keys(self) -> dict[str, Any]:
-        verify_key = encode_verify_key_base64(get_verify_key(self._key))
-        keys = {
-            "server_name": self.name,
-            "valid_until_ts": after(SystemClock().now(), timedelta(days=1)),
-            "verify_keys": {self._key_id: {"key": verify_key}},
-            "old_verify_keys": {},
-        }
-        return sign_json(keys, self.name, self._key)
+        until = after(SystemClock().now(), timedelta(days=1))
+        return published(self.name, self._key, until=until)
 
     def _authorization(self, destination: str, uri: str, content: Any) -> str:
-        request = {
-            "method": "PUT",
-            "uri": uri,
-            "origin": self.name,
-            "destination": destination,
-            "content": content,
-        }
-        signed = sign_json(request, self.name, self._key)
-        signature = signed["signatures"][self.name][self._key_id]
+        sig = signature(self.name, destination, "PUT", uri, content, self._key)
         return (
             f'X-Matrix origin="{self.name}",destination="{destination}",'
-            f'key="{self._key_id}",sig="{signature}"'
+            f'key="{key_id(self._key)}",sig="{sig}"'
         )
 
 

@@ -1,4 +1,4 @@
-"""What people's clients do at either server, besides what `tests.interop.clients` does."""
+"""Actions of clients at both kinds of servers, besides those of `tests.interop.clients`."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ __all__ = ["log_in", "news_of", "without_age"]
 async def log_in(
     http: aiohttp.ClientSession, url: str, user_id: str, password: str = "wonderland"
 ) -> Person:
-    """Log in once more somebody who is registered: another device."""
+    """Log a registered user in with another device."""
     identifier = {"type": "m.id.user", "user": user_id}
     body = {"type": "m.login.password", "identifier": identifier, "password": password}
     async with http.post(f"{url}{V3}/login", json=body) as response:
@@ -22,7 +22,7 @@ async def log_in(
 
 
 async def news_of(user_id: str, viewer: Person) -> dict[str, Any]:
-    """Poll as *viewer* until a `/sync` tells something of *user_id*; return what it tells."""
+    """Poll as *viewer* until a `/sync` has presence of *user_id*; return its content."""
     while True:
         answer = await viewer.sync(timeout=30_000)
         assert answer.status == 200, answer
@@ -32,6 +32,6 @@ async def news_of(user_id: str, viewer: Person) -> dict[str, Any]:
 
 
 def without_age(content: dict[str, Any]) -> dict[str, Any]:
-    """Return *content* without its `last_active_ago`, which must be there, and at most a minute."""
+    """Return *content* without `last_active_ago`, which must be at most a minute."""
     assert 0 <= content["last_active_ago"] <= 60_000
     return {name: value for name, value in content.items() if name != "last_active_ago"}

@@ -19,10 +19,10 @@ __all__ = ["MODULES", "Ports", "Synapse"]
 
 _PYTHON: Final = Path(__file__).parents[2] / ".venv-synapse" / "bin" / "python"
 
-#: Where the modules are that Synapse imports, each by the name of its file.
+#: The folder of the modules that Synapse imports by the names of their files.
 MODULES: Final = Path(__file__).parent / "modules"
 
-#: How long the process may take to start or to stop on the busiest machine.
+#: How long the process may take to start or to stop on a busy machine.
 _PATIENCE_SECONDS: Final = 300
 
 _NO_LIMIT: Final = {"per_second": 100_000, "burst_count": 100_000}
@@ -38,7 +38,7 @@ _NO_LIMITS: Final[Mapping[str, Any]] = {
     "rc_federation": {"sleep_limit": 100_000, "reject_limit": 100_000, "concurrent": 100},
 }
 
-#: A server that is away is tried again every second or so, and that for minutes.
+#: Makes Synapse try a server that is away again every second, for minutes.
 _EAGER: Final = {
     "max_long_retries": 100,
     "max_short_retry_delay": "1s",
@@ -50,20 +50,20 @@ _EAGER: Final = {
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a Synapse listens: TLS for other servers, plain HTTP for clients."""
+    """The ports of a Synapse: TLS for other servers, plain HTTP for clients."""
 
     federation: int
     client: int
 
 
 class Synapse:
-    """A homeserver that is started, stopped and killed from outside; it keeps ports and data.
+    """A homeserver process that keeps its ports and data over restarts.
 
-    Its name is `localhost:` and its port of federation.
+    Its name is `localhost:<federation port>`.
     """
 
     def __init__(self, folder: Path, ports: Ports, authority: Authority) -> None:
-        """Have certificate, signing key and data below *folder*."""
+        """Put certificate, signing key and data below *folder*."""
         folder.mkdir(exist_ok=True)
         self.name = f"localhost:{ports.federation}"
         self.url = f"http://127.0.0.1:{ports.client}"
@@ -89,7 +89,7 @@ class Synapse:
         return f"@{name}:{self.name}"
 
     def configure(self, shows: Mapping[str, Sequence[str]], **more: Any) -> None:
-        """From the next start on, show users to viewers; *more* is options of homeserver.yaml."""
+        """Write the configuration for the next start; *more* are options of homeserver.yaml."""
         module = {"module": "both_sides.BothSides", "config": {"shows": shows}}
         config = {**self._fixed, **_house(self._folder), "modules": [module], **more}
         # JSON is YAML too.
@@ -116,11 +116,11 @@ class Synapse:
         assert self._end(signal.SIGTERM) == 0, self.log
 
     def kill(self) -> None:
-        """End the process in the middle of whatever it does."""
+        """Kill the process."""
         self._end(signal.SIGKILL)
 
     def kill_if_running(self) -> None:
-        """Leave nothing behind."""
+        """Kill the process if it runs."""
         if self._process is not None:
             self.kill()
 
@@ -143,7 +143,7 @@ class Synapse:
 
 
 def _environment() -> dict[str, str]:
-    # Everything is on loopback, where no proxy leads.
+    # All servers are on loopback, so no proxy may be used.
     kept = {name: it for name, it in os.environ.items() if not name.lower().endswith("_proxy")}
     return {**kept, "PYTHONPATH": str(MODULES)}
 
@@ -184,9 +184,9 @@ def _house(folder: Path) -> dict[str, Any]:
     return {
         "database": {"name": "sqlite3", "args": {"database": str(folder / "homeserver.db")}},
         "presence": {"enabled": True},
-        # A client that asks twice in two minutes would be given what it was given before.
+        # Otherwise a client that asks twice in two minutes gets the same answer.
         "caches": {"sync_response_cache_duration": "0s"},
-        # The other servers are on loopback, and their authority is the tests' own.
+        # The other servers are on loopback, and the tests' own authority certifies them.
         "federation_verify_certificates": False,
         "ip_range_blacklist": [],
         "trusted_key_servers": [],

@@ -16,7 +16,7 @@ from tests.interop.processes import ServerProcess, reserved_port
 
 @pytest.fixture
 def lamplighter(tmp_path: Path, synapse: Synapse, authority: Authority) -> Iterator[ServerProcess]:
-    """A Lamplighter that runs beside a Synapse that runs; alice is there and bob is here."""
+    """A running Lamplighter, with bob, beside a running Synapse, with alice."""
     with reserved_port() as port, reserved_port() as client_port:
         name = f"127.0.0.1:{port}"
         alice, bob = synapse.user("alice"), f"@bob:{name}"
@@ -32,7 +32,7 @@ def lamplighter(tmp_path: Path, synapse: Synapse, authority: Authority) -> Itera
 
 
 async def told(user: Person, viewer: Person, presence: str, status_msg: str) -> None:
-    """Set *user*'s presence, and poll as *viewer* until a `/sync` tells exactly that of them."""
+    """Set *user*'s presence, and poll as *viewer* until a `/sync` has exactly that."""
     assert (await user.put_status(presence, status_msg)).status == 200
     expected = {"presence": presence}
     if status_msg:
@@ -48,7 +48,7 @@ async def told(user: Person, viewer: Person, presence: str, status_msg: str) -> 
 async def test_both_ways(
     lamplighter: ServerProcess, synapse: Synapse, http: aiohttp.ClientSession
 ) -> None:
-    """Each change of alice's in Synapse is in bob's `/sync` here, and of bob's in hers there."""
+    """Alice's changes in Synapse reach bob's `/sync` here, and bob's changes reach hers."""
     alice = await register(http, synapse.url, "alice")
     bob = await register(http, lamplighter.url, "bob")
     await alice.sync(set_presence="offline")

@@ -1,4 +1,4 @@
-"""Synapse and a bare peer: that the tools of these tests work, and what goes over the wire."""
+"""Synapse and a bare peer: the tools of these tests, and the messages between servers."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ from tests.interop.clients import register
 
 
 def told(transaction: Transaction) -> dict[str, Any]:
-    """Return the one entry of the one presence EDU, without its age; nothing else is there."""
+    """Return the only entry of the only presence EDU, without its age."""
     content = transaction.content
     [entry] = content["edus"][0]["content"]["push"]
     assert content == {
@@ -28,7 +28,7 @@ def told(transaction: Transaction) -> dict[str, Any]:
 
 
 async def test_presence_within_synapse(synapse: Synapse, http: aiohttp.ClientSession) -> None:
-    """The module runs in Synapse: alice is shown bob, without a room, and nobody else."""
+    """The module runs in Synapse: alice sees bob, without a room, and nobody else."""
     synapse.configure({synapse.user("alice"): [synapse.user("bob")]})
     synapse.start()
     alice, bob, charlie = [
@@ -51,7 +51,7 @@ async def test_presence_within_synapse(synapse: Synapse, http: aiohttp.ClientSes
 async def test_what_synapse_sends(
     synapse: Synapse, peer: Peer, http: aiohttp.ClientSession
 ) -> None:
-    """A remote key makes Synapse send each state; only those online have `currently_active`."""
+    """A remote recipient makes Synapse send each state; only online has `currently_active`."""
     synapse.configure({peer.user("charlie"): [synapse.user("bob")]})
     synapse.start()
     bob = await register(http, synapse.url, "bob")
@@ -77,7 +77,7 @@ async def test_what_synapse_sends(
 
 
 async def test_how_synapse_signs(synapse: Synapse, peer: Peer, http: aiohttp.ClientSession) -> None:
-    """Its header has four quoted parameters, and a signature that its published key confirms."""
+    """Synapse's header has four quoted parameters, and a signature that its published key verifies."""
     synapse.configure({peer.user("charlie"): [synapse.user("bob")]})
     synapse.start()
     bob = await register(http, synapse.url, "bob")
@@ -107,7 +107,7 @@ async def test_how_synapse_signs(synapse: Synapse, peer: Peer, http: aiohttp.Cli
 async def test_what_synapse_receives(
     synapse: Synapse, peer: Peer, http: aiohttp.ClientSession
 ) -> None:
-    """Its /sync shows a remote user whom the module names; it asks the origin for keys, once."""
+    """Synapse shows a remote user whom the module names, and asks the origin for keys once."""
     synapse.configure({synapse.user("alice"): [peer.user("charlie")]})
     synapse.start()
     alice = await register(http, synapse.url, "alice")
@@ -132,7 +132,7 @@ async def test_what_synapse_receives(
 async def test_synapse_speaks_to_a_peer_that_was_away(
     synapse: Synapse, peer: Peer, http: aiohttp.ClientSession
 ) -> None:
-    """It repeats the transaction that has failed, then sends the newest state and none between."""
+    """Synapse repeats a failed transaction, then sends the newest state and none between."""
     synapse.configure({peer.user("charlie"): [synapse.user("bob")]})
     synapse.start()
     bob = await register(http, synapse.url, "bob")
@@ -149,7 +149,7 @@ async def test_synapse_speaks_to_a_peer_that_was_away(
 
 
 async def test_synapse_restarts(synapse: Synapse, peer: Peer, http: aiohttp.ClientSession) -> None:
-    """It is stopped, configured anew and started, and keeps its name, its people and its keys."""
+    """A Synapse that is restarted with another configuration keeps its name, users and keys."""
     synapse.start()
     bob = await register(http, synapse.url, "bob")
     keys = (await peer.get(synapse.name, SERVER_KEYS)).json["verify_keys"]

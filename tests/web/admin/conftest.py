@@ -17,5 +17,5 @@ async def server() -> AsyncIterator[InMemoryServer]:
 
 @pytest.fixture
 def operator(server: InMemoryServer) -> Operator:
-    """Who has the token."""
+    """The operator, with the token."""
     return Operator(server.http)

@@ -10,12 +10,12 @@ from lamplighter.web.admin.operations import PREFIX
 __all__ = ["ADMIN_CONFIG", "TOKEN", "Operator", "by_room", "events_in", "online"]
 
 TOKEN: Final = "lamp_of-the-tests"
-#: What opens the admin API to the token.
+#: The configuration of the admin API with this token.
 ADMIN_CONFIG: Final = f"admin: {{token_hash: {hash_of(TOKEN)}}}\n"
 
 
 class Operator:
-    """Asks the admin API; paths begin behind its prefix."""
+    """Sends requests to the admin API; paths begin after its prefix."""
 
     def __init__(self, http: HttpClient, token: str | None = TOKEN) -> None:
         self._http = http
@@ -34,31 +34,31 @@ class Operator:
         )
 
     async def get(self, path: str, **query: str) -> Any:
-        """Return the content of an answer, which is a good one."""
+        """Send a GET; return the content of its answer, which must be a 200."""
         response = await self.request("GET", path, query)
         assert response.status == 200, response
         return response.json
 
     async def post(self, path: str) -> Any:
-        """Do something; return the content of the answer, which is a good one."""
+        """Send a POST; return the content of its answer, which must be a 200."""
         response = await self.request("POST", path)
         assert response.status == 200, response
         return response.json
 
     async def pages(self, path: str, **query: str) -> list[Any]:
-        """Return the contents of all parts of a list."""
+        """Return the contents of all pages of a list."""
         found = [await self.get(path, **query)]
         while (start := found[-1]["next_batch"]) is not None:
             found.append(await self.get(path, **{**query, "from": start}))
         return found
 
     def stream(self) -> PendingRequest:
-        """Begin to listen to events."""
+        """Open the stream of events."""
         return self._http.begin("GET", f"{PREFIX}/events", token=self._token)
 
 
 def online(now: int, status_msg: str | None = None) -> dict[str, Any]:
-    """Return the presence of somebody who has said at the instant *now* that they are online."""
+    """Return the presence of a user who has set online at *now*."""
     return {
         "presence": "online",
         "status_msg": status_msg,
@@ -68,7 +68,7 @@ def online(now: int, status_msg: str | None = None) -> dict[str, Any]:
 
 
 def by_room(room_id: str, name: str) -> dict[str, Any]:
-    """Return the reason that two people share this room."""
+    """Return the reason of a shared room."""
     room = {"room_id": room_id, "name": name}
     return {"kind": "shared_room", "text": f"shared room {name}", "room": room, "module": None}
 

@@ -1,6 +1,6 @@
-"""A small checker: whether a value is what a JSON schema of ours says.
+"""A small checker of values against the JSON schemas of the admin API.
 
-It knows the words that our schemas use, and refuses any other.
+It knows the keywords in these schemas, and refuses any other.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 def check(value: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any], at: str = "$") -> None:
-    """Raise `AssertionError` where *value* is not what *schema* says; *schemas* are by name."""
+    """Raise `AssertionError` if *value* does not fit *schema*; *schemas* are all, by name."""
     assert set(schema) <= _KNOWN, f"{at}: a schema with {set(schema) - _KNOWN}"
     if "$ref" in schema:
         check(value, schemas[schema["$ref"].rpartition("/")[2]], schemas, at)

@@ -1,4 +1,4 @@
-"""Who may use the admin API."""
+"""Access to the admin API."""
 
 import pytest
 
@@ -24,7 +24,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_only_with_the_token(server: InMemoryServer, path: str) -> None:
-    """Without the token, or with another one, nothing is shown, in Matrix' form."""
+    """Without the token, or with another token, each path is a 401 in Matrix' form."""
     missing = await Operator(server.http, None).request("GET", path)
     wrong = await Operator(server.http, TOKEN + "x").request("GET", path)
     assert (missing.status, missing.json["errcode"]) == (401, "M_MISSING_TOKEN")
@@ -32,13 +32,13 @@ async def test_only_with_the_token(server: InMemoryServer, path: str) -> None:
 
 
 async def test_the_token_is_not_looked_for_in_the_query(server: InMemoryServer) -> None:
-    """A token in the URL does not count: it would be in every log."""
+    """A token in the URL does not count."""
     response = await Operator(server.http, None).request("GET", "/server", {"access_token": TOKEN})
     assert (response.status, response.json["errcode"]) == (401, "M_MISSING_TOKEN")
 
 
 async def test_a_users_token_does_not_count(server: InMemoryServer) -> None:
-    """Nobody's access token opens the admin API, an administrator's neither."""
+    """An access token does not open the admin API, even an administrator's."""
     login = await server.lamplighter.directory.register("root", None, is_admin=True)
     response = await Operator(server.http, login.access_token).request("GET", "/server")
     assert (response.status, response.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
@@ -46,14 +46,14 @@ async def test_a_users_token_does_not_count(server: InMemoryServer) -> None:
 
 @pytest.mark.parametrize("path", [*(PREFIX + it for it in PATHS), "/_lamplighter/"])
 async def test_without_a_token_in_the_configuration(path: str) -> None:
-    """Where none is configured there is no admin API, and no dashboard."""
+    """Without a configured token there is no admin API, and no dashboard."""
     async with running_server() as server:
         response = await server.http.request("GET", path, token=TOKEN)
     assert (response.status, response.json["errcode"]) == (404, "M_UNRECOGNIZED")
 
 
 def test_tokens() -> None:
-    """A token is long, new each time, and is not what is kept."""
+    """A token is long and new each time, and its hash is something else."""
     one, other = new_admin_token(), new_admin_token()
     assert one != other
     assert len(one) > 40

@@ -1,4 +1,4 @@
-"""What is published, for everybody who listens."""
+"""The stream of published batches."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from tests.web.admin.operator import Operator, by_room, events_in, online
 
 
 async def heard(server: InMemoryServer, stream: PendingRequest) -> list[tuple[str, Any]]:
-    """Let the operator leave; return names and contents of the events that had come."""
+    """Close the stream; return names and contents of its events."""
     await server.settled()
     await stream.go_away()
     events = events_in((await stream.response()).body)
@@ -31,7 +31,7 @@ async def listening(operator: Operator) -> PendingRequest:
 async def test_a_change_its_recipients_and_reasons(
     server: InMemoryServer, operator: Operator
 ) -> None:
-    """A change is told with what it is, and with who is told of it and why, rooms by name."""
+    """A batch has the change, and its recipients with reasons; rooms have names."""
     alice, bob = [await server.register(name) for name in ("alice", "bob")]
     room = await alice.create_room(name="The hall")
     await bob.join(room)
@@ -64,7 +64,7 @@ async def test_figures_every_second(server: InMemoryServer, operator: Operator) 
 
 
 async def test_nobody_listens(server: InMemoryServer, operator: Operator) -> None:
-    """When the last listener has left, nothing goes on: no timer, no observer."""
+    """When the last listener has left, there is no timer and no observer."""
     timers = server.clock.next_timer()
     stream = await listening(operator)
     assert server.clock.next_timer() == server.clock.now() + 1000
@@ -73,7 +73,7 @@ async def test_nobody_listens(server: InMemoryServer, operator: Operator) -> Non
 
 
 async def test_many_recipients(server: InMemoryServer, operator: Operator) -> None:
-    """Of many recipients some are named, and all are counted."""
+    """Of many recipients twenty are named, and all are counted."""
     alice = await server.register("alice")
     others = [await server.register(f"user{number}") for number in range(30)]
     await server.room(alice, *others)
@@ -87,7 +87,7 @@ async def test_many_recipients(server: InMemoryServer, operator: Operator) -> No
 
 
 async def test_many_changes(server: InMemoryServer, operator: Operator) -> None:
-    """Of many changes that are published together some are told, and the others counted."""
+    """Of many changes in a batch fifty are shown, and the others are counted."""
     clients = [await server.register(f"user{number}") for number in range(60)]
     stream = await listening(operator)
     async with asyncio.TaskGroup() as group:
@@ -100,7 +100,7 @@ async def test_many_changes(server: InMemoryServer, operator: Operator) -> None:
 
 
 async def test_who_does_not_keep_up() -> None:
-    """A listener that does not keep up loses the oldest events, and hears how many."""
+    """A slow listener loses the oldest events, and gets their number."""
     slow = Listening()
     for number in range(130):
         slow.put(b"%d " % number)
@@ -112,11 +112,11 @@ async def test_who_does_not_keep_up() -> None:
 
 
 async def test_more_batches_than_are_kept(server: InMemoryServer, operator: Operator) -> None:
-    """Of batches that come faster than they can be told, the oldest are left out, and counted."""
+    """Of batches that come too fast, the oldest are lost, and counted."""
     alice = await server.register("alice")
     stream = await listening(operator)
     modules = server.lamplighter.core.for_modules
-    for number in range(200):  # in turns of the loop in which nobody else gets on
+    for number in range(200):  # in cycles of the loop in which no other task runs
         await modules.set_presence_for_users({alice.user_id: (Presence.ONLINE, str(number))})
     events = await heard(server, stream)
     told = [content for name, content in events if name == "batch"]
@@ -126,7 +126,7 @@ async def test_more_batches_than_are_kept(server: InMemoryServer, operator: Oper
 
 
 async def test_too_many_listeners(server: InMemoryServer, operator: Operator) -> None:
-    """Of many who listen the seventeenth is told to come again, until somebody leaves."""
+    """The seventeenth listener gets a 429, until another one leaves."""
     streams = [await listening(operator) for _ in range(16)]
     response = await operator.request("GET", "/events")
     assert (response.status, response.json["errcode"]) == (429, "M_LIMIT_EXCEEDED")
@@ -137,7 +137,7 @@ async def test_too_many_listeners(server: InMemoryServer, operator: Operator) ->
 
 
 async def test_the_server_stops(server: InMemoryServer, operator: Operator) -> None:
-    """A stream ends when the server stops, and one that begins then ends with the figures."""
+    """A stream ends when the server stops; one that begins then ends after the figures."""
     stream = await listening(operator)
     server.lamplighter.answer_polls()
     for it in (stream, operator.stream()):
@@ -146,7 +146,7 @@ async def test_the_server_stops(server: InMemoryServer, operator: Operator) -> N
 
 
 async def test_headers(server: InMemoryServer, operator: Operator) -> None:
-    """The stream is of its media type, and nobody on the way keeps any of it."""
+    """The stream has its media type, and proxies must not buffer or store it."""
     stream = await listening(operator)
     await stream.go_away()
     headers = (await stream.response()).headers

@@ -1,4 +1,4 @@
-"""What was told before the operator began to look."""
+"""The batches from before the operator opened the page."""
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -43,7 +43,7 @@ async def server() -> AsyncIterator[InMemoryServer]:
 
 
 def told(answer: Any) -> list[Any]:
-    """Return who changed, and of whom whoever is told, of each batch."""
+    """Return the changed users, and the recipients of each user's state, of each batch."""
     return [
         (
             [(it["user_id"], it["presence"]["status_msg"]) for it in batch["changes"]],
@@ -61,7 +61,7 @@ CARL = ([("@carl:demo", "two")], [("@carl:demo", ["@alice:demo", "@carl:demo"])]
 
 
 async def test_what_was_told_last(server: InMemoryServer, operator: Operator) -> None:
-    """The newest comes first, with who was told and why, as in the stream."""
+    """The newest batch comes first, with recipients and reasons as in the stream."""
     answer = await operator.get("/changes")
     carl, bob = answer["batches"][:2]
     assert told({"batches": [carl]})[0][0] == CARL[0]
@@ -80,7 +80,7 @@ async def test_what_was_told_last(server: InMemoryServer, operator: Operator) ->
 
 
 async def test_of_one_user(operator: Operator) -> None:
-    """Of one user, by the short name too, it is what is told of the user, and nothing else."""
+    """`user`, which may be a localpart, selects the states of one user."""
     answer = await operator.get("/changes", user="bob")
     [(changes, tellings)] = told(answer)
     assert changes == BOB[0]
@@ -89,14 +89,14 @@ async def test_of_one_user(operator: Operator) -> None:
 
 
 async def test_by_one_module(operator: Operator) -> None:
-    """Of one module it is what that has sent, and to whom."""
+    """`module` selects the states that one module has sent, with their recipients."""
     [(changes, tellings)] = told(await operator.get("/changes", module="ShowsBob"))
     assert (changes, tellings) == (BOB[0], [("@bob:demo", ["@alice:demo"])])
     assert await operator.get("/changes", module="Another") == {"batches": []}
 
 
 async def test_bad_questions(operator: Operator) -> None:
-    """What is no user, and a limit beyond what is allowed, are refused."""
+    """A malformed user ID and a wrong limit are refused."""
     for query in ({"user": "b b"}, {"limit": "0"}, {"limit": "1001"}):
         response = await operator.request("GET", "/changes", query)
         assert (response.status, response.json["errcode"]) == (400, "M_INVALID_PARAM")

@@ -13,7 +13,7 @@ TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg":
 
 
 async def test_the_page(server: InMemoryServer) -> None:
-    """The page needs no token, and is the same with its name; without the slash one is sent on."""
+    """The page needs no token; a request without the final slash is redirected."""
     page = await server.http.request("GET", "/_lamplighter/")
     named = await server.http.request("GET", "/_lamplighter/index.html")
     sent_on = await server.http.request("GET", "/_lamplighter")
@@ -24,7 +24,7 @@ async def test_the_page(server: InMemoryServer) -> None:
 
 @pytest.mark.parametrize("name", [it for it in FILES if it != "__pycache__"])
 async def test_files(server: InMemoryServer, name: str) -> None:
-    """Each file comes as what it is, and lets nothing in that is not ours."""
+    """Each file has its media type, and headers that forbid anything from elsewhere."""
     response = await server.http.request("GET", f"/_lamplighter/{name}")
     headers = response.headers
     assert response.status == 200
@@ -54,7 +54,7 @@ async def test_what_is_not_there(server: InMemoryServer, name: str) -> None:
 
 
 def test_everything_is_our_own() -> None:
-    """Nothing is loaded from elsewhere, and no text ever becomes markup."""
+    """The page loads nothing from elsewhere, and never turns text into markup."""
     for name in FILES:
         if name == "__pycache__":
             continue

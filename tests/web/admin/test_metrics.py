@@ -7,7 +7,7 @@ from tests.web.clients import client_of
 
 
 async def test_metrics_are_shown() -> None:
-    """What the server counts is shown to everybody, in the format of Prometheus."""
+    """Anybody gets the metrics, in the format of Prometheus."""
     metrics = Metrics()
     metrics.sync_answered()
     client = client_of(build_application(MetricsPage(metrics).routes()))

@@ -1,7 +1,6 @@
 """The admin API on modules."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,39 +22,9 @@ from lamplighter.web.application import build_application
 from tests.web.admin.operator import ADMIN_CONFIG, TOKEN, Operator
 from tests.web.clients import client_of
 
-#: A module that shows everybody to everybody.
-EVERYBODY = """
-class Everybody:
-    def __init__(self, config, api):
-        self.users = [f"@{name}:{api.server_name}" for name in ("alice", "bob")]
-        api.register_presence_router_callbacks(
-            get_users_for_states=self.states, get_interested_users=self.interested
-        )
-
-    async def states(self, states):
-        return {user: set(states) for user in self.users}
-
-    async def interested(self, user_id):
-        return set(self.users)
-"""
-
-
-#: A module that never answers.
-HANGING = """
-import asyncio
-class Hanging:
-    def __init__(self, config, api):
-        api.register_presence_router_callbacks(
-            get_users_for_states=self.answer, get_interested_users=self.answer
-        )
-
-    async def answer(self, asked):
-        await asyncio.Event().wait()
-"""
-
 
 class Broken:
-    """Never answers well."""
+    """A module that raises."""
 
     def __init__(self, config: object, api: ModuleApi) -> None:
         api.register_presence_router_callbacks(
@@ -67,21 +36,34 @@ class Broken:
 
 
 class Hanging(Broken):
-    """Never answers."""
+    """A module that never answers."""
 
     async def answer(self, asked: object) -> Any:
         await asyncio.Event().wait()
 
 
 class Sound(Broken):
-    """Names nobody."""
+    """A module that names nobody."""
 
     async def answer(self, asked: object) -> Any:
         return {} if isinstance(asked, list) else set()
 
 
+class Everybody(Broken):
+    """Shows alice and bob to each other."""
+
+    async def answer(self, asked: object) -> Any:
+        users = {"@alice:demo", "@bob:demo"}
+        return {user: set(asked) for user in users} if isinstance(asked, list) else users
+
+
+def shadow_config(name: str) -> str:
+    """Return a configuration with a module of this file as a shadow module."""
+    return f"{ADMIN_CONFIG}\nmodules: [{{module: {__name__}.{name}, shadow: true}}]\n"
+
+
 async def test_modules_and_their_health() -> None:
-    """Modules are shown with what became of their calls, in the order of the configuration."""
+    """Modules are listed with their calls and failures, in the order of the configuration."""
     async with running_server([Sound, Broken], config=ADMIN_CONFIG) as server:
         alice = await server.register("alice")
         with capture_logs():
@@ -115,7 +97,7 @@ async def test_modules_and_their_health() -> None:
     ],
 )
 async def test_a_reload(result: ReloadResult) -> None:
-    """The answer says which modules run now, and why the old ones go on, if they do."""
+    """The answer names the modules that run now, and the reason if the new ones were refused."""
 
     async def reload() -> ReloadResult:
         return result
@@ -134,7 +116,7 @@ async def test_a_reload(result: ReloadResult) -> None:
 
 
 async def test_a_breaker_is_reset() -> None:
-    """A paused module that is reset is asked again at once; one that is not there is not found."""
+    """A paused module is asked again at once after a reset; an unknown module is a 404."""
     async with running_server([Hanging], config=ADMIN_CONFIG) as server:
         operator = Operator(server.http)
         alice = await server.register("alice")
@@ -153,14 +135,9 @@ async def test_a_breaker_is_reset() -> None:
     assert (response.status, response.json["errcode"]) == (404, "M_NOT_FOUND")
 
 
-async def test_a_breaker_in_the_shadow_is_reset(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A module in the shadow that is paused gets another chance in the same way."""
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "admin_shadow_hanging.py").write_text(HANGING)
-    config = f"{ADMIN_CONFIG}\nmodules: [{{module: admin_shadow_hanging.Hanging, shadow: true}}]\n"
-    async with running_server(config=config) as server:
+async def test_a_breaker_in_the_shadow_is_reset() -> None:
+    """A paused shadow module can be reset too."""
+    async with running_server(config=shadow_config("Hanging")) as server:
         operator = Operator(server.http)
         alice = await server.register("alice")
         paused = []
@@ -174,12 +151,9 @@ async def test_a_breaker_in_the_shadow_is_reset(
     assert paused == [True, False]
 
 
-async def test_modules_in_the_shadow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module in the shadow is shown apart, with what it would change, newest first."""
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "admin_shadow_rules.py").write_text(EVERYBODY)
-    config = f"{ADMIN_CONFIG}\nmodules: [{{module: admin_shadow_rules.Everybody, shadow: true}}]\n"
-    async with running_server(config=config) as server:
+async def test_modules_in_the_shadow() -> None:
+    """Shadow modules are listed apart, with what they would change, the newest first."""
+    async with running_server(config=shadow_config("Everybody")) as server:
         alice, bob = await server.register("alice"), await server.register("bob")
         await alice.sync()
         await bob.set_status("online", "brb")

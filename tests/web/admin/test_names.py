@@ -1,4 +1,4 @@
-"""People as operators write them."""
+"""User IDs as operators write them."""
 
 import pytest
 
@@ -20,12 +20,12 @@ HERE = ServerName("demo")
     ],
 )
 def test_names(text: str, user_id: str) -> None:
-    """A name without a server is of this one; the sigil may be left out."""
+    """A name without a server is of this server; the sigil may be left out."""
     assert user_named(text, HERE) == user_id
 
 
 @pytest.mark.parametrize("text", ["", "bob:", "b\0b", "bob:a b", "x" * 256])
 def test_what_is_nobody(text: str) -> None:
-    """What is no user ID even when it is completed is refused."""
+    """A text that makes no user ID is refused."""
     with pytest.raises(InvalidId):
         user_named(text, HERE)

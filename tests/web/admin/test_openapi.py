@@ -1,4 +1,4 @@
-"""The description of the admin API says what the API does."""
+"""The OpenAPI description fits the admin API."""
 
 import re
 import sys
@@ -35,7 +35,7 @@ class Broken(Sound):
         raise RuntimeError("out of order")
 """
 
-#: What to put in place of the parameters.
+#: The values of parameters.
 VALUES = {
     "user_id": "@alice:demo",
     "device_id": "LAPTOP",
@@ -46,7 +46,7 @@ VALUES = {
 
 
 def operations(description: Any) -> Iterator[tuple[str, str, Any]]:
-    """Return method, path and description of each operation; GET before what changes things."""
+    """Return method, path and description of each operation; GET comes first."""
     found = [
         (method.upper(), path, operation)
         for path, methods in description["paths"].items()
@@ -57,7 +57,7 @@ def operations(description: Any) -> Iterator[tuple[str, str, Any]]:
 
 @pytest.fixture
 def routers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ModuleToLoad]]:
-    """Modules of their own, for a reload imports them anew."""
+    """Modules in a file of their own, because a reload imports them again."""
     (tmp_path / "described_routers.py").write_text(ROUTERS)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield ["described_routers.Sound", "described_routers.Broken"]
@@ -65,7 +65,7 @@ def routers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Mo
 
 
 async def test_every_answer_is_as_described(routers: list[ModuleToLoad]) -> None:
-    """Each operation, asked with its required parameters, answers what its schema says."""
+    """The answer of each operation fits its schema."""
     config = f"{ADMIN_CONFIG}routing: {{shared_rooms: true}}"
     async with running_server(routers, config=config) as server:
         operator = Operator(server.http)
@@ -77,7 +77,7 @@ async def test_every_answer_is_as_described(routers: list[ModuleToLoad]) -> None
             await alice.sync()
             description = await operator.get("/openapi.json")
             schemas = description["components"]["schemas"]
-            # What ends an account comes last.
+            # The operation that deactivates the account comes last.
             asked = sorted(operations(description), key=lambda it: it[1].endswith("/deactivate"))
             for method, path, operation in asked:
                 [(media_type, body)] = operation["responses"]["200"]["content"].items()
@@ -103,7 +103,7 @@ def _filled_in(path: str, operation: Any) -> tuple[str, dict[str, str]]:
 
 
 async def test_every_event_is_as_described() -> None:
-    """The data of each event of the stream is what the schema of that name says."""
+    """The data of each event in the stream fits the schema of that name."""
     async with running_server([Sound], config=ADMIN_CONFIG) as server:
         operator = Operator(server.http)
         alice = await server.register("alice")
@@ -122,7 +122,7 @@ async def test_every_event_is_as_described() -> None:
 
 
 async def test_every_route_is_described() -> None:
-    """No route of the admin API is missing from the description, and none is there too much."""
+    """The description has exactly the routes of the admin API."""
     async with running_server(config=ADMIN_CONFIG) as server:
         description = await Operator(server.http).get("/openapi.json")
         described = {(method, path) for method, path, _ in operations(description)}
@@ -136,7 +136,7 @@ async def test_every_route_is_described() -> None:
 
 
 async def test_every_operation_is_documented() -> None:
-    """docs/operating.md has a row for each operation, with the same sentence."""
+    """docs/operating.md has a row for each operation, with the same summary."""
     async with running_server(config=ADMIN_CONFIG) as server:
         description = await Operator(server.http).get("/openapi.json")
     section = PAGE.partition("## The admin API")[2].partition("\n## ")[0]
@@ -148,7 +148,7 @@ async def test_every_operation_is_documented() -> None:
 
 
 async def test_names_of_operations() -> None:
-    """Each operation has a name of its own, from which tools make functions."""
+    """Each operation has a unique ID."""
     async with running_server(config=ADMIN_CONFIG) as server:
         description = await Operator(server.http).get("/openapi.json")
     names = [operation["operationId"] for _, _, operation in operations(description)]
@@ -158,7 +158,7 @@ async def test_names_of_operations() -> None:
 
 @pytest.mark.parametrize("value", [{"users": 1}, {}, {"users": [], "next_batch": 2}, []])
 def test_the_checker_finds_what_is_wrong(value: object) -> None:
-    """What is not as described is found by the checker of these tests."""
+    """The checker of these tests finds values that do not fit."""
     nothing = {"anyOf": [{"type": "string"}, {"type": "null"}]}
     users = {"type": "array", "items": {"type": "string"}}
     schema = {"type": "object", "properties": {"users": users, "next_batch": nothing}}

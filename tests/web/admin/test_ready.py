@@ -9,7 +9,7 @@ from tests.web.clients import client_of
 
 
 class Storage:
-    """A database that works, or does not."""
+    """A database that may fail."""
 
     def __init__(self) -> None:
         self.reads = self.writes = True
@@ -20,13 +20,13 @@ class Storage:
 
 
 async def status(client: HttpClient) -> tuple[int, object]:
-    """Return what is answered."""
+    """Return status and content of the answer."""
     response = await client.request("GET", "/ready")
     return response.status, response.json
 
 
 async def test_starting_ready_and_stopping() -> None:
-    """Whoever asks is told 200 only between the opening of the addresses and the stop."""
+    """The answer is 200 only from the opening of the addresses to the stop."""
     storage = Storage()
     ready = Ready(lambda: storage.writes, storage.look)
     client = client_of(build_application(ready.routes()))
@@ -38,7 +38,7 @@ async def test_starting_ready_and_stopping() -> None:
 
 
 async def test_the_database() -> None:
-    """While the database cannot be read, or not be written, the answer is 503."""
+    """While the database cannot be read or written, the answer is 503."""
     storage = Storage()
     ready = Ready(lambda: storage.writes, storage.look)
     ready.opened()
@@ -51,7 +51,7 @@ async def test_the_database() -> None:
 
 
 async def test_a_whole_server(server: InMemoryServer) -> None:
-    """A server that runs is ready, and is not once it has begun to stop."""
+    """A running server is ready, until it begins to stop."""
     assert await status(server.http) == (200, {"status": "ready"})
     server.lamplighter.answer_polls()
     assert await status(server.http) == (503, {"status": "stopping"})

@@ -6,7 +6,7 @@ from tests.web.admin.operator import Operator
 
 
 async def test_the_server_at_a_glance(server: InMemoryServer, operator: Operator) -> None:
-    """What runs here, and how much there is of everything."""
+    """The settings and the figures of the server are shown."""
     started = server.clock.now()
     alice, bob = [await server.register(name) for name in ("alice", "bob")]
     await server.room(alice, bob)

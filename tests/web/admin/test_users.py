@@ -1,4 +1,4 @@
-"""The admin API on people and their devices."""
+"""The admin API on accounts and their devices."""
 
 import pytest
 
@@ -11,7 +11,7 @@ NEVER = {"presence": "offline", "status_msg": None, "last_active_ts": 0, "curren
 
 
 async def test_all_users(server: InMemoryServer, operator: Operator) -> None:
-    """All accounts are listed, part by part, with the presence that they have."""
+    """All accounts are listed, in pages, with their presence."""
     alice, _, carl = [await server.register(name) for name in ("alice", "bob", "carl")]
     await alice.set_status("online", "hello")
     await server.lamplighter.directory.deactivate(carl.user_id)
@@ -26,7 +26,7 @@ async def test_all_users(server: InMemoryServer, operator: Operator) -> None:
 
 
 async def test_one_user(server: InMemoryServer, operator: Operator) -> None:
-    """An account is shown with its devices, what each gives to its presence, and its rooms."""
+    """An account is shown with its devices, their presence, and its rooms."""
     alice = await server.register("alice", device="PHONE")
     await server.register("alice", device="LAPTOP")
     room = await alice.create_room(name="The hall")
@@ -59,7 +59,7 @@ async def test_one_user(server: InMemoryServer, operator: Operator) -> None:
 
 
 async def test_a_deactivated_user(server: InMemoryServer, operator: Operator) -> None:
-    """An account that is closed is shown as what is left of it."""
+    """A deactivated account has no devices and rooms."""
     alice = await server.register("alice")
     await server.lamplighter.directory.deactivate(alice.user_id)
     shown = await operator.get("/users/@alice:demo")
@@ -82,14 +82,14 @@ async def test_a_deactivated_user(server: InMemoryServer, operator: Operator) ->
 async def test_people_who_are_not_there(
     server: InMemoryServer, operator: Operator, method: str, path: str, status: int, errcode: str
 ) -> None:
-    """What is not there is not found, and what is no user ID is said to be none."""
+    """Unknown users and devices are a 404, and malformed user IDs a 400."""
     await server.register("alice")
     response = await operator.request(method, path)
     assert (response.status, response.json["errcode"]) == (status, errcode)
 
 
 async def test_logging_a_user_out(server: InMemoryServer, operator: Operator) -> None:
-    """Who is logged out is offline at once, and their tokens are worth nothing."""
+    """A user who is logged out is offline at once, and the tokens are revoked."""
     phone = await server.register("alice", device="PHONE")
     laptop = await server.register("alice", device="LAPTOP")
     await phone.set_status("online")
@@ -111,7 +111,7 @@ async def test_logging_a_device_out(server: InMemoryServer, operator: Operator) 
 
 
 async def test_who_is_online(server: InMemoryServer, operator: Operator) -> None:
-    """Everybody who is not offline is listed, and counted."""
+    """All users who are not offline are listed and counted."""
     for name in ("alice", "bob", "carl"):
         client = await server.register(name)
         await client.set_status("offline" if name == "bob" else "online")
@@ -124,7 +124,7 @@ async def test_who_is_online(server: InMemoryServer, operator: Operator) -> None
 
 
 async def test_search(server: InMemoryServer, operator: Operator) -> None:
-    """Accounts are found by a part of the localpart or of the display name, part by part."""
+    """Accounts are found by a part of the localpart or of the display name, in pages."""
     clients = [await server.register(name) for name in ("alice", "alina", "bob", "al_x")]
     path = f"/profile/{clients[2].user_id}/displayname"
     await clients[2].call("PUT", path, {"displayname": "Big Alfred"})
@@ -141,7 +141,7 @@ async def test_search(server: InMemoryServer, operator: Operator) -> None:
 
 
 async def test_a_new_password(server: InMemoryServer, operator: Operator) -> None:
-    """The operator gives an account a new password; its devices are logged out, or not."""
+    """The operator gives an account a new password, and logs its devices out or not."""
     directory = server.lamplighter.directory
     bob = await directory.register("bob", "old")
     path = f"/users/{bob.user_id}/password"
@@ -155,7 +155,7 @@ async def test_a_new_password(server: InMemoryServer, operator: Operator) -> Non
 
 
 async def test_the_end_of_an_account(server: InMemoryServer, operator: Operator) -> None:
-    """The operator closes an account for good."""
+    """The operator deactivates an account."""
     directory = server.lamplighter.directory
     bob = await directory.register("bob", "old")
     assert await operator.post(f"/users/{bob.user_id}/deactivate") == {}
@@ -178,6 +178,6 @@ async def test_the_end_of_an_account(server: InMemoryServer, operator: Operator)
 async def test_what_cannot_be_changed(
     server: InMemoryServer, operator: Operator, path: str, body: dict[str, str], errcode: str
 ) -> None:
-    """What is wrong with a change of an account is an error of the client's."""
+    """A wrong change of an account is refused."""
     await server.lamplighter.directory.register("bob", None)
     assert (await operator.request("POST", path, json=body)).json["errcode"] == errcode

@@ -9,8 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
-from signedjson.key import encode_verify_key_base64, generate_signing_key, get_verify_key
-from signedjson.sign import sign_json
+from signedjson.key import generate_signing_key
 from signedjson.types import SigningKey
 
 from lamplighter.clock import after
@@ -29,10 +28,11 @@ from lamplighter.presence.state import Presence
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import build_application
 from lamplighter.web.federation import federation_endpoints
+from tests.federation.signed import key_id, published, signature
 from tests.homeserver.world import SERVER
 from tests.web.clients import client_of
 
-__all__ = ["DAVE", "ONLINE", "THERE", "Header", "Host", "Peer", "error_of", "presence", "public"]
+__all__ = ["DAVE", "ONLINE", "THERE", "Header", "Host", "Peer", "error_of", "presence"]
 
 THERE: Final = ServerName("there.example")
 DAVE: Final = UserId("@dave:there.example")
@@ -44,11 +44,6 @@ def presence(*push: object) -> Json:
     """Return an EDU with the entries *push*; without them, one that Dave is online."""
     entries = list(push) or [{"user_id": DAVE, "presence": "online"}]
     return {"edu_type": "m.presence", "content": {"push": entries}}
-
-
-def public(key: SigningKey) -> str:
-    """Return the public half of *key*, as it is published."""
-    return encode_verify_key_base64(get_verify_key(key))
 
 
 def error_of(response: Response) -> tuple[int, str, str]:
@@ -160,17 +155,8 @@ class Peer:
         **others: Any,
     ) -> Json:
         """Publish *keys*, or the one key; return the published content."""
-        content: Json = {
-            "server_name": self.name,
-            "valid_until_ts": after(self.host.clock.now(), valid_for),
-            "verify_keys": {
-                f"ed25519:{key.version}": {"key": public(key)} for key in keys or (self.key,)
-            },
-            "old_verify_keys": {},
-            **others,
-        }
-        for key in keys or (self.key,):
-            content = sign_json(content, self.name, key)
+        until = after(self.host.clock.now(), valid_for)
+        content = published(self.name, *(keys or (self.key,)), until=until, **others)
         self.host.published.answers[self.name] = content
         return content
 
@@ -185,12 +171,8 @@ class Peer:
     ) -> Header:
         """Return the header of a request that the peer signs, with its key or with *key*."""
         key = key or self.key
-        request = {"method": method, "uri": uri, "origin": self.name, "destination": destination}
-        if content is not None:
-            request["content"] = content  # type: ignore[assignment]  # it is not text
-        key_id = f"ed25519:{key.version}"
-        signature = sign_json(request, self.name, key)["signatures"][self.name][key_id]
-        return Header(self.name, destination, key_id, signature)
+        sig = signature(self.name, destination, method, uri, content, key)
+        return Header(self.name, destination, key_id(key), sig)
 
     def transaction(self, *edus: object, **others: object) -> Json:
         """Return a transaction; without *edus*, one that Dave is online."""

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
 import msgspec
 import pytest
-from signedjson.key import generate_signing_key
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import Response
@@ -56,14 +54,6 @@ async def test_a_signed_request(peer: Peer) -> None:
     assert answer_of(await peer.put(peer.transaction(), "2")) == TAKEN
     assert peer.host.heard == [ONLINE, ONLINE]
     assert peer.host.published.asked == [THERE]
-
-
-async def test_an_older_server(peer: Peer) -> None:
-    """A header may be unquoted, without destination, and with white space."""
-    good = signed(peer)
-    header = f"x-matrix  origin={good.origin}, KEY={good.key} ,sig={good.sig},more=1"
-    assert answer_of(await put(peer, header)) == TAKEN
-    assert peer.host.heard == [ONLINE]
 
 
 Forge = Callable[[Peer], Header | str | None]
@@ -226,15 +216,6 @@ async def test_servers_that_are_not_spoken_with(
     assert (peer.host.heard, peer.host.published.asked) == ([], [])
 
 
-async def test_a_server_on_the_list(
-    directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
-) -> None:
-    """A request from a server that the policy admits is processed."""
-    peer = Peer(Host(directory, clock, keys, policy=ServerPolicy(allow=["there.example"])))
-    peer.publish()
-    await assert_only_the_next_counts(peer)
-
-
 async def test_a_server_that_cannot_be_asked(host: Host) -> None:
     """While a server does not publish its keys, its requests get a 503."""
     peer = Peer(host)
@@ -262,17 +243,4 @@ async def test_an_expired_key(peer: Peer) -> None:
         "M_UNKNOWN",
         "there.example is dead",
     )
-    assert host.heard == [ONLINE, ONLINE]
-
-
-async def test_a_key_that_was_replaced(peer: Peer) -> None:
-    """A new key is fetched at its first use, and the old key is a 401 from then on."""
-    host, fresh = peer.host, replace(peer, key=generate_signing_key("two"))
-    assert answer_of(await put(peer, signed(peer))) == TAKEN
-    old = {"ed25519:one": {"key": "A" * 43, "expired_ts": host.clock.now()}}
-    fresh.publish(old_verify_keys=old, valid_for=timedelta(hours=2))
-    host.clock.advance(seconds=10)
-    assert answer_of(await fresh.put(fresh.transaction(), "2")) == TAKEN
-    error = "there.example has no valid key 'ed25519:one'"
-    assert error_of(await peer.put(peer.transaction(), "3")) == (401, "M_UNAUTHORIZED", error)
     assert host.heard == [ONLINE, ONLINE]

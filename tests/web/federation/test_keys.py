@@ -1,11 +1,10 @@
 """Keys over HTTP: our own, and those that this server passes on as a notary."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from signedjson.key import generate_signing_key, get_verify_key
+from signedjson.key import get_verify_key
 from signedjson.sign import verify_signed_json
 
 from lamplighter.clock import after
@@ -15,8 +14,9 @@ from lamplighter.federation.policy import ServerPolicy
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
+from tests.federation.signed import public
 from tests.homeserver.world import SERVER
-from tests.web.federation.peer import THERE, Host, Peer, error_of, public
+from tests.web.federation.peer import THERE, Host, Peer, error_of
 
 OWN: Final = "/_matrix/key/v2/server"
 QUERY: Final = "/_matrix/key/v2/query"
@@ -202,27 +202,6 @@ async def test_a_malformed_name(host: Host) -> None:
     assert (refused, host.published.asked) == ((400, "M_INVALID_PARAM", error), [])
 
 
-async def test_one_malformed_name_among_good_ones(host: Host) -> None:
-    """Nobody is asked where one of the names is malformed."""
-    response = await host.post(QUERY, {"server_keys": {"there.example": {}, "a/b": {}}})
-    error = "server_keys: 'a/b' is not a server name (host or host:port)"
-    assert error_of(response) == (400, "M_INVALID_PARAM", error)
-    assert host.published.asked == []
-
-
-async def test_twenty_servers(host: Host) -> None:
-    """A query may name twenty servers."""
-    names = [f"s{number}.example" for number in range(20)]
-    response = await host.post(QUERY, {"server_keys": {name: {} for name in names}})
-    assert (response.status, response.json) == NONE
-
-
-async def test_a_query_that_is_too_long(host: Host) -> None:
-    """A query has the same greatest length as other bodies."""
-    response = await host.send("POST", QUERY, b"{}".ljust(68 * 1024 + 1))
-    assert error_of(response) == (413, "M_TOO_LARGE", "The body is longer than 69632 bytes")
-
-
 @pytest.mark.parametrize("number", [1.5, 2**53, 2**80])
 async def test_what_has_no_canonical_form(peer: Peer, number: float) -> None:
     """Keys with numbers that have no canonical form are left out of the notary's answer.
@@ -250,15 +229,3 @@ async def test_signatures_of_others(peer: Peer, ours: object) -> None:
     status, content = await get(peer.host, f"{QUERY}/there.example")
     assert status == 200
     assert [verified(it, peer) for it in content["server_keys"]] == [published]
-
-
-async def test_several_keys(peer: Peer) -> None:
-    """All signatures of a server with several keys are passed on."""
-    two = replace(peer, key=generate_signing_key("two"))
-    published = peer.publish(peer.key, two.key)
-    await peer.introduce()
-    _, content = await get(peer.host, f"{QUERY}/there.example")
-    assert [verified(it, it_peer) for it_peer in (peer, two) for it in content["server_keys"]] == [
-        published,
-        published,
-    ]
