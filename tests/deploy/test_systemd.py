@@ -40,7 +40,7 @@ def _analyzed(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @needs_systemd
 def test_systemd_takes_it(unit: Path) -> None:
-    """systemd knows every setting of the unit."""
+    """Systemd knows every setting of the unit."""
     done = _analyzed("verify", "--man=no", str(unit))
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -61,7 +61,7 @@ def test_it_has_time_to_stop() -> None:
 
 
 def test_the_user_is_made() -> None:
-    """The unit's user is the one that the sysusers file makes, whose home is the state directory."""
+    """The sysusers file makes the unit's user, whose home is the state directory."""
     line = (DEPLOY / "lamplighter.sysusers").read_text(encoding="utf-8").splitlines()[-1]
     _, user, *_, home = line.split()
 
@@ -72,7 +72,7 @@ def test_the_user_is_made() -> None:
 
 
 def test_what_cannot_be_used_is_not_tried_again(tmp_path: Path) -> None:
-    """systemd does not restart a server that exits because of its configuration."""
+    """Systemd does not restart a server that exits because of its configuration."""
     config = tmp_path / "lamplighter.yaml"
     config.write_text("server_name: example.org\npresense: {}\n")
     command = [sys.executable, "-m", "lamplighter", "serve", "-c", str(config)]

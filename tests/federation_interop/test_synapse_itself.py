@@ -77,7 +77,7 @@ async def test_what_synapse_sends(
 
 
 async def test_how_synapse_signs(synapse: Synapse, peer: Peer, http: aiohttp.ClientSession) -> None:
-    """Synapse's header has four quoted parameters, and a signature that its published key verifies."""
+    """Synapse's header has four quoted parameters, and a signature by its published key."""
     synapse.configure({peer.user("charlie"): [synapse.user("bob")]})
     synapse.start()
     bob = await register(http, synapse.url, "bob")
