@@ -127,9 +127,9 @@ async def test_an_answer_that_breaks_off() -> None:
 async def test_connections_are_used_again() -> None:
     """The next request goes over the same connection; a second one at a time over a new one."""
     server = HttpServer(Echo(), FakeClock())
-    connections: list[Connection] = []
+    connections: list[Connection | None] = []
 
-    def connect() -> Connection:
+    def connect() -> Connection | None:
         connections.append(server.connect())
         return connections[-1]
 

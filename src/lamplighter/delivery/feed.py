@@ -235,9 +235,10 @@ class Feed:
         """Let *poll* look at each news of the viewer's, until it is given to `release`."""
         known = self._viewers.get(viewer) or self._open(viewer)
         if len(known.polls) >= MOST_POLLS:
-            oldest = next(iter(known.polls))
-            del known.polls[oldest]
-            oldest.end()
+            # It stays until it is released: what it still reads for its answer wakes it.
+            oldest = next((it for it in known.polls if not it.is_over), None)
+            if oldest is not None:
+                oldest.end()
         poll.wait_at(self._wake)
         known.polls[poll] = None
         if self._closed:

@@ -102,7 +102,7 @@ class _ClientConnection:
 
     def __init__(
         self,
-        connect: Callable[[], asyncio.Protocol],
+        connect: Callable[[], asyncio.Protocol | None],
         address: str,
         idle: "list[_ClientConnection]",
     ) -> None:
@@ -110,7 +110,10 @@ class _ClientConnection:
         self._idle = idle
         self._pending: PendingRequest | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._transport = MemoryTransport(connect(), address, self._parser.feed_data, self._break)
+        protocol = connect()
+        if protocol is None:
+            raise ConnectionRefusedError("the server has no room for a connection")
+        self._transport = MemoryTransport(protocol, address, self._parser.feed_data, self._break)
 
     def send(self, pending: PendingRequest, pieces: Sequence[bytes]) -> None:
         """Send *pieces* of a request, and give the response to *pending*."""
@@ -167,7 +170,7 @@ class HttpClient:
 
     def __init__(
         self,
-        connect: Callable[[], asyncio.Protocol],
+        connect: Callable[[], asyncio.Protocol | None],
         *,
         address: str = "127.0.0.1",
         settle: Callable[[], Awaitable[None]] = turns_until_idle,

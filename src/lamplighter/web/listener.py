@@ -12,8 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from lamplighter.clock import Timer, after
 from lamplighter.config import Address
 from lamplighter.errors import ConfigError
+from lamplighter.web.http.connection import Connection
 from lamplighter.web.http.settings import MOST_CONNECTIONS
 from lamplighter.web.server import HttpServer
 
@@ -30,6 +32,10 @@ __all__ = [
 _BACKLOG: Final = 4_096
 #: How long a client may take for the handshake of TLS.
 _HANDSHAKE: Final = timedelta(seconds=10)
+#: How many connections are taken in one turn of the event loop.
+_AT_ONCE: Final = 64
+#: When the listener tries again to take connections after there was no descriptor for one.
+_RETRY: Final = timedelta(seconds=1)
 #: How many descriptors are for files and for connections to other servers.
 _DESCRIPTORS_KEPT: Final = 200
 
@@ -43,7 +49,14 @@ class Certificate:
 
 
 class Listener:
-    """Gives *server* the connections that come to one address, between `start` and `stop`."""
+    """Gives *server* the connections that come to one address, between `start` and `stop`.
+
+    The listener accepts connections itself. uvloop would take one in each turn of the event loop,
+    so that whoever comes behind a crowd waits for as many turns; and where the process has no
+    descriptor left, it would close connections without telling anybody. Here the server has a place
+    for each connection before it is taken, so that there always is a descriptor; and if the machine
+    has none nevertheless, that is counted and logged, and tried again after a second.
+    """
 
     def __init__(
         self,
@@ -62,30 +75,80 @@ class Listener:
         self._address = address
         self._section = section
         self._tls = None if certificate is None else certificate_context(certificate, section)
-        self._listening: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
+        self._retry: Timer | None = None
+        #: The connections that are being set up: for TLS, until the handshake is done.
+        self._coming: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Return once connections are taken; raise `ConfigError` if the address cannot be used."""
-        listening = listening_socket(self._address, self._section)
-        self._listening = await asyncio.get_running_loop().create_server(
-            self._server.connect,
-            sock=listening,
-            backlog=_BACKLOG,
-            ssl=self._tls,
-            ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE.total_seconds(),
-        )
+        self._socket = listening_socket(self._address, self._section)
+        self._listen()
 
     async def stop(self) -> None:
         """Take no connection any more, and return once the requests in progress are answered.
 
         The server answers those with 503 that take too long.
         """
-        if self._listening is None:
+        if self._socket is None:
             return
-        self._listening.close()
-        self._listening = None
+        self._pause()
+        self._socket.close()
+        self._socket = None
+        for task in self._coming:
+            task.cancel()
+        await asyncio.gather(*self._coming, return_exceptions=True)
         if not await self._server.stop():
             logging.getLogger(__name__).warning("requests were cut off at %s", self._address)
+
+    def _listen(self) -> None:
+        if self._socket is not None:
+            self._retry = None
+            asyncio.get_running_loop().add_reader(self._socket, self._accept)
+
+    def _pause(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+        elif self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+
+    def _accept(self) -> None:
+        """Take connections that wait, but not so many at once that others are not served."""
+        assert self._socket is not None  # it is readable
+        for _ in range(_AT_ONCE):
+            try:
+                taken, _address = self._socket.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:  # the process or the machine has no descriptor left, or no memory
+                self._server.refused()
+                self._pause()
+                clock = self._server.clock
+                self._retry = clock.call_at(after(clock.now(), _RETRY), self._listen)
+                return
+            connection = self._server.connect()
+            if connection is None:
+                taken.close()
+                continue
+            taken.setblocking(False)
+            task = asyncio.get_running_loop().create_task(self._set_up(taken, connection))
+            self._coming.add(task)
+            task.add_done_callback(self._coming.discard)
+
+    async def _set_up(self, taken: socket.socket, connection: Connection) -> None:
+        """Give *connection* a transport on the socket *taken*, which then is the loop's."""
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                taken,
+                ssl=self._tls,
+                ssl_handshake_timeout=None if self._tls is None else _HANDSHAKE.total_seconds(),
+            )
+        except OSError:  # the client is gone, or takes part in no handshake
+            self._server.forget(connection)
+        except BaseException:
+            self._server.forget(connection)
+            raise
 
 
 def certificate_context(certificate: Certificate, section: str) -> ssl.SSLContext:
@@ -120,7 +183,10 @@ def listening_socket(address: Address, section: str) -> socket.socket:
             address.host, address.port, type=socket.SOCK_STREAM
         )[0]
         listening = socket.socket(family, kind, protocol)
+        listening.setblocking(False)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # The sockets of the connections inherit it: a response does not wait for more to send.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.bind(name)
         listening.listen(_BACKLOG)
     except OSError as error:

@@ -59,7 +59,7 @@ class HttpServer:
         *room* is for all servers of the process. *count_refused* is called for each connection for
         which there is none.
         """
-        self._clock = clock
+        self.clock = clock
         self._requests = UnderWay(BodiesInTime(application, clock, slowest))
         limits = TimeLimits(receiving=slowest, idle=slowest * 2.5)
         self._state = ServerState(
@@ -76,9 +76,17 @@ class HttpServer:
         """Whether any request is being answered."""
         return self._state.under_way > 0 or self._requests.count > 0
 
-    def connect(self) -> Connection:
-        """Return the server's end of a new connection."""
-        return Connection(self._state)
+    def connect(self) -> Connection | None:
+        """Return the server's end of a new connection, or None if there is no room for one."""
+        return Connection.begin(self._state)
+
+    def forget(self, connection: Connection) -> None:
+        """Give the place of *connection* back, which has never had a transport."""
+        self._state.forget(connection)
+
+    def refused(self) -> None:
+        """Count and log that a connection could not be taken."""
+        self._state.refused()
 
     def close(self) -> None:
         """Take no connection any more, and close each once its current request is answered."""
@@ -115,7 +123,7 @@ class HttpServer:
 
     async def _done_within(self, limit: timedelta, work: Awaitable[None]) -> bool:
         try:
-            await within(self._clock, limit, work)
+            await within(self.clock, limit, work)
         except TimeoutError:
             return False
         return True

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from lamplighter.delivery.feed import MOST_POLLS
 from lamplighter.devtools.client import Client, RequestFailed
+from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.server import InMemoryServer
 
 
@@ -106,3 +108,20 @@ async def test_logging_in_again_ends_the_poll(dora: Client, server: InMemoryServ
         await poll.answer()
     assert server.presence_of(dora).state == "online"
     assert (await again.sync(set_presence="online")).next_batch
+
+
+async def test_more_first_syncs_than_polls(server: InMemoryServer, dora: Client) -> None:
+    """Of far more first syncs at once than a user may have, each is answered, or refused; and the
+    next one is answered.
+    """
+    await dora.sync()  # from now on her token is known at once
+    http = HttpClient(server.lamplighter.http_server(server.clock).connect)
+    asked = [
+        http.begin("GET", "/_matrix/client/v3/sync", token=dora.access_token, query=query)
+        for query in [{"timeout": "30000"}] * (3 * MOST_POLLS)
+    ]
+    await server.settled()
+    statuses = [(await it.response()).status for it in asked if it.answered]
+    assert len(statuses) == len(asked)
+    assert set(statuses) == {200, 429}
+    assert (await dora.request("GET", "/sync")).status == 200

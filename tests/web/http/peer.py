@@ -128,7 +128,8 @@ class FakeTransport(asyncio.Transport):
 class Peer:
     """A client with one connection."""
 
-    def __init__(self, connection: Connection, *, tls: bool = False) -> None:
+    def __init__(self, connection: Connection | None, *, tls: bool = False) -> None:
+        assert connection is not None, "there is no room"
         self.connection = connection
         self.transport = FakeTransport(self.connection, tls=tls)
         self.connection.connection_made(self.transport)
@@ -243,4 +244,4 @@ class Site:
 
     def peer(self, *, tls: bool = False) -> Peer:
         """Return a client that has just connected."""
-        return Peer(Connection(self.state), tls=tls)
+        return Peer(Connection.begin(self.state), tls=tls)

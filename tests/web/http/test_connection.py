@@ -493,10 +493,10 @@ async def test_time_costs_nothing() -> None:
     def state() -> ServerState:
         return ServerState(Application(), clock, MATRIX, find_direct=lambda _: endpoint)
 
-    peers = [Peer(Connection(state()))]
+    peers = [Peer(Connection.begin(state()))]
     first = clock.calls
     shared = state()
-    peers += [Peer(Connection(shared)) for _ in range(500)]
+    peers += [Peer(Connection.begin(shared)) for _ in range(500)]
     for peer in peers:
         peer.send(poll("a"))
         endpoint.answer()
@@ -560,14 +560,18 @@ async def test_aborting(site: Site, peer: Peer) -> None:
     assert peer.is_closed
 
 
-async def test_too_many(site: Site) -> None:
+async def test_too_many() -> None:
     """Beyond the most connections that there may be nobody is let in, until somebody leaves."""
     site = Site(most_connections=2)
-    first, _second, third = (site.peer() for _ in range(3))
-    assert third.transport.is_aborted
+    first, _second = site.peer(), site.peer()
+    assert Connection.begin(site.state) is None
     first.lose()
     await settle()
-    assert not site.peer().transport.is_aborted
+    late = Connection.begin(site.state)
+    assert late is not None
+    assert Connection.begin(site.state) is None
+    site.state.forget(late)  # its handshake came to nothing
+    assert Connection.begin(site.state) is not None
 
 
 async def test_memory(site: Site, peer: Peer) -> None:
@@ -608,17 +612,15 @@ async def test_limits_of_memory(site: Site, peer: Peer) -> None:
 
 
 async def test_refused_connections_are_logged_now_and_then() -> None:
-    """A listener that has no room says so, and what to do, once a minute however many come; it
+    """A server that has no room says so, and what to do, once a minute however many come; it
     counts them all.
     """
     site = Site(most_connections=1)
     site.peer()
     with capture_logs() as logs:
-        refused = [site.peer() for _ in range(100)]
+        refused = [Connection.begin(site.state) for _ in range(100)]
         site.clock.advance(seconds=61)
-        refused.append(site.peer())
-    await settle()
-    assert all(peer.is_closed for peer in refused)
-    assert site.refused == len(refused)
+        refused.append(Connection.begin(site.state))
+    assert refused == [None] * site.refused == [None] * 101
     assert [(line["log_level"], line["connections"]) for line in logs] == [("error", 1)] * 2
     assert "LimitNOFILE" in logs[0]["event"]

@@ -99,7 +99,7 @@ DEEDS: Final[dict[Event, Deed]] = {
     Event.ANSWERED: lambda site, _peer: site.endpoint.answer(),
     Event.ANSWERED_UNREAD: leave_unread,
     Event.ANSWERED_EARLY: answer_early,
-    Event.FULL: lambda _site, _peer: None,
+    Event.TOO_LATE: lambda _site, _peer: None,
     Event.BROKEN_OFF: break_off,
     Event.READ: lambda _site, peer: peer.transport.take(peer.transport.unsent),
     Event.CLIENT_DONE: lambda _site, peer: peer.say_end(),
@@ -149,7 +149,9 @@ async def arrive(phase: Phase, event: Event, site: Site, peer: Peer) -> None:
 @pytest.mark.parametrize(("phase", "event"), ROWS, ids=lambda it: it.name)
 async def test_each_row(phase: Phase, event: Event) -> None:
     """A connection does what the table says: in each phase, at each event that changes anything."""
-    site = Site(most_connections=0 if event is Event.FULL else 9)
+    site = Site()
+    if event is Event.TOO_LATE:
+        site.state.stop()
     peer = site.peer(tls=event is Event.CLIENT_GONE)
     await arrive(phase, event, site, peer)
     before = view(peer)

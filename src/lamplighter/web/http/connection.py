@@ -88,6 +88,12 @@ class Connection(asyncio.Protocol):
         #: How many bytes have come after the last answer.
         self._dropped = 0
 
+    @classmethod
+    def begin(cls, server: ServerState) -> "Connection | None":
+        """Return the server's end of a new connection, or None if there is no room for one."""
+        connection = cls(server)
+        return connection if server.reserve(connection) else None
+
     # What the event loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -97,7 +103,7 @@ class Connection(asyncio.Protocol):
         if self.server.admit(self):
             self._watch()
         else:
-            self._happens(Event.FULL)
+            self._happens(Event.TOO_LATE)
 
     def data_received(self, data: bytes) -> None:
         if self._held:

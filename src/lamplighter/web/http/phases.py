@@ -93,8 +93,8 @@ class Event(IntEnum):
     STOP = 13
     #: There is no connection any more.
     LOST = 14
-    #: The server has no room for the connection.
-    FULL = 15
+    #: The server stops, and takes no new connection.
+    TOO_LATE = 15
 
 
 class Action(IntEnum):
@@ -140,7 +140,7 @@ CONNECTION_TRANSITIONS: Final[Table] = {
     Phase.READING: {
         Event.REQUEST: _BEGIN, Event.LAST_REQUEST: _BEGIN_LAST, Event.UNREADABLE: _REFUSE,
         Event.CLIENT_DONE: _CLOSE, Event.CLIENT_GONE: _CLOSE, Event.SLOW: _CLOSE,
-        Event.STOP: _CLOSE, Event.LOST: _FORGET, Event.FULL: _ABORT,
+        Event.STOP: _CLOSE, Event.LOST: _FORGET, Event.TOO_LATE: _ABORT,
     },
     Phase.ANSWERING: {
         Event.ANSWERED: _GO_ON, Event.ANSWERED_UNREAD: _BLOCK, Event.BROKEN_OFF: _ABORT,

@@ -60,6 +60,8 @@ class ServerState:
         self._clock = clock
         self._timer: Timer | None = None
         self._connections: set[Connection] = set()
+        #: Those that have a place, and no transport yet: a handshake of TLS may take long.
+        self._coming: set[Connection] = set()
         self._is_stopping = False
         self._under_way = 0
         self._is_quiet = asyncio.Event()
@@ -94,21 +96,27 @@ class ServerState:
         """Note that the client of *connection* has read all of it, or never will."""
         self._unsent -= self._unread.pop(connection, 0)
 
+    def reserve(self, connection: "Connection") -> bool:
+        """Take a place for *connection*, and tell whether there was one; `forget` gives it back."""
+        if not self._room.take():
+            self.refused()
+            return False
+        self._coming.add(connection)
+        return True
+
     def admit(self, connection: "Connection") -> bool:
-        """Take *connection* in, and tell whether there was room."""
+        """Take *connection* in, which has a place, unless the server stops."""
         if self._is_stopping:
             return False
-        if not self._room.take():
-            self._refuse()
-            return False
+        self._coming.remove(connection)
         self._connections.add(connection)
         self._is_empty.clear()
         if self._timer is None:
             self._arm()
         return True
 
-    def _refuse(self) -> None:
-        """Count the refusal, and log once a minute that the server is full."""
+    def refused(self) -> None:
+        """Count that a connection was refused, and log once a minute that the server is full."""
         self._count_refused()
         if self._log_limit.admits("full", self._clock.now()) is not None:
             _log.error(
@@ -118,10 +126,11 @@ class ServerState:
             )
 
     def forget(self, connection: "Connection") -> None:
-        """Forget *connection*, which is gone or was not admitted."""
-        if connection in self._connections:
-            self._connections.remove(connection)
-            self._room.leave()
+        """Forget *connection*, which is gone or never had a transport."""
+        for those in (self._connections, self._coming):
+            if connection in those:
+                those.remove(connection)
+                self._room.leave()
         if not self._connections:
             self._is_empty.set()
             if self._timer is not None:
