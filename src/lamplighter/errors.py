@@ -35,6 +35,7 @@ __all__ = [
     "AdminUnavailable",
     "BadJson",
     "ConfigError",
+    "DatabaseInUse",
     "FederationError",
     "Forbidden",
     "HeadTooLarge",
@@ -99,6 +100,10 @@ class RecordUnreadable(LamplighterError):
 
 class StorageUnavailable(LamplighterError):
     """The database cannot be written (disk full, read-only file system). Reads still work."""
+
+
+class DatabaseInUse(StorageUnavailable):
+    """Another process uses the PostgreSQL database, where only one may."""
 
 
 class ShuttingDown(LamplighterError):

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 from starlette.types import ASGIApp
@@ -14,6 +13,7 @@ from lamplighter.app.federation import Federation, Nowhere
 from lamplighter.app.homeserver import Homeserver
 from lamplighter.app.modules import module_runtime, recorder_of
 from lamplighter.app.presence import wire_presence
+from lamplighter.app.storage import Storage
 from lamplighter.clock import Clock
 from lamplighter.cluster.local import LocalStream
 from lamplighter.config import Config
@@ -21,9 +21,7 @@ from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
 from lamplighter.database.presence import SqlPresenceStore
-from lamplighter.database.sqlite import open_file, open_memory
 from lamplighter.database.visibility import SqlVisibilityStore
-from lamplighter.errors import ConfigError
 from lamplighter.federation.transport import Transport
 from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory
@@ -40,40 +38,12 @@ from lamplighter.web.limits import limiter
 from lamplighter.web.listener import Listener, room_for_connections
 from lamplighter.web.server import HttpServer
 
-__all__ = ["MOST_TO_STOP", "Lamplighter", "Storage", "build", "listeners"]
+__all__ = ["MOST_TO_STOP", "Lamplighter", "build", "listeners"]
 
 #: How long each of five steps of stopping may take: more than modules are waited for.
 _SHARE: Final = timedelta(seconds=3)
 #: How long a server takes to stop at most, after the last answers.
 MOST_TO_STOP: Final = 5 * _SHARE
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """Where a server keeps things."""
-
-    database: Database
-    #: Where the files are; None keeps everything in memory.
-    data_dir: Path | None
-
-    @property
-    def modules_path(self) -> Path | None:
-        """The file of the modules' own database; None keeps it in memory."""
-        return None if self.data_dir is None else self.data_dir / "modules.db"
-
-    @classmethod
-    def in_directory(cls, data_dir: Path) -> "Storage":
-        """Keep everything below *data_dir*; raise `ConfigError` if that cannot be made."""
-        try:
-            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"data_dir: {data_dir} cannot be made: {error.strerror}") from None
-        return cls(open_file(data_dir / "lamplighter.db"), data_dir)
-
-    @classmethod
-    def in_memory(cls) -> "Storage":
-        """Keep everything until the process ends."""
-        return cls(open_memory(), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,11 @@ server_name: "{server_name}"
 # Proxies whose header X-Forwarded-For is believed, for the limits on log-ins by address.
 #trusted_proxies: [127.0.0.0/8, "::1/128"]
 
-# Where the database is kept; a relative path starts at this file.
+# Where databases and keys are kept; a relative path starts at this file.
 #data_dir: ./data
+
+# A PostgreSQL database, instead of a SQLite file in data_dir.
+#database: postgresql://lamplighter:password@localhost/lamplighter
 
 # Where clients reach this server from outside; modules may ask for it.
 #public_baseurl: https://{server_name}/

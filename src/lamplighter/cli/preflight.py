@@ -5,6 +5,7 @@ refuses. The checks change nothing: no file stays behind, no port stays taken, a
 migrated.
 """
 
+import asyncio
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from lamplighter.app.federation import signing_key_path
+from lamplighter.app.storage import open_postgresql
 from lamplighter.cli.running import addresses_of, find_running_server
-from lamplighter.config import Address, Config
-from lamplighter.database.migrate import check_file
-from lamplighter.errors import ConfigError
+from lamplighter.config import Address, Config, DatabaseUrl
+from lamplighter.database.migrate import check_file, check_server
+from lamplighter.errors import ConfigError, StorageUnavailable
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.transport import tls_context
 from lamplighter.web.listener import Certificate, certificate_context, listening_socket
@@ -36,7 +38,21 @@ def _data_dir(config: Config) -> None:
 
 
 def _database(config: Config) -> None:
-    check_file(config.data_dir / "lamplighter.db")
+    if config.database is None:
+        check_file(config.data_dir / "lamplighter.db")
+    else:
+        asyncio.run(_check_postgresql(config, config.database))
+
+
+async def _check_postgresql(config: Config, url: DatabaseUrl) -> None:
+    """Connect as a server does; what the server that runs on the data directory has is free."""
+    database = open_postgresql(url, alone=find_running_server(config.data_dir) is None)
+    try:
+        await check_server(database)
+    except StorageUnavailable as error:
+        raise ConfigError(f"database: {url.shown}: {error}") from None
+    finally:
+        await database.close()
 
 
 def _record(config: Config) -> None:

@@ -6,12 +6,9 @@ The server may run or not: the two write to the database one after the other.
 import asyncio
 from pathlib import Path
 
-from lamplighter.app import Storage
-from lamplighter.clock import SystemClock
+from lamplighter.cli.accounts import stored_accounts
 from lamplighter.config import Config, load_config
-from lamplighter.database.migrate import migrate
 from lamplighter.errors import InvalidParam, InvalidUsername
-from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
 
@@ -41,14 +38,8 @@ def _localpart(username: str, config: Config) -> str:
 
 
 async def _register(config: Config, localpart: str, password: str, *, is_admin: bool) -> UserId:
-    database = Storage.in_directory(config.data_dir).database
-    try:
-        await migrate(database)
-        directory = SqlDirectory(database, config.server_name, SystemClock())
-        await directory.start()
+    async with stored_accounts(config, alone=False) as directory:
         login = await directory.register(localpart, password, is_admin=is_admin)
         # Nobody uses this device: the first log-in makes a real one.
         await directory.log_out(Requester(login.user_id, login.device_id))
-    finally:
-        await database.close()
     return login.user_id

@@ -101,7 +101,7 @@ async def _serve(config: Config, path: Path, companions: tuple[Companion, ...]) 
     told_to_reload = asyncio.Event()
     # First of all: the signal ends a process that does not handle it.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told_to_reload.set)
-    storage = Storage.in_directory(config.data_dir)
+    storage = Storage.of(config)
     with mark_as_running(config), LastResort() as last_resort:
         await _serve_marked(config, path, storage, told_to_reload, companions, last_resort)
 

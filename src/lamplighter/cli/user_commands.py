@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from lamplighter.app import Storage
+from lamplighter.cli.accounts import stored_accounts
 from lamplighter.cli.admin_client import AdminClient, read_token
 from lamplighter.cli.running import find_running_server
-from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
-from lamplighter.database.migrate import migrate
-from lamplighter.errors import AdminUnavailable, InvalidParam, InvalidUsername
+from lamplighter.errors import AdminUnavailable, DatabaseInUse, InvalidParam, InvalidUsername
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId, parse_user_id
 from lamplighter.ports import Account
@@ -97,9 +95,9 @@ def list_users(path: Path) -> Iterator[str]:
     Raises `ConfigError`. The server may be running.
     """
     config = load_config(path)
-    if not (config.data_dir / "lamplighter.db").exists():
+    if config.database is None and not (config.data_dir / "lamplighter.db").exists():
         return
-    accounts = _run(config, _all)
+    accounts = _run(config, _all, alone=False)
     width = max((len(it.user_id) for it in accounts), default=0)
     for account in accounts:
         made = datetime.fromtimestamp(account.created_ts / 1000, UTC).date().isoformat()
@@ -114,17 +112,17 @@ async def _all(directory: SqlDirectory) -> list[Account]:
     return accounts
 
 
-def _run(config: Config, work: Callable[[SqlDirectory], Awaitable[T]]) -> T:
-    """Do *work* with the accounts in the database, while no server uses it."""
+def _run(config: Config, work: Callable[[SqlDirectory], Awaitable[T]], *, alone: bool = True) -> T:
+    """Do *work* with the accounts in the database: with *alone*, while no server uses it."""
 
     async def run() -> T:
-        database = Storage.in_directory(config.data_dir).database
-        try:
-            await migrate(database)
-            directory = SqlDirectory(database, config.server_name, SystemClock())
-            await directory.start()
+        async with stored_accounts(config, alone=alone) as directory:
             return await work(directory)
-        finally:
-            await database.close()
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except DatabaseInUse:
+        raise AdminUnavailable(
+            "a server runs on this database, perhaps on another machine, so it has to do this by "
+            "its admin API: name it with --url; or stop the server first"
+        ) from None

@@ -18,12 +18,13 @@ from lamplighter.config.model import (
     RateLimits,
     RoutingSettings,
 )
-from lamplighter.config.values import Address, Duration, Network
+from lamplighter.config.values import Address, DatabaseUrl, Duration, Network
 
 __all__ = [
     "Address",
     "AdminSettings",
     "Config",
+    "DatabaseUrl",
     "Duration",
     "FederationSettings",
     "LogSettings",

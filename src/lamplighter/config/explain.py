@@ -27,8 +27,8 @@ HIDDEN: Final = "[hidden]"
 _SECRET_KEY: Final = re.compile(
     r"(?i)token|secret|passw|passphrase|pepper|authoriz|credential|cookie|private|(?:api|signing|access)_?key"
 )
-#: Sections whose values are all hidden.
-_SECRET_SECTIONS: Final = frozenset({"admin"})
+#: Sections and keys at the top whose values are all hidden.
+_SECRET_SECTIONS: Final = frozenset({"admin", "database"})
 #: One of our tokens, one of Synapse's, the user and password in a URL, or a long hexadecimal text.
 _SECRET_TEXT: Final = re.compile(
     r"lamp_[\w-]{8,}|syt_\w+|(?<=//)[^/@\s]+:[^/@\s]*(?=@)|\b[0-9a-fA-F]{40,}\b"

@@ -13,10 +13,12 @@ from lamplighter.config.model import Config
 from lamplighter.config.relations import check_relations
 from lamplighter.config.values import (
     Address,
+    DatabaseUrl,
     Duration,
     Network,
     Size,
     parse_address,
+    parse_database_url,
     parse_duration,
     parse_network,
     parse_size,
@@ -157,6 +159,7 @@ def _parse_path(value: object) -> Path:
 
 _READERS: Final[dict[type, Callable[[object], object]]] = {
     Address: parse_address,
+    DatabaseUrl: parse_database_url,
     Duration: parse_duration,
     Network: parse_network,
     Size: parse_size,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from lamplighter.config.values import Address, Duration, Network, Size
+from lamplighter.config.values import Address, DatabaseUrl, Duration, Network, Size
 from lamplighter.ids import RoomId, ServerName
 
 __all__ = [
@@ -206,6 +206,14 @@ class Config(_Section, frozen=True):
         tuple[ListenOn, ...], Meta(min_length=1, description="host:port, or a list of them")
     ] = (Address("127.0.0.1:8008"),)
     data_dir: Annotated[Path, Meta(description="the path of a directory")] = Path("data")
+    #: None keeps everything in a SQLite file in `data_dir`.
+    database: Annotated[
+        DatabaseUrl | None,
+        Meta(
+            description="a URL such as postgresql://user:password@host/name, with %40, %2F, %3F and"
+            " %23 for @, /, ? and # in the password"
+        ),
+    ] = None
     trusted_proxies: Annotated[
         tuple[Annotated[Network, Meta(description="a network such as 10.0.0.0/8")], ...],
         Meta(description="a list of addresses or networks, such as 10.0.0.0/8 or ::1/128"),

@@ -4,13 +4,16 @@ import ipaddress
 import re
 from datetime import timedelta
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 __all__ = [
     "Address",
+    "DatabaseUrl",
     "Duration",
     "Network",
     "Size",
     "parse_address",
+    "parse_database_url",
     "parse_duration",
     "parse_network",
     "parse_size",
@@ -26,6 +29,11 @@ _UNITS: Final = {
 _SIZES: Final = {"KB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _SIZE: Final = re.compile(r"([0-9]{1,9})\s*(KB|MB|GB)")
 _DURATION: Final = re.compile(r"([0-9]{1,15})\s*(ms|s|m|h|d)?")
+#: Scheme, user and password, host and port, name, and options.
+_DATABASE_URL: Final = re.compile(
+    r"postgres(?:ql)?://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.\-]*)"
+    r"(?::[0-9]{1,5})?/[^/?#@]+(?:\?[^?#@]*)?"
+)
 _ADDRESS: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9A-Za-z.\-]+)):([0-9]{1,5})")
 
 
@@ -60,12 +68,44 @@ class Network(str):
     __slots__ = ()
 
 
+class DatabaseUrl(str):
+    """The URL of a PostgreSQL database. Made by `parse_database_url`.
+
+    It may hold a password, which neither `shown` nor `repr` has.
+    """
+
+    __slots__ = ()
+
+    @property
+    def shown(self) -> str:
+        """The user, the host and the name of the database, for people."""
+        parts = urlsplit(self)
+        user = f"{parts.username}@" if parts.username else ""
+        host = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[0]
+        return f"{user}{host}{parts.path}"
+
+    def __repr__(self) -> str:
+        return f"<{self.shown}>"
+
+
 class Size(int):
     """A number of bytes that is written `64MB`. Made by `parse_size`."""
 
     def __str__(self) -> str:
         unit = [unit for unit, length in _SIZES.items() if self % length == 0][-1]
         return f"{self // _SIZES[unit]}{unit}"
+
+
+def parse_database_url(value: object) -> DatabaseUrl:
+    """Return the URL that *value* is; raise `ValueError`, which does not quote it, if it is none.
+
+    A password with an unescaped `/`, `?`, `#` or `@` makes another URL than was meant.
+    """
+    if not isinstance(value, str) or any(it.isspace() or not it.isprintable() for it in value):
+        raise ValueError("not a URL")
+    if _DATABASE_URL.fullmatch(value) is None:
+        raise ValueError("not the URL of a PostgreSQL database")
+    return DatabaseUrl(value)
 
 
 def parse_size(value: object) -> Size:

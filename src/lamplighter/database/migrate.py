@@ -12,15 +12,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy import Connection, NullPool, create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from lamplighter.database.engine import Database
 from lamplighter.errors import ConfigError
 
-__all__ = ["check_file", "migrate"]
+__all__ = ["check_file", "check_server", "migrate"]
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_FACTS: Final = text(
+    "SELECT current_setting('server_encoding'), pg_is_in_recovery(), current_schema(),"
+    " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
+)
+#: The advisory lock of a process that migrates.
+_MIGRATING: Final = int.from_bytes(b"migrates")
 
 
 async def migrate(database: Database) -> None:
@@ -57,19 +63,40 @@ def check_file(path: Path) -> None:
         engine.dispose()
 
 
+async def check_server(database: Database) -> None:
+    """Raise `ConfigError` if a server could not use this PostgreSQL database; write nothing."""
+    async with database.read() as connection:
+        up_to_date = await connection.run_sync(_is_up_to_date)
+    async with database.write() as connection:
+        (encoding, is_standby, schema, may_create) = (await connection.execute(_FACTS)).one()
+    problem = None
+    if encoding != "UTF8":
+        problem = f"the encoding of the database is {encoding}; create one with ENCODING 'UTF8'"
+    elif is_standby:
+        problem = "this PostgreSQL is a standby, which cannot be written"
+    elif not up_to_date and not may_create:
+        problem = f"the user may not create tables in the schema {schema}; make it the owner"
+    if problem is not None:
+        raise ConfigError(f"database: {problem}")
+
+
 def _is_up_to_date(connection: Connection) -> bool:
     script = ScriptDirectory.from_config(_config())
     present = MigrationContext.configure(connection).get_current_revision()
     known = {revision.revision for revision in script.walk_revisions()}
     if present is not None and present not in known:
+        key = "database" if connection.dialect.name == "postgresql" else "data_dir"
         raise ConfigError(
-            f"data_dir: the database is at revision {present!r}, which this version does not know;"
+            f"{key}: the database is at revision {present!r}, which this version does not know;"
             " use the newer Lamplighter that wrote it"
         )
     return present == script.get_current_head()
 
 
 def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Two processes may come at once: a server, and a command such as `register-user`.
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

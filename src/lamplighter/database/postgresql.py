@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from lamplighter.database.adapter import PresenceRow, Statement
 from lamplighter.database.engine import Database
-from lamplighter.errors import StorageUnavailable
+from lamplighter.errors import DatabaseInUse, StorageUnavailable
 
 __all__ = ["Patience", "PostgresqlAdapter", "open_url"]
 
@@ -198,7 +198,7 @@ class PostgresqlAdapter:
                 await connection.execute("SELECT pg_advisory_lock($1)", _THE_SERVER)
             except asyncpg.LockNotAvailableError:
                 await connection.close()
-                raise _Unreachable("Another Lamplighter uses this database") from None
+                raise DatabaseInUse("Another Lamplighter uses this database") from None
             except BaseException:
                 connection.terminate()
                 raise

@@ -17,6 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
+import msgspec
+
 from lamplighter.app import Lamplighter, Storage, build
 from lamplighter.app.homeserver import Homeserver
 from lamplighter.clock import Clock, Timer, Timestamp, after
@@ -264,7 +266,10 @@ class InMemoryServer:
 
     async def start(self) -> None:
         """Start the server; for one with a data directory, with what it knew before."""
-        storage = Storage.in_directory(self._data_dir) if self._data_dir else Storage.in_memory()
+        # Without a directory nothing is kept: an operator's own database is left alone.
+        storage = Storage.in_memory()
+        if self._data_dir is not None:
+            storage = Storage.of(msgspec.structs.replace(self._config, data_dir=self._data_dir))
         self._kept_in = storage
         with ExitStack() as until_stopped:
             until_stopped.enter_context(counting_executors())

@@ -1,0 +1,67 @@
+"""Where a server keeps things: which database, and which directory."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamplighter.config import Config, DatabaseUrl
+from lamplighter.database.engine import Database
+from lamplighter.database.sqlite import open_file, open_memory
+from lamplighter.errors import ConfigError
+
+__all__ = ["Storage", "open_postgresql"]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where a server keeps things."""
+
+    database: Database
+    #: Where the files are; None keeps everything in memory.
+    data_dir: Path | None
+
+    @property
+    def modules_path(self) -> Path | None:
+        """The file of the modules' own database; None keeps it in memory."""
+        return None if self.data_dir is None else self.data_dir / "modules.db"
+
+    @classmethod
+    def of(cls, config: Config, *, alone: bool = True) -> "Storage":
+        """Keep things where *config* says; raise `ConfigError` if that cannot be.
+
+        With *alone*, a PostgreSQL database cannot be written while a server runs on it.
+        """
+        if config.database is None:
+            return cls.in_directory(config.data_dir)
+        _make(config.data_dir)
+        return cls(open_postgresql(config.database, alone=alone), config.data_dir)
+
+    @classmethod
+    def in_directory(cls, data_dir: Path) -> "Storage":
+        """Keep everything below *data_dir*; raise `ConfigError` if that cannot be made."""
+        _make(data_dir)
+        return cls(open_file(data_dir / "lamplighter.db"), data_dir)
+
+    @classmethod
+    def in_memory(cls) -> "Storage":
+        """Keep everything until the process ends."""
+        return cls(open_memory(), None)
+
+
+def open_postgresql(url: DatabaseUrl, *, alone: bool) -> Database:
+    """Return the database at *url*; raise `ConfigError` where there is no driver."""
+    try:
+        from lamplighter.database.postgresql import open_url
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise ConfigError(
+            "database: PostgreSQL needs the driver asyncpg; install lamplighter[postgresql]"
+        ) from None
+    return open_url(url, alone=alone)
+
+
+def _make(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"data_dir: {data_dir} cannot be made: {error.strerror}") from None
