@@ -6,6 +6,8 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -72,9 +74,9 @@ class PostgresServer:
         """Return the URL of a new database with the tables of this version, and nothing in them."""
         return self._new("TEMPLATE template_of_ours STRATEGY FILE_COPY")
 
-    def empty_database(self) -> str:
-        """Return the URL of a new database with nothing in it."""
-        return self._new("")
+    def empty_database(self, how: str = "") -> str:
+        """Return the URL of a new database with nothing in it; *how* is SQL."""
+        return self._new(how)
 
     def _new(self, how: str) -> str:
         self._made += 1
@@ -100,7 +102,16 @@ class PostgresServer:
 
     def stop(self) -> None:
         """Stop the server, whoever is connected."""
-        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
+        self._run("pg_ctl", "-D", self._data, "-m", "fast", "-w", "stop")
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Have no server while the block lasts."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     def remove(self) -> None:
         """Stop the server, and remove all that it has."""

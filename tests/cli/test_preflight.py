@@ -61,6 +61,8 @@ BROKEN = {
     "database is none": "data_dir: damaged",
     "database is a directory": "data_dir: odd",
     "database of a newer version": "data_dir: newer",
+    "database is no URL": "database: sqlite:///x.db",
+    "database that nobody serves": "database: postgresql://lamp:pw@127.0.0.1:{other}/x",
     "record without a directory": "routing: {record: no_such_folder/decisions.log}",
     "record is a directory": "routing: {record: damaged}",
     "record below a file": "routing: {record: a_file/decisions.log}",

@@ -51,7 +51,7 @@ no_such_key_anywhere: hunter2
 @pytest.mark.parametrize("key", sorted(SYNAPSE_KEYS))
 def test_each_key_is_known(key: str) -> None:
     """The error for a single key of Synapse names the key to use instead, or says that it stays."""
-    said = refusal(f"server_name: example.org\n{key}: hunter2\n")
+    said = refusal(f"server_name: example.org\n{key}: {{name: hunter2}}\n")
     if key in MOVED_KEYS:
         assert said == f"{WHERE}: {key}: a key of Synapse; here it is {MOVED_KEYS[key]}"
     else:

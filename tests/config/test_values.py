@@ -4,7 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from lamplighter.config.values import Address, parse_address, parse_duration, parse_size
+from lamplighter.config.values import (
+    Address,
+    parse_address,
+    parse_database_url,
+    parse_duration,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +89,45 @@ def test_not_addresses(written: object) -> None:
     """Any text that is not a host with a port is refused."""
     with pytest.raises(ValueError):
         parse_address(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("postgresql://lamp:pa%2Fss@db.example.org/lamplighter", "lamp@db.example.org/lamplighter"),
+        ("postgres://db:5433/x?sslmode=require", "db:5433/x"),
+        ("postgresql://lamp:pw@[::1]:5432/x", "lamp@[::1]:5432/x"),
+        ("postgresql://lamp@/x?host=/run/postgresql&password=pw", "lamp@/run/postgresql/x"),
+        ("postgresql:///x", "/x"),
+    ],
+)
+def test_databases(written: str, shown: str) -> None:
+    """A database is the URL of PostgreSQL's own tools; people are shown it without a password."""
+    url = parse_database_url(written)
+    assert (str(url), url.shown, repr(url)) == (written, shown, f"<{shown}>")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        7,
+        None,
+        "lamplighter.db",
+        "sqlite:///x.db",
+        "mysql://db/x",
+        "postgresql+asyncpg://db/x",
+        "postgresql://db",
+        "postgresql://db/",
+        "postgresql://db:port/x",
+        "postgresql://lamp:pa/ss@db/x",
+        "postgresql://lamp:pa@ss@db/x",
+        "postgresql://lamp:pa#ss@db/x",
+        "postgresql://lamp:pa?ss@db/x",
+        "postgresql://lamp:pa ss@db/x",
+    ],
+)
+def test_not_databases(written: object) -> None:
+    """Another URL, and one with a password that is not escaped, is refused."""
+    with pytest.raises(ValueError):
+        parse_database_url(written)

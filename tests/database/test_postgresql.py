@@ -85,13 +85,12 @@ async def test_a_server_that_is_restarted(postgres: PostgresServer, database: Da
     """
     store = SqlPresenceStore(database, uncounted)
     await store.save([saved("alice", 1, "before")])
-    postgres.stop()
-    uses = [store.save([saved("alice", 2, "during"), saved("bob", 3)])]
-    uses += [asyncio.ensure_future(count_rooms(database)) for _ in range(50)]
-    uses += [asyncio.ensure_future(add_room(database, f"!{n}")) for n in range(50)]
-    outcomes = await asyncio.gather(*uses, return_exceptions=True)
-    could_write = [database.can_write]
-    postgres.start()
+    with postgres.stopped():
+        saving = store.save([saved("alice", 2, "during"), saved("bob", 3)])
+        reads = [count_rooms(database) for _ in range(50)]
+        writes = [add_room(database, f"!{n}") for n in range(50)]
+        outcomes = await asyncio.gather(saving, *reads, *writes, return_exceptions=True)
+        could_write = [database.can_write]
     await store.save([])
     could_write.append(database.can_write)
     assert {isinstance(it, StorageUnavailable) for it in outcomes} == {True}

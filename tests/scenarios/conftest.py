@@ -15,6 +15,14 @@ def config() -> str:
     return ""
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_each_engine(request: pytest.FixtureRequest) -> str:
+    """The configuration of a server that keeps things: on each engine once."""
+    if request.param == "sqlite":
+        return ""
+    return f"database: {request.getfixturevalue('postgres_url')}\n"
+
+
 @pytest.fixture
 def data_dir() -> Path | None:
     """Where the server keeps things; nowhere, unless a test means to restart it."""

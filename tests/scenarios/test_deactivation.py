@@ -1,7 +1,23 @@
 """People whose account is closed."""
 
+from pathlib import Path
+
+import pytest
+
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.server import InMemoryServer
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """The server keeps things."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def config(on_each_engine: str) -> str:
+    """Nothing in these stories depends on the engine."""
+    return on_each_engine
 
 
 async def test_members_see_them_go(

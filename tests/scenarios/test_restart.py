@@ -14,6 +14,12 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.fixture
+def config(on_each_engine: str) -> str:
+    """Nothing in these stories depends on the engine."""
+    return on_each_engine
+
+
 async def test_status_is_kept(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:

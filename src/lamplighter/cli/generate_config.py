@@ -25,8 +25,9 @@ server_name: "{server_name}"
 # Where databases and keys are kept; a relative path starts at this file.
 #data_dir: ./data
 
-# A PostgreSQL database, instead of a SQLite file in data_dir.
-#database: postgresql://lamplighter:password@localhost/lamplighter
+# The URL of a PostgreSQL database, instead of a SQLite file in data_dir:
+# postgresql://lamplighter:password@localhost/lamplighter, for example.
+#database: null
 
 # Where clients reach this server from outside; modules may ask for it.
 #public_baseurl: https://{server_name}/

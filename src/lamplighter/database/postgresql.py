@@ -119,23 +119,24 @@ class PostgresqlAdapter:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._in_turn(self._reading), self._reader.connect() as connection:
+        async with self._connected(self._reader, self._reading) as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self, still_wanted: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
-        async with self._in_turn(self._writing):
-            still_wanted()
-            async with self._writer.begin() as connection:
-                yield connection
+        async with (
+            self._connected(self._writer, self._writing, still_wanted) as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     async def commit(self, statement: Statement) -> None:
-        async with self._in_turn(self._writing), self._writer.connect() as connection:
+        async with self._connected(self._writer, self._writing) as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             await driver.execute(statement.sql, *statement.values)
 
     async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
-        async with self._in_turn(self._reading), self._reader.connect() as connection:
+        async with self._connected(self._reader, self._reading) as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             return [tuple(row) for row in await driver.fetch(statement.sql, *statement.values)]
 
@@ -163,24 +164,39 @@ class PostgresqlAdapter:
         return Statement(_FORGET, (user_ids,))
 
     @asynccontextmanager
-    async def _in_turn(self, turns: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
-        """Wait for *turns*; fail with the reads and writes that PostgreSQL fails meanwhile."""
+    async def _connected(
+        self,
+        engine: AsyncEngine,
+        turns: asyncio.Lock | asyncio.Semaphore,
+        still_wanted: Callable[[], None] | None = None,
+    ) -> AsyncIterator[AsyncConnection]:
+        """Wait for *turns*, and give a connection; one that has failed is not used again.
+
+        Fails with the reads and writes that PostgreSQL has failed while this one waited.
+        """
         before = self._last_outage
         async with turns:
             if self._last_outage is not None and self._last_outage is not before:
                 raise _Unreachable(str(self._last_outage))
+            if still_wanted is not None:
+                still_wanted()
             try:
-                yield
-            except _Unreachable as error:
-                self._last_outage = error
-                raise
+                async with engine.connect() as connection:
+                    try:
+                        yield connection
+                    except Exception as error:
+                        if self._is_outage(error):
+                            await connection.invalidate()
+                        raise
             except Exception as error:
                 if self._is_outage(error):
-                    self._last_outage = _Unreachable(self.trouble_of(error))
+                    self._last_outage = _Unreachable(self.trouble_of(error) or str(error))
                 raise
 
     def _is_outage(self, error: Exception) -> bool:
-        """Tell whether *error* says that nothing at all is answered."""
+        """Tell whether *error* says that nothing at all is answered over a connection."""
+        if isinstance(error, StorageUnavailable):
+            return isinstance(error, _Unreachable | DatabaseInUse)
         code = getattr(getattr(error, "orig", error), "sqlstate", None)
         if code is None:
             return self.trouble_of(error) is not None
@@ -253,7 +269,9 @@ def _replace_if_closed(adapted: Any, record: object, proxy: object) -> None:  # 
 def _is_of_connection(error: BaseException | None) -> bool:
     """Tell whether the driver, and not PostgreSQL, says that a connection cannot be used."""
     said = error and (error.__cause__ or error)
-    return isinstance(said, asyncpg.InterfaceError) and not isinstance(said, ValueError)
+    return isinstance(
+        said, asyncpg.InterfaceError | asyncpg.InternalClientError
+    ) and not isinstance(said, ValueError)
 
 
 def _milliseconds(duration: timedelta) -> str:

@@ -1,0 +1,107 @@
+"""What `check-config` and `serve` find out about a PostgreSQL database."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lamplighter.cli.check_config import check_config
+from lamplighter.cli.running import mark_as_running
+from lamplighter.cli.serve import serve
+from lamplighter.config import load_config
+from lamplighter.database.postgresql import open_url
+from lamplighter.errors import ConfigError
+from tests.database.rooms import add_room
+from tests.interop.processes import reserved_port
+from tests.postgresql import PostgresServer
+
+TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+NEWER = "UPDATE alembic_version SET version_num = '9999'"
+
+
+def written(folder: Path, url: str) -> Path:
+    """Return the file of a configuration."""
+    path = folder / "lamplighter.yaml"
+    with reserved_port() as port:
+        path.write_text(f"server_name: example.org\nlisten: 127.0.0.1:{port}\ndatabase: {url}\n")
+    return path
+
+
+def refusal(path: Path) -> str:
+    """Return what both commands say."""
+    said = set()
+    for command in (lambda it: list(check_config(it)), serve):
+        with pytest.raises(ConfigError) as caught:
+            command(path)
+        said.add(str(caught.value))
+    assert len(said) == 1
+    return said.pop()
+
+
+def test_a_good_one(tmp_path: Path, postgres: PostgresServer) -> None:
+    """A database that can be used is good, and is left as it was, without tables."""
+    url = postgres.empty_database()
+    lines = list(check_config(written(tmp_path, url)))
+    assert "good, for example.org" in lines[0]
+    assert postgres.tell(url, TABLES).strip() == "0"
+    assert [it.name for it in tmp_path.iterdir()] == ["lamplighter.yaml"]
+    postgres.drop(url)
+
+
+def test_a_database_in_use(tmp_path: Path, postgres_url: str) -> None:
+    """A database that a server elsewhere uses is refused; that of the server here is not."""
+    path = written(tmp_path, postgres_url)
+    config = load_config(path)
+    config.data_dir.mkdir()
+
+    async def beside() -> str:
+        database = open_url(postgres_url)
+        await add_room(database, "!a")
+        try:
+            said = await asyncio.to_thread(refusal, path)
+            with mark_as_running(config):
+                assert len(await asyncio.to_thread(lambda: list(check_config(path)))) == 2
+        finally:
+            await database.close()
+        return said
+
+    assert asyncio.run(beside()).endswith(": Another Lamplighter uses this database")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "user", "problem"),
+    [
+        (NEWER, "lamplighter", "is at revision '9999'"),
+        ("DROP TABLE alembic_version", "secretive:PASSWORD", "make it the owner"),
+    ],
+)
+def test_what_is_refused(
+    tmp_path: Path,
+    postgres: PostgresServer,
+    postgres_url: str,
+    prepare: str,
+    user: str,
+    problem: str,
+) -> None:
+    """A newer version's database, and one in which no table can be made, are refused."""
+    postgres.tell(postgres_url, prepare)
+    user = user.replace("PASSWORD", "wonder%2Fland%405%25")
+    said = refusal(written(tmp_path, postgres_url.replace("lamplighter@", f"{user}@")))
+    assert said.startswith("database: ")
+    assert problem in said
+    assert "wonder" not in said
+
+
+def test_an_encoding_that_is_not_unicode(tmp_path: Path, postgres: PostgresServer) -> None:
+    """A database that cannot hold every text is refused."""
+    url = postgres.empty_database("ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    assert "the encoding of the database is SQL_ASCII" in refusal(written(tmp_path, url))
+    postgres.drop(url)
+
+
+def test_a_wrong_password(tmp_path: Path, postgres: PostgresServer) -> None:
+    """What PostgreSQL refuses is told with the place and the user, without the password."""
+    said = refusal(written(tmp_path, postgres.url("postgres", "secretive:hunter2")))
+    assert "database: secretive@" in said
+    assert "refuses the user or the password" in said
+    assert "hunter2" not in said

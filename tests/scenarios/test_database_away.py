@@ -1,0 +1,46 @@
+"""PostgreSQL goes away while a server runs, and comes back."""
+
+from pathlib import Path
+
+import pytest
+
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.server import InMemoryServer
+from tests.postgresql import PostgresServer
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """The server keeps things."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def config(postgres_url: str) -> str:
+    """The server keeps them in PostgreSQL."""
+    return f"database: {postgres_url}"
+
+
+async def test_away_and_back(
+    server: InMemoryServer, postgres: PostgresServer, alice: Client, bob: Client, room: str
+) -> None:
+    """A status is shown, answered with 503, and kept until it can be written; rooms wait.
+
+    Nobody is logged out, and no request hangs.
+    """
+    status = f"/presence/{bob.user_id}/status"
+    await bob.set_status("online", "before")
+    await alice.sync()
+    with postgres.stopped():
+        answers = [
+            await bob.request("PUT", status, {"presence": "unavailable", "status_msg": "during"}),
+            await bob.request("POST", "/createRoom", {}),
+            await bob.request("PUT", f"/rooms/{room}/send/m.room.message/1", {}),
+        ]
+        assert [it.status for it in answers] == [503, 503, 503]
+        seen = (await alice.sync()).presence[bob.user_id]
+    assert (seen["presence"], seen["status_msg"]) == ("unavailable", "during")
+    await server.advance(minutes=2)
+    await bob.create_room()
+    await server.restart(alice, bob)
+    assert (await alice.status_of(bob))["status_msg"] == "during"
