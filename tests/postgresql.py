@@ -53,7 +53,7 @@ class PostgresServer:
         self._programs = self._readable(installed)
         self._made = 0
         options = [word for setting in _SETTINGS for word in ("-c", setting)]
-        where = ("-D", self._data, "-U", "lamplighter")
+        where = ("-D", self._data, "-U", "admin")
         self._run("initdb", *where, "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", *options)
         (self._data / "pg_hba.conf").write_text(_ACCESS)
         self.start()
@@ -66,7 +66,7 @@ class PostgresServer:
     def _data(self) -> Path:
         return self._folder / "data"
 
-    def url(self, database: str, user: str = "lamplighter") -> str:
+    def url(self, database: str, user: str = "admin") -> str:
         """Return how clients reach a database."""
         return f"postgresql://{user}@/{database}?host={self._folder}"
 

@@ -71,7 +71,7 @@ def test_a_database_in_use(tmp_path: Path, postgres_url: str) -> None:
 @pytest.mark.parametrize(
     ("prepare", "user", "problem"),
     [
-        (NEWER, "lamplighter", "is at revision '9999'"),
+        (NEWER, "admin", "is at revision '9999'"),
         ("DROP TABLE alembic_version", "secretive:PASSWORD", "make it the owner"),
     ],
 )
@@ -86,7 +86,7 @@ def test_what_is_refused(
     """A newer version's database, and one in which no table can be made, are refused."""
     postgres.tell(postgres_url, prepare)
     user = user.replace("PASSWORD", "wonder%2Fland%405%25")
-    said = refusal(written(tmp_path, postgres_url.replace("lamplighter@", f"{user}@")))
+    said = refusal(written(tmp_path, postgres_url.replace("admin@", f"{user}@")))
     assert said.startswith("database: ")
     assert problem in said
     assert "wonder" not in said

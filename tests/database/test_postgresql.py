@@ -169,7 +169,7 @@ async def test_a_lock_that_somebody_keeps(database: Database, postgres_url: str)
 @pytest.mark.parametrize(
     ("name", "user", "problem"),
     [
-        ("no_such", "lamplighter", "There is no such database"),
+        ("no_such", "admin", "There is no such database"),
         ("postgres", "secretive", "refuses the user or the password"),
         ("postgres", "nobody_here", "refuses the user or the password"),
     ],

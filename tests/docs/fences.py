@@ -124,6 +124,7 @@ HANDLERS: Final[Mapping[str, Callable[[Fence], None]]] = {
     "nginx": _excerpt,
     "pyi": _stub,
     "python": _python,
+    "sql": _excerpt,
     "text": _text,
     "yaml": _yaml,
 }

@@ -43,11 +43,11 @@ async def test_every_metric_is_documented_with_its_labels() -> None:
     assert documented == shown
 
 
-def test_the_configuration_is_one() -> None:
-    """The lines that open the admin API are a configuration that the server takes."""
-    [(_, text)] = blocks(PAGE, "yaml")
-    config = parse_config_text(text, Path("docs.yaml"))
-    assert config.admin.token_hash is not None
+def test_the_configurations_are_good() -> None:
+    """The lines that open the admin API, or name a database, are ones that the server takes."""
+    admin, postgresql = (parse_config_text(it, Path("docs.yaml")) for _, it in blocks(PAGE, "yaml"))
+    assert admin.admin.token_hash is not None
+    assert postgresql.database is not None
 
 
 def test_the_commands_do_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
