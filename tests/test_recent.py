@@ -43,6 +43,52 @@ def test_drop() -> None:
     assert (recent.get("a"), len(recent), recent.idlest()) == (None, 0, None)
 
 
+def test_heavy_entries() -> None:
+    """An entry displaces as many others as it weighs; one too heavy displaces all, and itself."""
+    recent: Recent[str, int] = Recent(3)
+    for key in "abc":
+        recent.put(key, 0)
+    assert recent.put("d", 1, 2) == [("a", 0), ("b", 0)]
+    assert (list(recent), recent.values(), recent.weight) == (["c", "d"], [0, 1], 3)
+    assert recent.put("d", 2, 1) == []
+    assert (recent.weight, len(recent)) == (2, 2)
+    assert recent.put("e", 2, 4) == [("c", 0), ("d", 2), ("e", 2)]
+    assert (recent.weight, len(recent)) == (0, 0)
+
+
+def test_peek_is_no_use() -> None:
+    """A value that is only looked at is as idle as before."""
+    recent: Recent[str, int] = Recent(2)
+    recent.put("a", 1)
+    recent.put("b", 2)
+    assert (recent.peek("a"), recent.peek("c"), recent.idlest()) == (1, None, "a")
+
+
+def test_clear() -> None:
+    """Nothing is left of what was cleared, in no group."""
+    recent: Recent[str, int] = Recent(3, first_letter)
+    for key in ("a1", "a2", "b1"):
+        recent.put(key, 0, 1)
+    recent.clear()
+    assert (len(recent), recent.weight, recent.size_of_group("a3"), recent.idlest()) == (
+        0,
+        0,
+        0,
+        None,
+    )
+
+
+def test_several_groupings() -> None:
+    """A key belongs to a group of each grouping; the first one decides what is displaced."""
+    recent: Recent[str, int] = Recent(4, first_letter, lambda key: key[1])
+    for key in ("a1", "a2", "b1", "c1"):
+        recent.put(key, 0)
+    assert [recent.size_of_group("a1", grouping) for grouping in (0, 1)] == [2, 3]
+    assert [recent.idlest_of_group("c1", grouping) for grouping in (0, 1)] == ["c1", "a1"]
+    assert recent.put("d1", 0) == [("a1", 0)]
+    assert [recent.size_of_group("a1", grouping) for grouping in (0, 1)] == [1, 3]
+
+
 def test_the_largest_group_gives_up_an_entry() -> None:
     """One group cannot displace the entries of others, however many entries it brings."""
     recent: Recent[str, int] = Recent(4, first_letter)

@@ -1,9 +1,9 @@
-"""A dictionary of bounded size, shared fairly by the groups to which its keys belong.
+"""A dictionary of bounded size: a new entry displaces one that was unused for longest.
 
 Anybody may cause entries: a stranger can ask in the name of any server. If the dictionary were to
 forget the entry that was unused for longest, one stranger with many names would make it forget
-everybody else's. So a new entry displaces one of the group that has the most entries, and of that
-group the entry that was unused for longest.
+everybody else's. So keys may belong to groups. Then a new entry displaces one of the group that has
+the most entries, and of that group the entry that was unused for longest.
 
 Example: capacity 4, keys grouped by the domain of a server name. `a1.evil.example`,
 `a2.evil.example`, `a3.evil.example` and `good.example` are in. `b.example` comes, and
@@ -11,97 +11,153 @@ Example: capacity 4, keys grouped by the domain of a server name. `a1.evil.examp
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 __all__ = ["Recent"]
 
-K = TypeVar("K")
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """At most *capacity* entries; *group* tells to which group a key belongs.
+    """Entries that together weigh no more than *capacity*; each weighs 1 if nothing is said.
 
-    Among groups of one size, the group that was unused for longest gives up an entry. Without
-    *group* all keys belong to one.
+    Each of *groups* tells to which group a key belongs. The first of them decides which entry is
+    displaced; among groups of one size, it is one of the group that was unused for longest.
     """
 
-    def __init__(self, capacity: int, group: Callable[[K], Hashable] = lambda _key: None) -> None:
+    def __init__(self, capacity: int, *groups: Callable[[K], Hashable]) -> None:
         self._capacity = capacity
-        self._group = group
-        self._length = 0
-        #: By group, the entries; those unused for longest come first.
-        self._groups: dict[Hashable, OrderedDict[K, V]] = {}
-        #: By number of entries, the groups that have so many; those unused for longest come first.
-        self._by_size: dict[int, OrderedDict[Hashable, None]] = {}
-        self._largest = 0
+        self._groupings = [_Grouping(group) for group in groups]
+        #: Without groups, those unused for longest come first.
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        #: What entries weigh that do not weigh 1.
+        self._weights: dict[K, int] = {}
+        self._weight = 0
+        #: Return the value of a key, which does not count as used; None if there is no entry.
+        #: A method of the dictionary itself: hot paths call no function of this class.
+        self.peek = self._entries.get
 
     def __len__(self) -> int:
-        return self._length
+        return len(self._entries)
 
     def __contains__(self, key: K) -> bool:
-        return key in self._groups.get(self._group(key), ())
+        return key in self._entries
 
-    def size_of_group(self, key: K) -> int:
+    def __iter__(self) -> Iterator[K]:
+        """Yield the keys; without groups, those unused for longest come first."""
+        return iter(self._entries)
+
+    @property
+    def weight(self) -> int:
+        """What all entries weigh together."""
+        return self._weight
+
+    def values(self) -> list[V]:
+        """Return the values, in the order of the keys."""
+        return list(self._entries.values())
+
+    def size_of_group(self, key: K, grouping: int = 0) -> int:
         """Return how many entries there are in the group to which *key* belongs, or would."""
-        return len(self._groups.get(self._group(key), ()))
+        return len(self._groupings[grouping].of(key))
 
     def get(self, key: K) -> V | None:
         """Return the value of *key*, which counts as used now; None if there is no entry."""
-        group = self._group(key)
-        entries = self._groups.get(group)
-        if entries is None or key not in entries:
+        if key not in self._entries:
             return None
-        entries.move_to_end(key)
-        self._by_size[len(entries)].move_to_end(group)
-        return entries[key]
+        self._use(key)
+        return self._entries[key]
 
-    def put(self, key: K, value: V) -> None:
-        """Make *value* the value of *key*, which counts as used now."""
-        group = self._group(key)
-        entries = self._groups.get(group)
-        if entries is None:
-            entries = self._groups[group] = OrderedDict()
-        before = len(entries)
-        entries[key] = value
-        entries.move_to_end(key)
-        self._resized(group, before, len(entries))
-        if self._length > self._capacity:
-            self.drop(self._groups_idlest())
+    def put(self, key: K, value: V, weight: int = 1) -> list[tuple[K, V]]:
+        """Make *value* the value of *key*, which counts as used now; return what is displaced."""
+        self._weight += weight - (self._weights.pop(key, 1) if key in self._entries else 0)
+        if weight != 1:
+            self._weights[key] = weight
+        self._entries[key] = value
+        self._use(key)
+        displaced = []
+        while self._weight > self._capacity:
+            idlest = self._idlest()
+            displaced.append((idlest, self._entries[idlest]))
+            self.drop(idlest)
+        return displaced
 
     def drop(self, key: K) -> None:
         """Remove the entry of *key*, if there is one."""
-        group = self._group(key)
-        entries = self._groups.get(group)
-        if entries is None or key not in entries:
-            return
-        before = len(entries)
-        del entries[key]
-        if not entries:
-            del self._groups[group]
-        self._resized(group, before, before - 1)
+        if key in self._entries:
+            del self._entries[key]
+            self._weight -= self._weights.pop(key, 1)
+            for grouping in self._groupings:
+                grouping.drop(key)
 
-    def idlest_of_group(self, key: K) -> K | None:
+    def clear(self) -> None:
+        """Remove all entries."""
+        for key in list(self._entries):
+            self.drop(key)
+
+    def idlest_of_group(self, key: K, grouping: int = 0) -> K | None:
         """Return, of the group to which *key* belongs, the key that was unused for longest."""
-        return next(iter(self._groups.get(self._group(key), ())), None)
+        return next(iter(self._groupings[grouping].of(key)), None)
 
     def idlest(self) -> K | None:
         """Return the key that a new one would displace; None if there are no entries."""
-        return self._groups_idlest() if self._length else None
+        return self._idlest() if self._entries else None
 
-    def _groups_idlest(self) -> K:
+    def _idlest(self) -> K:
+        return self._groupings[0].idlest() if self._groupings else next(iter(self._entries))
+
+    def _use(self, key: K) -> None:
+        for grouping in self._groupings:
+            grouping.use(key)
+        if not self._groupings:
+            self._entries.move_to_end(key)
+
+
+class _Grouping(Generic[K]):
+    """The keys by group, and the groups by size."""
+
+    def __init__(self, group: Callable[[K], Hashable]) -> None:
+        self._group = group
+        #: Those unused for longest come first.
+        self._keys: dict[Hashable, OrderedDict[K, None]] = {}
+        #: By number of keys, the groups that have so many; those unused for longest come first.
+        self._by_size: dict[int, OrderedDict[Hashable, None]] = {}
+        self._largest = 0
+
+    def of(self, key: K) -> OrderedDict[K, None]:
+        """Return the keys of the group to which *key* belongs, or would."""
+        return self._keys.get(self._group(key)) or OrderedDict()
+
+    def idlest(self) -> K:
+        """Return, of the largest group, the key that was unused for longest."""
         group = next(iter(self._by_size[self._largest]))
-        return next(iter(self._groups[group]))
+        return next(iter(self._keys[group]))
+
+    def use(self, key: K) -> None:
+        """Add the key if it is new; it, and its group, are used now."""
+        group = self._group(key)
+        keys = self._keys.setdefault(group, OrderedDict())
+        before = len(keys)
+        keys[key] = None
+        keys.move_to_end(key)
+        self._resized(group, before, len(keys))
+
+    def drop(self, key: K) -> None:
+        """Remove a key that is there."""
+        group = self._group(key)
+        keys = self._keys[group]
+        del keys[key]
+        if not keys:
+            del self._keys[group]
+        self._resized(group, len(keys) + 1, len(keys))
 
     def _resized(self, group: Hashable, before: int, after: int) -> None:
-        """Note that *group* has *after* entries now, and was used."""
-        self._length += after - before
+        """Note that *group* has *after* keys now, and was used."""
         if before:
             self._by_size[before].pop(group)
         if after:
             self._by_size.setdefault(after, OrderedDict())[group] = None
-            self._by_size[after].move_to_end(group)
             self._largest = max(self._largest, after)
         if before and not self._by_size[before]:
             del self._by_size[before]

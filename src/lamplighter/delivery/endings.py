@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lamplighter.ids import StreamPosition, UserId
+from lamplighter.recent import Recent
 
 __all__ = ["MOST_ENDINGS", "Endings"]
 
@@ -22,49 +23,40 @@ class Endings:
         """Remember *most* pairs."""
         self._most = most
         #: The viewers in the order in which they last lost visibility of somebody.
-        self._ended: dict[UserId, dict[UserId, StreamPosition]] = {}
-        self._count = 0
+        self._ended: Recent[UserId, dict[UserId, StreamPosition]] = Recent(most)
         self._changed: set[UserId] = set()
 
     def __len__(self) -> int:
         """Return how many pairs are remembered."""
-        return self._count
+        return self._ended.weight
 
     def put(self, viewer: UserId, user_id: UserId, position: StreamPosition) -> None:
         """Remember that tokens of *viewer* from before *position* have not heard of the end."""
-        self._changed.add(viewer)
-        ended = self._ended.pop(viewer, None) or {}
-        self._ended[viewer] = ended  # at the end of the order
-        before = ended.pop(user_id, None)
-        ended[user_id] = position if before is None else max(before, position)
-        if before is None:
-            self._count += 1
-            self._make_room()
+        ended = self._ended.peek(viewer)
+        if ended is None:
+            ended = {}
+        before = ended.pop(user_id, position)
+        ended[user_id] = max(before, position)
+        if len(ended) > self._most:
+            del ended[next(iter(ended))]
+        displaced = self._ended.put(viewer, ended, len(ended))
+        self._changed.update((viewer, *(it for it, _ in displaced)))
 
     def after(self, viewer: UserId, position: StreamPosition) -> set[UserId]:
         """Return of whom tokens of *viewer* from *position* have not heard that it has ended."""
-        ended = self._ended.get(viewer)
+        ended = self._ended.peek(viewer)
         return {it for it, at in ended.items() if at > position} if ended else set()
 
     def of(self, viewer: UserId) -> Mapping[UserId, StreamPosition]:
         """Return all that is remembered of *viewer*."""
-        return self._ended.get(viewer, {})
+        return self._ended.peek(viewer) or {}
 
     def forget(self, viewer: UserId) -> None:
         """Forget what is remembered of a viewer who does not return."""
         self._changed.add(viewer)
-        self._count -= len(self._ended.pop(viewer, ()))
+        self._ended.drop(viewer)
 
     def take_changed(self) -> set[UserId]:
         """Return of which viewers other things are remembered than when this was last asked."""
         changed, self._changed = self._changed, set()
         return changed
-
-    def _make_room(self) -> None:
-        while self._count > self._most:
-            viewer, ended = next(iter(self._ended.items()))
-            if len(self._ended) > 1:
-                self.forget(viewer)
-            else:  # all of them are one viewer's
-                del ended[next(iter(ended))]
-                self._count -= 1

@@ -12,6 +12,7 @@ it is the oldest of the asker who has the most.
 
 import asyncio
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from lamplighter.domains import registrable_domain
@@ -38,15 +39,14 @@ class Fetches:
         self._most = most
         self._most_of_one = most_of_one
         self._tasks: dict[ServerName, asyncio.Task[None]] = {}
-        # The bounds are kept here, one fetch before these dictionaries would displace one.
-        self._by_asker: Recent[_Fetch, None] = Recent(most + 1, lambda fetch: fetch.asker)
-        self._by_domain: Recent[_Fetch, None] = Recent(
-            most + 1, lambda fetch: registrable_domain(fetch.server)
+        # The bounds are checked here, one fetch before the dictionary would displace one.
+        self._fetches: Recent[_Fetch, None] = Recent(
+            most + 1, attrgetter("asker"), lambda fetch: registrable_domain(fetch.server)
         )
 
     def __len__(self) -> int:
         """Return how many fetches are under way."""
-        return len(self._by_asker)
+        return len(self._fetches)
 
     def of(self, server: ServerName) -> "asyncio.Task[None] | None":
         """Return the fetch of the keys of *server*, if one is under way."""
@@ -55,14 +55,13 @@ class Fetches:
     def begin(self, server: ServerName, asker: str, task: "asyncio.Task[None]") -> None:
         """Count *task*, which fetches the keys of *server* because *asker* needs one of them."""
         fetch = _Fetch(server, asker)
-        for fetches in (self._by_asker, self._by_domain):
-            if fetches.size_of_group(fetch) >= self._most_of_one:
-                self._give_way(fetches.idlest_of_group(fetch))
+        for grouping in (0, 1):
+            if self._fetches.size_of_group(fetch, grouping) >= self._most_of_one:
+                self._give_way(self._fetches.idlest_of_group(fetch, grouping))
         if len(self) >= self._most:
-            self._give_way(self._by_asker.idlest())
+            self._give_way(self._fetches.idlest())
         self._tasks[server] = task
-        self._by_asker.put(fetch, None)
-        self._by_domain.put(fetch, None)
+        self._fetches.put(fetch, None)
         task.add_done_callback(lambda done: self._end(fetch, done))
 
     async def close(self) -> None:
@@ -82,5 +81,4 @@ class Fetches:
         """Stop counting the fetch; a later one of the same server is another one."""
         if self._tasks.get(fetch.server) is task:
             del self._tasks[fetch.server]
-            self._by_asker.drop(fetch)
-            self._by_domain.drop(fetch)
+            self._fetches.drop(fetch)

@@ -122,21 +122,15 @@ class _Taken:
 
     def __init__(self) -> None:
         #: By ID, the `origin_server_ts` of the last ones.
-        self._sent_at: dict[str, Timestamp] = {}
+        self._sent_at: Recent[str, Timestamp] = Recent(_MOST_TRANSACTIONS)
         #: The bound: every transaction up to this `origin_server_ts` counts as processed.
         self._all_until = Timestamp(-1)
 
     def holds(self, txn_id: str, origin_server_ts: Timestamp) -> bool:
         """Return whether the transaction was processed; if so, it is remembered for longer."""
-        sent_at = self._sent_at.pop(txn_id, None)
-        if sent_at is None:
-            return origin_server_ts <= self._all_until
-        self._sent_at[txn_id] = sent_at
-        return True
+        return self._sent_at.get(txn_id) is not None or origin_server_ts <= self._all_until
 
     def add(self, txn_id: str, origin_server_ts: Timestamp, now: Timestamp) -> None:
         """Remember a transaction that was processed *now*."""
-        self._sent_at[txn_id] = origin_server_ts
-        if len(self._sent_at) > _MOST_TRANSACTIONS:
-            forgotten = self._sent_at.pop(next(iter(self._sent_at)))
+        for _, forgotten in self._sent_at.put(txn_id, origin_server_ts):
             self._all_until = max(self._all_until, min(forgotten, now))

@@ -3,9 +3,10 @@
 import asyncio
 import functools
 import inspect
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Generic, Self, TypeVar, overload
+
+from lamplighter.recent import Recent
 
 __all__ = ["CachedFunction", "CachedMethod", "cached"]
 
@@ -51,15 +52,16 @@ class CachedFunction(Generic[R]):
         self._max_entries = max_entries
         self._num_args = num_args
         self._uncached_args = uncached_args
-        self._answers: OrderedDict[Key, R] = OrderedDict()
+        #: Each in a tuple, because an answer may be None.
+        self._answers: Recent[Key, tuple[R]] = Recent(max_entries)
         #: The calls that have not ended.
         self._running: dict[Key, asyncio.Future[R]] = {}
 
     async def __call__(self, *args: Any, **kwargs: Any) -> R:
         key = self._key(*args, **kwargs)
-        if key in self._answers:
-            self._answers.move_to_end(key)
-            return self._answers[key]
+        cached = self._answers.get(key)
+        if cached is not None:
+            return cached[0]
         if key not in self._running:
             self._running[key] = asyncio.ensure_future(self._run(key, args, kwargs))
         # The cancellation of one caller must not cancel the call for the others.
@@ -67,7 +69,7 @@ class CachedFunction(Generic[R]):
 
     def invalidate(self, key: Key) -> None:
         """Remove one answer, and do not cache the answer of a running call."""
-        self._answers.pop(tuple(key), None)
+        self._answers.drop(tuple(key))
         self._running.pop(tuple(key), None)
 
     def invalidate_all(self) -> None:
@@ -77,10 +79,7 @@ class CachedFunction(Generic[R]):
 
     def prefill(self, key: Key, value: R) -> None:
         """Add an answer to the cache."""
-        self._answers[tuple(key)] = value
-        self._answers.move_to_end(tuple(key))
-        while len(self._answers) > self._max_entries:
-            self._answers.popitem(last=False)
+        self._answers.put(tuple(key), (value,))
 
     async def _run(self, key: Key, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         me = asyncio.current_task()

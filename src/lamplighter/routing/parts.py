@@ -17,6 +17,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, TypeAlias
 
 from lamplighter.ids import UserId
+from lamplighter.recent import Recent
 
 __all__ = ["Part", "Parts", "Suspects"]
 
@@ -35,26 +36,24 @@ class Suspects:
     """The users for whom a module failed in a call about them alone, and has not answered since."""
 
     def __init__(self) -> None:
-        self._users: dict[UserId, None] = {}
+        self._users: Recent[UserId, None] = Recent(MOST_SUSPECTS)
 
     def __bool__(self) -> bool:
         return bool(self._users)
 
-    def __contains__(self, user_id: object) -> bool:
+    def __contains__(self, user_id: UserId) -> bool:
         return user_id in self._users
 
     def failed(self, part: Part) -> None:
         """A call about these users has failed."""
         if len(part) == 1:
-            self._users[part[0]] = None
-        if len(self._users) > MOST_SUSPECTS:
-            del self._users[next(iter(self._users))]
+            self._users.put(part[0], None)
 
     def answered(self, part: Part) -> None:
         """The module has answered about these users."""
         if self._users:
             for user_id in part:
-                self._users.pop(user_id, None)
+                self._users.drop(user_id)
 
 
 class Parts:

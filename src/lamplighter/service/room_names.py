@@ -7,11 +7,12 @@ from typing import Final
 from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.ids import RoomId
 from lamplighter.ports import Membership
+from lamplighter.recent import Recent
 
 __all__ = ["RoomNames"]
 
 _KEPT: Final = timedelta(seconds=30)
-#: So many names are kept; beyond that all are forgotten.
+#: The most names that are remembered.
 _MOST: Final = 10_000
 
 
@@ -21,7 +22,7 @@ class RoomNames:
     def __init__(self, rooms: Membership, clock: Clock) -> None:
         self._rooms = rooms
         self._clock = clock
-        self._kept: dict[RoomId, tuple[str | None, Timestamp]] = {}
+        self._known: Recent[RoomId, tuple[str | None, Timestamp]] = Recent(_MOST)
 
     async def of(self, room_ids: Iterable[RoomId]) -> Mapping[RoomId, str | None]:
         """Return each room's name, else its alias, else None; in the order of the IDs."""
@@ -29,11 +30,9 @@ class RoomNames:
 
     async def _name(self, room_id: RoomId) -> str | None:
         now = self._clock.now()
-        name, until = self._kept.get(room_id, (None, now))
-        if until > now:
-            return name
+        known = self._known.get(room_id)
+        if known is not None and known[1] > now:
+            return known[0]
         name = await self._rooms.room_name(room_id)
-        if len(self._kept) >= _MOST:
-            self._kept.clear()
-        self._kept[room_id] = name, after(now, _KEPT)
+        self._known.put(room_id, (name, after(now, _KEPT)))
         return name

@@ -17,6 +17,7 @@ from lamplighter.delivery.feed import Feed
 from lamplighter.ids import ServerName, UserId, server_of
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.recent import Recent
 from lamplighter.routing.plan import Planner, VisibleStates
 from lamplighter.routing.registrations import Shadow
 from lamplighter.routing.router import Inquiry, ModuleRouter
@@ -92,14 +93,16 @@ class ShadowModules(Witness):
         self._views = views
         self._background = background
         self._metrics = metrics
-        self._samples: dict[tuple[str, ShadowKind, UserId, UserId], ShadowDifference] = {}
+        self._samples: Recent[tuple[str, ShadowKind, UserId, UserId], ShadowDifference] = Recent(
+            _MOST_SAMPLES
+        )
         #: When whom was asked about a viewer; apart for views of everybody and of some.
-        self._asked_at: dict[tuple[Shadow, UserId, bool], Timestamp] = {}
+        self._asked_at: Recent[tuple[Shadow, UserId, bool], Timestamp] = Recent(_MOST_VIEWERS)
         self._unsaid: dict[str, _Unsaid] = {}
 
     def samples(self) -> Sequence[ShadowDifference]:
         """Return the newest differences, the newest first."""
-        return list(reversed(self._samples.values()))
+        return self._samples.values()[::-1]
 
     def begin_anew(self) -> None:
         """Other modules are in the shadow: hold nothing of those that were."""
@@ -150,9 +153,7 @@ class ShadowModules(Witness):
         asked_at = self._asked_at.get(key)
         if asked_at is not None and now < after(asked_at, _ASKED_AGAIN):
             return False
-        if len(self._asked_at) >= _MOST_VIEWERS:
-            self._asked_at.clear()
-        self._asked_at[key] = now
+        self._asked_at.put(key, now)
         return True
 
     def _is_looking(self, viewer: UserId) -> bool:
@@ -180,10 +181,7 @@ class ShadowModules(Witness):
     def _take_in(self, found: ShadowDifference) -> None:
         self._metrics.shadow_differs(found.module, found.kind)
         key = found.module, found.kind, found.viewer, found.user_id
-        self._samples.pop(key, None)  # so that the new one stands at the end
-        self._samples[key] = found
-        if len(self._samples) > _MOST_SAMPLES:
-            del self._samples[next(iter(self._samples))]
+        self._samples.put(key, found)
         self._say(found)
 
     def _say(self, found: ShadowDifference) -> None:

@@ -5,6 +5,7 @@ from typing import Final
 from lamplighter.cluster.entries import SnapshotFor
 from lamplighter.delivery.feed import Feed
 from lamplighter.ids import StreamPosition, UserId
+from lamplighter.recent import Recent
 from lamplighter.service.views import Views
 
 __all__ = ["MOST_SNAPSHOTS", "Snapshots"]
@@ -19,9 +20,8 @@ class Snapshots:
     def __init__(self, feed: Feed, views: Views, most: int = MOST_SNAPSHOTS) -> None:
         self._feed = feed
         self._views = views
-        self._most = most
         #: Tokens of the viewer from before the position get the snapshot.
-        self._owed: dict[UserId, StreamPosition] = {}
+        self._owed: Recent[UserId, StreamPosition] = Recent(most)
 
     def __bool__(self) -> bool:
         """Tell whether a snapshot is owed to anybody."""
@@ -29,18 +29,15 @@ class Snapshots:
 
     def is_owed(self, viewer: UserId, position: StreamPosition) -> bool:
         """Tell whether a token of *viewer* from *position* gets a snapshot."""
-        return position < self._owed.get(viewer, position)
+        return position < (self._owed.peek(viewer) or position)
 
     def owe(self, position: StreamPosition, entry: SnapshotFor) -> None:
         """Owe each viewer a snapshot, by what modules answer from now on."""
         for viewer in entry.viewers:
             self._views.forget_interest(viewer)
-            self._owed.pop(viewer, None)  # so that the new one stands at the end
-            self._owed[viewer] = position
-        for viewer in list(self._owed)[: max(0, len(self._owed) - self._most)]:
-            del self._owed[viewer]
+            self._owed.put(viewer, position)
         self._feed.wake(entry.viewers)
 
     def forget(self, viewer: UserId) -> None:
         """Owe nothing to a viewer who does not return."""
-        self._owed.pop(viewer, None)
+        self._owed.drop(viewer)

@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lamplighter.database.tables import events
 from lamplighter.homeserver.sql.encoded import EncodedEvent, encode_event
 from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, read_events
-from lamplighter.homeserver.sql.kept import Kept
 from lamplighter.homeserver.sql.room_json import RoomNews
 from lamplighter.homeserver.sql.state import read_state
 from lamplighter.homeserver.sql.summary import Summary, read_summary
 from lamplighter.homeserver.sql.timeline import read_sent_as, read_timeline
 from lamplighter.ids import RoomId
+from lamplighter.recent import Recent
 
 __all__ = ["RoomPage", "RoomPages"]
 
@@ -67,7 +67,7 @@ class RoomPages:
 
     def __init__(self, *, most_kept: int = _MOST_KEPT, far_behind: int = _FAR_BEHIND) -> None:
         """Keep *most_kept* bytes; read a page anew that is *far_behind*, in events."""
-        self._kept: Kept[tuple[RoomId, int], RoomPage] = Kept(most_kept)
+        self._kept: Recent[tuple[RoomId, int], RoomPage] = Recent(most_kept)
         self._far_behind = far_behind
 
     def at_hand(self, room_id: RoomId, limit: int, last: int) -> RoomPage | None:

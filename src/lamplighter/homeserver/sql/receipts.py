@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from lamplighter.database.dialects import upsert
 from lamplighter.database.tables import events, receipts, rooms
 from lamplighter.errors import NotFound, RequestError
-from lamplighter.homeserver.sql.kept import Kept
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import text_within
 from lamplighter.homeserver.sql.standing import check_joined
 from lamplighter.homeserver.values import Receipt
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json
+from lamplighter.recent import Recent
 
 __all__ = ["ReceiptPages", "Receipts", "StoredReceipt", "read_receipts", "receipt_event"]
 
@@ -98,7 +98,7 @@ class ReceiptPages:
     """The last receipts of rooms, kept in memory for those who do not know the rooms yet."""
 
     def __init__(self) -> None:
-        self._kept: Kept[RoomId, tuple[int, Sequence[StoredReceipt]]] = Kept(_MOST_KEPT)
+        self._kept: Recent[RoomId, tuple[int, Sequence[StoredReceipt]]] = Recent(_MOST_KEPT)
 
     async def read(
         self, connection: AsyncConnection, user_id: UserId, places: Mapping[RoomId, int]

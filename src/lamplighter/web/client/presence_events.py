@@ -10,6 +10,7 @@ import msgspec
 
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.recent import Recent
 
 __all__ = ["PresenceEncoder", "presence_content", "presence_event"]
 
@@ -47,7 +48,7 @@ class PresenceEncoder:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         #: By user. A state is recognised by its identity; beside its JSON it stays the state's own.
-        self._kept: dict[str, _Encoded] = {}
+        self._known: Recent[str, _Encoded] = Recent(_MOST_KEPT)
 
     def encode(self, states: Iterable[UserPresenceState]) -> bytes:
         """Return the events as JSON, separated by commas."""
@@ -55,10 +56,10 @@ class PresenceEncoder:
 
     def _events(self, states: Iterable[UserPresenceState]) -> list[bytes]:
         # Gone through once per user in a first sync: a list, and no call where none is needed.
-        now, kept = self._clock.now(), self._kept
+        now, known_of = self._clock.now(), self._known.peek
         events = []
         for state in states:
-            known = kept.get(state.user_id)
+            known = known_of(state.user_id)
             if known is None or known[0] is not state:
                 known = self._encode(state)
             _, head, tail = known
@@ -74,7 +75,5 @@ class PresenceEncoder:
         event = msgspec.json.encode(presence_event(state, then))
         head, field, tail = event.partition(b'"last_active_ago":0')
         encoded = state, head + field[:-1], tail
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
-        self._kept[state.user_id] = encoded
+        self._known.put(state.user_id, encoded)
         return encoded
