@@ -3,7 +3,6 @@
 import pytest
 
 from lamplighter.devtools.client import RequestFailed
-from lamplighter.errors import ModuleError
 from lamplighter.routing.reasons import Module
 from tests.compat.world import ALICE, BOB, CHARLIE, UNSEEN, world
 
@@ -51,18 +50,3 @@ modules:
             (ALICE, BOB, (Module("Routes"), Module("AsyncRouter"))),
             (ALICE, CHARLIE, (Module("Routes"),)),
         ]
-
-
-@pytest.mark.parametrize("name", ["HalfRouter"])
-async def test_one_method_alone(name: str) -> None:
-    """With one of the two methods only, the server does not start, and names the module."""
-    with pytest.raises(ModuleError, match=f"module {name} "):
-        async with world(config=configured(name)):
-            pass
-
-
-async def test_one_callback_alone() -> None:
-    """The same goes for a module of the list which registers one callback without the other."""
-    with pytest.raises(ModuleError, match=r"module OneCallback .*get_users_for_states and"):
-        async with world("tests.compat.modules.faulty.OneCallback"):
-            pass

@@ -12,47 +12,15 @@ from lamplighter.modules.loader import (
     import_and_parse,
     module_entries,
 )
-from tests.modules.fakes import ALICE, BOB, World, entry, legacy, state_of
+from tests.modules.fakes import ALICE, BOB, World, entry, legacy
 
 ROUTES = {"routes": {ALICE: [BOB]}}
-SEED = Path(__file__).parents[3] / "shared" / "seed"
 
 
 async def test_modules_are_instantiated_in_config_order(world: World) -> None:
     """Modules are instantiated, and so registered, in config order."""
     world.load(entry("routers.AllUsers", {"viewers": []}), entry("routers.Routes", ROUTES))
     assert world.router.names == ["AllUsers", "Routes"]
-
-
-async def test_seed_example(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The documentation's example, unchanged, routes what its text says."""
-    if not (SEED / "seed_example.py").is_file():
-        pytest.skip("the seed example is not beside this checkout")
-    monkeypatch.syspath_prepend(str(SEED))
-    path = "seed_example.CustomPresenceRouter"
-    world.load(ConfiguredModule(path, {}, ModuleStyle.CALLBACKS, "modules[0]"))
-    bob, dora = state_of("@bob:example.com"), state_of("@dora:example.com")
-    assert world.router.names == ["CustomPresenceRouter"]
-    assert await world.router.ask([bob, dora]) == [{"@alice:example.com": {bob}}]
-    assert await world.router.ask_interest("@alice:example.com") == [
-        {"@bob:example.com", "@charlie:somewhere.org"}
-    ]
-
-
-@pytest.mark.parametrize("name", ["SyncRouter", "AsyncRouter"])
-async def test_older_style(world: World, name: str) -> None:
-    """An older router is instantiated with keywords; its methods, async or not, are registered."""
-    world.load(legacy(f"legacy_routers.{name}", ROUTES))
-    bob = state_of(BOB)
-    assert world.router.names == [name]
-    assert await world.router.ask([bob]) == [{ALICE: {bob}}]
-    assert await world.router.ask_interest(ALICE) == [{BOB}]
-
-
-async def test_older_style_registers_once(world: World) -> None:
-    """An older router that registers its callbacks itself is not registered again."""
-    world.load(legacy("legacy_routers.RegisteringRouter", ROUTES))
-    assert world.router.names == ["RegisteringRouter"]
 
 
 async def test_older_style_with_one_method(world: World) -> None:

@@ -21,6 +21,7 @@ QueryParams = Mapping[str, str | Sequence[str]]
 #: Header names with lists of values, as str or as bytes.
 RawHeaders = Mapping[str, Sequence[str]] | Mapping[bytes, Sequence[bytes]]
 
+_JSON: Final = "application/json"
 #: In seconds.
 TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
 
@@ -39,7 +40,7 @@ class SimpleHttpClient:
         self, uri: str, args: QueryParams | None = None, headers: RawHeaders | None = None
     ) -> Any:
         """GET; return the decoded JSON."""
-        sent = _accepting_json(headers)
+        sent = _headers(headers, Accept=_JSON)
         return json.loads(await self._fetch("GET", _url(uri, args), sent, None))
 
     async def put_json(
@@ -51,20 +52,22 @@ class SimpleHttpClient:
     ) -> Any:
         """PUT a JSON body; return the decoded JSON."""
         body = json.dumps(json_body).encode()
-        return json.loads(await self._fetch("PUT", _url(uri, args), _json_headers(headers), body))
+        sent = _headers(headers, Accept=_JSON, Content_Type=_JSON)
+        return json.loads(await self._fetch("PUT", _url(uri, args), sent, body))
 
     async def post_json_get_json(
         self, uri: str, post_json: Any, headers: RawHeaders | None = None
     ) -> Any:
         """POST a JSON body; return the decoded JSON."""
         body = json.dumps(post_json).encode()
-        return json.loads(await self._fetch("POST", URL(uri), _json_headers(headers), body))
+        sent = _headers(headers, Accept=_JSON, Content_Type=_JSON)
+        return json.loads(await self._fetch("POST", URL(uri), sent, body))
 
     async def post_urlencoded_get_json(
         self, uri: str, args: QueryParams | None = None, headers: RawHeaders | None = None
     ) -> Any:
         """POST a form; return the decoded JSON."""
-        sent = _accepting_json(headers)
+        sent = _headers(headers, Accept=_JSON)
         sent["Content-Type"] = "application/x-www-form-urlencoded"
         form = URL().with_query(_pairs(args)).raw_query_string.encode()
         return json.loads(await self._fetch("POST", URL(uri), sent, form))
@@ -155,23 +158,14 @@ def _pairs(args: QueryParams | None) -> list[tuple[str, str]]:
     return pairs
 
 
-def _headers(headers: RawHeaders | None) -> "CIMultiDict[str]":
+def _headers(headers: RawHeaders | None, **defaults: str) -> "CIMultiDict[str]":
+    """Return *headers* as text, with *defaults* for those that are missing."""
     sent: CIMultiDict[str] = CIMultiDict()
     for name, values in (headers or {}).items():
         for value in values:
             sent.add(_text(name), _text(value))
-    return sent
-
-
-def _accepting_json(headers: RawHeaders | None) -> "CIMultiDict[str]":
-    sent = _headers(headers)
-    sent.setdefault("Accept", "application/json")
-    return sent
-
-
-def _json_headers(headers: RawHeaders | None) -> "CIMultiDict[str]":
-    sent = _accepting_json(headers)
-    sent.setdefault("Content-Type", "application/json")
+    for name, value in defaults.items():
+        sent.setdefault(name.replace("_", "-"), value)
     return sent
 
 

@@ -10,7 +10,7 @@ from synapse.handlers.presence import UserPresenceState
 class SyncRouter:
     """Its methods are plain functions."""
 
-    def __init__(self, config, module_api):
+    def __init__(self, *, config, module_api):
         self.module_api = module_api
         self.routes = config["routes"]
 
@@ -42,7 +42,7 @@ class RegisteringRouter(AsyncRouter):
     """It is loaded in the older style, but registers its callbacks itself."""
 
     def __init__(self, config, module_api):
-        super().__init__(config, module_api)
+        super().__init__(config=config, module_api=module_api)
         module_api.register_presence_router_callbacks(
             get_users_for_states=self.get_users_for_states,
             get_interested_users=self.get_interested_users,
