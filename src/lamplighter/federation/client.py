@@ -93,7 +93,11 @@ class FederationClient:
         except RemoteUnreachable:
             self._discovery.forget(server)
             raise
-        content = _json_object(answer.body)
+        content: Json | None
+        try:
+            content = msgspec.json.decode(answer.body, type=Json)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            content = None
         if not 200 <= answer.status < 300:
             errcode = content.get("errcode") if content else None
             known = isinstance(errcode, str) and _ERRCODE.fullmatch(errcode)
@@ -115,10 +119,3 @@ class FederationClient:
         return await self._transport.exchange(
             target, method, path, headers=headers, body=body, limit=limit
         )
-
-
-def _json_object(body: bytes) -> Json | None:
-    try:
-        return msgspec.json.decode(body, type=Json)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        return None

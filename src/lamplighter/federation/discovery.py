@@ -167,10 +167,9 @@ class Discovery:
         for service in SERVICES:
             records = await self._locator.services(f"{service}.{host}")
             if records:
-                return await self._of_records(host, records)
-        return await self._locator.locate(host, DEFAULT_PORT)
-
-    async def _of_records(self, host: str, records: Sequence[Service]) -> tuple[Endpoint, ...]:
+                break
+        else:
+            return await self._locator.locate(host, DEFAULT_PORT)
         found: list[Endpoint] = []
         fault = RemoteUnreachable(f"{host} has no federation by its SRV records")
         for record in in_order(records, self._random_below)[:MAX_SERVICES]:
@@ -214,11 +213,8 @@ def split_name(server: ServerName) -> HostPort:
     bare = HostPort(host.strip("[]"), port)
     if host.startswith("[") and not isinstance(bare.literal, ipaddress.IPv6Address):
         raise RemoteUnreachable(f"{server}: not an IPv6 address")
-    if bare.literal is None and not _is_name(host):
+    labels = host.removesuffix(".").split(".")
+    is_name = len(host) <= 253 and all(0 < len(label) <= 63 for label in labels)
+    if bare.literal is None and not is_name:
         raise RemoteUnreachable(f"{server}: not a name that DNS can have")
     return bare
-
-
-def _is_name(host: str) -> bool:
-    labels = host.removesuffix(".").split(".")
-    return len(host) <= 253 and all(0 < len(label) <= 63 for label in labels)

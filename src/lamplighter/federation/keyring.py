@@ -114,9 +114,14 @@ class Keyring:
         if key is None:
             await self._ask(server, now, asker)
             key = self._valid_key(server, key_id, now)
-        if key is None:
-            raise self._fault(server) or UnknownKey(f"{server} has no valid key {key_id[:60]!r}")
-        return key
+        if key is not None:
+            return key
+        asked = self._asked.get(server)
+        fault = asked[1] if asked else KeysUnavailable(f"{server} could not be asked for its keys")
+        if fault is None:
+            raise UnknownKey(f"{server} has no valid key {key_id[:60]!r}")
+        # A new exception each time: one that is raised twice collects both tracebacks.
+        raise type(fault)(*fault.args)
 
     def known(self, server: ServerName) -> ServerKeys | None:
         """Return the last fetched keys of *server*, valid or not; None if there are none."""
@@ -131,15 +136,6 @@ class Keyring:
         if known is None or known.valid_until_ts <= now:
             return None
         return known.verify_keys.get(key_id)
-
-    def _fault(self, server: ServerName) -> UnknownKey | None:
-        """Return a new exception with the fault of the last fetch; None if it had none.
-
-        A new one each time: an exception that is raised twice collects both tracebacks.
-        """
-        asked = self._asked.get(server)
-        fault = asked[1] if asked else KeysUnavailable(f"{server} could not be asked for its keys")
-        return type(fault)(*fault.args) if fault else None
 
     async def _ask(self, server: ServerName, now: Timestamp, asker: str) -> None:
         """Fetch the keys of *server*, or wait for the fetch under way, or return in the pause."""

@@ -100,7 +100,8 @@ class SigningKeys:
         fresh = _new_key()
         old = (*self.old, *retired)
         # The old keys first: no key may be lost if the process dies between the two writes.
-        _write_secret(_old_path(self.path), _old_lines(old))
+        lines = (f"{it.key_id.replace(':', ' ')} {it.expired_ts} {it.public}\n" for it in old)
+        _write_secret(_old_path(self.path), "".join(lines))
         _write_secret(self.path, _key_lines([fresh]))
         return replace(self, current=(fresh,), old=old)
 
@@ -169,12 +170,6 @@ def _parse_old(path: Path, number: int, words: Sequence[str]) -> OldKey:
 def _key_lines(keys: Sequence[SigningKey]) -> str:
     return "".join(
         f"{NACL_ED25519} {key.version} {encode_signing_key_base64(key)}\n" for key in keys
-    )
-
-
-def _old_lines(keys: Sequence[OldKey]) -> str:
-    return "".join(
-        f"{key.key_id.replace(':', ' ')} {key.expired_ts} {key.public}\n" for key in keys
     )
 
 

@@ -65,7 +65,11 @@ def parse_transaction(content: object, origin: ServerName) -> Transaction:
     if not isinstance(origin_server_ts, int) or isinstance(origin_server_ts, bool):
         raise BadJson("origin_server_ts: missing, or not an integer")
     pdus = _objects(content, "pdus", MAX_PDUS)
-    edus = tuple(edu for edu in _objects(content, "edus", MAX_EDUS) if _is_edu(edu))
+    edus = tuple(
+        edu
+        for edu in _objects(content, "edus", MAX_EDUS)
+        if isinstance(edu.get("edu_type"), str) and isinstance(edu.get("content"), dict)
+    )
     return Transaction(origin, Timestamp(origin_server_ts), edus, pdus)
 
 
@@ -86,7 +90,3 @@ def _objects(content: Mapping[str, Any], name: str, limit: int) -> tuple[Json, .
     if len(values) > limit:
         raise BadJson(f"{name}: more than {limit}")
     return tuple(value for value in values if isinstance(value, dict))
-
-
-def _is_edu(edu: Mapping[str, Any]) -> bool:
-    return isinstance(edu.get("edu_type"), str) and isinstance(edu.get("content"), dict)

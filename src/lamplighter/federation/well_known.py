@@ -101,20 +101,20 @@ class WellKnown:
     async def delegate(self, host: str, now: Timestamp) -> ServerName | None:
         """Return the server name to which *host* delegates; None without a valid document."""
         known = self._known.get(host)
-        if known is None or known.until <= now:
-            known = await self._ask(host, now, known.next_pause if known else FIRST_PAUSE)
-            self._known.put(host, known)
-        return known.server
-
-    async def _ask(self, host: str, now: Timestamp, pause: timedelta) -> _Known:
+        if known is not None and now < known.until:
+            return known.server
+        pause = known.next_pause if known else FIRST_PAUSE
         try:
             answer = await self._fetcher.fetch(host)
         except RemoteUnreachable:
             answer = None
         server = _server_in(answer) if answer else None
         if answer is None or server is None:
-            return _Known(None, after(now, pause), min(2 * pause, LONGEST_PAUSE))
-        return _Known(server, after(now, lifetime(answer.headers, now)))
+            found = _Known(None, after(now, pause), min(2 * pause, LONGEST_PAUSE))
+        else:
+            found = _Known(server, after(now, lifetime(answer.headers, now)))
+        self._known.put(host, found)
+        return server
 
 
 def lifetime(headers: Mapping[str, str], now: Timestamp) -> timedelta:

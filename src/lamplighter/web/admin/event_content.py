@@ -8,7 +8,6 @@ import structlog
 
 from lamplighter.cluster.positions import format_position
 from lamplighter.errors import StorageUnavailable
-from lamplighter.presence.changes import Change
 from lamplighter.routing.plan import Telling
 from lamplighter.routing.reasons import SharedRoom
 from lamplighter.service.room_names import RoomNames
@@ -115,15 +114,18 @@ async def named_batch(published: Published, room_names: RoomNames) -> BatchEvent
         names = {}
     return BatchEvent(
         format_position(published.position),
-        [_change(change) for change in changes[:MOST_CHANGES]],
+        [
+            ChangeEvent(
+                change.new.user_id,
+                str(change.old.state),
+                PresenceContent.of(change.new),
+                change.reason.value,
+            )
+            for change in changes[:MOST_CHANGES]
+        ],
         [_telling(telling, names) for telling in tellings[:MOST_CHANGES]],
         max(0, len(changes) - MOST_CHANGES) + max(0, len(tellings) - MOST_CHANGES),
     )
-
-
-def _change(change: Change) -> ChangeEvent:
-    presence = PresenceContent.of(change.new)
-    return ChangeEvent(change.new.user_id, str(change.old.state), presence, change.reason.value)
 
 
 def _telling(telling: Telling, names: Names) -> TellingEvent:

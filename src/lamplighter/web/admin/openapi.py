@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from lamplighter import __version__
 from lamplighter.web.admin.event_content import BatchEvent, FiguresEvent, LostEvent
-from lamplighter.web.admin.operations import PREFIX, Operation, Parameter
+from lamplighter.web.admin.operations import PREFIX, Operation
 from lamplighter.web.routes import json_response
 
 __all__ = ["MatrixError", "OpenApi", "description"]
@@ -74,7 +74,24 @@ def description(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    in_path = [_in_path(name) for name in _PLACEHOLDER.findall(operation.path)]
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PLACEHOLDER.findall(operation.path)
+    ]
+    in_query = [
+        {
+            "name": it.name,
+            "in": "query",
+            "description": it.text,
+            "required": it.required,
+            "schema": it.schema,
+        }
+        for it in operation.parameters
+    ]
+    if operation.answer is not None:
+        schema: dict[str, str] = _reference(operation.answer)
+    else:
+        schema = {"type": "object" if operation.media_type == _JSON else "string"}
     takes: dict[str, Any] = {}
     if operation.takes is not None:
         content = {_JSON: {"schema": _reference(operation.takes)}}
@@ -83,9 +100,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
         **takes,
         "summary": operation.summary,
         "operationId": operation.work.__name__ + re.sub(r"\W+", "_", operation.path),
-        "parameters": [*in_path, *map(_in_query, operation.parameters)],
+        "parameters": [*in_path, *in_query],
         "responses": {
-            "200": {"description": "Done.", "content": {operation.media_type: _body(operation)}},
+            "200": {
+                "description": "Done.",
+                "content": {operation.media_type: {"schema": schema}},
+            },
             "default": {
                 "description": "It was refused.",
                 "content": {_JSON: {"schema": _reference(MatrixError)}},
@@ -94,25 +114,5 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _body(operation: Operation) -> dict[str, Any]:
-    if operation.answer is not None:
-        return {"schema": _reference(operation.answer)}
-    return {"schema": {"type": "object" if operation.media_type == _JSON else "string"}}
-
-
 def _reference(kind: type) -> dict[str, str]:
     return {"$ref": _REFERENCE.format(name=kind.__name__)}
-
-
-def _in_path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-
-
-def _in_query(parameter: Parameter) -> dict[str, Any]:
-    return {
-        "name": parameter.name,
-        "in": "query",
-        "description": parameter.text,
-        "required": parameter.required,
-        "schema": parameter.schema,
-    }

@@ -48,14 +48,12 @@ class Ready:
 
     async def get(self, _request: Request) -> Response:
         """Answer everybody."""
-        status = await self._status()
+        status = str(self._stage)
+        if self._stage is _Stage.READY:
+            try:
+                await self._look_into_storage()
+                works = self._storage_works()
+            except StorageUnavailable:
+                works = False
+            status = status if works else "storage unavailable"
         return json_response({"status": status}, status=200 if status == _Stage.READY else 503)
-
-    async def _status(self) -> str:
-        if self._stage is not _Stage.READY:
-            return str(self._stage)
-        try:
-            await self._look_into_storage()
-        except StorageUnavailable:
-            return "storage unavailable"
-        return str(self._stage) if self._storage_works() else "storage unavailable"

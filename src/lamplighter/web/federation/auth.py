@@ -105,11 +105,15 @@ class XMatrixAuth:
         return _Claim(given, key)
 
     def _verify(self, request: Request, claim: "_Claim", content: Json | None) -> None:
+        # Path and query are signed in the encoding in which they were sent.
+        path: bytes = request.scope.get("raw_path") or request.url.path.encode()
+        query: bytes = request.scope["query_string"]
+        uri = path.partition(b"?")[0] + (b"?" + query if query else b"")
         signed = request_object(
             origin=claim.origin,
             destination=self._server_name,
             method=request.method,
-            uri=_uri(request),
+            uri=uri.decode("latin-1"),
             content=content,
         )
         try:
@@ -129,11 +133,3 @@ class _Claim:
     def origin(self) -> ServerName:
         """The server that the header names as the sender."""
         return self.authorization.origin
-
-
-def _uri(request: Request) -> str:
-    """Return path and query in the encoding in which they were sent."""
-    path: bytes = request.scope.get("raw_path") or request.url.path.encode()
-    query: bytes = request.scope["query_string"]
-    uri = path.partition(b"?")[0] + (b"?" + query if query else b"")
-    return uri.decode("latin-1")
