@@ -20,6 +20,7 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.files import read_record
 from lamplighter.service.witness import Published
 from tests.scenarios import world_modules
+from tests.scenarios.world_steps import Join, Leave, Pass
 from tests.scenarios.worlds import MODULES, Pair, Rules
 
 __all__ = ["Found", "Hour", "found_in", "hours", "record", "replay"]
@@ -81,23 +82,6 @@ class Sync:
 class Get:
     user: str
     other: str
-
-
-@dataclass(frozen=True)
-class Join:
-    user: str
-    room: str
-
-
-@dataclass(frozen=True)
-class Leave:
-    user: str
-    room: str
-
-
-@dataclass(frozen=True)
-class Pass:
-    seconds: int
 
 
 Step: TypeAlias = Put | Sync | Get | Join | Leave | Pass

@@ -8,7 +8,7 @@ from lamplighter.devtools.check.blocking import BlockingCall, LoopWatch
 from lamplighter.devtools.check.check_log import CheckLog
 from lamplighter.devtools.check.findings import Callback, Finding, Kind, Place
 from lamplighter.devtools.check.places import place_of, place_of_error
-from lamplighter.devtools.check.questions import AboutStates, AboutUser, Checked, Question
+from lamplighter.devtools.check.questions import CallbackQuestion, Checked, about_states, about_user
 from lamplighter.devtools.check.simulation import Simulation
 from lamplighter.devtools.check.waiting import NoAnswer, NotAsync, WaitLimits, answered
 from lamplighter.ids import UserId
@@ -44,7 +44,7 @@ class Questioner:
         await self._simulation.announce(states)
         routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
         for registered in self._simulation.registrations:
-            question = AboutStates(registered.get_users_for_states, states)
+            question = about_states(registered.get_users_for_states, states)
             answer = await self._twice(question, CheckedRoutes())
             for viewer, sent in answer.routes.items():
                 routes.setdefault(viewer, {}).update(sent)
@@ -55,13 +55,13 @@ class Questioner:
         named: set[UserId] = set()
         all_users = False
         for registered in self._simulation.registrations:
-            question = AboutUser(registered.get_interested_users, user_id)
+            question = about_user(registered.get_interested_users, user_id)
             answer = await self._twice(question, CheckedInterest())
             named |= answer.named
             all_users |= answer.all_users
         return CheckedInterest(frozenset(named), all_users)
 
-    async def _twice(self, question: Question[Checked], nothing: Checked) -> Checked:
+    async def _twice(self, question: CallbackQuestion[Checked], nothing: Checked) -> Checked:
         first = await self._once(question)
         second = await self._once(question) if first is not None else None
         if first is None or second is None:
@@ -77,7 +77,7 @@ class Questioner:
             )
         return first
 
-    async def _once(self, question: Question[Checked]) -> Checked | None:
+    async def _once(self, question: CallbackQuestion[Checked]) -> Checked | None:
         """Return what is sound of one answer, or None where there is no answer."""
         began = self._simulation.clock.now()
         answer = await self._answer(question)
@@ -95,7 +95,7 @@ class Questioner:
             self._note(question, Kind.CHANGES_INPUT, message)
         return answer
 
-    async def _answer(self, question: Question[Checked]) -> Checked | None:
+    async def _answer(self, question: CallbackQuestion[Checked]) -> Checked | None:
         clock, callback = self._simulation.clock, question.callback
         module = self._simulation.module.name
         at_once = callback in self._log.wait_for_time
@@ -117,7 +117,7 @@ class Questioner:
             return self._sound(question, question.check(answer))
         return None
 
-    def _sound(self, question: Question[Checked], checked: Checked) -> Checked:
+    def _sound(self, question: CallbackQuestion[Checked], checked: Checked) -> Checked:
         if checked.faults:
             message = "answers with what the server cannot use"
             faults = (*checked.faults, *checked.notes)
@@ -129,7 +129,7 @@ class Questioner:
 
     def _note(
         self,
-        question: Question[Checked],
+        question: CallbackQuestion[Checked],
         kind: Kind,
         message: str,
         *,
@@ -138,7 +138,7 @@ class Questioner:
     ) -> None:
         callback = question.callback
         place = place or callback_place(self._simulation, callback)
-        details = (f"asked: {question}", *details)
+        details = (f"asked: {question.text}", *details)
         self._log.note(Finding(kind, f"{callback} {message}", callback, place, details))
 
 

@@ -1,7 +1,8 @@
 """The two questions to a module: who gets these states, and whom may this user see."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from lamplighter.devtools.check.findings import Callback
 from lamplighter.devtools.check.words import answer_in_words, interest_in_words, question
@@ -10,78 +11,57 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_interest, check_routes
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
-__all__ = ["AboutStates", "AboutUser", "Checked", "Question"]
+__all__ = ["CallbackQuestion", "Checked", "about_states", "about_user"]
 
 Checked = TypeVar("Checked", CheckedRoutes, CheckedInterest)
 
 
-class Question(Protocol[Checked]):
-    """What is asked of one callback, and how its answers are read and written."""
+@dataclass(frozen=True, slots=True)
+class CallbackQuestion(Generic[Checked]):
+    """A question to one callback."""
 
-    @property
-    def callback(self) -> Callback:
-        """Which callback is asked."""
-
-    def ask(self) -> object:
-        """Call it, and return what it returns."""
-
-    def is_unharmed(self) -> bool:
-        """Tell whether what the callback was given the last time is as it was."""
-
-    def check(self, answer: object) -> Checked:
-        """Return what is right in an answer, and what is not."""
-
-    def write(self, checked: Checked) -> str:
-        """Return an answer as people write it."""
+    callback: Callback
+    #: The question as a call.
+    text: str
+    #: Calls the callback, and returns what the callback returns.
+    ask: Callable[[], object]
+    #: Returns what is sound of an answer, and its faults.
+    check: Callable[[object], Checked]
+    #: Returns an answer in words.
+    write: Callable[[Checked], str]
+    #: Tells whether the callback has left unchanged what it was given the last time.
+    is_unharmed: Callable[[], bool]
 
 
-class AboutStates:
-    """The question who is told of these states."""
+def about_states(
+    function: GetUsersForStates, states: Sequence[UserPresenceState]
+) -> CallbackQuestion[CheckedRoutes]:
+    """Return the question who gets these states."""
+    given: list[UserPresenceState] = []
+    asked = {UserId(state.user_id): state for state in states}
 
-    callback = Callback.STATES
+    def ask() -> object:
+        nonlocal given
+        given = list(states)
+        return function(given)
 
-    def __init__(self, function: GetUsersForStates, states: Sequence[UserPresenceState]) -> None:
-        self._function = function
-        self._states = list(states)
-        self._given = list(states)
-
-    def __str__(self) -> str:
-        return question(self._states)
-
-    def ask(self) -> object:
-        self._given = list(self._states)
-        return self._function(self._given)
-
-    def is_unharmed(self) -> bool:
-        return self._given == self._states
-
-    def check(self, answer: object) -> CheckedRoutes:
-        return check_routes(answer, {UserId(it.user_id): it for it in self._states})
-
-    def write(self, checked: CheckedRoutes) -> str:
-        return answer_in_words(checked)
+    return CallbackQuestion(
+        Callback.STATES,
+        question(states),
+        ask,
+        lambda answer: check_routes(answer, asked),
+        answer_in_words,
+        lambda: given == list(states),
+    )
 
 
-class AboutUser:
-    """The question whom this user may see."""
-
-    callback = Callback.INTEREST
-
-    def __init__(self, function: GetInterestedUsers, user_id: str) -> None:
-        self._function = function
-        self._user_id = user_id
-
-    def __str__(self) -> str:
-        return question(self._user_id)
-
-    def ask(self) -> object:
-        return self._function(self._user_id)
-
-    def is_unharmed(self) -> bool:
-        return True  # a string cannot be changed
-
-    def check(self, answer: object) -> CheckedInterest:
-        return check_interest(answer)
-
-    def write(self, checked: CheckedInterest) -> str:
-        return interest_in_words(checked)
+def about_user(function: GetInterestedUsers, user_id: str) -> CallbackQuestion[CheckedInterest]:
+    """Return the question whom this user may see."""
+    return CallbackQuestion(
+        Callback.INTEREST,
+        question(user_id),
+        lambda: function(user_id),
+        check_interest,
+        interest_in_words,
+        lambda: True,  # a string cannot be changed
+    )
