@@ -1,4 +1,4 @@
-"""Threads at work, told from those that wait."""
+"""Threads that work, and threads that wait."""
 
 import asyncio
 import queue
@@ -19,14 +19,14 @@ def at_work(*among: "Future[Any]") -> set[int]:
 
 
 def until_it_waits(future: "Future[Any]") -> None:
-    """Return once the thread waits; it has no other end in sight."""
+    """Return once the thread waits."""
     while at_work(future):
         threading.Event().wait(0.001)
 
 
 @pytest.mark.parametrize("how", ["event", "queue", "future"])
 def test_a_thread_that_waits_for_another(how: str) -> None:
-    """It is at work until it waits, and again from the moment in which it is woken."""
+    """A thread is at work until it waits, and again as soon as another thread wakes it."""
     go, event = threading.Event(), threading.Event()
     jobs: queue.Queue[int] = queue.Queue()
     promise: Future[int] = Future()
@@ -46,7 +46,7 @@ def test_a_thread_that_waits_for_another(how: str) -> None:
 
 
 def test_a_thread_that_waits_for_so_long() -> None:
-    """Whoever waits with a limit goes on by itself, and is at work."""
+    """A thread that waits with a time-out goes on by itself: it is at work."""
     end = threading.Event()
     future = start_thread("x", lambda: end.wait(300))
     assert at_work(future) == {0}
@@ -55,7 +55,7 @@ def test_a_thread_that_waits_for_so_long() -> None:
 
 
 def test_behind_one_that_waits() -> None:
-    """What a worker is to do later is not at work while the worker waits; else it is."""
+    """The queued work of a worker is not at work while the worker waits."""
     worker, end = Worker("x"), threading.Event()
     first, second = worker.submit(end.wait), worker.submit(lambda: 3)
     until_it_waits(first)
@@ -65,7 +65,7 @@ def test_behind_one_that_waits() -> None:
 
 
 def test_executors() -> None:
-    """What an executor does is counted; where it has a thread left, nothing is behind another."""
+    """The work of executors is counted, and goes on while the executor has a free thread."""
     end = threading.Event()
     with counting_executors(), counting_executors(), ThreadPoolExecutor(2) as executor:
         first = executor.submit(end.wait)
@@ -81,7 +81,7 @@ def test_executors() -> None:
 
 
 async def test_to_thread() -> None:
-    """So is what the event loop does in a thread."""
+    """The work of `asyncio.to_thread` is counted."""
     end = threading.Event()
     with counting_executors():
         task = asyncio.ensure_future(asyncio.to_thread(end.wait))
@@ -92,7 +92,7 @@ async def test_to_thread() -> None:
 
 
 def test_what_is_left() -> None:
-    """What has been left to itself is not waited for."""
+    """Work in *left* is not waited for."""
     end = threading.Event()
     future = start_thread("x", lambda: end.wait(300))
     left: list[ThreadWork] = threads_at_work()

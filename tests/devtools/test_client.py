@@ -31,7 +31,7 @@ async def bob(server: InMemoryServer) -> Client:
 
 
 async def test_beliefs(server: InMemoryServer, alice: Client, bob: Client) -> None:
-    """A client believes the newest that `/sync` has told it of each person."""
+    """A client shows the newest presence of each user from its syncs."""
     await server.room(alice, bob)
     assert (alice.beliefs, alice.sees(bob), alice.reads(bob)) == ({}, False, None)
     await bob.set_status("online", "brb")
@@ -50,7 +50,7 @@ async def test_beliefs(server: InMemoryServer, alice: Client, bob: Client) -> No
 
 
 async def test_going_on(alice: Client) -> None:
-    """Each sync goes on from the last; a first sync forgets what was believed."""
+    """Each sync goes on from the last; a first sync forgets what the client showed."""
     first = await alice.sync()
     assert (first.presence, alice.next_batch) == ({alice.user_id: ONLINE}, first.next_batch)
     assert (await alice.sync()).presence == {}
@@ -60,7 +60,7 @@ async def test_going_on(alice: Client) -> None:
 
 
 async def test_waiting_for_news(server: InMemoryServer, alice: Client) -> None:
-    """A poll waits for news, or until its time is over; what it learns is believed."""
+    """A poll waits for news or its time-out; the client then shows the news."""
     await alice.sync()
     poll = await alice.polls()
     answered = [poll.answered]
@@ -74,7 +74,7 @@ async def test_waiting_for_news(server: InMemoryServer, alice: Client) -> None:
 
 
 async def test_going_away(server: InMemoryServer, alice: Client) -> None:
-    """A client that goes away learns nothing, and lingers for the grace of its device."""
+    """A client that goes away gets nothing, and its device stays for the grace period."""
     await alice.sync()
     poll = await alice.polls()
     await poll.go_away()
@@ -127,13 +127,13 @@ async def test_logging_out(server: InMemoryServer, alice: Client) -> None:
 
 
 def test_an_answer_without_news() -> None:
-    """An answer that says nothing but a token has no presence and no rooms."""
+    """An answer with only a token has no presence and no rooms."""
     answer = SyncAnswer({"next_batch": "t"})
     assert (answer.next_batch, answer.presence, answer.joined) == ("t", {}, {})
 
 
 async def test_learning(alice: Client) -> None:
-    """What a client learns need not come from the server it knows."""
+    """A client can be given answers of another server."""
     content = b'{"next_batch":"t","presence":{"events":[{"sender":"@x:y","content":{"a":1}}]}}'
     alice.learn(Response(200, {}, content))
     assert (alice.next_batch, alice.beliefs) == ("t", {"@x:y": {"a": 1}})

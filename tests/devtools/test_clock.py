@@ -36,7 +36,7 @@ def test_timers_fire_at_their_own_instant() -> None:
 
 
 def test_past_instants() -> None:
-    """What is due already fires when time passes next, even by nothing, and not before."""
+    """A timer in the past fires when time passes next, even by nothing, and not before."""
     clock = FakeClock(Timestamp(100))
     fired: list[int] = []
     clock.call_at(Timestamp(1), lambda: fired.append(clock.now()))
@@ -98,7 +98,7 @@ steps = st.lists(
 
 @given(steps)
 def test_any_history(steps: list[Set | Cancel | Pass]) -> None:
-    """After any history, just the timers that were due and not cancelled have fired, in order."""
+    """After any history, exactly the due timers that were not cancelled have fired, in order."""
     clock = FakeClock(Timestamp(0))
     fired: list[tuple[int, int]] = []
     timers: list[Timer] = []

@@ -13,7 +13,7 @@ HIDDEN: Seen = ((("status_msg", None),), (AllUsers("Other"),))
 
 
 def test_nothing_differs() -> None:
-    """Who sees the same of somebody is no difference, whatever the reasons."""
+    """The same state for other reasons is no difference."""
     differences = Differences()
     differences.compare(Timestamp(1), ALICE, BOB, BY_ROOM, BY_ONE)
     differences.compare(Timestamp(1), ALICE, BOB, None, None)
@@ -21,7 +21,7 @@ def test_nothing_differs() -> None:
 
 
 def test_differences() -> None:
-    """Each pair is there once for each kind, as it differed first, and counted."""
+    """Each pair is there once for each kind, with its first difference and a count."""
     differences = Differences()
     for second, (before, after) in enumerate(
         [(None, BY_ONE), (None, HIDDEN), (BY_ONE, None), (BY_ROOM, HIDDEN)]
@@ -38,7 +38,7 @@ def test_differences() -> None:
 
 
 def test_by_module() -> None:
-    """Pairs are counted for each module by whose word they differ."""
+    """Pairs are counted for each module that makes the difference."""
     differences = Differences()
     differences.compare(Timestamp(0), ALICE, BOB, None, BY_ONE)
     differences.compare(Timestamp(0), CHARLIE, BOB, BY_ONE, HIDDEN)

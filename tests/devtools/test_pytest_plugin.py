@@ -112,7 +112,7 @@ def test_seen_otherwise(people):
 
 
 def test_in_an_async_test(project: Path) -> None:
-    """`async def` and a loop of one's own do not go together; what does is said."""
+    """An `async def` test with the fixture fails, and the error says what to use."""
     (project / "test_async.py").write_text("async def test_it(presence_server): ...\n")
     assert "for tests that are plain functions: write `def`, or use" in _fails(project)
 
@@ -152,7 +152,7 @@ class TestWrong:
 
 
 def test_it_costs_nothing_where_nobody_asks(project: Path) -> None:
-    """In a project that has other business, next to nothing of Lamplighter is imported."""
+    """A project that does not use the fixtures imports next to nothing of Lamplighter."""
     (project / "test_other.py").write_text(
         """
 import sys

@@ -68,27 +68,27 @@ LOOKING = Looking(at(0), [ALICE, CHARLIE])
 
 
 async def test_gained_and_lost() -> None:
-    """Who was told, and would not be, loses sight; who was not, and would be, gains it."""
+    """A recipient who would not be one is lost; a viewer who would be one is gained."""
     report = await replay([LOOKING, bob_is_told_to({ALICE: BY_RULE})], {CHARLIE: [BOB]})
     assert sorted(found(report)) == [("gained", CHARLIE, BOB), ("lost", ALICE, BOB)]
     assert (report.decisions, report.began, report.ended) == (1, at(0), at(1))
 
 
 async def test_who_does_not_look() -> None:
-    """Who was not told because they did not look neither gains nor loses anything."""
+    """A viewer who did not poll neither gains nor loses anything."""
     report = await replay([bob_is_told_to({})], {CHARLIE: [BOB]})
     assert found(report) == []
 
 
 async def test_who_was_told_by_a_room_while_away() -> None:
-    """Who is told by a room, while it is not known whom modules name for them, gains nothing."""
+    """A recipient by a room, whose modules' answer is unknown, gains nothing."""
     joins = [Moved(at(0), HALL, it, joined=True) for it in (ALICE, BOB)]
     events: list[RecordedEvent] = [*joins, bob_is_told_to({ALICE: BY_ROOM})]
     assert found(await replay(events, {})) == []
 
 
 async def test_other_servers() -> None:
-    """A user of another server gains and loses sight, too; of our own users."""
+    """A user of another server can gain and lose local users, too."""
     gained = await replay([bob_is_told_to({})], {DORA: [BOB]})
     assert found(gained) == [("gained", DORA, BOB)]
     lost = await replay([bob_is_told_to({DORA: BY_RULE})])
@@ -96,7 +96,7 @@ async def test_other_servers() -> None:
 
 
 async def test_altered() -> None:
-    """Who would be shown something else sees it altered."""
+    """A viewer who would get another state is a difference of its own kind."""
     report = await replay(
         [LOOKING, bob_is_told_to({ALICE: BY_RULE})], {ALICE: [BOB]}, say="nothing"
     )
@@ -129,7 +129,7 @@ async def test_what_came_late() -> None:
 
 
 async def test_views() -> None:
-    """Who looked afresh is asked about everybody, or about those whom it was about."""
+    """A recorded view is compared for everybody, or for the users whom it was about."""
     known = bob_is_told_to({})
     whole = Viewed(at(2), ALICE, looks=True, users=None, seen=[])
     one = Viewed(at(2), ALICE, looks=False, users=[CHARLIE], seen=[])
@@ -149,7 +149,7 @@ async def test_people_who_meet() -> None:
 
 
 async def test_the_clock_is_the_records() -> None:
-    """Modules live in the time of the record; what they do now and then is done in it."""
+    """Modules use the clock of the record, and their looping calls run by it."""
     days = [bob_is_told_to({}), bob_is_told_to({}, 3600)]
     report = await replay([LOOKING, *days], {}, module="Ticking")
     assert replayed_modules.Ticking.ticks == [at(10 * number) for number in range(1, 361)]
@@ -157,7 +157,7 @@ async def test_the_clock_is_the_records() -> None:
 
 
 async def test_presence_as_it_was() -> None:
-    """A module that asks how somebody is, or listens, hears what was at that time."""
+    """A module that reads presence, or subscribes, gets the presence of that time."""
     events = [bob_is_told_to({}), bob_is_told_to({}, 5)]
     await replay(events, {}, module="Listening")
     assert replayed_modules.Listening.heard == [["1", "1"], ["5", "5"]]
@@ -189,7 +189,7 @@ async def test_a_module_that_sleeps() -> None:
 
 
 async def test_a_module_that_never_answers() -> None:
-    """A module that does not answer in time has not answered."""
+    """A module that answers too late has not answered."""
     report = await replay([LOOKING, bob_is_told_to({})], {ALICE: [BOB]}, sleeps=60)
     assert found(report) == []
     assert "no answer within" in str(report.modules["Rule"])

@@ -66,7 +66,7 @@ async def test_a_room() -> None:
 
 
 async def test_time_passes_step_by_step() -> None:
-    """What becomes due while time passes happens at its own instant, and all that follows of it."""
+    """What becomes due while time passes happens at its own instant, with all its consequences."""
     async with running_server() as server:
         bob = await server.register("bob")
         await bob.sync()
@@ -83,7 +83,7 @@ async def test_time_passes_step_by_step() -> None:
 
 
 async def test_a_restart_in_memory_forgets() -> None:
-    """Without a data directory a restart forgets everything; tokens of access, too."""
+    """Without a data directory a restart forgets everything, access tokens included."""
     async with running_server() as server:
         bob = await server.register("bob")
         await bob.set_status("online", "brb")
@@ -102,7 +102,7 @@ async def test_a_restart_remembers(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_does_not_run(tmp_path: Path) -> None:
-    """A server that was stopped says so to whoever asks for it."""
+    """A stopped server raises an error that says so."""
     async with running_server(data_dir=tmp_path) as server:
         await server.stop()
         for ask in (lambda: server.lamplighter, lambda: server.http, lambda: server.api):
@@ -119,7 +119,7 @@ async def test_a_mistake_in_the_config() -> None:
 
 
 async def test_rate_limits() -> None:
-    """There are no rate limits, unless the config speaks of them."""
+    """There are no rate limits, unless the configuration has some."""
     async with running_server() as server:
         bob = await server.register("bob")
         for _ in range(40):

@@ -127,6 +127,8 @@ class InMemoryServer:
         self._homeserver = homeserver
         self._kept_in: Storage | None = None
         self._until_stopped = ExitStack()
+        #: Further callers of `settled`, while the first one waits.
+        self._waiting_to_settle: list[asyncio.Future[None]] | None = None
         #: Work in threads that has not ended for a minute: the server no longer waits for it.
         self._endless: frozenset[ThreadWork] = frozenset()
         self.clock = clock or FakeClock()
@@ -221,12 +223,24 @@ class InMemoryServer:
         database and all other tasks of this event loop get the time that they need, also on a slow
         machine. Raises `RuntimeError` if there is no end.
         """
+        if self._waiting_to_settle is not None:
+            # What the first caller waits for may contain this call: so this one returns first.
+            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting_to_settle.append(settled)
+            await settled
+            return
         last = self._storage.database.begun + _MOST_STATEMENTS
-        while True:
-            await self.lamplighter.core.life.settled()
-            await turns_until_idle()
-            if not await self._has_waited(last):
-                return
+        waiting: list[asyncio.Future[None]] = []
+        self._waiting_to_settle = waiting
+        try:
+            while True:
+                await self.lamplighter.core.life.settled()
+                await turns_until_idle()
+                if not await self._has_waited(last) and not _release(waiting):
+                    return
+        finally:
+            self._waiting_to_settle = None
+            _release(waiting)
 
     async def _has_waited(self, last: int) -> bool:
         """Wait for threads and the database; return whether there was something to wait for."""
@@ -373,6 +387,15 @@ async def _running(server: InMemoryServer) -> AsyncIterator[None]:
         yield
     finally:
         await server.stop()
+
+
+def _release(waiting: list["asyncio.Future[None]"]) -> bool:
+    """Let all of *waiting* go on; return whether there were any."""
+    released = [it for it in waiting if not it.done()]
+    waiting.clear()
+    for future in released:
+        future.set_result(None)
+    return bool(released)
 
 
 def module_entry(module: ModuleToLoad, index: int) -> ConfiguredModule:

@@ -1,4 +1,4 @@
-"""What blocks the event loop is refused, measured, or interrupted."""
+"""Calls that block the event loop are refused, measured, or interrupted."""
 
 import os
 import socket
@@ -31,7 +31,7 @@ def _watch(readings: Iterator[int] | None = None) -> LoopWatch:
     ],
 )
 def test_what_is_known_to_block(call: Callable[[], object], what: str) -> None:
-    """It is not called, and the line that would have called it is named."""
+    """A blocking function is not called, and the check names the line of the call."""
     watch = _watch()
     with pytest.raises(BlockingCall, match=f"{what} blocks the event loop"), watch.step():
         call()
@@ -42,7 +42,7 @@ def test_what_is_known_to_block(call: Callable[[], object], what: str) -> None:
 
 
 def test_connecting() -> None:
-    """Connecting as event loops do is no blocking; connecting and waiting is."""
+    """A non-blocking connect is allowed; a blocking connect is refused."""
     with socket.socket() as server, socket.socket() as loops, socket.socket() as waits:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -56,7 +56,7 @@ def test_connecting() -> None:
 
 
 def test_outside_of_a_step() -> None:
-    """What blocks between two steps is nobody's business: it is not the module's."""
+    """A call that blocks between two steps is not the module's, and is ignored."""
     watch = _watch()
     with watch.step():
         pass
@@ -65,7 +65,7 @@ def test_outside_of_a_step() -> None:
 
 
 def test_computing_for_long() -> None:
-    """A step that takes longer than it may is noted; all steps are added up until asked for."""
+    """A step that takes too long is noted; `take` returns the sum of all steps."""
     watch = _watch(iter([0, 5_000_000, 10_000_000, 310_000_000]))
     with watch.step():
         pass
@@ -81,7 +81,7 @@ def test_computing_for_long() -> None:
     "work", [lambda: sum(1 for _ in count()), lambda: threading.Event().wait()]
 )
 def test_what_does_not_end(work: Callable[[], object]) -> None:
-    """It is interrupted where it stands, whether it computes or waits."""
+    """A step that does not end is interrupted, whether it computes or waits."""
     watch = _watch()
     ends = pytest.raises(BlockingCall, match="did not come to an end")
     with watch.watching(), ends, watch.step():

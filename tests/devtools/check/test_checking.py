@@ -1,4 +1,4 @@
-"""Modules with planted faults are caught, and modules without are let pass."""
+"""The check finds planted faults, and finds nothing in good modules."""
 
 import inspect
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from lamplighter.devtools.check.findings import Counterexample, Finding, Place
 from lamplighter.errors import ConfigError
 from tests.devtools.check.modules import faulty, good
 
-#: No fault here depends on how fast the machine is: what waits would wait for ever.
+#: No fault depends on the speed of the machine: callbacks that wait would wait for ever.
 LIMITS: Final = Limits(endless=timedelta(seconds=0.5), thread=timedelta(0))
 
 STATES, INTEREST = Callback.STATES, Callback.INTEREST
@@ -96,7 +96,7 @@ def _fault_of(module: type) -> Place:
     ("module", "kind", "callback"), FAULTY, ids=[module.__name__ for module, _, _ in FAULTY]
 )
 def test_a_planted_fault_is_found(module: type, kind: Kind, callback: Callback | None) -> None:
-    """The fault is found, at its line, and nothing else is."""
+    """The check finds the fault at its line, and nothing else."""
     report = _check(module)
     found = [(it.kind, it.callback, it.place) for it in report.findings]
     assert found == [(kind, callback, _fault_of(module))]
@@ -105,7 +105,7 @@ def test_a_planted_fault_is_found(module: type, kind: Kind, callback: Callback |
 
 @pytest.mark.parametrize(("path", "config"), GOOD, ids=[path for path, _ in GOOD])
 def test_a_good_module_passes(path: str, config: Mapping[str, Any]) -> None:
-    """Nothing is found, though much was asked, and the two callbacks were compared."""
+    """The check asks a good module many questions, compares the callbacks, and finds nothing."""
     report = _check(path, config, replace(LIMITS, thread=timedelta(minutes=1)))
     assert report.findings == ()
     assert (report.is_good, report.compared, report.worlds) == (True, True, LIMITS.worlds)
@@ -113,12 +113,12 @@ def test_a_good_module_passes(path: str, config: Mapping[str, Any]) -> None:
 
 
 def test_two_checks_find_the_same() -> None:
-    """Nothing is left to chance: the second report is the first one."""
+    """Two checks of one module give the same report."""
     assert _check(faulty.ByInvitation).findings == _check(faulty.ByInvitation).findings
 
 
 def test_a_counterexample_is_as_small_as_can_be() -> None:
-    """Two people, one invited to the one room; nobody and nothing else."""
+    """The counterexample has two people, one of them invited to a room, and nothing else."""
     [found] = _check(faulty.ByInvitation).findings
     assert found.message == (
         "a first sync shows @alice:example.com to @eve:example.com, "
@@ -135,7 +135,7 @@ def test_a_counterexample_is_as_small_as_can_be() -> None:
 
 
 def test_what_is_told_but_not_shown_of_other_servers() -> None:
-    """Users of other servers have no first sync here; what they lack is said in other words."""
+    """For users of other servers, who do not sync here, the finding speaks of their servers."""
     [found] = _check(faulty.ForgetsToShow).findings
     assert found.message == (
         "the server of @eve:elsewhere.com is told when @bob:example.com comes online, but in "
@@ -145,7 +145,7 @@ def test_what_is_told_but_not_shown_of_other_servers() -> None:
 
 
 def test_changes_that_are_asked_about_together() -> None:
-    """It takes two changes at once to see that only the first is looked at."""
+    """The counterexample has two changes, because the fault needs two changes at once."""
     [found] = _check(faulty.LooksAtTheFirst).findings
     assert found.message.endswith("when @bob:example.com comes online at the same moment as others")
     assert found.counterexample is not None
@@ -170,12 +170,12 @@ def test_an_answer_that_changes() -> None:
 
 
 def test_agreement_is_not_judged_by_faulty_answers() -> None:
-    """Where answers raise, nobody can tell whether the callbacks agree."""
+    """If answers raise, the check does not compare the callbacks."""
     assert [_check(it).compared for it in (faulty.Raises, faulty.IsSlow)] == [False, True]
 
 
 def test_blocking_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module that sleeps for a day in its callback is caught without waiting for it."""
+    """The check finds a callback that sleeps for a day without waiting for a day."""
     (tmp_path / "sleeper.py").write_text(
         "import time\n"
         "class Sleeper:\n"
@@ -209,7 +209,7 @@ def test_what_cannot_be_checked() -> None:
 
 
 async def test_where_a_loop_runs() -> None:
-    """A check runs a loop of its own; where one runs already, that is said."""
+    """A check refuses to run within an event loop, with an error that says so."""
     with pytest.raises(RuntimeError, match="call it where none runs"):
         check_module(good.Partners)
 
@@ -234,7 +234,7 @@ def test_a_router_that_is_more_is_good(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_module_of_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module that is not of presence is told to stay in Synapse."""
+    """The report of a module that is not of presence says that the module stays in Synapse."""
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "only_spam.py").write_text(
         "class Checker:\n"

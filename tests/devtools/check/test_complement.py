@@ -46,7 +46,7 @@ def _names(*users: UserId) -> CheckedInterest:
 
 
 def test_agreement() -> None:
-    """Who is sent is named, or all are; an altered state is a state."""
+    """The callbacks agree if every user who is sent is named, or all are; altered states count."""
     altered = STATE.copy_and_replace(status_msg="secret")
     routes = CheckedRoutes({ALICE: {BOB: altered}})
     interests = {ALICE: _names(BOB)}
@@ -56,7 +56,7 @@ def test_agreement() -> None:
 
 
 def test_disagreement() -> None:
-    """Both directions are found; also of somebody who is sent without being asked about."""
+    """Both kinds of disagreement are found, also about users whom nobody asked about."""
     assert _found({ALICE: {BOB}}, {}) == [Disagreement(TOLD, ALICE, BOB)]
     assert _found({}, {ALICE: _names(BOB)}) == [Disagreement(SHOWN, ALICE, BOB)]
     everybody = CheckedInterest(all_users=True)
@@ -66,18 +66,18 @@ def test_disagreement() -> None:
 
 
 def test_who_was_not_asked_about() -> None:
-    """That somebody is named of whom nothing has changed is no disagreement."""
+    """A named user without a change is no disagreement."""
     assert _found({}, {ALICE: _names(EVE)}) == []
 
 
 def test_pairs_that_do_not_matter() -> None:
-    """Oneself, and two people of other servers: nothing depends on what is said of them."""
+    """A user and the same user, or two users of other servers, are not compared."""
     assert _found({BOB: {BOB}}, {BOB: _names()}) == []
     assert _found({EVE: {MALLORY}}, {EVE: _names()}) == []
 
 
 def test_people_who_share_a_room() -> None:
-    """They see each other whatever the module says; unless the room, or no room, counts."""
+    """Users who share a room are not compared, unless the room, or all rooms, do not count."""
     joined = SimulatedRoom(RoomId("!r:demo"), dict.fromkeys((ALICE, BOB), MemberState.JOIN))
     invited = replace(joined, members={ALICE: MemberState.JOIN, BOB: MemberState.INVITE})
     told = [Disagreement(TOLD, ALICE, BOB)]
@@ -90,7 +90,7 @@ def test_people_who_share_a_room() -> None:
 
 
 def test_sentences() -> None:
-    """A finding says what it means to people, and is at the callback that lacks something."""
+    """A finding says what the disagreement means, and names the callback with the gap."""
 
     def said(disagreement: Disagreement, number: int = 0, *others: UserId) -> tuple[str, int]:
         changes = [state_of(it, number, START) for it in (disagreement.user, *others)]

@@ -17,7 +17,7 @@ def test_the_same_every_time() -> None:
 
 
 def test_every_number_comes_up() -> None:
-    """A die has six sides, and none is rolled much more often than the others."""
+    """All numbers come about equally often."""
     dice = Dice(7)
     counts = Counter(dice.below(6) for _ in range(6000))
     assert sorted(counts) == [0, 1, 2, 3, 4, 5]

@@ -1,4 +1,4 @@
-"""What a check asks about, and how much of the module that runs."""
+"""The data for the questions of a check, and how much of the module runs."""
 
 import json
 import sqlite3
@@ -93,7 +93,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("kind", READING)
 def test_people_in_a_file(folder: Path, kind: str) -> None:
-    """People whom only a file of the module's names are asked about, in whatever format it is."""
+    """The check asks about people whom only a file names, in any format."""
     file = folder / f"pairs.{kind}"
     write(kind, file)
     reading = READING[kind].replace("con = None", f"con = sqlite3.connect({str(file)!r})")
@@ -105,7 +105,7 @@ def test_people_in_a_file(folder: Path, kind: str) -> None:
 
 
 def test_people_in_a_file_of_their_own(folder: Path) -> None:
-    """A file of people takes the place of what the module reads."""
+    """A file of people replaces the files that the module reads."""
     people = folder / "people.txt"
     people.write_text("@dora:corp.org, @emil:corp.org")
     reading = f"def read(file):\n    return {PAIRS!r} if file else {{}}".replace("@", "@' + '")
@@ -150,13 +150,13 @@ class Rule:
     ],
 )
 def test_an_hour_by_pythons_clock(folder: Path, now: str) -> None:
-    """A fault in one minute of the day, by Python's clock, is found: the configuration names it."""
+    """The check finds a fault in one minute of the day that the configuration names."""
     report = check(folder, BY_HOUR.format(now=now), {"from": "17:42"})
     assert [it.kind for it in report.findings] == [Kind.TOLD_NOT_SHOWN]
 
 
 def test_what_was_run(folder: Path) -> None:
-    """The report tells how many lines of the module's functions were run, and which never."""
+    """The report has the number of lines that have run, and the lines that have never run."""
     report = check(folder, BY_HOUR.format(now="(0, 0)"), {"from": "17:42"})
     [covered] = report.coverage
     assert (covered.lines, covered.run, covered.never) == (10, 10, ())
@@ -205,12 +205,12 @@ def test_hours() -> None:
 
 
 def test_words() -> None:
-    """Names are found without what surrounds them."""
+    """Names are found without the punctuation around them."""
     assert words_in('{"@a:b.org": [bob], carol}; dave=erin') == [
         "@a:b.org", "bob", "carol", "dave", "erin",
     ]  # fmt: skip
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    """What cannot be read says nothing."""
+    """A file that cannot be read has no text."""
     assert text_of(tmp_path / "nowhere") == ""

@@ -33,14 +33,14 @@ A, B = UserId("@a:one.org"), UserId("@b:one.org")
 def test_names_in_a_configuration(
     config: Any, users: list[str], rooms: list[str], servers: list[str], localparts: list[str]
 ) -> None:
-    """Keys and values are looked at, however deep; only whole strings name something."""
+    """Whole strings in keys and values, at any depth, are names."""
     found = names_in(config)
     assert (found.users, [*found.rooms, *found.aliases]) == (users, rooms)
     assert (found.servers, found.localparts) == (servers, localparts)
 
 
 def test_names_in_the_source() -> None:
-    """Strings in functions and constants of the class's file count; so do those of its bases'."""
+    """Strings in the file of the class, and in the files of its bases, count."""
     assert "@bot:partner.example.net" in names_in_source(Partners).users
     names = names_in_source(ByInvitation)
     assert {"@alice:example.com", "@bob:example.com", "@eve:elsewhere.com"} <= set(names.users)
@@ -49,7 +49,7 @@ def test_names_in_the_source() -> None:
 
 
 def test_everybody() -> None:
-    """The server is that of most; there are people nobody names, namesakes, and other servers."""
+    """The server is that of most users; there are unnamed people, namesakes, and other servers."""
     names = Names([A, B, UserId("@c:two.org")], servers=[ServerName("three.org")])
     people = populate(names)
     assert people.server_name == "one.org"
@@ -85,7 +85,7 @@ def test_aliases_have_rooms() -> None:
 
 
 def test_those_whom_answers_name() -> None:
-    """They come to live in the world, in an order that does not depend on sets; not without end."""
+    """Named users join the population in a fixed order, up to a limit."""
     people = Population(ServerName("one.org"), [A], [B])
     found = {UserId(f"@u{number}:one.org") for number in range(100)}
     more = people.with_users({*found, A, B})

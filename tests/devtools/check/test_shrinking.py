@@ -27,7 +27,7 @@ def _size(case: Case) -> tuple[int, int, int, int]:
 
 
 async def test_nothing_is_needed() -> None:
-    """Where everything stands, two people are left who share nothing, one of them as simple."""
+    """If every case stands, the smallest has two people and nothing else."""
 
     async def stands(case: Case) -> bool:
         return any(state.user_id == USER for state in case.changes)
@@ -61,7 +61,7 @@ async def test_what_is_needed_stays() -> None:
 
 
 async def test_tries_are_counted() -> None:
-    """After so many tries, what has been found so far is good enough."""
+    """The search ends after the given number of tries."""
     tried: list[Case] = []
 
     async def stands(case: Case) -> bool:
@@ -74,7 +74,7 @@ async def test_tries_are_counted() -> None:
 
 
 def test_every_candidate_is_simpler() -> None:
-    """No candidate has more of anything, and none is the case itself: there is an end."""
+    """Each candidate is smaller than the case, so the search ends."""
     case = _case()
     candidates = list(simpler(case))
     assert len(candidates) > 50

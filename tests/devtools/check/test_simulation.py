@@ -49,7 +49,7 @@ def _entry(kind: type) -> ConfiguredModule:
 
 
 async def test_people_and_rooms() -> None:
-    """Accounts, administrators, profiles and rooms are those of the world, also by their alias."""
+    """The module finds the accounts, administrators, profiles, rooms and aliases of the world."""
     async with simulated(_entry(Looks), WORLD) as simulation:
         api = simulation.module.api
         assert [await api.check_user_exists(it) for it in (ALICE, EVE)] == [ALICE, None]
@@ -81,7 +81,7 @@ async def test_what_a_module_keeps() -> None:
 
 
 async def test_presence() -> None:
-    """Who subscribes is told what the module is asked about; what a module sets, it can read."""
+    """Subscribers get the states of the questions; a module can read the presence it has set."""
     async with simulated(_entry(Looks), WORLD) as simulation:
         module = simulation.module.instance
         assert isinstance(module, Looks)
@@ -99,7 +99,7 @@ async def test_presence() -> None:
 
 
 async def test_time_and_work() -> None:
-    """The world's clock is the module's, and what it has begun in the background is done."""
+    """The module uses the world's clock, and its background work runs."""
     async with simulated(_entry(Looks), WORLD) as simulation:
         module = simulation.module.instance
         assert isinstance(module, Looks)
@@ -109,7 +109,7 @@ async def test_time_and_work() -> None:
 
 
 async def test_a_module_that_cannot_be_built() -> None:
-    """It is the error of a server's start, with the module's own as its cause."""
+    """The error is that of a server's start, with the module's own error as its cause."""
     with pytest.raises(ModuleError) as raised:
         async with simulated(_entry(Broken), WORLD):
             pass

@@ -86,7 +86,7 @@ def test_modules_that_agree(tmp_path: Path, others: list[str]) -> None:
 
 
 def test_a_conflict(tmp_path: Path) -> None:
-    """It names the modules, for whom they differ, what each shows, and which of them decides."""
+    """A conflict names the modules, the viewer, what each module shows, and which one decides."""
     report = checked(
         tmp_path,
         entry("Shows", "{status_msg: away}"),
@@ -155,7 +155,7 @@ def test_nothing_to_check(tmp_path: Path, paths: tuple[str, ...], text: str, err
 
 
 def test_no_module_and_no_configuration(run: Run) -> None:
-    """So is a command that names neither."""
+    """A command without a module and without a configuration is an error."""
     ran = run("module", "check")
     assert (ran.exit_code, ran.out) == (2, "")
     assert ran.err.startswith("error: name a module, or give a configuration")

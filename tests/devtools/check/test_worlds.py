@@ -11,7 +11,7 @@ PEOPLE = populate(Names([UserId("@a:demo"), UserId("@b:else.org")], [RoomId("!r:
 
 
 def test_the_first_world() -> None:
-    """It has everybody, and the rooms that the module knows, and nobody is in them."""
+    """The first world has everybody, and the rooms that the module knows, without members."""
     world, states = next(worlds(PEOPLE, 1))
     assert world.users == first_world(PEOPLE).users == PEOPLE.users
     assert "!r:demo" in [room.room_id for room in first_world(PEOPLE).rooms]
@@ -44,7 +44,7 @@ def test_everybody_meets_everybody() -> None:
 
 
 def test_many_people() -> None:
-    """Of more people than fit, each world has others; the named ones have half of the room."""
+    """If there are too many people, each world has others, at least half of them named."""
     people = populate(Names([UserId(f"@u{number}:demo") for number in range(50)]))
     made = [world.users for world, _ in worlds(people, 24)]
     assert {len(users) for users in made} == {18}

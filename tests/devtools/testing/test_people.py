@@ -1,4 +1,4 @@
-"""People do what their words say, and see what their clients would show."""
+"""The methods of people do what their names say, and `sees` tells what clients show."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def test_unavailable_from_the_beginning(people: list[Person], clock: ServerClock
 
 
 def test_requests(people: list[Person]) -> None:
-    """A person sends requests of their own: others receive what comes of one."""
+    """A person can send any request, and others receive its consequences."""
     alice, bob, _ = people
     alice.goes_online()
     path = f"/_matrix/client/v3/presence/{bob.user_id}/status"
@@ -44,7 +44,7 @@ def test_requests(people: list[Person]) -> None:
 
 
 def test_coming_and_going(people: list[Person]) -> None:
-    """Each word has its presence, at once; a message stands until another, or none, is said."""
+    """Each method sets its presence at once; a message stays until another, or none, is set."""
     alice, bob, charlie = people
     acts: list[Callable[[], None]] = [
         lambda: bob.goes_online("hello"),
@@ -80,7 +80,7 @@ def test_who_is_connected_receives(people: list[Person]) -> None:
 
 
 def test_looking_is_no_presence(people: list[Person]) -> None:
-    """Somebody who is not connected may look, and is offline all the same."""
+    """A person who is not connected can look, and stays offline."""
     alice, bob, _ = people
     bob.goes_online()
     assert alice.sees(bob)
@@ -88,7 +88,7 @@ def test_looking_is_no_presence(people: list[Person]) -> None:
 
 
 def test_a_lost_connection(people: list[Person], clock: ServerClock) -> None:
-    """The server waits half a minute for a client that has vanished."""
+    """The server notices after half a minute that a client is gone."""
     alice, bob, _ = people
     bob.goes_online("brb")
     bob.loses_connection()
@@ -99,7 +99,7 @@ def test_a_lost_connection(people: list[Person], clock: ServerClock) -> None:
 
 
 def test_a_client_goes_on_polling(people: list[Person], clock: ServerClock) -> None:
-    """However long it takes, who is connected stays; without a sign of life, idle."""
+    """A connected person stays, and becomes idle without activity."""
     alice, bob, _ = people
     bob.goes_online()
     clock.advance(minutes=25)
@@ -107,7 +107,7 @@ def test_a_client_goes_on_polling(people: list[Person], clock: ServerClock) -> N
 
 
 def test_signs_of_life(people: list[Person], clock: ServerClock) -> None:
-    """Who types is not idle."""
+    """A person who types is not idle."""
     alice, bob, _ = people
     room = bob.shares_room_with(alice)
     bob.goes_online()
@@ -118,7 +118,7 @@ def test_signs_of_life(people: list[Person], clock: ServerClock) -> None:
 
 
 def test_rooms(people: list[Person], presence_server: PresenceServer) -> None:
-    """Rooms give sight to who joins, and take it from who leaves."""
+    """A person who joins a room becomes visible to its members, until the person leaves."""
     _, bob, charlie = people
     bob.goes_online()
     room = presence_server.room(bob)
@@ -131,7 +131,7 @@ def test_rooms(people: list[Person], presence_server: PresenceServer) -> None:
 
 
 def test_what_was_seen_before(people: list[Person]) -> None:
-    """Who loses sight of somebody sees them no more, and the explanation says why."""
+    """After the end of visibility `sees` is false, and explains why."""
     _, bob, charlie = people
     room = bob.shares_room_with(charlie)
     charlie.goes_online()
@@ -149,7 +149,7 @@ def test_what_was_seen_before(people: list[Person]) -> None:
 def test_people_of_other_servers(
     presence_server: PresenceServer, load_module: Callable[..., None]
 ) -> None:
-    """They are seen by a module's word, and their servers are told by it."""
+    """A module shows remote users to local ones, and local users to other servers."""
     load_module(SHOWS, {"shows": {"@alice:demo": [ZOE], ZOE: ["@alice:demo"]}})
     alice, zoe = presence_server.user("alice"), presence_server.remote_user(ZOE)
     alice.goes_online("brb")
@@ -164,7 +164,7 @@ def test_people_of_other_servers(
 
 
 def test_who_is_of_another_server(presence_server: PresenceServer) -> None:
-    """A user of this server is not remote, and what is no user ID is nobody."""
+    """A local user and an impossible user ID are refused as remote users."""
     with pytest.raises(ValueError, match=r"@bob:demo is of this server: user\('bob'\)"):
         presence_server.remote_user("@bob:demo")
     with pytest.raises(InvalidId):
@@ -173,7 +173,7 @@ def test_who_is_of_another_server(presence_server: PresenceServer) -> None:
 
 @pytest.mark.parametrize("misspelt", ["onlin", "Online", "away", ""])
 def test_a_presence_that_there_is_not(people: list[Person], misspelt: str) -> None:
-    """A misspelt presence is an error that names those that there are, whoever asks."""
+    """A misspelt presence is an error that lists the possible ones."""
     alice, bob, _ = people
     with pytest.raises(ValueError, match="offline, unavailable, online"):
         alice.sees(bob, misspelt)

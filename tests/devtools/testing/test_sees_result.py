@@ -1,4 +1,4 @@
-"""What somebody sees, in words."""
+"""The result of `sees`, in words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +36,7 @@ ONLINE = {"presence": "online", "status_msg": "brb"}
     ],
 )
 def test_what_is_asked_for(wanted: Wanted, shown: Mapping[str, Any], holds: bool) -> None:
-    """Nothing asked for is anything but offline; who is shown nothing is shown somebody offline."""
+    """Without a presence, anything but offline is asked for; nothing shown counts as offline."""
     assert wanted.is_met_by(shown) is holds
 
 
@@ -112,7 +112,7 @@ def test_sights_explain_themselves(
     modules: bool,
     sight: SeesResult,
 ) -> None:
-    """Each says what is seen, and by which reasons; or what is missing."""
+    """Each result says what is shown and for which reasons, or what is missing."""
     assert result_of("a", "b", wanted, shown, allowed, modules=modules) == sight
     assert (bool(sight), repr(sight)) == (sight.holds, sight.explanation)
 
@@ -126,5 +126,5 @@ def test_sights_explain_themselves(
     ],
 )
 def test_before_modules_have_answered(shown: Mapping[str, Any] | None, sight: SeesResult) -> None:
-    """What a client shows is known, also while the reasons are not."""
+    """While the reasons are unknown, the result still says what the client shows."""
     assert result_without_reasons("a", "b", Wanted(), shown) == sight

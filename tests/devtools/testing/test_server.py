@@ -31,14 +31,14 @@ def test_modules_come_first(presence_server: PresenceServer) -> None:
 
 
 def test_a_module_that_refuses_its_configuration(presence_server: PresenceServer) -> None:
-    """It is the error that an operator would read."""
+    """The error is the one that an operator would read."""
     presence_server.load_module(CustomPresenceRouter, {"shows": []})
     with pytest.raises(ConfigError, match=r"modules\[0\]\.config\.shows: give a mapping"):
         presence_server.user("alice")
 
 
 def test_a_module_that_cannot_be_built(presence_server: PresenceServer) -> None:
-    """So it is for a constructor that raises."""
+    """A constructor that raises is an error of the start, too."""
     presence_server.load_module("tests.devtools.check.modules.faulty.CannotBeBuilt")
     with pytest.raises(ModuleError, match="cannot be started: KeyError: 'users'"):
         presence_server.user("alice")
@@ -77,14 +77,14 @@ def test_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_restart_in_memory(presence_server: PresenceServer) -> None:
-    """Without a data directory nobody would be known any more: that is said."""
+    """Without a data directory a restart is refused, with an error that says why."""
     presence_server.user("alice")
     with pytest.raises(RuntimeError, match="needs a data_dir in presence_config"):
         presence_server.restarts()
 
 
 def test_one_person_of_a_name(presence_server: PresenceServer) -> None:
-    """Whoever asks for bob twice gets the same bob."""
+    """Asking for bob twice gives the same person."""
     assert presence_server.user("bob") is presence_server.user("bob")
 
 
@@ -108,7 +108,7 @@ def test_what_has_no_word(presence_server: PresenceServer) -> None:
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_modules_that_ask_their_database(presence_server: PresenceServer, attempt: int) -> None:
-    """What a module looks up in a thread has reached everybody, too, before the next line."""
+    """Routes that a module looks up in a thread have reached everybody before the next line."""
     friends = "tests.devtools.check.modules.good.Friends"
     presence_server.load_module(friends, {"friends": [["@alice:demo", "@bob:demo"]]})
     alice, bob = presence_server.users("alice", "bob")
@@ -120,7 +120,7 @@ def test_modules_that_ask_their_database(presence_server: PresenceServer, attemp
 
 
 def computed() -> bytes:
-    """Compute for a while, without a word to the event loop."""
+    """Compute for a while, outside the event loop."""
     return hashlib.pbkdf2_hmac("sha256", b"x", b"y", 400_000)
 
 
@@ -174,7 +174,7 @@ class Tireless:
 def test_time_does_not_pass_while_a_thread_works(
     presence_server: PresenceServer, clock: ServerClock, way: str
 ) -> None:
-    """What was due has ended when time goes on, however long it takes the machine."""
+    """Time goes on only when the work that was due has ended, also on a slow machine."""
     presence_server.load_module(Tireless, {"way": way})
     presence_server.user("bob")
     clock.advance(minutes=3)
@@ -182,7 +182,7 @@ def test_time_does_not_pass_while_a_thread_works(
 
 
 class NeverDone:
-    """Waits in a thread for what does not come before the test is over."""
+    """Waits in a thread for an event that happens at the end of the test."""
 
     def __init__(self, config: dict[str, Any], api: ModuleApi) -> None:
         self.over = threading.Event()
@@ -190,7 +190,7 @@ class NeverDone:
 
 
 def test_threads_that_never_end(presence_server: PresenceServer) -> None:
-    """One that waits for what only others can do does not hold up the time."""
+    """A thread that waits for another thread does not stop the time."""
     presence_server.load_module(NeverDone)
     alice, bob = presence_server.users("alice", "bob")
     alice.shares_room_with(bob)
@@ -213,14 +213,14 @@ class Restless:
 
 
 def test_there_is_an_end(presence_server: PresenceServer) -> None:
-    """A module that answers each change by another is found out, and the test does not hang."""
+    """A module that answers each change by another is an error, and the test does not hang."""
     presence_server.load_module(Restless)
     with pytest.raises(RuntimeError, match="no end of news"):
         presence_server.user("bob").goes_online()
 
 
 def test_others_may_come_first(presence_server: PresenceServer) -> None:
-    """The server starts with whoever is first to act, also with somebody of another server."""
+    """The server starts with the first person, also if that is a person of another server."""
     presence_server.remote_user("@zoe:elsewhere.org").goes_online()
     assert not presence_server.user("alice").sees(presence_server.remote_user("@zoe:elsewhere.org"))
 

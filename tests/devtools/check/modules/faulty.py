@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # ruff: noqa: ASYNC221, BLE001
-"""Modules with a fault each; the comment `fault` is at the line that a check is to name."""
+"""Modules with one fault each; the comment `fault` marks the line that the check must name."""
 
 import subprocess
 from socket import create_connection
@@ -152,7 +152,7 @@ class ChangesItsMind(_Router):
 
 
 class ForgetsToShow(_Router):
-    """Whoever is told of bob: whole servers. Whoever is shown him: alice."""
+    """Sends bob to whole servers, and shows him to alice only."""
 
     async def get_users_for_states(self, state_updates):
         shown = {it for it in state_updates if it.user_id == BOB}
@@ -163,7 +163,7 @@ class ForgetsToShow(_Router):
 
 
 class ForgetsToTell(_Router):
-    """Nobody hears of bob's going."""
+    """Sends nobody that bob goes offline."""
 
     async def get_users_for_states(self, state_updates):  # fault
         shown = {it for it in state_updates if it.user_id == BOB and it.state != "offline"}
@@ -171,7 +171,7 @@ class ForgetsToTell(_Router):
 
 
 class LooksAtTheFirst(_Router):
-    """Of several changes at once, only the first is looked at."""
+    """Considers only the first of several changes at once."""
 
     async def get_users_for_states(self, state_updates):  # fault
         first = state_updates[0]
@@ -179,7 +179,7 @@ class LooksAtTheFirst(_Router):
 
 
 class ByInvitation(_Router):
-    """Members of the staff room hear of each other; who is only invited is shown them, too."""
+    """Sends members of the staff room each other's changes; shows them to invited users, too."""
 
     ROOM = "!staff:example.com"
 

@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Modules with nothing wrong, each in a way of its own."""
+"""Modules without a fault, of many kinds."""
 
 from collections.abc import Iterable
 
@@ -91,7 +91,7 @@ class AdminsSeeAll(_Router):
 
 
 class HidesStatus(_Router):
-    """The help desk sees who is on call, and not what they say."""
+    """The help desk sees who is on call, without status messages."""
 
     async def get_users_for_states(self, state_updates):
         shown = {
@@ -106,7 +106,7 @@ class HidesStatus(_Router):
 
 
 class HidesStatusInRooms(_Router):
-    """People of a room do not see each other's messages; who is to be seen, the room decides."""
+    """The members of a room see each other without status messages."""
 
     async def get_users_for_states(self, state_updates):
         members = await self._members()
@@ -125,7 +125,7 @@ class HidesStatusInRooms(_Router):
 
 
 class InvitedToo(HidesStatusInRooms):
-    """Who is invited to a room, named by its alias, sees the members."""
+    """Users who are invited to a room, named by its alias, see its members."""
 
     async def get_users_for_states(self, state_updates):
         joined, invited = await self._members("join"), await self._members("invite")
@@ -157,12 +157,12 @@ class WorkingHours(_Router):
 
 
 class Friends(_Router):
-    """Who are friends is kept in the database: `friends: [[user, user], ...]` to begin with."""
+    """Friends are pairs in the database: `friends: [[user, user], ...]` to begin with."""
 
     def __init__(self, config: dict, api: ModuleApi):
         super().__init__(config, api)
         api.run_db_interaction("fill", self._fill)
-        # Something is always about to happen on the server's clock.
+        # The server's clock always has a timer.
         api.looping_background_call(self._tick, 100)
 
     def _tick(self):
@@ -192,7 +192,7 @@ class Friends(_Router):
 
 
 class OlderRouter:
-    """Two methods by name, one of them not async, as `presence.presence_router` has it."""
+    """An older router: two methods by name, one of them not async."""
 
     def __init__(self, config, module_api):
         self.boss = module_api.get_qualified_user_id(config["boss"])
@@ -205,7 +205,7 @@ class OlderRouter:
 
 
 class Partners(_Router):
-    """The bot of another server, named in the source, is sent how all of our people are."""
+    """Sends the presence of all local users to a bot of another server, named in the source."""
 
     async def get_users_for_states(self, state_updates):
         ours = {it for it in state_updates if self.api.is_mine(it.user_id)}
