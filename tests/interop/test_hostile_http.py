@@ -1,11 +1,14 @@
 """Clients that mean no good, or know no HTTP: never a 500, and others are served meanwhile."""
 
 import asyncio
+import re
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -100,6 +103,14 @@ NONSENSE: Final = {
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}", [400]
     ),
     "a negative length": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", [400]),
+    "an upgrade with a body": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n"
+        b"Content-Length: 2\r\n\r\n{}",
+        [400],
+    ),
+    "another transfer coding": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", [400]
+    ),
     "a huge header": (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 2**19 + b"\r\n\r\n", [431]),
     "many headers": (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: a\r\n" * 1000 + b"\r\n", [431]),
     "a huge target": (b"GET /" + b"a" * 2**19 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [414]),
@@ -232,3 +243,34 @@ async def test_more_polls_than_anybody_needs(victim: Victim, http: aiohttp.Clien
     assert {answer.status for answer in answers} == {200}
     told = [answer for answer in answers if "Enough!" in str(answer.json)]
     assert len(told) == MOST_POLLS
+
+
+def test_few_descriptors(tmp_path: Path) -> None:
+    """A process with few descriptors keeps some for its files: beyond that it refuses connections,
+    counts them, says so once, and serves those that it has.
+    """
+    with reserved_port() as port:
+        server = ServerProcess(tmp_path / "few", port)
+        [login] = asyncio.run(prepare(server.folder, ["alice"]))
+        server.launch()
+        try:
+            resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (120, 120))
+            server.logged('"serving"')
+            few = Victim(server, login.access_token)
+            crowd = [few.connect() for _ in range(300)]
+            body = b'{"presence": "online"}'
+            crowd[0].sendall(
+                b"PUT %b/presence/%b/status HTTP/1.1\r\nConnection: close\r\n"
+                b"Authorization: Bearer %b\r\nContent-Length: %d\r\n\r\n%b"
+                % (V3.encode(), login.user_id.encode(), few.token.encode(), len(body), body)
+            )
+            assert statuses(received(crowd[0])) == [200]
+            for connection in crowd:
+                connection.close()
+            metrics = few.get(b"/metrics").decode()
+            refused = re.search(r"lamplighter_connections_refused_total (\d+)", metrics)
+            assert refused is not None
+            assert int(refused[1]) >= 300 - 60
+            assert server.log.count("connections are refused") == 1
+        finally:
+            server.kill_if_running()

@@ -1,9 +1,11 @@
 """Addresses that cannot be listened on, and serving at one that can."""
 
 import asyncio
+import os
 import resource
 import socket
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,13 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Send
+from structlog.testing import capture_logs
 
-from lamplighter.clock import SystemClock
+from lamplighter.clock import SystemClock, next_turn
 from lamplighter.config import Address
+from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ConfigError
 from lamplighter.web.application import build_application
 from lamplighter.web.http.exchange import Exchange
-from lamplighter.web.http.settings import MOST_CONNECTIONS
+from lamplighter.web.http.settings import MOST_CONNECTIONS, ConnectionRoom
 from lamplighter.web.listener import Certificate, Listener, room_within
 from lamplighter.web.routes import json_response
 from lamplighter.web.server import HttpServer
@@ -93,7 +97,9 @@ async def test_starting_and_stopping() -> None:
 class World:
     """A listener, and clients that speak to it."""
 
-    def __init__(self, certificate: Certificate | None = None) -> None:
+    def __init__(
+        self, certificate: Certificate | None = None, room: ConnectionRoom | None = None
+    ) -> None:
         self.waiting: list[Exchange] = []
         self.gone: list[str] = []
         self._trust = None if certificate is None else trusting_context()
@@ -103,6 +109,7 @@ class World:
         server = HttpServer(
             build_application([Route("/echo", echo, methods=["PUT"])]),
             SystemClock(),
+            room=room,
             find_direct=lambda request: self._poll if request.target.path == "/poll" else None,
         )
         address = Address(f"127.0.0.1:{self.port}")
@@ -148,8 +155,11 @@ on_both_loops = pytest.mark.parametrize("loop", [uvloop.new_event_loop, asyncio.
 @pytest.fixture(params=["plain", "TLS"])
 def certificate(request: pytest.FixtureRequest, tmp_path: Path) -> Certificate | None:
     """What a listener proves who it is with, or nothing."""
-    if request.param == "plain":
-        return None
+    return None if request.param == "plain" else issued_to_localhost(tmp_path)
+
+
+def issued_to_localhost(tmp_path: Path) -> Certificate:
+    """Return a certificate that clients of `World` trust."""
     issued = authority().issue_cert("localhost")
     issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
     issued.private_key_pem.write_to_path(tmp_path / "key.pem")
@@ -251,6 +261,99 @@ def test_stopping_amid_polls(loop: Loop, certificate: Certificate | None) -> Non
         idle_writer.close()
         writer.close()
         await stopping
+
+    run(loop, play())
+
+
+@on_both_loops
+def test_a_crowd(loop: Loop) -> None:
+    """Of hundreds of clients that come at once, many are taken in each turn of the event loop."""
+
+    async def play() -> None:
+        world = World()
+        await world.listener.start()
+        crowd = [socket.create_connection(("127.0.0.1", world.port)) for _ in range(200)]
+        for client in crowd:
+            client.sendall(b"GET /poll HTTP/1.1\r\n\r\n")
+        turns = 0
+        while len(world.waiting) < len(crowd):
+            await next_turn()
+            turns += 1
+        assert turns < 50
+        for client in crowd:
+            client.close()
+        await world.until(lambda: len(world.gone) == len(crowd))
+        await world.listener.stop()
+
+    run(loop, play())
+
+
+@on_both_loops
+def test_no_descriptor_left(loop: Loop) -> None:
+    """Where the process has no descriptor left, a connection waits; that is counted and logged, and
+    the listener tries again after a second, and not before.
+    """
+
+    async def play() -> None:
+        clock, refused = FakeClock(), list[None]()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = HttpServer(
+            build_application([]), clock, count_refused=lambda: refused.append(None)
+        )
+        serving = Listener(server, Address(f"127.0.0.1:{port}"))
+        await serving.start()
+        with socket.socket() as client, capture_logs() as logs:
+            with no_descriptors():
+                client.connect(("127.0.0.1", port))
+                for _ in range(100):
+                    await next_turn()
+            assert (len(refused), [line["log_level"] for line in logs]) == (1, ["error"])
+            client.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            clock.advance(seconds=1)
+            reader, writer = await asyncio.open_connection(sock=client)
+            assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
+            writer.close()
+        await serving.stop()
+
+    run(loop, play())
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Leave the process without a free descriptor until the block ends."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    copies = [os.dup(0)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(copies) + 20, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                copies.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for copy in copies:
+            os.close(copy)
+
+
+@on_both_loops
+def test_handshakes_have_places(loop: Loop, tmp_path: Path) -> None:
+    """A client that is silent instead of a handshake takes a place, which it gives back."""
+
+    async def play() -> None:
+        world = World(issued_to_localhost(tmp_path), ConnectionRoom(2))
+        await world.listener.start()
+        silent = [await asyncio.open_connection("127.0.0.1", world.port) for _ in range(3)]
+        assert await silent[2][0].read() == b""
+        for _, writer in silent:
+            writer.close()
+        while True:
+            with suppress(ConnectionError):
+                _, writer = await world.connect()
+                break
+        writer.close()
+        await world.listener.stop()
 
     run(loop, play())
 

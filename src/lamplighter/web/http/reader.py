@@ -163,6 +163,11 @@ class Reader:
         self._headers.append((name, value))
         if name == b"authorization" and self._authorization is None:
             self._authorization = value
+        elif name == b"transfer-encoding":
+            assert self._parser is not None  # it is calling
+            # Only of a chunked body two readers see the same end (RFC 9112, section 6.3).
+            if value.lower() != b"chunked" or self._parser.get_http_version() == "1.0":
+                self._fail(Malformed("The body has a transfer coding other than chunked"))
         elif name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
 
