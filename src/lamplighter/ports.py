@@ -1,4 +1,8 @@
-"""Every Protocol that the rest asks of the outside world, on one page.
+"""The ports: what presence asks of the world around it, on one page.
+
+Presence asks three things of a homeserver: who sends a request (`Identity`), who is joined to
+which room (`Membership`), and the part of a `/sync` that is not presence (`RoomsHalf`). The
+homeserver tells its changes to a `DirectoryListener`. Modules and operators ask more (`Lookups`).
 
 Adapters are plain classes that take plain arguments; `app/` alone chooses among them.
 """
@@ -49,7 +53,7 @@ Json = dict[str, Any]
 
 
 class Requester(msgspec.Struct, frozen=True, gc=False):
-    """Who sends a request, by the access token. A Struct, because it is the key of hot tables."""
+    """The device that sends a request. It is a Struct, because it is the key of hot tables."""
 
     user_id: UserId
     device_id: DeviceId
@@ -57,7 +61,7 @@ class Requester(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is kept of an account, apart from its password."""
+    """An account, apart from its password."""
 
     user_id: UserId
     created_ts: Timestamp
@@ -76,7 +80,7 @@ class DeviceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a user shows to others; None is not set."""
+    """A user's profile; None is not set."""
 
     displayname: str | None
     avatar_url: str | None
@@ -84,7 +88,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class JoinedMember:
-    """One membership `join` that stands, and since when."""
+    """A user's membership `join` of a room, and the instant of the join."""
 
     room_id: RoomId
     user_id: UserId
@@ -101,60 +105,64 @@ class MembershipChange:
 
 
 class DirectoryListener(Protocol):
-    """Whom the directory tells of what happens in it, after it is stored."""
+    """Is told of what happens at the homeserver, once that is stored there."""
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
-        """Users have joined or stopped being joined; profile changes are not told."""
+        """Users have joined or stopped being joined. Changes of profiles are not told."""
 
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         """Devices have logged out or were deleted."""
 
     def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
-        """Devices that go on existing have new access tokens; the old ones are worth nothing."""
+        """The old access tokens of these devices, which go on existing, have ended."""
 
     def user_deactivated(self, user_id: UserId) -> None:
-        """The account is gone: its devices were told before, the rooms it leaves come after."""
+        """The account is gone. Its devices were told before; the rooms it leaves come after."""
 
     def rooms_news(self, user_ids: Iterable[UserId]) -> None:
         """The rooms half of these users' next `/sync` has something to say."""
 
 
 class Identity(Protocol):
-    """Who sends a request.
+    """Tells which device sends a request.
 
-    A request is identified by its access token, and by its query as it was sent: an application
-    service names there the user whom it acts for.
+    A request is identified by its access token, and by its query as the client sent it: there an
+    application service names the user for whom it acts. The `DirectoryListener` is told of devices
+    and tokens that end.
     """
 
     async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
-        """Return who sends the request; raise `UnknownToken`."""
+        """Return the sender of a request; raise `UnknownToken`."""
 
     def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
-        """Return who sends the request if that is known without asking anybody: one look-up."""
+        """Return the sender of a request, if it is known without asking anybody.
+
+        The built-in homeserver knows it for one process: it learns of log-outs by its own writes.
+        """
 
 
 class Membership(Protocol):
-    """Who is joined to which room. What changes is told to the `DirectoryListener`."""
+    """Tells who is joined to which room. The `DirectoryListener` is told of changes."""
 
     async def members(self) -> Sequence[JoinedMember]:
-        """Return every membership `join` that stands, the oldest first: once, at start-up."""
+        """Return every present membership `join`, the oldest first; asked once, at start-up."""
 
     async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
         """Return the rooms to which the user is joined."""
 
     async def room_name(self, room_id: RoomId) -> str | None:
-        """Return what people call the room: its name, else its alias, else None."""
+        """Return the room's name, else its alias, else None."""
 
 
 class SyncRequest(msgspec.Struct, frozen=True):
-    """A `/sync` as the rooms half of its answer is asked for."""
+    """A `/sync`, as `RoomsHalf` is asked for its part of the answer."""
 
     #: The query as the client sent it, percent-encoded.
     query: str = ""
     #: The rooms part of the since token; None for a first sync, or where the token has none.
     since: str | None = None
     timeout: timedelta = timedelta(0)
-    #: What the query names as filter: the ID of an uploaded one, or JSON.
+    #: The filter that the query names: the ID of an uploaded one, or JSON.
     filter: str | None = None
     full_state: bool = False
 
@@ -164,8 +172,8 @@ class RoomsAnswer(msgspec.Struct, frozen=True):
 
     #: The rooms part of the token to go on from.
     next_batch: str
-    #: A JSON object without `next_batch` and `presence`, and without white space at its ends. What
-    #: comes in pieces has at least one member.
+    #: A JSON object without `next_batch` and `presence`, and without white space at its ends. Its
+    #: members reach the client as they are. A body in pieces has at least one member.
     body: bytes | Pieces = b"{}"
 
 
@@ -180,15 +188,16 @@ class PendingRooms(Protocol):
 
     @property
     def quiet_token(self) -> str | None:
-        """The token of an answer without rooms, as of the last `take`.
+        """The token of an answer with presence alone, as of the last `take`.
 
-        None while no answer may go out before `take` has returned one.
+        It is None while no answer may go out before `take` has returned one. The built-in
+        homeserver knows for one process that rooms are quiet: by its own writes.
         """
 
     def take(self) -> RoomsAnswer | None:
         """Return an answer that is worth sending, if there is one now.
 
-        Nothing is asked or read before the first call. Raises what went wrong.
+        The homeserver is asked by the first call, not before. Raises what went wrong.
         """
 
     def cancel(self) -> None:
@@ -198,8 +207,10 @@ class PendingRooms(Protocol):
 class RoomsHalf(Protocol):
     """The part of a `/sync` that is not presence.
 
-    When a pending half has something new to `take`, the directory's listener is told
-    (`DirectoryListener.rooms_news`): it wakes the user's polls.
+    With another homeserver the waiting is a request to it. So a request is begun and then looked
+    at: when a pending half has something new to `take`, the `DirectoryListener` is told
+    (`rooms_news`), which wakes the user's polls. The query and the headers come as the client sent
+    them, with its credentials.
     """
 
     def begin(
@@ -214,7 +225,7 @@ class RoomsHalf(Protocol):
 
 
 class Lookups(Identity, Protocol):
-    """What modules, operators and other servers ask of a homeserver beside presence.
+    """Answers modules, operators and other servers, beside presence.
 
     Raises `StorageUnavailable` where the homeserver cannot answer.
     """
@@ -254,29 +265,28 @@ class Lookups(Identity, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SavedPresence:
-    """A user's presence as it is kept: without devices, with its place in the stream."""
+    """A user's presence as it is stored: without devices, with its position in the stream."""
 
     user: TrackedUser
     position: StreamPosition
 
 
 class PresenceStore(Protocol):
-    """Presence across restarts."""
+    """Keeps presence across restarts."""
 
     async def load(self) -> Sequence[SavedPresence]:
         """Return what was saved."""
 
     def save(self, states: Sequence[SavedPresence]) -> "asyncio.Future[None]":
-        """Return what is done once *states* would survive the process's death.
+        """Return a future that is done once *states* would survive the process's death.
 
-        It fails with `StorageUnavailable` where they would not. Many callers at once share one
-        commit. What could not be written is not lost: it goes with the next call, even one without
-        states, unless something newer of the same user does. So a call without states is also how
-        to find out that the disk works again.
+        The future fails with `StorageUnavailable` where they would not. Calls at one time share a
+        commit. A state that could not be written goes with the next call, unless that has a
+        newer state of the user. So a call without states finds out whether the disk works again.
         """
 
     def forget(self, user_id: UserId) -> None:
-        """Let nothing be stored of the user from the next commit on, unless it is saved later."""
+        """Delete what is stored of the user, with the next commit."""
 
     async def settle(self) -> None:
         """Return once every `save` so far is done, or has failed."""
@@ -286,26 +296,26 @@ class Outgoing(Protocol):
     """The way to other servers."""
 
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
-        """Let the server know *states* of our users soon, newest per user; never waits."""
+        """Send *states* of our users to the server soon, the newest of each user. Never waits."""
 
     def take_back(self) -> AbstractSet[UserId]:
-        """Forget everything that is not on its way yet; return the users it was about."""
+        """Forget every state that is not on its way yet; return the users of those states."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackoffState:
-    """What is kept of a server that does not answer."""
+    """A server that does not answer."""
 
-    #: How often in a row it failed.
+    #: Failures in a row.
     failures: int
     retry_at: Timestamp
 
 
 class BackoffStore(Protocol):
-    """Which servers are left alone, across restarts."""
+    """Keeps across restarts which servers are not asked for a while."""
 
     async def load(self) -> Mapping[ServerName, BackoffState]:
         """Return what was saved."""
 
     async def save(self, server_name: ServerName, state: BackoffState | None) -> None:
-        """Keep how long a server is left alone; None forgets it. Raises `StorageUnavailable`."""
+        """Store until when a server is not asked; None deletes it. Raises `StorageUnavailable`."""

@@ -1,4 +1,4 @@
-"""The homeserver whose users have presence here, as a server is built around it."""
+"""The homeserver around which a server is built: its users have presence here."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,15 +12,15 @@ __all__ = ["Homeserver"]
 
 
 class Homeserver(Protocol):
-    """What presence asks of a homeserver, and what the homeserver serves itself."""
+    """A homeserver: the ports that presence asks, and the endpoints that only it serves."""
 
     @property
     def identity(self) -> Identity:
-        """Who sends a request."""
+        """Tells which device sends a request."""
 
     @property
     def membership(self) -> Membership:
-        """Who is joined to which room."""
+        """Tells who is joined to which room."""
 
     @property
     def rooms_half(self) -> RoomsHalf:
@@ -28,19 +28,19 @@ class Homeserver(Protocol):
 
     @property
     def lookups(self) -> Lookups:
-        """What modules, operators and other servers ask beside."""
+        """Answers modules, operators and other servers."""
 
     async def start(self) -> None:
-        """Get ready: nothing is asked before."""
+        """Get ready. Nothing else is called before it has returned."""
 
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that happens from now on."""
 
     def routes(self, parts: ClientParts) -> Sequence[Route]:
-        """Return the endpoints that clients have of this homeserver alone."""
+        """Return the endpoints of the client API that only this homeserver serves."""
 
     def operations(self) -> list[Operation]:
-        """Return what operators can do to this homeserver alone."""
+        """Return what operators can do to accounts of this homeserver."""
 
     def refuse_writes(self) -> None:
-        """Begin no write any more: the server is about to stop, and nobody waits for answers."""
+        """Begin no write any more: the server stops, and nobody waits for answers."""

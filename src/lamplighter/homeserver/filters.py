@@ -1,4 +1,4 @@
-"""What a client's filter says of rooms and account data.
+"""The part of a client's filter that concerns rooms and account data.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#filtering>, as far as the rooms half
 of a `/sync` goes.
@@ -17,9 +17,9 @@ from lamplighter.web.client.filters import EventFilterShape, check_ids, decode_i
 
 __all__ = ["parse_filter", "read_inline_filter"]
 
-#: A client gets at most this many events of a room's timeline at once, whatever it asks for.
+#: Events of a room's timeline that a client gets at once, at most.
 MAX_TIMELINE: Final = 100
-#: Filters that are remembered as read, of those that are not too long: clients of a kind ask alike.
+#: Parsed filters that are cached, and the longest text of one: clients of a kind ask alike.
 _MOST_KEPT: Final = 200
 _LONGEST_KEPT: Final = 4_096
 
@@ -54,8 +54,8 @@ class _Filter(msgspec.Struct):
 def parse_filter(definition: Json) -> RoomFilter:
     """Return what *definition* says of rooms and account data.
 
-    Raises `BadJson` or `InvalidParam`, which name the field, whatever part of the filter it is in.
-    Fields that are not known are ignored.
+    Raises `BadJson` or `InvalidParam`, which name the field, for any part of the filter. Unknown
+    fields are ignored.
     """
     shape = convert(definition, _Filter)
     _check_all_ids(shape)

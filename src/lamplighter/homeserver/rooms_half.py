@@ -1,7 +1,7 @@
 """The rooms half of a `/sync`, by the built-in homeserver.
 
-The steady case is a poll of a user in whose rooms nothing has happened. It costs one look at the
-stream of news, which is in memory: no task, no statement, no parsing of the filter.
+Most polls are of users in whose rooms nothing has happened. Such a poll costs one look at the
+stream of news, which is in memory: no task, no SQL statement, no parsing of a filter.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from lamplighter.service.background import Background
 
 __all__ = ["SqlRoomsHalf"]
 
-#: How many uploaded filters are remembered as read, of those that are not too long.
+#: Uploaded filters that are cached, and the longest JSON of one, in bytes.
 _MOST_KEPT: Final = 1_000
 _LONGEST_KEPT: Final = 2_048
 
@@ -38,7 +38,7 @@ class SqlRoomsHalf:
     def __init__(self, directory: SqlDirectory, background: Background) -> None:
         self.directory = directory
         self.background = background
-        #: By the ID, which is made of what the filter says: it means the same for every user.
+        #: By the ID, a digest of the filter: it means the same for every user.
         self._filters: OrderedDict[str, RoomFilter] = OrderedDict()
 
     def begin(self, requester: Requester, request: SyncRequest, _headers: Headers, /) -> "_Pending":
@@ -65,7 +65,7 @@ class SqlRoomsHalf:
 
 
 class _Pending:
-    """One request. What it reads and need not say, it does not read again."""
+    """One request. News that the client does not want are read once."""
 
     __slots__ = (
         "_answer", "_failure", "_filter", "_half", "_reading", "_request", "_requester", "_since",
@@ -75,7 +75,7 @@ class _Pending:
         self._half = half
         self._requester = requester
         self._request = request
-        #: None where a request is answered in full.
+        #: None where the request is answered in full.
         self._since = None if request.full_state else request.since
         self._filter = _known_filter(request.filter)
         self._reading: asyncio.Task[None] | None = None

@@ -1,4 +1,4 @@
-"""What the endpoints of the built-in homeserver ask of its directory, and are answered."""
+"""Questions of the built-in homeserver's endpoints to its directory, and the answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class MemberState(StrEnum):
-    """How a user stands to a room."""
+    """The value of a membership."""
 
     JOIN = "join"
     INVITE = "invite"
@@ -30,7 +30,7 @@ class MemberState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A device that has just logged in, with the one copy of its access token."""
+    """A device that has just logged in, with the only copy of its access token."""
 
     user_id: UserId
     device_id: DeviceId
@@ -39,7 +39,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class NewRoom:
-    """What `POST /createRoom` asks for, checked."""
+    """The checked body of a `POST /createRoom`."""
 
     preset: str
     visibility: str = "private"
@@ -56,9 +56,9 @@ class NewRoom:
 
 @dataclass(frozen=True, slots=True)
 class MessagesQuery:
-    """What `GET /rooms/{roomId}/messages` asks for. Tokens are rooms parts of since tokens."""
+    """The query of `GET /rooms/{roomId}/messages`. Its tokens are rooms parts of since tokens."""
 
-    #: None is the end of the room, backwards, and its beginning, forwards.
+    #: None is the end of the room if read backwards, and its beginning if read forwards.
     start: str | None
     until: str | None
     backwards: bool
@@ -69,7 +69,7 @@ class MessagesQuery:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """That a user has read a room up to an event."""
+    """A user has read a room up to an event."""
 
     event_id: str
     #: Whether only the user's own devices see it.
@@ -80,7 +80,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class PublicRoomsQuery:
-    """Which rooms of the room directory somebody wants to see."""
+    """A question for rooms of the room directory."""
 
     limit: int
     #: How many rooms come before the first one wanted.
@@ -94,13 +94,13 @@ class PublicRooms:
     """A piece of the room directory, the largest rooms first."""
 
     rooms: Sequence[Json]
-    #: How many rooms are found all in all.
+    #: The number of all rooms that were found.
     total: int
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPeople:
-    """Whom a search has found."""
+    """The users whom a search has found."""
 
     people: Sequence[Json]
     #: Whether there are more.

@@ -48,7 +48,7 @@ class AccountEndpoints:
         ]
 
     async def whoami(self, request: Request) -> Response:
-        """Say whose the token is."""
+        """Return the user and the device of the token."""
         requester = await self._authenticator.requester(request)
         return json_response(
             {
@@ -68,9 +68,9 @@ class AccountEndpoints:
         return json_response({"id_server_unbind_result": "no-support"})
 
     async def set_password(self, request: Request) -> Response:
-        """Replace the password, once the old one was given; other devices are logged out.
+        """Replace the password, once the old one was given, and log other devices out.
 
-        They stay logged in where `logout_devices` is false; this device does in any case.
+        Other devices stay logged in if `logout_devices` is false. This device stays in any case.
         """
         requester, body = await self._authenticator.requester_and_body(request, _NewPassword)
         password = text("new_password", body.new_password, MAX_PASSWORD)

@@ -20,7 +20,7 @@ __all__ = ["AccountDataEndpoints"]
 
 
 class AccountDataEndpoints:
-    """What clients keep for the requester, global or of a room."""
+    """The requester's account data, global or of a room."""
 
     def __init__(self, authenticator: Authenticator, accounts: SqlDirectory) -> None:
         self._authenticator = authenticator
@@ -46,7 +46,7 @@ class AccountDataEndpoints:
         return json_response(content)
 
     async def put(self, request: Request) -> Response:
-        """Keep the data of a type."""
+        """Store the data of a type."""
         requester, content = await self._authenticator.requester_and_body(request, Json)
         own = own_user_id(request, requester)
         room, data_type = _room(request), _data_type(request)

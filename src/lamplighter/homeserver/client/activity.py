@@ -1,4 +1,4 @@
-"""Activities: what a person does at a device, as far as presence wants to know of it."""
+"""Activities: actions of a person at a device that count for presence."""
 
 from collections.abc import Callable
 
@@ -12,16 +12,16 @@ __all__ = ["ActivityNotes"]
 
 
 class ActivityNotes:
-    """Gives the requesters of what was done to *acted*."""
+    """Tells *acted* of the device that has done something."""
 
     def __init__(self, authenticator: Authenticator, acted: Callable[[Requester], None]) -> None:
         self._authenticator = authenticator
         self._acted = acted
 
     async def note(self, request: Request) -> None:
-        """Take note of the request, which has been granted.
+        """Count the request, which has been granted, as an activity.
 
-        Of a device that has logged out while that took its time there is nothing to note.
+        A device that has logged out meanwhile is not counted.
         """
         try:
             requester = await self._authenticator.requester(request)

@@ -19,7 +19,7 @@ from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["MOST_AT_ONCE", "DeviceEndpoints"]
 
-#: How many devices one request may delete; nobody has as many.
+#: Devices that one request may delete; no user has as many.
 MOST_AT_ONCE: Final = 1_000
 
 

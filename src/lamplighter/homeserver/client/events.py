@@ -1,7 +1,7 @@
 """GET /events, GET /initialSync and GET /rooms/{roomId}/initialSync: deprecated, still in use.
 
 Implements <https://spec.matrix.org/legacy/r0.6.1/client_server#get-matrix-client-r0-events> and
-its neighbours. In these, `user_id` stands inside the content of presence.
+its neighbours. In their answers, the content of presence holds `user_id`.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -31,7 +31,7 @@ __all__ = ["Events"]
 _DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
 _DEFAULT_LIMIT: Final = 10
 _MOST_EVENTS: Final = 100
-#: What is asked where rooms are told of one by one, or not at all.
+#: The question to the rooms half where rooms are told one by one, or not at all.
 _ROOMS_ASIDE: Final = SyncRequest(filter='{"room":{"timeline":{"limit":0}}}')
 
 

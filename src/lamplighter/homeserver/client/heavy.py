@@ -18,7 +18,7 @@ from lamplighter.web.routes import ClientRoute, Handler, Route
 
 __all__ = ["HEAVY", "HeavyReads"]
 
-#: Method and path, without the prefix of the client API. Their answers grow with the room, or
+#: Methods and paths, without the prefix of the client API. Their answers grow with the room, or
 #: with the server.
 HEAVY: Final = frozenset(
     {
@@ -37,7 +37,7 @@ _PREFIX: Final = "/_matrix/client/v3"
 
 
 class HeavyReads:
-    """Lets the requests to some routes wait until their user has a place for them."""
+    """Makes requests to some routes wait until their user has a place for them."""
 
     def __init__(self, authenticator: Authenticator, places: Places) -> None:
         self._authenticator = authenticator

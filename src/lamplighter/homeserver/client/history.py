@@ -27,7 +27,7 @@ _DEFAULT_LIMIT: Final = 10
 
 
 class HistoryEndpoints:
-    """What was said in a room before."""
+    """Pages of a room's events."""
 
     def __init__(
         self, authenticator: Authenticator, directory: SqlDirectory, tokens: Tokens

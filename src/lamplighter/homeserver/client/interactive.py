@@ -1,4 +1,4 @@
-"""User-interactive authentication, as far as it is used here: one stage, and no memory.
+"""User-interactive authentication, with flows of one stage, and no memory.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#user-interactive-authentication-api>.
 As every flow has one stage, a request either completes it or does not: a session ID is given
@@ -21,7 +21,7 @@ __all__ = ["AuthData", "Identifier", "PasswordStage", "named_user", "require_dum
 
 
 class Identifier(msgspec.Struct):
-    """Who somebody says they are; only `m.id.user` is known here."""
+    """The user whom a client names; only `m.id.user` is known here."""
 
     type: str
     user: str | None = None
@@ -33,13 +33,13 @@ class AuthData(msgspec.Struct):
     type: str | None = None
     session: str | None = None
     identifier: Identifier | None = None
-    #: How older clients write the identifier.
+    #: The identifier, as older clients write it.
     user: str | None = None
     password: str | None = None
 
 
 class PasswordStage:
-    """`m.login.password`: the requester proves to be more than the holder of a token."""
+    """`m.login.password`: a requester proves to be the user, not only the holder of a token."""
 
     def __init__(
         self, accounts: SqlDirectory, server_name: ServerName, limiter: Limiter, log: AccessLog
@@ -79,7 +79,10 @@ def require_dummy(auth: AuthData | None) -> None:
 def named_user(
     identifier: Identifier | None, user: str | None, server_name: ServerName, where: str = ""
 ) -> UserId:
-    """Return the user whom an identifier, or the older field, names; *where* it stands is told."""
+    """Return the user whom an identifier, or the older field, names.
+
+    Errors name the field, which is at *where*.
+    """
     if identifier is not None:
         if identifier.type != "m.id.user":
             raise InvalidParam(f"{where}identifier.type: only m.id.user is known here")

@@ -63,7 +63,7 @@ class LoginEndpoints:
         ]
 
     async def flows(self, _request: Request) -> Response:
-        """Say that there is the password, and nothing else."""
+        """Offer the password, and nothing else."""
         return json_response({"flows": [{"type": "m.login.password"}]})
 
     async def log_in(self, request: Request) -> Response:
@@ -96,7 +96,7 @@ class LoginEndpoints:
         try:
             await self._accounts.check_password(user_id, password)
         except (Forbidden, UserDeactivated) as refusal:
-            # What was typed is named only where it is the ID of an account.
+            # The log has the typed name only if it is the ID of an account.
             account = await self._accounts.account(user_id)
             known = None if account is None else account.user_id
             self._log.login_refused(known, str(refusal), request)
@@ -104,7 +104,7 @@ class LoginEndpoints:
 
 
 def login_content(login: Login, server_name: ServerName) -> dict[str, Any]:
-    """Return what a client is told of a login of its own."""
+    """Return the content of the answer to a login."""
     return {
         "user_id": login.user_id,
         "access_token": login.access_token,

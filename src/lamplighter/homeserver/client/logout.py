@@ -14,7 +14,7 @@ __all__ = ["Logout"]
 
 
 class Logout:
-    """Takes access tokens back."""
+    """Revokes access tokens."""
 
     def __init__(self, authenticator: Authenticator, accounts: SqlDirectory) -> None:
         self._authenticator = authenticator

@@ -1,4 +1,4 @@
-"""How much one user may put into rooms and account data: by number, and by size."""
+"""The limit of what one user may write to rooms and account data, by number and size."""
 
 from typing import Final, TypeVar
 
@@ -14,14 +14,14 @@ __all__ = ["MeteredAuthenticator"]
 
 T = TypeVar("T")
 
-#: So many bytes of a body count as one more request.
+#: Bytes of a body that count as one more request.
 _PIECE: Final = 4096
 
 
 class MeteredAuthenticator(Authenticator):
-    """An `Authenticator` for what writes: a request with a body is counted as its user's.
+    """An `Authenticator` for writes: it counts each request with a body for its user.
 
-    A body of unknown length counts as the longest one. Raises `LimitExceeded` beside.
+    A body of unknown length counts as the longest one. Raises `LimitExceeded`, too.
     """
 
     def __init__(self, accounts: SqlDirectory, limiter: Limiter) -> None:

@@ -3,7 +3,7 @@
 Implements <https://spec.matrix.org/latest/client-server-api/#typing-notifications>,
 <https://spec.matrix.org/latest/client-server-api/#receipts> and
 <https://spec.matrix.org/latest/client-server-api/#fully-read-markers>. All of them are activities
-but what says `m.read.private`: whoever reads in private does not want to be seen reading.
+except `m.read.private`: a user who reads in private does not want to be seen reading.
 """
 
 from datetime import timedelta
@@ -29,9 +29,9 @@ _READ: Final = "m.read"
 _PRIVATE: Final = "m.read.private"
 _FULLY_READ: Final = "m.fully_read"
 _RECEIPTS: Final = (_READ, _PRIVATE, _FULLY_READ)
-#: How long somebody types who does not say.
+#: The duration of a typing notice that has none.
 _DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
-#: In milliseconds; the directory does not let anybody type for so long.
+#: In milliseconds; the directory cuts typing notices shorter.
 _LONGEST_TIMEOUT: Final = 86_400_000
 
 
@@ -51,7 +51,7 @@ class _ReadMarkers(msgspec.Struct):
 
 
 class TypingAndReceipts:
-    """What members of a room do there without saying anything."""
+    """Typing notices and receipts of members of a room."""
 
     def __init__(
         self, authenticator: Authenticator, directory: SqlDirectory, activity: ActivityNotes
@@ -68,7 +68,7 @@ class TypingAndReceipts:
         ]
 
     async def typing(self, request: Request) -> Response:
-        """Show the members that the requester types, or has stopped."""
+        """Tell the members that the requester types, or has stopped."""
         requester, body = await self._authenticator.requester_and_body(request, _Typing)
         own = own_user_id(request, requester)
         timeout = _DEFAULT_TIMEOUT
@@ -79,7 +79,7 @@ class TypingAndReceipts:
         return json_response({})
 
     async def receipt(self, request: Request) -> Response:
-        """Keep that the requester has read up to an event."""
+        """Store that the requester has read up to an event."""
         requester, body = await self._authenticator.requester_and_optional_body(request, _Receipt)
         kind = request.path_params["receipt_type"]
         if kind not in _RECEIPTS:
@@ -93,7 +93,7 @@ class TypingAndReceipts:
         return json_response({})
 
     async def read_markers(self, request: Request) -> Response:
-        """Keep that the requester has read up to some events."""
+        """Store that the requester has read up to some events."""
         requester, body = await self._authenticator.requester_and_body(request, _ReadMarkers)
         room = room_id(request)
         marks = {_FULLY_READ: body.fully_read, _READ: body.read, _PRIVATE: body.read_private}

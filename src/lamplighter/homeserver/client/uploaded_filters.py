@@ -30,7 +30,7 @@ class UploadedFilters:
         ]
 
     async def upload(self, request: Request) -> Response:
-        """Check a filter and keep it, with the fields that are not known here too."""
+        """Check a filter and store it, together with its unknown fields."""
         requester, definition = await self._authenticator.requester_and_body(request, Json)
         own = own_user_id(request, requester)
         parse_filter(definition)

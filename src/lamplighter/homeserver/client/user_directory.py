@@ -17,7 +17,7 @@ from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["UserDirectory"]
 
-#: People that one answer names at most.
+#: Users in one answer, at most.
 _MOST: Final = 50
 _DEFAULT_LIMIT: Final = 10
 
@@ -28,7 +28,7 @@ class _Body(msgspec.Struct):
 
 
 class UserDirectory:
-    """Finds people; limited per user, since every search looks at all names."""
+    """Finds users; limited per user, since every search looks at all names."""
 
     def __init__(
         self, authenticator: Authenticator, directory: SqlDirectory, limiter: Limiter
@@ -41,7 +41,7 @@ class UserDirectory:
         return [ClientRoute("POST", "/user_directory/search", self.search)]
 
     async def search(self, request: Request) -> Response:
-        """Return whom the requester shares a room with, or could meet in a published one."""
+        """Return users who share a room with the requester, or are in a published one."""
         requester, body = await self._authenticator.requester_and_body(request, _Body)
         term = text("search_term", body.search_term)
         self._limiter.take(("user_directory", requester.user_id))

@@ -17,7 +17,7 @@ _VERSIONS: Final = ("r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4"
 
 
 class Versions:
-    """Says which versions of the specification are spoken, and which *unstable_features*."""
+    """Names the supported versions of the specification, and *unstable_features*."""
 
     def __init__(self, unstable_features: Mapping[str, bool]) -> None:
         self._content = {"versions": _VERSIONS, "unstable_features": dict(unstable_features)}

@@ -1,4 +1,4 @@
-"""What clients keep for themselves: account data and filters."""
+"""Account data and uploaded filters."""
 
 import hashlib
 from typing import Final
@@ -17,18 +17,18 @@ from lamplighter.ports import Json
 
 __all__ = ["AccountData", "Filters"]
 
-#: Types of global account data, and as many of each room.
+#: Types of global account data; and of account data of one room.
 _MAX_TYPES: Final = 500
-#: Types of account data of one user, all in all.
+#: Types of account data of one user, of all rooms together.
 _MAX_DATA: Final = 2_000
-#: All account data of one user, and all filters, in bytes.
+#: Bytes of all account data of one user; and of all filters.
 _MAX_BYTES: Final = 1024 * 1024
 #: Filters of one user.
 _MAX_FILTERS: Final = 500
 
 
 class AccountData:
-    """JSON by user, room (or none) and type, which the user's devices share."""
+    """JSON by user, room (or none) and type, shared by the user's devices."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -49,7 +49,7 @@ class AccountData:
     async def set_account_data(
         self, user_id: UserId, room_id: RoomId | None, data_type: str, content: Json
     ) -> None:
-        """Keep the user's data of this type."""
+        """Store the user's data of this type."""
 
         async def work(write: Write) -> None:
             await find_active(write.connection, user_id)
@@ -66,13 +66,13 @@ class AccountData:
 
 
 class Filters:
-    """The filters that clients have uploaded, each named by a digest of what it says."""
+    """The filters that clients have uploaded. The ID of a filter is a digest of its JSON."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     async def save_filter(self, user_id: UserId, definition: Json) -> str:
-        """Keep a filter; return its ID: the same for the same filter, and never for another."""
+        """Store a filter; return its ID: the same for the same filter, and never for another."""
 
         async def work(write: Write) -> None:
             await find_active(write.connection, user_id)

@@ -1,4 +1,4 @@
-"""Accounts: who may register, who is who, and how an account ends."""
+"""Accounts: registration, passwords, and how an account ends."""
 
 import re
 import secrets
@@ -90,11 +90,11 @@ class AccountBook:
             await _check_free(connection, user_id)
 
     async def check_password(self, user_id: UserId, password: str) -> None:
-        """Raise `Forbidden` unless it is the password of an active user, whatever else is so."""
+        """Raise `Forbidden` unless it is the password of an active user."""
         async with self._ledger.read() as connection:
             person = await find_user(connection, user_id)
-        # Of a deactivated user there is no password left, so nobody can prove to have been that
-        # user; and nobody else is told that there was one.
+        # The password of a deactivated user is gone, so nobody can prove to have been that user.
+        # Nobody else is told that there was such a user.
         known = None if person is None else person.password_hash
         if not await self._passwords.verify(known, password):
             raise Forbidden("Wrong user name or password")
@@ -123,7 +123,7 @@ class AccountBook:
         await self._ledger.write(work)
 
     async def account(self, user_id: UserId) -> Account | None:
-        """Return what is kept of the account, or None if there never was one."""
+        """Return the account, or None if there never was one."""
         async with self._ledger.read() as connection:
             person = await find_user(connection, user_id)
         return None if person is None else person.account
@@ -155,14 +155,14 @@ class AccountBook:
             )
             for table in (account_data, filters):
                 await write.connection.execute(delete(table).where(table.c.user_id == user_id))
-            # Told before the rooms are left, so that the members see the user go.
+            # The listener is told before the rooms are left, so that the members see the user go.
             write.deactivated.append(user_id)
 
         await self._ledger.write(work)
         await self._memberships.leave_all(user_id)
 
     async def finish_deactivations(self) -> None:
-        """Let deactivated users leave their rooms, where the process ended before they had."""
+        """Make deactivated users leave their rooms, if the process ended before they had left."""
         present = memberships.c.membership.in_((MemberState.JOIN, MemberState.INVITE))
         query = (
             select(users.c.user_id)
@@ -199,5 +199,5 @@ async def _check_free(connection: AsyncConnection, user_id: UserId) -> None:
 
 
 def _escaped(text: str) -> str:
-    """Return what finds *text* itself in a pattern."""
+    """Return a pattern that matches *text* itself."""
     return re.sub(r"([\\%_])", r"\\\1", text)

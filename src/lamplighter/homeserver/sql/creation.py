@@ -23,7 +23,7 @@ from lamplighter.ports import Json
 
 __all__ = ["ROOM_VERSION", "RoomCreation"]
 
-#: What `m.room.create` says. Rooms are not federated, so it only tells clients which rules hold.
+#: The room version in `m.room.create`. Rooms are not federated: it only tells clients the rules.
 ROOM_VERSION: Final = "10"
 
 _MAX_INVITES: Final = 100

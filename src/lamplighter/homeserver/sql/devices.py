@@ -21,7 +21,7 @@ from lamplighter.ports import DeviceRecord, Requester
 __all__ = ["Devices", "check_device"]
 
 _MAX_DISPLAY_NAME: Final = 100
-#: Of one user. Clients that forget to log out leave devices behind.
+#: Devices of one user. Clients that forget to log out leave devices behind.
 _MAX_DEVICES: Final = 200
 
 
@@ -49,7 +49,7 @@ class Devices:
     ) -> Login:
         """Give a device, new or known, a new token within *write*; a known one keeps its name.
 
-        Who has too many devices loses the one that was unused longest.
+        A user with too many devices loses the one that was unused for longest.
         """
         if not device_id:
             letters = (secrets.choice(string.ascii_uppercase) for _ in range(10))
@@ -77,7 +77,7 @@ class Devices:
     ) -> None:
         """Delete all devices of the user within *write*, or *only* some, or all *but* one.
 
-        What it costs depends on how many devices the user has, not on how many are named.
+        The cost depends on the number of the user's devices, not on how many are named.
         """
         mine = devices.c.user_id == user_id
         rows = (await write.connection.execute(select(devices).where(mine))).all()
@@ -135,7 +135,7 @@ class Devices:
         await self._ledger.write(work)
 
     async def _make_room(self, write: Write, user_id: UserId) -> None:
-        """Delete what is too much for the user to have one device more."""
+        """Delete devices until the user may have one more."""
         query = select(devices).where(devices.c.user_id == user_id)
         rows = (await write.connection.execute(query)).all()
         by_use = sorted(map(self._record, rows), key=lambda it: it.last_seen_ts or 0)

@@ -1,4 +1,4 @@
-"""`SqlDirectory`: which part of it answers which method."""
+"""`SqlDirectory`: its methods, and the parts that implement them."""
 
 from lamplighter.clock import Clock
 from lamplighter.database.engine import Database
@@ -91,12 +91,12 @@ class SqlDirectory:
         self._accounts = accounts
 
     async def start(self) -> None:
-        """Find out where the stream stands, and finish what was begun."""
+        """Read the position of the stream, and finish deactivations that were begun."""
         await self._ledger.start()
         await self._accounts.finish_deactivations()
 
     def _read_rooms(self, ledger: Ledger) -> None:
-        """Answer what is read of rooms, and is no part of a sync."""
+        """Take in the reads of rooms that are no part of a sync."""
         reader = RoomReader(ledger)
         self.members = reader.members
         self.joined_rooms = reader.joined_rooms

@@ -14,7 +14,7 @@ __all__ = ["EncodedEvent", "SentAs", "encode_event"]
 
 
 class SentAs(NamedTuple):
-    """Which device has sent an event under which transaction ID."""
+    """The device that sent an event, and its transaction ID."""
 
     device_id: str
     txn_id: str

@@ -1,4 +1,4 @@
-"""What is told of a room and kept out of its timeline: who types, and who has read what."""
+"""Ephemeral events of a room: typing and receipts."""
 
 from collections.abc import Collection
 
@@ -14,7 +14,7 @@ __all__ = ["Ephemeral"]
 
 
 class Ephemeral:
-    """Reads what a viewer is told beside the events of joined rooms."""
+    """Reads the ephemeral events that a viewer is told of joined rooms."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class Ephemeral:
         typing: TypingNotices,
         typed_in: Collection[RoomId] | None,
     ) -> None:
-        """Who types has changed in the rooms *typed_in* since the viewer's last sync.
+        """*typed_in* are the rooms in which typing has changed since the viewer's last sync.
 
         None is any room.
         """
@@ -33,7 +33,7 @@ class Ephemeral:
         self._typed_in = typed_in
 
     async def of(self, room_id: RoomId, *, is_new: bool) -> list[Json]:
-        """Return what there is to tell; of a new room, all that stands."""
+        """Return the events that are news; of a new room, all."""
         viewer = self._viewer
         found: list[Json] = []
         if viewer.wants_ephemeral(room_id, "m.typing"):

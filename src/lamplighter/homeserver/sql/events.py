@@ -1,4 +1,4 @@
-"""Room events: how one is appended, kept, read and shown to clients."""
+"""Room events: appending, reading, and their form for clients."""
 
 import secrets
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MEMBER: Final = "m.room.member"
-#: What stands in an event beside its names and its content, in bytes.
+#: Bytes of an event beside its names and its content.
 _ENVELOPE: Final = 120
 
 
@@ -60,7 +60,7 @@ async def append(
 ) -> StoredEvent:
     """Add an event to the room's timeline, and to its state if it has a state key.
 
-    Nobody's power is checked here. Raises `TooLarge`, `BadJson`.
+    Power levels are not checked here. Raises `TooLarge`, `BadJson`.
     """
     text_within("type", event_type)
     text_within("state_key", state_key or "")

@@ -1,8 +1,8 @@
 """Clients' filters for events, as conditions in SQL and on plain values.
 
 Implements `EventFilter` and the parts of `RoomEventFilter` that hold here
-(<https://spec.matrix.org/latest/client-server-api/#filtering>). What a filter says in a way the
-specification does not know is as if it were not said.
+(<https://spec.matrix.org/latest/client-server-api/#filtering>). A part of a filter
+that the specification does not know counts as absent.
 """
 
 import re

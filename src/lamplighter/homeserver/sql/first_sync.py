@@ -1,7 +1,7 @@
-"""First syncs: what they say of a room is mostly the same for everybody in it.
+"""First syncs: most of what they tell of a room is the same for all its members.
 
-One look at the database tells what is the user's own, and up to where the rooms have come; the
-rooms' pages are at hand, or read once for all.
+One statement reads what is the user's own, and the last event of each room. The pages of the rooms
+are cached, or read once for all members.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class FirstSyncs:
         pages = await self._pages_of(home, limits)
         moment = Moment(requester, self._ledger.now(), stream.token)
         receipts = await self._receipts_of(viewer, home, pages)
-        # What passes with time is taken down now, the rest is written when it is sent.
+        # Typing and receipts are read now; the rest is written when it is sent.
         shown = [(it, self._ephemeral(viewer, it.room_id, receipts)) for it in pages.values()]
         rooms = Pieces(partial(_rooms, viewer, home, shown, moment)) if shown else None
         return viewer.answer(stream.token(home.position, told), rooms, home.account_data)

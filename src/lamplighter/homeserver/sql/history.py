@@ -26,14 +26,14 @@ from lamplighter.ports import Json, Requester
 
 __all__ = ["History"]
 
-#: Events that one request gets at most.
+#: Events in one answer, at most.
 _MOST: Final = 100
-#: Events that one request looks at, at most, for those that its filter wants.
+#: Events that one request examines for those that its filter wants, at most.
 _MOST_EXAMINED: Final = 2_000
 
 
 class History:
-    """What members, and former members, may read of what was said."""
+    """Reads the history of a room for its members and former members."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -157,7 +157,7 @@ class _Stretch:
         return found, None if looked_up_to is None else self._behind(looked_up_to)
 
     async def _far(self, connection: AsyncConnection) -> int | None:
-        """Return the place of the last event that is looked at; None if all are."""
+        """Return the place of the last event that is examined; None if all are."""
         query = select(events.c.position).where(*self._within).order_by(self._order)
         found = await connection.execute(query.offset(_MOST_EXAMINED - 1).limit(1))
         place: int | None = found.scalar_one_or_none()
@@ -180,7 +180,7 @@ def _own(found: Sequence[StoredEvent], requester: Requester) -> list[StoredEvent
 
 
 def _members(people: set[Any] | None) -> list[ColumnElement[bool]]:
-    """Return the condition that a state event is of one of *people*, if of anybody."""
+    """Return the condition that a membership event is of one of *people*; none if they are None."""
     if people is None:
         return []
     return [or_(events.c.type != MEMBER, events.c.state_key.in_(sorted(people)))]

@@ -1,6 +1,6 @@
-"""What a first sync starts from: a user's rooms and account data, at one moment.
+"""The start of a first sync: a user's rooms and account data, at one moment.
 
-It is read by a single statement: nothing else of a first sync is each user's own.
+A single statement reads them. The rest of a first sync is the same for many users.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,13 +30,13 @@ SELECT 'stream', position, NULL, NULL, NULL, NULL FROM stream
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What there is of a user, apart from what is in the rooms."""
+    """The rooms and account data of a user."""
 
     #: The moment, as a place in the stream.
     position: int
-    #: By room that the user is in, the place of its last event.
+    #: The place of the last event, by room that the user is in.
     joined: Mapping[RoomId, int]
-    #: By room that the user is in and that has receipts, the place of its last one.
+    #: The place of the last receipt, by room that the user is in and that has receipts.
     receipts: Mapping[RoomId, int]
     invited: Sequence[RoomId]
     account_data: AccountDataByRoom

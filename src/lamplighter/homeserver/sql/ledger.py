@@ -1,4 +1,4 @@
-"""Every write of the directory: one transaction, and then what listeners are told of it."""
+"""The writes of the directory: each is one transaction, of which listeners are told afterwards."""
 
 import asyncio
 import secrets
@@ -29,21 +29,21 @@ _log = structlog.get_logger(__name__)
 
 
 class Write:
-    """A transaction under way. What is noted here is told once it is stored, and else never."""
+    """A transaction under way. Listeners are told of the notes here once it is committed."""
 
     def __init__(self, connection: AsyncConnection, now: Timestamp, position: int) -> None:
         self.connection = connection
         self.now = now
-        #: The place in the stream of what was written last.
+        #: The last place in the stream that was given out.
         self.position = position
         self.membership_changes: list[MembershipChange] = []
         self.devices_gone: list[tuple[UserId, Sequence[DeviceId]]] = []
         self.tokens_revoked: list[tuple[UserId, Sequence[DeviceId]]] = []
         self.deactivated: list[UserId] = []
-        #: Whose next sync has something to say; and whose rooms' members' next sync.
+        #: Users whose next sync has news; and rooms whose members' next sync has.
         self.news_for: set[UserId] = set()
         self.news_in: set[RoomId] = set()
-        #: What caches have to do.
+        #: Changes of caches.
         self.afterwards: list[Callable[[], None]] = []
 
     def next_position(self) -> int:
@@ -53,7 +53,7 @@ class Write:
 
 
 class Ledger:
-    """Reads and writes the directory's tables, and tells listeners what was written."""
+    """Reads and writes the directory's tables, and tells listeners of the writes."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -79,12 +79,12 @@ class Ledger:
         self._listeners.append(listener)
 
     def tell_news(self, user_ids: Iterable[UserId]) -> None:
-        """Tell listeners of news for these users that are not written."""
+        """Tell listeners of news for these users that are not in the database."""
         for listener in self._listeners:
             listener.rooms_news(user_ids)
 
     async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
-        """Return what one statement finds, at one moment of the database."""
+        """Return the rows of one statement, at one moment of the database."""
         return await self._database.fetch(statement)
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -92,9 +92,9 @@ class Ledger:
         return self._database.read()
 
     async def write(self, work: Callable[[Write], Awaitable[T]]) -> T:
-        """Do *work* in a transaction, tell what it did, and return what it returns.
+        """Do *work* in a transaction, tell listeners, and return the result of *work*.
 
-        Once begun it is finished, whether or not the caller still waits: what is stored is told.
+        A write that has begun is finished, whether or not the caller still waits.
         Raises `ShuttingDown` if it has not begun by `refuse_writes`.
         """
         task = asyncio.ensure_future(self._write(work))
@@ -107,7 +107,7 @@ class Ledger:
             raise
 
     def refuse_writes(self) -> None:
-        """Begin no write any more: neither those that wait for others to end nor new ones."""
+        """Begin no write any more, neither new ones nor those that wait for others to end."""
         self._refuses_writes = True
 
     def _still_wanted(self) -> None:
@@ -152,7 +152,7 @@ class Ledger:
 
 
 def _log_unheard(write: "asyncio.Task[Any]") -> None:
-    """Log what went wrong with *write*, for which nobody waits any more."""
+    """Log the failure of *write*, for which nobody waits any more."""
     failure = None if write.cancelled() else write.exception()
     if failure is not None and not isinstance(failure, ShuttingDown):
         _log.error("a write failed after its request had ended", exc_info=failure)

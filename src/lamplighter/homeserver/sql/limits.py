@@ -1,4 +1,4 @@
-"""What clients may have us keep: text and JSON of bounded length."""
+"""The bounds of text and JSON that clients may have stored."""
 
 from typing import Any, Final
 
@@ -17,12 +17,12 @@ __all__ = [
     "text_within",
 ]
 
-#: Of one event's content, one piece of account data, one filter.
+#: Bytes of one event's content, one piece of account data, one filter.
 MAX_JSON_BYTES: Final = 64 * 1024
-#: Of a whole event
+#: Bytes of a whole event
 #: (<https://spec.matrix.org/latest/client-server-api/#size-limits>).
 MAX_EVENT_BYTES: Final = 65_536
-#: Of an event type, a state key, a device or transaction ID.
+#: Bytes of an event type, a state key, a device or transaction ID.
 MAX_ID_BYTES: Final = 255
 
 
@@ -37,7 +37,7 @@ def digest_form(what: str, value: Json) -> str:
 
 
 def decode_json(text: str) -> Json:
-    """Return what `encode_json` made the text of."""
+    """Return the value whose text `encode_json` made."""
     value: Json = msgspec.json.decode(text)
     return value
 

@@ -18,13 +18,13 @@ from lamplighter.ports import Json, Requester
 
 __all__ = ["Messages", "check_state", "check_state_content"]
 
-#: Pieces of state in a room, memberships aside: everybody in it gets all of them.
+#: Pieces of state in a room, memberships aside. Each member gets all of them.
 _MAX_STATE: Final = 2_000
 _MAX_STATE_BYTES: Final = 1024 * 1024
 
 
 class Messages:
-    """Puts users' events into rooms, if they may."""
+    """Adds users' events to rooms, if the rules allow that."""
 
     def __init__(self, ledger: Ledger, memberships: RoomMemberships) -> None:
         self._ledger = ledger
@@ -73,7 +73,7 @@ class Messages:
 
 
 def check_state_content(event_type: str, content: Json) -> None:
-    """Raise `BadJson` or `InvalidParam` for state on which the rules could not stand."""
+    """Raise `BadJson` or `InvalidParam` for state by which the rules could not be applied."""
     if event_type == "m.room.join_rules":
         rules.check_join_rules(content)
     if event_type == "m.room.power_levels":
@@ -86,7 +86,7 @@ def check_state(sender: UserId, event_type: str, state_key: str, content: Json) 
     if event_type == "m.room.create":
         raise Forbidden("A room is created only once")
     if event_type == "m.room.encryption":
-        # No key ever reaches another device by this server: nobody else could read the room.
+        # This server passes no keys on, so nobody else could read the room.
         raise Forbidden("End-to-end encryption is not here: leave it off for rooms of this server")
     if state_key.startswith("@") and state_key != sender:
         raise Forbidden("State under a user's ID is for that user to set")

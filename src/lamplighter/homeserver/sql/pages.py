@@ -1,4 +1,4 @@
-"""Rooms as those see them who know nothing of them yet: kept in memory, and brought up to date.
+"""Rooms as a first sync tells them: cached in memory, and brought up to date.
 
 Everybody who syncs for the first time gets the same page of a room: the last events, and the state
 from before them. Events never change, so the page of a place in the stream is the same for ever,
@@ -24,11 +24,11 @@ from lamplighter.recent import Recent
 
 __all__ = ["RoomPage", "RoomPages"]
 
-#: In bytes, all pages together.
+#: Bytes of all pages together.
 _MOST_KEPT: Final = 64 * 1024 * 1024
-#: About what an event takes besides its JSON, in bytes.
+#: Bytes of an event beside its JSON, about.
 _EVENT_OVERHEAD: Final = 500
-#: A page is read anew if it is so many events behind.
+#: A page that lacks more events than this is read anew.
 _FAR_BEHIND: Final = 1_000
 
 _State: TypeAlias = Mapping[tuple[str, str], EncodedEvent]
@@ -41,7 +41,7 @@ class RoomPage:
     room_id: RoomId
     #: The place of that event in the stream.
     position: int
-    #: What stood before the timeline, in the order in which it was set.
+    #: The state before the timeline, in the order in which it was set.
     state: _State
     timeline: tuple[EncodedEvent, ...]
     #: Whether there are events before the timeline.
@@ -51,13 +51,13 @@ class RoomPage:
 
     @property
     def news(self) -> RoomNews:
-        """What there is to tell."""
+        """The state and timeline of the page."""
         starts_after = self.timeline[0].position - 1 if self.timeline else self.position
         return RoomNews(self.state.values(), self.timeline, self.is_limited, starts_after)
 
     @property
     def weight(self) -> int:
-        """About how many bytes it takes."""
+        """The bytes that the page takes, about."""
         kept = (*self.state.values(), *self.timeline)
         return sum(len(event.head) + _EVENT_OVERHEAD for event in kept)
 

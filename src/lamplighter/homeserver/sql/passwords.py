@@ -8,7 +8,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 __all__ = ["Passwords"]
 
-#: So many are hashed at a time: a flood of logins takes neither all threads nor all memory.
+#: Passwords that are hashed at a time. A flood of logins takes neither all threads nor all memory.
 _AT_A_TIME: Final = 2
 #: 19 MiB, two passes: the smallest setting that OWASP's password storage cheat sheet recommends.
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -21,12 +21,12 @@ class Passwords:
         self._turn = asyncio.Semaphore(_AT_A_TIME)
 
     async def hash(self, password: str) -> str:
-        """Return what to keep in place of *password*."""
+        """Return the hash of *password*, to be stored."""
         async with self._turn:
             return await asyncio.to_thread(_HASHER.hash, password)
 
     async def verify(self, known: str | None, password: str) -> bool:
-        """Tell whether *known* was made of *password*.
+        """Tell whether *known* is a hash of *password*.
 
         None, for users without a password and users who do not exist, takes as long.
         """

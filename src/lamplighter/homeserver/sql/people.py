@@ -1,4 +1,4 @@
-"""The row of one of our users."""
+"""The rows of our users."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["StoredUser", "account_in", "find_active", "find_user"]
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
-    """All that is kept of a user apart from rooms and devices."""
+    """The row of a user: account, profile and password."""
 
     account: Account
     profile: Profile

@@ -19,7 +19,7 @@ _MAX_AVATAR_URL: Final = 1000
 
 
 class Profiles:
-    """What our users show to others."""
+    """The profiles of our users."""
 
     def __init__(self, ledger: Ledger, memberships: RoomMemberships) -> None:
         self._ledger = ledger

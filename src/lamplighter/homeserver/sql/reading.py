@@ -30,17 +30,17 @@ ORDER BY since_ts, since_position
 
 
 class RoomReader:
-    """What members may read of rooms, and modules of all of them."""
+    """Reads rooms for their members, and all rooms for modules."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     async def members(self) -> Sequence[JoinedMember]:
-        """Return every standing `join`, the oldest first: once, at start-up."""
+        """Return every present membership `join`, the oldest first; asked once, at start-up."""
         return [JoinedMember(*row) for row in await self._ledger.fetch(Statement(_ALL_JOINED))]
 
     async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
-        """Return the rooms the user is joined to."""
+        """Return the rooms to which the user is joined."""
         query = (
             select(memberships.c.room_id)
             .where(memberships.c.user_id == user_id, memberships.c.membership == MemberState.JOIN)
@@ -106,7 +106,7 @@ class RoomReader:
         }
 
     async def room_name(self, room_id: RoomId) -> str | None:
-        """Return what people call the room: its name, else its alias, else None."""
+        """Return the room's name, else its alias, else None."""
         wanted = (("m.room.name", ""), ("m.room.canonical_alias", ""))
         events = await self.state_for_modules(room_id, wanted)
         contents = {event["type"]: event["content"] for event in events}

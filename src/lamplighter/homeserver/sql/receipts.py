@@ -25,15 +25,15 @@ __all__ = ["ReceiptPages", "Receipts", "StoredReceipt", "read_receipts", "receip
 
 _PUBLIC: Final = "m.read"
 _PRIVATE: Final = "m.read.private"
-#: Receipts of one kind of one user in one room: each is of a thread, or of none.
+#: Receipts of one kind that a user has in a room: each is of a thread, or of none.
 _MAX_THREADS: Final = 100
-#: What is written in one transaction, at most.
+#: Receipts in one transaction, at most.
 _AT_A_TIME: Final = 500
-#: Who does not know a room yet is told of the last receipts there, and of their own.
+#: The last receipts of a room that a first sync tells, beside the viewer's own.
 _SHOWN_AT_FIRST: Final = 100
-#: And who does, of so many of those since then.
+#: The last receipts of a room that a later sync tells, beside the viewer's own.
 _SHOWN_LATER: Final = 1_000
-#: Receipts that are kept in memory for first syncs.
+#: Receipts that are cached for first syncs.
 _MOST_KEPT: Final = 50_000
 
 
@@ -58,10 +58,10 @@ class _Waiting(NamedTuple):
 
 
 class Receipts:
-    """Keeps receipts. Those that come while others are written share the next transaction.
+    """Stores receipts. Receipts that come while others are written share the next transaction.
 
-    In a large room everybody reads a message at about the same time: so the members are told once
-    in a while of many, and not of each.
+    In a large room everybody reads a message at about the same time. So the members are told of
+    many receipts at once, and not of each.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -70,7 +70,7 @@ class Receipts:
         self._writing: asyncio.Task[None] | None = None
 
     async def set_receipt(self, user_id: UserId, room_id: RoomId, receipt: Receipt) -> None:
-        """Keep that a member has read so far; one for an earlier event changes nothing.
+        """Store that a member has read up to an event; an earlier event changes nothing.
 
         Raises `NotFound` for an event that is not in the room.
         """
@@ -95,7 +95,7 @@ class Receipts:
 
 
 class ReceiptPages:
-    """The last receipts of rooms, kept in memory for those who do not know the rooms yet."""
+    """The cache of the last receipts of rooms, for first syncs."""
 
     def __init__(self) -> None:
         self._kept: Recent[RoomId, tuple[int, Sequence[StoredReceipt]]] = Recent(_MOST_KEPT)
@@ -103,7 +103,7 @@ class ReceiptPages:
     async def read(
         self, connection: AsyncConnection, user_id: UserId, places: Mapping[RoomId, int]
     ) -> Mapping[RoomId, Sequence[StoredReceipt]]:
-        """Return the receipts to show of each room, whose last receipt is at the place given."""
+        """Return the receipts that a first sync tells, by room; *places* are of the last ones."""
         mine = receipts.c.user_id == user_id
         found: dict[RoomId, list[StoredReceipt]] = {room_id: [] for room_id in places}
         for receipt in await _rows(connection, select(receipts).where(mine)):
@@ -121,7 +121,7 @@ class ReceiptPages:
 async def read_receipts(
     connection: AsyncConnection, room_id: RoomId, user_id: UserId, *, after: int
 ) -> list[StoredReceipt]:
-    """Return the receipts that a member is shown, as far as they were set *after* a place."""
+    """Return the receipts that a sync tells a member, of those set *after* a place."""
     most = _SHOWN_LATER if after else _SHOWN_AT_FIRST
     mine = select(receipts).where(
         receipts.c.room_id == room_id, receipts.c.user_id == user_id, receipts.c.position > after
@@ -156,7 +156,7 @@ async def _rows(connection: AsyncConnection, query: Any) -> list[StoredReceipt]:
 
 
 async def _store_all(write: Write, batch: Sequence[_Waiting]) -> list[Exception | None]:
-    """Keep the receipts; return what is wrong with each."""
+    """Store the receipts; return the error of each, or None."""
     problems: list[Exception | None] = []
     for waiting in batch:
         try:

@@ -40,7 +40,7 @@ from lamplighter.ports import Json
 
 __all__ = ["PeopleSearch", "RoomDirectory", "publish"]
 
-#: What the room directory shows of state, by type: the field of the event, and of the entry.
+#: State that the room directory shows, by type: the field of the event, and of the entry.
 _SHOWN: Final = {
     "m.room.avatar": ("url", "avatar_url"),
     "m.room.canonical_alias": ("alias", "canonical_alias"),
@@ -78,7 +78,7 @@ class RoomDirectory:
         return PublicRooms(entries, count)
 
     async def is_published(self, room_id: RoomId) -> bool:
-        """Tell whether the room stands in the room directory; raise `NotFound`."""
+        """Tell whether the room is in the room directory; raise `NotFound`."""
         async with self._ledger.read() as connection:
             if not await room_exists(connection, room_id):
                 raise NotFound("There is no such room")
@@ -112,7 +112,7 @@ class RoomDirectory:
 
 
 class PeopleSearch:
-    """Finds users for those who may know of them."""
+    """Finds users whom the searcher may know of."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

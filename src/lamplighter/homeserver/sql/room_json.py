@@ -27,9 +27,9 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class RoomNews:
-    """What has happened in a room."""
+    """The news of a room."""
 
-    #: What stood before the timeline, in the order in which it was set.
+    #: The state before the timeline, in the order in which it was set.
     state: Collection[EncodedEvent]
     #: Oldest first.
     timeline: Sequence[EncodedEvent]

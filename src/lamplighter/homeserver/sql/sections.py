@@ -26,7 +26,7 @@ __all__ = ["Section", "Sections"]
 #: Makes a room's ID and entry as JSON.
 Section: TypeAlias = Callable[[], Iterator[bytes]]
 
-#: What an invite shows of the room, beside the invite itself.
+#: The state of the room that an invite shows, beside the invite itself.
 _SHOWN_TO_INVITED: Final = (
     "m.room.avatar",
     "m.room.canonical_alias",
@@ -39,7 +39,7 @@ _SHOWN_TO_INVITED: Final = (
 
 
 class Sections:
-    """Reads what a viewer is told of single rooms."""
+    """Reads the entries of single rooms for a viewer."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Sections:
         )
         state: list[StoredEvent] = []
         if self._viewer.state.admits_room(room_id):
-            # What a filtered timeline leaves out may be state that the client does want.
+            # A filtered timeline may leave out state that the client does want.
             begins = timeline.starts_after + 1 if wanted.admits_all and timeline.events else None
             state = await read_state(
                 self._connection,

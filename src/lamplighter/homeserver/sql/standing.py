@@ -1,4 +1,4 @@
-"""How a user stands to a room, and what follows from it."""
+"""A user's membership of a room, and the checks that need it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,14 +33,14 @@ class Standing:
     #: Where in the stream, and when, this kind of membership began.
     since_position: int
     since_ts: Timestamp
-    #: Where the last stay ended; None for who never was in the room, or is in it.
+    #: Where the last stay ended; None for a user who never was in the room, or is in it.
     left_position: int | None
 
 
 async def find_standing(
     connection: AsyncConnection, room_id: RoomId, user_id: UserId
 ) -> Standing | None:
-    """Return how the user stands to the room, or None for strangers and unknown rooms."""
+    """Return the user's membership, or None for strangers and unknown rooms."""
     query = select(memberships).where(
         memberships.c.room_id == room_id, memberships.c.user_id == user_id
     )
@@ -49,7 +49,7 @@ async def find_standing(
 
 
 def read_standing(row: Any) -> Standing:
-    """Return what a row of `memberships` says."""
+    """Return the membership in a row of `memberships`."""
     return Standing(
         RoomId(row.room_id),
         MemberState(row.membership),

@@ -17,7 +17,7 @@ __all__ = ["View", "find_view", "read_state"]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a user may see of a room: all of it, or what was before the end of their last stay."""
+    """The part of a room that a user may see: all, or all before the end of their last stay."""
 
     user_id: UserId
     standing: Standing

@@ -1,4 +1,4 @@
-"""The one stream of everything that clients have to be told: its tokens, and who has news in it."""
+"""The stream of news of rooms and account data: its tokens, and the users who have news in it."""
 
 import re
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ class Stream:
     def __init__(self, incarnation: str, position: int, now: Timestamp = _NEVER) -> None:
         self._incarnation = incarnation
         self._position = position
-        #: Who is not in `_news` had none since the process started here.
+        #: A user who is not in `_news` has had no news since the process started here.
         self._start = position
         self._news: dict[UserId, int] = {}
         #: Serial numbers go on from the time, so that those of an earlier process are smaller.

@@ -21,7 +21,7 @@ _PRESENT: Final = (MemberState.JOIN, MemberState.INVITE)
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What there is to say of a room's members, whoever asks."""
+    """A room's members, for the summaries of all viewers."""
 
     joined: int
     invited: int
@@ -31,7 +31,7 @@ class Summary:
     others: tuple[str, ...]
 
     def of(self, viewer: UserId) -> Json:
-        """Return the summary as *viewer* gets it, who is not named to themselves."""
+        """Return the summary for *viewer*, without the viewer's own name."""
         heroes = [user_id for user_id in self.present if user_id != viewer]
         if not heroes:
             heroes = [user_id for user_id in self.others if user_id != viewer]

@@ -63,7 +63,7 @@ class RoomsSyncer:
 
     async def _read(self, viewer: Viewer) -> RoomsAnswer:
         stream, typing = self._ledger.stream, self._typing
-        # What changes while this reads is told once more by the next sync.
+        # The next sync tells once more of changes while this one reads.
         told = stream.typing_told(viewer.requester.user_id)
         typed_in = typing.changed_since(viewer.typing_since)
         async with self._ledger.read() as connection:

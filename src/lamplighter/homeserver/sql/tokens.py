@@ -1,4 +1,4 @@
-"""Access tokens: given out once, kept hashed, recognised by one dict look-up."""
+"""Access tokens: given out once, stored hashed, recognised by one dict look-up."""
 
 import hashlib
 import secrets
@@ -23,7 +23,7 @@ def new_token() -> str:
 
 
 def hash_token(access_token: str) -> str:
-    """Return what is kept of an access token. It is random, so a plain SHA-256 protects it."""
+    """Return the hash of an access token. A token is random, so a plain SHA-256 protects it."""
     return hashlib.sha256(access_token.encode(errors="replace")).hexdigest()
 
 
@@ -34,21 +34,21 @@ class _InUse:
 
 
 class AccessTokens:
-    """Knows whose the access tokens in use are."""
+    """Knows the devices to which access tokens belong."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        #: By the token itself: hashed are those that are kept. What does not exist is not here.
+        #: The tokens in use, by the token itself. Tokens that do not exist take no memory.
         self._in_use: dict[str, _InUse] = {}
         self._by_hash: dict[str, str] = {}
         self._revocations = 0
 
     async def authenticate(self, access_token: str, _query: str = "") -> Requester:
-        """Return whose token it is; raise `UnknownToken`."""
+        """Return the device whose token it is; raise `UnknownToken`."""
         return self.requester_in_use(access_token) or await self._look_up(access_token)
 
     def requester_in_use(self, access_token: str, _query: str = "") -> Requester | None:
-        """Return whose token it is, if it has been used before."""
+        """Return the device whose token it is, if the token was used in this process."""
         known = self._in_use.get(access_token)
         if known is None:
             return None

@@ -1,4 +1,4 @@
-"""Who types where: in memory only, and never for long.
+"""Typing notices: in memory only, and never for long.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#typing-notifications>.
 """
@@ -25,13 +25,13 @@ __all__ = ["TypingNotices", "typing_event"]
 _LONGEST: Final = timedelta(minutes=2)
 #: Rooms of which the directory remembers when somebody typed there last.
 _MOST_ROOMS: Final = 10_000
-#: If so many rooms have changed since a token, the reader looks at all rooms of the user.
+#: With more rooms than this changed since a token, the reader looks at all rooms of the user.
 _MANY: Final = 500
 
 
 @dataclass(slots=True)
 class _Room:
-    #: Who is told of changes.
+    #: The users who are told of changes.
     members: set[UserId]
     #: By user, until when they are shown as typing.
     typists: dict[UserId, Timestamp] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class _Room:
 
 
 class TypingNotices:
-    """Shows who types, and tells the members of a room when that changes; a `DirectoryListener`."""
+    """Knows who types, and tells the members of a room of changes; a `DirectoryListener`."""
 
     def __init__(self, ledger: Ledger, clock: Clock, *, most_rooms: int = _MOST_ROOMS) -> None:
         self._ledger = ledger
@@ -56,7 +56,7 @@ class TypingNotices:
         ledger.listen(self)
 
     async def set_typing(self, user_id: UserId, room_id: RoomId, timeout: timedelta | None) -> None:
-        """Let the members know that the user types, for at most *timeout*, or does no longer."""
+        """Tell the members that the user types, for at most *timeout*; None is no longer."""
         query = select(memberships.c.user_id).where(
             memberships.c.room_id == room_id, memberships.c.membership == MemberState.JOIN
         )

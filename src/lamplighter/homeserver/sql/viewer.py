@@ -1,4 +1,4 @@
-"""Who syncs the rooms half, what their filter wants of it, and the answer."""
+"""The viewer of a rooms half: the device, its filter, and its answer."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from lamplighter.ports import Json, Requester, RoomsAnswer
 
 __all__ = ["Viewer"]
 
-#: Whoever wants a longer timeline has it read for themselves.
+#: A longer timeline than this is not cached, but read for each client.
 _LONGEST_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who syncs, since when, and what their filter wants."""
+    """A device that syncs, its token, and its filter."""
 
     requester: Requester
     #: The place in the stream that the client knows; None if it knows nothing.
     since: int | None
-    #: Up to which serial number the client knows who types; -1 if it may know what is wrong.
+    #: The serial number up to which the client knows typing; -1 if its knowledge may be wrong.
     typing_since: int
     full_state: bool
     filter: RoomFilter
@@ -45,7 +45,7 @@ class Viewer:
         *,
         full_state: bool,
     ) -> "Viewer":
-        """Return the viewer with a client's filter; raise `InvalidParam` for a monstrous one."""
+        """Return the viewer with a filter; raise `InvalidParam` for one that is too large."""
         return cls(
             requester,
             since,
@@ -65,7 +65,7 @@ class Viewer:
         return self.since is None and not self.filter.include_leave
 
     def wants_room(self, room_id: str) -> bool:
-        """Tell whether the client wants to hear of the room at all."""
+        """Tell whether the client wants the room at all."""
         rooms = self.filter.rooms
         return room_id not in self.filter.not_rooms and (rooms is None or room_id in rooms)
 
@@ -77,13 +77,13 @@ class Viewer:
         return [event for event in data if wanted.admits_type(event["type"])]
 
     def wants_ephemeral(self, room_id: str, event_type: str) -> bool:
-        """Tell whether the client wants events of this type that are told and not kept."""
+        """Tell whether the client wants ephemeral events of this type."""
         return self.ephemeral.admits_room(room_id) and self.ephemeral.admits_type(event_type)
 
     def page_limit(self, room_id: str) -> int | None:
-        """Return how many events the timeline of the page has that is all that the client wants.
+        """Return the length of the timeline, if a page of the room has all that the client wants.
 
-        None if the client wants something else than the last events and all state before them.
+        None if the client wants other events than the last ones and all state before them.
         """
         limit = self.filter.timeline_limit
         wants_all = self.timeline.admits_all and self.state.admits_all

@@ -1,7 +1,7 @@
-"""What a client's filter says of presence.
+"""The part of a client's filter that concerns presence.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#filtering>, as far as presence goes.
-The rest of a filter concerns the rooms half of a `/sync`, which is given the filter as it was sent.
+The rooms half of a `/sync` is given the filter as it was sent, for the rest.
 """
 
 from collections.abc import Callable
@@ -27,14 +27,14 @@ __all__ = [
     "read_inline",
 ]
 
-#: Filters that are remembered as read, of those that are not too long: clients of a kind ask alike.
+#: Parsed filters that are cached, and the longest text of one: clients of a kind ask alike.
 _MOST_KEPT: Final = 200
 _LONGEST_KEPT: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceFilter:
-    """Which presence a client wants to hear; by default all of it."""
+    """The presence that a client wants; by default all of it."""
 
     #: Whether `m.presence` is admitted by `types` and `not_types`.
     wanted: bool = True
@@ -45,7 +45,7 @@ class PresenceFilter:
     limit: int | None = None
 
     def admits(self, sender: str) -> bool:
-        """Tell whether the client wants to hear of *sender*; `limit` is the caller's business."""
+        """Tell whether the client wants presence of *sender*. The caller applies `limit`."""
         return (
             self.wanted
             and sender not in self.not_senders
@@ -79,7 +79,7 @@ class _Filter(msgspec.Struct):
 def presence_filter(definition: Json) -> PresenceFilter:
     """Return what *definition* says of presence.
 
-    Raises `BadJson` or `InvalidParam`, which name the field. Fields that are not known are ignored.
+    Raises `BadJson` or `InvalidParam`, which name the field. Unknown fields are ignored.
     """
     shape = convert(definition, _Filter).presence
     shape.check_senders("presence")

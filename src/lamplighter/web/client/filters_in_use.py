@@ -1,4 +1,4 @@
-"""What the uploaded filters that polls name say of presence.
+"""The cache of uploaded filters, as far as they concern presence.
 
 A client uploads its filter once and names the filter's ID with every poll. A filter never changes,
 and its ID never comes to mean another. So a poll whose filter was named before asks nobody, and
@@ -23,23 +23,23 @@ from lamplighter.web.client.filters import PresenceFilter, presence_filter
 
 __all__ = ["MOST_BYTES", "MOST_OF_A_USER", "FiltersInUse"]
 
-#: What all of them may take in memory, by the estimate below.
+#: Bytes of memory for all of them, by the estimate below.
 MOST_BYTES: Final = 64 * 1024 * 1024
-#: A device uses one filter, or two; so nobody's filters push out those of everybody.
+#: A device uses one filter, or two. So no user's filters push out those of others.
 MOST_OF_A_USER: Final = 10
 #: Longer ones, in bytes of JSON, are looked up with each poll.
 _LONGEST: Final = 16 * 1024
 
-#: What an entry takes beside the filter, and a filter beside what stands in it.
+#: Bytes of an entry without its filter, and of a filter without its text.
 _BYTES_OF_AN_ENTRY: Final = 800
 _BYTES_OF_A_FILTER: Final = 1_000
-#: What a byte of JSON becomes at worst: a short ID is a string and a place in a set.
+#: Bytes of memory for a byte of JSON at worst: a short ID is a string and a place in a set.
 _BYTES_OF_A_BYTE: Final = 32
 
 
 @dataclass(eq=False, slots=True)
 class _Shared:
-    """What filters say that say the same of presence, understood once for all their users."""
+    """One meaning, shared by all users whose filters say the same of presence."""
 
     text: bytes
     meaning: PresenceFilter
@@ -51,7 +51,7 @@ class _Shared:
 
 
 class FiltersInUse:
-    """The filters of those who poll; the users who polled longest ago are forgotten first."""
+    """The filters of users who poll. The users who polled longest ago are forgotten first."""
 
     def __init__(self, rooms: RoomsHalf, *, most_bytes: int = MOST_BYTES) -> None:
         self._rooms = rooms
@@ -59,7 +59,7 @@ class FiltersInUse:
         #: By the ID, of each user; whoever polled last is last.
         self._of_user: OrderedDict[UserId, dict[str, _Shared]] = OrderedDict()
         self._by_text: dict[bytes, _Shared] = {}
-        #: What is kept takes so much, by the estimate.
+        #: Bytes of memory that the cache takes, by the estimate.
         self.bytes = 0
 
     def known(self, user_id: UserId, filter_id: str) -> PresenceFilter | None:

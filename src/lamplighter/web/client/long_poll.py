@@ -47,44 +47,44 @@ LONGEST_POLL: Final = timedelta(minutes=10)
 
 
 class SyncQuestion(msgspec.Struct, frozen=True):
-    """What a client wants to hear, and what it says of itself by asking."""
+    """The question of one poll, and the presence that its query sets."""
 
     #: None for a first sync.
     since: SinceToken | None = None
-    #: What the rooms half is asked.
+    #: The question to the rooms half.
     request: SyncRequest = SyncRequest()
-    #: What the client wants of presence, if its query says so; an uploaded filter does not.
+    #: The presence that a filter in the query asks for. An uploaded filter is not known here.
     wanted: PresenceFilter = ALL_PRESENCE
     set_presence: Presence | None = None
 
     @property
     def is_expensive(self) -> bool:
-        """Whether the answer tells everything there is: it needs a place (`web/places.py`)."""
+        """Whether the answer tells everything, and so needs a place (`web/places.py`)."""
         return self.since is None or self.request.full_state
 
 
 def _nothing() -> None:
-    """Most answers have no place."""
+    """Give back no place: most answers have none."""
 
 
 class News(msgspec.Struct, frozen=True):
-    """What there is to hear, and where it leads to."""
+    """The content of an answer, and the position to go on from."""
 
     rooms: RoomsAnswer
     position: StreamPosition
     #: Oldest change first.
     states: Sequence[UserPresenceState]
-    #: Gives back the place that an expensive answer has; to be called when it is sent.
+    #: Gives back the place of an expensive answer. The caller calls it once the answer is sent.
     leave: Callable[[], None] = _nothing
 
 
-#: Takes the news, or what is wrong.
+#: Takes the news, or the error.
 Answer: TypeAlias = Callable[[News | Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
 class LongPoll:
-    """Reads rooms and presence together, and waits while neither has anything to say."""
+    """Joins the rooms half and presence of a poll, which waits while neither has news."""
 
     rooms: RoomsHalf
     core: Core
@@ -120,7 +120,7 @@ class LongPoll:
     async def news(
         self, requester: Requester, question: SyncQuestion, receive: Receive, headers: Headers
     ) -> News:
-        """Return the news; raise what `begin` hands over. The client's leaving ends the waiting."""
+        """Return the news; raise the error that `begin` hands over. A client that goes ends it."""
         answered: asyncio.Future[News | Exception] = asyncio.get_running_loop().create_future()
         poll = self.begin(requester, question, partial(_settle, answered), headers=headers)
         leaving = asyncio.ensure_future(_end_with(receive, poll))
@@ -136,13 +136,13 @@ class LongPoll:
 
 
 class Waiting(Poll):
-    """One question, until it is answered."""
+    """A poll that was begun, until it is answered."""
 
     __slots__ = ()
 
     @abstractmethod
     def give_up(self) -> None:
-        """Do nothing more: nobody would take the answer."""
+        """End without an answer: nobody would take it."""
 
 
 class _Request(Waiting):
@@ -172,7 +172,7 @@ class _Request(Waiting):
         self._answer: Answer | None = answer
         #: Gives back the poll's place; None while the poll needs one and has none.
         self._leave = None if question.is_expensive else _nothing
-        #: What the poll waits for before it looks again.
+        #: The task that has to end before the poll looks again.
         self._task: asyncio.Task[None] | None = None
         self._looks_again = False
         self._due: Timestamp | None = None
@@ -181,7 +181,7 @@ class _Request(Waiting):
         )
 
     def look(self) -> None:
-        """Answer, if there is reason to; what is not at hand is waited for first."""
+        """Answer if there is a reason to; begin to read what is not at hand."""
         if self._answer is None:
             return
         if self._task is not None:
@@ -230,7 +230,7 @@ class _Request(Waiting):
         return News(rooms, position, _chosen(updates, self._wanted), self._leave or _nothing)
 
     def _weigh(self, news: News, *, is_due: bool) -> None:
-        """Answer with *news*, or wait for more; *is_due* is whether rooms are worth an answer."""
+        """Answer with *news*, or wait; *is_due* tells whether rooms are worth an answer."""
         if self.is_revoked:
             self._finish(UnknownToken("The device was logged out"))
         elif is_due or news.states or self.is_over or not self._question.request.timeout:

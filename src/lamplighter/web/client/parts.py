@@ -1,4 +1,4 @@
-"""What the endpoints of the client API are made of, whichever homeserver serves them."""
+"""The parts that all endpoints of the client API share, whichever homeserver serves them."""
 
 from dataclasses import dataclass
 

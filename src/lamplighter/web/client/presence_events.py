@@ -14,7 +14,7 @@ from lamplighter.recent import Recent
 
 __all__ = ["PresenceEncoder", "presence_content", "presence_event"]
 
-#: So many users' events are kept encoded.
+#: Users whose encoded events are cached.
 _MOST_KEPT: Final = 20_000
 
 

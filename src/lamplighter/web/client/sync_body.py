@@ -16,7 +16,7 @@ from lamplighter.web.client.presence_events import PresenceEncoder
 
 __all__ = ["SyncBodies"]
 
-#: So many different bodies of one millisecond are kept.
+#: Different bodies of one millisecond that are cached.
 _MOST_KEPT: Final = 100
 #: How many users' presence is written at a time.
 _AT_A_TIME: Final = 500
@@ -25,7 +25,7 @@ _Key: TypeAlias = tuple[str, StreamPosition, int]
 
 
 class SyncBodies:
-    """Writes answers; those to watchers of one change are one piece of memory."""
+    """Writes answers. The answers to all viewers of one change are the same bytes object."""
 
     def __init__(self, tokens: Tokens, encoder: PresenceEncoder, clock: Clock) -> None:
         self._tokens = tokens
@@ -71,7 +71,7 @@ class SyncBodies:
         if body == b"{}":
             yield b"}"
             return
-        # What a rooms half says is not looked into: its members come after ours, as they are.
+        # The members of the rooms half come after ours, as they are: nobody looks into them.
         pieces = iter(body if isinstance(body, Pieces) else (body,))
         yield b",%b" % next(pieces)[1:]
         yield from pieces
