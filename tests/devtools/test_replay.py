@@ -106,7 +106,7 @@ async def test_altered() -> None:
 
 
 async def test_rooms() -> None:
-    """Rooms give sight as they did, unless the configuration says otherwise; leaves end it."""
+    """Rooms count as they did unless the configuration differs; a leave ends that."""
     joins: list[RecordedEvent] = [Moved(at(0), HALL, it, joined=True) for it in (ALICE, BOB)]
     events: list[RecordedEvent] = [LOOKING, *joins, bob_is_told_to({ALICE: BY_ROOM})]
     assert found(await replay(events)) == []
@@ -121,7 +121,7 @@ async def test_rooms() -> None:
 
 
 async def test_what_came_late() -> None:
-    """What a module added later counts as told with the batch."""
+    """A late answer counts as delivered with its batch."""
     late = Late(at(3), StreamPosition(1), told_to({BOB: {ALICE: BY_RULE}}))
     later = bob_is_told_to({ALICE: BY_RULE}, 60)
     events: list[RecordedEvent] = [LOOKING, bob_is_told_to({}), late, later]
@@ -140,7 +140,7 @@ async def test_views() -> None:
 
 
 async def test_people_who_meet() -> None:
-    """Who was told of somebody with whom they came to share a room sees them by any rules."""
+    """New members of a room see each other by any rules."""
     joins: list[RecordedEvent] = [Moved(at(2), HALL, it, joined=True) for it in (ALICE, BOB)]
     met = Met(at(2), told_to({BOB: {ALICE: BY_ROOM}}))
     events: list[RecordedEvent] = [bob_is_told_to({}), *joins, met]
