@@ -1,4 +1,4 @@
-"""Asking the admin API from the command line."""
+"""Requests to the admin API from the command line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def sight(subject: str) -> dict[str, Any]:
 
 
 def test_a_question(server: Answering) -> None:
-    """A question goes out with the token in its header, and the answer is read as what it is."""
+    """A request has the token in its header, and the answer is decoded to its type."""
     server.will_answer({"number": 7})
     answer = AdminClient(f"{server.url}/", "secret").get("/server", {"a": "@b c"}, _Answer)
     assert answer == _Answer(7)
@@ -54,7 +54,7 @@ def test_a_question(server: Answering) -> None:
 
 
 def test_a_list_of_several_parts(server: Answering) -> None:
-    """A list is asked for until its end, empty parts included."""
+    """A list is fetched to its end, also past empty pages."""
     server.will_answer({"sights": [sight("@a:demo")], "next_batch": "@a:demo"})
     server.will_answer({"sights": [], "next_batch": "@b:demo"})
     server.will_answer({"sights": [sight("@c:demo")], "next_batch": None})
@@ -84,7 +84,7 @@ def test_a_list_of_several_parts(server: Answering) -> None:
     ],
 )
 def test_answers_of_no_use(server: Answering, status: int, content: Any, problem: str) -> None:
-    """Whatever is wrong becomes one line, which begins with the server's address."""
+    """Each error is one line that begins with the server's address."""
     server.will_answer(content, status)
     with pytest.raises(AdminUnavailable) as raised:
         AdminClient(server.url, "t").get("/server", {}, _Answer)
@@ -92,7 +92,7 @@ def test_answers_of_no_use(server: Answering, status: int, content: Any, problem
 
 
 def test_nobody_there(server: Answering) -> None:
-    """An address at which nobody listens is said to be unreachable, and why."""
+    """For an address at which nobody listens, the error says so, and why."""
     with answering() as gone:
         pass
     with pytest.raises(AdminUnavailable) as raised:
@@ -129,7 +129,7 @@ def test_files_without_a_token(tmp_path: Path, content: bytes) -> None:
 
 
 def test_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a token the command says where one could be, and why it is not there."""
+    """Without a token the error says where a token could be."""
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     with pytest.raises(AdminUnavailable) as raised:
         read_token(None)

@@ -27,7 +27,7 @@ def configured(folder: Path, port: int, more: str = "") -> Path:
 
 
 async def test_a_backup_of_a_running_server_restores_all(tmp_path: Path) -> None:
-    """What was acknowledged before the backup is there after unpacking; accounts, rooms, keys."""
+    """Accounts, rooms and keys that existed before the backup are there after unpacking."""
     with reserved_port() as port:
         path = configured(tmp_path / "old", port)
         config = load_config(path)
@@ -102,7 +102,7 @@ def test_keys_of_another_place(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_backed_up(tmp_path: Path) -> None:
-    """No database, a damaged one, a file in the way: an error, and no half of an archive."""
+    """A missing or damaged database, or an existing file, is an error that leaves no archive."""
     path = configured(tmp_path, 1)
     target = tmp_path / "b.tar.gz"
     with pytest.raises(ConfigError, match="has no database: nothing to back up"):

@@ -1,4 +1,4 @@
-"""What check-config finds out about modules."""
+"""The findings of check-config about modules."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from lamplighter.cli.check_config import check_config
 from lamplighter.errors import ConfigError, NotOfPresence
 from tests.logs_as_before import logs_as_before as logs_as_before
 
-#: Of what the machine gives to nobody who does not ask for it by number.
+#: A port that the machine gives only to programs that ask for it.
 PORT = 18_008
 
 MODULE = """

@@ -76,7 +76,7 @@ def test_a_good_module() -> None:
 
 
 def test_answers_at_fault() -> None:
-    """What cannot be told by faulty answers is said so."""
+    """For faulty answers, the screen says that the callbacks were not compared."""
     assert _shown(replace(GOOD, findings=(RAISES,), compared=False))[3:] == [
         "✓ loads and registers both callbacks",
         "✗ is async, raises nothing, always answers",
@@ -96,7 +96,7 @@ def test_answers_at_fault() -> None:
 
 
 def test_a_counterexample() -> None:
-    """It has all that it takes to see the disagreement, and the place to go to."""
+    """A finding has all that is needed to reproduce the disagreement, and its place."""
     assert _shown(replace(GOOD, findings=(RAISES, TOLD)))[16:] == [
         "✗ told but not shown  on_call.py:30",
         "  @a:demo is told when @b:demo comes online, "
@@ -112,7 +112,7 @@ def test_a_counterexample() -> None:
 
 
 def test_a_module_that_cannot_be_asked() -> None:
-    """Of a module that does not load, nothing else is said."""
+    """For a module that does not load, the screen says nothing else."""
     finding = Finding(Kind.CONSTRUCTOR_FAILS, "the constructor raises KeyError('users')")
     report = replace(
         GOOD, questions=0, worlds=0, timings=(), findings=(finding,), compared=False, named_users=0

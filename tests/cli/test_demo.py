@@ -1,4 +1,4 @@
-"""The demo, as somebody runs it who has just cloned the project."""
+"""The demo, as run from a fresh clone."""
 
 import json
 import shlex

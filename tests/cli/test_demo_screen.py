@@ -42,7 +42,7 @@ async def test_the_view_is_drawn_anew() -> None:
 
 
 async def test_the_point_is_on_a_small_terminal() -> None:
-    """80 columns and 24 lines have all of it: who was told and why, who is online, the story."""
+    """The whole view fits 80 columns and 24 lines."""
     told = [
         Told("alice", "bob", f"online “lighting the lamps”{n}", "module CustomPresenceRouter")
         for n in range(12)

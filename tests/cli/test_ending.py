@@ -70,7 +70,7 @@ def test_the_last_resort(begin: str, seconds: float, code: int) -> None:
 
 
 def test_the_last_resort_is_not_needed() -> None:
-    """Who has stopped in time goes on."""
+    """A process that stops in time is not ended."""
     with LastResort(timedelta(hours=1)) as last_resort:
         last_resort.begin()
     timers = [it for it in threading.enumerate() if isinstance(it, threading.Timer)]
@@ -80,7 +80,7 @@ def test_the_last_resort_is_not_needed() -> None:
 
 
 def test_running() -> None:
-    """Work is run to its end in a loop of its own, and what it raises is raised."""
+    """Work runs to its end in an event loop of its own, and its error is raised."""
     done: list[str] = []
 
     async def work() -> None:

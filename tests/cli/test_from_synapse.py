@@ -138,7 +138,7 @@ def moved(folder: Path, text: str, server_name: str | None = None) -> tuple[Conf
 
 @pytest.mark.parametrize("text", [GENERATED, WORKERS, OLDER], ids=["generated", "workers", "older"])
 def test_what_is_made_can_be_used_and_has_no_secret(folder: Path, text: str) -> None:
-    """The result passes check-config; no secret of the file is in it; each key has its source."""
+    """The result passes check-config, has no secret, and names the source of each key."""
     _, written, _ = moved(folder, text)
     assert SECRET not in written
     keys = [number for number, line in enumerate(written.splitlines()) if _is_key(line)]
@@ -162,7 +162,7 @@ def test_a_generated_file(folder: Path) -> None:
 
 
 def test_a_file_with_workers(folder: Path) -> None:
-    """Everything with a counterpart moves; what is not of presence or not here is told apart."""
+    """Every key with a counterpart moves; other keys are listed."""
     config, written, said = moved(folder, WORKERS)
     assert [it.host for it in config.listen] == ["::"]
     assert config.public_baseurl == "https://matrix.example.org/"
@@ -249,7 +249,7 @@ def test_values_that_cannot_be_used(folder: Path, line: str) -> None:
 
 
 def test_what_is_no_homeserver_yaml(folder: Path) -> None:
-    """A file that is none, or is not there, is an error that names it."""
+    """A missing or wrong file is an error that names the file."""
     path = folder / "homeserver.yaml"
     with pytest.raises(ConfigError, match="cannot be read"):
         config_from_synapse(path)

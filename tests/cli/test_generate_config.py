@@ -15,14 +15,14 @@ WHERE = Path("generated.yaml")
 
 
 def test_it_is_the_default_configuration() -> None:
-    """As it is, it says nothing but the server name."""
+    """Unchanged, the configuration sets nothing but the server name."""
     assert parse_config_text(config_text("example.org"), WHERE) == Config(
         server_name=ServerName("example.org")
     )
 
 
 def test_what_is_commented_out_is_the_default() -> None:
-    """With every key uncommented it means the same: the values shown are the defaults."""
+    """With every key uncommented the configuration means the same: the values are the defaults."""
     text = re.sub(r"^#(?! \S)", "", config_text("example.org"), flags=re.MULTILINE)
     config = parse_config_text(text, WHERE)
     assert config == Config(
@@ -33,7 +33,7 @@ def test_what_is_commented_out_is_the_default() -> None:
 
 
 def test_every_key_is_in_it() -> None:
-    """All keys are there, but for the older way to name a presence router."""
+    """All keys are there, except the older way to name a presence router."""
     text = config_text("example.org")
     shown = set(re.findall(r"^#? *(\w+):", text, flags=re.MULTILINE))
     keys = {field.encode_name for field in msgspec.structs.fields(Config)}

@@ -87,7 +87,7 @@ def test_bad_configuration_exits_2(run: Run, config: Path) -> None:
 def test_exit_codes(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, exit_code: int
 ) -> None:
-    """A module's fault exits with 2 as the operator's does; other trouble with 1; no traceback."""
+    """Faults of modules and operators exit with 2, other errors with 1, without a traceback."""
 
     def fail(path: Path) -> None:
         raise error
@@ -113,7 +113,7 @@ def test_generate_config_prints(run: Run, tmp_path: Path) -> None:
 
 
 def test_check_config(run: Run, config: Path) -> None:
-    """A good configuration is called good, with its server name and addresses."""
+    """For a good configuration, check-config prints its server name and addresses."""
     ran = run("check-config", "-c", config)
     assert ran == Ran(0, f"{config}: good, for example.org on 127.0.0.1:8008\n", "")
 

@@ -32,7 +32,7 @@ def test_a_good_module_exits_0(run: Run, file: Path) -> None:
 
 
 def test_findings_exit_1(run: Run, file: Path) -> None:
-    """What is wrong is printed as a sentence; nothing goes to the standard error."""
+    """Findings are printed as sentences; nothing goes to the standard error."""
     file.write_text("viewers: ['@alice:demo']\n")
     ran = run("module", "check", ALTERING, "-c", file)
     assert (ran.exit_code, ran.err) == (1, "")
@@ -55,7 +55,7 @@ def test_findings_exit_1(run: Run, file: Path) -> None:
     ],
 )
 def test_a_wrong_configuration_exits_2(run: Run, file: Path, text: str, error: str) -> None:
-    """It is one line on the standard error."""
+    """A wrong configuration is one line on the standard error."""
     file.write_text(f"{text}\n")
     ran = run("module", "check", ROUTES, "-c", file)
     assert (ran.exit_code, ran.out) == (2, "")
@@ -65,7 +65,7 @@ def test_a_wrong_configuration_exits_2(run: Run, file: Path, text: str, error: s
 
 
 def test_a_module_that_is_not_there_exits_2(run: Run) -> None:
-    """So it is for a module that cannot be imported."""
+    """A module that cannot be imported is one line on the standard error."""
     assert run("module", "check", "nowhere.Router") == Ran(
         2,
         "",
@@ -143,7 +143,7 @@ def test_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_error_is_raised() -> None:
-    """Whoever calls the function gets the error."""
+    """The function raises the error."""
     with pytest.raises(ConfigError, match="nowhere"):
         check("nowhere.Router", None)
 

@@ -68,7 +68,7 @@ def test_nothing_differs(folder: Folder, log: Path, run: Run) -> None:
 
 
 def test_what_differs(folder: Folder, log: Path, run: Run) -> None:
-    """Who gains and who loses sight of whom is shown, with reasons and by module: exit code 1."""
+    """The report shows who gains and who loses whom, with reasons and by module: exit code 1."""
     folder.rule({CHARLIE: [BOB]})
     code, out, _ = run(log, "-c", folder.configure("rule.Rule"))
     assert code == 1
@@ -124,7 +124,7 @@ def test_a_module_that_fails(folder: Folder, log: Path, run: Run) -> None:
     [("nowhere.log", "nowhere.log: there is no such file"), ("rule.py", "not a record")],
 )
 def test_no_record(folder: Folder, run: Run, name: str, problem: str) -> None:
-    """What is no record is refused in one line: exit code 2."""
+    """A file that is no record is refused in one line: exit code 2."""
     folder.rule({})
     code, out, err = run(folder.path / name, "-c", folder.configure())
     assert (code, out) == (2, "")

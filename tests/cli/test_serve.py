@@ -50,7 +50,7 @@ async def test_an_address_that_is_taken(tmp_path: Path) -> None:
 
 
 async def test_what_was_said_is_kept(tmp_path: Path) -> None:
-    """What is served again from the same directory knows what was served before."""
+    """A second server on the same directory has the data of the first."""
     with reserved_port() as port:
         config = config_for(tmp_path, port)
         async with serving(config, Storage.in_directory(tmp_path / "data")) as server:

@@ -67,7 +67,7 @@ def shown(console: Console) -> str:
 
 
 def test_a_yes(server: Answering, console: Console) -> None:
-    """A yes is shown with every reason, with what this viewer is shown, and what is in fact."""
+    """A yes is shown with every reason, the state for this viewer, and the real state."""
     server.will_answer({"sight": YES, "hints": []})
     client = AdminClient(server.url, "t")
     assert explain(client, console, "@alice:demo", "@bob:demo", as_json=False)
@@ -85,7 +85,7 @@ def test_a_yes(server: Answering, console: Console) -> None:
 
 
 def test_modules_that_do_not_agree(server: Answering, console: Console) -> None:
-    """A module that has altered it in vain is named, and why it was in vain."""
+    """A module whose alteration does not count is named, with the reason."""
     server.will_answer({"sight": {**YES, "overruled": ["Quiet"]}, "hints": []})
     explain(AdminClient(server.url, "t"), console, "@alice:demo", "@bob:demo", as_json=False)
     assert "\n".join(shown(console).splitlines()[5:7]) == (
@@ -138,7 +138,7 @@ def test_nobody(server: Answering, console: Console) -> None:
     ],
 )
 def test_json(server: Answering, console: Console, answer: Any, printed: Any) -> None:
-    """For programs it is JSON, as the admin API has it, and nothing in it is taken for markup."""
+    """`--json` prints the JSON of the admin API, without any markup."""
     server.will_answer(answer)
     client = AdminClient(server.url, "t")
     if "sight" in answer:

@@ -126,7 +126,7 @@ def test_who_is_meant(config: Path) -> None:
 
 
 def test_a_running_server_needs_the_token(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a server runs nothing is written behind its back; the error says what to do."""
+    """The command never writes to the database of a running server; the error says what to do."""
     monkeypatch.delenv("LAMPLIGHTER_ADMIN_TOKEN", raising=False)
     refused = pytest.raises(AdminUnavailable, match=r"no admin token.*; or stop the server first$")
     with mark_as_running(load_config(config)), refused:
@@ -144,7 +144,7 @@ def test_the_token_is_missed_before_a_password_is_typed(
 
 
 async def test_a_running_server_does_it(tmp_path: Path) -> None:
-    """The server that runs is asked: what it has given out is worth nothing from that moment on."""
+    """A running server makes the change: its tokens are invalid from that moment on."""
     token_file = tmp_path / "token.txt"
     token_file.write_text(TOKEN)
     path = tmp_path / "lamplighter.yaml"

@@ -16,7 +16,7 @@ def names(paths: Sequence[Path]) -> list[str]:
 
 
 def test_what_has_changed(tmp_path: Path) -> None:
-    """A file that is written, new or gone has changed since the last look; others have not."""
+    """Changed, new and removed files are reported once; other files are not."""
     one, other, third = (tmp_path / f"{name}.py" for name in ("one", "other", "third"))
     for path in (one, other):
         path.write_text("1")
@@ -31,7 +31,7 @@ def test_what_has_changed(tmp_path: Path) -> None:
 
 
 async def test_watching(tmp_path: Path) -> None:
-    """Once a second the files are looked at; after a change it is said what the reload gave."""
+    """The files are compared once a second; after a change the result of the reload is printed."""
     path = tmp_path / "rule.py"
     path.write_text("1")
     clock, said = FakeClock(), list[str]()

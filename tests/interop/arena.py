@@ -1,4 +1,4 @@
-"""A server in the middle, one beside it that does as it should, and many that do not."""
+"""One server under test, one correct peer, and many hostile peers."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ def said(user_id: str, status: str, **more: Any) -> dict[str, Any]:
 
 @dataclass
 class Arena:
-    """A server in the middle, with the people on it by their names."""
+    """The server under test, with its users by name."""
 
     server: ServerProcess
     #: The name of the server, to others.
@@ -38,23 +38,23 @@ class Arena:
     http: aiohttp.ClientSession
     authority: Authority
     certificate: Certificate
-    #: A server that does as it should; carol is there.
+    #: A correct server; carol is one of its users.
     healthy: Peer
-    #: A server that does not; mallory is there.
+    #: A hostile server; mallory is one of its users.
     hostile: HostilePeer
-    #: Others that do not, each with a mallory who is shown a user here, by the name of that user.
+    #: More hostile servers, each with a mallory who is shown a user here, by that user's name.
     answering: dict[str, HostilePeer]
     people: dict[str, Person]
     stack: AsyncExitStack
     numbers: "count[int]" = field(default_factory=count)
 
     async def another(self) -> HostilePeer:
-        """Return one more server like `hostile`, whose name no other will have."""
+        """Return one more server like `hostile`, with a name of its own."""
         peer = open_hostile_peer(self.certificate, self.authority)
         return await self.stack.enter_async_context(peer)
 
     def fresh(self) -> str:
-        """Return what was never said before."""
+        """Return a status message that was never used before."""
         return f"number {next(self.numbers)}"
 
     async def exchanges(self) -> None:
@@ -76,7 +76,7 @@ class Arena:
         assert (await news_of(user_id, self.people["alice"]))["status_msg"] == status
 
     async def status_of(self, user_id: str) -> str:
-        """Return what alice is told that somebody says, if she asks."""
+        """Return the status message that alice gets for a user."""
         path = f"/presence/{quote(user_id, safe='')}/status"
         status: str = (await self.people["alice"].ask("GET", path)).json["status_msg"]
         return status
@@ -93,7 +93,7 @@ class Arena:
 async def open_arena(folder: Path, *watched: str) -> AsyncIterator[Arena]:
     """Run all these servers; *watched* are the users who are shown to hostile servers.
 
-    In the end the server in the middle must stop in good order, and have nothing to complain of.
+    At the end the server under test must stop in good order, without warnings in its log.
     """
     authority = Authority(folder / "authority.pem")
     certificate = authority.certificate(folder / "hostile")

@@ -59,12 +59,12 @@ class Tab:
             await self.call(f"{domain}.enable")
 
     async def end(self) -> None:
-        """Listen to the browser no longer."""
+        """Close the connection to the browser."""
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Do as the protocol says; raise `RuntimeError` where the browser refuses."""
+        """Send a command of the protocol; raise `RuntimeError` if the browser refuses it."""
         number = next(self._numbers)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
@@ -84,7 +84,7 @@ class Tab:
         await self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     async def value(self, expression: str) -> Any:
-        """Return what a JavaScript expression is, or what it promises."""
+        """Return the value of a JavaScript expression, awaited if it is a promise."""
         said = await self.call(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
@@ -122,7 +122,7 @@ class Tab:
             await self.call("Input.dispatchKeyEvent", type="keyUp", **known)
 
     async def looks(self, *, width: int, height: int, scheme: str = "light") -> None:
-        """Have a window of this size, in light or dark."""
+        """Set the size of the window, and light or dark colours."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1}
         await self.call("Emulation.setDeviceMetricsOverride", **metrics, mobile=width < 600)
         features = [{"name": "prefers-color-scheme", "value": scheme}]

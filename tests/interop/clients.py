@@ -1,4 +1,4 @@
-"""People at real clients: HTTP over sockets, and nothing of the server's own code."""
+"""Users at real clients: HTTP over sockets, without the server's own code."""
 
 from dataclasses import dataclass
 from typing import Any, Final

@@ -1,7 +1,7 @@
-"""A federation peer that means no good: it signs what it likes, and answers bytes as it likes.
+"""A hostile federation peer: it signs anything, and answers with any bytes.
 
-It shares no code with the server, and knows no HTTP but what it takes to be misunderstood: what it
-answers is a script, the parts of which are sent as they come.
+The peer shares no code with the server, and has only as much HTTP as it needs to break the rules.
+An answer is a script of parts, which are sent one after the other.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ def response(status: int, body: object, *headers: str) -> bytes:
 
 
 def once(*parts: bytes) -> Script:
-    """Answer that, and hang up."""
+    """Answer with these parts, and close the connection."""
 
     async def script() -> AsyncIterator[bytes]:
         for part in parts:
@@ -61,7 +61,7 @@ def once(*parts: bytes) -> Script:
 
 
 def endless(begin: bytes, part: bytes) -> Script:
-    """Answer that, and *part* for ever."""
+    """Answer with these parts, and then with *part* for ever."""
 
     async def script() -> AsyncIterator[bytes]:
         yield begin
@@ -72,7 +72,7 @@ def endless(begin: bytes, part: bytes) -> Script:
 
 
 def silence(begin: bytes = b"") -> Script:
-    """Answer that, and then nothing until the other one hangs up."""
+    """Answer with these parts, and then with nothing until the other end closes."""
 
     async def script() -> AsyncIterator[bytes]:
         yield begin
@@ -83,7 +83,7 @@ def silence(begin: bytes = b"") -> Script:
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody has sent."""
+    """A received request."""
 
     method: str
     path: str
@@ -141,7 +141,7 @@ class HostilePeer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def leave(self) -> None:
-        """Be away: hang up on everybody, and take no more connections."""
+        """Close all connections, and accept no more."""
         if self._server is not None:
             self._server.close()
         self.hang_up()
@@ -149,7 +149,7 @@ class HostilePeer:
             await self._news.wait_for(lambda: not self._connections)
 
     def hang_up(self) -> None:
-        """Close every connection, without good manners."""
+        """Abort every connection."""
         for writer in self._connections:
             abort(writer)
 
@@ -217,7 +217,7 @@ class HostilePeer:
         """Send *parts* as they are; return what comes back until the other one hangs up."""
         reader, writer = await self.connect(destination)
         try:
-            with suppress(ConnectionError):  # it may have heard enough
+            with suppress(ConnectionError):  # the server may have closed
                 for part in parts:
                     writer.write(part)
                     await writer.drain()
@@ -269,7 +269,7 @@ class HostilePeer:
             self._news.notify_all()
         begins = [it for it in self.scripts if request.path.startswith(it)]
         script = self.scripts[begins[0]] if begins else once(response(404, {}))
-        # It says nothing more to us: so this returns when it has hung up.
+        # The server sends nothing more, so this returns when the server closes.
         leaving = asyncio.create_task(reader.read())
         speaking = asyncio.create_task(self._speak(script(), writer, leaving))
         await asyncio.wait({speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -287,7 +287,7 @@ class HostilePeer:
             writer.write(part)
             await writer.drain()
             self.sent += len(part)
-            # To drain may wait for nothing, and nobody would notice that the other one hung up.
+            # Draining may not wait, and then nobody would notice that the other end has closed.
             await asyncio.wait([leaving], timeout=0)
         writer.close()
         await writer.wait_closed()

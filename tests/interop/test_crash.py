@@ -1,4 +1,4 @@
-"""`kill -9` in the middle of everything: what was acknowledged is there after a restart."""
+"""`kill -9` at any moment: everything acknowledged is there after a restart."""
 
 import asyncio
 import secrets
@@ -24,7 +24,7 @@ class Life:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def acknowledged(self) -> None:
-        """Somebody has been told 200."""
+        """Count one more acknowledged request."""
         self.left -= 1
         if self.left == 0:
             self.server.kill()
@@ -52,7 +52,7 @@ async def under_load(life: Life, works: list[Callable[[int], Awaitable[Answer]]]
 
 @dataclass
 class Speaker:
-    """Somebody who counts aloud, by status messages."""
+    """A user who counts by status messages."""
 
     person: Person
     sent: int = 0
@@ -88,7 +88,7 @@ async def test_statuses(make_server: MakeServer, http: aiohttp.ClientSession) ->
 
 @dataclass
 class Worker:
-    """Somebody who makes things, and remembers those that were acknowledged."""
+    """A user who makes rooms, data and devices, and remembers those that were acknowledged."""
 
     person: Person
     made: list[str] = field(default_factory=list)

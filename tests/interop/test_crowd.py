@@ -1,4 +1,4 @@
-"""Five hundred people in one room, all of them connected to one server in one process."""
+"""500 people in one room, all connected to one server."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from tests.interop.conftest import MakeServer
 from tests.interop.processes import prepare
 
 WATCHERS = 500
-#: They look on without being seen, and are not interested in the room's five hundred members.
+#: They poll without being seen, and are not in the room.
 QUIETLY = {"set_presence": "offline", "filter": json.dumps({"room": {"rooms": []}})}
 
 

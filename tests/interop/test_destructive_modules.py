@@ -1,4 +1,4 @@
-"""Modules that, by what they do in the event loop, would end the server or cripple it."""
+"""Modules that try to end or to block the server by what they do in the event loop."""
 
 import asyncio
 from pathlib import Path
@@ -27,8 +27,10 @@ def do(server: ServerProcess, deed: Path, what: str, how: str) -> None:
 async def test_the_server_goes_on(
     make_server: MakeServer, http: aiohttp.ClientSession, tmp_path: Path, how: str
 ) -> None:
-    """Whatever a module does to end the server, in whichever way: polls that wait are answered,
-    requests are, the module is asked, its background work goes on, and the server ends as told.
+    """No module can end the server.
+
+    Waiting polls and requests are answered, the module is asked, its background work goes on, and
+    the server ends when it is told to.
     """
     deed = tmp_path / "deed"
     module = f"{{module: tests.interop.modules.Destructive, config: {{deed: '{deed}'}}}}"

@@ -1,7 +1,6 @@
-"""A disk that takes no more: people are told so, reading goes on, and room made helps.
+"""A full disk: writes are refused, reads go on, and free space ends the trouble.
 
-A limit on the size of files stands in for the full disk: it can be set on a running process, by
-any user.
+A limit on the size of files stands in for a full disk: any user can set it on a running process.
 """
 
 import resource
@@ -50,7 +49,7 @@ async def health(http: aiohttp.ClientSession, server: ServerProcess) -> Answer:
 
 
 async def test_a_full_disk(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
-    """On a full disk writes are refused with clear words, reads are served, and it recovers."""
+    """On a full disk the server refuses writes with a clear error, serves reads, and recovers."""
     server = make_server()
     logins = await prepare(server.folder, ["alice", "bob"], room=True)
     server.start()

@@ -1,7 +1,7 @@
-"""What a server that means no good answers when it is asked, for its keys or to take something.
+"""Answers of a hostile server to requests for its keys, and to transactions.
 
-Names that lead inward by DNS or by a well-known document need names, and port 443: so they are in
-`tests/federation/test_inward.py`.
+Names that lead to inward addresses by DNS or by a well-known document are in
+`tests/federation/test_inward.py`, because they need names and port 443.
 """
 
 import asyncio
@@ -133,8 +133,9 @@ async def test_keys_that_come_slowly(arena: Arena) -> None:
 
 
 async def test_names_without_number(arena: Arena) -> None:
-    """However many servers somebody claims to be, 16 are asked for their keys at once, and every
-    honest server's keys can be had meanwhile.
+    """The server fetches the keys of at most 16 claimed servers at a time.
+
+    The keys of every honest server can be fetched meanwhile.
     """
     with ExitStack() as stack:
         silent = [socket.create_server(("127.0.0.1", 0)) for _ in range(100)]

@@ -1,4 +1,4 @@
-"""Clients that mean no good, or know no HTTP: never a 500, and others are served meanwhile."""
+"""Hostile clients, and clients without HTTP: never a 500, and others are served meanwhile."""
 
 import asyncio
 import re
@@ -147,7 +147,7 @@ TARGETS: Final = {
 
 @pytest.mark.parametrize(("request_", "expected"), NONSENSE.values(), ids=NONSENSE)
 def test_nonsense(victim: Victim, request_: bytes, expected: list[int]) -> None:
-    """What is no HTTP is told so, and the connection is closed."""
+    """Bytes that are no HTTP get a 400, and the connection is closed."""
     assert statuses(victim.answer(request_)) == expected
 
 

@@ -1,6 +1,6 @@
-"""What a server that means no good sends: it is refused, and nobody else is disturbed.
+"""Requests of a hostile server: they are refused, and nobody else is disturbed.
 
-What it answers when it is asked is in `test_hostile_answers.py`.
+The answers of such a server are in `test_hostile_answers.py`.
 """
 
 import asyncio
@@ -204,7 +204,7 @@ async def test_more_than_a_transaction_may_be(arena: Arena) -> None:
 
 
 async def test_nobodys_body(arena: Arena) -> None:
-    """Who does not say who they are, or has no key, is refused before the body is there."""
+    """A request without an origin, or from a server without a key, is refused before its body."""
     headers = {"Content-Length": "1000"}
     assert refusal(await arena.hostile.raw(arena.name, head(URI, headers))) == NOT_PROVEN
     headers["Authorization"] = arena.hostile.authorization(
@@ -243,7 +243,7 @@ async def test_who_never_comes_to_an_end(arena: Arena) -> None:
 
 
 async def test_what_is_no_tls(arena: Arena) -> None:
-    """Who speaks no TLS is hung up on."""
+    """A connection without TLS is closed."""
     host, _, port = arena.name.rpartition(":")
     for nonsense in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x00\x05hello", b"\x00" * 1000):
         reader, writer = await asyncio.open_connection(host, int(port))

@@ -1,4 +1,4 @@
-"""A running process takes in other modules when it is told to."""
+"""A running process reloads its modules at SIGHUP."""
 
 import asyncio
 import signal
@@ -27,8 +27,10 @@ class Rule:
 
 
 async def test_sighup(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
-    """SIGHUP reloads: a poll that waits hears of who has come into sight. A module that is no
-    Python is refused, with the reason in the log, and the process goes on as before.
+    """SIGHUP reloads the modules: a waiting poll gets the users who become visible.
+
+    A module that is no Python is refused, with the reason in the log, and the process goes on as
+    before.
     """
     server = make_server("modules: [{module: sighup_rule.Rule}]")
     rule = server.folder / "sighup_rule.py"

@@ -1,4 +1,4 @@
-"""Stopping: what is open is answered, nothing is lost, and nobody can prevent it."""
+"""Stopping: open requests are answered, nothing is lost, and nothing can prevent the stop."""
 
 import asyncio
 import signal
