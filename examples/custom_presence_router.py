@@ -21,7 +21,7 @@ Shows = dict[str, set[str]]
 
 
 class CustomPresenceRouter:
-    """Shows users to viewers as the configuration says."""
+    """Shows users to viewers by its configuration."""
 
     def __init__(self, config: Shows, api: ModuleApi) -> None:
         self._shows = config
@@ -41,7 +41,7 @@ class CustomPresenceRouter:
     async def get_users_for_states(
         self, state_updates: Iterable[UserPresenceState]
     ) -> dict[str, set[UserPresenceState]]:
-        """Some users' presence has changed: say who else is told."""
+        """The states of some users have changed: return who else gets them."""
         told: dict[str, set[UserPresenceState]] = {}
         for state in state_updates:
             for viewer, users in self._shows.items():
@@ -50,5 +50,5 @@ class CustomPresenceRouter:
         return told
 
     async def get_interested_users(self, user_id: str) -> set[str]:
-        """A user asks for presence: say who else they may see. It must agree with the above."""
+        """A viewer asks for presence: return who else is visible. It must agree with the above."""
         return self._shows.get(user_id, set())

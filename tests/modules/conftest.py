@@ -26,6 +26,6 @@ async def running(world: World) -> World:
 
 @pytest.fixture
 def logged() -> Iterator[list[Any]]:
-    """What is logged during the test."""
+    """The lines that are logged during the test."""
     with capture_logs() as lines:
         yield lines

@@ -1,4 +1,4 @@
-"""Who and when, for the tests of presence: names, instants, and a user on the bare machine."""
+"""Users, devices and instants for the tests of presence, and a user on the bare machine."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -45,7 +45,7 @@ def at(seconds: float) -> Timestamp:
 
 
 def nobody(user_id: UserId, source: StateSource = StateSource.DEVICES) -> TrackedUser:
-    """Return a user of whom nothing is known."""
+    """Return a user about whom nothing is known."""
     return TrackedUser(UserPresenceState.default(user_id), source)
 
 
@@ -57,12 +57,12 @@ class Person:
     rules: Rules = EXPLICIT
 
     def hears(self, event: Event, seconds: float = 0) -> "Person":
-        """Apply *event*."""
+        """Apply *event* at this second."""
         self.user = apply(self.user, event, at(seconds), self.rules)
         return self
 
     def waits_until(self, seconds: float) -> "Person":
-        """Let time pass."""
+        """Apply the passing of time."""
         self.user = elapse(self.user, at(seconds), self.rules)
         return self
 
@@ -72,7 +72,7 @@ class Person:
 
     @property
     def presences(self) -> dict[DeviceId, Presence]:
-        """What each device says."""
+        """The presence of each device."""
         return {device.device_id: device.presence for device in self.user.devices}
 
     @property
@@ -83,7 +83,7 @@ class Person:
 
 
 def says(presence: Presence) -> Syncing:
-    """Return that the phone's polls say *presence*."""
+    """Return the event of a phone whose polls say *presence*."""
     return Syncing(ALICE, PHONE, presence)
 
 
@@ -93,7 +93,7 @@ def puts(presence: Presence, status_msg: str | None = None) -> StatusSet:
 
 
 def polling() -> Person:
-    """Return a user whose phone began to poll at 0 s and did nothing since."""
+    """Return a user whose phone began to poll at 0 s, and did nothing since."""
     return Person().hears(BEGINS)
 
 

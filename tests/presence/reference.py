@@ -77,14 +77,14 @@ class Person:
         return {phone_id: phone.says for phone_id, phone in self.phones.items()}
 
     def phone(self, phone_id: str) -> Phone | None:
-        """Return the phone that speaks; the first to speak is the one from before the restart."""
+        """Return the phone; the first one to act is the one from before the restart."""
         if phone_id not in self.phones and _NAMELESS in self.phones:
             self.phones[phone_id] = self.phones.pop(_NAMELESS)
         return self.phones.get(phone_id)
 
 
 class ReferenceModel:
-    """Everybody's presence, recomputed from scratch whenever anybody asks."""
+    """The presence of all users, recomputed from scratch at every question."""
 
     def __init__(self, server_name: str, durations: Durations) -> None:
         self.server_name = server_name
@@ -105,7 +105,7 @@ class ReferenceModel:
         return self._look(person, before, forced, now)
 
     def expire(self, now: Timestamp) -> list[Change]:
-        """Return the changes that time has made, for everybody."""
+        """Return the changes that time has made, for all users."""
         return [change for person in self.people.values() for change in self._age(person, now)]
 
     def get(self, user_id: UserId) -> UserPresenceState:
@@ -118,7 +118,7 @@ class ReferenceModel:
         return min((first for first in firsts if first is not None), default=None)
 
     def instants(self) -> list[int]:
-        """Return every instant at which anything could happen to anybody."""
+        """Return every instant at which anything could happen to any user."""
         return sorted({i for person in self.people.values() for i in self._instants_of(person)})
 
     def restore(
@@ -241,7 +241,7 @@ class ReferenceModel:
         return self._look(person, before, ping, now)
 
     def _ping_is_due(self, person: Person, now: int) -> bool:
-        """Tell whether the user's place in the period came since the servers were last told."""
+        """Tell whether the user's place in the period has come since the last ping."""
         if not self._is_mine(person) or person.shown.state == Presence.OFFLINE:
             return False
         place = self._place(person)

@@ -1,4 +1,4 @@
-"""What is worth telling."""
+"""Which changes are announced."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ GRANULARITY = timedelta(seconds=60)
 
 
 def reason(told: UserPresenceState, **fields: object) -> ChangeReason | None:
-    """Return why *told* with other *fields* is worth telling."""
+    """Return why a state that differs from *told* in *fields* is announced."""
     return reason_to_announce(told, told.copy_and_replace(**fields), GRANULARITY)
 
 
@@ -44,12 +44,12 @@ def reason(told: UserPresenceState, **fields: object) -> ChangeReason | None:
 def test_reason(
     told: UserPresenceState, fields: dict[str, object], expected: ChangeReason | None
 ) -> None:
-    """Message, state, being active while online, and a late activity are told; no more."""
+    """Message, state, currently_active while online, and a late activity are announced; no more."""
     assert reason(told, **fields) is expected
 
 
 def test_the_first_reason_is_given() -> None:
-    """Where several reasons hold, the one that people care for most is given."""
+    """If several reasons hold, the one that matters most to people is given."""
     everything: dict[str, object] = {
         "last_active_ts": START + 60_001,
         "currently_active": False,
@@ -69,7 +69,7 @@ def test_the_first_reason_is_given() -> None:
 
 
 def test_a_change_says_from_what_to_what_and_why() -> None:
-    """Changes are values: old, new, reason."""
+    """Changes are values with the old state, the new state and the reason."""
     assert Change(TOLD, AWAY, ChangeReason.STATE) == Change(
         old=TOLD, new=AWAY, reason=ChangeReason.STATE
     )

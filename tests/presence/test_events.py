@@ -1,4 +1,4 @@
-"""What happens is told as values."""
+"""Events are values."""
 
 import typing
 from dataclasses import FrozenInstanceError
@@ -19,7 +19,7 @@ from tests.presence.people import ALICE, DAVE, ONLINE, PHONE
 
 
 def test_what_is_not_said_is_none() -> None:
-    """An event says only what it was given; polls that do not say it say `online`."""
+    """Fields that are not given are None; polls without set_presence say `online`."""
     assert Syncing(ALICE, PHONE) == Syncing(
         ALICE, PHONE, set_presence=ONLINE, is_first=False, is_activity=False
     )
@@ -31,7 +31,7 @@ def test_what_is_not_said_is_none() -> None:
 
 
 def test_an_event_does_not_change() -> None:
-    """What has happened cannot be altered afterwards."""
+    """An event is immutable."""
     event = Activity(ALICE, PHONE)
 
     with pytest.raises(FrozenInstanceError):

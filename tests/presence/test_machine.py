@@ -142,7 +142,7 @@ def test_a_user_is_as_present_as_the_most_present_device() -> None:
 
 
 def test_the_last_activity_is_the_latest_of_the_devices() -> None:
-    """A poll of a device on which nothing was done does not turn back the last activity."""
+    """A poll of another device does not turn back the last activity."""
     person = polled().hears(StatusSet(ALICE, LAPTOP, ONLINE), 10).hears(says(UNAVAILABLE), 20)
 
     assert person.state.last_active_ts == at(10)
@@ -157,7 +157,7 @@ def test_a_logged_out_device_drops_at_once() -> None:
 
 
 def test_deactivation_takes_devices_and_message() -> None:
-    """A deactivated user has no device and no message, whoever had set them."""
+    """A deactivated user has no device and no message, not even one that a module has set."""
     person = Person().hears(puts(ONLINE, "hi")).hears(Syncing(ALICE, LAPTOP))
     person.hears(SetByModule(ALICE, BUSY, "from a module")).hears(AccountDeactivated(ALICE), 10)
 
@@ -294,7 +294,7 @@ def updated_without_a_time() -> Person:
 def test_a_remote_user(
     person: Person, expected: tuple[Presence, float | None, float, str | None, bool]
 ) -> None:
-    """The last activity is told by our clock; after 30 minutes of silence the user is offline."""
+    """The last activity is an instant of our clock; silence for 30 minutes makes a user offline."""
     presence, active, heard, message, is_active = expected
     active_ts = 0 if active is None else at(active)
     assert person.user == TrackedUser(
@@ -351,7 +351,7 @@ def test_the_deadline_is_the_first_instant_that_changes_something(
 
 
 def test_the_rules_can_be_set() -> None:
-    """The machine goes by the durations that it is given; a poll counts if it says online."""
+    """The machine uses the durations that it gets; the default is explicit activity."""
     rules = Rules(Timers(sync_online_timeout=timedelta(milliseconds=7)), SyncIsActivity.NEVER)
 
     assert Rules() == Rules(Timers(), SyncIsActivity.EXPLICIT)

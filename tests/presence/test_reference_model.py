@@ -1,4 +1,4 @@
-"""The tracker against the slow and obvious model, in stories that nobody would think of."""
+"""The tracker compared with the slow and obvious model, in random stories."""
 
 import copy
 from datetime import timedelta
@@ -85,7 +85,7 @@ def by_user(changes: list[Change]) -> list[Change]:
 
 
 def without_tellings(tracker: PresenceTracker) -> list[UserPresenceState]:
-    """Return everybody's state without the time at which other servers were told."""
+    """Return all states without the time of the last announcement to other servers."""
     return [state.copy_and_replace(last_federation_update_ts=0) for state in tracker.known()]
 
 
@@ -249,7 +249,7 @@ def _nothing(user_id: UserId) -> UserPresenceState:
 
 
 def test_the_tracker_does_what_the_obvious_model_does() -> None:
-    """Whatever happens, in whatever order: the tracker and the reference model agree."""
+    """The tracker and the reference model agree after any events in any order."""
     run_state_machine_as_test(
         Comparison,
         settings=settings(

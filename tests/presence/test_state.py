@@ -1,4 +1,4 @@
-"""The value that stands for a user's presence."""
+"""The value for a user's presence."""
 
 import copy
 import pickle
@@ -45,7 +45,7 @@ def test_fields_stand_in_the_module_api_s_order() -> None:
 
 
 def test_default_is_offline_and_never_seen() -> None:
-    """Of a user of whom nothing is known it is said: offline, never seen, no message."""
+    """The default state is offline, never active, without a message."""
     expected = UserPresenceState("@alice:here", "offline", 0, 0, 0, None, False)
 
     assert UserPresenceState.default("@alice:here") == expected
@@ -91,7 +91,7 @@ def test_every_field_counts_in_a_set(field: dict[str, object]) -> None:
 
 
 class _Synapses:
-    """What Synapse's own class is to attrs: the reference for everything modules may do to one."""
+    """Synapse's own class: the reference for everything that modules may do to a state."""
 
     @attr.s(slots=True, frozen=True, auto_attribs=True)
     class UserPresenceState:
@@ -139,14 +139,14 @@ USES: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=list(USES))
 def test_what_modules_do_to_a_state(use: Callable[[Any], object]) -> None:
-    """A state takes what Synapse's, an attrs class, takes, and what comes of it is the same."""
+    """Functions of attrs have the same results for our state as for Synapse's attrs class."""
     ours, theirs = UserPresenceState(*ARGUMENTS), _Synapses.UserPresenceState(*ARGUMENTS)
     assert repr(use(ours)) == repr(use(theirs)).replace("_Synapses.", "")
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=repr)
 def test_order(other: Any) -> None:
-    """States are ordered by their fields, one after the other, as Synapse's are."""
+    """States are ordered by their fields in order, as Synapse's are."""
     kinds: list[Any] = [UserPresenceState, _Synapses.UserPresenceState]
     for kind in kinds:
         mine, theirs = kind(*ARGUMENTS), kind(*other)
@@ -158,18 +158,18 @@ def test_order(other: Any) -> None:
 
 
 def test_an_evolved_state_is_a_state() -> None:
-    """What attrs evolves is of the very type that answers are checked for."""
+    """Attrs evolves a state into a state of exactly the same type."""
     state: Any = STATE
     assert type(attrs.evolve(state, status_msg=None)) is UserPresenceState
 
 
 def test_a_pickled_state() -> None:
-    """A state comes back out of a pickle as it was."""
+    """A pickled state can be restored."""
     assert pickle.loads(pickle.dumps(STATE)) == STATE
 
 
 def test_a_field_that_is_not_there() -> None:
-    """To evolve a field that a state does not have is an error, as everywhere in attrs."""
+    """Evolving an unknown field is an error, as everywhere in attrs."""
     state: Any = STATE
     with pytest.raises(TypeError, match="status_message"):
         attrs.evolve(state, status_message="oops")

@@ -1,4 +1,4 @@
-"""What a status message may be."""
+"""The rule for status messages."""
 
 import pytest
 
@@ -13,7 +13,7 @@ LONGEST = "é" * 512
 
 @pytest.mark.parametrize("message", ["brb", "in a café 🛒", "a\nb", LONGEST, "x" * 1024, "", None])
 def test_what_may_be(message: str | None) -> None:
-    """Up to 1,024 bytes of UTF-8 are accepted as they are; the empty message is none."""
+    """Up to 1,024 bytes of UTF-8 are accepted unchanged; the empty message is none."""
     assert parse_status_msg(message) == (message or None)
     assert status_msg_fault(message) is None
     assert shorten_status_msg(message) == message
@@ -33,8 +33,8 @@ def test_what_may_be(message: str | None) -> None:
     ids=["long", "long in bytes", "in the middle", "NUL", "only NUL", "surrogate", "very long"],
 )
 def test_what_may_not_be(message: str, fault: str, rest: str | None) -> None:
-    """What is longer, or cannot be sent or stored, is refused with the reason; of what is stored
-    already as much is taken as may be told.
+    """A message that is longer, or cannot be sent or stored, is refused with the reason; a stored
+    one is shortened to its valid part.
     """
     with pytest.raises(ValueError, match=f"^{fault}$"):
         parse_status_msg(message)

@@ -1,4 +1,4 @@
-"""When time alone changes something."""
+"""The instants at which time alone changes something."""
 
 from datetime import timedelta
 
@@ -41,7 +41,7 @@ TIMERS = Timers(
 
 
 def state(presence: Presence, user_id: str = ALICE) -> UserPresenceState:
-    """Return a state last active at 10 s and last told at 20 s."""
+    """Return a state with the last activity at 10 s and the last announcement at 20 s."""
     return UserPresenceState(user_id, presence, at(10), at(20), START, None, True)
 
 
@@ -77,8 +77,8 @@ def test_what_time_does(
     silent: Timestamp | None,
     pings: bool,
 ) -> None:
-    """Only an online device idles; a busy one has a longer grace; only online users are currently
-    active; nobody is reminded of offline users, and offline remote users cannot fall silent.
+    """Only online devices idle; busy ones have a longer grace; only online users are currently
+    active; there are no pings and no silence of offline users.
     """
     device = msgspec.structs.replace(DEVICE, presence=presence)
     assert idles_at(device, TIMERS) == idles
@@ -90,7 +90,7 @@ def test_what_time_does(
 
 
 def test_the_grace_counts_from_an_activity_too() -> None:
-    """What the user does after the last poll prolongs the grace."""
+    """An activity after the last poll prolongs the grace."""
     assert lapses_at(Device(PHONE, ONLINE, at(15), last_sync_ts=at(12)), TIMERS) == at(17)
 
 
@@ -103,10 +103,7 @@ def test_polls_begin_anew_after_ten_seconds() -> None:
 
 @pytest.mark.parametrize("presence", [UNAVAILABLE, ONLINE, BUSY])
 def test_pings_come_once_per_period_at_one_place(presence: Presence) -> None:
-    """After each ping the next is exactly one period later; whatever is told between is no matter.
-
-    Told at any moment of a period, the user is pinged for at the end of that same period.
-    """
+    """Pings come once per period, at the user's place in it, whatever is announced in between."""
     told = state(presence)
     first = pings_at(told, TIMERS)
     assert first is not None
@@ -125,7 +122,7 @@ def test_pings_come_once_per_period_at_one_place(presence: Presence) -> None:
 
 
 def test_pings_are_spread_over_the_period() -> None:
-    """A thousand users who came online together are reminded of all over the period."""
+    """The pings of a thousand users who came online together are spread over the period."""
     pings = [pings_at(state(ONLINE, f"@user{n}:here.example"), TIMERS) for n in range(1000)]
     per_second = [sum(at(s) < (ping or 0) <= at(s + 1) for ping in pings) for s in range(20, 25)]
 

@@ -1,4 +1,4 @@
-"""All users: what is announced, when, and what is remembered."""
+"""All users: which changes are announced, and when."""
 
 from datetime import timedelta
 
@@ -45,12 +45,12 @@ UNDISTURBED = Rules(Timers(federation_ping=timedelta(days=36500)))
 
 @pytest.fixture
 def tracker() -> PresenceTracker:
-    """A tracker that has heard of nobody."""
+    """A tracker without users."""
     return PresenceTracker(HERE, UNDISTURBED)
 
 
 def reasons(changes: list[Change]) -> list[tuple[str, ChangeReason]]:
-    """Return who changed, and why it is told."""
+    """Return the users who changed, with the reasons."""
     return [(change.new.user_id, change.reason) for change in changes]
 
 
@@ -65,7 +65,7 @@ def test_a_change_tells_from_what_to_what_and_why(tracker: PresenceTracker) -> N
 
 
 def test_a_day_of_a_phone(tracker: PresenceTracker) -> None:
-    """Steady polling is announced once; then time alone makes quiet, idle and offline."""
+    """Steady polling is announced once; then time makes the user inactive, idle and offline."""
     told = reasons(tracker.feed(BEGINS, at(0)))
     story = []
     for seconds in range(1, 400):
@@ -84,7 +84,7 @@ def test_a_day_of_a_phone(tracker: PresenceTracker) -> None:
 
 
 def test_activity_is_announced_once_per_granularity(tracker: PresenceTracker) -> None:
-    """Activity every 25 s is told only when it is more than 60 s after the last one told."""
+    """Activity every 25 s is announced if it is more than 60 s after the one announced last."""
     tracker.feed(BEGINS, at(0))
     told = [
         seconds
@@ -96,7 +96,7 @@ def test_activity_is_announced_once_per_granularity(tracker: PresenceTracker) ->
 
 
 def test_news_is_measured_by_what_was_announced(tracker: PresenceTracker) -> None:
-    """The announce test compares with what was last announced, not with the last state."""
+    """A state is compared with the state announced last, and not with the last one."""
     tracker.feed(BEGINS, at(0))
     announced = tracker.get(ALICE)
     assert tracker.feed(ACTS, at(40)) == []
@@ -110,7 +110,7 @@ def test_news_is_measured_by_what_was_announced(tracker: PresenceTracker) -> Non
 
 
 def test_every_change_is_for_its_own_user(tracker: PresenceTracker) -> None:
-    """What one user does changes nobody else."""
+    """The events of one user change no other user."""
     tracker.feed(BEGINS, at(0))
     alice = tracker.get(ALICE)
     tracker.feed(Syncing(BOB, PHONE, UNAVAILABLE), at(10))
@@ -123,14 +123,14 @@ def test_every_change_is_for_its_own_user(tracker: PresenceTracker) -> None:
 
 
 def test_of_an_unknown_user_nothing_is_known(tracker: PresenceTracker) -> None:
-    """Asking for somebody does not make the user known."""
+    """Asking for a user does not make the user known."""
     assert tracker.get(BOB) == UserPresenceState.default(BOB)
     assert tracker.user(BOB) is None
     assert list(tracker.known()) == []
 
 
 def test_what_is_known_of_a_user(tracker: PresenceTracker) -> None:
-    """`user` tells all that is known, devices included."""
+    """`user` returns the state and the devices."""
     tracker.feed(BEGINS, at(0))
 
     assert tracker.user(ALICE) == TrackedUser(
@@ -144,7 +144,7 @@ def test_what_is_known_of_a_user(tracker: PresenceTracker) -> None:
 
 
 def test_logout_is_told_at_once_and_once(tracker: PresenceTracker) -> None:
-    """A device that goes with a poll in flight is told at once; the poll's end tells nothing."""
+    """A logout during a poll is announced at once; the poll's end announces nothing."""
     tracker.feed(BEGINS, at(0))
 
     assert reasons(tracker.feed(DeviceGone(ALICE, PHONE), at(1))) == [(ALICE, ChangeReason.STATE)]
@@ -153,7 +153,7 @@ def test_logout_is_told_at_once_and_once(tracker: PresenceTracker) -> None:
 
 
 def test_deactivation_is_told_with_the_message_gone(tracker: PresenceTracker) -> None:
-    """A deactivated user is told as offline, without a message."""
+    """A deactivated user is announced as offline, without a message."""
     tracker.feed(StatusSet(ALICE, PHONE, BUSY, "hi"), at(0))
     (change,) = tracker.feed(AccountDeactivated(ALICE), at(1))
 
@@ -187,7 +187,7 @@ def test_a_module_s_state_needs_no_device_and_does_not_end(tracker: PresenceTrac
 
 
 def test_nothing_to_wait_for(tracker: PresenceTracker) -> None:
-    """Where time alone changes nothing there is no deadline."""
+    """There is no deadline if time alone changes nothing."""
     assert tracker.next_deadline() is None
     tracker.feed(RemoteUpdate(DAVE, OFFLINE, "gone fishing"), at(0))
 
@@ -196,7 +196,7 @@ def test_nothing_to_wait_for(tracker: PresenceTracker) -> None:
 
 
 def test_everybody_whose_time_has_come_changes(tracker: PresenceTracker) -> None:
-    """One `expire` finds all that is due, of local and remote users, and a second one nothing."""
+    """One `expire` returns all changes that are due, of local and remote users; a second none."""
     tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
     tracker.feed(StatusSet(BOB, PHONE, UNAVAILABLE), at(1_000))
     tracker.feed(RemoteUpdate(DAVE, ONLINE), at(0))
@@ -214,7 +214,7 @@ def test_everybody_whose_time_has_come_changes(tracker: PresenceTracker) -> None
 def test_announcing_a_silent_server_s_user_keeps_the_time_of_its_last_update(
     tracker: PresenceTracker,
 ) -> None:
-    """For a remote user `last_federation_update_ts` is when the server spoke, not when we did."""
+    """`last_federation_update_ts` of a remote user is the time of the server's last update."""
     tracker.feed(RemoteUpdate(DAVE, ONLINE, "hi"), at(0))
     (change,) = tracker.expire(at(2_000))
 
@@ -224,7 +224,7 @@ def test_announcing_a_silent_server_s_user_keeps_the_time_of_its_last_update(
 def test_a_deadline_that_moved_later_wakes_early_and_does_nothing(
     tracker: PresenceTracker,
 ) -> None:
-    """A poll does not move the deadline; the early wake finds nothing and asks again."""
+    """A poll does not move the deadline; the early `expire` changes nothing."""
     tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
     tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(20))
     assert tracker.next_deadline() == at(30)
@@ -234,7 +234,7 @@ def test_a_deadline_that_moved_later_wakes_early_and_does_nothing(
 
 
 def test_a_deadline_that_moved_earlier_is_kept(tracker: PresenceTracker) -> None:
-    """Somebody who stops being busy is dropped after the short grace, and only once."""
+    """A device that stops being busy is dropped after the short grace, and only once."""
     tracker.feed(StatusSet(ALICE, PHONE, BUSY), at(0))
     tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(10))
     assert tracker.next_deadline() == at(40)
@@ -244,7 +244,7 @@ def test_a_deadline_that_moved_earlier_is_kept(tracker: PresenceTracker) -> None
 
 
 def test_a_deadline_that_vanished_wakes_nobody(tracker: PresenceTracker) -> None:
-    """Where a device has gone before its deadline, the deadline changes nothing."""
+    """The deadline of a device that is gone changes nothing."""
     tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
     tracker.feed(DeviceGone(ALICE, PHONE), at(10))
 
@@ -256,7 +256,7 @@ def test_a_deadline_that_vanished_wakes_nobody(tracker: PresenceTracker) -> None
 
 
 def test_other_servers_are_reminded_once_per_period() -> None:
-    """A local user who is not offline gets one ping per period, at the user's own place in it."""
+    """A local user who is not offline has one ping per period, at the user's place in it."""
     tracker = PresenceTracker(HERE, Rules())
     tracker.feed(BEGINS, at(0))
     tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE, "hi"), at(0))
@@ -274,7 +274,7 @@ def test_other_servers_are_reminded_once_per_period() -> None:
 
 
 def test_a_ping_that_has_news_tells_the_news() -> None:
-    """Where something differs when the ping is due, that is the reason."""
+    """If something differs when a ping is due, the difference is the reason."""
     tracker = PresenceTracker(HERE, Rules())
     tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
 
@@ -282,7 +282,7 @@ def test_a_ping_that_has_news_tells_the_news() -> None:
 
 
 def test_a_ping_hides_no_activity_from_local_viewers() -> None:
-    """What a ping carries to other servers is still announced here, once it is much later."""
+    """An activity that a ping has sent to other servers is still announced to local viewers."""
     tracker = PresenceTracker(HERE, Rules(Timers(federation_ping=timedelta(seconds=50))))
     tracker.feed(StatusSet(ALICE, PHONE, ONLINE), at(0))
     heard = [change for second in range(1, 62) for change in _acts(tracker, second)]
@@ -298,7 +298,7 @@ def _acts(tracker: PresenceTracker, second: int) -> list[Change]:
 
 
 def test_nobody_is_reminded_of_remote_users(tracker: PresenceTracker) -> None:
-    """Other servers' users are theirs to tell, even where a module has spoken."""
+    """There are no pings of remote users, not even of those whom a module has set."""
     tracker = PresenceTracker(HERE, Rules(Timers(federation_timeout=timedelta(days=3650))))
     tracker.feed(RemoteUpdate(DAVE, UNAVAILABLE), at(0))
     tracker.feed(SetByModule(UserId("@erin:there.example"), UNAVAILABLE), at(0))
@@ -310,7 +310,7 @@ def test_nobody_is_reminded_of_remote_users(tracker: PresenceTracker) -> None:
 
 
 def test_quiet_changes_are_handed_out_once(tracker: PresenceTracker) -> None:
-    """`take_unsaved` returns exactly the users that changed without being announced."""
+    """`take_unsaved` returns exactly the users with changes that were not announced."""
     tracker.feed(BEGINS, at(0))
     tracker.feed(Syncing(BOB, PHONE), at(0))
     assert tracker.take_unsaved() == []
@@ -321,7 +321,7 @@ def test_quiet_changes_are_handed_out_once(tracker: PresenceTracker) -> None:
 
 
 def test_what_is_announced_is_not_handed_out(tracker: PresenceTracker) -> None:
-    """A quiet change that was followed by an announced one needs no further saving."""
+    """A change that was not announced is saved with a later one that is announced."""
     tracker.feed(BEGINS, at(0))
     tracker.feed(ENDS, at(10))
     tracker.feed(StatusSet(ALICE, PHONE, BUSY), at(11))
@@ -330,7 +330,7 @@ def test_what_is_announced_is_not_handed_out(tracker: PresenceTracker) -> None:
 
 
 def test_what_changes_nothing_is_not_handed_out(tracker: PresenceTracker) -> None:
-    """An event that does nothing needs no saving, of users who were never heard of either."""
+    """An event that changes nothing needs no saving, not even for an unknown user."""
     tracker.feed(ACTS, at(0))
     tracker.feed(SyncEnded(BOB, PHONE), at(0))
 
@@ -363,7 +363,7 @@ def saved(presence: Presence, source: StateSource = StateSource.DEVICES) -> Trac
 
 @pytest.mark.parametrize("presence", [UNAVAILABLE, ONLINE, BUSY])
 def test_a_restart_keeps_presence_and_message(tracker: PresenceTracker, presence: Presence) -> None:
-    """After a restart a user who was not offline has one restored device with that presence."""
+    """After a restart, a user who was not offline has one restored device with that presence."""
     user = saved(presence)
     tracker.restore([user], at(20))
 
@@ -385,7 +385,7 @@ def test_an_offline_user_is_restored_without_device(tracker: PresenceTracker) ->
 
 
 def test_the_grace_begins_anew_with_the_restart(tracker: PresenceTracker) -> None:
-    """Clients have the whole grace from the restart on to come back."""
+    """The grace begins with the restart, so that clients have time to return."""
     tracker.restore([saved(UNAVAILABLE)], at(1_000))
 
     assert tracker.expire(at(1_029.999)) == []
@@ -398,7 +398,7 @@ def test_the_grace_begins_anew_with_the_restart(tracker: PresenceTracker) -> Non
 
 
 def test_a_client_that_comes_back_in_time_tells_nobody(tracker: PresenceTracker) -> None:
-    """A restart is invisible where the client polls on within the grace."""
+    """If the client polls within the grace, a restart announces nothing."""
     tracker.restore([saved(UNAVAILABLE)], at(10))
 
     assert tracker.feed(BEGINS, at(39)) == []
@@ -419,7 +419,7 @@ def test_a_module_s_state_outlives_a_restart(tracker: PresenceTracker) -> None:
 def test_a_poll_from_before_the_restart_is_forgotten(
     tracker: PresenceTracker, user: TrackedUser
 ) -> None:
-    """Saved devices are not believed: their polls are not in flight any more."""
+    """Saved devices are dropped: their polls are not in flight any more."""
     lost = Device(PHONE, OFFLINE, at(0), at(0), set_presence=ONLINE, is_polling=True)
     tracker.restore([TrackedUser(user.state, user.source, (lost,))], at(10))
     restored = tracker.user(ALICE)
@@ -440,7 +440,7 @@ def test_the_silence_of_a_remote_server_counts_from_its_last_update(
 
 
 def test_who_is_forgotten_is_new(tracker: PresenceTracker) -> None:
-    """Of somebody who was forgotten nothing is left: no state, no deadline, nothing to save."""
+    """A forgotten user is unknown: there is no state, no deadline, and nothing to save."""
     dave = RemoteUpdate(DAVE, Presence.ONLINE, "Tea")
     announced = tracker.feed(dave, at(0))
     tracker.feed(dave, at(1))

@@ -1,4 +1,4 @@
-"""The table of transitions, cell by cell."""
+"""The transition table, cell by cell."""
 
 import pytest
 
@@ -29,7 +29,7 @@ CELLS = [(row[0], *cell) for row in ROWS for cell in zip(HEAD, row[1:], strict=T
 @pytest.mark.parametrize("named", list(Presence))
 @pytest.mark.parametrize(("before", "signal", "after"), CELLS)
 def test_cell(before: str, signal: str, after: str, named: Presence) -> None:
-    """A device in each state becomes by each signal what the table above says."""
+    """A device in each state becomes by each signal as in the table above."""
     expected = named if after == "named" else WORDS[after]
 
     assert next_presence(WORDS[before], Signal(signal), named) is expected

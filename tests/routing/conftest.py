@@ -1,4 +1,4 @@
-"""What the tests of routing share."""
+"""A fixture for the tests of routing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +9,6 @@ from structlog.testing import capture_logs
 
 @pytest.fixture
 def logged() -> Iterator[list[Any]]:
-    """What is logged during the test."""
+    """The lines that are logged during the test."""
     with capture_logs() as lines:
         yield lines

@@ -16,5 +16,5 @@ ATTIC: Final = RoomId("!attic:demo")
 def state(
     user_id: str, status_msg: str | None = None, presence: str = Presence.ONLINE, active: int = 1000
 ) -> UserPresenceState:
-    """Return somebody's presence: online, and active at the instant 1000."""
+    """Return a state: online, and last active at the instant 1000."""
     return UserPresenceState(user_id, presence, active, 0, 0, status_msg, True)

@@ -157,7 +157,7 @@ def test_a_wrong_state_beside_the_real_one() -> None:
 
 
 def test_a_state_of_nobody() -> None:
-    """A state whose user ID is no string is a fault, and withholds nobody."""
+    """A state whose user ID is no string is a fault, and no user is withheld."""
     wrong = UserPresenceState(7, "online", 1, 1, 1, None, True)  # type: ignore[arg-type] # a module's
     assert check_routes({ALICE: {wrong}}, ASKED) == CheckedRoutes(faults=("7 is not a user ID",))
 

@@ -10,7 +10,7 @@ ALWAYS, NEVER = Counting(counts=True), Counting(counts=False)
 
 
 def at(position: int) -> StreamPosition:
-    """Return the position of that number."""
+    """Return a stream position."""
     return StreamPosition(position)
 
 
@@ -71,7 +71,7 @@ def test_seen_before(former: FormerRooms) -> None:
 
 
 def test_left(former: FormerRooms) -> None:
-    """A leave says who saw whom by the membership, in both directions, and is taken in once."""
+    """A leave yields each viewer and user of the membership, in both directions, once."""
     assert set(former.left(HALL, BOB)) == {
         (BOB, ALICE, at(5)),
         (ALICE, BOB, at(5)),

@@ -12,7 +12,7 @@ CELLAR = RoomId("!cellar:demo")
 
 
 def at(position: int) -> StreamPosition:
-    """Return the position of that number."""
+    """Return a stream position."""
     return StreamPosition(position)
 
 

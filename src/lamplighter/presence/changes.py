@@ -52,7 +52,7 @@ def reason_to_announce(
 
 
 def announced(changes: Sequence[Change]) -> list[UserPresenceState]:
-    """Return the newest state of each user that local viewers are told of."""
+    """Return the newest state of each user that local viewers get."""
     newest = {
         change.new.user_id: change.new
         for change in changes

@@ -1,4 +1,4 @@
-"""All users: feed it events and the time, and it returns the changes worth telling."""
+"""All users: the tracker gets events and the time, and returns the changes to announce."""
 
 from collections.abc import Iterable
 
@@ -19,71 +19,69 @@ __all__ = ["PresenceTracker"]
 
 
 class PresenceTracker:
-    """The presence of every user that was ever heard of.
+    """The presence of every known user.
 
-    It never awaits and never looks at a clock. Legal events never raise. What `feed` and
-    `expire` return is all that ever changes; what is not worth announcing (a sync's time, a
-    second activity) is remembered, and handed out by `take_unsaved`.
+    The tracker never awaits and never reads a clock, and valid events never raise. Every announced
+    change is a result of `feed` or `expire`. Changes that are not announced (the time of a sync, a
+    second activity) are in the results of `take_unsaved` and `take_unannounced`.
     """
 
     def __init__(self, server_name: ServerName, rules: Rules) -> None:
         self._server_name = server_name
         self._rules = rules
         self._users: dict[UserId, TrackedUser] = {}
-        #: What the world was last told of each user.
+        #: The state of each user that was announced last.
         self._told: dict[UserId, UserPresenceState] = {}
         self._unsaved: set[UserId] = set()
-        #: Whose state differs from before, in nothing that is announced; since it was last taken.
+        #: The users with a change that was not announced, since the last `take_unannounced`.
         self._unannounced: dict[UserId, None] = {}
         self._deadlines: Deadlines[UserId] = Deadlines()
 
     @property
     def rules(self) -> Rules:
-        """What the operator has set."""
+        """The settings of the operator."""
         return self._rules
 
     def feed(self, event: Event, now: Timestamp) -> list[Change]:
-        """Return what *event* changes, seen from outside."""
+        """Return the changes that *event* makes."""
         user = self._users.get(event.user_id) or self._new_user(event.user_id)
         after = machine.apply(user, event, now, self._rules)
         forced = ChangeReason.FORCED if isinstance(event, SetByModule) else None
         return self._advance(event.user_id, after, now, forced)
 
     def expire(self, now: Timestamp) -> list[Change]:
-        """Return what the passing of time until *now* has changed."""
+        """Return the changes that time has made until *now*."""
         changes: list[Change] = []
         for user_id in self._deadlines.due(now):
             user = self._users[user_id]
-            ping = ChangeReason.FEDERATION_PING if self._ping_is_due(user, now) else None
+            pings = self._pings_at(user)
+            ping = ChangeReason.FEDERATION_PING if pings is not None and pings <= now else None
             after = machine.elapse(user, now, self._rules)
             changes += self._advance(user_id, after, now, ping)
         return changes
 
     def next_deadline(self) -> Timestamp | None:
-        """Return when `expire` should be called next; None if time alone changes nothing.
-
-        It may come a little early, never late.
-        """
+        """Return when to call `expire` next, perhaps a little early; None if never."""
         return self._deadlines.next()
 
     def get(self, user_id: UserId) -> UserPresenceState:
-        """Return the user's presence; that of an unknown user is the default one."""
+        """Return the user's state; of an unknown user the default one."""
         user = self._users.get(user_id)
         return user.state if user else UserPresenceState.default(user_id)
 
     def known(self) -> Iterable[UserPresenceState]:
-        """Return the presence of everybody who was ever heard of."""
+        """Return the states of all known users."""
         return [user.state for user in self._users.values()]
 
     def known_of(self, user_ids: Iterable[UserId]) -> dict[UserId, UserPresenceState]:
-        """Return the presence of those of *user_ids* who were ever heard of."""
+        """Return the states of those of *user_ids* that are known."""
         users = self._users
         return {user_id: users[user_id].state for user_id in user_ids if user_id in users}
 
     def device(self, user_id: UserId, device_id: DeviceId) -> Device | None:
-        """Return what is known of a device; None if it is not there.
+        """Return a device; None if it does not exist.
 
-        It is the same object until something happens to that device.
+        The result is the same object until the device changes.
         """
         user = self._users.get(user_id)
         for device in user.devices if user else ():
@@ -92,7 +90,7 @@ class PresenceTracker:
         return None
 
     def is_transition(self, event: Syncing, now: Timestamp) -> bool:
-        """Tell whether *event* would change the presence of the device, or make it appear."""
+        """Tell whether *event* would create the device or change its presence."""
         before = self.device(event.user_id, event.device_id)
         user = self._users.get(event.user_id)
         if user is None or before is None:
@@ -101,11 +99,11 @@ class PresenceTracker:
         return machine.presences(changed.devices).get(event.device_id) is not before.presence
 
     def user(self, user_id: UserId) -> TrackedUser | None:
-        """Return all that is known of the user, devices included; None if nothing is."""
+        """Return the user with the devices; None if the user is unknown."""
         return self._users.get(user_id)
 
     def restore(self, users: Iterable[TrackedUser], now: Timestamp) -> None:
-        """Take in what was saved before a restart; the grace of restored devices begins *now*."""
+        """Add the users from before a restart; the grace of restored devices begins *now*."""
         for user in users:
             user_id = UserId(user.state.user_id)
             self._users[user_id] = _restored(user, now)
@@ -113,7 +111,7 @@ class PresenceTracker:
             self._schedule(user_id)
 
     def forget(self, user_id: UserId) -> None:
-        """Remove a user; should anything be heard of them again, they are new."""
+        """Remove a user, who is unknown from now on."""
         for memory in (self._users, self._told):
             memory.pop(user_id, None)
         self._deadlines.drop(user_id)
@@ -121,7 +119,7 @@ class PresenceTracker:
         self._unannounced.pop(user_id, None)
 
     def take_unannounced(self) -> list[UserPresenceState]:
-        """Return the states that differ, in nothing that is announced, since the last call."""
+        """Return the states of users with a change that was not announced, since the last call."""
         if not self._unannounced:
             return []
         states = [self.get(user_id) for user_id in self._unannounced]
@@ -129,7 +127,7 @@ class PresenceTracker:
         return states
 
     def take_unsaved(self) -> list[TrackedUser]:
-        """Return who has changed without being announced since the last call."""
+        """Return the users with a change that was not announced, since the last call."""
         unsaved = [self._users[user_id] for user_id in self._unsaved]
         self._unsaved.clear()
         return unsaved
@@ -155,7 +153,7 @@ class PresenceTracker:
             state = user.state.copy_and_replace(last_federation_update_ts=now)
             user = msgspec.structs.replace(user, state=state)
         self._users[user_id] = user
-        if reason is not ChangeReason.FEDERATION_PING:  # of which local viewers hear nothing
+        if reason is not ChangeReason.FEDERATION_PING:  # local viewers get no pings
             self._told[user_id] = user.state
         self._unsaved.discard(user_id)
         self._unannounced.pop(user_id, None)
@@ -163,17 +161,11 @@ class PresenceTracker:
         return [Change(told, user.state, reason)]
 
     def _schedule(self, user_id: UserId) -> None:
-        due = self._deadline(self._users[user_id])
+        user = self._users[user_id]
+        instants = (machine.deadline(user, self._rules), self._pings_at(user))
+        due = min((instant for instant in instants if instant is not None), default=None)
         if due is not None:
             self._deadlines.put(user_id, due)
-
-    def _deadline(self, user: TrackedUser) -> Timestamp | None:
-        instants = (machine.deadline(user, self._rules), self._pings_at(user))
-        return min((instant for instant in instants if instant is not None), default=None)
-
-    def _ping_is_due(self, user: TrackedUser, now: Timestamp) -> bool:
-        instant = self._pings_at(user)
-        return instant is not None and instant <= now
 
     def _pings_at(self, user: TrackedUser) -> Timestamp | None:
         if not self._is_mine(UserId(user.state.user_id)):
@@ -192,7 +184,7 @@ def _restored(user: TrackedUser, now: Timestamp) -> TrackedUser:
     if user.source is not StateSource.DEVICES or user.state.state == Presence.OFFLINE:
         return TrackedUser(user.state, user.source)
     last_active_ts = Timestamp(user.state.last_active_ts)
-    # What its polls said is not stored. Most say `online`, and going on with that changes nothing.
+    # The `set_presence` of the polls is not stored. Most say `online`, which then is nothing new.
     device = Device(
         RESTORED,
         Presence(user.state.state),

@@ -1,15 +1,15 @@
 """Which rooms count, and since when: what a restart with another configuration changes.
 
 A room that counts makes its members visible to each other. `routing.shared_rooms` and
-`routing.exclude_rooms` decide which rooms do. An operator changes them by a restart, and clients
-go on to show what they were told before it. So the server remembers, for each room, the position
-at which the room last began or ceased to count. A token from before that position has not heard:
+`routing.exclude_rooms` decide which rooms count. An operator changes them by a restart, and clients
+go on to show what they got before it. So the server remembers, for each room, the position at which
+the room last began or ceased to count. A client with a token from before that position must learn:
 
-- where the room has ceased to count, its members are no longer visible to each other by it;
-- where the room has begun to count, its members are news to each other.
+- if the room has ceased to count, its members are no longer visible to each other by it;
+- if the room has begun to count, its members are news to each other.
 
 Most rooms have always counted, or never: one entry stands for all rooms that the configuration
-does not name, so the memory is as large as what operators wrote.
+does not name, so the memory is as large as the configuration.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,20 +36,20 @@ class Counting(msgspec.Struct, frozen=True):
     since: StreamPosition = _BEGINNING
 
     def next(self, *, counts: bool, position: StreamPosition) -> "Counting":
-        """Return what holds from *position* on."""
+        """Return the value from *position* on."""
         return self if self.counts == counts else Counting(counts, position)
 
 
 class CountingRooms(msgspec.Struct, frozen=True):
     """Whether each room counts, and since when."""
 
-    #: All rooms that `rooms` does not hold.
+    #: All rooms that are not in `rooms`.
     others: Counting
     rooms: Mapping[RoomId, Counting]
 
     @classmethod
     def always(cls, *, shared_rooms: bool, excluded: AbstractSet[RoomId]) -> "CountingRooms":
-        """Return the rooms that count where the configuration has always been the same."""
+        """Return the rooms that count if the configuration has always been the same."""
         hidden = Counting(counts=False)
         return cls(Counting(shared_rooms), dict.fromkeys(excluded, hidden) if shared_rooms else {})
 
@@ -82,21 +82,21 @@ class FormerRooms:
         self._ended: dict[RoomId, StreamPosition] = {}
 
     def joined(self, room_id: RoomId, user_id: UserId, ended: StreamPosition) -> None:
-        """Take in a member of a room that counted until the position *ended*."""
+        """Add a member of a room that counted until the position *ended*."""
         self._ended[room_id] = ended
         self._rooms.joined(room_id, user_id, _BEGINNING)
 
     def left(
         self, room_id: RoomId, user_id: UserId
     ) -> Iterator[tuple[UserId, UserId, StreamPosition]]:
-        """Forget a member; return who saw whom by this membership, and until when."""
+        """Remove a member; yield each viewer and user of this membership, and until when."""
         if self._rooms.left(room_id, user_id):
             for other in self._rooms.members(room_id):
                 yield user_id, other, self._ended[room_id]
                 yield other, user_id, self._ended[room_id]
 
     def seen_before(self, viewer: UserId, position: StreamPosition) -> set[UserId]:
-        """Return whom the viewer saw at *position* by a room that has ceased to count since."""
+        """Return the users whom the viewer saw at *position* by a room that no longer counts."""
         seen = set[UserId]()
         for room_id in self._rooms.rooms_of(viewer):
             if self._ended[room_id] > position:

@@ -138,7 +138,7 @@ class Inquiry:
         return frozenset(it.name for it, said in answers if said.unanswered or said.faults)
 
     def awaited(self) -> Mapping[str, frozenset[UserId]]:
-        """Return, by module that still thinks, the users for whom it has altered states before.
+        """Return each module that has not answered yet, with the viewers who must wait for it.
 
         The module has altered states for them before, so the real state may be what it hides.
         """
@@ -150,7 +150,7 @@ class Inquiry:
 
     @property
     def is_pending(self) -> bool:
-        """Whether some answers are still to come."""
+        """Whether some answers have not come yet."""
         return any(not answer.done() for _, answer in self._answers)
 
     def pending(self) -> "Sequence[asyncio.Future[CheckedRoutes]]":
