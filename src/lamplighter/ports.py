@@ -126,6 +126,9 @@ class DirectoryListener(Protocol):
 class Identity(Protocol):
     """Tells which device sends a request.
 
+    The built-in homeserver keeps the tokens in use in memory: it knows of a log-out only in the
+    process where the log-out happens.
+
     A request is identified by its access token, and by its query as the client sent it: there an
     application service names the user for whom it acts. The `DirectoryListener` is told of devices
     and tokens that end.
@@ -142,7 +145,10 @@ class Identity(Protocol):
 
 
 class Membership(Protocol):
-    """Tells who is joined to which room. The `DirectoryListener` is told of changes."""
+    """Tells who is joined to which room. The `DirectoryListener` is told of changes.
+
+    The built-in homeserver tells the listener in the process that makes the change, and no other.
+    """
 
     async def members(self) -> Sequence[JoinedMember]:
         """Return every present membership `join`, the oldest first; asked once, at start-up."""
@@ -211,6 +217,9 @@ class RoomsHalf(Protocol):
     at: when a pending half has something new to `take`, the `DirectoryListener` is told
     (`rooms_news`), which wakes the user's polls. The query and the headers come as the client sent
     them, with its credentials.
+
+    The built-in homeserver finds without a question to the database that there is nothing new: from
+    what this process has written.
     """
 
     def begin(

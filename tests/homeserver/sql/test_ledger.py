@@ -8,6 +8,7 @@ from sqlalchemy import insert
 
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
+from lamplighter.database.postgresql import open_url
 from lamplighter.database.sqlite import open_memory
 from lamplighter.database.tables import rooms
 from lamplighter.devtools.clock import FakeClock
@@ -82,3 +83,29 @@ async def test_refusals_that_nobody_hears(database: Database) -> None:
     async with database.write():  # stands behind all of them
         pass
     assert (writes.begun, complaints) == ([0], [])
+
+
+async def test_two_first_starts(postgres_url: str) -> None:
+    """Two processes that start at once on an empty database begin one stream."""
+    databases = [open_url(postgres_url, alone=False) for _ in range(2)]
+    ledgers = [Ledger(it, FakeClock()) for it in databases]
+    await asyncio.gather(*(it.start() for it in ledgers))
+    assert ledgers[0].stream.token(0) == ledgers[1].stream.token(0)
+    for database in databases:
+        await database.close()
+
+
+async def test_two_processes_that_write(postgres_url: str) -> None:
+    """Two processes that write at once give each position out once."""
+    databases = [open_url(postgres_url, alone=False) for _ in range(2)]
+    ledgers = [Ledger(it, FakeClock()) for it in databases]
+    for ledger in ledgers:
+        await ledger.start()
+
+    async def take(write: Write) -> int:
+        return write.next_position()
+
+    taken = await asyncio.gather(*(ledgers[n % 2].write(take) for n in range(20)))
+    assert sorted(taken) == list(range(1, 21))
+    for database in databases:
+        await database.close()

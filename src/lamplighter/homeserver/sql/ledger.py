@@ -1,4 +1,10 @@
-"""The writes of the directory: each is one transaction, of which listeners are told afterwards."""
+"""The writes of the directory: each is one transaction, of which listeners are told afterwards.
+
+The database has one writer at a time. Each write reads the position of the stream first, and locks
+its row: a command that writes beside the server waits for that row (in PostgreSQL; SQLite locks
+the file). So positions have no gaps, and no two entries share one. Listeners hear of the writes of
+their own process only.
+"""
 
 import asyncio
 import secrets
@@ -7,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import insert, select, update
+from sqlalchemy import column, insert, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.clock import Clock, Timestamp
@@ -24,6 +30,9 @@ from lamplighter.ports import DirectoryListener, MembershipChange
 __all__ = ["Ledger", "Write"]
 
 T = TypeVar("T")
+
+#: Alembic's table has one row, from the start on: its lock keeps another first start waiting.
+_VERSION = table("alembic_version", column("version_num"))
 
 _log = structlog.get_logger(__name__)
 
@@ -69,10 +78,8 @@ class Ledger:
         """Find out where the stream stands; the first time, begin one."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
-        if row is None:
-            self.stream = Stream(await self._begin_stream(), 0, self.now())
-        else:
-            self.stream = Stream(row.incarnation, row.position, self.now())
+        row = row or await self._begin_stream()
+        self.stream = Stream(row.incarnation, row.position, self.now())
 
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that is written from now on."""
@@ -116,6 +123,7 @@ class Ledger:
 
     async def _write(self, work: Callable[[Write], Awaitable[T]]) -> T:
         async with self._database.write(self._still_wanted) as connection:
+            # Row locks are PostgreSQL's; for SQLite, SQLAlchemy leaves them out.
             position = select(stream_table.c.position).with_for_update()
             row = (await connection.execute(position)).one()
             write = Write(connection, self.now(), row.position)
@@ -143,12 +151,16 @@ class Ledger:
             if write.news_for:
                 listener.rooms_news(write.news_for)
 
-    async def _begin_stream(self) -> str:
-        incarnation = secrets.token_hex(4)
+    async def _begin_stream(self) -> Any:
+        """Make the row of the stream, unless another process has just done so; return it."""
         async with self._database.write() as connection:
-            values = {"incarnation": incarnation, "position": 0}
-            await connection.execute(insert(stream_table).values(values))
-        return incarnation
+            await connection.execute(select(_VERSION).with_for_update())
+            row = (await connection.execute(select(stream_table))).one_or_none()
+            if row is None:
+                values = {"incarnation": secrets.token_hex(4), "position": 0}
+                await connection.execute(insert(stream_table).values(values))
+                row = (await connection.execute(select(stream_table))).one()
+        return row
 
 
 def _log_unheard(write: "asyncio.Task[Any]") -> None:

@@ -1,4 +1,9 @@
-"""The stream of news of rooms and account data: its tokens, and the users who have news in it."""
+"""The stream of news of rooms and account data: its tokens, and the users who have news in it.
+
+This is the memory of one process. `Stream.is_quiet` is certain because only this process writes
+what is news: the writes of another process are not in its dict. A command such as `register-user`
+writes beside a server only what is news to nobody.
+"""
 
 import re
 from collections.abc import Iterable
