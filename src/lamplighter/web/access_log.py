@@ -1,4 +1,4 @@
-"""What the log, and the metrics, tell of log-ins and of refused ones.
+"""Log-ins in the log and in the metrics, those that were refused included.
 
 An attacker decides how many refusals there are, so their number of lines is limited; the next line
 tells how many were left out. No password and no token is in any of them.
@@ -20,13 +20,13 @@ __all__ = ["AccessLog"]
 
 _log = structlog.get_logger(__name__)
 
-#: So many lines about refusals of one kind may come at once, and one more every other second.
+#: At most this many lines about one kind of refusal come at once, and one more each two seconds.
 _BURST: Final = 20
 _PER_SECOND: Final = 0.5
 
 
 class AccessLog:
-    """Writes down who was let in and who was not."""
+    """Logs and counts log-ins and refusals."""
 
     def __init__(
         self, clock: Clock, count: Callable[[str], None], client_address: ClientAddress
@@ -54,7 +54,7 @@ class AccessLog:
         self._refused("log-in refused", request, user=user_id, reason=reason)
 
     def login_limited(self, request: Request) -> None:
-        """A log-in was not looked at: too many come from its address."""
+        """A log-in was refused without a look at the password: too many come from its address."""
         self._count("limited")
         self._refused("log-in refused", request, reason="too many from this address")
 

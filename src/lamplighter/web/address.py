@@ -1,4 +1,4 @@
-"""From where a request comes, for rate limits."""
+"""The network address that a request comes from, for rate limits."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -11,8 +11,7 @@ from lamplighter.domains import IPAddress, network_of
 
 __all__ = ["ClientAddress"]
 
-#: How many entries of X-Forwarded-For are looked at, from the last one: there are not more proxies
-#: one behind the other.
+#: How many entries of X-Forwarded-For are read, from the last one: chains of proxies are shorter.
 _MOST_PROXIES: Final = 16
 _IPV4_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
@@ -22,7 +21,7 @@ class ClientAddress:
 
     A trusted proxy adds to `X-Forwarded-For` the address from which its request came. So the
     entries are read from the last one to the first, and the first address that is not a trusted
-    proxy's is the client's. What stands before it may have been written by anybody.
+    proxy's is the client's. The client itself may have written the entries before it.
     """
 
     def __init__(self, trusted_proxies: Sequence[str]) -> None:
@@ -31,7 +30,7 @@ class ClientAddress:
     def __call__(self, request: Request) -> str:
         """Return the IPv4 address, or the IPv6 network of 64 bits, or "" if neither is known.
 
-        What is returned is never longer than such an address is.
+        The text is never longer than an address.
         """
         client = _parsed(request.client.host) if request.client else None
         if client is None:
@@ -40,7 +39,7 @@ class ClientAddress:
         for entry in forwarded:
             address = _parsed(entry)
             if address is None:
-                break  # the proxy does not know either: the limit is the proxy's
+                break  # the proxy does not know the client: the limit is the proxy's
             client = address
             if not self._trusts(client):
                 break

@@ -1,4 +1,4 @@
-"""Who is asking: the access token of a request, and whose it is.
+"""The access token of a request, and the device that it belongs to.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#using-access-tokens>.
 """
@@ -20,42 +20,42 @@ __all__ = ["Authenticator", "access_token"]
 T = TypeVar("T")
 
 _SCHEME: Final = b"bearer"
-#: What is kept of strangers is bounded in number and in size.
+#: The longest header that is cached: strangers send headers, too.
 _USUAL_LENGTH: Final = 200
 
 
 class Authenticator:
-    """Tells whose request it is."""
+    """Finds the device that sends a request."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
     async def requester(self, scope: Mapping[str, Any]) -> Requester:
-        """Return who sends the request: an ASGI scope, or a Starlette `Request`, which is one too.
+        """Return the requester of a Starlette `Request`; raise `MissingToken` and `UnknownToken`.
 
-        The token is good at the moment of the return: who goes on without waiting acts before
-        any log-out is told. Raises `MissingToken` and `UnknownToken`.
+        The token is valid at the moment of the return. A caller that does not await anything acts
+        before it can hear of a log-out.
         """
         query: bytes = scope["query_string"]
         token = access_token(scope["headers"], query)
         return await self._identity.authenticate(token, query.decode("latin-1"))
 
     def requester_in_use(self, exchange: Exchange) -> Requester | None:
-        """Return who sends a direct request, if that is known without looking it up.
+        """Return the requester of a direct request, or None where that must be looked up.
 
         Raises `MissingToken`.
         """
         return self._identity.requester_in_use(_token_of(exchange), exchange.query)
 
     async def requester_of(self, exchange: Exchange) -> Requester:
-        """Return who sends a direct request; raise `MissingToken` and `UnknownToken`."""
+        """Return the requester of a direct request; raise `MissingToken` and `UnknownToken`."""
         return await self._identity.authenticate(_token_of(exchange), exchange.query)
 
     async def requester_and_body(self, request: Request, shape: type[T]) -> tuple[Requester, T]:
-        """Return who sends the request, and its body as a *shape*.
+        """Return the requester, and the body as a *shape*; raise as `requester` and `read` do.
 
-        A body may be long in coming, and its sender be logged out meanwhile: so the token is
-        looked at before it is read and again after. Raises what `requester` and `read` raise.
+        The device may be logged out while its body is on the way. So the token is checked before
+        the body is read, and again after.
         """
         await self.requester(request)
         body = await read(request, shape)
@@ -97,7 +97,7 @@ def _from_header(value: bytes) -> str:
     return token.decode("latin-1")
 
 
-#: Who polls sends the same header again and again.
+#: A client that polls sends the same header with each poll.
 _from_usual_header = lru_cache(50_000)(_from_header)
 
 

@@ -1,7 +1,7 @@
-"""Bodies that never end: they are waited for so long, and no longer.
+"""A time limit for bodies.
 
-Without this a client could hold a connection, and what it has sent of a body, for as long as it
-likes, by a byte now and then.
+Without it a client could hold a connection and the beginning of a body for ever, by sending a byte
+now and then.
 """
 
 from datetime import timedelta
@@ -19,10 +19,10 @@ _ANNOUNCING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class BodiesInTime:
-    """An ASGI application in front of another one, which waits for a body no longer than *limit*.
+    """Passes requests on to *application*, whose `receive` raises `TooSlow` for a slow body.
 
-    The time begins when the other one begins to read; once it is over, `receive` raises `TooSlow`.
-    After the body it may wait for its client's leaving without end.
+    The body has to come within *limit*, from the first call of `receive` on. After the body, the
+    application may wait for the end of the connection for as long as it likes.
     """
 
     def __init__(self, application: ASGIApp, clock: Clock, limit: timedelta) -> None:

@@ -1,4 +1,4 @@
-"""What one field or path parameter may hold, and whose it must be."""
+"""Checks of single fields and path parameters."""
 
 from typing import Final
 
@@ -52,7 +52,7 @@ def device_id(value: str | None, name: str = "device_id") -> DeviceId | None:
 
 
 def display_name(name: str, value: str | None) -> str | None:
-    """Return *value* as something that is shown to people; None stays None."""
+    """Return *value* as a text that is shown to people; None stays None."""
     return None if value is None else text(name, value, MAX_NAME)
 
 

@@ -1,4 +1,4 @@
-"""GET / and GET /.well-known/matrix/client: what somebody finds who only knows the address.
+"""GET / and GET /.well-known/matrix/client: for people and clients that know only the address.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#getwell-knownmatrixclient>.
 """
@@ -38,7 +38,7 @@ and give it the address{address}.</p>
 </html>
 """
 _DASHBOARD: Final = '\n<li><a href="_lamplighter/">The dashboard, for its operator</a></li>'
-#: The page loads nothing and runs nothing, and nobody may put it into a frame.
+#: The page loads nothing, runs nothing, and cannot be framed.
 _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-cache",

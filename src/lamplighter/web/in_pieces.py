@@ -45,7 +45,7 @@ class JsonInPieces(Response):
 
 
 class HeldResponse(Response):
-    """Another response, and what is to be called once it is sent or nobody wants it any more."""
+    """Sends *response*, and calls *ended* once it is sent or its client is gone."""
 
     def __init__(self, response: Response, ended: Callable[[], None]) -> None:
         super().__init__()

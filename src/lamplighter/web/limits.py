@@ -1,4 +1,4 @@
-"""How often somebody may do something: token buckets, in bounded memory."""
+"""Rate limits: token buckets, in bounded memory."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -11,34 +11,34 @@ from lamplighter.errors import LimitExceeded
 
 __all__ = ["Limiter", "RateLimiter", "Unlimited", "limiter"]
 
-#: Beyond this many half-empty buckets the one used longest ago is forgotten.
+#: Beyond this many half-empty buckets the least recently used one is forgotten.
 MAX_KEYS: Final = 100_000
 
 
 class Limiter(Protocol):
-    """What says "too fast"."""
+    """A rate limit."""
 
     def take(self, key: Hashable, amount: int = 1) -> None:
         """Count *amount* uses by *key*; raise `LimitExceeded`, and count none, if too many."""
 
     def allows(self, key: Hashable) -> bool:
-        """Do as `take` does, and tell whether it was not one too many."""
+        """Do as `take` does, and return False where it raises."""
 
 
 class Unlimited:
-    """Never says it."""
+    """The limit that is none."""
 
     def take(self, key: Hashable, amount: int = 1) -> None:
         """Let everybody pass."""
 
     def allows(self, key: Hashable) -> bool:
-        """Let everybody pass."""
+        """Return True."""
         self.take(key)
         return True
 
 
 class RateLimiter:
-    """Lets every key do *burst* things at once, and *per_second* things in the long run.
+    """Admits *burst* uses of each key at once, and *per_second* uses in the long run.
 
     A bucket is kept as the instant at which it will be full again, so a full one need not be
     kept at all. A refused use costs nothing.

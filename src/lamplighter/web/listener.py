@@ -1,4 +1,4 @@
-"""What listens at an address."""
+"""Listening at an address, and accepting connections."""
 
 import asyncio
 import errno
@@ -51,11 +51,12 @@ class Certificate:
 class Listener:
     """Gives *server* the connections that come to one address, between `start` and `stop`.
 
-    The listener accepts connections itself. uvloop would take one in each turn of the event loop,
-    so that whoever comes behind a crowd waits for as many turns; and where the process has no
-    descriptor left, it would close connections without telling anybody. Here the server has a place
-    for each connection before it is taken, so that there always is a descriptor; and if the machine
-    has none nevertheless, that is counted and logged, and tried again after a second.
+    The listener accepts connections itself. uvloop would accept one in each turn of the event loop,
+    so that the client behind a crowd of N waits for N turns. And where the process has no
+    descriptor left, uvloop would close connections without a notice.
+
+    The listener takes a place for each connection, so that the server has a descriptor for it. If
+    the machine has none nevertheless, the listener counts and logs that, and pauses for a second.
     """
 
     def __init__(

@@ -14,14 +14,14 @@ __all__ = ["AT_A_TIME", "MOST_WAITING", "Places"]
 
 #: How many expensive reads of one user are made and sent at a time.
 AT_A_TIME: Final = 2
-#: How many more may wait for that.
+#: How many more may wait for a place.
 MOST_WAITING: Final = 30
 #: When a client that was refused may ask again.
 _PAUSE: Final = timedelta(seconds=1)
 
 
 class _Queue:
-    """What one user has under way."""
+    """The expensive reads of one user."""
 
     __slots__ = ("taken", "waiting")
 
@@ -31,7 +31,7 @@ class _Queue:
 
 
 class Places:
-    """Lets every user do *at_a_time* expensive reads, in the order of their coming."""
+    """Limits each user to *at_a_time* expensive reads; the next ones wait in their order."""
 
     def __init__(self, *, at_a_time: int = AT_A_TIME, most_waiting: int = MOST_WAITING) -> None:
         self._at_a_time = at_a_time
@@ -39,7 +39,7 @@ class Places:
         self._queues: dict[UserId, _Queue] = {}
 
     def __len__(self) -> int:
-        """Return how many users have something under way."""
+        """Return how many users have such reads."""
         return len(self._queues)
 
     async def take(self, user_id: UserId) -> Callable[[], None]:
@@ -77,7 +77,7 @@ class Places:
         given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.waiting.append(given)
         try:
-            await given  # who leaves hands the place over
+            await given  # the request that leaves hands its place over
         except asyncio.CancelledError:
             if given.cancelled():
                 queue.waiting.remove(given)

@@ -42,7 +42,7 @@ class MatrixRoute(Route):
     def __init__(
         self, method: str, path: str, handler: Handler, *, is_read: bool | None = None
     ) -> None:
-        """*is_read* is whether nothing but the client needs what is done: a GET, if not said."""
+        """*is_read*: the request is of no use without its client; None means that a GET is."""
         super().__init__(path, handler, methods=[method])
         self._is_read = method == "GET" if is_read is None else is_read
 
@@ -74,7 +74,7 @@ class ClientRoute(MatrixRoute):
 
 
 class ResourceRoute(Mount):
-    """A module's application, at a path itself and at all that is below it."""
+    """A module's application, at a path and at every path below it."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] == "http" and scope["path"] == self.path:

@@ -1,4 +1,4 @@
-"""An HTTP server without a socket: what answers, and how it stops in good order.
+"""An HTTP server without a socket: it answers requests, and stops in good order.
 
 A `Listener` gives it connections from the network; the in-memory server of the tests gives it
 connections from the same process. All else is the same for both.
@@ -24,7 +24,7 @@ from lamplighter.web.under_way import UnderWay
 
 __all__ = ["MATRIX", "MOST_TO_ANSWER", "HttpServer"]
 
-#: What Matrix says of HTTP: its errors, the headers for web clients, the largest body.
+#: HTTP as Matrix has it: errors, the headers for web clients, the largest body.
 MATRIX: Final = HttpSettings(response_to, JSON_HEADERS, MAX_BODY)
 
 #: How long a client may take for the head of a request, and for its body.
@@ -32,7 +32,7 @@ _SLOWEST: Final = timedelta(seconds=30)
 #: How long a request may take that is being answered when the server stops. Polls are answered
 #: before.
 _TO_ANSWER: Final = timedelta(seconds=5)
-#: How long the answers may take then that say 503, and the sending of what was answered.
+#: How long the 503 of the other requests may take then, and the sending of all answers.
 _TO_SEND: Final = timedelta(seconds=1)
 #: How long a server takes to stop at most.
 MOST_TO_ANSWER: Final = _TO_ANSWER + 2 * _TO_SEND

@@ -67,8 +67,8 @@ async def test_pipelining(site: Site, peer: Peer) -> None:
     assert peer.received == "".join(answered(f'"{n}"') for n in range(2000))
 
 
-async def test_waiting_in_line(site: Site, peer: Peer) -> None:
-    """Nobody is answered before those who asked first; the endpoint sees one at a time."""
+async def test_the_order_of_answers(site: Site, peer: Peer) -> None:
+    """Requests are answered in their order; the endpoint sees one at a time."""
     peer.send(poll("a") + put("{}") + poll("b"))
     await settle()
     assert (peer.received, len(site.endpoint.waiting)) == ("", 1)
@@ -79,8 +79,8 @@ async def test_waiting_in_line(site: Site, peer: Peer) -> None:
     assert peer.received == answered('"b"')
 
 
-async def test_a_long_line(site: Site, peer: Peer) -> None:
-    """Behind a request that waits few others are read; the rest is left to the network."""
+async def test_a_long_queue(site: Site, peer: Peer) -> None:
+    """Behind a request that waits, few others are read; the rest is left to the network."""
     many = "".join(poll(str(n), f"A: {'a' * 4000}") for n in range(30))
     peer.send(many)
     assert not peer.transport.is_reading_now
@@ -92,14 +92,14 @@ async def test_a_long_line(site: Site, peer: Peer) -> None:
     assert peer.transport.is_reading_now
 
 
-async def test_a_short_line(site: Site, peer: Peer) -> None:
-    """As long as the line is short, it is read whether its client leaves."""
+async def test_a_short_queue(site: Site, peer: Peer) -> None:
+    """While few requests are queued, the server reads on, and so hears of a client that leaves."""
     peer.send("".join(poll(str(n)) for n in range(MOST_QUEUED - 1)))
     assert peer.transport.is_reading_now
 
 
 async def test_large_bodies(site: Site, peer: Peer) -> None:
-    """Of a body that nobody takes little is read; once it is taken, all of it comes."""
+    """Little is read of a body that the application does not take; then all of it comes."""
     begin = asyncio.Event()
 
     async def count(scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +128,7 @@ async def test_chunks(site: Site, peer: Peer) -> None:
 
 
 async def test_a_get_with_a_body(site: Site, peer: Peer) -> None:
-    """The endpoint is asked once the whole request is there, with a body that nobody wants."""
+    """The endpoint is called once the whole request is there, also a body that it does not use."""
     request = poll("a", "Content-Length: 100000", "Expect: 100-continue")
     peer.send(request + "x" * 99_999)
     assert (peer.received, site.endpoint.waiting) == ("HTTP/1.1 100 Continue\r\n\r\n", [])
@@ -175,7 +175,7 @@ async def test_paths_that_are_encoded(site: Site, peer: Peer) -> None:
 
 
 async def test_nonsense(site: Site, peer: Peer) -> None:
-    """What is no HTTP is told so, after the answers to what came before it."""
+    """Bytes that are not HTTP get 400, after the answers to the requests before them."""
     peer.send(poll("a") + "GARBAGE\r\n\r\n")
     assert peer.received == ""
     site.endpoint.answer()
@@ -184,7 +184,7 @@ async def test_nonsense(site: Site, peer: Peer) -> None:
 
 
 async def test_being_heard_out(site: Site, peer: Peer) -> None:
-    """Who is told the end while still sending is heard out for a while, so that they hear it."""
+    """A client that still sends when the server ends can read the last answer."""
     peer.send("GARBAGE\r\n\r\n")
     assert (peer.transport.has_said_end, peer.is_closed) == (True, False)
     peer.send("x" * 1_000_000)
@@ -195,7 +195,7 @@ async def test_being_heard_out(site: Site, peer: Peer) -> None:
 
 @pytest.mark.parametrize("how", ["bytes", "time"])
 async def test_being_heard_out_has_an_end(site: Site, peer: Peer, how: str) -> None:
-    """But not for long, and not for much."""
+    """But it cannot send for long, nor much."""
     peer.send("GARBAGE\r\n\r\n")
     if how == "bytes":
         peer.send("x" * 1_000_000)
@@ -207,7 +207,7 @@ async def test_being_heard_out_has_an_end(site: Site, peer: Peer, how: str) -> N
 
 
 async def test_an_early_answer(site: Site, peer: Peer) -> None:
-    """An answer before the end of the body ends the connection: nobody waits for the rest."""
+    """An answer before the end of the body ends the connection; the rest is not waited for."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await send_json(send, 401, b"{}")
@@ -230,7 +230,7 @@ async def test_nonsense_in_a_body(site: Site, peer: Peer) -> None:
 async def test_nonsense_in_a_body_that_nobody_wants(
     site: Site, peer: Peer, more: str | None
 ) -> None:
-    """The endpoint is not asked, and the client is told."""
+    """The endpoint is not called, and the client gets 400."""
     peer.send(poll("a", "Transfer-Encoding: chunked") + "1\r\nx\r\n")
     if more is None:
         peer.say_end()
@@ -246,7 +246,7 @@ async def test_nonsense_in_a_body_that_nobody_wants(
 
 
 async def test_leaving_before_the_answer(site: Site, peer: Peer) -> None:
-    """A client that goes is told of once; answers that come later go nowhere."""
+    """The endpoint is told once that a client has gone; later answers go nowhere."""
     peer.send(poll("a") + poll("b"))
     peer.lose()
     await settle()
@@ -257,7 +257,7 @@ async def test_leaving_before_the_answer(site: Site, peer: Peer) -> None:
 
 
 async def test_leaving_after_the_answer(site: Site, peer: Peer) -> None:
-    """Nobody is told that a client went which had its answer."""
+    """The endpoint is not told of a client that goes after its answer."""
     peer.send(poll("a"))
     site.endpoint.answer()
     peer.lose()
@@ -269,7 +269,7 @@ INTERIM = "HTTP/1.1 100 Continue\r\n\r\n"
 
 
 async def test_half_closing(site: Site, peer: Peer) -> None:
-    """A client that only listens is told of as if it had gone, and yet gets all its answers."""
+    """A client that closes its half looks to the endpoint as if it had gone, and gets its answers."""
     peer.send(poll("a") + put("{}") + poll("b"))
     peer.say_end()
     assert site.endpoint.gone == ["a"]
@@ -304,7 +304,7 @@ async def test_half_closing_amid_an_answer(site: Site, peer: Peer) -> None:
 
 
 async def test_half_closing_and_no_answer(site: Site, peer: Peer) -> None:
-    """But mostly it is gone: if no answer comes of that, it is not waited for."""
+    """But mostly it is gone: if no answer follows, the connection is closed after a while."""
     peer.send(poll("a"))
     peer.say_end()
     site.clock.advance(seconds=5)
@@ -397,8 +397,8 @@ async def test_the_date(site: Site, peer: Peer) -> None:
     assert peer.received == answered('"a"').replace("00:00:00 GMT", "00:00:03 GMT")
 
 
-async def test_who_does_not_take_the_answer(site: Site, peer: Peer) -> None:
-    """Who does not take what they are sent is not waited for, nor sent any more."""
+async def test_an_answer_that_is_not_read(site: Site, peer: Peer) -> None:
+    """A client that does not read gets no more answers, and is closed after a while."""
     site.endpoint.answers_at_once = True
     peer.transport.is_taken = False
     peer.send(poll("x" * 3000) * 100)
@@ -409,8 +409,8 @@ async def test_who_does_not_take_the_answer(site: Site, peer: Peer) -> None:
     assert (peer.is_closed, peer.transport.is_aborted, site.state.unsent) == (True, True, 0)
 
 
-async def test_who_takes_hardly_anything(site: Site, peer: Peer) -> None:
-    """Who takes a byte now and then is not waited for either."""
+async def test_an_answer_that_is_hardly_read(site: Site, peer: Peer) -> None:
+    """So is a client that reads a byte now and then."""
     site.endpoint.answers_at_once = True
     peer.transport.is_taken = False
     peer.send(poll("x" * 3000))
@@ -446,8 +446,8 @@ async def test_a_client_that_is_gone_while_requests_are_read(site: Site, peer: P
     assert (peer.is_closed, site.state.under_way) == (True, 0)
 
 
-async def test_who_takes_the_answer_slowly(site: Site, peer: Peer) -> None:
-    """Who takes it slowly gets it all, and then what is still to come."""
+async def test_an_answer_that_is_read_slowly(site: Site, peer: Peer) -> None:
+    """A client that reads slowly gets the whole answer, and the next ones."""
     site.endpoint.answers_at_once = True
     peer.transport.is_taken = False
     peer.send(poll("x" * 6000) * 10)
@@ -460,8 +460,8 @@ async def test_who_takes_the_answer_slowly(site: Site, peer: Peer) -> None:
     assert peer.received.count("HTTP/1.1 200 OK") == 10
 
 
-async def test_who_does_not_take_the_last_answer(site: Site, peer: Peer) -> None:
-    """After the last answer as well."""
+async def test_a_last_answer_that_is_not_read(site: Site, peer: Peer) -> None:
+    """A client that does not read the last answer is closed sooner."""
     site.endpoint.answers_at_once = True
     peer.transport.is_taken = False
     peer.send(poll("a", "Connection: close"))
@@ -520,7 +520,7 @@ async def test_other_time_limits() -> None:
 
 
 async def test_stopping(site: Site) -> None:
-    """Idle clients are sent away; others have their answer first, which says so."""
+    """Idle connections are closed; others end with the current answer, which says so."""
     idle, half, waiting, asking = (site.peer() for _ in range(4))
     half.send(poll("a")[:9])
     waiting.send(poll("a") + poll("b"))
@@ -538,7 +538,7 @@ async def test_stopping(site: Site) -> None:
 
 
 async def test_cutting_off(site: Site, peer: Peer) -> None:
-    """Who still waits when the server's patience ends is told to come again; so is the endpoint."""
+    """A request that is cut off gets 503, and its endpoint is told that the client is gone."""
     half = site.peer()
     half.send(poll("b", "Content-Length: 5") + "x")
     peer.send(poll("a"))
@@ -552,7 +552,7 @@ async def test_cutting_off(site: Site, peer: Peer) -> None:
 
 
 async def test_aborting(site: Site, peer: Peer) -> None:
-    """At the very end nobody is waited for."""
+    """At last all connections are closed at once."""
     peer.send("GARBAGE\r\n\r\n")
     site.state.stop()
     site.state.abort()
@@ -561,7 +561,7 @@ async def test_aborting(site: Site, peer: Peer) -> None:
 
 
 async def test_too_many() -> None:
-    """Beyond the most connections that there may be nobody is let in, until somebody leaves."""
+    """Beyond the limit no connection is taken, until another one is given back."""
     site = Site(most_connections=2)
     first, _second = site.peer(), site.peer()
     assert Connection.begin(site.state) is None
@@ -582,7 +582,7 @@ async def test_memory(site: Site, peer: Peer) -> None:
 
 @given(st.lists(PIECES, max_size=12))
 def test_whatever_comes(pieces: list[bytes]) -> None:
-    """Whatever comes, the connection waits, or answers and goes on, or answers and closes."""
+    """Whatever bytes come, the connection ends in time, and nothing is left of it."""
 
     async def play() -> None:
         site = Site()
@@ -603,7 +603,7 @@ def test_whatever_comes(pieces: list[bytes]) -> None:
 
 
 async def test_limits_of_memory(site: Site, peer: Peer) -> None:
-    """What one client makes the server keep is bounded, whatever it sends."""
+    """The server keeps a bounded number of bytes for one client, whatever the client sends."""
     peer.send(poll("a"))
     for _ in range(20):
         if peer.transport.is_reading_now:

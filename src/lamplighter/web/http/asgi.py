@@ -33,8 +33,8 @@ _log = structlog.get_logger(__name__)
 class AsgiCycle:
     """One request, and the task in which the application answers it.
 
-    `receive` tells the application when its client goes. What only reads is cancelled then, if it
-    has called `ENDS_WITH_CLIENT`; what writes goes on to its end.
+    `receive` tells the application when its client goes. A task that has called `ENDS_WITH_CLIENT`,
+    since it only reads, is cancelled then. A task that writes goes on to its end.
     """
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""The connection to one client, as `phases.py` has it, on a transport of the event loop."""
+"""The connection to one client: it follows the table in `phases.py`, on an asyncio transport."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ __all__ = ["MOST_QUEUED", "MOST_UNREAD", "Connection"]
 MOST_QUEUED: Final = 8
 #: How much of a body may wait for the application to take it, in bytes, before no more is read.
 MOST_UNREAD: Final = 64 * 1024
-#: How much is read at a time, in bytes: what comes exceeds these limits by no more than that.
+#: How much is read at a time, in bytes. The two limits above are exceeded by at most this.
 _PORTION: Final = 4096
-#: How much a client must read of what it is sent, in bytes, to be given more time.
+#: How many bytes a client must read within a time limit to get the same time again.
 _LEAST_READ: Final = 1024
 #: How many bytes a client may send after the last answer.
 _MOST_DROPPED: Final = 1024 * 1024
@@ -42,7 +42,7 @@ _BEING_ANSWERED: Final = (Phase.ANSWERING, Phase.ANSWERING_LAST)
 _OPEN_FOR_ANSWERS: Final = (*_BEING_ANSWERED, Phase.BLOCKED)
 #: In these nothing is read any more, and nothing written.
 _ALL_SAID: Final = (Phase.LINGERING, Phase.CLOSING, Phase.CLOSED)
-#: The time limits of the other phases depend on what the client is at.
+#: In the other phases the time limit depends on what has come of a request.
 _TIME_LIMITS: Final = {
     Phase.BLOCKED: TimeLimit.SENDING,
     Phase.LINGERING: TimeLimit.CLOSING,
@@ -76,9 +76,9 @@ class Connection(asyncio.Protocol):
         self.writable: asyncio.Event | None = None
         self._phase = _READING
         self._reader = Reader()
-        #: What answers the current request; None also while its endpoint is being called.
+        #: The cycle of the current request; None also while its endpoint is being called.
         self._cycle: Cycle | None = None
-        #: What has come and is not read yet, since too much waits; the transport is paused then.
+        #: The bytes that wait to be read; while there are any, the transport is paused.
         self._held = b""
         #: Whether the client has closed its half.
         self._has_left = False
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         connection = cls(server)
         return connection if server.reserve(connection) else None
 
-    # What the event loop tells.
+    # For the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -153,10 +153,10 @@ class Connection(asyncio.Protocol):
             cycle.give_up()
         self.server.forget(self)
 
-    # What the server tells.
+    # For the server.
 
     def expire(self) -> None:
-        """Close: a time limit is over. A client that reads what it is sent gets it once more."""
+        """Close: a time limit is over. A client that reads its answer gets the same time again."""
         limit, self._time_limit = self._time_limit, None
         unsent, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if limit in (TimeLimit.IDLE, TimeLimit.RECEIVING):
@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         self.transport.abort()
 
-    # What a request-response cycle does.
+    # For the request-response cycle.
 
     def respond(
         self,
@@ -245,7 +245,7 @@ class Connection(asyncio.Protocol):
             self._go_on()
         self._watch()
 
-    # What follows.
+    # Events and actions.
 
     def _happens(self, event: Event) -> None:
         self._phase, action = next_step(self._phase, event)

@@ -37,7 +37,7 @@ Rule 3: a pair that is absent from the table changes nothing.
 from enum import IntEnum
 from typing import Final, NamedTuple, TypeAlias
 
-__all__ = ["CONNECTION_TRANSITIONS", "Action", "Event", "Phase", "Step", "next_step"]
+__all__ = ["CONNECTION_TRANSITIONS", "Action", "Event", "Phase", "Transition", "next_step"]
 
 
 # They are integers, so that a look into the table calls no Python function: polls are many.
@@ -115,25 +115,25 @@ class Action(IntEnum):
     ABORT = 6
 
 
-class Step(NamedTuple):
+class Transition(NamedTuple):
     """An entry of the table."""
 
     phase: Phase
     action: Action
 
 
-Table: TypeAlias = dict[Phase, dict[Event, Step]]
+Table: TypeAlias = dict[Phase, dict[Event, Transition]]
 
-_BEGIN: Final = Step(Phase.ANSWERING, Action.ANSWER)
-_BEGIN_LAST: Final = Step(Phase.ANSWERING_LAST, Action.ANSWER)
-_BECOME_LAST: Final = Step(Phase.ANSWERING_LAST, Action.NOTHING)
-_REFUSE: Final = Step(Phase.LINGERING, Action.REFUSE)
-_GO_ON: Final = Step(Phase.READING, Action.GO_ON)
-_BLOCK: Final = Step(Phase.BLOCKED, Action.NOTHING)
-_LINGER: Final = Step(Phase.LINGERING, Action.LINGER)
-_CLOSE: Final = Step(Phase.CLOSING, Action.CLOSE)
-_ABORT: Final = Step(Phase.CLOSING, Action.ABORT)
-_FORGET: Final = Step(Phase.CLOSED, Action.NOTHING)
+_BEGIN: Final = Transition(Phase.ANSWERING, Action.ANSWER)
+_BEGIN_LAST: Final = Transition(Phase.ANSWERING_LAST, Action.ANSWER)
+_BECOME_LAST: Final = Transition(Phase.ANSWERING_LAST, Action.NOTHING)
+_REFUSE: Final = Transition(Phase.LINGERING, Action.REFUSE)
+_GO_ON: Final = Transition(Phase.READING, Action.GO_ON)
+_BLOCK: Final = Transition(Phase.BLOCKED, Action.NOTHING)
+_LINGER: Final = Transition(Phase.LINGERING, Action.LINGER)
+_CLOSE: Final = Transition(Phase.CLOSING, Action.CLOSE)
+_ABORT: Final = Transition(Phase.CLOSING, Action.ABORT)
+_FORGET: Final = Transition(Phase.CLOSED, Action.NOTHING)
 
 # fmt: off
 CONNECTION_TRANSITIONS: Final[Table] = {
@@ -168,6 +168,6 @@ CONNECTION_TRANSITIONS: Final[Table] = {
 # fmt: on
 
 
-def next_step(phase: Phase, event: Event) -> Step:
+def next_step(phase: Phase, event: Event) -> Transition:
     """Return what becomes of a connection in *phase* by *event*, and what the server does."""
-    return CONNECTION_TRANSITIONS[phase].get(event) or Step(phase, Action.NOTHING)
+    return CONNECTION_TRANSITIONS[phase].get(event) or Transition(phase, Action.NOTHING)
