@@ -58,7 +58,7 @@ def test_a_list_of_several_parts(server: Answering) -> None:
     server.will_answer({"sights": [sight("@a:demo")], "next_batch": "@a:demo"})
     server.will_answer({"sights": [], "next_batch": "@b:demo"})
     server.will_answer({"sights": [sight("@c:demo")], "next_batch": None})
-    sights = list(AdminClient(server.url, "t").sights("/sees", {"viewer": "@alice:demo"}))
+    sights = list(AdminClient(server.url, "t").visibility("/sees", {"viewer": "@alice:demo"}))
     assert [it.subject for it in sights] == ["@a:demo", "@c:demo"]
     queries = [path.partition("?")[2] for path, _ in server.asked]
     assert queries == [

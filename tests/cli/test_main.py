@@ -13,7 +13,7 @@ from lamplighter.cli.main import app, main
 from lamplighter.config import load_config
 from lamplighter.errors import ModuleError, StorageUnavailable
 from tests.cli.answering import answering
-from tests.cli.test_sights import NO, YES
+from tests.cli.test_visibility import NO, YES
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,8 @@ class AdminClient:
         except msgspec.DecodeError:
             raise AdminUnavailable(f"{self._url}: answers, but not as Lamplighter does") from None
 
-    def sights(self, path: str, query: Mapping[str, str]) -> Iterator[VisibilityContent]:
-        """Return all sights of a list, part by part."""
+    def visibility(self, path: str, query: Mapping[str, str]) -> Iterator[VisibilityContent]:
+        """Yield all entries of a list, page by page."""
         start: dict[str, str] = {}
         while True:
             page = self.get(path, {**query, "limit": "500", **start}, VisibilityPage)

@@ -291,10 +291,10 @@ def _explain(
 
     The exit code is 0 for yes and 1 for no.
     """
-    from lamplighter.cli import sights
+    from lamplighter.cli import visibility
 
     client = _admin_client(url, token_file)
-    if not sights.explain(client, _console(), viewer, subject, as_json=as_json):
+    if not visibility.explain(client, _console(), viewer, subject, as_json=as_json):
         raise typer.Exit(1)
 
 
@@ -306,9 +306,10 @@ def _sees(
     as_json: AsJson = False,
 ) -> None:
     """List whom VIEWER sees, and why."""
-    from lamplighter.cli import sights
+    from lamplighter.cli.visibility import ListQuestion, show_list
 
-    sights.sees(_admin_client(url, token_file), _console(), viewer, as_json=as_json)
+    client = _admin_client(url, token_file)
+    show_list(client, _console(), ListQuestion.SEES, viewer, as_json=as_json)
 
 
 @app.command("seen-by")
@@ -319,9 +320,10 @@ def _seen_by(
     as_json: AsJson = False,
 ) -> None:
     """List who sees SUBJECT, and why."""
-    from lamplighter.cli import sights
+    from lamplighter.cli.visibility import ListQuestion, show_list
 
-    sights.seen_by(_admin_client(url, token_file), _console(), subject, as_json=as_json)
+    client = _admin_client(url, token_file)
+    show_list(client, _console(), ListQuestion.SEEN_BY, subject, as_json=as_json)
 
 
 def _admin_client(url: str, token_file: Path | None) -> "AdminClient":

@@ -29,24 +29,16 @@ async def smallest(case: Case, stands: Callable[[Case], Awaitable[bool]], tries:
 
 def simpler(case: Case) -> Iterator[Case]:
     """Yield simpler cases, those that are much simpler first."""
-    yield from _fewer_changes(case)
-    yield from _fewer_rooms(case)
+    for changes in _parts(case.changes):
+        if changes:
+            yield replace(case, changes=changes)
+    for rooms in _parts(case.world.rooms):
+        yield replace(case, world=replace(case.world, rooms=rooms))
     yield from _fewer_users(case)
     if case.world.admins:
         yield replace(case, world=replace(case.world, admins=frozenset()))
     yield from _fewer_members(case)
     yield from _simpler_states(case)
-
-
-def _fewer_changes(case: Case) -> Iterator[Case]:
-    for changes in _parts(case.changes):
-        if changes:
-            yield replace(case, changes=changes)
-
-
-def _fewer_rooms(case: Case) -> Iterator[Case]:
-    for rooms in _parts(case.world.rooms):
-        yield replace(case, world=replace(case.world, rooms=rooms))
 
 
 def _fewer_users(case: Case) -> Iterator[Case]:

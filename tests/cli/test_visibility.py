@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from lamplighter.cli.admin_client import AdminClient
-from lamplighter.cli.sights import explain, seen_by, sees
+from lamplighter.cli.visibility import ListQuestion, explain, show_list
 from tests.cli.answering import Answering, answering
 
 ONLINE = {
@@ -114,8 +114,8 @@ def test_lists(server: Answering, console: Console) -> None:
     client = AdminClient(server.url, "t")
     for _ in range(2):
         server.will_answer({"sights": [YES], "next_batch": None})
-    sees(client, console, "@alice:demo", as_json=False)
-    seen_by(client, console, "@bob:demo", as_json=False)
+    show_list(client, console, ListQuestion.SEES, "@alice:demo", as_json=False)
+    show_list(client, console, ListQuestion.SEEN_BY, "@bob:demo", as_json=False)
     text = shown(console)
     assert "@alice:demo sees 1" in text
     assert "@bob:demo is seen by 1" in text
@@ -126,7 +126,9 @@ def test_lists(server: Answering, console: Console) -> None:
 def test_nobody(server: Answering, console: Console) -> None:
     """An empty list is a sentence."""
     server.will_answer({"sights": [], "next_batch": None})
-    seen_by(AdminClient(server.url, "t"), console, "@bob:demo", as_json=False)
+    show_list(
+        AdminClient(server.url, "t"), console, ListQuestion.SEEN_BY, "@bob:demo", as_json=False
+    )
     assert shown(console) == "@bob:demo is seen by nobody."
 
 
@@ -144,7 +146,7 @@ def test_json(server: Answering, console: Console, answer: Any, printed: Any) ->
     if "sight" in answer:
         explain(client, console, "@alice:demo", "@bob:demo", as_json=True)
     else:
-        sees(client, console, "@alice:demo", as_json=True)
+        show_list(client, console, ListQuestion.SEES, "@alice:demo", as_json=True)
     assert isinstance(console.file, io.StringIO)
     assert json.loads(console.file.getvalue()) == printed
 
@@ -156,9 +158,9 @@ def test_short_names(server: Answering, console: Console) -> None:
     assert explain(client, console, "alice", "bob", as_json=False)
     assert "@alice:demo sees @bob:demo" in shown(console)
     server.will_answer({"sights": [], "next_batch": None})
-    sees(client, console, "alice", as_json=False)
+    show_list(client, console, ListQuestion.SEES, "alice", as_json=False)
     server.will_answer({"sights": [], "next_batch": None})
-    seen_by(client, console, "bob", as_json=False)
+    show_list(client, console, ListQuestion.SEEN_BY, "bob", as_json=False)
     questions = [path.partition("/admin")[2] for path, _ in server.asked]
     assert questions[0] == "/explain?viewer=alice&subject=bob"
     assert questions[1].startswith("/sees?viewer=alice")
