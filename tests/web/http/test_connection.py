@@ -269,7 +269,7 @@ INTERIM = "HTTP/1.1 100 Continue\r\n\r\n"
 
 
 async def test_half_closing(site: Site, peer: Peer) -> None:
-    """A client that closes its half looks to the endpoint as if it had gone, and gets its answers."""
+    """A client that closes its half looks gone to the endpoint, and yet gets its answers."""
     peer.send(poll("a") + put("{}") + poll("b"))
     peer.say_end()
     assert site.endpoint.gone == ["a"]
