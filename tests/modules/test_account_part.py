@@ -11,14 +11,6 @@ from lamplighter.modules.synapse.errors import (
 from lamplighter.modules.synapse.types import ProfileInfo, Requester, UserID, UserInfo
 from tests.modules.fakes import ALICE, BOB, World
 
-pytestmark = pytest.mark.usefixtures("started")
-
-
-@pytest.fixture
-async def started(world: World) -> None:
-    """Start the server."""
-    world.runtime.start()
-
 
 def request(query: str = "", **headers: str) -> Request:
     """Return a request as a web resource gets it."""
@@ -26,9 +18,9 @@ def request(query: str = "", **headers: str) -> Request:
     return Request({"type": "http", "headers": raw, "query_string": query.encode()})
 
 
-async def test_userinfo(world: World) -> None:
+async def test_userinfo(running: World) -> None:
     """An account has its creation time in seconds; an unknown account is None."""
-    api = world.api()
+    api = running.api()
     assert await api.get_userinfo_by_id(ALICE) == UserInfo(
         UserID("alice", "example.com"), True, False, 1_700_000_000
     )
@@ -39,23 +31,23 @@ async def test_userinfo(world: World) -> None:
     assert await api.get_userinfo_by_id("nonsense") is None
 
 
-async def test_check_user_exists(world: World) -> None:
+async def test_check_user_exists(running: World) -> None:
     """The user ID is returned as it is registered."""
-    api = world.api()
+    api = running.api()
     assert await api.check_user_exists("@Alice:example.com") == ALICE
     assert await api.check_user_exists("@nobody:example.com") is None
 
 
-async def test_is_user_admin(world: World) -> None:
+async def test_is_user_admin(running: World) -> None:
     """Administrators are administrators; an unknown user is none."""
-    api = world.api()
+    api = running.api()
     users = [ALICE, BOB, "@nobody:example.com"]
     assert [await api.is_user_admin(user) for user in users] == [True, False, False]
 
 
-async def test_profile(world: World) -> None:
+async def test_profile(running: World) -> None:
     """A profile is found by its localpart; an unknown user has an empty one."""
-    api = world.api()
+    api = running.api()
     profile = await api.get_profile_for_user("alice")
     assert profile == ProfileInfo("mxc://example.com/alice", "Alice")
     assert profile.displayname == "Alice"
@@ -70,9 +62,9 @@ async def test_profile(world: World) -> None:
         request("access_token=bobs-token"),
     ],
 )
-async def test_user_by_request(world: World, req: Request) -> None:
+async def test_user_by_request(running: World, req: Request) -> None:
     """The access token, in the header or in the query, identifies user and device."""
-    assert await world.api().get_user_by_req(req, allow_guest=True) == Requester(
+    assert await running.api().get_user_by_req(req, allow_guest=True) == Requester(
         UserID("bob", "example.com"), "PHONE", authenticated_entity=BOB
     )
 
@@ -86,31 +78,31 @@ async def test_user_by_request(world: World, req: Request) -> None:
     ],
 )
 async def test_request_of_nobody(
-    world: World, req: Request, error: type[InvalidClientCredentialsError]
+    running: World, req: Request, error: type[InvalidClientCredentialsError]
 ) -> None:
     """A request without a valid access token is an InvalidClientCredentialsError."""
     with pytest.raises(error) as raised:
-        await world.api().get_user_by_req(req)
+        await running.api().get_user_by_req(req)
     assert isinstance(raised.value, InvalidClientCredentialsError)
     assert raised.value.code == 401
 
 
-async def test_account_data(world: World) -> None:
+async def test_account_data(running: World) -> None:
     """Stored account data can be read; other types are None."""
-    manager = world.api().account_data_manager
+    manager = running.api().account_data_manager
     await manager.put_global(ALICE, "org.example.rule", {"on": True})
     assert await manager.get_global(ALICE, "org.example.rule") == {"on": True}
     assert await manager.get_global(ALICE, "org.example.other") is None
 
 
 @pytest.mark.parametrize("user", ["@x:elsewhere.org", "nonsense", "@nobody:example.com"])
-async def test_account_data_of_others(world: World, user: str) -> None:
+async def test_account_data_of_others(running: World, user: str) -> None:
     """Account data of a user who is not of this server is a ValueError."""
     with pytest.raises(ValueError):
-        await world.api().account_data_manager.put_global(user, "t", {})
+        await running.api().account_data_manager.put_global(user, "t", {})
 
 
-async def test_account_data_of_wrong_type(world: World) -> None:
+async def test_account_data_of_wrong_type(running: World) -> None:
     """Account data that are no dict are a TypeError."""
     with pytest.raises(TypeError):
-        await world.api().account_data_manager.put_global(ALICE, "t", ["a"])  # type: ignore[arg-type]
+        await running.api().account_data_manager.put_global(ALICE, "t", ["a"])  # type: ignore[arg-type]

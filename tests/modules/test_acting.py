@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.modules.acting import ImportedFunctions, acting, make_deferred_yieldable
@@ -22,17 +22,16 @@ async def answer() -> int:
     return 42
 
 
-async def test_module_under_construction(world: World) -> None:
+async def test_module_under_construction(running: World, logged: list[Any]) -> None:
     """In `__init__`, the functions are those of the module's own API."""
-    world.runtime.start()
     functions = ImportedFunctions()
-    with capture_logs() as lines, acting(world.api("MyModule")):
+    with acting(running.api("MyModule")):
         job = functions.run_in_background(fail)
         quiet = functions.run_as_background_process("my process", fail)
         with pytest.raises(ValueError):
             await job
         assert await quiet is None
-    assert [(line["module"], line["desc"]) for line in lines] == [
+    assert [(line["module"], line["desc"]) for line in logged] == [
         ("MyModule", "fail"),
         ("MyModule", "my process"),
     ]

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.modules.background import BackgroundWork, Label
@@ -78,25 +78,20 @@ async def test_cancelled_delayed_call(clock: FakeClock, background: BackgroundWo
     assert (done, call.active(), clock.next_timer()) == ([], False, None)
 
 
-async def test_looping_call(clock: FakeClock, background: BackgroundWork) -> None:
-    """A looping call happens first after one period, and then in every period."""
+@pytest.mark.parametrize(("now", "expected"), [(False, [2, 4, 6]), (True, [0, 2, 4, 6])])
+async def test_looping_call(
+    clock: FakeClock, background: BackgroundWork, now: bool, expected: list[int]
+) -> None:
+    """A looping call happens after one period, or at once, and then in every period."""
     times: list[int] = []
-    LoopingCall(background, LABEL, noting(times, clock), 2 * SECOND)
-    await pass_seconds(clock, 7)
-    assert times == [2000, 4000, 6000]
-
-
-async def test_looping_call_now(clock: FakeClock, background: BackgroundWork) -> None:
-    """A looping call can begin at once."""
-    times: list[int] = []
-    LoopingCall(background, LABEL, noting(times, clock), 2 * SECOND, now=True)
+    LoopingCall(background, LABEL, noting(times, clock), 2 * SECOND, now=now)
     await settle()
-    await pass_seconds(clock, 3)
-    assert times == [0, 2000]
+    await pass_seconds(clock, 7)
+    assert times == [seconds * 1000 for seconds in expected]
 
 
 async def test_exception_does_not_end_the_loop(
-    clock: FakeClock, background: BackgroundWork
+    clock: FakeClock, background: BackgroundWork, logged: list[Any]
 ) -> None:
     """A looping call that raises is logged with the module's name, and goes on."""
     times: list[int] = []
@@ -105,12 +100,11 @@ async def test_exception_does_not_end_the_loop(
         times.append(1)
         raise RuntimeError("no chain today")
 
-    with capture_logs() as lines:
-        LoopingCall(background, LABEL, fail, SECOND)
-        await pass_seconds(clock, 61)
+    LoopingCall(background, LABEL, fail, SECOND)
+    await pass_seconds(clock, 61)
     assert len(times) == 61
-    assert [(line["module"], line["desc"]) for line in lines] == [("MyModule", "my call")] * 2
-    assert [line.get("left_out") for line in lines] == [None, 59]  # one line a minute
+    assert [(line["module"], line["desc"]) for line in logged] == [("MyModule", "my call")] * 2
+    assert [line.get("left_out") for line in logged] == [None, 59]  # one line a minute
 
 
 async def test_slow_call_does_not_pile_up(clock: FakeClock, background: BackgroundWork) -> None:

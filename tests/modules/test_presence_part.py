@@ -63,28 +63,25 @@ async def test_callbacks_are_keywords(world: World) -> None:
         register(states_callback, interest_callback)
 
 
-async def test_send_local_online_presence_to(world: World) -> None:
+async def test_send_local_online_presence_to(running: World) -> None:
     """The host gets each user once, local and remote ones."""
-    world.runtime.start()
     remote = "@charlie:somewhere.org"
-    await world.api().send_local_online_presence_to(iter([BOB, remote, BOB]))
-    assert world.host.sent_to == [[BOB, remote]]
+    await running.api().send_local_online_presence_to(iter([BOB, remote, BOB]))
+    assert running.host.sent_to == [[BOB, remote]]
 
 
 @pytest.mark.parametrize("users", [["@bob:example.com", "bob"], [None], "@bob:example.com"])
-async def test_send_to_malformed_users(world: World, users: Any) -> None:
+async def test_send_to_malformed_users(running: World, users: Any) -> None:
     """A malformed user ID, or one instead of several, is a ValueError; no user gets anything."""
-    world.runtime.start()
     with pytest.raises(ValueError):
-        await world.api().send_local_online_presence_to(users)
-    assert world.host.sent_to == []
+        await running.api().send_local_online_presence_to(users)
+    assert running.host.sent_to == []
 
 
-async def test_set_presence_for_users(world: World) -> None:
+async def test_set_presence_for_users(running: World) -> None:
     """States and messages reach the host; a state is a string."""
-    world.runtime.start()
-    await world.api().set_presence_for_users({ALICE: ("online", "hi"), BOB: ("offline", None)})
-    assert world.host.was_set == [{ALICE: (Presence.ONLINE, "hi"), BOB: (Presence.OFFLINE, None)}]
+    await running.api().set_presence_for_users({ALICE: ("online", "hi"), BOB: ("offline", None)})
+    assert running.host.was_set == [{ALICE: (Presence.ONLINE, "hi"), BOB: (Presence.OFFLINE, None)}]
 
 
 @pytest.mark.parametrize(
@@ -101,12 +98,11 @@ async def test_set_presence_for_users(world: World) -> None:
         ({BOB: ("online",)}, "give \\(state, status message\\)"),
     ],
 )
-async def test_set_malformed_presence(world: World, users: Any, message: str) -> None:
+async def test_set_malformed_presence(running: World, users: Any, message: str) -> None:
     """A wrong entry is a ValueError; nothing is set, not even the valid entries."""
-    world.runtime.start()
     with pytest.raises(ValueError, match=message):
-        await world.api().set_presence_for_users({ALICE: ("online", None), **users})
-    assert world.host.was_set == []
+        await running.api().set_presence_for_users({ALICE: ("online", None), **users})
+    assert running.host.was_set == []
 
 
 async def test_busy_where_it_is_off() -> None:
@@ -118,11 +114,10 @@ async def test_busy_where_it_is_off() -> None:
     await world.runtime.stop()
 
 
-async def test_get_presence_for_users(world: World) -> None:
+async def test_get_presence_for_users(running: World) -> None:
     """The states of all given users are returned; an unknown user has the default state."""
-    world.runtime.start()
-    bob = world.host.presence[BOB] = state_of(BOB, state="online", status_msg="here")
-    presence = await world.api().get_presence_for_users([ALICE, BOB])
+    bob = running.host.presence[BOB] = state_of(BOB, state="online", status_msg="here")
+    presence = await running.api().get_presence_for_users([ALICE, BOB])
     assert presence == {ALICE: UserPresenceState.default(ALICE), BOB: bob}
 
 
@@ -149,9 +144,8 @@ async def test_subscribe_to_presence(world: World) -> None:
     assert list(world.host.listeners) == ["Sync"]
 
 
-async def test_call_from_another_loop(world: World) -> None:
+async def test_call_from_another_loop(running: World) -> None:
     """A module may call from its own event loop; the server's loop does the work."""
-    world.runtime.start()
-    call = world.api().send_local_online_presence_to([BOB])
+    call = running.api().send_local_online_presence_to([BOB])
     await asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(call))
-    assert world.host.sent_to == [[BOB]]
+    assert running.host.sent_to == [[BOB]]

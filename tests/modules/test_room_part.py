@@ -28,10 +28,9 @@ def whole(of: Json) -> EventBase:
     return EventBase({**of, "room_id": ROOM})
 
 
-async def test_room_state(world: World) -> None:
+async def test_room_state(running: World) -> None:
     """A room's state is a dict by (type, state key), and can be filtered."""
-    world.runtime.start()
-    api = world.api()
+    api = running.api()
     member = {("m.room.member", "@alice:example.com"): whole(MEMBER)}
     alias = {("m.room.canonical_alias", ""): whole(ALIAS)}
     assert await api.get_room_state(ROOM) == member | alias
@@ -61,19 +60,17 @@ async def test_malformed_room(world: World) -> None:
     assert (raised.value.code, raised.value.errcode) == (400, "M_INVALID_PARAM")
 
 
-async def test_alias(world: World) -> None:
+async def test_alias(running: World) -> None:
     """An alias has a room, and a room a canonical alias."""
-    world.runtime.start()
-    api = world.api()
+    api = running.api()
     assert await api.lookup_room_alias("#hall:example.com") == (ROOM, ["example.com"])
     found = await api.get_canonical_room_alias(RoomID.from_string(ROOM))
     assert found == RoomAlias("hall", "example.com")
 
 
 @pytest.mark.parametrize(("alias", "code"), [("#x:example.com", 404), ("hall", 400)])
-async def test_alias_of_nothing(world: World, alias: str, code: int) -> None:
+async def test_alias_of_nothing(running: World, alias: str, code: int) -> None:
     """An unknown alias is a 404, and a malformed one a 400."""
-    world.runtime.start()
     with pytest.raises(SynapseError) as raised:
-        await world.api().lookup_room_alias(alias)
+        await running.api().lookup_room_alias(alias)
     assert raised.value.code == code

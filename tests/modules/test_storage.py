@@ -4,9 +4,9 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from lamplighter.modules.background import Label
 from lamplighter.modules.storage import ModuleDatabase, Transaction
@@ -47,17 +47,17 @@ async def test_commit(database: ModuleDatabase) -> None:
     assert await database.run(LABEL, rules) == [("a", 1)]
 
 
-async def test_rollback(database: ModuleDatabase) -> None:
+async def test_rollback(database: ModuleDatabase, logged: list[Any]) -> None:
     """The transaction of a function that raises is rolled back, and logged with the module."""
 
     def fail(txn: Transaction) -> None:
         add(txn, "a", 1)
         add(txn, "a", 2)
 
-    with capture_logs() as lines, pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(sqlite3.IntegrityError):
         await database.run(LABEL, fail)
     assert await database.run(LABEL, rules) == []
-    assert [(line["event"], line["module"], line["desc"]) for line in lines] == [
+    assert [(line["event"], line["module"], line["desc"]) for line in logged] == [
         ("transaction undone", "MyModule", "my interaction")
     ]
 
@@ -89,7 +89,7 @@ async def test_after_the_transaction(database: ModuleDatabase) -> None:
         return int(number)
 
     await database.run(LABEL, work, "1")
-    with capture_logs(), pytest.raises(ValueError):
+    with pytest.raises(ValueError):
         await database.run(LABEL, work, "x")
     assert told == ["committed", "undone"]
 

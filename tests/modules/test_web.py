@@ -7,7 +7,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from structlog.testing import capture_logs
 
 from lamplighter.errors import ModuleError
 from lamplighter.modules.synapse.errors import RedirectException, SynapseError
@@ -49,20 +48,47 @@ def served(resource: object) -> ASGIApp:
     return resources.close()[PATH]
 
 
+def acting(outcome: object) -> Any:
+    """Return a page that returns *outcome*, or raises it."""
+
+    async def act(request: Request) -> object:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    return act
+
+
 async def test_function() -> None:
     """A function gets a request, and its response is sent."""
     status, body, _ = await get(served(page), f"{PATH}/below")
     assert (status, body) == (200, b"GET /_synapse/client/mine/below")
 
 
-async def test_dict() -> None:
-    """A function may return a dict, for JSON."""
-
-    async def tell(request: Request) -> dict[str, bool]:
-        return {"open": True}
-
-    status, body, headers = await get(served(tell))
-    assert (status, body, headers["content-type"]) == (200, b'{"open":true}', "application/json")
+@pytest.mark.parametrize(
+    ("outcome", "status", "body", "header"),
+    [
+        ({"open": True}, 200, b'{"open":true}', ("content-type", "application/json")),
+        (
+            SynapseError(403, "Not today", "M_FORBIDDEN", {"until": "tomorrow"}, {"X-Why": "no"}),
+            403,
+            b'{"errcode":"M_FORBIDDEN","error":"Not today","until":"tomorrow"}',
+            ("x-why", "no"),
+        ),
+        (
+            RedirectException(b"https://example.com/there"),
+            302,
+            b"",
+            ("location", "https://example.com/there"),
+        ),
+    ],
+    ids=["dict", "SynapseError", "redirect"],
+)
+async def test_outcomes(outcome: object, status: int, body: bytes, header: tuple[str, str]) -> None:
+    """A dict becomes JSON, a SynapseError its status and errcode, a RedirectException a redirect."""
+    found = await get(served(acting(outcome)))
+    """A dict becomes JSON, a SynapseError a status with errcode, a RedirectException a redirect."""
+    assert header in found[2].items()
 
 
 async def test_application() -> None:
@@ -80,62 +106,29 @@ async def test_an_application_that_ends_the_server() -> None:
         await get(served(leave))
 
 
-async def test_refusal() -> None:
-    """A SynapseError becomes its status, errcode and message."""
-
-    async def refuse(request: Request) -> Response:
-        raise SynapseError(403, "Not today", "M_FORBIDDEN", {"until": "tomorrow"}, {"X-Why": "no"})
-
-    status, body, headers = await get(served(refuse))
-    assert (status, headers["x-why"]) == (403, "no")
-    assert body == b'{"errcode":"M_FORBIDDEN","error":"Not today","until":"tomorrow"}'
-
-
-async def test_redirect() -> None:
-    """A RedirectException redirects the client."""
-
-    async def redirect(request: Request) -> Response:
-        raise RedirectException(b"https://example.com/there")
-
-    status, _, headers = await get(served(redirect))
-    assert (status, headers["location"]) == (302, "https://example.com/there")
-
-
 async def test_http_exception() -> None:
     """Exceptions of Starlette and of the server are raised on."""
-
-    async def refuse(request: Request) -> Response:
-        raise HTTPException(418)
-
     with pytest.raises(HTTPException):
-        await get(served(refuse))
+        await get(served(acting(HTTPException(418))))
 
 
-@pytest.mark.parametrize("answer", [7, None, ValueError("secret inside")])
-async def test_defect(answer: object) -> None:
+@pytest.mark.parametrize("outcome", [7, None, ValueError("secret inside")])
+async def test_defect(outcome: object, logged: list[Any]) -> None:
     """Other exceptions and results are logged with the module; the client gets 500."""
-
-    async def fail(request: Request) -> object:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    with capture_logs() as lines:
-        status, body, _ = await get(served(fail))
+    status, body, _ = await get(served(acting(outcome)))
     assert (status, body) == (500, b'{"errcode":"M_UNKNOWN","error":"Internal server error"}')
-    assert [(line["event"], line["module"], line["path"]) for line in lines] == [
+    assert [(line["event"], line["module"], line["path"]) for line in logged] == [
         ("web resource failed", "MyModule", PATH)
     ]
 
 
-async def test_first_module_wins() -> None:
+async def test_first_module_wins(logged: list[Any]) -> None:
     """If two modules register a path, the first one gets it; the log names the other."""
     resources = WebResources()
-    with capture_logs() as lines:
-        resources.register("First", PATH, application)
-        resources.register("Second", PATH, page)
+    resources.register("First", PATH, application)
+    resources.register("Second", PATH, page)
     assert (await get(resources.close()[PATH]))[1] == b"from ASGI"
-    assert [(line["log_level"], line["module"], line["path"]) for line in lines] == [
+    assert [(line["log_level"], line["module"], line["path"]) for line in logged] == [
         ("warning", "Second", PATH)
     ]
 
