@@ -85,9 +85,8 @@ async def test_function() -> None:
     ids=["dict", "SynapseError", "redirect"],
 )
 async def test_outcomes(outcome: object, status: int, body: bytes, header: tuple[str, str]) -> None:
-    """A dict becomes JSON, a SynapseError its status and errcode, a RedirectException a redirect."""
+    """A dict becomes JSON; a SynapseError and a RedirectException become their responses."""
     found = await get(served(acting(outcome)))
-    """A dict becomes JSON, a SynapseError a status with errcode, a RedirectException a redirect."""
     assert header in found[2].items()
 
 
