@@ -13,14 +13,14 @@ from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.service.background import Background
-from tests.contract.directories import SERVER, Recorder, Town
+from tests.contract.directories import SERVER, Recorder, Subject
 from tests.contract.fake_homeserver import FakeHomeserver
 from tests.contract.homeservers import AnyHomeserver, BuiltIn, Fake
 from tests.engines import ENGINES, opening
 
 
 @pytest.fixture
-async def town(open_database: Callable[[], Database]) -> AsyncIterator[Town]:
+async def tested(open_database: Callable[[], Database]) -> AsyncIterator[Subject]:
     """A directory with nobody in it, its clock, and a listener that writes everything down."""
     database = open_database()
     await migrate(database)
@@ -28,7 +28,7 @@ async def town(open_database: Callable[[], Database]) -> AsyncIterator[Town]:
     directory = SqlDirectory(database, ServerName(SERVER), clock)
     await directory.start()
     directory.listen(recorder)
-    yield Town(directory, clock, recorder)
+    yield Subject(directory, clock, recorder)
     await database.close()
 
 

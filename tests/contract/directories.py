@@ -30,7 +30,7 @@ class Recorder:
     told: list[tuple[str, object]] = field(default_factory=list)
     news: list[set[UserId]] = field(default_factory=list)
     #: Set by each news of rooms.
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    woken: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
         self.memberships += changes
@@ -62,14 +62,14 @@ def on_phone(user_id: UserId) -> Requester:
 
 
 @dataclass
-class Town:
+class Subject:
     """A directory under test."""
 
     directory: SqlDirectory
     clock: FakeClock
     recorder: Recorder
 
-    async def settle(self, *names: str) -> list[UserId]:
+    async def users(self, *names: str) -> list[UserId]:
         """Register users, each with a phone."""
         return [
             (await self.directory.register(name, None, device_id=PHONE)).user_id for name in names

@@ -16,15 +16,17 @@ from lamplighter.errors import (
 from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, UserId
 from lamplighter.ports import Json, MembershipChange, Profile, Requester
-from tests.contract.directories import ALICE, BOB, CHARLIE, Town, in_words, on_phone
+from tests.contract.directories import ALICE, BOB, CHARLIE, Subject, in_words, on_phone
 
 NOWHERE = RoomId("!nowhere:lamp.test")
 KITCHEN = RoomAlias("#kitchen:lamp.test")
 
 
-async def content_of(town: Town, room_id: RoomId, event_type: str, state_key: str = "") -> Json:
+async def content_of(
+    tested: Subject, room_id: RoomId, event_type: str, state_key: str = ""
+) -> Json:
     """Return a piece of state of a room that Alice is in."""
-    event = await town.directory.state_event(ALICE, room_id, event_type, state_key)
+    event = await tested.directory.state_event(ALICE, room_id, event_type, state_key)
     content: Json = event["content"]
     return content
 
@@ -37,11 +39,11 @@ async def content_of(town: Town, room_id: RoomId, event_type: str, state_key: st
         ("public_chat", "public", "forbidden"),
     ],
 )
-async def test_presets(town: Town, preset: str, join_rule: str, guest_access: str) -> None:
+async def test_presets(tested: Subject, preset: str, join_rule: str, guest_access: str) -> None:
     """A preset decides the join rule and guest access; history is shared in all of them."""
-    await town.settle("alice")
-    room_id = await town.room(ALICE, preset=preset)
-    state = {e["type"]: e["content"] for e in await town.directory.state(ALICE, room_id)}
+    await tested.users("alice")
+    room_id = await tested.room(ALICE, preset=preset)
+    state = {e["type"]: e["content"] for e in await tested.directory.state(ALICE, room_id)}
     del state["m.room.power_levels"]
     assert state == {
         "m.room.create": {"creator": ALICE, "room_version": "10"},
@@ -52,9 +54,9 @@ async def test_presets(town: Town, preset: str, join_rule: str, guest_access: st
     }
 
 
-async def test_room_options(town: Town) -> None:
+async def test_room_options(tested: Subject) -> None:
     """Name, topic, alias, first state, power levels and creation content are taken over."""
-    await town.settle("alice")
+    await tested.users("alice")
     room = NewRoom(
         preset="private_chat",
         name="Kitchen",
@@ -64,29 +66,29 @@ async def test_room_options(town: Town) -> None:
         creation_content={"m.federate": False, "creator": "@mallory:lamp.test"},
         power_level_content_override={"events_default": 10},
     )
-    room_id = await town.directory.create_room(ALICE, room)
-    assert await content_of(town, room_id, "m.room.name") == {"name": "Kitchen"}
-    assert await content_of(town, room_id, "m.room.topic") == {"topic": "Cupcakes"}
-    assert await content_of(town, room_id, "m.room.canonical_alias") == {"alias": KITCHEN}
-    assert await content_of(town, room_id, "m.room.avatar") == {"url": "b"}
-    assert (await content_of(town, room_id, "m.room.power_levels"))["events_default"] == 10
-    create = await content_of(town, room_id, "m.room.create")
+    room_id = await tested.directory.create_room(ALICE, room)
+    assert await content_of(tested, room_id, "m.room.name") == {"name": "Kitchen"}
+    assert await content_of(tested, room_id, "m.room.topic") == {"topic": "Cupcakes"}
+    assert await content_of(tested, room_id, "m.room.canonical_alias") == {"alias": KITCHEN}
+    assert await content_of(tested, room_id, "m.room.avatar") == {"url": "b"}
+    assert (await content_of(tested, room_id, "m.room.power_levels"))["events_default"] == 10
+    create = await content_of(tested, room_id, "m.room.create")
     assert create == {"m.federate": False, "creator": ALICE, "room_version": "10"}
-    assert await town.directory.resolve_alias(KITCHEN) == room_id
+    assert await tested.directory.resolve_alias(KITCHEN) == room_id
 
 
-async def test_invites_at_creation(town: Town) -> None:
+async def test_invites_at_creation(tested: Subject) -> None:
     """Those invited at creation are told so, directly and in trust where it is asked for."""
-    await town.settle("alice", "bob")
+    await tested.users("alice", "bob")
     room = NewRoom(preset="trusted_private_chat", invite=[BOB, BOB, ALICE], is_direct=True)
-    town.recorder.forget()
-    room_id = await town.directory.create_room(ALICE, room)
-    invite = await content_of(town, room_id, "m.room.member", BOB)
+    tested.recorder.forget()
+    room_id = await tested.directory.create_room(ALICE, room)
+    invite = await content_of(tested, room_id, "m.room.member", BOB)
     assert invite == {"membership": "invite", "is_direct": True}
-    levels = await content_of(town, room_id, "m.room.power_levels")
+    levels = await content_of(tested, room_id, "m.room.power_levels")
     assert levels["users"] == {ALICE: 100, BOB: 100}
-    assert town.recorder.memberships == [MembershipChange(room_id, ALICE, True)]
-    assert town.recorder.news == [{ALICE, BOB}]
+    assert tested.recorder.memberships == [MembershipChange(room_id, ALICE, True)]
+    assert tested.recorder.news == [{ALICE, BOB}]
 
 
 @pytest.mark.parametrize(
@@ -113,47 +115,47 @@ async def test_invites_at_creation(town: Town) -> None:
             {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}]), InvalidParam),
     ],
 )  # fmt: skip
-async def test_rooms_nobody_gets(town: Town, room: NewRoom, error: type[Exception]) -> None:
+async def test_rooms_nobody_gets(tested: Subject, room: NewRoom, error: type[Exception]) -> None:
     """A room that cannot be as it is asked for does not come to be at all."""
-    await town.settle("alice")
-    first = await town.directory.create_room(ALICE, NewRoom("public_chat", alias=KITCHEN))
-    town.recorder.forget()
+    await tested.users("alice")
+    first = await tested.directory.create_room(ALICE, NewRoom("public_chat", alias=KITCHEN))
+    tested.recorder.forget()
     with pytest.raises(error):
-        await town.directory.create_room(ALICE, room)
-    assert await town.directory.joined_rooms(ALICE) == [first]
-    assert (town.recorder.told, town.recorder.news) == ([], [])
+        await tested.directory.create_room(ALICE, room)
+    assert await tested.directory.joined_rooms(ALICE) == [first]
+    assert (tested.recorder.told, tested.recorder.news) == ([], [])
 
 
-async def test_joining(town: Town) -> None:
+async def test_joining(tested: Subject) -> None:
     """Anybody joins a public room, once; members and the joiner hear of it."""
-    await town.settle("alice", "bob")
-    room_id = await town.room(ALICE)
-    town.recorder.forget()
-    await town.directory.join(BOB, room_id)
-    await town.directory.join(BOB, room_id)
-    assert town.recorder.memberships == [MembershipChange(room_id, BOB, True)]
-    assert town.recorder.news == [{ALICE, BOB}]
-    assert await town.directory.joined_rooms(BOB) == [room_id]
+    await tested.users("alice", "bob")
+    room_id = await tested.room(ALICE)
+    tested.recorder.forget()
+    await tested.directory.join(BOB, room_id)
+    await tested.directory.join(BOB, room_id)
+    assert tested.recorder.memberships == [MembershipChange(room_id, BOB, True)]
+    assert tested.recorder.news == [{ALICE, BOB}]
+    assert await tested.directory.joined_rooms(BOB) == [room_id]
     with pytest.raises(NotFound):
-        await town.directory.join(BOB, NOWHERE)
+        await tested.directory.join(BOB, NOWHERE)
 
 
-async def test_private_rooms(town: Town) -> None:
+async def test_private_rooms(tested: Subject) -> None:
     """A private room takes those who are invited; an invite makes no member of anybody."""
-    await town.settle("alice", "bob", "charlie")
-    room_id = await town.room(ALICE, preset="private_chat")
+    await tested.users("alice", "bob", "charlie")
+    room_id = await tested.room(ALICE, preset="private_chat")
     with pytest.raises(Forbidden):
-        await town.directory.join(BOB, room_id)
-    town.recorder.forget()
-    await town.directory.invite(ALICE, room_id, BOB)
-    await town.directory.invite(ALICE, room_id, BOB)
-    assert town.recorder.memberships == []
-    assert town.recorder.news == [{ALICE, BOB}]
-    assert await town.directory.joined_rooms(BOB) == []
+        await tested.directory.join(BOB, room_id)
+    tested.recorder.forget()
+    await tested.directory.invite(ALICE, room_id, BOB)
+    await tested.directory.invite(ALICE, room_id, BOB)
+    assert tested.recorder.memberships == []
+    assert tested.recorder.news == [{ALICE, BOB}]
+    assert await tested.directory.joined_rooms(BOB) == []
     with pytest.raises(Forbidden):
-        await town.directory.invite(BOB, room_id, CHARLIE)
-    await town.directory.join(BOB, room_id)
-    assert await town.directory.joined_members(BOB, room_id) == {
+        await tested.directory.invite(BOB, room_id, CHARLIE)
+    await tested.directory.join(BOB, room_id)
+    assert await tested.directory.joined_members(BOB, room_id) == {
         ALICE: Profile(None, None),
         BOB: Profile(None, None),
     }
@@ -167,155 +169,155 @@ async def test_private_rooms(town: Town) -> None:
         ("@bob:elsewhere.test", Forbidden),
     ],
 )
-async def test_useless_invites(town: Town, target: str, error: type[Exception]) -> None:
+async def test_useless_invites(tested: Subject, target: str, error: type[Exception]) -> None:
     """Members, unknown users and users of other servers cannot be invited."""
-    await town.settle("alice")
-    room_id = await town.room(ALICE)
+    await tested.users("alice")
+    room_id = await tested.room(ALICE)
     with pytest.raises(error):
-        await town.directory.invite(ALICE, room_id, UserId(target))
+        await tested.directory.invite(ALICE, room_id, UserId(target))
 
 
-async def test_leaving(town: Town) -> None:
+async def test_leaving(tested: Subject) -> None:
     """Leaving ends a membership or an invite, harmlessly twice, and can be undone by a join."""
-    await town.settle("alice", "bob")
-    room_id = await town.room(ALICE, BOB)
-    town.recorder.forget()
-    await town.directory.leave(BOB, room_id)
-    await town.directory.leave(BOB, room_id)
-    assert town.recorder.news == [{ALICE, BOB}]
-    await town.directory.invite(ALICE, room_id, BOB)
-    await town.directory.leave(BOB, room_id)
-    assert town.recorder.memberships == [MembershipChange(room_id, BOB, False)]
-    await town.directory.join(BOB, room_id)
-    assert await town.directory.joined_rooms(BOB) == [room_id]
+    await tested.users("alice", "bob")
+    room_id = await tested.room(ALICE, BOB)
+    tested.recorder.forget()
+    await tested.directory.leave(BOB, room_id)
+    await tested.directory.leave(BOB, room_id)
+    assert tested.recorder.news == [{ALICE, BOB}]
+    await tested.directory.invite(ALICE, room_id, BOB)
+    await tested.directory.leave(BOB, room_id)
+    assert tested.recorder.memberships == [MembershipChange(room_id, BOB, False)]
+    await tested.directory.join(BOB, room_id)
+    assert await tested.directory.joined_rooms(BOB) == [room_id]
     for stranger, room in ((CHARLIE, room_id), (BOB, NOWHERE)):
         with pytest.raises(Forbidden):
-            await town.directory.leave(stranger, room)
+            await tested.directory.leave(stranger, room)
 
 
-async def test_kicking(town: Town) -> None:
+async def test_kicking(tested: Subject) -> None:
     """A kick needs more power than its target has, and takes invites back too."""
-    await town.settle("alice", "bob", "charlie")
-    room_id = await town.room(ALICE, BOB)
+    await tested.users("alice", "bob", "charlie")
+    room_id = await tested.room(ALICE, BOB)
     with pytest.raises(Forbidden):
-        await town.directory.kick(BOB, room_id, ALICE, None)
+        await tested.directory.kick(BOB, room_id, ALICE, None)
     with pytest.raises(Forbidden):
-        await town.directory.kick(ALICE, room_id, CHARLIE, None)
-    await town.directory.invite(ALICE, room_id, CHARLIE)
-    town.recorder.forget()
-    await town.directory.kick(ALICE, room_id, CHARLIE, None)
-    await town.directory.kick(ALICE, room_id, BOB, "noise")
-    assert town.recorder.memberships == [MembershipChange(room_id, BOB, False)]
-    kicked = await content_of(town, room_id, "m.room.member", BOB)
+        await tested.directory.kick(ALICE, room_id, CHARLIE, None)
+    await tested.directory.invite(ALICE, room_id, CHARLIE)
+    tested.recorder.forget()
+    await tested.directory.kick(ALICE, room_id, CHARLIE, None)
+    await tested.directory.kick(ALICE, room_id, BOB, "noise")
+    assert tested.recorder.memberships == [MembershipChange(room_id, BOB, False)]
+    kicked = await content_of(tested, room_id, "m.room.member", BOB)
     assert kicked == {"membership": "leave", "reason": "noise"}
-    await town.directory.join(BOB, room_id)
+    await tested.directory.join(BOB, room_id)
 
 
-async def test_banning(town: Town) -> None:
+async def test_banning(tested: Subject) -> None:
     """A ban makes a member leave and keeps it out, until it is lifted."""
-    await town.settle("alice", "bob", "charlie")
-    room_id = await town.room(ALICE, BOB, CHARLIE)
+    await tested.users("alice", "bob", "charlie")
+    room_id = await tested.room(ALICE, BOB, CHARLIE)
     with pytest.raises(Forbidden):
-        await town.directory.ban(BOB, room_id, CHARLIE, None)
-    town.recorder.forget()
-    await town.directory.ban(ALICE, room_id, BOB, None)
-    assert town.recorder.memberships == [MembershipChange(room_id, BOB, False)]
+        await tested.directory.ban(BOB, room_id, CHARLIE, None)
+    tested.recorder.forget()
+    await tested.directory.ban(ALICE, room_id, BOB, None)
+    assert tested.recorder.memberships == [MembershipChange(room_id, BOB, False)]
     with pytest.raises(Forbidden):
-        await town.directory.join(BOB, room_id)
+        await tested.directory.join(BOB, room_id)
     with pytest.raises(Forbidden):
-        await town.directory.leave(BOB, room_id)
+        await tested.directory.leave(BOB, room_id)
     with pytest.raises(Forbidden):
-        await town.directory.invite(ALICE, room_id, BOB)
+        await tested.directory.invite(ALICE, room_id, BOB)
     with pytest.raises(Forbidden):
-        await town.directory.kick(ALICE, room_id, BOB, None)
+        await tested.directory.kick(ALICE, room_id, BOB, None)
     with pytest.raises(Forbidden):
-        await town.directory.unban(CHARLIE, room_id, BOB)
-    await town.directory.unban(ALICE, room_id, BOB)
+        await tested.directory.unban(CHARLIE, room_id, BOB)
+    await tested.directory.unban(ALICE, room_id, BOB)
     with pytest.raises(Forbidden):
-        await town.directory.unban(ALICE, room_id, BOB)
-    await town.directory.join(BOB, room_id)
-    assert await town.directory.joined_rooms(BOB) == [room_id]
+        await tested.directory.unban(ALICE, room_id, BOB)
+    await tested.directory.join(BOB, room_id)
+    assert await tested.directory.joined_rooms(BOB) == [room_id]
 
 
-async def test_aliases(town: Town) -> None:
+async def test_aliases(tested: Subject) -> None:
     """A room gets names of this server, each once; its giver or a moderator takes one back."""
-    await town.settle("alice", "bob", "charlie")
-    room_id = await town.room(ALICE, BOB, CHARLIE)
+    await tested.users("alice", "bob", "charlie")
+    room_id = await tested.room(ALICE, BOB, CHARLIE)
     with pytest.raises(NotFound):
-        await town.directory.resolve_alias(KITCHEN)
-    await town.directory.set_alias(BOB, KITCHEN, room_id)
-    assert await town.directory.resolve_alias(KITCHEN) == room_id
+        await tested.directory.resolve_alias(KITCHEN)
+    await tested.directory.set_alias(BOB, KITCHEN, room_id)
+    assert await tested.directory.resolve_alias(KITCHEN) == room_id
     with pytest.raises(RoomInUse):
-        await town.directory.set_alias(ALICE, KITCHEN, room_id)
+        await tested.directory.set_alias(ALICE, KITCHEN, room_id)
     with pytest.raises(InvalidParam):
-        await town.directory.set_alias(ALICE, RoomAlias("#a:elsewhere.test"), room_id)
+        await tested.directory.set_alias(ALICE, RoomAlias("#a:elsewhere.test"), room_id)
     with pytest.raises(Forbidden):
-        await town.directory.set_alias(ALICE, RoomAlias("#a:lamp.test"), NOWHERE)
+        await tested.directory.set_alias(ALICE, RoomAlias("#a:lamp.test"), NOWHERE)
     with pytest.raises(Forbidden):
-        await town.directory.delete_alias(CHARLIE, KITCHEN)
-    await town.directory.delete_alias(BOB, KITCHEN)
-    await town.directory.set_alias(BOB, KITCHEN, room_id)
-    await town.directory.delete_alias(ALICE, KITCHEN)
+        await tested.directory.delete_alias(CHARLIE, KITCHEN)
+    await tested.directory.delete_alias(BOB, KITCHEN)
+    await tested.directory.set_alias(BOB, KITCHEN, room_id)
+    await tested.directory.delete_alias(ALICE, KITCHEN)
     with pytest.raises(NotFound):
-        await town.directory.delete_alias(ALICE, KITCHEN)
+        await tested.directory.delete_alias(ALICE, KITCHEN)
 
 
-async def test_a_transaction_sends_once(town: Town) -> None:
+async def test_a_transaction_sends_once(tested: Subject) -> None:
     """However often a device repeats a transaction, at once or later, it sends one event."""
-    await town.settle("alice")
-    room_id = await town.room(ALICE)
-    sent = await asyncio.gather(*(town.say(ALICE, room_id, "hello", "1") for _ in range(5)))
-    laptop = await town.directory.log_in(ALICE, device_id=DeviceId("LAPTOP"))
-    other = await town.directory.send_event(
+    await tested.users("alice")
+    room_id = await tested.room(ALICE)
+    sent = await asyncio.gather(*(tested.say(ALICE, room_id, "hello", "1") for _ in range(5)))
+    laptop = await tested.directory.log_in(ALICE, device_id=DeviceId("LAPTOP"))
+    other = await tested.directory.send_event(
         Requester(ALICE, laptop.device_id), room_id, "m.room.message", {"body": "hi"}, "1"
     )
-    assert len({*sent, await town.say(ALICE, room_id, "hello", "1")}) == 1
+    assert len({*sent, await tested.say(ALICE, room_id, "hello", "1")}) == 1
     assert other != sent[0]
-    assert (await town.sync(ALICE)).timeline(room_id)[-2:] == ["hello", "hi"]
+    assert (await tested.sync(ALICE)).timeline(room_id)[-2:] == ["hello", "hi"]
 
 
-async def test_who_may_speak(town: Town) -> None:
+async def test_who_may_speak(tested: Subject) -> None:
     """Strangers, the muted, and devices that have logged out send nothing."""
-    await town.settle("alice", "bob")
-    room_id = await town.room(ALICE)
+    await tested.users("alice", "bob")
+    room_id = await tested.room(ALICE)
     for room in (room_id, NOWHERE):
         with pytest.raises(Forbidden):
-            await town.say(BOB, room, "hello")
-    await town.directory.join(BOB, room_id)
+            await tested.say(BOB, room, "hello")
+    await tested.directory.join(BOB, room_id)
     muting = {"users": {ALICE: 100}, "events_default": 10}
-    await town.directory.set_state(ALICE, room_id, "m.room.power_levels", "", muting)
+    await tested.directory.set_state(ALICE, room_id, "m.room.power_levels", "", muting)
     with pytest.raises(Forbidden):
-        await town.say(BOB, room_id, "hello")
-    await town.directory.log_out(on_phone(ALICE))
+        await tested.say(BOB, room_id, "hello")
+    await tested.directory.log_out(on_phone(ALICE))
     with pytest.raises(UnknownToken):
-        await town.say(ALICE, room_id, "hello")
+        await tested.say(ALICE, room_id, "hello")
 
 
-async def test_state(town: Town) -> None:
+async def test_state(tested: Subject) -> None:
     """State is set by those with the power for it, and read by members."""
-    await town.settle("alice", "bob", "charlie")
-    room_id = await town.room(ALICE, BOB)
-    event_id = await town.directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "K"})
-    town.clock.advance(seconds=1)
-    assert await town.directory.state_event(BOB, room_id, "m.room.name", "") == {
+    await tested.users("alice", "bob", "charlie")
+    room_id = await tested.room(ALICE, BOB)
+    event_id = await tested.directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "K"})
+    tested.clock.advance(seconds=1)
+    assert await tested.directory.state_event(BOB, room_id, "m.room.name", "") == {
         "type": "m.room.name",
         "state_key": "",
         "sender": ALICE,
         "room_id": room_id,
         "content": {"name": "K"},
         "event_id": event_id,
-        "origin_server_ts": town.clock.now() - 1000,
+        "origin_server_ts": tested.clock.now() - 1000,
         "unsigned": {"age": 1000},
     }
     with pytest.raises(Forbidden):
-        await town.directory.set_state(BOB, room_id, "m.room.name", "", {})
+        await tested.directory.set_state(BOB, room_id, "m.room.name", "", {})
     with pytest.raises(NotFound):
-        await town.directory.state_event(BOB, room_id, "m.room.topic", "")
+        await tested.directory.state_event(BOB, room_id, "m.room.topic", "")
     for room in (room_id, NOWHERE):
         with pytest.raises(Forbidden):
-            await town.directory.state(CHARLIE, room)
+            await tested.directory.state(CHARLIE, room)
         with pytest.raises(Forbidden):
-            await town.directory.joined_members(CHARLIE, room)
+            await tested.directory.joined_members(CHARLIE, room)
 
 
 @pytest.mark.parametrize(
@@ -337,25 +339,29 @@ async def test_state(town: Town) -> None:
     ],
 )
 async def test_state_nobody_can_set(
-    town: Town, event_type: str, state_key: str, content: Json, error: type[Exception]
+    tested: Subject,
+    event_type: str,
+    state_key: str,
+    content: Json,
+    error: type[Exception],
 ) -> None:
     """State that breaks the rules or is too large is refused, and nothing of it stays."""
-    await town.settle("alice", "bob")
-    room_id = await town.room(ALICE)
-    before = await town.directory.state(ALICE, room_id)
+    await tested.users("alice", "bob")
+    room_id = await tested.room(ALICE)
+    before = await tested.directory.state(ALICE, room_id)
     with pytest.raises(error):
-        await town.directory.set_state(ALICE, room_id, event_type, state_key, content)
-    assert await town.directory.state(ALICE, room_id) == before
+        await tested.directory.set_state(ALICE, room_id, event_type, state_key, content)
+    assert await tested.directory.state(ALICE, room_id) == before
 
 
-async def test_membership_by_state(town: Town) -> None:
+async def test_membership_by_state(tested: Subject) -> None:
     """Setting an `m.room.member` event does what its membership says, and keeps its content."""
-    await town.settle("alice", "bob")
-    room_id = await town.room(ALICE)
+    await tested.users("alice", "bob")
+    room_id = await tested.room(ALICE)
 
     async def member(sender: UserId, target: UserId, **content: str) -> Json:
-        await town.directory.set_state(sender, room_id, "m.room.member", target, content)
-        return await content_of(town, room_id, "m.room.member", target)
+        await tested.directory.set_state(sender, room_id, "m.room.member", target, content)
+        return await content_of(tested, room_id, "m.room.member", target)
 
     invited = await member(ALICE, BOB, membership="invite", reason="tea")
     assert invited == {"membership": "invite", "reason": "tea"}
@@ -364,35 +370,35 @@ async def test_membership_by_state(town: Town) -> None:
     assert (await member(ALICE, BOB, membership="leave")) == {"membership": "leave"}
     assert (await member(ALICE, BOB, membership="ban")) == {"membership": "ban"}
     assert (await member(ALICE, BOB, membership="leave")) == {"membership": "leave"}
-    assert town.recorder.memberships[1:] == [
+    assert tested.recorder.memberships[1:] == [
         MembershipChange(room_id, BOB, True),
         MembershipChange(room_id, BOB, False),
     ]
 
 
-async def test_former_members(town: Town) -> None:
+async def test_former_members(tested: Subject) -> None:
     """Who has left sees the room as it was then."""
-    await town.settle("alice", "bob")
-    room_id = await town.room(ALICE, BOB)
-    await town.directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "then"})
-    await town.directory.leave(BOB, room_id)
-    await town.directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "now"})
-    await town.directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "now"})
-    name = await town.directory.state_event(BOB, room_id, "m.room.name", "")
+    await tested.users("alice", "bob")
+    room_id = await tested.room(ALICE, BOB)
+    await tested.directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "then"})
+    await tested.directory.leave(BOB, room_id)
+    await tested.directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "now"})
+    await tested.directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "now"})
+    name = await tested.directory.state_event(BOB, room_id, "m.room.name", "")
     assert name["content"] == {"name": "then"}
-    assert "m.room.topic" not in {e["type"] for e in await town.directory.state(BOB, room_id)}
+    assert "m.room.topic" not in {e["type"] for e in await tested.directory.state(BOB, room_id)}
     with pytest.raises(Forbidden):
-        await town.directory.joined_members(BOB, room_id)
+        await tested.directory.joined_members(BOB, room_id)
 
 
-async def test_room_initial_sync(town: Town) -> None:
+async def test_room_initial_sync(tested: Subject) -> None:
     """The old initial sync of a room holds its state, its last messages and private data."""
-    await town.settle("alice", "bob", "charlie")
-    room_id = await town.room(ALICE, BOB)
-    await town.say(ALICE, room_id, "one")
-    await town.say(ALICE, room_id, "two")
-    await town.directory.set_account_data(BOB, room_id, "m.tag", {"tags": {}})
-    answer = await town.directory.room_initial_sync(BOB, room_id, 1)
+    await tested.users("alice", "bob", "charlie")
+    room_id = await tested.room(ALICE, BOB)
+    await tested.say(ALICE, room_id, "one")
+    await tested.say(ALICE, room_id, "two")
+    await tested.directory.set_account_data(BOB, room_id, "m.tag", {"tags": {}})
+    answer = await tested.directory.room_initial_sync(BOB, room_id, 1)
     assert [in_words(event) for event in answer["messages"]["chunk"]] == ["two"]
     assert "@bob join" in [in_words(event) for event in answer["state"]]
     del answer["messages"], answer["state"]
@@ -402,7 +408,7 @@ async def test_room_initial_sync(town: Town) -> None:
         "account_data": [{"type": "m.tag", "content": {"tags": {}}}],
     }
     with pytest.raises(Forbidden):
-        await town.directory.room_initial_sync(CHARLIE, room_id, 1)
+        await tested.directory.room_initial_sync(CHARLIE, room_id, 1)
 
 
 @pytest.mark.parametrize(
@@ -415,13 +421,13 @@ async def test_room_initial_sync(town: Town) -> None:
     ],
 )
 async def test_state_for_modules(
-    town: Town, wanted: list[tuple[str, str | None]], found: set[str]
+    tested: Subject, wanted: list[tuple[str, str | None]], found: set[str]
 ) -> None:
     """Modules read the state they name, of any room, with one state key or all."""
-    await town.settle("alice", "bob")
-    room_id = await town.room(ALICE, BOB)
-    events = await town.directory.state_for_modules(room_id, wanted)
+    await tested.users("alice", "bob")
+    room_id = await tested.room(ALICE, BOB)
+    events = await tested.directory.state_for_modules(room_id, wanted)
     assert {in_words(event) for event in events} == found
-    everything = await town.directory.state_for_modules(room_id, None)
-    assert list(everything) == list(await town.directory.state(ALICE, room_id))
-    assert await town.directory.state_for_modules(NOWHERE, None) == []
+    everything = await tested.directory.state_for_modules(room_id, None)
+    assert list(everything) == list(await tested.directory.state(ALICE, room_id))
+    assert await tested.directory.state_for_modules(NOWHERE, None) == []

@@ -5,7 +5,6 @@ stream of news, which is in memory: no task, no SQL statement, no parsing of a f
 """
 
 import asyncio
-from collections import OrderedDict
 from typing import Final
 
 import msgspec
@@ -21,13 +20,13 @@ from lamplighter.ports import (
     RoomsAnswer,
     SyncRequest,
 )
+from lamplighter.recent import Recent
 from lamplighter.service.background import Background
 
 __all__ = ["SqlRoomsHalf"]
 
-#: Uploaded filters that are cached, and the longest JSON of one, in bytes.
-_MOST_KEPT: Final = 1_000
-_LONGEST_KEPT: Final = 2_048
+#: Bytes of JSON of the uploaded filters that are cached; in memory they are 32 times as large.
+_MOST_CACHED: Final = 2 * 1024 * 1024
 
 _EVERYTHING: Final = RoomFilter()
 
@@ -39,7 +38,7 @@ class SqlRoomsHalf:
         self.directory = directory
         self.background = background
         #: By the ID, a digest of the filter: it means the same for every user.
-        self._filters: OrderedDict[str, RoomFilter] = OrderedDict()
+        self._filters: Recent[str, RoomFilter] = Recent(_MOST_CACHED)
 
     def begin(self, requester: Requester, request: SyncRequest, _headers: Headers, /) -> "_Pending":
         return _Pending(self, requester, request)
@@ -51,16 +50,11 @@ class SqlRoomsHalf:
 
     async def wanted(self, requester: Requester, filter_id: str) -> RoomFilter:
         """Return what the requester's uploaded filter says of rooms; raise `NotFound`."""
-        known = self._filters.get(filter_id)
-        if known is not None:
-            self._filters.move_to_end(filter_id)
-            return known
-        definition = await self.directory.filter(requester.user_id, filter_id)
-        wanted = parse_filter(definition)
-        if len(msgspec.json.encode(definition)) <= _LONGEST_KEPT:
-            self._filters[filter_id] = wanted
-            if len(self._filters) > _MOST_KEPT:
-                self._filters.popitem(last=False)
+        wanted = self._filters.get(filter_id)
+        if wanted is None:
+            definition = await self.directory.filter(requester.user_id, filter_id)
+            wanted = parse_filter(definition)
+            self._filters.put(filter_id, wanted, len(msgspec.json.encode(definition)))
         return wanted
 
 

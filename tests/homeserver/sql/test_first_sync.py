@@ -25,7 +25,7 @@ from tests.contract.directories import (
     SERVER,
     Answer,
     Recorder,
-    Town,
+    Subject,
     on_phone,
 )
 from tests.database.statements import counted_wakes, traced_statements
@@ -33,31 +33,31 @@ from tests.database.statements import counted_wakes, traced_statements
 PEOPLE = (ALICE, BOB, CHARLIE)
 
 
-class World(Town):
-    """A town in a file."""
+class World(Subject):
+    """A directory in a file."""
 
     statements: list[str]
 
 
 @pytest.fixture
-async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def tested(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """A directory in a file, in which alice, bob and charlie live."""
     with traced_statements() as statements:
-        database = open_file(tmp_path_factory.mktemp("town") / "lamplighter.db")
+        database = open_file(tmp_path_factory.mktemp("tested") / "lamplighter.db")
         await migrate(database)
         clock = FakeClock()
         directory = SqlDirectory(database, ServerName(SERVER), clock)
         await directory.start()
-        town = World(directory, clock, Recorder())
-        town.statements = statements
-        await town.settle("alice", "bob", "charlie")
-        yield town
+        tested = World(directory, clock, Recorder())
+        tested.statements = statements
+        await tested.users("alice", "bob", "charlie")
+        yield tested
         await database.close()
 
 
-async def in_full(town: Town, user_id: UserId, wanted: RoomFilter) -> Answer:
+async def in_full(tested: Subject, user_id: UserId, wanted: RoomFilter) -> Answer:
     """Return a first sync that asks for former rooms, which memory does not have, without them."""
-    answer = await town.sync(user_id, wanted=replace(wanted, include_leave=True))
+    answer = await tested.sync(user_id, wanted=replace(wanted, include_leave=True))
     answer.rooms.pop("leave", None)
     return answer
 
@@ -76,13 +76,18 @@ looks = st.tuples(
 
 
 async def step(
-    town: Town, kind: str, user_id: UserId, other: UserId, room_id: RoomId, number: int
+    tested: Subject,
+    kind: str,
+    user_id: UserId,
+    other: UserId,
+    room_id: RoomId,
+    number: int,
 ) -> None:
     """Let something happen, if the rules allow it."""
-    directory, name = town.directory, f"{number}"
+    directory, name = tested.directory, f"{number}"
     match kind:
         case "say":
-            await town.say(user_id, room_id, name)
+            await tested.say(user_id, room_id, name)
         case "topic":
             await directory.set_state(user_id, room_id, "m.room.topic", "", {"topic": name})
         case "join":
@@ -104,16 +109,16 @@ async def play(story: list[tuple[Any, Any]]) -> None:
     await migrate(database)
     directory = SqlDirectory(database, ServerName(SERVER), clock := FakeClock())
     await directory.start()
-    town = Town(directory, clock, Recorder())
-    await town.settle("alice", "bob", "charlie")
-    rooms = [await town.room(ALICE, BOB), await town.room(BOB, ALICE, CHARLIE)]
+    tested = Subject(directory, clock, Recorder())
+    await tested.users("alice", "bob", "charlie")
+    rooms = [await tested.room(ALICE, BOB), await tested.room(BOB, ALICE, CHARLIE)]
     for number, ((kind, user_id, other, place), (viewer, limit, left_out)) in enumerate(story):
         clock.advance(milliseconds=7)
         with suppress(Forbidden):
-            await step(town, kind, user_id, other, rooms[place], number)
+            await step(tested, kind, user_id, other, rooms[place], number)
         unwanted = frozenset() if left_out is None else frozenset({rooms[left_out]})
         wanted = RoomFilter(timeline_limit=limit, not_rooms=unwanted)
-        assert await town.sync(viewer, wanted=wanted) == await in_full(town, viewer, wanted)
+        assert await tested.sync(viewer, wanted=wanted) == await in_full(tested, viewer, wanted)
     await database.close()
 
 
@@ -126,59 +131,59 @@ def test_memory_says_what_the_database_says(story: list[tuple[Any, Any]]) -> Non
     asyncio.run(play(story))
 
 
-async def test_syncs_among_changes(town: World) -> None:
+async def test_syncs_among_changes(tested: World) -> None:
     """While others write, a first sync and what follows on its token have each event once."""
-    room_id = await town.room(ALICE, *PEOPLE[1:])
+    room_id = await tested.room(ALICE, *PEOPLE[1:])
 
     async def sync(user_id: UserId) -> Answer:
-        return await town.sync(user_id, wanted=RoomFilter(timeline_limit=100))
+        return await tested.sync(user_id, wanted=RoomFilter(timeline_limit=100))
 
-    said = [town.say(ALICE, room_id, f"{number}") for number in range(20)]
+    said = [tested.say(ALICE, room_id, f"{number}") for number in range(20)]
     syncs = [sync(user_id) for user_id in PEOPLE * 7]
     mixed = [work for pair in zip(said, syncs, strict=False) for work in pair]
     answers = [it for it in await asyncio.gather(*mixed, syncs[-1]) if isinstance(it, Answer)]
     whole = (await sync(ALICE)).timeline(room_id)
     for answer in answers:
-        later = await town.sync(BOB, answer.next_batch, RoomFilter(timeline_limit=100))
+        later = await tested.sync(BOB, answer.next_batch, RoomFilter(timeline_limit=100))
         rest = later.timeline(room_id) if later.rooms else []
         assert answer.timeline(room_id) + rest == whole
 
 
-async def test_transaction_ids(town: World) -> None:
+async def test_transaction_ids(tested: World) -> None:
     """The device that sent an event sees its transaction ID, no other device does."""
-    room_id = await town.room(ALICE, BOB)
-    await town.say(ALICE, room_id, "hello", "txn 1")
+    room_id = await tested.room(ALICE, BOB)
+    await tested.say(ALICE, room_id, "hello", "txn 1")
     laptop = Requester(ALICE, DeviceId("LAPTOP"))
     seen = {}
     for requester in (on_phone(ALICE), laptop, on_phone(BOB), on_phone(ALICE)):
-        answer = await town.directory.sync_rooms(requester, None, RoomFilter(), full_state=False)
+        answer = await tested.directory.sync_rooms(requester, None, RoomFilter(), full_state=False)
         seen[requester] = b'"transaction_id":"txn 1"' in bytes(answer.body)
     assert seen == {on_phone(ALICE): True, laptop: False, on_phone(BOB): False}
 
 
-async def test_one_look(town: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_look(tested: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A first sync of somebody else in the same rooms takes one SQL statement and one trip to the
     database's thread, whatever there is in the rooms.
     """
-    rooms = [await town.room(ALICE, BOB) for _ in range(3)]
-    await town.directory.set_account_data(BOB, None, "m.direct", {"a": 1})
-    await town.sync(ALICE)
-    town.statements.clear()
+    rooms = [await tested.room(ALICE, BOB) for _ in range(3)]
+    await tested.directory.set_account_data(BOB, None, "m.direct", {"a": 1})
+    await tested.sync(ALICE)
+    tested.statements.clear()
     with counted_wakes(monkeypatch) as wakes:
-        answer = await town.sync(BOB)
+        answer = await tested.sync(BOB)
     assert sorted(answer.rooms["join"]) == sorted(rooms)
     assert answer.account_data["events"] == [{"type": "m.direct", "content": {"a": 1}}]
-    assert [statement.split()[0] for statement in town.statements] == ["SELECT"]
+    assert [statement.split()[0] for statement in tested.statements] == ["SELECT"]
     assert len(wakes) == 1
 
 
-async def test_what_catching_up_takes(town: World) -> None:
+async def test_what_catching_up_takes(tested: World) -> None:
     """After a message, the next first sync reads what is new in that room, and nothing else."""
-    rooms = [await town.room(ALICE, BOB) for _ in range(3)]
-    await town.sync(ALICE)
-    await town.say(ALICE, rooms[1], "hello")
-    town.statements.clear()
-    assert (await town.sync(BOB)).timeline(rooms[1])[-1] == "hello"
-    assert [statement.split()[0] for statement in town.statements] == [
+    rooms = [await tested.room(ALICE, BOB) for _ in range(3)]
+    await tested.sync(ALICE)
+    await tested.say(ALICE, rooms[1], "hello")
+    tested.statements.clear()
+    assert (await tested.sync(BOB)).timeline(rooms[1])[-1] == "hello"
+    assert [statement.split()[0] for statement in tested.statements] == [
         "SELECT", "BEGIN", "SELECT", "SELECT", "ROLLBACK",
     ]  # fmt: skip

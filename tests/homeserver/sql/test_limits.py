@@ -10,19 +10,19 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import Forbidden, RequestError, TooLarge
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import RoomAlias, ServerName
-from tests.contract.directories import ALICE, Recorder, Town, on_phone
+from tests.contract.directories import ALICE, Recorder, Subject, on_phone
 
 
 @pytest.fixture
-async def town() -> AsyncIterator[Town]:
+async def tested() -> AsyncIterator[Subject]:
     """A directory in which alice lives."""
     database, clock = open_memory(), FakeClock()
     await migrate(database)
     directory = SqlDirectory(database, ServerName("lamp.test"), clock)
     await directory.start()
-    town = Town(directory, clock, Recorder())
-    await town.settle("alice")
-    yield town
+    tested = Subject(directory, clock, Recorder())
+    await tested.users("alice")
+    yield tested
     await database.close()
 
 
@@ -35,10 +35,10 @@ async def refusal(doing: Awaitable[object]) -> str:
     raise AssertionError("it was not refused")
 
 
-async def test_an_event_as_a_whole(town: Town) -> None:
+async def test_an_event_as_a_whole(tested: Subject) -> None:
     """Content, names and IDs together are 65,536 bytes at most."""
-    room = await town.room(ALICE)
-    directory, phone = town.directory, on_phone(ALICE)
+    room = await tested.room(ALICE)
+    directory, phone = tested.directory, on_phone(ALICE)
     content = {"body": "x" * 64_000}
     await directory.send_event(phone, room, "m.room.message", content, "1")
     content = {"body": "x" * 65_400}
@@ -47,70 +47,70 @@ async def test_an_event_as_a_whole(town: Town) -> None:
     assert said.endswith(" bytes, where 65536 are allowed")
 
 
-async def test_the_number_of_state_entries(town: Town) -> None:
+async def test_the_number_of_state_entries(tested: Subject) -> None:
     """A room has 2,000 pieces of state, and each can still be changed."""
-    room = await town.room(ALICE)
-    first = len(await town.directory.state(ALICE, room)) - 1  # without alice's membership
+    room = await tested.room(ALICE)
+    first = len(await tested.directory.state(ALICE, room)) - 1  # without alice's membership
     for number in range(first, 2_000):
-        await town.directory.set_state(ALICE, room, "m.test", str(number), {})
-    said = await refusal(town.directory.set_state(ALICE, room, "m.test", "more", {}))
+        await tested.directory.set_state(ALICE, room, "m.test", str(number), {})
+    said = await refusal(tested.directory.set_state(ALICE, room, "m.test", "more", {}))
     assert said == "state: the room has 2000 entries already"
-    await town.directory.set_state(ALICE, room, "m.test", "1999", {"changed": True})
-    assert len(await town.directory.state(ALICE, room)) == 2_001
+    await tested.directory.set_state(ALICE, room, "m.test", "1999", {"changed": True})
+    assert len(await tested.directory.state(ALICE, room)) == 2_001
 
 
-async def test_the_size_of_state(town: Town) -> None:
+async def test_the_size_of_state(tested: Subject) -> None:
     """All state of a room together is 1 MiB at most; what is refused leaves nothing behind."""
-    room = await town.room(ALICE)
+    room = await tested.room(ALICE)
     large = {"text": "é" * 30_000}
     said, number = "", 0
     while not said:
         try:
-            await town.directory.set_state(ALICE, room, "m.test", str(number), large)
+            await tested.directory.set_state(ALICE, room, "m.test", str(number), large)
         except RequestError as error:
             said = str(error)
         number += 1
-    state = await town.directory.state(ALICE, room)
+    state = await tested.directory.state(ALICE, room)
     kept = sum(event["type"] == "m.test" for event in state)
     assert (number, kept) == (18, 17)
     assert said.startswith("state: 10")
     assert said.endswith(" bytes, where a room may have 1048576")
 
 
-async def test_what_a_membership_says(town: Town) -> None:
+async def test_what_a_membership_says(tested: Subject) -> None:
     """A membership holds 8 KiB: every member of a room gets those of all."""
-    room = await town.room(ALICE)
+    room = await tested.room(ALICE)
     content = {"membership": "join", "extra": "x" * 8_200}
-    said = await refusal(town.directory.set_state(ALICE, room, "m.room.member", ALICE, content))
+    said = await refusal(tested.directory.set_state(ALICE, room, "m.room.member", ALICE, content))
     assert said == "content: m.room.member may have 8192 bytes"
 
 
-async def test_the_size_of_account_data(town: Town) -> None:
+async def test_the_size_of_account_data(tested: Subject) -> None:
     """A user's account data are 1 MiB at most, in all rooms together."""
     large = {"text": "x" * 60_000}
     for number in range(17):
-        await town.directory.set_account_data(ALICE, None, f"m.{number}", large)
-    said = await refusal(town.directory.set_account_data(ALICE, None, "m.17", large))
+        await tested.directory.set_account_data(ALICE, None, f"m.{number}", large)
+    said = await refusal(tested.directory.set_account_data(ALICE, None, "m.17", large))
     assert said.startswith("account data: 10")
-    await town.directory.set_account_data(ALICE, None, "m.16", {})
-    await town.directory.set_account_data(ALICE, None, "m.17", large)
+    await tested.directory.set_account_data(ALICE, None, "m.16", {})
+    await tested.directory.set_account_data(ALICE, None, "m.17", large)
 
 
-async def test_the_size_of_filters(town: Town) -> None:
+async def test_the_size_of_filters(tested: Subject) -> None:
     """A user's filters are 1 MiB at most."""
     for number in range(17):
-        await town.directory.save_filter(ALICE, {"n": number, "text": "x" * 60_000})
-    said = await refusal(town.directory.save_filter(ALICE, {"text": "x" * 60_000}))
+        await tested.directory.save_filter(ALICE, {"n": number, "text": "x" * 60_000})
+    said = await refusal(tested.directory.save_filter(ALICE, {"text": "x" * 60_000}))
     assert said.startswith("filters: 10")
 
 
-async def test_the_number_of_aliases(town: Town) -> None:
+async def test_the_number_of_aliases(tested: Subject) -> None:
     """A user gives 200 aliases, and another one once they have deleted one."""
-    room = await town.room(ALICE)
+    room = await tested.room(ALICE)
     for number in range(200):
-        await town.directory.set_alias(ALICE, RoomAlias(f"#{number}:lamp.test"), room)
+        await tested.directory.set_alias(ALICE, RoomAlias(f"#{number}:lamp.test"), room)
     more = RoomAlias("#more:lamp.test")
-    said = await refusal(town.directory.set_alias(ALICE, more, room))
+    said = await refusal(tested.directory.set_alias(ALICE, more, room))
     assert said == "You have given 200 aliases already: delete one first"
-    await town.directory.delete_alias(ALICE, RoomAlias("#0:lamp.test"))
-    await town.directory.set_alias(ALICE, more, room)
+    await tested.directory.delete_alias(ALICE, RoomAlias("#0:lamp.test"))
+    await tested.directory.set_alias(ALICE, more, room)

@@ -11,12 +11,12 @@ from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.pages import RoomPage, RoomPages
 from lamplighter.ids import RoomId, ServerName
-from tests.contract.directories import ALICE, BOB, SERVER, Recorder, Town
+from tests.contract.directories import ALICE, BOB, SERVER, Recorder, Subject
 
 PLENTY = 10**6
 
 
-class World(Town):
+class World(Subject):
     """A directory, and a look at its rooms from beside."""
 
     ledger: Ledger
@@ -38,7 +38,7 @@ async def world() -> AsyncIterator[World]:
     directory = SqlDirectory(database, ServerName(SERVER), clock)
     await directory.start()
     world = World(directory, clock, Recorder())
-    await world.settle("alice", "bob")
+    await world.users("alice", "bob")
     world.room_id = await world.room(ALICE, BOB)
     world.ledger = Ledger(database, clock)
     await world.ledger.start()

@@ -9,7 +9,7 @@ from lamplighter.errors import NotFound
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import Receipt
 from lamplighter.ids import ServerName
-from tests.contract.directories import ALICE, Recorder, Town
+from tests.contract.directories import ALICE, Recorder, Subject
 
 
 async def test_one_transaction_for_many() -> None:
@@ -21,10 +21,10 @@ async def test_one_transaction_for_many() -> None:
     await migrate(database)
     directory = SqlDirectory(database, ServerName("lamp.test"), clock)
     await directory.start()
-    town = Town(directory, clock, recorder)
-    people = await town.settle("alice", *(f"u{number}" for number in range(99)))
-    room = await town.room(ALICE, *people[1:])
-    event_id = await town.say(ALICE, room, "Tea?")
+    tested = Subject(directory, clock, recorder)
+    people = await tested.users("alice", *(f"u{number}" for number in range(99)))
+    room = await tested.room(ALICE, *people[1:])
+    event_id = await tested.say(ALICE, room, "Tea?")
     directory.listen(recorder)
     wrong = directory.set_receipt(ALICE, room, Receipt("$no"))
     right = [directory.set_receipt(it, room, Receipt(event_id)) for it in people]
@@ -32,6 +32,6 @@ async def test_one_transaction_for_many() -> None:
     assert results[:-1] == [None] * 100
     assert isinstance(results[-1], NotFound)
     assert recorder.news == [set(people)]
-    told = (await town.sync(ALICE)).rooms["join"][room]["ephemeral"]["events"]
+    told = (await tested.sync(ALICE)).rooms["join"][room]["ephemeral"]["events"]
     assert told[0]["content"][event_id]["m.read"].keys() == set(people)
     await database.close()

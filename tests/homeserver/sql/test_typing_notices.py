@@ -10,7 +10,7 @@ from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.typing_notices import TypingNotices
 from lamplighter.ids import ServerName
-from tests.contract.directories import ALICE, BOB, Recorder, Town
+from tests.contract.directories import ALICE, BOB, Recorder, Subject
 
 TEN_SECONDS = timedelta(seconds=10)
 
@@ -22,17 +22,17 @@ async def test_a_restart_ends_typing(tmp_path: Path) -> None:
     await migrate(database)
     first = SqlDirectory(database, ServerName("lamp.test"), clock)
     await first.start()
-    town = Town(first, clock, Recorder())
-    await town.settle("alice", "bob")
-    room, quiet = await town.room(ALICE, BOB), await town.room(ALICE)
-    untold = (await town.sync(ALICE)).next_batch
+    tested = Subject(first, clock, Recorder())
+    await tested.users("alice", "bob")
+    room, quiet = await tested.room(ALICE, BOB), await tested.room(ALICE)
+    untold = (await tested.sync(ALICE)).next_batch
     await first.set_typing(BOB, room, TEN_SECONDS)
-    told = (await town.sync(ALICE)).next_batch
+    told = (await tested.sync(ALICE)).next_batch
     clock.advance(seconds=1)
     second = SqlDirectory(database, ServerName("lamp.test"), clock)
     await second.start()
-    town = Town(second, clock, Recorder())
-    answer = await town.sync(ALICE, told)
+    tested = Subject(second, clock, Recorder())
+    answer = await tested.sync(ALICE, told)
     events = {it: answer.rooms["join"][it]["ephemeral"]["events"] for it in (room, quiet)}
     nobody = [{"type": "m.typing", "content": {"user_ids": []}}]
     assert events == {room: nobody, quiet: nobody}
@@ -48,9 +48,9 @@ async def test_rooms_are_forgotten(tmp_path: Path) -> None:
     await migrate(database)
     directory = SqlDirectory(database, ServerName("lamp.test"), clock)
     await directory.start()
-    town = Town(directory, clock, Recorder())
-    await town.settle("alice")
-    rooms = [await town.room(ALICE) for _ in range(3)]
+    tested = Subject(directory, clock, Recorder())
+    await tested.users("alice")
+    rooms = [await tested.room(ALICE) for _ in range(3)]
     ledger = Ledger(database, clock)
     await ledger.start()
     typing = TypingNotices(ledger, clock, most_rooms=2)
