@@ -6,21 +6,21 @@ from collections.abc import Awaitable
 from lamplighter.errors import InvalidParam
 from lamplighter.homeserver.values import PublicRoomsQuery
 from lamplighter.ids import DeviceId, RoomAlias, RoomId
-from tests.contract.directories import ALICE, BOB, PHONE, Town, on_phone
+from tests.contract.directories import ALICE, BOB, PHONE, Subject, on_phone
 
 NUL = "a\0b"
 #: Characters that an engine, or its JSON, may take for something else.
 ODD = 'C:\\new\\x41 "q" \u2028 \u00e9 \U0001f98a %_\\u0000 $1 ? :name'
 
 
-async def test_odd_text_is_kept(town: Town) -> None:
+async def test_odd_text_is_kept(tested: Subject) -> None:
     """Names, topics, account data and filters come back as they were sent."""
-    await town.settle("alice")
-    directory = town.directory
+    await tested.users("alice")
+    directory = tested.directory
     await directory.set_displayname(ALICE, ODD)
     await directory.set_account_data(ALICE, None, ODD, {ODD: ODD})
     filter_id = await directory.save_filter(ALICE, {ODD: ODD})
-    room_id = await town.room(ALICE)
+    room_id = await tested.room(ALICE)
     await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": ODD, "nul": "\0"})
     topic = await directory.state_event(ALICE, room_id, "m.room.topic", "")
     assert (await directory.profile(ALICE)).displayname == ODD
@@ -29,24 +29,24 @@ async def test_odd_text_is_kept(town: Town) -> None:
     assert topic["content"] == {"topic": ODD, "nul": "\0"}
 
 
-async def test_rooms_are_found_beside_a_nul(town: Town) -> None:
+async def test_rooms_are_found_beside_a_nul(tested: Subject) -> None:
     """A room with a NUL in its topic does not keep others from being found by name."""
-    await town.settle("alice")
+    await tested.users("alice")
     for name, topic in (("Garden", "\0"), ("Garden of \\ roses", "sound")):
-        room_id = await town.room(ALICE)
-        await town.directory.publish(ALICE, room_id, published=True)
-        await town.directory.set_state(ALICE, room_id, "m.room.name", "", {"name": name})
-        await town.directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": topic})
-    found = await town.directory.public_rooms(PublicRoomsQuery(10, search_term="garden"))
+        room_id = await tested.room(ALICE)
+        await tested.directory.publish(ALICE, room_id, published=True)
+        await tested.directory.set_state(ALICE, room_id, "m.room.name", "", {"name": name})
+        await tested.directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": topic})
+    found = await tested.directory.public_rooms(PublicRoomsQuery(10, search_term="garden"))
     assert {room["name"] for room in found.rooms} - {"Garden"} == {"Garden of \\ roses"}
 
 
-async def test_a_nul_is_refused(town: Town) -> None:
+async def test_a_nul_is_refused(tested: Subject) -> None:
     """A NUL in what the database looks up or keeps is the request's fault, and changes nothing."""
-    await town.settle("alice", "bob")
-    room = await town.room(ALICE)
-    phone, alias, it = on_phone(ALICE), RoomAlias(f"#{NUL}:lamp.test"), town.directory
-    before = await town.sync(ALICE)
+    await tested.users("alice", "bob")
+    room = await tested.room(ALICE)
+    phone, alias, it = on_phone(ALICE), RoomAlias(f"#{NUL}:lamp.test"), tested.directory
+    before = await tested.sync(ALICE)
     requests: list[Awaitable[object]] = [
         it.set_displayname(ALICE, NUL),
         it.set_account_data(ALICE, None, NUL, {}),
@@ -67,4 +67,4 @@ async def test_a_nul_is_refused(town: Town) -> None:
     ]
     outcomes = await asyncio.gather(*requests, return_exceptions=True)
     assert [it for it in outcomes if not isinstance(it, InvalidParam)] == []
-    assert await town.sync(ALICE) == before
+    assert await tested.sync(ALICE) == before
