@@ -1,4 +1,4 @@
-"""The dictionary that forgets, fairly."""
+"""The dictionary of bounded size, shared fairly."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,7 @@ def test_an_entry_is_replaced_in_its_place() -> None:
 
 
 def test_drop() -> None:
-    """A dropped entry is gone; dropping an entry that is not there does nothing."""
+    """A dropped entry is gone; dropping an absent entry does nothing."""
     recent: Recent[str, int] = Recent(2)
     recent.put("a", 1)
     recent.drop("a")
@@ -44,7 +44,7 @@ def test_drop() -> None:
 
 
 def test_heavy_entries() -> None:
-    """An entry displaces as many others as it weighs; one too heavy displaces all, and itself."""
+    """An entry displaces others by its weight; an entry that is too heavy displaces all."""
     recent: Recent[str, int] = Recent(3)
     for key in "abc":
         recent.put(key, 0)
@@ -57,7 +57,7 @@ def test_heavy_entries() -> None:
 
 
 def test_peek_is_no_use() -> None:
-    """A value that is only looked at is as idle as before."""
+    """`peek` does not count as a use."""
     recent: Recent[str, int] = Recent(2)
     recent.put("a", 1)
     recent.put("b", 2)
@@ -65,7 +65,7 @@ def test_peek_is_no_use() -> None:
 
 
 def test_clear() -> None:
-    """Nothing is left of what was cleared, in no group."""
+    """`clear` removes the entries from all groups."""
     recent: Recent[str, int] = Recent(3, first_letter)
     for key in ("a1", "a2", "b1"):
         recent.put(key, 0, 1)
@@ -79,7 +79,7 @@ def test_clear() -> None:
 
 
 def test_several_groupings() -> None:
-    """A key belongs to a group of each grouping; the first one decides what is displaced."""
+    """A key belongs to a group of each grouping; the first grouping decides what is displaced."""
     recent: Recent[str, int] = Recent(4, first_letter, lambda key: key[1])
     for key in ("a1", "a2", "b1", "c1"):
         recent.put(key, 0)
@@ -90,7 +90,7 @@ def test_several_groupings() -> None:
 
 
 def test_the_largest_group_gives_up_an_entry() -> None:
-    """One group cannot displace the entries of others, however many entries it brings."""
+    """A group with many entries cannot displace the entries of other groups."""
     recent: Recent[str, int] = Recent(4, first_letter)
     for key in ("a1", "b1", *(f"e{number}" for number in range(100))):
         recent.put(key, 0)
@@ -105,7 +105,7 @@ def test_the_largest_group_gives_up_an_entry() -> None:
 
 
 def test_a_newcomer_is_let_in() -> None:
-    """Where one group has most of the places, the first entry of another group finds one."""
+    """If one group has most of the places, another group's first entry displaces one of it."""
     recent: Recent[str, int] = Recent(3, first_letter)
     for key in ("e1", "e2", "e3"):
         recent.put(key, 0)
@@ -129,7 +129,7 @@ steps: st.SearchStrategy[Steps] = st.lists(
 
 
 class Model:
-    """The same by lists: slow, and obviously right."""
+    """The same with lists, slow and simple."""
 
     def __init__(self, capacity: int, group: Callable[[str], str]) -> None:
         self.capacity = capacity
@@ -140,12 +140,12 @@ class Model:
         self.groups: list[str] = []
 
     def use(self, key: str) -> None:
-        """Let key and group stand at the end."""
+        """Move key and group to the end."""
         self.keys = [it for it in self.keys if it != key] + [key]
         self.touch(self.group(key))
 
     def touch(self, group: str) -> None:
-        """Let the group stand at the end."""
+        """Move the group to the end."""
         self.groups = [it for it in self.groups if it != group] + [group]
 
     def drop(self, key: str) -> None:
@@ -165,7 +165,7 @@ class Model:
 
 @given(st.integers(1, 5), steps)
 def test_it_is_what_the_model_says(capacity: int, actions: Steps) -> None:
-    """Whatever is put, used and dropped, the entries are those that fairness leaves."""
+    """After any sequence of puts, uses and drops, dictionary and lists agree."""
     recent: Recent[str, int] = Recent(capacity, first_letter)
     model = Model(capacity, first_letter)
     for action, key in actions:

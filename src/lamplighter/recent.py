@@ -1,13 +1,13 @@
 """A dictionary of bounded size: a new entry displaces one that was unused for longest.
 
-Anybody may cause entries: a stranger can ask in the name of any server. If the dictionary were to
-forget the entry that was unused for longest, one stranger with many names would make it forget
-everybody else's. So keys may belong to groups. Then a new entry displaces one of the group that has
-the most entries, and of that group the entry that was unused for longest.
+A stranger can cause entries, for example by requests in the names of many servers. If a new entry
+always displaced the entry that was unused for longest, one stranger could displace the entries of
+all others. So keys may belong to groups. Then a new entry displaces an entry of the group with the
+most entries, and of that group the entry that was unused for longest.
 
 Example: capacity 4, keys grouped by the domain of a server name. `a1.evil.example`,
-`a2.evil.example`, `a3.evil.example` and `good.example` are in. `b.example` comes, and
-`a1.evil.example` goes, although `good.example` may be unused for longer.
+`a2.evil.example`, `a3.evil.example` and `good.example` are in. `b.example` displaces
+`a1.evil.example`, even if `good.example` is unused for longer.
 """
 
 from collections import OrderedDict
@@ -21,18 +21,18 @@ V = TypeVar("V")
 
 
 class Recent(Generic[K, V]):
-    """Entries that together weigh no more than *capacity*; each weighs 1 if nothing is said.
+    """Entries with a total weight of at most *capacity*; an entry weighs 1 by default.
 
-    Each of *groups* tells to which group a key belongs. The first of them decides which entry is
-    displaced; among groups of one size, it is one of the group that was unused for longest.
+    Each of *groups* returns the group of a key. The first of them decides which entry is displaced;
+    among groups of the same size it is an entry of the group that was unused for longest.
     """
 
     def __init__(self, capacity: int, *groups: Callable[[K], Hashable]) -> None:
         self._capacity = capacity
         self._groupings = [_Grouping(group) for group in groups]
-        #: Without groups, those unused for longest come first.
+        #: Without groups, the entry that was unused for longest comes first.
         self._entries: OrderedDict[K, V] = OrderedDict()
-        #: What entries weigh that do not weigh 1.
+        #: The weights of entries that do not weigh 1.
         self._weights: dict[K, int] = {}
         self._weight = 0
         #: Return the value of a key, which does not count as used; None if there is no entry.
@@ -46,12 +46,12 @@ class Recent(Generic[K, V]):
         return key in self._entries
 
     def __iter__(self) -> Iterator[K]:
-        """Yield the keys; without groups, those unused for longest come first."""
+        """Yield the keys; without groups, the key that was unused for longest comes first."""
         return iter(self._entries)
 
     @property
     def weight(self) -> int:
-        """What all entries weigh together."""
+        """The total weight of all entries."""
         return self._weight
 
     def values(self) -> list[V]:
@@ -59,7 +59,7 @@ class Recent(Generic[K, V]):
         return list(self._entries.values())
 
     def size_of_group(self, key: K, grouping: int = 0) -> int:
-        """Return how many entries there are in the group to which *key* belongs, or would."""
+        """Return the number of entries in the group of *key*, which may have no entry itself."""
         return len(self._groupings[grouping].of(key))
 
     def get(self, key: K) -> V | None:
@@ -97,11 +97,11 @@ class Recent(Generic[K, V]):
             self.drop(key)
 
     def idlest_of_group(self, key: K, grouping: int = 0) -> K | None:
-        """Return, of the group to which *key* belongs, the key that was unused for longest."""
+        """Return the key in the group of *key* that was unused for longest."""
         return next(iter(self._groupings[grouping].of(key)), None)
 
     def idlest(self) -> K | None:
-        """Return the key that a new one would displace; None if there are no entries."""
+        """Return the key that a new key would displace; None if there are no entries."""
         return self._idlest() if self._entries else None
 
     def _idlest(self) -> K:
@@ -119,23 +119,23 @@ class _Grouping(Generic[K]):
 
     def __init__(self, group: Callable[[K], Hashable]) -> None:
         self._group = group
-        #: Those unused for longest come first.
+        #: The key that was unused for longest comes first.
         self._keys: dict[Hashable, OrderedDict[K, None]] = {}
-        #: By number of keys, the groups that have so many; those unused for longest come first.
+        #: The groups by number of keys; the group that was unused for longest comes first.
         self._by_size: dict[int, OrderedDict[Hashable, None]] = {}
         self._largest = 0
 
     def of(self, key: K) -> OrderedDict[K, None]:
-        """Return the keys of the group to which *key* belongs, or would."""
+        """Return the keys in the group of *key*, which may not be in it itself."""
         return self._keys.get(self._group(key)) or OrderedDict()
 
     def idlest(self) -> K:
-        """Return, of the largest group, the key that was unused for longest."""
+        """Return the key in the largest group that was unused for longest."""
         group = next(iter(self._by_size[self._largest]))
         return next(iter(self._keys[group]))
 
     def use(self, key: K) -> None:
-        """Add the key if it is new; it, and its group, are used now."""
+        """Add the key if it is new; the key and its group count as used now."""
         group = self._group(key)
         keys = self._keys.setdefault(group, OrderedDict())
         before = len(keys)
@@ -144,7 +144,7 @@ class _Grouping(Generic[K]):
         self._resized(group, before, len(keys))
 
     def drop(self, key: K) -> None:
-        """Remove a key that is there."""
+        """Remove a key that is in a group."""
         group = self._group(key)
         keys = self._keys[group]
         del keys[key]
@@ -153,7 +153,7 @@ class _Grouping(Generic[K]):
         self._resized(group, len(keys) + 1, len(keys))
 
     def _resized(self, group: Hashable, before: int, after: int) -> None:
-        """Note that *group* has *after* keys now, and was used."""
+        """Update the sizes: *group* has *after* keys now, and was used."""
         if before:
             self._by_size[before].pop(group)
         if after:
@@ -162,4 +162,4 @@ class _Grouping(Generic[K]):
         if before and not self._by_size[before]:
             del self._by_size[before]
             if self._largest == before:
-                self._largest = after  # of which size there is one now, unless there is none at all
+                self._largest = after  # this group has that size, unless it is empty

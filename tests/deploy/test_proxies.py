@@ -49,13 +49,13 @@ def server(places: Places) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def authority() -> trustme.CA:
-    """Who issues the proxy's certificate."""
+    """The authority that issues the proxy's certificate."""
     return trustme.CA()
 
 
 @pytest.fixture
 def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """What verifies that certificate."""
+    """The context that verifies that certificate."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return context

@@ -23,12 +23,12 @@ PUBLIC: Final = "XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the keys are."""
+    """The file of the keys."""
     return tmp_path / "signing.key"
 
 
 def test_a_key_is_made_once(path: Path) -> None:
-    """The first start makes a key that only its owner may read; the next one finds it."""
+    """The first start makes a key that only its owner may read; the next start uses it."""
     made = SigningKeys.load_or_create(path, HERE)
     found = SigningKeys.load_or_create(path, HERE)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -39,7 +39,7 @@ def test_a_key_is_made_once(path: Path) -> None:
 
 
 def test_a_file_of_synapse(path: Path) -> None:
-    """A file that Synapse has written is used as it is, and its key published as that server's."""
+    """A file of Synapse can be used, and its key is published."""
     path.write_text(f"ed25519 a_VfGT {SEED}\n", encoding="ascii")
     keys = SigningKeys.load(path, HERE)
     published = keys.server_keys(NOW, timedelta(hours=1))
@@ -55,7 +55,7 @@ def test_a_file_of_synapse(path: Path) -> None:
 
 
 def test_several_keys(path: Path) -> None:
-    """Of several keys the first signs events, all are published, and all sign what is published."""
+    """Of several keys the first signs requests; all are published, and sign the published keys."""
     path.write_text(
         f"ed25519 one {SEED}\n\ned25519 two {'A' * 43}\n",
         encoding="ascii",
@@ -69,7 +69,7 @@ def test_several_keys(path: Path) -> None:
 
 
 def test_rotation(path: Path) -> None:
-    """A rotation puts a new key in the place of the old one, which is published as expired."""
+    """A rotation replaces the key by a new one, and the old key is published as expired."""
     path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
     rotated = SigningKeys.load(path, HERE).rotate(NOW)
     loaded = SigningKeys.load(path, HERE)
@@ -82,7 +82,7 @@ def test_rotation(path: Path) -> None:
 
 
 def test_no_secret_of_an_old_key_is_kept(path: Path) -> None:
-    """After a rotation the old seed is nowhere, and both files are the owner's alone."""
+    """After a rotation the old seed is in no file, and only the owner may read both files."""
     path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
     SigningKeys.load(path, HERE).rotate(NOW)
     files = sorted(path.parent.iterdir())
@@ -103,7 +103,7 @@ def test_rotated_twice(path: Path) -> None:
 
 
 def test_an_interrupted_rotation(path: Path) -> None:
-    """A key that stands in both files still signs, and is not old."""
+    """A key in both files still signs, and is not old."""
     path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
     beside = path.with_name("signing.key.old")
     beside.write_text(f"ed25519 one {NOW} {PUBLIC}\n", encoding="ascii")
@@ -123,7 +123,7 @@ def test_an_interrupted_rotation(path: Path) -> None:
     ],
 )
 def test_a_file_that_holds_no_key(path: Path, content: bytes, message: str) -> None:
-    """A file without keys is refused by line, without showing what may be a secret."""
+    """The error for a file without keys names the line, and shows no secret."""
     path.write_bytes(content)
     with pytest.raises(ConfigError) as raised:
         SigningKeys.load_or_create(path, HERE)
@@ -134,7 +134,7 @@ def test_a_file_that_holds_no_key(path: Path, content: bytes, message: str) -> N
     "line", ["ed25519 one", f"ed25519 one soon {PUBLIC}", f"ed25519 one {NOW} QUJD"]
 )
 def test_a_malformed_old_key(path: Path, line: str) -> None:
-    """A line that is not an old key is refused, rather than never published again."""
+    """A line that is not an old key is refused."""
     path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
     beside = path.with_name("signing.key.old")
     beside.write_text(line, encoding="ascii")
@@ -145,14 +145,14 @@ def test_a_malformed_old_key(path: Path, line: str) -> None:
 
 
 def test_a_missing_file(path: Path) -> None:
-    """A file that is named, and is not there, is not made up by `load`."""
+    """`load` does not create a missing file."""
     with pytest.raises(ConfigError) as raised:
         SigningKeys.load(path, HERE)
     assert str(raised.value) == f"{path}: cannot be read: No such file or directory"
 
 
 def test_nowhere_to_write(tmp_path: Path) -> None:
-    """A key that cannot be written is no key."""
+    """A key that cannot be written is a `ConfigError`."""
     path = tmp_path / "missing" / "signing.key"
     with pytest.raises(ConfigError) as raised:
         SigningKeys.load_or_create(path, HERE)
@@ -160,7 +160,7 @@ def test_nowhere_to_write(tmp_path: Path) -> None:
 
 
 def test_a_rotation_that_fails(path: Path) -> None:
-    """A rotation that cannot be written changes nothing, and leaves nothing behind."""
+    """A rotation that cannot be written changes nothing, and leaves no file behind."""
     keys = SigningKeys.load_or_create(path, HERE)
     before = path.read_bytes()
     path.with_name("signing.key.old").mkdir()

@@ -1,4 +1,4 @@
-"""Signed JSON and the `X-Matrix` header, by the specification's own examples and at random."""
+"""Signed JSON and the `X-Matrix` header: the specification's examples, and random ones."""
 
 import base64
 import json
@@ -99,7 +99,7 @@ texts = st.text(string.printable, max_size=40)
     ],
 )
 def test_canonical_json(text: str, canonical: str) -> None:
-    """JSON has one canonical form, which the specification's examples show."""
+    """The canonical form of JSON is that of the specification's examples."""
     assert canonical_json(json.loads(text)) == canonical.encode()
 
 
@@ -107,13 +107,13 @@ def test_canonical_json(text: str, canonical: str) -> None:
     "text", ["0.5", "1e400", "NaN", "9007199254740992", "[-9007199254740992]", r'"\ud800"']
 )
 def test_no_canonical_form(text: str) -> None:
-    """What canonical JSON has no place for is a `ValueError`."""
+    """A value without a canonical form is a `ValueError`."""
     with pytest.raises(ValueError):
         canonical_json(json.loads(text))
 
 
 def test_no_canonical_form_of_the_abyss() -> None:
-    """What is nested too deep is a `ValueError` too."""
+    """A value that is nested too deeply is a `ValueError`."""
     abyss: list[Any] = []
     for _ in range(100_000):
         abyss = [abyss]
@@ -125,14 +125,14 @@ def test_no_canonical_form_of_the_abyss() -> None:
 
 @pytest.mark.parametrize("signed", SIGNED)
 def test_the_specifications_signatures(signed: dict[str, Any]) -> None:
-    """Signing gives what the specification's examples show, and those are verified."""
+    """Signing gives the signatures of the specification's examples, which are verified."""
     bare = {name: value for name, value in signed.items() if name != "signatures"}
     assert sign_json(bare, DOMAIN, KEY) == signed
     verify(signed, DOMAIN, PUBLIC)
 
 
 def test_other_signatures_stay() -> None:
-    """Signing changes neither its argument, nor other signatures, nor what is unsigned."""
+    """Signing does not change its argument, other signatures, or `unsigned`."""
     value = {"two": "Two", "one": 1, "unsigned": {"age": 0.5}, "signatures": {"x": {"a:b": "c"}}}
     before = json.dumps(value)
     signed = sign_json(value, DOMAIN, KEY)
@@ -145,7 +145,7 @@ def test_other_signatures_stay() -> None:
 
 
 def test_what_is_signed_counts() -> None:
-    """A signature is of this value, by this server, with this key."""
+    """A signature verifies only its value, its server and its key."""
     signed = SIGNED[1]
     others: list[tuple[dict[str, Any], ServerName, VerifyKey]] = [
         (signed | {"one": 2}, DOMAIN, PUBLIC),
@@ -166,28 +166,28 @@ def test_what_is_signed_counts() -> None:
     ],
 )
 def test_signatures_of_another_shape(signatures: object) -> None:
-    """Whatever stands where a signature should be is a `BadSignature`."""
+    """Malformed signatures are a `BadSignature`."""
     with pytest.raises(BadSignature):
         verify({"one": 1, "signatures": signatures}, DOMAIN, PUBLIC)
 
 
 @pytest.mark.parametrize("value", [{"n": 0.5}, {"n": 1.0}, {"n": 2**60}])
 def test_fractions_of_others(value: dict[str, Any]) -> None:
-    """What another server signed is verified although canonical JSON has no place for it."""
+    """A signature of a value without a canonical form is verified."""
     encoded = json.dumps(value, separators=(",", ":")).encode()
     signature = unpadded(KEY.sign(encoded).signature)
     verify({**value, "signatures": {"domain": {"ed25519:1": signature}}}, DOMAIN, PUBLIC)
 
 
 def test_numbers_on_the_way() -> None:
-    """An integer that is signed as such, and written as 1e10 on the way, is verified."""
+    """A signature of an integer is verified if the integer is sent as 1e10."""
     signed = sign_json({"n": 10_000_000_000}, DOMAIN, KEY)
     verify({**signed, "n": 1e10}, DOMAIN, PUBLIC)
 
 
 @pytest.mark.parametrize("content", [None, {}, {"one": 1, "two": "Two"}])
 def test_a_signed_request(content: dict[str, Any] | None) -> None:
-    """The header of a request proves it to whom it is for, and proves no other request."""
+    """The header of a request verifies that request, and no other."""
     request: dict[str, Any] = {
         "origin": HERE,
         "destination": THERE,
@@ -213,7 +213,7 @@ def test_a_signed_request(content: dict[str, Any] | None) -> None:
 
 
 def test_what_is_signed_of_a_request() -> None:
-    """A request without a body has no `content`; one with an empty object has."""
+    """A request without a body has no `content`, and a request with an empty object has."""
     request: dict[str, Any] = {
         "origin": HERE, "destination": THERE, "method": "GET", "uri": "/x"
     }  # fmt: skip
@@ -231,7 +231,7 @@ def test_the_header_as_older_servers_read_it() -> None:
 
 
 def test_another_key_than_the_header_names() -> None:
-    """A header that names another key is not verified with this one."""
+    """A header that names another key is a `BadSignature`."""
     said = XMatrix(HERE, THERE, "ed25519:2", "AAAA")
     with pytest.raises(BadSignature, match=r"^This is signed with ed25519:2, not with 1$"):
         verify_request({}, said, PUBLIC)
@@ -282,7 +282,7 @@ def test_ways_to_write_the_header(text: str) -> None:
     ],
 )
 def test_a_header_that_proves_nothing(text: str, fault: str) -> None:
-    """What is not an `X-Matrix` header is a `BadSignature` that says why."""
+    """A malformed header is a `BadSignature` with the reason."""
     with pytest.raises(BadSignature) as raised:
         parse_authorization(text)
     assert str(raised.value) == f"Authorization: {fault}"
@@ -290,7 +290,7 @@ def test_a_header_that_proves_nothing(text: str, fault: str) -> None:
 
 @given(headers, st.randoms(), st.data())
 def test_headers_come_back(header: XMatrix, order: Any, data: st.DataObject) -> None:
-    """However a header is written, it is read as what it says."""
+    """A header is parsed to the same values in any notation."""
     written = {"origin": header.origin, "key": header.key_id, "sig": header.signature}
     if header.destination is not None:
         written["destination"] = header.destination
@@ -312,7 +312,7 @@ def test_headers_come_back(header: XMatrix, order: Any, data: st.DataObject) -> 
     | st.builds("X-Matrix origin={},key={},sig={}".format, texts, texts, texts)
 )
 def test_any_header(text: str) -> None:
-    """Whatever the header holds, it is a header or a `BadSignature`, and nothing else."""
+    """Any text is either a header or a `BadSignature`."""
     try:
         said = parse_authorization(text)
     except BadSignature:

@@ -107,7 +107,7 @@ def test_a_file_of_authorities_that_is_none(tmp_path: Path) -> None:
 
 
 async def test_the_next_endpoint() -> None:
-    """Where nobody listens, or somebody else does, the next endpoint is tried."""
+    """If an endpoint has no listener, or another server's certificate, the next one is tried."""
     async with (
         tls_server(echo, "other.example") as other,
         tls_server(echo, NAME) as server,
@@ -118,7 +118,7 @@ async def test_the_next_endpoint() -> None:
 
 
 async def test_nobody_listens() -> None:
-    """Where no endpoint can be connected to, the last reason is told."""
+    """If no endpoint accepts a connection, the error has the last reason."""
     async with open_transport() as transport:
         port = await closed_port()
         with pytest.raises(RemoteUnreachable, match=f"^there.example:8448: .*{port}"):
@@ -126,7 +126,7 @@ async def test_nobody_listens() -> None:
 
 
 async def test_judged_at_the_last_moment() -> None:
-    """An address that is not admitted is not connected to, whoever chose it."""
+    """The transport connects to no address that is not admitted."""
     async with tls_server(echo, NAME) as server:
         async with open_transport(admits=lambda address: False) as transport:
             with pytest.raises(RemoteUnreachable, match=r"^127\.0\.0\.1 may not be contacted$"):
@@ -136,7 +136,7 @@ async def test_judged_at_the_last_moment() -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_an_answer_that_is_too_long(chunked: bool) -> None:
-    """An answer is read up to its limit, whether or not it says how long it is."""
+    """An answer is read up to the limit, with and without a `Content-Length`."""
 
     async def long(request: web.Request) -> web.Response:
         response = web.Response(body=b"x" * 11)

@@ -1,13 +1,16 @@
-"""The key fetches under way, shared fairly by those who cause them.
+"""The key fetches under way, shared fairly by the networks that cause them.
 
-A request names the server that it is from, and its signature is checked with a key of that server.
-So anybody can make us ask any server for its keys, and choose servers that answer slowly. The
-fetches under way are therefore bounded three times: for one asker (the network from which the
-request came), for one domain (the names that one person can make), and in all.
+A request names its origin, and its signature is checked with a key of that server. So anybody can
+make us ask any server for its keys, and choose servers that answer slowly. Three bounds limit the
+fetches under way: for one *asker* (the network that sent the request), for one domain (because one
+person can make many names below a domain), and in all.
 
-The oldest fetch gives way to a new one, because the keys of a server that is well come within a
-second. Within the asker's and the domain's bound it is the oldest of that asker, or domain; in all
-it is the oldest of the asker who has the most.
+Beyond a bound the oldest fetch is cancelled, because a working server answers within a second. It
+is the oldest fetch of that asker, or of that domain. Beyond the bound in all it is the oldest fetch
+of the asker with the most fetches.
+
+Example: one network sends 20 requests in the names of 20 servers that never answer. The last 16
+fetches are under way, and 484 places are left for other networks.
 """
 
 import asyncio
@@ -22,7 +25,7 @@ from lamplighter.recent import Recent
 __all__ = ["MOST_FETCHES", "MOST_OF_ONE", "Fetches"]
 
 MOST_FETCHES: Final = 500
-#: Of one asker, and of one domain.
+#: The bound for one asker, and for one domain.
 MOST_OF_ONE: Final = 16
 
 
@@ -33,7 +36,7 @@ class _Fetch:
 
 
 class Fetches:
-    """Runs one fetch for each server at a time, and cancels those that must give way."""
+    """The fetches under way, one for each server; cancels those that must give way."""
 
     def __init__(self, most: int = MOST_FETCHES, most_of_one: int = MOST_OF_ONE) -> None:
         self._most = most
@@ -45,15 +48,15 @@ class Fetches:
         )
 
     def __len__(self) -> int:
-        """Return how many fetches are under way."""
+        """Return the number of fetches under way."""
         return len(self._fetches)
 
     def of(self, server: ServerName) -> "asyncio.Task[None] | None":
-        """Return the fetch of the keys of *server*, if one is under way."""
+        """Return the fetch of the keys of *server*; None if none is under way."""
         return self._tasks.get(server)
 
     def begin(self, server: ServerName, asker: str, task: "asyncio.Task[None]") -> None:
-        """Count *task*, which fetches the keys of *server* because *asker* needs one of them."""
+        """Add *task*, which fetches the keys of *server* for *asker*."""
         fetch = _Fetch(server, asker)
         for grouping in (0, 1):
             if self._fetches.size_of_group(fetch, grouping) >= self._most_of_one:
@@ -78,7 +81,7 @@ class Fetches:
             self._end(fetch, task)
 
     def _end(self, fetch: _Fetch, task: "asyncio.Task[None]") -> None:
-        """Stop counting the fetch; a later one of the same server is another one."""
+        """Remove the fetch, but not a later fetch of the same server."""
         if self._tasks.get(fetch.server) is task:
             del self._tasks[fetch.server]
             self._fetches.drop(fetch)

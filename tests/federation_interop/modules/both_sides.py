@@ -1,6 +1,6 @@
-"""A presence router module that both servers load, from this one file, with one configuration.
+"""A presence router module that both servers load, from this file, with the same configuration.
 
-It shows users to viewers, whose servers do not matter; so each server finds remote keys in it:
+It shows users to viewers of any server:
 
     shows: {"@viewer:one.example": ["@user:two.example"]}
 """
@@ -16,7 +16,7 @@ Shows = dict[str, list[str]]
 
 
 class BothSides:
-    """Answers both callbacks from one table, whoever the viewers are."""
+    """Answers both callbacks from one table."""
 
     def __init__(self, config: dict[str, Shows], api: ModuleApi) -> None:
         self._shows = config["shows"]
@@ -28,7 +28,7 @@ class BothSides:
     async def get_users_for_states(
         self, state_updates: Iterable[UserPresenceState]
     ) -> dict[str, set[UserPresenceState]]:
-        """Some users' presence has changed: say who is told."""
+        """Return the recipients of changed states."""
         states = list(state_updates)
         told = {
             viewer: {state for state in states if state.user_id in users}
@@ -37,5 +37,5 @@ class BothSides:
         return {viewer: seen for viewer, seen in told.items() if seen}
 
     async def get_interested_users(self, user_id: str) -> set[str]:
-        """Somebody asks for presence: say who else they may see."""
+        """Return the users whom a viewer may see."""
         return set(self._shows.get(user_id, []))

@@ -7,7 +7,7 @@ from tests.web.admin.operator import Operator, by_room, online
 
 
 async def test_a_yes(server: InMemoryServer, operator: Operator) -> None:
-    """A yes comes with every reason, and with the presence as the viewer sees it."""
+    """A yes has all reasons, and the state that the viewer sees."""
     alice, bob = [await server.register(name) for name in ("alice", "bob")]
     room = await alice.create_room(name="The hall")
     await bob.join(room)
@@ -32,7 +32,7 @@ async def test_a_yes(server: InMemoryServer, operator: Operator) -> None:
 
 
 async def test_a_no(server: InMemoryServer, operator: Operator) -> None:
-    """A no comes with what would have to change."""
+    """A no says what would have to change."""
     for name in ("alice", "bob"):
         await server.register(name)
     answer = await operator.get("/explain", viewer="@alice:demo", subject="@bob:demo")
@@ -42,7 +42,7 @@ async def test_a_no(server: InMemoryServer, operator: Operator) -> None:
 
 
 async def test_lists(server: InMemoryServer, operator: Operator) -> None:
-    """Whom somebody sees, and who sees them, is listed part by part."""
+    """The users whom a viewer sees, and the viewers of a user, are listed in pages."""
     alice, bob = [await server.register(name) for name in ("alice", "bob")]
     await server.register("carl")
     await server.room(alice, bob)
@@ -71,14 +71,14 @@ async def test_lists(server: InMemoryServer, operator: Operator) -> None:
 async def test_bad_questions(
     operator: Operator, path: str, query: dict[str, str], errcode: str, error: str
 ) -> None:
-    """A question without people, or about what is nobody, is refused by name."""
+    """A missing or malformed user ID is refused by name."""
     response = await operator.request("GET", path, query)
     assert (response.status, response.json["errcode"]) == (400, errcode)
     assert response.json["error"].startswith(error)
 
 
 async def test_short_names(server: InMemoryServer, operator: Operator) -> None:
-    """Who is asked about may be named by what is before the colon, in every question."""
+    """Every operation accepts a localpart in place of a user ID."""
     alice, bob = [await server.register(name) for name in ("alice", "bob")]
     await server.room(alice, bob)
     short = await operator.get("/explain", viewer="alice", subject="@bob")
