@@ -9,7 +9,7 @@ from lamplighter.cli.demo_text import Told, curl_lines, dashboard_lines, presenc
 from lamplighter.homeserver.values import Login
 from lamplighter.ids import DeviceId, StreamPosition
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import Module, Self, SharedRoom
 from lamplighter.service import Published
 from lamplighter.web.admin.auth import new_admin_token
@@ -21,11 +21,11 @@ BASE = "http://127.0.0.1:8008"
 def test_who_was_told() -> None:
     """Everybody who was told of somebody else is named, with all reasons; oneself is not."""
     brb, away = state(BOB, "brb"), state(CHARLIE, presence=Presence.UNAVAILABLE)
-    tellings = [
-        Telling(brb, {ALICE: (Module("MyRouter"), SharedRoom(HALL)), BOB: (Self(),)}),
-        Telling(away, {BOB: (SharedRoom(HALL),)}),
+    deliveries = [
+        Delivery(brb, {ALICE: (Module("MyRouter"), SharedRoom(HALL)), BOB: (Self(),)}),
+        Delivery(away, {BOB: (SharedRoom(HALL),)}),
     ]
-    assert told(Published(StreamPosition(1), (), tellings)) == [
+    assert told(Published(StreamPosition(1), (), deliveries)) == [
         Told("alice", "bob", "online “brb”", "module MyRouter and shared room !hall:demo"),
         Told("bob", "charlie", "unavailable", "shared room !hall:demo"),
     ]

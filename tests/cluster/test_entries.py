@@ -12,7 +12,7 @@ from lamplighter.cluster.entries import (
     Entry,
     Forgotten,
     Joined,
-    Late,
+    LateAnswer,
     Left,
     ModulesSwapped,
     Refreshed,
@@ -40,7 +40,7 @@ ROUTES = {
 }
 ENTRIES: list[Entry] = [
     Changed((CHANGE,), ROUTES, {"Slow": frozenset({ALICE})}),
-    Late(POSITION, ROUTES, {"Slow": frozenset()}),
+    LateAnswer(POSITION, ROUTES, {"Slow": frozenset()}),
     Abandoned(POSITION),
     Refreshed((BOBS,)),
     Forgotten(BOB),

@@ -33,9 +33,9 @@ class World:
 
         def look(published: Published) -> None:
             told.extend(
-                (viewer, telling.user_id, reasons)
-                for telling in published.tellings
-                for viewer, reasons in telling.recipients.items()
+                (viewer, delivery.user_id, reasons)
+                for delivery in published.deliveries
+                for viewer, reasons in delivery.recipients.items()
             )
 
         self.server.lamplighter.core.witnesses.observe(look)

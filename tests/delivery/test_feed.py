@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from lamplighter.delivery.feed import MOST_POLLS, Feed, Poll
+from lamplighter.delivery.feed import MOST_POLLS, Feed, WaitingPoll
 from lamplighter.delivery.outbox import Update
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.ids import DeviceId, StreamPosition, UserId
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import Module, Reasons, Self
 from tests.routing.callbacks import turns
 from tests.routing.people import ALICE, BOB, CHARLIE, state
@@ -36,7 +36,7 @@ def feed(clock: FakeClock) -> Feed:
     return Feed(clock, at(10), timedelta(minutes=1))
 
 
-class Request(Poll):
+class Request(WaitingPoll):
     """A request that polls, and counts how often it is let look."""
 
     def __init__(self, feed: Feed, viewer: UserId, device_id: DeviceId = PHONE) -> None:
@@ -68,8 +68,8 @@ def test_delivery(feed: Feed) -> None:
     """Each recipient with an outbox gets the update with their own reasons; it is counted."""
     for viewer in (ALICE, BOB):
         feed.open(viewer)
-    telling = Telling(BOBS, {ALICE: WHY, BOB: (Self(),), CHARLIE: WHY})
-    assert feed.deliver([telling], at(12), at(11)) == 2
+    delivery = Delivery(BOBS, {ALICE: WHY, BOB: (Self(),), CHARLIE: WHY})
+    assert feed.deliver([delivery], at(12), at(11)) == 2
     updates = [feed.open(viewer).last(BOB) for viewer in (ALICE, BOB)]
     assert updates == [Update(BOBS, WHY, at(12), at(11)), Update(BOBS, (Self(),), at(12), at(11))]
     assert feed.outbox(CHARLIE) is None
@@ -78,19 +78,19 @@ def test_delivery(feed: Feed) -> None:
 def test_delivery_of_old_news(feed: Feed) -> None:
     """What an outbox refuses, because it knows of something newer, counts as not delivered."""
     feed.open(ALICE)
-    assert feed.deliver([Telling(BOBS, {ALICE: WHY})], at(12), at(12)) == 1
-    assert feed.deliver([Telling(BOBS, {ALICE: WHY})], at(13), at(11)) == 0
+    assert feed.deliver([Delivery(BOBS, {ALICE: WHY})], at(12), at(12)) == 1
+    assert feed.deliver([Delivery(BOBS, {ALICE: WHY})], at(13), at(11)) == 0
 
 
 async def test_delivery_wakes_each_once(feed: Feed) -> None:
     """However many updates a batch brings a viewer, each waiting poll looks once."""
     first, second, idle = (Request(feed, viewer) for viewer in (ALICE, ALICE, CHARLIE))
-    tellings = [Telling(state(user), {ALICE: WHY}) for user in (BOB, CHARLIE)]
-    feed.deliver(tellings, at(11), at(11))
+    deliveries = [Delivery(state(user), {ALICE: WHY}) for user in (BOB, CHARLIE)]
+    feed.deliver(deliveries, at(11), at(11))
     assert [it.looks for it in (first, second, idle)] == [0, 0, 0]
     await turns()
     assert [it.looks for it in (first, second, idle)] == [1, 1, 0]
-    feed.deliver([Telling(BOBS, {ALICE: WHY})], at(12), at(10))
+    feed.deliver([Delivery(BOBS, {ALICE: WHY})], at(12), at(10))
     await turns()
     assert first.looks == 1
 
@@ -101,7 +101,7 @@ def test_who_is_told_alike_shares_an_update(feed: Feed) -> None:
         feed.open(viewer)
     own: Reasons = (Self(),)
     recipients = {ALICE: WHY, BOB: own, CHARLIE: WHY}
-    assert feed.deliver([Telling(BOBS, recipients)], at(11), at(11)) == 3
+    assert feed.deliver([Delivery(BOBS, recipients)], at(11), at(11)) == 3
     alice, bob, charlie = (feed.open(viewer).last(BOB) for viewer in (ALICE, BOB, CHARLIE))
     assert alice is charlie
     assert bob == Update(BOBS, own, at(11), at(11))

@@ -11,7 +11,7 @@ from lamplighter.clock import Timestamp
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.interest import SharedRooms
-from lamplighter.routing.plan import Planner, Route, Telling
+from lamplighter.routing.plan import Delivery, Planner, Route
 from lamplighter.routing.reasons import AllUsers, Module, Reasons, Self, SharedRoom
 from lamplighter.routing.visibility import Interest, ModuleInterests
 from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
@@ -53,15 +53,15 @@ def plan() -> Plan:
     return Plan()
 
 
-def only(tellings: list[Telling]) -> Who:
+def only(deliveries: list[Delivery]) -> Who:
     """Return the recipients of the only state in the plan."""
-    (telling,) = tellings
-    return telling.recipients
+    (delivery,) = deliveries
+    return delivery.recipients
 
 
 def test_no_other_recipient(plan: Plan) -> None:
     """Without rooms and modules, only the users themselves receive their presence."""
-    assert plan.plan([BOBS], {}, EVERYBODY) == [Telling(BOBS, {BOB: (Self(),)})]
+    assert plan.plan([BOBS], {}, EVERYBODY) == [Delivery(BOBS, {BOB: (Self(),)})]
 
 
 def test_only_viewers_are_recipients(plan: Plan) -> None:
@@ -116,15 +116,15 @@ def test_an_altered_state_replaces(plan: Plan) -> None:
     plan.room(HALL, ALICE, BOB, CHARLIE)
     routes = {viewer: {BOB: Route(HIDDEN, (ONE,))} for viewer in (ALICE, DORA)}
     assert plan.plan([BOBS], routes, EVERYBODY) == [
-        Telling(BOBS, {BOB: (Self(),), CHARLIE: (SharedRoom(HALL),)}),
-        Telling(HIDDEN, {ALICE: (SharedRoom(HALL), ONE), DORA: (ONE,)}),
+        Delivery(BOBS, {BOB: (Self(),), CHARLIE: (SharedRoom(HALL),)}),
+        Delivery(HIDDEN, {ALICE: (SharedRoom(HALL), ONE), DORA: (ONE,)}),
     ]
 
 
 def test_a_route_to_no_viewer(plan: Plan) -> None:
     """A route to a user who is no viewer changes nothing."""
     routes = {DORA: {BOB: Route(HIDDEN, (ONE,))}}
-    assert plan.plan([BOBS], routes, {BOB}) == [Telling(BOBS, {BOB: (Self(),)})]
+    assert plan.plan([BOBS], routes, {BOB}) == [Delivery(BOBS, {BOB: (Self(),)})]
 
 
 def test_a_route_of_another_user(plan: Plan) -> None:
@@ -133,7 +133,7 @@ def test_a_route_of_another_user(plan: Plan) -> None:
     other = state(DORA, "made up")
     routes = {ALICE: {DORA: Route(other, (ONE,))}, CHARLIE: {DORA: Route(other, (ONE,))}}
     assert plan.plan([BOBS], routes, {ALICE, CHARLIE}) == [
-        Telling(other, {ALICE: (SharedRoom(HALL), ONE), CHARLIE: (ONE,)})
+        Delivery(other, {ALICE: (SharedRoom(HALL), ONE), CHARLIE: (ONE,)})
     ]
 
 
@@ -236,11 +236,11 @@ def test_any_world(world: World) -> None:
     """In any world a viewer gets at most one state of a user, an altered one wins, and the reasons
     are exactly those of the rules; without a reason the viewer gets none.
     """
-    tellings = world.planner().plan(world.states, world.routes, world.viewers)
+    deliveries = world.planner().plan(world.states, world.routes, world.viewers)
     told = [
-        (viewer, telling.user_id, telling.state, Counter(reasons))
-        for telling in tellings
-        for viewer, reasons in telling.recipients.items()
+        (viewer, delivery.user_id, delivery.state, Counter(reasons))
+        for delivery in deliveries
+        for viewer, reasons in delivery.recipients.items()
     ]
     expected = [
         (viewer, user, *due)
@@ -249,7 +249,7 @@ def test_any_world(world: World) -> None:
         if (due := world.told(viewer, user)) is not None
     ]
     assert sorted(told, key=repr) == sorted(expected, key=repr)
-    assert all(telling.recipients for telling in tellings)
+    assert all(delivery.recipients for delivery in deliveries)
 
 
 @given(worlds)
@@ -268,10 +268,10 @@ def test_views_agree_with_plans(world: World) -> None:
     planner = world.planner()
     states = {UserId(it.user_id): it for it in world.states}
     for viewer in EVERYBODY:
-        tellings = planner.plan(world.states, world.routes, {viewer})
+        deliveries = planner.plan(world.states, world.routes, {viewer})
         visible = planner.view(viewer, states, world.routes)
         seen = {it: (visible.states[it], Counter(why)) for it, why in visible.reasons.items()}
-        assert seen == {it.user_id: (it.state, Counter(it.recipients[viewer])) for it in tellings}
+        assert seen == {it.user_id: (it.state, Counter(it.recipients[viewer])) for it in deliveries}
 
 
 # --- which users became visible

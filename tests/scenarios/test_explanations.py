@@ -14,7 +14,7 @@ from lamplighter.modules.api import ModuleApi
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.reasons import AllUsers, Module, Self, SharedRoom
-from lamplighter.service.explanations import Explanation, Showing
+from lamplighter.service.explanations import Explanation, ShownAs
 from lamplighter.service.hints import HintKind
 from tests.web.admin.operator import ADMIN_CONFIG, Operator
 
@@ -82,9 +82,9 @@ async def test_oneself() -> None:
         alice = await server.register("alice")
         await alice.set_status("online", "hello")
         explanation = await explained(server, ALICE, ALICE)
-    assert (explanation.sight.reasons, explanation.hints) == ((Self(),), ())
-    assert explanation.sight.seen == explanation.sight.actual
-    assert explanation.sight.showing is Showing.AS_IT_IS
+    assert (explanation.answer.reasons, explanation.hints) == ((Self(),), ())
+    assert explanation.answer.seen == explanation.answer.actual
+    assert explanation.answer.showing is ShownAs.AS_IT_IS
 
 
 async def test_a_shared_room() -> None:
@@ -97,8 +97,8 @@ async def test_a_shared_room() -> None:
             await bob.join(room_id)
         await bob.set_status("online")
         explanation = await explained(server, ALICE, BOB)
-    assert explanation.sight.sees
-    assert set(explanation.sight.reasons) == {SharedRoom(RoomId(it)) for it in (room, other)}
+    assert explanation.answer.sees
+    assert set(explanation.answer.reasons) == {SharedRoom(RoomId(it)) for it in (room, other)}
     assert explanation.room_names == {room: "The hall", other: None}
     assert explanation.hints == ()
 
@@ -110,7 +110,7 @@ async def test_what_would_have_to_change_without_modules() -> None:
         bob = await server.register("bob")
         await bob.set_status("online")
         explanation = await explained(server, ALICE, BOB)
-    assert not explanation.sight.sees
+    assert not explanation.answer.sees
     assert kinds(explanation) == [HintKind.NO_SHARED_ROOM, HintKind.NO_MODULE]
 
 
@@ -123,7 +123,7 @@ async def test_an_excluded_room_is_named(tmp_path: Path) -> None:
     exclude = f"routing: {{exclude_rooms: ['{room}']}}"
     async with running_server(data_dir=tmp_path, config=exclude) as server:
         explanation = await explained(server, ALICE, BOB)
-    assert not explanation.sight.sees
+    assert not explanation.answer.sees
     assert [(hint.kind, hint.rooms) for hint in explanation.hints] == [
         (HintKind.NEVER_HEARD_OF, ()),
         (HintKind.EXCLUDED_ROOMS, (room,)),
@@ -140,7 +140,7 @@ async def test_rooms_that_do_not_count() -> None:
         room = await server.room(alice, bob)
         await bob.set_status("online")
         explanation = await explained(server, ALICE, BOB)
-    assert not explanation.sight.sees
+    assert not explanation.answer.sees
     assert kinds(explanation) == [HintKind.ROOMS_DO_NOT_COUNT, HintKind.NO_MODULE]
     assert explanation.hints[0].rooms == (room,)
     assert explanation.room_names == {room: None}
@@ -154,7 +154,7 @@ async def test_a_module_is_a_reason() -> None:
         await clients[1].set_status("online")
         named = await explained(server, ALICE, BOB)
         stranger = await explained(server, CARL, BOB)
-    assert named.sight.reasons == (Module("Shows"),)
+    assert named.answer.reasons == (Module("Shows"),)
     assert kinds(stranger) == [HintKind.NO_SHARED_ROOM, HintKind.NOT_NAMED]
     assert stranger.hints[1].modules == ("Shows",)
 
@@ -166,7 +166,7 @@ async def test_all_users_is_a_reason() -> None:
             await server.register(name)
         bob = await explained(server, ALICE, BOB)
         nobody = await explained(server, ALICE, NOBODY)
-    assert (bob.sight.reasons, kinds(bob)) == ((AllUsers("Shows"),), [HintKind.NEVER_HEARD_OF])
+    assert (bob.answer.reasons, kinds(bob)) == ((AllUsers("Shows"),), [HintKind.NEVER_HEARD_OF])
     assert kinds(nobody) == [HintKind.UNKNOWN_SUBJECT]
 
 
@@ -181,12 +181,12 @@ async def test_altered_and_withheld() -> None:
         with capture_logs():
             server.module(Shows).fails = True
             withheld = await explained(server, ALICE, BOB)
-    assert altered.sight.showing is Showing.ALTERED
-    assert altered.sight.seen is not None
-    messages = (altered.sight.seen.status_msg, altered.sight.actual.status_msg)
+    assert altered.answer.showing is ShownAs.ALTERED
+    assert altered.answer.seen is not None
+    messages = (altered.answer.seen.status_msg, altered.answer.actual.status_msg)
     assert messages == ("at work", "at the beach")
-    assert altered.sight.modules == ("Shows",)
-    assert withheld.sight.showing is Showing.WITHHELD
+    assert altered.answer.modules == ("Shows",)
+    assert withheld.answer.showing is ShownAs.WITHHELD
     assert kinds(withheld) == [HintKind.WITHHELD, HintKind.MODULE_FAILED]
 
 
@@ -219,8 +219,8 @@ async def test_a_module_that_failed_to_name_anybody() -> None:
         lost = await explained(server, ALICE, BOB)
         server.clock.advance(seconds=60)
         found = await explained(server, ALICE, BOB)
-    assert (lost.sight.sees, HintKind.MODULE_FAILED in kinds(lost)) == (False, True)
-    assert (found.sight.sees, kinds(found)) == (True, [HintKind.NEVER_HEARD_OF])
+    assert (lost.answer.sees, HintKind.MODULE_FAILED in kinds(lost)) == (False, True)
+    assert (found.answer.sees, kinds(found)) == (True, [HintKind.NEVER_HEARD_OF])
 
 
 async def test_doing_what_a_hint_says() -> None:
@@ -231,7 +231,7 @@ async def test_doing_what_a_hint_says() -> None:
         await bob.set_status("online")
         assert HintKind.NO_SHARED_ROOM in kinds(await explained(server, ALICE, BOB))
         await server.room(alice, bob)
-        assert (await explained(server, ALICE, BOB)).sight.sees
+        assert (await explained(server, ALICE, BOB)).answer.sees
         module = server.module(Shows)
         module.hangs = True
         with capture_logs():
@@ -241,7 +241,7 @@ async def test_doing_what_a_hint_says() -> None:
             assert HintKind.MODULE_PAUSED in kinds(await explained(server, CARL, BOB))
         module.hangs = False
         await Operator(server.http).post("/modules/Shows/reset")
-        assert (await explained(server, CARL, BOB)).sight.sees
+        assert (await explained(server, CARL, BOB)).answer.sees
 
 
 @pytest.mark.parametrize("others_first", [True, False])
@@ -252,15 +252,15 @@ async def test_one_module_alters_and_another_passes_on(others_first: bool) -> No
     async with running_server(modules) as server:
         _, bob = [await server.register(name) for name in ("alice", "bob")]
         await bob.set_status("online", "at the beach")
-        sight = (await explained(server, ALICE, BOB)).sight
+        answer = (await explained(server, ALICE, BOB)).answer
         with capture_logs():
             server.module(Rewords).fails = True
-            withheld = (await explained(server, ALICE, BOB)).sight
-    assert sight.seen is not None
-    assert (sight.showing, sight.seen.status_msg) == (Showing.ALTERED, "away")
-    assert (set(sight.modules), sight.altered_by) == ({"Shows", "Rewords"}, ("Rewords",))
-    assert (withheld.showing, withheld.altered_by) == (Showing.WITHHELD, ("Rewords",))
-    assert (sight.overruled, withheld.overruled) == ((), ())
+            withheld = (await explained(server, ALICE, BOB)).answer
+    assert answer.seen is not None
+    assert (answer.showing, answer.seen.status_msg) == (ShownAs.ALTERED, "away")
+    assert (set(answer.modules), answer.altered_by) == ({"Shows", "Rewords"}, ("Rewords",))
+    assert (withheld.showing, withheld.altered_by) == (ShownAs.WITHHELD, ("Rewords",))
+    assert (answer.overruled, withheld.overruled) == ((), ())
 
 
 async def test_two_modules_that_alter() -> None:
@@ -271,11 +271,11 @@ async def test_two_modules_that_alter() -> None:
         with capture_logs() as logs:
             for word in "abc":
                 await bob.set_status("online", word)
-            sight = (await explained(server, ALICE, BOB)).sight
+            answer = (await explained(server, ALICE, BOB)).answer
             server.clock.advance(minutes=1)
             await bob.set_status("online", "later")
-    assert sight.seen is not None
-    assert (sight.seen.status_msg, sight.altered_by, sight.overruled) == (
+    assert answer.seen is not None
+    assert (answer.seen.status_msg, answer.altered_by, answer.overruled) == (
         "away",
         ("Rewords",),
         ("Shows",),
@@ -295,7 +295,7 @@ async def test_people_who_are_not_there() -> None:
         await server.register("alice")
         viewer = await explained(server, NOBODY, ALICE)
         subject = await explained(server, ALICE, NOBODY)
-    assert not viewer.sight.sees
+    assert not viewer.answer.sees
     assert kinds(viewer)[0] is HintKind.UNKNOWN_VIEWER
     assert kinds(subject)[0] is HintKind.UNKNOWN_SUBJECT
 
@@ -307,8 +307,8 @@ async def test_presence_that_is_off() -> None:
         explanation = await explained(server, ALICE, ALICE)
         pages = server.lamplighter.admin.explanations
         lists = [await pages.sees(ALICE, None, 9), await pages.seen_by(ALICE, None, 9)]
-    assert (explanation.sight.sees, kinds(explanation)) == (False, [HintKind.PRESENCE_DISABLED])
-    assert [list(page.sights) for page in lists] == [[], []]
+    assert (explanation.answer.sees, kinds(explanation)) == (False, [HintKind.PRESENCE_DISABLED])
+    assert [list(page.answers) for page in lists] == [[], []]
 
 
 async def test_a_viewer_of_another_server(tmp_path: Path) -> None:
@@ -323,10 +323,10 @@ async def test_a_viewer_of_another_server(tmp_path: Path) -> None:
         sent = await explained(server, REMOTE, BOB)
         foreign = await explained(server, REMOTE, eve)
         page = await server.lamplighter.admin.explanations.seen_by(BOB, None, 10)
-    assert (sent.sight.reasons, kinds(sent)) == ((Module("Shows"),), [HintKind.VIEWER_ELSEWHERE])
-    assert not foreign.sight.sees
+    assert (sent.answer.reasons, kinds(sent)) == ((Module("Shows"),), [HintKind.VIEWER_ELSEWHERE])
+    assert not foreign.answer.sees
     assert HintKind.NOT_OURS_TO_TELL in kinds(foreign)
-    assert [it.viewer for it in page.sights] == [BOB, REMOTE]
+    assert [it.viewer for it in page.answers] == [BOB, REMOTE]
 
 
 async def test_what_is_altered_for_another_user_there(tmp_path: Path) -> None:
@@ -349,17 +349,17 @@ async def test_what_is_altered_for_another_user_there(tmp_path: Path) -> None:
         with capture_logs():
             withheld = await explained(server, REMOTE, BOB)
     altered, as_it_is = [
-        (it.sight.showing, it.sight.seen and it.sight.seen.status_msg, it.sight.modules)
+        (it.answer.showing, it.answer.seen and it.answer.seen.status_msg, it.answer.modules)
         for it in answers
     ]
-    assert altered == (Showing.ALTERED, "away", ("Rewords",))
-    assert as_it_is == (Showing.AS_IT_IS, "here", ("Shows",))
-    assert answers[0].sight.reasons == (Module("Shows"),)
-    assert [(it.subject, it.showing) for it in page.sights] == [
-        (ALICE, Showing.AS_IT_IS),
-        (BOB, Showing.ALTERED),
+    assert altered == (ShownAs.ALTERED, "away", ("Rewords",))
+    assert as_it_is == (ShownAs.AS_IT_IS, "here", ("Shows",))
+    assert answers[0].answer.reasons == (Module("Shows"),)
+    assert [(it.subject, it.showing) for it in page.answers] == [
+        (ALICE, ShownAs.AS_IT_IS),
+        (BOB, ShownAs.ALTERED),
     ]
-    assert (withheld.sight.showing, withheld.sight.modules) == (Showing.WITHHELD, ("Rewords",))
+    assert (withheld.answer.showing, withheld.answer.modules) == (ShownAs.WITHHELD, ("Rewords",))
 
 
 @pytest.mark.parametrize(
@@ -373,9 +373,9 @@ async def test_a_server_that_is_told_nothing(config: str, tmp_path: Path) -> Non
         await bob.set_status("online")
         explanation = await explained(server, REMOTE, BOB)
         page = await server.lamplighter.admin.explanations.seen_by(BOB, None, 10)
-    assert not explanation.sight.sees
+    assert not explanation.answer.sees
     assert HintKind.NOTHING_IS_SENT in kinds(explanation)
-    assert [it.viewer for it in page.sights] == [BOB]
+    assert [it.viewer for it in page.answers] == [BOB]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
@@ -393,12 +393,12 @@ async def test_lists_come_in_parts(limit: int) -> None:
         seen, viewers, after = list[tuple[Any, ...]](), list[tuple[Any, ...]](), None
         while True:
             page = await pages.sees(CARL, after, limit)
-            seen += [(it.subject, it.reasons) for it in page.sights]
+            seen += [(it.subject, it.reasons) for it in page.answers]
             if (after := page.next_from) is None:
                 break
         while True:
             page = await pages.seen_by(ALICE, after, limit)
-            viewers += [(it.viewer, it.reasons) for it in page.sights]
+            viewers += [(it.viewer, it.reasons) for it in page.answers]
             if (after := page.next_from) is None:
                 break
     module = (Module("Shows"),)

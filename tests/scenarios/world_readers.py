@@ -257,18 +257,18 @@ class Readers:
         """Look whether an explanation says what GET shows, and the lists what explanations say."""
         explanations = self._server.lamplighter.admin.explanations
         users = list(map(UserId, self._oracle.users))
-        seen_by = {user: (await explanations.seen_by(user, None, 9)).sights for user in users}
+        seen_by = {user: (await explanations.seen_by(user, None, 9)).answers for user in users}
         for client in {reader.client.user_id: reader.client for reader in self.all}.values():
             viewer = client.user_id
-            listed = {it.subject: it for it in (await explanations.sees(viewer, None, 9)).sights}
+            listed = {it.subject: it for it in (await explanations.sees(viewer, None, 9)).answers}
             for user in users:
-                sight = (await explanations.explain(viewer, user)).sight
-                seen = Shown(sight.seen.state, sight.seen.status_msg) if sight.seen else None
+                answer = (await explanations.explain(viewer, user)).answer
+                seen = Shown(answer.seen.state, answer.seen.status_msg) if answer.seen else None
                 assert seen == await self._status(client, user), f"{viewer} about {user}"
-                assert bool(sight.reasons) is sight.sees
-                expected = [sight] if sight.sees else []
+                assert bool(answer.reasons) is answer.sees
+                expected = [answer] if answer.sees else []
                 assert [it for it in seen_by[user] if it.viewer == viewer] == expected
-                if sight.actual != UserPresenceState.default(user):  # then they are known
+                if answer.actual != UserPresenceState.default(user):  # then they are known
                     assert [it for it in (listed.get(user),) if it] == expected
 
     async def _status(self, client: Client, user: str) -> Shown | None:

@@ -94,7 +94,7 @@ async def test_observers_see_everything(server: InMemoryServer, bob: Client) -> 
     await bob.set_status("online", "brb")
     (published,) = told
     assert [(it.old.status_msg, it.new.status_msg) for it in published.changes] == [(None, "brb")]
-    assert [telling.recipients.keys() for telling in published.tellings] == [{bob.user_id}]
+    assert [delivery.recipients.keys() for delivery in published.deliveries] == [{bob.user_id}]
 
 
 async def test_time_is_watched_once(server: InMemoryServer, bob: Client) -> None:

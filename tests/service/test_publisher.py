@@ -10,7 +10,7 @@ from lamplighter.delivery.outbox import Update
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import ServerName, UserId
 from lamplighter.presence.changes import Change, ChangeReason
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import Module, Self, SharedRoom
 from lamplighter.service.witness import Published
 from tests.routing.callbacks import Thinking, answering, raising, turns
@@ -42,9 +42,9 @@ async def test_one_batch_per_turn(parts: Parts) -> None:
     assert published.position == before + 1 == parts.feed.position
     assert published.changes == (*first, *second, *alices)
     assert published.states == [second[0].new, alices[0].new]
-    assert published.tellings == [
-        Telling(second[0].new, {ALICE: (SharedRoom(HALL),), BOB: (Self(),)}),
-        Telling(alices[0].new, {ALICE: (Self(),), BOB: (SharedRoom(HALL),)}),
+    assert published.deliveries == [
+        Delivery(second[0].new, {ALICE: (SharedRoom(HALL),), BOB: (Self(),)}),
+        Delivery(alices[0].new, {ALICE: (Self(),), BOB: (SharedRoom(HALL),)}),
     ]
     assert [parts.roster.last(user).changed for user in (ALICE, BOB)] == [published.position] * 2
 
@@ -168,7 +168,7 @@ async def test_a_late_answer(parts: Parts) -> None:
     thinking.answer({})
     await turns()
     assert len(parts.told) == 3 + 1
-    assert parts.told[-1].tellings == []
+    assert parts.told[-1].deliveries == []
 
 
 async def test_late_but_nothing_new(parts: Parts) -> None:
@@ -237,7 +237,7 @@ async def test_late_for_who_came_later(parts: Parts) -> None:
     parts.feed.forget(CHARLIE)
     thinking.answer({CHARLIE: set(thinking.asked[0])})
     await turns()
-    assert (parts.feed.outbox(CHARLIE), parts.told[-1].tellings) == (None, [])
+    assert (parts.feed.outbox(CHARLIE), parts.told[-1].deliveries) == (None, [])
 
 
 async def test_late_for_who_came_back(parts: Parts) -> None:

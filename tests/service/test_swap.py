@@ -85,7 +85,7 @@ async def test_a_batch_under_way(parts: Parts) -> None:
     await swapping
     await parts.publisher.published()
     assert (parts.heard(ALICE), parts.heard(CHARLIE)) == ([(BOB, "two")], [])
-    assert [len(it.tellings) for it in parts.told] == [1, 1]
+    assert [len(it.deliveries) for it in parts.told] == [1, 1]
 
 
 async def test_trying_out(parts: Parts) -> None:

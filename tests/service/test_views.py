@@ -8,9 +8,16 @@ from structlog.testing import capture_logs
 
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import AllUsers, Module, Self, SharedRoom
-from lamplighter.service.views import Reading, Scope, everything, first_sync, online_or_since, since
+from lamplighter.service.views import (
+    PresenceAnswer,
+    Scope,
+    everything,
+    first_sync,
+    online_or_since,
+    since,
+)
 from tests.routing.callbacks import Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL, state
 from tests.service.parts import Parts
@@ -28,7 +35,7 @@ async def parts() -> Parts:
     return parts
 
 
-def seen(reading: Reading) -> list[tuple[str, str | None]]:
+def seen(reading: PresenceAnswer) -> list[tuple[str, str | None]]:
     """Return of whom an answer tells, and which status message; newest first."""
     return [(it.state.user_id, it.state.status_msg) for it in reading.updates]
 
@@ -254,9 +261,9 @@ async def test_introducing(parts: Parts) -> None:
     parts.feed.open(DORA)
     before = len(parts.told)
     about = parts.feed.position
-    await parts.views.introduce({ALICE, CHARLIE}, [BOB, DORA])
-    assert [it.tellings for it in parts.told[before:]] == [
-        [Telling(parts.tracker.get(BOB), {ALICE: (SharedRoom(HALL),)})]
+    await parts.views.deliver_states({ALICE, CHARLIE}, [BOB, DORA])
+    assert [it.deliveries for it in parts.told[before:]] == [
+        [Delivery(parts.tracker.get(BOB), {ALICE: (SharedRoom(HALL),)})]
     ]
     assert parts.last(ALICE, BOB).about == about < parts.last(ALICE, BOB).position
     assert (parts.feed.outbox(CHARLIE), parts.heard(DORA)) == (None, [])
@@ -267,10 +274,10 @@ async def test_introducing_nobody(parts: Parts) -> None:
     asked = Thinking()
     parts.module(asked)
     before = len(parts.told)
-    await parts.views.introduce({ALICE}, [BOB])
+    await parts.views.deliver_states({ALICE}, [BOB])
     parts.feed.open(ALICE)
-    await parts.views.introduce({ALICE}, [DORA])
-    await parts.views.introduce(set(), [BOB])
+    await parts.views.deliver_states({ALICE}, [DORA])
+    await parts.views.deliver_states(set(), [BOB])
     assert (asked.asked, len(parts.told)) == ([], before)
 
 
@@ -278,5 +285,5 @@ async def test_introducing_as_modules_show(parts: Parts) -> None:
     """Who has come into sight is shown as modules show them; others they send are not."""
     parts.module(answering({ALICE: {state(BOB, "hidden"), state(CHARLIE, "shown")}}))
     parts.feed.open(ALICE)
-    await parts.views.introduce({ALICE}, [BOB])
+    await parts.views.deliver_states({ALICE}, [BOB])
     assert parts.heard(ALICE) == [(BOB, "hidden")]

@@ -19,7 +19,7 @@ from lamplighter.service.core import Core
 from lamplighter.service.explanations import Explanations, RoutingFacts
 from lamplighter.service.reload import Reload
 from lamplighter.service.room_names import RoomNames
-from lamplighter.service.server_sights import ServerSights
+from lamplighter.service.server_visibility import ServerVisibility
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.auth import AdminAuth
@@ -138,7 +138,7 @@ def _explanations(
         router=core.router,
         publisher=core.publisher,
         views=core.views,
-        servers=ServerSights(config.server_name, core.roster, core.views, core.remotes),
+        servers=ServerVisibility(config.server_name, core.roster, core.views, core.remotes),
         room_names=names,
     )
 

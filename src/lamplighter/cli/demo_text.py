@@ -30,13 +30,13 @@ def told(published: Published) -> list[Told]:
     return [
         Told(
             localpart_of(viewer),
-            localpart_of(telling.user_id),
-            presence_in_words(telling.state),
+            localpart_of(delivery.user_id),
+            presence_in_words(delivery.state),
             " and ".join(map(str, reasons)),
         )
-        for telling in published.tellings
-        for viewer, reasons in telling.recipients.items()
-        if viewer != telling.user_id
+        for delivery in published.deliveries
+        for viewer, reasons in delivery.recipients.items()
+        if viewer != delivery.user_id
     ]
 
 

@@ -17,7 +17,7 @@ and it has shown Alice an altered state before:
 
     7  Changed([bob: online "brb"], routes={charlie: {bob: by Friends}}, awaited={Slow: {alice}})
        Each node plans for its viewers, Alice apart. Charlie is told because of the route.
-    9  Late(about=7, routes={charlie: ..., alice: {bob: altered by Slow}}, awaited={})
+    9  LateAnswer(about=7, routes={charlie: ..., alice: {bob: altered by Slow}}, awaited={})
        Alice is told, at 9, of the change at 7. Charlie has the same in the outbox, and is not
        told again. A token from before 9 has not heard of the change.
 
@@ -43,7 +43,7 @@ __all__ = [
     "Entry",
     "Forgotten",
     "Joined",
-    "Late",
+    "LateAnswer",
     "Left",
     "ModulesSwapped",
     "Refreshed",
@@ -70,7 +70,7 @@ class Changed(msgspec.Struct, frozen=True, tag=True):
     awaited: Awaited
 
 
-class Late(msgspec.Struct, frozen=True, tag=True):
+class LateAnswer(msgspec.Struct, frozen=True, tag=True):
     """A module has answered late; *routes* are those of all answers so far."""
 
     #: The position of the batch.
@@ -157,7 +157,7 @@ class ModulesSwapped(msgspec.Struct, frozen=True, tag=True):
 
 Entry: TypeAlias = (
     Changed
-    | Late
+    | LateAnswer
     | Abandoned
     | Refreshed
     | Forgotten

@@ -1,1 +1,1 @@
-"""How local users are told: tokens, outboxes, and the long poll."""
+"""Delivery to local viewers: since tokens, outboxes, and the polls that wait."""

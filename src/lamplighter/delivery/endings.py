@@ -1,6 +1,7 @@
-"""Of whom viewers have been told nothing since they may not see them any more.
+"""The ends of visibility that a returning client has not heard of.
 
-It is for the viewers who return with a token from before: who has an outbox finds the same there.
+They are for viewers who return with a token from before an end. A viewer who has an outbox finds
+the same there.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from lamplighter.recent import Recent
 
 __all__ = ["MOST_ENDINGS", "Endings"]
 
-#: So many pairs of viewer and user are remembered. Beyond that the viewers who lost visibility
-#: longest ago are forgotten: their clients show what they showed until their next first sync.
+#: At most this many pairs of viewer and user are remembered. Beyond that the viewers who lost
+#: visibility longest ago are forgotten: their clients show what they showed until their next first
+#: sync.
 MOST_ENDINGS: Final = 200_000
 
 

@@ -1,7 +1,7 @@
 """Outboxes and the polls that wait for them.
 
-Work is in proportion to the viewers who poll: who has not polled for a while has no outbox, and
-is answered from scratch on return.
+The work of a delivery is in proportion to the viewers who poll: a viewer who has not polled for a
+while has no outbox, and is answered from scratch on return.
 """
 
 import asyncio
@@ -19,40 +19,40 @@ import structlog
 from lamplighter.clock import Clock, Timestamp, after, within
 from lamplighter.delivery.outbox import Outbox, Update
 from lamplighter.ids import DeviceId, StreamPosition, UserId
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 
-__all__ = ["Feed", "Poll"]
+__all__ = ["Feed", "WaitingPoll"]
 
 _log = structlog.get_logger(__name__)
 
-#: A user who has this many polls under way gets the oldest answered for each new one.
+#: At most this many polls of a user wait: for each further one the oldest is answered.
 MOST_POLLS: Final = 64
 
 
-class Poll(ABC):
-    """One request that waits for news, until it is over: by time, or because it is no use.
+class WaitingPoll(ABC):
+    """One request that waits for news, until it is over: by a time-out, or without use.
 
-    It is not a task that sleeps: whoever has news for it lets it `look`.
+    It is an object and not a task: a delivery lets it `look`.
     """
 
     __slots__ = ("_wake", "device_id", "is_over", "is_revoked", "is_woken")
 
     def __init__(self, device_id: DeviceId) -> None:
         self.device_id = device_id
-        #: Whether the device has logged out meanwhile, and is to be told nothing more.
+        #: Whether the device has logged out meanwhile: the request is refused.
         self.is_revoked = False
         #: Whether the request is to be answered now, with news or without.
         self.is_over = False
         #: Whether it will look in this turn of the loop.
         self.is_woken = False
-        self._wake: Callable[[Poll], None] | None = None
+        self._wake: Callable[[WaitingPoll], None] | None = None
 
     @abstractmethod
     def look(self) -> None:
-        """Look for news, or for why it is over. It may be called once more than is of use."""
+        """Answer, if there is news or the poll is over. It may be called without either."""
 
-    def wait_at(self, wake: Callable[["Poll"], None]) -> None:
-        """Learn what lets it look."""
+    def wait_at(self, wake: Callable[["WaitingPoll"], None]) -> None:
+        """Take in what has the poll look."""
         self._wake = wake
 
     def end(self) -> None:
@@ -70,10 +70,10 @@ class Poll(ABC):
 @dataclass(slots=True)
 class _Viewer:
     outbox: Outbox
-    #: When the viewer was last seen to be here.
+    #: When the viewer last polled, as far as `sweep` knows.
     last_seen: Timestamp
     #: In the order in which they came.
-    polls: dict[Poll, None] = field(default_factory=dict)
+    polls: dict[WaitingPoll, None] = field(default_factory=dict)
 
 
 class Feed:
@@ -86,7 +86,7 @@ class Feed:
         self._viewers: dict[UserId, _Viewer] = {}
         self._closed = False
         #: The polls that look in this turn of the loop.
-        self._woken: list[Poll] = []
+        self._woken: list[WaitingPoll] = []
         #: Everything up to here has been put into the outboxes.
         self.position = position
         #: What waits for a position ahead of this one.
@@ -94,7 +94,7 @@ class Feed:
 
     @property
     def viewers(self) -> AbstractSet[UserId]:
-        """Who has an outbox: the viewers worth planning for."""
+        """The viewers who have an outbox: only for them is there something to plan."""
         return self._viewers.keys()
 
     def polls_of(self, viewer: UserId) -> Counter[DeviceId]:
@@ -161,7 +161,7 @@ class Feed:
             self.wake((viewer,))
 
     def renew(self) -> None:
-        """Let nobody be told what the outboxes hold: tokens up to now are answered from scratch.
+        """Empty all outboxes: tokens up to now are answered from scratch.
 
         Waiting polls look again.
         """
@@ -170,7 +170,7 @@ class Feed:
         self.wake(self._viewers)
 
     def sent_by_modules(self) -> Mapping[UserId, Sequence[UserId]]:
-        """Return, by viewer, of whom the outboxes tell by a module's word."""
+        """Return, by viewer, the users of the updates for which a module is a reason."""
         return {viewer: known.outbox.sent_by_modules() for viewer, known in self._viewers.items()}
 
     def is_waiting(self, viewer: UserId) -> bool:
@@ -179,18 +179,18 @@ class Feed:
         return known is not None and bool(known.polls)
 
     def deliver(
-        self, tellings: Sequence[Telling], position: StreamPosition, about: StreamPosition
+        self, deliveries: Sequence[Delivery], position: StreamPosition, about: StreamPosition
     ) -> int:
-        """Put *tellings* into the recipients' outboxes and wake each recipient once.
+        """Put *deliveries* into the recipients' outboxes and wake each recipient once.
 
         Return how many updates that were. *about* is the position of the changes they tell of.
         """
         updates = 0
-        for telling in tellings:
-            user_id, state = telling.user_id, telling.state
-            # Who is told for the same reasons shares one update: most of a room does.
+        for delivery in deliveries:
+            user_id, state = delivery.user_id, delivery.state
+            # Recipients with the same reasons share one update: most members of a room do.
             shared: dict[int, Update] = {}
-            for viewer, reasons in telling.recipients.items():
+            for viewer, reasons in delivery.recipients.items():
                 known = self._viewers.get(viewer)
                 if known is None:
                     continue
@@ -204,9 +204,9 @@ class Feed:
         return updates
 
     def end(self, viewer: UserId, ending: Update, *, is_news: bool) -> None:
-        """Let *viewer* be told *ending*, which has no reasons: they see its user no more.
+        """Deliver *ending*, an update without reasons: its user is no more visible to *viewer*.
 
-        If it is no news, only those are told who have not heard of the user's last change.
+        If it is no news, it only replaces an update that the viewer has not got yet.
         """
         known = self._viewers.get(viewer)
         if known is None:
@@ -231,7 +231,7 @@ class Feed:
             if poll.device_id == device_id:
                 poll.revoke()
 
-    def wait(self, viewer: UserId, poll: Poll) -> None:
+    def wait(self, viewer: UserId, poll: WaitingPoll) -> None:
         """Let *poll* look at each news of the viewer's, until it is given to `release`."""
         known = self._viewers.get(viewer) or self._open(viewer)
         if len(known.polls) >= MOST_POLLS:
@@ -244,13 +244,13 @@ class Feed:
         if self._closed:
             poll.end()
 
-    def release(self, viewer: UserId, poll: Poll) -> None:
+    def release(self, viewer: UserId, poll: WaitingPoll) -> None:
         """End the poll."""
         known = self._viewers.get(viewer)
         if known is not None:
             known.polls.pop(poll, None)
 
-    def _wake(self, poll: Poll) -> None:
+    def _wake(self, poll: WaitingPoll) -> None:
         """Let a poll look, in the next turn of the loop: once, whatever wakes it in this one."""
         if poll.is_woken:
             return

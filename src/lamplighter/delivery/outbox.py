@@ -1,4 +1,4 @@
-"""What one viewer has to be told, newest per user, since their outbox was opened."""
+"""The updates for one viewer since the outbox was opened: the newest of each user."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from lamplighter.routing.reasons import Module, Reasons
 
 __all__ = ["Outbox", "Update"]
 
-#: Beyond this many users the oldest updates are dropped, and older tokens answered from scratch.
+#: Beyond this many users the oldest updates are dropped; older tokens are answered from scratch.
 MOST_UPDATES: Final = 20_000
 
 
@@ -19,12 +19,12 @@ class Update(msgspec.Struct, frozen=True, gc=False):
     """One state for one viewer. A Struct, because one is made for each user in a first sync."""
 
     state: UserPresenceState
-    #: Why the viewer is told. Without any, the viewer may not see the user any more: then the
-    #: state is the default one, and tells nothing of the user.
+    #: Why the viewer gets it. Without any, the user is not visible to the viewer any more: then the
+    #: state is the default one, and says nothing of the user.
     reasons: Reasons
     #: Tokens before this position have not seen it.
     position: StreamPosition
-    #: The position of the change it tells of. It differs where a module answered late.
+    #: The position of the change that it is about. It differs where a module answered late.
     about: StreamPosition
 
 
@@ -42,7 +42,7 @@ class Outbox:
         self._updates: dict[UserId, Update] = {}
 
     def put(self, user_id: UserId, update: Update) -> bool:
-        """Take *update* in and tell so; unless it is about an older change than the one there."""
+        """Take *update* in, unless it is about an older change than the one there; tell which."""
         before = self._updates.get(user_id)
         if before is not None:
             if before.about > update.about:
@@ -56,16 +56,17 @@ class Outbox:
     def explain(self, user_id: UserId, about: StreamPosition, reasons: Reasons) -> None:
         """Give the update of *user_id* about that change, if it is there, other *reasons*.
 
-        It is no news; but what is told by a module's word outlasts the end of a shared room.
+        It is no news; but an update for which a module is a reason outlasts the end of a shared
+        room.
         """
         update = self._updates.get(user_id)
         if update is not None and update.about == about:
             self._updates[user_id] = replace(update, reasons=reasons)
 
     def end(self, ending: Update) -> None:
-        """Let whoever has not heard of a user's last change hear *ending* in its place.
+        """Put *ending* in the place of the user's update, for tokens that have not passed it.
 
-        Who has heard of it is told nothing more.
+        A token that has passed the update gets nothing more.
         """
         user_id = UserId(ending.state.user_id)
         update = self._updates.get(user_id)
@@ -73,11 +74,11 @@ class Outbox:
             self._updates[user_id] = replace(update, state=ending.state, reasons=ending.reasons)
 
     def drop(self, user_id: UserId) -> None:
-        """Forget what has not been told of *user_id*."""
+        """Drop the update of *user_id*."""
         self._updates.pop(user_id, None)
 
     def last(self, user_id: UserId) -> Update | None:
-        """Return the newest update of *user_id*, told or not."""
+        """Return the newest update of *user_id*, whether or not a client has got it."""
         return self._updates.get(user_id)
 
     def users(self) -> list[UserId]:
@@ -85,7 +86,7 @@ class Outbox:
         return list(self._updates)
 
     def sent_by_modules(self) -> list[UserId]:
-        """Return of whom the newest update is told by a module's word."""
+        """Return the users for whose update a module is a reason."""
         told = self._updates.items()
         return [it for it, update in told if any(isinstance(why, Module) for why in update.reasons)]
 

@@ -19,7 +19,7 @@ __all__ = ["SinceToken", "Tokens", "epoch_of_name"]
 
 @dataclass(frozen=True, slots=True)
 class SinceToken:
-    """What a token says; a part is None where it says nothing that we understand."""
+    """What a token says; a part is None where it means nothing to this server."""
 
     rooms: str | None
     presence: StreamPosition | None
@@ -32,11 +32,11 @@ class Tokens:
         self._epoch = epoch
 
     def write(self, rooms: str, presence: StreamPosition) -> str:
-        """Return the token of a response that tells everything up to here."""
+        """Return the token of a response that holds everything up to here."""
         return f"{rooms}~{format_position(presence)}-{self._epoch}"
 
     def read(self, text: str) -> SinceToken:
-        """Return what *text* says; garbage says nothing."""
+        """Return what *text* says; both parts of garbage are None."""
         rooms, separator, presence = text.rpartition("~")
         position, _, epoch = presence.rpartition("-")
         if not separator or epoch != self._epoch:
@@ -45,5 +45,5 @@ class Tokens:
 
 
 def epoch_of_name(server_name: ServerName) -> StreamEpoch:
-    """Return the epoch in the tokens of servers that kept none: it says which server, no more."""
+    """Return the epoch in the tokens of servers that stored none: it only says which server."""
     return StreamEpoch(f"{zlib.crc32(server_name.encode()):08x}")

@@ -211,7 +211,7 @@ class Replay:
         # Recipients who do not poll got the state by a room or a route, and do so again.
         before = told_in(event.told)
         others.update(viewer for seen in before.values() for viewer in seen)
-        tellings = self._planner.plan(event.states, routes, world.looking.keys() | others)
+        deliveries = self._planner.plan(event.states, routes, world.looking.keys() | others)
         told = {
             user_id: {
                 viewer: shown
@@ -219,7 +219,7 @@ class Replay:
                 # Other servers get only states of our own users.
                 if world.is_mine(viewer) or world.is_mine(user_id)
             }
-            for user_id, seen in told_by(tellings, event.states).items()
+            for user_id, seen in told_by(deliveries, event.states).items()
         }
         self._pending[event.position] = _Pending(event.at, before, told)
 

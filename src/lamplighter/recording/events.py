@@ -14,7 +14,7 @@ from lamplighter.clock import Timestamp
 from lamplighter.ids import RoomId, ServerName, StreamPosition, UserId
 from lamplighter.ports import Account
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import Reason, Reasons
 
 __all__ = [
@@ -184,15 +184,15 @@ def grouped(seen: Mapping[UserId, Seen]) -> list[SeenAlike]:
 
 
 def told_by(
-    tellings: Iterable[Telling], states: Iterable[UserPresenceState]
+    deliveries: Iterable[Delivery], states: Iterable[UserPresenceState]
 ) -> dict[UserId, dict[UserId, Seen]]:
-    """Return who is told of each user by *tellings*, where the users are as in *states*."""
+    """Return who is told of each user by *deliveries*, where the users are as in *states*."""
     base = {state.user_id: state for state in states}
     told: dict[UserId, dict[UserId, Seen]] = {}
-    for telling in tellings:
-        altered = alteration(telling.state, base.get(telling.user_id, telling.state))
-        seen = told.setdefault(telling.user_id, {})
-        seen.update((viewer, (altered, reasons)) for viewer, reasons in telling.recipients.items())
+    for delivery in deliveries:
+        altered = alteration(delivery.state, base.get(delivery.user_id, delivery.state))
+        seen = told.setdefault(delivery.user_id, {})
+        seen.update((viewer, (altered, reasons)) for viewer, reasons in delivery.recipients.items())
     return told
 
 

@@ -37,7 +37,7 @@ from lamplighter.recording.events import (
 )
 from lamplighter.recording.files import RecordWriter
 from lamplighter.recording.world import RecordedWorld
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 from lamplighter.service.witness import FreshView, Published, Witness
 
 __all__ = ["FLUSH_PERIOD", "Recorder"]
@@ -178,7 +178,7 @@ def _made(
 
 def _told_of(at: Timestamp, published: Published, world: RecordedWorld) -> RecordedEvent | None:
     if published.about is None:
-        return Met(at, told_to(_met(published.tellings, world)))
+        return Met(at, told_to(_met(published.deliveries, world)))
     told = told_to(_told(published, world))
     if not published.changes:
         return Late(at, published.about, told)
@@ -188,7 +188,7 @@ def _told_of(at: Timestamp, published: Published, world: RecordedWorld) -> Recor
 
 
 def _told(published: Published, world: RecordedWorld) -> Told:
-    told = told_by(published.tellings, published.asked)
+    told = told_by(published.deliveries, published.asked)
     base = {state.user_id: state for state in published.asked}
     for viewer, routes in published.routes.items():
         for user_id, route in routes.items():
@@ -200,20 +200,20 @@ def _told(published: Published, world: RecordedWorld) -> Told:
     return told
 
 
-def _met(tellings: Sequence[Telling], world: RecordedWorld) -> Told:
-    states = ((it.state, world.states.get(it.user_id, it.state)) for it in tellings)
+def _met(deliveries: Sequence[Delivery], world: RecordedWorld) -> Told:
+    states = ((it.state, world.states.get(it.user_id, it.state)) for it in deliveries)
     # When somebody was last active becomes known between announcements, too.
     return told_by(
-        tellings,
+        deliveries,
         [base.copy_and_replace(last_active_ts=told.last_active_ts) for told, base in states],
     )
 
 
 def _viewed(at: Timestamp, view: FreshView, world: RecordedWorld) -> RecordedEvent:
-    shown = view.sights.states
+    shown = view.visible.states
     seen = {
         user_id: (alteration(shown[user_id], view.users.get(user_id, shown[user_id])), reasons)
-        for user_id, reasons in view.sights.reasons.items()
+        for user_id, reasons in view.visible.reasons.items()
         if user_id in world.states
     }
     users = None if view.is_whole else [it for it in view.users if it in world.states]

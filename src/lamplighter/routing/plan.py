@@ -21,7 +21,7 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.reasons import Module, Reasons, Self, SharedRoom
 from lamplighter.routing.visibility import ModuleInterests
 
-__all__ = ["Planner", "Route", "Routes", "Telling", "VisibleStates"]
+__all__ = ["Delivery", "Planner", "Route", "Routes", "VisibleStates"]
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ class VisibleStates:
 
 
 @dataclass(slots=True)
-class Telling:
+class Delivery:
     """One state with its recipients, each with the reasons."""
 
     state: UserPresenceState
@@ -74,18 +74,18 @@ class Planner:
 
     def plan(
         self, states: Iterable[UserPresenceState], routes: Routes, viewers: AbstractSet[UserId]
-    ) -> list[Telling]:
+    ) -> list[Delivery]:
         """Return *states*, and the states in *routes*, with the recipients among *viewers*.
 
         A viewer with a route for a user gets the state of the route instead of the real one, or
         nothing if the route withholds it. No viewer gets two states of one user.
         """
-        tellings = [self._native(state, viewers) for state in states]
+        deliveries = [self._native(state, viewers) for state in states]
         routed = routes.keys() & viewers
         if not routed:
-            return [telling for telling in tellings if telling.recipients]
-        own = {telling.user_id: telling for telling in tellings}
-        altered: dict[UserPresenceState, Telling] = {}
+            return [delivery for delivery in deliveries if delivery.recipients]
+        own = {delivery.user_id: delivery for delivery in deliveries}
+        altered: dict[UserPresenceState, Delivery] = {}
         for viewer in routed:
             for user_id, route in routes[viewer].items():
                 told = own.get(user_id)
@@ -93,9 +93,9 @@ class Planner:
                 if route.state is None:  # withheld
                     continue
                 if told is None or route.state != told.state:
-                    told = altered.setdefault(route.state, Telling(route.state))
+                    told = altered.setdefault(route.state, Delivery(route.state))
                 told.recipients[viewer] = _merged(reasons, route.modules)
-        return [telling for telling in (*tellings, *altered.values()) if telling.recipients]
+        return [delivery for delivery in (*deliveries, *altered.values()) if delivery.recipients]
 
     def view(
         self, viewer: UserId, states: Mapping[UserId, UserPresenceState], routes: Routes
@@ -169,7 +169,7 @@ class Planner:
         """Return since which position a module lets the viewer see all users; None if none does."""
         return self._interests.all_since(viewer)
 
-    def _native(self, state: UserPresenceState, viewers: AbstractSet[UserId]) -> Telling:
+    def _native(self, state: UserPresenceState, viewers: AbstractSet[UserId]) -> Delivery:
         """Return the recipients by rooms and names: the user, room members, viewers by modules."""
         user_id = UserId(state.user_id)
         recipients: dict[UserId, Reasons] = {}
@@ -186,7 +186,7 @@ class Planner:
             recipients[viewer] = (*recipients.get(viewer, ()), see_all[viewer])
         if user_id in viewers:
             recipients[user_id] = (Self(),)
-        return Telling(state, recipients)
+        return Delivery(state, recipients)
 
     def _native_view(self, viewer: UserId, users: AbstractSet[UserId]) -> dict[UserId, Reasons]:
         """Return those of *users* whom the viewer sees by rooms and names, with the reasons."""

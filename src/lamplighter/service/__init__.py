@@ -6,7 +6,6 @@ viewers.
 """
 
 from lamplighter.service.core import Core, CorePorts
-from lamplighter.service.views import Reading
 from lamplighter.service.witness import Published
 
-__all__ = ["Core", "CorePorts", "Published", "Reading"]
+__all__ = ["Core", "CorePorts", "Published"]

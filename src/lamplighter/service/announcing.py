@@ -12,14 +12,21 @@ has heard of it, and outboxes do not last.
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from lamplighter.cluster.entries import Abandoned, Awaited, Changed, Forgotten, Late, Refreshed
+from lamplighter.cluster.entries import (
+    Abandoned,
+    Awaited,
+    Changed,
+    Forgotten,
+    LateAnswer,
+    Refreshed,
+)
 from lamplighter.delivery.feed import Feed
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.changes import ChangeReason, announced
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.plan import Planner, Routes, Telling
+from lamplighter.routing.plan import Delivery, Planner, Routes
 from lamplighter.routing.reasons import Reasons
 from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.keeper import Keeper
@@ -35,70 +42,62 @@ class _Unanswered:
     """A batch that is delivered, while modules still think about it."""
 
     states: Sequence[UserPresenceState]
-    #: Who has been told nothing yet, because a module might alter it for them.
+    #: The viewers who wait, because a module might alter the states for them.
     waiting: AbstractSet[UserId]
-    #: What the others have been told.
+    #: The routes by which the others were told.
     routes: Routes
-    #: What other servers have been told.
+    #: The routes by which other servers were sent something.
     settled: Routes
 
 
+@dataclass(eq=False)
 class Announcing:
     """Consumes the entries that are about changes."""
 
-    def __init__(
-        self,
-        roster: Roster,
-        planner: Planner,
-        feed: Feed,
-        deliverer: Deliverer,
-        remotes: Remotes,
-        keeper: Keeper,
-    ) -> None:
-        self._roster = roster
-        self._planner = planner
-        self._feed = feed
-        self._deliverer = deliverer
-        self._remotes = remotes
-        self._keeper = keeper
-        self._unanswered: dict[StreamPosition, _Unanswered] = {}
+    roster: Roster
+    planner: Planner
+    feed: Feed
+    deliverer: Deliverer
+    remotes: Remotes
+    keeper: Keeper
+    _unanswered: dict[StreamPosition, _Unanswered] = field(init=False, default_factory=dict)
 
     def changed(self, position: StreamPosition, entry: Changed) -> None:
         """Deliver a batch."""
         states = announced(entry.changes)
         for state in states:
-            self._roster.changed(state, position)
+            self.roster.changed(state, position)
         for change in entry.changes:
             if change.reason is ChangeReason.FEDERATION_PING:
-                self._roster.refreshed(change.new)
-        viewers = self._feed.viewers
+                self.roster.refreshed(change.new)
+        viewers = self.feed.viewers
         waiting = _awaited_by(viewers, entry.awaited)
         told = viewers - waiting if waiting else viewers
-        tellings = self._planner.plan(states, entry.routes, told)
-        published = Published(position, entry.changes, tellings, position, states, entry.routes)
-        self._deliverer.deliver(published, position)
+        deliveries = self.planner.plan(states, entry.routes, told)
+        published = Published(position, entry.changes, deliveries, position, states, entry.routes)
+        self.deliverer.deliver(published, position)
         settled = settled_routes(entry.routes, entry.awaited)
-        self._remotes.tell(states, settled)
+        self.remotes.send(states, settled)
         if entry.awaited:
             self._unanswered[position] = _Unanswered(states, waiting, entry.routes, settled)
 
-    def late(self, position: StreamPosition, entry: Late) -> None:
-        """Deliver what modules add to a batch after the others have been told."""
+    def late(self, position: StreamPosition, entry: LateAnswer) -> None:
+        """Deliver what a late answer adds to a batch."""
         batch = self._unanswered.get(entry.about)
         if batch is None:
             return
         before, batch.waiting = batch.waiting, _awaited_by(batch.waiting, entry.awaited)
         told, routes = batch.routes, entry.routes
         news = {viewer for viewer in routes if routes[viewer] != told.get(viewer)} - batch.waiting
-        viewers = self._feed.viewers & (before - batch.waiting | news)
-        planned = self._planner.plan(batch.states, routes, viewers)
-        tellings = [self._still_new(telling, entry.about) for telling in planned]
-        tellings = [telling for telling in tellings if telling.recipients]
-        published = Published(position, (), tellings, entry.about, batch.states, routes)
-        self._deliverer.deliver(published, entry.about)
-        self._move_news([telling.state for telling in tellings], entry.about, position)
+        viewers = self.feed.viewers & (before - batch.waiting | news)
+        planned = self.planner.plan(batch.states, routes, viewers)
+        deliveries = [self._still_new(delivery, entry.about) for delivery in planned]
+        deliveries = [delivery for delivery in deliveries if delivery.recipients]
+        published = Published(position, (), deliveries, entry.about, batch.states, routes)
+        self.deliverer.deliver(published, entry.about)
+        self._move_news([delivery.state for delivery in deliveries], entry.about, position)
         settled = settled_routes(routes, entry.awaited)
-        self._remotes.tell_late(batch.states, settled, entry.about, batch.settled)
+        self.remotes.send_late(batch.states, settled, entry.about, batch.settled)
         batch.routes, batch.settled = routes, settled
         if not entry.awaited:
             del self._unanswered[entry.about]
@@ -110,51 +109,51 @@ class Announcing:
             self._move_news(batch.states, entry.about, position)
 
     def refreshed(self, _position: StreamPosition, entry: Refreshed) -> None:
-        """Take states in of which nobody is told."""
+        """Take in states that are delivered to nobody."""
         for state in entry.states:
-            self._roster.refreshed(state)
+            self.roster.refreshed(state)
 
     def forgotten(self, _position: StreamPosition, entry: Forgotten) -> None:
-        """Forget a user of whom nothing is left to tell, and what is stored of them."""
-        self._roster.forget(entry.user_id)
-        self._keeper.forget(entry.user_id)
+        """Forget a user, and what is stored of the user."""
+        self.roster.forget(entry.user_id)
+        self.keeper.forget(entry.user_id)
 
     def _move_news(
         self, states: Iterable[UserPresenceState], about: StreamPosition, position: StreamPosition
     ) -> None:
         """Let no token from before *position* have heard of the change at *about*."""
         user_ids = {UserId(state.user_id) for state in states}
-        moved = {it for it in user_ids if self._roster.last(it).changed == about}
+        moved = {it for it in user_ids if self.roster.last(it).changed == about}
         for user_id in moved:
-            self._roster.told_late(user_id, position)
+            self.roster.told_late(user_id, position)
         if moved:
-            self._keeper.keep(moved)
+            self.keeper.keep(moved)
 
-    def _still_new(self, telling: Telling, about: StreamPosition) -> Telling:
-        """Return *telling* without the viewers who know as much, or more, of the user.
+    def _still_new(self, delivery: Delivery, about: StreamPosition) -> Delivery:
+        """Return *delivery* without the viewers who know as much, or more, of the user.
 
         An outbox that has this very state gets the reasons, which may be another module by now.
         """
         recipients: dict[UserId, Reasons] = {}
-        for viewer, reasons in telling.recipients.items():
-            if not self._knows(viewer, telling, about):
+        for viewer, reasons in delivery.recipients.items():
+            if not self._knows(viewer, delivery, about):
                 recipients[viewer] = reasons
-            elif (outbox := self._feed.outbox(viewer)) is not None:
-                outbox.explain(telling.user_id, about, reasons)
-        return Telling(telling.state, recipients)
+            elif (outbox := self.feed.outbox(viewer)) is not None:
+                outbox.explain(delivery.user_id, about, reasons)
+        return Delivery(delivery.state, recipients)
 
-    def _knows(self, viewer: UserId, telling: Telling, about: StreamPosition) -> bool:
-        outbox = self._feed.outbox(viewer)
+    def _knows(self, viewer: UserId, delivery: Delivery, about: StreamPosition) -> bool:
+        outbox = self.feed.outbox(viewer)
         if outbox is None:
             return True  # will be answered from scratch
-        last = outbox.last(telling.user_id)
-        if last is not None and last.about == about and last.state == telling.state:
+        last = outbox.last(delivery.user_id)
+        if last is not None and last.about == about and last.state == delivery.state:
             return True
-        if not self._roster.has_changed_since(telling.user_id, about):
+        if not self.roster.has_changed_since(delivery.user_id, about):
             return False
         # The user has changed since: a viewer who sees the user by a room was told of that, and one
         # who was answered from scratch since then saw what the modules thought then.
-        return outbox.since > about or bool(self._planner.reasons(viewer, telling.user_id))
+        return outbox.since > about or bool(self.planner.reasons(viewer, delivery.user_id))
 
 
 def _awaited_by(viewers: AbstractSet[UserId], awaited: Awaited) -> AbstractSet[UserId]:

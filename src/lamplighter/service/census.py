@@ -21,7 +21,7 @@ class Figures:
     at: Timestamp
     #: Users who were ever heard of, by their presence; those of other servers too.
     users: Mapping[Presence, int]
-    #: Viewers who are told of changes as they happen.
+    #: Viewers to whom changes are delivered as they happen.
     outboxes: int
     #: Polls that wait.
     polls: int
@@ -34,35 +34,27 @@ class Figures:
     position: StreamPosition
 
 
+@dataclass(eq=False)
 class Census:
     """Counts when it is asked."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        roster: Roster,
-        feed: Feed,
-        metrics: Metrics,
-        cpu_seconds: Callable[[], float],
-    ) -> None:
-        self._clock = clock
-        self._roster = roster
-        self._feed = feed
-        self._metrics = metrics
-        self._cpu_seconds = cpu_seconds
+    clock: Clock
+    roster: Roster
+    feed: Feed
+    metrics: Metrics
+    cpu_seconds: Callable[[], float]
 
     def take(self) -> Figures:
         """Return how things stand; it takes a look at every user."""
-        found = Counter(state.state for state in self._roster.known())
-        counts = self._metrics.counts
+        found = Counter(state.state for state in self.roster.known())
+        counts = self.metrics.counts
         return Figures(
-            at=self._clock.now(),
+            at=self.clock.now(),
             users={presence: found[presence] for presence in Presence},
-            outboxes=len(self._feed.viewers),
+            outboxes=len(self.feed.viewers),
             polls=counts.polls,
             delivered=counts.delivered,
             syncs=counts.syncs,
-            cpu_seconds=self._cpu_seconds(),
-            position=self._feed.position,
+            cpu_seconds=self.cpu_seconds(),
+            position=self.feed.position,
         )

@@ -1,9 +1,9 @@
-"""What the polls of each device say, told to the state machine only where it is news to it.
+"""What the polls of each device say; the state machine hears only what is new to it.
 
-A client's next poll follows the last one within moments, and says the same: the device polls, as
-it did. So a poll that has ended counts on for a while, until another takes its place. Only when no
-other has, what it said is said no more; and when no poll is left, the end is told, with the
-instant at which it was.
+A client's next poll follows the last one within moments and says the same: the device goes on
+polling. So a poll that has ended goes on to count for `MOST_LINGERING`, until the next poll takes
+its place. If no poll has, what the ended poll said does not count any more. When no poll is left,
+the state machine gets a `SyncEnded` with the instant at which the last poll ended.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,7 @@ class _Connection:
 
     def __init__(self, requester: Requester, set_presence: Presence) -> None:
         self.requester: Final = requester
-        #: Those that say what was told: the highest.
+        #: The polls that say what the state machine has heard: the highest.
         self.said = Polls(self, set_presence)
         #: By what they say; the highest first.
         self.polls = [self.said]
@@ -64,7 +64,7 @@ class _Connection:
         self.ended_ts = Timestamp(0)
         #: Whether the next sweep looks at those that have ended.
         self.is_ending = False
-        #: Until when activity is not told again, unless something has happened to the device.
+        #: Until then the state machine need not hear of activity, unless the device has changed.
         self.fresh_until = Timestamp(0)
         self.device: Device | None = None
 
@@ -102,7 +102,7 @@ class _Connection:
 
 
 class Connections:
-    """The devices that poll; `feed` is told what changes by it.
+    """The devices that poll; `feed` gets the events that follow.
 
     What would change a device's presence is heard only if *allows* says so. Who asks for one
     change too many still counts as connected: the poll says what the others of the device say.
@@ -222,7 +222,7 @@ class Connections:
         return polls.take(place_of)
 
     def _is_fresh(self, connection: _Connection) -> bool:
-        """Tell whether activity was told a moment ago, and nothing happened to the device since."""
+        """Tell whether the machine has just heard of activity, and the device is unchanged."""
         requester = connection.requester
         device = self._tracker.device(requester.user_id, requester.device_id)
         return self._clock.now() < connection.fresh_until and device is connection.device

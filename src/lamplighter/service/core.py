@@ -15,7 +15,7 @@ from lamplighter.cluster.entries import (
     Entry,
     Forgotten,
     Joined,
-    Late,
+    LateAnswer,
     Left,
     ModulesSwapped,
     Refreshed,
@@ -87,7 +87,7 @@ class CorePorts:
 
 
 class Core:
-    """Presence, with all its parts; whoever needs one of them takes it from here."""
+    """Presence, with all its parts."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class Core:
         ended = EndOfDevices(self.feed, self.views, self.snapshots, self.witnesses)
         return {
             Changed: self.announcing.changed,
-            Late: self.announcing.late,
+            LateAnswer: self.announcing.late,
             Abandoned: self.announcing.abandoned,
             Refreshed: self.announcing.refreshed,
             Forgotten: self.announcing.forgotten,

@@ -1,6 +1,7 @@
-"""What the directory tells: joins and leaves, and devices and accounts that end."""
+"""What happens in the directory: joins, leaves, and the ends of devices and accounts."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from lamplighter.cluster.entries import Deactivated, Joined, Left, Revoked
 from lamplighter.cluster.stream import Stream
@@ -37,11 +38,11 @@ class DirectoryEvents:
         self.rooms_news = feed.wake
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
-        """Let both sides of a join see each other, and end visibility with a leave."""
+        """Append joins and leaves, after the changes that were made before them."""
         self._publisher.after_published(lambda: self._append(changes))
 
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
-        """Drop the devices at once, and tell them nothing more."""
+        """Drop the devices at once, and refuse their polls."""
         self.tokens_revoked(user_id, device_ids)
         for device_id in device_ids:
             self._connections.forget(user_id, device_id)
@@ -62,23 +63,23 @@ class DirectoryEvents:
             self._stream.append(entry)
 
 
+@dataclass(eq=False)
 class EndOfDevices:
     """Consumes the entries about devices and accounts that end."""
 
-    def __init__(self, feed: Feed, views: Views, snapshots: Snapshots, witness: Witness) -> None:
-        self._feed = feed
-        self._views = views
-        self._snapshots = snapshots
-        self._witness = witness
+    feed: Feed
+    views: Views
+    snapshots: Snapshots
+    witness: Witness
 
     def revoked(self, _position: StreamPosition, entry: Revoked) -> None:
         """Refuse the polls of devices whose tokens are revoked."""
         for device_id in entry.device_ids:
-            self._feed.revoke(entry.user_id, device_id)
+            self.feed.revoke(entry.user_id, device_id)
 
     def deactivated(self, _position: StreamPosition, entry: Deactivated) -> None:
         """Forget a viewer who does not return."""
-        self._feed.forget(entry.user_id)
-        self._witness.away((entry.user_id,))
-        self._views.forget_interest(entry.user_id)
-        self._snapshots.forget(entry.user_id)
+        self.feed.forget(entry.user_id)
+        self.witness.away((entry.user_id,))
+        self.views.forget_interest(entry.user_id)
+        self.snapshots.forget(entry.user_id)

@@ -1,4 +1,4 @@
-"""The front door's part for other servers: what is heard of them, and told to them unasked."""
+"""Users of other servers: what their servers say of them, and which are remembered."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -25,7 +25,7 @@ MOST_SILENT: Final = timedelta(days=7)
 
 
 class FederatedPresence:
-    """Knows whose word counts, and what other servers may have missed."""
+    """Takes in what other servers say, and finds what they may have missed."""
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """What modules do to presence, and learn of it."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 from lamplighter.cluster.entries import SnapshotFor
 from lamplighter.cluster.stream import Stream
@@ -19,72 +20,60 @@ from lamplighter.service.views import Views
 __all__ = ["PresenceForModules"]
 
 
+@dataclass(eq=False)
 class PresenceForModules:
     """The `PresenceHost` of a server's modules."""
 
-    def __init__(
-        self,
-        *,
-        settings: CoreSettings,
-        tracker: PresenceTracker,
-        roster: Roster,
-        intake: Intake,
-        publisher: Publisher,
-        stream: Stream,
-        views: Views,
-        reminders: Reminders,
-        subscribers: Subscribers,
-    ) -> None:
-        self._settings = settings
-        self._tracker = tracker
-        self._roster = roster
-        self._intake = intake
-        self._publisher = publisher
-        self._stream = stream
-        self._views = views
-        self._reminders = reminders
-        self._subscribers = subscribers
+    settings: CoreSettings
+    tracker: PresenceTracker
+    roster: Roster
+    intake: Intake
+    publisher: Publisher
+    stream: Stream
+    views: Views
+    reminders: Reminders
+    subscribers: Subscribers
 
     async def set_presence_for_users(
         self, users: Mapping[UserId, tuple[Presence, str | None]]
     ) -> None:
         """Set presence because a module says so; it is announced in any case."""
-        if self._settings.is_off:
+        if self.settings.is_off:
             return
         for user_id, (presence, status_msg) in users.items():
-            self._intake.accept(SetByModule(user_id, presence, status_msg))
-        await self._publisher.published()
+            self.intake.accept(SetByModule(user_id, presence, status_msg))
+        await self.publisher.published()
 
     async def send_local_online_presence_to(self, users: Collection[UserId]) -> None:
         """Show each of *users* who is online: local ones with their next `/sync`.
 
         The servers of the others are sent what each may see of our own users.
         """
-        self._stream.append(SnapshotFor(tuple(filter(self._is_mine, users))))
+        self.stream.append(SnapshotFor(tuple(filter(self._is_mine, users))))
         elsewhere = {user_id for user_id in users if not self._is_mine(user_id)}
         if not elsewhere:
             return
         for viewer in elsewhere:
-            self._views.forget_interest(viewer)
-            await self._views.ask_interest(viewer)
-        online = [state for state in self._roster.known() if self._is_online(state)]
-        await self._reminders.show(elsewhere, online)
+            self.views.forget_interest(viewer)
+            await self.views.ask_interest(viewer)
+        online = [state for state in self.roster.known() if self._is_online(state)]
+        await self.reminders.show(elsewhere, online)
 
     def presence_of(self, user_id: UserId) -> UserPresenceState:
-        """Return the user's presence, whoever asks.
+        """Return the user's presence; no visibility is checked.
 
         A module that is asked about a change finds the change here, though it is not published yet:
         the node that owns a user, and asks the modules, has the newest state.
         """
-        user = self._tracker.user(user_id)
-        return user.state if user else self._roster.get(user_id)
+        user = self.tracker.user(user_id)
+        return user.state if user else self.roster.get(user_id)
 
     def subscribe(self, callback: PresenceCallback, module: str) -> Callable[[], None]:
         """Call *callback* with each batch of announced states; return what ends that."""
-        return self._subscribers.subscribe(callback, module)
+        return self.subscribers.subscribe(callback, module)
 
     def _is_mine(self, user_id: UserId) -> bool:
-        return server_of(user_id) == self._settings.server_name
+        return server_of(user_id) == self.settings.server_name
 
     def _is_online(self, state: UserPresenceState) -> bool:
         return state.state != Presence.OFFLINE and self._is_mine(UserId(state.user_id))

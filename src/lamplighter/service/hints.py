@@ -31,7 +31,7 @@ class HintKind(StrEnum):
     WITHHELD = "withheld"
     #: The viewer is of another server, which shows them what it is sent.
     VIEWER_ELSEWHERE = "viewer_elsewhere"
-    #: And that server is told nothing: federation is off, or does not admit it.
+    #: And that server is sent nothing: federation is off, or does not admit it.
     NOTHING_IS_SENT = "nothing_is_sent"
     #: The subject is of another server, and so is the viewer.
     NOT_OURS_TO_TELL = "not_ours_to_tell"
@@ -56,7 +56,7 @@ class Hint:
 
     @classmethod
     def unknown_viewer(cls, viewer: UserId) -> "Hint":
-        """Nobody can look on as *viewer*."""
+        """*viewer* has no account that could see anybody."""
         return cls(HintKind.UNKNOWN_VIEWER, f"{viewer} has no account here, or it is deactivated.")
 
     @classmethod
@@ -140,6 +140,6 @@ class Hint:
 
     @classmethod
     def not_ours_to_tell(cls, subject: UserId) -> "Hint":
-        """*subject*'s own server tells others."""
+        """Only *subject*'s own server sends the presence of *subject*."""
         text = f"{subject} is of another server too, and only its own server tells others."
         return cls(HintKind.NOT_OURS_TO_TELL, text)

@@ -1,14 +1,14 @@
 """What modules answer late: the owner of a batch waits for it, and appends it to the stream.
 
 A batch is published without waiting for modules. For each batch about which a module still thinks,
-a task waits; each answer becomes a `Late` entry. If nobody may wait any more, because the server
+a task waits; each answer becomes an entry. If nobody may wait any more, because the server
 stops or the modules are replaced, the batch is `Abandoned`: its changes become news again.
 """
 
 import asyncio
 from collections.abc import Coroutine, Sequence
 
-from lamplighter.cluster.entries import Abandoned, Late
+from lamplighter.cluster.entries import Abandoned, LateAnswer
 from lamplighter.cluster.stream import Stream
 from lamplighter.ids import StreamPosition
 from lamplighter.routing.answers import CheckedRoutes
@@ -64,7 +64,7 @@ class LateAnswers:
             while pending:
                 await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 pending = inquiry.pending()
-                self._stream.append(Late(about, inquiry.routes(), inquiry.awaited()))
+                self._stream.append(LateAnswer(about, inquiry.routes(), inquiry.awaited()))
         except asyncio.CancelledError:
             if asyncio.current_task() in self._tasks:  # else `give_up` has abandoned it
                 self._stream.append(Abandoned(about))

@@ -1,7 +1,8 @@
-"""What joins and leaves do: a join gives both sides sight of each other, a leave ends it."""
+"""What joins and leaves do: a join makes both sides visible to each other, a leave ends that."""
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from lamplighter.cluster.entries import Joined, Left
 from lamplighter.delivery.feed import Feed
@@ -20,58 +21,49 @@ from lamplighter.service.witness import Witness
 __all__ = ["RoomVisibility"]
 
 
+@dataclass(eq=False)
 class RoomVisibility:
-    """Lets those who come to share a room see each other, and ends that when they no longer do."""
+    """Delivers to users who have come to share a room, and takes back what a leave has ended."""
 
-    def __init__(
-        self,
-        rooms: SharedRooms,
-        planner: Planner,
-        feed: Feed,
-        views: Views,
-        background: Background,
-        ends: VisibilityEnds,
-        witness: Witness,
-    ) -> None:
-        self._rooms = rooms
-        self._planner = planner
-        self._feed = feed
-        self._views = views
-        self._background = background
-        self._ends = ends
-        self._witness = witness
+    rooms: SharedRooms
+    planner: Planner
+    feed: Feed
+    views: Views
+    background: Background
+    ends: VisibilityEnds
+    witness: Witness
 
     def joined(self, position: StreamPosition, entry: Joined) -> None:
         """Take in that a user has joined a room."""
         newcomer, room_id = entry.user_id, entry.room_id
-        self._witness.moved(MembershipChange(room_id, newcomer, joined=True))
-        if not self._rooms.joined(room_id, newcomer, position):
+        self.witness.moved(MembershipChange(room_id, newcomer, joined=True))
+        if not self.rooms.joined(room_id, newcomer, position):
             return
-        others = [member for member in self._rooms.members(room_id) if member != newcomer]
-        since = self._planner.visible_since
+        others = [member for member in self.rooms.members(room_id) if member != newcomer]
+        since = self.planner.visible_since
         new_to = [member for member in others if since(newcomer, member) == position]
         seeing = [member for member in others if since(member, newcomer) == position]
-        self._background.run(self._introduce(newcomer, room_id, position, new_to, seeing))
+        self.background.run(self._deliver_both(newcomer, room_id, position, new_to, seeing))
 
     def left(self, _position: StreamPosition, entry: Left) -> None:
         """Take in that a user has left a room.
 
-        What has not been told yet of people who no longer share a room is taken back. What they
-        were told before is taken back by telling them that it has ended.
+        Updates between users who no longer share a room are taken out of the outboxes. Where an
+        update has reached its client, the client is told that visibility has ended.
         """
         leaver, room_id = entry.user_id, entry.room_id
-        self._witness.moved(MembershipChange(room_id, leaver, joined=False))
-        if not self._rooms.left(room_id, leaver):
-            self._ends.left_former_room(room_id, leaver)
+        self.witness.moved(MembershipChange(room_id, leaver, joined=False))
+        if not self.rooms.left(room_id, leaver):
+            self.ends.left_former_room(room_id, leaver)
             return
-        others = self._rooms.members(room_id).keys()
+        others = self.rooms.members(room_id).keys()
         self._unsend(leaver, others)
-        for member in others & self._feed.viewers:
+        for member in others & self.feed.viewers:
             self._unsend(member, (leaver,))
-        self._ends.begin_to_look({leaver}, others)
-        self._ends.begin_to_look(others, {leaver})
+        self.ends.begin_to_look({leaver}, others)
+        self.ends.begin_to_look(others, {leaver})
 
-    async def _introduce(
+    async def _deliver_both(
         self,
         newcomer: UserId,
         room_id: RoomId,
@@ -80,27 +72,28 @@ class RoomVisibility:
         seeing: Iterable[UserId],
     ) -> None:
         await asyncio.gather(
-            self._views.introduce({newcomer}, new_to), self._views.introduce(seeing, {newcomer})
+            self.views.deliver_states({newcomer}, new_to),
+            self.views.deliver_states(seeing, {newcomer}),
         )
-        # While modules thought, tokens may have passed the join without hearing of it.
-        self._rooms.move_join(room_id, newcomer, joined_at, self._feed.position)
+        # While modules thought, tokens may have passed the join without having heard of it.
+        self.rooms.move_join(room_id, newcomer, joined_at, self.feed.position)
 
     def _unsend(self, viewer: UserId, users: Iterable[UserId]) -> None:
-        outbox = self._feed.outbox(viewer)
+        outbox = self.feed.outbox(viewer)
         if outbox is None:
             return
         for user_id in users:
             update = outbox.last(user_id)
             if update is None or _may_still_be_told(update):
                 continue
-            if not self._planner.reasons(viewer, user_id):
+            if not self.planner.reasons(viewer, user_id):
                 outbox.drop(user_id)
 
 
 def _may_still_be_told(update: Update) -> bool:
-    """Tell whether an update stands although its people no longer share a room.
+    """Tell whether an update stays although viewer and user share no room any more.
 
-    It does by a module's word; and somebody who went offline is not to be left standing there.
+    It does if a module is a reason; and a viewer is told of a user who went offline in any case.
     """
     gone = update.state.state == Presence.OFFLINE and not update.state.status_msg
     return gone or any(isinstance(why, Module) for why in update.reasons)

@@ -1,6 +1,7 @@
 """What a viewer is told who asks: a `/sync`, with a token or without, and GET status.
 
 Nearly every poll has its answer at hand, in an outbox (`news_at_once`). What is not at hand is read
+from dataclasses import dataclass, field
 from scratch (`views.py`), by what the token says:
 
 - no token, or one of another epoch (`tokens.py`): everybody whom the viewer may see;
@@ -14,6 +15,7 @@ from scratch (`views.py`), by what the token says:
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -28,7 +30,7 @@ from lamplighter.service.publisher import Publisher
 from lamplighter.service.snapshots import Snapshots
 from lamplighter.service.switched_off import SwitchedOff
 from lamplighter.service.views import (
-    Reading,
+    PresenceAnswer,
     Views,
     everything,
     first_sync,
@@ -42,68 +44,58 @@ __all__ = ["MOST_WAITED", "PresenceReader"]
 MOST_WAITED: Final = timedelta(seconds=2)
 
 
+@dataclass(eq=False)
 class PresenceReader:
     """Answers viewers."""
 
-    def __init__(
-        self,
-        *,
-        feed: Feed,
-        publisher: Publisher,
-        views: Views,
-        snapshots: Snapshots,
-        switched_off: SwitchedOff | None,
-        unsure: range,
-        include_offline_users_on_sync: bool = False,
-    ) -> None:
-        """*switched_off* is what answers polls while there is no presence.
-
-        *unsure* are the positions between the last saved change and this start.
-        """
-        self._feed = feed
-        self._publisher = publisher
-        self._views = views
-        self._snapshots = snapshots
-        self._switched_off = switched_off
-        self._unsure = unsure
-        self._includes_offline_users = include_offline_users_on_sync
+    feed: Feed
+    publisher: Publisher
+    views: Views
+    snapshots: Snapshots
+    #: What answers polls while there is no presence.
+    switched_off: SwitchedOff | None
+    #: The positions between the last saved change and this start.
+    unsure: range
+    include_offline_users_on_sync: bool = False
 
     @property
     def position(self) -> StreamPosition:
         """Up to where everything is in the outboxes: the beginning, where presence is off."""
-        return self._feed.position if self._switched_off is None else BEGINNING
+        return self.feed.position if self.switched_off is None else BEGINNING
 
-    async def read_first(self, viewer: UserId, position: StreamPosition | None = None) -> Reading:
+    async def read_first(
+        self, viewer: UserId, position: StreamPosition | None = None
+    ) -> PresenceAnswer:
         """Return what a first `/sync` shows; *position* is that of a token that there is yet."""
-        if self._switched_off is not None:
-            told = () if position is None else self._switched_off.told(viewer, position)
-            return Reading(told, BEGINNING)
-        await self._publisher.published()
-        if self._includes_offline_users:
-            return await self._views.read(viewer, everything(position), unknown_users=True)
-        return await self._views.read(viewer, first_sync(viewer, position))
+        if self.switched_off is not None:
+            told = () if position is None else self.switched_off.told(viewer, position)
+            return PresenceAnswer(told, BEGINNING)
+        await self.publisher.published()
+        if self.include_offline_users_on_sync:
+            return await self.views.read(viewer, everything(position), unknown_users=True)
+        return await self.views.read(viewer, first_sync(viewer, position))
 
-    async def read_everybody(self, viewer: UserId) -> Reading:
+    async def read_everybody(self, viewer: UserId) -> PresenceAnswer:
         """Return everybody whom the viewer may see, those too who are offline or unheard of."""
-        if self._switched_off is not None:
-            return Reading((), BEGINNING)
-        await self._publisher.published()
-        return await self._views.read(viewer, everything(), unknown_users=True)
+        if self.switched_off is not None:
+            return PresenceAnswer((), BEGINNING)
+        await self.publisher.published()
+        return await self.views.read(viewer, everything(), unknown_users=True)
 
-    async def read_since(self, viewer: UserId, position: StreamPosition | None) -> Reading:
+    async def read_since(self, viewer: UserId, position: StreamPosition | None) -> PresenceAnswer:
         """Return what is new after a token's *position*; everything for one that says nothing."""
-        if self._switched_off is not None:
-            return Reading(self._switched_off.told(viewer, position), BEGINNING)
-        is_ahead = position is not None and not await self._feed.reach(position, MOST_WAITED)
-        await self._publisher.published()
+        if self.switched_off is not None:
+            return PresenceAnswer(self.switched_off.told(viewer, position), BEGINNING)
+        is_ahead = position is not None and not await self.feed.reach(position, MOST_WAITED)
+        await self.publisher.published()
         at_once = self.news_at_once(viewer, position)
         if at_once is not None:
-            return Reading(at_once, self._feed.position)
-        if position is None or is_ahead or position in self._unsure:
-            return await self._views.read(viewer, everything(BEGINNING))
-        if self._snapshots.is_owed(viewer, position):
-            return await self._views.read(viewer, online_or_since(position))
-        return await self._views.read(viewer, since(position))
+            return PresenceAnswer(at_once, self.feed.position)
+        if position is None or is_ahead or position in self.unsure:
+            return await self.views.read(viewer, everything(BEGINNING))
+        if self.snapshots.is_owed(viewer, position):
+            return await self.views.read(viewer, online_or_since(position))
+        return await self.views.read(viewer, since(position))
 
     def news_at_once(
         self, viewer: UserId, position: StreamPosition | None
@@ -113,18 +105,18 @@ class PresenceReader:
         It is what nearly every poll needs, so it takes no task and no turn of the loop. What it
         returns leads to `position`.
         """
-        if self._switched_off is not None:
+        if self.switched_off is not None:
             return () if position == BEGINNING else None
-        if position is None or position > self._feed.position or position in self._unsure:
+        if position is None or position > self.feed.position or position in self.unsure:
             return None
-        outbox = self._feed.outbox(viewer)
+        outbox = self.feed.outbox(viewer)
         if outbox is None or position < outbox.since:
             return None
-        if self._snapshots and self._snapshots.is_owed(viewer, position):
+        if self.snapshots.are_owed and self.snapshots.is_owed(viewer, position):
             return None
-        if not self._publisher.is_published or not self._views.knows_interest(viewer):
+        if not self.publisher.is_published or not self.views.knows_interest(viewer):
             return None
-        return outbox.after(position) if position < self._feed.position else ()
+        return outbox.after(position) if position < self.feed.position else ()
 
     async def status(self, viewer: UserId, user_id: UserId) -> UserPresenceState:
         """Return the user's presence as the viewer may see it.
@@ -142,6 +134,6 @@ class PresenceReader:
         self, viewer: UserId, user_id: UserId
     ) -> tuple[UserPresenceState, Reasons] | None:
         """Return what the viewer sees of the user, and why; None if they may not."""
-        await self._publisher.published()
-        update = await self._views.see(viewer, user_id)
+        await self.publisher.published()
+        update = await self.views.see(viewer, user_id)
         return (update.state, update.reasons) if update is not None else None

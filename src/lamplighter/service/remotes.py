@@ -1,7 +1,8 @@
-"""Which other servers are told, and of what."""
+"""What is sent to which other server, and which of their users are remembered."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from lamplighter.cluster.entries import Awaited, Reminded, ShownElsewhere
@@ -20,26 +21,24 @@ __all__ = ["RemoteUsers", "Remotes", "settled_routes"]
 Sent: TypeAlias = Mapping[ServerName, Mapping[UserId, UserPresenceState]]
 
 
+@dataclass(eq=False)
 class Remotes:
-    """Hands the states of our own users to the servers of those who are told of them.
+    """Sends the states of our own users to the servers of their remote recipients.
 
     Nobody else's presence is ours to pass on.
     """
 
-    def __init__(
-        self, server_name: ServerName, planner: Planner, roster: Roster, outgoing: Outgoing
-    ) -> None:
-        self._server_name = server_name
-        self._roster = roster
-        self._planner = planner
-        self._outgoing = outgoing
+    server_name: ServerName
+    planner: Planner
+    roster: Roster
+    outgoing: Outgoing
 
-    def tell(self, states: Iterable[UserPresenceState], routes: Routes) -> None:
+    def send(self, states: Iterable[UserPresenceState], routes: Routes) -> None:
         """Send *states*, and what *routes* send besides, to the servers of remote recipients."""
         self._send(self.sent(states, routes))
 
     def sent(self, states: Iterable[UserPresenceState], routes: Routes) -> Sent:
-        """Return what `tell` sends."""
+        """Return what `send` sends."""
         remote = {
             viewer: self._own_routes(seen)
             for viewer, seen in routes.items()
@@ -47,7 +46,7 @@ class Remotes:
         }
         return self._sorted(self._own(states), remote, remote.keys()) if remote else {}
 
-    def tell_late(
+    def send_late(
         self,
         states: Iterable[UserPresenceState],
         routes: Routes,
@@ -56,18 +55,18 @@ class Remotes:
     ) -> None:
         """Send what was true at *about*, but for users who have changed: that was sent since.
 
-        If one user of a server is told something else than before, by *told*, the server is told
-        all anew: what is altered for that user stands for the others there, too.
+        If the routes of one user of a server differ from *told*, the server is sent all anew: what
+        is altered for that user counts for the others there, too.
         """
         servers = {server_of(viewer) for viewer in routes if routes[viewer] != told.get(viewer)}
         news = {viewer: seen for viewer, seen in routes.items() if server_of(viewer) in servers}
-        changed_since = self._roster.has_changed_since
+        changed_since = self.roster.has_changed_since
         still_true = [it for it in states if not changed_since(UserId(it.user_id), about)]
-        self.tell(still_true, self._still_true(news, about))
+        self.send(still_true, self._still_true(news, about))
 
     def reminded(self, _position: StreamPosition, entry: Reminded) -> None:
         """Send states once more."""
-        self.tell_late(entry.states, entry.routes, entry.about, {})
+        self.send_late(entry.states, entry.routes, entry.about, {})
 
     def shown(self, _position: StreamPosition, entry: ShownElsewhere) -> None:
         """Send each of the remote viewers what they may see of some states, asked for or not."""
@@ -82,12 +81,12 @@ class Remotes:
         self._send(self._sorted(self._own(entry.states), routed, viewers | routed.keys()))
 
     def take_back(self) -> AbstractSet[UserId]:
-        """Let no server be told what it has not been sent yet; return about whom that was."""
-        return self._outgoing.take_back()
+        """Take back all that was not sent yet; return the users it was about."""
+        return self.outgoing.take_back()
 
     def _still_true(self, routes: Routes, about: StreamPosition) -> Routes:
         """Return *routes* without the users who have changed since *about*."""
-        changed_since = self._roster.has_changed_since
+        changed_since = self.roster.has_changed_since
         current = {
             viewer: {it: route for it, route in seen.items() if not changed_since(it, about)}
             for viewer, seen in routes.items()
@@ -97,12 +96,12 @@ class Remotes:
     def _send(self, sent: Sent) -> None:
         for server_name, states in sent.items():
             if states:
-                self._outgoing.send(server_name, list(states.values()))
+                self.outgoing.send(server_name, list(states.values()))
 
     def _sorted(
         self, states: Sequence[UserPresenceState], routes: Routes, viewers: AbstractSet[UserId]
     ) -> Sent:
-        """Return what *viewers* are told, sorted by server.
+        """Return what is sent for *viewers*, sorted by server.
 
         A server gets one state per user, and shows it to all who may see the user there: so what
         is altered for one of them goes there, and what they should not see does not.
@@ -110,14 +109,14 @@ class Remotes:
         as_they_are = frozenset(states)
         withheld = _withheld(routes)
         by_server: dict[ServerName, dict[UserId, UserPresenceState]] = {}
-        for telling in self._planner.plan(states, routes, viewers):
-            user_id = telling.user_id
-            for server_name in {server_of(viewer) for viewer in telling.recipients}:
+        for delivery in self.planner.plan(states, routes, viewers):
+            user_id = delivery.user_id
+            for server_name in {server_of(viewer) for viewer in delivery.recipients}:
                 sent = by_server.setdefault(server_name, {})
                 if user_id in withheld.get(server_name, ()):
                     continue
-                if user_id not in sent or telling.state not in as_they_are:
-                    sent[user_id] = telling.state
+                if user_id not in sent or delivery.state not in as_they_are:
+                    sent[user_id] = delivery.state
         return by_server
 
     def _own(self, states: Iterable[UserPresenceState]) -> Sequence[UserPresenceState]:
@@ -127,13 +126,13 @@ class Remotes:
         return {user_id: route for user_id, route in routes.items() if self._is_mine(user_id)}
 
     def _is_mine(self, user_id: UserId) -> bool:
-        return server_of(user_id) == self._server_name
+        return server_of(user_id) == self.server_name
 
 
 def settled_routes(routes: Routes, awaited: Awaited) -> Routes:
     """Return the *routes* to servers where no module that still thinks has altered states before.
 
-    What one user of a server is told in an altered form, no other user there is told as it is.
+    A state that is altered for one user of a server never goes to that server as it is.
     """
     if not awaited:
         return routes
@@ -142,7 +141,7 @@ def settled_routes(routes: Routes, awaited: Awaited) -> Routes:
 
 
 def _withheld(routes: Routes) -> Mapping[ServerName, AbstractSet[UserId]]:
-    """Return whom a server is not told of, since somebody there should see them altered."""
+    """Return, by server, the users who are withheld: a user there should see an altered state."""
     withheld: dict[ServerName, set[UserId]] = {}
     for viewer, seen in routes.items():
         for user_id, route in seen.items():
@@ -152,7 +151,7 @@ def _withheld(routes: Routes) -> Mapping[ServerName, AbstractSet[UserId]]:
 
 
 class RemoteUsers:
-    """The users of other servers who are remembered: so many of each domain, and of all.
+    """The users of other servers who are remembered: at most so many of each domain, and of all.
 
     A domain is what somebody has registered, whatever the servers below it are called. Where the
     places are taken, the user who was not heard of for longest gives theirs up: one of the same

@@ -1,4 +1,4 @@
-"""What rooms are called, for people: kept for a while, because looks into the database cost."""
+"""Names of rooms, for people to read; cached, because reading the database takes time."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta

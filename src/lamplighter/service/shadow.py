@@ -1,11 +1,11 @@
-"""Modules in the shadow: asked what the others are asked, and listened to by nobody but this.
+"""Modules in the shadow: they are asked what the others are asked, and their answers do not count.
 
-What their answers would change is counted and sampled. Nothing waits for them, and no answer of
-theirs comes to the `Planner` in the place of what counts: it is asked twice, with and without them.
+What the answers would change is counted and sampled. Nothing waits for them. The `Planner` is asked
+twice, with and without them, and nobody is told the first of its answers.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -30,7 +30,7 @@ __all__ = ["ShadowDifference", "ShadowKind", "ShadowModules"]
 
 _log = structlog.get_logger(__name__)
 
-#: So many differences are kept to look at, the newest of each pair of people.
+#: At most this many differences are kept: the newest of each viewer and user.
 _MOST_SAMPLES: Final = 200
 #: A module is not asked about the same viewer again before.
 _ASKED_AGAIN: Final = timedelta(seconds=60)
@@ -62,43 +62,33 @@ class ShadowDifference:
 
 @dataclass(slots=True)
 class _Unsaid:
-    """What the log has not been told of a module."""
+    """The differences of a module that are not in the log yet."""
 
     last_line: Timestamp | None = None
     differences: int = 0
 
 
+@dataclass(eq=False)
 class ShadowModules(Witness):
     """Asks the router's shadow modules, and keeps how they differ."""
 
-    def __init__(
-        self,
-        *,
-        server_name: ServerName,
-        clock: Clock,
-        roster: Roster,
-        router: ModuleRouter,
-        planner: Planner,
-        feed: Feed,
-        views: Views,
-        background: Background,
-        metrics: Metrics,
-    ) -> None:
-        self._server_name = server_name
-        self._clock = clock
-        self._roster = roster
-        self._router = router
-        self._planner = planner
-        self._feed = feed
-        self._views = views
-        self._background = background
-        self._metrics = metrics
-        self._samples: Recent[tuple[str, ShadowKind, UserId, UserId], ShadowDifference] = Recent(
-            _MOST_SAMPLES
-        )
-        #: When whom was asked about a viewer; apart for views of everybody and of some.
-        self._asked_at: Recent[tuple[Shadow, UserId, bool], Timestamp] = Recent(_MOST_VIEWERS)
-        self._unsaid: dict[str, _Unsaid] = {}
+    server_name: ServerName
+    clock: Clock
+    roster: Roster
+    router: ModuleRouter
+    planner: Planner
+    feed: Feed
+    views: Views
+    background: Background
+    metrics: Metrics
+    _samples: Recent[tuple[str, ShadowKind, UserId, UserId], ShadowDifference] = field(
+        init=False, default_factory=lambda: Recent(_MOST_SAMPLES)
+    )
+    #: When whom was asked about a viewer; apart for views of everybody and of some.
+    _asked_at: Recent[tuple[Shadow, UserId, bool], Timestamp] = field(
+        init=False, default_factory=lambda: Recent(_MOST_VIEWERS)
+    )
+    _unsaid: dict[str, _Unsaid] = field(init=False, default_factory=dict)
 
     def samples(self) -> Sequence[ShadowDifference]:
         """Return the newest differences, the newest first."""
@@ -112,17 +102,17 @@ class ShadowModules(Witness):
 
     def left_undone(self, module: str, call: str) -> None:
         """Count what a shadow module wanted to do."""
-        self._metrics.shadow_left_undone(module, call)
+        self.metrics.shadow_left_undone(module, call)
 
     def look_at_batch(self, states: Sequence[UserPresenceState], inquiry: Inquiry) -> None:
-        """Ask about *states*, too, of which the modules that count are asked by *inquiry*."""
-        for shadow in self._router.shadows if states else ():
-            self._background.run(self._look_at_batch(shadow, states, inquiry))
+        """Ask the shadow modules about *states*; *inquiry* has asked the modules that count."""
+        for shadow in self.router.shadows if states else ():
+            self.background.run(self._look_at_batch(shadow, states, inquiry))
 
     def viewed(self, view: FreshView) -> None:
-        for shadow in self._router.shadows:
+        for shadow in self.router.shadows:
             if self._is_due(shadow, view):
-                self._background.run(self._look_at_view(shadow, view))
+                self.background.run(self._look_at_view(shadow, view))
 
     async def _look_at_batch(
         self, shadow: Shadow, states: Sequence[UserPresenceState], inquiry: Inquiry
@@ -133,22 +123,22 @@ class ShadowModules(Witness):
         about = {UserId(state.user_id): state for state in states}
         for viewer in (await answer).routes:
             if self._is_looking(viewer):
-                sights = self._planner.view(viewer, about, routes)
-                with_it = self._planner.view(viewer, about, routes_with_it)
+                visible = self.planner.view(viewer, about, routes)
+                with_it = self.planner.view(viewer, about, routes_with_it)
                 would_be = {user_id: with_it.states[user_id] for user_id in with_it.reasons}
-                self._compare(shadow.module.name, viewer, sights, would_be)
+                self._compare(shadow.module.name, viewer, visible, would_be)
 
     async def _look_at_view(self, shadow: Shadow, view: FreshView) -> None:
         # A view of everybody may have been about those only whom rooms bring into question.
-        known = self._roster.known() if view.is_whole else view.users.values()
+        known = self.roster.known() if view.is_whole else view.users.values()
         answer = await shadow.module.interested_users(view.viewer)
         named = (it for it in known if answer.all_users or it.user_id in answer.named)
-        seen = view.sights.reasons
+        seen = view.visible.reasons
         would_be = {UserId(it.user_id): it for it in named if it.user_id not in seen}
-        self._compare(shadow.module.name, view.viewer, view.sights, would_be)
+        self._compare(shadow.module.name, view.viewer, view.visible, would_be)
 
     def _is_due(self, shadow: Shadow, view: FreshView) -> bool:
-        now = self._clock.now()
+        now = self.clock.now()
         key = shadow, view.viewer, view.is_whole
         asked_at = self._asked_at.get(key)
         if asked_at is not None and now < after(asked_at, _ASKED_AGAIN):
@@ -158,20 +148,20 @@ class ShadowModules(Witness):
 
     def _is_looking(self, viewer: UserId) -> bool:
         """Tell whether it is known what the viewer sees; of who is away it is found on return."""
-        if server_of(viewer) != self._server_name:
+        if server_of(viewer) != self.server_name:
             return True
-        return viewer in self._feed.viewers and self._views.knows_interest(viewer)
+        return viewer in self.feed.viewers and self.views.knows_interest(viewer)
 
     def _compare(
         self,
         module: str,
         viewer: UserId,
-        sights: VisibleStates,
+        visible: VisibleStates,
         would_be: Mapping[UserId, UserPresenceState],
     ) -> None:
-        now = self._clock.now()
+        now = self.clock.now()
         for user_id, would_be_shown in would_be.items():
-            shown = sights.states[user_id] if user_id in sights.reasons else None
+            shown = visible.states[user_id] if user_id in visible.reasons else None
             if would_be_shown != shown:
                 kind = ShadowKind.GAINS_SIGHT if shown is None else ShadowKind.SEES_ALTERED
                 self._take_in(
@@ -179,7 +169,7 @@ class ShadowModules(Witness):
                 )
 
     def _take_in(self, found: ShadowDifference) -> None:
-        self._metrics.shadow_differs(found.module, found.kind)
+        self.metrics.shadow_differs(found.module, found.kind)
         key = found.module, found.kind, found.viewer, found.user_id
         self._samples.put(key, found)
         self._say(found)

@@ -22,10 +22,8 @@ class Snapshots:
         self._views = views
         #: Tokens of the viewer from before the position get the snapshot.
         self._owed: Recent[UserId, StreamPosition] = Recent(most)
-
-    def __bool__(self) -> bool:
-        """Tell whether a snapshot is owed to anybody."""
-        return bool(self._owed)
+        #: Whether a snapshot is owed to anybody: every poll looks at this first.
+        self.are_owed = False
 
     def is_owed(self, viewer: UserId, position: StreamPosition) -> bool:
         """Tell whether a token of *viewer* from *position* gets a snapshot."""
@@ -36,8 +34,10 @@ class Snapshots:
         for viewer in entry.viewers:
             self._views.forget_interest(viewer)
             self._owed.put(viewer, position)
+            self.are_owed = True
         self._feed.wake(entry.viewers)
 
     def forget(self, viewer: UserId) -> None:
         """Owe nothing to a viewer who does not return."""
         self._owed.drop(viewer)
+        self.are_owed = len(self._owed) > 0

@@ -1,13 +1,14 @@
-"""Other modules in the place of those that are asked: tried first, and then all at one instant.
+"""Replaces the modules: the new ones are tried first, and then asked from one instant on.
 
-Whatever only the old modules justified is told to nobody any more, and whatever the new ones
-justify is news to those who may see it. So nothing that the old ones said is kept: outboxes begin
-anew, kept answers and late ones are dropped, what waits for other servers is taken back, and
-everybody is answered from scratch.
+A state for which only the old modules were a reason is not delivered any more, and a state for
+which the new modules are a reason is news to its recipients. So nothing that the old modules said
+is kept: outboxes begin anew, cached and late answers are dropped, what waits for other servers is
+taken back, and every viewer is answered from scratch.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
 
@@ -42,61 +43,45 @@ _USERS_AT_ONCE: Final = 100
 _MOST_VIEWERS: Final = 20
 
 
+@dataclass(eq=False)
 class ModuleSwap:
     """Tries new modules, and puts them in the place of the old ones."""
 
-    def __init__(
-        self,
-        *,
-        stream: Stream,
-        router: ModuleRouter,
-        roster: Roster,
-        feed: Feed,
-        views: Views,
-        publisher: Publisher,
-        late: LateAnswers,
-        reminders: Reminders,
-        keeper: Keeper,
-        remotes: Remotes,
-        shadows: ShadowModules,
-        background: Background,
-        ends: VisibilityEnds,
-    ) -> None:
-        self._stream = stream
-        self._router = router
-        self._roster = roster
-        self._feed = feed
-        self._views = views
-        self._publisher = publisher
-        self._late = late
-        self._reminders = reminders
-        self._keeper = keeper
-        self._remotes = remotes
-        self._shadows = shadows
-        self._background = background
-        self._ends = ends
+    stream: Stream
+    router: ModuleRouter
+    roster: Roster
+    feed: Feed
+    views: Views
+    publisher: Publisher
+    late: LateAnswers
+    reminders: Reminders
+    keeper: Keeper
+    remotes: Remotes
+    shadows: ShadowModules
+    background: Background
+    ends: VisibilityEnds
 
     def prepare(self) -> Registrations:
         """Return what new modules register in, before anybody asks them."""
-        return self._router.prepare()
+        return self.router.prepare()
 
     def adopt(self, registrations: Registrations) -> None:
         """Ask the modules of *registrations* from now on: the first ones of this server."""
-        self._router.adopt(registrations)
+        self.router.adopt(registrations)
 
     def left_undone(self, module: str, call: str) -> None:
         """Count what a module in the shadow wanted to do."""
-        self._shadows.left_undone(module, call)
+        self.shadows.left_undone(module, call)
 
     async def try_out(self, registrations: Registrations) -> None:
-        """Ask new modules about users and viewers as they are now; nobody is told the answers.
+        """Ask new modules about users and viewers as they are now; the answers are not delivered.
 
         Raises `ModuleError`, with module and problem, where one costs time, or answers rightly
         about nobody: where it fails for some people only, that is perhaps their doing. Afterwards
         each remembers for whom it alters whom, so that nobody is shown what it hides while it
         thinks.
         """
-        viewers = list(islice(self._feed.viewers, _MOST_VIEWERS))
+        viewers = list(islice(self.feed.viewers, _MOST_VIEWERS))
         batches = list(self._trial_batches())
         for module in registrations.modules:
             is_right = False
@@ -125,34 +110,34 @@ class ModuleSwap:
             else:
                 swapped.set_result(None)
 
-        self._publisher.between_batches(work)
+        self.publisher.between_batches(work)
         await swapped
 
     def swapped(self, position: StreamPosition, entry: ModulesSwapped) -> None:
         """Begin anew with everything that the old modules have said."""
         altered = entry.altered
-        self._views.forget_interests()
-        self._shadows.begin_anew()
-        # By a room they may have been visible all the time; but as what, has perhaps changed.
-        known = self._roster.known_of(altered)
+        self.views.forget_interests()
+        self.shadows.begin_anew()
+        # By a room they may have been visible all the time, but perhaps in another state.
+        known = self.roster.known_of(altered)
         for user_id in known:
-            self._roster.told_late(user_id, position)
+            self.roster.told_late(user_id, position)
         if known:
-            self._keeper.keep(known)
-        self._ends.sent_by_old_modules(altered)
-        self._feed.renew()
-        untold = [self._roster.get(user_id) for user_id in self._remotes.take_back()]
-        self._background.run(self._reminders.remind(untold))
+            self.keeper.keep(known)
+        self.ends.sent_by_old_modules(altered)
+        self.feed.renew()
+        untold = [self.roster.get(user_id) for user_id in self.remotes.take_back()]
+        self.background.run(self.reminders.remind(untold))
 
     def _swap(self, registrations: Registrations) -> None:
-        altered = {*_altered(self._router.modules), *_altered(registrations.modules)}
-        self._router.adopt(registrations)
-        self._late.give_up()
-        self._stream.append(ModulesSwapped(frozenset(altered)))
+        altered = {*_altered(self.router.modules), *_altered(registrations.modules)}
+        self.router.adopt(registrations)
+        self.late.give_up()
+        self.stream.append(ModulesSwapped(frozenset(altered)))
 
     def _trial_batches(self) -> Iterator[Sequence[UserPresenceState]]:
-        altered = self._roster.known_of(_altered(self._router.modules))
-        others = (it for it in self._roster.known() if it.user_id not in altered)
+        altered = self.roster.known_of(_altered(self.router.modules))
+        others = (it for it in self.roster.known() if it.user_id not in altered)
         states = list(chain(altered.values(), islice(others, _MOST_USERS)))
         return (states[at : at + _USERS_AT_ONCE] for at in range(0, len(states), _USERS_AT_ONCE))
 

@@ -1,8 +1,8 @@
-"""What clients are told once where the operator has switched presence off: everybody is offline.
+"""Presence that the operator has switched off: clients are told once that everybody is offline.
 
 A client that polls on would go on to show what it was told last. So each token from before is
-answered with whoever it may stand for as anything else than offline; the tokens that are given
-meanwhile stand at the beginning, from where nothing was heard of anybody.
+answered with the users who may be shown by its client as anything else than offline. The tokens
+that are given meanwhile have the position at the beginning: such a client shows nobody.
 """
 
 from collections.abc import Iterable, Sequence

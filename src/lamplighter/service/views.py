@@ -1,4 +1,4 @@
-"""What a viewer sees who asks afresh: a first sync, an old token, GET status, a snapshot.
+"""Answers from scratch: a first sync, an old token, GET status, a snapshot.
 
 Every answer stands on the same three facts: the position of each user's last change, whom the
 viewer may see, and since which position. Outboxes only make it faster.
@@ -28,8 +28,8 @@ from lamplighter.service.witness import FreshView, Witness
 
 __all__ = [
     "INTEREST_KEPT",
-    "Glance",
-    "Reading",
+    "ExplainedView",
+    "PresenceAnswer",
     "Scope",
     "Views",
     "everything",
@@ -38,7 +38,7 @@ __all__ = [
     "since",
 ]
 
-#: An answer of `get_interested_users` is kept at most this long.
+#: An answer of `get_interested_users` is used at most this long.
 INTEREST_KEPT: Final = timedelta(seconds=60)
 
 #: What an enumeration holds takes a look-up.
@@ -56,10 +56,10 @@ class Scope:
     online: bool = False
     #: Then, which offline users belong there too; None: no more of them.
     offline: ByState | None = None
-    #: Whoever has changed, or come into sight, after this position. None: nobody, by that.
+    #: Users who have changed, or become visible, after this position. None: nobody, by that.
     after: StreamPosition | None = None
-    #: Whomever the viewer may not see any more, and could before: by what has ended after this
-    #: position. None: a client that starts afresh shows nobody.
+    #: Users whose visibility has ended after this position. None: the client starts afresh, and
+    #: shows nobody.
     ended: StreamPosition | None = None
 
     def admits_state(self, state: UserPresenceState) -> bool:
@@ -69,12 +69,12 @@ class Scope:
         return self.online and self.offline is not None and self.offline(state)
 
     def admits_news(self, position: StreamPosition | None) -> bool:
-        """Tell whether what happened at *position*, a change or coming into sight, is new."""
+        """Tell whether what happened at *position*, a change or a new visibility, is new."""
         return self.after is not None and position is not None and position > self.after
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PresenceAnswer:
     """An answer to one `/sync`: the updates, newest first, and the position they lead to."""
 
     updates: Sequence[Update]
@@ -82,20 +82,20 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class ExplainedView:
     """What one viewer may see at this moment, and what that stands on."""
 
     #: The users who were asked about, as they are.
     states: Mapping[UserId, UserPresenceState]
     #: What modules send the viewer.
     routes: Mapping[UserId, Route]
-    sights: VisibleStates
+    visible: VisibleStates
     #: The modules whose answer was lost, whole or in part: they might have said more.
     lost: frozenset[str]
 
 
 def first_sync(viewer: UserId, ended: StreamPosition | None = None) -> Scope:
-    """Whoever is not offline, offline users with a status message, and oneself.
+    """Users who are not offline, offline users with a status message, and the viewer.
 
     *ended* is from where the client knows what it shows, if it asks for everything once more.
     """
@@ -107,17 +107,17 @@ def first_sync(viewer: UserId, ended: StreamPosition | None = None) -> Scope:
 
 
 def everything(ended: StreamPosition | None = None) -> Scope:
-    """Everybody: the answer to a token that says nothing to us."""
+    """Everybody: the answer to a token that means nothing to this server."""
     return Scope(online=True, offline=lambda _state: True, ended=ended)
 
 
 def since(position: StreamPosition) -> Scope:
-    """Whoever has changed, or come into sight or gone out of it, after *position*."""
+    """Users who have changed, become visible, or ceased to be visible after *position*."""
     return Scope(after=position, ended=position)
 
 
 def online_or_since(position: StreamPosition) -> Scope:
-    """Whoever is not offline, besides those of `since`."""
+    """Users who are not offline, besides those of `since`."""
     return Scope(online=True, after=position, ended=position)
 
 
@@ -152,11 +152,13 @@ class Views:
         self._feed = feed
         self._deliverer = deliverer
         self._ends = ends
-        #: One question per viewer at a time, whoever waits for it.
+        #: One question per viewer at a time, for all who wait for it.
         self._asking: dict[UserId, asyncio.Task[None]] = {}
         self._witness = witness
 
-    async def read(self, viewer: UserId, scope: Scope, *, unknown_users: bool = False) -> Reading:
+    async def read(
+        self, viewer: UserId, scope: Scope, *, unknown_users: bool = False
+    ) -> PresenceAnswer:
         """Return everybody of *scope* whom the viewer may see, and what the outbox has to add.
 
         With *unknown_users*, also those of whom nothing was ever heard: they are offline.
@@ -165,30 +167,30 @@ class Views:
             outbox = self._feed.open(viewer)
             began = self._feed.position
             await self.ask_interest(viewer)
-            # Only what the modules are asked about is told: they might alter anything else.
+            # The answer holds only what modules are asked about: they might alter anything else.
             ended = self._ended(viewer, scope)
             asked = self._roster.known_of({*self._in_question(viewer, scope, outbox), *ended})
             routes = await self._routes(asked.values(), {viewer})
             if self._feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
                 break
         asked.update(self._unheard(viewer, everybody=unknown_users))
-        sights = self._planner.view(viewer, asked, routes)
+        visible = self._planner.view(viewer, asked, routes)
         is_whole = scope.online or scope.after is None
-        self._witness.viewed(FreshView(viewer, True, is_whole, asked, sights))
-        chosen = self._chosen(viewer, scope, sights)
-        chosen.update({it: self._update(it, sights) or self._ending(it) for it in ended})
+        self._witness.viewed(FreshView(viewer, True, is_whole, asked, visible))
+        chosen = self._chosen(viewer, scope, visible)
+        chosen.update({it: self._update(it, visible) or self._ending(it) for it in ended})
         for update in outbox.after(began if scope.after is None else scope.after):
             user_id = UserId(update.state.user_id)
-            fresh = self._update(user_id, sights) or update
+            fresh = self._update(user_id, visible) or update
             # What was published while the modules thought is newer than what they were asked about.
             is_newer = update.position > began and update.about >= fresh.about
             if is_newer and not update.reasons and self._planner.sees(viewer, user_id):
-                is_newer = False  # they have come back into sight
+                is_newer = False  # the user is visible again
             chosen[user_id] = update if is_newer else fresh
         if scope.ended is None:  # the client shows nobody of whom it could have ended
             chosen = {user_id: it for user_id, it in chosen.items() if it.reasons}
         newest_first = sorted(chosen.values(), key=_about, reverse=True)
-        return Reading(newest_first, self._feed.position)
+        return PresenceAnswer(newest_first, self._feed.position)
 
     async def see(self, viewer: UserId, user_id: UserId) -> Update | None:
         """Return what the viewer sees of the user, or None if they may not see them."""
@@ -197,36 +199,37 @@ class Views:
             await self.ask_interest(viewer)
             if not self._roster.knows(user_id):
                 await self._ask_in_their_place(viewer)
-            glance = (await self.glances({viewer}, {user_id}))[viewer]
+            view = (await self.explained({viewer}, {user_id}))[viewer]
             if modules is self._router.modules:  # else others may answer otherwise
                 break
         if self._roster.knows(user_id):
-            self._witness.viewed(FreshView(viewer, False, False, glance.states, glance.sights))
-        return self._update(user_id, glance.sights)
+            self._witness.viewed(FreshView(viewer, False, False, view.states, view.visible))
+        return self._update(user_id, view.visible)
 
     async def _ask_in_their_place(self, viewer: UserId) -> None:
-        """Ask the modules about *viewer* in the place of somebody who was never heard of.
+        """Ask the modules about *viewer* in the place of a user who was never heard of.
 
-        Else the time of the answer would tell whether somebody was ever here: modules take theirs
-        for whoever was. They are not asked about the name itself, for whoever asks chooses it.
+        Otherwise the time of the answer would reveal whether the user was ever here, because
+        modules take time for users who were. They are not asked about the name itself, because the
+        requester chooses it.
         """
         if self._router.modules:
             await self._router.completed([self._roster.get(viewer)], {viewer})
 
-    async def glances(
+    async def explained(
         self, viewers: AbstractSet[UserId], users: Iterable[UserId]
-    ) -> Mapping[UserId, Glance]:
+    ) -> Mapping[UserId, ExplainedView]:
         """Return what each of *viewers*, after `ask_interest`, may see of *users*.
 
         Offline are those who were never heard of.
         """
         states = {user_id: self._roster.get(user_id) for user_id in users}
-        # Modules are not asked about people who were never heard of: whoever asks chooses the name.
+        # Modules are not asked about users who were never heard of: the requester chooses the name.
         known = list(self._roster.known_of(states).values())
         inquiry = await self._router.completed(known, viewers) if known else _NOBODY_ASKED
         routes = inquiry.routes()
         return {
-            viewer: Glance(
+            viewer: ExplainedView(
                 states,
                 routes.get(viewer, {}),
                 self._planner.view(viewer, states, routes),
@@ -235,7 +238,7 @@ class Views:
             for viewer in viewers
         }
 
-    def in_sight(self, viewer: UserId) -> set[UserId]:
+    def perhaps_visible(self, viewer: UserId) -> set[UserId]:
         """Return everybody whom the viewer, after `ask_interest`, may see, and perhaps others."""
         return {*self._everybody(viewer), *self._planner.candidates(viewer)}
 
@@ -249,7 +252,7 @@ class Views:
             await self.ask_interest_anew(viewer)
 
     async def ask_interest_anew(self, viewer: UserId) -> None:
-        """Ask the modules for the viewer; whom they name newly, all the viewer's tokens tell of."""
+        """Ask the modules for the viewer; the users whom they name newly are news to all tokens."""
         task = self._asking.get(viewer)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._ask_interest(viewer))
@@ -272,8 +275,8 @@ class Views:
         self._asking.clear()
         self._witness.away(list(self._feed.viewers))
 
-    async def introduce(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
-        """Tell *viewers* of *users* who have come into their sight, if ever heard of."""
+    async def deliver_states(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
+        """Deliver the states of *users*, who have become visible to *viewers*, if ever heard of."""
         known = [user_id for user_id in users if self._roster.knows(user_id)]
         states = [self._roster.get(user_id) for user_id in known]
         viewing = self._feed.viewers & set(viewers)
@@ -282,8 +285,8 @@ class Views:
         about = self._feed.position  # what changes while the modules think is newer than this
         routes = await self._routes(states, viewing)
         wanted = {state.user_id for state in states}
-        tellings = self._planner.plan(states, routes, viewing)
-        self._deliverer.deliver_here([it for it in tellings if it.user_id in wanted], about)
+        deliveries = self._planner.plan(states, routes, viewing)
+        self._deliverer.deliver_here([it for it in deliveries if it.user_id in wanted], about)
 
     def due_for_interest(self) -> Sequence[UserId]:
         """Return the viewers whose answers will soon be older than they may be."""
@@ -345,13 +348,13 @@ class Views:
             if not self._roster.knows(user_id)
         }
 
-    def _chosen(self, viewer: UserId, scope: Scope, sights: VisibleStates) -> dict[UserId, Update]:
+    def _chosen(self, viewer: UserId, scope: Scope, visible: VisibleStates) -> dict[UserId, Update]:
         # Of 5,000 users each is gone through here: the first of these questions answers most.
-        states, online = sights.states, scope.online
-        changes = self._roster.last_of_each(sights.reasons)
+        states, online = visible.states, scope.online
+        changes = self._roster.last_of_each(visible.reasons)
         chosen: dict[UserId, Update] = {}
         for (user_id, reasons), (changed, told) in zip(
-            sights.reasons.items(), changes, strict=True
+            visible.reasons.items(), changes, strict=True
         ):
             state = states[user_id]
             if (
@@ -366,23 +369,23 @@ class Views:
         return frozenset() if scope.ended is None else self._ends.of(viewer, scope.ended)
 
     def _ending(self, user_id: UserId) -> Update:
-        """Return what is told, for no reason, of whom a viewer may not see any more."""
+        """Return the update for a user who is not visible any more: it has no reasons."""
         position = self._feed.position
         return Update(UserPresenceState.default(user_id), (), position, position)
 
     def _is_new(self, scope: Scope, told: StreamPosition, viewer: UserId, user_id: UserId) -> bool:
-        """Tell whether a user is news by what was *told*, or because they came into sight."""
+        """Tell whether a user is news: by a change that was *told*, or by a new visibility."""
         return scope.after is not None and (
             scope.admits_news(told)
             or scope.admits_news(self._planner.visible_since(viewer, user_id))
         )
 
-    def _update(self, user_id: UserId, sights: VisibleStates) -> Update | None:
-        reasons = sights.reasons.get(user_id)
+    def _update(self, user_id: UserId, visible: VisibleStates) -> Update | None:
+        reasons = visible.reasons.get(user_id)
         if reasons is None:
             return None
         changed, told = self._roster.last(user_id)
-        return Update(sights.states[user_id], reasons, told, changed)
+        return Update(visible.states[user_id], reasons, told, changed)
 
     def _is_due(self, viewer: UserId) -> bool:
         asked_at = self._interests.asked_at(viewer)

@@ -23,10 +23,10 @@ __all__ = ["MOST_SAVED", "VisibilityMemory", "VisibilityStore"]
 
 _log = structlog.get_logger(__name__)
 
-#: So many pairs of viewer and named user are kept. What modules name beyond them is not compared
-#: with what they name after a restart.
+#: At most this many pairs of viewer and named user are saved. Beyond them, what modules name is not
+#: compared with what they name after a restart.
 MOST_SAVED: Final = 200_000
-#: What is kept of rooms stands in the place of a viewer; no user has this ID.
+#: What is saved of rooms has this ID in the place of a viewer; no user has it.
 _ROOMS: Final = UserId("")
 #: And so does the epoch.
 _EPOCH: Final = UserId("epoch")
@@ -43,7 +43,7 @@ class VisibilityStore(Protocol):
 
 
 class _Content(msgspec.Struct, omit_defaults=True):
-    """What is kept of one viewer."""
+    """What is saved of one viewer."""
 
     ended: dict[UserId, StreamPosition] = {}
     named: dict[UserId, tuple[str, ...]] = {}
@@ -67,7 +67,7 @@ class VisibilityMemory:
         self._most = most
         #: The epoch of the stream, which since tokens name; empty where none was saved.
         self.epoch = StreamEpoch("")
-        #: How many named users are kept for each viewer.
+        #: How many named users are saved for each viewer.
         self._named: dict[UserId, int] = {}
         self._unsaved: set[UserId] = set()
 

@@ -1,4 +1,4 @@
-"""What a witness of the server's decisions is told: the record, the admin API, modules, tests.
+"""Witnesses of the server's decisions: the record, the admin API, modules that subscribe, tests.
 
 A witness decides nothing. The server calls it in the order in which things happen, and goes on: a
 witness must return at once, and one that raises is named in the log and affects nobody else.
@@ -13,7 +13,7 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import MembershipChange
 from lamplighter.presence.changes import Change, announced
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.plan import Routes, Telling, VisibleStates
+from lamplighter.routing.plan import Delivery, Routes, VisibleStates
 
 __all__ = ["FreshView", "Published", "Witness", "Witnesses"]
 
@@ -26,7 +26,7 @@ class Published:
 
     position: StreamPosition
     changes: Sequence[Change]
-    tellings: Sequence[Telling]
+    deliveries: Sequence[Delivery]
     #: The position of the batch that this is about; None where it is about no batch: then users
     #: have become visible to each other.
     about: StreamPosition | None = field(default=None, compare=False)
@@ -45,17 +45,17 @@ class FreshView:
     """What one viewer may see who was answered from scratch."""
 
     viewer: UserId
-    #: Whether it was a sync, after which the viewer is told as things happen.
+    #: Whether it was a sync, after which changes are delivered to the viewer as they happen.
     is_sync: bool
     #: Whether it was about everybody, and not about some.
     is_whole: bool
     #: Whom it was about, as they are.
     users: Mapping[UserId, UserPresenceState]
-    sights: VisibleStates
+    visible: VisibleStates
 
 
 class Witness:
-    """Is told what happens. A subclass overrides the methods that it needs."""
+    """Sees what happens. A subclass overrides the methods that it needs."""
 
     def published(self, published: Published) -> None:
         """A batch was delivered, or a late answer, or users became visible to each other."""

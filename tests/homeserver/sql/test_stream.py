@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamplighter.homeserver.sql.stream import Stream
+from lamplighter.homeserver.sql.stream import RoomStream
 from lamplighter.ids import UserId
 
 ALICE = UserId("@alice:lamp.test")
@@ -11,7 +11,7 @@ BOB = UserId("@bob:lamp.test")
 
 def test_tokens() -> None:
     """A token is read back as the position it was made of."""
-    stream = Stream("c0ffee", 7)
+    stream = RoomStream("c0ffee", 7)
     assert [stream.parse(stream.token(position)) for position in (0, 3, 7)] == [0, 3, 7]
 
 
@@ -22,12 +22,12 @@ def test_tokens() -> None:
 )  # fmt: skip
 def test_foreign_tokens(token: str | None) -> None:
     """What this stream cannot have given out by now is no token of it."""
-    assert Stream("c0ffee", 7).parse(token) is None
+    assert RoomStream("c0ffee", 7).parse(token) is None
 
 
 def test_news() -> None:
     """Only who was told something after a position may have news since then."""
-    stream = Stream("c0ffee", 7)
+    stream = RoomStream("c0ffee", 7)
     stream.advance(9)
     stream.tell([ALICE])
     stream.advance(10)
@@ -45,11 +45,11 @@ def test_news() -> None:
 @pytest.mark.parametrize("token", [None, "", "nonsense", "other_8", "c0ffee_", "c0ffee_99"])
 def test_a_token_that_says_nothing(token: str | None) -> None:
     """After a token that the stream cannot have given out, nothing is certain."""
-    assert not Stream("c0ffee", 9).is_quiet(ALICE, token)
+    assert not RoomStream("c0ffee", 9).is_quiet(ALICE, token)
 
 
 def test_the_stream_never_goes_back() -> None:
     """Learning of an earlier position changes nothing."""
-    stream = Stream("c0ffee", 7)
+    stream = RoomStream("c0ffee", 7)
     stream.advance(5)
     assert stream.position == 7

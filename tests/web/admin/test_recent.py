@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import Self
 from lamplighter.service.witness import Published
 from lamplighter.web.admin.recent import RecentBatches
@@ -23,9 +23,9 @@ class Publishing:
     def publish(self, number: int, recipients: int) -> None:
         """Publish a batch with this number of recipients."""
         told = {UserId(f"@user{it}:demo"): (Self(),) for it in range(recipients)}
-        telling = Telling(UserPresenceState.default("@bob:demo"), dict(told))
+        delivery = Delivery(UserPresenceState.default("@bob:demo"), dict(told))
         for observer in self.observers:
-            observer(Published(StreamPosition(number), (), [telling]))
+            observer(Published(StreamPosition(number), (), [delivery]))
 
 
 def test_the_newest_batches() -> None:

@@ -22,7 +22,7 @@ from lamplighter.database.engine import Database
 from lamplighter.database.tables import memberships
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.errors import ShuttingDown
-from lamplighter.homeserver.sql.stream import Stream
+from lamplighter.homeserver.sql.stream import RoomStream
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import DirectoryListener, MembershipChange
@@ -68,7 +68,7 @@ class Ledger:
         self._database = database
         self._listeners: list[DirectoryListener] = []
         #: The stream of news.
-        self.stream = Stream("", 0)
+        self.stream = RoomStream("", 0)
         #: Tells the current instant.
         self.now = clock.now
         self._under_way: set[asyncio.Task[object]] = set()
@@ -79,7 +79,7 @@ class Ledger:
         async with self._database.read() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         row = row or await self._begin_stream()
-        self.stream = Stream(row.incarnation, row.position, self.now())
+        self.stream = RoomStream(row.incarnation, row.position, self.now())
 
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that is written from now on."""

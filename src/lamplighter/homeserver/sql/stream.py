@@ -13,7 +13,7 @@ from typing import Final
 from lamplighter.clock import Timestamp
 from lamplighter.ids import UserId
 
-__all__ = ["Stream"]
+__all__ = ["RoomStream"]
 
 _TOKEN: Final = re.compile(
     r"(?P<incarnation>[0-9a-f]{1,32})_(?P<position>[0-9]{1,18})(?:_(?P<typing>[0-9]{1,18}))?",
@@ -23,7 +23,7 @@ _TOKEN: Final = re.compile(
 _NEVER: Final = Timestamp(0)
 
 
-class Stream:
+class RoomStream:
     """How far the stream has come, as far as this process knows.
 
     A token is a position with the mark of the database that gave it out, so that one from

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.requests import Request
 
 from lamplighter.ids import ServerName, UserId
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.witness import Published
@@ -47,7 +47,7 @@ class AdminChanges:
             found = _of_user(found, user_named(text("user", user), self._server_name))
         if module is not None:
             found = _by_module(found, text("module", module))
-        wanted = [batch for batch in found if batch.changes or batch.tellings]
+        wanted = [batch for batch in found if batch.changes or batch.deliveries]
         newest = wanted[: page_length(request)]
         return ChangesContent([await named_batch(batch, self._room_names) for batch in newest])
 
@@ -55,26 +55,26 @@ class AdminChanges:
 def _of_user(batches: Iterable[Published], user_id: UserId) -> Iterator[Published]:
     for batch in batches:
         changes = [change for change in batch.changes if change.new.user_id == user_id]
-        tellings = [telling for telling in batch.tellings if telling.user_id == user_id]
-        yield replace(batch, changes=changes, tellings=tellings)
+        deliveries = [delivery for delivery in batch.deliveries if delivery.user_id == user_id]
+        yield replace(batch, changes=changes, deliveries=deliveries)
 
 
 def _by_module(batches: Iterable[Published], name: str) -> Iterator[Published]:
     for batch in batches:
-        sent = [_only_by(name, telling) for telling in batch.tellings]
-        tellings = [telling for telling in sent if telling.recipients]
-        about = {telling.user_id for telling in tellings}
+        sent = [_only_by(name, delivery) for delivery in batch.deliveries]
+        deliveries = [delivery for delivery in sent if delivery.recipients]
+        about = {delivery.user_id for delivery in deliveries}
         changes = [change for change in batch.changes if change.new.user_id in about]
-        yield replace(batch, changes=changes, tellings=tellings)
+        yield replace(batch, changes=changes, deliveries=deliveries)
 
 
-def _only_by(module: str, telling: Telling) -> Telling:
-    """Return *telling* with only the recipients for whom *module* is a reason."""
+def _only_by(module: str, delivery: Delivery) -> Delivery:
+    """Return *delivery* with only the recipients for whom *module* is a reason."""
     return replace(
-        telling,
+        delivery,
         recipients={
             viewer: reasons
-            for viewer, reasons in telling.recipients.items()
+            for viewer, reasons in delivery.recipients.items()
             if any(it in (Module(module), AllUsers(module)) for it in reasons)
         },
     )

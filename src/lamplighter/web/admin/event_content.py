@@ -8,7 +8,7 @@ import structlog
 
 from lamplighter.cluster.positions import format_position
 from lamplighter.errors import StorageUnavailable
-from lamplighter.routing.plan import Telling
+from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import SharedRoom
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.witness import Published
@@ -98,7 +98,7 @@ class LostEvent(msgspec.Struct, frozen=True):
 
 async def named_batch(published: Published, room_names: RoomNames) -> BatchEvent:
     """Return a published batch as an event, with the names of rooms if they can be looked up."""
-    changes, tellings = published.changes, published.tellings
+    changes, tellings = published.changes, published.deliveries
     rooms = {
         reason.room_id
         for telling in tellings[:MOST_CHANGES]
@@ -128,7 +128,7 @@ async def named_batch(published: Published, room_names: RoomNames) -> BatchEvent
     )
 
 
-def _telling(telling: Telling, names: Names) -> TellingEvent:
+def _telling(telling: Delivery, names: Names) -> TellingEvent:
     recipients = [
         RecipientEvent(viewer, reason_contents(reasons, names))
         for viewer, reasons in islice(telling.recipients.items(), MOST_RECIPIENTS)

@@ -29,7 +29,7 @@ class RecentBatches:
         return [published for published, _ in reversed(self._batches)]
 
     def _see(self, published: Published) -> None:
-        size = sum(len(telling.recipients) for telling in published.tellings)
+        size = sum(len(delivery.recipients) for delivery in published.deliveries)
         # What the modules were asked is large, and nobody asks for it here.
         self._batches.append((replace(published, asked=(), routes={}), size))
         self._recipients += size

@@ -6,7 +6,7 @@ import msgspec
 
 from lamplighter.ids import RoomId
 from lamplighter.routing.reasons import AllUsers, Module, Reason, Reasons, Self, SharedRoom
-from lamplighter.service.explanations import Explanation, Sight, SightPage
+from lamplighter.service.explanations import Explanation, SeenPage, SeenUser
 from lamplighter.service.hints import Hint
 from lamplighter.web.admin.content import PresenceContent, RoomContent
 
@@ -54,19 +54,19 @@ class VisibilityContent(msgspec.Struct, frozen=True):
     overruled: list[str]
 
     @classmethod
-    def of(cls, sight: Sight, names: Names) -> "VisibilityContent":
-        """Return *sight* as an answer; *names* are the names of rooms."""
+    def of(cls, seen: SeenUser, names: Names) -> "VisibilityContent":
+        """Return *seen* as content; *names* are the names of rooms."""
         return cls(
-            viewer=sight.viewer,
-            subject=sight.subject,
-            sees=sight.sees,
-            showing=str(sight.showing),
-            reasons=reason_contents(sight.reasons, names),
-            seen=PresenceContent.of(sight.seen) if sight.seen else None,
-            actual=PresenceContent.of(sight.actual),
-            modules=list(sight.modules),
-            altered_by=list(sight.altered_by),
-            overruled=list(sight.overruled),
+            viewer=seen.viewer,
+            subject=seen.subject,
+            sees=seen.sees,
+            showing=str(seen.showing),
+            reasons=reason_contents(seen.reasons, names),
+            seen=PresenceContent.of(seen.seen) if seen.seen else None,
+            actual=PresenceContent.of(seen.actual),
+            modules=list(seen.modules),
+            altered_by=list(seen.altered_by),
+            overruled=list(seen.overruled),
         )
 
 
@@ -77,9 +77,9 @@ class VisibilityPage(msgspec.Struct, frozen=True):
     next_batch: str | None
 
     @classmethod
-    def of(cls, page: SightPage) -> "VisibilityPage":
+    def of(cls, page: SeenPage) -> "VisibilityPage":
         """Return *page* as an answer."""
-        sights = [VisibilityContent.of(it, page.room_names) for it in page.sights]
+        sights = [VisibilityContent.of(it, page.room_names) for it in page.answers]
         return cls(sights, page.next_from)
 
 
@@ -110,7 +110,7 @@ class ExplanationContent(msgspec.Struct, frozen=True):
         """Return *explanation* as an answer."""
         names = explanation.room_names
         hints = [HintContent.of(hint, names) for hint in explanation.hints]
-        return cls(VisibilityContent.of(explanation.sight, names), hints)
+        return cls(VisibilityContent.of(explanation.answer, names), hints)
 
 
 def reason_contents(reasons: Reasons, names: Names) -> list[ReasonContent]:

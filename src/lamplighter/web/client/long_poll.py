@@ -19,7 +19,7 @@ import msgspec
 from starlette.types import Receive
 
 from lamplighter.clock import Timestamp
-from lamplighter.delivery.feed import Poll
+from lamplighter.delivery.feed import WaitingPoll
 from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import SinceToken
@@ -135,7 +135,7 @@ class LongPoll:
         return news
 
 
-class Waiting(Poll):
+class Waiting(WaitingPoll):
     """A poll that was begun, until it is answered."""
 
     __slots__ = ()
@@ -311,7 +311,7 @@ def _settle(answered: "asyncio.Future[News | Exception]", news: News | Exception
         answered.set_result(news)
 
 
-async def _end_with(receive: Receive, poll: Poll) -> None:
+async def _end_with(receive: Receive, poll: WaitingPoll) -> None:
     """End the poll when its client goes away: a vanished client must not count as connected."""
     with suppress(TooSlow):  # whoever sends a body that does not end is not waited for either
         while (await receive())["type"] != "http.disconnect":

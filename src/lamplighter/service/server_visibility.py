@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from lamplighter.ids import ServerName, UserId, server_of
@@ -11,56 +11,56 @@ from lamplighter.routing.plan import Route, Routes, VisibleStates
 from lamplighter.routing.reasons import Module
 from lamplighter.service.remotes import Remotes
 from lamplighter.service.roster import Roster
-from lamplighter.service.views import Glance, Views
+from lamplighter.service.views import ExplainedView, Views
 
-__all__ = ["ServerSights"]
+__all__ = ["ServerVisibility"]
 
 
-class ServerSights:
+@dataclass(eq=False)
+class ServerVisibility:
     """Turns what modules send a viewer elsewhere into what their server can show them."""
 
-    def __init__(
-        self, server_name: ServerName, roster: Roster, views: Views, remotes: Remotes
-    ) -> None:
-        self._server_name = server_name
-        self._roster = roster
-        self._views = views
-        self._remotes = remotes
+    server_name: ServerName
+    roster: Roster
+    views: Views
+    remotes: Remotes
 
     async def shown(
-        self, glances: Mapping[UserId, Glance], users: AbstractSet[UserId]
-    ) -> Mapping[UserId, Glance]:
-        """Return *glances* at *users*, those of other servers' viewers as their server has it.
+        self, explained: Mapping[UserId, ExplainedView], users: AbstractSet[UserId]
+    ) -> Mapping[UserId, ExplainedView]:
+        """Return *explained* at *users*, those of other servers' viewers as their server has it.
 
         What is altered, or withheld, for one of its users is so for all who are sent that user.
         """
-        elsewhere = {it for it in glances if server_of(it) != self._server_name}
+        elsewhere = {it for it in explained if server_of(it) != self.server_name}
         if not elsewhere:
-            return glances
-        routes = await self._views.routes_of(users)
-        sent = self._remotes.sent(self._roster.known_of(users).values(), routes)
-        shown = dict(glances)
+            return explained
+        routes = await self.views.routes_of(users)
+        sent = self.remotes.sent(self.roster.known_of(users).values(), routes)
+        shown = dict(explained)
         for viewer in elsewhere:
             server = server_of(viewer)
             there = {it: seen for it, seen in routes.items() if server_of(it) == server}
-            shown[viewer] = _as_sent(glances[viewer], sent.get(server, {}), there)
+            shown[viewer] = _as_sent(explained[viewer], sent.get(server, {}), there)
         return shown
 
 
-def _as_sent(glance: Glance, sent: Mapping[UserId, UserPresenceState], routes: Routes) -> Glance:
-    """Return *glance* with what the viewer's server is *sent*; *routes* are those to its users."""
-    told = {user_id: sent.get(user_id) for user_id in glance.routes}
-    otherwise = {it: state for it, state in told.items() if state != glance.routes[it].state}
+def _as_sent(
+    view: ExplainedView, sent: Mapping[UserId, UserPresenceState], routes: Routes
+) -> ExplainedView:
+    """Return *view* with what the viewer's server is *sent*; *routes* are those to its users."""
+    told = {user_id: sent.get(user_id) for user_id in view.routes}
+    otherwise = {it: state for it, state in told.items() if state != view.routes[it].state}
     if not otherwise:
-        return glance
+        return view
     changed = {it: _by(routes, it, state) for it, state in otherwise.items()}
     hidden = {user_id for user_id, state in otherwise.items() if state is None}
     seen = {user_id: state for user_id, state in otherwise.items() if state is not None}
-    reasons = {it: why for it, why in glance.sights.reasons.items() if it not in hidden}
+    reasons = {it: why for it, why in view.visible.reasons.items() if it not in hidden}
     return replace(
-        glance,
-        routes={**glance.routes, **changed},
-        sights=VisibleStates(reasons, {**glance.sights.states, **seen}),
+        view,
+        routes={**view.routes, **changed},
+        visible=VisibleStates(reasons, {**view.visible.states, **seen}),
     )
 
 
