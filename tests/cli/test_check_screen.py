@@ -6,8 +6,8 @@ from typing import Final
 
 from rich.console import Console
 
-from lamplighter.cli.check_screen import screen
-from lamplighter.devtools.check import Callback, Finding, Kind, Place, Report
+from lamplighter.cli.check_screen import joint_screen, screen
+from lamplighter.devtools.check import Callback, Finding, JointReport, Kind, Place, Report
 from lamplighter.devtools.check.findings import Counterexample, Timing
 
 GOOD: Final = Report(
@@ -48,9 +48,9 @@ TOLD: Final = Finding(
 )
 
 
-def _shown(report: Report) -> list[str]:
+def _shown(report: Report | JointReport) -> list[str]:
     console = Console(file=io.StringIO(), width=100)
-    console.print(screen(report))
+    console.print(screen(report) if isinstance(report, Report) else joint_screen(report))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -127,4 +127,28 @@ def test_a_module_that_cannot_be_asked() -> None:
         "  the constructor raises KeyError('users').",
         "",
         "1 thing is wrong.",
+    ]
+
+
+def test_several_modules() -> None:
+    """After the reports of single modules, the screen says what the check found of all together."""
+    alone = [*_shown(GOOD), ""]
+    good = JointReport([GOOD], (), left_out=["spam.Checker"], unsound=["Broken"])
+    assert _shown(good) == [
+        *alone,
+        "All together",
+        "· spam.Checker is not of presence: not asked",
+        "· Broken: to be asked with others when the rest is right",
+        "✓ no two modules alter the same presence in different ways",
+    ]
+    conflict = Finding(Kind.CONFLICT, "A and B differ", Callback.STATES, None, ("A shows x",))
+    assert _shown(JointReport([GOOD], [conflict])) == [
+        *alone,
+        "All together",
+        "✗ two modules alter the same presence in different ways",
+        "",
+        "✗ conflict",
+        "  A and B differ.",
+        "    A shows x",
+        "",
     ]
