@@ -1,4 +1,4 @@
-"""What the databases are told, whoever tells them: statement by statement, trip by trip."""
+"""Counts what SQLite executes, statement by statement, and the trips to its threads."""
 
 import asyncio
 from collections.abc import Callable, Iterator

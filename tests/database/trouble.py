@@ -1,4 +1,4 @@
-"""Ways to break a disk."""
+"""Makes SQLite answer as it does on a disk that is broken."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Which servers are left alone, across restarts."""
+"""The back-offs of servers that did not answer, across restarts."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,7 @@
-"""Bring a database to the tables of this version, at start.
+"""Brings a database to the tables of this version.
 
-Each step is a file of `migrations/versions`, written for Alembic. To add one, change `tables.py`
-and write the next file by hand; a test compares what both make.
+Each step is a file of `migrations/versions`, written for Alembic. To add a step, change `tables.py`
+and write the next file by hand; a test compares the tables that both make, on each engine.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ _MIGRATING: Final = int.from_bytes(b"migrates")
 
 
 async def migrate(database: Database) -> None:
-    """Take every step that *database* lacks; one that is up to date is only read.
+    """Take every step that *database* lacks; a database that is up to date is only read.
 
     Raises:
         ConfigError: the database was made by a newer Lamplighter.
@@ -44,13 +44,13 @@ async def migrate(database: Database) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raise `ConfigError` if the file *path* is there and is no database that can be migrated.
+    """Raise `ConfigError` if the file *path* exists and is no database that can be migrated.
 
-    It is only read; nothing is made beside it.
+    The file is only read, and no other file is made.
     """
     if not path.exists():
         return
-    # Without a log beside it, SQLite would make one, and the file cannot change meanwhile.
+    # Without a log beside the file, nobody is writing it, and SQLite is kept from making a log.
     quiet = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
     url = f"sqlite:///file:{quote(str(path.absolute()))}?mode=ro{quiet}&uri=true"
     engine = create_engine(url, poolclass=NullPool)

@@ -1,4 +1,9 @@
-"""Presence across restarts: a store in which many callers share one commit."""
+"""Presence across restarts: a store in which many callers share one commit.
+
+Example: while a commit is under way, three more users change. Their callers share the next commit,
+which is one statement. If it fails, all three callers learn that, and the three states stay in
+memory: the next call writes them, even a call without states.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +23,7 @@ from lamplighter.presence.status_message import shorten_status_msg
 
 __all__ = ["SqlPresenceStore"]
 
-#: By what a row has: thousands are looked up at a start.
+#: Enums by the text of a row: a start looks thousands of them up.
 _PRESENCES: Final = {str(it): it for it in Presence}
 _SOURCES: Final = {it.name: it for it in StateSource}
 
@@ -26,24 +31,23 @@ _SOURCES: Final = {it.name: it for it in StateSource}
 class SqlPresenceStore:
     """A `PresenceStore` in a SQL database.
 
-    While a commit is under way, what arrives is gathered for the next one. A single task writes,
-    as long as there is something to write.
+    A single task writes, as long as there is something to write.
     """
 
     def __init__(self, database: Database, committed: Callable[[int], None]) -> None:
-        """*committed* is told after each commit how many states are in it."""
+        """After each commit, *committed* is called with the number of states in it."""
         self._database = database
         self._committed = committed
-        #: By user, what is not committed yet.
+        #: The states that are not committed yet, by user.
         self._pending: dict[str, SavedPresence] = {}
-        #: Of whom nothing is to be stored, but for what is pending.
+        #: The users whose rows are to be deleted before the pending states are written.
         self._forgotten: set[str] = set()
-        #: What the callers of the next commit wait for.
+        #: Done when the next commit is: its callers wait for it.
         self._next_commit: asyncio.Future[None] | None = None
         self._writer: asyncio.Task[None] | None = None
 
     async def load(self) -> Sequence[SavedPresence]:
-        # A start reads all of them: SQLAlchemy's rows would take twice as long.
+        # A start reads all rows: SQLAlchemy's own row objects would take twice as long.
         rows = await self._database.fetch(Statement(str(select(*presence.columns))))
         return [_saved(row) for row in rows]
 
@@ -54,7 +58,7 @@ class SqlPresenceStore:
             self._next_commit = loop.create_future()
         if self._writer is None:
             self._writer = loop.create_task(self._write())
-        # A caller that gives up must not take the others' commit with it.
+        # A caller that is cancelled must not cancel the commit of the others.
         return asyncio.shield(self._next_commit)
 
     def forget(self, user_id: UserId) -> None:
@@ -74,7 +78,7 @@ class SqlPresenceStore:
             self._writer = None
 
     async def _commit_pending(self, done: asyncio.Future[None]) -> None:
-        """Commit what is pending; whoever waits for *done* learns how it went."""
+        """Commit the pending states, and set *done*, or its exception."""
         batch, self._pending = self._pending, {}
         forgotten, self._forgotten = self._forgotten, set()
         try:
@@ -106,7 +110,7 @@ class SqlPresenceStore:
             await self._database.try_again()
 
     def _keep(self, batch: dict[str, SavedPresence], forgotten: set[str]) -> None:
-        """Put back what could not be written, below what has arrived meanwhile."""
+        """Put back the states of a failed commit; newer ones that have arrived replace them."""
         arrived, self._pending = self._pending, batch
         for user_id in self._forgotten:
             self._pending.pop(user_id, None)
@@ -124,7 +128,7 @@ class SqlPresenceStore:
 def _row(saved: SavedPresence) -> PresenceRow:
     state, status_msg = saved.user.state, saved.user.state.status_msg
     if status_msg is not None:
-        # What no database takes must not stop the other rows.
+        # Text that a database refuses must not make it refuse the other rows.
         status_msg = status_msg.encode(errors="replace").decode().replace("\0", "")
     return (
         state.user_id,
@@ -140,7 +144,7 @@ def _row(saved: SavedPresence) -> PresenceRow:
 
 
 def _saved(row: tuple[Any, ...]) -> SavedPresence:
-    """Return what a row holds, its values in the order of the table's columns."""
+    """Return the state of a row, whose values have the order of the table's columns."""
     user_id, state, source, active_ts, federation_ts, sync_ts, status_msg, is_active, position = row
     saved = UserPresenceState(
         user_id,

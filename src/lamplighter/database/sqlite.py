@@ -1,14 +1,13 @@
 """SQLite: a file, or memory.
 
 A file gets one connection that writes, a few that only read, and one for reads of a single
-statement. Writes stand in a queue of our own, so SQLite never has to say that the database is
-locked; readers see the last commit and wait for nobody. A database in memory lives in a single
-connection, which everybody takes in turn.
+statement. Writes wait in a queue of this process, so SQLite never has to say that the database is
+locked. Readers see the last commit and wait for no writer. A database in memory exists in a single
+connection, which readers and writers use one after the other.
 
-Single statements go past SQLAlchemy. A transaction takes SQLAlchemy five trips to the driver's
-thread (BEGIN, the statement, COMMIT, and what a pool does when a connection comes back), each of
-which wakes two threads; a query takes more. A statement by itself is a transaction already, and
-takes one trip.
+Single statements go past SQLAlchemy. For a transaction SQLAlchemy makes five trips to the driver's
+thread (BEGIN, the statement, COMMIT, and the pool's own when it takes the connection back). Each
+trip wakes two threads. A statement by itself is a transaction already, and takes one trip.
 """
 
 import asyncio
@@ -187,13 +186,13 @@ def _prepare(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
     settings = (
         f"busy_timeout = {_BUSY_MILLISECONDS}",
         "foreign_keys = ON",
-        # PostgreSQL's LIKE tells upper from lower case; so shall SQLite's.
+        # As PostgreSQL's, LIKE is to tell upper from lower case.
         "case_sensitive_like = ON",
         *pragmas,
     )
 
     def on_connect(connection: Any, record: object) -> None:  # noqa: ARG001 - SQLAlchemy's shape
-        connection.isolation_level = None  # the driver shall begin nothing by itself
+        connection.isolation_level = None  # or the driver would begin transactions by itself
         cursor = connection.cursor()
         for setting in settings:
             cursor.execute(f"PRAGMA {setting}")

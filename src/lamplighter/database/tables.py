@@ -1,8 +1,8 @@
 """Every table, for SQLite and PostgreSQL alike.
 
-Instants are milliseconds since the epoch. JSON is kept as the text in which it is sent. User IDs
-in rooms may be anybody's, those of `users` and what hangs on it are our own. What clients have to
-be told about carries a `position`: its place in the one stream that `stream` counts.
+Instants are milliseconds since the epoch. JSON is stored as the text in which it is sent. User IDs
+in rooms may be of any server; those of `users`, and of tables that refer to it, are our own. A row
+that is news for clients has a `position`: its place in the one stream that `stream` counts.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""What is kept of whom each viewer sees, across restarts."""
+"""What is stored about whom each viewer sees, across restarts."""
 
 from collections.abc import Mapping
 
