@@ -16,7 +16,7 @@ from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.other_callbacks import OtherCallbacksPart
 from lamplighter.modules.presence_part import PresencePart
 from lamplighter.modules.room_part import RoomPart
-from lamplighter.modules.storage import Transaction
+from lamplighter.modules.storage import ModuleTransaction
 from lamplighter.modules.synapse import constants as words
 from lamplighter.modules.synapse import errors, types
 from lamplighter.modules.synapse_paths import SynapsePaths
@@ -35,7 +35,7 @@ _PARTS: Final[dict[str, type]] = {
 _RESULTS: Final[tuple[type, ...]] = (
     AccountDataManager,
     SimpleHttpClient,
-    Transaction,
+    ModuleTransaction,
     Job,
     DelayedCall,
     LoopingCall,

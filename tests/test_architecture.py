@@ -41,6 +41,14 @@ STORIES: Final = {
     "test_architecture.py": "this file",
 }
 
+#: Public names of classes and functions that are defined more than once, and why.
+DEFINED_AGAIN: Final = {
+    "ConfigError": "Synapse's, which modules import, is one of ours",
+    "Membership": "Synapse's constants, which modules import, beside our port",
+    "Requester": "Synapse's, which modules import, beside our own",
+    "upgrade": "Alembic calls a function of this name in each migration",
+}
+
 #: Files whose public names are for the tool that runs them.
 SCRIPTS: Final = re.compile(r"__main__\.py|migrations/env\.py|migrations/versions/\w+\.py")
 
@@ -240,3 +248,15 @@ def test_no_path_of_a_machine() -> None:
         if MACHINE_PATHS.search(line)
     ]
     assert guilty == []
+
+
+def test_each_public_name_is_defined_once() -> None:
+    """A public class or function has a name of its own, so a reader knows which one is meant."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in _tree(path).body:
+            if isinstance(node, ast.ClassDef | Function) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(_name(path))
+    again = {name: found for name, found in places.items() if len(found) > 1}
+    assert {name: found for name, found in again.items() if name not in DEFINED_AGAIN} == {}
+    assert again.keys() == DEFINED_AGAIN.keys()

@@ -37,6 +37,10 @@ HAPPENINGS: list[tuple[list[Callable[[Metrics], None]], str]] = [
     ([lambda m: m.breaker("M", True)], 'lamplighter_module_paused{module="M"} 1.0'),
     ([lambda m: m.breaker("M", True), lambda m: m.breaker("M", False)],
      'lamplighter_module_paused{module="M"} 0.0'),
+    ([lambda m: m.shadow_differs("M", "gains")],
+     'lamplighter_shadow_differences_total{kind="gains",module="M"} 1.0'),
+    ([lambda m: m.shadow_left_undone("M", "sleep")],
+     'lamplighter_shadow_left_undone_total{call="sleep",module="M"} 1.0'),
     ([lambda m: m.login("refused")], 'lamplighter_logins_total{outcome="refused"} 1.0'),
     ([lambda m: m.connection_refused()], "lamplighter_connections_refused_total 1.0"),
     ([lambda m: m.committed(40)], 'lamplighter_commit_states_bucket{le="50.0"} 1.0'),
@@ -98,6 +102,35 @@ def test_two_servers_count_apart() -> None:
     one, other = Metrics(), Metrics()
     one.sync_answered()
     assert "lamplighter_syncs_total 0.0" in _lines(other)
+
+
+def test_every_metric_is_fed() -> None:
+    """Each metric has a method, or a reading, that changes it."""
+    metrics = Metrics()
+    before = _families(metrics)
+    for happenings, _ in HAPPENINGS:
+        for happen in happenings:
+            happen(metrics)
+    metrics.read(lambda: Readings({"online": 1}, 7, 1.5, {"ready": 2}, 9, 4))
+    after = _families(metrics)
+    assert {name for name, lines in after.items() if lines == before.get(name)} == {
+        "lamplighter_build_info"
+    }
+
+
+def _families(metrics: Metrics) -> dict[str, list[str]]:
+    """Return the lines of each metric of this server, but for when it was first counted."""
+    found: dict[str, list[str]] = {}
+    for line in _lines(metrics):
+        if line.startswith("# TYPE "):
+            family = found.setdefault(line.split()[2], [])
+        elif line[0] != "#":
+            family.append(line)
+    return {
+        name: lines
+        for name, lines in found.items()
+        if name.startswith("lamplighter_") and not name.endswith("_created")
+    }
 
 
 def test_everything_that_is_counted_is_fed() -> None:

@@ -16,12 +16,12 @@ from lamplighter.ports import Account
 from lamplighter.recording.events import (
     AS_THEY_ARE,
     KnownAccounts,
-    Late,
     Looking,
     Met,
     Moved,
     RecordedBatch,
     RecordedEvent,
+    RecordedLate,
     Seen,
     Viewed,
     grouped,
@@ -122,7 +122,7 @@ async def test_rooms() -> None:
 
 async def test_what_came_late() -> None:
     """A late answer counts as delivered with its batch."""
-    late = Late(at(3), StreamPosition(1), told_to({BOB: {ALICE: BY_RULE}}))
+    late = RecordedLate(at(3), StreamPosition(1), told_to({BOB: {ALICE: BY_RULE}}))
     later = bob_is_told_to({ALICE: BY_RULE}, 60)
     events: list[RecordedEvent] = [LOOKING, bob_is_told_to({}), late, later]
     assert found(await replay(events, {ALICE: [BOB]})) == []

@@ -8,7 +8,7 @@ import pytest
 
 from lamplighter.modules.background import resolved
 from lamplighter.modules.cache import cached
-from lamplighter.modules.storage import Transaction
+from lamplighter.modules.storage import ModuleTransaction
 from tests.modules.fakes import World
 
 
@@ -80,7 +80,7 @@ async def test_run_db_interaction(running: World) -> None:
     """A function gets a cursor and its arguments, and its result can be awaited."""
     api = running.api()
 
-    def add(txn: Transaction, left: int, *, right: int) -> object:
+    def add(txn: ModuleTransaction, left: int, *, right: int) -> object:
         txn.execute("SELECT ? + ?", (left, right))
         return txn.fetchone()
 

@@ -9,24 +9,24 @@ from typing import Any
 import pytest
 
 from lamplighter.modules.background import Label
-from lamplighter.modules.storage import ModuleDatabase, Transaction
+from lamplighter.modules.storage import ModuleDatabase, ModuleTransaction
 
 LABEL = Label("MyModule", "my interaction")
 SCHEMA = "CREATE TABLE IF NOT EXISTS rules (name TEXT PRIMARY KEY, weight INTEGER)"
 
 
-def make_table(txn: Transaction) -> None:
+def make_table(txn: ModuleTransaction) -> None:
     """Make a table."""
     txn.execute(SCHEMA)
 
 
-def add(txn: Transaction, name: str, weight: int) -> int:
+def add(txn: ModuleTransaction, name: str, weight: int) -> int:
     """Add a rule; return how many rows that were."""
     txn.execute("INSERT INTO rules VALUES (?, ?)", (name, weight))
     return txn.rowcount
 
 
-def rules(txn: Transaction) -> list[tuple[object, ...]]:
+def rules(txn: ModuleTransaction) -> list[tuple[object, ...]]:
     """Return all rules."""
     txn.execute("SELECT name, weight FROM rules ORDER BY name")
     return txn.fetchall()
@@ -50,7 +50,7 @@ async def test_commit(database: ModuleDatabase) -> None:
 async def test_rollback(database: ModuleDatabase, logged: list[Any]) -> None:
     """The transaction of a function that raises is rolled back, and logged with the module."""
 
-    def fail(txn: Transaction) -> None:
+    def fail(txn: ModuleTransaction) -> None:
         add(txn, "a", 1)
         add(txn, "a", 2)
 
@@ -65,7 +65,7 @@ async def test_rollback(database: ModuleDatabase, logged: list[Any]) -> None:
 async def test_cursor(database: ModuleDatabase) -> None:
     """The cursor has the methods of DB-API, and those that Synapse adds."""
 
-    def work(txn: Transaction) -> list[object]:
+    def work(txn: ModuleTransaction) -> list[object]:
         txn.executemany("INSERT INTO rules VALUES (?, ?)", [("a", 1), ("b", 2)])
         txn.execute_batch("INSERT INTO rules VALUES (?, ?)", [("c", 3)])
         txn.execute("INSERT INTO rules VALUES ('d', 4)")
@@ -83,7 +83,7 @@ async def test_after_the_transaction(database: ModuleDatabase) -> None:
     """call_after is called after a commit, call_on_exception after a rollback."""
     told: list[str] = []
 
-    def work(txn: Transaction, number: str) -> int:
+    def work(txn: ModuleTransaction, number: str) -> int:
         txn.call_after(told.append, "committed")
         txn.call_on_exception(told.append, "undone")
         return int(number)
@@ -97,7 +97,7 @@ async def test_after_the_transaction(database: ModuleDatabase) -> None:
 async def test_interactions_follow_one_another(database: ModuleDatabase) -> None:
     """Transactions from many threads at once all run, one after the other."""
 
-    def increase(txn: Transaction) -> None:
+    def increase(txn: ModuleTransaction) -> None:
         txn.execute("SELECT weight FROM rules WHERE name = 'n'")
         [(weight,)] = txn.fetchall()
         txn.execute("UPDATE rules SET weight = ? WHERE name = 'n'", (weight + 1,))

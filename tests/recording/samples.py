@@ -12,12 +12,12 @@ from lamplighter.recording.events import (
     Began,
     Known,
     KnownAccounts,
-    Late,
     Looking,
     Met,
     Moved,
     RecordedBatch,
     RecordedEvent,
+    RecordedLate,
     SeenAlike,
     Viewed,
     told_to,
@@ -66,7 +66,9 @@ EVENTS: Final[tuple[RecordedEvent, ...]] = (
             }
         ),
     ),
-    Late(at(4), StreamPosition(17), told_to({CHARLIE: {ALICE: (AS_THEY_ARE, (Module("Slow"),))}})),
+    RecordedLate(
+        at(4), StreamPosition(17), told_to({CHARLIE: {ALICE: (AS_THEY_ARE, (Module("Slow"),))}})
+    ),
     Met(at(5), told_to({BOB: {CHARLIE: (AS_THEY_ARE, (SharedRoom(ATTIC),))}})),
     Moved(at(6), HALL, BOB, joined=False),
     Away(at(7), [CHARLIE]),

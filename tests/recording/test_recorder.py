@@ -17,11 +17,11 @@ from lamplighter.recording.events import (
     AS_THEY_ARE,
     Away,
     Known,
-    Late,
     Met,
     Moved,
     RecordedBatch,
     RecordedEvent,
+    RecordedLate,
     Viewed,
     seen_in,
     told_in,
@@ -81,9 +81,9 @@ async def test_what_comes_late(tmp_path: Path) -> None:
         await bob.set_status("online", "brb")
         held.let_go()
         await server.settled()
-    batch, late = recorded(path, RecordedBatch, Late)
+    batch, late = recorded(path, RecordedBatch, RecordedLate)
     assert isinstance(batch, RecordedBatch)
-    assert isinstance(late, Late)
+    assert isinstance(late, RecordedLate)
     assert (batch.told, late.about) == ([], batch.position)
     assert told_in(late.told) == {BOB: {ALICE: (AS_THEY_ARE, (Module("Held"),))}}
 

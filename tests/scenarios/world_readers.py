@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lamplighter.devtools.client import Client, Poll, RequestFailed, SyncAnswer, SyncQuery
+from lamplighter.devtools.client import Client, ClientPoll, RequestFailed, SyncAnswer, SyncQuery
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.ids import UserId
 from lamplighter.presence.state import UserPresenceState
@@ -47,7 +47,7 @@ class Reader:
     task: "asyncio.Task[None] | None" = None
     #: Set once the server waits for news.
     waits: asyncio.Event = field(default_factory=asyncio.Event)
-    poll: Poll | None = None
+    poll: ClientPoll | None = None
     #: How many events it was told.
     heard: int = 0
 

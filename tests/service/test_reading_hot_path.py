@@ -10,8 +10,7 @@ import pytest
 
 from lamplighter.clock import Timestamp
 from lamplighter.delivery.outbox import Update
-from lamplighter.devtools.client import Client
-from lamplighter.devtools.client import Poll as ClientPoll
+from lamplighter.devtools.client import Client, ClientPoll
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState

@@ -11,7 +11,7 @@ from lamplighter.devtools.http import HttpClient, PendingRequest, Response
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.presence.state import Presence
 
-__all__ = ["Client", "Poll", "RequestFailed", "SyncAnswer", "SyncQuery"]
+__all__ = ["Client", "ClientPoll", "RequestFailed", "SyncAnswer", "SyncQuery"]
 
 _CLIENT = "/_matrix/client/v3"
 
@@ -60,7 +60,7 @@ class SyncAnswer:
         return rooms
 
 
-class Poll:
+class ClientPoll:
     """A `/sync` under way."""
 
     def __init__(self, client: "Client", pending: PendingRequest) -> None:
@@ -101,11 +101,11 @@ class Client:
         pending = self._begin_sync(timeout, query)
         return self.learn(await pending.response())
 
-    async def polls(self, *, timeout: int = 30_000, **query: Unpack[SyncQuery]) -> Poll:
+    async def polls(self, *, timeout: int = 30_000, **query: Unpack[SyncQuery]) -> ClientPoll:
         """Begin a `/sync`; return once the server waits for news, or has answered."""
         pending = self._begin_sync(timeout, query)
         await pending.waiting()
-        return Poll(self, pending)
+        return ClientPoll(self, pending)
 
     async def first_sync(self, **query: Unpack[SyncQuery]) -> SyncAnswer:
         """Sync as if for the first time: nothing is believed any more."""

@@ -33,11 +33,11 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.events import (
     Away,
     Began,
-    Late,
     Met,
     Moved,
     RecordedBatch,
     RecordedEvent,
+    RecordedLate,
     Seen,
     Told,
     Viewed,
@@ -224,7 +224,7 @@ class Replay:
         self._pending[event.position] = _Pending(event.at, before, told)
 
     @_do.register
-    async def _late(self, event: Late) -> None:
+    async def _late(self, event: RecordedLate) -> None:
         pending = self._pending.get(event.about)
         if pending is not None:
             for user_id, seen in told_in(event.told).items():

@@ -10,7 +10,7 @@ from lamplighter.modules.background import Job, Label, resolved
 from lamplighter.modules.cache import CachedFunction
 from lamplighter.modules.calls import DelayedCall, LoopingCall, duration_of, name_of
 from lamplighter.modules.parts import ApiPart
-from lamplighter.modules.storage import Transaction
+from lamplighter.modules.storage import ModuleTransaction
 from lamplighter.modules.threads import start_thread
 
 __all__ = ["BackgroundPart"]
@@ -120,7 +120,7 @@ class BackgroundPart(ApiPart):
     def run_db_interaction(
         self,
         desc: str,
-        func: Callable[Concatenate[Transaction, P], T],
+        func: Callable[Concatenate[ModuleTransaction, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Job[T]:

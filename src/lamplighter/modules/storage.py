@@ -15,7 +15,7 @@ import structlog
 from lamplighter.modules.background import Job, Label
 from lamplighter.modules.threads import Worker
 
-__all__ = ["ModuleDatabase", "Transaction"]
+__all__ = ["ModuleDatabase", "ModuleTransaction"]
 
 _log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ P = ParamSpec("P")
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
-class Transaction:
+class ModuleTransaction:
     """What a module's function works with: a DB-API cursor within one transaction."""
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
@@ -110,7 +110,7 @@ class ModuleDatabase:
     def run(
         self,
         label: Label,
-        func: Callable[Concatenate[Transaction, P], T],
+        func: Callable[Concatenate[ModuleTransaction, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Job[T]:
@@ -127,13 +127,13 @@ class ModuleDatabase:
     def _interact(
         self,
         label: Label,
-        func: Callable[Concatenate[Transaction, P], T],
+        func: Callable[Concatenate[ModuleTransaction, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
         connection = self._connect()
         connection.execute("BEGIN IMMEDIATE")
-        transaction = Transaction(connection.cursor())
+        transaction = ModuleTransaction(connection.cursor())
         try:
             result = func(transaction, *args, **kwargs)
             connection.commit()

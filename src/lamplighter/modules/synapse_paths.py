@@ -23,7 +23,7 @@ from lamplighter.modules.background import BackgroundWork
 from lamplighter.modules.cache import CachedFunction, cached
 from lamplighter.modules.hints import import_hint
 from lamplighter.modules.http_client import SimpleHttpClient
-from lamplighter.modules.storage import Transaction
+from lamplighter.modules.storage import ModuleTransaction
 from lamplighter.modules.synapse import constants, errors, types
 from lamplighter.modules.synapse.other_kinds import OTHER_KINDS
 from lamplighter.presence.state import UserPresenceState
@@ -183,7 +183,7 @@ def _table(functions: ImportedFunctions) -> dict[str, Names]:
             **OTHER_KINDS,
             "AccountDataManager": AccountDataManager,
             "CachedFunction": CachedFunction,
-            "LoggingTransaction": Transaction,
+            "LoggingTransaction": ModuleTransaction,
             "ModuleApi": ModuleApi,
             "PRESENCE_ALL_USERS": PRESENCE_ALL_USERS,
             "SimpleHttpClient": SimpleHttpClient,

@@ -25,12 +25,12 @@ __all__ = [
     "Began",
     "Known",
     "KnownAccounts",
-    "Late",
     "Looking",
     "Met",
     "Moved",
     "RecordedBatch",
     "RecordedEvent",
+    "RecordedLate",
     "Seen",
     "SeenAlike",
     "Told",
@@ -130,7 +130,7 @@ class RecordedBatch(_Event, tag="batch", frozen=True):
     told: list[ToldOf]
 
 
-class Late(_Event, tag="late", frozen=True):
+class RecordedLate(_Event, tag="late", frozen=True):
     """What a module has added to a batch after it was told."""
 
     about: StreamPosition
@@ -154,7 +154,16 @@ class Viewed(_Event, tag="viewed", frozen=True):
 
 
 RecordedEvent: TypeAlias = (
-    Began | KnownAccounts | Known | Looking | Away | Moved | RecordedBatch | Late | Met | Viewed
+    Began
+    | KnownAccounts
+    | Known
+    | Looking
+    | Away
+    | Moved
+    | RecordedBatch
+    | RecordedLate
+    | Met
+    | Viewed
 )
 
 

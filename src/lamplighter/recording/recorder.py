@@ -23,11 +23,11 @@ from lamplighter.recording.events import (
     Began,
     Known,
     KnownAccounts,
-    Late,
     Met,
     Moved,
     RecordedBatch,
     RecordedEvent,
+    RecordedLate,
     Told,
     Viewed,
     alteration,
@@ -181,7 +181,7 @@ def _told_of(at: Timestamp, published: Published, world: RecordedWorld) -> Recor
         return Met(at, told_to(_met(published.deliveries, world)))
     told = told_to(_told(published, world))
     if not published.changes:
-        return Late(at, published.about, told)
+        return RecordedLate(at, published.about, told)
     if not published.asked:
         return None
     return RecordedBatch(at, published.about, list(published.asked), told)

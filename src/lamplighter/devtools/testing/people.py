@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from lamplighter.devtools.client import Client, Poll, SyncQuery
+from lamplighter.devtools.client import Client, ClientPoll, SyncQuery
 from lamplighter.devtools.http import Response
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.devtools.testing.sees_result import (
@@ -103,7 +103,7 @@ class Person(Somebody):
         super().__init__(stage, client.user_id)
         #: For everything that this class has no method for; its own methods are async.
         self.client = client
-        self._poll: Poll | None = None
+        self._poll: ClientPoll | None = None
         #: The query of each poll of this connection.
         self._polling: SyncQuery = {}
 
