@@ -1,8 +1,8 @@
 """The presence states that wait to be sent to one other server. Pure: time is an argument.
 
-**Newest state only.** The queue holds one state for each user. A newer state of a user takes the
-place of the older one, so a server that was unreachable for an hour gets the present state of each
-user and not an hour of history. The queue holds at most *capacity* states; beyond that it drops the
+**Newest state only.** The queue holds one state for each user: a newer one takes the place of the
+older. So a server that was unreachable for an hour gets the present state of each user, and not an
+hour of history. The queue holds at most *capacity* states; beyond that it drops the
 state that has waited longest.
 
 **Window.** The first state that arrives opens a window of 100 ms. All states that arrive within the
