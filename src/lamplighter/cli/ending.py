@@ -108,12 +108,12 @@ async def _rest_ends(loop: ServerLoop) -> bool:
 
 def _end(threads: Collection[threading.Thread]) -> bool:
     """Return whether *threads* end in time."""
-    waiting = threading.Thread(target=_join, args=(threads,), daemon=True)
+
+    def join() -> None:
+        for thread in threads:
+            thread.join()
+
+    waiting = threading.Thread(target=join, daemon=True)
     waiting.start()
     waiting.join(_PATIENCE.total_seconds())
     return not waiting.is_alive()
-
-
-def _join(threads: Collection[threading.Thread]) -> None:
-    for thread in threads:
-        thread.join()

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lamplighter.cli.replay_report import as_json_values, report_lines
 from lamplighter.config import load_config
-from lamplighter.devtools.replay import Replay, ReplayReport
+from lamplighter.devtools.replay import Replay
 from lamplighter.logs import set_up_logs
 from lamplighter.recording.files import read_record
 
@@ -28,11 +28,7 @@ def replay(record: Path, path: Path, *, as_json: bool) -> int:
         encoded = msgspec.json.format(msgspec.json.encode(as_json_values(report)), indent=2)
         sys.stdout.write(f"{encoded.decode()}\n")
     else:
-        _print(report)
+        console = Console(highlight=False)
+        for part in report_lines(report):
+            console.print(part)
     return 1 if len(report.differences) else 0
-
-
-def _print(report: ReplayReport) -> None:
-    console = Console(highlight=False)
-    for part in report_lines(report):
-        console.print(part)

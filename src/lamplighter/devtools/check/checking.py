@@ -225,18 +225,15 @@ class _Check:
         if self._log.findings or self._found is None:
             return
         silent = [it for it in Callback if it not in self._log.have_named]
-        lines, run = _totals(self._coverage)
+        files = self._coverage.files()
+        lines, run = sum(it.lines for it in files), sum(it.run for it in files)
         if len(silent) == len(Callback):
             message = "neither callback has ever named anybody: that says nothing about the module"
         elif run < lines * self._limits.run:
             message = f"only {run * 100 // lines} % of the module's lines were run"
         else:
             return
-        details = [
-            f"never run: {it.file}:{', '.join(it.never)}"
-            for it in self._coverage.files()
-            if it.never
-        ]
+        details = [f"never run: {it.file}:{', '.join(it.never)}" for it in files if it.never]
         details.append("name people, rooms and hours of the module's data by --people FILE")
         place = place_of(self._found.factory)
         self._log.note(Finding(Kind.HARDLY_RUN, message, None, place, tuple(details)))
@@ -266,12 +263,6 @@ class _Check:
             compared=self._worlds > 0 and not self._log.has_faults,
             elsewhere=self._found.elsewhere if self._found is not None else (),
         )
-
-
-def _totals(coverage: Coverage) -> tuple[int, int]:
-    """Return how many lines there are, and how many were run."""
-    files = coverage.files()
-    return sum(it.lines for it in files), sum(it.run for it in files)
 
 
 def _milliseconds(duration: timedelta) -> str:

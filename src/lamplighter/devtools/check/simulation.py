@@ -193,8 +193,13 @@ class _Directory:
         self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
     ) -> Sequence[Json]:
         rooms = (room for room in self.world.rooms if room.room_id == room_id)
-        events = [event for room in rooms for event in _state_events(room)]
-        return [event for event in events if wanted is None or _is_wanted(event, wanted)]
+        return [
+            event
+            for room in rooms
+            for event in _state_events(room)
+            if wanted is None
+            or any(event["type"] == it and key in (None, event["state_key"]) for it, key in wanted)
+        ]
 
 
 def _state_events(room: SimulatedRoom) -> Sequence[Json]:
@@ -226,7 +231,3 @@ def _event(
         "event_id": f"$event-{number}-of-{room.room_id[1:]}",
         "origin_server_ts": number,
     }
-
-
-def _is_wanted(event: Json, wanted: Sequence[tuple[str, str | None]]) -> bool:
-    return any(event["type"] == t and key in (None, event["state_key"]) for t, key in wanted)

@@ -42,7 +42,7 @@ def subject_in_file(path: str, file: Path) -> Subject:
     module; or it holds only the module's own mapping.
     """
     content = _content(file)
-    if not _is_whole(content):
+    if not content.keys() & {"server_name", "modules", "presence"}:
         return Subject.of(path, content)
     found = [it for it in _subjects(content, file) if it.entry.path == path]
     if len(found) != 1:
@@ -79,10 +79,6 @@ def _content(file: Path) -> Mapping[Any, Any]:
 def _subjects(content: Mapping[Any, Any], file: Path) -> Sequence[Subject]:
     server_name, rooms = _server_name(content, file), _rooms(content)
     return [Subject(it, True, server_name, rooms) for it in _entries(content)]
-
-
-def _is_whole(content: Mapping[Any, Any]) -> bool:
-    return "server_name" in content or "modules" in content or "presence" in content
 
 
 def _entries(content: Mapping[Any, Any]) -> Iterator[ConfiguredModule]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from lamplighter.devtools.check.worlds import SimulatedRoom, World
+from lamplighter.devtools.check.worlds import World
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 
@@ -42,12 +42,11 @@ def interest_in_words(interest: CheckedInterest) -> str:
 
 def rooms_in_words(world: World) -> list[str]:
     """Return each room with its members."""
-    return [f"{room.room_id}: {_members(room)}" for room in world.rooms]
-
-
-def _members(room: SimulatedRoom) -> str:
-    members = [f"{user_id} ({membership})" for user_id, membership in room.members.items()]
-    return ", ".join(members) or "nobody"
+    return [
+        f"{room.room_id}: "
+        + (", ".join(f"{it} ({membership})" for it, membership in room.members.items()) or "nobody")
+        for room in world.rooms
+    ]
 
 
 def _presence(state: UserPresenceState) -> str:

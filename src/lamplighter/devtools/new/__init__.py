@@ -80,14 +80,10 @@ def make_project(name: ProjectName, parent: Path) -> Path:
         for path, template in _FILES.items():
             file = folder / Template(path).substitute(name.forms)
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(_text(template, name), encoding="utf-8")
+            text = files(__name__).joinpath("template", template).read_text(encoding="utf-8")
+            file.write_text(Template(text).substitute(name.forms), encoding="utf-8")
     except FileExistsError:
         raise ConfigError(f"{folder}: exists already; choose another name") from None
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be made: {error.strerror}") from None
     return folder
-
-
-def _text(template: str, name: ProjectName) -> str:
-    text = files(__name__).joinpath("template", template).read_text(encoding="utf-8")
-    return Template(text).substitute(name.forms)
