@@ -1,5 +1,6 @@
 """Outboxes, and the polls that wait for them."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -198,3 +199,18 @@ async def test_closing(feed: Feed) -> None:
     polls = [Request(feed, viewer) for viewer in (ALICE, ALICE, BOB)]
     feed.close()
     assert [poll.is_over for poll in [*polls, Request(feed, CHARLIE)]] == [True] * 4
+
+
+async def test_reaching_a_position(feed: Feed) -> None:
+    """Who waits for a position goes on once the stream is there, or when the feed is closed."""
+    near, far = [asyncio.ensure_future(feed.reach(at(it), timedelta(seconds=2))) for it in (12, 99)]
+    await turns()
+    feed.advance_to(at(11))
+    await turns()
+    assert not near.done()
+    feed.advance_to(at(12))
+    assert await near
+    feed.close()
+    assert not await far
+    assert await feed.reach(at(12), timedelta(seconds=2))
+    assert not await feed.reach(at(13), timedelta(seconds=2))

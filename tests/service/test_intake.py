@@ -1,0 +1,82 @@
+"""Where events come in: what the maker of an event gets; what is not announced."""
+
+import asyncio
+
+import pytest
+
+from lamplighter.errors import StorageUnavailable
+from lamplighter.ports import Requester
+from lamplighter.presence.events import StatusSet
+from lamplighter.presence.state import Presence
+from tests.routing.people import ALICE, BOB
+from tests.service.parts import PHONE, Parts
+
+WHO = Requester(BOB, PHONE)
+
+
+def status(status_msg: str) -> StatusSet:
+    """Return the event of bob's setting a status."""
+    return StatusSet(BOB, PHONE, Presence.ONLINE, status_msg)
+
+
+async def test_the_future_of_an_event() -> None:
+    """Who makes an event gets what is done once it is in the outboxes, and saved."""
+    parts = Parts()
+    parts.feed.open(BOB)
+    saved = parts.intake.accept(status("one"))
+    assert (saved.done(), parts.heard(BOB)) == (False, [])
+    await saved
+    assert (parts.heard(BOB), parts.store.messages) == ([(BOB, "one")], [{BOB: "one"}])
+
+
+async def test_each_event_has_its_own() -> None:
+    """The future is that of the event's batch, whatever happens before it is awaited."""
+    parts = Parts()
+    first = parts.intake.accept(status("one"))
+    await first
+    parts.store.works = False
+    second = parts.intake.accept(status("two"))
+    with pytest.raises(StorageUnavailable):
+        await asyncio.shield(second)
+    assert (first.exception(), second.done()) == (None, True)
+
+
+async def test_an_event_that_changes_nothing() -> None:
+    """Who sets the same status again is answered once the first setting is saved."""
+    parts = Parts()
+    first, again = parts.intake.accept(status("one")), parts.intake.accept(status("one"))
+    assert first is again
+    await again
+    await parts.intake.accept(status("one"))
+    assert parts.store.messages == [{BOB: "one"}]
+
+
+async def test_what_was_lost_is_tried_again() -> None:
+    """Who sets the same status again, after it could not be saved, has it saved."""
+    parts = Parts()
+    parts.store.works = False
+    with pytest.raises(StorageUnavailable):
+        await parts.intake.accept(status("one"))
+    parts.store.works = True
+    assert parts.intake.accept(status("one")).done() is True
+
+
+async def test_unannounced_changes() -> None:
+    """What is not announced is in the roster too, after what was announced before it."""
+    parts = Parts()
+    saved = parts.intake.accept(status("one"))
+    parts.clock.advance(seconds=1)
+    parts.intake.acted(WHO)
+    assert not parts.roster.knows(BOB)
+    await saved
+    assert parts.roster.get(BOB) == parts.tracker.get(BOB)
+    assert parts.roster.get(BOB).last_active_ts == parts.clock.now()
+    assert len(parts.told) == 1
+
+
+async def test_devices() -> None:
+    """The owner of a user knows the user's devices."""
+    parts = Parts()
+    parts.intake.accept(status("one"))
+    assert [it.device_id for it in parts.intake.devices_of(BOB)] == [PHONE]
+    assert parts.intake.devices_of(ALICE) == ()
