@@ -14,8 +14,6 @@ from lamplighter.presence.events import (
     RemoteUpdate,
     SetByModule,
     StatusSet,
-    SyncEnded,
-    Syncing,
 )
 from lamplighter.presence.machine import Rules, StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
@@ -109,35 +107,11 @@ def test_news_is_measured_by_what_was_announced(tracker: PresenceTracker) -> Non
     )
 
 
-def test_every_change_is_for_its_own_user(tracker: PresenceTracker) -> None:
-    """The events of one user change no other user."""
-    tracker.feed(BEGINS, at(0))
-    alice = tracker.get(ALICE)
-    tracker.feed(Syncing(BOB, PHONE, UNAVAILABLE), at(10))
-
-    assert tracker.get(ALICE) == alice
-    assert {state.user_id: state.state for state in tracker.known()} == {
-        ALICE: ONLINE,
-        BOB: UNAVAILABLE,
-    }
-
-
 def test_of_an_unknown_user_nothing_is_known(tracker: PresenceTracker) -> None:
     """Asking for a user does not make the user known."""
     assert tracker.get(BOB) == UserPresenceState.default(BOB)
     assert tracker.user(BOB) is None
     assert list(tracker.known()) == []
-
-
-def test_what_is_known_of_a_user(tracker: PresenceTracker) -> None:
-    """`user` returns the state and the devices."""
-    tracker.feed(BEGINS, at(0))
-
-    assert tracker.user(ALICE) == TrackedUser(
-        UserPresenceState(ALICE, ONLINE, at(0), at(0), at(0), None, True),
-        StateSource.DEVICES,
-        (Device(PHONE, ONLINE, at(0), at(0), set_presence=ONLINE, is_polling=True),),
-    )
 
 
 # The end of devices and users.
@@ -221,37 +195,6 @@ def test_announcing_a_silent_server_s_user_keeps_the_time_of_its_last_update(
     assert change.new == UserPresenceState(DAVE, OFFLINE, 0, at(0), 0, "hi", False)
 
 
-def test_a_deadline_that_moved_later_wakes_early_and_does_nothing(
-    tracker: PresenceTracker,
-) -> None:
-    """A poll does not move the deadline; the early `expire` changes nothing."""
-    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
-    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(20))
-    assert tracker.next_deadline() == at(30)
-
-    assert tracker.expire(at(30)) == []
-    assert tracker.next_deadline() == at(50)
-
-
-def test_a_deadline_that_moved_earlier_is_kept(tracker: PresenceTracker) -> None:
-    """A device that stops being busy is dropped after the short grace, and only once."""
-    tracker.feed(StatusSet(ALICE, PHONE, BUSY), at(0))
-    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(10))
-    assert tracker.next_deadline() == at(40)
-
-    assert reasons(tracker.expire(at(40))) == [(ALICE, ChangeReason.STATE)]
-    assert tracker.expire(at(3_600)) == []
-
-
-def test_a_deadline_that_vanished_wakes_nobody(tracker: PresenceTracker) -> None:
-    """The deadline of a device that is gone changes nothing."""
-    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE), at(0))
-    tracker.feed(DeviceGone(ALICE, PHONE), at(10))
-
-    assert tracker.expire(at(30)) == []
-    assert tracker.next_deadline() is None
-
-
 # Pings.
 
 
@@ -307,34 +250,6 @@ def test_nobody_is_reminded_of_remote_users(tracker: PresenceTracker) -> None:
 
 
 # What is saved.
-
-
-def test_quiet_changes_are_handed_out_once(tracker: PresenceTracker) -> None:
-    """`take_unsaved` returns exactly the users with changes that were not announced."""
-    tracker.feed(BEGINS, at(0))
-    tracker.feed(Syncing(BOB, PHONE), at(0))
-    assert tracker.take_unsaved() == []
-    tracker.feed(ENDS, at(10))
-
-    assert tracker.take_unsaved() == [tracker.user(ALICE)]
-    assert tracker.take_unsaved() == []
-
-
-def test_what_is_announced_is_not_handed_out(tracker: PresenceTracker) -> None:
-    """A change that was not announced is saved with a later one that is announced."""
-    tracker.feed(BEGINS, at(0))
-    tracker.feed(ENDS, at(10))
-    tracker.feed(StatusSet(ALICE, PHONE, BUSY), at(11))
-
-    assert tracker.take_unsaved() == []
-
-
-def test_what_changes_nothing_is_not_handed_out(tracker: PresenceTracker) -> None:
-    """An event that changes nothing needs no saving, not even for an unknown user."""
-    tracker.feed(ACTS, at(0))
-    tracker.feed(SyncEnded(BOB, PHONE), at(0))
-
-    assert tracker.take_unsaved() == []
 
 
 def test_it_is_saved_that_a_module_s_state_has_ended(tracker: PresenceTracker) -> None:
