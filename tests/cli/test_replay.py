@@ -76,11 +76,11 @@ def test_what_differs(folder: Folder, log: Path, run: Run) -> None:
     assert lines[0].startswith("4 decisions, 2024-01-01 00:00:00 to ")
     assert lines[0].endswith(", decided again by Rule")
     assert lines[2:] == [
-        "1 pair would gain sight",
+        "1 pair would gain visibility",
         "viewer of times first because",
         f"{CHARLIE} {BOB} 2 2024-01-01 00:00:00 module Rule",
         "",
-        "1 pair would lose sight",
+        "1 pair would lose visibility",
         "viewer of times first because",
         f"{ALICE} {BOB} 2 2024-01-01 00:00:00 was: module Rule",
         "",

@@ -20,8 +20,8 @@ __all__ = ["as_json_values", "report_lines"]
 _MOST_SHOWN: Final = 10
 
 _HEADINGS: Final = {
-    DifferenceKind.GAINED: ("green", "would gain sight"),
-    DifferenceKind.LOST: ("red", "would lose sight"),
+    DifferenceKind.GAINED: ("green", "would gain visibility"),
+    DifferenceKind.LOST: ("red", "would lose visibility"),
     DifferenceKind.ALTERED: ("yellow", "would see something else"),
 }
 
@@ -113,13 +113,13 @@ def _because(difference: Difference) -> str:
             return f"was: {_shown(difference.before)}; would be: {_shown(difference.after)}"
 
 
-def _said(sight: Seen | None) -> str:
-    return ", ".join(map(str, sight[1])) if sight else "nothing"
+def _said(seen: Seen | None) -> str:
+    return ", ".join(map(str, seen[1])) if seen else "nothing"
 
 
-def _shown(sight: Seen | None) -> str:
-    altered = ", ".join(f"{name} {value!r}" for name, value in sight[0]) if sight else ""
-    return f"{altered or 'as they are'} ({_said(sight)})"
+def _shown(seen: Seen | None) -> str:
+    altered = ", ".join(f"{name} {value!r}" for name, value in seen[0]) if seen else ""
+    return f"{altered or 'as they are'} ({_said(seen)})"
 
 
 def _values(it: Difference) -> dict[str, Any]:
@@ -130,15 +130,15 @@ def _values(it: Difference) -> dict[str, Any]:
         "first_ts": it.at,
         "times": it.times,
         "modules": it.modules,
-        "before": _sight_values(it.before),
-        "after": _sight_values(it.after),
+        "before": _seen_values(it.before),
+        "after": _seen_values(it.after),
     }
 
 
-def _sight_values(sight: Seen | None) -> dict[str, Any] | None:
-    if sight is None:
+def _seen_values(seen: Seen | None) -> dict[str, Any] | None:
+    if seen is None:
         return None
-    altered, reasons = sight
+    altered, reasons = seen
     return {"altered": dict(altered), "reasons": [str(it) for it in reasons]}
 
 

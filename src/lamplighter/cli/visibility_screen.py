@@ -30,13 +30,13 @@ _NAMES: Final = {"org.matrix.msc3026.busy": "busy"}
 
 def drawn_explanation(explanation: ExplanationContent) -> RenderableType:
     """Return the answer to one question, as a panel."""
-    sight = explanation.sight
-    verdict, colour = ("yes", "green") if sight.sees else ("no", "red")
-    verb = " sees " if sight.sees else " does not see "
+    entry = explanation.sight
+    verdict, colour = ("yes", "green") if entry.sees else ("no", "red")
+    verb = " sees " if entry.sees else " does not see "
     rows = Table.grid(padding=(0, 2))
     for label, value in _rows(explanation):
         rows.add_row(Text(label, style="dim"), value)
-    headline = Text.assemble((sight.viewer, "bold"), verb, (sight.subject, "bold"))
+    headline = Text.assemble((entry.viewer, "bold"), verb, (entry.subject, "bold"))
     return Panel(
         Group(headline, Text(), rows),
         title=Text(f" {verdict} ", style=f"bold {colour}"),
@@ -47,33 +47,33 @@ def drawn_explanation(explanation: ExplanationContent) -> RenderableType:
     )
 
 
-def drawn_list(sights: Sequence[VisibilityContent], title: str, who: str) -> RenderableType:
-    """Return a list of sights as a table; *who* says which of the two users each row names."""
-    if not sights:
+def drawn_list(entries: Sequence[VisibilityContent], title: str, who: str) -> RenderableType:
+    """Return a list of entries as a table; *who* says which of the two users each row names."""
+    if not entries:
         return Text(f"{title} nobody.")
-    table = Table(title=f"{title} {len(sights)}", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=f"{title} {len(entries)}", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("who", "shown as", "because"):
         table.add_column(column, overflow="fold")
-    for sight in sights:
-        reasons = Text("\n").join(Text(reason.text) for reason in sight.reasons)
-        shown = _presence(sight.seen or sight.actual)
-        if sight.showing == "altered":
-            shown.append(f"\naltered by {', '.join(sight.altered_by)}", style="magenta")
-        table.add_row(Text(getattr(sight, who)), shown, reasons)
+    for entry in entries:
+        reasons = Text("\n").join(Text(reason.text) for reason in entry.reasons)
+        shown = _presence(entry.seen or entry.actual)
+        if entry.showing == "altered":
+            shown.append(f"\naltered by {', '.join(entry.altered_by)}", style="magenta")
+        table.add_row(Text(getattr(entry, who)), shown, reasons)
     return table
 
 
 def _rows(explanation: ExplanationContent) -> Iterator[tuple[str, Text]]:
-    sight = explanation.sight
-    yield from _labelled("because", [_reason(reason) for reason in sight.reasons])
-    if sight.seen is not None:
-        yield "shown as", _presence(sight.seen)
-    if sight.showing == "altered":
-        yield "", Text(f"altered by module {', '.join(sight.altered_by)}", style="magenta")
-        if sight.overruled:
-            yield "", Text(_overruled(sight.overruled), style="magenta")
-        yield "in fact", _presence(sight.actual)
-    label = "note" if sight.sees else "why not"
+    entry = explanation.sight
+    yield from _labelled("because", [_reason(reason) for reason in entry.reasons])
+    if entry.seen is not None:
+        yield "shown as", _presence(entry.seen)
+    if entry.showing == "altered":
+        yield "", Text(f"altered by module {', '.join(entry.altered_by)}", style="magenta")
+        if entry.overruled:
+            yield "", Text(_overruled(entry.overruled), style="magenta")
+        yield "in fact", _presence(entry.actual)
+    label = "note" if entry.sees else "why not"
     yield from _labelled(label, [_hint(hint) for hint in explanation.hints])
 
 

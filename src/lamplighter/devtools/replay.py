@@ -235,8 +235,8 @@ class Replay:
         self._decisions += 1
         for user_id, seen in told_in(event.told).items():
             for viewer, before in seen.items():
-                sights = await self._view(viewer, [user_id])
-                self._differences.compare(event.at, viewer, user_id, before, sights.get(user_id))
+                visible = await self._view(viewer, [user_id])
+                self._differences.compare(event.at, viewer, user_id, before, visible.get(user_id))
 
     @_do.register
     async def _viewed(self, event: Viewed) -> None:
@@ -244,10 +244,10 @@ class Replay:
         world.apply(event)
         self._decisions += 1
         users = list(world.states) if event.users is None else event.users
-        sights = await self._view(event.viewer, users)
+        visible = await self._view(event.viewer, users)
         recorded = seen_in(event.seen)
         for user_id in users:
-            before, now = recorded.get(user_id), sights.get(user_id)
+            before, now = recorded.get(user_id), visible.get(user_id)
             self._differences.compare(event.at, event.viewer, user_id, before, now)
 
     # --- what the modules say -------------------------------------------------------------
@@ -259,11 +259,11 @@ class Replay:
         routes = await self._routes(list(states.values()))
         if world.is_mine(viewer):
             await self._ask_interests({viewer})
-        sights = self._planner.view(viewer, states, routes)
-        shown = sights.states
+        visible = self._planner.view(viewer, states, routes)
+        shown = visible.states
         return {
             user_id: (alteration(shown[user_id], states.get(user_id, shown[user_id])), reasons)
-            for user_id, reasons in sights.reasons.items()
+            for user_id, reasons in visible.reasons.items()
         }
 
     async def _routes(self, states: Sequence[UserPresenceState]) -> Routes:

@@ -53,8 +53,8 @@ ModuleToLoad: TypeAlias = type | str | tuple[type | str, Mapping[str, Any]]
 
 #: How long one wait for threads and the database lasts at most, in seconds, and how many waits
 #: there are before the server goes on without them.
-_GLANCE: Final = 0.002
-_GLANCES: Final = 60_000
+_LONGEST_WAIT: Final = 0.002
+_MOST_WAITS: Final = 60_000
 #: More statements than this at one moment mean that the news never ends.
 _MOST_STATEMENTS: Final = 2_000
 
@@ -248,7 +248,7 @@ class InMemoryServer:
 
     async def _has_waited(self, last: int) -> bool:
         """Wait for threads and the database; return whether there was something to wait for."""
-        for glance in range(_GLANCES):
+        for number in range(_MOST_WAITS):
             if self._storage.database.begun > last:
                 raise _Endless(
                     "there is no end of news at one moment: does a module answer each change by "
@@ -256,10 +256,10 @@ class InMemoryServer:
                 )
             threads = threads_at_work(self._endless)
             if not threads and not self._storage.database.under_way:
-                return glance > 0
+                return number > 0
             # The loop does not sleep: where its time is a simulated one, it would not wake up.
             futures = [it.future for it in threads] or [concurrent.futures.Future()]
-            pause = min(_GLANCE, _GLANCE * glance / 20)
+            pause = min(_LONGEST_WAIT, _LONGEST_WAIT * number / 20)
             concurrent.futures.wait(futures, pause, concurrent.futures.FIRST_COMPLETED)
             await turns_until_idle()
         self._endless |= frozenset(threads_at_work())

@@ -19,7 +19,7 @@ __all__ = ["NoAnswer", "NotAsync", "WaitLimits", "answered"]
 #: A callback that waits only for other code of this loop answers within so many turns.
 _TURNS: Final = 5
 #: How long one wait in the machine's time lasts, while a thread may be at work.
-_GLANCE: Final = timedelta(milliseconds=20)
+_WAIT: Final = timedelta(milliseconds=20)
 
 
 class NotAsync(Exception):
@@ -49,11 +49,11 @@ class WaitLimits:
         here = (it for it in threading.enumerate() if it.name != WATCHING_THREAD)
         return any(thread not in self.others for thread in here)
 
-    async def glance(self, task: "asyncio.Task[object]") -> None:
+    async def wait_for(self, task: "asyncio.Task[object]") -> None:
         """Wait for *task* for a moment of the machine's time."""
-        glance = asyncio.ensure_future(sleep(self.machine, _GLANCE))
-        await asyncio.wait({task, glance}, return_when=asyncio.FIRST_COMPLETED)
-        glance.cancel()
+        waited = asyncio.ensure_future(sleep(self.machine, _WAIT))
+        await asyncio.wait({task, waited}, return_when=asyncio.FIRST_COMPLETED)
+        waited.cancel()
 
 
 async def answered(
@@ -82,8 +82,8 @@ async def answered(
             clock.advance_to(due)
             await turns(_TURNS)
         elif waited < limits.thread:
-            waited += _GLANCE
-            await limits.glance(task)
+            waited += _WAIT
+            await limits.wait_for(task)
         else:
             task.cancel()
             await turns(_TURNS)
