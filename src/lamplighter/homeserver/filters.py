@@ -58,7 +58,15 @@ def parse_filter(definition: Json) -> RoomFilter:
     fields are ignored.
     """
     shape = convert(definition, _Filter)
-    _check_all_ids(shape)
+    shape.presence.check_senders("presence")
+    shape.account_data.check_senders("account_data")
+    for name in ("timeline", "state", "ephemeral", "account_data"):
+        part: _RoomEventFilter = getattr(shape.room, name)
+        check_ids(f"room.{name}.rooms", part.rooms, parse_room_id)
+        check_ids(f"room.{name}.not_rooms", part.not_rooms, parse_room_id)
+        part.check_senders(f"room.{name}")
+    check_ids("room.rooms", shape.room.rooms, parse_room_id)
+    check_ids("room.not_rooms", shape.room.not_rooms, parse_room_id)
     raw: dict[str, Any] = definition.get("room", {})
     limit = shape.room.timeline.limit
     return RoomFilter(
@@ -87,15 +95,3 @@ def _inline(text: str) -> RoomFilter:
 
 
 _inline_kept: Final = lru_cache(_MOST_KEPT)(_inline)
-
-
-def _check_all_ids(shape: _Filter) -> None:
-    shape.presence.check_senders("presence")
-    shape.account_data.check_senders("account_data")
-    for name in ("timeline", "state", "ephemeral", "account_data"):
-        part: _RoomEventFilter = getattr(shape.room, name)
-        check_ids(f"room.{name}.rooms", part.rooms, parse_room_id)
-        check_ids(f"room.{name}.not_rooms", part.not_rooms, parse_room_id)
-        part.check_senders(f"room.{name}")
-    check_ids("room.rooms", shape.room.rooms, parse_room_id)
-    check_ids("room.not_rooms", shape.room.not_rooms, parse_room_id)

@@ -71,7 +71,12 @@ class _Pending:
         self._request = request
         #: None where the request is answered in full.
         self._since = None if request.full_state else request.since
-        self._filter = _known_filter(request.filter)
+        #: None until an uploaded filter is read.
+        self._filter: RoomFilter | None = None
+        if request.filter is None:
+            self._filter = _EVERYTHING
+        elif request.filter.startswith("{"):
+            self._filter = read_inline_filter(request.filter)
         self._reading: asyncio.Task[None] | None = None
         self._answer: RoomsAnswer | None = None
         self._failure: Exception | None = None
@@ -117,10 +122,3 @@ class _Pending:
         finally:
             self._reading = None
             half.directory.tell_news((self._requester.user_id,))
-
-
-def _known_filter(text: str | None) -> RoomFilter | None:
-    """Return the filter of a query, or None for one that is named by its ID."""
-    if text is None:
-        return _EVERYTHING
-    return read_inline_filter(text) if text.startswith("{") else None

@@ -75,7 +75,10 @@ class AccountBook:
             await write.connection.execute(account)
             return await self._devices.add(write, user_id, device_id, device_name)
 
-        user_id = self._user_id(_new_localpart() if localpart is None else localpart)
+        if localpart is None:
+            alphabet = string.ascii_lowercase + string.digits
+            localpart = "".join(secrets.choice(alphabet) for _ in range(12))
+        user_id = self._user_id(localpart)
         check_device(device_id, device_name)
         _check_length(password or "")
         async with self._ledger.read() as connection:  # before the work of hashing
@@ -185,11 +188,6 @@ class AccountBook:
 def _check_length(password: str) -> None:
     if len(password) > _MAX_PASSWORD:
         raise TooLarge(f"password: at most {_MAX_PASSWORD} characters are allowed")
-
-
-def _new_localpart() -> str:
-    alphabet = string.ascii_lowercase + string.digits
-    return "".join(secrets.choice(alphabet) for _ in range(12))
 
 
 async def _check_free(connection: AsyncConnection, user_id: UserId) -> None:

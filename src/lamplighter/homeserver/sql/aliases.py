@@ -53,12 +53,18 @@ class Aliases:
         await write.connection.execute(insert(aliases).values(row))
 
     async def delete_alias(self, user_id: UserId, alias: RoomAlias) -> None:
-        """Take a name back; only who gave it may, and who may change the room's state."""
+        """Delete a name; only its creator may, and members who may change the room's state."""
 
         async def work(write: Write) -> None:
             found = await _find(write.connection, alias)
             if found.creator != user_id:
-                await _check_may_change_state(write, user_id, RoomId(found.room_id))
+                room_id = RoomId(found.room_id)
+                standing = await find_standing(write.connection, room_id, user_id)
+                levels = await power_levels(write.connection, room_id)
+                needed = levels.to_send("m.room.canonical_alias", is_state=True)
+                is_joined = standing is not None and standing.membership is MemberState.JOIN
+                if not is_joined or levels.of_user(user_id) < needed:
+                    raise Forbidden("You may not delete this alias")
             await write.connection.execute(delete(aliases).where(aliases.c.alias == alias))
 
         await self._ledger.write(work)
@@ -70,12 +76,3 @@ async def _find(connection: AsyncConnection, alias: RoomAlias) -> Any:
     if row is None:
         raise NotFound(f"There is no room {alias}")
     return row
-
-
-async def _check_may_change_state(write: Write, user_id: UserId, room_id: RoomId) -> None:
-    standing = await find_standing(write.connection, room_id, user_id)
-    levels = await power_levels(write.connection, room_id)
-    needed = levels.to_send("m.room.canonical_alias", is_state=True)
-    is_joined = standing is not None and standing.membership is MemberState.JOIN
-    if not is_joined or levels.of_user(user_id) < needed:
-        raise Forbidden("You may not delete this alias")

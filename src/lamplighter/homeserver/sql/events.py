@@ -79,7 +79,11 @@ async def append(
         encoded,
         msgspec.json.encode(unsigned).decode(),
     )
-    _check_size(event)
+    # The size of an event as clients get it, but for `unsigned`.
+    names = event_type, state_key or "", sender, room_id, event.event_id
+    size = _ENVELOPE + len(encoded.encode()) + sum(len(name.encode()) for name in names)
+    if size > MAX_EVENT_BYTES:
+        raise TooLarge(f"event: {size} bytes, where {MAX_EVENT_BYTES} are allowed")
     await _store(write, event)
     return event
 
@@ -125,14 +129,6 @@ async def _store(write: Write, event: StoredEvent) -> None:
     room = update(rooms).where(rooms.c.room_id == event.room_id)
     await write.connection.execute(room.values(last_position=event.position))
     write.news_in.add(event.room_id)
-
-
-def _check_size(event: StoredEvent) -> None:
-    """Raise `TooLarge` for an event that is too large as clients get it, but for `unsigned`."""
-    names = event.type, event.state_key or "", event.sender, event.room_id, event.event_id
-    size = _ENVELOPE + len(event.content.encode()) + sum(len(name.encode()) for name in names)
-    if size > MAX_EVENT_BYTES:
-        raise TooLarge(f"event: {size} bytes, where {MAX_EVENT_BYTES} are allowed")
 
 
 async def _what_it_replaces(

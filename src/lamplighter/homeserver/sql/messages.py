@@ -37,7 +37,8 @@ class Messages:
 
         async def work(write: Write) -> str:
             await _check_device(write, requester)
-            sent = await _sent_before(write, key)
+            before = select(transactions.c.event_id).filter_by(**key)
+            sent: str | None = (await write.connection.execute(before)).scalar_one_or_none()
             if sent is not None:
                 return sent
             await _check_power(write, room_id, requester.user_id, event_type, is_state=False)
@@ -59,10 +60,8 @@ class Messages:
 
         async def work(write: Write) -> str:
             if event_type == MEMBER:
-                target = UserId(state_key)
-                return (
-                    await self._memberships.set_by_event(write, room_id, user_id, target, content)
-                ).event_id
+                change, target = self._memberships.set_by_event, UserId(state_key)
+                return (await change(write, room_id, user_id, target, content)).event_id
             await _check_power(write, room_id, user_id, event_type, is_state=True)
             await _check_new_state(write, room_id, user_id, event_type, state_key, content)
             event = await append(write, room_id, event_type, user_id, content, state_key)
@@ -99,12 +98,6 @@ async def _check_device(write: Write, requester: Requester) -> None:
     )
     if (await write.connection.execute(query)).one_or_none() is None:
         raise UnknownToken("The device has logged out")
-
-
-async def _sent_before(write: Write, key: dict[str, str]) -> str | None:
-    query = select(transactions.c.event_id).filter_by(**key)
-    found: str | None = (await write.connection.execute(query)).scalar_one_or_none()
-    return found
 
 
 async def _check_power(

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    and_,
     delete,
     exists,
     func,
@@ -133,7 +132,9 @@ class PeopleSearch:
         )
         async with self._ledger.read() as connection:
             rows = (await connection.execute(query.limit(limit + 1))).all()
-        return FoundPeople([_person(row) for row in rows[:limit]], len(rows) > limit)
+        people = [zip(("user_id", "display_name", "avatar_url"), row, strict=True) for row in rows]
+        shown = [{name: it for name, it in person if it is not None} for person in people]
+        return FoundPeople(shown[:limit], len(rows) > limit)
 
 
 async def publish(write: Write, room_id: RoomId, *, published: bool) -> None:
@@ -160,16 +161,17 @@ def _published(term: str) -> Any:
             current_state.c.room_id == published_rooms.c.room_id,
             current_state.c.state_key == "",
             current_state.c.position == events.c.position,
-            or_(*(_says(event_type, field, term) for event_type, field in _SEARCHED.items())),
+            or_(
+                *(
+                    (current_state.c.type == event_type)
+                    & _contains(json_text(events.c.content, field), term)
+                    for event_type, field in _SEARCHED.items()
+                )
+            ),
         )
         .correlate(published_rooms)
     )
     return query.where(said)
-
-
-def _says(event_type: str, field: str, term: str) -> ColumnElement[bool]:
-    value = json_text(events.c.content, field)
-    return and_(current_state.c.type == event_type, _contains(value, term))
 
 
 def _joined_members() -> Any:
@@ -225,8 +227,3 @@ def _contains(column: Any, term: str) -> ColumnElement[bool]:
     """Return the condition that the column has *term* in it; only ASCII is the same in capitals."""
     as_it_is = column.contains(term, autoescape=True)
     return or_(as_it_is, func.lower(column).contains(term.lower(), autoescape=True))
-
-
-def _person(row: Any) -> Json:
-    shown = {"user_id": row[0], "display_name": row[1], "avatar_url": row[2]}
-    return {name: value for name, value in shown.items() if value is not None}

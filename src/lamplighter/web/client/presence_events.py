@@ -52,10 +52,7 @@ class PresenceEncoder:
 
     def encode(self, states: Iterable[UserPresenceState]) -> bytes:
         """Return the events as JSON, separated by commas."""
-        return b",".join(self._events(states))
-
-    def _events(self, states: Iterable[UserPresenceState]) -> list[bytes]:
-        # Gone through once per user in a first sync: a list, and no call where none is needed.
+        # The loop runs once per user in a first sync: a list, and no call where none is needed.
         now, known_of = self._clock.now(), self._known.peek
         events = []
         for state in states:
@@ -67,7 +64,7 @@ class PresenceEncoder:
             if ago < 0:
                 ago = 0
             events.append(b"%b%d%b" % (head, ago, tail) if tail else head)
-        return events
+        return b",".join(events)
 
     def _encode(self, state: UserPresenceState) -> _Encoded:
         # Inside a JSON string every quote is escaped: what this finds is the field itself.
