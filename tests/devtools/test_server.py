@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lamplighter.devtools.server import running_server
+from lamplighter.devtools.server import configured_server, running_server
 from lamplighter.errors import ConfigError
 
 
@@ -130,3 +130,11 @@ async def test_rate_limits() -> None:
         path = f"/presence/{bob.user_id}/status"
         answers = [await bob.request("PUT", path, {"presence": "online"}) for _ in range(2)]
         assert [it.status for it in answers] == [200, 429]
+
+
+async def test_the_database_of_an_operator_is_left_alone(tmp_path: Path) -> None:
+    """A server in memory, by a configuration with a database, does not connect to that database."""
+    path = tmp_path / "lamplighter.yaml"
+    path.write_text("server_name: demo\ndatabase: postgresql://lamplighter@127.0.0.1:1/real\n")
+    async with configured_server(path) as server:
+        assert (await server.register("alice")).user_id == "@alice:demo"
