@@ -256,13 +256,16 @@ async def test_leaving_before_the_answer(site: Site, peer: Peer) -> None:
     assert (peer.received, site.endpoint.gone, site.state.under_way) == ("", ["a"], 0)
 
 
-async def test_leaving_after_the_answer(site: Site, peer: Peer) -> None:
-    """The endpoint is not told of a client that goes after its answer."""
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_leaving_after_the_answer(site: Site, peer: Peer, at_once: bool) -> None:
+    """The endpoint is not told of a client that goes after its answer, given at once or later."""
+    site.endpoint.answers_at_once = at_once
     peer.send(poll("a"))
-    site.endpoint.answer()
+    if not at_once:
+        site.endpoint.answer()
     peer.lose()
     await settle()
-    assert site.endpoint.gone == []
+    assert (site.endpoint.gone, site.state.under_way) == ([], 0)
 
 
 INTERIM = "HTTP/1.1 100 Continue\r\n\r\n"
