@@ -57,6 +57,7 @@ class PostgresServer:
         self._run("initdb", *where, "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", *options)
         (self._data / "pg_hba.conf").write_text(_ACCESS)
         self.start()
+        self._guard = self._guarded()
         quoted = PASSWORD.replace("'", "''")
         self.tell("postgres", f"CREATE ROLE secretive LOGIN PASSWORD '{quoted}'")
         self.tell("postgres", "CREATE DATABASE template_of_ours")
@@ -115,8 +116,22 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop the server, and remove all that it has."""
-        self.stop()
-        shutil.rmtree(self._folder)
+        self._guard.communicate()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _guarded(self) -> "subprocess.Popen[bytes]":
+        """Return a process that does so once this one closes its input, or is killed."""
+        stop = f"'{self._programs}/pg_ctl' -D '{self._data}' -m immediate -w stop"
+        return subprocess.Popen(
+            ["/bin/sh", "-c", f"cat; {stop}; rm -rf '{self._folder}'"],
+            cwd="/",
+            env={"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            **self._account,
+        )
 
     def _run(self, program: str, *arguments: str | Path) -> str:
         # A pipe would stay open as long as the server that `pg_ctl` leaves behind.
