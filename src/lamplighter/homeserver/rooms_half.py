@@ -63,6 +63,7 @@ class _Pending:
 
     __slots__ = (
         "_answer", "_failure", "_filter", "_half", "_reading", "_request", "_requester", "_since",
+        "quiet_token",
     )  # fmt: skip
 
     def __init__(self, half: SqlRoomsHalf, requester: Requester, request: SyncRequest) -> None:
@@ -70,7 +71,7 @@ class _Pending:
         self._requester = requester
         self._request = request
         #: None where the request is answered in full.
-        self._since = None if request.full_state else request.since
+        self._since = self.quiet_token = None if request.full_state else request.since
         #: None until an uploaded filter is read.
         self._filter: RoomFilter | None = None
         if request.filter is None:
@@ -81,10 +82,6 @@ class _Pending:
         self._answer: RoomsAnswer | None = None
         self._failure: Exception | None = None
 
-    @property
-    def quiet_token(self) -> str | None:
-        return None if self._reading is not None else self._since
-
     def take(self) -> RoomsAnswer | None:
         if self._failure is not None:
             raise self._failure
@@ -92,6 +89,7 @@ class _Pending:
             return self._answer
         directory, user_id = self._half.directory, self._requester.user_id
         if self._since is None or not directory.rooms_are_quiet(user_id, self._since):
+            self.quiet_token = None
             self._reading = self._half.background.run(self._read())
         return None
 
@@ -121,4 +119,5 @@ class _Pending:
                 self._since = answer.next_batch
         finally:
             self._reading = None
+            self.quiet_token = self._since
             half.directory.tell_news((self._requester.user_id,))

@@ -171,7 +171,9 @@ class _Request(Waiting):
         #: None once it was called.
         self._answer: Answer | None = answer
         #: Gives back the poll's place; None while the poll needs one and has none.
-        self._leave = None if question.is_expensive else _nothing
+        # Each poll comes here, so no function is called where none is needed.
+        is_cheap = question.since is not None and not question.request.full_state
+        self._leave = _nothing if is_cheap else None
         #: The task that has to end before the poll looks again.
         self._task: asyncio.Task[None] | None = None
         self._looks_again = False
