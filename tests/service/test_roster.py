@@ -1,8 +1,13 @@
 """How everybody is, and where in the stream each user last changed."""
 
+import re
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamplighter import service
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.ports import SavedPresence
 from lamplighter.presence.machine import StateSource, TrackedUser
@@ -72,3 +77,20 @@ def test_any_changes(moves: list[tuple[UserId, bool]]) -> None:
         assert list(roster.told_after(StreamPosition(after))) == [
             user for user in newest_first if table[user].told > after
         ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "files"),
+    [
+        (r"roster\.(changed|refreshed|told_late|forget)\(", {"announcing", "swap"}),
+        (
+            r"tracker\.\w+\(",
+            {"connections", "core", "federated", "for_modules", "intake", "keeper"},
+        ),
+    ],
+    ids=["writes the roster", "reads the tracker"],
+)
+def test_who_does(pattern: str, files: set[str]) -> None:
+    """Only consumers of entries write the roster, and only the owner's side reads the tracker."""
+    sources = Path(service.__file__).parent.glob("*.py")
+    assert {it.stem for it in sources if re.search(pattern, it.read_text("utf-8"))} == files
