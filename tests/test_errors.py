@@ -46,6 +46,7 @@ CLIENTS = {
 OTHERS = {
     "AdminUnavailable",
     "ConfigError",
+    "DatabaseInUse",
     "FederationError",
     "KeysUnavailable",
     "LamplighterError",
