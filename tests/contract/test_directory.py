@@ -116,7 +116,7 @@ async def test_passwords(tested: Subject) -> None:
 
 
 async def test_long_passwords(tested: Subject) -> None:
-    """A password of more than 512 characters is not taken."""
+    """A password of more than 512 bytes is not taken."""
     with pytest.raises(TooLarge):
         await tested.directory.register("alice", "x" * 513)
 

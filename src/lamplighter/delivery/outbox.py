@@ -81,10 +81,6 @@ class Outbox:
         """Return the newest update of *user_id*, whether or not a client has got it."""
         return self._updates.get(user_id)
 
-    def users(self) -> list[UserId]:
-        """Return of whom there is an update."""
-        return list(self._updates)
-
     def sent_by_modules(self) -> list[UserId]:
         """Return the users for whose update a module is a reason."""
         told = self._updates.items()

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from lamplighter.ids import DeviceId, RoomAlias, UserId
 from lamplighter.ports import Json
 
 __all__ = [
+    "MAX_PASSWORD",
     "FoundPeople",
     "Login",
     "MemberState",
@@ -17,6 +19,9 @@ __all__ = [
     "PublicRoomsQuery",
     "Receipt",
 ]
+
+#: How long a password may be, in bytes.
+MAX_PASSWORD: Final = 512
 
 
 class MemberState(StrEnum):

@@ -12,7 +12,6 @@ __all__ = [
     "LARGEST",
     "MAX_KEY",
     "MAX_NAME",
-    "MAX_PASSWORD",
     "device_id",
     "display_name",
     "natural",
@@ -29,8 +28,6 @@ __all__ = [
 MAX_KEY: Final = 255
 #: How long names of people and devices may be, and the addresses of avatars, in bytes.
 MAX_NAME: Final = 1024
-#: How long a password may be, in bytes.
-MAX_PASSWORD: Final = 512
 #: What `natural` returns for every number that is larger; milliseconds, far beyond any timeout.
 LARGEST: Final = 10**15
 

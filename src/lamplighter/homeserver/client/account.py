@@ -11,8 +11,9 @@ from starlette.responses import Response
 from lamplighter.errors import InvalidParam
 from lamplighter.homeserver.client.interactive import AuthData, PasswordStage
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import MAX_PASSWORD
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.fields import MAX_PASSWORD, text
+from lamplighter.web.fields import text
 from lamplighter.web.routes import ClientRoute, Route, json_response
 
 __all__ = ["AccountEndpoints"]

@@ -12,11 +12,12 @@ from lamplighter.errors import Forbidden, InvalidParam, MissingParam, Registrati
 from lamplighter.homeserver.client.interactive import AuthData, require_dummy
 from lamplighter.homeserver.client.login import login_content
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.values import MAX_PASSWORD
 from lamplighter.ids import ServerName
 from lamplighter.ports import Requester
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.body import read
-from lamplighter.web.fields import MAX_PASSWORD, device_id, display_name, query, text
+from lamplighter.web.fields import device_id, display_name, query, text
 from lamplighter.web.limits import Limiter
 from lamplighter.web.routes import ClientRoute, Route, json_response
 

@@ -4,7 +4,6 @@ import re
 import secrets
 import string
 from collections.abc import Sequence
-from typing import Final
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,13 +22,11 @@ from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.membership import RoomMemberships
 from lamplighter.homeserver.sql.passwords import Passwords
 from lamplighter.homeserver.sql.people import account_in, find_active, find_user
-from lamplighter.homeserver.values import Login, MemberState
+from lamplighter.homeserver.values import MAX_PASSWORD, Login, MemberState
 from lamplighter.ids import DeviceId, ServerName, UserId, parse_localpart, parse_user_id
 from lamplighter.ports import Account
 
 __all__ = ["AccountBook"]
-
-_MAX_PASSWORD: Final = 512
 
 
 class AccountBook:
@@ -186,8 +183,8 @@ class AccountBook:
 
 
 def _check_length(password: str) -> None:
-    if len(password) > _MAX_PASSWORD:
-        raise TooLarge(f"password: at most {_MAX_PASSWORD} characters are allowed")
+    if len(password.encode()) > MAX_PASSWORD:
+        raise TooLarge(f"password: longer than {MAX_PASSWORD} bytes")
 
 
 async def _check_free(connection: AsyncConnection, user_id: UserId) -> None:
