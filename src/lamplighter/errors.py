@@ -7,6 +7,7 @@
     ├── ModuleError                 a module's: it cannot be loaded, or misuses its API
     ├── RecordUnreadable            the operator's: the file is no record of decisions
     ├── StorageUnavailable          the machine's: the disk is full or read-only
+    │   └── DatabaseInUse           another server uses the database
     ├── ShuttingDown                nobody's: ask again in a moment
     ├── FederationError             another server's
     │   ├── RemoteUnreachable       it cannot be found, or gives no usable answer
