@@ -7,12 +7,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import uvloop
 
 from lamplighter.devtools.check import Kind, Limits, check_module
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.module_timers import modules_by
 from lamplighter.devtools.server import running_server
 from lamplighter.devtools.testing import PresenceServer, ServerClock
+from lamplighter.devtools.turns import turns
 from lamplighter.modules.api import ModuleApi
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.containment import as_module
 
 
 class Router:
@@ -225,3 +230,18 @@ def test_a_check_in_simulated_time(seconds: float, kinds: list[Kind]) -> None:
     """A check judges how long a module sleeps by the world's clock, and loses no time with it."""
     findings = check_module(Router, {"seconds": seconds}, limits=Limits(worlds=2)).findings
     assert [it.kind for it in findings] == kinds
+
+
+def test_another_event_loop() -> None:
+    """An event loop that is not written in Python works as well."""
+
+    async def sleeps() -> str:
+        clock = FakeClock()
+        with modules_by(clock):
+            with as_module("Sleeper"):
+                task = asyncio.ensure_future(asyncio.sleep(3600, "slept"))
+            await turns(2)
+            clock.advance(hours=1)
+            return await task
+
+    assert uvloop.run(sleeps()) == "slept"
