@@ -141,6 +141,11 @@ async def _deadline() -> None:
         await asyncio.sleep(0.5)
 
 
+async def _in_parts() -> None:
+    for _ in range(200):
+        await asyncio.sleep(0.035)
+
+
 async def _in_time() -> None:
     async with asyncio.timeout(7.001):
         await asyncio.sleep(7)
@@ -167,6 +172,7 @@ async def _cancelled() -> None:
         _call_later,
         _task,
         _deadline,
+        _in_parts,
         _in_time,
         _cancelled,
     ],
