@@ -14,7 +14,7 @@ __all__ = ["run"]  # the fixture
 
 ROUTES = "tests.compat.modules.routers.Routes"
 ALTERING = "tests.compat.modules.routers.Altering"
-SYNC_ROUTER = "tests.compat.modules.legacy_routers.SyncRouter"
+OLDER_ROUTER = "tests.devtools.check.modules.good.OlderRouter"
 
 
 @pytest.fixture
@@ -108,11 +108,11 @@ def test_a_whole_configuration(file: Path) -> None:
 
 def test_the_older_style(file: Path) -> None:
     """`presence.presence_router` is the older style; in `modules:`, such a router does nothing."""
-    module = f"{{module: {SYNC_ROUTER}, config: {{routes: {{'@a:demo': ['@b:demo']}}}}}}"
+    module = f"{{module: {OLDER_ROUTER}, config: {{boss: alice}}}}"
     file.write_text(f"presence: {{presence_router: {module}}}\n")
-    assert check(SYNC_ROUTER, file).findings == ()
+    assert check(OLDER_ROUTER, file).findings == ()
     file.write_text(f"modules: [{module}]\n")
-    [finding] = check(SYNC_ROUTER, file).findings
+    [finding] = check(OLDER_ROUTER, file).findings
     assert finding.kind is Kind.NOTHING_REGISTERED
     assert finding.details == (
         "it has get_users_for_states and get_interested_users, as older routers have: "
