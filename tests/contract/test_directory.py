@@ -115,10 +115,11 @@ async def test_passwords(tested: Subject) -> None:
     assert len(messages) == 1
 
 
-async def test_long_passwords(tested: Subject) -> None:
+@pytest.mark.parametrize("password", ["x" * 513, "é" * 257])
+async def test_long_passwords(tested: Subject, password: str) -> None:
     """A password of more than 512 bytes is not taken."""
     with pytest.raises(TooLarge):
-        await tested.directory.register("alice", "x" * 513)
+        await tested.directory.register("alice", password)
 
 
 async def test_a_new_login_replaces_the_devices_token(tested: Subject) -> None:

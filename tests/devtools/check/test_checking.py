@@ -121,16 +121,16 @@ def test_a_counterexample_is_as_small_as_can_be() -> None:
     """The counterexample has two people, one of them invited to a room, and nothing else."""
     [found] = _check(faulty.ByInvitation).findings
     assert found.message == (
-        "a first sync shows @alice:example.com to @eve:example.com, "
-        "but Synapse would not tell @eve:example.com when @alice:example.com comes online"
+        "a first sync shows @alice:example.com to @charlie:example.com, "
+        "but Synapse would not tell @charlie:example.com when @alice:example.com comes online"
     )
     assert found.counterexample == Counterexample(
-        viewer="@eve:example.com",
+        viewer="@charlie:example.com",
         user="@alice:example.com",
         changes=("@alice:example.com online",),
-        users=("@alice:example.com", "@eve:example.com"),
+        users=("@alice:example.com", "@charlie:example.com"),
         admins=(),
-        rooms=("!staff:example.com: @alice:example.com (join), @eve:example.com (invite)",),
+        rooms=("!staff:example.com: @alice:example.com (join), @charlie:example.com (invite)",),
     )
 
 

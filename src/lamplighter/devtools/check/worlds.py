@@ -6,10 +6,10 @@ The worlds depend on their number only, so that two checks of one module ask the
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from random import Random  # noqa: TID251 - seeded: the same choices every time
 from typing import Final
 
 from lamplighter.clock import Timestamp, after, milliseconds
-from lamplighter.devtools.check.dice import Dice
 from lamplighter.devtools.check.population import Population
 from lamplighter.devtools.clock import START
 from lamplighter.homeserver.values import MemberState
@@ -80,7 +80,7 @@ def state_of(user_id: UserId, number: int, now: Timestamp) -> UserPresenceState:
 
 def first_world(people: Population) -> World:
     """Return a world of all *people*, in which the rooms that the module knows are empty."""
-    return World(people.server_name, START, people.users, rooms=_rooms(people, (), 0, Dice(0)))
+    return World(people.server_name, START, people.users, rooms=_rooms(people, (), 0, Random(0)))
 
 
 def worlds(people: Population, count: int) -> Iterator[tuple[World, Sequence[UserPresenceState]]]:
@@ -89,14 +89,16 @@ def worlds(people: Population, count: int) -> Iterator[tuple[World, Sequence[Use
     Over all worlds, everybody is in every state, and shares a room with everybody else or does not.
     """
     for number in range(count):
-        dice = Dice(number)
+        choices = Random(number)
         now = _instant(people.hours, number)
-        users = _some_of(people, dice)
+        users = _some_of(people, choices)
         local = [it for it in users if server_of(it) == people.server_name]
-        admins = frozenset({dice.one_of(local)}) if local else frozenset[UserId]()
+        admins = frozenset({choices.choice(local)}) if local else frozenset[UserId]()
         if number % 4 == 3:  # a module may name users because they are administrators
             admins |= {it for it in local if it in people.named}
-        world = World(people.server_name, now, users, admins, _rooms(people, users, number, dice))
+        world = World(
+            people.server_name, now, users, admins, _rooms(people, users, number, choices)
+        )
         states = [state_of(it, number + place, now) for place, it in enumerate(users)]
         yield world, states
 
@@ -113,37 +115,37 @@ def _instant(hours: Sequence[int], number: int) -> Timestamp:
     return after(midnight, timedelta(minutes=minute))
 
 
-def _some_of(people: Population, dice: Dice) -> Sequence[UserId]:
+def _some_of(people: Population, choices: Random) -> Sequence[UserId]:
     """Return all people, or as many as fit, in their order; at least half are named ones."""
     if len(people.users) <= _MOST_USERS:
         return people.users
     room_for_named = max(_MOST_USERS // 2, _MOST_USERS - len(people.others))
-    named = dice.some_of(people.named, room_for_named)
-    others = dice.some_of(people.others, _MOST_USERS - len(named))
+    named = choices.sample(people.named, min(len(people.named), room_for_named))
+    others = choices.sample(people.others, min(len(people.others), _MOST_USERS - len(named)))
     chosen = {*named, *others}
     return [it for it in people.users if it in chosen]
 
 
 def _rooms(
-    people: Population, users: Sequence[UserId], number: int, dice: Dice
+    people: Population, users: Sequence[UserId], number: int, choices: Random
 ) -> Sequence[SimulatedRoom]:
     generic = [RoomId(f"!room-{it}:{people.server_name}") for it in range(1, _ROOMS + 1)]
     aliases = dict(zip(people.rooms, people.aliases, strict=False))
     return [
-        SimulatedRoom(room_id, _members(users, number, dice), aliases.get(room_id))
+        SimulatedRoom(room_id, _members(users, number, choices), aliases.get(room_id))
         for room_id in [*people.rooms, *generic]
     ]
 
 
-def _members(users: Sequence[UserId], number: int, dice: Dice) -> Mapping[UserId, MemberState]:
+def _members(users: Sequence[UserId], number: int, choices: Random) -> Mapping[UserId, MemberState]:
     """Return nobody in the first world, everybody in the second, and some in the others."""
     if number < 2:
         return dict.fromkeys(users, MemberState.JOIN) if number else {}
     members: dict[UserId, MemberState] = {}
     for user_id in users:
-        match dice.below(8):
+        match choices.randrange(8):
             case 0 | 1 | 2:
                 members[user_id] = MemberState.JOIN
             case 3:
-                members[user_id] = dice.one_of((MemberState.INVITE, MemberState.LEAVE))
+                members[user_id] = choices.choice((MemberState.INVITE, MemberState.LEAVE))
     return members
