@@ -79,15 +79,22 @@ async def in_its_style(found: Candidate, subject: Subject, world: World) -> Cand
 
     If the configuration does not tell the style, both styles are tried.
     """
-    registered = await _registered(found, world)
-    if registered is not None:
-        return registered
     methods = [it for it in Callback if callable(getattr(found.factory, it, None))]
     older = replace(found, entry=replace(found.entry, style=ModuleStyle.ROUTER))
-    if methods and not subject.style_is_known:
+    may_be_older = bool(methods) and not subject.style_is_known
+    try:
+        registered = await _registered(found, world)
+    except CannotBeAsked:  # an older router may take its arguments by name only
+        try:
+            registered = await _registered(older, world) if may_be_older else None
+        except CannotBeAsked:
+            registered = None
+        if registered is None:
+            raise
+    if registered is None and may_be_older:
         registered = await _registered(older, world)
-        if registered is not None:
-            return registered
+    if registered is not None:
+        return registered
     details: tuple[str, ...] = ()
     if methods and subject.style_is_known:
         details = (
