@@ -165,6 +165,8 @@ class Readers:
             if not self._server.lamplighter.core.life.is_reading:
                 break
             await self.breathe(1)
+        # What the server has answered arrives at its client a few cycles of the loop later.
+        await turns(self._patience)
         for reader in self.all:
             if reader.task is not None and reader.task.done():
                 await self.finish(reader)
@@ -188,9 +190,11 @@ class Readers:
         begin = self._oracle.moment
         start = self._rules.earliest_call()
         before = reader.now or Bookmark("", {}, begin, begin, {})
-        reader.poll = await reader.client.polls(timeout=timeout, **query)
-        reader.waits.set()
-        answer = await reader.poll.answer()
+        poll = reader.poll = reader.client.begin_poll(timeout=timeout, **query)
+        waiting = asyncio.ensure_future(poll.waiting())
+        waiting.add_done_callback(lambda _waiting: reader.waits.set())
+        # The answer is looked at when it arrives: the server may not be at rest by then.
+        answer = await poll.answer()
         self.look()
         reader.heard += len(answer.presence)
         newest = self._check(reader.client.user_id, answer, before, min(start, before.heard_to))

@@ -72,6 +72,10 @@ class ClientPoll:
         """Whether the server has answered."""
         return self._pending.answered
 
+    async def waiting(self) -> None:
+        """Return once the server waits for news, or has answered."""
+        await self._pending.waiting()
+
     async def answer(self) -> SyncAnswer:
         """Return the answer once there is one; the client learns from it."""
         return self._client.learn(await self._pending.response())
@@ -103,9 +107,13 @@ class Client:
 
     async def polls(self, *, timeout: int = 30_000, **query: Unpack[SyncQuery]) -> ClientPoll:
         """Begin a `/sync`; return once the server waits for news, or has answered."""
-        pending = self._begin_sync(timeout, query)
-        await pending.waiting()
-        return ClientPoll(self, pending)
+        poll = self.begin_poll(timeout=timeout, **query)
+        await poll.waiting()
+        return poll
+
+    def begin_poll(self, *, timeout: int = 30_000, **query: Unpack[SyncQuery]) -> ClientPoll:
+        """Send a `/sync`, and return before the server has read it."""
+        return ClientPoll(self, self._begin_sync(timeout, query))
 
     async def first_sync(self, **query: Unpack[SyncQuery]) -> SyncAnswer:
         """Sync as if for the first time: nothing is believed any more."""
