@@ -345,7 +345,7 @@ async def test_long_filters(tested: Subject) -> None:
 
 
 async def test_presence_of_others_is_not_news(tested: Subject) -> None:
-    """What happens in other people's rooms is no news: a poll with the user's token reads nothing."""
+    """Events in rooms of others are no news: a poll with the user's token reads nothing."""
     await tested.users("alice", "bob", "charlie")
     room_id = await tested.room(ALICE, BOB)
     since = await tested.sync(CHARLIE)
