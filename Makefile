@@ -10,7 +10,7 @@ TESTS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-interop bench lint types architecture tests docs generated format lock clean
+.PHONY: help setup run check test test-interop bench lint types architecture tests docs generated format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -19,6 +19,9 @@ setup: $(VENV)/.project ## install Lamplighter into .venv, from the lock file
 
 run: setup ## run the demo: a real server, three users, and a presence router module
 	@exec $(BIN)/lamplighter demo
+
+check: lint types architecture ## while you work: lint, types, architecture, and the tests that run in memory
+	EXAMPLES=10 $(BIN)/pytest -q -n 2 --dist loadgroup -k "not postgresql" $(addprefix --ignore=tests/,bench cli deploy docs interop)
 
 test: lint types architecture tests ## everything that must pass: lint, types, architecture, tests
 
