@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Adapter", "PresenceRow", "Statement"]
+__all__ = ["Adapter", "PresenceRow", "Statement", "presence_upsert"]
 
 #: A row of the table `presence`, its values in the order of the columns.
 PresenceRow = tuple[str, str, str, int, int, int, str | None, bool, int]
@@ -55,3 +55,27 @@ class Adapter(Protocol):
 
     def forgetting(self, user_ids: Sequence[str]) -> Statement:
         """Return what deletes the presence of these users."""
+
+
+def presence_upsert(rows: str) -> str:
+    """Return the SQL that writes each `PresenceRow` that the query *rows* selects.
+
+    A row does not replace one of the same user with a larger position.
+    """
+    return f"""
+INSERT INTO presence (
+    user_id, state, word, last_active_ts, last_federation_update_ts, last_user_sync_ts,
+    status_msg, currently_active, position
+)
+{rows}
+ON CONFLICT (user_id) DO UPDATE SET
+    state = excluded.state,
+    word = excluded.word,
+    last_active_ts = excluded.last_active_ts,
+    last_federation_update_ts = excluded.last_federation_update_ts,
+    last_user_sync_ts = excluded.last_user_sync_ts,
+    status_msg = excluded.status_msg,
+    currently_active = excluded.currently_active,
+    position = excluded.position
+WHERE excluded.position >= presence.position
+"""

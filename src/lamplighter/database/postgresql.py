@@ -30,7 +30,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from lamplighter.database.adapter import PresenceRow, Statement
+from lamplighter.database.adapter import PresenceRow, Statement, presence_upsert
 from lamplighter.database.engine import Database
 from lamplighter.errors import DatabaseInUse, StorageUnavailable
 
@@ -63,26 +63,12 @@ _TROUBLE: Final = {
 }
 
 #: Its parameters are the columns of the rows.
-_SAVE: Final = """
-INSERT INTO presence (
-    user_id, state, word, last_active_ts, last_federation_update_ts, last_user_sync_ts,
-    status_msg, currently_active, position
-)
+_SAVE: Final = presence_upsert("""
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
     $7::text[], $8::boolean[], $9::bigint[]
 )
-ON CONFLICT (user_id) DO UPDATE SET
-    state = excluded.state,
-    word = excluded.word,
-    last_active_ts = excluded.last_active_ts,
-    last_federation_update_ts = excluded.last_federation_update_ts,
-    last_user_sync_ts = excluded.last_user_sync_ts,
-    status_msg = excluded.status_msg,
-    currently_active = excluded.currently_active,
-    position = excluded.position
-WHERE excluded.position >= presence.position
-"""
+""")
 _FORGET: Final = "DELETE FROM presence WHERE user_id = ANY ($1::text[])"
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from lamplighter.database.adapter import PresenceRow, Statement
+from lamplighter.database.adapter import PresenceRow, Statement, presence_upsert
 from lamplighter.database.engine import Database
 
 __all__ = ["SqliteAdapter", "open_file", "open_memory"]
@@ -47,28 +47,14 @@ _TROUBLE: Final = {
 }
 
 #: Its parameter is a JSON array of rows. (`WHERE true` lets SQLite tell ON CONFLICT from a join.)
-_SAVE: Final = """
-INSERT INTO presence (
-    user_id, state, word, last_active_ts, last_federation_update_ts, last_user_sync_ts,
-    status_msg, currently_active, position
-)
+_SAVE: Final = presence_upsert("""
 SELECT
     json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
     json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
     json_extract(value, '$[6]'), json_extract(value, '$[7]'), json_extract(value, '$[8]')
 FROM json_each($1)
 WHERE true
-ON CONFLICT (user_id) DO UPDATE SET
-    state = excluded.state,
-    word = excluded.word,
-    last_active_ts = excluded.last_active_ts,
-    last_federation_update_ts = excluded.last_federation_update_ts,
-    last_user_sync_ts = excluded.last_user_sync_ts,
-    status_msg = excluded.status_msg,
-    currently_active = excluded.currently_active,
-    position = excluded.position
-WHERE excluded.position >= presence.position
-"""
+""")
 #: Its parameter is a JSON array of user IDs.
 _FORGET: Final = "DELETE FROM presence WHERE user_id IN (SELECT value FROM json_each($1))"
 
