@@ -164,7 +164,10 @@ class PresenceServer:
         """
         if not self._keeps:
             raise RuntimeError("a server that restarts needs a data_dir in presence_config")
-        self.play(self.server.restart(*(person.client for person in self._people.values())))
+        # Not by `play`, which asks a running server whether it has settled: during a restart no
+        # server runs. What waits for the time meanwhile gets it from `InMemoryServer.stop`.
+        self._run(self.server.restart(*(person.client for person in self._people.values())))
+        self._run(self._catch_up(self.server))
 
     def close(self) -> None:
         """Stop the server, if it has started."""
