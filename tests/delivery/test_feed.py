@@ -174,15 +174,22 @@ def test_asking_keeps_an_outbox(feed: Feed, clock: FakeClock) -> None:
     assert feed.sweep() == []
 
 
-async def test_forgetting(feed: Feed) -> None:
-    """Who is forgotten loses the outbox, and their polls are answered; later calls are harmless."""
+async def test_forgetting(feed: Feed, clock: FakeClock) -> None:
+    """A forgotten viewer's outbox is empty, and polls end; one that still reads is woken again."""
+    feed.deliver([Delivery(BOBS, {ALICE: WHY})], at(11), at(11))
+    feed.advance_to(at(11))
     poll = Request(feed, ALICE)
+    outbox = feed.open(ALICE)
     feed.forget(ALICE)
     feed.forget(CHARLIE)
-    assert (poll.is_over, feed.outbox(ALICE), feed.is_waiting(ALICE)) == (True, None, False)
+    await turns()
+    assert (poll.is_over, poll.looks, feed.outbox(CHARLIE)) == (True, 1, None)
     feed.wake([ALICE])
+    await turns()
+    assert (poll.looks, feed.open(ALICE).since, feed.open(ALICE) is outbox) == (2, 11, False)
     feed.release(ALICE, poll)
-    assert feed.open(ALICE).since == 10
+    clock.advance(minutes=1)
+    assert feed.sweep() == [ALICE]
 
 
 async def test_revoking(feed: Feed) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lamplighter.devtools.client import Client
+from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.server import InMemoryServer
+from tests.routing.callbacks import turns
 
 
 @pytest.fixture
@@ -31,3 +32,19 @@ async def test_members_see_them_go(
     await alice.sync()
     believed = alice.beliefs[bob.user_id]
     assert (believed["presence"], believed.get("status_msg")) == ("offline", None)
+
+
+async def test_a_poll_that_still_reads(server: InMemoryServer, bob: Client) -> None:
+    """A poll that still reads the rooms half when its account ends is refused once it has read."""
+    await bob.sync()
+    await bob.send(await server.room(bob), "hello")
+    poll = bob.begin_poll()
+    while not server.lamplighter.core.feed.is_waiting(bob.user_id):
+        await turns(1)
+    listener = server.lamplighter.core.directory_events
+    listener.devices_gone(bob.user_id, [bob.device_id])
+    listener.user_deactivated(bob.user_id)
+    await server.settled()
+    assert poll.answered
+    with pytest.raises(RequestFailed, match="M_UNKNOWN_TOKEN"):
+        await poll.answer()

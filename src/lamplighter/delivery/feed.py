@@ -145,10 +145,16 @@ class Feed:
         return known.outbox if known else None
 
     def forget(self, viewer: UserId) -> None:
-        """Drop the viewer's outbox: the next token is answered from scratch. Polls are ended."""
-        known = self._viewers.pop(viewer, None)
-        for poll in known.polls if known else ():
-            poll.end()
+        """End the viewer's polls and empty the outbox: older tokens are answered from scratch.
+
+        A poll may still read its rooms half, and is woken when it has: so `sweep` drops the outbox
+        once no poll is left.
+        """
+        known = self._viewers.get(viewer)
+        if known is not None:
+            known.outbox = Outbox(self.position)
+            for poll in known.polls:
+                poll.end()
 
     def outdate(self, viewer: UserId) -> None:
         """Let the viewer's tokens up to now be answered from scratch; waiting polls look again.

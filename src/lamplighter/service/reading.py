@@ -1,7 +1,6 @@
 """What a viewer is told who asks: a `/sync`, with a token or without, and GET status.
 
 Nearly every poll has its answer at hand, in an outbox (`news_at_once`). What is not at hand is read
-from dataclasses import dataclass, field
 from scratch (`views.py`), by what the token says:
 
 - no token, or one of another epoch (`tokens.py`): everybody whom the viewer may see;
