@@ -190,7 +190,7 @@ def test_tests_are_sentences() -> None:
 def test_tests_mirror_the_sources() -> None:
     """A test file stands where the module stands that it tests, or tells a story.
 
-    `test_machine.py` and `test_machine_polls.py` both test `machine.py`.
+    `test_views.py` and `test_views_again.py` would both test `views.py`.
     """
     tests = [path for path in TEST_FILES if path.name.startswith("test_")]
     assert [_name(path) for path in tests if not _mirrors_a_source(path)] == []

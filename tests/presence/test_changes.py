@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from lamplighter.presence.changes import Change, ChangeReason, reason_to_announce
+from lamplighter.presence.changes import ChangeReason, reason_to_announce
 from lamplighter.presence.state import UserPresenceState
 from tests.presence.people import ALICE, BUSY, OFFLINE, ONLINE, START, UNAVAILABLE
 
@@ -46,31 +46,3 @@ def test_reason(
 ) -> None:
     """Message, state, currently_active while online, and a late activity are announced; no more."""
     assert reason(told, **fields) is expected
-
-
-def test_the_first_reason_is_given() -> None:
-    """If several reasons hold, the one that matters most to people is given."""
-    everything: dict[str, object] = {
-        "last_active_ts": START + 60_001,
-        "currently_active": False,
-        "state": UNAVAILABLE,
-        "status_msg": None,
-    }
-    given = []
-    told = TOLD
-    for field in ("status_msg", "state", "last_active_ts"):
-        given.append(reason(told, **everything))
-        told = told.copy_and_replace(**{field: everything[field]})
-
-    assert given == [ChangeReason.STATUS_MSG, ChangeReason.STATE, ChangeReason.LAST_ACTIVE]
-    assert reason(TOLD, last_active_ts=START + 60_001, currently_active=False) is (
-        ChangeReason.CURRENTLY_ACTIVE
-    )
-
-
-def test_a_change_says_from_what_to_what_and_why() -> None:
-    """Changes are values with the old state, the new state and the reason."""
-    assert Change(TOLD, AWAY, ChangeReason.STATE) == Change(
-        old=TOLD, new=AWAY, reason=ChangeReason.STATE
-    )
-    assert len({Change(TOLD, AWAY, why) for why in ChangeReason}) == len(ChangeReason)

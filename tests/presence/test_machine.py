@@ -1,20 +1,26 @@
-"""One user: how events and time change devices and presence."""
+"""One user: how events and time change devices and presence.
+
+The tables below are examples. `test_reference_model.py` compares the machine with a slow and
+obvious model in random stories.
+"""
 
 from datetime import timedelta
 from typing import Final, cast
 
-import msgspec
 import pytest
 
 from lamplighter.clock import Timestamp
+from lamplighter.ids import DeviceId
 from lamplighter.presence.device import RESTORED, Device
 from lamplighter.presence.events import (
     AccountDeactivated,
+    Activity,
     DeviceGone,
     Event,
     RemoteUpdate,
     SetByModule,
     StatusSet,
+    SyncEnded,
     Syncing,
 )
 from lamplighter.presence.machine import (
@@ -24,341 +30,288 @@ from lamplighter.presence.machine import (
     TrackedUser,
     apply,
     deadline,
+    elapse,
 )
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.timers import Timers
 from tests.presence.people import (
-    ACTIVE,
-    ACTS,
     ALICE,
-    BEGINS,
     BUSY,
     DAVE,
-    ENDS,
-    EXPLICIT,
-    FIRST,
     LAPTOP,
     OFFLINE,
     ONLINE,
     PHONE,
     START,
     UNAVAILABLE,
-    Person,
     at,
-    nobody,
-    polled,
-    polling,
-    puts,
-    restored,
-    says,
 )
 
-IN_CALL: Final = SetByModule(ALICE, BUSY, "in a call")
-GONE: Final = DeviceGone(ALICE, PHONE)
+RULES: Final = Rules()
 
 
-# A PUT, and activity.
-
-
-@pytest.mark.parametrize("presence", list(Presence))
-def test_a_put_is_always_activity(presence: Presence) -> None:
-    """A PUT sets presence and message and counts as activity, offline included."""
-    assert Person().hears(puts(presence, "hi")).user == TrackedUser(
-        UserPresenceState(ALICE, presence, at(0), 0, 0, "hi", presence is ONLINE),
-        StateSource.DEVICES,
-        (Device(PHONE, presence, at(0)),),
-    )
-
-
-def test_a_put_of_a_polling_device_leaves_its_poll_alone() -> None:
-    """A PUT changes the presence of the device and nothing about its polls."""
-    person = Person().hears(says(UNAVAILABLE)).hears(puts(ONLINE), 10)
-
-    assert person.device == Device(
-        PHONE, ONLINE, at(10), at(0), set_presence=UNAVAILABLE, is_polling=True
-    )
-
-
-@pytest.mark.parametrize(
-    ("person", "message"),
-    [
-        (Person().hears(puts(ONLINE, "hi")).hears(puts(ONLINE)), None),
-        (Person().hears(puts(ONLINE, "hi")).hears(says(UNAVAILABLE)), "hi"),
-        (Person().hears(puts(ONLINE, "hi")).hears(GONE), "hi"),
-        (Person().hears(puts(ONLINE, "hi")).waits_until(10**5), "hi"),
-    ],
-    ids=["PUT without a message", "sync", "logout", "time"],
-)
-def test_status_message(person: Person, message: str | None) -> None:
-    """A PUT without a message clears the message; a sync, a logout and time keep it."""
-    assert person.state.status_msg == message
-
-
-@pytest.mark.parametrize(
-    ("before", "after"), [(UNAVAILABLE, ONLINE), (ONLINE, ONLINE), (BUSY, BUSY)]
-)
-def test_activity_lifts_unavailable(before: Presence, after: Presence) -> None:
-    """Activity makes an unavailable device online, and leaves online and busy ones so."""
-    assert Person().hears(puts(before)).hears(ACTS, 10).user == TrackedUser(
-        UserPresenceState(ALICE, after, at(10), 0, 0, None, after is ONLINE),
-        StateSource.DEVICES,
-        (Device(PHONE, after, at(10)),),
-    )
-
-
-@pytest.mark.parametrize(
-    ("person", "event"),
-    [
-        (Person(), ACTS),
-        (polling().hears(GONE), ACTS),
-        (Person(), ENDS),
-        (polled(), ENDS),
-        (restored(ONLINE), ENDS),
-        (polling().hears(GONE, 10), ENDS),
-    ],
-    ids=["absent", "gone", "no poll", "ended", "before the restart", "logged out"],
-)
-def test_what_changes_nothing(person: Person, event: Event) -> None:
-    """Activity of a device that does not exist, and the end of an unknown poll, change nothing."""
-    before = person.user
-
-    assert person.hears(event, 20).user == before
-
-
-# Several devices, and the end of devices.
-
-
-def test_a_user_is_as_present_as_the_most_present_device() -> None:
-    """The user's state follows the highest device, down as well as up."""
-    person = Person().hears(StatusSet(ALICE, LAPTOP, BUSY))
-    states = [
-        person.hears(says(UNAVAILABLE)).state.state,
-        person.hears(StatusSet(ALICE, LAPTOP, OFFLINE)).state.state,
-        person.hears(ACTS).state.state,
-        person.hears(GONE).state.state,
-    ]
-
-    assert states == [BUSY, UNAVAILABLE, ONLINE, OFFLINE]
-
-
-def test_the_last_activity_is_the_latest_of_the_devices() -> None:
-    """A poll of another device does not turn back the last activity."""
-    person = polled().hears(StatusSet(ALICE, LAPTOP, ONLINE), 10).hears(says(UNAVAILABLE), 20)
-
-    assert person.state.last_active_ts == at(10)
-
-
-def test_a_logged_out_device_drops_at_once() -> None:
-    """A logout drops a device with a poll in flight, and leaves the other devices alone."""
-    assert polling().hears(GONE, 10).user == TrackedUser(
-        UserPresenceState(ALICE, OFFLINE, at(0), 0, at(0), None, False), StateSource.DEVICES
-    )
-    assert polling().hears(Syncing(ALICE, LAPTOP)).hears(GONE, 10).presences == {LAPTOP: ONLINE}
-
-
-def test_deactivation_takes_devices_and_message() -> None:
-    """A deactivated user has no device and no message, not even one that a module has set."""
-    person = Person().hears(puts(ONLINE, "hi")).hears(Syncing(ALICE, LAPTOP))
-    person.hears(SetByModule(ALICE, BUSY, "from a module")).hears(AccountDeactivated(ALICE), 10)
-
-    assert person.user == TrackedUser(
-        UserPresenceState(ALICE, OFFLINE, at(0), 0, at(0), None, False), StateSource.DEVICES
-    )
-
-
-def test_a_user_stops_being_currently_active() -> None:
-    """An online user is currently active until 60 s after an activity, exclusively."""
-    person = polling()
-
-    assert person.waits_until(59.999).state.currently_active
-    assert person.waits_until(60).state == UserPresenceState(
-        ALICE, ONLINE, at(0), 0, at(0), None, False
-    )
-
-
-# After a restart.
-
-
-@pytest.mark.parametrize("event", [BEGINS, ACTS, puts(ONLINE)], ids=["poll", "activity", "put"])
-def test_the_first_device_takes_over_the_restored_one(event: Event) -> None:
-    """The first device that polls or acts takes over the restored one; the second is new."""
-    person = restored(ONLINE).hears(event, 10)
-    assert person.presences == {PHONE: ONLINE}
-
-    assert person.hears(says(UNAVAILABLE), 10).hears(Syncing(ALICE, LAPTOP), 11).presences == {
-        PHONE: UNAVAILABLE,
-        LAPTOP: ONLINE,
+def events_of(device_id: DeviceId) -> dict[str, Event]:
+    """Return what can happen on a device, by the words of the tables below."""
+    return {
+        "polls": Syncing(ALICE, device_id),
+        "first": Syncing(ALICE, device_id, is_first=True),
+        "explicit": Syncing(ALICE, device_id, is_activity=True),
+        "ends": SyncEnded(ALICE, device_id),
+        "acts": Activity(ALICE, device_id),
+        "leaves": DeviceGone(ALICE, device_id),
+        **{f"polls:{it.name.lower()}": Syncing(ALICE, device_id, it) for it in Presence},
+        **{f"puts:{it.name.lower()}": StatusSet(ALICE, device_id, it, "hi") for it in Presence},
+        "puts": StatusSet(ALICE, device_id, ONLINE),
     }
 
 
-@pytest.mark.parametrize("presence", [UNAVAILABLE, ONLINE, BUSY])
-def test_going_on_polling_after_a_restart_is_steady(presence: Presence) -> None:
-    """A restart does not make steady polling an activity, nor an idle device active."""
-    assert restored(presence).hears(BEGINS, 29).device == Device(
-        PHONE, presence, at(-1), last_sync_ts=at(29), set_presence=ONLINE, is_polling=True
+EVENTS: Final = {
+    **events_of(PHONE),
+    **{f"laptop:{name}": event for name, event in events_of(LAPTOP).items()},
+    **{f"module:{it.name.lower()}": SetByModule(ALICE, it, "set") for it in Presence},
+    "deactivated": AccountDeactivated(ALICE),
+}
+#: What happens on a phone, each step at its second; the phone's presence after that ("gone": the
+#: phone was dropped), and the second of the user's last activity.
+PHONES: Final = """
+  a PUT is activity, offline included
+    puts:offline@1                                             | offline      1
+    puts:unavailable@1                                         | unavailable  1
+    puts:busy@1                                                | busy         1
+  an absent device takes what its polls say
+    puts:online@0 wait@30 polls:online@39                      | online       39
+    puts:online@0 wait@30 polls:unavailable@39                 | unavailable  0
+    puts:online@0 wait@30 polls:busy@39                        | busy         0
+  the first poll of a new user is activity
+    polls:unavailable@5                                        | unavailable  5
+    polls:busy@5                                               | busy         5
+  polls that say the same again change nothing
+    polls@0 wait@300 polls@301                                 | unavailable  0
+    polls:unavailable@0 acts@10 polls:unavailable@20           | online       10
+    polls:unavailable@0 acts@10 polls:unavailable@20 wait@310  | unavailable  10
+    polls@0 puts:offline@10 polls@20 ends@21                   | offline      10
+  polls that say something new end an older PUT
+    polls:unavailable@0 puts:offline@10 polls@20               | online       20
+    polls:unavailable@0 puts:unavailable@10 polls@20           | online       20
+    polls@0 puts:offline@10 polls:unavailable@20               | unavailable  10
+    polls@0 polls:unavailable@10 polls@20                      | online       20
+  a first sync says something new
+    polls@0 puts:offline@10 first@11                           | online       11
+    polls@0 puts:unavailable@10 first@11                       | online       11
+  a poll after ten seconds without any says something new
+    polls@0 puts:offline@19 ends@20 polls@29.999               | offline      19
+    polls@0 puts:offline@19 ends@20 polls@30                   | online       30
+  a PUT of offline before the first poll of all hides nothing
+    puts:offline@0 polls@1                                     | online       1
+    puts:offline@0 first@1                                     | online       1
+  explicit online is activity, ends idleness, and leaves a PUT alone
+    polls@0 explicit@10                                        | online       10
+    polls@0 wait@300 explicit@301                              | online       301
+    polls@0 puts:offline@10 explicit@20 explicit@1000          | offline      10
+    polls@0 puts:unavailable@10 explicit@20 explicit@1000      | unavailable  10
+    polls@0 puts:unavailable@10 acts@20 wait@320 explicit@330  | online       330
+  activity makes an unavailable device online, and leaves online and busy ones so
+    puts:unavailable@0 acts@10                                 | online       10
+    puts:online@0 acts@10                                      | online       10
+    puts:busy@0 acts@10                                        | busy         10
+  a device that a PUT has set to offline is not brought back by activity, but by another PUT
+    polls@0 puts:offline@10 acts@20                            | offline      10
+    polls@0 puts:offline@10 puts:busy@20                       | busy         20
+  a device that does not exist does not act
+    polls@0 leaves@1 acts@2 ends@3                             | gone         0
+  a device is dropped 30 s after its last poll or PUT, and never during a poll
+    polls@0 ends@100 wait@129.999                              | online       0
+    polls@0 ends@100 wait@130                                  | gone         0
+    puts:offline@0 wait@29.999                                 | offline      0
+    puts:offline@0 wait@30                                     | gone         0
+    polls@0 wait@1000000                                       | unavailable  0
+  a device is idle five minutes after the last activity
+    polls@0 acts@10 wait@309.999                               | online       10
+    polls@0 acts@10 wait@310                                   | unavailable  10
+  a busy device is never idle, has an hour of grace, and stays busy, whatever its polls say
+    puts:busy@0 wait@3599.999                                  | busy         0
+    puts:busy@0 wait@3600                                      | gone         0
+    puts:busy@0 first@1 polls:unavailable@30                   | busy         0
+    puts:busy@0 puts:offline@10                                | offline      10
+"""
+#: What happens to a user; the state after that, what determines it, and the status message.
+USERS: Final = """
+  the state follows the highest device, down as well as up
+    laptop:puts:busy@0 polls:unavailable@0                     | busy         devices  hi
+    laptop:puts:busy@0 polls@0 laptop:puts:offline@1           | online       devices  hi
+    polls@0 laptop:polls:unavailable@0 leaves@1                | unavailable  devices  -
+    polls@0 leaves@1                                           | offline      devices  -
+  only a PUT without a message and a deactivation clear the message
+    puts:online@0 puts@1                                       | online       devices  -
+    puts:online@0 polls:unavailable@1                          | unavailable  devices  hi
+    puts:online@0 leaves@1                                     | offline      devices  hi
+    puts:online@0 wait@100000                                  | offline      devices  hi
+    puts:online@0 module:busy@1 deactivated@2                  | offline      devices  -
+  a module's state stands while no device changes its presence
+    polls@0 module:busy@10 polls@20 first@21 explicit@22       | busy         module   set
+    polls@0 module:busy@10 ends@20 acts@21 laptop:leaves@22    | busy         module   set
+    module:unavailable@0 wait@1000000                          | unavailable  module   set
+  it ends when a device changes its presence, or with a PUT
+    polls@0 module:busy@10 polls:unavailable@20                | unavailable  devices  set
+    polls@0 module:busy@10 laptop:polls@20                     | online       devices  set
+    polls@0 module:busy@10 leaves@20                           | offline      devices  set
+    polls@0 module:busy@10 puts:online@20                      | online       devices  hi
+    polls@0 module:busy@10 wait@299.999                        | busy         module   set
+    polls@0 module:busy@10 wait@300                            | unavailable  devices  set
+"""
+
+
+def stories(table: str) -> list[str]:
+    """Return the rows of a table."""
+    return [line.strip() for line in table.splitlines() if "|" in line]
+
+
+def nobody(user_id: str, source: StateSource = StateSource.DEVICES) -> TrackedUser:
+    """Return a user about whom nothing is known."""
+    return TrackedUser(UserPresenceState.default(user_id), source)
+
+
+def user_after(steps: str) -> TrackedUser:
+    """Return the user after *steps*, written as in the tables."""
+    user = nobody(ALICE)
+    for what, _, seconds in (step.rpartition("@") for step in steps.split()):
+        now = at(float(seconds))
+        user = elapse(user, now, RULES) if what == "wait" else apply(user, EVENTS[what], now, RULES)
+    return user
+
+
+@pytest.mark.parametrize("story", stories(PHONES))
+def test_phones(story: str) -> None:
+    """After what happens on a phone it has this presence, and the user this last activity."""
+    steps, _, end = story.partition("|")
+    presence, seconds = end.split()
+    user = user_after(steps)
+    device = next((it for it in user.devices if it.device_id == PHONE), None)
+    assert (device.presence.name.lower() if device else "gone") == presence
+    assert user.state.last_active_ts == at(float(seconds))
+
+
+@pytest.mark.parametrize("story", stories(USERS))
+def test_users(story: str) -> None:
+    """After what happens to a user, this is the state, its source and the message."""
+    steps, _, end = story.partition("|")
+    user = user_after(steps)
+    told = [Presence(user.state.state).name, user.source.name, user.state.status_msg or "-"]
+    assert [it.lower() for it in told] == end.split()
+
+
+def test_a_poll_brings_an_absent_device_online() -> None:
+    """A poll without set_presence makes an absent device online, which is an activity."""
+    assert user_after("polls@0") == TrackedUser(
+        UserPresenceState(ALICE, ONLINE, at(0), 0, at(0), None, True),
+        StateSource.DEVICES,
+        (Device(PHONE, ONLINE, at(0), at(0), set_presence=ONLINE, is_polling=True),),
     )
 
 
-def test_a_logout_leaves_the_restored_device_alone() -> None:
-    """The restored device is for devices that poll or act."""
-    assert restored(ONLINE).hears(GONE).presences == {RESTORED: ONLINE}
-
-
-# Modules.
+@pytest.mark.parametrize("presence", list(Presence))
+def test_steady_polling_changes_nothing(presence: Presence) -> None:
+    """The presence of a PUT stays while the polls say the same; they are no activity."""
+    user = user_after(f"polls@0 puts:{presence.name.lower()}@1 polls@10 ends@20")
+    assert user == TrackedUser(
+        UserPresenceState(ALICE, presence, at(1), 0, at(20), "hi", presence is ONLINE),
+        StateSource.DEVICES,
+        (Device(PHONE, presence, at(1), at(20), set_presence=ONLINE),),
+    )
 
 
 def test_a_module_s_state_leaves_devices_and_last_active_alone() -> None:
     """SetByModule changes state and message; devices and the last activity stay."""
-    assert polling().hears(IN_CALL, 10).user == TrackedUser(
-        UserPresenceState(ALICE, BUSY, at(0), 0, at(0), "in a call", False),
+    assert user_after("polls@0 module:busy@10") == TrackedUser(
+        UserPresenceState(ALICE, BUSY, at(0), 0, at(0), "set", False),
         StateSource.MODULE,
         (Device(PHONE, ONLINE, at(0), at(0), set_presence=ONLINE, is_polling=True),),
     )
 
 
+@pytest.mark.parametrize("event", ["polls", "acts", "puts"])
+def test_the_first_device_takes_over_the_restored_one(event: str) -> None:
+    """The first device that polls or acts takes over the restored one; the second is new."""
+    state = UserPresenceState(ALICE, ONLINE, at(-1), 0, 0, None, True)
+    restored = Device(RESTORED, ONLINE, at(-1), last_sync_ts=at(0), set_presence=ONLINE)
+    user = TrackedUser(state, StateSource.DEVICES, (restored,))
+    user = apply(user, EVENTS["leaves"], at(5), RULES)
+    assert user.devices == (restored,)
+    user = apply(apply(user, EVENTS[event], at(10), RULES), EVENTS["laptop:polls"], at(11), RULES)
+    assert [it.device_id for it in user.devices] == [PHONE, LAPTOP]
+
+
 @pytest.mark.parametrize(
-    "event", [BEGINS, ENDS, ACTS, ACTIVE, FIRST, DeviceGone(ALICE, LAPTOP)], ids=str
-)
-def test_a_module_s_state_stands_while_the_devices_stay_the_same(event: Event) -> None:
-    """Polls, answers and activity that change no device's presence do not end it."""
-    person = polling().hears(IN_CALL, 10).hears(event, 20)
-
-    assert (person.user.source, person.state.state) == (StateSource.MODULE, BUSY)
-    assert person.state.status_msg == "in a call"
-
-
-@pytest.mark.parametrize(
-    ("event", "expected"),
+    ("mode", "counting"),
     [
-        (says(UNAVAILABLE), UNAVAILABLE),
-        (Syncing(ALICE, LAPTOP), ONLINE),
-        (GONE, OFFLINE),
-        (puts(ONLINE), ONLINE),
-        (AccountDeactivated(ALICE), OFFLINE),
+        (SyncIsActivity.EXPLICIT, {ONLINE}),
+        (SyncIsActivity.ALWAYS, {None, ONLINE}),
+        (SyncIsActivity.NEVER, set()),
     ],
-    ids=str,
 )
-def test_a_module_s_state_ends_with_a_device_s(event: Event, expected: Presence) -> None:
-    """It ends when the presence of a device changes, or with a PUT, even one of the same state."""
-    person = polling().hears(IN_CALL, 10).hears(event, 20)
-
-    assert (person.user.source, person.state.state) == (StateSource.DEVICES, expected)
+def test_which_polls_are_activity(mode: SyncIsActivity, counting: set[Presence | None]) -> None:
+    """Only polls that say online are activity, as far as the operator has them count."""
+    assert {it for it in (None, *Presence) if mode.counts(it)} == counting
 
 
-def test_a_module_s_state_ends_when_time_changes_a_device() -> None:
-    """A device that becomes idle has changed its presence."""
-    person = polling().hears(IN_CALL, 10)
-
-    assert person.waits_until(299.999).state.state == BUSY
-    assert person.waits_until(300).state.state == UNAVAILABLE
-
-
-def test_a_user_who_is_online_by_a_module_stops_being_currently_active() -> None:
-    """A user whom a module has set online is currently active by the last activity."""
-    person = Person().hears(puts(OFFLINE)).hears(SetByModule(ALICE, ONLINE), 1)
-
-    assert person.state.currently_active
-    assert deadline(person.user, EXPLICIT) == at(30)
-    person.user = msgspec.structs.replace(person.user, devices=())
-    assert deadline(person.user, EXPLICIT) == at(60)
-    assert not person.waits_until(60).state.currently_active
-
-
-# Remote users.
-
-
-def remote(
-    seconds: float = 0, ago: timedelta | None = None, *, currently_active: bool = False
-) -> Person:
-    """Return a remote user whose server sent an update at *seconds*."""
-    update = RemoteUpdate(DAVE, ONLINE, "hi", ago, currently_active)
-    return Person(nobody(DAVE, StateSource.SERVER)).hears(update, seconds)
-
-
-def updated_without_a_time() -> Person:
-    """Return a remote user whose server sent a second update, without a last_active_ago."""
-    return remote(100, timedelta(0)).hears(RemoteUpdate(DAVE, UNAVAILABLE), 200)
+def remote(presence: Presence, ago: timedelta | None = None) -> TrackedUser:
+    """Return a remote user of whom the server sent two updates, at 100 s and at 200 s."""
+    user = nobody(DAVE, StateSource.SERVER)
+    for update, seconds in (
+        (RemoteUpdate(DAVE, ONLINE, "hi", timedelta(0), currently_active=True), 100),
+        (RemoteUpdate(DAVE, presence, None, ago, currently_active=True), 200),
+    ):
+        user = apply(user, update, at(seconds), RULES)
+    return user
 
 
 @pytest.mark.parametrize(
-    ("person", "expected"),
+    ("user", "expected"),
     [
-        (remote(100, timedelta(seconds=40), currently_active=True), (ONLINE, 60, 100, "hi", True)),
-        (updated_without_a_time(), (UNAVAILABLE, 100, 200, None, False)),
-        (remote(100, timedelta(days=10**5)), (ONLINE, None, 100, "hi", False)),
-        (remote(currently_active=True).waits_until(1_799.999), (ONLINE, None, 0, "hi", True)),
-        (remote(currently_active=True).waits_until(1_800), (OFFLINE, None, 0, "hi", False)),
+        (remote(ONLINE, timedelta(seconds=40)), (ONLINE, at(160), True)),
+        (remote(ONLINE), (ONLINE, at(100), True)),
+        (remote(ONLINE, timedelta(days=10**5)), (ONLINE, 0, True)),
+        *((remote(it), (it, at(100), False)) for it in (OFFLINE, UNAVAILABLE, BUSY)),
+        (elapse(remote(ONLINE), at(1_999.999), RULES), (ONLINE, at(100), True)),
+        (elapse(remote(ONLINE), at(2_000), RULES), (OFFLINE, at(100), False)),
     ],
-    ids=["by our clock", "no time: the known one", "before the epoch: never", "until", "silence"],
 )
-def test_a_remote_user(
-    person: Person, expected: tuple[Presence, float | None, float, str | None, bool]
-) -> None:
-    """The last activity is an instant of our clock; silence for 30 minutes makes a user offline."""
-    presence, active, heard, message, is_active = expected
-    active_ts = 0 if active is None else at(active)
-    assert person.user == TrackedUser(
-        UserPresenceState(DAVE, presence, active_ts, at(heard), 0, message, is_active),
+def test_a_remote_user(user: TrackedUser, expected: tuple[Presence, int, bool]) -> None:
+    """The last activity is an instant of our clock, the known one if the server gives none. Only
+    online users are currently active. Silence for 30 minutes makes a user offline.
+    """
+    presence, active_ts, is_active = expected
+    assert user == TrackedUser(
+        UserPresenceState(DAVE, presence, active_ts, at(200), 0, None, is_active),
         StateSource.SERVER,
     )
 
 
-@pytest.mark.parametrize("presence", [OFFLINE, UNAVAILABLE, BUSY])
-def test_only_online_users_are_currently_active(presence: Presence) -> None:
-    """A server's `currently_active` counts for online users only."""
-    person = remote().hears(RemoteUpdate(DAVE, presence, currently_active=True))
-
-    assert not person.state.currently_active
-
-
-def test_a_module_s_state_of_a_remote_user_stands_until_the_next_update() -> None:
-    """It outlasts the silence of the user's server, and ends with the server's next update."""
-    person = remote().hears(SetByModule(DAVE, BUSY, "in a call"), 10).waits_until(10**5)
-    assert (person.user.source, person.state.state) == (StateSource.MODULE, BUSY)
-
-    person.hears(RemoteUpdate(DAVE, UNAVAILABLE), 10**5)
-    assert (person.user.source, person.state.state) == (StateSource.SERVER, UNAVAILABLE)
-
-
-# Deadlines.
-
-
 @pytest.mark.parametrize(
-    ("person", "expected"),
+    ("user", "expected"),
     [
-        (Person(), None),
-        (polled(), at(30)),  # the grace
-        (polling(), at(60)),  # stops being currently active
-        (polling().waits_until(60), at(300)),  # idles
-        (polling().waits_until(300), None),
-        (Person().hears(puts(BUSY)), at(3_600)),
-        (Person().hears(puts(BUSY)).hears(BEGINS), None),
-        (Person().hears(SetByModule(ALICE, UNAVAILABLE)), None),
-        (remote(), at(1_800)),
-        (remote().waits_until(1_800), None),
+        (nobody(ALICE), None),
+        (user_after("polls@0 ends@0"), at(30)),  # the grace
+        (user_after("polls@0"), at(60)),  # stops being currently active
+        (user_after("polls@0 wait@60"), at(300)),  # idles
+        (user_after("polls@0 wait@300"), None),
+        (user_after("puts:busy@0"), at(3_600)),
+        (user_after("puts:busy@0 polls@0"), None),
+        (user_after("module:unavailable@0"), None),
+        (remote(ONLINE), at(2_000)),
+        (elapse(remote(ONLINE), at(2_000), RULES), None),
     ],
 )
 def test_the_deadline_is_the_first_instant_that_changes_something(
-    person: Person, expected: Timestamp | None
+    user: TrackedUser, expected: Timestamp | None
 ) -> None:
     """Nothing changes before the deadline, and something does at it."""
-    assert deadline(person.user, EXPLICIT) == expected
+    assert deadline(user, RULES) == expected
     if expected is not None:
-        seconds = (expected - START) / 1000
-        before = person.user
-        assert person.waits_until(seconds - 0.001).user == before
-        assert person.waits_until(seconds).user != before
-
-
-def test_the_rules_can_be_set() -> None:
-    """The machine uses the durations that it gets; the default is explicit activity."""
-    rules = Rules(Timers(sync_online_timeout=timedelta(milliseconds=7)), SyncIsActivity.NEVER)
-
-    assert Rules() == Rules(Timers(), SyncIsActivity.EXPLICIT)
-    assert deadline(polled().user, rules) == at(0.007)
+        assert elapse(user, Timestamp(expected - 1), RULES) == user
+        assert elapse(user, expected, RULES) != user
 
 
 def test_what_is_no_event_is_an_error() -> None:
     """A programming error is not mistaken for an event."""
     with pytest.raises(TypeError, match="'hello' is not an event"):
-        apply(nobody(ALICE), cast("Event", "hello"), START, EXPLICIT)
+        apply(nobody(ALICE), cast("Event", "hello"), START, RULES)

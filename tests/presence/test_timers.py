@@ -6,11 +6,10 @@ import msgspec
 import pytest
 
 from lamplighter.clock import Timestamp
-from lamplighter.presence.device import RESTORED, Device
+from lamplighter.presence.device import Device
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import (
     Timers,
-    begins_anew_at,
     idles_at,
     inactive_at,
     lapses_at,
@@ -87,18 +86,6 @@ def test_what_time_does(
     assert inactive_at(state(presence), TIMERS) == inactive
     assert silent_at(state(presence, DAVE), TIMERS) == silent
     assert (pings_at(state(presence), TIMERS) is not None) is pings
-
-
-def test_the_grace_counts_from_an_activity_too() -> None:
-    """An activity after the last poll prolongs the grace."""
-    assert lapses_at(Device(PHONE, ONLINE, at(15), last_sync_ts=at(12)), TIMERS) == at(17)
-
-
-def test_polls_begin_anew_after_ten_seconds() -> None:
-    """The next poll begins anew ten seconds after the last one, but not after a restart."""
-    assert begins_anew_at(DEVICE) == at(22)
-    assert begins_anew_at(msgspec.structs.replace(DEVICE, is_polling=True)) is None
-    assert begins_anew_at(msgspec.structs.replace(DEVICE, device_id=RESTORED)) is None
 
 
 @pytest.mark.parametrize("presence", [UNAVAILABLE, ONLINE, BUSY])

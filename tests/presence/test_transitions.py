@@ -3,7 +3,7 @@
 import pytest
 
 from lamplighter.presence.state import Presence
-from lamplighter.presence.transitions import DEVICE_TRANSITIONS, Requested, Signal, next_presence
+from lamplighter.presence.transitions import DEVICE_TRANSITIONS, Signal, next_presence
 from tests.presence.people import BUSY, OFFLINE, ONLINE, UNAVAILABLE
 
 #: Rows: what the device says now ("gone": it is not there). Columns: what it is told.
@@ -39,15 +39,3 @@ def test_the_table_above_is_complete() -> None:
     """Every state and every signal has its row and column."""
     assert [Signal(name) for name in HEAD] == list(Signal)
     assert {WORDS[row[0]] for row in ROWS} == {None, *Presence} == DEVICE_TRANSITIONS.keys()
-
-
-def test_only_a_put_and_an_end_take_a_device_out_of_busy() -> None:
-    """A sync cannot override busy; a PUT can."""
-    out = {signal for signal in Signal if next_presence(BUSY, signal, ONLINE) is not BUSY}
-
-    assert out == {Signal.PUTS, Signal.LAPSES, Signal.LEAVES}
-
-
-def test_every_state_can_be_put() -> None:
-    """A PUT names a presence and gets it, whatever the device said before."""
-    assert {row[Signal.PUTS] for row in DEVICE_TRANSITIONS.values()} == {Requested.PRESENCE}
