@@ -175,7 +175,7 @@ def test_asking_keeps_an_outbox(feed: Feed, clock: FakeClock) -> None:
 
 
 async def test_forgetting(feed: Feed, clock: FakeClock) -> None:
-    """A forgotten viewer's outbox is empty, and polls end; one that still reads is woken again."""
+    """Forgetting a viewer empties the outbox and ends the polls; a poll that reads is woken."""
     feed.deliver([Delivery(BOBS, {ALICE: WHY})], at(11), at(11))
     feed.advance_to(at(11))
     poll = Request(feed, ALICE)

@@ -183,13 +183,13 @@ class Oracle:
                     del self._polled[viewer]
 
     def _compare(self, viewer: str, user: str) -> None:
-        before = self._sight(self._old, viewer, user)
-        after = self._sight(self._new, viewer, user)
+        before = self._visible(self._old, viewer, user)
+        after = self._visible(self._new, viewer, user)
         if before != after:
             kind = "gained" if before is None else "lost" if after is None else "altered"
             self.found.add((kind, viewer, user))
 
-    def _sight(self, rule_set: RuleSet, viewer: str, user: str) -> str | None:
+    def _visible(self, rule_set: RuleSet, viewer: str, user: str) -> str | None:
         """Return whether somebody is seen, and if so, how."""
         rules = self._rules[rule_set]
         pushing = [name for name in rule_set.order if rules.pushes(name, viewer, user)]

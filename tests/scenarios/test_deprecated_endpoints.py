@@ -66,7 +66,7 @@ async def test_room_initial_sync(
 
 
 async def test_events_show_no_strangers(server: InMemoryServer, alice: Client, bob: Client) -> None:
-    """None of them shows somebody who is out of sight."""
+    """Neither of them shows a user who is not visible."""
     first = await alice.call("GET", "/initialSync")
     await bob.set_status("online")
     query = {"from": first["end"], "timeout": "0"}

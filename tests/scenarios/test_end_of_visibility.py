@@ -1,8 +1,8 @@
-"""Who may not see somebody any more is told, once, that they are offline; and nothing else."""
+"""A viewer who may not see a user any more is told, once, that the user is offline, no more."""
 
 import pytest
 
-from lamplighter.devtools.client import Client, SyncQuery
+from lamplighter.devtools.client import Client, RequestFailed, SyncQuery
 from lamplighter.devtools.server import InMemoryServer
 
 THE_END = {"presence": "offline"}
@@ -23,7 +23,7 @@ async def test_the_same_bytes_whatever_is_true(
 
 
 async def test_both_sides(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """The leaver loses sight of everybody who stays, and everybody of the leaver."""
+    """A leave ends the visibility of both sides: each is told `offline`, once, and may not ask."""
     carol = await server.register("carol")
     await carol.join(room)
     for person in (alice, bob, carol):
@@ -37,6 +37,9 @@ async def test_both_sides(server: InMemoryServer, alice: Client, bob: Client, ro
         {alice.user_id: THE_END, carol.user_id: THE_END},
         {bob.user_id: THE_END},
     ]
+    for viewer, user in ((alice, bob), (bob, alice)):
+        with pytest.raises(RequestFailed, match="M_FORBIDDEN"):
+            await viewer.status_of(user)
 
 
 @pytest.mark.parametrize("way", ["kick", "ban"])

@@ -21,7 +21,7 @@ async def excluded(tmp_path: Path) -> AsyncIterator[tuple[InMemoryServer, str]]:
 
 
 async def test_excluded_room(excluded: tuple[InMemoryServer, str]) -> None:
-    """An excluded room gives no sight: not by joining it, on push, on sync, or on GET."""
+    """An excluded room makes nobody visible: not by joining it, on push, on sync, or on GET."""
     server, room = excluded
     alice, bob = await server.register("alice"), await server.register("bob")
     await alice.join(room)
@@ -46,7 +46,7 @@ async def test_members_from_before(excluded: tuple[InMemoryServer, str]) -> None
 
 
 async def test_other_rooms_count(excluded: tuple[InMemoryServer, str]) -> None:
-    """Who shares another room, too, is seen by that one, and not after it is left."""
+    """A user who shares another room, too, is visible by that one until it is left."""
     server, room = excluded
     alice, bob = await server.register("alice"), await server.register("bob")
     await alice.join(room)
@@ -64,7 +64,7 @@ async def test_other_rooms_count(excluded: tuple[InMemoryServer, str]) -> None:
 async def test_rooms_do_not_count(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """With `shared_rooms: false` a room shows nobody to anybody; everybody sees themselves."""
+    """With `shared_rooms: false` no room makes anybody visible; each user sees only themselves."""
     await alice.sync()
     await bob.set_status("online")
     await alice.set_status("online", "me")

@@ -1,4 +1,4 @@
-"""What a first `/sync` shows of others, and in which words."""
+"""What a first `/sync` shows, and the form of its events."""
 
 import pytest
 
@@ -13,7 +13,7 @@ INCLUDE = pytest.mark.parametrize(
 async def test_whom_it_shows(
     server: InMemoryServer, alice: Client, bob: Client, charlie: Client
 ) -> None:
-    """It shows who is not offline, who is but has a status message, oneself, and nobody else."""
+    """It shows users who are not offline, offline ones with a status message, and the viewer."""
     dora, emil = await server.register("dora"), await server.register("emil")
     await server.room(alice, bob, charlie, dora, emil)
     await bob.set_status("unavailable")
@@ -36,7 +36,7 @@ async def test_whom_it_shows(
 async def test_offline_users_included(
     server: InMemoryServer, alice: Client, bob: Client, charlie: Client
 ) -> None:
-    """With `include_offline_users_on_sync` it shows everybody in sight, heard of or not."""
+    """With `include_offline_users_on_sync` it shows every visible user, heard of or not."""
     await server.room(alice, bob)
     await charlie.set_status("online")
     answer = await alice.first_sync(set_presence="offline")
@@ -47,7 +47,7 @@ async def test_offline_users_included(
 
 
 async def test_strangers(server: InMemoryServer, alice: Client, bob: Client) -> None:
-    """Nobody sees those with whom they share no room, and who no module names."""
+    """A user is not visible without a shared room and without a module that names them."""
     await bob.set_status("online", "hello")
     assert list((await alice.first_sync()).presence) == [alice.user_id]
 

@@ -16,8 +16,8 @@ from tests.scenarios.world_land import EXAMPLES
 @settings(max_examples=EXAMPLES)
 @given(hour=hours)
 def test_the_replay_finds_what_the_oracle_finds(hour: Hour) -> None:
-    """Whoever gains or loses sight of somebody, or sees them otherwise, is found, and nobody else;
-    and the same rules, tried over their own record, differ in nothing.
+    """The replay finds exactly the viewers for whom the visibility or the state of a user differs;
+    the same rules, tried over their own record, differ in nothing.
     """
     with TemporaryDirectory() as folder, capture_logs():
         path = Path(folder) / "decisions.log"

@@ -79,7 +79,7 @@ async def test_a_first_sync(server: InMemoryServer, alice: Client, bob: Client, 
 async def test_other_ways_to_ask(
     server: InMemoryServer, alice: Client, bob: Client, room: str, query: str
 ) -> None:
-    """A token that says nothing, and `full_state`, are answered with everybody in sight."""
+    """A token that says nothing, and `full_state`, are answered with every visible user."""
     await bob.set_status("online", "hello")
     await alice.sync(**UNSEEN)
     await switch(server, "false", alice)

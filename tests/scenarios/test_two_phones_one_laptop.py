@@ -177,13 +177,6 @@ async def test_sync_keeps_a_message(server: InMemoryServer, alice: Client, bob: 
     assert (state.state, state.status_msg) == ("offline", "on the train")
 
 
-async def test_put_without_a_message_clears_it(server: InMemoryServer, bob: Client) -> None:
-    """A PUT without `status_msg` clears the message."""
-    await bob.set_status("online", "on the train")
-    await bob.set_status("online")
-    assert server.presence_of(bob).status_msg is None
-
-
 async def test_logout_drops_at_once(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
@@ -203,14 +196,6 @@ async def test_logout_everywhere(server: InMemoryServer, bob: Client) -> None:
     await bob.sync()
     await bob.call("POST", "/logout/all", {})
     assert server.presence_of(bob).state == "offline"
-
-
-async def test_deactivation_drops_at_once(server: InMemoryServer, bob: Client) -> None:
-    """A deactivated user is offline at once, and the status message is gone."""
-    await bob.set_status("online", "still here")
-    await server.lamplighter.directory.deactivate(bob.user_id)
-    state = server.presence_of(bob)
-    assert (state.state, state.status_msg) == ("offline", None)
 
 
 @pytest.mark.parametrize(

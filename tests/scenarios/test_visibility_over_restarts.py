@@ -1,4 +1,4 @@
-"""Who loses sight of somebody by a restart, or before one, is told after it."""
+"""A viewer for whom visibility ends by a restart, or before one, is told after it."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def naming(*names: str) -> str:
 async def test_a_leave_before_a_restart(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Who lost sight of somebody before a restart is told after it, and once."""
+    """The end of visibility before a restart is told after it, once."""
     await bob.set_status("online", "hello")
     await alice.sync(**UNSEEN)
     await bob.leave(room)

@@ -290,7 +290,7 @@ class Readers:
             content = reader.client.beliefs.get(sender)
             believed = shown(content) if content else Shown()
             if self._oracle.must_not_see(viewer, sender):
-                assert believed == Shown(), f"{viewer} about {sender}, out of sight, {when}"
+                assert believed == Shown(), f"{viewer} about {sender}, not visible, {when}"
             if self._oracle.must_know(viewer, sender, reader.now.began):
                 expected = self._oracle.expected(viewer, sender)
                 assert believed == expected, f"{viewer} about {sender}, {when}"

@@ -158,7 +158,7 @@ class Oracle:
     """Knows the truth."""
 
     def __init__(self, users: Sequence[str], counting_rooms: Iterable[str], rules: Rules) -> None:
-        """*counting_rooms* are those that give sight of their members."""
+        """*counting_rooms* are those whose members see each other."""
         self.users = tuple(users)
         self.members: dict[str, set[str]] = {room: set() for room in counting_rooms}
         #: Whose joins are under way.

@@ -256,7 +256,7 @@ async def test_no_modules_are_not_asked(parts: Parts) -> None:
 
 
 async def test_introducing(parts: Parts) -> None:
-    """Who has come into sight is told to the viewers who poll, if ever heard of."""
+    """Users who have become visible are delivered to viewers who poll, if they were heard of."""
     parts.feed.open(ALICE)
     parts.feed.open(DORA)
     before = len(parts.told)
@@ -270,7 +270,7 @@ async def test_introducing(parts: Parts) -> None:
 
 
 async def test_introducing_nobody(parts: Parts) -> None:
-    """Where nobody polls, or nobody known has come into sight, nothing is told or asked."""
+    """If nobody polls, or nobody known has become visible, no module is asked."""
     asked = Thinking()
     parts.module(asked)
     before = len(parts.told)
@@ -282,7 +282,7 @@ async def test_introducing_nobody(parts: Parts) -> None:
 
 
 async def test_introducing_as_modules_show(parts: Parts) -> None:
-    """Who has come into sight is shown as modules show them; others they send are not."""
+    """A user who has become visible is shown as modules alter them; no other user is delivered."""
     parts.module(answering({ALICE: {state(BOB, "hidden"), state(CHARLIE, "shown")}}))
     parts.feed.open(ALICE)
     await parts.views.deliver_states({ALICE}, [BOB])
