@@ -39,6 +39,7 @@ __all__ = [
     "PendingRooms",
     "PresenceStore",
     "Profile",
+    "RequestHead",
     "Requester",
     "RoomsAnswer",
     "RoomsHalf",
@@ -57,6 +58,14 @@ class Requester(msgspec.Struct, frozen=True, gc=False):
 
     user_id: UserId
     device_id: DeviceId
+
+
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
+    """What a client sent before the body, but for method and target; and where it came from."""
+
+    headers: Headers = ()
+    #: The IP address at the other end of the connection, a proxy's for instance; "" if unknown.
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +224,7 @@ class RoomsHalf(Protocol):
 
     With another homeserver the waiting is a request to it. So a request is begun and then looked
     at: when a pending half has something new to `take`, the `DirectoryListener` is told
-    (`rooms_news`), which wakes the user's polls. The query and the headers come as the client sent
+    (`rooms_news`), which wakes the user's polls. The query and the head come as the client sent
     them, with its credentials.
 
     The built-in homeserver finds without a question to the database that there is nothing new: from
@@ -223,12 +232,12 @@ class RoomsHalf(Protocol):
     """
 
     def begin(
-        self, requester: Requester, request: SyncRequest, headers: Headers, /
+        self, requester: Requester, request: SyncRequest, head: RequestHead, /
     ) -> PendingRooms:
         """Return the rooms half of a request; raise `BadJson` or `InvalidParam` for its filter."""
 
     async def filter(
-        self, requester: Requester, request: SyncRequest, headers: Headers, filter_id: str, /
+        self, requester: Requester, request: SyncRequest, head: RequestHead, filter_id: str, /
     ) -> Json:
         """Return the requester's uploaded filter; raise `NotFound`."""
 

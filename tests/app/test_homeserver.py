@@ -128,11 +128,11 @@ async def test_a_request_is_passed_on_as_it_was_sent(around: Around) -> None:
     asked = {"filter": "7", "since": around.alice.next_batch or "", "unknown": "x"}
     around.alice.learn(await around.alice.request("GET", "/sync", query=asked))
     assert not around.alice.sees(BOB)
-    requester, request, headers = around.fake.asked[-1]
+    requester, request, head = around.fake.asked[-1]
     assert requester == Requester(ALICE, PHONE)
     assert (request.filter, request.since) == ("7", "fake2")
     assert parse_qs(request.query) == {name: [value] for name, value in asked.items()}
-    assert (b"authorization", f"Bearer {around.alice.access_token}".encode()) in headers
+    assert (b"authorization", f"Bearer {around.alice.access_token}".encode()) in head.headers
 
 
 async def test_a_log_out_ends_the_poll(around: Around) -> None:

@@ -18,12 +18,12 @@ from lamplighter.ports import (
     Account,
     DeviceRecord,
     DirectoryListener,
-    Headers,
     JoinedMember,
     Json,
     MembershipChange,
     Profile,
     Requester,
+    RequestHead,
     RoomsAnswer,
     SyncRequest,
 )
@@ -47,7 +47,7 @@ class FakeHomeserver:
 
     def __init__(self) -> None:
         #: Every `/sync` that was asked for, as it was sent.
-        self.asked: list[tuple[Requester, SyncRequest, Headers]] = []
+        self.asked: list[tuple[Requester, SyncRequest, RequestHead]] = []
         #: What each user's next answer holds beside rooms.
         self.beside: dict[UserId, Json] = {}
         self.filters: dict[tuple[UserId, str], Json] = {}
@@ -151,12 +151,12 @@ class FakeHomeserver:
     # --- RoomsHalf ------------------------------------------------------------------------
 
     def begin(
-        self, requester: Requester, request: SyncRequest, headers: Headers, /
+        self, requester: Requester, request: SyncRequest, head: RequestHead, /
     ) -> "FakePending":
-        return FakePending(self, requester, request, headers)
+        return FakePending(self, requester, request, head)
 
     async def filter(
-        self, requester: Requester, request: SyncRequest, headers: Headers, filter_id: str, /
+        self, requester: Requester, request: SyncRequest, head: RequestHead, filter_id: str, /
     ) -> Json:
         try:
             return self.filters[requester.user_id, filter_id]
@@ -244,13 +244,17 @@ class FakePending:
     """A request under way to this homeserver."""
 
     def __init__(
-        self, homeserver: FakeHomeserver, requester: Requester, request: SyncRequest, sent: Headers
+        self,
+        homeserver: FakeHomeserver,
+        requester: Requester,
+        request: SyncRequest,
+        head: RequestHead,
     ) -> None:
         self._homeserver = homeserver
         self.requester = requester
         self._since = None if request.full_state else request.since
         self._answer: RoomsAnswer | None = None
-        self._asked = requester, request, sent
+        self._asked = requester, request, head
 
     @property
     def quiet_token(self) -> str | None:

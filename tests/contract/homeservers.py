@@ -11,7 +11,7 @@ from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import PendingRooms, Requester, RoomsAnswer, SyncRequest
+from lamplighter.ports import PendingRooms, Requester, RequestHead, RoomsAnswer, SyncRequest
 from tests.contract.directories import PHONE, Recorder
 from tests.contract.fake_homeserver import FakeHomeserver
 
@@ -47,7 +47,7 @@ class AnyHomeserver(ABC):
 
     async def answer(self, requester: Requester, request: SyncRequest) -> RoomsAnswer | None:
         """Return what a request is answered once nothing goes on any more."""
-        pending = self.homeserver.rooms_half.begin(requester, request, ())
+        pending = self.homeserver.rooms_half.begin(requester, request, RequestHead())
         try:
             return await taken(pending, self.recorder)
         finally:

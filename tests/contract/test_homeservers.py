@@ -4,7 +4,14 @@ import pytest
 
 from lamplighter.errors import NotFound, UnknownToken
 from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import JoinedMember, MembershipChange, Profile, RoomsAnswer, SyncRequest
+from lamplighter.ports import (
+    JoinedMember,
+    MembershipChange,
+    Profile,
+    RequestHead,
+    RoomsAnswer,
+    SyncRequest,
+)
 from tests.contract.directories import ALICE, BOB, PHONE
 from tests.contract.homeservers import AnyHomeserver, content, taken
 
@@ -105,7 +112,7 @@ async def test_a_first_sync_is_answered(any_homeserver: AnyHomeserver) -> None:
 async def test_nothing_goes_out_before_a_first_answer(any_homeserver: AnyHomeserver) -> None:
     """A first sync has no token for an answer with presence alone; what is woken finds the rest."""
     requester, _ = await any_homeserver.log_in("alice")
-    pending = any_homeserver.homeserver.rooms_half.begin(requester, SyncRequest(), ())
+    pending = any_homeserver.homeserver.rooms_half.begin(requester, SyncRequest(), RequestHead())
     assert (pending.take(), pending.quiet_token) == (None, None)
     answer = await taken(pending, any_homeserver.recorder)
     assert isinstance(answer, RoomsAnswer)
@@ -117,7 +124,9 @@ async def test_a_quiet_request(any_homeserver: AnyHomeserver) -> None:
     """While nothing happens there is nothing to take, and an answer without rooms may go out."""
     since = await first_sync(any_homeserver, "alice")
     requester, _ = await any_homeserver.log_in("alice")
-    pending = any_homeserver.homeserver.rooms_half.begin(requester, SyncRequest(since=since), ())
+    pending = any_homeserver.homeserver.rooms_half.begin(
+        requester, SyncRequest(since=since), RequestHead()
+    )
     assert await taken(pending, any_homeserver.recorder) is None
     assert pending.quiet_token == since
     pending.cancel()
@@ -133,7 +142,7 @@ async def test_what_happens_wakes_and_is_told(any_homeserver: AnyHomeserver) -> 
     rooms_half = any_homeserver.homeserver.rooms_half
     tokens = [(it, await any_homeserver.answer(it, SyncRequest())) for it in (alice, bob)]
     pending = [
-        rooms_half.begin(it, SyncRequest(since=found.next_batch), ())
+        rooms_half.begin(it, SyncRequest(since=found.next_batch), RequestHead())
         for it, found in tokens
         if found
     ]
@@ -158,7 +167,7 @@ async def test_a_request_that_is_given_up(any_homeserver: AnyHomeserver) -> None
     assert first is not None
     await any_homeserver.say(alice, room, "hello")
     request = SyncRequest(since=first.next_batch)
-    given_up = any_homeserver.homeserver.rooms_half.begin(alice, request, ())
+    given_up = any_homeserver.homeserver.rooms_half.begin(alice, request, RequestHead())
     given_up.take()
     given_up.cancel()
     again = content(await any_homeserver.answer(alice, request))
@@ -169,7 +178,9 @@ async def test_filters_that_are_not_there(any_homeserver: AnyHomeserver) -> None
     """A filter that nobody has uploaded is not found."""
     requester, _ = await any_homeserver.log_in("alice")
     with pytest.raises(NotFound):
-        await any_homeserver.homeserver.rooms_half.filter(requester, SyncRequest(), (), "9")
+        await any_homeserver.homeserver.rooms_half.filter(
+            requester, SyncRequest(), RequestHead(), "9"
+        )
 
 
 async def test_lookups(any_homeserver: AnyHomeserver) -> None:

@@ -13,7 +13,7 @@ from lamplighter.homeserver.rooms_half import SqlRoomsHalf
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import DeviceId, RoomId, ServerName, UserId
-from lamplighter.ports import Requester, RoomsAnswer, SyncRequest
+from lamplighter.ports import Requester, RequestHead, RoomsAnswer, SyncRequest
 from lamplighter.service.background import Background
 from tests.contract.directories import Recorder
 from tests.contract.homeservers import content, taken
@@ -53,7 +53,7 @@ async def half(statements: list[str]) -> AsyncIterator[Half]:
 
 async def answered(half: Half, request: SyncRequest) -> RoomsAnswer:
     """Return what a request is answered."""
-    found = await taken(half.begin(ALICE, request, ()), half.recorder)
+    found = await taken(half.begin(ALICE, request, RequestHead()), half.recorder)
     assert found is not None
     return found
 
@@ -79,7 +79,7 @@ async def test_a_quiet_request_costs_nothing(half: Half, statements: list[str]) 
     since = (await answered(half, SyncRequest())).next_batch
     statements.clear()
     with counted_tasks() as tasks:
-        pending = half.begin(ALICE, SyncRequest(since=since, filter="never read"), ())
+        pending = half.begin(ALICE, SyncRequest(since=since, filter="never read"), RequestHead())
         assert [pending.take() for _ in range(3)] == [None] * 3
         assert pending.quiet_token == since
     assert (statements, tasks) == ([], [])
@@ -90,7 +90,7 @@ async def test_what_need_not_be_said_is_read_once(half: Half, statements: list[s
     since = (await answered(half, SyncRequest())).next_batch
     unwanted = '{"room":{"rooms":[]}}'
     await room_with(half, "hello")
-    pending = half.begin(ALICE, SyncRequest(since=since, filter=unwanted), ())
+    pending = half.begin(ALICE, SyncRequest(since=since, filter=unwanted), RequestHead())
     assert await taken(pending, half.recorder) is None
     moved_on = pending.quiet_token
     assert moved_on not in (None, since)
@@ -106,7 +106,7 @@ async def test_a_filter_by_its_id(half: Half, statements: list[str]) -> None:
     definition = {"room": {"timeline": {"limit": 1}}}
     filter_id = await half.directory.save_filter(ALICE.user_id, definition)
     request = SyncRequest(filter=filter_id)
-    assert await half.filter(ALICE, request, (), filter_id) == definition
+    assert await half.filter(ALICE, request, RequestHead(), filter_id) == definition
     reads = []
     for _ in range(2):
         statements.clear()
@@ -121,12 +121,12 @@ async def test_a_filter_in_the_query(half: Half) -> None:
     inline = '{"room":{"timeline":{"limit":1}}}'
     assert said(await answered(half, SyncRequest(filter=inline)), room_id) == ["two"]
     with pytest.raises(InvalidParam, match=r"^room\.rooms: "):
-        half.begin(ALICE, SyncRequest(filter='{"room":{"rooms":["x"]}}'), ())
+        half.begin(ALICE, SyncRequest(filter='{"room":{"rooms":["x"]}}'), RequestHead())
 
 
 async def test_what_goes_wrong(half: Half) -> None:
     """What cannot be read is raised by `take`, once for each time that it is asked."""
-    pending = half.begin(ALICE, SyncRequest(filter="never uploaded"), ())
+    pending = half.begin(ALICE, SyncRequest(filter="never uploaded"), RequestHead())
     for _ in range(2):
         with pytest.raises(NotFound):
             await taken(pending, half.recorder)
@@ -135,7 +135,7 @@ async def test_what_goes_wrong(half: Half) -> None:
 async def test_a_request_that_is_over(half: Half, statements: list[str]) -> None:
     """What is cancelled before it was read is not read."""
     await room_with(half, "hello")
-    pending = half.begin(ALICE, SyncRequest(), ())
+    pending = half.begin(ALICE, SyncRequest(), RequestHead())
     statements.clear()
     assert pending.take() is None
     pending.cancel()

@@ -14,9 +14,9 @@ from lamplighter.homeserver.filters import parse_filter, read_inline_filter
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.ports import (
-    Headers,
     Json,
     Requester,
+    RequestHead,
     RoomsAnswer,
     SyncRequest,
 )
@@ -40,11 +40,13 @@ class SqlRoomsHalf:
         #: By the ID, a digest of the filter: it means the same for every user.
         self._filters: Recent[str, RoomFilter] = Recent(_MOST_CACHED)
 
-    def begin(self, requester: Requester, request: SyncRequest, _headers: Headers, /) -> "_Pending":
+    def begin(
+        self, requester: Requester, request: SyncRequest, _head: RequestHead, /
+    ) -> "_Pending":
         return _Pending(self, requester, request)
 
     async def filter(
-        self, requester: Requester, _request: SyncRequest, _headers: Headers, filter_id: str, /
+        self, requester: Requester, _request: SyncRequest, _head: RequestHead, filter_id: str, /
     ) -> Json:
         return await self.directory.filter(requester.user_id, filter_id)
 

@@ -8,7 +8,7 @@ import pytest
 
 from lamplighter.errors import InvalidParam, NotFound
 from lamplighter.ids import DeviceId, UserId
-from lamplighter.ports import Headers, Json, PendingRooms, Requester, SyncRequest
+from lamplighter.ports import Json, PendingRooms, Requester, RequestHead, SyncRequest
 from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter
 from lamplighter.web.client.filters_in_use import MOST_OF_A_USER, FiltersInUse
 
@@ -21,11 +21,11 @@ class Uploaded:
     def __init__(self, filters: dict[tuple[UserId, str], Json]) -> None:
         self._filters = {key: msgspec.json.encode(filter_) for key, filter_ in filters.items()}
 
-    def begin(self, requester: Requester, request: SyncRequest, headers: Headers) -> PendingRooms:
+    def begin(self, requester: Requester, request: SyncRequest, head: RequestHead) -> PendingRooms:
         raise AssertionError("nobody polls here")
 
     async def filter(
-        self, requester: Requester, request: SyncRequest, headers: Headers, filter_id: str
+        self, requester: Requester, request: SyncRequest, head: RequestHead, filter_id: str
     ) -> Json:
         try:
             definition: Json = msgspec.json.decode(self._filters[requester.user_id, filter_id])
@@ -37,7 +37,7 @@ class Uploaded:
 async def look_up(filters: FiltersInUse, user_id: UserId, filter_id: str) -> PresenceFilter:
     """Look the user's filter up, as for a poll of theirs."""
     requester = Requester(user_id, DeviceId("PHONE"))
-    return await filters.look_up(requester, SyncRequest(), (), filter_id)
+    return await filters.look_up(requester, SyncRequest(), RequestHead(), filter_id)
 
 
 def in_use(filters: dict[tuple[UserId, str], Json], most_bytes: int = 10**6) -> FiltersInUse:

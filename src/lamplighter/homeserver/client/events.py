@@ -15,7 +15,7 @@ from starlette.responses import Response
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId
 from lamplighter.pieces import Listed
-from lamplighter.ports import Json, Requester, SyncRequest
+from lamplighter.ports import Json, Requester, RequestHead, SyncRequest
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.web.client.long_poll import LONGEST_POLL, News, SyncQuestion
 from lamplighter.web.client.parts import ClientParts
@@ -106,8 +106,9 @@ class Events:
         return self._next_batch(await self._news(request, requester, question))
 
     async def _news(self, request: Request, requester: Requester, question: SyncQuestion) -> News:
-        headers = request.headers.raw
-        return await self._long_poll.news(requester, question, request.receive, headers)
+        client = request.client
+        head = RequestHead(request.headers.raw, client.host if client else "")
+        return await self._long_poll.news(requester, question, request.receive, head)
 
     def _next_batch(self, news: News) -> str:
         return self._tokens.write(news.rooms.next_batch, news.position)

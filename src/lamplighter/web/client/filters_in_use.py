@@ -14,8 +14,8 @@ import msgspec
 from lamplighter.errors import InvalidParam, NotFound
 from lamplighter.ids import UserId
 from lamplighter.ports import (
-    Headers,
     Requester,
+    RequestHead,
     RoomsHalf,
     SyncRequest,
 )
@@ -74,11 +74,11 @@ class FiltersInUse:
         return shared.meaning
 
     async def look_up(
-        self, requester: Requester, request: SyncRequest, headers: Headers, filter_id: str
+        self, requester: Requester, request: SyncRequest, head: RequestHead, filter_id: str
     ) -> PresenceFilter:
         """Return the requester's filter of that ID; raise `InvalidParam` if there is none."""
         try:
-            definition = await self._rooms.filter(requester, request, headers, filter_id)
+            definition = await self._rooms.filter(requester, request, head, filter_id)
         except NotFound:
             raise InvalidParam("filter: no filter has this ID") from None
         text = msgspec.json.encode(definition.get("presence", {}), order="deterministic")

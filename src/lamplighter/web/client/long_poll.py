@@ -27,9 +27,9 @@ from lamplighter.errors import ShuttingDown, TooSlow, UnknownToken
 from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
 from lamplighter.ports import (
-    Headers,
     PendingRooms,
     Requester,
+    RequestHead,
     RoomsAnswer,
     RoomsHalf,
     SyncRequest,
@@ -99,7 +99,7 @@ class LongPoll:
         question: SyncQuestion,
         answer: Answer,
         *,
-        headers: Headers,
+        head: RequestHead,
         wanted: PresenceFilter | None = None,
     ) -> "Waiting":
         """Call *answer*, now or later, with the news, once there are any or the time is over.
@@ -110,7 +110,7 @@ class LongPoll:
 
         *wanted* is what an uploaded filter says of presence. Raises what `RoomsHalf.begin` raises.
         """
-        pending = self.rooms.begin(requester, question.request, headers)
+        pending = self.rooms.begin(requester, question.request, head)
         poll = _Request(self, requester, question, wanted or question.wanted, pending, answer)
         self.core.feed.wait(requester.user_id, poll)
         self.metrics.poll_began()
@@ -118,11 +118,11 @@ class LongPoll:
         return poll
 
     async def news(
-        self, requester: Requester, question: SyncQuestion, receive: Receive, headers: Headers
+        self, requester: Requester, question: SyncQuestion, receive: Receive, head: RequestHead
     ) -> News:
         """Return the news; raise the error that `begin` hands over. A client that goes ends it."""
         answered: asyncio.Future[News | Exception] = asyncio.get_running_loop().create_future()
-        poll = self.begin(requester, question, partial(_settle, answered), headers=headers)
+        poll = self.begin(requester, question, partial(_settle, answered), head=head)
         leaving = asyncio.ensure_future(_end_with(receive, poll))
         try:
             news = await answered

@@ -15,7 +15,7 @@ import msgspec
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import InvalidParam, MethodNotAllowed
 from lamplighter.metrics import Metrics
-from lamplighter.ports import Headers, Requester, SyncRequest
+from lamplighter.ports import Requester, RequestHead, SyncRequest
 from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.filters import PresenceFilter, read_inline
@@ -74,47 +74,45 @@ class Sync:
                 raise MethodNotAllowed("Unrecognized request: wrong HTTP method")
             requester = self._authenticator.requester_in_use(exchange)
             if requester is None:
-                self._background.run(self._identify(exchange, exchange.headers))
+                self._background.run(self._identify(exchange, _head(exchange)))
             else:
-                self._understand(exchange, requester, exchange.headers)
+                self._understand(exchange, requester, _head(exchange))
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 
-    async def _identify(self, exchange: Exchange, headers: Headers) -> None:
+    async def _identify(self, exchange: Exchange, head: RequestHead) -> None:
         """Take a request with a token that must be looked up."""
         try:
             requester = await self._authenticator.requester_of(exchange)
-            self._understand(exchange, requester, headers)
+            self._understand(exchange, requester, head)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 
-    def _understand(self, exchange: Exchange, requester: Requester, headers: Headers) -> None:
+    def _understand(self, exchange: Exchange, requester: Requester, head: RequestHead) -> None:
         query = self._read(exchange.query)
         wanted = None
         if query.filter_id is not None:
             wanted = self._filters.known(requester.user_id, query.filter_id)
             if wanted is None:
-                looking = self._look_up(
-                    exchange, requester, headers, query.question, query.filter_id
-                )
+                looking = self._look_up(exchange, requester, head, query.question, query.filter_id)
                 self._background.run(looking)
                 return
-        self._wait(exchange, requester, headers, query.question, wanted)
+        self._wait(exchange, requester, head, query.question, wanted)
 
     async def _look_up(
         self,
         exchange: Exchange,
         requester: Requester,
-        headers: Headers,
+        head: RequestHead,
         question: SyncQuestion,
         filter_id: str,
     ) -> None:
         """Go on with a filter that no poll has named for a while."""
         try:
-            wanted = await self._filters.look_up(requester, question.request, headers, filter_id)
+            wanted = await self._filters.look_up(requester, question.request, head, filter_id)
             # The device may have logged out while its filter was read.
             requester = await self._authenticator.requester_of(exchange)
-            self._wait(exchange, requester, headers, question, wanted)
+            self._wait(exchange, requester, head, question, wanted)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 
@@ -122,13 +120,13 @@ class Sync:
         self,
         exchange: Exchange,
         requester: Requester,
-        headers: Headers,
+        head: RequestHead,
         question: SyncQuestion,
         wanted: PresenceFilter | None,
     ) -> None:
         # From where the token was looked at to here nothing waits: a later log-out ends the poll.
         answer = partial(self._answer, exchange)
-        poll = self._long_poll.begin(requester, question, answer, headers=headers, wanted=wanted)
+        poll = self._long_poll.begin(requester, question, answer, head=head, wanted=wanted)
         exchange.when_gone = poll.end
         exchange.when_lost = poll.give_up
 
@@ -168,6 +166,10 @@ class Sync:
         if chosen is None or not chosen.startswith("{"):
             return _Query(SyncQuestion(since, request, set_presence=presence), chosen)
         return _Query(SyncQuestion(since, request, read_inline(chosen), presence), None)
+
+
+def _head(exchange: Exchange) -> RequestHead:
+    return RequestHead(exchange.headers, exchange.peer)
 
 
 def milliseconds_in(name: str, text: str | None) -> timedelta:

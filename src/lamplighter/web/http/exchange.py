@@ -81,6 +81,14 @@ class Exchange:
         """The headers of the request."""
         return self._request.headers
 
+    @property
+    def peer(self) -> str:
+        """The IP address at the other end of the connection; "" if the connection has ended."""
+        if self._connection is None:
+            return ""
+        address = self._connection.transport.get_extra_info("peername")
+        return str(address[0]) if address else ""
+
     def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """Send *body*, which is JSON. A second answer, or one to nobody, goes nowhere."""
         connection, self._connection = self._connection, None
