@@ -67,7 +67,6 @@ class World:
         self.logins: list[str] = []
         self.routes = client_endpoints(
             directory=directory,
-            server_name=SERVER,
             registration_open=registration_open,
             client_address=ClientAddress([]),
             login_limiter=RateLimiter(1, 5, self.clock),

@@ -46,7 +46,6 @@ class BuiltInHomeserver:
         is_off = rates.presence is rates.login is rates.registration is None
         return client_endpoints(
             directory=self.directory,
-            server_name=config.server_name,
             registration_open=config.registration == "open",
             client_address=ClientAddress(config.trusted_proxies),
             login_limiter=limiter(rates.login, clock),

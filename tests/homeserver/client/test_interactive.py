@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from lamplighter.errors import InteractiveAuthNeeded, LimitExceeded, MissingParam
 from lamplighter.homeserver.client.interactive import AuthData, PasswordStage, require_dummy
-from lamplighter.ids import DeviceId, ServerName, UserId
+from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import Requester
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
@@ -31,7 +31,7 @@ async def stage(world: World) -> PasswordStage:
     await world.person("alice", "secret")
     limiter = RateLimiter(1, 3, world.clock)
     log = AccessLog(world.clock, world.logins.append, ClientAddress([]))
-    return PasswordStage(world.directory, ServerName("demo"), limiter, log)
+    return PasswordStage(world.directory, limiter, log)
 
 
 def auth(**changes: Any) -> AuthData:

@@ -1,9 +1,12 @@
-"""How much one user may put into rooms and account data: by number and by size."""
+"""How much one user may put into rooms and account data, and which requests are activities."""
+
+from datetime import timedelta
 
 import pytest
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ids import RoomId, UserId
 from lamplighter.web.limits import RateLimiter
 from tests.homeserver.world import Person, World, q
 
@@ -74,3 +77,19 @@ async def test_what_is_counted(alice: Person, method: str, path: str) -> None:
     path = path.format(room=q(room))
     response = await (alice.put(path, {}) if method == "PUT" else alice.post(path, {}))
     assert (response.status, response.json["errcode"]) == (429, "M_LIMIT_EXCEEDED")
+
+
+async def test_activities_of_a_device_that_has_gone(
+    world: World, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is logged out while a request is granted gets its answer, and was not active."""
+    room = await alice.room()
+    set_typing = world.directory.set_typing
+
+    async def slowly(user_id: UserId, room_id: RoomId, timeout: timedelta | None) -> None:
+        await set_typing(user_id, room_id, timeout)
+        await world.directory.log_out_all(user_id)
+
+    monkeypatch.setattr(world.directory, "set_typing", slowly)
+    response = await alice.put(f"/rooms/{q(room)}/typing/{alice.user_id}", {"typing": True})
+    assert (response.status, world.acted) == (200, [])

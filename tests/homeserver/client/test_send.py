@@ -1,8 +1,14 @@
-"""PUT /rooms/{roomId}/send/{eventType}/{txnId}."""
+"""Messages, typing notices, receipts and read markers: what they do for presence and to whom."""
 
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from lamplighter.devtools.http import Response
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import Requester
-from tests.homeserver.world import Person, World, q
+from tests.homeserver.world import V3, Person, World, q
 
 ALICE = Requester(UserId("@alice:demo"), DeviceId("PHONE"))
 
@@ -50,3 +56,110 @@ async def test_types_and_transactions_have_a_limit(alice: Person) -> None:
         "eventType: must not contain a NUL",
         "txnId: must not contain a NUL",
     ]
+
+
+Act = tuple[str, str, dict[str, Any]]
+
+#: `$event` stands for the ID of an event of the room.
+ACTIVITIES: list[Act] = [
+    ("PUT", "typing/@alice:demo", {"typing": True, "timeout": 30000}),
+    ("PUT", "typing/@alice:demo", {"typing": False}),
+    ("POST", "receipt/m.read/$event", {}),
+    ("POST", "receipt/m.read/$event", {"thread_id": "main"}),
+    ("POST", "receipt/m.fully_read/$event", {}),
+    ("POST", "read_markers", {"m.fully_read": "$event", "m.read": "$event"}),
+    ("POST", "read_markers", {}),
+]
+IN_PRIVATE: list[Act] = [
+    ("POST", "receipt/m.read.private/$event", {"thread_id": "main"}),
+    ("POST", "read_markers", {"m.fully_read": "$event", "m.read.private": "$event"}),
+]
+
+
+async def an_event(person: Person, room: str) -> str:
+    """Say something; return the event's ID."""
+    answer = await person.put(f"/rooms/{q(room)}/send/m.room.message/x", {"body": "x"})
+    event_id: str = answer.json["event_id"]
+    return event_id
+
+
+async def do(person: Person, room: str, act: Act, event_id: str = "$event") -> Response:
+    """Let *person* do something in *room*."""
+    method, path, body = act
+    path = f"{V3}/rooms/{q(room)}/{path.replace('$event', quote(event_id, safe=''))}"
+    body = {name: event_id if value == "$event" else value for name, value in body.items()}
+    return await person.client.request(method, path, token=person.token, json=body)
+
+
+@pytest.mark.parametrize("act", ACTIVITIES)
+async def test_who_types_or_reads_is_active(world: World, alice: Person, act: Act) -> None:
+    """Each of them is answered with nothing, and counts as an activity of the device."""
+    room = await alice.room()
+    event_id = await an_event(alice, room)
+    world.acted.clear()
+    response = await do(alice, room, act, event_id)
+    assert (response.status, response.json, world.acted) == (200, {}, [ALICE])
+
+
+@pytest.mark.parametrize("act", IN_PRIVATE)
+async def test_who_reads_in_private_is_not_seen(world: World, alice: Person, act: Act) -> None:
+    """What says m.read.private is kept, and is no activity: presence would give it away."""
+    room = await alice.room()
+    event_id = await an_event(alice, room)
+    world.acted.clear()
+    response = await do(alice, room, act, event_id)
+    assert (response.status, response.json, world.acted) == (200, {}, [])
+
+
+@pytest.mark.parametrize("act", ACTIVITIES[:-1] + IN_PRIVATE)
+async def test_strangers_are_refused(world: World, alice: Person, bob: Person, act: Act) -> None:
+    """Where one is not joined there is nothing to type or read, and no activity."""
+    room = await bob.room()
+    event_id = await an_event(bob, room)
+    world.acted.clear()
+    response = await do(alice, room, act, event_id)
+    assert (response.status, response.json["errcode"]) == (403, "M_FORBIDDEN")
+    assert world.acted == []
+
+
+@pytest.mark.parametrize(
+    ("act", "errcode"),
+    [
+        (("PUT", "typing/@bob:demo", {"typing": True}), "M_FORBIDDEN"),
+        (("PUT", "typing/bob", {"typing": True}), "M_INVALID_PARAM"),
+        (("PUT", "typing/@alice:demo", {}), "M_MISSING_PARAM"),
+        (("PUT", "typing/@alice:demo", {"typing": "yes"}), "M_BAD_JSON"),
+        (("PUT", "typing/@alice:demo", {"typing": True, "timeout": -1}), "M_BAD_JSON"),
+        (("POST", "receipt/m.unread/$event", {}), "M_INVALID_PARAM"),
+        (("POST", "receipt/m.read/$event", {"thread_id": 1}), "M_BAD_JSON"),
+        (("POST", "receipt/m.read/$event", {"thread_id": ""}), "M_INVALID_PARAM"),
+        (("POST", "receipt/m.fully_read/$event", {"thread_id": "main"}), "M_INVALID_PARAM"),
+        (("POST", "receipt/m.read/$event", {}), "M_NOT_FOUND"),
+        (("POST", "receipt/m.fully_read/$event", {}), "M_NOT_FOUND"),
+        (("POST", "read_markers", {"m.fully_read": 1}), "M_BAD_JSON"),
+        (("POST", "read_markers", {"m.read": "$event"}), "M_NOT_FOUND"),
+    ],
+)
+async def test_what_is_malformed_is_no_activity(
+    world: World, alice: Person, act: Act, errcode: str
+) -> None:
+    """Another user's typing, unknown receipts and events, and wrong types are refused."""
+    response = await do(alice, await alice.room(), act)
+    assert (response.json["errcode"], world.acted) == (errcode, [])
+
+
+async def test_a_receipt_needs_no_body(alice: Person) -> None:
+    """Older clients send nothing with a receipt."""
+    room = await alice.room()
+    path = f"{V3}/rooms/{q(room)}/receipt/m.read/{q(await an_event(alice, room))}"
+    response = await alice.client.request("POST", path, token=alice.token)
+    assert (response.status, response.json) == (200, {})
+
+
+async def test_the_fully_read_marker_is_account_data(alice: Person) -> None:
+    """Where somebody has stopped reading is for their own devices to know."""
+    room = await alice.room()
+    event_id = await an_event(alice, room)
+    await do(alice, room, ("POST", "read_markers", {"m.fully_read": "$event"}), event_id)
+    path = f"/user/@alice:demo/rooms/{q(room)}/account_data/m.fully_read"
+    assert (await alice.get(path)).json == {"event_id": event_id}

@@ -1,14 +1,16 @@
-"""GET/PUT /user/{userId}/account_data/{type}.
+"""GET/PUT /user/{userId}/[rooms/{roomId}/]account_data/{type}, POST/GET /user/{userId}/filter.
 
-And GET/PUT /user/{userId}/rooms/{roomId}/account_data/{type}.
-
-Implements <https://spec.matrix.org/latest/client-server-api/#client-config>.
+Implements <https://spec.matrix.org/latest/client-server-api/#client-config> and
+<https://spec.matrix.org/latest/client-server-api/#filtering>.
 """
+
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.errors import NotFound
+from lamplighter.homeserver.filters import parse_filter
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import RoomId
 from lamplighter.ports import Json
@@ -19,44 +21,54 @@ from lamplighter.web.routes import ClientRoute, Route, json_response
 __all__ = ["AccountDataEndpoints"]
 
 
+@dataclass(frozen=True, slots=True)
 class AccountDataEndpoints:
-    """The requester's account data, global or of a room."""
+    """The requester's account data, global or of a room; and filters, under IDs for `/sync`."""
 
-    def __init__(self, authenticator: Authenticator, accounts: SqlDirectory) -> None:
-        self._authenticator = authenticator
-        self._accounts = accounts
+    authenticator: Authenticator
+    directory: SqlDirectory
 
     def routes(self) -> list[Route]:
-        paths = (
-            "/user/{user_id}/account_data/{data_type}",
-            "/user/{user_id}/rooms/{room_id}/account_data/{data_type}",
-        )
+        own = "/user/{user_id}"
+        paths = [f"{own}{room}/account_data/{{data_type}}" for room in ("", "/rooms/{room_id}")]
         return [
             *(ClientRoute("GET", path, self.get) for path in paths),
             *(ClientRoute("PUT", path, self.put) for path in paths),
+            ClientRoute("POST", f"{own}/filter", self.upload_filter),
+            ClientRoute("GET", f"{own}/filter/{{filter_id}}", self.filter),
         ]
 
     async def get(self, request: Request) -> Response:
         """Return the data of a type."""
-        requester = await self._authenticator.requester(request)
+        requester = await self.authenticator.requester(request)
         own = own_user_id(request, requester)
-        content = await self._accounts.account_data(own, _room(request), _data_type(request))
+        room, data_type = _key(request)
+        content = await self.directory.account_data(own, room, data_type)
         if content is None:
-            raise NotFound(f"There is no account data of the type {_data_type(request)!r}")
+            raise NotFound(f"There is no account data of the type {data_type!r}")
         return json_response(content)
 
     async def put(self, request: Request) -> Response:
         """Store the data of a type."""
-        requester, content = await self._authenticator.requester_and_body(request, Json)
+        requester, content = await self.authenticator.requester_and_body(request, Json)
         own = own_user_id(request, requester)
-        room, data_type = _room(request), _data_type(request)
-        await self._accounts.set_account_data(own, room, data_type, content)
+        await self.directory.set_account_data(own, *_key(request), content)
         return json_response({})
 
+    async def upload_filter(self, request: Request) -> Response:
+        """Check a filter and store it, together with its unknown fields."""
+        requester, definition = await self.authenticator.requester_and_body(request, Json)
+        own = own_user_id(request, requester)
+        parse_filter(definition)
+        return json_response({"filter_id": await self.directory.save_filter(own, definition)})
 
-def _room(request: Request) -> RoomId | None:
-    return room_id(request) if "room_id" in request.path_params else None
+    async def filter(self, request: Request) -> Response:
+        """Return a filter as it was uploaded."""
+        requester = await self.authenticator.requester(request)
+        own = own_user_id(request, requester)
+        return json_response(await self.directory.filter(own, request.path_params["filter_id"]))
 
 
-def _data_type(request: Request) -> str:
-    return text("type", request.path_params["data_type"])
+def _key(request: Request) -> tuple[RoomId | None, str]:
+    room = room_id(request) if "room_id" in request.path_params else None
+    return room, text("type", request.path_params["data_type"])

@@ -3,6 +3,7 @@
 Implements <https://spec.matrix.org/latest/client-server-api/#creation>.
 """
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import NewRoom
-from lamplighter.ids import ServerName, parse_room_alias, parse_user_id
+from lamplighter.ids import parse_room_alias, parse_user_id
 from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import text
@@ -40,36 +41,29 @@ class _Body(msgspec.Struct):
     is_direct: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class CreateRoom:
     """Creates rooms; limited per user."""
 
-    def __init__(
-        self,
-        authenticator: Authenticator,
-        rooms: SqlDirectory,
-        server_name: ServerName,
-        limiter: Limiter,
-    ) -> None:
-        self._authenticator = authenticator
-        self._rooms = rooms
-        self._server_name = server_name
-        self._limiter = limiter
+    authenticator: Authenticator
+    directory: SqlDirectory
+    limiter: Limiter
 
     def routes(self) -> list[Route]:
         return [ClientRoute("POST", "/createRoom", self.create)]
 
     async def create(self, request: Request) -> Response:
         """Create a room with the requester in it."""
-        requester, body = await self._authenticator.requester_and_optional_body(request, _Body)
+        requester, body = await self.authenticator.requester_and_optional_body(request, _Body)
         room = self._new_room(body)
-        self._limiter.take(("createRoom", requester.user_id))
-        room_id = await self._rooms.create_room(requester.user_id, room)
+        self.limiter.take(("createRoom", requester.user_id))
+        room_id = await self.directory.create_room(requester.user_id, room)
         return json_response({"room_id": room_id})
 
     def _new_room(self, body: _Body) -> NewRoom:
         visibility, alias = body.visibility or "private", None
         if body.room_alias_name is not None:
-            alias = parse_room_alias(f"#{body.room_alias_name}:{self._server_name}")
+            alias = parse_room_alias(f"#{body.room_alias_name}:{self.directory.server_name}")
         return NewRoom(
             preset=body.preset or f"{visibility}_chat",
             visibility=visibility,

@@ -1,8 +1,9 @@
-"""Answers that are the same for everybody who is logged in.
+"""Answers that are the same for everybody.
 
-GET /capabilities, /pushrules/, /pushrules/global/. And for what is not here (encryption, media,
-calls and push): POST /keys/{upload,query,claim}, GET /keys/changes, /room_keys/version, /pushers,
-/voip/turnServer, /thirdparty/protocols, /media/config.
+GET /_matrix/client/versions. And for those who are logged in: GET /capabilities, /pushrules/,
+/pushrules/global/. And for what is not here (encryption, media, calls and push):
+POST /keys/{upload,query,claim}, GET /keys/changes, /room_keys/version, /pushers, /voip/turnServer,
+/thirdparty/protocols, /media/config.
 
 Clients go on without encryption and media where the answer that the specification describes can
 say so: nobody has keys, rules or pushers, there is no backup, no upload is small enough. A request
@@ -11,6 +12,7 @@ uploading signatures or media, setting a pusher.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
@@ -46,6 +48,7 @@ _ANSWERS: Final[Mapping[tuple[str, str], Json]] = {
     ("GET", "/voip/turnServer"): {},
     ("GET", "/thirdparty/protocols"): {},
 }
+_VERSIONS: Final = ("r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5")
 _MEDIA: Final = (
     "/_matrix/client/v1/media/config",
     "/_matrix/media/r0/config",
@@ -53,11 +56,12 @@ _MEDIA: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class FixedAnswers:
-    """Answers everybody who is logged in the same."""
+    """Names the versions of the specification, and what is not here."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
-        self._authenticator = authenticator
+    authenticator: Authenticator
+    unstable_features: Mapping[str, bool]
 
     def routes(self) -> list[Route]:
         answers = [
@@ -66,19 +70,29 @@ class FixedAnswers:
         ]
         no_uploads = self._answering({"m.upload.size": 0})
         media = [MatrixRoute("GET", path, no_uploads) for path in _MEDIA]
-        return [*answers, *media, ClientRoute("GET", "/room_keys/version", self.no_backup)]
+        return [
+            *answers,
+            *media,
+            ClientRoute("GET", "/room_keys/version", self.no_backup),
+            MatrixRoute("GET", "/_matrix/client/versions", self.versions),
+        ]
+
+    async def versions(self, _request: Request) -> Response:
+        """Name the supported versions of the specification, and the unstable features."""
+        content = {"versions": _VERSIONS, "unstable_features": self.unstable_features}
+        return json_response(content)
 
     async def no_backup(self, request: Request) -> Response:
         """Say that there is no backup of keys."""
-        await self._authenticator.requester(request)
+        await self.authenticator.requester(request)
         raise NotFound("There is no backup of keys")
 
     def _answering(self, content: Json) -> Handler:
         async def answer(request: Request) -> Response:
             if request.method == "POST":
-                await self._authenticator.requester_and_optional_body(request, Json)
+                await self.authenticator.requester_and_optional_body(request, Json)
             else:
-                await self._authenticator.requester(request)
+                await self.authenticator.requester(request)
             return json_response(content)
 
         return answer

@@ -1,8 +1,7 @@
 """Reads that may be expensive: a user has a few of them at a time (`web/places.py`).
 
-A read has its place until the answer is sent: the answer is made while it is sent.
-
-First syncs, and `initialSync`, take their places themselves.
+A read has its place until the answer is sent: the answer is made while it is sent. First syncs and
+`initialSync` take their places themselves.
 """
 
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ from lamplighter.web.in_pieces import HeldResponse
 from lamplighter.web.places import Places
 from lamplighter.web.routes import ClientRoute, Handler, Route
 
-__all__ = ["HEAVY", "HeavyReads"]
+__all__ = ["HEAVY", "held"]
 
 #: Methods and paths, without the prefix of the client API. Their answers grow with the room, or
 #: with the server.
@@ -36,28 +35,13 @@ HEAVY: Final = frozenset(
 _PREFIX: Final = "/_matrix/client/v3"
 
 
-class HeavyReads:
-    """Makes requests to some routes wait until their user has a place for them."""
+def held(routes: Iterable[Route], authenticator: Authenticator, places: Places) -> list[Route]:
+    """Return *routes*; those of `HEAVY` take a place, and are reads whatever their method."""
 
-    def __init__(self, authenticator: Authenticator, places: Places) -> None:
-        self._authenticator = authenticator
-        self._places = places
-
-    def held(self, routes: Iterable[Route]) -> list[Route]:
-        """Return *routes*; those of `HEAVY` take a place, and are reads whatever their method."""
-        return [self._held(route) for route in routes]
-
-    def _held(self, route: Route) -> Route:
-        path = route.path.removeprefix(_PREFIX)
-        for method in route.methods or ():
-            if (method, path) in HEAVY:
-                return ClientRoute(method, path, self._in_place(route.endpoint), is_read=True)
-        return route
-
-    def _in_place(self, handler: Handler) -> Handler:
+    def in_place(handler: Handler) -> Handler:
         async def wait(request: Request) -> Response:
-            requester = await self._authenticator.requester(request)
-            leave = await self._places.take(requester.user_id)
+            requester = await authenticator.requester(request)
+            leave = await places.take(requester.user_id)
             try:
                 return HeldResponse(await handler(request), leave)
             except BaseException:
@@ -65,3 +49,12 @@ class HeavyReads:
                 raise
 
         return wait
+
+    def one(route: Route) -> Route:
+        path = route.path.removeprefix(_PREFIX)
+        for method in route.methods or ():
+            if (method, path) in HEAVY:
+                return ClientRoute(method, path, in_place(route.endpoint), is_read=True)
+        return route
+
+    return [one(route) for route in routes]

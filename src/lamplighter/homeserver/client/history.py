@@ -4,6 +4,7 @@ Implements <https://spec.matrix.org/latest/client-server-api/#getting-events-for
 <https://spec.matrix.org/latest/client-server-api/#event-context>.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
@@ -26,15 +27,13 @@ __all__ = ["HistoryEndpoints"]
 _DEFAULT_LIMIT: Final = 10
 
 
+@dataclass(frozen=True, slots=True)
 class HistoryEndpoints:
     """Pages of a room's events."""
 
-    def __init__(
-        self, authenticator: Authenticator, directory: SqlDirectory, tokens: Tokens
-    ) -> None:
-        self._authenticator = authenticator
-        self._directory = directory
-        self._tokens = tokens
+    authenticator: Authenticator
+    directory: SqlDirectory
+    tokens: Tokens
 
     def routes(self) -> list[Route]:
         return [
@@ -45,7 +44,7 @@ class HistoryEndpoints:
 
     async def messages(self, request: Request) -> Response:
         """Return a page of the room's events, backwards or forwards from a token."""
-        requester, room = await self._authenticator.requester(request), room_id(request)
+        requester, room = await self.authenticator.requester(request), room_id(request)
         direction = query(request, "dir")
         if direction not in ("b", "f"):
             raise InvalidParam("dir: must be b or f")
@@ -56,21 +55,21 @@ class HistoryEndpoints:
             limit=number(request, "limit", _DEFAULT_LIMIT),
             filter=_filter(request),
         )
-        return JsonInPieces(await self._directory.messages(requester, room, wanted))
+        return JsonInPieces(await self.directory.messages(requester, room, wanted))
 
     async def context(self, request: Request) -> Response:
         """Return an event with those before it and after it."""
-        requester = await self._authenticator.requester(request)
+        requester = await self.authenticator.requester(request)
         limit = number(request, "limit", _DEFAULT_LIMIT)
-        found = await self._directory.context(
+        found = await self.directory.context(
             requester, room_id(request), _event_id(request), limit, _filter(request)
         )
         return JsonInPieces(found)
 
     async def event(self, request: Request) -> Response:
         """Return one event."""
-        requester = await self._authenticator.requester(request)
-        found = await self._directory.event(requester, room_id(request), _event_id(request))
+        requester = await self.authenticator.requester(request)
+        found = await self.directory.event(requester, room_id(request), _event_id(request))
         return json_response(found)
 
     def _token(self, request: Request, name: str) -> str | None:
@@ -78,7 +77,7 @@ class HistoryEndpoints:
         token = request.query_params.get(name)
         if not token:
             return None
-        return self._tokens.read(token).rooms or token
+        return self.tokens.read(token).rooms or token
 
 
 def _event_id(request: Request) -> str:

@@ -1,11 +1,12 @@
 """User-interactive authentication, with flows of one stage, and no memory.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#user-interactive-authentication-api>.
-As every flow has one stage, a request either completes it or does not: a session ID is given
-out because clients expect one, and nothing is kept under it.
+Every flow has one stage, so a request either completes the flow or does not. The server gives out
+a session ID because clients expect one, and stores nothing under it.
 """
 
 import secrets
+from dataclasses import dataclass
 
 import msgspec
 from starlette.requests import Request
@@ -21,7 +22,7 @@ __all__ = ["AuthData", "Identifier", "PasswordStage", "named_user", "require_dum
 
 
 class Identifier(msgspec.Struct):
-    """The user whom a client names; only `m.id.user` is known here."""
+    """The user whom a client names; this server knows `m.id.user` only."""
 
     type: str
     user: str | None = None
@@ -38,36 +39,34 @@ class AuthData(msgspec.Struct):
     password: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class PasswordStage:
     """`m.login.password`: a requester proves to be the user, not only the holder of a token."""
 
-    def __init__(
-        self, accounts: SqlDirectory, server_name: ServerName, limiter: Limiter, log: AccessLog
-    ) -> None:
-        self._accounts = accounts
-        self._server_name = server_name
-        self._limiter = limiter
-        self._log = log
+    directory: SqlDirectory
+    limiter: Limiter
+    log: AccessLog
 
     async def confirm(self, requester: Requester, auth: AuthData | None, request: Request) -> None:
         """Return if *auth* holds the requester's password; raise `InteractiveAuthNeeded` if not.
 
-        The log tells of a wrong password, and where *request* comes from.
+        A wrong password is logged, with the address that *request* comes from.
         """
         if auth is None or auth.type != "m.login.password":
             raise _needed(auth, "m.login.password")
         if auth.password is None:
             raise MissingParam("auth.password: missing")
-        user_id = named_user(auth.identifier, auth.user, self._server_name, "auth.")
-        self._limiter.take(("password stage", requester.user_id))
+        user_id = named_user(auth.identifier, auth.user, self.directory.server_name, "auth.")
+        self.limiter.take(("password stage", requester.user_id))
         try:
             if user_id != requester.user_id:
                 raise Forbidden("The user of auth is another one than the access token's")
-            await self._accounts.check_password(user_id, auth.password)
+            await self.directory.check_password(user_id, auth.password)
         except Forbidden as error:
-            self._log.password_refused(requester.user_id, request)
-            session = auth.session or _new_session()
-            raise InteractiveAuthNeeded(str(error), session=session, wrong_password=True) from None
+            self.log.password_refused(requester.user_id, request)
+            raise InteractiveAuthNeeded(
+                str(error), session=_session(auth), wrong_password=True
+            ) from None
 
 
 def require_dummy(auth: AuthData | None) -> None:
@@ -93,9 +92,10 @@ def named_user(
 
 
 def _needed(auth: AuthData | None, stage: str) -> InteractiveAuthNeeded:
-    session = (auth.session if auth else None) or _new_session()
-    return InteractiveAuthNeeded(f"This needs the stage {stage}", session=session, stage=stage)
+    return InteractiveAuthNeeded(
+        f"This needs the stage {stage}", session=_session(auth), stage=stage
+    )
 
 
-def _new_session() -> str:
-    return secrets.token_urlsafe(18)
+def _session(auth: AuthData | None) -> str:
+    return (auth.session if auth else None) or secrets.token_urlsafe(18)

@@ -6,6 +6,7 @@ Implements <https://spec.matrix.org/latest/client-server-api/#room-membership>.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -34,15 +35,15 @@ class _Other(msgspec.Struct):
 _Act: TypeAlias = Callable[[UserId, RoomId, UserId, str | None], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
 class MembershipEndpoints:
     """Joins, leaves, invites, kicks and bans."""
 
-    def __init__(self, authenticator: Authenticator, rooms: SqlDirectory) -> None:
-        self._authenticator = authenticator
-        self._rooms = rooms
+    authenticator: Authenticator
+    directory: SqlDirectory
 
     def routes(self) -> list[Route]:
-        rooms = self._rooms
+        rooms = self.directory
         invite = self._on_another(lambda own, room, other, _: rooms.invite(own, room, other))
         unban = self._on_another(lambda own, room, other, _: rooms.unban(own, room, other))
         return [
@@ -58,39 +59,39 @@ class MembershipEndpoints:
 
     async def join_by_id_or_alias(self, request: Request) -> Response:
         """Join a room that is named by its ID or by an alias."""
-        requester, _ = await self._authenticator.requester_and_optional_body(request, _Self)
+        requester, _ = await self.authenticator.requester_and_optional_body(request, _Self)
         named = request.path_params["room_id_or_alias"]
         if named.startswith("#"):
-            room = await self._rooms.resolve_alias(parse_room_alias(named))
+            room = await self.directory.resolve_alias(parse_room_alias(named))
         else:
             room = parse_room_id(named)
-        await self._rooms.join(requester.user_id, room)
+        await self.directory.join(requester.user_id, room)
         return json_response({"room_id": room})
 
     async def join(self, request: Request) -> Response:
         """Join a room."""
-        requester, _ = await self._authenticator.requester_and_optional_body(request, _Self)
+        requester, _ = await self.authenticator.requester_and_optional_body(request, _Self)
         room = room_id(request)
-        await self._rooms.join(requester.user_id, room)
+        await self.directory.join(requester.user_id, room)
         return json_response({"room_id": room})
 
     async def leave(self, request: Request) -> Response:
         """Leave a room, or reject its invite."""
-        requester, _ = await self._authenticator.requester_and_optional_body(request, _Self)
-        await self._rooms.leave(requester.user_id, room_id(request))
+        requester, _ = await self.authenticator.requester_and_optional_body(request, _Self)
+        await self.directory.leave(requester.user_id, room_id(request))
         return json_response({})
 
     async def joined_rooms(self, request: Request) -> Response:
         """Return the rooms to which the requester is joined."""
-        requester = await self._authenticator.requester(request)
-        rooms = await self._rooms.joined_rooms(requester.user_id)
+        requester = await self.authenticator.requester(request)
+        rooms = await self.directory.joined_rooms(requester.user_id)
         return json_response({"joined_rooms": list(rooms)})
 
     def _on_another(self, act: _Act) -> Handler:
         """Return the handler that does *act* to the user whom the body names."""
 
         async def handle(request: Request) -> Response:
-            requester, body = await self._authenticator.requester_and_body(request, _Other)
+            requester, body = await self.authenticator.requester_and_body(request, _Other)
             target = parse_user_id(body.user_id)
             await act(requester.user_id, room_id(request), target, body.reason)
             return json_response({})

@@ -1,9 +1,14 @@
-"""The limit of what one user may write to rooms and account data, by number and size."""
+"""Requests that write to rooms and account data: their limit, and which of them are activities.
 
+The limit counts the requests of a user by number and size.
+"""
+
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from starlette.requests import Request
 
+from lamplighter.errors import UnknownToken
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ports import Requester
 from lamplighter.web.auth import Authenticator
@@ -24,9 +29,13 @@ class MeteredAuthenticator(Authenticator):
     A body of unknown length counts as the longest one. Raises `LimitExceeded`, too.
     """
 
-    def __init__(self, accounts: SqlDirectory, limiter: Limiter) -> None:
-        super().__init__(accounts)
+    def __init__(
+        self, directory: SqlDirectory, limiter: Limiter, acted: Callable[[Requester], None]
+    ) -> None:
+        """*acted* is told of each device that does something which counts for presence."""
+        super().__init__(directory)
         self._limiter = limiter
+        self._acted = acted
 
     async def requester_and_body(self, request: Request, shape: type[T]) -> tuple[Requester, T]:
         requester, body = await super().requester_and_body(request, shape)
@@ -39,6 +48,17 @@ class MeteredAuthenticator(Authenticator):
         requester, body = await super().requester_and_optional_body(request, shape)
         self._limiter.take(requester.user_id, _weight(request))
         return requester, body
+
+    async def note_activity(self, request: Request) -> None:
+        """Count the request, which has been granted, as an activity.
+
+        A device that has logged out meanwhile is not counted.
+        """
+        try:
+            requester = await self.requester(request)
+        except UnknownToken:
+            return
+        self._acted(requester)
 
 
 def _weight(request: Request) -> int:

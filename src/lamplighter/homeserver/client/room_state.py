@@ -4,16 +4,17 @@ Implements <https://spec.matrix.org/latest/client-server-api/#getting-events-for
 <https://spec.matrix.org/latest/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey>.
 """
 
+from dataclasses import dataclass
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam
-from lamplighter.homeserver.client.activity import ActivityNotes
+from lamplighter.homeserver.client.metered import MeteredAuthenticator
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ports import Json, Profile
-from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import room_id, text
 from lamplighter.web.in_pieces import JsonInPieces
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -21,15 +22,12 @@ from lamplighter.web.routes import ClientRoute, Route, json_response
 __all__ = ["RoomState"]
 
 
+@dataclass(frozen=True, slots=True)
 class RoomState:
     """A room's state; setting it is an activity of the requester."""
 
-    def __init__(
-        self, authenticator: Authenticator, rooms: SqlDirectory, activity: ActivityNotes
-    ) -> None:
-        self._authenticator = authenticator
-        self._rooms = rooms
-        self._activity = activity
+    authenticator: MeteredAuthenticator
+    directory: SqlDirectory
 
     def routes(self) -> list[Route]:
         # Without a state key it is the empty one, with or without the slash before it.
@@ -46,31 +44,31 @@ class RoomState:
 
     async def members(self, request: Request) -> Response:
         """Return the membership events, those of one membership or without one where asked."""
-        requester = await self._authenticator.requester(request)
+        requester = await self.authenticator.requester(request)
         wanted = _membership(request, "membership")
         unwanted = _membership(request, "not_membership")
-        state = await self._rooms.state(requester.user_id, room_id(request))
+        state = await self.directory.state(requester.user_id, room_id(request))
         chunk = (event for event in state if _is_member(event, wanted, unwanted))
         return JsonInPieces({"chunk": chunk})
 
     async def joined_members(self, request: Request) -> Response:
-        """Return who is joined, with display names and avatars."""
-        requester = await self._authenticator.requester(request)
-        members = await self._rooms.joined_members(requester.user_id, room_id(request))
+        """Return the joined members, with display names and avatars."""
+        requester = await self.authenticator.requester(request)
+        members = await self.directory.joined_members(requester.user_id, room_id(request))
         joined = {user_id: _content(profile) for user_id, profile in members.items()}
         return JsonInPieces({"joined": joined})
 
     async def state(self, request: Request) -> Response:
         """Return all state events."""
-        requester = await self._authenticator.requester(request)
-        state = await self._rooms.state(requester.user_id, room_id(request))
+        requester = await self.authenticator.requester(request)
+        state = await self.directory.state(requester.user_id, room_id(request))
         return JsonInPieces(state)
 
     async def state_event(self, request: Request) -> Response:
         """Return the content of one state event, or with `format=event` the whole of it."""
-        requester = await self._authenticator.requester(request)
+        requester = await self.authenticator.requester(request)
         event_type, state_key = _event(request)
-        event = await self._rooms.state_event(
+        event = await self.directory.state_event(
             requester.user_id, room_id(request), event_type, state_key
         )
         whole = request.query_params.get("format") == "event"
@@ -78,13 +76,13 @@ class RoomState:
 
     async def set_state(self, request: Request) -> Response:
         """Set one piece of state."""
-        requester, content = await self._authenticator.requester_and_body(request, Json)
+        requester, content = await self.authenticator.requester_and_body(request, Json)
         room = room_id(request)
         event_type, state_key = _event(request)
-        event_id = await self._rooms.set_state(
+        event_id = await self.directory.set_state(
             requester.user_id, room, event_type, state_key, content
         )
-        await self._activity.note(request)
+        await self.authenticator.note_activity(request)
         return json_response({"event_id": event_id})
 
 

@@ -31,6 +31,7 @@ class SqlDirectory:
     """
 
     def __init__(self, database: Database, server_name: ServerName, clock: Clock) -> None:
+        self.server_name = server_name
         ledger = Ledger(database, clock)
         tokens = AccessTokens(ledger)
         devices = Devices(ledger, tokens)
