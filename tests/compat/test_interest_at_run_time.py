@@ -16,14 +16,6 @@ def asked_about(w: World, viewer: str) -> int:
     return w.server.module(Held).asked.count(viewer)
 
 
-async def test_named_users_are_pushed() -> None:
-    """A named user is pushed, even if `get_users_for_states` sends nothing."""
-    async with world(NAMING) as w:
-        await w.alice.sync(**UNSEEN)
-        await w.bob.set_status("unavailable")
-        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB}
-
-
 async def test_sent_though_not_named() -> None:
     """A state that `get_users_for_states` sends is visible on any path, even if nobody is named."""
     async with world(PUSHING) as w:

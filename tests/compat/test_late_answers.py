@@ -85,17 +85,6 @@ async def test_answers_that_overtake() -> None:
             assert w.charlie.reads(w.bob) == "newer"
 
 
-async def test_room_members_do_not_wait() -> None:
-    """Room members get a change at once, whatever the module answers later."""
-    async with world((Held, {"routes": {CHARLIE: [BOB]}, "named": {}})) as w:
-        await begin(w)
-        await w.server.room(w.alice, w.bob)
-        await w.alice.sync(**UNSEEN)
-        poll = await w.alice.polls(**UNSEEN)
-        await w.bob.set_status("unavailable")
-        assert BOB in (await poll.answer()).presence
-
-
 async def test_it_is_told_once() -> None:
     """A late answer that says no more than a room member knows already is no news."""
     async with world(HELD) as w:

@@ -23,18 +23,6 @@ async def test_reasons_of_both() -> None:
         assert [it["sender"] for it in events] == [BOB]
 
 
-async def test_union() -> None:
-    """Their answers add up: on push, on sync and on GET."""
-    async with world(*BOTH) as w:
-        await w.alice.sync(**UNSEEN)
-        await w.bob.set_status("unavailable")
-        await w.charlie.set_status("unavailable")
-        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB, CHARLIE}
-        assert set((await w.alice.first_sync(**UNSEEN)).presence) == {ALICE, BOB, CHARLIE}
-        for other in (w.bob, w.charlie):
-            assert (await w.alice.status_of(other))["presence"] == "unavailable"
-
-
 @pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
 async def test_last_in_order_wins(order: tuple[str, str]) -> None:
     """Where they answer with different states the last in config order counts, on every path."""

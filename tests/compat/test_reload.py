@@ -4,15 +4,12 @@ import asyncio
 import gc
 import sys
 import weakref
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from lamplighter.devtools.client import RequestFailed
 from lamplighter.service.reload import ReloadResult
-from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, folder_of_modules, lab
+from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, lab
 from tests.compat.world import UNSEEN
 from tests.scenarios.worlds import turns
 
@@ -20,25 +17,36 @@ from tests.scenarios.worlds import turns
 THE_END = {"presence": "offline"}
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    """A folder of modules."""
-    with folder_of_modules(tmp_path) as folder:
-        yield folder
+#: What the rule shows alice before and after the reload (None: there is no module), and what her
+#: next sync then has after bob and charlie come online.
+RELOADS: Final[dict[str, tuple[list[str] | None, list[str] | None, set[str], set[str]]]] = {
+    "others": ([BOB], [CHARLIE], {CHARLIE}, {BOB}),
+    "nobody": ([BOB], [], set(), {BOB}),
+    "no modules any more": ([BOB], None, set(), {BOB}),
+    "first modules": (None, [BOB], {BOB}, set()),
+}
 
 
-async def test_the_new_rule_counts(folder: Folder) -> None:
-    """After the reload the new rule names the recipients, and the old one does not."""
-    folder.rule({ALICE: [BOB]})
-    async with lab(folder.configure("rule.Rule")) as world:
+@pytest.mark.parametrize(("old", "new", "shown", "ended"), RELOADS.values(), ids=RELOADS)
+async def test_the_new_rule_counts(
+    folder: Folder, old: list[str] | None, new: list[str] | None, shown: set[str], ended: set[str]
+) -> None:
+    """After the reload the new rule names the recipients; of an undelivered state that only the
+    old rule allowed, only the end is delivered.
+    """
+    folder.rule({ALICE: old or []})
+    async with lab(folder.configure(*([] if old is None else ["rule.Rule"]))) as world:
         await world.alice.sync(**UNSEEN)
-        folder.rule({ALICE: [CHARLIE]})
-        assert await world.reload() == ReloadResult(("Rule",))
         await world.bob.set_status("online", "brb")
+        folder.rule({ALICE: new or []})
+        folder.configure(*([] if new is None else ["rule.Rule"]))
+        assert await world.reload() == ReloadResult(() if new is None else ("Rule",))
+        await world.bob.set_status("online", "back")
         await world.charlie.set_status("online")
-        answer = await world.alice.sync(**UNSEEN)
-        assert set(answer.presence) == {BOB, CHARLIE}
-        assert answer.presence[BOB] == THE_END
+        presence = (await world.alice.sync(**UNSEEN)).presence
+        assert {it for it, content in presence.items() if content != THE_END} == shown
+        assert {it for it, content in presence.items() if content == THE_END} == ended
+        assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE, *shown}
 
 
 @pytest.mark.parametrize(
@@ -80,43 +88,6 @@ async def test_a_poll_that_waits(folder: Folder) -> None:
         folder.rule({ALICE: [BOB]})
         await world.reload()
         assert set((await poll.answer()).presence) == {BOB}
-
-
-async def test_what_is_not_delivered_yet(folder: Folder) -> None:
-    """An undelivered state that only the old rule allowed is not delivered; only its end is."""
-    folder.rule({ALICE: [BOB]})
-    async with lab(folder.configure("rule.Rule")) as world:
-        await world.alice.sync(**UNSEEN)
-        await world.bob.set_status("online", "brb")
-        folder.rule({})
-        await world.reload()
-        answer = await world.alice.sync(**UNSEEN)
-        assert answer.presence == {BOB: THE_END}
-        with pytest.raises(RequestFailed, match="403"):
-            await world.alice.status_of(world.bob)
-
-
-async def test_no_modules_any_more(folder: Folder) -> None:
-    """Without modules only rooms make users visible; nothing of the old answers is left."""
-    folder.rule({ALICE: [BOB]})
-    async with lab(folder.configure("rule.Rule")) as world:
-        await world.alice.sync(**UNSEEN)
-        folder.configure()
-        assert await world.reload() == ReloadResult(())
-        await world.bob.set_status("online", "brb")
-        assert (await world.alice.sync(**UNSEEN)).presence == {BOB: THE_END}
-        assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE}
-
-
-async def test_first_modules(folder: Folder) -> None:
-    """A server without modules gets its first ones by a reload."""
-    async with lab(folder.configure()) as world:
-        await world.alice.sync(**UNSEEN)
-        folder.rule({ALICE: [BOB]})
-        folder.configure("rule.Rule")
-        await world.reload()
-        await world.bob.set_status("online")
-        assert set((await world.alice.sync(**UNSEEN)).presence) == {BOB}
 
 
 async def test_what_the_old_rule_hid(folder: Folder) -> None:
@@ -235,6 +206,7 @@ async def test_the_code_is_new(folder: Folder) -> None:
 
 BROKEN = {
     "it is not Python": ("rule.py", "class Rule(", "modules[0].module: 'rule.Rule' cannot be"),
+    "nor is the configuration": ("lamplighter.yaml", "server_name: [", "not YAML"),
     "a file beside it is not": ("rule_helpers.py", "1 +", "cannot be imported: SyntaxError"),
     "the class is gone": ("rule.py", "class Other: pass", "has no attribute 'Rule'"),
     "it ends the process": ("rule.py", "raise SystemExit(3)", "tried to end the server"),
@@ -276,16 +248,6 @@ async def test_a_module_that_fails_when_tried(folder: Folder, failing: tuple[str
         assert str(result.problem).startswith("module Rule fails when it is tried: ")
         assert problem in str(result.problem)
         assert set((await world.alice.first_sync(**UNSEEN)).presence) == {ALICE, BOB}
-
-
-async def test_a_configuration_that_cannot_be_used(folder: Folder) -> None:
-    """If the configuration is wrong, the result says so, and the old modules stay in use."""
-    folder.rule({ALICE: [BOB]})
-    async with lab(folder.configure("rule.Rule")) as world:
-        folder.write("lamplighter.yaml", "server_name: [")
-        result = await world.reload()
-        assert "not YAML" in str(result.problem)
-        assert result.modules == ("Rule",)
 
 
 async def test_other_keys(folder: Folder) -> None:

@@ -1,7 +1,5 @@
 """Modules in the shadow: what they would change is known, and nothing changes."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,18 +8,11 @@ from structlog.testing import capture_logs
 from lamplighter.devtools.client import RequestFailed
 from lamplighter.ids import UserId
 from lamplighter.service.shadow import ShadowKind
-from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, Lab, folder_of_modules, lab
+from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, Lab, lab
 from tests.compat.world import UNSEEN
 
 SHADOW = {"module": "rule.Rule", "shadow": True}
 GAINS, ALTERED = ShadowKind.GAINS_SIGHT, ShadowKind.SEES_ALTERED
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    """A folder of modules."""
-    with folder_of_modules(tmp_path) as folder:
-        yield folder
 
 
 def samples(world: Lab) -> list[tuple[str, ShadowKind, UserId, UserId]]:
@@ -202,7 +193,11 @@ async def test_what_it_may_not_do(folder: Folder) -> None:
     page; what it asks for is counted. It may read, and hear of presence.
     """
     folder.write("busy.py", BUSY)
-    async with lab(folder.configure("busy.Busy", {"module": "busy.Busy", "shadow": True})) as world:
+    shadowed = {"module": "busy.Busy", "shadow": True}
+    async with lab(folder.configure(shadowed)) as world:
+        response = await world.server.http.request("GET", "/_synapse/client/busy")
+        assert response.status == 404
+    async with lab(folder.configure("busy.Busy", shadowed)) as world:
         one, shadow = [it.instance for it in world.server.lamplighter.modules.loaded]
         await shadow.act()  # type: ignore[attr-defined]  # a module of this test
         await world.server.settled()
@@ -217,14 +212,6 @@ async def test_what_it_may_not_do(folder: Folder) -> None:
         await one.act()  # type: ignore[attr-defined]  # whose table is not there yet
         await world.server.settled()
         assert shadow.heard == [BOB]  # type: ignore[attr-defined]  # likewise
-
-
-async def test_its_page_is_not_served(folder: Folder) -> None:
-    """Nobody answers at the path of a shadow module's page."""
-    folder.write("busy.py", BUSY)
-    async with lab(folder.configure({"module": "busy.Busy", "shadow": True})) as world:
-        response = await world.server.http.request("GET", "/_synapse/client/busy")
-        assert response.status == 404
 
 
 async def test_out_of_the_shadow(folder: Folder) -> None:

@@ -1,7 +1,5 @@
 """`send_local_online_presence_to`: one full snapshot of who is online."""
 
-import pytest
-
 from lamplighter.devtools.client import Client
 from tests.compat.modules.held import Held
 from tests.compat.modules.routers import AllUsers
@@ -38,15 +36,6 @@ async def test_once_per_device() -> None:
         for device in (w.alice, phone):
             assert set((await device.sync(**UNSEEN)).presence) == {BOB}
             assert (await device.sync(**UNSEEN)).presence == {}
-
-
-async def test_waiting_poll() -> None:
-    """A poll that waits is answered with it at once."""
-    async with world() as w:
-        await crowd(w)
-        poll = await w.alice.polls(**UNSEEN)
-        await w.server.api.send_local_online_presence_to([ALICE])
-        assert set((await poll.answer()).presence) == {BOB}
 
 
 async def test_news_beside_it() -> None:
@@ -122,16 +111,6 @@ async def test_users_who_are_not_there() -> None:
         targets = [f"@nobody:{SERVER}", "@far:elsewhere.example", ALICE, ALICE]
         await w.server.api.send_local_online_presence_to(targets)
         assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB}
-
-
-@pytest.mark.parametrize("targets", [["alice"], [ALICE, ""], [None], ALICE])
-async def test_malformed_users(targets: list[str]) -> None:
-    """A malformed user ID is a ValueError, and no user gets a snapshot."""
-    async with world() as w:
-        await crowd(w)
-        with pytest.raises(ValueError):
-            await w.server.api.send_local_online_presence_to(targets)
-        assert (await w.alice.sync(**UNSEEN)).presence == {}
 
 
 async def test_snapshot_outlives_a_long_absence() -> None:

@@ -4,6 +4,8 @@
 `Held`: `routes: {receiver: [sender, ...]}`, with `say: text` as the status message they are shown;
 it waits where `waits:` lists the callback, and answers once the test calls `let_go`. With
 `named: {viewer: [user, ...]}` it answers `get_interested_users` by that instead of the routes.
+`routes` or `named` of None makes the callback raise.
+`Hiding`: as `Held`, but shows the users as if they did not exist.
 """
 
 import asyncio
@@ -53,3 +55,8 @@ class Held:
 
     def _shown(self, state):
         return state if self.say is None else state.copy_and_replace(status_msg=self.say)
+
+
+class Hiding(Held):
+    def _shown(self, state):
+        return state.default(state.user_id)
