@@ -8,6 +8,8 @@
     ├── RecordUnreadable            the operator's: the file is no record of decisions
     ├── StorageUnavailable          the machine's: the disk is full or read-only
     │   └── DatabaseInUse           another server uses the database
+    ├── HomeserverUnreachable       the homeserver's: it gives no answer, or half of one
+    ├── HomeserverTooSlow           the homeserver's: its answer does not come in time
     ├── ShuttingDown                nobody's: ask again in a moment
     ├── FederationError             another server's
     │   ├── RemoteUnreachable       it cannot be found, or gives no usable answer
@@ -40,6 +42,8 @@ __all__ = [
     "FederationError",
     "Forbidden",
     "HeadTooLarge",
+    "HomeserverTooSlow",
+    "HomeserverUnreachable",
     "InteractiveAuthNeeded",
     "InvalidId",
     "InvalidParam",
@@ -105,6 +109,14 @@ class StorageUnavailable(LamplighterError):
 
 class DatabaseInUse(StorageUnavailable):
     """Another process uses the PostgreSQL database, where only one may."""
+
+
+class HomeserverUnreachable(LamplighterError):
+    """The homeserver behind this server cannot be asked, breaks off, or answers no HTTP."""
+
+
+class HomeserverTooSlow(LamplighterError):
+    """The homeserver behind this server does not answer, or read, in time."""
 
 
 class ShuttingDown(LamplighterError):

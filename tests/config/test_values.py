@@ -9,6 +9,7 @@ from lamplighter.config.values import (
     parse_address,
     parse_database_url,
     parse_duration,
+    parse_homeserver_url,
     parse_size,
 )
 
@@ -131,3 +132,48 @@ def test_not_databases(written: object) -> None:
     """Another URL, and one with a password that is not escaped, is refused."""
     with pytest.raises(ValueError):
         parse_database_url(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant", "address", "is_tls", "socket"),
+    [
+        ("http://127.0.0.1:8018", "http://127.0.0.1:8018", "127.0.0.1:8018", False, None),
+        ("HTTP://Syn_1.lan/", "http://syn_1.lan:80", "syn_1.lan:80", False, None),
+        ("https://hs.example", "https://hs.example:443", "hs.example:443", True, None),
+        ("https://[0::1]:8448/", "https://[::1]:8448", "[::1]:8448", True, None),
+        ("unix:/run/s.sock", "unix:/run/s.sock", "localhost:80", False, "/run/s.sock"),
+        ("unix:///run/s.sock", "unix:/run/s.sock", "localhost:80", False, "/run/s.sock"),
+    ],
+)
+def test_homeservers(
+    written: str, meant: str, address: str, is_tls: bool, socket: str | None
+) -> None:
+    """A homeserver is at a host and a port, with or without TLS, or at a Unix socket."""
+    url = parse_homeserver_url(written)
+    assert (url, url.address, url.is_tls, url.socket) == (meant, address, is_tls, socket)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        7,
+        "hs.example",
+        "ftp://hs.example",
+        "http://",
+        "http://hs.example:0",
+        "http://hs.example:65536",
+        "http://hs.example/_matrix",
+        "http://hs.example?a",
+        "http://user:pw@hs.example",
+        "http://hs example",
+        "http://[::x]",
+        "unix:s.sock",
+        "unix:/run/",
+        f"unix:/{107 * 'a'}",
+    ],
+)
+def test_not_homeservers(written: object) -> None:
+    """A URL with more than a host and a port, and a path that no socket can have, is refused."""
+    with pytest.raises(ValueError):
+        parse_homeserver_url(written)

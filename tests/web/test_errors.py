@@ -54,6 +54,8 @@ def test_every_error_of_a_client_is_in_the_table() -> None:
         errors.StorageUnavailable,
         errors.ShuttingDown,
         errors.KeysUnavailable,
+        errors.HomeserverUnreachable,
+        errors.HomeserverTooSlow,
     )
     wanted = {kind for kind in kinds if issubclass(kind, passing)}
     # The base says nothing by itself; an InvalidId is an InvalidParam, and a DatabaseInUse a

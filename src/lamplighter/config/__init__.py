@@ -18,7 +18,7 @@ from lamplighter.config.model import (
     RateLimits,
     RoutingSettings,
 )
-from lamplighter.config.values import Address, DatabaseUrl, Duration, Network
+from lamplighter.config.values import Address, DatabaseUrl, Duration, HomeserverUrl, Network
 
 __all__ = [
     "Address",
@@ -27,6 +27,7 @@ __all__ = [
     "DatabaseUrl",
     "Duration",
     "FederationSettings",
+    "HomeserverUrl",
     "LogSettings",
     "ModuleEntry",
     "Network",

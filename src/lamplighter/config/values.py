@@ -10,11 +10,13 @@ __all__ = [
     "Address",
     "DatabaseUrl",
     "Duration",
+    "HomeserverUrl",
     "Network",
     "Size",
     "parse_address",
     "parse_database_url",
     "parse_duration",
+    "parse_homeserver_url",
     "parse_network",
     "parse_size",
 ]
@@ -34,7 +36,13 @@ _DATABASE_URL: Final = re.compile(
     r"postgres(?:ql)?://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.\-]*)"
     r"(?::[0-9]{1,5})?/[^/?#@]+(?:\?[^?#@]*)?"
 )
-_ADDRESS: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9A-Za-z.\-]+)):([0-9]{1,5})")
+_HOMESERVER_URL: Final = re.compile(
+    r"(https?)://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._\-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE
+)
+_SOCKET: Final = re.compile(r"unix:(?://)?(/.*[^/])")
+#: Linux takes no longer path, in bytes.
+_LONGEST_SOCKET: Final = 107
+_ADDRESS: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9A-Za-z._\-]+)):([0-9]{1,5})")
 
 
 class Duration(timedelta):
@@ -88,6 +96,30 @@ class DatabaseUrl(str):
         return f"<{self.shown}>"
 
 
+class HomeserverUrl(str):
+    """Where the homeserver is: `http://host:port`, `https://host:port`, or `unix:/path`.
+
+    Made by `parse_homeserver_url`.
+    """
+
+    __slots__ = ()
+
+    @property
+    def socket(self) -> str | None:
+        """The path of the Unix socket; None for a URL with a host."""
+        return self.removeprefix("unix:") if self.startswith("unix:") else None
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether connections are TLS."""
+        return self.startswith("https:")
+
+    @property
+    def address(self) -> Address:
+        """The host and the port; for a Unix socket, those that its Host header names."""
+        return Address("localhost:80" if self.socket else self.partition("://")[2])
+
+
 class Size(int):
     """A number of bytes that is written `64MB`. Made by `parse_size`."""
 
@@ -106,6 +138,22 @@ def parse_database_url(value: object) -> DatabaseUrl:
     if _DATABASE_URL.fullmatch(value) is None:
         raise ValueError("not the URL of a PostgreSQL database")
     return DatabaseUrl(value)
+
+
+def parse_homeserver_url(value: object) -> HomeserverUrl:
+    """Return the URL that *value* is, with its port. Raises `ValueError` if it is none."""
+    if not isinstance(value, str) or any(it.isspace() or not it.isprintable() for it in value):
+        raise ValueError("not a URL")
+    if (path := _SOCKET.fullmatch(value)) is not None:
+        if len(path[1].encode()) > _LONGEST_SOCKET:
+            raise ValueError("too long for a socket")
+        return HomeserverUrl(f"unix:{path[1]}")
+    match = _HOMESERVER_URL.fullmatch(value)
+    if match is None:
+        raise ValueError("not the URL of a homeserver")
+    scheme = match[1].lower()
+    address = parse_address(f"{match[2]}:{match[3] or (443 if scheme == 'https' else 80)}")
+    return HomeserverUrl(f"{scheme}://{address}")
 
 
 def parse_size(value: object) -> Size:

@@ -44,13 +44,18 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.StorageUnavailable:    (503, "M_UNKNOWN"),
     errors.ShuttingDown:          (503, "M_UNKNOWN"),
     errors.KeysUnavailable:       (503, "M_UNKNOWN"),
+    errors.HomeserverUnreachable: (502, "M_UNKNOWN"),
+    errors.HomeserverTooSlow:     (504, "M_UNKNOWN"),
 }
 # fmt: on
 
-#: The text where the exception's own message is for the operator, or there is no entry.
-_STORAGE_UNAVAILABLE: Final = "This server cannot store anything at the moment; try again later"
-_SHUTTING_DOWN: Final = "This server is shutting down; ask again in a moment"
-_UNEXPECTED: Final = "Internal server error"
+#: The text where the exception's own message is for the operator.
+_TEXTS: Final[dict[type[BaseException], str]] = {
+    errors.StorageUnavailable: "This server cannot store anything at the moment; try again later",
+    errors.ShuttingDown: "This server is shutting down; ask again in a moment",
+    errors.HomeserverUnreachable: "The homeserver cannot be reached; try again later",
+    errors.HomeserverTooSlow: "The homeserver does not answer in time; try again later",
+}
 
 
 def is_expected(error: BaseException) -> bool:
@@ -83,11 +88,8 @@ def _entry(error: BaseException) -> tuple[int, str] | None:
 def _text(error: BaseException) -> str:
     if isinstance(error, errors.RequestError | errors.KeysUnavailable):
         return str(error) or type(error).__name__
-    if isinstance(error, errors.StorageUnavailable):
-        return _STORAGE_UNAVAILABLE
-    if isinstance(error, errors.ShuttingDown):
-        return _SHUTTING_DOWN
-    return _UNEXPECTED
+    texts = (text for kind, text in _TEXTS.items() if isinstance(error, kind))
+    return next(texts, "Internal server error")
 
 
 def _details(error: BaseException) -> dict[str, Any]:

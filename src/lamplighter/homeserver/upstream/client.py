@@ -1,0 +1,309 @@
+"""Asks the homeserver: connections are made when they are needed, and used again."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final, TypeAlias, TypeVar
+
+import structlog
+
+from lamplighter.clock import Clock, Timer, Timestamp, after, within
+from lamplighter.config.values import HomeserverUrl
+from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable, LamplighterError
+from lamplighter.homeserver.upstream.connection import UpstreamAnswer, UpstreamConnection
+from lamplighter.log_limits import LogLimit
+from lamplighter.web.http.request import Headers
+from lamplighter.web.http.responses import CHUNKED_END, chunk, field_lines
+
+__all__ = ["CHUNKED", "Connect", "UpstreamClient", "UpstreamExchange", "connect_to"]
+
+T = TypeVar("T")
+
+#: Opens a connection to the homeserver with the protocol; raises OSError.
+Connect: TypeAlias = Callable[[Callable[[], asyncio.Protocol]], Awaitable[asyncio.Transport]]
+
+#: The length of a body that is sent in chunks.
+CHUNKED: Final = -1
+#: How many connections there are at most, if nothing else is said: a poll that waits has one.
+_MOST_CONNECTIONS: Final = 20_000
+#: How many bytes a whole answer has at most, if nothing else is said.
+_MOST_BODY: Final = 1024 * 1024
+#: How long a connection waits for its next request. Synapse closes it after a minute.
+_IDLE: Final = timedelta(seconds=45)
+_TO_CONNECT: Final = timedelta(seconds=10)
+#: How long the homeserver may pause in the middle of a body that it sends or reads.
+_PAUSE: Final = timedelta(seconds=60)
+
+#: They can be repeated, if a connection ends before an answer begins.
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Headers that the client writes: they tell where the body ends.
+_FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"})
+_METHOD: Final = re.compile(r"[A-Z\-]+")
+_TARGET: Final = re.compile(rb"[/*][!-~\x80-\xff]*")
+
+_log = structlog.get_logger(__name__)
+
+
+def connect_to(url: HomeserverUrl) -> Connect:
+    """Return what opens connections to *url*. Certificates are verified as usual."""
+    path = url.socket
+    address = url.address
+    context = ssl.create_default_context() if url.is_tls else None
+
+    async def connect(protocol: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
+        loop = asyncio.get_running_loop()
+        if path is not None:
+            return (await loop.create_unix_connection(protocol, path))[0]
+        return (await loop.create_connection(protocol, address.host, address.port, ssl=context))[0]
+
+    return connect
+
+
+class UpstreamExchange:
+    """A request that is being sent, and its answer.
+
+    `send` sends parts of the body, and `end` its end. `head` and `read` return parts of the answer
+    as they come, or `whole` all of it; `client.py` says what they raise. In any case the caller
+    calls `close` at last: an answer that has not come to its end costs the connection.
+    """
+
+    __slots__ = ("_client", "_connection", "_data", "_is_chunked", "_limit", "_method", "_repeats")
+
+    def __init__(
+        self,
+        client: "UpstreamClient",
+        connection: UpstreamConnection,
+        method: str,
+        data: bytes,
+        limit: timedelta,
+        *,
+        is_chunked: bool,
+        repeats: bool,
+    ) -> None:
+        self._client = client
+        self._connection = connection
+        self._method = method
+        self._data = data
+        self._limit = limit
+        self._is_chunked = is_chunked
+        #: Whether the request is sent again if the homeserver has closed the connection meanwhile.
+        self._repeats = repeats
+
+    async def send(self, body: bytes) -> None:
+        """Send a part of the body, and return once the homeserver reads on."""
+        if body:
+            self._connection.write(chunk(body) if self._is_chunked else body)
+        await self._connection.drained(_PAUSE)
+
+    def end(self) -> None:
+        """Say that all of the body was sent."""
+        if self._is_chunked:
+            self._connection.write(CHUNKED_END)
+        self._connection.is_sent = True
+
+    async def head(self) -> tuple[int, Headers]:
+        """Return the status and the headers of the answer, with names in lower case."""
+        await self._asked(lambda it: it.answered(self._limit))
+        return self._connection.status, self._connection.headers
+
+    async def read(self) -> bytes:
+        """Return the part of the body that has come since the last call; empty at the end."""
+        return await self._connection.read(_PAUSE)
+
+    async def whole(self, most: int) -> UpstreamAnswer:
+        """Return the answer, whose body has at most *most* bytes."""
+        return await self._asked(lambda it: it.whole(self._limit, most))
+
+    def fail(self, problem: LamplighterError) -> None:
+        """Close the connection; who waits for the answer gets *problem*."""
+        self._connection.fail(problem)
+
+    def close(self) -> None:
+        """Give the connection back, for the next request."""
+        self._client.give_back(self._connection)
+
+    async def _asked(self, ask: Callable[[UpstreamConnection], Awaitable[T]]) -> T:
+        try:
+            return await ask(self._connection)
+        except HomeserverUnreachable:
+            if not self._repeats or self._connection.has_begun:
+                raise
+        self._repeats = False
+        self._connection = await self._client.connected(self._limit)
+        self._connection.begin(self._method, self._data, is_whole=True)
+        return await ask(self._connection)
+
+
+class UpstreamClient:
+    """The homeserver, as the other parts ask it.
+
+    Every request raises `HomeserverUnreachable` if no whole answer comes, and `HomeserverTooSlow`
+    after its time limit.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        host: bytes,
+        clock: Clock,
+        *,
+        most_connections: int = _MOST_CONNECTIONS,
+    ) -> None:
+        """*host* is the Host header of requests that have none."""
+        self._connect = connect
+        self._host = host
+        self._clock = clock
+        self._most = most_connections
+        #: All connections, also those that are being made.
+        self._connections: set[UpstreamConnection] = set()
+        #: Those that wait for a request, and since when; the last one is used first.
+        self._idle: dict[UpstreamConnection, Timestamp] = {}
+        self._timer: Timer | None = None
+        self._is_closed = False
+        self._all_lost = asyncio.Event()
+        self._log_limit = LogLimit()
+
+    async def fetch(
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        time_limit: timedelta,
+        most: int = _MOST_BODY,
+    ) -> UpstreamAnswer:
+        """Return the answer to a request, whose body has at most *most* bytes.
+
+        *target* is the path with the query, percent-encoded. Where the caller is cancelled, the
+        connection is closed.
+        """
+        length = len(body) if body or method not in _SAFE else None
+        exchange = await self.open(method, target, headers, length, body, time_limit=time_limit)
+        try:
+            return await exchange.whole(most)
+        finally:
+            exchange.close()
+
+    async def open(
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        length: int | None = None,
+        body: bytes = b"",
+        *,
+        time_limit: timedelta,
+    ) -> UpstreamExchange:
+        """Send a request whose body has *length* bytes, or is `CHUNKED`; None is no body.
+
+        *body* is its beginning, and the caller sends the rest of it. *time_limit* is how long the
+        caller waits for the head of the answer, or for all of it.
+        """
+        data = self._head(method, target, headers, length)
+        if body:
+            data += chunk(body) if length == CHUNKED else body
+        repeats = bool(self._idle) and method in _SAFE and not length
+        if self._idle:
+            connection, _ = self._idle.popitem()
+        else:
+            connection = await self.connected(time_limit)
+        connection.begin(method, data, is_whole=len(body) == (length or 0))
+        return UpstreamExchange(
+            self,
+            connection,
+            method,
+            data,
+            time_limit,
+            is_chunked=length == CHUNKED,
+            repeats=repeats,
+        )
+
+    async def close(self) -> None:
+        """End all requests with `HomeserverUnreachable`, and close all connections."""
+        self._is_closed = True
+        for connection in list(self._connections):
+            connection.fail(_closed())
+        if self._connections:
+            await self._all_lost.wait()
+
+    def _head(self, method: str, target: bytes, headers: Headers, length: int | None) -> bytes:
+        """Return the head of a request, which frames the body in exactly one way."""
+        if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
+            raise ValueError("a request line that more than one request could be read of")
+        fields = [it for it in headers if it[0] not in _FRAMING]
+        if not any(name == b"host" for name, _ in fields):
+            fields.append((b"host", self._host))
+        if length == CHUNKED:
+            fields.append((b"transfer-encoding", b"chunked"))
+        elif length is not None:
+            fields.append((b"content-length", b"%d" % length))
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, field_lines(fields))
+
+    # For exchanges.
+
+    async def connected(self, time_limit: timedelta) -> UpstreamConnection:
+        """Return a new connection."""
+        if self._is_closed:
+            raise _closed()
+        if len(self._connections) >= self._most:
+            raise self._logged(HomeserverUnreachable("all connections to it are in use"))
+        connection = UpstreamConnection(self._clock, self._forget)
+        self._connections.add(connection)
+        opening = self._connect(lambda: connection)
+        try:
+            await within(self._clock, min(time_limit, _TO_CONNECT), opening)
+        except TimeoutError:
+            self._forget(connection)
+            raise self._logged(HomeserverTooSlow("it takes no connection")) from None
+        except OSError as error:
+            self._forget(connection)
+            raise self._logged(HomeserverUnreachable(str(error))) from None
+        except BaseException:
+            self._forget(connection)
+            raise
+        return connection
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Keep *connection* for the next request, or close it."""
+        if connection.can_be_reused and not self._is_closed:
+            connection.end()
+            self._idle[connection] = self._clock.now()
+            if self._timer is None:
+                self._close_idle()
+            return
+        if isinstance(connection.problem, HomeserverUnreachable | HomeserverTooSlow):
+            self._logged(connection.problem)
+        connection.fail(HomeserverUnreachable("the request was given up"))
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        self._idle.pop(connection, None)
+        self._connections.discard(connection)
+        if not self._connections:
+            self._all_lost.set()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _close_idle(self) -> None:
+        """Close connections that were not used for a while, and look again when one may be due."""
+        self._timer = None
+        now = self._clock.now()
+        for connection, since in list(self._idle.items()):
+            due = after(since, _IDLE)
+            if now < due:
+                self._timer = self._clock.call_at(due, self._close_idle)
+                break
+            connection.fail(HomeserverUnreachable("it was not asked for a while"))
+
+    def _logged(self, problem: LamplighterError) -> LamplighterError:
+        left_out = self._log_limit.admits(str(problem), self._clock.now())
+        if left_out is not None:
+            _log.warning("the homeserver gives no answer", problem=str(problem), more=left_out)
+        return problem
+
+
+def _closed() -> HomeserverUnreachable:
+    return HomeserverUnreachable("this server shuts down")

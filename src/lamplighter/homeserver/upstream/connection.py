@@ -1,0 +1,311 @@
+"""The connection to the homeserver: one request after the other, and their answers.
+
+httptools parses the answers. A poll waits here for half a minute and is then answered, and so do
+thousands of others: a connection that waits is this object, a parser, and a future of the caller.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, cast
+
+import httptools
+import msgspec
+
+from lamplighter.clock import Clock, after
+from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable, LamplighterError
+from lamplighter.web.http.request import Headers
+
+__all__ = ["MOST_ANSWER_HEAD", "MOST_UNTAKEN", "UpstreamAnswer", "UpstreamConnection"]
+
+#: How long the head of an answer may be, in bytes, with all interim answers before it.
+MOST_ANSWER_HEAD: Final = 64 * 1024
+#: How many bytes of a body may wait for the caller before the connection reads no more. It is
+#: exceeded by at most what the event loop reads at a time.
+MOST_UNTAKEN: Final = 64 * 1024
+
+_VERSIONS: Final = ("1.1", "1.0")
+_LAST_INTERIM: Final = 199
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+# What a caller waits for. The end of the answer, or of the connection, wakes each of them.
+_HEAD: Final = 0
+_SOME: Final = 1
+_WHOLE: Final = 2
+
+
+class UpstreamAnswer(msgspec.Struct, frozen=True):
+    """A whole answer of the homeserver. The names of the headers are in lower case."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Sends requests and reads their answers.
+
+    After `begin`, one caller waits for the answer: for its head (`answered`) and then for each part
+    of its body (`read`), or for all of it (`whole`). These raise `HomeserverUnreachable` where no
+    answer comes or it breaks off, and `HomeserverTooSlow` after a time limit. Beside that caller,
+    another one may send the body of the request.
+    """
+
+    __slots__ = (
+        "_clock", "_drained", "_ends_with_connection", "_is_in_head", "_is_paused", "_keeps_alive",
+        "_limit", "_lost", "_method", "_parser", "_parts", "_silent", "_size", "_transport",
+        "_untaken", "_waiter", "_waits_for", "has_begun", "headers", "is_busy", "is_complete",
+        "is_sent", "problem", "status",
+    )  # fmt: skip
+
+    def __init__(self, clock: Clock, lost: Callable[["UpstreamConnection"], None]) -> None:
+        """*lost* is called once, when the connection is gone."""
+        self._clock = clock
+        self._lost = lost
+        #: None until the connection is made.
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        #: Why the connection cannot be used any more.
+        self.problem: LamplighterError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._waits_for = _HEAD
+        #: While the homeserver does not read: what those wait for who send. Else None.
+        self._drained: asyncio.Future[None] | None = None
+        self._is_paused = False
+        #: Whether a request was sent whose answer nobody has taken yet.
+        self.is_busy = False
+        self._method = ""
+        self._forget_answer()
+
+    def _forget_answer(self) -> None:
+        #: Whether any byte has come since the request was sent.
+        self.has_begun = False
+        self.is_sent = False
+        self.is_complete = False
+        self.status = 0
+        self.headers: Headers = []
+        self._parts: list[bytes] = []
+        self._untaken = 0
+        self._is_in_head = True
+        self._keeps_alive = False
+        self._ends_with_connection = False
+        self._limit: int | None = None
+        #: How many bytes the parser has taken since its last callback: it may be keeping them.
+        self._silent = 0
+        self._size = 0
+
+    # For the client.
+
+    @property
+    def can_be_reused(self) -> bool:
+        """Whether another request may be sent: the last one and its answer are complete."""
+        is_finished = self.is_complete and self.is_sent and self._keeps_alive
+        return is_finished and self.problem is None and not self._is_closing()
+
+    def begin(self, method: str, data: bytes, *, is_whole: bool) -> None:
+        """Send *data*, which begins with the head of a request."""
+        self._forget_answer()
+        self._method = method
+        self.is_busy = True
+        self.is_sent = is_whole
+        self.write(data)
+
+    def end(self) -> None:
+        """Forget the answer: the caller has it. The connection may be used again."""
+        self.is_busy = False
+        self._forget_answer()
+        self._read_on()
+
+    def write(self, data: bytes) -> None:
+        """Send *data*. What cannot be sent goes nowhere: the caller that reads gets the error."""
+        if self._transport is not None and not self._is_closing():
+            self._transport.write(data)
+
+    async def drained(self, limit: timedelta) -> None:
+        """Return once the homeserver reads what is sent; raise if nothing can be sent any more."""
+        if self._drained is not None:
+            timer = self._clock.call_at(
+                after(self._clock.now(), limit),
+                lambda: self.fail(HomeserverTooSlow("it does not read the body of a request")),
+            )
+            try:
+                await self._drained
+            finally:
+                timer.cancel()
+        if self.problem is not None:
+            raise self.problem
+
+    async def answered(self, limit: timedelta) -> None:
+        """Return once the head of the answer has come."""
+        if self._is_in_head:
+            await self._wait(_HEAD, limit)
+
+    async def read(self, limit: timedelta) -> bytes:
+        """Return the part of the body that has come since the last call; empty at the end."""
+        if not self._parts and not self.is_complete:
+            await self._wait(_SOME, limit)
+        parts, self._parts = self._parts, []
+        self._untaken = 0
+        self._read_on()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def whole(self, limit: timedelta, most: int) -> UpstreamAnswer:
+        """Return the answer once all of it has come. A body of more than *most* bytes fails."""
+        self._limit = most
+        if not self.is_complete:
+            await self._wait(_WHOLE, limit)
+        if self._untaken > most:
+            raise self._too_long()
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return UpstreamAnswer(self.status, self.headers, body)
+
+    def fail(self, problem: LamplighterError) -> None:
+        """Close the connection at once; who waits gets *problem*."""
+        if self.problem is None:
+            self.problem = problem
+        if self._transport is not None:
+            self._transport.abort()
+        self._wake()
+
+    async def _wait(self, what: int, limit: timedelta) -> None:
+        if self.problem is None:
+            self._waits_for = what
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
+            timer = self._clock.call_at(
+                after(self._clock.now(), limit),
+                lambda: self.fail(HomeserverTooSlow("it does not answer in time")),
+            )
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        has_come = self.is_complete or (
+            bool(self._parts) if what is _SOME else what is _HEAD and not self._is_in_head
+        )
+        if not has_come:
+            assert self.problem is not None  # else nothing has woken the caller
+            raise self.problem
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _read_on(self) -> None:
+        if self._is_paused and self._transport is not None and not self._is_closing():
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _is_closing(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
+    def _too_long(self) -> HomeserverUnreachable:
+        return HomeserverUnreachable("its answer is longer than it may be")
+
+    # For the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self.problem is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None or self.problem is not None:
+            return
+        if not self.is_busy:
+            self.fail(HomeserverUnreachable("it has answered without a request"))
+            return
+        self.has_begun = True
+        self._silent += len(data)
+        try:
+            parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.fail(HomeserverUnreachable("its answer is not HTTP"))
+            return
+        if self._silent > MOST_ANSWER_HEAD:
+            self.fail(HomeserverUnreachable("the head of its answer is too long"))
+        elif self._limit is not None:
+            if self._untaken > self._limit:
+                self.fail(self._too_long())
+        elif self._untaken > MOST_UNTAKEN and self._transport is not None:
+            self._is_paused = True
+            if not self._transport.is_closing():
+                self._transport.pause_reading()
+
+    def eof_received(self) -> None:
+        if self._ends_with_connection and self.problem is None:
+            self._complete()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        if self.problem is None:
+            self.problem = HomeserverUnreachable("it has closed the connection")
+        self._parser = None  # it refers to this object, which refers to it
+        self._wake()
+        self.resume_writing()
+        self._lost(self)
+
+    def pause_writing(self) -> None:
+        self._drained = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    # What httptools calls, in this order.
+
+    def on_message_begin(self) -> None:
+        self._silent = 0
+        if self.is_complete:
+            raise HomeserverUnreachable("it has answered twice")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._silent = 0
+        self._size += len(name) + len(value)
+        if self._size > MOST_ANSWER_HEAD:
+            raise HomeserverUnreachable("the head of its answer is too long")
+        if self._is_in_head:
+            self.headers.append((name.lower(), value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        assert parser is not None  # it is calling
+        self._silent = 0
+        status = parser.get_status_code()
+        if status < 100 or parser.get_http_version() not in _VERSIONS:
+            raise HomeserverUnreachable("its answer is of an unknown version of HTTP")
+        if status <= _LAST_INTERIM:
+            self._size += len("HTTP/1.1 100\r\n\r\n")
+            self.headers = []
+            return
+        framing = [it for it in self.headers if it[0] in _FRAMING]
+        if any(it[0] == b"transfer-encoding" and it[1].lower() != b"chunked" for it in framing):
+            raise HomeserverUnreachable("its answer has a transfer coding other than chunked")
+        self.status = status
+        self._ends_with_connection = not framing
+        self._is_in_head = False
+        if self._method == "HEAD":  # the parser would wait for a body
+            self._complete()
+        elif self._waits_for is _HEAD:
+            self._wake()
+
+    def on_body(self, body: bytes) -> None:
+        self._silent = 0
+        if self._method != "HEAD":
+            self._parts.append(body)
+            self._untaken += len(body)
+            if self._waits_for is _SOME:
+                self._wake()
+
+    def on_message_complete(self) -> None:
+        parser = self._parser
+        assert parser is not None  # it is calling
+        self._silent = 0
+        if not self._is_in_head:
+            self._keeps_alive = parser.should_keep_alive() and self._method != "HEAD"
+            self._complete()
+
+    def _complete(self) -> None:
+        self.is_complete = True
+        self._wake()
