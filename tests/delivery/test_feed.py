@@ -180,8 +180,9 @@ async def test_forgetting(feed: Feed, clock: FakeClock) -> None:
     feed.advance_to(at(11))
     poll = Request(feed, ALICE)
     outbox = feed.open(ALICE)
-    feed.forget(ALICE)
-    feed.forget(CHARLIE)
+    feed.open(CHARLIE)
+    for viewer in (ALICE, BOB, CHARLIE):
+        feed.forget(viewer)
     await turns()
     assert (poll.is_over, poll.looks, feed.outbox(CHARLIE)) == (True, 1, None)
     feed.wake([ALICE])

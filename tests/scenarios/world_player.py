@@ -216,7 +216,7 @@ class Player:
         while (due := clock.next_timer()) is not None and due <= end:
             clock.advance_to(due)
             self._readers.look()
-            await self._server.lamplighter.core.life.settled()
+            await self._server.lamplighter.core.settled()
             await self._readers.settle()
         clock.advance_to(end)
 

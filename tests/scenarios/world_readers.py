@@ -162,7 +162,7 @@ class Readers:
         for _ in range(_MOST_READING):
             if not any(reader.task and not reader.task.done() for reader in self.all):
                 break
-            if not self._server.lamplighter.core.life.is_reading:
+            if not self._server.lamplighter.core.is_reading:
                 break
             await self.breathe(1)
         # What the server has answered arrives at its client a few cycles of the loop later.

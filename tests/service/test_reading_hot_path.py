@@ -171,7 +171,7 @@ async def test_many_changes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
             with counted_tasks() as tasks, counted_wakes(monkeypatch) as wakes:
                 for person, peer in zip(people, peers, strict=True):
                     peer.send(put(person, "two"))
-                await server.lamplighter.core.life.settled()
+                await server.lamplighter.core.settled()
             assert [peer.received.split(" ")[1] for peer in peers] == ["200"] * PUTTERS
             assert {server.presence_of(person).status_msg for person in people} == {"two"}
             assert [statement.split()[0] for statement in statements] == ["INSERT"]

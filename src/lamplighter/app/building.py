@@ -75,7 +75,7 @@ class Lamplighter:
 
     def start(self) -> None:
         """Begin to watch the time, and let the modules' background work begin."""
-        self.core.life.start()
+        self.core.start()
         self.modules.start()
         if self._recorder is not None:
             self._background.every(FLUSH_PERIOD, self._recorder.flush)
@@ -97,7 +97,7 @@ class Lamplighter:
     def answer_polls(self) -> None:
         """Answer every open poll, and end streams: the first step of stopping."""
         self.admin.close()
-        self.core.life.answer_polls()
+        self.core.feed.close()
 
     async def stop(self) -> None:
         """Save what is at hand and close everything; requests have been answered before.
@@ -112,7 +112,7 @@ class Lamplighter:
     def _steps(self) -> Sequence[Step]:
         """Return what there is to stop: first those who use others."""
         steps = [Step("modules", _SHARE, self.modules.stop)]
-        steps.append(Step("presence", _SHARE, self.core.life.stop))
+        steps.append(Step("presence", _SHARE, self.core.stop))
         if self.federation is not None:
             steps.append(Step("federation", _SHARE, self.federation.stop))
         if self._recorder is not None:

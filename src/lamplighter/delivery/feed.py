@@ -145,14 +145,15 @@ class Feed:
         return known.outbox if known else None
 
     def forget(self, viewer: UserId) -> None:
-        """End the viewer's polls and empty the outbox: older tokens are answered from scratch.
+        """Drop the viewer's outbox, and end the polls: older tokens are answered from scratch.
 
-        A poll may still read its rooms half, and is woken when it has: so `sweep` drops the outbox
-        once no poll is left.
+        A poll may still read its rooms half, and is woken when it has. So while there are polls the
+        viewer has a new outbox instead of none.
         """
-        known = self._viewers.get(viewer)
-        if known is not None:
+        known = self._viewers.pop(viewer, None)
+        if known is not None and known.polls:
             known.outbox = Outbox(self.position)
+            self._viewers[viewer] = known
             for poll in known.polls:
                 poll.end()
 

@@ -238,7 +238,7 @@ class InMemoryServer:
         self._waiting_to_settle = waiting
         try:
             while True:
-                await self.lamplighter.core.life.settled()
+                await self.lamplighter.core.settled()
                 await turns_until_idle()
                 if not await self._has_waited(last) and not _release(waiting):
                     return

@@ -1,9 +1,10 @@
-"""Builds presence: everything between an event and its recipients, wired once.
+"""Builds presence: everything between an event and its recipients, wired once; starts and stops it.
 
 The server, the tests and the benchmark build a `Core`, so what they run is the same. It names no
 adapter: the store, the stream and the way to other servers are handed in.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,6 @@ from lamplighter.service.for_modules import PresenceForModules
 from lamplighter.service.intake import Intake
 from lamplighter.service.keeper import Keeper
 from lamplighter.service.late import LateAnswers
-from lamplighter.service.life import PresenceLife
 from lamplighter.service.memberships import RoomVisibility
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.reading import PresenceReader
@@ -87,7 +87,7 @@ class CorePorts:
 
 
 class Core:
-    """Presence, with all its parts."""
+    """Presence, with all its parts; it runs between `start` and `stop`."""
 
     def __init__(
         self,
@@ -103,6 +103,7 @@ class Core:
         that counted before belong in `former_rooms`.
         """
         self.settings, self.rooms = settings, rooms
+        self._clock, self._background = ports.clock, ports.background
         self.subscribers = Subscribers(ports.clock, ports.metrics, settings.module_timeout)
         self.witnesses = Witnesses(self.subscribers, *witnesses)
         known = () if settings.is_off else saved
@@ -120,7 +121,7 @@ class Core:
         self._wire_views(ports)
         self._wire_owner(ports)
         self._wire_consumer(ports)
-        self._wire_doors(ports, saved, range(saved_until + 1, self.stream.position))
+        self._wire_doors(saved, range(saved_until + 1, self.stream.position))
 
     def _wire_views(self, ports: CorePorts) -> None:
         """Wire what delivers to viewers, and what answers them from scratch."""
@@ -235,8 +236,8 @@ class Core:
             ModulesSwapped: self.swap.swapped,
         }
 
-    def _wire_doors(self, ports: CorePorts, saved: Sequence[SavedPresence], unsure: range) -> None:
-        """Wire what clients, modules and the directory come to, and the life of it all."""
+    def _wire_doors(self, saved: Sequence[SavedPresence], unsure: range) -> None:
+        """Wire what clients, modules and the directory come to."""
         settings, is_off = self.settings, self.settings.is_off
         switched_off = SwitchedOff(
             self.planner, self.interests, self.endings, self.former_rooms, saved
@@ -264,20 +265,50 @@ class Core:
         self.directory_events = DirectoryEvents(
             self.stream, self.feed, self.publisher, self.intake, self.connections
         )
-        self.life = PresenceLife(
-            clock=ports.clock,
-            settings=settings,
-            background=ports.background,
-            intake=self.intake,
-            publisher=self.publisher,
-            late=self.late,
-            keeper=self.keeper,
-            memory=self.memory,
-            connections=self.connections,
-            feed=self.feed,
-            views=self.views,
-            federated=self.federated,
-            reminders=self.reminders,
-            subscribers=self.subscribers,
-            witness=self.witnesses,
-        )
+
+    # --- the life of presence -------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to watch the time."""
+        self.federated.restore(self._clock.now())
+        every = self._background.every
+        every(self.settings.housekeeping, self._keep_house)
+        every(self.settings.interest_check, self._refresh_interests)
+        every(self.connections.lingering, self.connections.sweep)
+        told = self.federated.recently_told(self._clock.now())
+        self._background.run(self.reminders.remind(told))
+        self.intake.schedule()
+
+    async def settled(self) -> None:
+        """Return once all that has happened so far is delivered, and would survive a crash.
+
+        It does not wait for late answers of modules. Raises `StorageUnavailable`.
+        """
+        await asyncio.shield(self.publisher.saved())
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether polls, or modules, are about to deliver what they are reading."""
+        return self._background.is_busy or self.late.are_awaited
+
+    async def stop(self) -> None:
+        """Publish and save what is at hand; nothing is lost."""
+        self.intake.stop()
+        self._background.stop()
+        await self.publisher.close()
+        self.subscribers.close()
+        await self.keeper.save_unannounced()
+        await self.memory.save()
+
+    def _keep_house(self) -> None:
+        self.witnesses.away(self.feed.sweep())
+        self._background.run(self.keeper.save_unannounced())
+        self._background.run(self.memory.save())
+
+    def _refresh_interests(self) -> None:
+        """Ask the modules anew for viewers who wait; the others are answered from scratch."""
+        for viewer in self.views.due_for_interest():
+            if self.feed.is_waiting(viewer):
+                self._background.run(self.views.ask_interest_anew(viewer))
+            else:
+                self.views.forget_interest(viewer)

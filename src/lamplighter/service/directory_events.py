@@ -19,48 +19,44 @@ from lamplighter.service.witness import Witness
 __all__ = ["DirectoryEvents", "EndOfDevices"]
 
 
+@dataclass(eq=False)
 class DirectoryEvents:
     """A `DirectoryListener`: appends what happens to the stream, in order with the changes."""
 
-    def __init__(
-        self,
-        stream: Stream,
-        feed: Feed,
-        publisher: Publisher,
-        intake: Intake,
-        connections: Connections,
-    ) -> None:
-        self._stream = stream
-        self._publisher = publisher
-        self._intake = intake
-        self._connections = connections
-        #: Let the users' polls look at their rooms.
-        self.rooms_news = feed.wake
+    stream: Stream
+    feed: Feed
+    publisher: Publisher
+    intake: Intake
+    connections: Connections
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
         """Append joins and leaves, after the changes that were made before them."""
-        self._publisher.after_published(lambda: self._append(changes))
+        self.publisher.after_published(lambda: self._append(changes))
 
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         """Drop the devices at once, and refuse their polls."""
         self.tokens_revoked(user_id, device_ids)
         for device_id in device_ids:
-            self._connections.forget(user_id, device_id)
-            self._intake.accept(DeviceGone(user_id, device_id))
+            self.connections.forget(user_id, device_id)
+            self.intake.accept(DeviceGone(user_id, device_id))
 
     def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         """Refuse the polls that were begun with the old tokens; presence stays as it is."""
-        self._stream.append(Revoked(user_id, tuple(device_ids)))
+        self.stream.append(Revoked(user_id, tuple(device_ids)))
 
     def user_deactivated(self, user_id: UserId) -> None:
         """Drop what is left of the user's presence."""
-        self._intake.accept(AccountDeactivated(user_id))
-        self._stream.append(Deactivated(user_id))
+        self.intake.accept(AccountDeactivated(user_id))
+        self.stream.append(Deactivated(user_id))
+
+    def rooms_news(self, user_ids: Iterable[UserId]) -> None:
+        """Wake the users' polls: the rooms half has something to say."""
+        self.feed.wake(user_ids)
 
     def _append(self, changes: Iterable[MembershipChange]) -> None:
         for it in changes:
             entry = (Joined if it.joined else Left)(it.room_id, it.user_id)
-            self._stream.append(entry)
+            self.stream.append(entry)
 
 
 @dataclass(eq=False)

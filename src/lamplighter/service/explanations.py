@@ -5,10 +5,11 @@ modules. Nothing here decides anything: it reports the decision and what stands 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from lamplighter.config import PresenceMode
 from lamplighter.ids import RoomId, ServerName, UserId, server_of
@@ -17,7 +18,7 @@ from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.plan import Route
 from lamplighter.routing.reasons import Reasons, SharedRoom
 from lamplighter.routing.router import ModuleRouter
-from lamplighter.service.hints import Hint
+from lamplighter.service.hints import Hint, HintKind
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.roster import Roster
@@ -210,51 +211,55 @@ class Explanations:
 
     async def _hints(self, answer: SeenUser, lost: frozenset[str]) -> list[Hint]:
         viewer, subject = answer.viewer, answer.subject
+        hint = partial(Hint.about, viewer=viewer, subject=subject)
         if self.facts.mode is PresenceMode.OFF:
-            return [Hint.presence_disabled()]
-        hints = [*await self._hints_on_viewer(viewer), *await self._hints_on_subject(subject)]
+            return [hint(HintKind.PRESENCE_DISABLED)]
+        kinds: list[HintKind] = []
+        if not self._is_mine(viewer):
+            admits = self.facts.admits(server_of(viewer))
+            kinds.append(HintKind.VIEWER_ELSEWHERE if admits else HintKind.NOTHING_IS_SENT)
+        elif not await self._may_see(viewer):
+            kinds.append(HintKind.UNKNOWN_VIEWER)
+        if not self.roster.knows(subject):
+            exists = await self.lookups.account(subject) is not None
+            kinds.append(HintKind.NEVER_HEARD_OF if exists else HintKind.UNKNOWN_SUBJECT)
         if not self._is_mine(viewer) and not self._is_mine(subject):
-            hints.append(Hint.not_ours_to_tell(subject))
+            kinds.append(HintKind.NOT_OURS_TO_TELL)
+        hints = [hint(kind) for kind in kinds]
         if answer.showing is ShownAs.NOTHING and self._is_mine(viewer):
-            hints += await self._hints_on_rooms(viewer, subject)
-        return [*hints, *self._hints_on_modules(answer, lost)]
+            rooms = await self._hints_on_rooms(viewer, subject)
+            hints += [hint(kind, rooms=shared) for kind, shared in rooms.items()]
+        modules = self._hints_on_modules(answer, lost)
+        return [*hints, *(hint(kind, modules=names) for kind, names in modules)]
 
-    async def _hints_on_viewer(self, viewer: UserId) -> list[Hint]:
-        if self._is_mine(viewer):
-            return [] if await self._may_see(viewer) else [Hint.unknown_viewer(viewer)]
-        if not self.facts.admits(server_of(viewer)):
-            return [Hint.nothing_is_sent(viewer)]
-        return [Hint.viewer_elsewhere(viewer)]
-
-    async def _hints_on_subject(self, subject: UserId) -> list[Hint]:
-        if self.roster.knows(subject):
-            return []
-        if await self.lookups.account(subject) is None:
-            return [Hint.unknown_subject(subject)]
-        return [Hint.never_heard_of(subject)]
-
-    async def _hints_on_rooms(self, viewer: UserId, subject: UserId) -> list[Hint]:
+    async def _hints_on_rooms(
+        self, viewer: UserId, subject: UserId
+    ) -> Mapping[HintKind, AbstractSet[RoomId]]:
         rooms = set(await self.membership.joined_rooms(viewer))
         shared = rooms.intersection(await self.membership.joined_rooms(subject))
         if not self.facts.shared_rooms:
-            return [Hint.rooms_do_not_count(shared)]
+            return {HintKind.ROOMS_DO_NOT_COUNT: shared}
         excluded = shared & self.facts.exclude_rooms
         if excluded:
-            return [Hint.excluded_rooms(excluded), Hint.no_shared_room()]
-        return [] if shared else [Hint.no_shared_room()]
+            return {HintKind.EXCLUDED_ROOMS: excluded, HintKind.NO_SHARED_ROOM: frozenset()}
+        return {} if shared else {HintKind.NO_SHARED_ROOM: frozenset()}
 
-    def _hints_on_modules(self, answer: SeenUser, lost: frozenset[str]) -> list[Hint]:
+    def _hints_on_modules(
+        self, answer: SeenUser, lost: frozenset[str]
+    ) -> Iterator[tuple[HintKind, Collection[str]]]:
         modules = {module.name: module for module in self.router.modules}
-        paused = [name for name, module in modules.items() if module.is_paused]
-        failed = [name for name in modules if name in lost and name not in paused]
-        hints = [*map(Hint.module_paused, paused), *map(Hint.module_failed, failed)]
         if answer.showing is ShownAs.WITHHELD:
-            return [Hint.withheld(answer.altered_by), *hints]
-        if answer.sees:
-            return hints
-        if not modules:
-            return [Hint.no_module()]
-        return [Hint.not_named(answer.viewer, answer.subject, modules), *hints]
+            yield HintKind.WITHHELD, answer.altered_by
+        elif not answer.sees and not modules:
+            yield HintKind.NO_MODULE, ()
+        elif not answer.sees:
+            yield HintKind.NOT_NAMED, modules
+        paused = [name for name, module in modules.items() if module.is_paused]
+        for name in paused:
+            yield HintKind.MODULE_PAUSED, (name,)
+        for name in modules:
+            if name in lost and name not in paused:
+                yield HintKind.MODULE_FAILED, (name,)
 
     async def _names_in(self, answers: Iterable[SeenUser]) -> Mapping[RoomId, str | None]:
         return await self.room_names.of(

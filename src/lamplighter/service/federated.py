@@ -1,6 +1,7 @@
 """Users of other servers: what their servers say of them, and which are remembered."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -24,29 +25,22 @@ __all__ = ["MOST_SILENT", "FederatedPresence"]
 MOST_SILENT: Final = timedelta(days=7)
 
 
+@dataclass(eq=False)
 class FederatedPresence:
     """Takes in what other servers say, and finds what they may have missed."""
 
-    def __init__(
-        self,
-        settings: CoreSettings,
-        tracker: PresenceTracker,
-        intake: Intake,
-        publisher: Publisher,
-        stream: Stream,
-    ) -> None:
-        self._settings = settings
-        self._tracker = tracker
-        self._intake = intake
-        self._publisher = publisher
-        self._stream = stream
-        self._users = RemoteUsers(())
+    settings: CoreSettings
+    tracker: PresenceTracker
+    intake: Intake
+    publisher: Publisher
+    stream: Stream
+    _users: RemoteUsers = field(init=False, default_factory=lambda: RemoteUsers(()))
 
     def remote_updates(self, updates: Iterable[RemoteUpdate]) -> None:
         """Take in how other servers' users are; each update is about a user of its origin."""
-        if self._settings.hears_clients:
+        if self.settings.hears_clients:
             for update in self.admitted(updates):
-                self._intake.accept(update)
+                self.intake.accept(update)
 
     def admitted(self, updates: Iterable[RemoteUpdate]) -> Iterator[RemoteUpdate]:
         """Yield the *updates* that change anything here, to be fed to the tracker one by one.
@@ -55,7 +49,7 @@ class FederatedPresence:
         one is offline before they are forgotten.
         """
         for update in updates:
-            if self._tracker.user(update.user_id) is not None:
+            if self.tracker.user(update.user_id) is not None:
                 self._users.heard_of(update.user_id)
             elif update.presence is Presence.OFFLINE and not update.status_msg:
                 continue
@@ -66,7 +60,7 @@ class FederatedPresence:
                 for user_id in forgotten:
                     if not self._is_offline(user_id):
                         yield RemoteUpdate(user_id, Presence.OFFLINE)
-                    self._publisher.after_published(partial(self._forget, user_id))
+                    self.publisher.after_published(partial(self._forget, user_id))
             yield update
 
     def restore(self, now: Timestamp) -> None:
@@ -75,7 +69,7 @@ class FederatedPresence:
         As many as there are places for are taken in, the last heard of.
         """
         heard_of = sorted(
-            (state for state in self._tracker.known() if self._is_heard_of(UserId(state.user_id))),
+            (state for state in self.tracker.known() if self._is_heard_of(UserId(state.user_id))),
             key=lambda state: state.last_federation_update_ts,
         )
         silent_since = now - milliseconds(MOST_SILENT)
@@ -90,27 +84,27 @@ class FederatedPresence:
 
         What was on its way to them when the process ended is lost, and this makes up for it.
         """
-        silent_since = now - milliseconds(self._settings.rules.timers.federation_timeout)
+        silent_since = now - milliseconds(self.settings.rules.timers.federation_timeout)
         return [
             state
-            for state in self._tracker.known()
+            for state in self.tracker.known()
             if self._is_mine(UserId(state.user_id))
             and state.last_federation_update_ts > silent_since
         ]
 
     def _is_heard_of(self, user_id: UserId) -> bool:
         """Tell whether the user is of another server, and known by what that server said."""
-        user = self._tracker.user(user_id)
+        user = self.tracker.user(user_id)
         return not self._is_mine(user_id) and user is not None and user.source is StateSource.SERVER
 
     def _is_mine(self, user_id: UserId) -> bool:
-        return server_of(user_id) == self._settings.server_name
+        return server_of(user_id) == self.settings.server_name
 
     def _is_offline(self, user_id: UserId) -> bool:
-        return self._tracker.get(user_id).state == Presence.OFFLINE
+        return self.tracker.get(user_id).state == Presence.OFFLINE
 
     def _forget(self, user_id: UserId) -> None:
         """Forget a user who has no place, if they were not given one again."""
         if user_id not in self._users:
-            self._tracker.forget(user_id)
-            self._stream.append(Forgotten(user_id))
+            self.tracker.forget(user_id)
+            self.stream.append(Forgotten(user_id))

@@ -1,8 +1,9 @@
-"""What stands between a viewer and somebody's presence, and what would have to change."""
+"""What prevents a viewer from seeing a user, and what would have to change."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from lamplighter.ids import RoomId, UserId
 
@@ -37,6 +38,45 @@ class HintKind(StrEnum):
     NOT_OURS_TO_TELL = "not_ours_to_tell"
 
 
+_TEXTS: Final[Mapping[HintKind, str]] = {
+    HintKind.PRESENCE_DISABLED: "Presence is off: set presence.enabled to true.",
+    HintKind.UNKNOWN_VIEWER: "{viewer} has no account here, or it is deactivated.",
+    HintKind.UNKNOWN_SUBJECT: (
+        "{subject} is unknown here: no account, and no presence was ever heard of."
+    ),
+    HintKind.NEVER_HEARD_OF: (
+        "{subject} was never online, so modules are not yet asked who else may see them."
+    ),
+    HintKind.NO_SHARED_ROOM: (
+        "They share no room that counts. Both joined to one, they would see each other."
+    ),
+    HintKind.EXCLUDED_ROOMS: "They share a room, but routing.exclude_rooms leaves it out.",
+    HintKind.ROOMS_DO_NOT_COUNT: (
+        "No room counts: routing.shared_rooms is false, so modules alone decide."
+    ),
+    HintKind.NO_MODULE: ("No presence router module is loaded that could name one to the other."),
+    HintKind.NOT_NAMED: "No module names {subject} for {viewer}.",
+    HintKind.MODULE_PAUSED: (
+        "Module {modules} is paused after failures: it is asked again later, or after a reset."
+    ),
+    HintKind.MODULE_FAILED: (
+        "Module {modules} gave no sound answer in the last minute; the log says why."
+    ),
+    HintKind.WITHHELD: ("Module {modules} usually alters what is shown here, and did not answer."),
+    HintKind.VIEWER_ELSEWHERE: (
+        "{viewer} is of another server: modules, and no rooms, decide what it is sent, "
+        "one state of each person for all its users."
+    ),
+    HintKind.NOTHING_IS_SENT: (
+        "{viewer} is of another server: federation is off, or does not admit that one."
+    ),
+    HintKind.NOT_OURS_TO_TELL: (
+        "{subject} is of another server too, and only its own server tells others."
+    ),
+}
+_NOT_NAMED_BY_ONE: Final = "Module {modules} does not name {subject} for {viewer}."
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """One thing that matters to the answer, in words; and the rooms or modules it is about."""
@@ -50,96 +90,19 @@ class Hint:
         return self.text
 
     @classmethod
-    def presence_disabled(cls) -> "Hint":
-        """There is no presence at all."""
-        return cls(HintKind.PRESENCE_DISABLED, "Presence is off: set presence.enabled to true.")
-
-    @classmethod
-    def unknown_viewer(cls, viewer: UserId) -> "Hint":
-        """*viewer* has no account that could see anybody."""
-        return cls(HintKind.UNKNOWN_VIEWER, f"{viewer} has no account here, or it is deactivated.")
-
-    @classmethod
-    def unknown_subject(cls, subject: UserId) -> "Hint":
-        """There is no *subject*, as far as this server knows."""
-        text = f"{subject} is unknown here: no account, and no presence was ever heard of."
-        return cls(HintKind.UNKNOWN_SUBJECT, text)
-
-    @classmethod
-    def never_heard_of(cls, subject: UserId) -> "Hint":
-        """*subject* has not been online yet."""
-        text = f"{subject} was never online, so modules are not yet asked who else may see them."
-        return cls(HintKind.NEVER_HEARD_OF, text)
-
-    @classmethod
-    def no_shared_room(cls) -> "Hint":
-        """A room would do."""
-        text = "They share no room that counts. Both joined to one, they would see each other."
-        return cls(HintKind.NO_SHARED_ROOM, text)
-
-    @classmethod
-    def excluded_rooms(cls, rooms: Iterable[RoomId]) -> "Hint":
-        """*rooms*, which they share, would do if they were not left out."""
-        text = "They share a room, but routing.exclude_rooms leaves it out."
-        return cls(HintKind.EXCLUDED_ROOMS, text, tuple(sorted(rooms)))
-
-    @classmethod
-    def rooms_do_not_count(cls, rooms: Iterable[RoomId]) -> "Hint":
-        """*rooms*, which they share, would do if rooms counted."""
-        text = "No room counts: routing.shared_rooms is false, so modules alone decide."
-        return cls(HintKind.ROOMS_DO_NOT_COUNT, text, tuple(sorted(rooms)))
-
-    @classmethod
-    def no_module(cls) -> "Hint":
-        """A module could name them, and there is none."""
-        text = "No presence router module is loaded that could name one to the other."
-        return cls(HintKind.NO_MODULE, text)
-
-    @classmethod
-    def not_named(cls, viewer: UserId, subject: UserId, modules: Iterable[str]) -> "Hint":
-        """None of *modules* says that *viewer* may see *subject*."""
+    def about(
+        cls,
+        kind: HintKind,
+        viewer: UserId,
+        subject: UserId,
+        *,
+        rooms: Iterable[RoomId] = (),
+        modules: Iterable[str] = (),
+    ) -> "Hint":
+        """Return the hint of that kind; it concerns *rooms* which they share, or *modules*."""
         names = tuple(modules)
-        who = f"Module {names[0]} does not name" if len(names) == 1 else "No module names"
-        return cls(HintKind.NOT_NAMED, f"{who} {subject} for {viewer}.", modules=names)
-
-    @classmethod
-    def module_paused(cls, module: str) -> "Hint":
-        """*module* says nothing for a while."""
-        text = (
-            f"Module {module} is paused after failures: it is asked again later, or after a reset."
-        )
-        return cls(HintKind.MODULE_PAUSED, text, modules=(module,))
-
-    @classmethod
-    def module_failed(cls, module: str) -> "Hint":
-        """*module* might have said more."""
-        text = f"Module {module} gave no sound answer in the last minute; the log says why."
-        return cls(HintKind.MODULE_FAILED, text, modules=(module,))
-
-    @classmethod
-    def withheld(cls, modules: Iterable[str]) -> "Hint":
-        """What one of *modules* usually alters is not shown while it fails."""
-        names = tuple(modules)
-        text = f"Module {', '.join(names)} usually alters what is shown here, and did not answer."
-        return cls(HintKind.WITHHELD, text, modules=names)
-
-    @classmethod
-    def viewer_elsewhere(cls, viewer: UserId) -> "Hint":
-        """What we send is all we know of it."""
-        text = (
-            f"{viewer} is of another server: modules, and no rooms, decide what it is sent, "
-            "one state of each person for all its users."
-        )
-        return cls(HintKind.VIEWER_ELSEWHERE, text)
-
-    @classmethod
-    def nothing_is_sent(cls, viewer: UserId) -> "Hint":
-        """*viewer*'s server is not spoken to."""
-        text = f"{viewer} is of another server: federation is off, or does not admit that one."
-        return cls(HintKind.NOTHING_IS_SENT, text)
-
-    @classmethod
-    def not_ours_to_tell(cls, subject: UserId) -> "Hint":
-        """Only *subject*'s own server sends the presence of *subject*."""
-        text = f"{subject} is of another server too, and only its own server tells others."
-        return cls(HintKind.NOT_OURS_TO_TELL, text)
+        text = _TEXTS[kind]
+        if kind is HintKind.NOT_NAMED and len(names) == 1:
+            text = _NOT_NAMED_BY_ONE
+        text = text.format(viewer=viewer, subject=subject, modules=", ".join(names))
+        return cls(kind, text, tuple(sorted(rooms)), names)

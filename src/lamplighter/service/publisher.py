@@ -10,6 +10,7 @@ death of the process. Whoever made a change gets the future of its batch.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -31,33 +32,23 @@ __all__ = ["Publisher"]
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(eq=False)
 class Publisher:
     """Gathers changes, has the modules asked, and appends the batches in their order."""
 
-    def __init__(
-        self,
-        *,
-        stream: Stream,
-        router: ModuleRouter,
-        keeper: Keeper,
-        late: LateAnswers,
-        reminders: Reminders,
-        shadows: ShadowModules,
-        metrics: Metrics,
-    ) -> None:
-        self._stream = stream
-        self._router = router
-        self._keeper = keeper
-        self._late = late
-        self._reminders = reminders
-        self._shadows = shadows
-        self._metrics = metrics
-        self._open_batch: ChangeBatch | None = None
-        self._last_batch: ChangeBatch | None = None
-        #: Whether every change that was handed over is in the outboxes.
-        self.is_published = True
-        #: Whether new changes wait until other work is done.
-        self._is_held = False
+    stream: Stream
+    router: ModuleRouter
+    keeper: Keeper
+    late: LateAnswers
+    reminders: Reminders
+    shadows: ShadowModules
+    metrics: Metrics
+    _open_batch: ChangeBatch | None = field(init=False, default=None)
+    _last_batch: ChangeBatch | None = field(init=False, default=None)
+    #: Whether every change that was handed over is in the outboxes.
+    is_published: bool = field(init=False, default=True)
+    #: Whether new changes wait until other work is done.
+    _is_held: bool = field(init=False, default=False)
 
     def publish(self, changes: Sequence[Change]) -> "asyncio.Future[None]":
         """Publish *changes* with all others of this turn of the loop; return when they are saved.
@@ -80,7 +71,7 @@ class Publisher:
     def refresh(self, states: Sequence[UserPresenceState]) -> None:
         """Hand on *states* that differ in nothing that is announced, after what was announced."""
         entry = Refreshed(tuple(states))
-        self.after_published(lambda: self._stream.append(entry))
+        self.after_published(lambda: self.stream.append(entry))
 
     def after_published(self, work: Callable[[], None]) -> None:
         """Call *work* once everything handed over so far is in the outboxes: at once, if it is.
@@ -110,14 +101,14 @@ class Publisher:
         if self._last_batch is None:
             return done()
         if self._last_batch.is_lost:
-            return self._keeper.try_again()
+            return self.keeper.try_again()
         return self._last_batch.saved
 
     async def close(self) -> None:
         """Publish what is at hand, save it, and stop waiting for modules."""
         await self.published()
-        await self._late.close()
-        await self._keeper.settle()
+        await self.late.close()
+        await self.keeper.settle()
 
     def _do_and_go_on(self, work: Callable[[], None]) -> None:
         try:
@@ -130,8 +121,8 @@ class Publisher:
     def _ask_modules(self, batch: ChangeBatch) -> None:
         self._open_batch = None
         states = batch.states = announced(batch.changes)
-        inquiry = self._router.inquire(states) if states else Inquiry((), {})
-        if not self._router.modules:
+        inquiry = self.router.inquire(states) if states else Inquiry((), {})
+        if not self.router.modules:
             self._append(batch, inquiry)
             return
         # A module that answers without waiting has done so after two turns of the loop: one in
@@ -147,21 +138,21 @@ class Publisher:
             _log.exception("publishing failed")
             inquiry, routes, awaited = Inquiry((), {}), {}, {}
         entry = Changed(tuple(batch.changes), routes, awaited)
-        self._stream.append(entry, lambda position: self._appended(batch, inquiry, position))
+        self.stream.append(entry, lambda position: self._appended(batch, inquiry, position))
 
     def _appended(self, batch: ChangeBatch, inquiry: Inquiry, position: StreamPosition) -> None:
         """Go on with a batch that this node has delivered."""
         self.is_published = batch is self._last_batch
         batch.published.set_result(None)
-        saving = self._keeper.keep({UserId(change.new.user_id) for change in batch.changes})
+        saving = self.keeper.keep({UserId(change.new.user_id) for change in batch.changes})
         saving.add_done_callback(batch.saved_by)
         for change in batch.changes:
-            self._metrics.announced(change.reason.name.lower())
+            self.metrics.announced(change.reason.name.lower())
         if pings := _pings(batch.changes):
-            self._late.run(self._reminders.remind(pings))
+            self.late.run(self.reminders.remind(pings))
         if inquiry.is_pending:
-            self._late.wait_for(position, inquiry)
-        self._shadows.look_at_batch(batch.states, inquiry)
+            self.late.wait_for(position, inquiry)
+        self.shadows.look_at_batch(batch.states, inquiry)
         for work in batch.then:
             work()
 

@@ -7,7 +7,7 @@ viewer may see, and since which position. Outboxes only make it faster.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from operator import attrgetter
@@ -125,36 +125,22 @@ _NOBODY_ASKED: Final = Inquiry((), {})
 _about: Final = attrgetter("about")
 
 
+@dataclass(eq=False)
 class Views:
     """Computes what single viewers see."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        roster: Roster,
-        planner: Planner,
-        router: ModuleRouter,
-        interests: ModuleInterests,
-        feed: Feed,
-        deliverer: Deliverer,
-        ends: VisibilityEnds,
-        module_timeout: timedelta,
-        witness: Witness,
-    ) -> None:
-        self._clock = clock
-        # Asked again a time-out early: an answer in use is never older than it may be.
-        self._fresh = max(INTEREST_KEPT - module_timeout, INTEREST_KEPT / 2)
-        self._roster = roster
-        self._planner = planner
-        self._router = router
-        self._interests = interests
-        self._feed = feed
-        self._deliverer = deliverer
-        self._ends = ends
-        #: One question per viewer at a time, for all who wait for it.
-        self._asking: dict[UserId, asyncio.Task[None]] = {}
-        self._witness = witness
+    clock: Clock
+    roster: Roster
+    planner: Planner
+    router: ModuleRouter
+    interests: ModuleInterests
+    feed: Feed
+    deliverer: Deliverer
+    ends: VisibilityEnds
+    module_timeout: timedelta
+    witness: Witness
+    #: One question per viewer at a time, for all who wait for it.
+    _asking: dict[UserId, asyncio.Task[None]] = field(init=False, default_factory=dict)
 
     async def read(
         self, viewer: UserId, scope: Scope, *, unknown_users: bool = False
@@ -164,19 +150,19 @@ class Views:
         With *unknown_users*, also those of whom nothing was ever heard: they are offline.
         """
         while True:
-            outbox = self._feed.open(viewer)
-            began = self._feed.position
+            outbox = self.feed.open(viewer)
+            began = self.feed.position
             await self.ask_interest(viewer)
             # The answer holds only what modules are asked about: they might alter anything else.
             ended = self._ended(viewer, scope)
-            asked = self._roster.known_of({*self._in_question(viewer, scope, outbox), *ended})
+            asked = self.roster.known_of({*self._in_question(viewer, scope, outbox), *ended})
             routes = await self._routes(asked.values(), {viewer})
-            if self._feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
+            if self.feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
                 break
         asked.update(self._unheard(viewer, everybody=unknown_users))
-        visible = self._planner.view(viewer, asked, routes)
+        visible = self.planner.view(viewer, asked, routes)
         is_whole = scope.online or scope.after is None
-        self._witness.viewed(FreshView(viewer, True, is_whole, asked, visible))
+        self.witness.viewed(FreshView(viewer, True, is_whole, asked, visible))
         chosen = self._chosen(viewer, scope, visible)
         chosen.update({it: self._update(it, visible) or self._ending(it) for it in ended})
         for update in outbox.after(began if scope.after is None else scope.after):
@@ -184,26 +170,26 @@ class Views:
             fresh = self._update(user_id, visible) or update
             # What was published while the modules thought is newer than what they were asked about.
             is_newer = update.position > began and update.about >= fresh.about
-            if is_newer and not update.reasons and self._planner.sees(viewer, user_id):
+            if is_newer and not update.reasons and self.planner.sees(viewer, user_id):
                 is_newer = False  # the user is visible again
             chosen[user_id] = update if is_newer else fresh
         if scope.ended is None:  # the client shows nobody of whom it could have ended
             chosen = {user_id: it for user_id, it in chosen.items() if it.reasons}
         newest_first = sorted(chosen.values(), key=_about, reverse=True)
-        return PresenceAnswer(newest_first, self._feed.position)
+        return PresenceAnswer(newest_first, self.feed.position)
 
     async def see(self, viewer: UserId, user_id: UserId) -> Update | None:
         """Return what the viewer sees of the user, or None if they may not see them."""
         while True:
-            modules = self._router.modules
+            modules = self.router.modules
             await self.ask_interest(viewer)
-            if not self._roster.knows(user_id):
+            if not self.roster.knows(user_id):
                 await self._ask_in_their_place(viewer)
             view = (await self.explained({viewer}, {user_id}))[viewer]
-            if modules is self._router.modules:  # else others may answer otherwise
+            if modules is self.router.modules:  # else others may answer otherwise
                 break
-        if self._roster.knows(user_id):
-            self._witness.viewed(FreshView(viewer, False, False, view.states, view.visible))
+        if self.roster.knows(user_id):
+            self.witness.viewed(FreshView(viewer, False, False, view.states, view.visible))
         return self._update(user_id, view.visible)
 
     async def _ask_in_their_place(self, viewer: UserId) -> None:
@@ -213,8 +199,8 @@ class Views:
         modules take time for users who were. They are not asked about the name itself, because the
         requester chooses it.
         """
-        if self._router.modules:
-            await self._router.completed([self._roster.get(viewer)], {viewer})
+        if self.router.modules:
+            await self.router.completed([self.roster.get(viewer)], {viewer})
 
     async def explained(
         self, viewers: AbstractSet[UserId], users: Iterable[UserId]
@@ -223,28 +209,28 @@ class Views:
 
         Offline are those who were never heard of.
         """
-        states = {user_id: self._roster.get(user_id) for user_id in users}
+        states = {user_id: self.roster.get(user_id) for user_id in users}
         # Modules are not asked about users who were never heard of: the requester chooses the name.
-        known = list(self._roster.known_of(states).values())
-        inquiry = await self._router.completed(known, viewers) if known else _NOBODY_ASKED
+        known = list(self.roster.known_of(states).values())
+        inquiry = await self.router.completed(known, viewers) if known else _NOBODY_ASKED
         routes = inquiry.routes()
         return {
             viewer: ExplainedView(
                 states,
                 routes.get(viewer, {}),
-                self._planner.view(viewer, states, routes),
-                inquiry.lost() | self._interests.lost_for(viewer),
+                self.planner.view(viewer, states, routes),
+                inquiry.lost() | self.interests.lost_for(viewer),
             )
             for viewer in viewers
         }
 
     def perhaps_visible(self, viewer: UserId) -> set[UserId]:
         """Return everybody whom the viewer, after `ask_interest`, may see, and perhaps others."""
-        return {*self._everybody(viewer), *self._planner.candidates(viewer)}
+        return {*self._everybody(viewer), *self.planner.candidates(viewer)}
 
     async def routes_of(self, users: AbstractSet[UserId]) -> Routes:
         """Return what modules would send of *users* to whom, if they changed now."""
-        return await self._routes(self._roster.known_of(users).values())
+        return await self._routes(self.roster.known_of(users).values())
 
     async def ask_interest(self, viewer: UserId) -> None:
         """Make sure that the modules' answer for the viewer is not older than it may be."""
@@ -261,61 +247,61 @@ class Views:
 
     def knows_interest(self, viewer: UserId) -> bool:
         """Tell whether a viewer's outbox holds all they may see: else the modules must be asked."""
-        return not self._router.modules or self._interests.asked_at(viewer) is not None
+        return not self.router.modules or self.interests.asked_at(viewer) is not None
 
     def forget_interest(self, viewer: UserId) -> None:
         """Forget what the modules answered for the viewer: the next question goes to them."""
-        self._interests.forget(viewer)
-        self._witness.away((viewer,))
+        self.interests.forget(viewer)
+        self.witness.away((viewer,))
         self._asking.pop(viewer, None)  # that question was asked too early
 
     def forget_interests(self) -> None:
         """Forget what the modules answered for anybody, and since when: all of it is news again."""
-        self._interests.clear()
+        self.interests.clear()
         self._asking.clear()
-        self._witness.away(list(self._feed.viewers))
+        self.witness.away(list(self.feed.viewers))
 
     async def deliver_states(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
         """Deliver the states of *users*, who have become visible to *viewers*, if ever heard of."""
-        known = [user_id for user_id in users if self._roster.knows(user_id)]
-        states = [self._roster.get(user_id) for user_id in known]
-        viewing = self._feed.viewers & set(viewers)
+        known = [user_id for user_id in users if self.roster.knows(user_id)]
+        states = [self.roster.get(user_id) for user_id in known]
+        viewing = self.feed.viewers & set(viewers)
         if not states or not viewing:
             return
-        about = self._feed.position  # what changes while the modules think is newer than this
+        about = self.feed.position  # what changes while the modules think is newer than this
         routes = await self._routes(states, viewing)
         wanted = {state.user_id for state in states}
-        deliveries = self._planner.plan(states, routes, viewing)
-        self._deliverer.deliver_here([it for it in deliveries if it.user_id in wanted], about)
+        deliveries = self.planner.plan(states, routes, viewing)
+        self.deliverer.deliver_here([it for it in deliveries if it.user_id in wanted], about)
 
     def due_for_interest(self) -> Sequence[UserId]:
         """Return the viewers whose answers will soon be older than they may be."""
-        return self._interests.asked_before(self._stale())
+        return self.interests.asked_before(self._stale())
 
     async def _ask_interest(self, viewer: UserId) -> None:
-        interest = await self._router.interested_users(viewer)
+        interest = await self.router.interested_users(viewer)
         if self._asking.get(viewer) is not asyncio.current_task():
             return  # forgotten before it came
         del self._asking[viewer]
         knew = self.knows_interest(viewer)
-        position = self._deliverer.advance()
-        unnamed = self._interests.cache(viewer, interest, position, self._clock.now())
-        if not knew or self._interests.names_anybody_since(viewer, position):
-            self._feed.outdate(viewer)
+        position = self.deliverer.advance()
+        unnamed = self.interests.cache(viewer, interest, position, self.clock.now())
+        if not knew or self.interests.names_anybody_since(viewer, position):
+            self.feed.outdate(viewer)
         if unnamed:
-            known = (UserId(it.user_id) for it in self._roster.known())
+            known = (UserId(it.user_id) for it in self.roster.known())
             users = {*known} if unnamed.all_users else unnamed.users
-            await self._ends.look({viewer}, users, is_stale=unnamed.is_stale)
+            await self.ends.look({viewer}, users, is_stale=unnamed.is_stale)
 
     async def _routes(
         self, states: Iterable[UserPresenceState], viewers: AbstractSet[UserId] = frozenset()
     ) -> Routes:
-        if not self._router.modules:
+        if not self.router.modules:
             return {}
         asked = list(states)
         if not asked:
             return {}
-        return await self._router.routes(asked, viewers)
+        return await self.router.routes(asked, viewers)
 
     def _in_question(self, viewer: UserId, scope: Scope, outbox: Outbox) -> Iterable[UserId]:
         """Return everybody of *scope* whom the viewer may see, and perhaps others."""
@@ -325,33 +311,33 @@ class Views:
         return {*told, *self._newer(viewer, scope.after)}
 
     def _everybody(self, viewer: UserId) -> Iterable[UserId]:
-        if self._router.modules:  # they may send anybody's presence to anybody
-            return [UserId(state.user_id) for state in self._roster.known()]
-        return self._planner.candidates(viewer)
+        if self.router.modules:  # they may send anybody's presence to anybody
+            return [UserId(state.user_id) for state in self.roster.known()]
+        return self.planner.candidates(viewer)
 
     def _newer(self, viewer: UserId, position: StreamPosition) -> Iterable[UserId]:
         """Return who is new: work in proportion to all news, or to who is in reach if less."""
-        all_since = self._planner.sees_all_since(viewer)
+        all_since = self.planner.sees_all_since(viewer)
         if all_since is not None and all_since > position:
             return self._everybody(viewer)
-        most = None if self._router.modules else self._planner.max_candidates(viewer)
-        changed = set(islice(self._roster.told_after(position), most))
+        most = None if self.router.modules else self.planner.max_candidates(viewer)
+        changed = set(islice(self.roster.told_after(position), most))
         if len(changed) == most:
             return self._everybody(viewer)
-        return changed | self._planner.became_visible(viewer, position)
+        return changed | self.planner.became_visible(viewer, position)
 
     def _unheard(self, viewer: UserId, *, everybody: bool) -> dict[UserId, UserPresenceState]:
-        users = self._planner.candidates(viewer) if everybody else {viewer}
+        users = self.planner.candidates(viewer) if everybody else {viewer}
         return {
             user_id: UserPresenceState.default(user_id)
             for user_id in users
-            if not self._roster.knows(user_id)
+            if not self.roster.knows(user_id)
         }
 
     def _chosen(self, viewer: UserId, scope: Scope, visible: VisibleStates) -> dict[UserId, Update]:
         # Of 5,000 users each is gone through here: the first of these questions answers most.
         states, online = visible.states, scope.online
-        changes = self._roster.last_of_each(visible.reasons)
+        changes = self.roster.last_of_each(visible.reasons)
         chosen: dict[UserId, Update] = {}
         for (user_id, reasons), (changed, told) in zip(
             visible.reasons.items(), changes, strict=True
@@ -366,32 +352,34 @@ class Views:
         return chosen
 
     def _ended(self, viewer: UserId, scope: Scope) -> AbstractSet[UserId]:
-        return frozenset() if scope.ended is None else self._ends.of(viewer, scope.ended)
+        return frozenset() if scope.ended is None else self.ends.of(viewer, scope.ended)
 
     def _ending(self, user_id: UserId) -> Update:
         """Return the update for a user who is not visible any more: it has no reasons."""
-        position = self._feed.position
+        position = self.feed.position
         return Update(UserPresenceState.default(user_id), (), position, position)
 
     def _is_new(self, scope: Scope, told: StreamPosition, viewer: UserId, user_id: UserId) -> bool:
         """Tell whether a user is news: by a change that was *told*, or by a new visibility."""
         return scope.after is not None and (
             scope.admits_news(told)
-            or scope.admits_news(self._planner.visible_since(viewer, user_id))
+            or scope.admits_news(self.planner.visible_since(viewer, user_id))
         )
 
     def _update(self, user_id: UserId, visible: VisibleStates) -> Update | None:
         reasons = visible.reasons.get(user_id)
         if reasons is None:
             return None
-        changed, told = self._roster.last(user_id)
+        changed, told = self.roster.last(user_id)
         return Update(visible.states[user_id], reasons, told, changed)
 
     def _is_due(self, viewer: UserId) -> bool:
-        asked_at = self._interests.asked_at(viewer)
-        if not self._router.modules:  # but there were some, whose last answer is not ended yet
-            return self._interests.remembers(viewer)
+        asked_at = self.interests.asked_at(viewer)
+        if not self.router.modules:  # but there were some, whose last answer is not ended yet
+            return self.interests.remembers(viewer)
         return asked_at is None or asked_at <= self._stale()
 
     def _stale(self) -> Timestamp:
-        return Timestamp(self._clock.now() - milliseconds(self._fresh))
+        # Asked again a time-out early: an answer in use is never older than it may be.
+        fresh = max(INTEREST_KEPT - self.module_timeout, INTEREST_KEPT / 2)
+        return Timestamp(self.clock.now() - milliseconds(fresh))
