@@ -19,8 +19,14 @@ def request(query: str = "", **headers: str) -> Request:
 
 
 async def test_userinfo(running: World) -> None:
-    """An account has its creation time in seconds; an unknown account is None."""
+    """An account has its creation time in seconds, and its user ID as it is registered; an unknown
+    account is None, and no administrator.
+    """
     api = running.api()
+    assert await api.check_user_exists("@Alice:example.com") == ALICE
+    assert await api.check_user_exists("@nobody:example.com") is None
+    users = [ALICE, BOB, "@nobody:example.com"]
+    assert [await api.is_user_admin(user) for user in users] == [True, False, False]
     assert await api.get_userinfo_by_id(ALICE) == UserInfo(
         UserID("alice", "example.com"), True, False, 1_700_000_000
     )
@@ -29,20 +35,6 @@ async def test_userinfo(running: World) -> None:
     assert (info.is_admin, info.is_deactivated, info.is_guest) == (False, True, False)
     assert await api.get_userinfo_by_id("@nobody:example.com") is None
     assert await api.get_userinfo_by_id("nonsense") is None
-
-
-async def test_check_user_exists(running: World) -> None:
-    """The user ID is returned as it is registered."""
-    api = running.api()
-    assert await api.check_user_exists("@Alice:example.com") == ALICE
-    assert await api.check_user_exists("@nobody:example.com") is None
-
-
-async def test_is_user_admin(running: World) -> None:
-    """Administrators are administrators; an unknown user is none."""
-    api = running.api()
-    users = [ALICE, BOB, "@nobody:example.com"]
-    assert [await api.is_user_admin(user) for user in users] == [True, False, False]
 
 
 async def test_profile(running: World) -> None:
@@ -88,11 +80,13 @@ async def test_request_of_nobody(
 
 
 async def test_account_data(running: World) -> None:
-    """Stored account data can be read; other types are None."""
+    """Stored account data can be read; other types are None. Data that are no dict are refused."""
     manager = running.api().account_data_manager
     await manager.put_global(ALICE, "org.example.rule", {"on": True})
     assert await manager.get_global(ALICE, "org.example.rule") == {"on": True}
     assert await manager.get_global(ALICE, "org.example.other") is None
+    with pytest.raises(TypeError):
+        await manager.put_global(ALICE, "t", ["a"])  # type: ignore[arg-type]  # as a module may
 
 
 @pytest.mark.parametrize("user", ["@x:elsewhere.org", "nonsense", "@nobody:example.com"])
@@ -100,9 +94,3 @@ async def test_account_data_of_others(running: World, user: str) -> None:
     """Account data of a user who is not of this server is a ValueError."""
     with pytest.raises(ValueError):
         await running.api().account_data_manager.put_global(user, "t", {})
-
-
-async def test_account_data_of_wrong_type(running: World) -> None:
-    """Account data that are no dict are a TypeError."""
-    with pytest.raises(TypeError):
-        await running.api().account_data_manager.put_global(ALICE, "t", ["a"])  # type: ignore[arg-type]

@@ -51,9 +51,11 @@ async def test_tasks_of_a_module(world: World) -> None:
 
 
 async def test_thread_of_a_module() -> None:
-    """In a thread that a module has started, the newest server does the work."""
+    """In a thread that a module has started, the newest server does the work; there must be one."""
     older, newest = BackgroundWork(FakeClock()), BackgroundWork(FakeClock())
     functions = ImportedFunctions()
+    with pytest.raises(RuntimeError, match="no server runs"):
+        functions.run_in_background(answer)
     functions.add(older)
     functions.add(newest)
     jobs: list[Job[int]] = []
@@ -76,22 +78,9 @@ async def test_callback_of_a_module() -> None:
     functions.add(here)
     functions.add(elsewhere)
     here.start()
-    assert await functions.run_in_background(answer) == 42
+    assert await make_deferred_yieldable(functions.run_in_background(answer)) == 42
     assert await functions.run_as_background_process("x", answer, bg_start_span=False) == 42
     functions.remove(here)
     assert not functions.run_in_background(answer).done()
     await here.stop()
     await elsewhere.stop()
-
-
-def test_no_server() -> None:
-    """Without a server the functions raise."""
-    functions = ImportedFunctions()
-    functions.remove(BackgroundWork(FakeClock()))
-    with pytest.raises(RuntimeError, match="no server runs"):
-        functions.run_in_background(answer)
-
-
-async def test_make_deferred_yieldable() -> None:
-    """Any awaitable can be awaited."""
-    assert await make_deferred_yieldable(answer()) == 42

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns
 from lamplighter.errors import ShuttingDown
 from lamplighter.modules.background import BackgroundWork, Label, resolved
 
@@ -29,11 +30,6 @@ async def exit_now() -> int:
     raise SystemExit(3)
 
 
-async def turn() -> None:
-    """Let other tasks run."""
-    await asyncio.wait([asyncio.ensure_future(double(1))])
-
-
 @pytest.fixture
 async def background() -> AsyncIterator[BackgroundWork]:
     """Background work that has begun."""
@@ -51,7 +47,7 @@ async def test_work_waits_for_the_start() -> None:
         done.append(1)
 
     job = background.run(LABEL, note)
-    await turn()
+    await turns(3)
     assert done == []
     background.start()
     await job
@@ -101,7 +97,7 @@ async def test_stop_cancels(background: BackgroundWork) -> None:
     """Work that runs when the server stops is cancelled, and its job says why."""
     forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     job = background.run(LABEL, lambda: resolved(forever))
-    await turn()
+    await turns(3)
     await background.stop()
     with pytest.raises(ShuttingDown, match="my work: the server stops"):
         await job
@@ -137,11 +133,11 @@ async def test_stubborn_work(logged: list[Any]) -> None:
                 clock.advance(seconds=3)
 
     job = background.run(LABEL, refuse)
-    await turn()
+    await turns(3)
     stopping = asyncio.ensure_future(background.stop())
     while not stopping.done():
         clock.advance(seconds=1)
-        await turn()
+        await turns(3)
     assert [(line["event"], line["task"]) for line in logged] == [
         ("background work does not end", "MyModule: my work")
     ]
@@ -154,7 +150,7 @@ async def test_cancelled_waiter(background: BackgroundWork) -> None:
     result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     job = background.run(LABEL, lambda: resolved(result))
     waiter = asyncio.ensure_future(resolved(job))
-    await turn()
+    await turns(3)
     waiter.cancel()
     await asyncio.wait([waiter])
     result.set_result(5)

@@ -88,7 +88,7 @@ async def test_callers_at_the_same_time_share_a_call() -> None:
 
 
 async def test_invalidate() -> None:
-    """`invalidate` removes one answer, and `invalidate_all` all of them."""
+    """`invalidate` removes one answer, `invalidate_all` all of them, and `prefill` adds one."""
     service = Service()
     await service.answer(1)
     await service.answer(2)
@@ -98,6 +98,8 @@ async def test_invalidate() -> None:
     service.answer.invalidate_all()
     await service.answer(2)
     assert service.asked == [(1, "x"), (2, "x"), (1, "x"), (2, "x")]
+    service.answer.prefill((7, "x"), "known")
+    assert (await service.answer(7), len(service.asked)) == ("known", 4)
 
 
 async def test_invalidate_on_the_way() -> None:
@@ -111,14 +113,6 @@ async def test_invalidate_on_the_way() -> None:
     assert await caller == "1x"
     await service.answer(1)
     assert service.asked == [(1, "x"), (1, "x")]
-
-
-async def test_prefill() -> None:
-    """A prefilled answer needs no call."""
-    service = Service()
-    service.answer.prefill((7, "x"), "known")
-    assert await service.answer(7) == "known"
-    assert service.asked == []
 
 
 async def test_some_arguments_only() -> None:

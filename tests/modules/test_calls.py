@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns
 from lamplighter.modules.background import BackgroundWork, Label
 from lamplighter.modules.calls import DelayedCall, LoopingCall, Work, duration_of
 
@@ -44,19 +45,11 @@ async def background(clock: FakeClock) -> AsyncIterator[BackgroundWork]:
     await background.stop()
 
 
-async def settle() -> None:
-    """Let all tasks go on."""
-    for _ in range(10):
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(done.set_result, None)
-        await done
-
-
 async def pass_seconds(clock: FakeClock, seconds: int) -> None:
     """Advance the clock second by second, and let all tasks go on."""
     for _ in range(seconds):
         clock.advance(seconds=1)
-        await settle()
+        await turns(10)
 
 
 async def test_delayed_call(clock: FakeClock, background: BackgroundWork) -> None:
@@ -85,7 +78,7 @@ async def test_looping_call(
     """A looping call happens after one period, or at once, and then in every period."""
     times: list[int] = []
     LoopingCall(background, LABEL, noting(times, clock), 2 * SECOND, now=now)
-    await settle()
+    await turns(10)
     await pass_seconds(clock, 7)
     assert times == [seconds * 1000 for seconds in expected]
 
@@ -119,7 +112,7 @@ async def test_slow_call_does_not_pile_up(clock: FakeClock, background: Backgrou
     await pass_seconds(clock, 5)
     assert began == [1000]
     end.set()
-    await settle()
+    await turns(10)
     assert clock.next_timer() == start + 6000
     await pass_seconds(clock, 2)
     assert began == [1000, 6000, 7000]

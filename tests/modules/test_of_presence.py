@@ -117,7 +117,9 @@ FAILING = {
 async def test_a_module_that_is_not_of_presence_is_refused(
     world: World, package: Path, way: str
 ) -> None:
-    """The refusal says what the module is and what to do, in whichever way the module fails."""
+    """The refusal says what the module is and what to do, in whichever way the module fails. If the
+    operator says skip, the module is logged, and the others are loaded.
+    """
     source, name, evidence = FAILING[way]
     (package / "other.py").write_text(source)
     with pytest.raises(NotOfPresence) as raised:
@@ -128,26 +130,15 @@ async def test_a_module_that_is_not_of_presence_is_refused(
         "): it stays in Synapse. Remove it here, or set modules_not_of_presence: skip"
     )
     assert evidence in text
-
-
-@pytest.mark.parametrize("way", FAILING)
-async def test_a_module_that_is_not_of_presence_is_left_out(
-    world: World, package: Path, way: str
-) -> None:
-    """If the operator says skip, the module is logged, and the others are loaded."""
-    source, name, _ = FAILING[way]
-    (package / "other.py").write_text(source)
     (package / "routing.py").write_text(ROUTER.format(more=""))
     other = entry(package, f"other.{name}", skip=True)
     with capture_logs() as lines:
         loaded = world.load(other, entry(package, "routing.Router", skip=True))
     assert [it.name for it in loaded] == ["Router"]
     assert world.runtime.left_out == [other]
-    [line] = [it for it in lines if it["log_level"] == "warning"]
-    assert (line["event"], line["module"]) == (
-        "a module stays in Synapse: it is not loaded",
-        other.path,
-    )
+    assert [(it["event"], it["module"]) for it in lines if it["log_level"] == "warning"] == [
+        ("a module stays in Synapse: it is not loaded", other.path)
+    ]
 
 
 BUSY_CHECKER = """
@@ -217,25 +208,22 @@ async def test_a_fault_of_a_presence_module_is_never_skipped(
     assert not isinstance(raised.value, NotOfPresence)
 
 
-async def test_a_package_that_is_not_installed(world: World, package: Path) -> None:
-    """A package that is not installed shows nothing, so it is an error, and not skipped."""
-    missing = ConfiguredModule(
-        "no_such_pkg.x.Router", {}, ModuleStyle.CALLBACKS, "modules[0]", may_stay_in_synapse=True
+async def test_a_package_that_is_not_installed(world: World) -> None:
+    """A package that is not installed shows nothing, so it is an error, and not skipped; unless it
+    is a published one of another kind, which is known by its name.
+    """
+    missing, *known = (
+        ConfiguredModule(path, {}, ModuleStyle.CALLBACKS, "modules[0]", may_stay_in_synapse=True)
+        for path in (
+            "no_such_pkg.x.Router",
+            "synapse_auto_accept_invite.InviteAutoAccepter",
+            "ldap_auth_provider.Module",
+        )
     )
     with pytest.raises(ConfigError, match="install its package, or remove it here if it stays"):
         world.load(missing)
-
-
-@pytest.mark.parametrize(
-    "path", ["synapse_auto_accept_invite.InviteAutoAccepter", "ldap_auth_provider.Module"]
-)
-async def test_a_package_that_is_well_known(world: World, path: str) -> None:
-    """A published package of another kind is known by its name without being installed."""
-    known = ConfiguredModule(
-        path, {}, ModuleStyle.CALLBACKS, "modules[0]", may_stay_in_synapse=True
-    )
-    assert world.load(known) == []
-    assert world.runtime.left_out == [known]
+    assert world.load(*known) == []
+    assert world.runtime.left_out == known
 
 
 async def test_a_constructor_of_a_router_that_fails(world: World, package: Path) -> None:

@@ -20,8 +20,12 @@ async def interest_callback(user_id: str) -> object:
 
 
 async def test_both_callbacks(world: World) -> None:
-    """Both callbacks are registered under the module's name; another call adds to them."""
+    """Both callbacks are registered under the module's name; another call adds to them, and one
+    without callbacks does nothing.
+    """
     api = world.api("MyModule")
+    api.register_presence_router_callbacks()
+    assert (world.router.registered, api.is_presence_router) == ([], False)
     callbacks: dict[str, Any] = {
         "get_users_for_states": states_callback,
         "get_interested_users": interest_callback,
@@ -30,13 +34,6 @@ async def test_both_callbacks(world: World) -> None:
     api.register_presence_router_callbacks(**callbacks)
     assert world.router.registered == [("MyModule", states_callback, interest_callback)] * 2
     assert api.is_presence_router
-
-
-async def test_no_callback(world: World) -> None:
-    """Registering neither callback does nothing."""
-    api = world.api()
-    api.register_presence_router_callbacks()
-    assert (world.router.registered, api.is_presence_router) == ([], False)
 
 
 async def test_one_callback(world: World) -> None:
@@ -54,13 +51,6 @@ async def test_one_callback(world: World) -> None:
             get_interested_users=interest_callback
         )
     assert world.router.registered == []
-
-
-async def test_callbacks_are_keywords(world: World) -> None:
-    """The callbacks are keyword arguments, as in Synapse."""
-    register: Any = world.api().register_presence_router_callbacks
-    with pytest.raises(TypeError, match="positional"):
-        register(states_callback, interest_callback)
 
 
 async def test_send_local_online_presence_to(running: World) -> None:
@@ -115,16 +105,14 @@ async def test_busy_where_it_is_off() -> None:
 
 
 async def test_get_presence_for_users(running: World) -> None:
-    """The states of all given users are returned; an unknown user has the default state."""
+    """The states of all given users are returned; an unknown user has the default state. A
+    malformed user ID is a ValueError.
+    """
     bob = running.host.presence[BOB] = state_of(BOB, state="online", status_msg="here")
     presence = await running.api().get_presence_for_users([ALICE, BOB])
     assert presence == {ALICE: UserPresenceState.default(ALICE), BOB: bob}
-
-
-async def test_get_presence_of_malformed_user(world: World) -> None:
-    """A malformed user ID is a ValueError."""
     with pytest.raises(ValueError, match="'bob' is not a user ID"):
-        await world.api().get_presence_for_users(["bob"])
+        await running.api().get_presence_for_users(["bob"])
 
 
 async def test_subscribe_to_presence(world: World) -> None:

@@ -6,23 +6,7 @@ import pytest
 
 from lamplighter.errors import ModuleError
 from lamplighter.modules import synapse_paths
-from tests.modules.fakes import ALICE, BOB, World, entry, legacy, state_of
-
-
-async def test_module_that_watches(world: World) -> None:
-    """A module can subscribe to presence, use its database, and cache answers."""
-    [loaded] = world.load(entry("busy_modules.Watcher", {}))
-    watcher: Any = loaded.instance
-    world.runtime.start()
-    tell = world.host.listeners["Watcher"]
-    bob = state_of(BOB, state="online")
-    assert await watcher.times(BOB) == 0
-    await tell([bob])
-    await tell([bob, state_of(ALICE)])
-    assert watcher.seen == [bob, bob, state_of(ALICE)]
-    assert [await watcher.times(BOB), await watcher.times(ALICE)] == [2, 1]
-    watcher.unsubscribe()
-    assert world.host.listeners == {}
+from tests.modules.fakes import BOB, World, entry, legacy
 
 
 async def test_web_resources(world: World) -> None:

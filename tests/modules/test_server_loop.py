@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from lamplighter.clock import next_turn
 from lamplighter.modules.server_loop import ServerLoop
 from lamplighter.routing.containment import as_module, as_server
 
@@ -20,13 +21,6 @@ def loop() -> Iterator[ServerLoop]:
     loop = ServerLoop()
     yield loop
     loop.close()
-
-
-async def turn() -> None:
-    """Return in the next turn of the loop."""
-    turned = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(turned.set_result, None)
-    await turned
 
 
 def exiting() -> None:
@@ -58,11 +52,11 @@ def test_the_work_is_completed(loop: ServerLoop, deed: Callable[[], None], in_a_
 
     async def other() -> None:
         for _ in range(6):
-            await turn()
+            await next_turn()
         done.append("other")
 
     async def do() -> None:
-        await turn()
+        await next_turn()
         deed()
 
     async def work() -> str:
@@ -100,7 +94,7 @@ def test_what_all_tasks_lists(loop: ServerLoop) -> None:
                 asked_for = asyncio.create_task(wait())
         listed = asyncio.all_tasks()
         every = loop.unended_tasks()
-        await turn()
+        await next_turn()
         for task in (ours, theirs, asked_for):
             task.cancel()
         await asyncio.wait({ours, theirs, asked_for})
@@ -114,7 +108,7 @@ def test_what_the_work_raises(loop: ServerLoop) -> None:
     """Exceptions of the server's own work are raised: exits, interrupts, errors."""
 
     async def work(error: BaseException) -> None:
-        await turn()
+        await next_turn()
         raise error
 
     for error in (SystemExit(2), KeyboardInterrupt(), RuntimeError("stopped"), ValueError()):
@@ -126,7 +120,7 @@ def test_what_a_module_s_task_gives(loop: ServerLoop) -> None:
     """A module's task returns, raises and can be cancelled as any task."""
 
     async def give(what: object) -> object:
-        await turn()
+        await next_turn()
         if isinstance(what, Exception):
             raise what
         return what

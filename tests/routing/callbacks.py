@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from lamplighter.clock import next_turn
+
 Act = Callable[[Any], Awaitable[object]]
 
 
@@ -72,6 +74,4 @@ class Thinking:
 async def turns(count: int = 6) -> None:
     """Let the event loop run *count* times."""
     for _ in range(count):
-        turn = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(turn.set_result, None)
-        await turn
+        await next_turn()

@@ -1,4 +1,7 @@
-"""Who receives whose presence, and why."""
+"""Who receives whose presence, and why.
+
+A few examples, and then any world, compared with the rules for one viewer and one user at a time.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -59,30 +62,6 @@ def only(deliveries: list[Delivery]) -> Who:
     return delivery.recipients
 
 
-def test_no_other_recipient(plan: Plan) -> None:
-    """Without rooms and modules, only the users themselves receive their presence."""
-    assert plan.plan([BOBS], {}, EVERYBODY) == [Delivery(BOBS, {BOB: (Self(),)})]
-
-
-def test_only_viewers_are_recipients(plan: Plan) -> None:
-    """Only viewers are recipients; a state without recipients is not in the plan."""
-    plan.room(HALL, ALICE, BOB)
-    assert plan.plan([BOBS], {}, {CHARLIE}) == []
-    assert plan.plan([], {}, EVERYBODY) == []
-
-
-def test_shared_rooms(plan: Plan) -> None:
-    """Members of shared rooms are recipients, with every room as a reason; the user by `Self`."""
-    plan.room(HALL, ALICE, BOB, CHARLIE)
-    plan.room(ATTIC, ALICE, BOB)
-    recipients = only(plan.plan([BOBS], {}, EVERYBODY))
-    assert {viewer: set(reasons) for viewer, reasons in recipients.items()} == {
-        ALICE: {SharedRoom(HALL), SharedRoom(ATTIC)},
-        BOB: {Self()},
-        CHARLIE: {SharedRoom(HALL)},
-    }
-
-
 def test_names_and_all(plan: Plan) -> None:
     """Modules' names make viewers recipients; a viewer of all users receives all users."""
     plan.room(HALL, ALICE, BOB)
@@ -94,12 +73,6 @@ def test_names_and_all(plan: Plan) -> None:
         BOB: (Self(),),
         CHARLIE: (ALL,),
     }
-
-
-def test_a_route_adds_a_viewer(plan: Plan) -> None:
-    """A viewer to whom a module sends the real state is a recipient like the others."""
-    routes = {CHARLIE: {BOB: Route(BOBS, (ONE,))}}
-    assert only(plan.plan([BOBS], routes, EVERYBODY)) == {BOB: (Self(),), CHARLIE: (ONE,)}
 
 
 def test_a_route_is_one_more_reason(plan: Plan) -> None:
@@ -121,31 +94,6 @@ def test_an_altered_state_replaces(plan: Plan) -> None:
     ]
 
 
-def test_a_route_to_no_viewer(plan: Plan) -> None:
-    """A route to a user who is no viewer changes nothing."""
-    routes = {DORA: {BOB: Route(HIDDEN, (ONE,))}}
-    assert plan.plan([BOBS], routes, {BOB}) == [Delivery(BOBS, {BOB: (Self(),)})]
-
-
-def test_a_route_of_another_user(plan: Plan) -> None:
-    """A module may send a user that it was not asked about; rooms are reasons then as well."""
-    plan.room(HALL, ALICE, DORA)
-    other = state(DORA, "made up")
-    routes = {ALICE: {DORA: Route(other, (ONE,))}, CHARLIE: {DORA: Route(other, (ONE,))}}
-    assert plan.plan([BOBS], routes, {ALICE, CHARLIE}) == [
-        Delivery(other, {ALICE: (SharedRoom(HALL), ONE), CHARLIE: (ONE,)})
-    ]
-
-
-def test_reasons(plan: Plan) -> None:
-    """The reasons are those of a plan; without any, the viewer may not see the user."""
-    plan.room(HALL, ALICE, BOB)
-    plan.named(ALICE, BOB)
-    assert plan.reasons(ALICE, BOB) == (SharedRoom(HALL), ONE)
-    assert plan.reasons(BOB, BOB) == (Self(),)
-    assert plan.reasons(CHARLIE, BOB) == ()
-
-
 def test_candidates(plan: Plan) -> None:
     """Candidates are the viewer, the members of shared rooms, and users named for the viewer."""
     plan.room(HALL, ALICE, BOB)
@@ -163,9 +111,6 @@ def test_visible_since(plan: Plan) -> None:
     since = [plan.visible_since(*pair) for pair in ((ALICE, BOB), (ALICE, DORA), (CHARLIE, BOB))]
     assert since == [3, 3, 5]
     assert plan.visible_since(BOB, DORA) is None
-
-
-# --- any world, compared with the rules for one viewer and one user at a time
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,3 @@ from tests.routing.people import HALL
 def test_phrases(reason: Reason, phrase: str) -> None:
     """A reason reads as a phrase for people."""
     assert str(reason) == phrase
-
-
-def test_reasons_are_values() -> None:
-    """Equal reasons are one element of a set; different ones are not."""
-    reasons = {Self(), Self(), Module("A"), Module("A"), Module("B"), AllUsers("A")}
-    assert reasons == {Self(), Module("A"), Module("B"), AllUsers("A")}

@@ -42,12 +42,6 @@ async def test_no_modules() -> None:
     assert await router.interested_users(ALICE) == Interest({})
 
 
-def test_config_order() -> None:
-    """The modules stand in the order in which they were registered."""
-    router = Bench().router(answering({}), answering({}))
-    assert [module.name for module in router.modules] == ["One", "Other"]
-
-
 async def test_routes_are_merged() -> None:
     """Answers merge by union, per viewer and user, with every module that sends as a reason."""
     bobs_and_doras = {BOBS, state(DORA)}
