@@ -10,16 +10,14 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from rich.console import Console
 
-from bench.document import has_place, renewed
 from bench.errors import BenchError
 from bench.machine import describe, raise_descriptor_limit
-from bench.plan import Plan, make_plan
-from bench.presets import PRESETS, QUICK
-from bench.report import Screen, render
+from bench.presets import PRESETS, QUICK, Plan, make_plan
+from bench.report import Screen, has_place, render, renewed
 from bench.results import as_json, table_of
 from bench.running import Row, measure
 from bench.servers.all import RECIPES
-from bench.servers.process import ROOT, Recipe
+from bench.servers.process import ROOT
 
 __all__ = ["app", "bench"]
 
@@ -63,7 +61,12 @@ def bench(
     if not console.is_terminal:
         console.width = _WIDTH
     presets = _chosen("preset", preset or (QUICK if quick else PRESETS), PRESETS)
-    recipes = _present(console, _chosen("server", server or RECIPES, RECIPES))
+    recipes = []
+    for recipe in _chosen("server", server or RECIPES, RECIPES):
+        if reason := recipe.absent():
+            console.print(f"{recipe.name} is left out: {reason}")
+        else:
+            recipes.append(recipe)
     if document is not None and not has_place(document):
         raise typer.BadParameter(f"{document} has no place for results", param_hint="document")
     plan = make_plan(presets, recipes, everything=everything)
@@ -102,15 +105,6 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-def _present(console: Console, recipes: Sequence[Recipe]) -> list[Recipe]:
-    """Return the *recipes* that this machine can run, and print the reason for each other one."""
-    for recipe in recipes:
-        reason = recipe.absent()
-        if reason:
-            console.print(f"{recipe.name} is left out: {reason}")
-    return [recipe for recipe in recipes if not recipe.absent()]
-
-
 async def _measure_all(console: Console, plan: Plan, repeat: int, rows: list[Row]) -> None:
     """Append each row to *rows* as soon as it is measured: a failure loses no earlier row."""
     with Screen(console) as screen:
@@ -120,12 +114,8 @@ async def _measure_all(console: Console, plan: Plan, repeat: int, rows: list[Row
                 new = await measure(preset, recipe, screen)
                 rows += new
                 for row in new:
-                    screen.say(_line(row))
-
-
-def _line(row: Row) -> str:
-    measured = row.measurement
-    return f"{row.label} on {row.server}: {measured.cpu_micros:,.1f} µs CPU per {measured.unit}"
+                    cpu, unit = row.measurement.cpu_micros, row.measurement.unit
+                    screen.say(f"{row.label} on {row.server}: {cpu:,.1f} µs CPU per {unit}")
 
 
 def _save(console: Console, rows: Sequence[Row], plan: Plan, out: Path) -> None:

@@ -60,17 +60,14 @@ class Client:
 
     def first_query(self) -> str:
         """Return the query of the first `/sync`."""
-        values = {"filter": self._first_filter, "timeout": "0", "set_presence": self.set_presence}
+        chosen = self.filter
+        if chosen is not None and self.uploads:
+            # The client uses this filter once, so the client does not upload it.
+            definition: dict[str, Any] = json.loads(chosen)
+            definition["room"]["timeline"]["limit"] = 20
+            chosen = _compact(definition)
+        values = {"filter": chosen, "timeout": "0", "set_presence": self.set_presence}
         return urlencode({name: value for name, value in values.items() if value is not None})
-
-    @property
-    def _first_filter(self) -> str | None:
-        if self.filter is None or not self.uploads:
-            return self.filter
-        # The client uses this filter once, so it does not upload it.
-        definition: dict[str, Any] = json.loads(self.filter)
-        definition["room"]["timeline"]["limit"] = 20
-        return _compact(definition)
 
 
 def _compact(definition: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias, cast
 
-from bench.errors import ConnectionLost, Refused
+from bench.errors import BenchError, ConnectionLost, Refused
 
 __all__ = ["Address", "Answer", "AnswerParser", "Connection", "Handler", "connect"]
 
@@ -30,8 +30,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-#: Called with the answer, or with the reason why none came.
-Handler: TypeAlias = Callable[[Answer | ConnectionLost], None]
+#: Called with the body of an answer, or with the problem: a refusal, or a lost connection.
+Handler: TypeAlias = Callable[[bytes | BenchError], None]
 
 
 class AnswerParser:
@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = AnswerParser()
         self._handler: Handler | None = None
+        self._request = b""
 
     def send(self, request: bytes, handler: Handler) -> None:
         """Send a whole *request*; *handler* is called once, from the event loop."""
@@ -73,7 +74,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             asyncio.get_running_loop().call_soon(handler, ConnectionLost("the server hung up"))
             return
-        self._handler = handler
+        self._handler, self._request = handler, request
         self._transport.write(request)
 
     async def ask(self, request: bytes) -> bytes:
@@ -81,16 +82,12 @@ class Connection(asyncio.Protocol):
 
         Raises `Refused` for a status other than 200, `ConnectionLost` if there is no answer.
         """
-        answered: asyncio.Future[Answer | ConnectionLost]
-        answered = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[bytes | BenchError] = asyncio.get_running_loop().create_future()
         self.send(request, lambda it: None if answered.done() else answered.set_result(it))
         answer = await answered
-        if isinstance(answer, ConnectionLost):
+        if isinstance(answer, BenchError):
             raise answer
-        if answer.status != 200:
-            line = request.split(_END_OF_LINE, 1)[0].decode()
-            raise Refused(f"{line}: {answer.status} {answer.body[:300].decode(errors='replace')}")
-        return answer.body
+        return answer
 
     def abort(self) -> None:
         """Drop the connection, as a client does that loses its network."""
@@ -103,13 +100,19 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         answer = self._parser.feed(data)
-        if answer is not None:
-            self._hand_on(answer)
+        if answer is None:
+            return
+        if answer.status == 200:
+            self._hand_on(answer.body)
+        else:
+            line = self._request.split(_END_OF_LINE, 1)[0].decode()
+            body = answer.body[:300].decode(errors="replace")
+            self._hand_on(Refused(f"{line}: {answer.status} {body}"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._hand_on(ConnectionLost(f"the connection was lost: {exc or 'the server hung up'}"))
 
-    def _hand_on(self, answer: Answer | ConnectionLost) -> None:
+    def _hand_on(self, answer: bytes | BenchError) -> None:
         handler, self._handler = self._handler, None
         if handler is not None:
             handler(answer)

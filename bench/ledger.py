@@ -5,7 +5,7 @@ skip a change that a newer one of the same publisher has overtaken. The last cha
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from time import perf_counter
 
@@ -79,19 +79,16 @@ class Ledger:
             try:
                 await asyncio.wait_for(self._settled, timeout)
             except TimeoutError:
-                raise Undelivered([_named(*pair) for pair in self._missing()]) from None
+                raise Undelivered(
+                    [
+                        (f"watcher {watcher}", f"publisher {publisher}")
+                        for publisher, (_, reached) in self._last.items()
+                        for watcher in sorted(self.audiences[publisher] - reached)
+                    ]
+                ) from None
         if self._failure is not None:
             raise self._failure
-
-    def _missing(self) -> Iterator[tuple[int, int]]:
-        for publisher, (_, reached) in self._last.items():
-            for watcher in sorted(set(self.audiences[publisher]) - reached):
-                yield watcher, publisher
 
     def _wake(self) -> None:
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
-
-
-def _named(watcher: int, publisher: int) -> tuple[str, str]:
-    return f"watcher {watcher}", f"publisher {publisher}"

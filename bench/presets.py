@@ -1,10 +1,10 @@
-"""The table of presets."""
+"""The table of presets, and the plan of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from bench.clients import BOT, ELEMENT_AWAY, NIO, Client
+from bench.clients import BOT, ELEMENT_AWAY, NIO
 from bench.loads.changes import Changes, Closed, Pace, Steady
 from bench.loads.first_syncs import FirstSyncs
 from bench.loads.idle import Idle
@@ -17,7 +17,7 @@ from bench.servers.process import Recipe
 from bench.shapes import Shape, alone, crowd, mesh, one_room, rooms_apart, routed
 from bench.stage import Stage
 
-__all__ = ["PRESETS", "QUICK", "Load", "Preset"]
+__all__ = ["PRESETS", "QUICK", "Load", "Plan", "Preset", "make_plan"]
 
 #: How many users of a room publish, in turn; all of them watch.
 _PUBLISHERS: Final = 10
@@ -60,12 +60,6 @@ class Preset:
         return recipe.name != "synapse" or not self.long_for_synapse
 
 
-def _fanout_with(client: Client) -> Preset:
-    """Return fanout-200 with another kind of client."""
-    shape = replace(one_room(200, _PUBLISHERS), client=client)
-    return Preset(f"fanout-200-{client.name}", client.about, Changes(shape, (_TWO_A_SECOND,)))
-
-
 def _fanout(users: int, *paces: Pace, long_for_synapse: bool = False) -> Preset:
     return Preset(
         f"fanout-{users}",
@@ -85,7 +79,14 @@ _EIGHT_AT_ONCE: Final = Closed(seconds=10, suffix=", 8 at once", together=8)
 _ALL: Final = (
     _fanout(50, Steady(per_second=2, seconds=10)),
     _fanout(200, _TWO_A_SECOND),
-    *(_fanout_with(client) for client in (ELEMENT_AWAY, NIO, BOT)),
+    *(
+        Preset(
+            f"fanout-200-{client.name}",
+            client.about,
+            Changes(replace(one_room(200, _PUBLISHERS), client=client), (_TWO_A_SECOND,)),
+        )
+        for client in (ELEMENT_AWAY, NIO, BOT)
+    ),
     _fanout(500, _FLAT_OUT, _UNSATURATED),
     _fanout(5000, _FLAT_OUT, _UNSATURATED, long_for_synapse=True),
     Preset(
@@ -139,3 +140,22 @@ PRESETS: Final[Mapping[str, Preset]] = {preset.name: preset for preset in _ALL}
 
 #: What `--quick` measures.
 QUICK: Final = ("fanout-50", "router", "put")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The presets and servers of a run in their order, and the pairs that are left out."""
+
+    measured: Sequence[tuple[Preset, Recipe]]
+    #: The names of a preset and a server on which the preset would take too long.
+    left_out: Sequence[tuple[str, str]]
+
+
+def make_plan(
+    presets: Sequence[Preset], recipes: Sequence[Recipe], *, everything: bool = False
+) -> Plan:
+    """Plan to measure *presets* on the servers of *recipes*, with *everything* however long."""
+    possible = [(it, recipe) for it in presets for recipe in recipes if it.can_run_on(recipe)]
+    measured = [pair for pair in possible if everything or pair[0].is_short_on(pair[1])]
+    left_out = [pair for pair in possible if pair not in measured]
+    return Plan(measured, [(preset.name, recipe.name) for preset, recipe in left_out])

@@ -1,6 +1,7 @@
-"""The screen: the progress of a run, and the table."""
+"""The progress of a run on the screen, and the table: there, and in a Markdown page."""
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final, Self
 
 from rich.box import SIMPLE_HEAD
@@ -11,11 +12,13 @@ from rich.table import Table as RichTable
 from bench.measuring import Latency, Measurement
 from bench.results import BASELINE, Table, ratio
 
-__all__ = ["Screen", "figures", "render"]
+__all__ = ["BEGIN", "END", "Screen", "has_place", "render", "renewed"]
 
-_NOTHING = "-"
+#: The marks around the table in a page.
+BEGIN: Final = "<!-- results: `python -m bench --document` writes what follows -->"
+END: Final = "<!-- end of results -->"
 
-
+_NOTHING: Final = "-"
 #: With fewer polls the memory of one is lost in the noise.
 _FEW_POLLS: Final = 50
 
@@ -75,7 +78,7 @@ def render(table: Table, left_out: Iterable[tuple[str, str]] = ()) -> RichTable:
                 label if count == 0 else "",
                 row.client,
                 row.server,
-                *figures(row.measurement, times),
+                *_figures(row.measurement, times),
             )
         shown.add_section()
     for preset, server in left_out:
@@ -83,7 +86,28 @@ def render(table: Table, left_out: Iterable[tuple[str, str]] = ()) -> RichTable:
     return shown
 
 
-def figures(measured: Measurement, times: float | None) -> list[str]:
+def has_place(page: Path) -> bool:
+    """Tell whether the file *page* exists and has the two marks."""
+    if not page.is_file():
+        return False
+    _, begin, rest = page.read_text().partition(BEGIN)
+    return bool(begin) and END in rest
+
+
+def renewed(text: str, table: Table) -> str:
+    """Return the page *text* with *table* in place of what stands between the marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    lines = [tuple(_COLUMNS), ["---"] * len(_COLUMNS)]
+    for label, servers in table.items():
+        for row in servers.values():
+            cells = _figures(row.measurement, ratio(table, row))
+            lines.append([label, row.client, row.server, *cells])
+    written = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"{before}{BEGIN}\n\n{written}\n\n{END}{after}"
+
+
+def _figures(measured: Measurement, times: float | None) -> list[str]:
     """Return the cells of a row for *measured*, which is *times* as fast as the baseline."""
     per_poll = measured.poll_bytes if measured.polls >= _FEW_POLLS else None
     return [

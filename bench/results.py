@@ -20,8 +20,13 @@ def table_of(rows: Iterable[Row]) -> Table:
     repeated: dict[str, dict[str, list[Row]]] = {}
     for row in rows:
         repeated.setdefault(row.label, {}).setdefault(row.server, []).append(row)
+
+    def median(again: list[Row]) -> Row:
+        ordered = sorted(again, key=lambda row: row.measurement.cpu_micros)
+        return ordered[(len(ordered) - 1) // 2]
+
     return {
-        label: {server: _median(again) for server, again in servers.items()}
+        label: {server: median(again) for server, again in servers.items()}
         for label, servers in repeated.items()
     }
 
@@ -37,11 +42,6 @@ def ratio(table: Table, row: Row) -> float | None:
 def as_json(rows: Iterable[Row], about: Mapping[str, Any]) -> dict[str, Any]:
     """Return all rows, repeated ones too, with the facts *about* the run."""
     return {**about, "rows": [_flat(row) for row in rows]}
-
-
-def _median(rows: list[Row]) -> Row:
-    ordered = sorted(rows, key=lambda row: row.measurement.cpu_micros)
-    return ordered[(len(ordered) - 1) // 2]
 
 
 def _flat(row: Row) -> dict[str, Any]:

@@ -1,18 +1,19 @@
 """The stage of a load: a running server, its meter, and users with accounts and rooms."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final, Protocol, TypeVar
 
 from bench.clients import Client
 from bench.http import Address, Connection, connect
 from bench.ledger import Ledger
 from bench.matrix import Account, create_room, join, put_request, register
-from bench.measuring import Meter, Progress
+from bench.measuring import Latency, Measurement, Meter, Progress
 from bench.shapes import Shape
 
-__all__ = ["Party", "Stage", "Wire", "in_parallel", "numbers_of", "people", "settle_in"]
+__all__ = ["Party", "Stage", "Wire", "in_parallel", "people", "settle_in", "timed"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -105,6 +106,23 @@ async def in_parallel(
     return [results[index] for index, _ in waiting]
 
 
-def numbers_of(accounts: Iterable[Account]) -> Mapping[str, int]:
-    """Return the number of each user by user ID."""
-    return {account.user_id: account.number for account in accounts}
+async def timed(
+    stage: Stage,
+    what: str,
+    unit: str,
+    items: Sequence[T],
+    request: Callable[[T], bytes],
+    check: Callable[[T, bytes], None] = lambda _item, _answer: None,
+) -> list[Measurement]:
+    """Send the *request* of every item and *check* its answer; return the measurement of it all."""
+    latencies: list[float] = []
+
+    async def ask(line: Connection, item: T) -> None:
+        began = perf_counter()
+        answer = await line.ask(request(item))
+        latencies.append(perf_counter() - began)
+        check(item, answer)
+
+    with stage.meter.running():
+        await in_parallel(stage, what, items, ask)
+    return [Measurement("", unit, len(items), stage.meter.usage, Latency.of(latencies))]

@@ -90,16 +90,13 @@ class Changes:
         party = await stage.wire.gather(stage, self.shape, ledger)
         turns = Round(party, self.shape.publishers, ledger)
         try:
-            await self._greet(turns)
+            # Every publisher changes once before the measurement begins.
+            for _ in self.shape.publishers:
+                turns.change()
+            await turns.all_told()
             return [await _measured(stage, party, ledger, turns, pace) for pace in self.paces]
         finally:
             party.leave()
-
-    async def _greet(self, turns: Round) -> None:
-        """Let every publisher change once before the measurement begins."""
-        for _ in self.shape.publishers:
-            turns.change()
-        await turns.all_told()
 
 
 async def _measured(

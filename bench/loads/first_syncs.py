@@ -1,14 +1,12 @@
 """The first sync of people who share a room with many who are online."""
 
 from dataclasses import dataclass
-from time import perf_counter
 
 from bench.errors import BenchError
-from bench.http import Connection
 from bench.matrix import Account, first_sync_request, read_sync
-from bench.measuring import Latency, Measurement
+from bench.measuring import Measurement
 from bench.shapes import Shape
-from bench.stage import Stage, in_parallel, people, settle_in
+from bench.stage import Stage, people, settle_in, timed
 
 __all__ = ["FirstSyncs"]
 
@@ -23,18 +21,12 @@ class FirstSyncs:
     async def run(self, stage: Stage) -> list[Measurement]:
         accounts = await people(stage, self.shape)
         await settle_in(stage, accounts, self.shape.client)
-        latencies: list[float] = []
 
-        async def sync(line: Connection, account: Account) -> None:
-            began = perf_counter()
-            answer = await line.ask(first_sync_request(account, self.shape.client))
-            latencies.append(perf_counter() - began)
-            self._check(account, answer)
+        def sync(account: Account) -> bytes:
+            return first_sync_request(account, self.shape.client)
 
-        with stage.meter.running():
-            await in_parallel(stage, "first syncs", accounts[: self.count], sync)
-        usage, latency = stage.meter.usage, Latency.of(latencies)
-        return [Measurement("", "first sync", self.count, usage, latency)]
+        asking = accounts[: self.count]
+        return await timed(stage, "first syncs", "first sync", asking, sync, self._check)
 
     def _check(self, account: Account, answer: bytes) -> None:
         """Raise `BenchError` unless everybody else is in the answer, online."""

@@ -6,11 +6,10 @@ from typing import Final
 
 from bench.ledger import Ledger
 from bench.measuring import Measurement
-from bench.party import connect_all, make_watchers
+from bench.party import Watcher, connect_all, make_watchers
 from bench.shapes import Shape
 from bench.stage import Stage, people, settle_in
 from bench.waiting import pause
-from bench.watcher import Watcher
 
 __all__ = ["Idle"]
 
@@ -41,7 +40,15 @@ class Idle:
             poll_bytes = (stage.meter.resident - before) / len(watchers)
             began = _answered(watchers)
             with stage.meter.running():
-                await self._turn_round(stage, watchers, ledger, began + len(watchers))
+                advance = stage.progress.step("waiting for time-outs", self.timeout_ms // 1000)
+                waited = 0.0
+                while _answered(watchers) < began + len(watchers):
+                    await pause(_GLANCE)
+                    await ledger.settled(0)  # a lost poll would never be answered
+                    waited += _GLANCE
+                    if waited >= 1:
+                        waited = 0
+                        advance()
         finally:
             for watcher in watchers:
                 watcher.leave()
@@ -49,19 +56,6 @@ class Idle:
         usage = stage.meter.usage
         polls = len(watchers)
         return [Measurement("", "turn", turns, usage, polls=polls, poll_bytes=poll_bytes)]
-
-    async def _turn_round(
-        self, stage: Stage, watchers: Sequence[Watcher], ledger: Ledger, goal: int
-    ) -> None:
-        advance = stage.progress.step("waiting for time-outs", self.timeout_ms // 1000)
-        waited = 0.0
-        while _answered(watchers) < goal:
-            await pause(_GLANCE)
-            await ledger.settled(0)  # a lost poll would never be answered
-            waited += _GLANCE
-            if waited >= 1:
-                waited = 0
-                advance()
 
 
 def _answered(watchers: Sequence[Watcher]) -> int:

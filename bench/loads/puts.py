@@ -1,13 +1,11 @@
 """Durable changes that nobody watches."""
 
 from dataclasses import dataclass
-from time import perf_counter
 
-from bench.http import Connection
 from bench.matrix import put_request
-from bench.measuring import Latency, Measurement
+from bench.measuring import Measurement
 from bench.shapes import Shape
-from bench.stage import Stage, in_parallel, people, settle_in
+from bench.stage import Stage, people, settle_in, timed
 
 __all__ = ["Puts"]
 
@@ -26,14 +24,8 @@ class Puts:
         client = self.shape.client
         accounts = await people(stage, self.shape)
         await settle_in(stage, accounts, client)
-        latencies: list[float] = []
 
-        async def put(line: Connection, number: int) -> None:
-            began = perf_counter()
-            await line.ask(put_request(accounts[number % len(accounts)], client, str(number)))
-            latencies.append(perf_counter() - began)
+        def put(number: int) -> bytes:
+            return put_request(accounts[number % len(accounts)], client, str(number))
 
-        with stage.meter.running():
-            await in_parallel(stage, "changes", range(self.count), put)
-        usage, latency = stage.meter.usage, Latency.of(latencies)
-        return [Measurement("", "PUT", self.count, usage, latency)]
+        return await timed(stage, "changes", "PUT", range(self.count), put)

@@ -7,10 +7,10 @@ from bench.http import Connection
 from bench.ledger import Ledger
 from bench.loads.changes import PATIENCE
 from bench.matrix import first_sync, polls_of, put_request, read_sync
-from bench.measuring import Latency, Measurement
-from bench.party import MatrixParty, connect_one, gather
+from bench.measuring import Measurement
+from bench.party import MatrixParty, MatrixWire, connect_one
 from bench.shapes import Shape
-from bench.stage import Stage, in_parallel, people, settle_in
+from bench.stage import Stage, in_parallel, people, settle_in, timed
 from bench.waiting import pause
 
 __all__ = ["Churn", "Reconnect"]
@@ -28,7 +28,7 @@ class Churn:
 
     async def run(self, stage: Stage) -> list[Measurement]:
         ledger = Ledger(self.shape.audiences())
-        party = await gather(stage, self.shape, ledger)
+        party = await MatrixWire().gather(stage, self.shape, ledger)
         try:
             self._change(party)
             await ledger.settled(PATIENCE)
@@ -38,7 +38,12 @@ class Churn:
                 for watcher in party.watchers:
                     watcher.leave()
                 self._change(party)
-                await self._return(stage, party)
+                advance = stage.progress.step("returning", party.polls)
+                began = perf_counter()
+                for index, watcher in enumerate(party.watchers):
+                    await pause(began + index * self.seconds / party.polls - perf_counter())
+                    watcher.poll_on(await connect_one(stage, index))
+                    advance()
                 await ledger.settled(PATIENCE)
         finally:
             party.leave()
@@ -48,14 +53,6 @@ class Churn:
     def _change(self, party: MatrixParty) -> None:
         for publisher in self.shape.publishers:
             party.change(publisher)
-
-    async def _return(self, stage: Stage, party: MatrixParty) -> None:
-        advance = stage.progress.step("returning", party.polls)
-        began = perf_counter()
-        for index, watcher in enumerate(party.watchers):
-            await pause(began + index * self.seconds / party.polls - perf_counter())
-            watcher.poll_on(await connect_one(stage, index))
-            advance()
 
 
 @dataclass(frozen=True)
@@ -85,14 +82,4 @@ class Reconnect:
 
         requests = await in_parallel(stage, "first syncs", returning, leave)
         await in_parallel(stage, "changes elsewhere", range(self.changes), change)
-        latencies: list[float] = []
-
-        async def come_back(line: Connection, request: bytes) -> None:
-            began = perf_counter()
-            await line.ask(request)
-            latencies.append(perf_counter() - began)
-
-        with stage.meter.running():
-            await in_parallel(stage, "returning", requests, come_back)
-        usage, latency = stage.meter.usage, Latency.of(latencies)
-        return [Measurement("", "return", len(returning), usage, latency)]
+        return await timed(stage, "returning", "return", requests, lambda it: it)

@@ -11,7 +11,7 @@ def test_median_of_repeated_rows() -> None:
 
 
 def test_order() -> None:
-    """Presets stay in the order in which they were measured; what they measure, each in a row."""
+    """Rows stay in the order in which they were measured."""
     rows = [row("lamplighter", 1.0, preset="put"), row("lamplighter", 1.0, suffix=", 2/s")]
     assert list(table_of(rows)) == ["put", "fanout-50, 2/s"]
 

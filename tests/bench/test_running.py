@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.clients import CLIENTS, Client
+from bench.clients import CLIENTS
 from bench.loads.changes import Changes, Closed, Steady
 from bench.loads.first_syncs import FirstSyncs
 from bench.loads.idle import Idle
@@ -26,18 +26,13 @@ class Silent:
         return lambda: None
 
 
-@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
-async def test_clients(client: Client) -> None:
-    """The same is delivered to each kind of client, and the row names the kind."""
-    load = Changes(replace(one_room(5, 2), client=client), (ONE_CHANGE,))
-    (row,) = await measure(Preset("tiny", "", load), Lamplighter(), Silent())
-    assert (row.client, row.measurement.count) == (client.name, 4)
-
-
 @pytest.mark.parametrize(
     ("load", "measured"),
     [
-        (Changes(one_room(5, 2), (ONE_CHANGE,)), [("", "delivery", 4)]),
+        *(
+            (Changes(replace(one_room(5, 2), client=client), (ONE_CHANGE,)), [("", "delivery", 4)])
+            for client in CLIENTS.values()
+        ),
         (Changes(mesh(4, 4), (ONE_CHANGE,)), [("", "delivery", 2)]),
         (Changes(routed(4), (ONE_CHANGE,)), [("", "delivery", 1)]),
         (Changes(crowd(5, 2), (ONE_CHANGE,)), [("", "delivery", 2)]),
@@ -47,13 +42,14 @@ async def test_clients(client: Client) -> None:
         (Churn(rooms_apart(2, 2), seconds=0), [("", "return", 4)]),
         (Reconnect(rooms_apart(2, 2), changes=4), [("", "return", 2)]),
     ],
-    ids=["fanout", "mesh", "router", "crowd", "put", "initial", "idle", "churn", "reconnect"],
+    ids=[*CLIENTS, "mesh", "router", "crowd", "put", "initial", "idle", "churn", "reconnect"],
 )
 async def test_loads(load: Load, measured: list[tuple[str, str, int]]) -> None:
-    """A load is put on the server, and all that it has to deliver arrives."""
+    """All that a load has to deliver arrives, at each kind of client; the row names the kind."""
     rows = await measure(Preset("tiny", "", load), Lamplighter(), Silent())
     found = [(it.measurement.suffix, it.measurement.unit, it.measurement.count) for it in rows]
     assert found == measured
+    assert {row.client for row in rows} == {load.shape.client.name}
 
 
 async def test_flat_out() -> None:

@@ -1,7 +1,6 @@
 """What a run measures."""
 
-from bench.plan import Plan, make_plan
-from bench.presets import PRESETS
+from bench.presets import PRESETS, Plan, make_plan
 from bench.servers.all import RECIPES
 
 SYNAPSE, PROSODY = RECIPES["synapse"], RECIPES["prosody"]
