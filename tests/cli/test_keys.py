@@ -6,7 +6,8 @@ import pytest
 
 from lamplighter.cli.keys import rotate, show
 from lamplighter.errors import ConfigError
-from lamplighter.federation.keys import SigningKeys, key_id_of
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.signing import key_id_of
 from lamplighter.ids import ServerName
 
 

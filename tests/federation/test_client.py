@@ -18,9 +18,14 @@ from lamplighter.errors import RemoteRefused, RemoteUnreachable
 from lamplighter.federation.client import FederationClient
 from lamplighter.federation.discovery import Discovery, Locator
 from lamplighter.federation.keyring import Keyring
-from lamplighter.federation.keys import SigningKeys, key_id_of
+from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.resolver import Service
-from lamplighter.federation.signing import parse_authorization, request_object, verify_request
+from lamplighter.federation.signing import (
+    key_id_of,
+    parse_authorization,
+    request_object,
+    verify_request,
+)
 from lamplighter.ids import ServerName
 from tests.federation.names import Delegations, FixedResolver
 from tests.federation.tls import (

@@ -11,7 +11,8 @@ from signedjson.sign import verify_signed_json
 
 from lamplighter.clock import Timestamp
 from lamplighter.errors import ConfigError
-from lamplighter.federation.keys import OldKey, SigningKeys, key_id_of
+from lamplighter.federation.keys import OldKey, SigningKeys
+from lamplighter.federation.signing import key_id_of
 from lamplighter.ids import ServerName
 
 HERE: Final = ServerName("here.example")

@@ -195,7 +195,7 @@ def test_a_signed_request(content: dict[str, Any] | None) -> None:
         "uri": "/_matrix/federation/v1/send/1?a=b%20c",
         "content": content,
     }
-    said = parse_authorization(authorization_header(**request, key=KEY))
+    said = parse_authorization(authorization_header(request_object(**request), KEY))
     assert (said.origin, said.destination, said.key_id) == (HERE, THERE, "ed25519:1")
     verify_request(request_object(**request), said, PUBLIC)
     changes: list[dict[str, Any]] = [
@@ -223,7 +223,8 @@ def test_what_is_signed_of_a_request() -> None:
 
 def test_the_header_as_older_servers_read_it() -> None:
     """The header has one space, lower-case names, quotes, and no white space at commas."""
-    header = authorization_header(origin=HERE, destination=THERE, method="GET", uri="/x", key=KEY)
+    request = request_object(origin=HERE, destination=THERE, method="GET", uri="/x")
+    header = authorization_header(request, KEY)
     said = parse_authorization(header)
     assert header == (
         f'X-Matrix origin="{HERE}",destination="{THERE}",key="ed25519:1",sig="{said.signature}"'

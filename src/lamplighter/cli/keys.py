@@ -8,7 +8,8 @@ from lamplighter.app.federation import signing_key_path
 from lamplighter.clock import SystemClock
 from lamplighter.config import load_config
 from lamplighter.errors import ConfigError
-from lamplighter.federation.keys import SigningKeys, key_id_of
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.signing import key_id_of
 
 __all__ = ["rotate", "show"]
 

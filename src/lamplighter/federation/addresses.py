@@ -62,18 +62,14 @@ class AddressRules:
 
         If a packet to an IPv6 address would arrive at an IPv4 address, the IPv4 address counts too.
         """
-        real = _real(address)
+        real = address
+        if isinstance(address, ipaddress.IPv6Address):
+            if address in _NAT64:
+                real = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+            else:
+                real = address.ipv4_mapped or address
         if any(it in network for network in self._allowed for it in (address, real)):
             return True
         if isinstance(real, ipaddress.IPv6Address) and real not in _UNICAST:
             return False
         return not any(real in network for network in _REFUSED)
-
-
-def _real(address: IPAddress) -> IPAddress:
-    """Return the address at which a packet to *address* would arrive."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address

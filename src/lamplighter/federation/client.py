@@ -5,7 +5,7 @@ sender's side.
 """
 
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from lamplighter.clock import Clock, within
 from lamplighter.errors import RemoteRefused, RemoteUnreachable
 from lamplighter.federation.discovery import Discovery
 from lamplighter.federation.keys import SigningKeys
-from lamplighter.federation.signing import authorization_header, canonical_json
+from lamplighter.federation.signing import authorization_header, canonical_json, request_object
 from lamplighter.federation.transport import Answer, Transport
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
@@ -57,36 +57,46 @@ class FederationClient:
         `RemoteRefused` if the status is not 2xx, and `ValueError` if *content* has no canonical
         form.
         """
-        headers = {
-            "Authorization": authorization_header(
-                origin=self._keys.server_name,
-                destination=destination,
-                method=method,
-                uri=path,
-                content=content,
-                key=self._keys.signing,
-            )
-        }
+        request = request_object(
+            origin=self._keys.server_name,
+            destination=destination,
+            method=method,
+            uri=path,
+            content=content,
+        )
+        headers = {"Authorization": authorization_header(request, self._keys.signing)}
         body = None
         if content is not None:
             headers["Content-Type"] = "application/json"
             body = canonical_json(content)
-        exchange = self._exchange(destination, method, path, headers, body, MAX_BYTES)
-        return await self._answered(destination, exchange, timeout)
+        return await self._ask(destination, method, path, headers, body, MAX_BYTES, timeout)
 
     async def server_keys(self, server: ServerName) -> Json:
         """Return the keys that *server* publishes, unchecked. Raises what `request` raises.
 
         The request is not signed, as the specification has it.
         """
-        exchange = self._exchange(server, "GET", "/_matrix/key/v2/server", {}, None, MAX_KEYS_BYTES)
-        return await self._answered(server, exchange, TIMEOUT)
+        path = "/_matrix/key/v2/server"
+        return await self._ask(server, "GET", path, {}, None, MAX_KEYS_BYTES, TIMEOUT)
 
-    async def _answered(
-        self, server: ServerName, exchange: Coroutine[Any, Any, Answer], timeout: timedelta
+    async def _ask(
+        self,
+        server: ServerName,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit: int,
+        timeout: timedelta,
     ) -> Json:
+        async def exchange() -> Answer:
+            target = await self._discovery.find(server, self._clock.now())
+            return await self._transport.exchange(
+                target, method, path, headers=headers, body=body, limit=limit
+            )
+
         try:
-            answer = await within(self._clock, timeout, exchange)
+            answer = await within(self._clock, timeout, exchange())
         except TimeoutError:
             self._discovery.forget(server)
             raise RemoteUnreachable(f"{server} does not answer in time") from None
@@ -105,17 +115,3 @@ class FederationClient:
         if content is None:
             raise RemoteUnreachable(f"{server} answers something that is not a JSON object")
         return content
-
-    async def _exchange(
-        self,
-        server: ServerName,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        limit: int,
-    ) -> Answer:
-        target = await self._discovery.find(server, self._clock.now())
-        return await self._transport.exchange(
-            target, method, path, headers=headers, body=body, limit=limit
-        )

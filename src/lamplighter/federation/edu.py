@@ -42,7 +42,17 @@ def presence_edu(states: Sequence[UserPresenceState], now: Timestamp) -> Json:
     """Return an EDU with *states*. Raises `ValueError` if there are more than 50."""
     if len(states) > MAX_PUSH:
         raise ValueError(f"{len(states)} users are too many for one EDU")
-    push = [_entry(state, now) for state in states]
+    push: list[Json] = []
+    for state in states:
+        # The field is required; 0 stands for a user who never was active.
+        ago = max(1, now - state.last_active_ts) if state.last_active_ts else 0
+        # `str`, because the enumeration's member is no plain string for some encoders.
+        entry = {"user_id": state.user_id, "presence": str(state.state), "last_active_ago": ago}
+        if message := shorten_status_msg(state.status_msg):
+            entry["status_msg"] = message
+        if state.state == Presence.ONLINE:
+            entry["currently_active"] = state.currently_active
+        push.append(entry)
     return {"edu_type": PRESENCE_EDU, "content": {"push": push}}
 
 
@@ -74,23 +84,6 @@ def parse_presence_edu(
 
 class _Fault(Exception):
     """The reason why an entry or a field is refused."""
-
-
-def _entry(state: UserPresenceState, now: Timestamp) -> Json:
-    # The field is required; 0 stands for a user who never was active.
-    ago = max(1, now - state.last_active_ts) if state.last_active_ts else 0
-    # A plain string instead of the enumeration's member, for encoders and comparisons elsewhere.
-    entry: Json = {
-        "user_id": state.user_id,
-        "presence": str(state.state),
-        "last_active_ago": ago,
-    }
-    message = shorten_status_msg(state.status_msg)
-    if message:
-        entry["status_msg"] = message
-    if state.state == Presence.ONLINE:
-        entry["currently_active"] = state.currently_active
-    return entry
 
 
 def _update(

@@ -17,6 +17,7 @@ refused. For the next ten seconds, further ones are refused without a fetch.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
@@ -78,11 +79,13 @@ def check_server_keys(content: Json, server: ServerName, now: Timestamp) -> Serv
         raise UnknownKey(f"{server} does not say how long its keys are valid")
     if not isinstance(published, dict) or len(published) > MAX_KEYS:
         raise UnknownKey(f"{server} does not publish verify_keys as it should")
-    signed = {
-        key_id: key
-        for key_id, entry in published.items()
-        if (key := _decode(key_id, entry)) is not None and _has_signed(content, server, key)
-    }
+    signed: dict[str, VerifyKey] = {}
+    for key_id, entry in published.items():
+        key = _decode(key_id, entry)
+        if key is not None:
+            with suppress(BadSignature):
+                verify(content, server, key)
+                signed[key_id] = key
     if not signed:
         raise UnknownKey(f"{server} publishes no key that has signed its keys")
     return ServerKeys(signed, min(Timestamp(until), after(now, MAX_VALIDITY)), content)
@@ -170,11 +173,3 @@ def _decode(key_id: str, entry: object) -> VerifyKey | None:
         return decode_verify_key_base64(algorithm, version, entry["key"])
     except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
         return None
-
-
-def _has_signed(content: Json, server: ServerName, key: VerifyKey) -> bool:
-    try:
-        verify(content, server, key)
-    except BadSignature:
-        return False
-    return True

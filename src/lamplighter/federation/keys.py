@@ -29,11 +29,11 @@ from signedjson.types import SigningKey
 
 from lamplighter.clock import Timestamp, after
 from lamplighter.errors import ConfigError
-from lamplighter.federation.signing import sign_json
+from lamplighter.federation.signing import key_id_of, sign_json
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
 
-__all__ = ["OldKey", "SigningKeys", "key_id_of"]
+__all__ = ["OldKey", "SigningKeys"]
 
 _LETTERS: Final = string.ascii_letters + string.digits
 _KEY_LINE: Final = "ed25519 <version> <base64>"
@@ -118,11 +118,6 @@ class SigningKeys:
         for key in self.current:
             content = sign_json(content, self.server_name, key)
         return content
-
-
-def key_id_of(key: SigningKey) -> str:
-    """Return the ID of *key*: algorithm and version."""
-    return f"{key.alg}:{key.version}"
 
 
 def _public(key: SigningKey) -> str:

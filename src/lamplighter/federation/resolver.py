@@ -7,6 +7,7 @@ import asyncio
 import ipaddress
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -71,7 +72,9 @@ class DnsResolver:
         self, resolver: dns.asyncresolver.Resolver | None = None, hosts: Path = HOSTS
     ) -> None:
         self._dns = resolver or _system_resolver()
-        self._hosts = parse_hosts(_read(hosts))
+        self._hosts: dict[str, list[IPAddress]] = {}
+        with suppress(OSError):
+            self._hosts = parse_hosts(hosts.read_text(encoding="utf-8", errors="replace"))
 
     async def addresses(self, host: str) -> Sequence[IPAddress]:
         name = host.lower().rstrip(".")
@@ -119,13 +122,6 @@ def parse_hosts(text: str) -> dict[str, list[IPAddress]]:
         for name in words[1:]:
             known.setdefault(name, []).append(address)
     return known
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _system_resolver() -> dns.asyncresolver.Resolver:

@@ -5,7 +5,8 @@ Implements <https://spec.matrix.org/latest/appendices/#signing-json> and
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ __all__ = [
     "XMatrix",
     "authorization_header",
     "canonical_json",
+    "key_id_of",
     "parse_authorization",
     "request_object",
     "sign_json",
@@ -93,8 +95,14 @@ def sign_json(value: Mapping[str, Any], server: ServerName, key: SigningKey) -> 
 def verify(value: Mapping[str, Any], server: ServerName, key: VerifyKey) -> None:
     """Raise `BadSignature` unless *server* has signed *value* with *key*."""
     # First as *value* is: some servers sign fractions, which canonical JSON does not have.
-    if not any(_has_signed(form, value, server, key) for form in (dict, _canonical)):
-        raise BadSignature(f"{server} has not signed this with {key.alg}:{key.version}")
+    for form in (dict, _canonical):
+        # The other errors: no canonical JSON, or malformed signatures.
+        with suppress(
+            SignatureVerifyException, AttributeError, RecursionError, TypeError, ValueError
+        ):
+            verify_signed_json(form(value), server, key)
+            return
+    raise BadSignature(f"{server} has not signed this with {key_id_of(key)}")
 
 
 def request_object(
@@ -110,27 +118,21 @@ def request_object(
     return request if content is None else {**request, "content": content}
 
 
-def authorization_header(
-    *,
-    origin: ServerName,
-    destination: ServerName,
-    method: str,
-    uri: str,
-    content: Mapping[str, Any] | None = None,
-    key: SigningKey,
-) -> str:
-    """Return the `Authorization` header of a request from *origin*; see `request_object`.
+def authorization_header(request: Mapping[str, Any], key: SigningKey) -> str:
+    """Return the `Authorization` header of *request*, a `request_object`, signed with *key*.
 
-    Raises `ValueError` if *content* has no canonical form.
+    Raises `ValueError` if the content of *request* has no canonical form.
     """
-    request = request_object(
-        origin=origin, destination=destination, method=method, uri=uri, content=content
-    )
-    key_id = f"{key.alg}:{key.version}"
+    origin, destination, key_id = request["origin"], request["destination"], key_id_of(key)
     signature = sign_json(request, origin, key)["signatures"][origin][key_id]
     return (
         f'X-Matrix origin="{origin}",destination="{destination}",key="{key_id}",sig="{signature}"'
     )
+
+
+def key_id_of(key: SigningKey | VerifyKey) -> str:
+    """Return the ID of *key*: algorithm and version."""
+    return f"{key.alg}:{key.version}"
 
 
 def verify_request(request: Mapping[str, Any], authorization: XMatrix, key: VerifyKey) -> None:
@@ -138,7 +140,7 @@ def verify_request(request: Mapping[str, Any], authorization: XMatrix, key: Veri
 
     *request* is a `request_object` made from the received request and this server's name.
     """
-    if authorization.key_id != f"{key.alg}:{key.version}":
+    if authorization.key_id != key_id_of(key):
         raise BadSignature(f"This is signed with {authorization.key_id}, not with {key.version}")
     signatures = {authorization.origin: {authorization.key_id: authorization.signature}}
     verify({**request, "signatures": signatures}, authorization.origin, key)
@@ -194,19 +196,6 @@ def _server_name(name: str, text: str) -> ServerName:
         return parse_server_name(text)
     except InvalidId:
         raise BadSignature(f"Authorization: {name} is not a server name") from None
-
-
-def _has_signed(
-    form: Callable[[Mapping[str, Any]], Json],
-    value: Mapping[str, Any],
-    server: ServerName,
-    key: VerifyKey,
-) -> bool:
-    try:
-        verify_signed_json(form(value), server, key)
-    except (SignatureVerifyException, AttributeError, RecursionError, TypeError, ValueError):
-        return False  # the other errors: no canonical JSON, or malformed signatures
-    return True
 
 
 def _canonical(value: Any) -> Any:

@@ -107,7 +107,12 @@ class Transport:
             allow_redirects=False,
             server_hostname=tls_name,
         ) as response:
-            return Answer(response.status, response.headers, await _read(response, limit))
+            read = bytearray()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                read += chunk
+                if len(read) > limit:
+                    raise RemoteUnreachable(f"the answer is longer than {limit} bytes")
+            return Answer(response.status, response.headers, bytes(read))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -151,14 +156,3 @@ def tls_context(*, verify: bool, extra_ca_files: Iterable[Path] = ()) -> ssl.SSL
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    length = 0
-    async for chunk in response.content.iter_chunked(_CHUNK):
-        length += len(chunk)
-        if length > limit:
-            raise RemoteUnreachable(f"the answer is longer than {limit} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)

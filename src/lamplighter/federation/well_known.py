@@ -119,22 +119,19 @@ class WellKnown:
 
 def lifetime(headers: Mapping[str, str], now: Timestamp) -> timedelta:
     """Return how long an answer with these *headers* is cached: 5 minutes to 48 hours."""
-    return min(max(_wanted_lifetime(headers, now), SHORTEST), LONGEST)
-
-
-def _wanted_lifetime(headers: Mapping[str, str], now: Timestamp) -> timedelta:
     control = headers.get("Cache-Control", "")
+    wanted = USUAL
     if _NOT_KEPT.search(control):
-        return SHORTEST
-    if age := _MAX_AGE.search(control):
-        return timedelta(seconds=min(int(age[1]), LONGEST // timedelta(seconds=1)))
-    if "Expires" not in headers:
-        return USUAL
-    try:
-        expires = parsedate_to_datetime(headers["Expires"]).timestamp()
-    except (ValueError, OverflowError):
-        return SHORTEST  # RFC 9111: an invalid date counts as a date in the past
-    return timedelta(milliseconds=expires * 1000 - now)
+        wanted = SHORTEST
+    elif age := _MAX_AGE.search(control):
+        wanted = timedelta(seconds=int(age[1]))
+    elif "Expires" in headers:
+        try:
+            expires = parsedate_to_datetime(headers["Expires"]).timestamp()
+            wanted = timedelta(milliseconds=expires * 1000 - now)
+        except (ValueError, OverflowError):
+            wanted = SHORTEST  # RFC 9111: an invalid date counts as a date in the past
+    return min(max(wanted, SHORTEST), LONGEST)
 
 
 def _server_in(answer: Answer) -> ServerName | None:

@@ -9,8 +9,9 @@ from signedjson.sign import verify_signed_json
 
 from lamplighter.clock import after
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.federation.keys import SigningKeys, key_id_of
+from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.policy import ServerPolicy
+from lamplighter.federation.signing import key_id_of
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
