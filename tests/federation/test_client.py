@@ -27,7 +27,7 @@ from lamplighter.federation.signing import (
     verify_request,
 )
 from lamplighter.ids import ServerName
-from tests.federation.names import Delegations, FixedResolver
+from tests.federation.names import FixedResolver, no_delegation
 from tests.federation.tls import (
     LOOPBACK,
     Handler,
@@ -56,7 +56,7 @@ async def speaking_to(
     async with tls_server(handler, THERE) as server, open_transport() as transport:
         record = Service(0, 0, server.port, "host.example")
         names = FixedResolver({"host.example": [LOOPBACK]}, {f"_matrix-fed._tcp.{THERE}": [record]})
-        discovery = Discovery(Locator(names, admit_all), Delegations())
+        discovery = Discovery(Locator(names, admit_all), no_delegation)
         yield FederationClient(keys, discovery, transport, clock or FakeClock()), server, names
 
 
@@ -204,7 +204,9 @@ async def test_it_fetches_keys(keys: SigningKeys, tmp_path: Path) -> None:
     theirs = SigningKeys.load_or_create(tmp_path / "their.key", THERE)
     published = theirs.server_keys(NOW, timedelta(hours=1))
     async with speaking_to(answering(json.dumps(published)), keys) as (client, server, _):
-        key = await Keyring(client).verify_key(THERE, key_id_of(theirs.signing), NOW, "192.0.2.1")
+        key = await Keyring(client.server_keys).verify_key(
+            THERE, key_id_of(theirs.signing), NOW, "192.0.2.1"
+        )
         assert key.encode() == get_verify_key(theirs.signing).encode()
         assert server.seen() == [("GET", THERE, "/_matrix/key/v2/server")]
         assert "Authorization" not in server.requests[0].headers

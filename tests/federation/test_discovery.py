@@ -20,7 +20,7 @@ from lamplighter.federation.discovery import (
 )
 from lamplighter.federation.resolver import Service
 from lamplighter.ids import ServerName
-from tests.federation.names import Delegations, FixedResolver
+from tests.federation.names import FixedResolver, no_delegation
 
 NOW: Final = Timestamp(1_704_067_200_000)
 NAMES: Final = {
@@ -46,8 +46,13 @@ def discovery(
     names: Mapping[str, Sequence[str]] = NAMES,
 ) -> Discovery:
     """Return a discovery over tables, which always picks the lightest SRV record."""
+
+    async def delegate(host: str, now: Timestamp) -> ServerName | None:
+        server = (delegations or {}).get(host)
+        return None if server is None else ServerName(server)
+
     locator = Locator(FixedResolver(names, services), is_public)
-    return Discovery(locator, Delegations(delegations), random_below=lambda limit: 0)
+    return Discovery(locator, delegate, random_below=lambda limit: 0)
 
 
 def target(host_header: str, tls_name: str, *endpoints: str) -> Target:
@@ -214,7 +219,7 @@ async def test_endless_records() -> None:
         "_matrix-fed._tcp.many.example": [Service(n, 0, 80, f"{n}.example") for n in range(20)]
     }
     resolver = FixedResolver(names, services)
-    found = await Discovery(Locator(resolver, is_public), Delegations()).find(
+    found = await Discovery(Locator(resolver, is_public), no_delegation).find(
         ServerName("many.example"), NOW
     )
     assert (len(found.endpoints), resolver.hosts_asked) == (16, 8)
@@ -223,7 +228,7 @@ async def test_endless_records() -> None:
 async def test_an_answer_is_kept() -> None:
     """A target is cached for five minutes, or until it is forgotten."""
     resolver = FixedResolver(NAMES)
-    discovery = Discovery(Locator(resolver, is_public), Delegations())
+    discovery = Discovery(Locator(resolver, is_public), no_delegation)
     server = ServerName("there.example:80")
     until = after(NOW, timedelta(minutes=5))
     asked = []
@@ -238,7 +243,7 @@ async def test_an_answer_is_kept() -> None:
 async def test_how_many_answers_are_kept() -> None:
     """Beyond the capacity, cached targets are dropped."""
     resolver = FixedResolver(NAMES)
-    discovery = Discovery(Locator(resolver, is_public), Delegations(), capacity=1)
+    discovery = Discovery(Locator(resolver, is_public), no_delegation, capacity=1)
     for server in ("there.example:80", "there.example:81", "there.example:80"):
         await discovery.find(ServerName(server), NOW)
     assert resolver.hosts_asked == 3

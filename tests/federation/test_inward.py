@@ -100,8 +100,11 @@ async def speaking_to(
             "_matrix-fed._tcp.srv.example": [Service(0, 0, neighbour.port, "inside.example")],
         }
         locator = Locator(resolver or FixedResolver(NAMES, services), admits)
-        well_known = WellKnown(WellKnownRequests(transport, locator, clock, port=server.port))
-        yield FederationClient(keys, Discovery(locator, well_known), transport, clock), server
+        well_known = WellKnown(WellKnownRequests(transport, locator, clock, port=server.port).fetch)
+        yield (
+            FederationClient(keys, Discovery(locator, well_known.delegate), transport, clock),
+            server,
+        )
 
 
 def delegating(body: str) -> Handler:

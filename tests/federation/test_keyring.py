@@ -33,7 +33,7 @@ def published(
 
 
 class Servers:
-    """A `KeyFetcher` that gives *answers* in turn, while it is open; None is no answer."""
+    """Servers that publish *answers* in turn, while `open` is set; None is no answer."""
 
     def __init__(self, *answers: dict[str, Any] | None) -> None:
         self.answers = list(answers)
@@ -60,7 +60,7 @@ async def unknown(keyring: Keyring, key_id: str, now: Timestamp = NOW) -> str:
 async def test_a_key_is_asked_for_once() -> None:
     """A key is fetched once, and used until it expires."""
     servers = Servers(published(ONE))
-    keyring = Keyring(servers)
+    keyring = Keyring(servers.server_keys)
     first = await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
     again = await keyring.verify_key(THERE, "ed25519:one", Timestamp(NOW + 3_599_999), ASKER)
     assert (first.encode(), again) == (get_verify_key(ONE).encode(), first)
@@ -70,7 +70,7 @@ async def test_a_key_is_asked_for_once() -> None:
 async def test_an_expired_key_is_asked_for_again() -> None:
     """An expired key is fetched again, and refused if the server publishes it no longer."""
     servers = Servers(published(ONE), published(TWO, until=after(NOW, 2 * HOUR)))
-    keyring = Keyring(servers)
+    keyring = Keyring(servers.server_keys)
     await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
     message = await unknown(keyring, "ed25519:one", after(NOW, HOUR))
     assert message == "there.example has no valid key 'ed25519:one'"
@@ -79,14 +79,14 @@ async def test_an_expired_key_is_asked_for_again() -> None:
 
 async def test_a_key_that_stays_expired() -> None:
     """Keys that are published after their expiry are refused."""
-    keyring = Keyring(Servers(published(ONE, until=NOW)))
+    keyring = Keyring(Servers(published(ONE, until=NOW)).server_keys)
     assert await unknown(keyring, "ed25519:one") == "there.example has no valid key 'ed25519:one'"
 
 
 async def test_at_most_seven_days() -> None:
     """A key is used for at most a week, whatever validity its server gives it."""
     servers = Servers(published(ONE, until=after(NOW, timedelta(days=400))))
-    keyring = Keyring(servers)
+    keyring = Keyring(servers.server_keys)
     await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
     week = after(NOW, timedelta(days=7))
     await keyring.verify_key(THERE, "ed25519:one", Timestamp(week - 1), ASKER)
@@ -97,14 +97,14 @@ async def test_old_keys_sign_no_requests() -> None:
     """A key in `old_verify_keys` is refused, though it has signed the keys."""
     old = {"ed25519:two": {"key": public(TWO), "expired_ts": NOW - 1}}
     content = published(ONE, signed_by=(ONE, TWO), old_verify_keys=old)
-    message = await unknown(Keyring(Servers(content)), "ed25519:two")
+    message = await unknown(Keyring(Servers(content).server_keys), "ed25519:two")
     assert message == "there.example has no valid key 'ed25519:two'"
 
 
 async def test_made_up_key_ids() -> None:
     """Made-up key IDs cause at most one fetch in ten seconds."""
     servers = Servers(published(ONE), published(ONE, TWO))
-    keyring = Keyring(servers)
+    keyring = Keyring(servers.server_keys)
     await unknown(keyring, "ed25519:made-up")
     await unknown(keyring, "ed25519:two", Timestamp(NOW + 9_999))
     assert servers.asked == [THERE]
@@ -115,7 +115,7 @@ async def test_made_up_key_ids() -> None:
 async def test_a_dead_server_is_left_alone() -> None:
     """A failed fetch is remembered for ten seconds, with its reason."""
     servers = Servers(None, published(ONE))
-    keyring = Keyring(servers)
+    keyring = Keyring(servers.server_keys)
     messages = [await unknown(keyring, "ed25519:one", Timestamp(NOW + late)) for late in (0, 9_999)]
     assert messages == ["there.example is dead"] * 2
     assert servers.asked == [THERE]
@@ -126,7 +126,7 @@ async def test_a_dead_server_is_left_alone() -> None:
 
 async def test_a_failure_costs_no_valid_key() -> None:
     """A fetch for a made-up key that fails does not cost the valid key."""
-    keyring = Keyring(Servers(published(ONE), None))
+    keyring = Keyring(Servers(published(ONE), None).server_keys)
     await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
     later = Timestamp(NOW + 10_000)
     assert await unknown(keyring, "ed25519:made-up", later) == "there.example is dead"
@@ -137,7 +137,7 @@ async def test_many_who_wait_ask_once() -> None:
     """Requests at the same time share one fetch, and cancelling one does not cost the others."""
     servers = Servers(published(ONE))
     servers.open.clear()
-    keyring = Keyring(servers)
+    keyring = Keyring(servers.server_keys)
     waiting = [
         asyncio.create_task(keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)) for _ in range(3)
     ]
@@ -155,7 +155,7 @@ async def test_a_fetch_gives_way() -> None:
     """Requests whose fetch was displaced get a 503, and the next request causes a new fetch."""
     servers = Servers(published(ONE), published(ONE, server="slow.example"))
     servers.open.clear()
-    keyring = Keyring(servers, fetches=Fetches(1))
+    keyring = Keyring(servers.server_keys, fetches=Fetches(1))
     slow = ServerName("slow.example")
     given_up = asyncio.create_task(keyring.verify_key(slow, "ed25519:one", NOW, "a"))
     while not servers.asked:
@@ -173,7 +173,7 @@ async def test_close() -> None:
     """A request that waits while the server stops gets an error, and no task is left."""
     servers = Servers()
     servers.open.clear()
-    keyring = Keyring(servers)
+    keyring = Keyring(servers.server_keys)
     waiting = asyncio.create_task(unknown(keyring, "ed25519:one"))
     while not servers.asked:
         await asyncio.wait([waiting], timeout=0)
@@ -186,7 +186,7 @@ async def test_bounded() -> None:
     """Beyond the capacity the keys that were unused for longest are dropped."""
     names = [ServerName(f"{letter}.example") for letter in "aba"]
     servers = Servers(*(published(ONE, server=name) for name in names))
-    keyring = Keyring(servers, capacity=1)
+    keyring = Keyring(servers.server_keys, capacity=1)
     for name in names:
         await keyring.verify_key(name, "ed25519:one", NOW, ASKER)
     assert servers.asked == names
@@ -195,7 +195,7 @@ async def test_bounded() -> None:
 async def test_what_a_notary_gets() -> None:
     """A notary gets all keys as their server signed them, without a fetch."""
     servers = Servers(published(ONE))
-    keyring = Keyring(servers)
+    keyring = Keyring(servers.server_keys)
     assert keyring.known(THERE) is None
     await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
     known = keyring.known(THERE)

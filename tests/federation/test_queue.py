@@ -98,9 +98,9 @@ def test_a_restart() -> None:
     before.put([state(1)], at(0))
     before.take(at(100))
     before.failed(at(100))
-    assert before.backoff_state == BackoffState(1, at(1100))
+    assert before.backoff.state == BackoffState(1, at(1100))
     queue = new_queue()
-    queue.restore(before.backoff_state, at(200))
+    queue.backoff.restore(before.backoff.state, at(200))
     queue.put([state(2)], at(300))
     assert (queue.is_idle, queue.next_due()) == (False, at(1100))
     queue.take(at(1100))
@@ -111,7 +111,7 @@ def test_a_restart() -> None:
 def test_a_restart_after_the_pause() -> None:
     """A pause that ended before the restart does not delay the queue."""
     queue = new_queue()
-    queue.restore(BackoffState(3, at(1100)), at(5000))
+    queue.backoff.restore(BackoffState(3, at(1100)), at(5000))
     queue.put([state(1)], at(5000))
     assert (queue.next_due(), queue.take(at(5100))) == (at(5100), [state(1)])
 
@@ -214,7 +214,7 @@ class QueueAgainstModel(RuleBasedStateMachine):
         idle = not size and not model.failures
         assert (
             self.queue.next_due(),
-            self.queue.backoff_state,
+            self.queue.backoff.state,
             len(self.queue),
             self.queue.is_idle,
         ) == (model.due(), kept, size, idle)

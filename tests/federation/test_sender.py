@@ -85,7 +85,7 @@ class Bench:
         self.sender = FederationSender(
             server_name=HERE,
             clock=self.clock,
-            requests=self.network,
+            request=self.network.request,
             policy=ServerPolicy(None, ["denied.example"]),
             store=self.store,
             random=lambda: 0.0,

@@ -32,7 +32,7 @@ def answer(body: bytes = GOOD, status: int = 200, **headers: str) -> Answer:
 
 
 class Hosts:
-    """A `WellKnownFetcher` that gives *answers* in turn; None is no answer."""
+    """Hosts that give *answers* in turn; None is no answer."""
 
     def __init__(self, *answers: Answer | None) -> None:
         self.answers = list(answers)
@@ -69,18 +69,18 @@ class Hosts:
 )
 async def test_what_is_a_document(body: bytes, expected: str | None) -> None:
     """A document must name a server by the grammar; anything else counts as no document."""
-    assert await WellKnown(Hosts(answer(body))).delegate(HOST, NOW) == expected
+    assert await WellKnown(Hosts(answer(body)).fetch).delegate(HOST, NOW) == expected
 
 
 @pytest.mark.parametrize("status", [201, 204, 302, 404, 500])
 async def test_only_a_200(status: int) -> None:
     """A document with a status other than 200 counts as no document."""
-    assert await WellKnown(Hosts(answer(status=status))).delegate(HOST, NOW) is None
+    assert await WellKnown(Hosts(answer(status=status)).fetch).delegate(HOST, NOW) is None
 
 
 async def test_no_answer() -> None:
     """A host that does not answer does not delegate."""
-    assert await WellKnown(Hosts()).delegate(HOST, NOW) is None
+    assert await WellKnown(Hosts().fetch).delegate(HOST, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_how_long_a_document_is_kept(headers: dict[str, str], expected: timedelt
 async def test_a_document_is_kept() -> None:
     """A host is asked again when its document has expired, and not before."""
     hosts = Hosts(answer(Cache_Control="max-age=3600"), answer(b'{"m.server": "other.example"}'))
-    known = WellKnown(hosts)
+    known = WellKnown(hosts.fetch)
     instants = [NOW, Timestamp(after(NOW, HOUR) - 1), after(NOW, HOUR)]
     found = [await known.delegate(HOST, now) for now in instants]
     assert found == ["matrix.there.example:443", "matrix.there.example:443", "other.example"]
@@ -122,7 +122,7 @@ async def test_a_document_is_kept() -> None:
 async def test_that_there_is_none_is_kept_too() -> None:
     """A host without a document is asked after 1, 2, 4, … minutes, and then every hour."""
     hosts = Hosts(answer(status=404))
-    known = WellKnown(hosts)
+    known = WellKnown(hosts.fetch)
     asked_at: list[int] = []
     for minute in range(250):
         await known.delegate(HOST, after(NOW, timedelta(minutes=minute)))
@@ -134,7 +134,7 @@ async def test_that_there_is_none_is_kept_too() -> None:
 async def test_a_document_ends_the_back_off() -> None:
     """A valid document resets the pauses."""
     hosts = Hosts(None, answer(Cache_Control="max-age=300"), None)
-    known = WellKnown(hosts)
+    known = WellKnown(hosts.fetch)
     for minute in (0, 1, 6, 7):
         await known.delegate(HOST, after(NOW, timedelta(minutes=minute)))
     assert len(hosts.asked) == 4
@@ -143,7 +143,7 @@ async def test_a_document_ends_the_back_off() -> None:
 async def test_bounded() -> None:
     """Beyond the capacity, hosts are asked again."""
     hosts = Hosts(answer(), answer(), answer())
-    known = WellKnown(hosts, capacity=1)
+    known = WellKnown(hosts.fetch, capacity=1)
     for host in ("a.example", "b.example", "a.example"):
         await known.delegate(host, NOW)
     assert hosts.asked == ["a.example", "b.example", "a.example"]

@@ -80,20 +80,20 @@ class Federation:
         if transport is None:
             transport = Transport(_tls(settings), rules.admits)
         locator = Locator(DnsResolver(), rules.admits)
-        well_known = WellKnown(WellKnownRequests(transport, locator, clock))
-        client = FederationClient(keys, Discovery(locator, well_known), transport, clock)
+        well_known = WellKnown(WellKnownRequests(transport, locator, clock).fetch)
+        client = FederationClient(keys, Discovery(locator, well_known.delegate), transport, clock)
         policy = ServerPolicy(settings.allow_servers, settings.deny_servers)
         sender = FederationSender(
             server_name=config.server_name,
             clock=clock,
-            requests=client,
+            request=client.request,
             policy=policy,
             store=store,
             random=lambda: secrets.randbits(53) / (1 << 53),
             settings=SenderSettings(),
         )
         await sender.start()
-        return cls(config, clock, keys, Keyring(client), policy, transport, sender)
+        return cls(config, clock, keys, Keyring(client.server_keys), policy, transport, sender)
 
     @property
     def outgoing(self) -> Outgoing:

@@ -31,7 +31,7 @@ _ERRCODE: Final = re.compile(r"[A-Za-z0-9_.]{1,100}")
 
 
 class FederationClient:
-    """Finds other servers and sends requests to them. It implements `Requests` and `KeyFetcher`."""
+    """Finds other servers and sends requests to them."""
 
     def __init__(
         self, keys: SigningKeys, discovery: Discovery, transport: Transport, clock: Clock

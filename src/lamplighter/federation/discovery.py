@@ -22,10 +22,10 @@ effect.
 import ipaddress
 import itertools
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from lamplighter.clock import Timestamp, after
 from lamplighter.domains import IPAddress, registrable_domain
@@ -35,7 +35,6 @@ from lamplighter.ids import ServerName
 from lamplighter.recent import Recent
 
 __all__ = [
-    "Delegation",
     "Discovery",
     "Endpoint",
     "HostPort",
@@ -90,13 +89,6 @@ class Target:
     endpoints: tuple[Endpoint, ...]
 
 
-class Delegation(Protocol):
-    """Knows the `/.well-known/matrix/server` of hosts."""
-
-    async def delegate(self, host: str, now: Timestamp) -> ServerName | None:
-        """Return the server name to which *host* delegates; None if it does not."""
-
-
 class Locator:
     """Turns hosts into endpoints. This is the only place where addresses are admitted."""
 
@@ -124,18 +116,21 @@ class Locator:
 
 
 class Discovery:
-    """Finds servers. At most *capacity* targets are cached, each for `LIFETIME`."""
+    """Finds servers. At most *capacity* targets are cached, each for `LIFETIME`.
+
+    *delegate* is `WellKnown.delegate`.
+    """
 
     def __init__(
         self,
         locator: Locator,
-        delegation: Delegation,
+        delegate: Callable[[str, Timestamp], Awaitable[ServerName | None]],
         *,
         capacity: int = 10_000,
         random_below: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._locator = locator
-        self._delegation = delegation
+        self._delegate = delegate
         self._random_below = random_below
         self._cached: Recent[ServerName, tuple[Timestamp, Target]] = Recent(
             capacity, registrable_domain
@@ -148,7 +143,7 @@ class Discovery:
             return cached[1]
         name, final = split_name(server), server
         if name.literal is None and name.port is None:  # 3
-            final = await self._delegation.delegate(name.host, now) or server
+            final = await self._delegate(name.host, now) or server
             name = split_name(final)
         if name.literal or name.port:  # 1, 2, 3.1, 3.2
             endpoints = await self._locator.locate(name.host, name.port or DEFAULT_PORT)

@@ -17,10 +17,11 @@ refused. For the next ten seconds, further ones are refused without a fetch.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from signedjson.key import decode_verify_key_base64, is_signing_algorithm_supported
 from signedjson.types import VerifyKey
@@ -34,7 +35,7 @@ from lamplighter.ids import ServerName
 from lamplighter.ports import Json
 from lamplighter.recent import Recent
 
-__all__ = ["KeyFetcher", "Keyring", "ServerKeys", "check_server_keys"]
+__all__ = ["Keyring", "ServerKeys", "check_server_keys"]
 
 #: The longest time for which keys are used, whatever validity their server gives them.
 MAX_VALIDITY: Final = timedelta(days=7)
@@ -43,16 +44,6 @@ MAX_VALIDITY: Final = timedelta(days=7)
 PAUSE: Final = timedelta(seconds=10)
 #: The greatest number of keys that a server may publish.
 MAX_KEYS: Final = 32
-
-
-class KeyFetcher(Protocol):
-    """Asks a server for its keys."""
-
-    async def server_keys(self, server: ServerName) -> Json:
-        """Return the unchecked answer of *server* to `GET /_matrix/key/v2/server`.
-
-        Raises `FederationError` if there is no usable answer.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +83,19 @@ def check_server_keys(content: Json, server: ServerName, now: Timestamp) -> Serv
 
 
 class Keyring:
-    """The keys of at most *capacity* other servers."""
+    """The keys of at most *capacity* other servers.
+
+    *server_keys* is `FederationClient.server_keys`.
+    """
 
     def __init__(
-        self, fetcher: KeyFetcher, *, capacity: int = 2000, fetches: Fetches | None = None
+        self,
+        server_keys: Callable[[ServerName], Awaitable[Json]],
+        *,
+        capacity: int = 2000,
+        fetches: Fetches | None = None,
     ) -> None:
-        self._fetcher = fetcher
+        self._server_keys = server_keys
         self._fetches = Fetches() if fetches is None else fetches
         self._keys: Recent[ServerName, ServerKeys] = Recent(capacity, registrable_domain)
         #: When a server was last asked, and the fault of its answer, if there was one.
@@ -155,7 +153,7 @@ class Keyring:
     async def _fetch(self, server: ServerName, now: Timestamp) -> None:
         fault: UnknownKey | None = None
         try:
-            content = await self._fetcher.server_keys(server)
+            content = await self._server_keys(server)
             self._keys.put(server, check_server_keys(content, server, now))
         # Keys that were fetched before stay in use until they expire.
         except UnknownKey as error:

@@ -26,7 +26,6 @@ from lamplighter.clock import Timestamp, after
 from lamplighter.federation.backoff import Backoff
 from lamplighter.federation.edu import MAX_PUSH
 from lamplighter.ids import UserId
-from lamplighter.ports import BackoffState
 from lamplighter.presence.state import UserPresenceState
 
 __all__ = ["DestinationQueue"]
@@ -42,7 +41,8 @@ class DestinationQueue:
         window: timedelta = timedelta(milliseconds=100),
         capacity: int = 10_000,
     ) -> None:
-        self._backoff = backoff
+        #: Between requests; the owner of the queue restores it, and stores it for a restart.
+        self.backoff = backoff
         self._window = window
         self._capacity = capacity
         self._waiting: dict[str, UserPresenceState] = {}
@@ -59,16 +59,7 @@ class DestinationQueue:
     @property
     def is_idle(self) -> bool:
         """Whether the queue is empty and has no back-off, so that nothing is lost with it."""
-        return not len(self) and self._backoff.state is None
-
-    @property
-    def backoff_state(self) -> BackoffState | None:
-        """The back-off to store for a restart; None while the server answers."""
-        return self._backoff.state
-
-    def restore(self, state: BackoffState, now: Timestamp) -> None:
-        """Continue the back-off from before a restart."""
-        self._backoff.restore(state, now)
+        return not len(self) and self.backoff.state is None
 
     def put(self, states: Iterable[UserPresenceState], now: Timestamp) -> None:
         """Add *states*. Each replaces an older state of the same user that waits."""
@@ -83,7 +74,7 @@ class DestinationQueue:
         """Return when `take` will return states; None if no states wait or some are in flight."""
         if self._in_flight or self._window_ends is None:
             return None
-        return max(self._window_ends, self._backoff.retry_at or self._window_ends)
+        return max(self._window_ends, self.backoff.retry_at or self._window_ends)
 
     def take(self, now: Timestamp) -> list[UserPresenceState]:
         """Return the states to send now, at most 50; from now on they are in flight."""
@@ -108,7 +99,7 @@ class DestinationQueue:
         """The states in flight have arrived. The rest may follow at once."""
         self._in_flight.clear()
         self._gives_up = False
-        self._backoff.succeeded()
+        self.backoff.succeeded()
 
     def failed(self, now: Timestamp) -> None:
         """The states in flight wait again, ahead of the others, unless a newer state waits."""
@@ -117,8 +108,4 @@ class DestinationQueue:
         self._in_flight, self._gives_up = {}, False
         if self._waiting:
             self._window_ends = now
-        self._backoff.failed(now)
-
-    def heard(self, now: Timestamp) -> None:
-        """The server has sent us a request: the back-off becomes shorter."""
-        self._backoff.heard(now)
+        self.backoff.failed(now)

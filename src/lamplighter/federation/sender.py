@@ -16,12 +16,12 @@ which is occupied until a time-out of 30 seconds.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote
 
 import structlog
@@ -38,18 +38,11 @@ from lamplighter.ids import ServerName, UserId
 from lamplighter.ports import BackoffStore, Json
 from lamplighter.presence.state import UserPresenceState
 
-__all__ = ["DestinationStatus", "FederationSender", "Lane", "Requests", "SenderSettings"]
+__all__ = ["DestinationStatus", "FederationSender", "Lane", "SenderSettings"]
 
 _log = structlog.get_logger(__name__)
 
 _SEND: Final = "/_matrix/federation/v1/send/"
-
-
-class Requests(Protocol):
-    """Sends signed requests to other servers."""
-
-    async def request(self, destination: ServerName, method: str, path: str, content: Json) -> Json:
-        """Return the content of the answer. Raises `FederationError` if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +116,16 @@ class FederationSender:
         *,
         server_name: ServerName,
         clock: Clock,
-        requests: Requests,
+        request: Callable[[ServerName, str, str, Json], Awaitable[Json]],
         policy: ServerPolicy,
         store: BackoffStore,
         random: Callable[[], float],
         settings: SenderSettings,
     ) -> None:
-        """*random* returns a number from 0 up to, not including, 1."""
+        """*request* is `FederationClient.request`. *random* returns a number in [0, 1)."""
         self._server_name = server_name
         self._clock = clock
-        self._requests = requests
+        self._request = request
         self._policy = policy
         self._store = store
         self._random = random
@@ -153,7 +146,7 @@ class FederationSender:
                 name,
                 len(it.queue),
                 it.is_busy,
-                backoff.failures if (backoff := it.queue.backoff_state) else 0,
+                backoff.failures if (backoff := it.queue.backoff.state) else 0,
                 backoff.retry_at if backoff else None,
             )
             for name, it in sorted(self._destinations.items())
@@ -163,7 +156,7 @@ class FederationSender:
         """Continue the back-offs from before a restart."""
         now = self._clock.now()
         for server_name, state in (await self._store.load()).items():
-            self._destination(server_name).queue.restore(state, now)
+            self._destination(server_name).queue.backoff.restore(state, now)
 
     async def stop(self) -> None:
         """Cancel all requests. States that were not sent are lost until they change again."""
@@ -194,7 +187,7 @@ class FederationSender:
         """A server has sent us a request: if its last answer failed, try it again soon."""
         destination = self._destinations.get(server_name)
         if destination is not None:
-            destination.queue.heard(self._clock.now())
+            destination.queue.backoff.heard(self._clock.now())
             self._schedule(server_name, destination)
 
     def _destination(self, server_name: ServerName) -> _Destination:
@@ -226,7 +219,7 @@ class FederationSender:
 
     def _begin(self, server_name: ServerName, destination: _Destination) -> None:
         destination.is_busy = True
-        lane = self._narrow_lane if destination.queue.backoff_state else self._lane
+        lane = self._narrow_lane if destination.queue.backoff.state else self._lane
 
         def begin() -> None:
             work = self._transmit(server_name, destination, lane)
@@ -240,7 +233,7 @@ class FederationSender:
         self, server_name: ServerName, destination: _Destination, lane: Lane
     ) -> None:
         queue = destination.queue
-        before = queue.backoff_state
+        before = queue.backoff.state
         try:
             states = queue.take(self._clock.now())
             if states:
@@ -248,7 +241,7 @@ class FederationSender:
                 transaction = Transaction(self._server_name, now, [presence_edu(states, now)])
                 path = _SEND + quote(next(self._txn_ids), safe="")
                 content = encode_transaction(transaction)
-                await self._requests.request(server_name, "PUT", path, content)
+                await self._request(server_name, "PUT", path, content)
                 queue.succeeded()
         except FederationError as failure:
             queue.failed(self._clock.now())
@@ -259,9 +252,9 @@ class FederationSender:
             self._schedule(server_name, destination)
             if queue.is_idle:
                 del self._destinations[server_name]  # it has no deadline either
-        if queue.backoff_state != before:
+        if queue.backoff.state != before:
             try:
-                await self._store.save(server_name, queue.backoff_state)
+                await self._store.save(server_name, queue.backoff.state)
             except StorageUnavailable as problem:
                 reason = str(problem)
                 _log.debug("a back-off was not saved", destination=server_name, problem=reason)

@@ -5,11 +5,11 @@ including its rules for caching.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from yarl import URL
@@ -22,7 +22,7 @@ from lamplighter.federation.transport import Answer, Transport
 from lamplighter.ids import ServerName, parse_server_name
 from lamplighter.recent import Recent
 
-__all__ = ["WellKnown", "WellKnownFetcher", "WellKnownRequests", "lifetime"]
+__all__ = ["WellKnown", "WellKnownRequests", "lifetime"]
 
 PATH: Final = "/.well-known/matrix/server"
 MAX_REDIRECTS: Final = 5
@@ -43,13 +43,6 @@ _NOT_KEPT: Final = re.compile(r"\b(no-store|no-cache)\b", re.IGNORECASE)
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 
-class WellKnownFetcher(Protocol):
-    """Asks a host for its well-known document."""
-
-    async def fetch(self, host: str) -> Answer:
-        """Return the answer of *host*. Raises `RemoteUnreachable` if there is none."""
-
-
 class WellKnownRequests:
     """Asks over HTTPS at *port*, and follows a few redirects to addresses that may be contacted."""
 
@@ -62,6 +55,7 @@ class WellKnownRequests:
         self._port = port
 
     async def fetch(self, host: str) -> Answer:
+        """Return the answer of *host*. Raises `RemoteUnreachable` if there is none."""
         url = URL.build(scheme="https", host=host, port=self._port, path=PATH)
         try:
             return await within(self._clock, TIMEOUT, self._follow(url))
@@ -90,10 +84,15 @@ class _Known:
 
 
 class WellKnown:
-    """The server names to which hosts delegate; at most *capacity* hosts are remembered."""
+    """The server names to which hosts delegate; at most *capacity* hosts are remembered.
 
-    def __init__(self, fetcher: WellKnownFetcher, *, capacity: int = 10_000) -> None:
-        self._fetcher = fetcher
+    *fetch* is `WellKnownRequests.fetch`.
+    """
+
+    def __init__(
+        self, fetch: Callable[[str], Awaitable[Answer]], *, capacity: int = 10_000
+    ) -> None:
+        self._fetch = fetch
         self._known: Recent[str, _Known] = Recent(
             capacity, lambda host: registrable_domain(ServerName(host))
         )
@@ -105,7 +104,7 @@ class WellKnown:
             return known.server
         pause = known.next_pause if known else FIRST_PAUSE
         try:
-            answer = await self._fetcher.fetch(host)
+            answer = await self._fetch(host)
         except RemoteUnreachable:
             answer = None
         server = _server_in(answer) if answer else None

@@ -55,7 +55,7 @@ def error_of(response: Response) -> tuple[int, str, str]:
 
 
 class PublishedKeys:
-    """A `KeyFetcher` that knows the published keys of some servers; all others are dead."""
+    """The published keys of some servers; all others are dead."""
 
     def __init__(self) -> None:
         self.answers: dict[ServerName, Json] = {}
@@ -91,7 +91,7 @@ class Host:
         self._application = build_application(
             federation_endpoints(
                 keys=keys,
-                keyring=Keyring(self.published),
+                keyring=Keyring(self.published.server_keys),
                 policy=policy or ServerPolicy(),
                 inbound=Inbound(self.heard.extend, self.speakers.append, clock, busy_allowed=True),
                 accounts=accounts,

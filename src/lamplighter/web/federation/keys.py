@@ -87,7 +87,10 @@ class ServerKeyEndpoints:
         wanted = (await read(request, _Query)).server_keys
         if len(wanted) > MAX_SERVERS:
             raise InvalidParam(f"server_keys: more than {MAX_SERVERS} servers")
-        servers = [_checked(name) for name in wanted]
+        try:
+            servers = [parse_server_name(name) for name in wanted]
+        except InvalidId as error:
+            raise InvalidParam(f"server_keys: {error}") from None
         return json_response({"server_keys": [it for name in servers for it in self._of(name)]})
 
     def _of(self, server_name: ServerName) -> list[Json]:
@@ -106,10 +109,3 @@ class ServerKeyEndpoints:
 
     def _own(self) -> Json:
         return self._keys.server_keys(self._clock.now(), VALIDITY)
-
-
-def _checked(name: str) -> ServerName:
-    try:
-        return parse_server_name(name)
-    except InvalidId as error:
-        raise InvalidParam(f"server_keys: {error}") from None
