@@ -23,18 +23,14 @@ from lamplighter.service.server_visibility import ServerVisibility
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.auth import AdminAuth
-from lamplighter.web.admin.broadcast import Broadcast
-from lamplighter.web.admin.changes import AdminChanges
+from lamplighter.web.admin.broadcast import AdminEvents, Broadcast
+from lamplighter.web.admin.changes import AdminChanges, RecentBatches
 from lamplighter.web.admin.dashboard import Dashboard
-from lamplighter.web.admin.destinations import AdminDestinations
 from lamplighter.web.admin.endpoints import admin_endpoints
-from lamplighter.web.admin.events import AdminEvents
-from lamplighter.web.admin.health import Health
+from lamplighter.web.admin.health import Health, Ready
 from lamplighter.web.admin.metrics import MetricsPage
 from lamplighter.web.admin.modules import AdminModules
-from lamplighter.web.admin.ready import Ready
-from lamplighter.web.admin.recent import RecentBatches
-from lamplighter.web.admin.server import AdminServer, AdminServerFacts
+from lamplighter.web.admin.server import AdminDestinations, AdminServer, AdminServerFacts
 from lamplighter.web.admin.users import AdminUsers
 from lamplighter.web.admin.visibility import AdminVisibility
 from lamplighter.web.routes import Route

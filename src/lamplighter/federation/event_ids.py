@@ -19,37 +19,17 @@ _EVENT_ID: Final = re.compile(r"\$[\x21-\x7e]{1,254}")
 
 #: The keys that a redacted event keeps. Signatures are not part of the hash.
 _KEPT: Final = frozenset(
-    [
-        "auth_events",
-        "content",
-        "depth",
-        "event_id",
-        "hashes",
-        "origin_server_ts",
-        "prev_events",
-        "room_id",
-        "sender",
-        "state_key",
-        "type",
-    ]
+    {"auth_events", "content", "depth", "event_id", "hashes", "origin_server_ts", "prev_events"}
+    | {"room_id", "sender", "state_key", "type"}
 )
 #: By event type, the keys that the content of a redacted event keeps; none for other types.
 _KEPT_CONTENT: Final = {
     "m.room.history_visibility": {"history_visibility"},
     "m.room.join_rules": {"allow", "join_rule"},
     "m.room.member": {"join_authorised_via_users_server", "membership"},
-    "m.room.power_levels": set(
-        [
-            "ban",
-            "events",
-            "events_default",
-            "invite",
-            "kick",
-            "redact",
-            "state_default",
-            "users",
-            "users_default",
-        ]
+    "m.room.power_levels": (
+        {"ban", "events", "events_default", "invite", "kick", "redact"}
+        | {"state_default", "users", "users_default"}
     ),
     "m.room.redaction": {"redacts"},
 }

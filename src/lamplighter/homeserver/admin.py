@@ -8,8 +8,8 @@ from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import MAX_PASSWORD
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.web.admin.content import Done, NewPassword
-from lamplighter.web.admin.names import user_named
 from lamplighter.web.admin.operations import Operation
+from lamplighter.web.admin.queries import user_named
 from lamplighter.web.body import read
 from lamplighter.web.fields import text, user_id
 

@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import HttpClient, PendingRequest, Response
-from lamplighter.web.admin.auth import hash_of
+from lamplighter.web.access_log import AccessLog
+from lamplighter.web.address import ClientAddress
+from lamplighter.web.admin.auth import AdminAuth, hash_of
+from lamplighter.web.admin.endpoints import Family, admin_endpoints
 from lamplighter.web.admin.operations import PREFIX
+from lamplighter.web.application import build_application
+from tests.web.clients import client_of
 
-__all__ = ["ADMIN_CONFIG", "TOKEN", "Operator", "by_room", "events_in", "online"]
+__all__ = ["ADMIN_CONFIG", "TOKEN", "Operator", "by_room", "events_in", "online", "operator_of"]
 
 TOKEN: Final = "lamp_of-the-tests"
 #: The configuration of the admin API with this token.
@@ -55,6 +61,12 @@ class Operator:
     def stream(self) -> PendingRequest:
         """Open the stream of events."""
         return self._http.begin("GET", f"{PREFIX}/events", token=self._token)
+
+
+def operator_of(family: Family) -> Operator:
+    """Return the operator of a server that has only one family of operations."""
+    auth = AdminAuth(hash_of(TOKEN), AccessLog(FakeClock(), print, ClientAddress([])))
+    return Operator(client_of(build_application(admin_endpoints(auth, family))))
 
 
 def online(now: int, status_msg: str | None = None) -> dict[str, Any]:

@@ -1,12 +1,17 @@
 """The batches from before the operator opened the page."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import pytest
 
 from lamplighter.devtools.server import InMemoryServer, running_server
+from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.plan import Delivery
+from lamplighter.routing.reasons import Self
+from lamplighter.service.witness import Published
+from lamplighter.web.admin.changes import RecentBatches
 from tests.web.admin.operator import ADMIN_CONFIG, Operator, by_room, online
 
 
@@ -100,3 +105,44 @@ async def test_bad_questions(operator: Operator) -> None:
     for query in ({"user": "b b"}, {"limit": "0"}, {"limit": "1001"}):
         response = await operator.request("GET", "/changes", query)
         assert (response.status, response.json["errcode"]) == (400, "M_INVALID_PARAM")
+
+
+class Publishing:
+    """Batches that are observed and remembered."""
+
+    def __init__(self) -> None:
+        self.recent = RecentBatches(self.observe)
+
+    def observe(self, observer: Callable[[Published], None]) -> Callable[[], None]:
+        self.observer = observer
+        return lambda: None
+
+    def publish(self, number: int, recipients: int) -> None:
+        """Publish a batch with this number of recipients."""
+        told = {UserId(f"@user{it}:demo"): (Self(),) for it in range(recipients)}
+        delivery = Delivery(UserPresenceState.default("@bob:demo"), dict(told))
+        self.observer(Published(StreamPosition(number), (), [delivery]))
+
+    @property
+    def positions(self) -> list[int]:
+        """The positions of the batches that are remembered."""
+        return [it.position for it in self.recent.newest_first()]
+
+
+def test_the_newest_batches() -> None:
+    """The last 200 batches are remembered, the newest first."""
+    publishing = Publishing()
+    for number in range(300):
+        publishing.publish(number, recipients=1)
+    assert publishing.positions == list(range(299, 99, -1))
+
+
+def test_many_recipients() -> None:
+    """Of batches with many recipients fewer are remembered, but always the newest one."""
+    publishing = Publishing()
+    for number in range(10):
+        publishing.publish(number, recipients=5_000)
+    assert publishing.positions == [9, 8, 7, 6]
+    for number, recipients in ((10, 30_000), (11, 1)):
+        publishing.publish(number, recipients)
+        assert publishing.positions == [number]

@@ -1,18 +1,68 @@
-"""GET /health."""
+"""GET /health and GET /ready."""
 
-from tests.homeserver.world import World
+from lamplighter.devtools.http import HttpClient
+from lamplighter.devtools.server import InMemoryServer
+from lamplighter.errors import StorageUnavailable
+from lamplighter.web.admin.health import Health, Ready
+from lamplighter.web.application import build_application
+from tests.web.clients import client_of
+
+UNAVAILABLE = (503, {"status": "storage unavailable"})
 
 
-async def test_a_well_server_says_so(world: World) -> None:
-    """The answer is 200 "ok", without a token."""
-    response = await world.client.request("GET", "/health")
-    assert (response.status, response.json) == (200, {"status": "ok"})
+class Storage:
+    """A database that may fail, and what the two endpoints say of it."""
+
+    def __init__(self) -> None:
+        self.reads = self.writes = True
+        self.ready = Ready(lambda: self.writes, self.look)
+        routes = [*Health(lambda: self.writes).routes(), *self.ready.routes()]
+        self.http = client_of(build_application(routes))
+
+    async def look(self) -> None:
+        if not self.reads:
+            raise StorageUnavailable("the disk is gone")
 
 
-async def test_a_server_that_cannot_write_says_so(world: World) -> None:
-    """While the database cannot be written the answer is 503, and then 200 again."""
-    world.storage_works = False
-    response = await world.client.request("GET", "/health")
-    assert (response.status, response.json) == (503, {"status": "storage unavailable"})
-    world.storage_works = True
-    assert (await world.client.request("GET", "/health")).status == 200
+async def answer(http: HttpClient, path: str) -> tuple[int, object]:
+    """Return status and content of the answer, which needs no token."""
+    response = await http.request("GET", path)
+    return response.status, response.json
+
+
+async def test_the_database() -> None:
+    """While the database cannot be written both answer 503; without reads, only `/ready`."""
+    storage = Storage()
+    storage.ready.opened()
+    answers = {}
+    for reads, writes in ((True, True), (False, True), (True, False), (True, True)):
+        storage.reads, storage.writes = reads, writes
+        both = [await answer(storage.http, path) for path in ("/health", "/ready")]
+        answers[reads, writes] = both
+    well = [(200, {"status": "ok"}), (200, {"status": "ready"})]
+    assert answers == {
+        (True, True): well,
+        (False, True): [well[0], UNAVAILABLE],
+        (True, False): [UNAVAILABLE] * 2,
+    }
+
+
+async def test_starting_ready_and_stopping() -> None:
+    """`/ready` answers 200 only from the opening of the addresses to the stop."""
+    storage = Storage()
+    answers = [await answer(storage.http, "/ready")]
+    for step in (storage.ready.opened, storage.ready.closing):
+        step()
+        answers.append(await answer(storage.http, "/ready"))
+    assert answers == [
+        (503, {"status": "starting"}),
+        (200, {"status": "ready"}),
+        (503, {"status": "stopping"}),
+    ]
+
+
+async def test_a_whole_server(server: InMemoryServer) -> None:
+    """A running server is ready, until it begins to stop."""
+    assert await answer(server.http, "/ready") == (200, {"status": "ready"})
+    server.lamplighter.answer_polls()
+    assert await answer(server.http, "/ready") == (503, {"status": "stopping"})

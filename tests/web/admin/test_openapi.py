@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from lamplighter.devtools.server import ModuleToLoad, running_server
+from lamplighter.devtools.server import InMemoryServer, ModuleToLoad, running_server
 from lamplighter.web.admin.operations import PREFIX
 from tests.web.admin.operator import ADMIN_CONFIG, Operator, events_in
 from tests.web.admin.schemas import check
@@ -121,37 +121,25 @@ async def test_every_event_is_as_described() -> None:
     assert {name for name, _ in events} == {"figures", "batch"}
 
 
-async def test_every_route_is_described() -> None:
-    """The description has exactly the routes of the admin API."""
-    async with running_server(config=ADMIN_CONFIG) as server:
-        description = await Operator(server.http).get("/openapi.json")
-        described = {(method, path) for method, path, _ in operations(description)}
-        routes = {
-            (method, route.path)
-            for route in server.lamplighter.admin.routes
-            for method in (route.methods or ())
-            if route.path.startswith(PREFIX) and method != "HEAD"
-        }
-    assert described == routes
+async def test_every_operation_is_described(server: InMemoryServer, operator: Operator) -> None:
+    """The description has exactly the routes of the admin API, each with an ID of its own.
 
-
-async def test_every_operation_is_documented() -> None:
-    """docs/operating.md has a row for each operation, with the same summary."""
-    async with running_server(config=ADMIN_CONFIG) as server:
-        description = await Operator(server.http).get("/openapi.json")
+    docs/operating.md has a row for each operation, with the same summary.
+    """
+    described = list(operations(await operator.get("/openapi.json")))
+    assert {(method, path) for method, path, _ in described} == {
+        (method, route.path)
+        for route in server.lamplighter.admin.routes
+        for method in (route.methods or ())
+        if route.path.startswith(PREFIX) and method != "HEAD"
+    }
     section = PAGE.partition("## The admin API")[2].partition("\n## ")[0]
     rows = set(re.findall(r"^\| `(GET|POST) (/\S+)` \| ([^|]*) \|$", section, re.MULTILINE))
     assert rows == {
         (method, path.removeprefix(PREFIX), operation["summary"])
-        for method, path, operation in operations(description)
+        for method, path, operation in described
     }
-
-
-async def test_names_of_operations() -> None:
-    """Each operation has a unique ID."""
-    async with running_server(config=ADMIN_CONFIG) as server:
-        description = await Operator(server.http).get("/openapi.json")
-    names = [operation["operationId"] for _, _, operation in operations(description)]
+    names = [operation["operationId"] for _, _, operation in described]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z_]+", name) for name in names)
 

@@ -1,8 +1,12 @@
-"""The admin API on the server as a whole."""
+"""The admin API on the server as a whole, and on the servers to which it sends."""
 
 from lamplighter import __version__
+from lamplighter.clock import Timestamp
 from lamplighter.devtools.server import InMemoryServer
-from tests.web.admin.operator import Operator
+from lamplighter.federation.sender import DestinationStatus
+from lamplighter.ids import ServerName
+from lamplighter.web.admin.server import AdminDestinations
+from tests.web.admin.operator import Operator, operator_of
 
 
 async def test_the_server_at_a_glance(server: InMemoryServer, operator: Operator) -> None:
@@ -35,3 +39,24 @@ async def test_the_server_at_a_glance(server: InMemoryServer, operator: Operator
         "delivered": 2,  # of herself, and of bob
         "syncs": 2,
     }
+
+
+async def test_destinations() -> None:
+    """Each destination is listed with its waiting states and its back-off."""
+    statuses = [
+        DestinationStatus(ServerName("two.org"), 7, False, 3, Timestamp(900)),
+        DestinationStatus(ServerName("one.org"), 1, True, 0, None),
+    ]
+    operator = operator_of(AdminDestinations(lambda: statuses))
+    one = {"server_name": "one.org", "queued": 1, "is_busy": True, "failures": 0, "retry_ts": None}
+    two = {"server_name": "two.org", "queued": 7, "is_busy": False, "failures": 3, "retry_ts": 900}
+    assert await operator.pages("/destinations", limit="1") == [
+        {"destinations": [one], "total": 2, "next_batch": "one.org"},
+        {"destinations": [two], "total": 2, "next_batch": None},
+    ]
+
+
+async def test_without_federation(operator: Operator) -> None:
+    """Without federation there are no destinations."""
+    nothing = {"destinations": [], "total": 0, "next_batch": None}
+    assert await operator.get("/destinations") == nothing

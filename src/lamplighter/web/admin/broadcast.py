@@ -3,6 +3,8 @@
 A published batch costs the publisher one `append`. A task turns batches into events, once for all
 listeners, and there is no task while nobody listens. Memory is bounded: a listener that does not
 read fast enough loses the oldest events, and gets an event with the number of lost ones.
+
+Implements <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
 """
 
 import asyncio
@@ -12,6 +14,9 @@ from datetime import timedelta
 from typing import Final
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from lamplighter.clock import Clock, Timer, after, next_turn
 from lamplighter.errors import LimitExceeded
@@ -19,8 +24,9 @@ from lamplighter.service.census import Census
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.witness import Published
 from lamplighter.web.admin.event_content import FiguresEvent, LostEvent, named_batch
+from lamplighter.web.admin.operations import Operation
 
-__all__ = ["Broadcast", "Listening"]
+__all__ = ["AdminEvents", "Broadcast", "Listening", "Observe"]
 
 #: The greatest number of listeners.
 _MOST_LISTENERS: Final = 16
@@ -87,7 +93,7 @@ class Broadcast:
         self._work: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._timer: Timer | None = None
-        self._stop_observing: Callable[[], None] = _nothing
+        self._stop_observing: Callable[[], None] | None = None
         self._is_closed = False
 
     def listen(self) -> Listening:
@@ -105,7 +111,9 @@ class Broadcast:
             return listening
         self._listeners.add(listening)
         if len(self._listeners) == 1:
-            self._begin()
+            self._stop_observing = self._observe(self._see)
+            self._work = asyncio.get_running_loop().create_task(self._send_batches())
+            self._set_timer()
         return listening
 
     def leave(self, listening: Listening) -> None:
@@ -122,20 +130,15 @@ class Broadcast:
         self._listeners.clear()
         self._end()
 
-    def _begin(self) -> None:
-        self._stop_observing = self._observe(self._see)
-        self._work = asyncio.get_running_loop().create_task(self._send_batches())
-        self._set_timer()
-
     def _end(self) -> None:
-        self._stop_observing()
-        self._stop_observing = _nothing
+        if self._stop_observing is not None:
+            self._stop_observing()
         self._published.clear()
         if self._timer is not None:
             self._timer.cancel()
         if self._work is not None:
             self._work.cancel()
-        self._timer = self._work = None
+        self._stop_observing = self._timer = self._work = None
 
     def _see(self, published: Published) -> None:
         if len(self._published) >= _MOST_WAITING:
@@ -170,10 +173,47 @@ class Broadcast:
             listening.put(event)
 
 
+class AdminEvents:
+    """Streams to operators which states are delivered to whom."""
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
+
+    def operations(self) -> list[Operation]:
+        return [
+            Operation(
+                "GET",
+                "/events",
+                "Stream the published batches, as events `batch`, `figures` (once a second) and "
+                "`lost`; the data of each is JSON.",
+                self.stream,
+                None,
+                media_type="text/event-stream",
+            )
+        ]
+
+    async def stream(self, _request: Request) -> Response:
+        """Begin a stream, which ends when the client leaves or the server stops."""
+        return _EventStream(self._broadcast)
+
+
+class _EventStream(StreamingResponse):
+    """Sends the events of *broadcast* until the client leaves, or the server stops."""
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
+        self._listening = broadcast.listen()
+        # A proxy between the server and the operator must not collect events before it sends them.
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(self._listening.events(), headers=headers, media_type="text/event-stream")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._broadcast.leave(self._listening)
+
+
 def _event(name: str, content: msgspec.Struct) -> bytes:
     # Encoded JSON has no line breaks, so the data is one line.
     return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(content))
-
-
-def _nothing() -> None:
-    """Do nothing: there is no observer to remove."""

@@ -1,27 +1,54 @@
-"""The admin API on the last batches: which states were delivered to whom, and why."""
+"""The admin API on the last batches, in bounded memory: who got which states, and why."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
 
 from lamplighter.ids import ServerName, UserId
-from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.witness import Published
+from lamplighter.web.admin.broadcast import Observe
 from lamplighter.web.admin.event_content import ChangesContent, named_batch
-from lamplighter.web.admin.names import user_named
 from lamplighter.web.admin.operations import Operation, Parameter
-from lamplighter.web.admin.paging import LIMIT, page_length
-from lamplighter.web.admin.recent import RecentBatches
+from lamplighter.web.admin.queries import LIMIT, page_length, user_named
 from lamplighter.web.fields import text
 
-__all__ = ["AdminChanges"]
+__all__ = ["AdminChanges", "RecentBatches"]
 
 _USER: Final = Parameter("user", "Only states of this user.", {"type": "string"})
 _MODULE: Final = Parameter("module", "Only what this module has sent.", {"type": "string"})
+
+#: How many batches are remembered, and how many recipients in all of them together.
+_MOST_BATCHES: Final = 200
+_MOST_RECIPIENTS: Final = 20_000
+
+
+class RecentBatches:
+    """The newest batches that *observe* reports."""
+
+    def __init__(self, observe: Observe) -> None:
+        self._batches: deque[tuple[Published, int]] = deque()
+        self._recipients = 0
+        observe(self._see)
+
+    def newest_first(self) -> Sequence[Published]:
+        """Return the batches, without the questions put to the modules about them."""
+        return [published for published, _ in reversed(self._batches)]
+
+    def _see(self, published: Published) -> None:
+        size = sum(len(delivery.recipients) for delivery in published.deliveries)
+        # What the modules were asked is large, and nobody asks for it here.
+        self._batches.append((replace(published, asked=(), routes={}), size))
+        self._recipients += size
+        while len(self._batches) > _MOST_BATCHES or (
+            self._recipients > _MOST_RECIPIENTS and len(self._batches) > 1
+        ):
+            _, gone = self._batches.popleft()
+            self._recipients -= gone
 
 
 class AdminChanges:
@@ -61,20 +88,15 @@ def _of_user(batches: Iterable[Published], user_id: UserId) -> Iterator[Publishe
 
 def _by_module(batches: Iterable[Published], name: str) -> Iterator[Published]:
     for batch in batches:
-        sent = [_only_by(name, delivery) for delivery in batch.deliveries]
-        deliveries = [delivery for delivery in sent if delivery.recipients]
+        deliveries = []
+        for delivery in batch.deliveries:
+            recipients = {
+                viewer: reasons
+                for viewer, reasons in delivery.recipients.items()
+                if any(it in (Module(name), AllUsers(name)) for it in reasons)
+            }
+            if recipients:
+                deliveries.append(replace(delivery, recipients=recipients))
         about = {delivery.user_id for delivery in deliveries}
         changes = [change for change in batch.changes if change.new.user_id in about]
         yield replace(batch, changes=changes, deliveries=deliveries)
-
-
-def _only_by(module: str, delivery: Delivery) -> Delivery:
-    """Return *delivery* with only the recipients for whom *module* is a reason."""
-    return replace(
-        delivery,
-        recipients={
-            viewer: reasons
-            for viewer, reasons in delivery.recipients.items()
-            if any(it in (Module(module), AllUsers(module)) for it in reasons)
-        },
-    )

@@ -110,15 +110,10 @@ class DeviceContent(msgspec.Struct, frozen=True):
     polls: int
 
 
-class UserDetails(msgspec.Struct, frozen=True):
+class UserDetails(UserContent, frozen=True):
     """An account, with its devices and rooms."""
 
-    user_id: str
-    created_ts: int
-    is_admin: bool
-    is_deactivated: bool
     displayname: str | None
-    presence: PresenceContent
     devices: list[DeviceContent]
     rooms: list[RoomContent]
 

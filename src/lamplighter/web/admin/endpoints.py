@@ -4,7 +4,7 @@ from typing import Protocol
 
 from lamplighter.web.admin.auth import AdminAuth
 from lamplighter.web.admin.openapi import OpenApi
-from lamplighter.web.admin.operations import Operation, admin_routes
+from lamplighter.web.admin.operations import Operation
 from lamplighter.web.routes import Route
 
 __all__ = ["Family", "admin_endpoints"]
@@ -20,4 +20,4 @@ class Family(Protocol):
 def admin_endpoints(auth: AdminAuth, *families: Family) -> list[Route]:
     """Return the routes of all *families*, and the route of their OpenAPI description."""
     operations = [operation for family in families for operation in family.operations()]
-    return admin_routes([*operations, *OpenApi(operations).operations()], auth)
+    return [it.route(auth) for it in (*operations, *OpenApi(operations).operations())]

@@ -8,7 +8,6 @@ import structlog
 
 from lamplighter.cluster.positions import format_position
 from lamplighter.errors import StorageUnavailable
-from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import SharedRoom
 from lamplighter.service.room_names import RoomNames
 from lamplighter.service.witness import Published
@@ -123,15 +122,17 @@ async def named_batch(published: Published, room_names: RoomNames) -> BatchEvent
             )
             for change in changes[:MOST_CHANGES]
         ],
-        [_telling(telling, names) for telling in tellings[:MOST_CHANGES]],
+        [
+            TellingEvent(
+                telling.user_id,
+                PresenceContent.of(telling.state),
+                len(telling.recipients),
+                [
+                    RecipientEvent(viewer, reason_contents(reasons, names))
+                    for viewer, reasons in islice(telling.recipients.items(), MOST_RECIPIENTS)
+                ],
+            )
+            for telling in tellings[:MOST_CHANGES]
+        ],
         max(0, len(changes) - MOST_CHANGES) + max(0, len(tellings) - MOST_CHANGES),
     )
-
-
-def _telling(telling: Delivery, names: Names) -> TellingEvent:
-    recipients = [
-        RecipientEvent(viewer, reason_contents(reasons, names))
-        for viewer, reasons in islice(telling.recipients.items(), MOST_RECIPIENTS)
-    ]
-    presence = PresenceContent.of(telling.state)
-    return TellingEvent(telling.user_id, presence, len(telling.recipients), recipients)

@@ -1,18 +1,24 @@
-"""GET /health.
+"""GET /health and GET /ready, for load balancers and service managers: no token, no details.
 
-For load balancers and service managers: without a token, and without details. The answer is 200
-`{"status": "ok"}`, or 503 `{"status": "storage unavailable"}` while the database cannot be written.
-The server can still read then, but another server would serve clients better.
+`/health` answers 200 `{"status": "ok"}`, or 503 `{"status": "storage unavailable"}` while the
+database cannot be written. The server can still read then, but another server would serve clients
+better.
+
+`/ready` tells whether to send clients here. It answers 200 `{"status": "ready"}` if the modules are
+loaded, the server listens on all its addresses, and the database answers. Otherwise it answers 503
+with `starting`, `stopping` or `storage unavailable`.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lamplighter.errors import StorageUnavailable
 from lamplighter.web.routes import MatrixRoute, Route, json_response
 
-__all__ = ["Health"]
+__all__ = ["Health", "Ready"]
 
 
 class Health:
@@ -29,3 +35,44 @@ class Health:
         if self._storage_works():
             return json_response({"status": "ok"})
         return json_response({"status": "storage unavailable"}, status=503)
+
+
+class _Stage(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+
+
+class Ready:
+    """Answers whether the server serves clients."""
+
+    def __init__(
+        self, storage_works: Callable[[], bool], look_into_storage: Callable[[], Awaitable[object]]
+    ) -> None:
+        """*look_into_storage* raises `StorageUnavailable` if the database does not answer."""
+        self._storage_works = storage_works
+        self._look_into_storage = look_into_storage
+        self._stage = _Stage.STARTING
+
+    def opened(self) -> None:
+        """The server listens on all its addresses."""
+        self._stage = _Stage.READY
+
+    def closing(self) -> None:
+        """The server is about to stop."""
+        self._stage = _Stage.STOPPING
+
+    def routes(self) -> list[Route]:
+        return [MatrixRoute("GET", "/ready", self.get)]
+
+    async def get(self, _request: Request) -> Response:
+        """Answer everybody."""
+        status = str(self._stage)
+        if self._stage is _Stage.READY:
+            try:
+                await self._look_into_storage()
+                works = self._storage_works()
+            except StorageUnavailable:
+                works = False
+            status = status if works else "storage unavailable"
+        return json_response({"status": status}, status=200 if status == _Stage.READY else 503)

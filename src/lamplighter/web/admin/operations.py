@@ -3,7 +3,7 @@
 The routes and the OpenAPI description are made from the same operations.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from lamplighter.web.admin.auth import AdminAuth
 from lamplighter.web.routes import MatrixRoute, Route, json_response
 
-__all__ = ["PREFIX", "Operation", "Parameter", "Work", "admin_routes"]
+__all__ = ["PREFIX", "Operation", "Parameter", "Work"]
 
 #: The path below which the admin API is.
 PREFIX: Final = "/_lamplighter/admin"
@@ -49,18 +49,14 @@ class Operation:
     #: The type of the JSON body; None if there is no body.
     takes: type[msgspec.Struct] | None = None
 
+    def route(self, auth: AdminAuth) -> Route:
+        """Return the route of the operation; *auth* checks each request."""
 
-def admin_routes(operations: Sequence[Operation], auth: AdminAuth) -> list[Route]:
-    """Return the routes of *operations*; *auth* checks each request."""
-    return [_route(operation, auth) for operation in operations]
+        async def handle(request: Request) -> Response:
+            auth.check(request)
+            answer = await self.work(request)
+            if isinstance(answer, Response):
+                return answer
+            return json_response(answer, headers={"cache-control": "no-store"})
 
-
-def _route(operation: Operation, auth: AdminAuth) -> Route:
-    async def handle(request: Request) -> Response:
-        auth.check(request)
-        answer = await operation.work(request)
-        if isinstance(answer, Response):
-            return answer
-        return json_response(answer, headers={"cache-control": "no-store"})
-
-    return MatrixRoute(operation.method, PREFIX + operation.path, handle)
+        return MatrixRoute(self.method, PREFIX + self.path, handle)

@@ -1,5 +1,6 @@
-"""The admin API on the server as a whole."""
+"""The admin API on the server as a whole, and on the servers to which it sends."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -8,13 +9,15 @@ from lamplighter import __version__
 from lamplighter.clock import Timestamp
 from lamplighter.cluster.positions import format_position
 from lamplighter.config import PresenceMode
+from lamplighter.federation.sender import DestinationStatus
 from lamplighter.ids import ServerName
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.census import Census
-from lamplighter.web.admin.content import ServerContent
+from lamplighter.web.admin.content import DestinationPage, ServerContent
 from lamplighter.web.admin.operations import Operation
+from lamplighter.web.admin.queries import FROM, LIMIT, page_of
 
-__all__ = ["AdminServer", "AdminServerFacts"]
+__all__ = ["AdminDestinations", "AdminServer", "AdminServerFacts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +63,21 @@ class AdminServer:
             cpu_seconds=figures.cpu_seconds,
             position=format_position(figures.position),
         )
+
+
+class AdminDestinations:
+    """Shows the servers for which states wait, or which did not answer the last time."""
+
+    def __init__(self, statuses: Callable[[], Sequence[DestinationStatus]]) -> None:
+        self._statuses = statuses
+
+    def operations(self) -> list[Operation]:
+        summary = "List other servers for which states wait, or which did not answer."
+        page = (LIMIT, FROM)
+        return [Operation("GET", "/destinations", summary, self.list_all, DestinationPage, page)]
+
+    async def list_all(self, request: Request) -> DestinationPage:
+        """Return a page of the destinations, in the order of their names."""
+        statuses = {str(status.server_name): status for status in self._statuses()}
+        names, next_batch = page_of(request, list(statuses))
+        return DestinationPage([statuses[name] for name in names], len(statuses), next_batch)

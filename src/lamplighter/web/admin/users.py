@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from starlette.requests import Request
 
 from lamplighter.errors import NotFound
@@ -22,9 +23,8 @@ from lamplighter.web.admin.content import (
     UserPage,
     UserPresence,
 )
-from lamplighter.web.admin.names import user_named
 from lamplighter.web.admin.operations import Operation, Parameter
-from lamplighter.web.admin.paging import FROM, LIMIT, page_length, page_of, page_start
+from lamplighter.web.admin.queries import FROM, LIMIT, page_length, page_of, page_start, user_named
 from lamplighter.web.fields import text
 
 __all__ = ["AdminUsers"]
@@ -79,17 +79,16 @@ class AdminUsers:
 
     async def get(self, request: Request) -> UserDetails:
         """Return one account with its devices and rooms. Raises `NotFound`."""
-        account = await self._account(request)
+        user_id = user_named(request.path_params["user_id"], self._core.settings.server_name)
+        account = await self._lookups.account(user_id)
+        if account is None:
+            raise NotFound("There is no such user")
         records = await self._lookups.devices(account.user_id)
         names = await self._room_names.of(await self._membership.joined_rooms(account.user_id))
         profile = await self._lookups.profile(account.user_id)
         return UserDetails(
-            user_id=account.user_id,
-            created_ts=account.created_ts,
-            is_admin=account.is_admin,
-            is_deactivated=account.is_deactivated,
+            **msgspec.structs.asdict(self._user(account)),
             displayname=profile.displayname,
-            presence=PresenceContent.of(self._core.roster.get(account.user_id)),
             devices=self._devices(account.user_id, records),
             rooms=[RoomContent(room_id, name) for room_id, name in names.items()],
         )
@@ -101,14 +100,6 @@ class AdminUsers:
         names, next_batch = page_of(request, list(online))
         users = [UserPresence(name, PresenceContent.of(online[name])) for name in names]
         return PresencePage(users, len(online), next_batch)
-
-    async def _account(self, request: Request) -> Account:
-        account = await self._lookups.account(
-            user_named(request.path_params["user_id"], self._core.settings.server_name)
-        )
-        if account is None:
-            raise NotFound("There is no such user")
-        return account
 
     def _user(self, account: Account) -> UserContent:
         return UserContent(

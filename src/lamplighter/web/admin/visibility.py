@@ -6,9 +6,8 @@ from starlette.requests import Request
 
 from lamplighter.ids import ServerName, UserId
 from lamplighter.service.explanations import Explanations
-from lamplighter.web.admin.names import user_named
 from lamplighter.web.admin.operations import Operation, Parameter
-from lamplighter.web.admin.paging import FROM, LIMIT, page_length, page_start
+from lamplighter.web.admin.queries import FROM, LIMIT, page_length, page_start, user_named
 from lamplighter.web.admin.visibility_content import ExplanationContent, VisibilityPage
 from lamplighter.web.fields import query
 

@@ -1,4 +1,4 @@
-"""Lists in pages: the parameter `limit` is the length of a page, `from` its start."""
+"""The parameters of the admin API: users, and pages of lists (`limit` entries after `from`)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,10 +6,11 @@ from typing import Final
 from starlette.requests import Request
 
 from lamplighter.errors import InvalidParam
+from lamplighter.ids import ServerName, UserId, parse_user_id
 from lamplighter.web.admin.operations import Parameter
 from lamplighter.web.fields import natural, text
 
-__all__ = ["FROM", "LIMIT", "page_length", "page_of", "page_start"]
+__all__ = ["FROM", "LIMIT", "page_length", "page_of", "page_start", "user_named"]
 
 _MOST: Final = 1000
 _USUAL: Final = 100
@@ -46,3 +47,13 @@ def page_of(request: Request, names: Sequence[str]) -> tuple[Sequence[str], str 
     start, most = page_start(request), page_length(request)
     ahead = sorted(name for name in names if start is None or name > start)
     return ahead[:most], ahead[most - 1] if len(ahead) > most else None
+
+
+def user_named(text: str, server_name: ServerName) -> UserId:
+    """Return *text*, which an operator wrote, as a user ID. Raises `InvalidId` if it is malformed.
+
+    `bob` and `@bob` are users of this server, and `bob:elsewhere.org` is a user of another server.
+    """
+    sigil = "" if text.startswith("@") else "@"
+    server = "" if ":" in text else f":{server_name}"
+    return parse_user_id(f"{sigil}{text}{server}" if text else text)
