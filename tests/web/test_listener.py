@@ -28,6 +28,7 @@ from lamplighter.web.listener import Certificate, Listener, room_within
 from lamplighter.web.routes import json_response
 from lamplighter.web.server import HttpServer
 from tests.federation.tls import authority, trusting_context
+from tests.web.http.peer import LeavingClients
 
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:
@@ -117,7 +118,7 @@ class World:
 
     def _poll(self, exchange: Exchange) -> None:
         self.waiting.append(exchange)
-        exchange.when_gone = lambda: self.gone.append(exchange.query)
+        exchange.waiter = LeavingClients(exchange.query, self.gone, lost=[])
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Return a connection of a client."""

@@ -7,7 +7,7 @@ while has no outbox, and is answered from scratch on return.
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class WaitingPoll(ABC):
     It is an object and not a task: a delivery lets it `look`.
     """
 
-    __slots__ = ("_wake", "device_id", "is_over", "is_revoked", "is_woken")
+    __slots__ = ("device_id", "feed", "is_over", "is_revoked", "is_woken")
 
     def __init__(self, device_id: DeviceId) -> None:
         self.device_id = device_id
@@ -45,21 +45,18 @@ class WaitingPoll(ABC):
         self.is_over = False
         #: Whether it will look in this turn of the loop.
         self.is_woken = False
-        self._wake: Callable[[WaitingPoll], None] | None = None
+        #: Where the request waits.
+        self.feed: Feed | None = None
 
     @abstractmethod
     def look(self) -> None:
         """Answer, if there is news or the poll is over. It may be called without either."""
 
-    def wait_at(self, wake: Callable[["WaitingPoll"], None]) -> None:
-        """Take in what has the poll look."""
-        self._wake = wake
-
     def end(self) -> None:
         """Let the request be answered with what there is."""
         self.is_over = True
-        if self._wake is not None:
-            self._wake(self)
+        if self.feed is not None:
+            self.feed.wake_one(self)
 
     def revoke(self) -> None:
         """Let the request be refused."""
@@ -73,7 +70,7 @@ class _Viewer:
     #: When the viewer last polled, as far as `sweep` knows.
     last_seen: Timestamp
     #: In the order in which they came.
-    polls: dict[WaitingPoll, None] = field(default_factory=dict)
+    polls: list[WaitingPoll] = field(default_factory=list)
 
 
 class Feed:
@@ -207,7 +204,7 @@ class Feed:
                 if known.outbox.put(user_id, update):
                     updates += 1
                     for poll in known.polls:
-                        self._wake(poll)
+                        self.wake_one(poll)
         return updates
 
     def end(self, viewer: UserId, ending: Update, *, is_news: bool) -> None:
@@ -222,14 +219,14 @@ class Feed:
             known.outbox.end(ending)
         elif known.outbox.put(UserId(ending.state.user_id), ending):
             for poll in known.polls:
-                self._wake(poll)
+                self.wake_one(poll)
 
     def wake(self, viewers: Iterable[UserId]) -> None:
         """Let the waiting polls of *viewers* look again."""
         for viewer in viewers:
             known = self._viewers.get(viewer)
             for poll in known.polls if known else ():
-                self._wake(poll)
+                self.wake_one(poll)
 
     def revoke(self, viewer: UserId, device_id: DeviceId) -> None:
         """Refuse the polls of a device that has logged out."""
@@ -246,18 +243,18 @@ class Feed:
             oldest = next((it for it in known.polls if not it.is_over), None)
             if oldest is not None:
                 oldest.end()
-        poll.wait_at(self._wake)
-        known.polls[poll] = None
+        poll.feed = self
+        known.polls.append(poll)
         if self._closed:
             poll.end()
 
     def release(self, viewer: UserId, poll: WaitingPoll) -> None:
         """End the poll."""
         known = self._viewers.get(viewer)
-        if known is not None:
-            known.polls.pop(poll, None)
+        if known is not None and poll in known.polls:
+            known.polls.remove(poll)
 
-    def _wake(self, poll: WaitingPoll) -> None:
+    def wake_one(self, poll: WaitingPoll) -> None:
         """Let a poll look, in the next turn of the loop: once, whatever wakes it in this one."""
         if poll.is_woken:
             return

@@ -160,17 +160,31 @@ class Peer:
         return self.transport.is_lost
 
 
+class LeavingClients:
+    """Notes the *query* of an exchange whose client may be gone, and of one whose client is."""
+
+    def __init__(self, query: str, gone: list[str], lost: list[str]) -> None:
+        self._query, self._gone, self._lost = query, gone, lost
+
+    def end(self) -> None:
+        self._gone.append(self._query)
+
+    def give_up(self) -> None:
+        self._lost.append(self._query)
+
+
 class Endpoint:
     """Keeps exchanges, or answers at once."""
 
     def __init__(self) -> None:
         self.waiting: list[Exchange] = []
         self.gone: list[str] = []
+        self.lost: list[str] = []
         self.answers_at_once = False
 
     def __call__(self, exchange: Exchange) -> None:
         self.waiting.append(exchange)
-        exchange.when_gone = lambda: self.gone.append(exchange.query)
+        exchange.waiter = LeavingClients(exchange.query, self.gone, self.lost)
         if self.answers_at_once:
             self.answer()
 

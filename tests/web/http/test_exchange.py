@@ -208,13 +208,11 @@ async def test_pieces_for_nobody(site: Site, peer: Peer) -> None:
     stream = Stream(3)
     peer.send(GET)
     exchange = site.endpoint.waiting.pop()
-    lost: list[bool] = []
-    exchange.when_lost = lambda: lost.append(True)
     peer.lose()
     await settle()
     exchange.answer_in_pieces(stream.pieces(), stream.end)
     await settle()
-    assert (lost, stream.made, stream.ended) == ([True], 0, 1)
+    assert (site.endpoint.lost, stream.made, stream.ended) == (["a"], 0, 1)
 
 
 async def test_others_are_served_between_pieces(site: Site, peer: Peer) -> None:

@@ -7,7 +7,6 @@ had at once: a place for an expensive answer, and presence that modules have to 
 """
 
 import asyncio
-from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,9 +37,10 @@ from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.service import Core
 from lamplighter.service.background import Background
 from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter
+from lamplighter.web.http.exchange import Waiter
 from lamplighter.web.places import Places
 
-__all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "SyncQuestion", "Waiting"]
+__all__ = ["LONGEST_POLL", "Answer", "LongPoll", "News", "SyncQuestion"]
 
 #: A client that asks for more waits this long.
 LONGEST_POLL: Final = timedelta(minutes=10)
@@ -53,8 +53,8 @@ class SyncQuestion(msgspec.Struct, frozen=True):
     since: SinceToken | None = None
     #: The question to the rooms half.
     request: SyncRequest = SyncRequest()
-    #: The presence that a filter in the query asks for. An uploaded filter is not known here.
-    wanted: PresenceFilter = ALL_PRESENCE
+    #: The presence that the filter asks for; None where the query names an uploaded filter.
+    wanted: PresenceFilter | None = ALL_PRESENCE
     set_presence: Presence | None = None
 
     @property
@@ -100,18 +100,18 @@ class LongPoll:
         answer: Answer,
         *,
         head: RequestHead,
-        wanted: PresenceFilter | None = None,
-    ) -> "Waiting":
+        wanted: PresenceFilter = ALL_PRESENCE,
+    ) -> Waiter:
         """Call *answer*, now or later, with the news, once there are any or the time is over.
 
         *answer* is called with `UnknownToken` if the device is logged out meanwhile, and with
         `LimitExceeded` if too many of the user's first syncs wait. The caller may end the poll that
         is returned, for a client that has gone, or give it up, if nobody would take an answer.
 
-        *wanted* is what an uploaded filter says of presence. Raises what `RoomsHalf.begin` raises.
+        *wanted* is what the filter says of presence. Raises what `RoomsHalf.begin` raises.
         """
         pending = self.rooms.begin(requester, question.request, head)
-        poll = _Request(self, requester, question, wanted or question.wanted, pending, answer)
+        poll = _Request(self, requester, question, wanted, pending, answer)
         self.core.feed.wait(requester.user_id, poll)
         self.metrics.poll_began()
         poll.look()
@@ -135,17 +135,7 @@ class LongPoll:
         return news
 
 
-class Waiting(WaitingPoll):
-    """A poll that was begun, until it is answered."""
-
-    __slots__ = ()
-
-    @abstractmethod
-    def give_up(self) -> None:
-        """End without an answer: nobody would take it."""
-
-
-class _Request(Waiting):
+class _Request(WaitingPoll):
     """A question that is answered once."""
 
     __slots__ = (
@@ -214,6 +204,7 @@ class _Request(Waiting):
             self._arm()
 
     def give_up(self) -> None:
+        """End without an answer: nobody would take it."""
         task = self._task
         self._finish(ShuttingDown())
         if task is not None:
@@ -313,7 +304,7 @@ def _settle(answered: "asyncio.Future[News | Exception]", news: News | Exception
         answered.set_result(news)
 
 
-async def _end_with(receive: Receive, poll: WaitingPoll) -> None:
+async def _end_with(receive: Receive, poll: Waiter) -> None:
     """End the poll when its client goes away: a vanished client must not count as connected."""
     with suppress(TooSlow):  # whoever sends a body that does not end is not waited for either
         while (await receive())["type"] != "http.disconnect":

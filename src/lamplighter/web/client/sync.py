@@ -6,7 +6,7 @@ model validation, no middleware, no task stands between a request and its poll.
 """
 
 from datetime import timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -18,7 +18,7 @@ from lamplighter.metrics import Metrics
 from lamplighter.ports import Requester, RequestHead, SyncRequest
 from lamplighter.service.background import Background
 from lamplighter.web.auth import Authenticator
-from lamplighter.web.client.filters import PresenceFilter, read_inline
+from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter, read_inline
 from lamplighter.web.client.filters_in_use import FiltersInUse
 from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, SyncQuestion
 from lamplighter.web.client.presence_names import PresenceNames
@@ -34,12 +34,6 @@ _QUERIES_KEPT: Final = 1_000
 _USUAL_LENGTH: Final = 400
 _LONG_QUERIES_KEPT: Final = 200
 _LONGEST_KEPT: Final = 4_096
-
-
-class _Query(msgspec.Struct, frozen=True):
-    question: SyncQuestion
-    #: None where the filter is not named by its ID.
-    filter_id: str | None
 
 
 class Sync:
@@ -89,15 +83,16 @@ class Sync:
             exchange.refuse(error)
 
     def _understand(self, exchange: Exchange, requester: Requester, head: RequestHead) -> None:
-        query = self._read(exchange.query)
-        wanted = None
-        if query.filter_id is not None:
-            wanted = self._filters.known(requester.user_id, query.filter_id)
+        question = self._read(exchange.query)
+        wanted, filter_id = question.wanted, question.request.filter
+        if wanted is None:
+            assert filter_id is not None  # else all presence is wanted
+            wanted = self._filters.known(requester.user_id, filter_id)
             if wanted is None:
-                looking = self._look_up(exchange, requester, head, query.question, query.filter_id)
+                looking = self._look_up(exchange, requester, head, question, filter_id)
                 self._background.run(looking)
                 return
-        self._wait(exchange, requester, head, query.question, wanted)
+        self._wait(exchange, requester, head, question, wanted)
 
     async def _look_up(
         self,
@@ -122,33 +117,20 @@ class Sync:
         requester: Requester,
         head: RequestHead,
         question: SyncQuestion,
-        wanted: PresenceFilter | None,
+        wanted: PresenceFilter,
     ) -> None:
         # From where the token was looked at to here nothing waits: a later log-out ends the poll.
-        answer = partial(self._answer, exchange)
+        answer = _Answer(exchange, self._bodies, self._metrics)
         poll = self._long_poll.begin(requester, question, answer, head=head, wanted=wanted)
-        exchange.when_gone = poll.end
-        exchange.when_lost = poll.give_up
+        exchange.waiter = poll
 
-    def _answer(self, exchange: Exchange, news: News | Exception) -> None:
-        if isinstance(news, Exception):
-            exchange.refuse(news)
-            return
-        self._metrics.sync_answered()
-        body = self._bodies.encode(news)
-        if isinstance(body, bytes):
-            exchange.answer(200, body)
-            news.leave()
-        else:
-            exchange.answer_in_pieces(body, news.leave)
-
-    def _read(self, text: str) -> _Query:
+    def _read(self, text: str) -> SyncQuestion:
         """Return what the query *text* asks for."""
         if len(text) <= _USUAL_LENGTH:
             return self._usual_query(text)
         return self._long_query(text) if len(text) <= _LONGEST_KEPT else self._query(text)
 
-    def _query(self, text: str) -> _Query:
+    def _query(self, text: str) -> SyncQuestion:
         query = dict(parse_qsl(text, keep_blank_values=True))
         # An empty token is no token: clients that build queries by hand send one.
         token = query.get("since") or None
@@ -163,15 +145,38 @@ class Sync:
             full_state=_flag("full_state", query.get("full_state")),
         )
         presence = self._names.parse("set_presence", set_presence) if set_presence else None
-        if chosen is None or not chosen.startswith("{"):
-            return _Query(SyncQuestion(since, request, set_presence=presence), chosen)
-        return _Query(SyncQuestion(since, request, read_inline(chosen), presence), None)
+        if chosen is None:
+            wanted: PresenceFilter | None = ALL_PRESENCE
+        else:
+            wanted = read_inline(chosen) if chosen.startswith("{") else None
+        return SyncQuestion(since, request, wanted, presence)
 
 
 def _head(exchange: Exchange) -> RequestHead:
     return RequestHead(exchange.headers, exchange.peer)
 
 
+class _Answer(msgspec.Struct, eq=False):
+    """Answers the exchange. Each waiting poll keeps one: a partial function is larger."""
+
+    exchange: Exchange
+    bodies: SyncBodies
+    metrics: Metrics
+
+    def __call__(self, news: News | Exception) -> None:
+        if isinstance(news, Exception):
+            self.exchange.refuse(news)
+            return
+        self.metrics.sync_answered()
+        body = self.bodies.encode(news)
+        if isinstance(body, bytes):
+            self.exchange.answer(200, body)
+            news.leave()
+        else:
+            self.exchange.answer_in_pieces(body, news.leave)
+
+
+@lru_cache(128)  # most clients wait for the same time, and a poll that waits keeps it
 def milliseconds_in(name: str, text: str | None) -> timedelta:
     """Return the query's duration *name*; nothing if it is absent. Raises `InvalidParam`."""
     if text is None or text == "":

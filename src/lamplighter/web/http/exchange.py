@@ -6,7 +6,7 @@ waits while nothing happens, and a hundred thousand clients may wait for news.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import structlog
 from starlette.types import Message
@@ -20,9 +20,22 @@ from lamplighter.web.http.timeouts import TimeLimit
 if TYPE_CHECKING:
     from lamplighter.web.http.connection import Connection
 
-__all__ = ["Direct", "Exchange", "FindDirect"]
+__all__ = ["Direct", "Exchange", "FindDirect", "Waiter"]
 
 _log = structlog.get_logger(__name__)
+
+
+class Waiter(Protocol):
+    """The work for an exchange that is answered later."""
+
+    def end(self) -> None:
+        """Learn that the client may be gone: it has closed its half of the connection.
+
+        The client may still take an answer. Also called after the answer when the server stops.
+        """
+
+    def give_up(self) -> None:
+        """Learn that the client takes no answer any more."""
 
 
 class Exchange:
@@ -43,8 +56,7 @@ class Exchange:
         "body",
         "method",
         "query",
-        "when_gone",
-        "when_lost",
+        "waiter",
     )
 
     def __init__(self, connection: "Connection", request: Request, direct: "Direct") -> None:
@@ -61,11 +73,8 @@ class Exchange:
         self.authorization = request.authorization
         #: The body of a PUT; where it exceeds `HttpSettings.most_body`, a part that exceeds it too.
         self.body = b""
-        #: Called once if the client goes before the answer. The client may have closed its half of
-        #: the connection only, so it can be answered still.
-        self.when_gone: Callable[[], None] | None = None
-        #: Called once, after `when_gone`, if nobody can be answered any more.
-        self.when_lost: Callable[[], None] | None = None
+        #: Set by an endpoint that answers later, to learn that the client goes before the answer.
+        self.waiter: Waiter | None = None
         #: The task that sends an answer in pieces.
         self._sending: asyncio.Task[None] | None = None
 
@@ -92,7 +101,7 @@ class Exchange:
     def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """Send *body*, which is JSON. A second answer, or one to nobody, goes nowhere."""
         connection, self._connection = self._connection, None
-        self.when_gone = self.when_lost = None
+        self.waiter = None
         if connection is not None:
             connection.respond(self._request, status, body, headers)
             connection.ended(self._request)
@@ -103,7 +112,7 @@ class Exchange:
         *ended* is called when all are sent, or nobody is there to read them.
         """
         connection, self._connection = self._connection, None
-        self.when_gone = self.when_lost = None
+        self.waiter = None
         if connection is None:
             ended()
             return
@@ -149,10 +158,9 @@ class Exchange:
 
     def client_left(self) -> None:
         """The client has closed its half of the connection, or both."""
+        if self.waiter is not None and not self._has_left:
+            self.waiter.end()
         self._has_left = True
-        leave, self.when_gone = self.when_gone, None
-        if leave is not None:
-            leave()
         asyncio.get_running_loop().call_soon(self._look_for_client)
 
     def _look_for_client(self) -> None:
@@ -170,16 +178,16 @@ class Exchange:
         if self._sending is not None:
             self._sending.cancel()
         self.client_left()
-        lose, self.when_lost = self.when_lost, None
-        if lose is not None:
-            lose()
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None:
+            waiter.give_up()
 
     def cut_off(self) -> None:
         """Answer at once that the server shuts down, and have the endpoint forget the exchange."""
-        leave, self.when_gone = self.when_gone, None
+        waiter = self.waiter
         self.refuse(ShuttingDown())
-        if leave is not None:
-            leave()
+        if waiter is not None:
+            waiter.end()
 
     async def _send(self, connection: "Connection", pieces: Iterator[bytes]) -> None:
         response = Streaming(connection, self._request)

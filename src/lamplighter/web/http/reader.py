@@ -7,6 +7,7 @@ An offer to upgrade the connection is not taken: the request is answered as if i
 offer with a body is refused, since the parser takes what follows such a head for another protocol.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import httptools
@@ -26,6 +27,11 @@ MOST_TARGET: Final = 16 * 1024
 MOST_FIELDS: Final = 128
 
 _VERSIONS: Final = ("1.1", "1.0")
+
+#: Most clients send the same header fields, but for `Authorization`. Connections keep their fields
+#: (`repeats.py`), so equal ones are one object: otherwise they would be a third of a waiting poll.
+_FIELDS_SHARED: Final = 4_000
+_USUAL_FIELD: Final = 256
 
 
 class Reader:
@@ -58,7 +64,8 @@ class Reader:
         self.is_in_head = False
         #: Whether the reader ignores everything that still comes.
         self.is_over = False
-        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        #: None while there is nothing to parse: a parser takes a kilobyte, and most clients wait.
+        self._parser: httptools.HttpRequestParser | None = None
         #: The request whose body is being read.
         self._receiving: Request | None = None
         #: The header fields of the last request, if another one with them needs no parser.
@@ -87,9 +94,15 @@ class Reader:
             return
         self._read(data)
         self._fields = fields_of(data, self.requests[0]) if len(self.requests) == 1 else None
+        if self._fields is not None:
+            # Until a request has other fields, none needs the parser. This one shares its target.
+            self.requests[0] = repeated(data, self._fields) or self.requests[0]
+            self._parser = None
 
     def _read(self, data: bytes) -> None:
         """Read *data* with the parser."""
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
         self._silent += len(data)
         try:
             self._parse(data)
@@ -154,15 +167,18 @@ class Reader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._silent = 0
-        self._size += len(name) + len(value)
+        size = len(name) + len(value)
+        self._size += size
         if self._size > MOST_HEAD or len(self._headers) == MOST_FIELDS:
             self._fail(HeadTooLarge("The head of the request is too long"))
         if not self.is_in_head:
             return  # a trailer: none is used
-        name, value = name.lower(), value.rstrip(b" \t")
-        self._headers.append((name, value))
-        if name == b"authorization" and self._authorization is None:
-            self._authorization = value
+        field = _usual_field(name, value) if size <= _USUAL_FIELD else _field(name, value)
+        self._headers.append(field)
+        name, value = field
+        if name == b"authorization":
+            if self._authorization is None:
+                self._authorization = value
         elif name == b"transfer-encoding":
             assert self._parser is not None  # it is calling
             # Only of a chunked body two readers see the same end (RFC 9112, section 6.3).
@@ -211,6 +227,13 @@ class Reader:
             self._receiving = None
         if self.is_over:
             self._parser = None
+
+
+def _field(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    return name.lower(), value.rstrip(b" \t")
+
+
+_usual_field: Final = lru_cache(_FIELDS_SHARED)(_field)
 
 
 def _is_framing(field: tuple[bytes, bytes]) -> bool:

@@ -31,7 +31,10 @@ class RequestTarget(NamedTuple):
             text = host_and_more[len(host_and_more.partition("?")[0].partition("/")[0]) :]
             text = text if text.startswith("/") else f"/{text}"
         raw_path, _, query = text.partition("?")
-        return cls(_decoded(raw_path), raw_path, query)
+        path = raw_path
+        if "%" in raw_path:
+            path = unquote_to_bytes(raw_path).decode(errors="replace")
+        return cls(path, raw_path, query)
 
 
 class Request(msgspec.Struct, eq=False):
@@ -71,9 +74,3 @@ class Request(msgspec.Struct, eq=False):
         """Return the part of the body that has come since the last call."""
         body, self.body = self.body, None
         return bytes(body) if body is not None else b""
-
-
-def _decoded(raw_path: str) -> str:
-    if "%" not in raw_path:
-        return raw_path
-    return unquote_to_bytes(raw_path).decode(errors="replace")
