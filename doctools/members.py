@@ -21,7 +21,7 @@ _QUOTED: Final = re.compile(r"""(?<=: |> )(["'])([^"']+)\1""")
 #: Members that are public for other parts of the server, and not for modules.
 _NOT_FOR_MODULES: Final = {
     "SimpleHttpClient": {"close"},
-    "Transaction": {"committed", "rolled_back"},
+    "ModuleTransaction": {"committed", "rolled_back"},
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

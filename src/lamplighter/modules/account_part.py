@@ -113,8 +113,8 @@ class AccountDataManager(ApiPart):
         directory = self._parts.directory
         if await self._serve("get account", lambda: directory.account(local)) is None:
             raise ValueError(f"there is no user {user_id}")
-        await self._serve(
-            "put account data", lambda: directory.set_account_data(local, None, data_type, new_data)
+        await self._change(
+            "set_account_data", lambda: directory.set_account_data(local, None, data_type, new_data)
         )
 
     def _local(self, user_id: str) -> UserId:

@@ -31,18 +31,43 @@ def duration_of(value: float | timedelta, unit: timedelta) -> timedelta:
     return duration
 
 
-class DelayedCall:
+class _Scheduled:
+    """Work that the server does later, unless it is cancelled."""
+
+    def __init__(self, background: BackgroundWork, label: Label, work: Work) -> None:
+        self._background = background
+        self._label = label
+        self._work = work
+        self._timer: Timer | None = None
+        self._is_active = True
+
+    def cancel(self) -> None:
+        """Make no further call; a call that has begun goes on to its end."""
+        self._is_active = False
+        self._background.soon(self._disarm)
+
+    def _goes_on(self) -> bool:
+        self._is_active = self._is_active and not self._background.refuses(self._label)
+        return self._is_active
+
+    def _call_at(self, when: Timestamp, callback: Callable[[], None]) -> None:
+        self._timer = self._background.clock.call_at(when, callback)
+        self._background.track(self)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._background.untrack(self)
+
+
+class DelayedCall(_Scheduled):
     """One call at a later time; `cancel` prevents it."""
 
     def __init__(
         self, background: BackgroundWork, label: Label, work: Work, delay: timedelta
     ) -> None:
-        self._background = background
-        self._label = label
-        self._work = work
+        super().__init__(background, label, work)
         self._delay = delay
-        self._timer: Timer | None = None
-        self._is_active = True
         background.soon(self._arm)
 
     def active(self) -> bool:
@@ -51,21 +76,11 @@ class DelayedCall:
 
     def cancel(self) -> None:
         """Do not make the call; harmless if it was made."""
-        self._is_active = False
-        self._background.soon(self._disarm)
+        super().cancel()
 
     def _arm(self) -> None:
-        if not self._is_active or self._background.refuses(self._label):
-            self._is_active = False
-            return
-        clock = self._background.clock
-        self._timer = clock.call_at(after(clock.now(), self._delay), self._fire)
-        self._background.track(self)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._background.untrack(self)
+        if self._goes_on():
+            self._call_at(after(self._background.clock.now(), self._delay), self._fire)
 
     def _fire(self) -> None:
         self._background.untrack(self)
@@ -74,7 +89,7 @@ class DelayedCall:
             self._background.run(self._label, self._work)
 
 
-class LoopingCall:
+class LoopingCall(_Scheduled):
     """One call per period, the first one a period from now.
 
     A call begins only after the one before has ended; calls that were missed are not made up for.
@@ -92,49 +107,34 @@ class LoopingCall:
     ) -> None:
         if period < timedelta(milliseconds=1):
             raise ValueError("a looping call needs a period of at least a millisecond")
-        self._background = background
-        self._label = label
-        self._work = work
+        super().__init__(background, label, work)
         self._period = period
-        self._timer: Timer | None = None
         self._due: Timestamp | None = None
-        self._is_running = True
         background.soon(self._fire if now else self._arm)
 
     @property
     def running(self) -> bool:
         """Whether the loop goes on."""
-        return self._is_running
+        return self._is_active
 
     def stop(self) -> None:
         """Make no further call; a call that has begun goes on to its end."""
-        self._is_running = False
-        self._background.soon(self._disarm)
+        super().cancel()
 
     def cancel(self) -> None:
         """Do the same as `stop`."""
-        self.stop()
+        super().cancel()
 
     def _arm(self) -> None:
-        if not self._is_running or self._background.refuses(self._label):
-            self._is_running = False
-            return
-        clock = self._background.clock
-        now = clock.now()
-        self._due = after(now if self._due is None else self._due, self._period)
-        if self._due <= now:
-            self._due = after(now, self._period)
-        self._timer = clock.call_at(self._due, self._fire)
-        self._background.track(self)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._background.untrack(self)
+        if self._goes_on():
+            now = self._background.clock.now()
+            self._due = after(now if self._due is None else self._due, self._period)
+            if self._due <= now:
+                self._due = after(now, self._period)
+            self._call_at(self._due, self._fire)
 
     def _fire(self) -> None:
-        if not self._is_running or self._background.refuses(self._label):
-            return
-        self._due = self._due or self._background.clock.now()
-        job = self._background.run(self._label, self._work)
-        job.add_done_callback(lambda _: self._background.soon(self._arm))
+        if self._goes_on():
+            self._due = self._due or self._background.clock.now()
+            job = self._background.run(self._label, self._work)
+            job.add_done_callback(lambda _: self._background.soon(self._arm))

@@ -97,7 +97,10 @@ class SimpleHttpClient:
                 if max_size is not None and length > max_size:
                     raise ValueError(f"the file is larger than {max_size} bytes")
                 output_stream.write(chunk)
-            return length, _raw_headers(response), str(response.url), response.status
+            received: dict[bytes, list[bytes]] = {}
+            for name, value in response.raw_headers:
+                received.setdefault(name, []).append(value)
+            return length, received, str(response.url), response.status
 
     async def close(self) -> None:
         """Close all connections."""
@@ -171,10 +174,3 @@ def _headers(headers: RawHeaders | None, **defaults: str) -> "CIMultiDict[str]":
 
 def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
-
-
-def _raw_headers(response: aiohttp.ClientResponse) -> dict[bytes, list[bytes]]:
-    received: dict[bytes, list[bytes]] = {}
-    for name, value in response.raw_headers:
-        received.setdefault(name, []).append(value)
-    return received

@@ -268,7 +268,11 @@ def _instantiate(module: ParsedModule, api: ModuleApi) -> LoadedModule:
         with acting(api), as_module(module.name):
             if entry.style is ModuleStyle.ROUTER:
                 instance = module.factory(config=module.config, module_api=api)
-                _register_methods(instance, api)
+                if not api.is_presence_router:  # else it has registered callbacks itself
+                    api.register_presence_router_callbacks(
+                        get_users_for_states=_method(instance, "get_users_for_states"),
+                        get_interested_users=_method(instance, "get_interested_users"),
+                    )
             else:
                 instance = module.factory(module.config, api)
     except Exception as error:
@@ -309,15 +313,6 @@ def _check_style(module: ParsedModule, instance: object, api: ModuleApi) -> None
         f"{entry.where}.module: {entry.path!r} has the methods of an older router, and registers "
         "nothing: name it at presence.presence_router instead"
     )
-
-
-def _register_methods(instance: object, api: ModuleApi) -> None:
-    """Register the two methods of an older router, unless it has registered callbacks itself."""
-    if not api.is_presence_router:
-        api.register_presence_router_callbacks(
-            get_users_for_states=_method(instance, "get_users_for_states"),
-            get_interested_users=_method(instance, "get_interested_users"),
-        )
 
 
 def _method(instance: object, name: str) -> Any:

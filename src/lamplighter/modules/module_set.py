@@ -27,7 +27,6 @@ from lamplighter.modules.loader import (
 )
 from lamplighter.modules.parts import ApiParts
 from lamplighter.modules.set_host import SetHost
-from lamplighter.modules.shadow import ShadowDirectory, ShadowHost
 from lamplighter.modules.storage import ModuleDatabase
 from lamplighter.modules.threads import start_thread
 from lamplighter.modules.web import WebResources
@@ -163,12 +162,10 @@ class ModuleSet:
         _log.warning("a module stays in Synapse: it is not loaded", module=entry.path, why=why)
 
     def _shadow_api(self, module: str) -> ModuleApi:
-        left_undone = partial(self._exchange.left_undone, module)
         parts = replace(
             self._parts,
             register=partial(self.registrations.register, shadow=True),
-            host=ShadowHost(self._parts.host, left_undone),
-            directory=ShadowDirectory(self._parts.directory, left_undone),
+            left_undone=partial(self._exchange.left_undone, module),
             database=self._shadow_database,
             web=WebResources(),  # the server does not serve them
         )

@@ -28,6 +28,9 @@ class ApiParts:
     database: ModuleDatabase
     web: WebResources
     http_client: SimpleHttpClient
+    #: Gets the name of each call that would change the server, and has no effect, of a module in
+    #: the shadow; None: the calls have an effect.
+    left_undone: Callable[[str], None] | None = None
 
 
 class ApiPart:
@@ -41,3 +44,13 @@ class ApiPart:
         """Do *work* in the server's event loop; a module may call from another one."""
         label = Label(self._module, desc)
         return await self._parts.background.in_server_loop(label, work)
+
+    async def _change(self, call: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do *work*, which changes the server; only count the *call* of a module in the shadow."""
+        left_undone = self._parts.left_undone
+
+        async def count() -> None:
+            if left_undone is not None:
+                left_undone(call)
+
+        await self._serve(call, work if left_undone is None else count)

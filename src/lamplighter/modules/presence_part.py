@@ -6,7 +6,7 @@ from lamplighter.ids import UserId, is_user_id
 from lamplighter.modules.background import resolved
 from lamplighter.modules.parts import ApiPart, ApiParts
 from lamplighter.presence.state import Presence, UserPresenceState
-from lamplighter.presence.status_message import StatusMessage, parse_status_msg
+from lamplighter.presence.status_message import parse_status_msg
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 
 __all__ = ["LoneCallback", "PresencePart"]
@@ -67,7 +67,7 @@ class PresencePart(ApiPart):
         self._uses_presence = True
         wanted = list(dict.fromkeys(_user_ids(users)))
         host = self._parts.host
-        await self._serve(
+        await self._change(
             "send_local_online_presence_to", lambda: host.send_local_online_presence_to(wanted)
         )
 
@@ -81,7 +81,7 @@ class PresencePart(ApiPart):
         allowed = self._parts.server.presences
         wanted = {_user_id(user): _status(user, value, allowed) for user, value in users.items()}
         host = self._parts.host
-        await self._serve("set_presence_for_users", lambda: host.set_presence_for_users(wanted))
+        await self._change("set_presence_for_users", lambda: host.set_presence_for_users(wanted))
 
     async def get_presence_for_users(self, ids: Iterable[str]) -> dict[str, UserPresenceState]:
         """Return the presence of each of *ids*; of whom nothing is known, the default one.
@@ -129,13 +129,9 @@ def _status(user: str, value: object, allowed: frozenset[Presence]) -> tuple[Pre
     if not isinstance(state, str) or state not in allowed:
         known = ", ".join(sorted(allowed))
         raise ValueError(f"{user}: {state!r} is not a presence state ({known})")
-    return Presence(state), _status_msg(user, status_msg)
-
-
-def _status_msg(user: str, status_msg: object) -> StatusMessage | None:
     if status_msg is not None and type(status_msg) is not str:
         raise ValueError(f"{user}: the status message {status_msg!r} is not a string")
     try:
-        return parse_status_msg(status_msg)
+        return Presence(state), parse_status_msg(status_msg)
     except ValueError as fault:
         raise ValueError(f"{user}: the status message {fault}") from None

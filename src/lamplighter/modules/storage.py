@@ -116,8 +116,16 @@ class ModuleDatabase:
     ) -> Job[T]:
         """Call *func* with a transaction: committed if it returns, rolled back if it raises."""
         job: Job[T] = Job()
+
+        def conclude(done: "Future[T]") -> None:
+            error = done.exception()
+            if error is not None:
+                job.set_exception(error)
+            else:
+                job.set_result(done.result())
+
         done = self._worker.submit(lambda: self._interact(label, func, *args, **kwargs))
-        done.add_done_callback(lambda future: _hand_over(future, job))
+        done.add_done_callback(conclude)
         return job
 
     def close(self) -> "Future[None]":
@@ -158,11 +166,3 @@ class ModuleDatabase:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _hand_over(future: "Future[T]", job: Job[T]) -> None:
-    error = future.exception()
-    if error is not None:
-        job.set_exception(error)
-    else:
-        job.set_result(future.result())

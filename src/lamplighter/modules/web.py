@@ -88,60 +88,41 @@ def _application(module: str, path: str, resource: object) -> ASGIApp:
             "Request and returns a Response, or an ASGI application"
         )
     if len(inspect.signature(resource).parameters) >= 3:
-        return _Application(module, resource)
-    return _Page(module, resource)
 
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            await contained(module, lambda: resource(scope, receive, send))
 
-class _Application:
-    """An ASGI application of a module; it never raises an exception that ends the event loop."""
+        return application
 
-    def __init__(self, module: str, application: ASGIApp) -> None:
-        self._module = module
-        self._application = application
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await contained(self._module, lambda: self._application(scope, receive, send))
-
-
-class _Page:
-    """A function of a module, as an ASGI application; its exceptions become responses."""
-
-    def __init__(self, module: str, handler: Handler) -> None:
-        self._module = module
-        self._handler = handler
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        response = await self._respond(request)
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await _respond(module, resource, Request(scope, receive))
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
-        try:
-            with as_module(self._module):
-                return _response(await self._handler(request))
-        except SynapseError as error:
-            return JSONResponse(error.as_json(), error.code, error.headers)
-        except RedirectException as error:
-            return RedirectResponse(error.location.decode(), error.code)
-        except (HTTPException, RequestError):
+    return page
+
+
+async def _respond(module: str, page: Handler, request: Request) -> Response:
+    """Return the response of a module's function, also if it raises."""
+    try:
+        with as_module(module):
+            answer = await page(request)
+        if isinstance(answer, dict):
+            return JSONResponse(answer)
+        if isinstance(answer, Response):
+            return answer
+        kind = type(answer).__name__
+        raise TypeError(f"a web resource returns a Response or a dict, not {kind}")
+    except SynapseError as error:
+        return JSONResponse(error.as_json(), error.code, error.headers)
+    except RedirectException as error:
+        return RedirectResponse(error.location.decode(), error.code)
+    except (HTTPException, RequestError):
+        raise
+    except BaseException as error:
+        # A module may raise `CancelledError` although the server does not cancel the request.
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
-        except BaseException as error:
-            if _is_cancelled(error):
-                raise
-            _log.exception("web resource failed", module=self._module, path=request.url.path)
-            content = {"errcode": "M_UNKNOWN", "error": "Internal server error"}
-            return JSONResponse(content, 500)
-
-
-def _is_cancelled(error: BaseException) -> bool:
-    """Tell whether the server cancels the request; a module may also raise `CancelledError`."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-
-
-def _response(answer: object) -> Response:
-    if isinstance(answer, Response):
-        return answer
-    if isinstance(answer, dict):
-        return JSONResponse(answer)
-    raise TypeError(f"a web resource returns a Response or a dict, not {type(answer).__name__}")
+        _log.exception("web resource failed", module=module, path=request.url.path)
+        content = {"errcode": "M_UNKNOWN", "error": "Internal server error"}
+        return JSONResponse(content, 500)

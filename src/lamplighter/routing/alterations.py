@@ -39,10 +39,12 @@ class Alterations:
             for user_id, state in states.items():
                 if state != asked.get(user_id, state):
                     self._remember(viewer, user_id)
-                elif viewer in self.by_viewer:
-                    self._forget(viewer, user_id)
-        for viewer, users in checked.withheld.items():
-            for user_id in users:
+                elif (users := self.by_viewer.get(viewer)) is not None:
+                    users.discard(user_id)
+                    if not users:
+                        del self.by_viewer[viewer]
+        for viewer, withheld in checked.withheld.items():
+            for user_id in withheld:
                 self._remember(viewer, user_id)
 
     def completed(self, checked: CheckedRoutes, about: AbstractSet[UserId]) -> CheckedRoutes:
@@ -70,9 +72,3 @@ class Alterations:
             users = self.by_viewer.setdefault(viewer, set())
             if len(users) < _MOST:
                 users.add(user_id)
-
-    def _forget(self, viewer: UserId, user_id: UserId) -> None:
-        users = self.by_viewer[viewer]
-        users.discard(user_id)
-        if not users:
-            del self.by_viewer[viewer]
