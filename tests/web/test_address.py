@@ -74,6 +74,22 @@ def test_ipv6_is_limited_by_its_network(text: str) -> None:
     assert limited_as("2001:db8:0:1::7", text) == "2001:db8:0:1::/64"
 
 
+def test_trusted_proxies() -> None:
+    """A trusted proxy is known by its address; what is no address is none."""
+    trusts = ClientAddress(LOOPBACK).trusts
+    trusted = {
+        it: trusts(it) for it in ("127.3.2.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "", "x")
+    }
+    assert trusted == {
+        "127.3.2.1": True,
+        "::1": True,
+        "::ffff:127.0.0.1": True,
+        "10.0.0.1": False,
+        "": False,
+        "x": False,
+    }
+
+
 @given(st.lists(st.text(st.characters(codec="latin-1"), max_size=300), max_size=5))
 def test_what_is_kept_is_short(forwarded: list[str]) -> None:
     """Whatever the headers hold, nothing longer than an address comes of them."""

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.web.application import send_error, send_json
-from lamplighter.web.bodies import BodiesInTime
+from lamplighter.web.bodies import EACH_PART_IN_TIME, BodiesInTime
 
 LIMIT: Final = timedelta(seconds=30)
 
@@ -91,6 +91,28 @@ async def test_a_body_that_never_ends(header: str) -> None:
     await client.task
     assert client.status == 408
     assert b"M_UNKNOWN" in client.sent[1]["body"]
+
+
+async def test_a_body_of_any_length() -> None:
+    """Where a body may be of any length, each kilobyte of it has the time limit."""
+    clock = FakeClock()
+
+    async def taker(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[EACH_PART_IN_TIME]()
+        await reader(scope, receive, send)
+
+    client = Dripping(taker, clock, content_length="any")
+    await client.waited_for()
+    for _ in range(10):
+        await client.sends(body=b"x" * 512, more_body=True)
+        clock.advance(seconds=29)
+        await client.sends(body=b"x" * 512, more_body=True)
+    clock.advance(seconds=29)
+    await client.sends(body=b"x" * 1023, more_body=True)
+    assert not client.sent
+    clock.advance(seconds=1)
+    await client.task
+    assert client.status == 408
 
 
 async def test_what_comes_before_the_body() -> None:

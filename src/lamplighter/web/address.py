@@ -35,17 +35,22 @@ class ClientAddress:
         client = _parsed(request.client.host) if request.client else None
         if client is None:
             return ""
-        forwarded = reversed(_forwarded(request)) if self._trusts(client) else ()
+        forwarded = reversed(_forwarded(request)) if self._is_proxy(client) else ()
         for entry in forwarded:
             address = _parsed(entry)
             if address is None:
                 break  # the proxy does not know the client: the limit is the proxy's
             client = address
-            if not self._trusts(client):
+            if not self._is_proxy(client):
                 break
         return network_of(client)
 
-    def _trusts(self, address: IPAddress) -> bool:
+    def trusts(self, host: str) -> bool:
+        """Tell whether *host* is the address of a trusted proxy."""
+        address = _parsed(host)
+        return address is not None and self._is_proxy(address)
+
+    def _is_proxy(self, address: IPAddress) -> bool:
         return any(address in network for network in self._trusted)
 
 

@@ -12,10 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lamplighter.clock import Clock, Timestamp, after, within
 from lamplighter.errors import TooSlow
 
-__all__ = ["BodiesInTime"]
+__all__ = ["EACH_PART_IN_TIME", "BodiesInTime"]
+
+#: The key in a scope of a function. An application that takes bodies of any length calls it: then
+#: a body has the time limit not for all of it, but for each kilobyte.
+EACH_PART_IN_TIME: Final = "lamplighter.each_part_in_time"
 
 #: A request without either has no body.
 _ANNOUNCING: Final = frozenset({b"content-length", b"transfer-encoding"})
+#: How many bytes must come within the time limit, in a body of any length.
+_LEAST: Final = 1024
 
 
 class BodiesInTime:
@@ -32,25 +38,39 @@ class BodiesInTime:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and any(name in _ANNOUNCING for name, _ in scope["headers"]):
-            receive = self._in_time(receive)
+            body = _BodyInTime(receive, self._clock, self._limit)
+            scope[EACH_PART_IN_TIME] = body.take_any_length
+            receive = body.receive
         await self._application(scope, receive, send)
 
-    def _in_time(self, receive: Receive) -> Receive:
-        deadline: Timestamp | None = None
-        has_ended = False
 
-        async def receive_in_time() -> Message:
-            nonlocal deadline, has_ended
-            if has_ended:
-                return await receive()
-            now = self._clock.now()
-            deadline = deadline or after(now, self._limit)
-            try:
-                left = timedelta(milliseconds=deadline - now)
-                message = await within(self._clock, left, receive())
-            except TimeoutError:
-                raise TooSlow("The body does not come to its end") from None
-            has_ended = not message.get("more_body", False)
-            return message
+class _BodyInTime:
+    def __init__(self, receive: Receive, clock: Clock, limit: timedelta) -> None:
+        self._receive = receive
+        self._clock = clock
+        self._limit = limit
+        #: None until the body is waited for.
+        self._deadline: Timestamp | None = None
+        self._has_ended = False
+        self._has_any_length = False
+        #: How many bytes have come since the time limit began.
+        self._came = 0
 
-        return receive_in_time
+    def take_any_length(self) -> None:
+        self._has_any_length = True
+
+    async def receive(self) -> Message:
+        if self._has_ended:
+            return await self._receive()
+        now = self._clock.now()
+        deadline = self._deadline = self._deadline or after(now, self._limit)
+        try:
+            left = timedelta(milliseconds=deadline - now)
+            message = await within(self._clock, left, self._receive())
+        except TimeoutError:
+            raise TooSlow("The body does not come to its end") from None
+        self._has_ended = not message.get("more_body", False)
+        self._came += len(message.get("body", b""))
+        if self._has_any_length and self._came >= _LEAST:
+            self._deadline, self._came = None, 0
+        return message

@@ -83,10 +83,23 @@ async def test_without_a_body(site: Site, peer: Peer, status: int) -> None:
 
 async def test_what_is_ours(site: Site, peer: Peer) -> None:
     """An application does not say what becomes of the connection."""
-    ours = start(Connection="close", Transfer_Encoding="gzip", Date="today", Keep_Alive="5")
+    ours = start(Connection="close", Transfer_Encoding="gzip", Keep_Alive="5")
     answered = await answer(site, peer, "GET / HTTP/1.1\r\n\r\n", [ours, *NOTHING])
     assert answered == "200 OK\r\ncontent-length: 0\r\n\r\n"
     assert not peer.is_closed
+
+
+async def test_a_date_of_the_application(site: Site, peer: Peer) -> None:
+    """An answer that an application passes on has the date that it came with, and no other."""
+
+    async def pass_on(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in (start(299, Date="today"), *NOTHING):
+            await send(message)
+
+    site.application.handle = pass_on
+    peer.send("GET / HTTP/1.1\r\n\r\n")
+    await settle()
+    assert peer.received == "HTTP/1.1 299 \r\nDate: today\r\ncontent-length: 0\r\n\r\n"
 
 
 @pytest.mark.parametrize(

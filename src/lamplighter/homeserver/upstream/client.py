@@ -116,7 +116,12 @@ class UpstreamExchange:
         """Return the answer, whose body has at most *most* bytes."""
         return await self._asked(lambda it: it.whole(self._limit, most))
 
-    def fail(self, problem: LamplighterError) -> None:
+    @property
+    def is_read(self) -> bool:
+        """Whether all of the answer has come, and the caller has all of it."""
+        return self._connection.is_read
+
+    def fail(self, problem: Exception) -> None:
         """Close the connection; who waits for the answer gets *problem*."""
         self._connection.fail(problem)
 
@@ -274,8 +279,9 @@ class UpstreamClient:
             if self._timer is None:
                 self._close_idle()
             return
-        if isinstance(connection.problem, HomeserverUnreachable | HomeserverTooSlow):
-            self._logged(connection.problem)
+        problem = connection.problem
+        if isinstance(problem, HomeserverUnreachable | HomeserverTooSlow) and not self._is_closed:
+            self._logged(problem)
         connection.fail(HomeserverUnreachable("the request was given up"))
 
     def _forget(self, connection: UpstreamConnection) -> None:

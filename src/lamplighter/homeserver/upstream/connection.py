@@ -13,7 +13,7 @@ import httptools
 import msgspec
 
 from lamplighter.clock import Clock, after
-from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable, LamplighterError
+from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable
 from lamplighter.web.http.request import Headers
 
 __all__ = ["MOST_ANSWER_HEAD", "MOST_UNTAKEN", "UpstreamAnswer", "UpstreamConnection"]
@@ -66,7 +66,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         #: Why the connection cannot be used any more.
-        self.problem: LamplighterError | None = None
+        self.problem: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._waits_for = _HEAD
         #: While the homeserver does not read: what those wait for who send. Else None.
@@ -101,6 +101,11 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether another request may be sent: the last one and its answer are complete."""
         is_finished = self.is_complete and self.is_sent and self._keeps_alive
         return is_finished and self.problem is None and not self._is_closing()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether all of the answer has come and was taken."""
+        return self.is_complete and not self._parts
 
     def begin(self, method: str, data: bytes, *, is_whole: bool) -> None:
         """Send *data*, which begins with the head of a request."""
@@ -159,7 +164,7 @@ class UpstreamConnection(asyncio.Protocol):
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         return UpstreamAnswer(self.status, self.headers, body)
 
-    def fail(self, problem: LamplighterError) -> None:
+    def fail(self, problem: Exception) -> None:
         """Close the connection at once; who waits gets *problem*."""
         if self.problem is None:
             self.problem = problem

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from starlette.types import Message, Scope
 
+from lamplighter.errors import LamplighterError
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import CONTINUE
 from lamplighter.web.http.streaming import Streaming, let_others_run
@@ -120,7 +121,10 @@ class AsgiCycle:
     def _fail(self, path: str, error: Exception) -> bool:
         """Answer that the request failed, if the answer has not begun; return whether it is so."""
         if self._response.has_begun:
-            _log.error("response broken off", path=path, exc_info=error)
+            if isinstance(error, LamplighterError):  # no defect of the application
+                _log.warning("response broken off", path=path, problem=str(error))
+            else:
+                _log.error("response broken off", path=path, exc_info=error)
             return False
         settings = self._connection.server.settings
         response = settings.error_response(error, self._request.method, path)

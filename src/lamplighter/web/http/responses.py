@@ -35,13 +35,16 @@ class Heads:
         self._plain.clear()
         self._last = b"", b""
 
+    def line(self, status: int) -> bytes:
+        """Return the status line."""
+        return b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, "").encode("ascii"))
+
     def plain(self, status: int) -> bytes:
         """Return the status line and the date."""
         head = self._plain.get(status)
         if head is None:
-            line = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"
             date = formatdate(self._clock.now() / 1000, usegmt=True)
-            head = self._plain[status] = f"{line}\r\ndate: {date}\r\n".encode("ascii")
+            head = self._plain[status] = self.line(status) + f"date: {date}\r\n".encode("ascii")
         return head
 
     def json(

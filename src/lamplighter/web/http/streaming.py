@@ -17,7 +17,7 @@ __all__ = ["Streaming", "let_others_run"]
 #: Responses of these kinds have no body, and say nothing of its length.
 _BODILESS: Final = frozenset({204, 304})
 #: Headers that concern the connection: the server writes them, not the application.
-_OURS: Final = frozenset({b"connection", b"date", b"keep-alive", b"transfer-encoding", b"upgrade"})
+_OURS: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
 
 
 class Streaming:
@@ -71,7 +71,10 @@ class Streaming:
             raise RuntimeError("the response has not begun")
         status: int = self._start["status"]
         headers = [it for it in self._start.get("headers", ()) if it[0].lower() not in _OURS]
-        lines = [self._connection.server.heads.plain(status), field_lines(headers)]
+        heads = self._connection.server.heads
+        # What was passed on from another server has that server's date.
+        is_dated = any(name.lower() == b"date" for name, _ in headers)
+        lines = [heads.line(status) if is_dated else heads.plain(status), field_lines(headers)]
         self._due = _announced(headers)
         connection = self._connection.connection_header(self._request)
         self._has_body = self._has_body and status not in _BODILESS

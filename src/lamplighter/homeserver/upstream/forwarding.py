@@ -1,0 +1,139 @@
+"""Passes requests on to the homeserver, and its answers back, as they came.
+
+Both bodies are streamed: a part that has come goes out at once, and while one side does not read,
+nothing more is read from the other side. So a body of any size takes constant memory. The
+homeserver may answer before it has the whole body, of which the rest is then dropped. For example,
+an upload that is too large:
+
+    client -> POST, Content-Length: 90000000, 64 KiB          open, send
+    client -> 64 KiB                                          send
+                          413 <- homeserver                   head, read: the client has the answer
+    client -> 64 KiB                                          dropped; both connections are closed
+
+A client that goes away ends the request, and a homeserver that breaks off its answer ends the
+connection to the client: nobody takes half of an answer for the whole.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+from starlette.types import Receive, Scope, Send
+
+from lamplighter.errors import Malformed
+from lamplighter.homeserver.upstream.client import CHUNKED, UpstreamClient, UpstreamExchange
+from lamplighter.homeserver.upstream.headers import end_to_end, forwarded_headers
+from lamplighter.web.bodies import EACH_PART_IN_TIME
+from lamplighter.web.http.asgi import ENDS_WITH_CLIENT
+from lamplighter.web.http.request import Headers
+
+__all__ = ["Forwarding", "Watch", "watch_nothing"]
+
+#: How long the homeserver may take until its answer begins: joins of large rooms take minutes.
+_TO_ANSWER: Final = timedelta(minutes=10)
+
+#: Called with the method, path, query and headers of each request that is passed on. Returns None,
+#: or what is awaited with the status of the answer, before the client gets any of the answer.
+Watch: TypeAlias = Callable[[str, str, str, Headers], Callable[[int], Awaitable[None]] | None]
+
+
+def watch_nothing(_method: str, _path: str, _query: str, _headers: Headers) -> None:
+    """Take no notice of a request; it is a `Watch`."""
+
+
+class Forwarding:
+    """An ASGI application whose requests the homeserver answers.
+
+    It raises `HomeserverUnreachable` and `HomeserverTooSlow`, also in the middle of an answer.
+    """
+
+    def __init__(
+        self, client: UpstreamClient, trusts: Callable[[str], bool], watch: Watch = watch_nothing
+    ) -> None:
+        """*trusts* tells whether an address is that of a trusted proxy."""
+        self._client = client
+        self._trusts = trusts
+        self._watch = watch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for key in (ENDS_WITH_CLIENT, EACH_PART_IN_TIME):
+            if key in scope:
+                scope[key]()
+        headers: Headers = scope["headers"]
+        method: str = scope["method"]
+        raw_path, query = scope["raw_path"], scope["query_string"]
+        length = _length(headers)
+        if raw_path[:1] != b"/" and (method, raw_path) != ("OPTIONS", b"*"):
+            raise Malformed("The URL has no path")
+        watching = self._watch(method, scope["path"], query.decode("latin-1"), headers)
+        body, is_whole = b"", not length
+        if length and not any(name == b"expect" for name, _ in headers):
+            body, is_whole = await _part(receive)
+        exchange = await self._client.open(
+            method,
+            b"%b?%b" % (raw_path, query) if query else raw_path,
+            forwarded_headers(
+                headers, (scope["client"] or ("",))[0], scope["scheme"], self._trusts
+            ),
+            length,
+            body,
+            time_limit=_TO_ANSWER,
+        )
+        upload: asyncio.Task[None] | None = None
+        try:
+            if is_whole:
+                exchange.end()
+            else:
+                upload = asyncio.ensure_future(_upload(receive, exchange))
+            status, answer_headers = await exchange.head()
+            if watching is not None:
+                await watching(status)
+            await _answer(send, status, answer_headers, exchange)
+        finally:
+            if upload is not None:
+                upload.cancel()
+                await asyncio.gather(upload, return_exceptions=True)
+            exchange.close()
+
+
+def _length(headers: Headers) -> int | None:
+    """Return how long the body of a request with *headers* is."""
+    length = None
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            return CHUNKED
+        if name == b"content-length":
+            length = int(value)
+    return length
+
+
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    """Return the next part of the body, and whether it is the last one."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Malformed("The request ended before its body did")
+    return message.get("body", b""), not message.get("more_body", False)
+
+
+async def _upload(receive: Receive, exchange: UpstreamExchange) -> None:
+    """Send the rest of the body, as it comes and as the homeserver reads it."""
+    try:
+        is_last = False
+        while not is_last:
+            body, is_last = await _part(receive)
+            await exchange.send(body)
+        exchange.end()
+    except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
+        exchange.fail(error)
+
+
+async def _answer(send: Send, status: int, headers: Headers, exchange: UpstreamExchange) -> None:
+    """Send the answer to the client, as it comes and as the client reads it."""
+    start = {"type": "http.response.start", "status": status, "headers": end_to_end(headers)}
+    await send(start)
+    more = True
+    while more:
+        body = await exchange.read()
+        more = not exchange.is_read
+        await send({"type": "http.response.body", "body": body, "more_body": more})
