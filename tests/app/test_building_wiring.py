@@ -1,7 +1,5 @@
 """How a server is wired together, and what it finds when it starts."""
 
-import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from lamplighter.app import Storage, build
 from lamplighter.config import parse_config_text
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.server import running_server
-from lamplighter.errors import ConfigError, ModuleError, StorageUnavailable
+from lamplighter.errors import ModuleError, StorageUnavailable
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
 
 
@@ -62,47 +60,6 @@ class Serving:
             return {"hello": "world"}
 
         api.register_web_resource("/_serving", hello)
-
-
-def test_storage_in_a_directory(tmp_path: Path) -> None:
-    """A directory that is not there is made, with its parents, for nobody else to read."""
-    data = tmp_path / "a" / "b"
-    storage = Storage.in_directory(data)
-    assert storage.modules_path == data / "modules.db"
-    assert stat.S_IMODE(data.stat().st_mode) == 0o700
-    assert Storage.in_directory(data).modules_path == data / "modules.db"
-
-
-def blocked_by_a_file(folder: Path) -> Path:
-    """Return a path at which there is a file."""
-    (folder / "data").write_text("")
-    return folder / "data"
-
-
-def below_a_file(folder: Path) -> Path:
-    """Return a path that leads through a file."""
-    return blocked_by_a_file(folder) / "data"
-
-
-@pytest.mark.parametrize(
-    ("place", "problem"),
-    [(blocked_by_a_file, "File exists"), (below_a_file, "Not a directory")],
-)
-def test_storage_that_cannot_be_made(
-    tmp_path: Path, place: Callable[[Path], Path], problem: str
-) -> None:
-    """A directory that cannot be made is an error of the configuration that names key and path."""
-    data = place(tmp_path)
-    with pytest.raises(ConfigError) as refused:
-        Storage.in_directory(data)
-    assert str(refused.value) == f"data_dir: {data} cannot be made: {problem}"
-
-
-async def test_storage_in_memory() -> None:
-    """In memory there are no files, for modules neither."""
-    storage = Storage.in_memory()
-    assert storage.modules_path is None
-    await storage.database.close()
 
 
 async def test_a_file_that_is_no_database(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which database and directory a configuration names."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,35 @@ def test_without_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delitem(sys.modules, "lamplighter.database.postgresql", raising=False)
     with pytest.raises(ConfigError, match=r"install lamplighter\[postgresql\]"):
         storage(tmp_path, "database: postgresql://me@localhost/x")
+
+
+def blocked_by_a_file(folder: Path) -> Path:
+    """Return a path at which there is a file."""
+    (folder / "data").write_text("")
+    return folder / "data"
+
+
+def below_a_file(folder: Path) -> Path:
+    """Return a path that leads through a file."""
+    return blocked_by_a_file(folder) / "data"
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [(blocked_by_a_file, "File exists"), (below_a_file, "Not a directory")],
+)
+def test_storage_that_cannot_be_made(
+    tmp_path: Path, place: Callable[[Path], Path], problem: str
+) -> None:
+    """A directory that cannot be made is an error of the configuration that names key and path."""
+    data = place(tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        Storage.in_directory(data)
+    assert str(refused.value) == f"data_dir: {data} cannot be made: {problem}"
+
+
+async def test_storage_in_memory() -> None:
+    """In memory there are no files, for modules neither."""
+    storage = Storage.in_memory()
+    assert storage.modules_path is None
+    await storage.database.close()

@@ -43,8 +43,8 @@ def named_files(document: str, *languages: str) -> dict[str, str]:
     return {name[1]: body for name, body in names if name is not None}
 
 
-def typed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Do what *command* does for somebody who types it in *folder*; it must succeed."""
+def typed(command: str, folder: Path, *, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run *command* as a reader who types it in *folder*; it must end with *code*."""
     done = subprocess.run(
         command,
         shell=True,
@@ -54,7 +54,7 @@ def typed(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert done.returncode == code, f"{command}\n{done.stdout}{done.stderr}"
     return done
 
 

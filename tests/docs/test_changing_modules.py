@@ -1,15 +1,13 @@
 """docs/changing-modules.md: a record, other rules over it, and what is shown of them."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from lamplighter.config import parse_config_text
-from tests.docs.commands import blocks, commands, named_files, runs
+from tests.docs.commands import blocks, commands, named_files, runs, typed
 from tests.interop.clients import register
 from tests.interop.processes import reserved_port
 
@@ -33,17 +31,8 @@ async def hour(url: str) -> None:
 
 def replayed(command: str, folder: Path) -> str:
     """Return what the command prints to a wide terminal, without times; it finds differences."""
-    variables = f"COLUMNS=200 PATH={Path(sys.executable).parent}:$PATH"
-    done = subprocess.run(
-        f"env {variables} {command}",
-        shell=True,
-        check=False,  # 1 is what it is to be
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1, done.stderr
-    return "\n".join(line.rstrip() for line in TIME.sub("TIME", done.stdout).strip().splitlines())
+    printed = typed(f"COLUMNS=200 {command}", folder, code=1).stdout
+    return "\n".join(line.rstrip() for line in TIME.sub("TIME", printed).strip().splitlines())
 
 
 async def test_a_reader_rehearses_a_rule(tmp_path: Path) -> None:

@@ -18,23 +18,17 @@ def data_dir(tmp_path: Path) -> Path:
 QUIET = '{"presence": {"types": []}, "room": {"rooms": []}}'
 
 
-async def test_message(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """A change of nothing but the status message is told."""
+async def test_message_and_state(
+    server: InMemoryServer, alice: Client, bob: Client, room: str
+) -> None:
+    """A change of nothing but the status message is delivered, and so is one of the state."""
     await bob.set_status("online", "one")
     await alice.sync()
     await bob.set_status("online", "two")
     assert (await alice.sync()).presence[bob.user_id]["status_msg"] == "two"
-
-
-async def test_state(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """A change of the state is told."""
-    await bob.set_status("online")
-    await alice.sync()
-    await bob.set_status("unavailable")
-    assert (await alice.sync()).presence[bob.user_id] == {
-        "presence": "unavailable",
-        "last_active_ago": 0,
-    }
+    await bob.set_status("unavailable", "two")
+    told = {"presence": "unavailable", "last_active_ago": 0, "status_msg": "two"}
+    assert (await alice.sync()).presence[bob.user_id] == told
 
 
 async def test_no_longer_active(
@@ -73,32 +67,21 @@ async def test_later_activity(
 
 
 @pytest.mark.parametrize(
-    "way", ["m.room.message", "m.room.encrypted", "typing", "m.read", "marker"]
+    "way", ["m.room.message", "m.room.encrypted", "m.room.topic", "typing", "m.read", "marker"]
 )
-async def test_activity(
-    server: InMemoryServer, alice: Client, bob: Client, room: str, way: str
-) -> None:
-    """Sending any event, an encrypted one too, typing, receipts and read markers are activity."""
+async def test_activity(server: InMemoryServer, alice: Client, bob: Client, way: str) -> None:
+    """Sending any event, encrypted or of state, typing, receipts and markers are activity."""
+    room = await server.room(bob, alice)
     event = (await bob.call("PUT", f"/rooms/{room}/send/m.room.message/0", {"body": "b"}))[
         "event_id"
     ]
     await bob.sync(set_presence="unavailable")
-    quiet = '{"presence": {"types": []}, "room": {"rooms": []}}'
-    await bob.polls(filter=quiet, set_presence="unavailable")
+    await bob.polls(filter=QUIET, set_presence="unavailable")
     await server.advance(seconds=10)
     assert server.presence_of(bob).state == "unavailable"
     await act(bob, way, room, event)
     state = server.presence_of(bob)
     assert (state.state, state.last_active_ts) == ("online", server.clock.now())
-
-
-async def test_state_event_is_activity(server: InMemoryServer, bob: Client) -> None:
-    """Changing a room's state is sending an event, and so an activity."""
-    room = await bob.create_room()
-    await bob.sync(set_presence="unavailable")
-    await server.advance(seconds=10)
-    await bob.call("PUT", f"/rooms/{room}/state/m.room.topic", {"topic": "lamps"})
-    assert server.presence_of(bob).state == "online"
 
 
 async def test_what_is_not_told_is_kept(
@@ -122,7 +105,9 @@ def only(other: Client) -> str:
 
 async def act(bob: Client, way: str, room: str, event_id: str) -> None:
     """Do one of the things that are activity."""
-    if way.startswith("m.room."):
+    if way == "m.room.topic":
+        await bob.call("PUT", f"/rooms/{room}/state/{way}", {"topic": "lamps"})
+    elif way.startswith("m.room."):
         await bob.send(room, "hello", event_type=way)
     elif way == "typing":
         await bob.types(room)

@@ -41,21 +41,16 @@ async def test_a_sync_cannot_override_busy(server: InMemoryServer, bob: Client) 
     assert server.presence_of(bob).state == "online"
 
 
-@ON
-async def test_busy_stays_longer(server: InMemoryServer, bob: Client) -> None:
-    """A busy device does not idle, and its grace is an hour instead of half a minute."""
+@pytest.mark.parametrize(
+    ("config", "minutes"),
+    [("presence: {busy: true}", 60), ("presence: {busy: true, busy_timeout: 2m}", 2)],
+)
+async def test_busy_stays_longer(server: InMemoryServer, bob: Client, minutes: int) -> None:
+    """A busy device does not idle, and its grace is an hour, or what `busy_timeout` says."""
     await bob.set_status(BUSY)
-    await server.advance(milliseconds=60 * 60_000 - 1)
+    await server.advance(milliseconds=minutes * 60_000 - 1)
     assert server.presence_of(bob).state == BUSY
     await server.advance(milliseconds=1)
-    assert server.presence_of(bob).state == "offline"
-
-
-@pytest.mark.parametrize("config", ["presence: {busy: true, busy_timeout: 2m}"], ids=["2m"])
-async def test_busy_timeout(server: InMemoryServer, bob: Client) -> None:
-    """`busy_timeout` says how long the grace of a busy device is."""
-    await bob.set_status(BUSY)
-    await server.advance(minutes=2)
     assert server.presence_of(bob).state == "offline"
 
 

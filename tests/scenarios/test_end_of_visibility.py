@@ -66,14 +66,17 @@ async def test_who_was_away(server: InMemoryServer, alice: Client, bob: Client, 
     assert (await alice.sync(**UNSEEN)).presence == {}
 
 
+@pytest.mark.parametrize(
+    ("message", "told"), [(None, False), ("on holiday", True)], ids=["silent", "with a message"]
+)
 async def test_shown_as_offline_already(
-    server: InMemoryServer, alice: Client, bob: Client, room: str
+    server: InMemoryServer, alice: Client, bob: Client, room: str, message: str | None, told: bool
 ) -> None:
-    """Whom a client shows as offline, without a message, it is told nothing more of."""
-    await bob.set_status("offline")
+    """The end is no news of a user whom the client shows as offline, unless with a message."""
+    await bob.set_status("offline", message)
     await alice.sync(**UNSEEN)
     await bob.leave(room)
-    assert (await alice.sync(**UNSEEN)).presence == {}
+    assert (await alice.sync(**UNSEEN)).presence == ({bob.user_id: THE_END} if told else {})
     await server.advance(hours=1)
     assert (await alice.sync(**UNSEEN)).presence == {}
 
@@ -90,16 +93,6 @@ async def test_gone_offline_and_left_since(
     await bob.set_status("offline")
     await bob.leave(room)
     await server.advance(hours=hours)
-    assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
-
-
-async def test_a_message_of_somebody_offline(
-    server: InMemoryServer, alice: Client, bob: Client, room: str
-) -> None:
-    """Of somebody offline with a status message it is told, too: the message goes."""
-    await bob.set_status("offline", "on holiday")
-    await alice.sync(**UNSEEN)
-    await bob.leave(room)
     assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}
 
 
@@ -130,28 +123,19 @@ async def test_seen_again_after_a_long_absence(
     assert (alice.sees(bob), alice.reads(bob)) == (False, "one")
 
 
-async def test_a_token_that_says_nothing(
-    server: InMemoryServer, alice: Client, bob: Client, room: str
-) -> None:
-    """A client with a token that says nothing is told of everybody it has ceased to see, too."""
-    await bob.set_status("online")
-    await alice.sync(**UNSEEN)
-    await bob.leave(room)
-    assert (await alice.sync(since="nonsense", set_presence="offline")).presence[
-        bob.user_id
-    ] == THE_END
-    assert bob.user_id not in (await alice.first_sync(**UNSEEN)).presence
-
-
+@pytest.mark.parametrize("query", [{"since": "nonsense"}, {"full_state": "true"}], ids=str)
 async def test_everything_once_more(
-    server: InMemoryServer, alice: Client, bob: Client, room: str
+    server: InMemoryServer, alice: Client, bob: Client, room: str, query: SyncQuery
 ) -> None:
-    """`full_state` shows everybody once more, and of whom nothing is to be seen any more."""
+    """A token that says nothing, and `full_state`, get the end of visibility, too; a first sync
+    does not.
+    """
     await bob.set_status("online")
     await alice.sync(**UNSEEN)
     await bob.leave(room)
-    full = await alice.sync(full_state="true", set_presence="offline")
-    assert full.presence[bob.user_id] == THE_END
+    asked: SyncQuery = {**UNSEEN, **query}
+    assert (await alice.sync(**asked)).presence[bob.user_id] == THE_END
+    assert bob.user_id not in (await alice.first_sync(**UNSEEN)).presence
 
 
 async def test_an_older_token(

@@ -32,15 +32,25 @@ async def test_status_is_kept(
     assert (await alice.first_sync()).presence[bob.user_id] == status
 
 
-async def test_restored_device_has_its_grace(server: InMemoryServer, bob: Client) -> None:
-    """After a restart people stay as they were for the grace, and go if nobody comes back."""
+async def test_who_does_not_come_back(
+    server: InMemoryServer, alice: Client, bob: Client, charlie: Client
+) -> None:
+    """After a restart users stay as they were: with a device for the grace; offline, or as a module
+    has set them, for good.
+    """
+    people = bob, alice, charlie
     await bob.set_status("online", "hello")
-    await server.restart(bob)
-    await server.advance(milliseconds=29_999)
-    assert server.presence_of(bob).state == "online"
-    await server.advance(milliseconds=1)
-    state = server.presence_of(bob)
-    assert (state.state, state.status_msg) == ("offline", "hello")
+    await alice.set_status("offline", "gone")
+    await server.api.set_presence_for_users({charlie.user_id: ("online", "by a module")})
+    await server.restart(*people)
+    shown = []
+    for duration in ({"milliseconds": 29_999}, {"milliseconds": 1}, {"hours": 1}):
+        await server.advance(**duration)
+        shown.append([server.presence_of(it).state for it in people])
+    later = ["offline", "offline", "online"]
+    assert shown == [["online", "offline", "online"], later, later]
+    messages = [server.presence_of(it).status_msg for it in people]
+    assert messages == ["hello", "gone", "by a module"]
 
 
 async def test_client_that_comes_back(
@@ -54,25 +64,6 @@ async def test_client_that_comes_back(
     await bob.sync()
     assert (await alice.sync(set_presence="offline")).presence == {}
     assert server.presence_of(bob).state == "online"
-
-
-async def test_offline_stays(server: InMemoryServer, bob: Client) -> None:
-    """Who was offline is so after a restart, until a device speaks."""
-    await bob.set_status("offline", "gone")
-    await server.advance(minutes=1)
-    await server.restart(bob)
-    await server.advance(minutes=1)
-    state = server.presence_of(bob)
-    assert (state.state, state.status_msg) == ("offline", "gone")
-
-
-async def test_word_of_a_module_stays(server: InMemoryServer, bob: Client) -> None:
-    """What a module has set stays over a restart, and beyond the grace."""
-    await server.api.set_presence_for_users({bob.user_id: ("online", "by a module")})
-    await server.restart(bob)
-    await server.advance(hours=1)
-    state = server.presence_of(bob)
-    assert (state.state, state.status_msg) == ("online", "by a module")
 
 
 async def test_logging_out_after_a_restart(server: InMemoryServer, bob: Client) -> None:

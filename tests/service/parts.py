@@ -81,15 +81,20 @@ class FakeOutgoing:
 
 
 class FakeVisibilityStore:
-    """Keeps what was saved of each viewer in memory."""
+    """Keeps what was saved of each viewer in memory, as long as it works."""
 
     def __init__(self) -> None:
         self.contents: dict[UserId, bytes] = {}
+        self.saves = 0
+        self.works = True
 
     async def load(self) -> Mapping[UserId, bytes]:
         return self.contents
 
     async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
+        if not self.works:
+            raise StorageUnavailable("the disk is full")
+        self.saves += 1
         for viewer, content in contents.items():
             self.contents.pop(viewer, None)
             if content is not None:

@@ -22,35 +22,21 @@ def cancelled() -> "asyncio.Future[None]":
     return future
 
 
-async def test_saved() -> None:
-    """A batch is saved once that which saves it is done."""
-    batch = ChangeBatch()
-    assert (batch.saved.done(), batch.is_lost) == (False, False)
-    batch.saved_by(done())
-    assert (batch.saved.done(), batch.is_lost) == (True, False)
-    await batch.saved
-
-
-async def test_lost() -> None:
-    """Whoever waits for a batch that cannot be saved is told; it may be that nobody waits."""
-    batch, unattended = ChangeBatch(), ChangeBatch()
-    batch.saved_by(failed(StorageUnavailable("full")))
-    unattended.saved_by(failed(StorageUnavailable("full")))
-    assert batch.is_lost
+async def test_how_saving_ends() -> None:
+    """A batch is lost unless saving it is done; a batch for which nobody waits any more is, too."""
+    endings = [done(), failed(StorageUnavailable("full")), cancelled(), done()]
+    batches = [ChangeBatch() for _ in endings]
+    batches[3].saved.cancel()
+    assert (batches[0].saved.done(), batches[0].is_lost) == (False, False)
+    for batch, saving in zip(batches, endings, strict=True):
+        batch.saved_by(saving)
+    assert [batch.is_lost for batch in batches] == [False, True, True, True]
+    assert [batch.saved.cancelled() for batch in batches] == [False, False, True, True]
+    await batches[0].saved
     with pytest.raises(StorageUnavailable, match="full"):
-        await batch.saved
+        await batches[1].saved
 
 
-async def test_given_up() -> None:
-    """A batch whose saving was given up is lost."""
-    batch = ChangeBatch()
-    batch.saved_by(cancelled())
-    assert (batch.saved.cancelled(), batch.is_lost) == (True, True)
-
-
-async def test_nobody_waits_any_more() -> None:
-    """Where those who waited have taken the future along, nothing is left to tell."""
-    batch = ChangeBatch()
-    batch.saved.cancel()
-    batch.saved_by(done())
-    assert batch.is_lost
+async def test_nobody_waits_for_a_lost_batch() -> None:
+    """A batch that is lost costs no warning if nobody waits for it."""
+    ChangeBatch().saved_by(failed(StorageUnavailable("full")))

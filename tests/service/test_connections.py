@@ -152,20 +152,21 @@ def test_explicit_online_beside_one_that_is_busy(world: PollingWorld) -> None:
     assert world.take_told() == [Syncing(BOB, PHONE, BUSY)]
 
 
-def test_where_every_poll_is_activity() -> None:
-    """Where the operator says so, polls that do not say it are activity too."""
-    world = PollingWorld(Rules(sync_is_activity=SyncIsActivity.ALWAYS))
+@pytest.mark.parametrize(
+    ("mode", "says", "told"),
+    [
+        (SyncIsActivity.ALWAYS, None, [Syncing(BOB, PHONE, is_activity=True)] * 2),
+        (SyncIsActivity.NEVER, ONLINE, [BEGAN]),
+    ],
+)
+def test_which_polls_are_activity(
+    mode: SyncIsActivity, says: Presence | None, told: list[Syncing]
+) -> None:
+    """The operator may let every poll be activity, or none: then explicit online is told once."""
+    world = PollingWorld(Rules(sync_is_activity=mode))
     for _ in range(12):
-        world.polls()
-    assert world.take_told() == [Syncing(BOB, PHONE, is_activity=True)] * 2
-
-
-def test_where_no_poll_is_activity() -> None:
-    """Where the operator says so, explicit online is not told again."""
-    world = PollingWorld(Rules(sync_is_activity=SyncIsActivity.NEVER))
-    for _ in range(12):
-        world.polls(ONLINE)
-    assert world.take_told() == [BEGAN]
+        world.polls(says)
+    assert world.take_told() == told
 
 
 def test_a_change_too_many(world: PollingWorld) -> None:

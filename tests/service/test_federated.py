@@ -11,7 +11,6 @@ from lamplighter.ids import ServerName, UserId
 from lamplighter.presence.changes import Change
 from lamplighter.presence.events import RemoteUpdate, SetByModule
 from lamplighter.presence.state import Presence
-from lamplighter.service.federated import FederatedPresence
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA
 from tests.service.parts import Parts
 
@@ -32,53 +31,48 @@ def update(
     return RemoteUpdate(user_id, presence, status_msg, timedelta(0), presence is Presence.ONLINE)
 
 
-def take_in(parts: Parts, door: FederatedPresence, updates: Iterable[RemoteUpdate]) -> set[str]:
+def take_in(parts: Parts, updates: Iterable[RemoteUpdate]) -> set[str]:
     """Feed what is admitted of *updates* to the tracker; return who is known then."""
-    for admitted in door.admitted(updates):
+    for admitted in parts.federated.admitted(updates):
         parts.tracker.feed(admitted, parts.clock.now())
     return {state.user_id for state in parts.tracker.known()}
 
 
 def test_nobody_to_remember(parts: Parts) -> None:
     """Who is offline, says nothing, and was never heard of, is not remembered."""
-    door = parts.federated
     updates = [update(DORA, Presence.OFFLINE), update(EVE, Presence.OFFLINE, "on holiday")]
-    assert take_in(parts, door, updates) == {EVE}
+    assert take_in(parts, updates) == {EVE}
 
 
 def test_who_is_known_goes_offline(parts: Parts) -> None:
     """Who is known is heard of, in the same message too."""
-    door = parts.federated
-    take_in(parts, door, [update(DORA), update(DORA, Presence.OFFLINE)])
+    take_in(parts, [update(DORA), update(DORA, Presence.OFFLINE)])
     assert parts.tracker.get(DORA).state == "offline"
 
 
 def test_offline_strangers_are_not_counted(parts: Parts) -> None:
     """Those who are not remembered do not count towards how many a server may make us remember."""
-    door = parts.federated
     strangers = [UserId(f"@u{n}:{THERE}") for n in range(20_000)]
-    take_in(parts, door, [update(user_id, Presence.OFFLINE) for user_id in strangers])
-    assert list(door.admitted([update(DORA)])) == [update(DORA)]
+    take_in(parts, [update(user_id, Presence.OFFLINE) for user_id in strangers])
+    assert list(parts.federated.admitted([update(DORA)])) == [update(DORA)]
 
 
 def test_too_many_of_one_domain(parts: Parts) -> None:
     """Of one domain 20,000 users are remembered; those who are go on being heard, and others'."""
-    door = parts.federated
     users = [UserId(f"@u{n}:s{n % 25}.{THERE}") for n in range(20_000)]
-    assert take_in(parts, door, [update(user_id) for user_id in users]) == set(users)
+    assert take_in(parts, [update(user_id) for user_id in users]) == set(users)
     other = UserId("@dora:third.org")
     news = [update(EVE), update(users[0], status_msg="still here"), update(other)]
-    assert list(door.admitted(news)) == news[1:]
+    assert list(parts.federated.admitted(news)) == news[1:]
 
 
 async def test_who_is_offline_is_forgotten_for_another_one(parts: Parts) -> None:
     """Somebody offline gives the place up, and nothing of them is kept, or stored, any more."""
-    door = parts.federated
     users = [UserId(f"@u{n}:{THERE}") for n in range(20_000)]
-    take_in(parts, door, [update(user_id) for user_id in users])
+    take_in(parts, [update(user_id) for user_id in users])
     parts.publisher.publish(take_change(parts, update(users[0], Presence.OFFLINE)))
     await parts.publisher.published()
-    assert list(door.admitted([update(EVE)])) == [update(EVE)]
+    assert list(parts.federated.admitted([update(EVE)])) == [update(EVE)]
     assert parts.tracker.user(users[0]) is None
     assert parts.roster.last(users[0]).changed == BEGINNING
     assert parts.store.forgotten == [users[0]]
@@ -86,12 +80,11 @@ async def test_who_is_offline_is_forgotten_for_another_one(parts: Parts) -> None
 
 async def test_who_is_online_is_offline_before_being_forgotten(parts: Parts) -> None:
     """Where a smaller domain needs a place, its last holder is told offline, and then forgotten."""
-    door = parts.federated
     for domain in range(5):
         crowd = [UserId(f"@u{n}:evil{domain}.org") for n in range(20_000)]
-        take_in(parts, door, [update(user_id) for user_id in crowd])
+        take_in(parts, [update(user_id) for user_id in crowd])
     first = UserId("@u0:evil0.org")
-    admitted = door.admitted([update(EVE)])
+    admitted = parts.federated.admitted([update(EVE)])
     assert next(admitted) == RemoteUpdate(first, Presence.OFFLINE)
     parts.publisher.publish(take_change(parts, RemoteUpdate(first, Presence.OFFLINE)))
     assert list(admitted) == [update(EVE)]
@@ -113,11 +106,10 @@ def test_after_a_restart(parts: Parts) -> None:
     users = [UserId(f"@u{n}:{THERE}") for n in range(20_000)]
     for user_id in users:
         parts.tracker.feed(update(user_id), parts.clock.now())
-    door = parts.federated
-    door.restore(parts.clock.now())
+    parts.federated.restore(parts.clock.now())
     assert parts.store.forgotten == [EVE]
     assert {it.user_id for it in parts.tracker.known()} == {BOB, CHARLIE, *users}
-    assert list(door.admitted([update(EVE)])) == []
+    assert list(parts.federated.admitted([update(EVE)])) == []
 
 
 def take_change(parts: Parts, news: RemoteUpdate) -> list[Change]:

@@ -30,6 +30,14 @@ async def parts() -> Parts:
     return parts
 
 
+@pytest.fixture
+def thinking(parts: Parts) -> Thinking:
+    """A module of that server that answers when the test says so."""
+    act = Thinking()
+    parts.module(act)
+    return act
+
+
 async def test_one_batch_per_turn(parts: Parts) -> None:
     """What changes in one turn of the loop is published together: newest per user, one position."""
     before = parts.stream.position
@@ -56,11 +64,6 @@ async def test_nothing_to_publish(parts: Parts) -> None:
     await parts.publisher.published()
     await parts.publisher.saved()
     assert (parts.told, parts.store.saves) == ([], [])
-
-
-async def test_never_changed(parts: Parts) -> None:
-    """The position of who has never changed is the beginning."""
-    assert parts.roster.last(BOB).changed == 0
 
 
 async def test_two_turns_are_two_batches(parts: Parts) -> None:
@@ -152,10 +155,8 @@ async def test_a_module_that_raises(parts: Parts) -> None:
     assert (parts.heard(ALICE), parts.heard(CHARLIE)) == ([(BOB, "two")], [(BOB, "one")])
 
 
-async def test_a_late_answer(parts: Parts) -> None:
+async def test_a_late_answer(parts: Parts, thinking: Thinking) -> None:
     """What a module adds late has a position of its own, and is about what it was asked of."""
-    thinking = Thinking()
-    parts.module(thinking)
     await parts.publish(BOB, "one")
     about = parts.stream.position
     await parts.publish(ALICE, "hello")
@@ -171,13 +172,11 @@ async def test_a_late_answer(parts: Parts) -> None:
     assert parts.told[-1].deliveries == []
 
 
-async def test_late_but_nothing_new(parts: Parts) -> None:
+async def test_late_but_nothing_new(parts: Parts, thinking: Thinking) -> None:
     """Who was told by a room is not told again of the same by a module that thinks longer.
 
     But the module's word is noted beside the room, for it outlasts a leave.
     """
-    thinking = Thinking()
-    parts.module(thinking)
     await parts.publish(BOB, "one")
     first = parts.last(ALICE, BOB)
     thinking.answer({ALICE: set(thinking.asked[0])})
@@ -186,10 +185,8 @@ async def test_late_but_nothing_new(parts: Parts) -> None:
     assert parts.last(ALICE, BOB) == Update(first.state, reasons, first.position, first.about)
 
 
-async def test_late_and_altered(parts: Parts) -> None:
+async def test_late_and_altered(parts: Parts, thinking: Thinking) -> None:
     """A module that alters late still replaces what the room told of the same change."""
-    thinking = Thinking()
-    parts.module(thinking)
     await parts.publish(BOB, "one")
     hidden = thinking.asked[0][0].copy_and_replace(status_msg=None)
     thinking.answer({ALICE: {hidden}})
@@ -197,10 +194,8 @@ async def test_late_and_altered(parts: Parts) -> None:
     assert parts.heard(ALICE) == [(BOB, None)]
 
 
-async def test_late_never_replaces_newer(parts: Parts) -> None:
+async def test_late_never_replaces_newer(parts: Parts, thinking: Thinking) -> None:
     """A late answer about an older change does not undo what was told of a newer one."""
-    thinking = Thinking()
-    parts.module(thinking)
     await parts.publish(BOB, "one")
     await parts.publish(BOB, "two")
     old, new = (asked[0] for asked in thinking.asked)
@@ -229,10 +224,8 @@ async def test_answers_in_the_wrong_order(parts: Parts) -> None:
     assert parts.heard(CHARLIE) == [(BOB, "two")]
 
 
-async def test_late_for_who_came_later(parts: Parts) -> None:
+async def test_late_for_who_came_later(parts: Parts, thinking: Thinking) -> None:
     """A late answer for somebody without an outbox is not kept: they will be answered afresh."""
-    thinking = Thinking()
-    parts.module(thinking)
     await parts.publish(BOB, "one")
     parts.feed.forget(CHARLIE)
     thinking.answer({CHARLIE: set(thinking.asked[0])})
@@ -240,10 +233,8 @@ async def test_late_for_who_came_later(parts: Parts) -> None:
     assert (parts.feed.outbox(CHARLIE), parts.told[-1].deliveries) == (None, [])
 
 
-async def test_late_for_who_came_back(parts: Parts) -> None:
+async def test_late_for_who_came_back(parts: Parts, thinking: Thinking) -> None:
     """Who was answered from scratch since a newer change is not told of the older one."""
-    thinking = Thinking()
-    parts.module(thinking)
     await parts.publish(BOB, "one")
     await parts.publish(BOB, "two")
     parts.feed.forget(CHARLIE)
@@ -253,10 +244,8 @@ async def test_late_for_who_came_back(parts: Parts) -> None:
     assert parts.heard(CHARLIE) == []
 
 
-async def test_late_for_who_sees_by_a_room(parts: Parts) -> None:
+async def test_late_for_who_sees_by_a_room(parts: Parts, thinking: Thinking) -> None:
     """Who sees a user by a room is not told of an older change, even where the newer is unsaid."""
-    thinking = Thinking()
-    parts.module(thinking)
     await parts.publish(BOB, "one")
     await parts.publish(BOB, "two")
     parts.feed.open(ALICE).drop(BOB)
@@ -281,10 +270,8 @@ async def test_late_answers_come_as_they_come(parts: Parts) -> None:
     assert parts.last(DORA, BOB).reasons == (Module("One"),)
 
 
-async def test_what_a_module_hides_is_not_told_meanwhile(parts: Parts) -> None:
+async def test_what_a_module_hides_is_not_told_meanwhile(parts: Parts, thinking: Thinking) -> None:
     """A viewer to whom a module has shown something else waits while that module thinks."""
-    thinking = Thinking()
-    parts.module(thinking)
     await parts.publish(BOB, "one")
     thinking.answer({ALICE: {thinking.asked[0][0].copy_and_replace(status_msg=None)}})
     await turns()
@@ -297,10 +284,8 @@ async def test_what_a_module_hides_is_not_told_meanwhile(parts: Parts) -> None:
     assert parts.last(ALICE, BOB).reasons == (SharedRoom(HALL),)
 
 
-async def test_waiting_ends_with_the_time_out(parts: Parts) -> None:
+async def test_waiting_ends_with_the_time_out(parts: Parts, thinking: Thinking) -> None:
     """Who waits for a module that never answers is not told what it might have hidden."""
-    thinking = Thinking()
-    parts.module(thinking)
     await parts.publish(BOB, "one")
     thinking.answer({ALICE: {thinking.asked[0][0].copy_and_replace(status_msg=None)}})
     await turns()
@@ -322,13 +307,11 @@ async def test_no_batch_overtakes_another(parts: Parts) -> None:
     assert [published.changes for published in parts.told] == [(*changes,), (ping,)]
 
 
-async def test_closing(parts: Parts) -> None:
+async def test_closing(parts: Parts, thinking: Thinking) -> None:
     """Closing publishes and keeps what is at hand, and does not wait for modules.
 
     What they have not answered is news again for whoever comes back: so it is kept once more.
     """
-    thinking = Thinking()
-    parts.module(thinking)
     parts.publisher.publish(parts.set(BOB, "one"))
     await parts.publisher.close()
     assert (parts.heard(ALICE), parts.store.messages) == (

@@ -20,9 +20,12 @@ S: Final = ServerName("s.example")
 X: Final = UserId("@x:r.example")
 Y: Final = UserId("@y:r.example")
 Z: Final = UserId("@z:s.example")
+W: Final = UserId("@w:w.example")
 
 #: Viewers, and whether they see what is altered.
 Shown = Mapping[UserId, bool]
+#: To which server what goes: by user, the status message.
+Messages = list[tuple[ServerName, dict[str, str | None]]]
 
 
 def answer(states: Iterable[UserPresenceState], shown: Shown) -> dict[str, set[UserPresenceState]]:
@@ -54,7 +57,7 @@ def in_turn(*acts: Act) -> Act:
     return act
 
 
-def by_server(parts: Parts, start: int = 0) -> list[tuple[ServerName, dict[str, str | None]]]:
+def by_server(parts: Parts, start: int = 0) -> Messages:
     """Return the messages from the place *start* on, those of one server in their order."""
     return sorted(parts.outgoing.messages[start:], key=lambda it: it[0])
 
@@ -104,58 +107,58 @@ async def test_only_our_own_users_by_name(parts: Parts) -> None:
     assert parts.outgoing.messages == [(R, {BOB: "one"})]
 
 
-@pytest.mark.parametrize("first", [X, Y])
-async def test_altered_wins_on_a_push(parts: Parts, first: UserId) -> None:
-    """What is altered for one viewer goes to their server for all, in whichever order they come."""
-    second = Y if first == X else X
-    parts.module(showing({first: first == X, second: second == X, Z: False}))
+@pytest.mark.parametrize(
+    "modules",
+    [
+        [{X: True, Y: False, Z: False}],
+        [{Y: False, X: True, Z: False}],
+        [{X: True}, {Y: False, Z: False}],
+        [{Y: False, Z: False}, {X: True}],
+    ],
+)
+async def test_altered_wins_on_a_push(parts: Parts, modules: list[Shown]) -> None:
+    """A state that is altered for one viewer goes to the viewer's server for all viewers there,
+    whichever viewer, or module, comes first.
+    """
+    for shown in modules:
+        parts.module(showing(shown))
     await parts.publish(BOB, "one")
     assert by_server(parts) == [(R, {BOB: "altered"}), (S, {BOB: "one"})]
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_altered_wins_between_modules(parts: Parts, order: tuple[int, int]) -> None:
-    """So it is where one module alters and another does not, in whichever order they stand."""
-    acts = [showing({X: True}), showing({Y: False})]
-    for index in order:
-        parts.module(acts[index])
+@pytest.mark.parametrize(
+    ("at_once", "late", "first", "then"),
+    [
+        (
+            {X: True},
+            {Y: False, Z: False},
+            [(R, {BOB: "altered"})],
+            [(R, {BOB: "altered"}), (S, {BOB: "one"})],
+        ),
+        (
+            {X: False, Z: False},
+            {Y: True},
+            [(R, {BOB: "one"}), (S, {BOB: "one"})],
+            [(R, {BOB: "altered"})],
+        ),
+        ({X: False}, {}, [(R, {BOB: "one"})], []),
+    ],
+    ids=["late unaltered", "late altered", "nothing new"],
+)
+async def test_a_late_answer(
+    parts: Parts, at_once: Shown, late: Shown, first: Messages, then: Messages
+) -> None:
+    """A late answer about a viewer does not undo what was altered for another viewer there, and
+    replaces what went there unaltered; without news nothing is sent again.
+    """
+    thinking = Thinking()
+    parts.module(showing(at_once))
+    parts.module(thinking)
     await parts.publish(BOB, "one")
-    assert parts.outgoing.messages == [(R, {BOB: "altered"})]
-
-
-async def test_altered_wins_over_a_late_unaltered(parts: Parts) -> None:
-    """A module's late word for another viewer there does not undo what was altered at once."""
-    late = Thinking()
-    parts.module(showing({X: True}))
-    parts.module(late)
-    await parts.publish(BOB, "one")
-    assert parts.outgoing.messages == [(R, {BOB: "altered"})]
-    late.answer(answer(late.asked[0], {Y: False, Z: False}))
+    assert by_server(parts) == first
+    thinking.answer(answer(thinking.asked[0], late))
     await turns()
-    assert by_server(parts, 1) == [(R, {BOB: "altered"}), (S, {BOB: "one"})]
-
-
-async def test_late_altered_wins(parts: Parts) -> None:
-    """What a module alters late replaces what went there as it was."""
-    late = Thinking()
-    parts.module(showing({X: False, Z: False}))
-    parts.module(late)
-    await parts.publish(BOB, "one")
-    assert by_server(parts) == [(R, {BOB: "one"}), (S, {BOB: "one"})]
-    late.answer(answer(late.asked[0], {Y: True}))
-    await turns()
-    assert parts.outgoing.messages[2:] == [(R, {BOB: "altered"})]
-
-
-async def test_late_but_nothing_new(parts: Parts) -> None:
-    """A module that has nothing to add late sends nothing again."""
-    late = Thinking()
-    parts.module(showing({X: False}))
-    parts.module(late)
-    await parts.publish(BOB, "one")
-    late.answer({})
-    await turns()
-    assert parts.outgoing.messages == [(R, {BOB: "one"})]
+    assert by_server(parts, len(first)) == then
 
 
 async def test_late_never_replaces_newer(parts: Parts) -> None:
@@ -243,20 +246,17 @@ async def test_withheld_when_the_time_is_up(parts: Parts) -> None:
     assert parts.outgoing.messages == [(S, {BOB: "two"})]
 
 
-@pytest.mark.parametrize("viewers", [{X}, {Y}, {X, Y}])
-async def test_altered_wins_in_a_snapshot(parts: Parts, viewers: set[UserId]) -> None:
-    """A snapshot for whoever of a server holds what is altered for another there."""
+@pytest.mark.parametrize(
+    ("viewers", "sent"),
+    [({X}, "altered"), ({Y}, "altered"), ({X, Y}, "altered"), ({W}, None)],
+)
+async def test_altered_wins_in_a_snapshot(
+    parts: Parts, viewers: set[UserId], sent: str | None
+) -> None:
+    """A snapshot holds what is altered for any viewer there; a viewer who sees nobody gets none."""
     parts.module(showing({X: True, Y: False, Z: False}))
-    state = parts.set(BOB, "one")[0].new
-    await parts.reminders.show(viewers, [state])
-    assert parts.outgoing.messages == [(R, {BOB: "altered"})]
-
-
-async def test_a_snapshot_of_nobody(parts: Parts) -> None:
-    """A viewer who may see nobody is sent nothing."""
-    parts.module(showing({X: False}))
-    await parts.reminders.show({Z}, [parts.set(BOB, "one")[0].new])
-    assert parts.outgoing.sent == []
+    await parts.reminders.show(viewers, [parts.set(BOB, "one")[0].new])
+    assert parts.outgoing.messages == ([(R, {BOB: sent})] if sent else [])
 
 
 async def test_withheld_in_a_snapshot(parts: Parts) -> None:

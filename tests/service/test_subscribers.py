@@ -102,9 +102,7 @@ async def test_unsubscribing(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("how", [raising, raising_at_once])
-@pytest.mark.parametrize(
-    "error", [RuntimeError("no"), SystemExit(3), KeyboardInterrupt()], ids=repr
-)
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
 async def test_a_callback_that_raises(bench: Bench, how: Any, error: BaseException) -> None:
     """A callback that raises, or tries to end the server, is logged, and asked again next time."""
     bench.subscribe(how(error))

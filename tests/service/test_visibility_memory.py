@@ -1,47 +1,24 @@
 """What of the end of visibility outlasts a restart."""
 
-from collections.abc import Mapping
-
 from structlog.testing import capture_logs
 
 from lamplighter.clock import Timestamp
 from lamplighter.delivery.endings import Endings
-from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.routing.counting import CountingRooms
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.routing.visibility import Interest, ModuleInterests
 from lamplighter.service.visibility_memory import VisibilityMemory
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL
+from tests.service.parts import FakeVisibilityStore
 
 ONE = Module("One")
-
-
-class FakeStore:
-    """Keeps contents in memory, as long as it works."""
-
-    def __init__(self) -> None:
-        self.contents: dict[UserId, bytes] = {}
-        self.saves = 0
-        self.works = True
-
-    async def load(self) -> Mapping[UserId, bytes]:
-        return self.contents
-
-    async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
-        if not self.works:
-            raise StorageUnavailable("the disk is full")
-        self.saves += 1
-        for viewer, content in contents.items():
-            self.contents.pop(viewer, None)
-            if content is not None:
-                self.contents[viewer] = content
 
 
 class Run:
     """One run of a server."""
 
-    def __init__(self, store: FakeStore, most: int = 100) -> None:
+    def __init__(self, store: FakeVisibilityStore, most: int = 100) -> None:
         self.endings, self.interests = Endings(), ModuleInterests()
         self.memory = VisibilityMemory(store, self.endings, self.interests, most)
 
@@ -53,7 +30,7 @@ class Run:
 
 async def test_over_a_restart() -> None:
     """Of whom it has ended, whom modules named, and who saw everybody is there after a restart."""
-    store = FakeStore()
+    store = FakeVisibilityStore()
     run = Run(store)
     run.endings.put(ALICE, BOB, StreamPosition(7))
     run.named(ALICE, CHARLIE)
@@ -69,7 +46,7 @@ async def test_over_a_restart() -> None:
 
 async def test_which_rooms_count() -> None:
     """Which rooms count is there after a restart, and no user is told of it."""
-    store = FakeStore()
+    store = FakeVisibilityStore()
     run = Run(store)
     assert await run.memory.restore() is None
     rooms = CountingRooms.always(shared_rooms=True, excluded={HALL})
@@ -81,7 +58,7 @@ async def test_which_rooms_count() -> None:
 
 async def test_only_what_has_changed() -> None:
     """What is as it was saved is not saved again."""
-    store = FakeStore()
+    store = FakeVisibilityStore()
     run = Run(store)
     run.named(ALICE, BOB)
     for _ in range(3):
@@ -92,7 +69,7 @@ async def test_only_what_has_changed() -> None:
 
 async def test_nobody_named_any_more() -> None:
     """A viewer for whom there is nothing to remember takes no room."""
-    store = FakeStore()
+    store = FakeVisibilityStore()
     run = Run(store)
     run.named(ALICE, BOB)
     await run.memory.save()
@@ -103,7 +80,7 @@ async def test_nobody_named_any_more() -> None:
 
 async def test_a_disk_that_is_full() -> None:
     """What cannot be written is written the next time, and the log says so."""
-    store = FakeStore()
+    store = FakeVisibilityStore()
     run = Run(store)
     run.named(ALICE, BOB)
     store.works = False
@@ -117,7 +94,7 @@ async def test_a_disk_that_is_full() -> None:
 
 async def test_there_is_only_so_much_room() -> None:
     """So many pairs are saved for all viewers together, and no more."""
-    store = FakeStore()
+    store = FakeVisibilityStore()
     run = Run(store, most=3)
     run.named(ALICE, BOB, CHARLIE)
     run.named(BOB, ALICE, CHARLIE)
