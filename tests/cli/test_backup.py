@@ -102,9 +102,12 @@ def test_keys_of_another_place(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_backed_up(tmp_path: Path) -> None:
-    """A missing or damaged database, or an existing file, is an error that leaves no archive."""
-    path = configured(tmp_path, 1)
+    """PostgreSQL, no database, a damaged one or an existing file is an error without an archive."""
     target = tmp_path / "b.tar.gz"
+    path = configured(tmp_path, 1, "database: postgresql://lamplighter@localhost/x\n")
+    with pytest.raises(ConfigError, match="PostgreSQL is backed up by pg_dump"):
+        list(backup(path, target))
+    path = configured(tmp_path, 1)
     with pytest.raises(ConfigError, match="has no database: nothing to back up"):
         list(backup(path, target))
     (_made(tmp_path / "data") / "lamplighter.db").write_bytes(b"no database" * 100)

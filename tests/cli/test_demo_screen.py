@@ -1,12 +1,73 @@
-"""The demo's live view."""
+"""The output of the demo."""
 
+import shlex
 from collections import deque
+from typing import Any
 
 from rich.console import Console
 
-from lamplighter.cli.demo_screen import Screen
-from lamplighter.cli.demo_text import Told
+from lamplighter.cli.demo_screen import Screen, Told, curl_lines, dashboard_lines, told
 from lamplighter.devtools.server import running_server
+from lamplighter.homeserver.values import Login
+from lamplighter.ids import DeviceId, StreamPosition
+from lamplighter.presence.state import Presence
+from lamplighter.routing.plan import Delivery
+from lamplighter.routing.reasons import Module, Self, SharedRoom
+from lamplighter.service import Published
+from lamplighter.web.admin.auth import new_admin_token
+from tests.routing.people import ALICE, BOB, CHARLIE, HALL, state
+
+BASE = "http://127.0.0.1:8008"
+
+
+def test_who_was_told() -> None:
+    """Each recipient of another user's presence has a line, with the message and all reasons."""
+    brb, away = state(BOB, "brb"), state(CHARLIE, "", presence=Presence.UNAVAILABLE)
+    deliveries = [
+        Delivery(brb, {ALICE: (Module("MyRouter"), SharedRoom(HALL)), BOB: (Self(),)}),
+        Delivery(away, {BOB: (SharedRoom(HALL),)}),
+    ]
+    assert [str(it) for it in told(Published(StreamPosition(1), (), deliveries))] == [
+        "alice was told: bob is online “brb” (because: module MyRouter and shared room !hall:demo)",
+        "bob was told: charlie is unavailable (because: shared room !hall:demo)",
+    ]
+
+
+def test_the_dashboard() -> None:
+    """The address of the dashboard and its token have a line each, of at most 80 columns."""
+    token = new_admin_token()
+    lines = dashboard_lines("http://127.0.0.1:8008", token)
+    assert lines == [
+        "The dashboard: http://127.0.0.1:8008/_lamplighter/",
+        f"The token that it asks for: {token}",
+    ]
+    assert max(map(len, lines)) <= 80
+
+
+def test_lines_to_paste() -> None:
+    """The first line sets a status, the others sync as each person; a shell reads them right."""
+    logins = [Login(user, DeviceId("D"), f"token of {user}") for user in (ALICE, BOB)]
+    lines: list[Any] = [shlex.split(line, comments=True) for line in curl_lines(BASE, logins, BOB)]
+    put, *syncs = lines
+    assert put == [
+        "curl",
+        "-X",
+        "PUT",
+        f"{BASE}/_matrix/client/v3/presence/@bob:demo/status",
+        "-H",
+        "Authorization: Bearer token of @bob:demo",
+        "-d",
+        '{"presence": "unavailable", "status_msg": "lunch"}',
+    ]
+    assert syncs == [
+        [
+            "curl",
+            f"{BASE}/_matrix/client/v3/sync",
+            "-H",
+            f"Authorization: Bearer token of {user}",
+        ]
+        for user in (ALICE, BOB)
+    ]
 
 
 def drawn(screen: Screen) -> list[str]:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from lamplighter import __version__
+from lamplighter.cli.admin_client import read_token
 from lamplighter.cli.main import app, main
-from lamplighter.config import load_config
+from lamplighter.config import load_config, parse_config_text
 from lamplighter.errors import ModuleError, StorageUnavailable
+from lamplighter.web.admin.auth import hash_of
 from tests.cli.answering import answering
 from tests.cli.test_visibility import NO, YES
 
@@ -171,9 +173,17 @@ def test_yes_and_no(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes == [0, 1]
 
 
-def test_a_token_is_printed(run: Run) -> None:
-    """`admin-token` prints a token, and the lines that let it in."""
-    ran = run("admin-token")
-    assert ran.exit_code == 0
-    assert ran.err.splitlines()[-2] == "admin:"
-    assert len(ran.out.split()) == 1
+def test_an_admin_token(run: Run, tmp_path: Path) -> None:
+    """`admin-token > file` writes a new token alone, as `--token-file file` reads it; its hash for
+    the configuration goes to the screen.
+    """
+    path, hashes = tmp_path / "token.txt", set()
+    for _ in range(2):
+        ran = run("admin-token")
+        path.write_text(ran.out)
+        token = read_token(path)
+        config = "\n".join(["server_name: a", *ran.err.splitlines()[-2:]])
+        assert parse_config_text(config, path).admin.token_hash == hash_of(token)
+        assert token not in ran.err
+        hashes.add(hash_of(token))
+    assert len(hashes) == 2

@@ -2,18 +2,18 @@
 
 import asyncio
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lamplighter.cli.main import main
+from tests.cli.test_main import Run, run
 from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, folder_of_modules, lab
 from tests.compat.world import UNSEEN
 from tests.logs_as_before import logs_as_before as logs_as_before  # used by every test here
 
-Run = Callable[..., tuple[int, str, str]]
+__all__ = ["run"]  # the fixture
 
 
 @pytest.fixture
@@ -24,18 +24,10 @@ def folder(tmp_path: Path) -> Iterator[Folder]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command with these arguments: exit code, standard output and error."""
+def replay(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command with these arguments, on a wide terminal."""
     monkeypatch.setenv("COLUMNS", "140")
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lamplighter", "replay", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        written = capsys.readouterr()
-        return int(exited.value.code or 0), written.out, written.err
-
-    return run
+    return partial(run, "replay")
 
 
 @pytest.fixture
@@ -57,22 +49,22 @@ def log(folder: Folder) -> Path:
     return path
 
 
-def test_nothing_differs(folder: Folder, log: Path, run: Run) -> None:
+def test_nothing_differs(folder: Folder, log: Path, replay: Run) -> None:
     """The same rule, over its own record, differs in nothing: exit code 0."""
-    code, out, err = run(log, "-c", folder.configure("rule.Rule"))
-    assert (code, err) == (0, "")
+    ran = replay(log, "-c", folder.configure("rule.Rule"))
+    assert (ran.exit_code, ran.err) == (0, "")
     assert (
-        out.splitlines()[1]
+        ran.out.splitlines()[1]
         == "Nothing differs: everybody would see whom they saw, as they saw them."
     )
 
 
-def test_what_differs(folder: Folder, log: Path, run: Run) -> None:
+def test_what_differs(folder: Folder, log: Path, replay: Run) -> None:
     """The report shows who gains and who loses whom, with reasons and by module: exit code 1."""
     folder.rule({CHARLIE: [BOB]})
-    code, out, _ = run(log, "-c", folder.configure("rule.Rule"))
-    assert code == 1
-    lines = [" ".join(line.split()) for line in out.splitlines()]
+    ran = replay(log, "-c", folder.configure("rule.Rule"))
+    assert ran.exit_code == 1
+    lines = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert lines[0].startswith("4 decisions, 2024-01-01 00:00:00 to ")
     assert lines[0].endswith(", decided again by Rule")
     assert lines[2:] == [
@@ -89,12 +81,12 @@ def test_what_differs(folder: Folder, log: Path, run: Run) -> None:
     ]
 
 
-def test_for_programs(folder: Folder, log: Path, run: Run) -> None:
+def test_for_programs(folder: Folder, log: Path, replay: Run) -> None:
     """With --json every difference is there, with all that is known of it."""
     folder.rule({ALICE: [BOB]}, say="nothing")
-    code, out, _ = run(log, "-c", folder.configure("rule.Rule"), "--json")
-    values = json.loads(out)
-    assert code == 1
+    ran = replay(log, "-c", folder.configure("rule.Rule"), "--json")
+    values = json.loads(ran.out)
+    assert ran.exit_code == 1
     assert values["counts"] == {"gained": 0, "lost": 0, "altered": 1}
     assert values["by_module"] == {"Rule": {"gained": 0, "lost": 0, "altered": 1}}
     assert values["modules"] == {"Rule": None}
@@ -111,21 +103,21 @@ def test_for_programs(folder: Folder, log: Path, run: Run) -> None:
     }
 
 
-def test_a_module_that_fails(folder: Folder, log: Path, run: Run) -> None:
+def test_a_module_that_fails(folder: Folder, log: Path, replay: Run) -> None:
     """A module that fails is named, with what it said."""
     folder.rule({ALICE: [BOB]}, before="raise RuntimeError('no [data]')")
-    code, out, err = run(log, "-c", folder.configure("rule.Rule"))
-    assert (code, err) == (0, "")  # by its other callback, alice sees bob all the same
-    assert "Module Rule failed, last so: get_users_for_states: RuntimeError('no [data]')" in out
+    ran = replay(log, "-c", folder.configure("rule.Rule"))
+    assert (ran.exit_code, ran.err) == (0, "")  # by its other callback, alice sees bob all the same
+    assert "Module Rule failed, last so: get_users_for_states: RuntimeError('no [data]')" in ran.out
 
 
 @pytest.mark.parametrize(
     ("name", "problem"),
     [("nowhere.log", "nowhere.log: there is no such file"), ("rule.py", "not a record")],
 )
-def test_no_record(folder: Folder, run: Run, name: str, problem: str) -> None:
+def test_no_record(folder: Folder, replay: Run, name: str, problem: str) -> None:
     """A file that is no record is refused in one line: exit code 2."""
     folder.rule({})
-    code, out, err = run(folder.path / name, "-c", folder.configure())
-    assert (code, out) == (2, "")
-    assert problem in err
+    ran = replay(folder.path / name, "-c", folder.configure())
+    assert (ran.exit_code, ran.out) == (2, "")
+    assert problem in ran.err

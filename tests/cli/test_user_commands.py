@@ -1,29 +1,29 @@
-"""`lamplighter user`, with and without a server that runs."""
+"""`lamplighter register-user` and `lamplighter user`, with and without a server that runs."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
 from lamplighter.app import Storage
-from lamplighter.cli.register_user import register_user
 from lamplighter.cli.running import mark_as_running
 from lamplighter.cli.serve import serving
-from lamplighter.cli.user_commands import Users, list_users
-from lamplighter.clock import SystemClock
+from lamplighter.cli.user_commands import Users, list_users, register_user, stored_accounts
 from lamplighter.config import load_config
+from lamplighter.database.postgresql import open_url
 from lamplighter.errors import (
     AdminUnavailable,
+    ConfigError,
     Forbidden,
     InvalidParam,
     InvalidUsername,
     NotFound,
     UnknownToken,
+    UserInUse,
 )
-from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId
 from lamplighter.web.admin.auth import hash_of
+from tests.database.rooms import add_room
 from tests.interop.processes import reserved_port
 from tests.web.admin.operator import TOKEN
 
@@ -31,12 +31,21 @@ ALICE = UserId("@alice:example.org")
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """A configuration with alice, whose password is "old"."""
+def empty(tmp_path: Path) -> Path:
+    """A configuration whose data_dir is not there yet."""
     path = tmp_path / "lamplighter.yaml"
-    path.write_text("server_name: example.org\n")
-    register_user(path, "alice", "old")
+    path.write_text("server_name: example.org\ndata_dir: state/of/it\n")
     return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def config(empty: Path, request: pytest.FixtureRequest) -> Path:
+    """A configuration with alice, whose password is "old", in each of the databases."""
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        empty.write_text(f"{empty.read_text()}database: {url}\n")
+    register_user(empty, "alice", "old")
+    return empty
 
 
 def users(config: Path) -> Users:
@@ -44,53 +53,68 @@ def users(config: Path) -> Users:
     return Users(config, None, None)
 
 
-def in_database(config: Path, work: Callable[[SqlDirectory], Coroutine[None, None, None]]) -> None:
-    """Look into the database, as a server would at its next start."""
+@pytest.mark.parametrize("is_admin", [False, True])
+def test_a_new_account(config: Path, is_admin: bool) -> None:
+    """The account has its password and its rank, and no device; a name is given once."""
+    bob = UserId("@bob:example.org")
 
     async def look() -> None:
-        database = Storage.in_directory(load_config(config).data_dir).database
-        try:
-            directory = SqlDirectory(database, load_config(config).server_name, SystemClock())
-            await directory.start()
-            await work(directory)
-        finally:
-            await database.close()
+        async with stored_accounts(load_config(config), alone=False) as directory:
+            account = await directory.account(bob)
+            assert account is not None
+            assert (account.user_id, account.is_admin) == (bob, is_admin)
+            assert await directory.devices(bob) == []
+            await directory.check_password(bob, "sesame")
+            with pytest.raises(Forbidden):
+                await directory.check_password(bob, "Sesame")
 
+    assert register_user(config, "bob", "sesame", is_admin=is_admin) == bob
     asyncio.run(look())
+    with pytest.raises(UserInUse):
+        register_user(config, bob, "sesame")
 
 
-def test_a_new_password_without_a_server(config: Path) -> None:
-    """The new password is good and the old one is not; devices are logged out."""
-    tokens: list[str] = []
-
-    async def log_in(directory: SqlDirectory) -> None:
-        tokens.append((await directory.log_in(ALICE)).access_token)
-
-    async def look(directory: SqlDirectory) -> None:
-        await directory.check_password(ALICE, "new")
-        with pytest.raises(Forbidden):
-            await directory.check_password(ALICE, "old")
-        with pytest.raises(UnknownToken):
-            await directory.authenticate(tokens[0])
-
-    in_database(config, log_in)
-    users(config).reset_password(ALICE, "new", log_out=True)
-    in_database(config, look)
+async def test_beside_a_running_server(empty: Path) -> None:
+    """A server that runs meanwhile knows the new account at once."""
+    async with stored_accounts(load_config(empty), alone=False) as directory:
+        before = await directory.account(ALICE)
+        await asyncio.to_thread(register_user, empty, "alice", "sesame")
+        assert before is None
+        assert (await directory.log_in(ALICE)).user_id == ALICE
 
 
-def test_devices_may_stay(config: Path) -> None:
-    """Where the operator wants it, devices stay logged in."""
-    tokens: list[str] = []
+def test_the_data_directory(empty: Path) -> None:
+    """The directory with the database is made for its owner alone; the error names the key."""
+    (empty.parent / "state").write_text("a file")
+    with pytest.raises(ConfigError, match=r"^data_dir: .* cannot be made: "):
+        register_user(empty, "bob", "sesame")
+    (empty.parent / "state").unlink()
+    register_user(empty, "bob", "sesame")
+    assert load_config(empty).data_dir.stat().st_mode & 0o777 == 0o700
 
-    async def log_in(directory: SqlDirectory) -> None:
-        tokens.append((await directory.log_in(ALICE)).access_token)
 
-    async def look(directory: SqlDirectory) -> None:
-        assert (await directory.authenticate(tokens[0])).user_id == ALICE
+@pytest.mark.parametrize("log_out", [True, False])
+def test_a_new_password_without_a_server(config: Path, log_out: bool) -> None:
+    """The new password is good, the old one is not; the operator says whether devices stay."""
+    settings = load_config(config)
 
-    in_database(config, log_in)
-    users(config).reset_password(ALICE, "new", log_out=False)
-    in_database(config, look)
+    async def log_in() -> str:
+        async with stored_accounts(settings, alone=False) as directory:
+            return (await directory.log_in(ALICE)).access_token
+
+    async def look() -> bool:
+        async with stored_accounts(settings, alone=False) as directory:
+            await directory.check_password(ALICE, "new")
+            with pytest.raises(Forbidden):
+                await directory.check_password(ALICE, "old")
+            try:
+                return (await directory.authenticate(token)).user_id == ALICE
+            except UnknownToken:
+                return False
+
+    token = asyncio.run(log_in())
+    users(config).reset_password(ALICE, "new", log_out=log_out)
+    assert asyncio.run(look()) is not log_out
 
 
 def test_the_list(config: Path) -> None:
@@ -102,14 +126,15 @@ def test_the_list(config: Path) -> None:
         [ALICE, "deactivated"],
         ["@root:example.org", "admin"],
     ]
+    settings = load_config(config)
+    is_file = (settings.data_dir / "lamplighter.db").exists()
+    assert is_file is (settings.database is None)
 
 
-def test_no_database_is_no_accounts(tmp_path: Path) -> None:
+def test_no_database_is_no_accounts(empty: Path) -> None:
     """Listing makes no database where there is none."""
-    path = tmp_path / "lamplighter.yaml"
-    path.write_text("server_name: example.org\n")
-    assert list(list_users(path)) == []
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(list_users(empty)) == []
+    assert list(empty.parent.iterdir()) == [empty]
 
 
 def test_who_is_meant(config: Path) -> None:
@@ -125,22 +150,38 @@ def test_who_is_meant(config: Path) -> None:
         users(config).reset_password(UserId("@nobody:example.org"), "x", log_out=True)
 
 
-def test_a_running_server_needs_the_token(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command never writes to the database of a running server; the error says what to do."""
+def test_a_running_server_needs_the_token(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command never writes to the database of a running server; the error says what to do.
+
+    The error comes as soon as the user is named, before the operator types a password.
+    """
+    register_user(empty, "alice", "old")
     monkeypatch.delenv("LAMPLIGHTER_ADMIN_TOKEN", raising=False)
-    refused = pytest.raises(AdminUnavailable, match=r"no admin token.*; or stop the server first$")
-    with mark_as_running(load_config(config)), refused:
-        users(config).reset_password(ALICE, "new", log_out=True)
+    refused = r"no admin token.*; or stop the server first$"
+    with mark_as_running(load_config(empty)):
+        with pytest.raises(AdminUnavailable, match=refused):
+            users(empty).find("alice")
+        with pytest.raises(AdminUnavailable, match=refused):
+            users(empty).reset_password(ALICE, "new", log_out=True)
 
 
-def test_the_token_is_missed_before_a_password_is_typed(
-    config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While a server runs, the command that has no token fails as soon as the user is named."""
-    monkeypatch.delenv("LAMPLIGHTER_ADMIN_TOKEN", raising=False)
-    refused = pytest.raises(AdminUnavailable, match=r"no admin token.*; or stop the server first$")
-    with mark_as_running(load_config(config)), refused:
-        users(config).find("alice")
+def test_beside_a_server_elsewhere(empty: Path, postgres_url: str) -> None:
+    """An account is made and listed while a server runs; to change one, the server is asked."""
+    empty.write_text(f"{empty.read_text()}database: {postgres_url}\n")
+
+    async def beside() -> None:
+        database = open_url(postgres_url)
+        await add_room(database, "!a")
+        try:
+            await asyncio.to_thread(register_user, empty, "alice", "old")
+            with pytest.raises(AdminUnavailable, match="name it with --url"):
+                await asyncio.to_thread(users(empty).deactivate, ALICE)
+            lines = await asyncio.to_thread(lambda: list(list_users(empty)))
+            assert [it.split()[0] for it in lines] == [ALICE]
+        finally:
+            await database.close()
+
+    asyncio.run(beside())
 
 
 async def test_a_running_server_does_it(tmp_path: Path) -> None:

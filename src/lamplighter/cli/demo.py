@@ -1,6 +1,7 @@
 """`lamplighter demo`: a server, three users, one module, and the reasons for each delivery.
 
-The users act through the HTTP API of a real server with a real database.
+The users act through the HTTP API of a real server with a real database, over connections within
+the process.
 """
 
 import asyncio
@@ -10,28 +11,25 @@ import tempfile
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final
 
-import aiohttp
 from rich.console import Console
 from rich.live import Live
 
-from lamplighter.app import Lamplighter, Storage
-from lamplighter.cli.demo_screen import Screen
-from lamplighter.cli.demo_text import Told, curl_lines, dashboard_lines, told
+from lamplighter.app import Storage
+from lamplighter.cli.demo_screen import Screen, Told, curl_lines, dashboard_lines, told
 from lamplighter.cli.serve import serving, until_told_to_stop
+from lamplighter.clock import SystemClock
 from lamplighter.config import Config, parse_config_text
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.http import HttpClient
 from lamplighter.errors import ConfigError
-from lamplighter.homeserver.values import Login
 from lamplighter.ids import UserId, localpart_of
 from lamplighter.logs import set_up_logs
-from lamplighter.service import Published
 from lamplighter.web.admin.auth import hash_of, new_admin_token
 
-__all__ = ["DemoUser", "demo"]
+__all__ = ["demo"]
 
 _CONFIG: Final = """\
 server_name: demo
@@ -64,45 +62,6 @@ def demo(listen: str) -> None:
             raise ConfigError(f"--listen: {problem}; such as --listen 127.0.0.1:8009") from None
 
 
-@dataclass
-class DemoUser:
-    """A user at a client: a login, and the since token of the last sync."""
-
-    session: aiohttp.ClientSession
-    base: str
-    login: Login
-    next_batch: str | None = None
-
-    async def sync(self, timeout_ms: int = 0) -> Mapping[str, Any]:
-        """Sync; return the presence events by sender."""
-        query = {"timeout": str(timeout_ms)}
-        if self.next_batch is not None:
-            query["since"] = self.next_batch
-        async with self.session.get(
-            f"{self.base}/sync", params=query, headers=self._headers
-        ) as response:
-            answer = await response.json()
-        self.next_batch = answer["next_batch"]
-        events = answer.get("presence", {}).get("events", [])
-        return {event["sender"]: event["content"] for event in events}
-
-    async def set_status(self, presence: str, status_msg: str) -> None:
-        """Set the user's own status."""
-        url = f"{self.base}/presence/{quote(self.login.user_id, safe='@:')}/status"
-        content = {"presence": presence, "status_msg": status_msg}
-        async with self.session.put(url, json=content, headers=self._headers) as response:
-            response.raise_for_status()
-
-    async def keep_watching(self) -> None:
-        """Poll as a client does, until cancelled."""
-        while True:
-            await self.sync(_POLL_MS)
-
-    @property
-    def _headers(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self.login.access_token}"}
-
-
 async def _demo(config: Config, token: str) -> None:
     base = f"http://{config.listen[0]}"
     async with AsyncExitStack() as stack:
@@ -112,56 +71,33 @@ async def _demo(config: Config, token: str) -> None:
         history: deque[Told] = deque(maxlen=12)
         server.core.witnesses.observe(lambda published: history.extend(told(published)))
         logins = [await server.directory.register(name, name) for name in _NAMES]
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        http_server = server.http_server(SystemClock())
+        stack.callback(http_server.abort)
+        http = HttpClient(http_server.connect)
         people = {
-            login.user_id: DemoUser(session, f"{base}/_matrix/client/v3", login) for login in logins
+            it.user_id: Client(http, it.user_id, it.device_id, it.access_token) for it in logins
         }
         lines = [*curl_lines(base, logins, _BOB), *dashboard_lines(base, token)]
         if sys.stdout.isatty():
-            await _show_live(server, base, people, lines, history)
+            console = Console()
+            screen = Screen(server, base, list(people), history)
+            screen.story = await _story(people)
+            # Above the live view, where a terminal can select and copy them.
+            for line in lines:
+                console.print(f"{line}\n", soft_wrap=True, highlight=False, markup=False)
+            with Live(screen, console=console, refresh_per_second=4):
+                await _watch(people)
         else:
-            await _show_plainly(server, base, people, lines, history)
+            _say(f"Lamplighter serves {base}. alice, bob and charlie share no room.")
+            _say("The module CustomPresenceRouter shows bob to alice.")
+            _say(*await _story(people))
+            _say(*(f"Why: {entry}" for entry in history))
+            _say("To try more:", *(f"  {line}" for line in lines), "Serving until Ctrl-C.")
+            server.core.witnesses.observe(lambda published: _say(*map(str, told(published))))
+            await _watch(people)
 
 
-async def _show_plainly(
-    server: Lamplighter,
-    base: str,
-    people: Mapping[UserId, DemoUser],
-    lines: Sequence[str],
-    history: Sequence[Told],
-) -> None:
-    _say(f"Lamplighter serves {base}. alice, bob and charlie share no room.")
-    _say("The module CustomPresenceRouter shows bob to alice.")
-    for line in await _story(people):
-        _say(line)
-    for entry in history:
-        _say(f"Why: {entry}")
-    _say("To try more:")
-    for line in lines:
-        _say(f"  {line}")
-    _say("Serving until Ctrl-C.")
-    server.core.witnesses.observe(_say_told)
-    await _watch(people)
-
-
-async def _show_live(
-    server: Lamplighter,
-    base: str,
-    people: Mapping[UserId, DemoUser],
-    lines: Sequence[str],
-    history: Sequence[Told],
-) -> None:
-    console = Console()
-    screen = Screen(server, base, list(people), history)
-    screen.story = await _story(people)
-    # Above the live view, where a terminal can select and copy them.
-    for line in lines:
-        console.print(f"{line}\n", soft_wrap=True, highlight=False, markup=False)
-    with Live(screen, console=console, refresh_per_second=4):
-        await _watch(people)
-
-
-async def _story(people: Mapping[UserId, DemoUser]) -> Sequence[str]:
+async def _story(people: Mapping[UserId, Client]) -> Sequence[str]:
     """Let bob set a status; return what alice and charlie received."""
     for viewer in (_ALICE, _CHARLIE):
         await people[viewer].sync()
@@ -169,7 +105,7 @@ async def _story(people: Mapping[UserId, DemoUser]) -> Sequence[str]:
     lines = ["bob sets his status: online “lighting the lamps”"]
     for viewer in (_ALICE, _CHARLIE):
         name = localpart_of(viewer)
-        about_bob = (await people[viewer].sync()).get(_BOB)
+        about_bob = (await people[viewer].sync()).presence.get(_BOB)
         received = (
             f"receives bob's presence: {json.dumps(about_bob)}"
             if about_bob
@@ -179,22 +115,20 @@ async def _story(people: Mapping[UserId, DemoUser]) -> Sequence[str]:
     return lines
 
 
-async def _watch(people: Mapping[UserId, DemoUser]) -> None:
+async def _watch(people: Mapping[UserId, Client]) -> None:
     """Let alice and charlie poll until the process is told to stop."""
-    watching = [
-        asyncio.get_running_loop().create_task(people[viewer].keep_watching())
-        for viewer in (_ALICE, _CHARLIE)
-    ]
+
+    async def poll(person: Client) -> None:
+        while True:
+            await person.sync(timeout=_POLL_MS)
+
+    watching = [asyncio.ensure_future(poll(people[viewer])) for viewer in (_ALICE, _CHARLIE)]
     await until_told_to_stop()
     for task in watching:
         task.cancel()
     await asyncio.gather(*watching, return_exceptions=True)
 
 
-def _say_told(published: Published) -> None:
-    for entry in told(published):
-        _say(str(entry))
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the demo prints
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line, flush=True)  # noqa: T201 - the demo prints

@@ -1,7 +1,9 @@
-"""The demo's live view: who is online, who got what, and why."""
+"""The output of the demo: its lines, and the live view of users, deliveries and reasons."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.panel import Panel
@@ -9,16 +11,72 @@ from rich.table import Table
 from rich.text import Text
 
 from lamplighter.app import Lamplighter
-from lamplighter.cli.demo_text import Told
+from lamplighter.homeserver.values import Login
 from lamplighter.ids import UserId, localpart_of
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.service import Published
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "Told", "curl_lines", "dashboard_lines", "told"]
 
 #: The lines of the view besides the rows of reasons, and one for the terminal's cursor.
 _OTHER_LINES: Final = 18
 _FEWEST_ROWS: Final = 2
 
 _COLOURS = {"online": "green", "unavailable": "yellow", "offline": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A delivery: a user got another user's presence, and why."""
+
+    viewer: str
+    about: str
+    presence: str
+    because: str
+
+    def __str__(self) -> str:
+        return f"{self.viewer} was told: {self.about} is {self.presence} (because: {self.because})"
+
+
+def told(published: Published) -> list[Told]:
+    """Return the deliveries of other users' presence."""
+    return [
+        Told(
+            localpart_of(viewer),
+            localpart_of(delivery.user_id),
+            _in_words(delivery.state),
+            " and ".join(map(str, reasons)),
+        )
+        for delivery in published.deliveries
+        for viewer, reasons in delivery.recipients.items()
+        if viewer != delivery.user_id
+    ]
+
+
+def _in_words(state: UserPresenceState) -> str:
+    """Return a presence in words."""
+    message = f" “{state.status_msg}”" if state.status_msg else ""
+    return f"{state.state}{message}"
+
+
+def curl_lines(base: str, logins: Iterable[Login], say: UserId) -> Sequence[str]:
+    """Return commands to paste: one sets a status, and the others sync."""
+    tokens = {login.user_id: login.access_token for login in logins}
+    status = f"{base}/_matrix/client/v3/presence/{quote(say, safe='@:')}/status"
+    body = '{"presence": "unavailable", "status_msg": "lunch"}'
+    return [
+        f"curl -X PUT '{status}' -H 'Authorization: Bearer {tokens[say]}' -d '{body}'",
+        *(
+            f"curl '{base}/_matrix/client/v3/sync' -H 'Authorization: Bearer {token}'"
+            f"  # as {localpart_of(user_id)}"
+            for user_id, token in tokens.items()
+        ),
+    ]
+
+
+def dashboard_lines(base: str, token: str) -> Sequence[str]:
+    """Return the dashboard's address and its token, each in a line of at most 80 columns."""
+    return [f"The dashboard: {base}/_lamplighter/", f"The token that it asks for: {token}"]
 
 
 class Screen:

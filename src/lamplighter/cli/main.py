@@ -179,13 +179,13 @@ def _register_user(
     admin: Annotated[bool, typer.Option("--admin", help="Make the user an administrator.")] = False,
 ) -> None:
     """Create an account; the server may be running."""
-    from lamplighter.cli import register_user as command
+    from lamplighter.cli import user_commands
 
     if password is not None and password_stdin:
         raise typer.BadParameter("give --password or --password-stdin, not both")
     if password is None:
         password = _password(from_stdin=password_stdin)
-    user_id = command.register_user(config, username, password, is_admin=admin)
+    user_id = user_commands.register_user(config, username, password, is_admin=admin)
     typer.echo(f"Registered {user_id}")
 
 
@@ -195,14 +195,14 @@ def _admin_token() -> None:
 
     Only the token is written to the standard output, so that a file takes it: > token.txt
     """
-    from lamplighter.cli import admin_token as command
+    from lamplighter.web.admin.auth import hash_of, new_admin_token
 
-    made = command.admin_token()
-    for line in made.before:
-        typer.echo(line, err=True)
-    typer.echo(made.token)
-    for line in made.after:
-        typer.echo(line, err=True)
+    token = new_admin_token()
+    here = "The admin token. It is shown this once; keep it where you keep passwords:\n"
+    typer.echo(here, err=True)
+    typer.echo(token)
+    typer.echo("\nIn lamplighter.yaml, then restart the server:\n", err=True)
+    typer.echo(f"admin:\n  token_hash: {hash_of(token)}", err=True)
 
 
 @app.command("backup")

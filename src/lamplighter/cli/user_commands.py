@@ -1,31 +1,56 @@
-"""`lamplighter user`: lists accounts, gives them a new password, deactivates them.
+"""`lamplighter register-user` and `lamplighter user`: the accounts of a server.
 
-A running server makes the change, asked by its admin API, because it knows who is logged in. If no
-server runs, the command writes to the database itself.
+A new account and the list of accounts need only the database, whether a server runs or not. A
+running server makes all other changes, asked by its admin API, because it knows who is logged in.
+If no server runs, the command writes to the database itself.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from lamplighter.cli.accounts import stored_accounts
+from lamplighter.app import Storage
 from lamplighter.cli.admin_client import AdminClient, read_token
 from lamplighter.cli.running import find_running_server
+from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
+from lamplighter.database.migrate import migrate
 from lamplighter.errors import AdminUnavailable, DatabaseInUse, InvalidParam, InvalidUsername
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId, parse_user_id
-from lamplighter.ports import Account
+from lamplighter.ports import Account, Requester
 
-__all__ = ["Users", "list_users"]
+__all__ = ["Users", "list_users", "register_user", "stored_accounts"]
 
 T = TypeVar("T")
 
 #: How many accounts are read at a time.
 _PAGE = 500
+
+
+def register_user(path: Path, username: str, password: str, *, is_admin: bool = False) -> UserId:
+    """Create an account of the server whose configuration is at *path*; return its user ID.
+
+    *username* is a localpart or a whole user ID of that server. Raises `ConfigError`,
+    `UserInUse`, `InvalidUsername`, `InvalidParam` (an empty password) and `StorageUnavailable`.
+    """
+    config = load_config(path)
+    user_id = _whole_id(username, config)
+    localpart = user_id.removeprefix("@").removesuffix(f":{config.server_name}")
+    if not password:
+        raise InvalidParam("the password is empty")
+
+    async def register(directory: SqlDirectory) -> UserId:
+        login = await directory.register(localpart, password, is_admin=is_admin)
+        # Nobody uses this device: the first log-in makes a real one.
+        await directory.log_out(Requester(login.user_id, login.device_id))
+        return login.user_id
+
+    return _run(config, register, alone=False)
 
 
 class Users:
@@ -44,12 +69,7 @@ class Users:
         a server runs and there is no token for it, so that the operator is told before typing a
         password.
         """
-        server_name = self._config.server_name
-        if not name.startswith("@"):
-            name = f"@{name}:{server_name}"
-        elif name.partition(":")[2] != server_name:
-            raise InvalidUsername(f"{name} is not a user of {server_name}")
-        user_id = parse_user_id(name)
+        user_id = parse_user_id(_whole_id(name, self._config))
         if self._is_running():
             self._client()
         return user_id
@@ -97,7 +117,14 @@ def list_users(path: Path) -> Iterator[str]:
     config = load_config(path)
     if config.database is None and not (config.data_dir / "lamplighter.db").exists():
         return
-    accounts = _run(config, _all, alone=False)
+
+    async def all_of_them(directory: SqlDirectory) -> list[Account]:
+        found: list[Account] = []
+        while page := await directory.accounts(found[-1].user_id if found else None, _PAGE):
+            found += page
+        return found
+
+    accounts = _run(config, all_of_them, alone=False)
     width = max((len(it.user_id) for it in accounts), default=0)
     for account in accounts:
         made = datetime.fromtimestamp(account.created_ts / 1000, UTC).date().isoformat()
@@ -105,11 +132,20 @@ def list_users(path: Path) -> Iterator[str]:
         yield f"{account.user_id:{width}}  {made} {special}".rstrip()
 
 
-async def _all(directory: SqlDirectory) -> list[Account]:
-    accounts: list[Account] = []
-    while page := await directory.accounts(accounts[-1].user_id if accounts else None, _PAGE):
-        accounts += page
-    return accounts
+@asynccontextmanager
+async def stored_accounts(config: Config, *, alone: bool) -> AsyncIterator[SqlDirectory]:
+    """Give the directory in the database, which is closed when the block ends.
+
+    With *alone*, raise `DatabaseInUse` where a server runs on the same PostgreSQL database.
+    """
+    database = Storage.of(config, alone=alone).database
+    try:
+        await migrate(database)
+        directory = SqlDirectory(database, config.server_name, SystemClock())
+        await directory.start()
+        yield directory
+    finally:
+        await database.close()
 
 
 def _run(config: Config, work: Callable[[SqlDirectory], Awaitable[T]], *, alone: bool = True) -> T:
@@ -126,3 +162,12 @@ def _run(config: Config, work: Callable[[SqlDirectory], Awaitable[T]], *, alone:
             "a server runs on this database, perhaps on another machine, so it has to do this by "
             "its admin API: name it with --url; or stop the server first"
         ) from None
+
+
+def _whole_id(name: str, config: Config) -> str:
+    """Return *name*, a localpart or a user ID, as a user ID of this server, perhaps malformed."""
+    if not name.startswith("@"):
+        return f"@{name}:{config.server_name}"
+    if name.partition(":")[2] != config.server_name:
+        raise InvalidUsername(f"{name} is not a user of {config.server_name}")
+    return name

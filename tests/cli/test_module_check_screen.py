@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.console import Console
 
-from lamplighter.cli.check_screen import joint_screen, screen
+from lamplighter.cli.module_check import joint_screen, screen
 from lamplighter.devtools.check import Callback, Finding, JointReport, Kind, Place, Report
 from lamplighter.devtools.check.findings import Counterexample, Timing
 
