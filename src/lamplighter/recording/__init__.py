@@ -1,1 +1,1 @@
-"""What was decided, kept in a log: who was told of whom and why, for a rehearsal of other rules."""
+"""The record of decisions: who got whose state and why, so that other rules can be rehearsed."""

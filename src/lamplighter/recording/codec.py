@@ -1,8 +1,8 @@
-"""Events as lines of JSON: short, and still to be read by people with `zcat`.
+"""Events as lines of JSON, which people can read with `zcat`.
 
-Users and rooms are numbers, each of which is introduced in the same file before it is used: with
-names in their place a record takes about three times as much room, gzip or not. The numbers stand
-where the types of the events say that a user or a room is; nothing is written down by hand here.
+A line has numbers instead of user and room IDs, because a record with IDs takes about three times
+as much space, compressed or not. An earlier line of the same file gives the ID for each number. The
+types of the events say where the IDs are.
 """
 
 import dataclasses
@@ -19,12 +19,12 @@ from lamplighter.recording.events import VERSION, RecordedEvent
 
 __all__ = ["Decoder", "Encoder"]
 
-#: Puts a number in the place of a name, or a name in that of a number.
+#: Returns the number of an ID, or the ID of a number.
 _Swap: TypeAlias = Callable[[Any], Any]
 #: Swaps all users and rooms in a value of some type, as `msgspec.to_builtins` returns it.
 _Swapper: TypeAlias = Callable[[Any, _Swap], Any]
 
-#: Begins a line that introduces a user or a room: the next number stands for it.
+#: Begins a line with an ID: the next number stands for it.
 _NEW: Final = "name"
 
 
@@ -36,7 +36,7 @@ class Encoder:
         self._encoder = msgspec.json.Encoder()
 
     def encode(self, event: RecordedEvent) -> bytes:
-        """Return the line for *event*, with those that introduce users and rooms before it."""
+        """Return the line for *event*, after the lines for IDs that the file does not have yet."""
         numbers, known = self._numbers, len(self._numbers)
         line = _EVENT(msgspec.to_builtins(event), lambda it: numbers.setdefault(it, len(numbers)))
         new = [(_NEW, name) for name in list(numbers)[known:]] if len(numbers) > known else []
@@ -50,9 +50,9 @@ class Decoder:
         self._names: list[str] = []
 
     def decode(self, line: bytes) -> RecordedEvent | None:
-        """Return the event of *line*; None if it only introduces somebody.
+        """Return the event of *line*; None for a line with an ID.
 
-        Raises `RecordUnreadable` for what was not written by an `Encoder`, or by an older one.
+        Raises `RecordUnreadable` for a line that no `Encoder` of this version has written.
         """
         try:
             match msgspec.json.decode(line):
@@ -77,7 +77,7 @@ class Decoder:
 
 
 def _swapper(kind: Any) -> _Swapper | None:
-    """Return what swaps the users and rooms in a value of type *kind*; None if it has none."""
+    """Return the function that swaps the IDs in a value of type *kind*; None if it has none."""
     if kind in (UserId, RoomId):
         return lambda value, swap: swap(value)
     if kind is UserPresenceState:
@@ -88,7 +88,8 @@ def _swapper(kind: Any) -> _Swapper | None:
         tag = [None] if kind.__struct_config__.tag else []
         return _of_places([*tag, *(_swapper(it.type) for it in msgspec.structs.fields(kind))])
     if get_origin(kind) in (list, tuple):
-        return _of_list(_swapper(get_args(kind)[0]))
+        each = _swapper(get_args(kind)[0])
+        return each and (lambda value, swap: [each(it, swap) for it in value])
     if get_origin(kind) in (Union, UnionType):
         return _of_union([it for it in get_args(kind) if it is not NoneType])
     return None
@@ -116,12 +117,8 @@ def _of_places(places: list[_Swapper | None]) -> _Swapper | None:
     return swap_each if found else None
 
 
-def _of_list(swapper: _Swapper | None) -> _Swapper | None:
-    return swapper and (lambda value, swap: [swapper(it, swap) for it in value])
-
-
 def _of_union(kinds: list[Any]) -> _Swapper | None:
-    """Return what goes by the name with which each kind begins; None in a value stays."""
+    """Return the function for one of *kinds*, chosen by the tag of the value, or for None."""
     if len(kinds) == 1:
         only = _swapper(kinds[0])
         return only and (lambda value, swap: None if value is None else only(value, swap))

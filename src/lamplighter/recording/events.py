@@ -1,8 +1,8 @@
-"""What a record tells of, in the order in which it happened, and how it is written.
+"""The events of a record, in the order in which they happened.
 
-A decision stands beside what it was made of: who was how, who was in which room, and who looked.
-Each event is written as its fields, in their order, after the name of its kind. Times are
-milliseconds since the epoch. A new field, or another order, takes another `VERSION`.
+The record has each decision, and everything from which the server made the decision: states, room
+members, and which viewers get changes at once. An event is written as its tag and its fields, in
+their order. Times are milliseconds since the epoch. Another field or order needs a new `VERSION`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,14 +47,14 @@ __all__ = [
 #: The form of the events below.
 VERSION: Final = 2
 
-#: In which fields somebody's presence is shown otherwise than it is: field and value.
+#: The fields in which a viewer gets another state than the real one: name and value.
 Alteration: TypeAlias = tuple[tuple[str, str | int | bool | None], ...]
 AS_THEY_ARE: Alteration = ()
 
-#: How a viewer sees a user, and why.
+#: What a viewer gets instead of the real state of a user, and why the user is visible.
 Seen: TypeAlias = tuple[Alteration, Reasons]
 
-#: Who was told of each user, and how they see the user.
+#: User to recipients, each with what the recipient has got.
 Told: TypeAlias = Mapping[UserId, Mapping[UserId, Seen]]
 
 
@@ -63,7 +63,7 @@ class _Recorded(msgspec.Struct, array_like=True, frozen=True):
 
 
 class SeenAlike(_Recorded, frozen=True):
-    """Users who are seen, or who see, alike and for the same reasons."""
+    """Users, or recipients, with the same alteration and the same reasons."""
 
     reasons: tuple[Reason, ...]
     users: list[UserId]
@@ -71,7 +71,7 @@ class SeenAlike(_Recorded, frozen=True):
 
 
 class ToldOf(_Recorded, frozen=True):
-    """Who was told of one user."""
+    """The recipients of one user's state."""
 
     user_id: UserId
     viewers: list[SeenAlike]
@@ -82,11 +82,11 @@ class _Event(_Recorded, frozen=True):
 
 
 class Began(_Event, tag="began", frozen=True):
-    """A server has begun to record, or a file has begun: what comes says how everything stands."""
+    """A server has begun to record, or a file begins; the next events are the whole present."""
 
     version: int
     server_name: ServerName
-    #: How many milliseconds after a batch the late answers of modules may still come.
+    #: For how many milliseconds after a batch modules may still answer.
     module_timeout: int
 
 
@@ -97,25 +97,25 @@ class KnownAccounts(_Event, tag="accounts", frozen=True):
 
 
 class Known(_Event, tag="known", frozen=True):
-    """How users are, about whom nothing is decided now."""
+    """States of users, without a decision."""
 
     states: list[UserPresenceState]
 
 
 class Looking(_Event, tag="looking", frozen=True):
-    """Viewers who are told as things happen, from now on."""
+    """Viewers who get changes at once from now on."""
 
     viewers: list[UserId]
 
 
 class Away(_Event, tag="away", frozen=True):
-    """Viewers who are no longer told as things happen."""
+    """Viewers who do not get changes at once any more."""
 
     viewers: list[UserId]
 
 
 class Moved(_Event, tag="moved", frozen=True):
-    """A user has begun to be joined to a room, or has stopped."""
+    """A user has joined or left a room."""
 
     room_id: RoomId
     user_id: UserId
@@ -123,7 +123,7 @@ class Moved(_Event, tag="moved", frozen=True):
 
 
 class RecordedBatch(_Event, tag="batch", frozen=True):
-    """Users have changed, and viewers were told."""
+    """Users have changed, and the recipients got the changes."""
 
     position: StreamPosition
     states: list[UserPresenceState]
@@ -131,23 +131,23 @@ class RecordedBatch(_Event, tag="batch", frozen=True):
 
 
 class RecordedLate(_Event, tag="late", frozen=True):
-    """What a module has added to a batch after it was told."""
+    """The recipients that a late answer of a module has added to a batch."""
 
     about: StreamPosition
     told: list[ToldOf]
 
 
 class Met(_Event, tag="met", frozen=True):
-    """Users have become visible to each other, and were told how they are."""
+    """Users have become visible to each other, and got each other's states."""
 
     told: list[ToldOf]
 
 
 class Viewed(_Event, tag="viewed", frozen=True):
-    """A viewer was answered from scratch, about *users*: about everybody if None."""
+    """A viewer got an answer from scratch about *users*; None: about all visible users."""
 
     viewer: UserId
-    #: Whether the viewer is told from now on as things happen.
+    #: Whether the viewer gets changes at once from now on.
     looks: bool
     users: list[UserId] | None
     seen: list[SeenAlike]
@@ -168,8 +168,8 @@ RecordedEvent: TypeAlias = (
 
 
 def alteration(shown: UserPresenceState, base: UserPresenceState) -> Alteration:
-    """Return in what clients are shown *base* otherwise than it is."""
-    if shown is base:  # of nearly everybody, and so this costs nearly nothing
+    """Return in which fields that clients see *shown* differs from *base*."""
+    if shown is base:  # nearly always
         return AS_THEY_ARE
     return tuple(
         (name, value)
@@ -179,9 +179,9 @@ def alteration(shown: UserPresenceState, base: UserPresenceState) -> Alteration:
 
 
 def grouped(seen: Mapping[UserId, Seen]) -> list[SeenAlike]:
-    """Return *seen* in groups of users who see alike.
+    """Return *seen* in groups with the same alteration and reasons.
 
-    Users share a group if their reasons are one object: to compare them would cost more.
+    Only reasons that are the same object share a group: a comparison would cost more.
     """
     groups: dict[tuple[Alteration, int], SeenAlike] = {}
     for user_id, (altered, reasons) in seen.items():
@@ -195,7 +195,7 @@ def grouped(seen: Mapping[UserId, Seen]) -> list[SeenAlike]:
 def told_by(
     deliveries: Iterable[Delivery], states: Iterable[UserPresenceState]
 ) -> dict[UserId, dict[UserId, Seen]]:
-    """Return who is told of each user by *deliveries*, where the users are as in *states*."""
+    """Return the recipients of *deliveries*, where *states* are the real states."""
     base = {state.user_id: state for state in states}
     told: dict[UserId, dict[UserId, Seen]] = {}
     for delivery in deliveries:
@@ -206,15 +206,15 @@ def told_by(
 
 
 def told_to(told: Told) -> list[ToldOf]:
-    """Return *told* as it stands in an event."""
+    """Return *told* as a field of an event."""
     return [ToldOf(user_id, grouped(seen)) for user_id, seen in told.items()]
 
 
 def seen_in(groups: Iterable[SeenAlike]) -> dict[UserId, Seen]:
-    """Return how each user of *groups* is seen, or sees."""
+    """Return each user of *groups* with the alteration and the reasons."""
     return {it: (group.altered, group.reasons) for group in groups for it in group.users}
 
 
 def told_in(told: Iterable[ToldOf]) -> dict[UserId, dict[UserId, Seen]]:
-    """Return who was told of each user by an event."""
+    """Return the recipients from a field of an event."""
     return {it.user_id: seen_in(it.viewers) for it in told}

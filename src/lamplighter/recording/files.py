@@ -1,8 +1,8 @@
-"""The files of the log: written piece by piece, of bounded size and number, and read again.
+"""The files of a record, whose size and number are bounded.
 
-Each piece is a gzip member of its own, so a file that ends in the middle of one, or goes on after
-that, is still good but for that piece. A file, and what follows a loss, begins with how everything
-stands, so that it can be read without what came before.
+A file consists of pieces, and each piece is a gzip member of its own: a piece that a crash has cut
+off makes no other piece unreadable. Each file, and the record after a loss, begins with a snapshot
+of everything, so that it can be read without the earlier events.
 """
 
 import gzip
@@ -27,8 +27,8 @@ _CHUNK: Final = 65_536
 class RecordWriter:
     """Appends events to the file at *path*; used from one thread.
 
-    A file that has grown beyond *size* bytes becomes `path.1`, and so on; *files* are kept, the
-    newest among them. They can be read by their owner only.
+    A file that has grown beyond *size* bytes becomes `path.1`, and so on; the newest *files* stay.
+    Only their owner can read them.
     """
 
     def __init__(self, path: Path, size: int, files: int) -> None:
@@ -36,14 +36,15 @@ class RecordWriter:
         self._size = size
         self._files = files
         self._encoder: Encoder | None = None
-        #: How everything stands after all events so far, written or lost.
+        #: Everything as it is after all events so far, written or lost.
         self.world: RecordedWorld | None = None
 
     def write(self, events: Iterable[RecordedEvent], now: Timestamp) -> None:
-        """Append *events*, the first one of all is `Began`; raise `OSError` if they are lost."""
+        """Append *events*, which begin with `Began`; raise `OSError` if they are lost."""
         text: list[bytes] = []
         if self._encoder is None and self.world is not None:
-            text += self._begun_anew(self.world, now)
+            self._encoder = Encoder()
+            text += [self._encoder.encode(event) for event in self.world.snapshot(now)]
         for event in events:
             if isinstance(event, Began):
                 self._encoder, self.world = Encoder(), RecordedWorld(event)
@@ -54,12 +55,8 @@ class RecordWriter:
         try:
             self._append(gzip.compress(b"".join(text)))
         except OSError:
-            self._encoder = None  # what follows does not follow on what is there
+            self._encoder = None  # the next events need a snapshot before them
             raise
-
-    def _begun_anew(self, world: RecordedWorld, now: Timestamp) -> list[bytes]:
-        self._encoder = Encoder()
-        return [self._encoder.encode(event) for event in world.snapshot(now)]
 
     def _append(self, data: bytes) -> None:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -98,7 +95,7 @@ def record_files(path: Path) -> list[Path]:
 def read_record(path: Path) -> Iterator[RecordedEvent]:
     """Yield the events of the files at *path*, the oldest first; raise `RecordUnreadable`.
 
-    What is damaged is left out, with all that follows up to where everything is told anew.
+    Damaged pieces are left out, with everything after them up to the next snapshot.
     """
     for file in record_files(path):
         try:
@@ -127,7 +124,7 @@ def _events(data: bytes) -> Iterator[RecordedEvent]:
 
 
 def _pieces(data: bytes) -> Iterator[bytes | None]:
-    """Yield the text of each piece, and None for one that is damaged."""
+    """Yield the text of each piece, and None for a damaged one."""
     at = 0
     while 0 <= at < len(data):
         text, end = _inflated(data, at)

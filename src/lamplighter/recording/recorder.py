@@ -1,7 +1,7 @@
-"""Looks on while decisions are made, and hands them over to a thread that writes them down.
+"""The witness that records decisions: a thread writes them.
 
-What is decided costs an append to a list; everything else is done in the thread. A disk that fails
-or hangs costs the record, and nothing else.
+A decision costs the event loop an append to a list; the thread does everything else. If the disk
+fails or hangs, only the record suffers.
 """
 
 import asyncio
@@ -44,14 +44,14 @@ __all__ = ["FLUSH_PERIOD", "Recorder"]
 
 _log = structlog.get_logger(__name__)
 
-#: How often what was decided is written.
+#: How often the thread writes.
 FLUSH_PERIOD: Final = timedelta(seconds=1)
 #: How long a stop waits for the disk.
 _PATIENCE: Final = timedelta(seconds=3)
-#: So many decisions wait to be written; beyond that they are lost, and the log says how many.
+#: The most decisions that wait to be written; further ones are lost, and the log counts them.
 _MOST_WAITING: Final = 20_000
 
-#: What makes an event, in the thread, of how everything stood until then.
+#: Makes an event, in the thread, from everything as it was before the event.
 _Entry: TypeAlias = Callable[[RecordedWorld], RecordedEvent | None]
 
 
@@ -73,7 +73,7 @@ class Recorder(Witness):
         self._waiting: list[RecordedEvent | _Entry] = []
         self._writing: asyncio.Future[None] | None = None
         self._lost = 0
-        #: How users were in decisions that are lost.
+        #: The states in decisions that are lost.
         self._lost_states: dict[str, UserPresenceState] = {}
         self._fails = False
 
@@ -83,7 +83,7 @@ class Recorder(Witness):
         states: Sequence[UserPresenceState],
         accounts: Sequence[Account],
     ) -> None:
-        """Begin the record with how everything stands."""
+        """Begin the record with everything as it is now."""
         now = self._clock.now()
         self._waiting += [
             Began(now, VERSION, self._server_name, milliseconds(self._module_timeout)),
@@ -113,13 +113,13 @@ class Recorder(Witness):
             self._waiting.append(Away(self._clock.now(), list(viewers)))
 
     def flush(self) -> None:
-        """Begin to write what waits, unless the last of it is still being written."""
+        """Begin to write what waits, unless the thread is still writing."""
         if self._writing is None and self._waiting:
             self._writing = asyncio.ensure_future(self._write())
             self._writing.add_done_callback(self._written)
 
     async def close(self) -> None:
-        """Write what waits, and record no more; a disk that hangs is not waited for."""
+        """Write what waits, and record no more; do not wait for a disk that hangs."""
         with suppress(TimeoutError):
             await within(self._clock, _PATIENCE, self._drain())
         self._executor.shutdown(wait=False)
@@ -144,8 +144,9 @@ class Recorder(Witness):
             self._lost, self._lost_states = 0, {}
         loop = asyncio.get_running_loop()
         try:
+            events = _events(self._writer, entries)
             await loop.run_in_executor(
-                self._executor, _write, self._writer, entries, self._clock.now()
+                self._executor, self._writer.write, events, self._clock.now()
             )
         except OSError as problem:
             if not self._fails:
@@ -160,15 +161,10 @@ class Recorder(Witness):
             _log.error("recording failed", exc_info=failure)
 
 
-def _write(writer: RecordWriter, entries: Sequence[RecordedEvent | _Entry], now: Timestamp) -> None:
-    """Write what *entries* stand for; done in the thread."""
-    writer.write(_made(writer, entries), now)
-
-
-def _made(
+def _events(
     writer: RecordWriter, entries: Sequence[RecordedEvent | _Entry]
 ) -> Iterator[RecordedEvent]:
-    """Yield the events, each made of how everything stands after those before it."""
+    """Yield the events of *entries*, each made from everything as it is after the earlier ones."""
     for entry in entries:
         if not callable(entry):
             yield entry
@@ -192,7 +188,7 @@ def _told(published: Published, world: RecordedWorld) -> Told:
     base = {state.user_id: state for state in published.asked}
     for viewer, routes in published.routes.items():
         for user_id, route in routes.items():
-            # Other servers are told of our own users.
+            # Other servers get only the states of our own users.
             if route.state is None or world.is_mine(viewer) or not world.is_mine(user_id):
                 continue
             altered = alteration(route.state, base.get(user_id, route.state))
@@ -202,7 +198,7 @@ def _told(published: Published, world: RecordedWorld) -> Told:
 
 def _met(deliveries: Sequence[Delivery], world: RecordedWorld) -> Told:
     states = ((it.state, world.states.get(it.user_id, it.state)) for it in deliveries)
-    # When somebody was last active becomes known between announcements, too.
+    # The last activity may change without an announcement.
     return told_by(
         deliveries,
         [base.copy_and_replace(last_active_ts=told.last_active_ts) for told, base in states],

@@ -1,4 +1,4 @@
-"""How everything stands at one place in the log."""
+"""Everything as it is at one place in a record."""
 
 from collections.abc import Iterator
 
@@ -23,23 +23,28 @@ __all__ = ["RecordedWorld"]
 
 
 class RecordedWorld:
-    """Follows the events; what it then holds can be written down as events again."""
+    """Follows the events of a record; `snapshot` returns events that lead to the same world."""
 
     def __init__(self, began: Began) -> None:
         self.began = began
         self.states: dict[UserId, UserPresenceState] = {}
         self.rooms: dict[RoomId, dict[UserId, None]] = {}
         self.accounts: dict[UserId, Account] = {}
-        #: Who is told as things happen.
+        #: The viewers who get changes at once.
         self.looking: dict[UserId, None] = {}
 
     def apply(self, event: RecordedEvent) -> None:
-        """Let *event*, of this same server, have happened."""
+        """Change the world as *event* says."""
         match event:
             case Known(states=states) | RecordedBatch(states=states):
                 self.states.update((UserId(state.user_id), state) for state in states)
+            case Moved(joined=True):
+                self.rooms.setdefault(event.room_id, {})[event.user_id] = None
             case Moved():
-                self._move(event)
+                members = self.rooms.get(event.room_id, {})
+                members.pop(event.user_id, None)
+                if not members:
+                    self.rooms.pop(event.room_id, None)
             case Looking(viewers=viewers):
                 self.looking.update(dict.fromkeys(viewers))
             case Viewed(viewer=viewer, looks=True):
@@ -53,7 +58,7 @@ class RecordedWorld:
                 pass
 
     def snapshot(self, at: Timestamp) -> Iterator[RecordedEvent]:
-        """Yield events that lead from nothing to here."""
+        """Yield the events that lead from nothing to this world."""
         yield Began(at, VERSION, self.began.server_name, self.began.module_timeout)
         yield KnownAccounts(at, list(self.accounts.values()))
         yield Known(at, list(self.states.values()))
@@ -63,19 +68,10 @@ class RecordedWorld:
         yield Looking(at, list(self.looking))
 
     def is_mine(self, user_id: UserId) -> bool:
-        """Tell whether the user is one of the server that was recorded."""
+        """Tell whether the user is a user of the recorded server."""
         return server_of(user_id) == self.began.server_name
 
     def mentions(self, user_id: UserId) -> bool:
-        """Tell whether the user has been heard of in any way."""
+        """Tell whether any event was about the user."""
         members = (user_id in members for members in self.rooms.values())
         return user_id in self.states or user_id in self.looking or any(members)
-
-    def _move(self, moved: Moved) -> None:
-        if moved.joined:
-            self.rooms.setdefault(moved.room_id, {})[moved.user_id] = None
-            return
-        members = self.rooms.get(moved.room_id, {})
-        members.pop(moved.user_id, None)
-        if not members:
-            self.rooms.pop(moved.room_id, None)
