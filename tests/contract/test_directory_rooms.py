@@ -13,7 +13,7 @@ from lamplighter.errors import (
     TooLarge,
     UnknownToken,
 )
-from lamplighter.homeserver.values import NewRoom
+from lamplighter.homeserver.values import InitialState, NewRoom
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, UserId
 from lamplighter.ports import Json, MembershipChange, Profile, Requester
 from tests.contract.directories import ALICE, BOB, CHARLIE, Subject, in_words, on_phone
@@ -62,7 +62,7 @@ async def test_room_options(tested: Subject) -> None:
         name="Kitchen",
         topic="Cupcakes",
         alias=KITCHEN,
-        initial_state=[{"type": "m.room.avatar", "state_key": "", "content": {"url": "b"}}],
+        initial_state=[InitialState("m.room.avatar", {"url": "b"})],
         creation_content={"m.federate": False, "creator": "@mallory:lamp.test"},
         power_level_content_override={"events_default": 10},
     )
@@ -104,15 +104,11 @@ async def test_invites_at_creation(tested: Subject) -> None:
         (NewRoom("public_chat", name="x" * (64 * 1024)), TooLarge),
         (NewRoom("public_chat", power_level_content_override={"ban": "high"}), BadJson),
         (NewRoom("public_chat", power_level_content_override={"users": []}), BadJson),
-        (NewRoom("public_chat", initial_state=[{"type": "m.room.name"}]), BadJson),
-        (NewRoom("public_chat", initial_state=[{"type": 1, "content": {}}]), BadJson),
-        (NewRoom("public_chat", initial_state=[{"type": "a" * 256, "content": {}}]), TooLarge),
-        (NewRoom("public_chat", initial_state=[{"type": "a", "content": {}}] * 101),
-         InvalidParam),
-        (NewRoom("public_chat", initial_state=[{"type": "m.room.member", "content": {}}]),
-         InvalidParam),
+        (NewRoom("public_chat", initial_state=[InitialState("a" * 256, {})]), TooLarge),
+        (NewRoom("public_chat", initial_state=[InitialState("a", {})] * 101), InvalidParam),
+        (NewRoom("public_chat", initial_state=[InitialState("m.room.member", {})]), InvalidParam),
         (NewRoom("public_chat", initial_state=[
-            {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}]), InvalidParam),
+            InitialState("m.room.join_rules", {"join_rule": "knock"})]), InvalidParam),
     ],
 )  # fmt: skip
 async def test_rooms_nobody_gets(tested: Subject, room: NewRoom, error: type[Exception]) -> None:

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from lamplighter.ids import DeviceId, RoomAlias, UserId
 from lamplighter.ports import Json
 
 __all__ = [
     "MAX_PASSWORD",
     "FoundPeople",
+    "InitialState",
     "Login",
     "MemberState",
     "MessagesQuery",
@@ -42,6 +45,14 @@ class Login:
     access_token: str
 
 
+class InitialState(msgspec.Struct, frozen=True):
+    """A state event with which a room is created."""
+
+    type: str
+    content: Json
+    state_key: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class NewRoom:
     """The checked body of a `POST /createRoom`."""
@@ -52,8 +63,7 @@ class NewRoom:
     topic: str | None = None
     alias: RoomAlias | None = None
     invite: Sequence[UserId] = ()
-    #: Each with `type`, `state_key` and `content`.
-    initial_state: Sequence[Json] = ()
+    initial_state: Sequence[InitialState] = ()
     creation_content: Json = field(default_factory=dict)
     power_level_content_override: Json = field(default_factory=dict)
     is_direct: bool = False

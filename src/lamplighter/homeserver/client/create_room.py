@@ -4,14 +4,14 @@ Implements <https://spec.matrix.org/latest/client-server-api/#creation>.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.homeserver.values import NewRoom
+from lamplighter.homeserver.values import InitialState, NewRoom
 from lamplighter.ids import parse_room_alias, parse_user_id
 from lamplighter.ports import Json
 from lamplighter.web.auth import Authenticator
@@ -22,12 +22,6 @@ from lamplighter.web.routes import ClientRoute, Route, json_response
 __all__ = ["CreateRoom"]
 
 
-class _StateEvent(msgspec.Struct):
-    type: str
-    content: Json
-    state_key: str = ""
-
-
 class _Body(msgspec.Struct):
     preset: Literal["private_chat", "public_chat", "trusted_private_chat"] | None = None
     visibility: Literal["public", "private"] | None = None
@@ -35,7 +29,7 @@ class _Body(msgspec.Struct):
     topic: str | None = None
     room_alias_name: str | None = None
     invite: list[str] | None = None
-    initial_state: list[_StateEvent] | None = None
+    initial_state: list[InitialState] | None = None
     creation_content: Json | None = None
     power_level_content_override: Json | None = None
     is_direct: bool | None = None
@@ -62,6 +56,9 @@ class CreateRoom:
 
     def _new_room(self, body: _Body) -> NewRoom:
         visibility, alias = body.visibility or "private", None
+        for event in body.initial_state or ():
+            text("initial_state.type", event.type)
+            text("initial_state.state_key", event.state_key)
         if body.room_alias_name is not None:
             alias = parse_room_alias(f"#{body.room_alias_name}:{self.directory.server_name}")
         return NewRoom(
@@ -71,16 +68,8 @@ class CreateRoom:
             topic=body.topic,
             alias=alias,
             invite=[parse_user_id(user_id) for user_id in body.invite or ()],
-            initial_state=[_state_event(event) for event in body.initial_state or ()],
+            initial_state=body.initial_state or (),
             creation_content=body.creation_content or {},
             power_level_content_override=body.power_level_content_override or {},
             is_direct=body.is_direct or False,
         )
-
-
-def _state_event(event: _StateEvent) -> dict[str, Any]:
-    return {
-        "type": text("initial_state.type", event.type),
-        "state_key": text("initial_state.state_key", event.state_key),
-        "content": event.content,
-    }

@@ -1,8 +1,10 @@
 """Account data and uploaded filters."""
 
 import hashlib
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
+import msgspec
 from sqlalchemy import Column, ColumnElement, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -10,12 +12,12 @@ from lamplighter.database.dialects import byte_length, upsert
 from lamplighter.database.tables import account_data, filters
 from lamplighter.errors import NotFound, TooLarge
 from lamplighter.homeserver.sql.ledger import Ledger, Write
-from lamplighter.homeserver.sql.limits import decode_json, digest_form, encode_json, text_within
+from lamplighter.homeserver.sql.limits import decode_json, encode_json, text_within
 from lamplighter.homeserver.sql.people import find_active
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json
 
-__all__ = ["AccountData", "Filters"]
+__all__ = ["AccountData", "AccountDataByRoom", "data_by_room", "read_account_data"]
 
 #: Types of global account data; and of account data of one room.
 _MAX_TYPES: Final = 500
@@ -27,8 +29,15 @@ _MAX_BYTES: Final = 1024 * 1024
 _MAX_FILTERS: Final = 500
 
 
+#: Global data stands under "".
+AccountDataByRoom: TypeAlias = dict[str, list[Json]]
+
+
 class AccountData:
-    """JSON by user, room (or none) and type, shared by the user's devices."""
+    """JSON by user, room (or none) and type, shared by the user's devices; and filters.
+
+    The ID of a filter is a digest of its JSON.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -64,13 +73,6 @@ class AccountData:
         encoded = encode_json("account data", content)
         await self._ledger.write(work)
 
-
-class Filters:
-    """The filters that clients have uploaded. The ID of a filter is a digest of its JSON."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
     async def save_filter(self, user_id: UserId, definition: Json) -> str:
         """Store a filter; return its ID: the same for the same filter, and never for another."""
 
@@ -83,7 +85,7 @@ class Filters:
             await write.connection.execute(upsert(write.connection, filters), row)
             await _check_bytes(write.connection, "filters", filters.c.definition, user_id)
 
-        encoded = digest_form("filter", definition)
+        encoded = encode_json("filter", definition, in_order=True)
         filter_id = hashlib.sha256(encoded.encode()).hexdigest()[:24]
         await self._ledger.write(work)
         return filter_id
@@ -98,6 +100,28 @@ class Filters:
         if definition is None:
             raise NotFound("There is no such filter")
         return decode_json(definition)
+
+
+def data_by_room(rows: Iterable[tuple[str, str, str]]) -> AccountDataByRoom:
+    """Return the events of *rows*: room ID, type, and content as JSON."""
+    found: AccountDataByRoom = {}
+    for room_id, data_type, content in rows:
+        event = {"type": data_type, "content": msgspec.Raw(content.encode())}
+        found.setdefault(room_id, []).append(event)
+    return found
+
+
+async def read_account_data(
+    connection: AsyncConnection, user_id: UserId, *, after: int = 0, room_id: str | None = None
+) -> AccountDataByRoom:
+    """Return what was set after a place in the stream."""
+    query = select(account_data.c.room_id, account_data.c.type, account_data.c.content).where(
+        account_data.c.user_id == user_id, account_data.c.position > after
+    )
+    if room_id is not None:
+        query = query.where(account_data.c.room_id == room_id)
+    found = await connection.execute(query.order_by(account_data.c.position))
+    return data_by_room((row[0], row[1], row[2]) for row in found)
 
 
 async def _check_number(connection: AsyncConnection, key: dict[str, str]) -> None:

@@ -1,9 +1,10 @@
-"""Accounts: registration, passwords, and how an account ends."""
+"""Accounts: registration, passwords, profiles, and how an account ends."""
 
 import re
 import secrets
 import string
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,6 +15,7 @@ from lamplighter.errors import (
     InvalidId,
     InvalidParam,
     InvalidUsername,
+    NotFound,
     TooLarge,
     UserInUse,
 )
@@ -24,13 +26,17 @@ from lamplighter.homeserver.sql.passwords import Passwords
 from lamplighter.homeserver.sql.people import account_in, find_active, find_user
 from lamplighter.homeserver.values import MAX_PASSWORD, Login, MemberState
 from lamplighter.ids import DeviceId, ServerName, UserId, parse_localpart, parse_user_id
-from lamplighter.ports import Account
+from lamplighter.ports import Account, Profile
 
 __all__ = ["AccountBook"]
 
+#: Characters.
+_MAX_DISPLAYNAME: Final = 256
+_MAX_AVATAR_URL: Final = 1000
+
 
 class AccountBook:
-    """The accounts of this server."""
+    """The accounts of this server, with their profiles."""
 
     def __init__(
         self,
@@ -140,6 +146,37 @@ class AccountBook:
         async with self._ledger.read() as connection:
             rows = (await connection.execute(query.limit(limit))).all()
         return [account_in(row) for row in rows]
+
+    async def profile(self, user_id: UserId) -> Profile:
+        """Return the user's profile; raise `NotFound` for users that do not exist."""
+        async with self._ledger.read() as connection:
+            person = await find_user(connection, user_id)
+        if person is None:
+            raise NotFound(f"There is no user {user_id}")
+        return person.profile
+
+    async def set_displayname(self, user_id: UserId, displayname: str | None) -> None:
+        """Change the display name, in the user's rooms too."""
+        await self._set_profile(user_id, "displayname", displayname, _MAX_DISPLAYNAME)
+
+    async def set_avatar_url(self, user_id: UserId, avatar_url: str | None) -> None:
+        """Change the avatar, in the user's rooms too."""
+        await self._set_profile(user_id, "avatar_url", avatar_url, _MAX_AVATAR_URL)
+
+    async def _set_profile(
+        self, user_id: UserId, field: str, value: str | None, longest: int
+    ) -> None:
+        async def work(write: Write) -> Profile:
+            await find_active(write.connection, user_id)
+            row = {field: value or None}
+            await write.connection.execute(
+                update(users).where(users.c.user_id == user_id).values(row)
+            )
+            return (await find_active(write.connection, user_id)).profile
+
+        if value is not None and len(value) > longest:
+            raise TooLarge(f"{field}: at most {longest} characters are allowed")
+        await self._memberships.show_profile(user_id, await self._ledger.write(work))
 
     async def deactivate(self, user_id: UserId) -> None:
         """Close the account: no token, password, profile or membership stays."""

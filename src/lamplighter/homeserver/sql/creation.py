@@ -4,19 +4,18 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import insert
 
 from lamplighter.database.tables import rooms
-from lamplighter.errors import BadJson, Forbidden, InvalidParam
-from lamplighter.homeserver.sql.aliases import Aliases
+from lamplighter.errors import Forbidden, InvalidParam
 from lamplighter.homeserver.sql.events import MEMBER, append
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.membership import RoomMemberships
 from lamplighter.homeserver.sql.messages import check_state, check_state_content
-from lamplighter.homeserver.sql.power import CREATOR_LEVEL, PowerLevels, check_change
-from lamplighter.homeserver.sql.room_directory import publish
+from lamplighter.homeserver.sql.room_directory import RoomDirectory, publish
+from lamplighter.homeserver.sql.rules import CREATOR_LEVEL, PowerLevels, check_change
 from lamplighter.homeserver.values import MemberState, NewRoom
 from lamplighter.ids import RoomId, ServerName, UserId
 from lamplighter.ports import Json
@@ -59,12 +58,12 @@ class RoomCreation:
         ledger: Ledger,
         server_name: ServerName,
         memberships: RoomMemberships,
-        aliases: Aliases,
+        directory: RoomDirectory,
     ) -> None:
         self._ledger = ledger
         self._server_name = server_name
         self._memberships = memberships
-        self._aliases = aliases
+        self._directory = directory
 
     async def create_room(self, creator: UserId, room: NewRoom) -> RoomId:
         """Create a room with the creator in it; raise `RoomInUse` for a taken alias."""
@@ -77,7 +76,7 @@ class RoomCreation:
             for (event_type, state_key), content in state.items():
                 await append(write, room_id, event_type, creator, content, state_key)
             if room.alias is not None:
-                await self._aliases.add(write, creator, room.alias, room_id)
+                await self._directory.add_alias(write, creator, room.alias, room_id)
             if room.visibility == "public":
                 await publish(write, room_id, published=True)
             for target in invited:
@@ -99,6 +98,9 @@ def _check(room: NewRoom) -> None:
         raise InvalidParam(f"invite: at most {_MAX_INVITES} users can be invited at once")
     if len(room.initial_state) > _MAX_INITIAL_STATE:
         raise InvalidParam(f"initial_state: at most {_MAX_INITIAL_STATE} events are allowed")
+    for place, event in enumerate(room.initial_state):
+        if event.type in ("m.room.create", MEMBER):
+            raise InvalidParam(f"initial_state[{place}].type: {event.type} cannot be set")
 
 
 def _first_state(creator: UserId, room: NewRoom) -> dict[StateKey, Json]:
@@ -111,7 +113,7 @@ def _first_state(creator: UserId, room: NewRoom) -> dict[StateKey, Json]:
     state["m.room.history_visibility", ""] = {"history_visibility": "shared"}
     guests = "can_join" if room.preset in _GUESTS_CAN_JOIN else "forbidden"
     state["m.room.guest_access", ""] = {"guest_access": guests}
-    wishes = dict(_initial_state(place, event) for place, event in enumerate(room.initial_state))
+    wishes = {(event.type, event.state_key): event.content for event in room.initial_state}
     state |= wishes
     if room.name is not None:
         state["m.room.name", ""] = {"name": room.name}
@@ -156,18 +158,3 @@ def _power_levels(creator: UserId, room: NewRoom) -> Json:
         "users_default": 0,
     }
     return levels | room.power_level_content_override
-
-
-def _initial_state(place: int, event: Any) -> tuple[StateKey, Json]:
-    where = f"initial_state[{place}]"
-    if not isinstance(event, dict):
-        raise BadJson(f"{where}: must be an object")
-    event_type, state_key = event.get("type"), event.get("state_key", "")
-    content = event.get("content")
-    if not isinstance(event_type, str) or not isinstance(state_key, str):
-        raise BadJson(f"{where}: type and state_key must be strings")
-    if not isinstance(content, dict):
-        raise BadJson(f"{where}.content: must be an object")
-    if event_type in ("m.room.create", MEMBER):
-        raise InvalidParam(f"{where}.type: {event_type} cannot be set")
-    return (event_type, state_key), content

@@ -1,21 +1,21 @@
 """`SqlDirectory`: its methods, and the parts that implement them."""
 
+from functools import partial
+
 from lamplighter.clock import Clock
 from lamplighter.database.engine import Database
-from lamplighter.homeserver.sql.account_data import AccountData, Filters
+from lamplighter.homeserver.sql.account_data import AccountData
 from lamplighter.homeserver.sql.accounts import AccountBook
-from lamplighter.homeserver.sql.aliases import Aliases
 from lamplighter.homeserver.sql.creation import RoomCreation
 from lamplighter.homeserver.sql.devices import Devices
 from lamplighter.homeserver.sql.history import History
 from lamplighter.homeserver.sql.ledger import Ledger
-from lamplighter.homeserver.sql.membership import RoomMemberships
+from lamplighter.homeserver.sql.membership import BAN, KICK, UNBAN, RoomMemberships
 from lamplighter.homeserver.sql.messages import Messages
 from lamplighter.homeserver.sql.passwords import Passwords
-from lamplighter.homeserver.sql.profiles import Profiles
 from lamplighter.homeserver.sql.reading import RoomReader
 from lamplighter.homeserver.sql.receipts import Receipts
-from lamplighter.homeserver.sql.room_directory import PeopleSearch, RoomDirectory
+from lamplighter.homeserver.sql.room_directory import RoomDirectory
 from lamplighter.homeserver.sql.sync import RoomsSyncer
 from lamplighter.homeserver.sql.tokens import AccessTokens
 from lamplighter.homeserver.sql.typing_notices import TypingNotices
@@ -37,12 +37,10 @@ class SqlDirectory:
         devices = Devices(ledger, tokens)
         memberships = RoomMemberships(ledger, server_name)
         messages = Messages(ledger, memberships)
-        aliases = Aliases(ledger, server_name)
-        creation = RoomCreation(ledger, server_name, memberships, aliases)
+        rooms = RoomDirectory(ledger, server_name)
+        creation = RoomCreation(ledger, server_name, memberships, rooms)
         accounts = AccountBook(ledger, server_name, Passwords(), devices, memberships)
-        profiles = Profiles(ledger, memberships)
         data = AccountData(ledger)
-        filters = Filters(ledger)
         typing = TypingNotices(ledger, clock)
         self.set_typing = typing.set_typing
         self.set_receipt = Receipts(ledger).set_receipt
@@ -66,27 +64,32 @@ class SqlDirectory:
         self.device = devices.device
         self.rename_device = devices.rename_device
         self.delete_devices = devices.delete_devices
-        self.profile = profiles.profile
-        self.set_displayname = profiles.set_displayname
-        self.set_avatar_url = profiles.set_avatar_url
+        self.profile = accounts.profile
+        self.set_displayname = accounts.set_displayname
+        self.set_avatar_url = accounts.set_avatar_url
         self.account_data = data.account_data
         self.set_account_data = data.set_account_data
-        self.save_filter = filters.save_filter
-        self.filter = filters.filter
+        self.save_filter = data.save_filter
+        self.filter = data.filter
         self.create_room = creation.create_room
         self.join = memberships.join
         self.leave = memberships.leave
         self.invite = memberships.invite
-        self.kick = memberships.kick
-        self.ban = memberships.ban
-        self.unban = memberships.unban
-        self.resolve_alias = aliases.resolve_alias
-        self.set_alias = aliases.set_alias
-        self.delete_alias = aliases.delete_alias
+        self.kick = partial(memberships.act, KICK)
+        self.ban = partial(memberships.act, BAN)
+        self.unban = partial(memberships.act, UNBAN)
+        self.resolve_alias = rooms.resolve_alias
+        self.set_alias = rooms.set_alias
+        self.delete_alias = rooms.delete_alias
         self.send_event = messages.send_event
         self.set_state = messages.set_state
         self.sync_rooms = syncer.sync_rooms
         self.rooms_are_quiet = syncer.rooms_are_quiet
+        self.public_rooms = rooms.public_rooms
+        self.is_published = rooms.is_published
+        self.publish = rooms.publish
+        self.room_aliases = rooms.room_aliases
+        self.search_people = rooms.search_people
         self._read_rooms(ledger)
         self._ledger = ledger
         self._accounts = accounts
@@ -111,9 +114,3 @@ class SqlDirectory:
         self.messages = history.messages
         self.event = history.event
         self.context = history.context
-        room_directory = RoomDirectory(ledger)
-        self.public_rooms = room_directory.public_rooms
-        self.is_published = room_directory.is_published
-        self.publish = room_directory.publish
-        self.room_aliases = room_directory.room_aliases
-        self.search_people = PeopleSearch(ledger).search_people

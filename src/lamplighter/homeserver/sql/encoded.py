@@ -1,16 +1,20 @@
 """Room events as `/sync` has them: JSON that is written once, but for the age of the event."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.clock import Timestamp
+from lamplighter.database.tables import transactions
 from lamplighter.homeserver.sql.events import StoredEvent
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
 
-__all__ = ["EncodedEvent", "SentAs", "encode_event"]
+__all__ = ["EncodedEvent", "SentAs", "encode_event", "encode_events", "read_sent_as"]
 
 
 class SentAs(NamedTuple):
@@ -71,3 +75,24 @@ def encode_event(event: StoredEvent, sent_as: SentAs | None = None) -> EncodedEv
         head,
         sent_as,
     )
+
+
+async def encode_events(
+    connection: AsyncConnection, events: Iterable[StoredEvent], sender: UserId | None = None
+) -> tuple[EncodedEvent, ...]:
+    """Return *events* with their transaction IDs; only those of one sender's, if it is given."""
+    own = [event for event in events if sender is None or event.sender == sender]
+    sent_as = await read_sent_as(connection, own)
+    return tuple(encode_event(event, sent_as.get(event.event_id)) for event in events)
+
+
+async def read_sent_as(
+    connection: AsyncConnection, sent: Iterable[StoredEvent]
+) -> Mapping[str, SentAs]:
+    """Return by event ID how messages among *sent* were sent; state has no transaction IDs."""
+    messages = [event.event_id for event in sent if event.state_key is None]
+    if not messages:
+        return {}
+    query = select(transactions).where(transactions.c.event_id.in_(messages))
+    found = await connection.execute(query)
+    return {row.event_id: SentAs(row.device_id, row.txn_id) for row in found}

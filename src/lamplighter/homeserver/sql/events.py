@@ -1,7 +1,6 @@
 """Room events: appending, reading, and their form for clients."""
 
 import secrets
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -23,6 +22,7 @@ from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json
 
 __all__ = [
+    "CURRENT_EVENTS",
     "MEMBER",
     "StoredEvent",
     "append",
@@ -32,6 +32,10 @@ __all__ = [
 ]
 
 MEMBER: Final = "m.room.member"
+#: The query for the present state of rooms, as rows of `events`.
+CURRENT_EVENTS: Final = select(events).join(
+    current_state, current_state.c.position == events.c.position
+)
 #: Bytes of an event beside its names and its content.
 _ENVELOPE: Final = 120
 
@@ -67,7 +71,13 @@ async def append(
     encoded = encode_json("content", content)
     unsigned = {}
     if state_key is not None:
-        unsigned = await _what_it_replaces(write.connection, room_id, event_type, state_key)
+        replaced = await _current(write.connection, room_id, event_type, state_key)
+        if replaced is not None:
+            unsigned = {
+                "prev_content": decode_json(replaced.content),
+                "prev_sender": replaced.sender,
+                "replaces_state": replaced.event_id,
+            }
     event = StoredEvent(
         write.next_position(),
         "$" + secrets.token_urlsafe(32),
@@ -131,31 +141,12 @@ async def _store(write: Write, event: StoredEvent) -> None:
     write.news_in.add(event.room_id)
 
 
-async def _what_it_replaces(
-    connection: AsyncConnection, room_id: RoomId, event_type: str, state_key: str
-) -> Json:
-    replaced = await _current(connection, room_id, event_type, state_key)
-    if replaced is None:
-        return {}
-    content = decode_json(replaced.content)
-    return {
-        "prev_content": content,
-        "prev_sender": replaced.sender,
-        "replaces_state": replaced.event_id,
-    }
-
-
 async def _current(
     connection: AsyncConnection, room_id: RoomId, event_type: str, state_key: str
 ) -> StoredEvent | None:
-    query = (
-        select(events)
-        .join(current_state, current_state.c.position == events.c.position)
-        .where(
-            current_state.c.room_id == room_id,
-            current_state.c.type == event_type,
-            current_state.c.state_key == state_key,
-        )
+    query = CURRENT_EVENTS.where(
+        current_state.c.room_id == room_id,
+        current_state.c.type == event_type,
+        current_state.c.state_key == state_key,
     )
-    found: Iterable[StoredEvent] = await read_events(connection, query)
-    return next(iter(found), None)
+    return next(iter(await read_events(connection, query)), None)

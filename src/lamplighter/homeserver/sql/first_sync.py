@@ -1,41 +1,70 @@
 """First syncs: most of what they tell of a room is the same for all its members.
 
-One statement reads what is the user's own, and the last event of each room. The pages of the rooms
-are cached, or read once for all members.
+One statement reads what is the user's own at one moment: rooms and account data, with the position
+of the last event of each room. The pages of the rooms are cached, or read once for all members.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, Final
 
-from lamplighter.homeserver.sql.home import Home, HomeReader
+from lamplighter.database.adapter import Statement
+from lamplighter.homeserver.sql.account_data import AccountDataByRoom, data_by_room
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.pages import RoomPage, RoomPages
 from lamplighter.homeserver.sql.receipts import ReceiptPages, StoredReceipt, receipt_event
 from lamplighter.homeserver.sql.room_json import Moment, beside_news, in_pieces
 from lamplighter.homeserver.sql.typing_notices import TypingNotices, typing_event
 from lamplighter.homeserver.sql.viewer import Viewer
-from lamplighter.ids import RoomId
+from lamplighter.homeserver.values import MemberState
+from lamplighter.ids import RoomId, UserId
 from lamplighter.pieces import Pieces
 from lamplighter.ports import Json, RoomsAnswer
 
 __all__ = ["FirstSyncs"]
 
+#: Rows of what they are about (a membership, `data` or `stream`), position, room ID, type of data,
+#: data, and position of the last receipt.
+_HOME: Final = """
+SELECT membership, last_position, rooms.room_id, NULL, NULL, receipts_position
+FROM memberships JOIN rooms ON rooms.room_id = memberships.room_id
+WHERE user_id = $1 AND membership IN ('join', 'invite')
+UNION ALL
+SELECT 'data', position, room_id, type, content, NULL FROM account_data WHERE user_id = $1
+UNION ALL
+SELECT 'stream', position, NULL, NULL, NULL, NULL FROM stream
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """The rooms and account data of a user."""
+
+    #: The moment, as a place in the stream.
+    position: int
+    #: The place of the last event, by room that the user is in.
+    joined: Mapping[RoomId, int]
+    #: The place of the last receipt, by room that the user is in and that has receipts.
+    receipts: Mapping[RoomId, int]
+    invited: Sequence[RoomId]
+    account_data: AccountDataByRoom
+
 
 class FirstSyncs:
-    """Answers clients that know nothing yet, and want what clients mostly want."""
+    """Answers clients that sync for the first time, with a usual filter."""
 
     def __init__(self, ledger: Ledger, typing: TypingNotices) -> None:
         self._ledger = ledger
         self._typing = typing
         self._receipts = ReceiptPages()
-        self._homes = HomeReader(ledger)
         self._pages = RoomPages()
 
     async def sync(self, viewer: Viewer) -> RoomsAnswer | None:
-        """Return all there is to tell *viewer*; None if it takes more than pages of rooms."""
+        """Return the whole answer for *viewer*; None if it takes more than pages of rooms."""
         stream, requester = self._ledger.stream, viewer.requester
         told = stream.typing_told(requester.user_id)
-        home = await self._homes.read(requester.user_id)
+        home = await self._read_home(requester.user_id)
         stream.advance(home.position)
         limits = _page_limits(viewer, home)
         if limits is None:
@@ -48,8 +77,23 @@ class FirstSyncs:
         rooms = Pieces(partial(_rooms, viewer, home, shown, moment)) if shown else None
         return viewer.answer(stream.token(home.position, told), rooms, home.account_data)
 
+    async def _read_home(self, user_id: UserId) -> _Home:
+        rows = await self._ledger.fetch(Statement(_HOME, (user_id,)))
+        by_kind: dict[str, list[Any]] = {}
+        for kind, *row in rows:
+            by_kind.setdefault(kind, []).append(row)
+        joined = by_kind.get(MemberState.JOIN, ())
+        data = sorted(row[:4] for row in by_kind.get("data", ()))
+        return _Home(
+            by_kind["stream"][0][0],
+            {RoomId(row[1]): row[0] for row in joined},
+            {RoomId(row[1]): row[4] for row in joined if row[4] is not None},
+            [RoomId(row[1]) for row in by_kind.get(MemberState.INVITE, ())],
+            data_by_room((room_id, data_type, text) for _, room_id, data_type, text in data),
+        )
+
     async def _receipts_of(
-        self, viewer: Viewer, home: Home, pages: Mapping[RoomId, RoomPage]
+        self, viewer: Viewer, home: _Home, pages: Mapping[RoomId, RoomPage]
     ) -> Mapping[RoomId, Sequence[StoredReceipt]]:
         places = {
             room_id: place
@@ -73,7 +117,7 @@ class FirstSyncs:
         return found
 
     async def _pages_of(
-        self, home: Home, limits: Mapping[RoomId, int]
+        self, home: _Home, limits: Mapping[RoomId, int]
     ) -> Mapping[RoomId, RoomPage]:
         pages = {it: self._pages.at_hand(it, limits[it], home.joined[it]) for it in limits}
         if None in pages.values():
@@ -85,7 +129,7 @@ class FirstSyncs:
         return {room_id: page for room_id, page in pages.items() if page is not None}
 
 
-def _page_limits(viewer: Viewer, home: Home) -> Mapping[RoomId, int] | None:
+def _page_limits(viewer: Viewer, home: _Home) -> Mapping[RoomId, int] | None:
     """Return the rooms to tell of, and how long their timelines are; None if pages do not do."""
     if any(viewer.wants_room(room_id) for room_id in home.invited):
         return None
@@ -97,11 +141,11 @@ def _page_limits(viewer: Viewer, home: Home) -> Mapping[RoomId, int] | None:
 
 def _rooms(
     viewer: Viewer,
-    home: Home,
+    home: _Home,
     pages: Iterable[tuple[RoomPage, Sequence[Json]]],
     moment: Moment,
 ) -> Iterator[bytes]:
-    """Give the rooms as JSON. Pages never change, so all is of one moment, whenever it is made."""
+    """Yield the rooms as JSON. Pages never change, so all rooms are of one moment."""
     separator = b'{"join":{'
     for page, ephemeral in pages:
         yield separator

@@ -1,6 +1,6 @@
 """The bounds of text and JSON that clients may have stored."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -12,7 +12,6 @@ __all__ = [
     "MAX_ID_BYTES",
     "MAX_JSON_BYTES",
     "decode_json",
-    "digest_form",
     "encode_json",
     "text_within",
 ]
@@ -26,14 +25,18 @@ MAX_EVENT_BYTES: Final = 65_536
 MAX_ID_BYTES: Final = 255
 
 
-def encode_json(what: str, value: Json) -> str:
-    """Return *value* as text; raise `TooLarge` or `BadJson`, which name it by *what*."""
-    return _encode(what, value, None)
+def encode_json(what: str, value: Json, *, in_order: bool = False) -> str:
+    """Return *value* as text; raise `TooLarge` or `BadJson`, which name it by *what*.
 
-
-def digest_form(what: str, value: Json) -> str:
-    """Return *value* as `encode_json` does, with the keys in order: equal values, equal text."""
-    return _encode(what, value, "deterministic")
+    With the keys *in_order*, equal values have equal texts.
+    """
+    try:
+        encoded = msgspec.json.encode(value, order="deterministic" if in_order else None)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadJson(f"{what}: cannot be kept as JSON ({error})") from error
+    if len(encoded) > MAX_JSON_BYTES:
+        raise TooLarge(f"{what}: {len(encoded)} bytes, where {MAX_JSON_BYTES} are allowed")
+    return encoded.decode()
 
 
 def decode_json(text: str) -> Json:
@@ -53,13 +56,3 @@ def text_within(what: str, text: str, max_bytes: int = MAX_ID_BYTES) -> str:
     if "\0" in text:
         raise InvalidParam(f"{what}: must not contain NUL")
     return text
-
-
-def _encode(what: str, value: Json, order: Any) -> str:
-    try:
-        encoded = msgspec.json.encode(value, order=order)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise BadJson(f"{what}: cannot be kept as JSON ({error})") from error
-    if len(encoded) > MAX_JSON_BYTES:
-        raise TooLarge(f"{what}: {len(encoded)} bytes, where {MAX_JSON_BYTES} are allowed")
-    return encoded.decode()

@@ -25,7 +25,7 @@ from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, ServerName, UserId, parse_user_id, server_of
 from lamplighter.ports import Json, MembershipChange, Profile
 
-__all__ = ["RoomMemberships"]
+__all__ = ["BAN", "KICK", "UNBAN", "Action", "RoomMemberships"]
 
 _NO_EXTRA: Final[Mapping[str, Any]] = {}
 #: Rooms to which one user may be joined.
@@ -38,11 +38,13 @@ _AT_A_TIME: Final = 20
 
 
 #: What one user does to another: the rule that has to allow it, and the membership that it makes.
-_Action: TypeAlias = tuple[rules.CheckOfAnother, MemberState]
-_INVITE: Final[_Action] = (rules.check_invite, MemberState.INVITE)
-_KICK: Final[_Action] = (rules.check_kick, MemberState.LEAVE)
-_BAN: Final[_Action] = (rules.check_ban, MemberState.BAN)
-_UNBAN: Final[_Action] = (rules.check_unban, MemberState.LEAVE)
+Action: TypeAlias = tuple[rules.CheckOfAnother, MemberState]
+_INVITE: Final[Action] = (rules.check_invite, MemberState.INVITE)
+#: Makes a member leave, or takes an invite back.
+KICK: Final[Action] = (rules.check_kick, MemberState.LEAVE)
+#: Makes a member leave, and keeps the user out until `UNBAN`.
+BAN: Final[Action] = (rules.check_ban, MemberState.BAN)
+UNBAN: Final[Action] = (rules.check_unban, MemberState.LEAVE)
 
 
 class RoomMemberships:
@@ -84,21 +86,17 @@ class RoomMemberships:
 
         await self._ledger.write(work)
 
-    async def kick(
-        self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
+    async def act(
+        self,
+        action: Action,
+        user_id: UserId,
+        room_id: RoomId,
+        target: UserId,
+        reason: str | None = None,
     ) -> None:
-        """Make *target* leave, or take its invite back."""
-        await self._write_change(user_id, room_id, target, _KICK, reason)
-
-    async def ban(
-        self, user_id: UserId, room_id: RoomId, target: UserId, reason: str | None
-    ) -> None:
-        """Make *target* leave, and keep it out."""
-        await self._write_change(user_id, room_id, target, _BAN, reason)
-
-    async def unban(self, user_id: UserId, room_id: RoomId, target: UserId) -> None:
-        """Lift a ban."""
-        await self._write_change(user_id, room_id, target, _UNBAN, None)
+        """Kick, ban or unban *target*."""
+        extra = {} if reason is None else {"reason": reason}
+        await self._ledger.write(lambda w: self._change(w, room_id, user_id, target, action, extra))
 
     async def set_by_event(
         self, write: Write, room_id: RoomId, sender: UserId, target: UserId, content: Json
@@ -116,9 +114,9 @@ class RoomMemberships:
             case MemberState.INVITE:
                 return await self.add_invite(write, room_id, sender, target, extra)
             case MemberState.BAN:
-                return await self._change(write, room_id, sender, target, _BAN, extra)
+                return await self._change(write, room_id, sender, target, BAN, extra)
             case MemberState.LEAVE:
-                action = _UNBAN if is_banned else _KICK
+                action = UNBAN if is_banned else KICK
                 return await self._change(write, room_id, sender, target, action, extra)
             case MemberState.JOIN:
                 raise Forbidden("Nobody can join for somebody else")
@@ -190,8 +188,12 @@ class RoomMemberships:
     ) -> StoredEvent:
         """Give *target* this membership, without a check of who may do that."""
         before = await find_standing(write.connection, room_id, target)
-        content = {**await self._profile_content(write, target, membership), **extra}
-        content["membership"] = membership
+        content: Json = {}
+        if membership in (MemberState.JOIN, MemberState.INVITE):  # others show no profile
+            profile = (await find_active(write.connection, target)).profile
+            shown = {"displayname": profile.displayname, "avatar_url": profile.avatar_url}
+            content = {key: value for key, value in shown.items() if value is not None}
+        content |= {**extra, "membership": membership}
         if len(encode_json("content", content)) > _MAX_CONTENT:
             raise TooLarge(f"content: {MEMBER} may have {_MAX_CONTENT} bytes")
         event = await append(write, room_id, MEMBER, sender, content, target)
@@ -205,42 +207,23 @@ class RoomMemberships:
         write.news_for.add(target)
         return event
 
-    async def _write_change(
-        self,
-        user_id: UserId,
-        room_id: RoomId,
-        target: UserId,
-        action: _Action,
-        reason: str | None,
-    ) -> None:
-        extra = {} if reason is None else {"reason": reason}
-        await self._ledger.write(lambda w: self._change(w, room_id, user_id, target, action, extra))
-
     async def _change(
         self,
         write: Write,
         room_id: RoomId,
         sender: UserId,
         target: UserId,
-        action: _Action,
+        action: Action,
         extra: Mapping[str, Any],
     ) -> StoredEvent:
         """Change the membership of *target* by an action of *sender*."""
-        if action is _KICK and sender == target:
+        if action is KICK and sender == target:
             return await self.add_leave(write, room_id, sender, extra)
         check, becomes = action
         await check_joined(write.connection, room_id, sender)
         standing = await find_standing(write.connection, room_id, target)
         check(await power_levels(write.connection, room_id), sender, target, _kind(standing))
         return await self.record(write, room_id, sender, target, becomes, extra)
-
-    async def _profile_content(self, write: Write, target: UserId, membership: MemberState) -> Json:
-        """Return what a membership event shows of *target*: a profile only of who is present."""
-        if membership not in (MemberState.JOIN, MemberState.INVITE):
-            return {}
-        profile = (await find_active(write.connection, target)).profile
-        shown = {"displayname": profile.displayname, "avatar_url": profile.avatar_url}
-        return {key: value for key, value in shown.items() if value is not None}
 
     async def _store(
         self,

@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select
 from lamplighter.database.dialects import byte_length
 from lamplighter.database.tables import current_state, devices, events, transactions
 from lamplighter.errors import Forbidden, TooLarge, UnknownToken
-from lamplighter.homeserver.sql import power, rules
+from lamplighter.homeserver.sql import rules
 from lamplighter.homeserver.sql.events import MEMBER, append, current_content
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import text_within
@@ -76,7 +76,7 @@ def check_state_content(event_type: str, content: Json) -> None:
     if event_type == "m.room.join_rules":
         rules.check_join_rules(content)
     if event_type == "m.room.power_levels":
-        power.check_levels(content)
+        rules.check_levels(content)
 
 
 def check_state(sender: UserId, event_type: str, state_key: str, content: Json) -> None:
@@ -131,4 +131,4 @@ async def _check_new_state(
     if event_type == "m.room.power_levels" and not state_key:
         old = await current_content(write.connection, room_id, event_type)
         if old is not None:
-            power.check_change(old, content, user_id)
+            rules.check_change(old, content, user_id)

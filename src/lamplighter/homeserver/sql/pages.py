@@ -13,12 +13,10 @@ from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import events
-from lamplighter.homeserver.sql.encoded import EncodedEvent, encode_event
+from lamplighter.homeserver.sql.encoded import EncodedEvent, encode_event, encode_events
 from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, read_events
-from lamplighter.homeserver.sql.room_json import RoomNews
-from lamplighter.homeserver.sql.state import read_state
-from lamplighter.homeserver.sql.summary import Summary, read_summary
-from lamplighter.homeserver.sql.timeline import read_sent_as, read_timeline
+from lamplighter.homeserver.sql.room_json import RoomNews, Summary, read_summary
+from lamplighter.homeserver.sql.state import read_state, read_timeline
 from lamplighter.ids import RoomId
 from lamplighter.recent import Recent
 
@@ -102,7 +100,7 @@ async def _read(connection: AsyncConnection, room_id: RoomId, limit: int, last: 
     admitted = and_(events.c.room_id == room_id, events.c.position <= last)
     timeline = await read_timeline(connection, admitted, limit=limit)
     state = await read_state(connection, admitted, before=timeline.starts_after + 1)
-    shown = await _encoded(connection, timeline.events)
+    shown = await encode_events(connection, timeline.events)
     summary = await read_summary(connection, room_id)
     past = _put({}, map(encode_event, state))
     return RoomPage(room_id, last, past, shown, timeline.is_limited, summary)
@@ -125,7 +123,7 @@ async def _caught_up(
     last: int,
 ) -> RoomPage:
     """Return the page with *news*, which are all events up to *last*."""
-    shown = (*page.timeline, *await _encoded(connection, news))
+    shown = (*page.timeline, *await encode_events(connection, news))
     beginning = max(0, len(shown) - limit)
     past, timeline = shown[:beginning], shown[beginning:]
     summary = page.summary
@@ -133,13 +131,6 @@ async def _caught_up(
         summary = await read_summary(connection, page.room_id)
     is_limited = page.is_limited or bool(past)
     return RoomPage(page.room_id, last, _put(page.state, past), timeline, is_limited, summary)
-
-
-async def _encoded(
-    connection: AsyncConnection, shown: Iterable[StoredEvent]
-) -> tuple[EncodedEvent, ...]:
-    sent_as = await read_sent_as(connection, shown)
-    return tuple(encode_event(event, sent_as.get(event.event_id)) for event in shown)
 
 
 def _put(state: _State, past: Iterable[EncodedEvent]) -> _State:

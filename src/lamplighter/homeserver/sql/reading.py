@@ -9,12 +9,11 @@ from sqlalchemy import ColumnElement, and_, false, or_, select
 from lamplighter.database.adapter import Statement
 from lamplighter.database.tables import account_data, current_state, events, memberships
 from lamplighter.errors import NotFound
-from lamplighter.homeserver.sql.events import event_json, read_events
+from lamplighter.homeserver.sql.events import CURRENT_EVENTS, event_json, read_events
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.limits import decode_json
 from lamplighter.homeserver.sql.standing import check_joined
-from lamplighter.homeserver.sql.state import find_view, read_state
-from lamplighter.homeserver.sql.timeline import read_timeline
+from lamplighter.homeserver.sql.state import find_view, read_state, read_timeline
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
 from lamplighter.pieces import Listed
@@ -118,16 +117,11 @@ class RoomReader:
         self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
     ) -> Sequence[Json]:
         """Return state events by (type, state key), any state key where that is None; no checks."""
-        query = (
-            select(events)
-            .join(current_state, current_state.c.position == events.c.position)
-            .where(current_state.c.room_id == room_id)
-            .order_by(events.c.position)
-        )
+        query = CURRENT_EVENTS.where(current_state.c.room_id == room_id)
         if wanted is not None:
             query = query.where(or_(false(), *(_is(*entry) for entry in wanted)))
         async with self._ledger.read() as connection:
-            found = await read_events(connection, query)
+            found = await read_events(connection, query.order_by(events.c.position))
         return [event_json(event, self._ledger.now()) for event in found]
 
 

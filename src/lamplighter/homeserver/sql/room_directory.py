@@ -1,6 +1,7 @@
-"""The room directory, and the search for people.
+"""The room directory, the aliases of rooms, and the search for users.
 
-Implements <https://spec.matrix.org/latest/client-server-api/#published-room-directory> and
+Implements <https://spec.matrix.org/latest/client-server-api/#published-room-directory>,
+<https://spec.matrix.org/latest/client-server-api/#room-aliases> and
 <https://spec.matrix.org/latest/client-server-api/#user-directory>.
 """
 
@@ -27,17 +28,25 @@ from lamplighter.database.tables import (
     published_rooms,
     users,
 )
-from lamplighter.errors import Forbidden, NotFound
-from lamplighter.homeserver.sql.events import read_events
+from lamplighter.errors import Forbidden, InvalidParam, NotFound, RoomInUse
+from lamplighter.homeserver.sql.events import CURRENT_EVENTS, read_events
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import decode_json
-from lamplighter.homeserver.sql.standing import check_joined, power_levels, room_exists
+from lamplighter.homeserver.sql.standing import (
+    check_joined,
+    find_standing,
+    power_levels,
+    room_exists,
+)
 from lamplighter.homeserver.sql.state import find_view
 from lamplighter.homeserver.values import FoundPeople, MemberState, PublicRooms, PublicRoomsQuery
-from lamplighter.ids import RoomAlias, RoomId, UserId
+from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId, server_of
 from lamplighter.ports import Json
 
-__all__ = ["PeopleSearch", "RoomDirectory", "publish"]
+__all__ = ["RoomDirectory", "publish"]
+
+#: Aliases that one user may give.
+_MAX_ALIASES: Final = 200
 
 #: State that the room directory shows, by type: the field of the event, and of the entry.
 _SHOWN: Final = {
@@ -56,10 +65,11 @@ _SEARCHED: Final = {
 
 
 class RoomDirectory:
-    """The rooms that are published, for everybody to find."""
+    """What users find: published rooms, rooms by their aliases, and other users."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, server_name: ServerName) -> None:
         self._ledger = ledger
+        self._server_name = server_name
 
     async def public_rooms(self, query: PublicRoomsQuery) -> PublicRooms:
         """Return rooms of the room directory."""
@@ -109,12 +119,51 @@ class RoomDirectory:
             found = await connection.execute(query.order_by(aliases.c.alias))
             return [RoomAlias(alias) for alias in found.scalars()]
 
+    async def resolve_alias(self, alias: RoomAlias) -> RoomId:
+        """Return the room an alias names; raise `NotFound`."""
+        async with self._ledger.read() as connection:
+            return RoomId((await _find_alias(connection, alias)).room_id)
 
-class PeopleSearch:
-    """Finds users whom the searcher may know of."""
+    async def set_alias(self, user_id: UserId, alias: RoomAlias, room_id: RoomId) -> None:
+        """Name a room; raise `RoomInUse`."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        async def work(write: Write) -> None:
+            await check_joined(write.connection, room_id, user_id)
+            await self.add_alias(write, user_id, alias, room_id)
+
+        await self._ledger.write(work)
+
+    async def add_alias(
+        self, write: Write, user_id: UserId, alias: RoomAlias, room_id: RoomId
+    ) -> None:
+        """Name a room within *write*; raise `RoomInUse`."""
+        if server_of(alias) != self._server_name:
+            raise InvalidParam(f"room_alias: must end in :{self._server_name}")
+        taken = select(aliases.c.alias).where(aliases.c.alias == alias)
+        if (await write.connection.execute(taken)).one_or_none() is not None:
+            raise RoomInUse(f"{alias} is taken")
+        mine = select(func.count()).where(aliases.c.creator == user_id)
+        if (await write.connection.execute(mine)).scalar_one() >= _MAX_ALIASES:
+            raise Forbidden(f"You have given {_MAX_ALIASES} aliases already: delete one first")
+        row = {"alias": alias, "room_id": room_id, "creator": user_id}
+        await write.connection.execute(insert(aliases).values(row))
+
+    async def delete_alias(self, user_id: UserId, alias: RoomAlias) -> None:
+        """Delete a name; only its creator may, and members who may change the room's state."""
+
+        async def work(write: Write) -> None:
+            found = await _find_alias(write.connection, alias)
+            if found.creator != user_id:
+                room_id = RoomId(found.room_id)
+                standing = await find_standing(write.connection, room_id, user_id)
+                levels = await power_levels(write.connection, room_id)
+                needed = levels.to_send("m.room.canonical_alias", is_state=True)
+                is_joined = standing is not None and standing.membership is MemberState.JOIN
+                if not is_joined or levels.of_user(user_id) < needed:
+                    raise Forbidden("You may not delete this alias")
+            await write.connection.execute(delete(aliases).where(aliases.c.alias == alias))
+
+        await self._ledger.write(work)
 
     async def search_people(self, user_id: UserId, term: str, limit: int) -> FoundPeople:
         """Return users whose name or ID has *term* in it.
@@ -144,6 +193,14 @@ async def publish(write: Write, room_id: RoomId, *, published: bool) -> None:
     else:
         mine = published_rooms.c.room_id == room_id
         await write.connection.execute(delete(published_rooms).where(mine))
+
+
+async def _find_alias(connection: AsyncConnection, alias: RoomAlias) -> Any:
+    query = select(aliases).where(aliases.c.alias == alias)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no room {alias}")
+    return row
 
 
 async def _is_published(connection: AsyncConnection, room_id: RoomId) -> bool:
@@ -185,14 +242,10 @@ def _joined_members() -> Any:
 
 
 async def _entries(connection: AsyncConnection, sizes: dict[RoomId, int]) -> list[Json]:
-    query = (
-        select(events)
-        .join(current_state, current_state.c.position == events.c.position)
-        .where(
-            current_state.c.room_id.in_(list(sizes)),
-            current_state.c.type.in_(list(_SHOWN)),
-            current_state.c.state_key == "",
-        )
+    query = CURRENT_EVENTS.where(
+        current_state.c.room_id.in_(list(sizes)),
+        current_state.c.type.in_(list(_SHOWN)),
+        current_state.c.state_key == "",
     )
     entries: dict[RoomId, Json] = {
         room_id: {

@@ -1,24 +1,30 @@
 """One room in a `/sync`, as its viewer sees it: joined, invited to, or left."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 from msgspec.json import encode
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import and_, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import current_state, events
-from lamplighter.homeserver.sql.data_events import AccountDataByRoom, read_account_data
-from lamplighter.homeserver.sql.encoded import EncodedEvent, encode_event
-from lamplighter.homeserver.sql.ephemeral import Ephemeral
-from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, read_events
+from lamplighter.homeserver.sql.account_data import AccountDataByRoom, read_account_data
+from lamplighter.homeserver.sql.encoded import encode_event, encode_events
+from lamplighter.homeserver.sql.events import CURRENT_EVENTS, MEMBER, StoredEvent, read_events
 from lamplighter.homeserver.sql.limits import decode_json
-from lamplighter.homeserver.sql.room_json import Moment, RoomNews, beside_news, in_pieces
-from lamplighter.homeserver.sql.state import View, read_state
-from lamplighter.homeserver.sql.summary import read_summary
-from lamplighter.homeserver.sql.timeline import read_sent_as, read_timeline
+from lamplighter.homeserver.sql.receipts import read_receipts, receipt_event
+from lamplighter.homeserver.sql.room_json import (
+    Moment,
+    RoomNews,
+    beside_news,
+    in_pieces,
+    read_summary,
+)
+from lamplighter.homeserver.sql.state import View, read_state, read_timeline
+from lamplighter.homeserver.sql.typing_notices import TypingNotices, typing_event
 from lamplighter.homeserver.sql.viewer import Viewer
+from lamplighter.ids import RoomId
 from lamplighter.ports import Json
 
 __all__ = ["Section", "Sections"]
@@ -46,17 +52,20 @@ class Sections:
         connection: AsyncConnection,
         viewer: Viewer,
         account_data: AccountDataByRoom,
-        ephemeral: Ephemeral,
+        typing: TypingNotices,
+        typed_in: Collection[RoomId] | None,
         moment: Moment,
     ) -> None:
-        """Read for *viewer* what is so at *moment*.
+        """Read for *viewer* the state of the rooms at *moment*.
 
-        *account_data* is what was set since the viewer's last sync.
+        *account_data* is what was set since the viewer's last sync. *typed_in* are the rooms in
+        which typing has changed since then; None is any room.
         """
         self._connection = connection
         self._viewer = viewer
         self._account_data = account_data
-        self._ephemeral = ephemeral
+        self._typing = typing
+        self._typed_in = typed_in
         self._moment = moment
 
     async def joined(self, view: View) -> Section | None:
@@ -66,7 +75,7 @@ class Sections:
         is_full = is_new or self._viewer.full_state
         news = await self._news(view, 0 if is_new else since or 0, is_full=is_full)
         data = await self._room_account_data(view, is_new=is_new)
-        ephemeral = await self._ephemeral.of(view.standing.room_id, is_new=is_full)
+        ephemeral = await self._ephemeral(view.standing.room_id, is_new=is_full)
         if not (is_full or news.says_something or data or ephemeral):
             return None
         summary: Json = {}
@@ -87,13 +96,12 @@ class Sections:
         since = self._viewer.since
         if since is not None and view.standing.since_position <= since:
             return None
-        query = (
-            select(events)
-            .join(current_state, current_state.c.position == events.c.position)
-            .where(current_state.c.room_id == view.standing.room_id, _is_for_invited(view))
-            .order_by(events.c.position)
+        own = and_(current_state.c.type == MEMBER, current_state.c.state_key == view.user_id)
+        shown = and_(current_state.c.type.in_(_SHOWN_TO_INVITED), current_state.c.state_key == "")
+        query = CURRENT_EVENTS.where(
+            current_state.c.room_id == view.standing.room_id, or_(own, shown)
         )
-        found = await read_events(self._connection, query)
+        found = await read_events(self._connection, query.order_by(events.c.position))
         content = {"invite_state": {"events": [_stripped(event) for event in found]}}
         entry = b"%b:%b" % (encode(view.standing.room_id), encode(content))
         return lambda: iter((entry,))
@@ -121,16 +129,26 @@ class Sections:
         told = {event.event_id for event in timeline.events}
         return RoomNews(
             [encode_event(event) for event in state if event.event_id not in told],
-            await self._encoded(timeline.events),
+            await encode_events(self._connection, timeline.events, view.user_id),
             timeline.is_limited,
             timeline.starts_after,
         )
 
-    async def _encoded(self, timeline: Iterable[StoredEvent]) -> list[EncodedEvent]:
-        viewer = self._viewer.requester.user_id
-        own = [event for event in timeline if event.sender == viewer]
-        sent_as = await read_sent_as(self._connection, own)
-        return [encode_event(event, sent_as.get(event.event_id)) for event in timeline]
+    async def _ephemeral(self, room_id: RoomId, *, is_new: bool) -> list[Json]:
+        """Return typing and receipts that are news; of a new room, all."""
+        viewer = self._viewer
+        found: list[Json] = []
+        if viewer.wants_ephemeral(room_id, "m.typing"):
+            typists = self._typing.in_room(room_id)
+            has_changed = self._typed_in is None or room_id in self._typed_in
+            if typists if is_new else has_changed:
+                found.append(typing_event(typists))
+        if viewer.wants_ephemeral(room_id, "m.receipt"):
+            after = 0 if is_new else viewer.since or 0
+            user_id = viewer.requester.user_id
+            receipts = await read_receipts(self._connection, room_id, user_id, after=after)
+            found += [receipt_event(receipts)] if receipts else []
+        return found
 
     async def _room_account_data(self, view: View, *, is_new: bool) -> list[Json]:
         """Return what was set since the last sync; in a new room, what was ever set."""
@@ -138,12 +156,6 @@ class Sections:
         if is_new and self._viewer.since is not None:
             data = await read_account_data(self._connection, view.user_id, room_id=room_id)
         return self._viewer.wanted_data(room_id, data.get(room_id, ()))
-
-
-def _is_for_invited(view: View) -> ColumnElement[bool]:
-    own = and_(current_state.c.type == MEMBER, current_state.c.state_key == view.user_id)
-    room = and_(current_state.c.type.in_(_SHOWN_TO_INVITED), current_state.c.state_key == "")
-    return or_(own, room)
 
 
 def _stripped(event: StoredEvent) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from lamplighter.clock import Timestamp
 from lamplighter.database.tables import events, memberships, rooms
 from lamplighter.errors import Forbidden
 from lamplighter.homeserver.sql.events import current_content
-from lamplighter.homeserver.sql.power import PowerLevels
+from lamplighter.homeserver.sql.rules import PowerLevels
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
 

@@ -1,6 +1,7 @@
 """The state of a room, now or at some place of its past, and from where a user looks at it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,7 @@ from lamplighter.homeserver.sql.standing import Standing, find_standing
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
 
-__all__ = ["View", "find_view", "read_state"]
+__all__ = ["Timeline", "View", "find_view", "read_state", "read_timeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +75,39 @@ async def read_state(
     newest = found.group_by(events.c.type, events.c.state_key)
     query = select(events).where(events.c.position.in_(newest), *wanted)
     return await read_events(connection, query.order_by(events.c.position))
+
+
+_LONGEST: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A piece of a room's history, oldest event first."""
+
+    events: tuple[StoredEvent, ...]
+    #: Whether there are events between the place asked for and the first one here.
+    is_limited: bool
+    #: The place in the stream just before the first event.
+    starts_after: int
+
+
+async def read_timeline(
+    connection: AsyncConnection,
+    admitted: ColumnElement[bool],
+    *wanted: ColumnElement[bool],
+    after: int = 0,
+    limit: int,
+) -> Timeline:
+    """Return the last *limit* events after a place in the stream, as far as they are *wanted*.
+
+    Only events of one room may be *admitted*.
+    """
+    limit = min(max(0, limit), _LONGEST)
+    query = select(events).where(admitted, events.c.position > after, *wanted)
+    query = query.order_by(events.c.position.desc()).limit(limit + 1)
+    newest_first = await read_events(connection, query)
+    kept = tuple(reversed(newest_first[:limit]))
+    is_limited = len(newest_first) > limit
+    if kept:
+        return Timeline(kept, is_limited, kept[0].position - 1)
+    return Timeline((), is_limited, newest_first[0].position if newest_first else after)

@@ -33,7 +33,8 @@ class RoomStream:
 
     def __init__(self, incarnation: str, position: int, now: Timestamp = _NEVER) -> None:
         self._incarnation = incarnation
-        self._position = position
+        #: The last position that is stored.
+        self.position = position
         #: A user who is not in `_news` has had no news since the process started here.
         self._start = position
         self._news: dict[UserId, int] = {}
@@ -41,19 +42,14 @@ class RoomStream:
         self._typing_start = self._typing = int(now)
         self._typing_news: dict[UserId, int] = {}
 
-    @property
-    def position(self) -> int:
-        """The last position that is stored."""
-        return self._position
-
     def advance(self, position: int) -> None:
         """Learn that everything up to *position* is stored."""
-        self._position = max(self._position, position)
+        self.position = max(self.position, position)
 
     def tell(self, user_ids: Iterable[UserId]) -> None:
         """Note that these users have news at the present position."""
         for user_id in user_ids:
-            self._news[user_id] = self._position
+            self._news[user_id] = self.position
 
     def tell_typing(self, now: Timestamp, user_ids: Iterable[UserId]) -> int:
         """Note that these users have news of who types; return the serial number of that."""
@@ -71,7 +67,7 @@ class RoomStream:
 
         It is -1 for a token that says what another process has told.
         """
-        parts = None if token is None else _parts(token)
+        parts = _parts(token)
         if parts is None or parts[2] is None:
             return self._typing_start
         return parts[2] if self._typing_start <= parts[2] <= self._typing else -1
@@ -81,14 +77,14 @@ class RoomStream:
 
         It is not for a token from before the start, or one that says nothing.
         """
-        parts = None if token is None else _parts(token)
+        parts = _parts(token)
         if parts is None or parts[0] != self._incarnation:
             return False
         if user_id in self._typing_news or parts[2] is not None:
             knows = self.typing_since(token)
             if self._typing_news.get(user_id, self._typing_start) > knows:
                 return False
-        return self._news.get(user_id, self._start) <= parts[1] <= self._position
+        return self._news.get(user_id, self._start) <= parts[1] <= self.position
 
     def token(self, position: int, typing: int | None = None) -> str:
         """Return the token that stands for *position*, and for knowing who types up to *typing*."""
@@ -97,15 +93,15 @@ class RoomStream:
 
     def parse(self, token: str | None) -> int | None:
         """Return a token's position; None for one that this database cannot have given out."""
-        parts = None if token is None else _parts(token)
+        parts = _parts(token)
         if parts is None or parts[0] != self._incarnation:
             return None
-        return parts[1] if parts[1] <= self._position else None
+        return parts[1] if parts[1] <= self.position else None
 
 
 @lru_cache(1_000)  # everybody who is told the same comes back with the same token
-def _parts(token: str) -> tuple[str, int, int | None] | None:
-    match = _TOKEN.fullmatch(token)
+def _parts(token: str | None) -> tuple[str, int, int | None] | None:
+    match = _TOKEN.fullmatch(token or "")
     if match is None:
         return None
     typing = match["typing"]

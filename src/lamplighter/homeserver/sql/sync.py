@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import memberships, rooms
 from lamplighter.database.tables import stream as stream_table
-from lamplighter.homeserver.sql.data_events import AccountDataByRoom, read_account_data
-from lamplighter.homeserver.sql.ephemeral import Ephemeral
+from lamplighter.homeserver.sql.account_data import AccountDataByRoom, read_account_data
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.sql.first_sync import FirstSyncs
 from lamplighter.homeserver.sql.ledger import Ledger
@@ -73,8 +72,7 @@ class RoomsSyncer:
                 connection, viewer.requester.user_id, after=viewer.since or 0
             )
             moment = Moment(viewer.requester, self._ledger.now(), stream.token)
-            ephemeral = Ephemeral(connection, viewer, typing, typed_in)
-            sections = Sections(connection, viewer, data, ephemeral, moment)
+            sections = Sections(connection, viewer, data, typing, typed_in, moment)
             views = await _rooms_with_news(connection, viewer, data, typed_in)
             found = await _read_rooms(sections, views)
         return viewer.answer(stream.token(position, told), found, data)

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from lamplighter.homeserver.sql.data_events import AccountDataByRoom
+from lamplighter.homeserver.sql.account_data import AccountDataByRoom
 from lamplighter.homeserver.sql.filtering import EventFilter, RoomFilter
 from lamplighter.pieces import Pieces
 from lamplighter.ports import Json, Requester, RoomsAnswer

@@ -3,7 +3,7 @@
 import pytest
 
 from lamplighter.errors import BadJson, Forbidden
-from lamplighter.homeserver.sql.power import PowerLevels, check_change, check_levels
+from lamplighter.homeserver.sql.rules import PowerLevels, check_change, check_levels
 from lamplighter.ids import UserId
 from lamplighter.ports import Json
 
