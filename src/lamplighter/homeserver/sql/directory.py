@@ -78,18 +78,11 @@ class SqlDirectory:
         self.kick = partial(memberships.act, KICK)
         self.ban = partial(memberships.act, BAN)
         self.unban = partial(memberships.act, UNBAN)
-        self.resolve_alias = rooms.resolve_alias
-        self.set_alias = rooms.set_alias
-        self.delete_alias = rooms.delete_alias
         self.send_event = messages.send_event
         self.set_state = messages.set_state
         self.sync_rooms = syncer.sync_rooms
         self.rooms_are_quiet = syncer.rooms_are_quiet
-        self.public_rooms = rooms.public_rooms
-        self.is_published = rooms.is_published
-        self.publish = rooms.publish
-        self.room_aliases = rooms.room_aliases
-        self.search_people = rooms.search_people
+        self._find_rooms(rooms)
         self._read_rooms(ledger)
         self._ledger = ledger
         self._accounts = accounts
@@ -114,3 +107,14 @@ class SqlDirectory:
         self.messages = history.messages
         self.event = history.event
         self.context = history.context
+
+    def _find_rooms(self, rooms: RoomDirectory) -> None:
+        """Take in the room directory."""
+        self.public_rooms = rooms.public_rooms
+        self.is_published = rooms.is_published
+        self.publish = rooms.publish
+        self.room_aliases = rooms.room_aliases
+        self.search_people = rooms.search_people
+        self.resolve_alias = rooms.resolve_alias
+        self.set_alias = rooms.set_alias
+        self.delete_alias = rooms.delete_alias
