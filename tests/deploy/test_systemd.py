@@ -12,7 +12,7 @@ import pytest
 
 from lamplighter.app import MOST_TO_STOP
 from lamplighter.cli.ending import MOST_TO_END
-from lamplighter.web.server import MOST_TO_ANSWER
+from lamplighter.web.http.server import MOST_TO_ANSWER
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 UNIT: Final = (DEPLOY / "lamplighter.service").read_text(encoding="utf-8")

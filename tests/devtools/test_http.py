@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import HttpClient, Response
 from lamplighter.web.http.connection import Connection
-from lamplighter.web.server import HttpServer
+from lamplighter.web.server import matrix_server
 from tests.web.clients import client_of
 
 
@@ -126,7 +126,7 @@ async def test_an_answer_that_breaks_off() -> None:
 
 async def test_connections_are_used_again() -> None:
     """The next request goes over the same connection; a second one at a time over a new one."""
-    server = HttpServer(Echo(), FakeClock())
+    server = matrix_server(Echo(), FakeClock())
     connections: list[Connection | None] = []
 
     def connect() -> Connection | None:

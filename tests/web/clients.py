@@ -5,8 +5,8 @@ from starlette.types import ASGIApp
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import HttpClient
 from lamplighter.web.http.exchange import FindDirect
-from lamplighter.web.http.state import no_direct
-from lamplighter.web.server import HttpServer
+from lamplighter.web.http.server import no_direct
+from lamplighter.web.server import matrix_server
 
 __all__ = ["client_of"]
 
@@ -15,5 +15,5 @@ def client_of(
     application: ASGIApp, *, address: str = "127.0.0.1", find_direct: FindDirect = no_direct
 ) -> HttpClient:
     """Return a client at *address* of a server whose requests *application* answers."""
-    server = HttpServer(application, FakeClock(), find_direct=find_direct)
+    server = matrix_server(application, FakeClock(), find_direct=find_direct)
     return HttpClient(server.connect, address=address)

@@ -1,96 +1,93 @@
 """Bodies that never end, and those that do."""
 
-import asyncio
-from collections import deque
-from datetime import timedelta
-from typing import Any, Final
-
 import pytest
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.web.application import send_error, send_json
-from lamplighter.web.bodies import EACH_PART_IN_TIME, BodiesInTime
+from lamplighter.web.application import send_json
+from lamplighter.web.bodies import EACH_PART_IN_TIME
+from lamplighter.web.server import matrix_server
+from tests.web.http.peer import Peer, answered, echo, settle
 
-LIMIT: Final = timedelta(seconds=30)
-
-
-class Dripping:
-    """A client that sends what it is told to, when it is told to; and what it is answered."""
-
-    def __init__(self, application: ASGIApp, clock: FakeClock, **headers: str) -> None:
-        self._waiting: deque[Message] = deque()
-        self._new = asyncio.Event()
-        self.sent: list[Message] = []
-        #: That of `receive` which waits, set while one does.
-        self.awaited = asyncio.Event()
-        named = [(name.replace("_", "-").encode(), it.encode()) for name, it in headers.items()]
-        scope: Scope = {"type": "http", "method": "PUT", "path": "/", "headers": named}
-        work = BodiesInTime(application, clock, LIMIT)(scope, self._receive, self._send)
-        self.task = asyncio.ensure_future(work)
-
-    async def sends(self, **message: Any) -> None:
-        """Send a message, and return once the next one is waited for, or nothing any more."""
-        self.awaited.clear()
-        self._waiting.append({"type": "http.request", **message})
-        self._new.set()
-        await self.waited_for()
-
-    async def waited_for(self) -> None:
-        """Return once a message is waited for, or the application has returned."""
-        awaited = asyncio.ensure_future(self.awaited.wait())
-        await asyncio.wait({self.task, awaited}, return_when=asyncio.FIRST_COMPLETED)
-        awaited.cancel()
-
-    @property
-    def status(self) -> int | None:
-        """What was answered, if anything."""
-        return self.sent[0]["status"] if self.sent else None
-
-    async def _receive(self) -> Message:
-        while not self._waiting:
-            self._new.clear()
-            self.awaited.set()
-            await self._new.wait()
-        return self._waiting.popleft()
-
-    async def _send(self, message: Message) -> None:
-        self.sent.append(message)
+TOO_SLOW = answered(
+    '{"errcode":"M_UNKNOWN","error":"The body does not come to its end"}',
+    "408 Request Timeout",
+    "connection: close\r\n",
+)
 
 
-async def reader(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the body."""
-    try:
-        await send_json(send, 200, await Request(scope, receive).body())
-    except Exception as error:  # noqa: BLE001 - as the application does
-        await send_error(scope, send, error)
+async def asking(clock: FakeClock, request: str, application: ASGIApp = echo) -> Peer:
+    """Return a client that has sent *request* to *application*."""
+    peer = Peer(matrix_server(application, clock).connect())
+    peer.send(request)
+    await settle()
+    return peer
 
 
-async def watcher(scope: Scope, receive: Receive, send: Send) -> None:
-    """Wait for the client's leaving, after its body."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    await send_json(send, 200, b"{}")
-
-
-@pytest.mark.parametrize("header", ["content_length", "transfer_encoding"])
-async def test_a_body_that_never_ends(header: str) -> None:
-    """A body that drips in byte by byte is given up at its limit, with 408, and not before."""
+@pytest.mark.parametrize(
+    ("header", "piece"),
+    [("Content-Length: 99", "x"), ("Transfer-Encoding: chunked", "1\r\nx\r\n")],
+)
+async def test_a_body_that_never_ends(header: str, piece: str) -> None:
+    """A body that comes byte by byte is given up at its limit, with 408, and not before."""
     clock = FakeClock()
-    client = Dripping(reader, clock, **{header: "any"})
-    await client.waited_for()
-    for _ in range(29):
-        await client.sends(body=b"x", more_body=True)
-        clock.advance(seconds=1)
-    await client.sends(body=b"x", more_body=True)
-    clock.advance(seconds=0.999)
-    await client.sends(body=b"x", more_body=True)
-    assert not client.sent
+    peer = await asking(clock, f"PUT / HTTP/1.1\r\n{header}\r\n\r\n")
+    for seconds in [*[1.0] * 29, 0.999]:
+        peer.send(piece)
+        await settle()
+        clock.advance(seconds=seconds)
+    peer.send(piece)
+    await settle()
+    assert peer.received == ""
     clock.advance(seconds=0.001)
-    await client.task
-    assert client.status == 408
-    assert b"M_UNKNOWN" in client.sent[1]["body"]
+    await settle()
+    assert peer.received.replace("00:00:30", "00:00:00") == TOO_SLOW
+
+
+async def test_what_comes_before_the_body() -> None:
+    """The time that passes before the application asks for the body is not the client's."""
+    clock = FakeClock()
+
+    async def thinker(scope: Scope, receive: Receive, send: Send) -> None:
+        clock.advance(hours=1)
+        await echo(scope, receive, send)
+
+    peer = await asking(clock, "PUT / HTTP/1.1\r\nContent-Length: 2\r\n\r\n", thinker)
+    peer.send("{}")
+    await settle()
+    assert peer.received.endswith("\r\n\r\n{}")
+
+
+async def test_a_body_that_ends_in_time() -> None:
+    """A body that ends within the limit is read, and leaves no timer."""
+    clock = FakeClock()
+    peer = await asking(clock, "PUT / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{")
+    clock.advance(seconds=29)
+    peer.send("}")
+    await settle()
+    assert peer.received.endswith("\r\n\r\n{}")
+    peer.lose()
+    await settle()
+    assert clock.next_timer() is None
+
+
+@pytest.mark.parametrize("request_end", ["\r\n", "Content-Length: 2\r\n\r\n{}"])
+async def test_waiting_for_the_client_to_leave(request_end: str) -> None:
+    """A client whose body has come, or that has none, may stay connected as long as it likes."""
+
+    async def watch(_scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await send_json(send, 200, b"{}")
+
+    clock = FakeClock()
+    peer = await asking(clock, f"PUT / HTTP/1.1\r\n{request_end}", watch)
+    clock.advance(hours=1)
+    await settle()
+    assert peer.received == ""
+    peer.say_end()
+    await settle()
+    assert peer.received.startswith("HTTP/1.1 200 OK")
 
 
 async def test_a_body_of_any_length() -> None:
@@ -99,59 +96,14 @@ async def test_a_body_of_any_length() -> None:
 
     async def taker(scope: Scope, receive: Receive, send: Send) -> None:
         scope[EACH_PART_IN_TIME]()
-        await reader(scope, receive, send)
+        await echo(scope, receive, send)
 
-    client = Dripping(taker, clock, content_length="any")
-    await client.waited_for()
-    for _ in range(10):
-        await client.sends(body=b"x" * 512, more_body=True)
-        clock.advance(seconds=29)
-        await client.sends(body=b"x" * 512, more_body=True)
-    clock.advance(seconds=29)
-    await client.sends(body=b"x" * 1023, more_body=True)
-    assert not client.sent
+    peer = await asking(clock, "PUT / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n", taker)
+    for size, seconds in [*[(512, 29), (512, 0)] * 10, (0, 29), (1023, 0)]:
+        peer.send("x" * size)
+        await settle()
+        clock.advance(seconds=seconds)
+    assert peer.received == ""
     clock.advance(seconds=1)
-    await client.task
-    assert client.status == 408
-
-
-async def test_what_comes_before_the_body() -> None:
-    """The time that passes before anybody wants the body is not its client's."""
-    clock = FakeClock()
-
-    async def thinker(scope: Scope, receive: Receive, send: Send) -> None:
-        clock.advance(hours=1)
-        await reader(scope, receive, send)
-
-    client = Dripping(thinker, clock, content_length="2")
-    await client.waited_for()
-    await client.sends(body=b"{}", more_body=False)
-    await client.task
-    assert client.status == 200
-
-
-async def test_a_body_that_ends_in_time() -> None:
-    """A body that ends within the limit is read; nothing is left over of the limit."""
-    clock = FakeClock()
-    client = Dripping(reader, clock, content_length="3")
-    await client.waited_for()
-    await client.sends(body=b"{", more_body=True)
-    clock.advance(seconds=29)
-    await client.sends(body=b"}", more_body=False)
-    await client.task
-    assert (client.status, client.sent[1]["body"]) == (200, b"{}")
-    assert clock.next_timer() is None
-
-
-@pytest.mark.parametrize("headers", [{}, {"content_length": "2"}])
-async def test_waiting_for_the_client_to_leave(headers: dict[str, str]) -> None:
-    """Whoever has no body to send, or has sent it, may stay connected for as long as it likes."""
-    clock = FakeClock()
-    client = Dripping(watcher, clock, **headers)
-    await client.waited_for()
-    await client.sends(body=b"{}", more_body=False)
-    clock.advance(hours=1)
-    assert not client.task.done()
-    await client.sends(type="http.disconnect")
-    await client.task
-    assert client.status == 200
+    await settle()
+    assert peer.received.startswith("HTTP/1.1 408 ")

@@ -26,7 +26,7 @@ from lamplighter.web.http.exchange import Exchange
 from lamplighter.web.http.settings import MOST_CONNECTIONS, ConnectionRoom
 from lamplighter.web.listener import Certificate, Listener, room_within
 from lamplighter.web.routes import json_response
-from lamplighter.web.server import HttpServer
+from lamplighter.web.server import matrix_server
 from tests.federation.tls import authority, trusting_context
 from tests.web.http.peer import LeavingClients
 
@@ -37,7 +37,7 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
 
 def listener(address: str) -> Listener:
     """Return what would serve at *address*."""
-    return Listener(HttpServer(application, SystemClock()), Address(address))
+    return Listener(matrix_server(application, SystemClock()), Address(address))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ class World:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        server = HttpServer(
+        server = matrix_server(
             build_application([Route("/echo", echo, methods=["PUT"])]),
             SystemClock(),
             room=room,
@@ -300,7 +300,7 @@ def test_no_descriptor_left(loop: Loop) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        server = HttpServer(
+        server = matrix_server(
             build_application([]), clock, count_refused=lambda: refused.append(None)
         )
         serving = Listener(server, Address(f"127.0.0.1:{port}"))
@@ -404,7 +404,7 @@ async def test_who_takes_too_long(sent: bytes, status: bytes) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     application = build_application([Route("/", read, methods=["PUT"])])
-    server = HttpServer(application, SystemClock(), slowest=timedelta(milliseconds=50))
+    server = matrix_server(application, SystemClock(), slowest=timedelta(milliseconds=50))
     serving = Listener(server, Address(f"127.0.0.1:{port}"))
     await serving.start()
     assert (await answer(port, sent)).partition(b"\r\n")[0] == status

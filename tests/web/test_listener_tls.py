@@ -24,7 +24,7 @@ from lamplighter.clock import SystemClock
 from lamplighter.config import Address
 from lamplighter.errors import ConfigError
 from lamplighter.web.listener import Certificate, Listener
-from lamplighter.web.server import HttpServer
+from lamplighter.web.server import matrix_server
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -79,7 +79,7 @@ def files(folder: Path, chain: bytes, private_key: bytes) -> Certificate:
 def listener(certificate: Certificate, port: int = 8448) -> Listener:
     """Return what would serve with *certificate*."""
     address = Address(f"127.0.0.1:{port}")
-    server = HttpServer(application, SystemClock())
+    server = matrix_server(application, SystemClock())
     return Listener(server, address, certificate=certificate, section="federation.")
 
 

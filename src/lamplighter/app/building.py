@@ -33,10 +33,11 @@ from lamplighter.service.background import Background
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.stopping import Step, stop_by_steps
 from lamplighter.web.http.exchange import FindDirect
+from lamplighter.web.http.server import HttpServer
 from lamplighter.web.http.settings import ConnectionRoom
 from lamplighter.web.limits import limiter
 from lamplighter.web.listener import Listener, room_for_connections
-from lamplighter.web.server import HttpServer
+from lamplighter.web.server import matrix_server
 
 __all__ = ["MOST_TO_STOP", "Lamplighter", "build", "listeners"]
 
@@ -86,7 +87,7 @@ class Lamplighter:
 
     def http_server(self, clock: Clock, room: ConnectionRoom | None = None) -> HttpServer:
         """Return what clients connect to; *room* is for all servers of the process."""
-        return HttpServer(
+        return matrix_server(
             self.application,
             clock,
             find_direct=self.find_direct,

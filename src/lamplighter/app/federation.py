@@ -33,7 +33,7 @@ from lamplighter.web.application import build_application
 from lamplighter.web.federation import federation_endpoints
 from lamplighter.web.http.settings import ConnectionRoom
 from lamplighter.web.listener import Certificate, Listener
-from lamplighter.web.server import HttpServer
+from lamplighter.web.server import matrix_server
 
 __all__ = ["Federation", "Nowhere", "signing_key_path"]
 
@@ -116,7 +116,7 @@ class Federation:
         certificate = None
         if settings.tls_certificate is not None and settings.tls_private_key is not None:
             certificate = Certificate(settings.tls_certificate, settings.tls_private_key)
-        server = HttpServer(
+        server = matrix_server(
             self.application(presence, accounts),
             self._clock,
             room=room,

@@ -35,7 +35,7 @@ from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle, module_entries
 from lamplighter.modules.threads import ThreadWork
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.web.server import HttpServer
+from lamplighter.web.http.server import HttpServer
 
 __all__ = [
     "InMemoryServer",

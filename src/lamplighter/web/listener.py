@@ -16,8 +16,8 @@ from lamplighter.clock import Timer, after
 from lamplighter.config import Address
 from lamplighter.errors import ConfigError
 from lamplighter.web.http.connection import Connection
+from lamplighter.web.http.server import HttpServer
 from lamplighter.web.http.settings import MOST_CONNECTIONS
-from lamplighter.web.server import HttpServer
 
 __all__ = [
     "Certificate",

@@ -277,7 +277,7 @@ async def test_a_client_that_leaves(front: Front) -> None:
         peer.lose()
         await settle()
         assert front.wire.is_closed
-    assert front.site.state.under_way == 0
+    assert front.site.server.under_way == 0
 
 
 async def test_a_client_that_stops_in_its_body(front: Front) -> None:

@@ -12,8 +12,8 @@ from lamplighter.web.application import send_json
 from lamplighter.web.http.connection import Connection
 from lamplighter.web.http.exchange import Direct, Exchange
 from lamplighter.web.http.request import Request
+from lamplighter.web.http.server import HttpServer
 from lamplighter.web.http.settings import MOST_UNSENT, ConnectionRoom
-from lamplighter.web.http.state import ServerState
 from lamplighter.web.http.timeouts import TimeLimits
 from lamplighter.web.server import MATRIX
 
@@ -239,7 +239,7 @@ class Site:
         #: How many connections were refused for want of descriptors.
         self.refused = 0
         limits = time_limits or TimeLimits()
-        self.state = ServerState(
+        self.server = HttpServer(
             self.application,
             self.clock,
             replace(MATRIX, time_limits=limits, most_unsent=most_unsent),
@@ -258,4 +258,4 @@ class Site:
 
     def peer(self, *, tls: bool = False) -> Peer:
         """Return a client that has just connected."""
-        return Peer(Connection.begin(self.state), tls=tls)
+        return Peer(self.server.connect(), tls=tls)

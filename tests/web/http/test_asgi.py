@@ -87,7 +87,7 @@ async def test_leaving_in_the_body(site: Site, peer: Peer, leaves: bool) -> None
         peer.say_end()
     await settle()
     assert peer.received == ("" if leaves else answered("ab", connection=CLOSE))
-    assert (peer.is_closed, site.state.under_way) == (True, 0)
+    assert (peer.is_closed, site.server.under_way) == (True, 0)
 
 
 async def test_after_the_answer(site: Site, peer: Peer) -> None:
@@ -200,7 +200,7 @@ async def test_going_without_an_answer(site: Site, peer: Peer) -> None:
     peer.send(GET)
     peer.say_end()
     await settle()
-    assert (peer.received, peer.is_closed, site.state.under_way) == ("", True, 0)
+    assert (peer.received, peer.is_closed, site.server.under_way) == ("", True, 0)
 
 
 async def test_streaming_without_end(site: Site, peer: Peer) -> None:
@@ -221,7 +221,7 @@ async def test_streaming_without_end(site: Site, peer: Peer) -> None:
     peer.lose()
     while len(asyncio.all_tasks()) > 1:
         await settle()
-    assert site.state.under_way == 0
+    assert site.server.under_way == 0
 
 
 async def test_talking_to_nobody(site: Site, peer: Peer) -> None:
@@ -240,7 +240,7 @@ async def test_talking_to_nobody(site: Site, peer: Peer) -> None:
     peer.lose()
     await settle()
     assert 0 < said < 100
-    assert site.state.under_way == 0
+    assert site.server.under_way == 0
     while len(asyncio.all_tasks()) > 1:
         await settle()
 
@@ -254,7 +254,7 @@ async def test_cancelling(site: Site, peer: Peer) -> None:
     site.application.handle = cancel_itself
     peer.send(GET)
     await settle()
-    assert (peer.received, peer.transport.is_aborted, site.state.under_way) == ("", True, 0)
+    assert (peer.received, peer.transport.is_aborted, site.server.under_way) == ("", True, 0)
 
 
 class Work:
@@ -295,7 +295,7 @@ async def test_a_read_ends_with_its_client(site: Site, peer: Peer, work: Work) -
     await settle()
     peer.lose()
     await settle()
-    assert (work.ended, site.state.under_way) == (["cancelled"], 0)
+    assert (work.ended, site.server.under_way) == (["cancelled"], 0)
 
 
 async def test_a_read_whose_client_is_gone_before_it_begins(
@@ -307,7 +307,7 @@ async def test_a_read_whose_client_is_gone_before_it_begins(
     peer.transport.lose(ConnectionResetError())
     await settle()
     assert work.ended == ["cancelled"] * work.began
-    assert site.state.under_way == 0
+    assert site.server.under_way == 0
 
 
 async def test_a_write_goes_on_without_its_client(site: Site, peer: Peer, work: Work) -> None:
@@ -355,4 +355,4 @@ async def test_half_of_a_connection_is_not_waited_for(site: Site, peer: Peer, wo
     assert peer.received == ""
     site.clock.advance(seconds=11)
     await settle()
-    assert (work.ended, peer.is_closed, site.state.under_way) == (["cancelled"], True, 0)
+    assert (work.ended, peer.is_closed, site.server.under_way) == (["cancelled"], True, 0)

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from lamplighter.clock import Timer, Timestamp
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.web.application import send_json
-from lamplighter.web.http.connection import MOST_QUEUED, MOST_UNREAD, Connection
-from lamplighter.web.http.state import ServerState
+from lamplighter.web.http.connection import MOST_QUEUED, MOST_UNREAD
+from lamplighter.web.http.server import HttpServer
 from lamplighter.web.http.timeouts import TimeLimits
 from lamplighter.web.server import MATRIX
 from tests.web.http.peer import Application, Endpoint, Peer, Site, answered, settle, whole_body
@@ -253,7 +253,7 @@ async def test_leaving_before_the_answer(site: Site, peer: Peer) -> None:
     assert site.endpoint.gone == ["a"]
     site.endpoint.answer()
     await settle()
-    assert (peer.received, site.endpoint.gone, site.state.under_way) == ("", ["a"], 0)
+    assert (peer.received, site.endpoint.gone, site.server.under_way) == ("", ["a"], 0)
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -265,7 +265,7 @@ async def test_leaving_after_the_answer(site: Site, peer: Peer, at_once: bool) -
         site.endpoint.answer()
     peer.lose()
     await settle()
-    assert (site.endpoint.gone, site.state.under_way) == ([], 0)
+    assert (site.endpoint.gone, site.server.under_way) == ([], 0)
 
 
 INTERIM = "HTTP/1.1 100 Continue\r\n\r\n"
@@ -314,7 +314,7 @@ async def test_half_closing_and_no_answer(site: Site, peer: Peer) -> None:
     assert not peer.is_closed
     site.clock.advance(seconds=7)
     await settle()
-    assert (peer.is_closed, site.endpoint.gone, site.state.under_way) == (True, ["a"], 0)
+    assert (peer.is_closed, site.endpoint.gone, site.server.under_way) == (True, ["a"], 0)
 
 
 async def test_half_closing_tls(site: Site) -> None:
@@ -406,10 +406,10 @@ async def test_an_answer_that_is_not_read(site: Site, peer: Peer) -> None:
     peer.transport.is_taken = False
     peer.send(poll("x" * 3000) * 100)
     assert peer.received.count("HTTP/1.1 200 OK") == 1
-    assert site.state.unsent == peer.transport.unsent > 3000
+    assert site.server.unsent == peer.transport.unsent > 3000
     site.clock.advance(seconds=32)
     await settle()
-    assert (peer.is_closed, peer.transport.is_aborted, site.state.unsent) == (True, True, 0)
+    assert (peer.is_closed, peer.transport.is_aborted, site.server.unsent) == (True, True, 0)
 
 
 async def test_an_answer_that_is_hardly_read(site: Site, peer: Peer) -> None:
@@ -433,11 +433,11 @@ async def test_bytes_that_wait_are_bounded_for_all_together() -> None:
         peer.send(poll("x" * size))
     await settle()
     assert [peer.transport.is_aborted for peer in peers] == [False, True, False, False, False]
-    assert site.state.unsent == sum(peer.transport.unsent for peer in peers if not peer.is_closed)
+    assert site.server.unsent == sum(peer.transport.unsent for peer in peers if not peer.is_closed)
     for peer in peers:
         peer.lose()
     await settle()
-    assert site.state.unsent == 0
+    assert site.server.unsent == 0
 
 
 async def test_a_client_that_is_gone_while_requests_are_read(site: Site, peer: Peer) -> None:
@@ -446,7 +446,7 @@ async def test_a_client_that_is_gone_while_requests_are_read(site: Site, peer: P
     peer.transport.lose(BrokenPipeError())
     peer.send(poll("b") * 2_000)
     await settle()
-    assert (peer.is_closed, site.state.under_way) == (True, 0)
+    assert (peer.is_closed, site.server.under_way) == (True, 0)
 
 
 async def test_an_answer_that_is_read_slowly(site: Site, peer: Peer) -> None:
@@ -493,13 +493,13 @@ async def test_time_costs_nothing() -> None:
     """One timer serves all connections, which never ask for the time; without one there is none."""
     clock, endpoint = CountingClock(), Endpoint()
 
-    def state() -> ServerState:
-        return ServerState(Application(), clock, MATRIX, find_direct=lambda _: endpoint)
+    def server() -> HttpServer:
+        return HttpServer(Application(), clock, MATRIX, find_direct=lambda _: endpoint)
 
-    peers = [Peer(Connection.begin(state()))]
+    peers = [Peer(server().connect())]
     first = clock.calls
-    shared = state()
-    peers += [Peer(Connection.begin(shared)) for _ in range(500)]
+    shared = server()
+    peers += [Peer(shared.connect()) for _ in range(500)]
     for peer in peers:
         peer.send(poll("a"))
         endpoint.answer()
@@ -528,14 +528,14 @@ async def test_stopping(site: Site) -> None:
     half.send(poll("a")[:9])
     waiting.send(poll("a") + poll("b"))
     asking.send(put("{}", "X: y"))
-    site.state.stop()
+    site.server.close()
     assert (idle.is_closed, half.is_closed, waiting.is_closed) == (True, True, False)
     site.endpoint.answer()
     await settle()
     assert (waiting.received, waiting.is_closed) == (answered('"a"', connection=CLOSE), True)
     assert (asking.received, asking.is_closed) == (answered("{}", connection=CLOSE), True)
-    await site.state.quiet()
-    await site.state.empty()
+    await site.server.answered()
+    await site.server.empty()
     late = site.peer()
     assert late.transport.is_aborted
 
@@ -545,8 +545,8 @@ async def test_cutting_off(site: Site, peer: Peer) -> None:
     half = site.peer()
     half.send(poll("b", "Content-Length: 5") + "x")
     peer.send(poll("a"))
-    site.state.stop()
-    site.state.cut_off()
+    site.server.close()
+    site.server.cut_off()
     error = "This server is shutting down; ask again in a moment"
     body = f'{{"errcode":"M_UNKNOWN","error":"{error}"}}'
     expected = answered(body, "503 Service Unavailable", CLOSE)
@@ -557,9 +557,9 @@ async def test_cutting_off(site: Site, peer: Peer) -> None:
 async def test_aborting(site: Site, peer: Peer) -> None:
     """At last all connections are closed at once."""
     peer.send("GARBAGE\r\n\r\n")
-    site.state.stop()
-    site.state.abort()
-    await site.state.empty()
+    site.server.close()
+    site.server.abort()
+    await site.server.empty()
     assert peer.is_closed
 
 
@@ -567,14 +567,14 @@ async def test_too_many() -> None:
     """Beyond the limit no connection is taken, until another one is given back."""
     site = Site(most_connections=2)
     first, _second = site.peer(), site.peer()
-    assert Connection.begin(site.state) is None
+    assert site.server.connect() is None
     first.lose()
     await settle()
-    late = Connection.begin(site.state)
+    late = site.server.connect()
     assert late is not None
-    assert Connection.begin(site.state) is None
-    site.state.forget(late)  # its handshake came to nothing
-    assert Connection.begin(site.state) is not None
+    assert site.server.connect() is None
+    site.server.forget(late)  # its handshake came to nothing
+    assert site.server.connect() is not None
 
 
 async def test_memory(site: Site, peer: Peer) -> None:
@@ -599,7 +599,7 @@ def test_whatever_comes(pieces: list[bytes]) -> None:
             peer.say_end()
         site.clock.advance(minutes=2)
         await settle()
-        assert (peer.is_closed, site.state.under_way, site.clock.next_timer()) == (True, 0, None)
+        assert (peer.is_closed, site.server.under_way, site.clock.next_timer()) == (True, 0, None)
         assert "500 Internal" not in peer.received
 
     asyncio.run(play())
@@ -621,9 +621,9 @@ async def test_refused_connections_are_logged_now_and_then() -> None:
     site = Site(most_connections=1)
     site.peer()
     with capture_logs() as logs:
-        refused = [Connection.begin(site.state) for _ in range(100)]
+        refused = [site.server.connect() for _ in range(100)]
         site.clock.advance(seconds=61)
-        refused.append(Connection.begin(site.state))
+        refused.append(site.server.connect())
     assert refused == [None] * site.refused == [None] * 101
     assert [(line["log_level"], line["connections"]) for line in logs] == [("error", 1)] * 2
     assert "LimitNOFILE" in logs[0]["event"]

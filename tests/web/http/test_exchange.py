@@ -183,11 +183,11 @@ async def test_pieces_are_made_as_they_are_taken(site: Site, peer: Peer) -> None
     for number in (1, 2, 3):
         await settle()
         assert (stream.made, stream.ended) == (number, 0)
-        assert 70_000 < site.state.unsent == peer.transport.unsent < 70_500
+        assert 70_000 < site.server.unsent == peer.transport.unsent < 70_500
         peer.transport.take(peer.transport.unsent)
     await settle()
     peer.transport.take(peer.transport.unsent)
-    assert (stream.ended, site.state.unsent, site.state.under_way) == (1, 0, 0)
+    assert (stream.ended, site.server.unsent, site.server.under_way) == (1, 0, 0)
     assert peer.received.endswith("x\r\n0\r\n\r\n")
 
 
@@ -200,7 +200,7 @@ async def test_pieces_for_a_client_that_goes(site: Site, peer: Peer) -> None:
     await settle()
     peer.lose()
     await settle()
-    assert (stream.made, stream.ended, site.state.unsent) == (1, 1, 0)
+    assert (stream.made, stream.ended, site.server.unsent) == (1, 1, 0)
 
 
 async def test_pieces_for_nobody(site: Site, peer: Peer) -> None:

@@ -106,7 +106,7 @@ DEEDS: Final[dict[Event, Deed]] = {
     Event.CLIENT_GONE: lambda _site, peer: peer.say_end(),
     Event.SLOW: lambda site, _peer: site.clock.advance(seconds=32),
     Event.STUCK: lambda site, _peer: site.clock.advance(seconds=32),
-    Event.STOP: lambda site, _peer: site.state.stop(),
+    Event.STOP: lambda site, _peer: site.server.close(),
     Event.LOST: lose,
 }
 
@@ -151,7 +151,7 @@ async def test_each_row(phase: Phase, event: Event) -> None:
     """A connection does what the table says: in each phase, at each event that changes anything."""
     site = Site()
     if event is Event.TOO_LATE:
-        site.state.stop()
+        site.server.close()
     peer = site.peer(tls=event is Event.CLIENT_GONE)
     await arrive(phase, event, site, peer)
     before = view(peer)
@@ -162,7 +162,7 @@ async def test_each_row(phase: Phase, event: Event) -> None:
     if event is not Event.LOST:  # then there is nothing to be seen
         assert view(peer) is expected.get(step.action, before)
     await settle()
-    assert site.state.under_way == (step.phase in ANSWERED)
+    assert site.server.under_way == (step.phase in ANSWERED)
 
 
 def test_directions() -> None:
@@ -269,7 +269,7 @@ async def live(life: list[str]) -> None:
                 peer.say_end()
                 model.leave()
             case "stop":
-                site.state.stop()
+                site.server.close()
                 model.stop()
         heard += responses(peer.received)
         assert heard == model.heard
@@ -277,7 +277,7 @@ async def live(life: list[str]) -> None:
         assert is_over == model.is_over
     peer.lose()
     await settle()
-    assert (site.state.under_way, site.state.unsent) == (0, 0)
+    assert (site.server.under_way, site.server.unsent) == (0, 0)
 
 
 def responses(received: str) -> list[str]:

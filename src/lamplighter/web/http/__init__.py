@@ -8,5 +8,6 @@ parses, and the event loop has sockets and TLS. From the bytes up:
 - `phases.py` is the table of what becomes of a connection, and `connection.py` follows it;
 - each request is answered in a request-response cycle: by a plain function that is called with an
   `Exchange`, or by an ASGI application in a task (`asgi.py`);
-- `state.py` has the connections of a server, and the one timer for all of them (`timeouts.py`).
+- `server.py` has the connections of a server, the one timer for all of them (`timeouts.py`), and
+  the order in which the server stops.
 """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from starlette.types import Message, Scope
 
-from lamplighter.errors import LamplighterError
+from lamplighter.errors import LamplighterError, ShuttingDown
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import CONTINUE
 from lamplighter.web.http.streaming import Streaming, let_others_run
@@ -42,12 +42,13 @@ class AsgiCycle:
         "_connection",
         "_has_left",
         "_has_told_end",
+        "_is_cut_off",
         "_is_finished",
         "_is_read",
         "_news",
         "_request",
         "_response",
-        "_task",
+        "task",
     )
 
     def __init__(self, connection: "Connection", request: Request) -> None:
@@ -58,8 +59,9 @@ class AsgiCycle:
         self._has_left = False
         self._is_finished = False
         self._is_read = False
+        self._is_cut_off = False
         self._news = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._run(self._scope()))
+        self.task = asyncio.get_running_loop().create_task(self._run(self._scope()))
 
     @property
     def time_limit(self) -> TimeLimit | None:
@@ -85,12 +87,17 @@ class AsgiCycle:
         self._is_finished = self._has_left = True
         self._news.set()
         if self._is_read:
-            self._task.cancel()
+            self.task.cancel()
+
+    def cut_off(self) -> None:
+        """End the task; a client that still waits gets 503."""
+        self._is_cut_off = True
+        self.task.cancel()
 
     def _end_with_client(self) -> None:
         self._is_read = True
         if self._is_finished:
-            self._task.cancel()
+            self.task.cancel()
         else:
             self._look_for_client()
 
@@ -107,15 +114,21 @@ class AsgiCycle:
             self._connection.write(CONTINUE)
 
     async def _run(self, scope: Scope) -> None:
-        is_whole = False
+        server, is_whole = self._connection.server, False
+        server.running.add(self)
         try:
-            await self._connection.server.application(scope, self._receive, self._send)
+            await server.application(scope, self._receive, self._send)
             if not self._is_finished and not self._has_left:
                 raise RuntimeError("the application has returned without a whole answer")
             is_whole = self._response.is_whole
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             is_whole = self._fail(scope["path"], error)
+        except asyncio.CancelledError:
+            if not self._is_cut_off:
+                raise
+            is_whole = self._is_finished or self._fail(scope["path"], ShuttingDown())
         finally:
+            server.running.discard(self)
             self._finish(is_whole=is_whole)
 
     def _fail(self, path: str, error: Exception) -> bool:

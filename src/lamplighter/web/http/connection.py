@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from lamplighter.web.http.asgi import AsgiCycle
 from lamplighter.web.http.exchange import Exchange
@@ -10,8 +10,10 @@ from lamplighter.web.http.phases import Action, Event, Phase, next_step
 from lamplighter.web.http.reader import Reader
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.responses import CLOSE, CONTINUE, KEEP_ALIVE
-from lamplighter.web.http.state import ServerState
 from lamplighter.web.http.timeouts import TimeLimit
+
+if TYPE_CHECKING:
+    from lamplighter.web.http.server import HttpServer
 
 __all__ = ["MOST_QUEUED", "MOST_UNREAD", "Connection"]
 
@@ -70,7 +72,7 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, server: ServerState) -> None:
+    def __init__(self, server: "HttpServer") -> None:
         self.server = server
         #: Clear while the client does not read what it is sent; None if the client always has.
         self.writable: asyncio.Event | None = None
@@ -87,12 +89,6 @@ class Connection(asyncio.Protocol):
         self._unsent = 0
         #: How many bytes have come after the last answer.
         self._dropped = 0
-
-    @classmethod
-    def begin(cls, server: ServerState) -> "Connection | None":
-        """Return the server's end of a new connection, or None if there is no room for one."""
-        connection = cls(server)
-        return connection if server.reserve(connection) else None
 
     # For the event loop.
 
