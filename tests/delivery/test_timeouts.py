@@ -4,15 +4,21 @@ from datetime import timedelta
 
 import pytest
 
+from lamplighter.delivery.feed import WaitingPoll
 from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.ids import DeviceId
 
 
-class Poll:
-    """Something that is ended."""
+class Poll(WaitingPoll):
+    """A poll that counts how often it is ended."""
 
     def __init__(self) -> None:
+        super().__init__(DeviceId("PHONE"))
         self.ends = 0
+
+    def look(self) -> None:
+        """Nothing wakes it."""
 
     def end(self) -> None:
         self.ends += 1

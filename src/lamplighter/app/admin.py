@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from lamplighter.app.homeserver import Homeserver
 from lamplighter.clock import Clock
 from lamplighter.cluster.positions import instant_of
 from lamplighter.config import Config
+from lamplighter.database.engine import Database
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.metrics import Metrics, Readings
@@ -35,19 +35,7 @@ from lamplighter.web.admin.users import AdminUsers
 from lamplighter.web.admin.visibility import AdminVisibility
 from lamplighter.web.routes import Route
 
-__all__ = ["Admin", "StorageHealth"]
-
-
-class StorageHealth(Protocol):
-    """How the database does."""
-
-    @property
-    def can_write(self) -> bool:
-        """Whether the last write could be kept."""
-
-    @property
-    def failures(self) -> int:
-        """How many reads and writes the machine has not done since the start."""
+__all__ = ["Admin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +59,9 @@ class Admin:
         metrics: Metrics,
         reload: Reload,
         destinations: Callable[[], Sequence[DestinationStatus]],
-        storage: StorageHealth,
+        storage: Database,
     ) -> "Admin":
-        """Wire it; the admin API and the dashboard only where the configuration has a token."""
+        """Wire it; the admin API and the dashboard only if the configuration has a token."""
         access_log = AccessLog(clock, metrics.login, ClientAddress(config.trusted_proxies))
         census = Census(
             clock=clock,
@@ -94,9 +82,16 @@ class Admin:
             *MetricsPage(metrics).routes(),
         ]
         if config.admin.token_hash is not None:
+            facts = AdminServerFacts(
+                config.server_name,
+                clock.now(),
+                config.presence.enabled,
+                config.federation.enabled,
+                config.routing.shared_rooms,
+            )
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash, access_log),
-                AdminServer(_server_facts(config, clock), census, core.router),
+                AdminServer(facts, census, core.router),
                 AdminUsers(lookups, membership, core, names),
                 AdminVisibility(explanations, config.server_name),
                 AdminModules(core.router, core.shadows.samples, reload),
@@ -139,20 +134,10 @@ def _explanations(
     )
 
 
-def _server_facts(config: Config, clock: Clock) -> AdminServerFacts:
-    return AdminServerFacts(
-        config.server_name,
-        clock.now(),
-        config.presence.enabled,
-        config.federation.enabled,
-        config.routing.shared_rooms,
-    )
-
-
 def _readings(
     census: Census,
     destinations: Callable[[], Sequence[DestinationStatus]],
-    storage: StorageHealth,
+    storage: Database,
 ) -> Readings:
     figures, statuses = census.take(), destinations()
     states = Counter("backing_off" if it.failures else "ready" for it in statuses)

@@ -101,24 +101,22 @@ class Lamplighter:
         self.core.feed.close()
 
     async def stop(self) -> None:
-        """Save what is at hand and close everything; requests have been answered before.
+        """Save what is at hand and close everything, after requests have been answered.
 
-        It takes `MOST_TO_STOP` at most. A write that is under way is finished; those that wait for
-        it are refused, for nobody waits for their answers any more.
+        It takes `MOST_TO_STOP` at most. A write that is under way is finished; writes that wait for
+        it are refused, because nobody waits for their answers any more.
         """
         self.answer_polls()
         self.homeserver.refuse_writes()
-        await stop_by_steps(self._clock, self._steps())
-
-    def _steps(self) -> Sequence[Step]:
-        """Return what there is to stop: first those who use others."""
+        # First those who use others.
         steps = [Step("modules", _SHARE, self.modules.stop)]
         steps.append(Step("presence", _SHARE, self.core.stop))
         if self.federation is not None:
             steps.append(Step("federation", _SHARE, self.federation.stop))
         if self._recorder is not None:
             steps.append(Step("the record", _SHARE, self._recorder.close))
-        return [*steps, Step("the database", _SHARE, self._database.close)]
+        steps.append(Step("the database", _SHARE, self._database.close))
+        await stop_by_steps(self._clock, steps)
 
 
 async def build(

@@ -1,4 +1,4 @@
-"""Wires what clients speak to, and operators, and people at a browser."""
+"""Wires the endpoints for clients, operators, and people at a browser."""
 
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
@@ -26,7 +26,7 @@ from lamplighter.web.front_page import FrontPage
 from lamplighter.web.http.exchange import FindDirect
 from lamplighter.web.limits import Limiter
 from lamplighter.web.places import Places
-from lamplighter.web.routes import ChangingResources, Route
+from lamplighter.web.routes import ChangingResources
 
 __all__ = ["wire_endpoints"]
 
@@ -76,13 +76,10 @@ def wire_endpoints(
         background=background,
         metrics=metrics,
     )
-    routes: list[BaseRoute] = [*status.routes(), *homeserver.routes(parts)]
-    routes += [ChangingResources(lambda: modules.web_resources), *_discovery(config), *admin.routes]
-    return build_application(routes), DirectEndpoints(sync=sync, put_status=status.put)
-
-
-def _discovery(config: Config) -> list[Route]:
-    """Return what tells people, clients and servers what is here."""
     has_dashboard = config.admin.token_hash is not None
     front = FrontPage(config.server_name, config.public_baseurl, has_dashboard=has_dashboard)
-    return [*front.routes(), *WellKnownServer(config.federation.well_known_server).routes()]
+    routes: list[BaseRoute] = [*status.routes(), *homeserver.routes(parts)]
+    routes += [ChangingResources(lambda: modules.web_resources), *front.routes()]
+    routes += WellKnownServer(config.federation.well_known_server).routes()
+    application = build_application([*routes, *admin.routes])
+    return application, DirectEndpoints(sync=sync, put_status=status.put)

@@ -2,33 +2,27 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from lamplighter.clock import Clock, Timer, Timestamp, milliseconds
+from lamplighter.delivery.feed import WaitingPoll
 
-__all__ = ["Ending", "Timeouts"]
+__all__ = ["Timeouts"]
 
 #: A poll of a second or more ends up to this many milliseconds late, with its neighbours.
 GRAIN: Final = 100
 _SECOND: Final = timedelta(seconds=1)
 
 
-class Ending(Protocol):
-    """What is ended."""
-
-    def end(self) -> None:
-        """Its time is over."""
-
-
 class Timeouts:
-    """Ends what is not taken out before its time."""
+    """Ends polls that are not taken out before their time."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._due: dict[Timestamp, tuple[dict[Ending, None], Timer]] = {}
+        self._due: dict[Timestamp, tuple[dict[WaitingPoll, None], Timer]] = {}
 
-    def put(self, ending: Ending, timeout: timedelta) -> Timestamp:
-        """End *ending* after *timeout*, at the instant that is returned."""
+    def put(self, poll: WaitingPoll, timeout: timedelta) -> Timestamp:
+        """End *poll* after *timeout*, at the instant that is returned."""
         instant = self._clock.now() + milliseconds(timeout)
         if timeout >= _SECOND:
             instant = -(-instant // GRAIN) * GRAIN
@@ -36,21 +30,21 @@ class Timeouts:
         known = self._due.get(due)
         if known is None:
             known = self._due[due] = {}, self._clock.call_at(due, partial(self._end, due))
-        known[0][ending] = None
+        known[0][poll] = None
         return due
 
-    def take_out(self, ending: Ending, due: Timestamp) -> None:
-        """Do not end *ending*, which was to be ended at *due*, if it was not."""
+    def take_out(self, poll: WaitingPoll, due: Timestamp) -> None:
+        """Do not end *poll* at *due*, if it was not ended yet."""
         known = self._due.get(due)
         if known is None:  # it has come
             return
         together, timer = known
-        together.pop(ending, None)
+        together.pop(poll, None)
         if not together:
             timer.cancel()
             del self._due[due]
 
     def _end(self, due: Timestamp) -> None:
         together, _ = self._due.pop(due)
-        for ending in list(together):
-            ending.end()
+        for poll in list(together):
+            poll.end()

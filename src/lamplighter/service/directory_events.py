@@ -31,7 +31,13 @@ class DirectoryEvents:
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
         """Append joins and leaves, after the changes that were made before them."""
-        self.publisher.after_published(lambda: self._append(changes))
+        entries = [(Joined if it.joined else Left)(it.room_id, it.user_id) for it in changes]
+
+        def append() -> None:
+            for entry in entries:
+                self.stream.append(entry)
+
+        self.publisher.after_published(append)
 
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         """Drop the devices at once, and refuse their polls."""
@@ -52,11 +58,6 @@ class DirectoryEvents:
     def rooms_news(self, user_ids: Iterable[UserId]) -> None:
         """Wake the users' polls: the rooms half has something to say."""
         self.feed.wake(user_ids)
-
-    def _append(self, changes: Iterable[MembershipChange]) -> None:
-        for it in changes:
-            entry = (Joined if it.joined else Left)(it.room_id, it.user_id)
-            self.stream.append(entry)
 
 
 @dataclass(eq=False)

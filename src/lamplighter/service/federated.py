@@ -68,8 +68,15 @@ class FederatedPresence:
 
         As many as there are places for are taken in, the last heard of.
         """
+        users = (self.tracker.user(UserId(it.user_id)) for it in self.tracker.known())
         heard_of = sorted(
-            (state for state in self.tracker.known() if self._is_heard_of(UserId(state.user_id))),
+            (
+                user.state
+                for user in users
+                if user is not None
+                and user.source is StateSource.SERVER
+                and not self._is_mine(UserId(user.state.user_id))
+            ),
             key=lambda state: state.last_federation_update_ts,
         )
         silent_since = now - milliseconds(MOST_SILENT)
@@ -91,11 +98,6 @@ class FederatedPresence:
             if self._is_mine(UserId(state.user_id))
             and state.last_federation_update_ts > silent_since
         ]
-
-    def _is_heard_of(self, user_id: UserId) -> bool:
-        """Tell whether the user is of another server, and known by what that server said."""
-        user = self.tracker.user(user_id)
-        return not self._is_mine(user_id) and user is not None and user.source is StateSource.SERVER
 
     def _is_mine(self, user_id: UserId) -> bool:
         return server_of(user_id) == self.settings.server_name

@@ -183,7 +183,11 @@ class RemoteUsers:
         Only a domain that has more places than the user's own gives up one of a user who is not
         offline: for whoever sees that user is told that they went offline.
         """
-        gives_up = self._next_out(user_id)
+        gives_up = None
+        if self._users.size_of_group(user_id) >= self._of_one_domain:
+            gives_up = self._users.idlest_of_group(user_id)
+        elif len(self._users) >= self._of_all:
+            gives_up = self._users.idlest()
         if gives_up is not None:
             has_more = self._users.size_of_group(gives_up) > self._users.size_of_group(user_id) + 1
             if not has_more and not is_offline(gives_up):
@@ -191,11 +195,6 @@ class RemoteUsers:
             self._users.drop(gives_up)
         self._users.put(user_id, None)
         return () if gives_up is None else (gives_up,)
-
-    def _next_out(self, user_id: UserId) -> UserId | None:
-        if self._users.size_of_group(user_id) >= self._of_one_domain:
-            return self._users.idlest_of_group(user_id)
-        return self._users.idlest() if len(self._users) >= self._of_all else None
 
 
 def _domain(user_id: UserId) -> str:

@@ -26,13 +26,12 @@ class RoomNames:
 
     async def of(self, room_ids: Iterable[RoomId]) -> Mapping[RoomId, str | None]:
         """Return each room's name, else its alias, else None; in the order of the IDs."""
-        return {room_id: await self._name(room_id) for room_id in sorted(set(room_ids))}
-
-    async def _name(self, room_id: RoomId) -> str | None:
-        now = self._clock.now()
-        known = self._known.get(room_id)
-        if known is not None and known[1] > now:
-            return known[0]
-        name = await self._rooms.room_name(room_id)
-        self._known.put(room_id, (name, after(now, _KEPT)))
-        return name
+        names = {}
+        for room_id in sorted(set(room_ids)):
+            now = self._clock.now()
+            name, until = self._known.get(room_id) or (None, now)
+            if until <= now:
+                name = await self._rooms.room_name(room_id)
+                self._known.put(room_id, (name, after(now, _KEPT)))
+            names[room_id] = name
+        return names

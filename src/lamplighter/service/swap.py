@@ -103,7 +103,10 @@ class ModuleSwap:
 
         def work() -> None:
             try:
-                self._swap(registrations)
+                altered = {*_altered(self.router.modules), *_altered(registrations.modules)}
+                self.router.adopt(registrations)
+                self.late.give_up()
+                self.stream.append(ModulesSwapped(frozenset(altered)))
                 along()
             except Exception as error:  # noqa: BLE001 - a batch is being published; who waits gets it
                 swapped.set_exception(error)
@@ -128,12 +131,6 @@ class ModuleSwap:
         self.feed.renew()
         untold = [self.roster.get(user_id) for user_id in self.remotes.take_back()]
         self.background.run(self.reminders.remind(untold))
-
-    def _swap(self, registrations: Registrations) -> None:
-        altered = {*_altered(self.router.modules), *_altered(registrations.modules)}
-        self.router.adopt(registrations)
-        self.late.give_up()
-        self.stream.append(ModulesSwapped(frozenset(altered)))
 
     def _trial_batches(self) -> Iterator[Sequence[UserPresenceState]]:
         altered = self.roster.known_of(_altered(self.router.modules))

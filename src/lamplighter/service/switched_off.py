@@ -53,21 +53,19 @@ class SwitchedOff:
         """
         if position == BEGINNING:
             return ()
-        told = {it for it in self._shown_to(viewer) if self._may_be_shown(it, position)}
+        interest = self._interests.last(viewer)
+        if interest is not None and interest.all_users:
+            shown: AbstractSet[UserId] = self._shown_until.keys()
+        else:
+            named = interest.named.keys() if interest else frozenset()
+            shown = (self._planner.candidates(viewer) | named) & self._shown_until.keys()
+        until = self._shown_until
+        told = {
+            it for it in shown if position is None or (last := until[it]) is None or position < last
+        }
         after = BEGINNING if position is None else position
         told |= self._endings.after(viewer, after) | self._former_rooms.seen_before(viewer, after)
         return [
             Update(UserPresenceState.default(user_id), (), BEGINNING, BEGINNING)
             for user_id in sorted(told)
         ]
-
-    def _shown_to(self, viewer: UserId) -> AbstractSet[UserId]:
-        interest = self._interests.last(viewer)
-        if interest is not None and interest.all_users:
-            return self._shown_until.keys()
-        named = interest.named.keys() if interest else frozenset()
-        return (self._planner.candidates(viewer) | named) & self._shown_until.keys()
-
-    def _may_be_shown(self, user_id: UserId, position: StreamPosition | None) -> bool:
-        until = self._shown_until[user_id]
-        return until is None or position is None or position < until

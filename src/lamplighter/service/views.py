@@ -154,7 +154,7 @@ class Views:
             began = self.feed.position
             await self.ask_interest(viewer)
             # The answer holds only what modules are asked about: they might alter anything else.
-            ended = self._ended(viewer, scope)
+            ended = frozenset() if scope.ended is None else self.ends.of(viewer, scope.ended)
             asked = self.roster.known_of({*self._in_question(viewer, scope, outbox), *ended})
             routes = await self._routes(asked.values(), {viewer})
             if self.feed.outbox(viewer) is outbox:  # else it missed what was published meanwhile
@@ -346,25 +346,19 @@ class Views:
             if (
                 (online and state.state != _OFFLINE)
                 or scope.admits_state(state)
-                or self._is_new(scope, told, viewer, user_id)
+                or scope.admits_news(told)
+                or (
+                    scope.after is not None
+                    and scope.admits_news(self.planner.visible_since(viewer, user_id))
+                )
             ):
                 chosen[user_id] = Update(state, reasons, told, changed)
         return chosen
-
-    def _ended(self, viewer: UserId, scope: Scope) -> AbstractSet[UserId]:
-        return frozenset() if scope.ended is None else self.ends.of(viewer, scope.ended)
 
     def _ending(self, user_id: UserId) -> Update:
         """Return the update for a user who is not visible any more: it has no reasons."""
         position = self.feed.position
         return Update(UserPresenceState.default(user_id), (), position, position)
-
-    def _is_new(self, scope: Scope, told: StreamPosition, viewer: UserId, user_id: UserId) -> bool:
-        """Tell whether a user is news: by a change that was *told*, or by a new visibility."""
-        return scope.after is not None and (
-            scope.admits_news(told)
-            or scope.admits_news(self.planner.visible_since(viewer, user_id))
-        )
 
     def _update(self, user_id: UserId, visible: VisibleStates) -> Update | None:
         reasons = visible.reasons.get(user_id)

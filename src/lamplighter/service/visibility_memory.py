@@ -86,7 +86,11 @@ class VisibilityMemory:
                 self._endings.put(viewer, user_id, position)
             if content.named or content.all_users:
                 self._named[viewer] = len(content.named)
-                self._interests.restore(viewer, _interest(content))
+                named = {
+                    user_id: tuple(map(Module, names)) for user_id, names in content.named.items()
+                }
+                interest = Interest(named, tuple(map(AllUsers, content.all_users)))
+                self._interests.restore(viewer, interest)
         self._endings.take_changed()
         return msgspec.json.decode(rooms, type=CountingRooms) if rooms else None
 
@@ -127,10 +131,3 @@ class VisibilityMemory:
         if content == _Content():
             return None
         return msgspec.json.encode(content)
-
-
-def _interest(content: _Content) -> Interest:
-    named = {
-        user_id: tuple(Module(name) for name in names) for user_id, names in content.named.items()
-    }
-    return Interest(named, tuple(map(AllUsers, content.all_users)))
