@@ -8,22 +8,11 @@ from tests.compat.world import ALICE, BOB, CHARLIE, UNSEEN, World, world
 
 #: It names bob for alice; what bob does goes to nobody by itself.
 NAMING = (Held, {"routes": {}, "named": {ALICE: [BOB]}})
-PUSHING = (Held, {"routes": {ALICE: [BOB]}, "named": {}})
 
 
 def asked_about(w: World, viewer: str) -> int:
     """Return how often the module was asked whom the viewer may see."""
     return w.server.module(Held).asked.count(viewer)
-
-
-async def test_sent_though_not_named() -> None:
-    """A state that `get_users_for_states` sends is visible on any path, even if nobody is named."""
-    async with world(PUSHING) as w:
-        await w.alice.sync(**UNSEEN)
-        await w.bob.set_status("unavailable")
-        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB}
-        assert BOB in (await w.alice.first_sync(**UNSEEN)).presence
-        assert (await w.alice.status_of(w.bob))["presence"] == "unavailable"
 
 
 async def test_answers_are_kept() -> None:
@@ -75,27 +64,6 @@ async def test_no_longer_named_while_waiting() -> None:
         await w.bob.set_status("unavailable")
         await w.server.advance(seconds=5)
         assert not poll.answered
-
-
-async def test_newly_named_for_an_old_token() -> None:
-    """A newly named user is sent even if the last change is older than the viewer's token."""
-    async with world((Held, {"routes": {}, "named": {}})) as w:
-        await w.bob.set_status("offline", "long ago")
-        await w.alice.sync(**UNSEEN)
-        w.server.module(Held).named = {ALICE: [BOB]}
-        await w.server.advance(minutes=30)
-        await w.alice.sync(**UNSEEN)
-        assert w.alice.reads(w.bob) == "long ago"
-
-
-async def test_quiet_server() -> None:
-    """A viewer who returns to a server without changes gets pushes as before."""
-    async with world(NAMING) as w:
-        await w.alice.sync(**UNSEEN)
-        await w.server.advance(minutes=30)
-        poll = await w.alice.polls(**UNSEEN)
-        await w.bob.set_status("unavailable")
-        assert set((await poll.answer()).presence) == {BOB}
 
 
 async def test_named_all_the_time() -> None:

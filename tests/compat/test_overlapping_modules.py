@@ -40,23 +40,6 @@ async def test_last_in_order_wins(order: tuple[str, str]) -> None:
         assert seen == [order[1]] * 3
 
 
-@pytest.mark.parametrize("hides_first", [True, False])
-async def test_one_module_that_leaves_it_as_it_is(hides_first: bool) -> None:
-    """An unaltered state of one module does not undo an alteration of another, in any order."""
-    altering = (Held, {"routes": {ALICE: [BOB]}, "say": "altered"})
-    modules = (altering, BOTH[0]) if hides_first else (BOTH[0], altering)
-    async with world(*modules) as w:
-        await w.alice.sync(**UNSEEN)
-        poll = await w.alice.polls(**UNSEEN)
-        await w.bob.set_status("unavailable", "the truth")
-        seen = [(await poll.answer()).presence[BOB]["status_msg"]]
-        await w.bob.set_status("unavailable", "another truth")
-        answers = [await w.alice.sync(**UNSEEN), await w.alice.first_sync(**UNSEEN)]
-        seen += [answer.presence[BOB]["status_msg"] for answer in answers]
-        seen.append((await w.alice.status_of(w.bob))["status_msg"])
-        assert seen == ["altered"] * 4
-
-
 async def test_passed_on_while_the_other_fails() -> None:
     """While the altering module fails, the real state of another module is not shown instead."""
     altering = (Held, {"routes": {ALICE: [BOB]}, "say": "altered"})
