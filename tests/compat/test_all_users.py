@@ -28,7 +28,7 @@ async def test_everybody() -> None:
 
 
 async def test_rooms_beside() -> None:
-    """Beside it rooms go on as ever; one event per sender, with all the reasons."""
+    """Shared rooms are reasons as well; a viewer gets one event per sender."""
     async with world(SEES_ALL) as w:
         room = await w.server.room(w.alice, w.bob, w.charlie)
         await w.alice.sync(**UNSEEN)

@@ -34,7 +34,7 @@ CALLBACKS = ("get_users_for_states", "get_interested_users")
 
 
 async def room_and_polls(w: World) -> None:
-    """Alice shares a room with bob, charlie sees him by a good module; both have synced."""
+    """Alice shares a room with bob, who is visible to charlie by a good module; both sync."""
     await w.server.room(w.alice, w.bob)
     for client in (w.alice, w.charlie):
         await w.server.in_time(client.sync(**UNSEEN))
@@ -42,7 +42,7 @@ async def room_and_polls(w: World) -> None:
 
 @EACH
 @pytest.mark.parametrize("first", [True, False], ids=["before a good one", "after a good one"])
-async def test_nobody_notices(module: ModuleToLoad, first: bool) -> None:
+async def test_others_do_not_notice(module: ModuleToLoad, first: bool) -> None:
     """PUTs, room members and other modules neither notice a faulty module nor wait for it."""
     modules = (module, GOOD) if first else (GOOD, module)
     async with world(*modules) as w:
@@ -56,7 +56,7 @@ async def test_nobody_notices(module: ModuleToLoad, first: bool) -> None:
 
 
 @EACH
-async def test_nobody_sees_more(module: ModuleToLoad) -> None:
+async def test_no_user_is_revealed(module: ModuleToLoad) -> None:
     """A wrong answer reveals no user: not on push, not on sync, not on GET."""
     async with world(module) as w:
         await w.server.in_time(w.alice.sync(**UNSEEN))
@@ -196,7 +196,7 @@ async def test_what_cannot_be_used_hides() -> None:
 
 
 class Recovering(Routes):
-    """Shows bob to alice by pushes, once it is well."""
+    """Sends bob to alice, and does not answer before it `is_well`."""
 
     def __init__(self, config: Mapping[str, Any], api: object) -> None:
         super().__init__({"routes": {ALICE: [BOB]}}, api)
@@ -218,9 +218,9 @@ class Recovering(Routes):
 
 
 class Choosy(Routes):
-    """Shows as `routes` says, and hides the messages of those whom `hides` names from alice.
+    """Shows users as `routes` says, and hides the messages of the users in `hides` from alice.
 
-    It has charlie's data nowhere, unless it hides them.
+    Without `hides`, it has no data of charlie and raises an exception about charlie.
     """
 
     def __init__(self, config: Mapping[str, Any], api: object) -> None:

@@ -6,7 +6,7 @@ from lamplighter.devtools.client import RequestFailed
 from tests.compat.modules.held import Held
 from tests.compat.world import ALICE, BOB, CHARLIE, UNSEEN, World, world
 
-#: It names bob for alice; what bob does goes to nobody by itself.
+#: It names bob for alice, and sends bob's changes to no viewer.
 NAMING = (Held, {"routes": {}, "named": {ALICE: [BOB]}})
 
 
@@ -15,8 +15,8 @@ def asked_about(w: World, viewer: str) -> int:
     return w.server.module(Held).asked.count(viewer)
 
 
-async def test_answers_are_kept() -> None:
-    """Within a minute a module is asked once for a viewer, however often they ask afresh."""
+async def test_answers_are_cached() -> None:
+    """Within a minute the server asks a module once about a viewer: the answer is cached."""
     async with world(NAMING) as w:
         for _ in range(3):
             await w.alice.first_sync(**UNSEEN)
@@ -25,7 +25,7 @@ async def test_answers_are_kept() -> None:
         assert asked_about(w, ALICE) == 1
 
 
-async def test_answers_are_not_kept_for_long() -> None:
+async def test_answers_are_not_cached_for_long() -> None:
     """A changed answer counts after a minute: users whom it does not name are not visible."""
     async with world(NAMING) as w:
         await w.alice.sync(**UNSEEN)

@@ -1,4 +1,4 @@
-"""Modules that take their time: what they add later, and what it must not replace."""
+"""Late answers of modules: what they add, and what they must not replace."""
 
 import pytest
 
@@ -33,7 +33,7 @@ async def test_late_answer_is_delivered() -> None:
 
 
 async def test_token_that_has_passed_the_change() -> None:
-    """It reaches a viewer whose token has meanwhile passed the position of the change."""
+    """A late answer reaches a viewer whose token has passed the position of the change."""
     async with world(HELD, (Routes, {"routes": {ALICE: [CHARLIE]}})) as w:
         held = await begin(w)
         await w.bob.set_status("unavailable", "late")
@@ -46,7 +46,7 @@ async def test_token_that_has_passed_the_change() -> None:
 
 
 async def test_too_late() -> None:
-    """An answer after `module_timeout` is no answer."""
+    """An answer after `module_timeout` is lost."""
     async with world(HELD) as w:
         held = await begin(w)
         held.routes = {CHARLIE: [BOB]}
@@ -72,7 +72,7 @@ async def test_never_replaces_something_newer() -> None:
 
 
 async def test_answers_that_overtake() -> None:
-    """Where a module answers a newer question first, its answer to the older one is nothing."""
+    """If a module answers a newer question first, its answer to the older one has no effect."""
     async with world((Held, {"routes": {CHARLIE: [BOB]}, "named": {}})) as w:
         held = await begin(w)
         await w.bob.set_status("unavailable", "older")
@@ -85,8 +85,8 @@ async def test_answers_that_overtake() -> None:
             assert w.charlie.reads(w.bob) == "newer"
 
 
-async def test_it_is_told_once() -> None:
-    """A late answer that says no more than a room member knows already is no news."""
+async def test_it_is_sent_once() -> None:
+    """A room member who has the state of a late answer already does not get it again."""
     async with world(HELD) as w:
         held = await begin(w)
         await w.server.room(w.alice, w.bob)
@@ -97,7 +97,7 @@ async def test_it_is_told_once() -> None:
         assert (await w.alice.sync(**UNSEEN)).presence == {}
 
 
-async def test_one_who_asks_afresh_waits() -> None:
+async def test_a_first_sync_waits() -> None:
     """A first sync waits for the module, whose answer may hide something, for a bounded time."""
     async with world(HELD) as w:
         await w.bob.set_status("unavailable", "hello")
@@ -123,7 +123,7 @@ async def test_join_with_a_module_that_hangs() -> None:
 
 @pytest.mark.parametrize("waits", [STATES, INTEREST])
 async def test_status_waits_no_longer_than_it_must(waits: str) -> None:
-    """GET is answered by what the other modules and rooms say, after `module_timeout` at most."""
+    """After `module_timeout` at most, GET is answered without the late module."""
     async with world((Held, {"routes": {}, "waits": [waits]})) as w:
         await w.server.room(w.alice, w.bob)
         status = await w.server.in_time(w.alice.status_of(w.bob))

@@ -25,7 +25,7 @@ async def test_reasons_of_both() -> None:
 
 @pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
 async def test_last_in_order_wins(order: tuple[str, str]) -> None:
-    """Where they answer with different states the last in config order counts, on every path."""
+    """If modules alter a state in different ways, the last in config order decides everywhere."""
     modules = [(Held, {"routes": {ALICE: [BOB]}, "say": say}) for say in order]
     async with world(*modules) as w:
         room = await w.server.room(w.alice, w.bob)

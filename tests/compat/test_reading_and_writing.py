@@ -34,7 +34,7 @@ async def test_set_presence_is_announced_in_any_case() -> None:
             assert BOB in (await w.alice.sync(**UNSEEN)).presence
 
 
-async def test_devices_take_the_word_back() -> None:
+async def test_devices_end_a_module_s_state() -> None:
     """A state that a module sets stands until a device of the user says something new."""
     async with world() as w:
         await w.bob.set_status("online")
@@ -46,7 +46,7 @@ async def test_devices_take_the_word_back() -> None:
 
 
 async def test_subscribe() -> None:
-    """A subscriber hears of every announced change, of local and remote users, in batches."""
+    """A subscriber gets every announced change, of local and remote users, in batches."""
     async with world() as w:
         batches: list[list[tuple[str, str | None]]] = []
 

@@ -13,7 +13,7 @@ from tests.compat.rules_in_files import ALICE, BOB, CHARLIE, Folder, lab
 from tests.compat.world import UNSEEN
 from tests.scenarios.worlds import turns
 
-#: What is told of somebody whom one may not see any more.
+#: The content for a user who is not visible any more.
 THE_END = {"presence": "offline"}
 
 
@@ -331,7 +331,7 @@ async def test_the_old_code_is_let_go(folder: Folder) -> None:
         assert [it() for it in old] == [None, None]
 
 
-async def test_what_never_came_into_use_ends(folder: Folder) -> None:
+async def test_a_set_that_is_never_used(folder: Folder) -> None:
     """A module that was instantiated beside one that failed leaves nothing behind."""
     folder.write("busy.py", BUSY)
     folder.rule({})

@@ -27,8 +27,8 @@ def count(world: Lab, metric: str) -> str | None:
     return next((it.rpartition(" ")[2] for it in lines if it.startswith(metric)), None)
 
 
-async def test_who_would_gain_sight(folder: Folder) -> None:
-    """A viewer whom a shadow module would send a change gets nothing, and is counted."""
+async def test_a_change_that_it_would_send(folder: Folder) -> None:
+    """A viewer to whom a shadow module would send a change gets nothing; the change is counted."""
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure(SHADOW)) as world:
         await world.alice.sync(**UNSEEN)
@@ -59,7 +59,7 @@ async def test_a_line_a_minute(folder: Folder) -> None:
         assert counts == [1, 3, 3]
 
 
-async def test_who_would_be_in_a_first_view(folder: Folder) -> None:
+async def test_a_user_in_a_first_sync(folder: Folder) -> None:
     """A user whom a shadow module names for a first sync is counted, and not shown."""
     folder.rule({})
     async with lab(folder.configure(SHADOW)) as world:
@@ -88,7 +88,7 @@ class SeesAll:
 """
 
 
-async def test_who_would_see_everybody(folder: Folder) -> None:
+async def test_all_users(folder: Folder) -> None:
     """ALL stands for all known users who are not visible."""
     folder.write("sees_all.py", SEES_ALL)
     async with lab(folder.configure({"module": "sees_all.SeesAll", "shadow": True})) as world:
@@ -100,8 +100,8 @@ async def test_who_would_see_everybody(folder: Folder) -> None:
         assert samples(world) == [("SeesAll", GAINS, ALICE, CHARLIE)]
 
 
-async def test_who_would_see_something_else(folder: Folder) -> None:
-    """Where a shadow module would alter what is seen, the truth is shown, and that is counted."""
+async def test_an_altered_state(folder: Folder) -> None:
+    """If a shadow module would alter a state, the viewer gets the real one; this is counted."""
     folder.rule({ALICE: [BOB]}, say="nothing")
     async with lab(folder.configure(SHADOW)) as world:
         await world.server.room(world.alice, world.bob)
@@ -117,7 +117,7 @@ async def test_who_would_see_something_else(folder: Folder) -> None:
 
 
 async def test_nothing_would_differ(folder: Folder) -> None:
-    """Users whom rooms or other modules show anyway are no difference; nor is the viewer."""
+    """Users who are visible by rooms or other modules are no difference; nor is the viewer."""
     folder.rule({ALICE: [BOB, ALICE, CHARLIE]})
     async with lab(folder.configure(SHADOW, "rule.Rule")) as world:
         await world.alice.sync(**UNSEEN)
@@ -135,7 +135,7 @@ TWO_WORDS = [(0, []), (1, [("Rule#2", ALTERED, ALICE, BOB)])]
 async def test_the_place_in_the_configuration(
     folder: Folder, place: int, found: list[object]
 ) -> None:
-    """A shadow module that alters would win over those before it, and those after it over it."""
+    """An alteration of a shadow module counts against those of the modules before it only."""
     folder.rule({ALICE: [BOB]}, say="nothing")
     folder.write("truth.py", "from rule import Rule\nimport rule_helpers\n" + TRUTH)
     modules: list[Any] = ["truth.Rule"]
@@ -155,7 +155,7 @@ class Rule(Rule):
 
 
 async def test_a_slow_one(folder: Folder) -> None:
-    """Nobody waits for a shadow module, and what it raises is its own affair."""
+    """Nobody waits for a shadow module, and its exceptions have no effect."""
     for before in ("await __import__('asyncio').Event().wait()", "raise RuntimeError('no')"):
         folder.rule({ALICE: [BOB]}, before=before)
         async with lab(folder.configure(SHADOW)) as world:
@@ -190,7 +190,7 @@ class Busy:
 
 async def test_what_it_may_not_do(folder: Folder) -> None:
     """A shadow module cannot change presence, account data or the modules' database, nor serve a
-    page; what it asks for is counted. It may read, and hear of presence.
+    page; the calls are counted. It may read presence, and subscribe to it.
     """
     folder.write("busy.py", BUSY)
     shadowed = {"module": "busy.Busy", "shadow": True}
@@ -226,7 +226,7 @@ async def test_out_of_the_shadow(folder: Folder) -> None:
 
 
 async def test_other_rules_in_the_shadow(folder: Folder) -> None:
-    """After a reload only what the new modules would change is known: the others are no matter."""
+    """After a reload the differences are those of the new modules only."""
     folder.rule({ALICE: [BOB]})
     async with lab(folder.configure(SHADOW)) as world:
         await world.alice.sync(**UNSEEN)

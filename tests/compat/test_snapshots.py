@@ -1,4 +1,4 @@
-"""`send_local_online_presence_to`: one full snapshot of who is online."""
+"""`send_local_online_presence_to`: one snapshot of all online users whom a viewer may see."""
 
 from lamplighter.devtools.client import Client
 from tests.compat.modules.held import Held
@@ -7,7 +7,7 @@ from tests.compat.world import ALICE, BOB, CHARLIE, SERVER, UNSEEN, World, world
 
 
 async def crowd(w: World) -> Client:
-    """Let alice share a room with bob, who is online, and charlie and dora, who are not."""
+    """Let alice share a room with bob, who is online, and charlie and dora, who are offline."""
     dora = await w.server.register("dora")
     await w.server.room(w.alice, w.bob, w.charlie, dora)
     await w.bob.set_status("online", "here")
@@ -60,7 +60,7 @@ async def test_nothing_else_changes() -> None:
         assert (await w.bob.sync(**UNSEEN)).presence == {}
 
 
-async def test_shows_nobody_out_of_sight() -> None:
+async def test_visible_users_only() -> None:
     """A snapshot has only users whom its target may see by rooms or modules."""
     async with world((Held, {"routes": {ALICE: [CHARLIE]}})) as w:
         await w.bob.set_status("online")
@@ -71,7 +71,7 @@ async def test_shows_nobody_out_of_sight() -> None:
 
 
 async def test_somebody_newly_named() -> None:
-    """After it the module is asked anew: the snapshot has whom it names from now on."""
+    """The server asks the module again: the snapshot has the users whom it names now."""
     async with world((Held, {"routes": {ALICE: []}})) as w:
         await w.bob.set_status("online")
         await w.alice.sync(**UNSEEN)
@@ -94,7 +94,7 @@ async def test_all_users() -> None:
 
 
 async def test_altered_in_it() -> None:
-    """A snapshot shows altered states as everything does."""
+    """A snapshot has altered states instead of the real ones."""
     async with world((Held, {"routes": {ALICE: [BOB]}, "say": "altered"})) as w:
         await w.server.room(w.alice, w.bob)
         await w.bob.set_status("online", "the truth")

@@ -1,4 +1,4 @@
-"""Events to write down and read again."""
+"""Events of each kind."""
 
 from typing import Final
 
@@ -35,7 +35,7 @@ def at(second: int) -> Timestamp:
 
 BEGAN: Final = Began(at(0), VERSION, ServerName("demo"), 5_000)
 
-#: One of each kind, and more.
+#: At least one event of each kind.
 EVENTS: Final[tuple[RecordedEvent, ...]] = (
     BEGAN,
     KnownAccounts(at(0), [Account(ALICE, at(-9), is_admin=True, is_deactivated=False)]),
@@ -76,5 +76,5 @@ EVENTS: Final[tuple[RecordedEvent, ...]] = (
 
 
 def said(number: int) -> RecordedBatch:
-    """Return a batch in which bob says the number."""
+    """Return a batch in which the number is bob's status message."""
     return RecordedBatch(at(number), StreamPosition(number), [state(BOB, str(number))], [])

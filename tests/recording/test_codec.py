@@ -1,4 +1,4 @@
-"""Events as lines, and back."""
+"""Events as lines of JSON."""
 
 import pytest
 
@@ -10,15 +10,15 @@ from tests.routing.people import ALICE, BOB
 
 
 def test_there_and_back() -> None:
-    """What is written is what is read."""
+    """A decoder reads the events that an encoder has written."""
     encoder, decoder = Encoder(), Decoder()
     text = b"".join(map(encoder.encode, EVENTS))
     events = [decoder.decode(line) for line in text.splitlines()]
     assert [event for event in events if event is not None] == list(EVENTS)
 
 
-def test_numbers_for_names() -> None:
-    """A user is named once, and a number from then on."""
+def test_numbers_for_ids() -> None:
+    """A user ID stands in a line of its own, once; after that its number stands for it."""
     encoder = Encoder()
     assert encoder.encode(Away(at(0), [ALICE, BOB])) == (
         b'["name","@alice:demo"]\n["name","@bob:demo"]\n["away",1700000000000,[0,1]]\n'
@@ -27,12 +27,11 @@ def test_numbers_for_names() -> None:
 
 
 def test_every_user_and_room_is_a_number() -> None:
-    """No user or room stands by name in a line but in the one that introduces it."""
+    """No other line has a user or room ID."""
     lines = b"".join(map(Encoder().encode, EVENTS)).splitlines()
-    introduced = [line for line in lines if line.startswith(b'["name"')]
-    named = [line for line in lines if b'"@' in line or b'"!' in line]
-    assert named == introduced
-    assert len(introduced) == len(set(introduced)) == 6
+    ids = [line for line in lines if b'"@' in line or b'"!' in line]
+    assert ids == [line for line in lines if line.startswith(b'["name"')]
+    assert len(ids) == len(set(ids)) == 6
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_every_user_and_room_is_a_number() -> None:
     ],
 )  # fmt: skip
 def test_no_line_of_a_record(line: bytes) -> None:
-    """What no encoder wrote is refused, with no other error."""
+    """A line that no encoder has written is a `RecordUnreadable`, and no other error."""
     decoder = Decoder()
     decoder.decode(b'["name","@alice:demo"]')
     with pytest.raises(RecordUnreadable, match="no line of a record"):

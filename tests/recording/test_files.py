@@ -1,4 +1,4 @@
-"""The files of the log."""
+"""The files of a record."""
 
 import gzip
 import os
@@ -18,18 +18,18 @@ NOW = Timestamp(at(99))
 
 
 def messages(path: Path) -> list[str | None]:
-    """Return what bob said, as far as it is recorded."""
+    """Return bob's status messages in the recorded batches."""
     return [it.states[0].status_msg for it in read_record(path) if isinstance(it, RecordedBatch)]
 
 
 def write_each(writer: RecordWriter, *events: RecordedEvent) -> None:
-    """Write each in a piece of its own."""
+    """Write each event as a piece of its own."""
     for event in events:
         writer.write([event], NOW)
 
 
 def test_there_and_back(tmp_path: Path) -> None:
-    """What is written is read again, and can be read by its owner only."""
+    """The written events are read again; only the owner can read the file."""
     path = tmp_path / "log"
     writer = RecordWriter(path, 10**6, 2)
     writer.write(EVENTS[:5], NOW)
@@ -39,7 +39,7 @@ def test_there_and_back(tmp_path: Path) -> None:
 
 
 def test_a_file_that_was_there_is_closed_to_others(tmp_path: Path) -> None:
-    """A file that others could read cannot be read by them any more."""
+    """A file that others could read becomes readable for its owner only."""
     path = tmp_path / "log"
     path.touch(0o644)
     RecordWriter(path, 10**6, 2).write([BEGAN], NOW)
@@ -47,7 +47,7 @@ def test_a_file_that_was_there_is_closed_to_others(tmp_path: Path) -> None:
 
 
 def test_rotation(tmp_path: Path) -> None:
-    """There are so many files at most, and each can be read without those before it."""
+    """The number of files is bounded, and the oldest one begins with a snapshot."""
     path = tmp_path / "log"
     writer = RecordWriter(path, 600, 3)
     write_each(writer, *EVENTS, *(said(number) for number in range(51)))
@@ -62,7 +62,7 @@ def test_rotation(tmp_path: Path) -> None:
 
 
 def test_one_file(tmp_path: Path) -> None:
-    """A single file begins anew when it is full."""
+    """If there may be only one file, it is removed when it is full."""
     path = tmp_path / "log"
     writer = RecordWriter(path, 600, 1)
     write_each(writer, BEGAN, *(said(number) for number in range(30)))
@@ -70,7 +70,7 @@ def test_one_file(tmp_path: Path) -> None:
 
 
 def test_a_restart(tmp_path: Path) -> None:
-    """A server that starts again goes on in the same file."""
+    """After a restart the server appends to the same file."""
     path = tmp_path / "log"
     for number in range(2):
         write_each(RecordWriter(path, 10**6, 2), BEGAN, said(number))
@@ -79,7 +79,7 @@ def test_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", [1, 12, 30])
 def test_a_piece_that_is_cut_off(tmp_path: Path, length: int) -> None:
-    """What a crash has cut off costs itself; what comes after the restart is read again."""
+    """A piece that a crash has cut off is lost, and the pieces after the restart are read."""
     path = tmp_path / "log"
     writer = RecordWriter(path, 10**6, 2)
     write_each(writer, BEGAN, said(1))
@@ -92,7 +92,7 @@ def test_a_piece_that_is_cut_off(tmp_path: Path, length: int) -> None:
 
 
 def test_a_disk_that_fails(tmp_path: Path) -> None:
-    """What cannot be written is lost; after that, the record begins with how everything stands."""
+    """Events that cannot be written are lost; the next piece begins with a snapshot."""
     folder = tmp_path / "folder"
     path = folder / "log"
     folder.mkdir()
@@ -109,14 +109,14 @@ def test_a_disk_that_fails(tmp_path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    """A path where nothing is recorded is named."""
+    """The error for a path without a record names the path."""
     with pytest.raises(RecordUnreadable, match="log: there is no such file"):
         list(read_record(tmp_path / "log"))
 
 
 @pytest.mark.parametrize("content", [b"2026-11-25 it was a dark night\n", b""])
 def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
-    """A file of another kind is refused, by name."""
+    """The error for a file of another kind names the file."""
     path = tmp_path / "log"
     path.write_bytes(content)
     with pytest.raises(RecordUnreadable, match="log: not a record of decisions"):
@@ -131,7 +131,7 @@ def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
     ],
 )
 def test_lines_of_another_kind(tmp_path: Path, lines: bytes, problem: str) -> None:
-    """Lines that are not of a record of this version are refused, by name."""
+    """The error for lines that are not of this version of a record names the file."""
     path = tmp_path / "log"
     path.write_bytes(gzip.compress(lines))
     with pytest.raises(RecordUnreadable, match=f"log: {problem}"):

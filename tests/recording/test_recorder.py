@@ -1,4 +1,4 @@
-"""Looking on while decisions are made."""
+"""The witness that records decisions."""
 
 import asyncio
 import threading
@@ -47,7 +47,7 @@ def options(path: Path) -> str:
 
 
 async def test_a_batch(tmp_path: Path) -> None:
-    """Who is told of a change, and why, is recorded beside the change; so is what is altered."""
+    """A batch has the changes, the recipients with the reasons, and the alterations."""
     path = tmp_path / "log"
     shown = {ALICE: [BOB], DORA: [BOB]}
     async with running_server([(Held, {"routes": shown, "say": "x"})], config=options(path)) as s:
@@ -69,8 +69,8 @@ async def test_a_batch(tmp_path: Path) -> None:
     }
 
 
-async def test_what_comes_late(tmp_path: Path) -> None:
-    """What a module adds later is recorded as of the batch that it is about."""
+async def test_a_late_answer(tmp_path: Path) -> None:
+    """A late answer of a module is recorded with the position of its batch."""
     path = tmp_path / "log"
     module = (Held, {"routes": {ALICE: [BOB]}, "named": {}})
     async with running_server([module], config=options(path)) as server:
@@ -89,7 +89,7 @@ async def test_what_comes_late(tmp_path: Path) -> None:
 
 
 async def test_views(tmp_path: Path) -> None:
-    """Whom somebody sees who looks afresh is recorded: of all, or of the one they ask about."""
+    """An answer from scratch is recorded: about all users, or about the one of a GET."""
     path = tmp_path / "log"
     async with running_server(config=options(path)) as server:
         alice, bob = [await server.register(name) for name in ("alice", "bob")]
@@ -106,8 +106,8 @@ async def test_views(tmp_path: Path) -> None:
 
 
 async def test_joins_and_leaves(tmp_path: Path) -> None:
-    """Joins and leaves are recorded, and who hears of whom by them; also those of rooms that do
-    not count, and of before.
+    """Joins and leaves are recorded, also of rooms that do not count and of earlier members, and
+    so are the states that users get because of them.
     """
     path, data_dir = tmp_path / "log", tmp_path / "data"
     async with running_server(data_dir=data_dir) as server:
@@ -134,8 +134,8 @@ async def test_joins_and_leaves(tmp_path: Path) -> None:
     assert told_in(met.told) == {BOB: {ALICE: (AS_THEY_ARE, (SharedRoom(RoomId(room)),))}}
 
 
-async def test_who_goes_away(tmp_path: Path) -> None:
-    """Who has not polled for long is recorded as not looking any more."""
+async def test_a_viewer_goes_away(tmp_path: Path) -> None:
+    """A viewer who has not polled for long is recorded as `Away`."""
     path = tmp_path / "log"
     async with running_server(config=options(path)) as server:
         alice = await server.register("alice")
@@ -145,7 +145,7 @@ async def test_who_goes_away(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_fails(tmp_path: Path) -> None:
-    """Where the record cannot be written people are told all the same, and the log says so once."""
+    """If the record cannot be written, deliveries go on, and the log says it once."""
     path = tmp_path / "nowhere" / "log"
     with capture_logs() as lines:
         async with running_server(config=options(path)) as server:
@@ -159,7 +159,7 @@ async def test_a_disk_that_fails(tmp_path: Path) -> None:
 
 
 class _SlowWriter(RecordWriter):
-    """Writes when it is allowed to."""
+    """Waits until the test lets it write."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, 10**9, 1)
@@ -184,14 +184,14 @@ async def test_a_stop_while_the_disk_hangs(tmp_path: Path) -> None:
 
 
 def published(number: int) -> Published:
-    """Return that bob says the number, and hears of it himself."""
+    """Return a batch in which the number is bob's status message."""
     change = Change(state(BOB), state(BOB, str(number)), ChangeReason.STATUS_MSG)
     position = StreamPosition(number)
     return Published(position, [change], (), position, [change.new])
 
 
 async def test_a_disk_that_hangs(tmp_path: Path) -> None:
-    """While the disk hangs so many decisions wait, and no more; how people are is not lost."""
+    """While the disk hangs, a bounded number of decisions waits; the newest states are not lost."""
     path = tmp_path / "log"
     writer = _SlowWriter(path)
     recorder = Recorder(FakeClock(), writer, ServerName("demo"), timedelta(seconds=5))

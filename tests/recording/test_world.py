@@ -1,4 +1,4 @@
-"""How everything stands."""
+"""Everything as it is at one place in a record."""
 
 from lamplighter.recording.events import VERSION, Began, RecordedEvent
 from lamplighter.recording.world import RecordedWorld
@@ -7,7 +7,7 @@ from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, state
 
 
 def after(*events: RecordedEvent) -> RecordedWorld:
-    """Return the world in which these have happened."""
+    """Return the world after these events."""
     world = RecordedWorld(BEGAN)
     for event in events:
         world.apply(event)
@@ -15,7 +15,7 @@ def after(*events: RecordedEvent) -> RecordedWorld:
 
 
 def test_what_is_known() -> None:
-    """The newest presence, who is in which room, who exists, and who looks."""
+    """The world has the newest states, room members, accounts, and viewers who get changes."""
     world = after(*EVENTS)
     assert world.states == {BOB: state(BOB, "back"), CHARLIE: state(CHARLIE)}
     assert world.rooms == {ATTIC: {CHARLIE: None}}
@@ -23,14 +23,14 @@ def test_what_is_known() -> None:
     assert list(world.looking) == [ALICE]
 
 
-def test_who_is_mentioned() -> None:
-    """Somebody of whom nothing is recorded is not known to exist."""
+def test_mentions() -> None:
+    """The world knows whether any event was about a user."""
     world = after(*EVENTS)
     assert [world.mentions(it) for it in (BOB, CHARLIE, ALICE, DORA)] == [True, True, True, False]
 
 
 def test_snapshot() -> None:
-    """What a snapshot tells leads from nothing to the same world."""
+    """The events of a snapshot lead to the same world."""
     world = after(*EVENTS)
     began, *rest = world.snapshot(at(9))
     assert began == Began(at(9), VERSION, BEGAN.server_name, BEGAN.module_timeout)
