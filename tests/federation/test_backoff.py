@@ -30,12 +30,6 @@ def pauses(backoff: Backoff, failures: int) -> list[float]:
     return lengths
 
 
-def test_nothing_is_wrong() -> None:
-    """Before the first failure there is no pause and nothing to store."""
-    backoff = Backoff(always(0))
-    assert (backoff.retry_at, backoff.state) == (None, None)
-
-
 def test_longer_each_time() -> None:
     """Each pause is twice the last one, up to the longest; chance shortens it by up to a half."""
     backoff = Backoff(always(0.5), BackoffSettings(longest=timedelta(seconds=4)))
@@ -43,9 +37,9 @@ def test_longer_each_time() -> None:
 
 
 def test_a_success_between() -> None:
-    """A success resets the back-off."""
+    """After a success, as before the first failure, there is no pause and nothing to store."""
     backoff = Backoff(always(0))
-    pauses(backoff, 3)
+    assert (backoff.retry_at, backoff.state, pauses(backoff, 3)) == (None, None, [1, 2, 4])
     backoff.succeeded()
     assert (backoff.retry_at, backoff.state, pauses(backoff, 2)) == (None, None, [1, 2])
 

@@ -22,61 +22,58 @@ BASE: Final[dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(
-    ("event", "event_id"),
+    ("kind", "state_key", "content", "event_id"),
     [
         (
-            {"type": "m.room.message", "content": {"body": "Here is the message content"}},
+            "message",
+            None,
+            {"body": "Here is the message content"},
             "$ywnOn_waOjwfPNuu8F2EVoPxwUnyANYkYSUZVSY_D2o",
         ),
         (
-            {
-                "type": "m.room.member",
-                "state_key": "@v:domain",
-                "content": {
-                    "membership": "invite",
-                    "displayname": "V",
-                    "third_party_invite": {"display_name": "v", "signed": {"token": "t"}},
-                },
-            },
+            "member",
+            "@v:domain",
+            {"membership": "invite", "displayname": "V"}
+            | {"third_party_invite": {"display_name": "v", "signed": {"token": "t"}}},
             "$5U5QoF42bQSg52jm_3WTWy146dPB_wnb5VY7R48y7LE",
         ),
         (
-            {
-                "type": "m.room.power_levels",
-                "state_key": "",
-                "content": {"ban": 50, "invite": 0, "x": 1, "users": {"@u:domain": 100}},
-            },
+            "power_levels",
+            "",
+            {"ban": 50, "invite": 0, "x": 1, "users": {"@u:domain": 100}},
             "$EqGEOckdjpqwwgDf1Q7DlzwtfApuo7ohxJrTN40wcl4",
         ),
         (
-            {"type": "m.room.create", "state_key": "", "content": {"room_version": "11", "x": 1}},
+            "create",
+            "",
+            {"room_version": "11", "x": 1},
             "$IGN9ba6jEHnYAJzDWlCCswLYfpCS3Cql3MH0-mD8V2w",
         ),
         (
-            {
-                "type": "m.room.join_rules",
-                "state_key": "",
-                "content": {"join_rule": "restricted", "allow": [], "x": 1},
-            },
+            "join_rules",
+            "",
+            {"join_rule": "restricted", "allow": [], "x": 1},
             "$4EZM-yLPl1z2PyPNeApV9rqhDk4sYWvGZ17_1SSdW8Y",
         ),
         (
-            {"type": "m.room.redaction", "content": {"redacts": "$z", "reason": "no"}},
+            "redaction",
+            None,
+            {"redacts": "$z", "reason": "no"},
             "$ZW2HPE22jvnGlTqtEp-DNNDnKlRylsw7D-x2eSgi2Fo",
         ),
         (
-            {
-                "type": "m.room.history_visibility",
-                "state_key": "",
-                "content": {"history_visibility": "shared", "q": 1},
-            },
+            "history_visibility",
+            "",
+            {"history_visibility": "shared", "q": 1},
             "$uluueI0BgEU5qH6f5PjWqDJwQafjIOykFvWa9utdzn0",
         ),
     ],
 )
-def test_the_hash(event: dict[str, Any], event_id: str) -> None:
+def test_the_hash(kind: str, state_key: str | None, content: dict[str, Any], event_id: str) -> None:
     """The ID of an event is the one that Synapse computes in a room of version 11."""
-    assert event_id_of(BASE | event) == event_id
+    event = BASE | {"type": f"m.room.{kind}", "content": content}
+    in_state = {} if state_key is None else {"state_key": state_key}
+    assert event_id_of(event | in_state) == event_id
 
 
 @pytest.mark.parametrize("invite", [None, 1, "signed", ["signed"], {}])

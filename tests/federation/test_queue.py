@@ -27,22 +27,10 @@ def at(milliseconds: int) -> Timestamp:
     return Timestamp(milliseconds)
 
 
-def new_queue(capacity: int = CAPACITY) -> DestinationQueue:
+def new_queue() -> DestinationQueue:
     """Return a queue with pauses of exactly 1, 2, 4 and 5 seconds."""
     backoff = Backoff(lambda: 0.0, BackoffSettings(longest=timedelta(seconds=5)))
-    return DestinationQueue(backoff, capacity=capacity)
-
-
-def test_nothing_to_say() -> None:
-    """A queue without states is idle, and never due."""
-    queue = new_queue()
-    queue.put([], at(0))
-    assert (queue.next_due(), queue.take(at(10**9)), len(queue), queue.is_idle) == (
-        None,
-        [],
-        0,
-        True,
-    )
+    return DestinationQueue(backoff, capacity=CAPACITY)
 
 
 def test_one_window() -> None:
@@ -73,18 +61,6 @@ def test_taking_back() -> None:
     assert queue.take(at(40_000)) == [state(8)]
 
 
-def test_a_bounded_queue() -> None:
-    """Beyond the capacity the state that has waited longest is dropped. States in flight count."""
-    queue = new_queue(capacity=3)
-    queue.put([state(1), state(2), state(3)], at(0))
-    queue.put([state(1, version=1), state(4)], at(1))
-    assert queue.take(at(100)) == [state(2), state(3), state(4)]
-    queue.put([state(5)], at(110))
-    assert len(queue) == 3
-    queue.failed(at(200))
-    assert queue.take(at(1200)) == [state(2), state(3), state(4)]
-
-
 def test_the_usual_capacity() -> None:
     """By default a queue holds 10,000 states."""
     queue = DestinationQueue(Backoff(lambda: 0.0))
@@ -93,7 +69,7 @@ def test_the_usual_capacity() -> None:
 
 
 def test_a_restart() -> None:
-    """A restored back-off delays the queue, and the next pause is longer."""
+    """A restored back-off delays the queue until its pause ends, and the next pause is longer."""
     before = new_queue()
     before.put([state(1)], at(0))
     before.take(at(100))
@@ -106,14 +82,10 @@ def test_a_restart() -> None:
     queue.take(at(1100))
     queue.failed(at(1100))
     assert queue.next_due() == at(3100)
-
-
-def test_a_restart_after_the_pause() -> None:
-    """A pause that ended before the restart does not delay the queue."""
-    queue = new_queue()
-    queue.backoff.restore(BackoffState(3, at(1100)), at(5000))
-    queue.put([state(1)], at(5000))
-    assert (queue.next_due(), queue.take(at(5100))) == (at(5100), [state(1)])
+    later = new_queue()
+    later.backoff.restore(BackoffState(3, at(1100)), at(5000))
+    later.put([state(1)], at(5000))
+    assert (later.next_due(), later.take(at(5100))) == (at(5100), [state(1)])
 
 
 @dataclass

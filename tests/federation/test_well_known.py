@@ -1,6 +1,5 @@
 """Well-known documents: which are valid, for how long, and real requests over TLS."""
 
-import ipaddress
 import json
 from datetime import timedelta
 from typing import Final
@@ -11,13 +10,12 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from lamplighter.clock import Timestamp, after
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.domains import IPAddress
 from lamplighter.errors import RemoteUnreachable
 from lamplighter.federation.discovery import Locator
 from lamplighter.federation.transport import Answer
 from lamplighter.federation.well_known import WellKnown, WellKnownRequests, lifetime
 from tests.federation.names import FixedResolver
-from tests.federation.tls import LOOPBACK, Handler, TlsServer, open_transport, tls_server
+from tests.federation.tls import LOOPBACK, Handler, TlsServer, admit_all, open_transport, tls_server
 
 HOST: Final = "there.example"
 NOW: Final = Timestamp(1_704_067_200_000)  # Mon, 01 Jan 2024 00:00:00 GMT
@@ -72,14 +70,10 @@ async def test_what_is_a_document(body: bytes, expected: str | None) -> None:
     assert await WellKnown(Hosts(answer(body)).fetch).delegate(HOST, NOW) == expected
 
 
-@pytest.mark.parametrize("status", [201, 204, 302, 404, 500])
-async def test_only_a_200(status: int) -> None:
-    """A document with a status other than 200 counts as no document."""
-    assert await WellKnown(Hosts(answer(status=status)).fetch).delegate(HOST, NOW) is None
-
-
-async def test_no_answer() -> None:
-    """A host that does not answer does not delegate."""
+async def test_no_document() -> None:
+    """A document with a status other than 200 counts as no document; so does no answer."""
+    for status in (201, 204, 302, 404, 500):
+        assert await WellKnown(Hosts(answer(status=status)).fetch).delegate(HOST, NOW) is None
     assert await WellKnown(Hosts().fetch).delegate(HOST, NOW) is None
 
 
@@ -149,23 +143,12 @@ async def test_bounded() -> None:
     assert hosts.asked == ["a.example", "b.example", "a.example"]
 
 
-NAMES: Final = {
-    HOST: [LOOPBACK],
-    "other.example": [LOOPBACK],
-    "inside.example": ["10.0.0.1"],
-}
-
-
-def admit_loopback(address: IPAddress) -> bool:
-    """Admit this machine only."""
-    return address == ipaddress.ip_address(LOOPBACK)
-
-
-async def fetch(server: TlsServer, clock: FakeClock | None = None) -> Answer:
+async def fetch(server: TlsServer) -> Answer:
     """Ask `HOST`, where *server* listens, for its document."""
-    async with open_transport(admits=admit_loopback) as transport:
-        locator = Locator(FixedResolver(NAMES), admit_loopback)
-        requests = WellKnownRequests(transport, locator, clock or FakeClock(), port=server.port)
+    async with open_transport() as transport:
+        names = FixedResolver({HOST: [LOOPBACK], "other.example": [LOOPBACK]})
+        locator = Locator(names, admit_all)
+        requests = WellKnownRequests(transport, locator, FakeClock(), port=server.port)
         return await requests.fetch(HOST)
 
 
@@ -196,8 +179,11 @@ async def test_a_real_request() -> None:
 
 
 async def test_redirects() -> None:
-    """A redirect is followed to the same host or to another host with a valid certificate."""
-    handler = redirecting("/moved?a=%26", "https://other.example:{port}/there")
+    """A redirect is followed to the same host or to another host with a valid certificate.
+
+    A user name and password in a redirect are not sent.
+    """
+    handler = redirecting("/moved?a=%26", "https://a:b@other.example:{port}/there")
     async with tls_server(handler, HOST, "other.example") as server:
         assert (await fetch(server)).body == GOOD
         assert server.seen() == [
@@ -206,14 +192,12 @@ async def test_redirects() -> None:
             ("GET", f"other.example:{server.port}", "/there"),
         ]
         assert server.server_names == [HOST, "other.example"]
+        assert "Authorization" not in server.requests[2].headers
 
 
 @pytest.mark.parametrize(
     ("location", "reason"),
     [
-        ("https://10.0.0.1/", "10.0.0.1 has no address that may be contacted"),
-        ("https://inside.example/", "inside.example has no address that may be contacted"),
-        ("https://[::ffff:10.0.0.1]/", "has no address that may be contacted"),
         ("https://2130706433:{port}/", "2130706433 has no address"),
         ("https://127.1:{port}/", "127.1 has no address"),
         ("https://nowhere.example/", "nowhere.example has no address"),
@@ -225,29 +209,12 @@ async def test_redirects() -> None:
     ],
 )
 async def test_redirects_that_are_not_followed(location: str | None, reason: str) -> None:
-    """A redirect to an inward address, to something else than HTTPS, or to no address fails."""
+    """A redirect to something else than HTTPS, or to no address, fails."""
     async with tls_server(redirecting(location), HOST) as server:
         with pytest.raises(RemoteUnreachable) as raised:
             await fetch(server)
         assert str(raised.value).endswith(reason)
         assert len(server.requests) == 1
-
-
-async def test_a_password_in_a_redirect() -> None:
-    """A user name and password in a redirect are not sent."""
-    handler = redirecting("https://a:b@there.example:{port}/x")
-    async with tls_server(handler, HOST) as server:
-        await fetch(server)
-        assert server.seen()[1] == ("GET", f"{HOST}:{server.port}", "/x")
-        assert "Authorization" not in server.requests[1].headers
-
-
-async def test_endless_redirects() -> None:
-    """A host that redirects in a circle fails after five redirects."""
-    async with tls_server(redirecting(*["/again"] * 50), HOST) as server:
-        with pytest.raises(RemoteUnreachable, match=r"^there\.example redirects too often$"):
-            await fetch(server)
-        assert len(server.requests) == 6
 
 
 async def test_a_document_that_is_too_large() -> None:
