@@ -28,6 +28,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "signing.key"
 
 
+@pytest.fixture
+def one(path: Path) -> Path:
+    """The file with one key, as Synapse writes it."""
+    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
+    return path
+
+
 def test_a_key_is_made_once(path: Path) -> None:
     """The first start makes a key that only its owner may read; the next start uses it."""
     made = SigningKeys.load_or_create(path, HERE)
@@ -39,28 +46,23 @@ def test_a_key_is_made_once(path: Path) -> None:
     assert path.read_text(encoding="ascii").startswith(f"ed25519 {made.signing.version} ")
 
 
-def test_a_file_of_synapse(path: Path) -> None:
+def test_a_file_of_synapse(one: Path) -> None:
     """A file of Synapse can be used, and its key is published."""
-    path.write_text(f"ed25519 a_VfGT {SEED}\n", encoding="ascii")
-    keys = SigningKeys.load(path, HERE)
-    published = keys.server_keys(NOW, timedelta(hours=1))
+    published = SigningKeys.load(one, HERE).server_keys(NOW, timedelta(hours=1))
     signature = published["signatures"].pop("here.example")
     assert published == {
         "server_name": "here.example",
         "valid_until_ts": NOW + 3_600_000,
-        "verify_keys": {"ed25519:a_VfGT": {"key": PUBLIC}},
+        "verify_keys": {"ed25519:one": {"key": PUBLIC}},
         "old_verify_keys": {},
         "signatures": {},
     }
-    assert signature.keys() == {"ed25519:a_VfGT"}
+    assert signature.keys() == {"ed25519:one"}
 
 
 def test_several_keys(path: Path) -> None:
     """Of several keys the first signs requests; all are published, and sign the published keys."""
-    path.write_text(
-        f"ed25519 one {SEED}\n\ned25519 two {'A' * 43}\n",
-        encoding="ascii",
-    )
+    path.write_text(f"ed25519 one {SEED}\n\ned25519 two {'A' * 43}\n", encoding="ascii")
     keys = SigningKeys.load(path, HERE)
     published = keys.server_keys(NOW, timedelta(hours=1))
     assert key_id_of(keys.signing) == "ed25519:one"
@@ -69,46 +71,33 @@ def test_several_keys(path: Path) -> None:
         verify_signed_json(published, "here.example", get_verify_key(key))
 
 
-def test_rotation(path: Path) -> None:
-    """A rotation replaces the key by a new one, and the old key is published as expired."""
-    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
-    rotated = SigningKeys.load(path, HERE).rotate(NOW)
-    loaded = SigningKeys.load(path, HERE)
-    retired = (OldKey("ed25519:one", PUBLIC, NOW),)
-    assert rotated.old == loaded.old == retired
+def test_rotation(one: Path) -> None:
+    """A rotation replaces the key by a new one, and the old key is published as expired.
+
+    The old seed is in no file then, and only the owner may read both files.
+    """
+    rotated = SigningKeys.load(one, HERE).rotate(NOW)
+    loaded = SigningKeys.load(one, HERE)
+    assert rotated.old == loaded.old == (OldKey("ed25519:one", PUBLIC, NOW),)
     assert key_id_of(loaded.signing) == key_id_of(rotated.signing) != "ed25519:one"
     published = loaded.server_keys(NOW, timedelta(hours=1))
     assert published["old_verify_keys"] == {"ed25519:one": {"key": PUBLIC, "expired_ts": NOW}}
     assert list(published["verify_keys"]) == [key_id_of(rotated.signing)]
-
-
-def test_no_secret_of_an_old_key_is_kept(path: Path) -> None:
-    """After a rotation the old seed is in no file, and only the owner may read both files."""
-    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
-    SigningKeys.load(path, HERE).rotate(NOW)
-    files = sorted(path.parent.iterdir())
+    files = sorted(one.parent.iterdir())
     assert [it.name for it in files] == ["signing.key", "signing.key.old"]
     assert [stat.S_IMODE(it.stat().st_mode) for it in files] == [0o600, 0o600]
     assert not any(SEED in it.read_text(encoding="ascii") for it in files)
-
-
-def test_rotated_twice(path: Path) -> None:
-    """All keys that ever signed are published as old ones."""
-    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
-    once = SigningKeys.load(path, HERE).rotate(NOW)
-    twice = SigningKeys.load(path, HERE).rotate(Timestamp(NOW + 1))
+    twice = SigningKeys.load(one, HERE).rotate(Timestamp(NOW + 1))
     assert [(it.key_id, it.expired_ts) for it in twice.old] == [
         ("ed25519:one", NOW),
-        (key_id_of(once.signing), NOW + 1),
+        (key_id_of(rotated.signing), NOW + 1),
     ]
 
 
-def test_an_interrupted_rotation(path: Path) -> None:
+def test_an_interrupted_rotation(one: Path) -> None:
     """A key in both files still signs, and is not old."""
-    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
-    beside = path.with_name("signing.key.old")
-    beside.write_text(f"ed25519 one {NOW} {PUBLIC}\n", encoding="ascii")
-    keys = SigningKeys.load(path, HERE)
+    one.with_name("signing.key.old").write_text(f"ed25519 one {NOW} {PUBLIC}\n", encoding="ascii")
+    keys = SigningKeys.load(one, HERE)
     assert (key_id_of(keys.signing), keys.old) == ("ed25519:one", ())
 
 
@@ -134,30 +123,23 @@ def test_a_file_that_holds_no_key(path: Path, content: bytes, message: str) -> N
 @pytest.mark.parametrize(
     "line", ["ed25519 one", f"ed25519 one soon {PUBLIC}", f"ed25519 one {NOW} QUJD"]
 )
-def test_a_malformed_old_key(path: Path, line: str) -> None:
+def test_a_malformed_old_key(one: Path, line: str) -> None:
     """A line that is not an old key is refused."""
-    path.write_text(f"ed25519 one {SEED}\n", encoding="ascii")
-    beside = path.with_name("signing.key.old")
+    beside = one.with_name("signing.key.old")
     beside.write_text(line, encoding="ascii")
     with pytest.raises(ConfigError) as raised:
-        SigningKeys.load(path, HERE)
+        SigningKeys.load(one, HERE)
     wanted = "line 1 is not an old key: ed25519 <version> <expired_ts> <base64>"
     assert str(raised.value) == f"{beside}: {wanted}"
 
 
-def test_a_missing_file(path: Path) -> None:
-    """`load` does not create a missing file."""
-    with pytest.raises(ConfigError) as raised:
-        SigningKeys.load(path, HERE)
-    assert str(raised.value) == f"{path}: cannot be read: No such file or directory"
-
-
-def test_nowhere_to_write(tmp_path: Path) -> None:
-    """A key that cannot be written is a `ConfigError`."""
+def test_no_file(tmp_path: Path) -> None:
+    """`load` does not create a missing file; a key that cannot be written is a `ConfigError`."""
     path = tmp_path / "missing" / "signing.key"
-    with pytest.raises(ConfigError) as raised:
-        SigningKeys.load_or_create(path, HERE)
-    assert str(raised.value) == f"{path}: cannot be written: No such file or directory"
+    for load, problem in ((SigningKeys.load, "read"), (SigningKeys.load_or_create, "written")):
+        with pytest.raises(ConfigError) as raised:
+            load(path, HERE)
+        assert str(raised.value) == f"{path}: cannot be {problem}: No such file or directory"
 
 
 def test_a_rotation_that_fails(path: Path) -> None:
