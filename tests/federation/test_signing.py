@@ -3,13 +3,13 @@
 import base64
 import json
 import string
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from signedjson.key import decode_signing_key_base64, get_verify_key
-from signedjson.types import VerifyKey
 
 from lamplighter.federation.signing import (
     MAX_HEADER,
@@ -59,16 +59,6 @@ SIGNED: Final[list[dict[str, Any]]] = [
 ]
 NOT_SIGNATURES: Final[list[object]] = [None, 1, "", "é", "AAA", "A" * 86, "!", []]
 
-names = st.sampled_from(["here.example", "x:8448", "[::1]:8448", "1.2.3.4", "A-b.c"])
-versions = st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=20)
-signatures = st.text(string.ascii_letters + string.digits + "+/", min_size=1, max_size=90)
-headers = st.builds(
-    XMatrix,
-    origin=names.map(ServerName),
-    destination=st.none() | names.map(ServerName),
-    key_id=versions.map(lambda version: f"ed25519:{version}"),
-    signature=signatures,
-)
 texts = st.text(string.printable, max_size=40)
 
 
@@ -78,7 +68,6 @@ texts = st.text(string.printable, max_size=40)
         ("{}", "{}"),
         ('{"one": 1, "two": "Two"}', '{"one":1,"two":"Two"}'),
         ('{"b": "2", "a": "1"}', '{"a":"1","b":"2"}'),
-        ('{"b":"2","a":"1"}', '{"a":"1","b":"2"}'),
         (
             """{"auth": {"success": true, "mxid": "@john.doe:example.com", "profile": {
                 "display_name": "John Doe", "three_pids": [
@@ -137,23 +126,19 @@ def test_other_signatures_stay() -> None:
     before = json.dumps(value)
     signed = sign_json(value, DOMAIN, KEY)
     assert json.dumps(value) == before
-    assert signed == {
-        **value,
-        "signatures": {"x": {"a:b": "c"}} | SIGNED[1]["signatures"],
-    }
+    assert signed == value | {"signatures": {"x": {"a:b": "c"}} | SIGNED[1]["signatures"]}
     verify(signed, DOMAIN, PUBLIC)
 
 
 def test_what_is_signed_counts() -> None:
     """A signature verifies only its value, its server and its key."""
     signed = SIGNED[1]
-    others: list[tuple[dict[str, Any], ServerName, VerifyKey]] = [
+    for value, server, key in (
         (signed | {"one": 2}, DOMAIN, PUBLIC),
         (signed | {"three": 3}, DOMAIN, PUBLIC),
         (signed, HERE, PUBLIC),
         (signed, DOMAIN, OTHER_PUBLIC),
-    ]
-    for value, server, key in others:
+    ):
         with pytest.raises(BadSignature, match=f"^{server} has not signed this with ed25519:1$"):
             verify(value, server, key)
 
@@ -171,23 +156,23 @@ def test_signatures_of_another_shape(signatures: object) -> None:
         verify({"one": 1, "signatures": signatures}, DOMAIN, PUBLIC)
 
 
-@pytest.mark.parametrize("value", [{"n": 0.5}, {"n": 1.0}, {"n": 2**60}])
-def test_fractions_of_others(value: dict[str, Any]) -> None:
-    """A signature of a value without a canonical form is verified."""
-    encoded = json.dumps(value, separators=(",", ":")).encode()
-    signature = unpadded(KEY.sign(encoded).signature)
-    verify({**value, "signatures": {"domain": {"ed25519:1": signature}}}, DOMAIN, PUBLIC)
-
-
-def test_numbers_on_the_way() -> None:
-    """A signature of an integer is verified if the integer is sent as 1e10."""
+def test_numbers_of_others() -> None:
+    """A signature of a value without a canonical form, or of an integer sent as 1e10, is valid."""
+    for value in ({"n": 0.5}, {"n": 1.0}, {"n": 2**60}):
+        encoded = json.dumps(value, separators=(",", ":")).encode()
+        signature = base64.b64encode(KEY.sign(encoded).signature).decode().rstrip("=")
+        verify({**value, "signatures": {"domain": {"ed25519:1": signature}}}, DOMAIN, PUBLIC)
     signed = sign_json({"n": 10_000_000_000}, DOMAIN, KEY)
     verify({**signed, "n": 1e10}, DOMAIN, PUBLIC)
 
 
 @pytest.mark.parametrize("content", [None, {}, {"one": 1, "two": "Two"}])
 def test_a_signed_request(content: dict[str, Any] | None) -> None:
-    """The header of a request verifies that request, and no other."""
+    """The header of a request verifies that request, and no other.
+
+    The header has one space, lower-case names, quotes, and no white space at commas, as older
+    servers need it.
+    """
     request: dict[str, Any] = {
         "origin": HERE,
         "destination": THERE,
@@ -195,47 +180,26 @@ def test_a_signed_request(content: dict[str, Any] | None) -> None:
         "uri": "/_matrix/federation/v1/send/1?a=b%20c",
         "content": content,
     }
-    said = parse_authorization(authorization_header(request_object(**request), KEY))
-    assert (said.origin, said.destination, said.key_id) == (HERE, THERE, "ed25519:1")
+    header = authorization_header(request_object(**request), KEY)
+    said = parse_authorization(header)
+    assert header == (
+        f'X-Matrix origin="{HERE}",destination="{THERE}",key="ed25519:1",sig="{said.signature}"'
+    )
     verify_request(request_object(**request), said, PUBLIC)
     changes: list[dict[str, Any]] = [
         {"origin": THERE},
         {"destination": HERE},
         {"method": "POST"},
         {"uri": "/_matrix/federation/v1/send/2?a=b%20c"},
-        {"content": {"one": 2}},
+        *({"content": it} for it in (None, {}, {"one": 2}) if it != content),
     ]
     for change in changes:
         with pytest.raises(BadSignature):
             verify_request(request_object(**request | change), said, PUBLIC)
     with pytest.raises(BadSignature):
         verify_request(request_object(**request), said, OTHER_PUBLIC)
-
-
-def test_what_is_signed_of_a_request() -> None:
-    """A request without a body has no `content`, and a request with an empty object has."""
-    request: dict[str, Any] = {
-        "origin": HERE, "destination": THERE, "method": "GET", "uri": "/x"
-    }  # fmt: skip
-    assert request_object(**request) == request
-    assert request_object(**request, content={}) == {**request, "content": {}}
-
-
-def test_the_header_as_older_servers_read_it() -> None:
-    """The header has one space, lower-case names, quotes, and no white space at commas."""
-    request = request_object(origin=HERE, destination=THERE, method="GET", uri="/x")
-    header = authorization_header(request, KEY)
-    said = parse_authorization(header)
-    assert header == (
-        f'X-Matrix origin="{HERE}",destination="{THERE}",key="ed25519:1",sig="{said.signature}"'
-    )
-
-
-def test_another_key_than_the_header_names() -> None:
-    """A header that names another key is a `BadSignature`."""
-    said = XMatrix(HERE, THERE, "ed25519:2", "AAAA")
     with pytest.raises(BadSignature, match=r"^This is signed with ed25519:2, not with 1$"):
-        verify_request({}, said, PUBLIC)
+        verify_request(request_object(**request), replace(said, key_id="ed25519:2"), PUBLIC)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +216,14 @@ def test_ways_to_write_the_header(text: str) -> None:
     """Order, case, quotes, escapes, white space and unknown parameters make no difference."""
     expected = XMatrix(ServerName("a"), ServerName("b:1"), "ed25519:1", "AA")
     assert parse_authorization(text) == expected
+
+
+@pytest.mark.parametrize("name", ["here.example", "x:8448", "[::1]:8448", "1.2.3.4", "A-b.c"])
+def test_names_in_the_header(name: str) -> None:
+    """Any server name may be quoted or not, and the destination may be missing."""
+    expected = XMatrix(ServerName(name), None, "b:c", "AA+/")
+    for origin in (name, f'"{name}"'):
+        assert parse_authorization(f"X-Matrix key=b:c,origin={origin},sig=AA+/") == expected
 
 
 @pytest.mark.parametrize(
@@ -289,23 +261,6 @@ def test_a_header_that_proves_nothing(text: str, fault: str) -> None:
     assert str(raised.value) == f"Authorization: {fault}"
 
 
-@given(headers, st.randoms(), st.data())
-def test_headers_come_back(header: XMatrix, order: Any, data: st.DataObject) -> None:
-    """A header is parsed to the same values in any notation."""
-    written = {"origin": header.origin, "key": header.key_id, "sig": header.signature}
-    if header.destination is not None:
-        written["destination"] = header.destination
-    parameters = [
-        f"{data.draw(cased(name))}={data.draw(quoted(value))}" for name, value in written.items()
-    ]
-    parameters += data.draw(
-        st.lists(st.sampled_from(["x=y", 'X-y=" , =\\"origin=\\""']), max_size=1)
-    )
-    order.shuffle(parameters)
-    separator = data.draw(st.sampled_from([",", ", ", " ,\t", ",,"]))
-    assert parse_authorization(f"X-Matrix {separator.join(parameters)}") == header
-
-
 @given(
     st.text()
     | texts
@@ -321,19 +276,3 @@ def test_any_header(text: str) -> None:
     assert parse_authorization(
         f'X-Matrix origin="{said.origin}",key="{said.key_id}",sig="{said.signature}"'
     ) == XMatrix(said.origin, None, said.key_id, said.signature)
-
-
-def cased(name: str) -> st.SearchStrategy[str]:
-    """Return ways to write the name of a parameter."""
-    return st.sampled_from([name, name.upper(), name.title()])
-
-
-def quoted(value: str) -> st.SearchStrategy[str]:
-    """Return ways to write the value of a parameter."""
-    escaped = "".join(f"\\{character}" for character in value)
-    return st.sampled_from([value, f'"{value}"', f'"{escaped}"', f'"\\{value}"'])
-
-
-def unpadded(data: bytes) -> str:
-    """Return *data* in unpadded base64."""
-    return base64.b64encode(data).decode().rstrip("=")

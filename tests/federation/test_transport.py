@@ -192,9 +192,3 @@ async def test_an_answer_that_breaks_off() -> None:
         with pytest.raises(RemoteUnreachable):
             await transport.exchange(target(first.port, second.port), "POST", "/", limit=9)
         assert second.requests == []
-
-
-async def test_close_without_use() -> None:
-    """A transport that was never used opens nothing, and can be closed."""
-    async with open_transport():
-        pass
