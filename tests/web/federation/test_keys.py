@@ -78,9 +78,10 @@ async def test_after_a_rotation(
 
 
 async def test_others_keys(peer: Peer) -> None:
-    """A notary passes on a server's signed keys, and signs them too."""
+    """A notary passes on a server's signed keys, expired ones too, and signs them."""
     published = peer.publish(more={"unknown": "fields"})
     await peer.introduce()
+    peer.host.clock.advance(days=30)
     for status, content in (
         await get(peer.host, f"{QUERY}/there.example"),
         await post(peer.host, there_example={}),
@@ -137,16 +138,6 @@ async def test_who_is_not_spoken_with(
     assert len((await post(peer.host, demo={}))[1]["server_keys"]) == 1
 
 
-async def test_keys_that_have_expired(peer: Peer) -> None:
-    """Expired keys are passed on."""
-    published = peer.publish()
-    await peer.introduce()
-    peer.host.clock.advance(days=30)
-    _, content = await get(peer.host, f"{QUERY}/there.example")
-    assert verified(content["server_keys"][0], peer) == published
-    assert peer.host.published.asked == [THERE]
-
-
 @pytest.mark.parametrize("given", ["", "x", "-1", "1.5", "1e3", "%201", "0x10", "%D9%A1", "%C2%B2"])
 async def test_malformed_timestamps_in_a_query(peer: Peer, given: str) -> None:
     """A malformed timestamp is M_INVALID_PARAM, and causes no fetch."""
@@ -158,49 +149,44 @@ async def test_malformed_timestamps_in_a_query(peer: Peer, given: str) -> None:
     assert peer.host.published.asked == []
 
 
+NO_NAME: Final = "'a/b' is not a server name (host or host:port)"
 PLACE: Final = "server_keys[...][...].minimum_valid_until_ts"
 
 
 @pytest.mark.parametrize(
-    ("content", "error"),
+    ("server_keys", "errcode", "error"),
     [
-        ({}, ("M_MISSING_PARAM", "server_keys: missing")),
-        ({"server_keys": []}, ("M_BAD_JSON", "server_keys: expected object, got array")),
-        (
-            {"server_keys": {"there.example": []}},
-            ("M_BAD_JSON", "server_keys[...]: expected object, got array"),
-        ),
+        ([], "M_BAD_JSON", "server_keys: expected object, got array"),
+        ({"there.example": []}, "M_BAD_JSON", "server_keys[...]: expected object, got array"),
         *[
             (
-                {"server_keys": {"there.example": {"ed25519:1": {"minimum_valid_until_ts": it}}}},
-                ("M_BAD_JSON", f"{PLACE}: expected int{problem}"),
+                {"there.example": {"ed25519:1": {"minimum_valid_until_ts": it}}},
+                "M_BAD_JSON",
+                f"{PLACE}: expected int{problem}",
             )
             for it, problem in (("5", ", got str"), (1.5, ", got float"), (-1, " >= 0"))
         ],
+        ({"a/b": {}}, "M_INVALID_PARAM", f"server_keys: {NO_NAME}"),
         (
-            {"server_keys": {"there:example": {}}},
-            (
-                "M_INVALID_PARAM",
-                "server_keys: 'there:example' is not a server name (host or host:port)",
-            ),
-        ),
-        (
-            {"server_keys": {f"s{number}.example": {} for number in range(21)}},
-            ("M_INVALID_PARAM", "server_keys: more than 20 servers"),
+            {f"s{number}.example": {} for number in range(21)},
+            "M_INVALID_PARAM",
+            "server_keys: more than 20 servers",
         ),
     ],
 )
-async def test_malformed_queries(host: Host, content: Json, error: tuple[str, str]) -> None:
+async def test_malformed_queries(host: Host, server_keys: object, errcode: str, error: str) -> None:
     """A malformed query is refused, and causes no fetch."""
-    assert error_of(await host.post(QUERY, content)) == (400, *error)
+    refused = error_of(await host.post(QUERY, {"server_keys": server_keys}))
+    assert (refused, host.published.asked) == ((400, errcode, error), [])
+
+
+async def test_nothing_named(host: Host) -> None:
+    """A query without servers, or with a malformed one in the path, is refused."""
+    missing = error_of(await host.post(QUERY, {}))
+    malformed = error_of(await host.send("GET", f"{QUERY}/a%2Fb"))
+    assert missing == (400, "M_MISSING_PARAM", "server_keys: missing")
+    assert malformed == (400, "M_INVALID_PARAM", NO_NAME)
     assert host.published.asked == []
-
-
-async def test_a_malformed_name(host: Host) -> None:
-    """A malformed server name in the path is M_INVALID_PARAM."""
-    error = "'a/b' is not a server name (host or host:port)"
-    refused = error_of(await host.send("GET", f"{QUERY}/a%2Fb"))
-    assert (refused, host.published.asked) == ((400, "M_INVALID_PARAM", error), [])
 
 
 @pytest.mark.parametrize("number", [1.5, 2**53, 2**80])
