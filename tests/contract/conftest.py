@@ -11,9 +11,8 @@ from lamplighter.database.migrate import migrate
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.ids import ServerName
 from lamplighter.service.background import Background
-from tests.contract.directories import SERVER, Recorder, Subject
+from tests.contract.directories import SERVER, Recorder, Subject, subject_in
 from tests.contract.fake_homeserver import FakeHomeserver
 from tests.contract.homeservers import AnyHomeserver, BuiltIn, Fake
 from tests.engines import ENGINES, opening
@@ -22,14 +21,14 @@ from tests.engines import ENGINES, opening
 @pytest.fixture
 async def tested(open_database: Callable[[], Database]) -> AsyncIterator[Subject]:
     """A directory with nobody in it, its clock, and a listener that writes everything down."""
-    database = open_database()
-    await migrate(database)
-    clock, recorder = FakeClock(), Recorder()
-    directory = SqlDirectory(database, ServerName(SERVER), clock)
-    await directory.start()
-    directory.listen(recorder)
-    yield Subject(directory, clock, recorder)
-    await database.close()
+    async with subject_in(open_database()) as tested:
+        yield tested
+
+
+@pytest.fixture
+def directory(tested: Subject) -> SqlDirectory:
+    """The directory that is tested."""
+    return tested.directory
 
 
 @pytest.fixture(params=[*ENGINES, "fake"])

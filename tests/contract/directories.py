@@ -1,20 +1,24 @@
 """A directory to test, with short ways to say what happens in it."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+import pytest
 
+from lamplighter.database.engine import Database
+from lamplighter.database.migrate import migrate
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.values import NewRoom
-from lamplighter.ids import DeviceId, RoomId, UserId
+from lamplighter.ids import DeviceId, RoomId, ServerName, UserId
 from lamplighter.ports import Json, MembershipChange, Requester
 
-SERVER: Final = "lamp.test"
+SERVER: Final = ServerName("lamp.test")
 ALICE: Final = UserId("@alice:lamp.test")
 BOB: Final = UserId("@bob:lamp.test")
 CHARLIE: Final = UserId("@charlie:lamp.test")
@@ -105,6 +109,34 @@ class Subject:
         )
         content = msgspec.json.decode(bytes(answer.body))
         return Answer(answer.next_batch, content.get("rooms", {}), content.get("account_data", {}))
+
+
+@asynccontextmanager
+async def subject_in(
+    database: Database, *names: str, clock: FakeClock | None = None
+) -> AsyncIterator[Subject]:
+    """Give a directory in *database* with these users; the database is closed at the end."""
+    await migrate(database)
+    tested = await subject_beside(database, clock or FakeClock())
+    await tested.users(*names)
+    yield tested
+    await database.close()
+
+
+async def subject_beside(database: Database, clock: FakeClock) -> Subject:
+    """Start a directory in *database*, which another one may use as well."""
+    directory = SqlDirectory(database, SERVER, clock)
+    await directory.start()
+    tested = Subject(directory, clock, Recorder())
+    directory.listen(tested.recorder)
+    return tested
+
+
+async def refused(error: type[Exception], *attempts: Awaitable[object]) -> None:
+    """Check that each attempt fails with *error*."""
+    for attempt in attempts:
+        with pytest.raises(error):
+            await attempt
 
 
 @dataclass

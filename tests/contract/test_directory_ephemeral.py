@@ -10,7 +10,7 @@ from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.values import Receipt
 from lamplighter.ids import RoomId, UserId
-from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Subject
+from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Subject, refused
 
 TEN_SECONDS = timedelta(seconds=10)
 
@@ -82,8 +82,7 @@ async def test_who_leaves_stops_typing(tested: Subject, home: SqlDirectory) -> N
     tested.recorder.forget()
     await home.set_typing(ALICE, room, TEN_SECONDS)
     assert tested.recorder.news == [{ALICE}]
-    with pytest.raises(Forbidden):
-        await home.set_typing(BOB, room, TEN_SECONDS)
+    await refused(Forbidden, home.set_typing(BOB, room, TEN_SECONDS))
 
 
 async def test_who_joins_hears_of_typing(tested: Subject, home: SqlDirectory) -> None:
@@ -164,10 +163,8 @@ async def test_what_is_not_there_cannot_be_read(tested: Subject, home: SqlDirect
     """Events of other rooms, and rooms one is not in, have no receipts."""
     room, other = await tested.room(ALICE), await tested.room(ALICE)
     event_id = await tested.say(ALICE, other, "Tea?")
-    with pytest.raises(NotFound):
-        await home.set_receipt(ALICE, room, Receipt(event_id))
-    with pytest.raises(Forbidden):
-        await home.set_receipt(BOB, other, Receipt(event_id))
+    await refused(NotFound, home.set_receipt(ALICE, room, Receipt(event_id)))
+    await refused(Forbidden, home.set_receipt(BOB, other, Receipt(event_id)))
 
 
 async def test_filters(tested: Subject, home: SqlDirectory) -> None:

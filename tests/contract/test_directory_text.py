@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 
 from lamplighter.errors import InvalidParam
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import PublicRoomsQuery
 from lamplighter.ids import DeviceId, RoomAlias, RoomId
 from tests.contract.directories import ALICE, BOB, PHONE, Subject, on_phone
@@ -13,10 +14,9 @@ NUL = "a\0b"
 ODD = 'C:\\new\\x41 "q" \u2028 \u00e9 \U0001f98a %_\\u0000 $1 ? :name'
 
 
-async def test_odd_text_is_kept(tested: Subject) -> None:
+async def test_odd_text_is_kept(tested: Subject, directory: SqlDirectory) -> None:
     """Names, topics, account data and filters come back as they were sent."""
     await tested.users("alice")
-    directory = tested.directory
     await directory.set_displayname(ALICE, ODD)
     await directory.set_account_data(ALICE, None, ODD, {ODD: ODD})
     filter_id = await directory.save_filter(ALICE, {ODD: ODD})
@@ -29,19 +29,19 @@ async def test_odd_text_is_kept(tested: Subject) -> None:
     assert topic["content"] == {"topic": ODD, "nul": "\0"}
 
 
-async def test_rooms_are_found_beside_a_nul(tested: Subject) -> None:
+async def test_rooms_are_found_beside_a_nul(tested: Subject, directory: SqlDirectory) -> None:
     """A room with a NUL in its topic does not keep others from being found by name."""
     await tested.users("alice")
     for name, topic in (("Garden", "\0"), ("Garden of \\ roses", "sound")):
         room_id = await tested.room(ALICE)
-        await tested.directory.publish(ALICE, room_id, published=True)
-        await tested.directory.set_state(ALICE, room_id, "m.room.name", "", {"name": name})
-        await tested.directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": topic})
-    found = await tested.directory.public_rooms(PublicRoomsQuery(10, search_term="garden"))
+        await directory.publish(ALICE, room_id, published=True)
+        await directory.set_state(ALICE, room_id, "m.room.name", "", {"name": name})
+        await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": topic})
+    found = await directory.public_rooms(PublicRoomsQuery(10, search_term="garden"))
     assert {room["name"] for room in found.rooms} - {"Garden"} == {"Garden of \\ roses"}
 
 
-async def test_a_nul_is_refused(tested: Subject) -> None:
+async def test_a_nul_is_refused(tested: Subject, directory: SqlDirectory) -> None:
     """A NUL in what the database looks up or keeps is the request's fault, and changes nothing."""
     await tested.users("alice", "bob")
     room = await tested.room(ALICE)

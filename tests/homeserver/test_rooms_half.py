@@ -4,18 +4,16 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from lamplighter.database.migrate import migrate
 from lamplighter.database.sqlite import open_memory
-from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import InvalidParam, NotFound
 from lamplighter.homeserver.rooms_half import SqlRoomsHalf
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import NewRoom
-from lamplighter.ids import DeviceId, RoomId, ServerName, UserId
+from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import Requester, RequestHead, RoomsAnswer, SyncRequest
 from lamplighter.service.background import Background
-from tests.contract.directories import Recorder
+from tests.contract.directories import Recorder, subject_in
 from tests.contract.homeservers import content, taken
 from tests.database.statements import traced_statements
 from tests.service.counting import counted_tasks
@@ -42,13 +40,8 @@ def statements() -> Iterator[list[str]]:
 @pytest.fixture
 async def half(statements: list[str]) -> AsyncIterator[Half]:
     """The rooms half of a homeserver where alice is."""
-    database, clock = open_memory(), FakeClock()
-    await migrate(database)
-    directory = SqlDirectory(database, ServerName("lamp.test"), clock)
-    await directory.start()
-    await directory.register("alice", None, device_id=ALICE.device_id)
-    yield Half(directory, Background(clock))
-    await database.close()
+    async with subject_in(open_memory(), "alice") as tested:
+        yield Half(tested.directory, Background(tested.clock))
 
 
 async def answered(half: Half, request: SyncRequest) -> RoomsAnswer:

@@ -9,17 +9,15 @@ import pytest
 from sqlalchemy import insert, update
 
 from lamplighter.database.engine import Database
-from lamplighter.database.migrate import migrate
 from lamplighter.database.sqlite import open_file
 from lamplighter.database.tables import memberships, rooms, users
-from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import Forbidden, StorageUnavailable
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.values import NewRoom
-from lamplighter.ids import DeviceId, ServerName, UserId
+from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import Requester, RoomsAnswer
-from tests.contract.directories import Recorder
+from tests.contract.directories import Recorder, subject_in
 from tests.database.trouble import fill_disk, free_disk
 
 ALICE = UserId("@alice:lamp.test")
@@ -31,11 +29,8 @@ PHONE = Requester(ALICE, DeviceId("PHONE"))
 async def running(path: Path) -> AsyncIterator[tuple[SqlDirectory, Database]]:
     """Run a directory on a database file."""
     database = open_file(path)
-    await migrate(database)
-    directory = SqlDirectory(database, ServerName("lamp.test"), FakeClock())
-    await directory.start()
-    yield directory, database
-    await database.close()
+    async with subject_in(database) as tested:
+        yield tested.directory, database
 
 
 async def sync(directory: SqlDirectory, since: str | None = None) -> RoomsAnswer:

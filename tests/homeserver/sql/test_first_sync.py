@@ -1,58 +1,39 @@
 """First syncs from memory: the same as from the database, and one look at it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from lamplighter.database.migrate import migrate
 from lamplighter.database.sqlite import open_file, open_memory
-from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import Forbidden
-from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.filtering import RoomFilter
-from lamplighter.ids import DeviceId, RoomId, ServerName, UserId
+from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import Requester
-from tests.contract.directories import (
-    ALICE,
-    BOB,
-    CHARLIE,
-    SERVER,
-    Answer,
-    Recorder,
-    Subject,
-    on_phone,
-)
+from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Subject, on_phone, subject_in
 from tests.database.statements import counted_wakes, traced_statements
 
 PEOPLE = (ALICE, BOB, CHARLIE)
 
 
-class World(Subject):
-    """A directory in a file."""
-
-    statements: list[str]
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """All SQL from the beginning of the test, until a test clears it."""
+    with traced_statements() as statements:
+        yield statements
 
 
 @pytest.fixture
-async def tested(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def tested(statements: list[str], tmp_path: Path) -> AsyncIterator[Subject]:
     """A directory in a file, in which alice, bob and charlie live."""
-    with traced_statements() as statements:
-        database = open_file(tmp_path_factory.mktemp("tested") / "lamplighter.db")
-        await migrate(database)
-        clock = FakeClock()
-        directory = SqlDirectory(database, ServerName(SERVER), clock)
-        await directory.start()
-        tested = World(directory, clock, Recorder())
-        tested.statements = statements
-        await tested.users("alice", "bob", "charlie")
+    async with subject_in(open_file(tmp_path / "a.db"), "alice", "bob", "charlie") as tested:
         yield tested
-        await database.close()
 
 
 async def in_full(tested: Subject, user_id: UserId, wanted: RoomFilter) -> Answer:
@@ -105,21 +86,15 @@ async def step(
 
 async def play(story: list[tuple[Any, Any]]) -> None:
     """Go through a story, and compare after each of its steps."""
-    database = open_memory()
-    await migrate(database)
-    directory = SqlDirectory(database, ServerName(SERVER), clock := FakeClock())
-    await directory.start()
-    tested = Subject(directory, clock, Recorder())
-    await tested.users("alice", "bob", "charlie")
-    rooms = [await tested.room(ALICE, BOB), await tested.room(BOB, ALICE, CHARLIE)]
-    for number, ((kind, user_id, other, place), (viewer, limit, left_out)) in enumerate(story):
-        clock.advance(milliseconds=7)
-        with suppress(Forbidden):
-            await step(tested, kind, user_id, other, rooms[place], number)
-        unwanted = frozenset() if left_out is None else frozenset({rooms[left_out]})
-        wanted = RoomFilter(timeline_limit=limit, not_rooms=unwanted)
-        assert await tested.sync(viewer, wanted=wanted) == await in_full(tested, viewer, wanted)
-    await database.close()
+    async with subject_in(open_memory(), "alice", "bob", "charlie") as tested:
+        rooms = [await tested.room(ALICE, BOB), await tested.room(BOB, ALICE, CHARLIE)]
+        for number, ((kind, user_id, other, place), (viewer, limit, left_out)) in enumerate(story):
+            tested.clock.advance(milliseconds=7)
+            with suppress(Forbidden):
+                await step(tested, kind, user_id, other, rooms[place], number)
+            unwanted = frozenset() if left_out is None else frozenset({rooms[left_out]})
+            wanted = RoomFilter(timeline_limit=limit, not_rooms=unwanted)
+            assert await tested.sync(viewer, wanted=wanted) == await in_full(tested, viewer, wanted)
 
 
 @given(st.lists(st.tuples(steps, looks), min_size=10, max_size=40))
@@ -131,7 +106,7 @@ def test_memory_says_what_the_database_says(story: list[tuple[Any, Any]]) -> Non
     asyncio.run(play(story))
 
 
-async def test_syncs_among_changes(tested: World) -> None:
+async def test_syncs_among_changes(tested: Subject) -> None:
     """While others write, a first sync and what follows on its token have each event once."""
     room_id = await tested.room(ALICE, *PEOPLE[1:])
 
@@ -149,7 +124,7 @@ async def test_syncs_among_changes(tested: World) -> None:
         assert answer.timeline(room_id) + rest == whole
 
 
-async def test_transaction_ids(tested: World) -> None:
+async def test_transaction_ids(tested: Subject) -> None:
     """The device that sent an event sees its transaction ID, no other device does."""
     room_id = await tested.room(ALICE, BOB)
     await tested.say(ALICE, room_id, "hello", "txn 1")
@@ -161,29 +136,31 @@ async def test_transaction_ids(tested: World) -> None:
     assert seen == {on_phone(ALICE): True, laptop: False, on_phone(BOB): False}
 
 
-async def test_one_look(tested: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_look(
+    tested: Subject, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A first sync of somebody else in the same rooms takes one SQL statement and one trip to the
     database's thread, whatever there is in the rooms.
     """
     rooms = [await tested.room(ALICE, BOB) for _ in range(3)]
     await tested.directory.set_account_data(BOB, None, "m.direct", {"a": 1})
     await tested.sync(ALICE)
-    tested.statements.clear()
+    statements.clear()
     with counted_wakes(monkeypatch) as wakes:
         answer = await tested.sync(BOB)
     assert sorted(answer.rooms["join"]) == sorted(rooms)
     assert answer.account_data["events"] == [{"type": "m.direct", "content": {"a": 1}}]
-    assert [statement.split()[0] for statement in tested.statements] == ["SELECT"]
+    assert [statement.split()[0] for statement in statements] == ["SELECT"]
     assert len(wakes) == 1
 
 
-async def test_what_catching_up_takes(tested: World) -> None:
+async def test_what_catching_up_takes(tested: Subject, statements: list[str]) -> None:
     """After a message, the next first sync reads what is new in that room, and nothing else."""
     rooms = [await tested.room(ALICE, BOB) for _ in range(3)]
     await tested.sync(ALICE)
     await tested.say(ALICE, rooms[1], "hello")
-    tested.statements.clear()
+    statements.clear()
     assert (await tested.sync(BOB)).timeline(rooms[1])[-1] == "hello"
-    assert [statement.split()[0] for statement in tested.statements] == [
+    assert [statement.split()[0] for statement in statements] == [
         "SELECT", "BEGIN", "SELECT", "SELECT", "ROLLBACK",
     ]  # fmt: skip

@@ -4,26 +4,17 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from lamplighter.database.migrate import migrate
 from lamplighter.database.sqlite import open_memory
-from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import Forbidden, RequestError, TooLarge
-from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.ids import RoomAlias, ServerName
-from tests.contract.directories import ALICE, Recorder, Subject, on_phone
+from lamplighter.ids import RoomAlias
+from tests.contract.directories import ALICE, Subject, on_phone, subject_in
 
 
 @pytest.fixture
 async def tested() -> AsyncIterator[Subject]:
     """A directory in which alice lives."""
-    database, clock = open_memory(), FakeClock()
-    await migrate(database)
-    directory = SqlDirectory(database, ServerName("lamp.test"), clock)
-    await directory.start()
-    tested = Subject(directory, clock, Recorder())
-    await tested.users("alice")
-    yield tested
-    await database.close()
+    async with subject_in(open_memory(), "alice") as tested:
+        yield tested
 
 
 async def refusal(doing: Awaitable[object]) -> str:

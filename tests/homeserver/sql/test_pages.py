@@ -1,24 +1,24 @@
 """Pages of rooms: those that were kept, and caught up, are as good as new."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import pytest
 
-from lamplighter.database.migrate import migrate
 from lamplighter.database.sqlite import open_memory
-from lamplighter.devtools.clock import FakeClock
-from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.pages import RoomPage, RoomPages
-from lamplighter.ids import RoomId, ServerName
-from tests.contract.directories import ALICE, BOB, SERVER, Recorder, Subject
+from lamplighter.ids import RoomId
+from tests.contract.directories import ALICE, BOB, Subject, subject_in
 
 PLENTY = 10**6
 
 
-class World(Subject):
-    """A directory, and a look at its rooms from beside."""
+@dataclass
+class World:
+    """A directory, its room, and a look at the room from beside."""
 
+    tested: Subject
     ledger: Ledger
     room_id: RoomId
 
@@ -33,25 +33,18 @@ class World(Subject):
 async def world() -> AsyncIterator[World]:
     """Alice's room, and bob who is in it."""
     database = open_memory()
-    await migrate(database)
-    clock = FakeClock()
-    directory = SqlDirectory(database, ServerName(SERVER), clock)
-    await directory.start()
-    world = World(directory, clock, Recorder())
-    await world.users("alice", "bob")
-    world.room_id = await world.room(ALICE, BOB)
-    world.ledger = Ledger(database, clock)
-    await world.ledger.start()
-    yield world
-    await database.close()
+    async with subject_in(database, "alice", "bob") as tested:
+        world = World(tested, Ledger(database, tested.clock), await tested.room(ALICE, BOB))
+        await world.ledger.start()
+        yield world
 
 
 async def go_on(world: World) -> int:
     """Let something of everything happen; return the place of the last event."""
-    await world.say(ALICE, world.room_id, "one")
-    await world.directory.set_state(ALICE, world.room_id, "m.room.topic", "", {"topic": "T"})
-    await world.directory.leave(BOB, world.room_id)
-    await world.say(ALICE, world.room_id, "two")
+    await world.tested.say(ALICE, world.room_id, "one")
+    await world.tested.directory.set_state(ALICE, world.room_id, "m.room.topic", "", {"topic": "T"})
+    await world.tested.directory.leave(BOB, world.room_id)
+    await world.tested.say(ALICE, world.room_id, "two")
     await world.ledger.start()
     return world.ledger.stream.position
 
@@ -87,7 +80,7 @@ async def test_catching_up_to_the_past(world: World, limit: int) -> None:
     await world.page(pages, limit)
     last = await go_on(world)
     then = await world.page(RoomPages(), limit)
-    await world.say(ALICE, world.room_id, "three")
+    await world.tested.say(ALICE, world.room_id, "three")
     assert await world.page(pages, limit, last) == then
 
 

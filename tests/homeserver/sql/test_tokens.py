@@ -3,20 +3,17 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.engine import Database
-from lamplighter.database.migrate import migrate
 from lamplighter.database.sqlite import open_memory
 from lamplighter.database.tables import devices
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import UnknownToken
-from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.tokens import AccessTokens, hash_token
-from lamplighter.ids import ServerName
+from tests.contract.directories import refused, subject_in
 
 
 class SlowLedger(Ledger):
@@ -34,39 +31,29 @@ class SlowLedger(Ledger):
             await self.meanwhile.pop()()
 
 
-@pytest.fixture
-async def database() -> AsyncIterator[Database]:
-    """A database in memory."""
-    opened = open_memory()
-    await migrate(opened)
-    yield opened
-    await opened.close()
-
-
-async def test_only_hashes_are_kept(database: Database) -> None:
+async def test_only_hashes_are_kept() -> None:
     """The database holds no access token, only its SHA-256."""
-    directory = SqlDirectory(database, ServerName("lamp.test"), FakeClock())
-    await directory.start()
-    login = await directory.register("alice", None)
-    async with database.read() as connection:
-        row = (await connection.execute(select(devices))).one()
+    database = open_memory()
+    async with subject_in(database) as tested:
+        login = await tested.directory.register("alice", None)
+        async with database.read() as connection:
+            row = (await connection.execute(select(devices))).one()
     assert row.token_hash == hash_token(login.access_token)
     assert login.access_token not in map(str, row)
 
 
-async def test_a_revocation_during_the_look_up(database: Database) -> None:
+async def test_a_revocation_during_the_look_up() -> None:
     """A token that is revoked while it is looked up is not remembered as good."""
-    directory = SqlDirectory(database, ServerName("lamp.test"), FakeClock())
-    await directory.start()
-    login = await directory.register("alice", None)
-    ledger = SlowLedger(database)
-    tokens = AccessTokens(ledger)
+    database = open_memory()
+    async with subject_in(database) as tested:
+        login = await tested.directory.register("alice", None)
+        ledger = SlowLedger(database)
+        tokens = AccessTokens(ledger)
 
-    async def revoke() -> None:
-        async with database.write() as connection:
-            await connection.execute(delete(devices))
-        tokens.revoke([hash_token(login.access_token)])
+        async def revoke() -> None:
+            async with database.write() as connection:
+                await connection.execute(delete(devices))
+            tokens.revoke([hash_token(login.access_token)])
 
-    ledger.meanwhile.append(revoke)
-    with pytest.raises(UnknownToken):
-        await tokens.authenticate(login.access_token)
+        ledger.meanwhile.append(revoke)
+        await refused(UnknownToken, tokens.authenticate(login.access_token))
