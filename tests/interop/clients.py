@@ -1,5 +1,6 @@
 """Users at real clients: HTTP over sockets, without the server's own code."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -7,7 +8,9 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-__all__ = ["V3", "Answer", "Person", "polls_under_way", "register"]
+from tests.interop.processes import ServerProcess, prepare
+
+__all__ = ["V3", "Answer", "Person", "people_at", "polls_under_way", "register"]
 
 V3: Final = "/_matrix/client/v3"
 
@@ -73,6 +76,15 @@ async def register(
         answer = await response.json()
         assert response.status == 200, answer
     return Person(http, url, answer["user_id"], answer["access_token"])
+
+
+async def people_at(
+    server: ServerProcess, http: aiohttp.ClientSession, *names: str
+) -> list[Person]:
+    """Create accounts, which share a room, and start the server."""
+    logins = await prepare(server.folder, names, room=True)
+    await asyncio.to_thread(server.start)
+    return [Person(http, server.url, it.user_id, it.access_token) for it in logins]
 
 
 async def polls_under_way(http: aiohttp.ClientSession, url: str, count: int) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from tests.interop.clients import Answer, Person, register
+from tests.interop.clients import Answer, Person, people_at, register
 from tests.interop.conftest import MakeServer
-from tests.interop.processes import ServerProcess, prepare
+from tests.interop.processes import ServerProcess
 
 PEOPLE = ("alice", "bob", "charlie", "dave", "erin", "frank")
 
@@ -71,10 +71,7 @@ class Speaker:
 async def test_statuses(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
     """Each user's status is the last acknowledged one after `kill -9`, or a later one sent."""
     server = make_server()
-    logins = await prepare(server.folder, PEOPLE)
-    people = [Person(http, server.url, it.user_id, it.access_token) for it in logins]
-    speakers = [Speaker(person) for person in people]
-    server.start()
+    speakers = [Speaker(person) for person in await people_at(server, http, *PEOPLE)]
     for _life in range(3):
         life = Life(server, 20 + secrets.randbelow(200))
         await under_load(life, [speaker.say for speaker in speakers])

@@ -6,9 +6,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.interop.clients import Person, polls_under_way
+from tests.interop.clients import people_at, polls_under_way
 from tests.interop.conftest import MakeServer
-from tests.interop.processes import prepare
 
 WATCHERS = 500
 #: They poll without being seen, and are not in the room.
@@ -25,9 +24,7 @@ async def test_a_crowd(make_server: MakeServer, http: aiohttp.ClientSession) -> 
     """500 people who poll at the same time all receive one change, once, and nothing else."""
     server = make_server()
     names = ["bob", *(f"watcher{n}" for n in range(WATCHERS))]
-    logins = await prepare(server.folder, names, room=True)
-    server.start()
-    bob, *watchers = (Person(http, server.url, it.user_id, it.access_token) for it in logins)
+    bob, *watchers = await people_at(server, http, *names)
     await asyncio.gather(*(watcher.sync(**QUIETLY) for watcher in watchers))
     polls = [asyncio.create_task(watcher.sync(**QUIETLY, timeout=60_000)) for watcher in watchers]
     await polls_under_way(http, server.url, WATCHERS)

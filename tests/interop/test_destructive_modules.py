@@ -6,9 +6,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.interop.clients import Person, polls_under_way
+from tests.interop.clients import people_at, polls_under_way
 from tests.interop.conftest import MakeServer
-from tests.interop.processes import ServerProcess, prepare
+from tests.interop.processes import ServerProcess
 
 WAYS = ("task", "callback", "background", "thread")
 DEEDS = ("exit", "interrupt", "stop", "cancel")
@@ -35,9 +35,7 @@ async def test_the_server_goes_on(
     deed = tmp_path / "deed"
     module = f"{{module: tests.interop.modules.Destructive, config: {{deed: '{deed}'}}}}"
     server = make_server(f"modules: [{module}]")
-    logins = await prepare(server.folder, ("alice", "bob"))
-    server.start()
-    alice, bob = (Person(http, server.url, it.user_id, it.access_token) for it in logins)
+    alice, bob = await people_at(server, http, "alice", "bob")
     await alice.sync()
     for number, what in enumerate(DEEDS):
         poll = asyncio.create_task(alice.sync(timeout=60_000))

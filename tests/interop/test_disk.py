@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import aiohttp
 
-from tests.interop.clients import Answer, Person
+from tests.interop.clients import Answer, people_at
 from tests.interop.conftest import MakeServer
-from tests.interop.processes import ServerProcess, prepare
+from tests.interop.processes import ServerProcess
 
 REFUSED = Answer(
     503,
@@ -22,24 +22,18 @@ REFUSED = Answer(
 )
 
 
-def fill_disk(server: ServerProcess) -> None:
-    """Let no file of the server's be written beyond its first byte."""
+def limit_disk(server: ServerProcess, size: int | None = None) -> None:
+    """Let the server write no file beyond *size* bytes; None is no limit."""
     _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1, hard))
-
-
-def free_disk(server: ServerProcess) -> None:
-    """Let the server's files be as large as may be."""
-    _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
 
 
 @contextmanager
 def full_disk(server: ServerProcess) -> Iterator[None]:
     """Fill the disk, for the block."""
-    fill_disk(server)
+    limit_disk(server, 1)
     yield
-    free_disk(server)
+    limit_disk(server)
 
 
 async def health(http: aiohttp.ClientSession, server: ServerProcess) -> Answer:
@@ -51,9 +45,7 @@ async def health(http: aiohttp.ClientSession, server: ServerProcess) -> Answer:
 async def test_a_full_disk(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
     """On a full disk the server refuses writes with a clear error, serves reads, and recovers."""
     server = make_server()
-    logins = await prepare(server.folder, ["alice", "bob"], room=True)
-    server.start()
-    alice, bob = (Person(http, server.url, it.user_id, it.access_token) for it in logins)
+    alice, bob = await people_at(server, http, "alice", "bob")
     assert (await alice.put_status("online", "There is room")).status == 200
     assert await health(http, server) == Answer(200, {"status": "ok"})
     with full_disk(server):
@@ -76,9 +68,7 @@ async def test_a_full_disk(make_server: MakeServer, http: aiohttp.ClientSession)
 async def test_the_log_of_a_full_disk(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
     """The log tells once that nothing can be written, and once that it can again."""
     server = make_server()
-    [login] = await prepare(server.folder, ["alice"])
-    server.start()
-    alice = Person(http, server.url, login.user_id, login.access_token)
+    [alice] = await people_at(server, http, "alice")
     with full_disk(server):
         for number in range(10):
             assert await alice.put_status("online", str(number)) == REFUSED
@@ -99,11 +89,9 @@ async def test_stopping_on_a_full_disk(
 ) -> None:
     """A server that cannot write stops all the same, and what it had acknowledged is there."""
     server = make_server()
-    [login] = await prepare(server.folder, ["alice"])
-    server.start()
-    alice = Person(http, server.url, login.user_id, login.access_token)
+    [alice] = await people_at(server, http, "alice")
     assert (await alice.put_status("online", "kept")).status == 200
-    fill_disk(server)
+    limit_disk(server, 1)
     assert await alice.put_status("online", "refused") == REFUSED
     assert server.stop().code == 0
     server.start()

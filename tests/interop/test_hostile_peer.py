@@ -1,11 +1,12 @@
 """Requests of a hostile server: they are refused, and nobody else is disturbed.
 
-The answers of such a server are in `test_hostile_answers.py`.
+Which headers and bodies are refused is in `tests/web/federation/`; the answers of a hostile server
+are in `test_hostile_answers.py`.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import pytest
@@ -17,7 +18,6 @@ from tests.federation_interop.people import news_of
 from tests.interop.arena import Arena, open_arena, said
 from tests.interop.hostile_peer import (
     SEND,
-    HostilePeer,
     Refusal,
     abort,
     head,
@@ -28,8 +28,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TAKEN: Final = Refusal(200, None)
 NOT_PROVEN: Final = Refusal(401, "M_UNAUTHORIZED")
-BAD_JSON: Final = Refusal(400, "M_BAD_JSON")
-NO_JSON: Final = Refusal(400, "M_NOT_JSON")
 TOO_LARGE: Final = Refusal(413, "M_TOO_LARGE")
 #: Far more than the server reads of a body, and what sockets hold besides.
 MUCH: Final = 16 * 1024 * 1024
@@ -50,41 +48,6 @@ async def _still_serves(arena: Arena) -> AsyncIterator[None]:
 
 
 URI: Final = SEND + "forged"
-#: Each makes a header for what it is given: a peer, a body, and whom the request goes to.
-Forgery = Callable[[HostilePeer, Any, str], str]
-FORGERIES: Final[dict[str, Forgery]] = {
-    "nothing": lambda _peer, _content, _to: "",
-    "another scheme": lambda _peer, _content, _to: "Bearer aaaa",
-    "half of it": lambda peer, content, to: peer.authorization(URI, content, to)[:-30],
-    "twice": lambda peer, content, to: peer.authorization(URI, content, to) + ',origin="a.example"',
-    "a huge one": lambda peer, content, to: peer.authorization(URI, content, to) + ",a=" * 4000,
-    "another key": lambda peer, content, to: peer.authorization(
-        URI, content, to, key=generate_signing_key("evil")
-    ),
-    "an unknown key": lambda peer, content, to: peer.authorization(
-        URI, content, to, key=generate_signing_key("other")
-    ),
-    "another body": lambda peer, content, to: peer.authorization(
-        URI, {**content, "pdus": [{}]}, to
-    ),
-    "another path": lambda peer, content, to: peer.authorization(SEND + "other", content, to),
-    "to somebody else": lambda peer, content, _to: peer.authorization(URI, content, "a.example"),
-    "readdressed": lambda peer, content, to: peer.authorization(URI, content, "a.example").replace(
-        "a.example", to
-    ),
-}
-
-
-@pytest.mark.parametrize("forgery", FORGERIES)
-async def test_who_is_not_who_it_says(arena: Arena, forgery: str) -> None:
-    """A request that its origin has not signed, as it is and for this server, is refused."""
-    mallory, status = arena.hostile.user("mallory"), arena.fresh()
-    await arena.hears(mallory, arena.hostile, status)
-    content = arena.hostile.transaction(said(mallory, "forged"))
-    header = FORGERIES[forgery](arena.hostile, content, arena.name)
-    refused = await arena.hostile.put(arena.name, URI, json.dumps(content).encode(), header)
-    assert refused == NOT_PROVEN
-    assert await arena.status_of(mallory) == status
 
 
 async def test_in_anothers_name(arena: Arena) -> None:
@@ -106,39 +69,6 @@ async def test_in_anothers_name(arena: Arena) -> None:
     # Its own signature is good for its own users only.
     assert await arena.hostile.send(arena.name, "foreign", edu) == TAKEN
     assert await arena.status_of(carol) == status
-
-
-MISSHAPEN: Final[dict[str, dict[str, Any]]] = {
-    "another's": {"origin": "a.example"},
-    "nobody's": {"origin": None},
-    "of no time": {"origin_server_ts": "now"},
-    "too many EDUs": {"edus": [{}] * 101},
-    "too many PDUs": {"pdus": [{}] * 51},
-    "no array": {"edus": {"0": {}}},
-}
-
-
-@pytest.mark.parametrize("altered", MISSHAPEN)
-async def test_a_transaction_that_is_none(arena: Arena, altered: str) -> None:
-    """A transaction that is signed, but not of the shape that it should be, is told so."""
-    refused = await arena.hostile.send(arena.name, "misshapen", **MISSHAPEN[altered])
-    assert refused == BAD_JSON
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (b"", NO_JSON),
-        (b"{", NO_JSON),
-        (b'{"\xff": 1}', NO_JSON),
-        (b"[]", BAD_JSON),
-        (b'{"a":' * 1000 + b"1" + b"}" * 1000, BAD_JSON),
-    ],
-)
-async def test_a_body_that_is_none(arena: Arena, body: bytes, expected: Refusal) -> None:
-    """A body that is no JSON object is told so, whoever has signed what."""
-    header = arena.hostile.authorization(URI, {}, arena.name)
-    assert await arena.hostile.put(arena.name, URI, body, header) == expected
 
 
 async def test_replay(arena: Arena) -> None:
@@ -201,16 +131,6 @@ async def test_more_than_a_transaction_may_be(arena: Arena) -> None:
         flowing = head(URI, {**headers, "Transfer-Encoding": "chunked"})
         assert await peer.flood(arena.name, flowing, chunk, 4 * MUCH) < MUCH
     assert arena.server.memory - before < 2 * MUCH
-
-
-async def test_nobodys_body(arena: Arena) -> None:
-    """A request without an origin, or from a server without a key, is refused before its body."""
-    headers = {"Content-Length": "1000"}
-    assert refusal(await arena.hostile.raw(arena.name, head(URI, headers))) == NOT_PROVEN
-    headers["Authorization"] = arena.hostile.authorization(
-        URI, {}, arena.name, key=generate_signing_key("other")
-    )
-    assert refusal(await arena.hostile.raw(arena.name, head(URI, headers))) == NOT_PROVEN
 
 
 async def test_who_never_comes_to_an_end(arena: Arena) -> None:

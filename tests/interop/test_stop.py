@@ -8,21 +8,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.interop.clients import V3, Person, polls_under_way
+from tests.interop.clients import V3, people_at, polls_under_way
 from tests.interop.conftest import MakeServer
-from tests.interop.processes import SERVER, Ended, ServerProcess, prepare
+from tests.interop.processes import SERVER, Ended, ServerProcess
 
 
 def events_of(ended: Ended) -> list[str]:
     """Return what the log tells of, line by line."""
     return [line["event"] for line in ended.events]
-
-
-async def people(server: ServerProcess, http: aiohttp.ClientSession, *names: str) -> list[Person]:
-    """Create accounts and start the server."""
-    logins = await prepare(server.folder, names, room=True)
-    server.start()
-    return [Person(http, server.url, it.user_id, it.access_token) for it in logins]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -31,7 +24,7 @@ async def test_stopping(
 ) -> None:
     """SIGTERM and Ctrl-C answer open polls with tokens that are good, and end with code 0."""
     server = make_server()
-    alice, bob = await people(server, http, "alice", "bob")
+    alice, bob = await people_at(server, http, "alice", "bob")
     await alice.sync()
     polls = [asyncio.create_task(alice.sync(timeout=60_000)) for _ in range(3)]
     await polls_under_way(http, server.url, 3)
@@ -51,7 +44,7 @@ async def test_stopping(
 async def test_nothing_is_lost(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
     """A stop keeps statuses, and what was announced to nobody: when somebody was last active."""
     server = make_server("presence: {last_active_granularity: 1h, idle_timeout: 2h}")
-    [alice] = await people(server, http, "alice")
+    [alice] = await people_at(server, http, "alice")
     assert (await alice.put_status("online", "Brewing")).status == 200
     now = asyncio.get_running_loop().time
     after_the_status = now()
@@ -128,7 +121,7 @@ REFUSED = {429, 503}
 async def test_with_work_left_over(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
     """A stop amid many writes refuses those that have not begun; what was acknowledged is there."""
     server = make_server("modules: [{module: tests.interop.modules.Clinging}]")
-    everybody = await people(server, http, *(f"person{n}" for n in range(10)))
+    everybody = await people_at(server, http, *(f"person{n}" for n in range(10)))
     [room_id] = (await everybody[0].ask("GET", "/joined_rooms")).json["joined_rooms"]
     acknowledged: list[str] = []
     refused: list[int] = []

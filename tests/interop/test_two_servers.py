@@ -1,6 +1,6 @@
 """Two Lamplighters on one machine, over real TLS: presence without rooms, in both directions."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +41,6 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
             stack.callback(server.kill_if_running)
             server.start()
         yield Pair(*servers)
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """What clients talk through."""
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 async def until(viewer: Person, user: Person, **expected: Any) -> None:
