@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -66,24 +67,29 @@ async def test_sleep_that_is_cancelled() -> None:
     assert clock.next_timer() is None
 
 
-async def test_within_the_limit() -> None:
-    """Work that ends in time returns its result, and leaves no timer behind."""
+@pytest.mark.parametrize(
+    ("end", "outcome"),
+    [
+        (lambda result: result.set_result("done"), "done"),
+        (lambda result: result.set_exception(LookupError("lost")), LookupError),
+        (lambda result: result.cancel(), asyncio.CancelledError),
+    ],
+    ids=["returns", "raises", "cancels-itself"],
+)
+async def test_within_the_limit(
+    end: Callable[["asyncio.Future[str]"], None], outcome: str | type[BaseException]
+) -> None:
+    """The caller gets what work that ends in time returns or raises; no timer is left behind."""
     clock, work = FakeClock(), Work()
     waiting = asyncio.ensure_future(within(clock, SECOND, work()))
     await turns()
     clock.advance(milliseconds=999)
-    work.result.set_result("done")
-    assert await waiting == "done"
-    assert clock.next_timer() is None
-
-
-async def test_within_raises_what_the_work_raises() -> None:
-    """An exception of the work is raised to the caller."""
-    clock, work = FakeClock(), Work()
-    waiting = asyncio.ensure_future(within(clock, SECOND, work()))
-    work.result.set_exception(LookupError("lost"))
-    with pytest.raises(LookupError, match="lost"):
-        await waiting
+    end(work.result)
+    if isinstance(outcome, str):
+        assert await waiting == outcome
+    else:
+        with pytest.raises(outcome):
+            await waiting
     assert clock.next_timer() is None
 
 
@@ -108,15 +114,6 @@ async def test_a_caller_that_is_cancelled() -> None:
         await waiting
     await turns()
     assert (work.cancelled, clock.next_timer()) == (True, None)
-
-
-async def test_work_that_cancels_itself() -> None:
-    """Work that cancels itself is no time-out."""
-    clock, work = FakeClock(), Work()
-    waiting = asyncio.ensure_future(within(clock, SECOND, work()))
-    work.result.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
 
 
 async def test_system_clock() -> None:

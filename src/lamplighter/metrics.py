@@ -10,11 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    Metric,
-)
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -60,51 +56,40 @@ class Readings:
     storage_failures: int
 
 
-class _Counts(Collector):
-    """Shows `Counts` as metrics."""
+class _Read(Collector):
+    """Makes metrics when somebody asks for them."""
 
-    def __init__(self, read: Callable[[], Counts]) -> None:
-        self._read = read
-
-    def collect(self) -> Iterator[Metric]:
-        counts = self._read()
-        yield CounterMetricFamily(
-            "lamplighter_delivered_updates",
-            "Updates handed to watchers' syncs",
-            counts.delivered,
-        )
-        yield CounterMetricFamily("lamplighter_syncs", "Answered /sync requests", counts.syncs)
-        yield GaugeMetricFamily("lamplighter_polls_in_flight", "Polls that wait", counts.polls)
-
-
-class _Readings(Collector):
-    """Shows `Readings` as metrics."""
-
-    def __init__(self, read: Callable[[], Readings]) -> None:
-        self._read = read
+    def __init__(self, make: Callable[[], Iterator[Metric]]) -> None:
+        self._make = make
 
     def collect(self) -> Iterator[Metric]:
-        readings = self._read()
-        yield _by(readings.users, "presence_users", "Known users by their presence", "presence")
-        yield GaugeMetricFamily(
-            "lamplighter_outboxes", "Viewers who have an outbox", readings.outboxes
-        )
-        yield GaugeMetricFamily(
-            "lamplighter_stream_timestamp_seconds",
-            "When the newest batch of changes was published",
-            readings.stream_seconds,
-        )
-        yield _by(readings.destinations, "destinations", "Other servers, by condition", "state")
-        yield GaugeMetricFamily(
-            "lamplighter_federation_queue_states",
-            "Presence states that wait to be sent to other servers",
-            readings.queued,
-        )
-        yield CounterMetricFamily(
-            "lamplighter_storage_failures",
-            "Reads and writes of the database that failed",
-            readings.storage_failures,
-        )
+        return self._make()
+
+
+def _of_counts(now: Counts) -> Iterator[Metric]:
+    yield _count("delivered_updates", "Updates handed to watchers' syncs", now.delivered)
+    yield _count("syncs", "Answered /sync requests", now.syncs)
+    yield _gauge("polls_in_flight", "Polls that wait", now.polls)
+
+
+def _of_readings(now: Readings) -> Iterator[Metric]:
+    yield _by(now.users, "presence_users", "Known users by their presence", "presence")
+    yield _gauge("outboxes", "Viewers who have an outbox", now.outboxes)
+    published = "When the newest batch of changes was published"
+    yield _gauge("stream_timestamp_seconds", published, now.stream_seconds)
+    yield _by(now.destinations, "destinations", "Other servers, by condition", "state")
+    waiting = "Presence states that wait to be sent to other servers"
+    yield _gauge("federation_queue_states", waiting, now.queued)
+    failed = "Reads and writes of the database that failed"
+    yield _count("storage_failures", failed, now.storage_failures)
+
+
+def _count(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"lamplighter_{name}", text, value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"lamplighter_{name}", text, value)
 
 
 def _by(numbers: Mapping[str, int], name: str, text: str, label: str) -> Metric:
@@ -125,7 +110,7 @@ class Metrics:
         self._delivered = 0
         self._syncs = 0
         self._polls = 0
-        self._registry.register(_Counts(lambda: self.counts))
+        self._registry.register(_Read(lambda: _of_counts(self.counts)))
         build = Info("lamplighter_build", "What runs here", registry=self._registry)
         build.info({"version": __version__, "python": platform.python_version()})
         self._module_seconds = Histogram(
@@ -222,7 +207,7 @@ class Metrics:
 
     def read(self, take: Callable[[], Readings]) -> None:
         """Add the readings that *take* returns to each exposition."""
-        self._registry.register(_Readings(take))
+        self._registry.register(_Read(lambda: _of_readings(take())))
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format, whose media type is `CONTENT_TYPE`."""

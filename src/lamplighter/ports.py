@@ -35,6 +35,7 @@ __all__ = [
     "Lookups",
     "Membership",
     "MembershipChange",
+    "ModuleDirectory",
     "Outgoing",
     "PendingRooms",
     "PresenceStore",
@@ -242,22 +243,14 @@ class RoomsHalf(Protocol):
         """Return the requester's uploaded filter; raise `NotFound`."""
 
 
-class Lookups(Identity, Protocol):
-    """Answers modules, operators and other servers, beside presence.
+class ModuleDirectory(Protocol):
+    """What modules may read of the homeserver, and account data, which they may write."""
 
-    Raises `StorageUnavailable` where the homeserver cannot answer.
-    """
+    async def authenticate(self, access_token: str, /) -> Requester:
+        """Return the owner of the token; raise `UnknownToken`."""
 
     async def account(self, user_id: UserId) -> Account | None:
-        """Return what is kept of the account, or None if there never was one."""
-
-    async def accounts(
-        self, after: UserId | None, limit: int, containing: str = ""
-    ) -> Sequence[Account]:
-        """Return accounts by user ID, closed ones too, with *containing* in localpart or name."""
-
-    async def devices(self, user_id: UserId) -> Sequence[DeviceRecord]:
-        """Return the user's devices."""
+        """Return the account, deactivated ones included; None if there never was one."""
 
     async def profile(self, user_id: UserId) -> Profile:
         """Return the user's profile; raise `NotFound` for users that do not exist."""
@@ -270,15 +263,33 @@ class Lookups(Identity, Protocol):
     async def set_account_data(
         self, user_id: UserId, room_id: RoomId | None, data_type: str, content: Json
     ) -> None:
-        """Keep the user's data of this type."""
+        """Store the user's data of this type."""
 
     async def resolve_alias(self, alias: RoomAlias) -> RoomId:
-        """Return the room that an alias names; raise `NotFound`."""
+        """Return the room of an alias; raise `NotFound`."""
 
     async def state_for_modules(
         self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
     ) -> Sequence[Json]:
-        """Return state events by (type, state key), any state key where that is None; no checks."""
+        """Return the state events with these (type, state key); a state key of None means any.
+
+        There is no check of permissions.
+        """
+
+
+class Lookups(Identity, ModuleDirectory, Protocol):
+    """Answers modules, operators and other servers, beside presence.
+
+    Raises `StorageUnavailable` where the homeserver cannot answer.
+    """
+
+    async def accounts(
+        self, after: UserId | None, limit: int, containing: str = ""
+    ) -> Sequence[Account]:
+        """Return accounts by user ID, closed ones too, with *containing* in localpart or name."""
+
+    async def devices(self, user_id: UserId) -> Sequence[DeviceRecord]:
+        """Return the user's devices."""
 
 
 @dataclass(frozen=True, slots=True)

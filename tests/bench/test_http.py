@@ -7,34 +7,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bench.errors import ConnectionLost, Refused
-from bench.http import Address, Answer, AnswerParser, connect
+from bench.http import Address, connect
 
 SIZED = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = (
     b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: Chunked\r\n\r\n"
-    b"5\r\nhello\r\n7;name=value\r\n\r\nworld\r\n0\r\n\r\n"
+    b"5\r\nhello\r\n7\r\n\r\nworld\r\n0\r\n\r\n"
 )
-EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    ("data", "answer"),
-    [
-        (SIZED, Answer(200, b"hello")),
-        (CHUNKED, Answer(404, b"hello\r\nworld")),
-        (EMPTY, Answer(204, b"")),
-    ],
-    ids=["sized", "chunked", "empty"],
-)
-def test_answers_in_pieces(data: bytes, answer: Answer) -> None:
-    """An answer is the same wherever its bytes are cut, and is complete with the last one."""
-    whole = AnswerParser()
-    assert whole.feed(data) == answer
-    assert whole.feed(data) == answer
-    for cut in range(1, len(data)):
-        parser = AnswerParser()
-        assert parser.feed(data[:cut]) is None
-        assert parser.feed(data[cut:]) == answer
 
 
 @asynccontextmanager
@@ -53,7 +32,7 @@ async def server_that_says(answer: bytes) -> AsyncIterator[Address]:
 
 
 async def test_body() -> None:
-    """Who asks is given the body of the answer."""
+    """The caller gets the body of the answer."""
     async with server_that_says(SIZED) as address:
         line = await connect(address)
         assert await line.ask(b"GET / HTTP/1.1\r\n\r\n") == b"hello"

@@ -56,18 +56,13 @@ def test_bad_server_names(name: str) -> None:
         config_text(name)
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    """A file that exists is left alone."""
-    path = tmp_path / "lamplighter.yaml"
+def test_what_is_not_written(tmp_path: Path) -> None:
+    """A file that exists is left alone; a directory that is not there is an error."""
+    path, absent = tmp_path / "lamplighter.yaml", tmp_path / "absent" / "lamplighter.yaml"
     path.write_text("mine")
     with pytest.raises(ConfigError, match="exists already"):
         write_config("yours", path)
     assert path.read_text() == "mine"
-
-
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    """A directory that is not there is an error that names the file."""
-    path = tmp_path / "absent" / "lamplighter.yaml"
     with pytest.raises(ConfigError) as raised:
-        write_config("text", path)
-    assert str(raised.value) == f"{path}: cannot be written: No such file or directory"
+        write_config("text", absent)
+    assert str(raised.value) == f"{absent}: cannot be written: No such file or directory"

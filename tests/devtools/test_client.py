@@ -73,15 +73,6 @@ async def test_waiting_for_news(server: InMemoryServer, alice: Client) -> None:
     assert (await quiet.answer()).content.keys() == {"next_batch"}
 
 
-async def test_going_away(server: InMemoryServer, alice: Client) -> None:
-    """A client that goes away gets nothing, and its device stays for the grace period."""
-    await alice.sync()
-    poll = await alice.polls()
-    await poll.go_away()
-    await server.advance(seconds=30)
-    assert (poll.answered, server.presence_of(alice).state) == (False, "offline")
-
-
 async def test_refusals(alice: Client, bob: Client) -> None:
     """A refusal is raised, with status, error code and content; `request` returns it instead."""
     with pytest.raises(RequestFailed) as refused:
@@ -115,15 +106,6 @@ async def test_rooms(server: InMemoryServer, alice: Client, bob: Client) -> None
     await bob.leave(room_id)
     with pytest.raises(RequestFailed, match="403"):
         await alice.status_of(bob)
-
-
-async def test_logging_out(server: InMemoryServer, alice: Client) -> None:
-    """A device that logs out can ask for nothing more; the user's others can."""
-    laptop = await server.register("alice", device="LAPTOP")
-    await alice.log_out()
-    with pytest.raises(RequestFailed, match="401 M_UNKNOWN_TOKEN"):
-        await alice.sync()
-    assert (await laptop.sync()).next_batch
 
 
 def test_an_answer_without_news() -> None:

@@ -1,6 +1,7 @@
 """The clock that is turned by hand."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,39 +11,14 @@ from lamplighter.devtools.clock import FakeClock
 
 
 def test_time_stands_still() -> None:
-    """Time passes only when it is told to, and then exactly."""
+    """Time begins with the year 2024 by default, passes only by command, and then exactly."""
+    assert FakeClock().now() == 1_704_067_200_000
     clock = FakeClock(Timestamp(1_000))
     assert [clock.now(), clock.now()] == [1_000, 1_000]
     clock.advance(seconds=1, milliseconds=5)
     assert clock.now() == 2_005
     clock.advance_to(Timestamp(1_500))
     assert clock.now() == 2_005
-
-
-def test_the_beginning() -> None:
-    """Time begins with the year 2024, unless the test says otherwise."""
-    assert FakeClock().now() == 1_704_067_200_000
-
-
-def test_timers_fire_at_their_own_instant() -> None:
-    """Timers fire in order, those of one instant in the order in which they were set."""
-    clock = FakeClock(Timestamp(0))
-    fired: list[tuple[str, int]] = []
-    for name, when in (("c", 30), ("a", 10), ("b", 10), ("late", 31)):
-        clock.call_at(Timestamp(when), lambda name=name: fired.append((name, clock.now())))  # type: ignore[misc] # mypy cannot see through the default
-    clock.advance(milliseconds=30)
-    assert (fired, clock.now()) == ([("a", 10), ("b", 10), ("c", 30)], 30)
-    assert clock.next_timer() == 31
-
-
-def test_past_instants() -> None:
-    """A timer in the past fires when time passes next, even by nothing, and not before."""
-    clock = FakeClock(Timestamp(100))
-    fired: list[int] = []
-    clock.call_at(Timestamp(1), lambda: fired.append(clock.now()))
-    assert (fired, clock.next_timer()) == ([], 100)
-    clock.advance()
-    assert (fired, clock.next_timer()) == ([100], None)
 
 
 def test_a_timer_that_sets_a_timer() -> None:
@@ -104,10 +80,14 @@ def test_any_history(steps: list[Set | Cancel | Pass]) -> None:
     timers: list[Timer] = []
     coming: dict[int, int] = {}
     expected: list[tuple[int, int]] = []
+
+    def fire(number: int) -> None:
+        fired.append((number, clock.now()))
+
     for step in steps:
         if isinstance(step, Set):
             number, when = len(timers), clock.now() + step.after
-            timers.append(clock.call_at(Timestamp(when), _firing(clock, fired, number)))
+            timers.append(clock.call_at(Timestamp(when), partial(fire, number)))
             coming[number] = max(when, clock.now())
         elif isinstance(step, Cancel) and step.index < len(timers):
             timers[step.index].cancel()
@@ -122,11 +102,3 @@ def test_any_history(steps: list[Set | Cancel | Pass]) -> None:
             assert clock.now() == until
         assert clock.next_timer() == min(coming.values(), default=None)
     assert fired == expected
-
-
-class _firing:  # noqa: N801 - it is used as a function
-    def __init__(self, clock: FakeClock, fired: list[tuple[int, int]], number: int) -> None:
-        self._clock, self._fired, self._number = clock, fired, number
-
-    def __call__(self) -> None:
-        self._fired.append((self._number, self._clock.now()))

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from lamplighter.devtools.server import configured_server, running_server
-from lamplighter.errors import ConfigError
 
 
 class Plain:
@@ -34,13 +33,6 @@ async def test_registering() -> None:
         assert {it["device_id"] for it in devices} == {"PHONE", "LAPTOP", other.device_id}
 
 
-async def test_the_server_has_a_name() -> None:
-    """Users belong to the server's name, which a test may choose."""
-    async with running_server(server_name="example.org") as server:
-        alice = await server.register("alice")
-        assert (server.server_name, alice.user_id) == ("example.org", "@alice:example.org")
-
-
 async def test_modules() -> None:
     """Modules are classes or paths, with and without a configuration; the config's are last."""
     path = f"{__name__}.Plain"
@@ -54,15 +46,6 @@ async def test_modules() -> None:
         assert server.module(Later) is instances[0]
         with pytest.raises(LookupError, match="no Path is loaded"):
             server.module(Path)
-
-
-async def test_a_room() -> None:
-    """A room holds everybody whom it is made for."""
-    async with running_server() as server:
-        people = [await server.register(name) for name in ("alice", "bob", "charlie")]
-        room_id = await server.room(*people)
-        members = await people[0].call("GET", f"/rooms/{room_id}/joined_members")
-        assert members["joined"].keys() == {it.user_id for it in people}
 
 
 async def test_time_passes_step_by_step() -> None:
@@ -109,13 +92,6 @@ async def test_a_server_that_does_not_run(tmp_path: Path) -> None:
             with pytest.raises(RuntimeError, match="the server does not run"):
                 ask()
         await server.start()
-
-
-async def test_a_mistake_in_the_config() -> None:
-    """A configuration that cannot be used is a `ConfigError`, as for a real server."""
-    with pytest.raises(ConfigError, match=r"presence\.busy"):
-        async with running_server(config="presence: {busy: maybe}"):
-            pass
 
 
 async def test_rate_limits() -> None:

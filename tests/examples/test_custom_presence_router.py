@@ -40,14 +40,6 @@ def callbacks(example: ModuleType) -> dict[str, Any]:
     return api.callbacks
 
 
-def test_parsing(example: ModuleType) -> None:
-    """The configuration becomes a set of users per viewer."""
-    assert example.CustomPresenceRouter.parse_config({"shows": SHOWS}) == {
-        ALICE: {BOB, DORA},
-        CHARLIE: {BOB},
-    }
-
-
 @pytest.mark.parametrize(
     "config", [{}, {"shows": None}, {"shows": [ALICE]}, {"shows": {ALICE: BOB}}]
 )

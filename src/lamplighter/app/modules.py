@@ -5,9 +5,10 @@ from pathlib import Path
 
 from lamplighter.clock import Clock
 from lamplighter.config import Config
-from lamplighter.modules.host import ModuleDirectory, ServerFacts
+from lamplighter.modules.host import ServerFacts
 from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime, ReloadSource
+from lamplighter.ports import ModuleDirectory
 from lamplighter.presence.state import Presence
 from lamplighter.recording.files import RecordWriter
 from lamplighter.recording.recorder import Recorder

@@ -15,8 +15,7 @@ next request as programs do. A request whose client goes away before the answer 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 import httptools
@@ -25,15 +24,24 @@ import msgspec
 from lamplighter.devtools.transport import MemoryTransport
 from lamplighter.devtools.turns import turns_until_idle
 
-__all__ = ["HttpClient", "PendingRequest", "Response"]
+__all__ = ["HttpClient", "PendingRequest", "RequestParts", "Response"]
 
 #: What may stand unencoded in a path; `%` because a caller may have encoded it already.
 _SAFE: Final = "/%:@!$&'()*+,;=~"
 _LAST_INTERIM: Final = 199
 
 
-class _Absent(Enum):
-    BODY = "no body"
+class RequestParts(TypedDict, total=False):
+    """What a request may have beside its method and path."""
+
+    #: Is encoded into the body.
+    json: object
+    #: The body as it is sent; a sequence goes in as many chunks and without a Content-Length.
+    body: bytes | Sequence[bytes]
+    #: Goes into the Authorization header.
+    token: str | None
+    query: Mapping[str, str] | None
+    headers: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,43 +188,18 @@ class HttpClient:
         self._settle = settle
         self._idle: list[_ClientConnection] = []
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: object = _Absent.BODY,
-        body: bytes | Sequence[bytes] = b"",
-        token: str | None = None,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
+    async def request(self, method: str, path: str, **more: Unpack[RequestParts]) -> Response:
         """Send a request and return its response.
 
         *path* is percent-encoded where it has to be and is not yet (`#`, spaces, not ASCII); a
-        slash inside a parameter must come as `%2F`. *json* is encoded into the body; *body* is
-        sent as it is, a sequence in as many chunks and without a Content-Length. *token* goes
-        into the Authorization header.
+        slash inside a parameter must come as `%2F`.
         """
-        pending = self.begin(
-            method, path, json=json, body=body, token=token, query=query, headers=headers
-        )
-        return await pending.response()
+        return await self.begin(method, path, **more).response()
 
-    def begin(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: object = _Absent.BODY,
-        body: bytes | Sequence[bytes] = b"",
-        token: str | None = None,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> PendingRequest:
+    def begin(self, method: str, path: str, **more: Unpack[RequestParts]) -> PendingRequest:
         """Send a request, with the arguments of `request`, and do not wait for its response."""
-        if json is not _Absent.BODY:
-            body = msgspec.json.encode(json)
+        body = msgspec.json.encode(more["json"]) if "json" in more else more.get("body", b"")
+        token, query, headers = more.get("token"), more.get("query"), more.get("headers")
         sent = {"host": "localhost"}
         if not isinstance(body, bytes):
             sent["transfer-encoding"] = "chunked"

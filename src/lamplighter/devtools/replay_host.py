@@ -1,13 +1,13 @@
 """What modules work with in a replay: the server as recorded, read-only."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from lamplighter.errors import NotFound, UnknownToken
 from lamplighter.ids import RoomAlias, RoomId, UserId
 from lamplighter.modules.host import PresenceListener
 from lamplighter.ports import Account, Json, Profile, Requester
-from lamplighter.presence.state import Presence, UserPresenceState
+from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.world import RecordedWorld
 from lamplighter.routing.registrations import Registrations
 from lamplighter.routing.router import ModuleRouter
@@ -38,11 +38,8 @@ class ReplayHost:
         for user_id in users:
             self._forget_interest(user_id)
 
-    async def set_presence_for_users(
-        self,
-        users: Mapping[UserId, tuple[Presence, str | None]],  # noqa: ARG002 - the past cannot be changed
-    ) -> None:
-        self._unanswered["set_presence_for_users"] += 1
+    async def set_presence_for_users(self, *_: object, **__: object) -> None:
+        self._unanswered["set_presence_for_users"] += 1  # the past cannot be changed
 
     def presence_of(self, user_id: UserId) -> UserPresenceState:
         known = self._world().states.get(user_id)
@@ -57,7 +54,7 @@ class ReplayDirectory:
         self._world = world
         self._unanswered = unanswered
 
-    async def authenticate(self, access_token: str) -> Requester:  # noqa: ARG002 - nobody has one
+    async def authenticate(self, *_: object, **__: object) -> Requester:
         raise UnknownToken("nobody is logged in")
 
     async def account(self, user_id: UserId) -> Account | None:
@@ -73,33 +70,18 @@ class ReplayDirectory:
             raise NotFound(f"There is no user {user_id}")
         return Profile(None, None)
 
-    async def account_data(
-        self,
-        user_id: UserId,  # noqa: ARG002 - it is not in the record
-        room_id: RoomId | None,  # noqa: ARG002 - likewise
-        data_type: str,  # noqa: ARG002 - likewise
-    ) -> Json | None:
+    async def account_data(self, *_: object, **__: object) -> Json | None:
         self._unanswered["account_data"] += 1
         return None
 
-    async def set_account_data(
-        self,
-        user_id: UserId,  # noqa: ARG002 - it is not in the record
-        room_id: RoomId | None,  # noqa: ARG002 - likewise
-        data_type: str,  # noqa: ARG002 - likewise
-        content: Json,  # noqa: ARG002 - likewise
-    ) -> None:
+    async def set_account_data(self, *_: object, **__: object) -> None:
         self._unanswered["set_account_data"] += 1
 
     async def resolve_alias(self, alias: RoomAlias) -> RoomId:
         self._unanswered["room_alias"] += 1
         raise NotFound(f"There is no room {alias}")
 
-    async def state_for_modules(
-        self,
-        room_id: RoomId,  # noqa: ARG002 - it is not in the record
-        wanted: Sequence[tuple[str, str | None]] | None,  # noqa: ARG002 - likewise
-    ) -> Sequence[Json]:
+    async def state_for_modules(self, *_: object, **__: object) -> Sequence[Json]:
         self._unanswered["room_state"] += 1
         return []
 

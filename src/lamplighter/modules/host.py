@@ -4,13 +4,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId
-from lamplighter.ports import Account, Json, Profile, Requester
+from lamplighter.ids import ServerName, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.registrations import Registrations
 
 __all__ = [
-    "ModuleDirectory",
     "ModuleExchange",
     "PresenceHost",
     "PresenceListener",
@@ -67,37 +65,3 @@ class PresenceHost(Protocol):
 
     def subscribe(self, callback: PresenceListener, module: str) -> Callable[[], None]:
         """Call *callback* with every announced change; return a function that ends this."""
-
-
-class ModuleDirectory(Protocol):
-    """What modules may read of the homeserver, and account data, which they may write."""
-
-    async def authenticate(self, access_token: str) -> Requester:
-        """Return the owner of the token; raise `UnknownToken`."""
-
-    async def account(self, user_id: UserId) -> Account | None:
-        """Return the account, deactivated ones included; None if there never was one."""
-
-    async def profile(self, user_id: UserId) -> Profile:
-        """Return the user's profile; raise `NotFound` for users that do not exist."""
-
-    async def account_data(
-        self, user_id: UserId, room_id: RoomId | None, data_type: str
-    ) -> Json | None:
-        """Return the user's data of this type, global or of a room; None if there is none."""
-
-    async def set_account_data(
-        self, user_id: UserId, room_id: RoomId | None, data_type: str, content: Json
-    ) -> None:
-        """Store the user's data of this type."""
-
-    async def resolve_alias(self, alias: RoomAlias) -> RoomId:
-        """Return the room of an alias; raise `NotFound`."""
-
-    async def state_for_modules(
-        self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
-    ) -> Sequence[Json]:
-        """Return the state events with these (type, state key); a state key of None means any.
-
-        There is no check of permissions.
-        """

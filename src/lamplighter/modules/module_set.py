@@ -16,7 +16,7 @@ from lamplighter.modules import synapse_paths
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.background import BackgroundWork
 from lamplighter.modules.fresh import FreshImports
-from lamplighter.modules.host import ModuleDirectory, ModuleExchange, PresenceHost, ServerFacts
+from lamplighter.modules.host import ModuleExchange, PresenceHost, ServerFacts
 from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.loader import (
     ConfiguredModule,
@@ -30,6 +30,7 @@ from lamplighter.modules.set_host import SetHost
 from lamplighter.modules.storage import ModuleDatabase
 from lamplighter.modules.threads import start_thread
 from lamplighter.modules.web import WebResources
+from lamplighter.ports import ModuleDirectory
 
 __all__ = ["ModuleSet"]
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lamplighter.modules.background import BackgroundWork, Label
-from lamplighter.modules.host import ModuleDirectory, PresenceHost, ServerFacts
+from lamplighter.modules.host import PresenceHost, ServerFacts
 from lamplighter.modules.http_client import SimpleHttpClient
 from lamplighter.modules.storage import ModuleDatabase
 from lamplighter.modules.web import WebResources
+from lamplighter.ports import ModuleDirectory
 from lamplighter.routing.callbacks import Register
 
 __all__ = ["ApiPart", "ApiParts"]

@@ -1,7 +1,7 @@
 """The result of `sees`, in words."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -13,22 +13,31 @@ from lamplighter.devtools.testing.sees_result import (
 )
 from lamplighter.ids import RoomId
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.reasons import Module, SharedRoom
+from lamplighter.routing.reasons import Module, Reasons, SharedRoom
+
+Shown: TypeAlias = Mapping[str, Any] | None
+#: What is visible and why, and whether any modules are loaded.
+Allowed: TypeAlias = tuple[tuple[UserPresenceState, Reasons] | None, bool]
 
 REASONS = (SharedRoom(RoomId("!r:demo")), Module("OnCall"))
-ALLOWED = UserPresenceState.default("@bob:demo"), REASONS
+ALLOWED: Allowed = (UserPresenceState.default("@bob:demo"), REASONS), True
+HIDDEN: Allowed = None, True
+NO_MODULES: Allowed = None, False
 ONLINE = {"presence": "online", "status_msg": "brb"}
+OFFLINE = {"presence": "offline"}
+BECAUSE = "(because: shared room !r:demo and module OnCall)"
+NOT_YET = "(a module has not answered yet)"
 
 
 @pytest.mark.parametrize(
     ("wanted", "shown", "holds"),
     [
         (Wanted(), ONLINE, True),
-        (Wanted(), {"presence": "offline"}, False),
+        (Wanted(), OFFLINE, False),
         (Wanted(), {}, False),
         (Wanted("online"), ONLINE, True),
         (Wanted("unavailable"), ONLINE, False),
-        (Wanted("offline"), {"presence": "offline"}, True),
+        (Wanted("offline"), OFFLINE, True),
         (Wanted("offline"), {}, True),
         (Wanted("online", "brb"), ONLINE, True),
         (Wanted("online", "lunch"), ONLINE, False),
@@ -41,90 +50,50 @@ def test_what_is_asked_for(wanted: Wanted, shown: Mapping[str, Any], holds: bool
 
 
 @pytest.mark.parametrize(
-    ("wanted", "shown", "allowed", "modules", "sight"),
+    ("wanted", "shown", "allowed", "holds", "text"),
     [
+        (Wanted("online"), ONLINE, ALLOWED, True, f"a sees b as online “brb” {BECAUSE}"),
         (
-            Wanted("online"),
-            ONLINE,
-            ALLOWED,
-            True,
-            SeesResult(
-                True, "a sees b as online “brb” (because: shared room !r:demo and module OnCall)"
-            ),
+            *(Wanted("unavailable", "lunch"), ONLINE, ALLOWED, False),
+            f"a sees b as online “brb”, not as unavailable “lunch” {BECAUSE}",
         ),
         (
-            Wanted("unavailable", "lunch"),
-            ONLINE,
-            ALLOWED,
-            True,
-            SeesResult(
-                False,
-                "a sees b as online “brb”, not as unavailable “lunch” "
-                "(because: shared room !r:demo and module OnCall)",
-            ),
+            *(Wanted(), OFFLINE, ALLOWED, False),
+            f"a sees b as offline, not as anything but offline {BECAUSE}",
         ),
         (
-            Wanted(),
-            {"presence": "offline"},
-            ALLOWED,
-            True,
-            SeesResult(
-                False,
-                "a sees b as offline, not as anything but offline "
-                "(because: shared room !r:demo and module OnCall)",
-            ),
+            *(Wanted(), None, ALLOWED, False),
+            f"a has been shown nothing of b, who was never online {BECAUSE}",
         ),
         (
-            Wanted(),
-            None,
-            ALLOWED,
-            True,
-            SeesResult(
-                False,
-                "a has been shown nothing of b, who was never online "
-                "(because: shared room !r:demo and module OnCall)",
-            ),
+            *(Wanted(), None, HIDDEN, False),
+            "a does not see b: no shared room, and no module names b",
         ),
         (
-            Wanted(),
-            None,
-            None,
-            True,
-            SeesResult(False, "a does not see b: no shared room, and no module names b"),
-        ),
-        (
-            Wanted(),
-            ONLINE,
-            None,
-            False,
-            SeesResult(
-                True,
-                "a still sees b as online “brb”, but: "
-                "no shared room, and no module is loaded that could name b",
-            ),
+            *(Wanted(), ONLINE, NO_MODULES, True),
+            "a still sees b as online “brb”, but: "
+            "no shared room, and no module is loaded that could name b",
         ),
     ],
 )
-def test_sights_explain_themselves(
-    wanted: Wanted,
-    shown: Mapping[str, Any] | None,
-    allowed: tuple[UserPresenceState, tuple[SharedRoom | Module, ...]] | None,
-    modules: bool,
-    sight: SeesResult,
+def test_results_explain_themselves(
+    wanted: Wanted, shown: Shown, allowed: Allowed, holds: bool, text: str
 ) -> None:
     """Each result says what is shown and for which reasons, or what is missing."""
-    assert result_of("a", "b", wanted, shown, allowed, modules=modules) == sight
-    assert (bool(sight), repr(sight)) == (sight.holds, sight.explanation)
+    visible, modules = allowed
+    result = result_of("a", "b", wanted, shown, visible, modules=modules)
+    assert result == SeesResult(holds, text)
+    assert (bool(result), repr(result)) == (holds, text)
 
 
 @pytest.mark.parametrize(
-    ("shown", "sight"),
+    ("shown", "holds", "text"),
     [
-        (ONLINE, SeesResult(True, "a sees b as online “brb” (a module has not answered yet)")),
-        ({}, SeesResult(False, "a does not see b (a module has not answered yet)")),
-        (None, SeesResult(False, "a does not see b (a module has not answered yet)")),
+        (ONLINE, True, f"a sees b as online “brb” {NOT_YET}"),
+        ({}, False, f"a does not see b {NOT_YET}"),
+        (None, False, f"a does not see b {NOT_YET}"),
     ],
 )
-def test_before_modules_have_answered(shown: Mapping[str, Any] | None, sight: SeesResult) -> None:
+def test_before_modules_have_answered(shown: Shown, holds: bool, text: str) -> None:
     """While the reasons are unknown, the result still says what the client shows."""
-    assert result_without_reasons("a", "b", Wanted(), shown) == sight
+    assert result_without_reasons("a", "b", Wanted(), shown) == SeesResult(holds, text)

@@ -22,7 +22,9 @@ CONFIG = {"shows": {"@alice:demo": ["@bob:demo"]}}
 
 
 def test_modules_come_first(presence_server: PresenceServer) -> None:
-    """Modules are loaded before the server starts; later it is too late, and that is said."""
+    """Classes are loaded before the server starts: later, or for an instance, there is an error."""
+    with pytest.raises(TypeError, match="give a class or its dotted path, not 3"):
+        presence_server.load_module(3)  # type: ignore[arg-type] # that is what is tested
     presence_server.load_module(CustomPresenceRouter, CONFIG)
     presence_server.user("alice")
     assert isinstance(presence_server.module(CustomPresenceRouter), CustomPresenceRouter)
@@ -30,17 +32,23 @@ def test_modules_come_first(presence_server: PresenceServer) -> None:
         presence_server.load_module(CustomPresenceRouter, CONFIG)
 
 
-def test_a_module_that_refuses_its_configuration(presence_server: PresenceServer) -> None:
-    """The error is the one that an operator would read."""
-    presence_server.load_module(CustomPresenceRouter, {"shows": []})
-    with pytest.raises(ConfigError, match=r"modules\[0\]\.config\.shows: give a mapping"):
-        presence_server.user("alice")
-
-
-def test_a_module_that_cannot_be_built(presence_server: PresenceServer) -> None:
-    """A constructor that raises is an error of the start, too."""
-    presence_server.load_module("tests.devtools.check.modules.faulty.CannotBeBuilt")
-    with pytest.raises(ModuleError, match="cannot be started: KeyError: 'users'"):
+@pytest.mark.parametrize(
+    ("module", "error", "text"),
+    [
+        (CustomPresenceRouter, ConfigError, r"modules\[0\]\.config\.shows: give a mapping"),
+        (
+            "tests.devtools.check.modules.faulty.CannotBeBuilt",
+            ModuleError,
+            "cannot be started: KeyError: 'users'",
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_started(
+    presence_server: PresenceServer, module: type | str, error: type[Exception], text: str
+) -> None:
+    """A refused configuration, or a constructor that raises, is the error that operators read."""
+    presence_server.load_module(module, {"shows": []})
+    with pytest.raises(error, match=text):
         presence_server.user("alice")
 
 
@@ -83,11 +91,6 @@ def test_a_restart_in_memory(presence_server: PresenceServer) -> None:
         presence_server.restarts()
 
 
-def test_one_person_of_a_name(presence_server: PresenceServer) -> None:
-    """Asking for bob twice gives the same person."""
-    assert presence_server.user("bob") is presence_server.user("bob")
-
-
 def test_time(presence_server: PresenceServer, clock: ServerClock) -> None:
     """Time stands still, but for what a test lets pass; that alone may be the first thing."""
     began = clock.now()
@@ -100,6 +103,7 @@ def test_time(presence_server: PresenceServer, clock: ServerClock) -> None:
 def test_what_has_no_word(presence_server: PresenceServer) -> None:
     """For everything else there are the server and the clients inside, by `play`."""
     bob = presence_server.user("bob")
+    assert presence_server.user("bob") is bob
     bob.goes_online("brb")
     status = presence_server.play(bob.client.status_of(bob.client))
     assert status["status_msg"] == "brb"
@@ -122,6 +126,12 @@ def test_modules_that_ask_their_database(presence_server: PresenceServer, attemp
 def computed() -> bytes:
     """Compute for a while, outside the event loop."""
     return hashlib.pbkdf2_hmac("sha256", b"x", b"y", 400_000)
+
+
+WAYS = [
+    *("defer_to_thread", "to_thread", "executor", "wrapped"),
+    *("database", "from-a-thread", "account", "many-steps"),
+]
 
 
 class Tireless:
@@ -158,19 +168,7 @@ class Tireless:
             await asyncio.to_thread(int)
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        "defer_to_thread",
-        "to_thread",
-        "executor",
-        "wrapped",
-        "database",
-        "from-a-thread",
-        "account",
-        "many-steps",
-    ],
-)
+@pytest.mark.parametrize("way", WAYS)
 def test_time_does_not_pass_while_a_thread_works(
     presence_server: PresenceServer, clock: ServerClock, way: str
 ) -> None:
@@ -254,12 +252,6 @@ def test_a_class_in_a_test(presence_server: PresenceServer) -> None:
     assert alice.sees(bob)
     assert presence_server.module(Rule).shown == ["@bob:demo"]
     assert check_module(Rule, config).findings == ()
-
-
-def test_what_is_no_module(presence_server: PresenceServer) -> None:
-    """An instance in the place of a class is refused at once."""
-    with pytest.raises(TypeError, match="give a class or its dotted path, not 3"):
-        presence_server.load_module(3)  # type: ignore[arg-type] # that is what is tested
 
 
 def test_set_the_clock(presence_server: PresenceServer, clock: ServerClock) -> None:

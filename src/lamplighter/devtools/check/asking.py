@@ -1,25 +1,46 @@
 """Asks a module, and notes all faults of its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from lamplighter.devtools.check.blocking import BlockingCall, LoopWatch
 from lamplighter.devtools.check.check_log import CheckLog
 from lamplighter.devtools.check.findings import Callback, Finding, Kind, Place
 from lamplighter.devtools.check.places import place_of, place_of_error
-from lamplighter.devtools.check.questions import CallbackQuestion, Checked, about_states, about_user
 from lamplighter.devtools.check.simulation import Simulation
 from lamplighter.devtools.check.waiting import NoAnswer, NotAsync, WaitLimits, answered
+from lamplighter.devtools.check.words import answer_in_words, interest_in_words, question_in_words
 from lamplighter.ids import UserId
 from lamplighter.modules.loader import ModuleStyle
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
+from lamplighter.routing.answers import CheckedInterest, CheckedRoutes, check_interest, check_routes
+from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
 from lamplighter.routing.containment import described
 
 __all__ = ["Questioner", "callback_place"]
 
+Checked = TypeVar("Checked", CheckedRoutes, CheckedInterest)
+
 _BLOCKED: Final = "while it does, nobody's presence moves; `await api.defer_to_thread(…)` does not"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question(Generic[Checked]):
+    """A question to one callback."""
+
+    callback: Callback
+    #: The question as a call.
+    text: str
+    #: Calls the callback, and returns what the callback returns.
+    ask: Callable[[], object]
+    #: Returns what is sound of an answer, and its faults.
+    check: Callable[[object], Checked]
+    #: Returns an answer in words.
+    write: Callable[[Checked], str]
+    #: Tells whether the callback has left unchanged what it was given the last time.
+    is_unharmed: Callable[[], bool]
 
 
 class Questioner:
@@ -44,7 +65,7 @@ class Questioner:
         await self._simulation.announce(states)
         routes: dict[UserId, dict[UserId, UserPresenceState]] = {}
         for registered in self._simulation.registrations:
-            question = about_states(registered.get_users_for_states, states)
+            question = _about_states(registered.get_users_for_states, states)
             answer = await self._twice(question, CheckedRoutes())
             for viewer, sent in answer.routes.items():
                 routes.setdefault(viewer, {}).update(sent)
@@ -55,13 +76,13 @@ class Questioner:
         named: set[UserId] = set()
         all_users = False
         for registered in self._simulation.registrations:
-            question = about_user(registered.get_interested_users, user_id)
+            question = _about_user(registered.get_interested_users, user_id)
             answer = await self._twice(question, CheckedInterest())
             named |= answer.named
             all_users |= answer.all_users
         return CheckedInterest(frozenset(named), all_users)
 
-    async def _twice(self, question: CallbackQuestion[Checked], nothing: Checked) -> Checked:
+    async def _twice(self, question: _Question[Checked], nothing: Checked) -> Checked:
         first = await self._once(question)
         second = await self._once(question) if first is not None else None
         if first is None or second is None:
@@ -77,7 +98,7 @@ class Questioner:
             )
         return first
 
-    async def _once(self, question: CallbackQuestion[Checked]) -> Checked | None:
+    async def _once(self, question: _Question[Checked]) -> Checked | None:
         """Return what is sound of one answer, or None where there is no answer."""
         began = self._simulation.clock.now()
         answer = await self._answer(question)
@@ -95,7 +116,7 @@ class Questioner:
             self._note(question, Kind.CHANGES_INPUT, message)
         return answer
 
-    async def _answer(self, question: CallbackQuestion[Checked]) -> Checked | None:
+    async def _answer(self, question: _Question[Checked]) -> Checked | None:
         clock, callback = self._simulation.clock, question.callback
         module = self._simulation.module.name
         at_once = callback in self._log.wait_for_time
@@ -117,7 +138,7 @@ class Questioner:
             return self._sound(question, question.check(answer))
         return None
 
-    def _sound(self, question: CallbackQuestion[Checked], checked: Checked) -> Checked:
+    def _sound(self, question: _Question[Checked], checked: Checked) -> Checked:
         if checked.faults:
             message = "answers with what the server cannot use"
             faults = (*checked.faults, *checked.notes)
@@ -129,7 +150,7 @@ class Questioner:
 
     def _note(
         self,
-        question: CallbackQuestion[Checked],
+        question: _Question[Checked],
         kind: Kind,
         message: str,
         *,
@@ -140,6 +161,40 @@ class Questioner:
         place = place or callback_place(self._simulation, callback)
         details = (f"asked: {question.text}", *details)
         self._log.note(Finding(kind, f"{callback} {message}", callback, place, details))
+
+
+def _about_states(
+    function: GetUsersForStates, states: Sequence[UserPresenceState]
+) -> _Question[CheckedRoutes]:
+    """Return the question who gets these states."""
+    given: list[UserPresenceState] = []
+    asked = {UserId(state.user_id): state for state in states}
+
+    def ask() -> object:
+        nonlocal given
+        given = list(states)
+        return function(given)
+
+    return _Question(
+        Callback.STATES,
+        question_in_words(states),
+        ask,
+        lambda answer: check_routes(answer, asked),
+        answer_in_words,
+        lambda: given == list(states),
+    )
+
+
+def _about_user(function: GetInterestedUsers, user_id: str) -> _Question[CheckedInterest]:
+    """Return the question whom this user may see."""
+    return _Question(
+        Callback.INTEREST,
+        question_in_words(user_id),
+        lambda: function(user_id),
+        check_interest,
+        interest_in_words,
+        lambda: True,  # a string cannot be changed
+    )
 
 
 def callback_place(simulation: Simulation, callback: Callback) -> Place | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -89,9 +89,7 @@ def check_subject(
     machine: Clock = _MACHINE,
 ) -> Report:
     """Check *subject*; raises `ConfigError` as `check_module` does."""
-    if _is_loop_running():
-        raise RuntimeError("a check runs an event loop of its own: call it where none runs")
-    return _run(_Check(subject, limits, stopwatch, machine).report())
+    return _run(_Check(subject, limits, stopwatch, machine).report)
 
 
 def check_together(
@@ -105,29 +103,27 @@ def check_together(
 
     Raises `ConfigError` as `check_module` does.
     """
-    if _is_loop_running():
-        raise RuntimeError("a check runs an event loop of its own: call it where none runs")
     asked = [
         it for it in subjects if it.entry.factory or not look_at(it.entry.path).is_of_another_kind
     ]
     checks = [_Check(it, limits, stopwatch, machine) for it in asked]
-    reports = [_run(check.report()) for check in checks]
+    reports = [_run(check.report) for check in checks]
     counts = {
         name: check
         for name, check in zip(module_names([it.entry for it in asked]), checks, strict=True)
         if not check.subject.entry.shadow
     }
     sound = {name: check for name, check in counts.items() if check.is_sound}
-    found = _run(_conflicts(sound, limits)) if len(sound) > 1 else ()
+
+    async def in_conflict() -> Sequence[Finding]:
+        people = reduce(Population.joined, [check.people for check in sound.values()])
+        with ExitStack() as watching:
+            trials = {name: watching.enter_context(it.trial()) for name, it in sound.items()}
+            return await conflicts(trials, people, limits.worlds)
+
+    found = _run(in_conflict) if len(sound) > 1 else ()
     left_out = [it.entry.path for it in subjects if it not in asked]
     return JointReport(reports, found, left_out, [it for it in counts if it not in sound])
-
-
-async def _conflicts(checks: "Mapping[str, _Check]", limits: Limits) -> Sequence[Finding]:
-    people = reduce(Population.joined, [check.people for check in checks.values()])
-    with ExitStack() as watching:
-        trials = {name: watching.enter_context(check.trial()) for name, check in checks.items()}
-        return await conflicts(trials, people, limits.worlds)
 
 
 class _Check:
@@ -269,19 +265,13 @@ def _milliseconds(duration: timedelta) -> str:
     return f"{duration / timedelta(milliseconds=1):.3g} ms"
 
 
-def _is_loop_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run *work* in an event loop of its own; do not wait for tasks that a module leaves behind."""
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public function raises instead
+        raise RuntimeError("a check runs an event loop of its own: call it where none runs")
     loop = asyncio.new_event_loop()
     try:
-        return loop.run_until_complete(work)
+        return loop.run_until_complete(work())
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()

@@ -6,7 +6,13 @@ from lamplighter.devtools.check.worlds import World
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.answers import CheckedInterest, CheckedRoutes
 
-__all__ = ["answer_in_words", "changes_in_words", "interest_in_words", "question", "rooms_in_words"]
+__all__ = [
+    "answer_in_words",
+    "changes_in_words",
+    "interest_in_words",
+    "question_in_words",
+    "rooms_in_words",
+]
 
 #: So many items of a list are written.
 _MOST = 6
@@ -17,7 +23,7 @@ def changes_in_words(states: Iterable[UserPresenceState]) -> list[str]:
     return [f"{state.user_id} {_presence(state)}" for state in states]
 
 
-def question(asked: Sequence[UserPresenceState] | str) -> str:
+def question_in_words(asked: Sequence[UserPresenceState] | str) -> str:
     """Return the question as a call: of one callback about states, or of the other about a user."""
     if isinstance(asked, str):
         return f"get_interested_users({asked})"

@@ -61,6 +61,18 @@ class Somebody:
         own = self.user_id.endswith(f":{self._stage.server.server_name}")
         return localpart_of(self.user_id) if own else self.user_id
 
+    def goes_online(self, status_msg: str | None = None) -> None:
+        """Connect, and be online, with this status message or none."""
+        self._is(Presence.ONLINE, status_msg)
+
+    def becomes_unavailable(self, status_msg: str | None = None) -> None:
+        """Connect, and be unavailable, with this status message or none."""
+        self._is(Presence.UNAVAILABLE, status_msg)
+
+    def goes_offline(self, status_msg: str | None = None) -> None:
+        """Be offline at once, and disconnect."""
+        self._is(Presence.OFFLINE, status_msg)
+
     def sees(
         self, other: "Somebody", presence: str | None = None, status_msg: str | None = None
     ) -> SeesResult:
@@ -91,6 +103,10 @@ class Somebody:
         """Return what their client shows of the other; None for nothing."""
         raise NotImplementedError
 
+    def _is(self, presence: Presence, status_msg: str | None) -> None:
+        """Take on this presence."""
+        raise NotImplementedError
+
 
 class Person(Somebody):
     """A user of the server with one client.
@@ -106,18 +122,6 @@ class Person(Somebody):
         self._poll: ClientPoll | None = None
         #: The query of each poll of this connection.
         self._polling: SyncQuery = {}
-
-    def goes_online(self, status_msg: str | None = None) -> None:
-        """Connect, and be online, with this status message or none."""
-        self._is("online", status_msg)
-
-    def becomes_unavailable(self, status_msg: str | None = None) -> None:
-        """Connect, and be unavailable, with this status message or none."""
-        self._is("unavailable", status_msg)
-
-    def goes_offline(self, status_msg: str | None = None) -> None:
-        """Be offline at once, and disconnect."""
-        self._stage.play(self._goes_offline(status_msg))
 
     def loses_connection(self) -> None:
         """Disconnect without saying so; the server notices after half a minute."""
@@ -167,14 +171,16 @@ class Person(Somebody):
             self._stage.play(self.client.sync(set_presence="offline"))
         return self.client.beliefs.get(other.user_id)
 
-    def _is(self, presence: str, status_msg: str | None) -> None:
-        self._stage.play(self._connects(presence, status_msg))
+    def _is(self, presence: Presence, status_msg: str | None) -> None:
+        self._stage.play(self._takes_on(presence, status_msg))
 
-    async def _connects(self, presence: str, status_msg: str | None) -> None:
+    async def _takes_on(self, presence: Presence, status_msg: str | None) -> None:
+        if presence == Presence.OFFLINE:
+            await self._disconnects()
         await self.client.set_status(presence, status_msg)
-        if self._poll is None:
+        if self._poll is None and presence != Presence.OFFLINE:
             # A poll without set_presence says online, which would undo the status.
-            self._polling = {} if presence == "online" else {"set_presence": presence}
+            self._polling = {} if presence == Presence.ONLINE else {"set_presence": presence}
             await self._polls()
 
     async def _polls(self) -> None:
@@ -184,10 +190,6 @@ class Person(Somebody):
         poll, self._poll = self._poll, None
         if poll is not None:
             await poll.go_away()
-
-    async def _goes_offline(self, status_msg: str | None) -> None:
-        await self._disconnects()
-        await self.client.set_status("offline", status_msg)
 
     async def _starts_afresh(self) -> None:
         was_connected = self._poll is not None
@@ -199,18 +201,6 @@ class Person(Somebody):
 
 class RemotePerson(Somebody):
     """A user of another server, whose presence that server sends."""
-
-    def goes_online(self, status_msg: str | None = None) -> None:
-        """Be online, as their server says."""
-        self._is(Presence.ONLINE, status_msg)
-
-    def becomes_unavailable(self, status_msg: str | None = None) -> None:
-        """Be unavailable, as their server says."""
-        self._is(Presence.UNAVAILABLE, status_msg)
-
-    def goes_offline(self, status_msg: str | None = None) -> None:
-        """Be offline, as their server says."""
-        self._is(Presence.OFFLINE, status_msg)
 
     def _shown(self, other: Somebody) -> Mapping[str, Any] | None:
         """Return what their server gets of the other person."""
@@ -225,7 +215,8 @@ class RemotePerson(Somebody):
     def _is(self, presence: Presence, status_msg: str | None) -> None:
         active = presence is Presence.ONLINE
         update = RemoteUpdate(self.user_id, presence, status_msg, currently_active=active)
-        self._stage.play(self._is_told(update))
 
-    async def _is_told(self, update: RemoteUpdate) -> None:
-        self._stage.server.lamplighter.core.federated.remote_updates([update])
+        async def tell() -> None:
+            self._stage.server.lamplighter.core.federated.remote_updates([update])
+
+        self._stage.play(tell())
