@@ -167,6 +167,7 @@ def test_homeservers(
         "http://hs.example?a",
         "http://user:pw@hs.example",
         "http://hs example",
+        "http://hs..example",
         "http://[::x]",
         "unix:s.sock",
         "unix:/run/",

@@ -37,7 +37,8 @@ _DATABASE_URL: Final = re.compile(
     r"(?::[0-9]{1,5})?/[^/?#@]+(?:\?[^?#@]*)?"
 )
 _HOMESERVER_URL: Final = re.compile(
-    r"(https?)://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._\-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE
+    r"(https?)://(\[[0-9a-f:.]+\]|(?:[0-9a-z_\-]{1,63}\.)*[0-9a-z_\-]{1,63})(?::([0-9]{1,5}))?/?",
+    re.IGNORECASE,
 )
 _SOCKET: Final = re.compile(r"unix:(?://)?(/.*[^/])")
 #: Linux takes no longer path, in bytes.

@@ -205,16 +205,14 @@ class UpstreamClient:
         """Send a request whose body has *length* bytes, or is `CHUNKED`; None is no body.
 
         *body* is its beginning, and the caller sends the rest of it. *time_limit* is how long the
-        caller waits for the head of the answer, or for all of it.
+        caller waits for the head of the answer, or for all of it, once there is a connection.
         """
         data = self._head(method, target, headers, length)
         if body:
             data += chunk(body) if length == CHUNKED else body
-        repeats = bool(self._idle) and method in _SAFE and not length
-        if self._idle:
-            connection, _ = self._idle.popitem()
-        else:
-            connection = await self.connected(time_limit)
+        idle = self._take_idle()
+        repeats = idle is not None and method in _SAFE and not length
+        connection = idle or await self.connected(time_limit)
         connection.begin(method, data, is_whole=len(body) == (length or 0))
         return UpstreamExchange(
             self,
@@ -260,14 +258,13 @@ class UpstreamClient:
         opening = self._connect(lambda: connection)
         try:
             await within(self._clock, min(time_limit, _TO_CONNECT), opening)
-        except TimeoutError:
+        except BaseException as error:
+            connection.fail(_given_up())  # it may have been made meanwhile
             self._forget(connection)
-            raise self._logged(HomeserverTooSlow("it takes no connection")) from None
-        except OSError as error:
-            self._forget(connection)
-            raise self._logged(HomeserverUnreachable(str(error))) from None
-        except BaseException:
-            self._forget(connection)
+            if isinstance(error, TimeoutError):
+                raise self._logged(HomeserverTooSlow("it takes no connection")) from None
+            if isinstance(error, OSError):
+                raise self._logged(HomeserverUnreachable(str(error))) from None
             raise
         return connection
 
@@ -282,7 +279,15 @@ class UpstreamClient:
         problem = connection.problem
         if isinstance(problem, HomeserverUnreachable | HomeserverTooSlow) and not self._is_closed:
             self._logged(problem)
-        connection.fail(HomeserverUnreachable("the request was given up"))
+        connection.fail(_given_up())
+
+    def _take_idle(self) -> UpstreamConnection | None:
+        """Return a connection that was used before, unless there is none that is open."""
+        while self._idle:
+            connection, _ = self._idle.popitem()
+            if connection.is_open:
+                return connection
+        return None
 
     def _forget(self, connection: UpstreamConnection) -> None:
         self._idle.pop(connection, None)
@@ -302,13 +307,17 @@ class UpstreamClient:
             if now < due:
                 self._timer = self._clock.call_at(due, self._close_idle)
                 break
-            connection.fail(HomeserverUnreachable("it was not asked for a while"))
+            connection.fail(_given_up())
 
     def _logged(self, problem: LamplighterError) -> LamplighterError:
         left_out = self._log_limit.admits(str(problem), self._clock.now())
         if left_out is not None:
             _log.warning("the homeserver gives no answer", problem=str(problem), more=left_out)
         return problem
+
+
+def _given_up() -> HomeserverUnreachable:
+    return HomeserverUnreachable("the connection is not used any more")
 
 
 def _closed() -> HomeserverUnreachable:

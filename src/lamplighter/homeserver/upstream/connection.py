@@ -26,6 +26,8 @@ MOST_UNTAKEN: Final = 64 * 1024
 
 _VERSIONS: Final = ("1.1", "1.0")
 _LAST_INTERIM: Final = 199
+#: How many bytes an interim answer has at least.
+_INTERIM: Final = len("HTTP/1.1 100 \r\n\r\n")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 # What a caller waits for. The end of the answer, or of the connection, wakes each of them.
@@ -99,8 +101,12 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def can_be_reused(self) -> bool:
         """Whether another request may be sent: the last one and its answer are complete."""
-        is_finished = self.is_complete and self.is_sent and self._keeps_alive
-        return is_finished and self.problem is None and not self._is_closing()
+        return self.is_complete and self.is_sent and self._keeps_alive and self.is_open
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can be sent."""
+        return self.problem is None and not self._is_closing()
 
     @property
     def is_read(self) -> bool:
@@ -266,10 +272,7 @@ class UpstreamConnection(asyncio.Protocol):
             raise HomeserverUnreachable("it has answered twice")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._silent = 0
-        self._size += len(name) + len(value)
-        if self._size > MOST_ANSWER_HEAD:
-            raise HomeserverUnreachable("the head of its answer is too long")
+        self._grow(len(name) + len(value))
         if self._is_in_head:
             self.headers.append((name.lower(), value.rstrip(b" \t")))
 
@@ -281,7 +284,7 @@ class UpstreamConnection(asyncio.Protocol):
         if status < 100 or parser.get_http_version() not in _VERSIONS:
             raise HomeserverUnreachable("its answer is of an unknown version of HTTP")
         if status <= _LAST_INTERIM:
-            self._size += len("HTTP/1.1 100\r\n\r\n")
+            self._grow(_INTERIM)
             self.headers = []
             return
         framing = [it for it in self.headers if it[0] in _FRAMING]
@@ -294,6 +297,12 @@ class UpstreamConnection(asyncio.Protocol):
             self._complete()
         elif self._waits_for is _HEAD:
             self._wake()
+
+    def _grow(self, size: int) -> None:
+        self._silent = 0
+        self._size += size
+        if self._size > MOST_ANSWER_HEAD:
+            raise HomeserverUnreachable("the head of its answer is too long")
 
     def on_body(self, body: bytes) -> None:
         self._silent = 0
