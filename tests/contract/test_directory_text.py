@@ -5,7 +5,6 @@ from collections.abc import Awaitable
 
 from lamplighter.errors import InvalidParam
 from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.homeserver.values import PublicRoomsQuery
 from lamplighter.ids import DeviceId, RoomAlias, RoomId
 from tests.contract.directories import ALICE, BOB, PHONE, Subject, on_phone
 
@@ -37,8 +36,8 @@ async def test_rooms_are_found_beside_a_nul(tested: Subject, directory: SqlDirec
         await directory.publish(ALICE, room_id, published=True)
         await directory.set_state(ALICE, room_id, "m.room.name", "", {"name": name})
         await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": topic})
-    found = await directory.public_rooms(PublicRoomsQuery(10, search_term="garden"))
-    assert {room["name"] for room in found.rooms} - {"Garden"} == {"Garden of \\ roses"}
+    rooms, _ = await directory.public_rooms(10, search_term="garden")
+    assert {room["name"] for room in rooms} - {"Garden"} == {"Garden of \\ roses"}
 
 
 async def test_a_nul_is_refused(tested: Subject, directory: SqlDirectory) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
-from lamplighter.database.postgresql import Patience, open_url
+from lamplighter.database.postgresql import PostgresqlTimeouts, open_url
 from lamplighter.database.presence import SqlPresenceStore
 from lamplighter.errors import DatabaseInUse, StorageUnavailable
 from tests.database.rooms import add_room, adding, count_rooms
@@ -17,7 +17,7 @@ from tests.database.test_presence import load, saved, uncounted
 from tests.postgresql import PostgresServer
 
 #: For tests in which a lock is not released.
-SHORT = Patience(lock=timedelta(milliseconds=100))
+SHORT = PostgresqlTimeouts(lock=timedelta(milliseconds=100))
 
 
 @pytest.fixture
@@ -116,9 +116,9 @@ async def test_connections_that_were_ended(
     assert await count_rooms(database) >= 1
 
 
-async def use_often(url: str, patience: Patience) -> set[str]:
+async def use_often(url: str, timeouts: PostgresqlTimeouts) -> set[str]:
     """Read and write many times at once; return what all of them say that fail as they should."""
-    database = open_url(url, patience)
+    database = open_url(url, timeouts)
     reads = [count_rooms(database) for _ in range(40)]
     writes = [database.commit(adding("!a")) for _ in range(40)]
     outcomes = await asyncio.gather(*reads, *writes, return_exceptions=True)
@@ -139,7 +139,7 @@ async def test_silence() -> None:
     asked: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _, writer: asked.append(writer), "127.0.0.1", 0)
     url = f"postgresql://lamplighter@127.0.0.1:{silent.sockets[0].getsockname()[1]}/none"
-    said = await use_often(url, Patience(connection=timedelta(milliseconds=200)))
+    said = await use_often(url, PostgresqlTimeouts(connection=timedelta(milliseconds=200)))
     silent.close()
     for writer in asked:
         writer.close()

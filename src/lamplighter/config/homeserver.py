@@ -22,18 +22,15 @@ def check_is_ours(raw: object) -> None:
     """Raise `Refused` if *raw* has keys of Synapse at its top level."""
     if not isinstance(raw, dict):
         return
-    theirs = [key for key in raw if key in SYNAPSE_KEYS and not _is_our_database(key, raw[key])]
+    theirs = [key for key in raw if key in SYNAPSE_KEYS]
+    if "database" in theirs and not isinstance(raw["database"], Mapping):
+        theirs.remove("database")  # ours is text, Synapse's is a mapping
     if len(theirs) >= _ENOUGH:
         raise Refused("", _answer(raw))
     for key in theirs:
         if key in MOVED_KEYS:
             raise Refused(key, f"a key of Synapse; here it is {MOVED_KEYS[key]}")
         raise Refused(key, "a key of Synapse, which stays in Synapse; remove it here")
-
-
-def _is_our_database(key: object, value: object) -> bool:
-    """Return whether this is our key `database`, which is text; Synapse's is a mapping."""
-    return key == "database" and not isinstance(value, Mapping)
 
 
 def _answer(raw: Mapping[Any, Any]) -> str:

@@ -35,30 +35,14 @@ class Database:
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        self._can_write = True
-        self._failures = 0
-        self._begun = 0
-        self._under_way = 0
-
-    @property
-    def can_write(self) -> bool:
-        """Whether the last write could be kept, as far as the machine is concerned."""
-        return self._can_write
-
-    @property
-    def failures(self) -> int:
-        """How many reads and writes the machine has not done since the start."""
-        return self._failures
-
-    @property
-    def begun(self) -> int:
-        """How many reads and writes have begun since the start."""
-        return self._begun
-
-    @property
-    def under_way(self) -> int:
-        """How many reads and writes have begun, or wait for others to end, and have not ended."""
-        return self._under_way
+        #: Whether the last write could be kept, as far as the machine is concerned.
+        self.can_write = True
+        #: How many reads and writes the machine has not done since the start.
+        self.failures = 0
+        #: How many reads and writes have begun since the start.
+        self.begun = 0
+        #: How many reads and writes have begun, or wait for others to end, and have not ended.
+        self.under_way = 0
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -106,7 +90,7 @@ class Database:
 
     async def try_again(self) -> None:
         """Find out whether the database can be written by now, if it could not be at last."""
-        if not self._can_write:
+        if not self.can_write:
             async with self.write() as connection:
                 await connection.execute(update(stream).values(position=stream.c.position))
 
@@ -121,23 +105,23 @@ class Database:
             with self._counted():
                 yield
         except StorageUnavailable as problem:
-            if self._can_write:
+            if self.can_write:
                 _log.error("the database cannot be written", problem=str(problem))
-            self._can_write = False
+            self.can_write = False
             raise
-        if not self._can_write:
+        if not self.can_write:
             _log.info("the database can be written again")
-        self._can_write = True
+        self.can_write = True
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
         """Count the block, and turn its errors into the server's own."""
-        self._begun += 1
-        self._under_way += 1
+        self.begun += 1
+        self.under_way += 1
         try:
             yield
         except StorageUnavailable:
-            self._failures += 1
+            self.failures += 1
             raise
         except Exception as error:
             if isinstance(error, StatementError) and isinstance(error.orig, InvalidParam):
@@ -145,7 +129,7 @@ class Database:
             trouble = self._adapter.trouble_of(error)
             if trouble is None:
                 raise
-            self._failures += 1
+            self.failures += 1
             raise StorageUnavailable(trouble) from error
         finally:
-            self._under_way -= 1
+            self.under_way -= 1

@@ -34,7 +34,7 @@ from lamplighter.database.adapter import PresenceRow, Statement, presence_upsert
 from lamplighter.database.engine import Database
 from lamplighter.errors import DatabaseInUse, StorageUnavailable
 
-__all__ = ["Patience", "PostgresqlAdapter", "open_url"]
+__all__ = ["PostgresqlAdapter", "PostgresqlTimeouts", "open_url"]
 
 #: How many reads run at the same time; more of them wait until one has ended.
 _READERS: Final = 4
@@ -73,14 +73,14 @@ _FORGET: Final = "DELETE FROM presence WHERE user_id = ANY ($1::text[])"
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long PostgreSQL is waited for."""
+class PostgresqlTimeouts:
+    """The longest times for which the server waits for PostgreSQL."""
 
-    #: Until there is a connection.
+    #: For a connection.
     connection: timedelta = timedelta(seconds=5)
-    #: Until a statement is answered.
+    #: For the answer to a statement.
     answer: timedelta = timedelta(seconds=20)
-    #: Until another process releases a lock.
+    #: For a lock that another process holds.
     lock: timedelta = timedelta(seconds=5)
 
 
@@ -91,10 +91,10 @@ class _Unreachable(StorageUnavailable):
 class PostgresqlAdapter:
     """The `Adapter` of PostgreSQL."""
 
-    def __init__(self, url: str, patience: Patience, *, alone: bool) -> None:
+    def __init__(self, url: str, timeouts: PostgresqlTimeouts, *, alone: bool) -> None:
         """*url* is what PostgreSQL's own tools take; with *alone* no other server may use it."""
         self._url = url
-        self._patience = patience
+        self._timeouts = timeouts
         self._alone = alone
         self._writer = _engine(self._connect_to_write, 1)
         self._reader = _engine(self._connect_to_read, _READERS)
@@ -207,18 +207,18 @@ class PostgresqlAdapter:
         return connection
 
     async def _connect(self, **settings: str) -> asyncpg.Connection:
-        patience = self._patience
+        timeouts = self._timeouts
         try:
             return await asyncpg.connect(
                 self._url,
-                timeout=patience.connection.total_seconds(),
+                timeout=timeouts.connection.total_seconds(),
                 # PostgreSQL itself is to give up first: then the connection stays.
-                command_timeout=(patience.answer * 1.25).total_seconds(),
+                command_timeout=(timeouts.answer * 1.25).total_seconds(),
                 server_settings={
                     "application_name": "lamplighter",
                     "jit": "off",  # it costs more than these statements
-                    "statement_timeout": _milliseconds(patience.answer),
-                    "lock_timeout": _milliseconds(patience.lock),
+                    "statement_timeout": _milliseconds(timeouts.answer),
+                    "lock_timeout": _milliseconds(timeouts.lock),
                     # The lock of a machine that has vanished ends after a minute.
                     "tcp_keepalives_idle": "30",
                     "tcp_keepalives_interval": "10",
@@ -230,12 +230,14 @@ class PostgresqlAdapter:
             raise _Unreachable(self.trouble_of(error) or str(error)) from None
 
 
-def open_url(url: str, patience: Patience = Patience(), *, alone: bool = True) -> Database:
+def open_url(
+    url: str, timeouts: PostgresqlTimeouts = PostgresqlTimeouts(), *, alone: bool = True
+) -> Database:
     """Return the PostgreSQL database at *url*; connections are opened when they are needed.
 
     With *alone*, nothing can be written while another process has opened it so.
     """
-    return Database(PostgresqlAdapter(url, patience, alone=alone))
+    return Database(PostgresqlAdapter(url, timeouts, alone=alone))
 
 
 def _engine(creator: Callable[..., Any], connections: int) -> AsyncEngine:

@@ -78,11 +78,20 @@ class SqlPresenceStore:
             self._writer = None
 
     async def _commit_pending(self, done: asyncio.Future[None]) -> None:
-        """Commit the pending states, and set *done*, or its exception."""
+        """Delete the forgotten users, then write the pending states; set *done*, or its exception.
+
+        Each is one statement, and one commit. If only the first succeeds, nothing is wrong: nobody
+        has been told that the states are saved.
+        """
         batch, self._pending = self._pending, {}
         forgotten, self._forgotten = self._forgotten, set()
         try:
-            await self._commit(list(batch.values()), list(forgotten))
+            if forgotten:
+                await self._database.forget_presence(list(forgotten))
+            if batch:
+                await self._database.save_presence([_row(saved) for saved in batch.values()])
+            if not batch and not forgotten:
+                await self._database.try_again()
         except asyncio.CancelledError:
             self._keep(batch, forgotten)
             done.cancel()
@@ -96,18 +105,6 @@ class SqlPresenceStore:
             if batch:
                 self._committed(len(batch))
             done.set_result(None)
-
-    async def _commit(self, batch: Sequence[SavedPresence], forgotten: Sequence[str]) -> None:
-        """Delete the *forgotten* users, then write *batch*: each is one statement, and one commit.
-
-        If only the first succeeds, nothing is wrong: nobody has been told that *batch* is saved.
-        """
-        if forgotten:
-            await self._database.forget_presence(forgotten)
-        if batch:
-            await self._database.save_presence([_row(saved) for saved in batch])
-        if not batch and not forgotten:
-            await self._database.try_again()
 
     def _keep(self, batch: dict[str, SavedPresence], forgotten: set[str]) -> None:
         """Put back the states of a failed commit; newer ones that have arrived replace them."""

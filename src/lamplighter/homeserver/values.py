@@ -12,14 +12,11 @@ from lamplighter.ports import Json
 
 __all__ = [
     "MAX_PASSWORD",
-    "FoundPeople",
     "InitialState",
     "Login",
     "MemberState",
     "MessagesQuery",
     "NewRoom",
-    "PublicRooms",
-    "PublicRoomsQuery",
     "Receipt",
 ]
 
@@ -91,32 +88,3 @@ class Receipt:
     is_private: bool = False
     #: `main`, or the ID of the event that a thread begins with; None is a receipt without thread.
     thread_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PublicRoomsQuery:
-    """A question for rooms of the room directory."""
-
-    limit: int
-    #: How many rooms come before the first one wanted.
-    skip: int = 0
-    #: A part of the name, the topic or the alias; empty admits all.
-    search_term: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PublicRooms:
-    """A piece of the room directory, the largest rooms first."""
-
-    rooms: Sequence[Json]
-    #: The number of all rooms that were found.
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPeople:
-    """The users whom a search has found."""
-
-    people: Sequence[Json]
-    #: Whether there are more.
-    limited: bool

@@ -83,8 +83,9 @@ class ProfileEndpoints:
         requester, body = await self.authenticator.requester_and_body(request, _Search)
         term = text("search_term", body.search_term)
         self.limiter.take(("user_directory", requester.user_id))
-        found = await self.directory.search_people(requester.user_id, term, min(body.limit, _MOST))
-        return json_response({"results": list(found.people), "limited": found.limited})
+        limit = min(body.limit, _MOST)
+        people, limited = await self.directory.search_people(requester.user_id, term, limit)
+        return json_response({"results": people, "limited": limited})
 
     def _getter(self, fields: Sequence[str]) -> Handler:
         """Return what answers with those of *fields* that are set."""

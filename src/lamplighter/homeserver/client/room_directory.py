@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from lamplighter.errors import InvalidParam, NotFound
 from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.homeserver.values import PublicRoomsQuery
 from lamplighter.ids import RoomAlias, parse_room_alias, parse_room_id, server_of
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.fields import natural, number, room_id, text
@@ -125,12 +124,9 @@ class RoomDirectoryEndpoints:
             )
         skip = natural("since", since) if since else 0  # a token is how many rooms were told before
         limit = min(limit, _MOST)
-        found = await self.directory.public_rooms(PublicRoomsQuery(limit, skip, term))
-        page: dict[str, Any] = {
-            "chunk": list(found.rooms),
-            "total_room_count_estimate": found.total,
-        }
-        if limit and skip + limit < found.total:
+        rooms, total = await self.directory.public_rooms(limit, skip, term)
+        page: dict[str, Any] = {"chunk": rooms, "total_room_count_estimate": total}
+        if limit and skip + limit < total:
             page["next_batch"] = str(skip + limit)
         if skip:
             page["prev_batch"] = str(max(0, skip - limit))

@@ -14,7 +14,7 @@ from lamplighter.errors import InvalidParam
 from lamplighter.homeserver.client.metered import MeteredAuthenticator
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import MemberState
-from lamplighter.ports import Json, Profile
+from lamplighter.ports import Json
 from lamplighter.web.fields import room_id, text
 from lamplighter.web.in_pieces import JsonInPieces
 from lamplighter.web.routes import ClientRoute, Route, json_response
@@ -55,7 +55,11 @@ class RoomState:
         """Return the joined members, with display names and avatars."""
         requester = await self.authenticator.requester(request)
         members = await self.directory.joined_members(requester.user_id, room_id(request))
-        joined = {user_id: _content(profile) for user_id, profile in members.items()}
+        shown = {
+            user_id: {"display_name": it.displayname, "avatar_url": it.avatar_url}
+            for user_id, it in members.items()
+        }
+        joined = {user_id: msgspec.Raw(msgspec.json.encode(it)) for user_id, it in shown.items()}
         return JsonInPieces({"joined": joined})
 
     async def state(self, request: Request) -> Response:
@@ -104,8 +108,3 @@ def _is_member(event: Json, wanted: str | None, unwanted: str | None) -> bool:
         return False
     membership = event["content"].get("membership")
     return wanted in (None, membership) and membership != unwanted
-
-
-def _content(profile: Profile) -> msgspec.Raw:
-    content = {"display_name": profile.displayname, "avatar_url": profile.avatar_url}
-    return msgspec.Raw(msgspec.json.encode(content))

@@ -94,7 +94,14 @@ async def append(
     size = _ENVELOPE + len(encoded.encode()) + sum(len(name.encode()) for name in names)
     if size > MAX_EVENT_BYTES:
         raise TooLarge(f"event: {size} bytes, where {MAX_EVENT_BYTES} are allowed")
-    await _store(write, event)
+    await write.connection.execute(insert(events).values(event._asdict()))
+    if state_key is not None:
+        row = {"room_id": room_id, "type": event_type, "state_key": state_key}
+        statement = upsert(write.connection, current_state)
+        await write.connection.execute(statement, row | {"position": event.position})
+    room = update(rooms).where(rooms.c.room_id == room_id)
+    await write.connection.execute(room.values(last_position=event.position))
+    write.news_in.add(room_id)
     return event
 
 
@@ -128,17 +135,6 @@ async def current_content(
 async def read_events(connection: AsyncConnection, query: Any) -> list[StoredEvent]:
     """Return the events that *query*, a select of whole rows of `events`, finds."""
     return [StoredEvent._make(row) for row in await connection.execute(query)]
-
-
-async def _store(write: Write, event: StoredEvent) -> None:
-    await write.connection.execute(insert(events).values(event._asdict()))
-    if event.state_key is not None:
-        row = {"room_id": event.room_id, "type": event.type, "state_key": event.state_key}
-        statement = upsert(write.connection, current_state)
-        await write.connection.execute(statement, row | {"position": event.position})
-    room = update(rooms).where(rooms.c.room_id == event.room_id)
-    await write.connection.execute(room.values(last_position=event.position))
-    write.news_in.add(event.room_id)
 
 
 async def _current(

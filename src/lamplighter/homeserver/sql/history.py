@@ -5,7 +5,7 @@ Implements <https://spec.matrix.org/latest/client-server-api/#getting-events-for
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -86,10 +86,11 @@ class History:
             after, _ = await forth.read(connection, wanted, half)
             told = [*before, found, *after]
             last = after[-1] if after else found
-            people = {event.sender for event in told} if filter.get("lazy_load_members") else None
-            state = await read_state(
-                connection, view.admits(), *_members(people), before=last.position + 1
-            )
+            people: list[ColumnElement[bool]] = []
+            if filter.get("lazy_load_members"):
+                shown_members = sorted({event.sender for event in told})
+                people = [or_(events.c.type != MEMBER, events.c.state_key.in_(shown_members))]
+            state = await read_state(connection, view.admits(), *people, before=last.position + 1)
             sent_as = await read_sent_as(connection, _own(told, requester))
         first, token = before[-1] if before else found, self._ledger.stream.token
         shown = partial(self._shown, requester=requester, sent_as=sent_as)
@@ -176,10 +177,3 @@ async def _find(connection: AsyncConnection, view: View, event_id: str) -> Store
 
 def _own(found: Sequence[StoredEvent], requester: Requester) -> list[StoredEvent]:
     return [event for event in found if event.sender == requester.user_id]
-
-
-def _members(people: set[Any] | None) -> list[ColumnElement[bool]]:
-    """Return the condition that a membership event is of one of *people*; none if they are None."""
-    if people is None:
-        return []
-    return [or_(events.c.type != MEMBER, events.c.state_key.in_(sorted(people)))]

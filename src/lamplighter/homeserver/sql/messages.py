@@ -63,7 +63,11 @@ class Messages:
                 change, target = self._memberships.set_by_event, UserId(state_key)
                 return (await change(write, room_id, user_id, target, content)).event_id
             await _check_power(write, room_id, user_id, event_type, is_state=True)
-            await _check_new_state(write, room_id, user_id, event_type, state_key, content)
+            check_state(user_id, event_type, state_key, content)
+            if event_type == "m.room.power_levels" and not state_key:
+                old = await current_content(write.connection, room_id, event_type)
+                if old is not None:
+                    rules.check_change(old, content, user_id)
             event = await append(write, room_id, event_type, user_id, content, state_key)
             await _check_amount(write, room_id)
             return event.event_id
@@ -122,13 +126,3 @@ async def _check_amount(write: Write, room_id: RoomId) -> None:
         raise TooLarge(f"state: the room has {_MAX_STATE} entries already")
     if bytes_ > _MAX_STATE_BYTES:
         raise TooLarge(f"state: {bytes_} bytes, where a room may have {_MAX_STATE_BYTES}")
-
-
-async def _check_new_state(
-    write: Write, room_id: RoomId, user_id: UserId, event_type: str, state_key: str, content: Json
-) -> None:
-    check_state(user_id, event_type, state_key, content)
-    if event_type == "m.room.power_levels" and not state_key:
-        old = await current_content(write.connection, room_id, event_type)
-        if old is not None:
-            rules.check_change(old, content, user_id)

@@ -39,7 +39,7 @@ from lamplighter.homeserver.sql.standing import (
     room_exists,
 )
 from lamplighter.homeserver.sql.state import find_view
-from lamplighter.homeserver.values import FoundPeople, MemberState, PublicRooms, PublicRoomsQuery
+from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId, server_of
 from lamplighter.ports import Json
 
@@ -71,20 +71,32 @@ class RoomDirectory:
         self._ledger = ledger
         self._server_name = server_name
 
-    async def public_rooms(self, query: PublicRoomsQuery) -> PublicRooms:
-        """Return rooms of the room directory."""
-        found = _published(query.search_term)
-        members = _joined_members()
+    async def public_rooms(
+        self, limit: int, skip: int = 0, search_term: str = ""
+    ) -> tuple[Sequence[Json], int]:
+        """Return rooms of the room directory, the largest first, and the number of all of them.
+
+        *search_term* is a part of the name, the topic or the alias; empty admits all rooms. The
+        first *skip* rooms are left out.
+        """
+        found = _published(search_term)
+        members = (
+            select(func.count())
+            .where(
+                memberships.c.room_id == published_rooms.c.room_id,
+                memberships.c.membership == MemberState.JOIN,
+            )
+            .correlate(published_rooms)
+            .scalar_subquery()
+        )
         page = found.order_by(members.desc(), published_rooms.c.room_id)
         async with self._ledger.read() as connection:
             total = select(func.count()).select_from(found.subquery())
             count = (await connection.execute(total)).scalar_one()
-            rows = await connection.execute(
-                page.add_columns(members).offset(query.skip).limit(query.limit)
-            )
+            rows = await connection.execute(page.add_columns(members).offset(skip).limit(limit))
             sizes = {RoomId(row[0]): int(row[1]) for row in rows}
             entries = await _entries(connection, sizes)
-        return PublicRooms(entries, count)
+        return entries, count
 
     async def is_published(self, room_id: RoomId) -> bool:
         """Tell whether the room is in the room directory; raise `NotFound`."""
@@ -165,17 +177,26 @@ class RoomDirectory:
 
         await self._ledger.write(work)
 
-    async def search_people(self, user_id: UserId, term: str, limit: int) -> FoundPeople:
-        """Return users whose name or ID has *term* in it.
+    async def search_people(
+        self, user_id: UserId, term: str, limit: int
+    ) -> tuple[Sequence[Json], bool]:
+        """Return users whose name or ID has *term* in it, and whether there are more of them.
 
-        They are those who share a room with the user, or are in a room of the room directory.
+        They share a room with the user, or are in a room of the room directory.
         """
+        mine = memberships.alias("mine")
+        is_joined = memberships.c.membership == MemberState.JOIN
+        my_rooms = select(mine.c.room_id).where(
+            mine.c.user_id == user_id, mine.c.membership == MemberState.JOIN
+        )
+        here = memberships.c.room_id
+        known_room = or_(here.in_(my_rooms), here.in_(select(published_rooms.c.room_id)))
         query = (
             select(users.c.user_id, users.c.displayname, users.c.avatar_url)
             .where(
                 ~users.c.is_deactivated,
                 or_(_contains(users.c.user_id, term), _contains(users.c.displayname, term)),
-                users.c.user_id.in_(_known_to(user_id)),
+                users.c.user_id.in_(select(memberships.c.user_id).where(is_joined, known_room)),
             )
             .order_by(users.c.user_id)
         )
@@ -183,7 +204,7 @@ class RoomDirectory:
             rows = (await connection.execute(query.limit(limit + 1))).all()
         people = [zip(("user_id", "display_name", "avatar_url"), row, strict=True) for row in rows]
         shown = [{name: it for name, it in person if it is not None} for person in people]
-        return FoundPeople(shown[:limit], len(rows) > limit)
+        return shown[:limit], len(rows) > limit
 
 
 async def publish(write: Write, room_id: RoomId, *, published: bool) -> None:
@@ -231,16 +252,6 @@ def _published(term: str) -> Any:
     return query.where(said)
 
 
-def _joined_members() -> Any:
-    joined = memberships.c.membership == MemberState.JOIN
-    return (
-        select(func.count())
-        .where(memberships.c.room_id == published_rooms.c.room_id, joined)
-        .correlate(published_rooms)
-        .scalar_subquery()
-    )
-
-
 async def _entries(connection: AsyncConnection, sizes: dict[RoomId, int]) -> list[Json]:
     query = CURRENT_EVENTS.where(
         current_state.c.room_id.in_(list(sizes)),
@@ -262,18 +273,6 @@ async def _entries(connection: AsyncConnection, sizes: dict[RoomId, int]) -> lis
         if isinstance(value, str):
             entries[event.room_id][name] = value
     return list(entries.values())
-
-
-def _known_to(user_id: UserId) -> Any:
-    """Return the query for those who share a room with the user or are in a published one."""
-    mine = memberships.alias("mine")
-    joined = MemberState.JOIN
-    my_rooms = select(mine.c.room_id).where(mine.c.user_id == user_id, mine.c.membership == joined)
-    open_rooms = select(published_rooms.c.room_id)
-    here = memberships.c.room_id
-    return select(memberships.c.user_id).where(
-        memberships.c.membership == joined, or_(here.in_(my_rooms), here.in_(open_rooms))
-    )
 
 
 def _contains(column: Any, term: str) -> ColumnElement[bool]:
