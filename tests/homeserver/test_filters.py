@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamplighter.errors import BadJson, InvalidParam, NotJson
+from lamplighter.errors import BadJson, InvalidParam
 from lamplighter.homeserver.filters import parse_filter, read_inline_filter
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.ports import Json
@@ -83,12 +83,3 @@ def test_a_malformed_id_names_the_field(definition: Json, field: str) -> None:
     """A user or room ID that is none is M_INVALID_PARAM, by the field's name."""
     with pytest.raises(InvalidParam, match=f"^{field}: '.*' is not a"):
         parse_filter(definition)
-
-
-def test_the_same_inline_filter_is_read_once() -> None:
-    """The JSON of a usual length is read once for all who send it, one that is longer each time."""
-    usual, long = (f'{{"room":{{"rooms":[],"x":"{"a" * length}"}}}}' for length in (4_000, 5_000))
-    assert read_inline_filter(usual) is read_inline_filter(usual)
-    assert read_inline_filter(long) is not read_inline_filter(long)
-    with pytest.raises(NotJson, match=r"^filter: not JSON$"):
-        read_inline_filter("{")

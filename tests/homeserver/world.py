@@ -17,8 +17,8 @@ from lamplighter.ports import Requester
 from lamplighter.web.access_log import AccessLog
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.health import Health
-from lamplighter.web.application import build_application
-from lamplighter.web.limits import Limiter, RateLimiter, Unlimited
+from lamplighter.web.application import Application
+from lamplighter.web.limits import Limiter, RateLimiter
 from lamplighter.web.places import Places
 from tests.web.clients import client_of
 
@@ -72,7 +72,7 @@ class World:
             login_limiter=RateLimiter(1, 5, self.clock),
             registration_limiter=RateLimiter(1, 3, self.clock),
             fan_out_limiter=RateLimiter(10, 50, self.clock),
-            rooms_limiter=Unlimited() if rooms is None else rooms,
+            rooms_limiter=Limiter() if rooms is None else rooms,
             places=Places(),
             tokens=Tokens(EPOCH),
             acted=self.acted.append,
@@ -80,7 +80,7 @@ class World:
             access_log=AccessLog(self.clock, self.logins.append, ClientAddress([])),
         )
         health = Health(lambda: self.storage_works).routes()
-        self.application = build_application([*self.routes, *health])
+        self.application = Application([*self.routes, *health])
         self.client = client_of(self.application)
 
     async def person(self, name: str, password: str | None = None) -> "Person":

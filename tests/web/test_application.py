@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from lamplighter.devtools.http import HttpClient
 from lamplighter.errors import LimitExceeded, NotFound, StorageUnavailable
 from lamplighter.ports import Json
-from lamplighter.web.application import build_application
+from lamplighter.web.application import Application
 from lamplighter.web.body import read
 from lamplighter.web.routes import ClientRoute, MatrixRoute, json_response
 from tests.web.clients import client_of
@@ -57,7 +57,7 @@ async def break_off(request: Request) -> Response:
 def client() -> HttpClient:
     """A client of an application with a few endpoints."""
     return client_of(
-        build_application(
+        Application(
             [
                 ClientRoute("PUT", "/echo/{key}", echo),
                 ClientRoute("DELETE", "/echo/{key}", echo),

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from lamplighter.errors import Forbidden, InvalidId, InvalidParam, MissingParam, TooLarge
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import Requester
+from lamplighter.presence.state import Presence
 from lamplighter.web import fields
 
 ALICE = Requester(UserId("@alice:demo"), DeviceId("PHONE"))
@@ -109,3 +110,35 @@ def test_a_query_parameter_may_be_needed() -> None:
     assert fields.query(request(b"a="), "a") == ""
     with pytest.raises(MissingParam, match="a: missing"):
         fields.query(request(b"b=c"), "a")
+
+
+PLAIN, WITH_BUSY = fields.PresenceNames(busy=False), fields.PresenceNames(busy=True)
+
+
+def test_names_of_presences() -> None:
+    """The specification's names name presences; `busy` has its MSC's name, where it is allowed."""
+    for name in ("online", "unavailable", "offline"):
+        assert [it.parse("presence", name) for it in (PLAIN, WITH_BUSY)] == [Presence(name)] * 2
+    assert WITH_BUSY.parse("presence", Presence.BUSY) is Presence.BUSY
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("", "''"),
+        ("Online", "'Online'"),
+        ("online ", "'online '"),
+        ("busy", "'busy'"),
+        ("x" * 61, f"'{'x' * 60}'"),
+        ("a\nb", r"'a\nb'"),
+    ],
+)
+def test_names_of_no_presence(name: str, shown: str) -> None:
+    """Anything else is refused, with the field, a part of the value, and what is allowed."""
+    with pytest.raises(InvalidParam) as refused:
+        PLAIN.parse("set_presence", name)
+    assert str(refused.value) == f"set_presence: {shown} is none of offline, unavailable, online"
+    with pytest.raises(InvalidParam) as refused:
+        WITH_BUSY.parse("presence", name)
+    allowed = "offline, unavailable, online, org.matrix.msc3026.busy"
+    assert str(refused.value) == f"presence: {shown} is none of {allowed}"

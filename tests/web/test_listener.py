@@ -21,7 +21,7 @@ from lamplighter.clock import SystemClock, next_turn
 from lamplighter.config import Address
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ConfigError
-from lamplighter.web.application import build_application
+from lamplighter.web.application import Application
 from lamplighter.web.http.exchange import Exchange
 from lamplighter.web.http.settings import MOST_CONNECTIONS, ConnectionRoom
 from lamplighter.web.listener import Certificate, Listener, room_within
@@ -108,7 +108,7 @@ class World:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         server = matrix_server(
-            build_application([Route("/echo", echo, methods=["PUT"])]),
+            Application([Route("/echo", echo, methods=["PUT"])]),
             SystemClock(),
             room=room,
             find_direct=lambda request: self._poll if request.target.path == "/poll" else None,
@@ -300,9 +300,7 @@ def test_no_descriptor_left(loop: Loop) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        server = matrix_server(
-            build_application([]), clock, count_refused=lambda: refused.append(None)
-        )
+        server = matrix_server(Application([]), clock, count_refused=lambda: refused.append(None))
         serving = Listener(server, Address(f"127.0.0.1:{port}"))
         await serving.start()
         with socket.socket() as client, capture_logs() as logs:
@@ -403,7 +401,7 @@ async def test_who_takes_too_long(sent: bytes, status: bytes) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    application = build_application([Route("/", read, methods=["PUT"])])
+    application = Application([Route("/", read, methods=["PUT"])])
     server = matrix_server(application, SystemClock(), slowest=timedelta(milliseconds=50))
     serving = Listener(server, Address(f"127.0.0.1:{port}"))
     await serving.start()

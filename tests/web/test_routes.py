@@ -7,7 +7,7 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from lamplighter.errors import InvalidParam
-from lamplighter.web.application import build_application
+from lamplighter.web.application import Application
 from lamplighter.web.http.asgi import ENDS_WITH_CLIENT
 from lamplighter.web.routes import ClientRoute, MatrixRoute, ResourceRoute, json_response
 from tests.web.clients import client_of
@@ -75,19 +75,6 @@ def test_the_client_api_has_two_prefixes(path: bytes, match: Match) -> None:
     assert found(ClientRoute("GET", "/a/{one}", handler), path)[0] is match
 
 
-def test_a_server_may_leave_the_raw_path_out() -> None:
-    """`raw_path` is optional in ASGI; without it the decoded path must do."""
-    route = MatrixRoute("GET", "/a/{one}", handler)
-    scope = {"type": "http", "method": "GET", "path": "/a/#ü"}
-    assert route.matches(scope)[1]["path_params"] == {"one": "#ü"}
-
-
-def test_websockets_are_not_served() -> None:
-    """No endpoint speaks WebSocket."""
-    scope = {"type": "websocket", "path": "/a", "raw_path": b"/a"}
-    assert MatrixRoute("GET", "/a", handler).matches(scope) == (Match.NONE, {})
-
-
 def test_an_answer_is_json() -> None:
     """A response has its content type, without a charset, and the status and headers asked for."""
     response = json_response({"a": "ü"}, status=201, headers={"X-A": "1"})
@@ -106,7 +93,7 @@ async def test_a_module_has_its_path_and_all_below(path: str, status: int) -> No
     async def resource(scope: Scope, receive: Receive, send: Send) -> None:
         await json_response({})(scope, receive, send)
 
-    client = client_of(build_application([ResourceRoute("/a/b", resource)]))
+    client = client_of(Application([ResourceRoute("/a/b", resource)]))
     assert (await client.request("GET", path)).status == status
 
 
@@ -142,7 +129,7 @@ async def test_what_a_module_does_goes_on_without_its_client() -> None:
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         scope[ENDS_WITH_CLIENT] = lambda: said.append(True)
-        await build_application([ResourceRoute("/a", resource)])(scope, receive, send)
+        await Application([ResourceRoute("/a", resource)])(scope, receive, send)
 
     assert (await client_of(application).request("GET", "/a")).status == 200
     assert said == []

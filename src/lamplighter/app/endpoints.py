@@ -10,18 +10,18 @@ from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.service.core import Core, CorePorts
-from lamplighter.web.application import build_application
+from lamplighter.web.application import Application
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.filters_in_use import FiltersInUse
 from lamplighter.web.client.long_poll import LongPoll
 from lamplighter.web.client.parts import ClientParts
 from lamplighter.web.client.presence import PresenceStatus
 from lamplighter.web.client.presence_events import PresenceEncoder
-from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync import Sync
 from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.direct import DirectEndpoints
 from lamplighter.web.federation.version import WellKnownServer
+from lamplighter.web.fields import PresenceNames
 from lamplighter.web.front_page import FrontPage
 from lamplighter.web.http.exchange import FindDirect
 from lamplighter.web.limits import Limiter
@@ -81,5 +81,5 @@ def wire_endpoints(
     routes: list[BaseRoute] = [*status.routes(), *homeserver.routes(parts)]
     routes += [ChangingResources(lambda: modules.web_resources), *front.routes()]
     routes += WellKnownServer(config.federation.well_known_server).routes()
-    application = build_application([*routes, *admin.routes])
+    application = Application([*routes, *admin.routes])
     return application, DirectEndpoints(sync=sync, put_status=status.put)

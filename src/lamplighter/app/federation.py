@@ -29,7 +29,7 @@ from lamplighter.ports import BackoffStore, Lookups, Outgoing
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.service.federated import FederatedPresence
 from lamplighter.web.address import ClientAddress
-from lamplighter.web.application import build_application
+from lamplighter.web.application import Application
 from lamplighter.web.federation import federation_endpoints
 from lamplighter.web.http.settings import ConnectionRoom
 from lamplighter.web.listener import Certificate, Listener
@@ -143,7 +143,7 @@ class Federation:
             client_address=ClientAddress(self._config.trusted_proxies),
             clock=self._clock,
         )
-        return build_application(endpoints)
+        return Application(endpoints)
 
     async def stop(self) -> None:
         """Give up what is under way, and close all connections."""

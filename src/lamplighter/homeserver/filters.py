@@ -4,7 +4,6 @@ Implements <https://spec.matrix.org/latest/client-server-api/#filtering>, as far
 of a `/sync` goes.
 """
 
-from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -13,15 +12,12 @@ from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.ids import parse_room_id
 from lamplighter.ports import Json
 from lamplighter.web.body import convert
-from lamplighter.web.client.filters import EventFilterShape, check_ids, decode_inline
+from lamplighter.web.client.filters import EventFilterShape, check_ids, inline_reader
 
 __all__ = ["parse_filter", "read_inline_filter"]
 
 #: Events of a room's timeline that a client gets at once, at most.
 MAX_TIMELINE: Final = 100
-#: Parsed filters that are cached, and the longest text of one: clients of a kind ask alike.
-_MOST_KEPT: Final = 200
-_LONGEST_KEPT: Final = 4_096
 
 
 class _RoomEventFilter(EventFilterShape):
@@ -82,16 +78,5 @@ def parse_filter(definition: Json) -> RoomFilter:
     )
 
 
-def read_inline_filter(text: str) -> RoomFilter:
-    """Return what the filter whose JSON stands in a query says of rooms.
-
-    Raises what `decode_inline` and `parse_filter` raise.
-    """
-    return _inline_kept(text) if len(text) <= _LONGEST_KEPT else _inline(text)
-
-
-def _inline(text: str) -> RoomFilter:
-    return parse_filter(decode_inline(text))
-
-
-_inline_kept: Final = lru_cache(_MOST_KEPT)(_inline)
+#: Returns what a filter in a query says of rooms; raises as `parse_filter` does, and `NotJson`.
+read_inline_filter: Final = inline_reader(parse_filter)

@@ -11,14 +11,12 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from lamplighter.errors import MethodNotAllowed, NotJson, Unrecognized
-from lamplighter.web.cors import CORS_HEADERS
 from lamplighter.web.errors import error_response, is_expected
 from lamplighter.web.http.settings import ErrorResponse
 
 __all__ = [
     "JSON_HEADERS",
     "Application",
-    "build_application",
     "response_to",
     "send_error",
     "send_json",
@@ -26,13 +24,15 @@ __all__ = [
 
 _log = structlog.get_logger(__name__)
 
+#: The headers by which scripts of any web page may read a response. They belong on every response,
+#: errors included: <https://spec.matrix.org/latest/client-server-api/#web-browser-clients>.
+CORS_HEADERS: Final = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", b"X-Requested-With, Content-Type, Authorization"),
+)
 #: The headers of every answer in JSON, but for its length.
 JSON_HEADERS: Final = ((b"content-type", b"application/json"), *CORS_HEADERS)
-
-
-def build_application(routes: Sequence[BaseRoute]) -> "Application":
-    """Return the application that serves *routes*, and answers all else with Matrix's errors."""
-    return Application(routes)
 
 
 class Application:

@@ -7,11 +7,13 @@ from starlette.requests import Request
 from lamplighter.errors import Forbidden, InvalidParam, MissingParam, TooLarge
 from lamplighter.ids import DeviceId, RoomId, UserId, parse_room_id, parse_user_id
 from lamplighter.ports import Requester
+from lamplighter.presence.state import Presence
 
 __all__ = [
     "LARGEST",
     "MAX_KEY",
     "MAX_NAME",
+    "PresenceNames",
     "device_id",
     "display_name",
     "natural",
@@ -99,3 +101,19 @@ def query(request: Request, name: str) -> str:
     if value is None:
         raise MissingParam(f"{name}: missing")
     return value
+
+
+class PresenceNames:
+    """Reads a presence by its name; `busy` only where the operator allows it."""
+
+    def __init__(self, *, busy: bool) -> None:
+        self._known = {
+            str(presence): presence for presence in Presence if busy or presence != Presence.BUSY
+        }
+
+    def parse(self, field: str, name: str) -> Presence:
+        """Return the presence that *name* names; raise `InvalidParam`, which names *field*."""
+        presence = self._known.get(name)
+        if presence is None:
+            raise InvalidParam(f"{field}: {name[:60]!r} is none of {', '.join(self._known)}")
+        return presence

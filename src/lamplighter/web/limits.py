@@ -3,45 +3,38 @@
 from collections import OrderedDict
 from collections.abc import Hashable
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from lamplighter.clock import Clock
 from lamplighter.config import Rate
 from lamplighter.errors import LimitExceeded
 
-__all__ = ["Limiter", "RateLimiter", "Unlimited", "limiter"]
+__all__ = ["Limiter", "RateLimiter", "limiter"]
 
 #: Beyond this many half-empty buckets the least recently used one is forgotten.
 MAX_KEYS: Final = 100_000
 
 
-class Limiter(Protocol):
-    """A rate limit."""
+class Limiter:
+    """A rate limit; this one admits every use."""
 
     def take(self, key: Hashable, amount: int = 1) -> None:
         """Count *amount* uses by *key*; raise `LimitExceeded`, and count none, if too many."""
 
     def allows(self, key: Hashable) -> bool:
         """Do as `take` does, and return False where it raises."""
-
-
-class Unlimited:
-    """The limit that is none."""
-
-    def take(self, key: Hashable, amount: int = 1) -> None:
-        """Let everybody pass."""
-
-    def allows(self, key: Hashable) -> bool:
-        """Return True."""
-        self.take(key)
+        try:
+            self.take(key)
+        except LimitExceeded:
+            return False
         return True
 
 
-class RateLimiter:
+class RateLimiter(Limiter):
     """Admits *burst* uses of each key at once, and *per_second* uses in the long run.
 
-    A bucket is kept as the instant at which it will be full again, so a full one need not be
-    kept at all. A refused use costs nothing.
+    A bucket is stored as the instant at which it will be full again, and a full one not at all. A
+    refused use costs nothing.
     """
 
     def __init__(
@@ -67,15 +60,8 @@ class RateLimiter:
         self._full_at[key] = now + owed + asked
         self._full_at.move_to_end(key)
 
-    def allows(self, key: Hashable) -> bool:
-        try:
-            self.take(key)
-        except LimitExceeded:
-            return False
-        return True
-
     def __len__(self) -> int:
-        """Return how many buckets are kept."""
+        """Return how many buckets are stored."""
         return len(self._full_at)
 
     def _forget(self, now: float) -> None:
@@ -88,4 +74,4 @@ class RateLimiter:
 
 def limiter(rate: Rate | None, clock: Clock) -> Limiter:
     """Return what limits every key to *rate*; None is no limit."""
-    return Unlimited() if rate is None else RateLimiter(rate.per_second, rate.burst, clock)
+    return Limiter() if rate is None else RateLimiter(rate.per_second, rate.burst, clock)

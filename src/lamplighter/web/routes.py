@@ -1,9 +1,8 @@
 """Routes as the specification writes paths, and the answers that handlers return."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from starlette.datastructures import URLPath
@@ -24,12 +23,13 @@ __all__ = [
     "Route",
     "decoded",
     "json_response",
-    "raw_path",
 ]
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-_CLIENT: Final = "/_matrix/client/"
+_PREFIX: Final = b"/_matrix/client/v3/"
+#: Older clients use this prefix: it means the same.
+_OLDER_PREFIX: Final = b"/_matrix/client/r0/"
 
 
 class MatrixRoute(Route):
@@ -53,7 +53,7 @@ class MatrixRoute(Route):
         await super().handle(scope, receive, send)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        found = self.path_regex.match(raw_path(scope)) if scope["type"] == "http" else None
+        found = self.path_regex.match(scope["raw_path"].decode("latin-1"))
         if found is None:
             return Match.NONE, {}
         params = {name: decoded(name, value) for name, value in found.groupdict().items()}
@@ -68,9 +68,13 @@ class ClientRoute(MatrixRoute):
     def __init__(
         self, method: str, path: str, handler: Handler, *, is_read: bool | None = None
     ) -> None:
-        super().__init__(method, f"{_CLIENT}v3{path}", handler, is_read=is_read)
-        pattern = self.path_regex.pattern.replace(f"{_CLIENT}v3", f"{_CLIENT}(?:r0|v3)", 1)
-        self.path_regex = re.compile(pattern)
+        super().__init__(method, f"/_matrix/client/v3{path}", handler, is_read=is_read)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path: bytes = scope["raw_path"]
+        if path.startswith(_OLDER_PREFIX):
+            scope = {**scope, "raw_path": _PREFIX + path.removeprefix(_OLDER_PREFIX)}
+        return super().matches(scope)
 
 
 class ResourceRoute(Mount):
@@ -117,12 +121,6 @@ def json_response(
 ) -> Response:
     """Return *content* as a JSON response."""
     return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
-
-
-def raw_path(scope: Scope) -> str:
-    """Return the path as it was sent, percent-encoded."""
-    raw: bytes | None = scope.get("raw_path")
-    return raw.decode("latin-1") if raw else quote(scope["path"])
 
 
 def decoded(name: str, value: str) -> str:

@@ -10,7 +10,7 @@ from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.auth import AdminAuth, hash_of
 from lamplighter.web.admin.endpoints import Family, admin_endpoints
 from lamplighter.web.admin.operations import PREFIX
-from lamplighter.web.application import build_application
+from lamplighter.web.application import Application
 from tests.web.clients import client_of
 
 __all__ = ["ADMIN_CONFIG", "TOKEN", "Operator", "by_room", "events_in", "online", "operator_of"]
@@ -66,7 +66,7 @@ class Operator:
 def operator_of(family: Family) -> Operator:
     """Return the operator of a server that has only one family of operations."""
     auth = AdminAuth(hash_of(TOKEN), AccessLog(FakeClock(), print, ClientAddress([])))
-    return Operator(client_of(build_application(admin_endpoints(auth, family))))
+    return Operator(client_of(Application(admin_endpoints(auth, family))))
 
 
 def online(now: int, status_msg: str | None = None) -> dict[str, Any]:

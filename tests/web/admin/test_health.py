@@ -4,7 +4,7 @@ from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.errors import StorageUnavailable
 from lamplighter.web.admin.health import Health, Ready
-from lamplighter.web.application import build_application
+from lamplighter.web.application import Application
 from tests.web.clients import client_of
 
 UNAVAILABLE = (503, {"status": "storage unavailable"})
@@ -17,7 +17,7 @@ class Storage:
         self.reads = self.writes = True
         self.ready = Ready(lambda: self.writes, self.look)
         routes = [*Health(lambda: self.writes).routes(), *self.ready.routes()]
-        self.http = client_of(build_application(routes))
+        self.http = client_of(Application(routes))
 
     async def look(self) -> None:
         if not self.reads:

@@ -2,7 +2,7 @@
 
 from lamplighter.metrics import CONTENT_TYPE, Metrics
 from lamplighter.web.admin.metrics import MetricsPage
-from lamplighter.web.application import build_application
+from lamplighter.web.application import Application
 from tests.web.clients import client_of
 
 
@@ -10,7 +10,7 @@ async def test_metrics_are_shown() -> None:
     """Anybody gets the metrics, in the format of Prometheus."""
     metrics = Metrics()
     metrics.sync_answered()
-    client = client_of(build_application(MetricsPage(metrics).routes()))
+    client = client_of(Application(MetricsPage(metrics).routes()))
     response = await client.request("GET", "/metrics")
     assert (response.status, response.headers["content-type"]) == (200, CONTENT_TYPE)
     assert "\nlamplighter_syncs_total 1.0\n" in response.body.decode()

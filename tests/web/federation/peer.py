@@ -26,7 +26,7 @@ from lamplighter.ports import Json
 from lamplighter.presence.events import RemoteUpdate
 from lamplighter.presence.state import Presence
 from lamplighter.web.address import ClientAddress
-from lamplighter.web.application import build_application
+from lamplighter.web.application import Application
 from lamplighter.web.federation import federation_endpoints
 from tests.federation.signed import key_id, published, signature
 from tests.homeserver.world import SERVER
@@ -88,7 +88,7 @@ class Host:
         self.heard: list[RemoteUpdate] = []
         #: The origins whose transactions were processed.
         self.speakers: list[ServerName] = []
-        self._application = build_application(
+        self._application = Application(
             federation_endpoints(
                 keys=keys,
                 keyring=Keyring(self.published.server_keys),

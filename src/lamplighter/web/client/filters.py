@@ -7,7 +7,7 @@ The rooms half of a `/sync` is given the filter as it was sent, for the rest.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -22,14 +22,16 @@ __all__ = [
     "EventFilterShape",
     "PresenceFilter",
     "check_ids",
-    "decode_inline",
+    "inline_reader",
     "presence_filter",
     "read_inline",
 ]
 
+T = TypeVar("T")
+
 #: Parsed filters that are cached, and the longest text of one: clients of a kind ask alike.
 _MOST_KEPT: Final = 200
-_LONGEST_KEPT: Final = 2_048
+_LONGEST_KEPT: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +95,28 @@ def presence_filter(definition: Json) -> PresenceFilter:
     return ALL_PRESENCE if found == ALL_PRESENCE else found  # which needs no look
 
 
-def read_inline(text: str) -> PresenceFilter:
-    """Return what the filter whose JSON stands in a query says of presence.
+def inline_reader(parse: Callable[[Json], T]) -> Callable[[str], T]:
+    """Return a function that reads the filter whose JSON stands in a query, with *parse*.
 
-    Raises what `decode_inline` and `presence_filter` raise.
+    The function raises `NotJson`, `BadJson`, and what *parse* raises. It caches what it returns.
     """
-    return _inline_kept(text) if len(text) <= _LONGEST_KEPT else _inline(text)
+
+    def read(text: str) -> T:
+        try:
+            definition: Json = decode(text.encode(), Json)
+        except NotJson:
+            raise NotJson("filter: not JSON") from None
+        except BadJson:
+            raise BadJson("filter: nested too deeply") from None
+        return parse(definition)
+
+    cached = lru_cache(_MOST_KEPT)(read)
+    return lambda text: cached(text) if len(text) <= _LONGEST_KEPT else read(text)
 
 
-def decode_inline(text: str) -> Json:
-    """Return the filter whose JSON stands in a query; raise `NotJson` or `BadJson`."""
-    try:
-        definition: Json = decode(text.encode(), Json)
-    except NotJson:
-        raise NotJson("filter: not JSON") from None
-    except BadJson:
-        raise BadJson("filter: nested too deeply") from None
-    return definition
+#: Returns what a filter in a query says of presence; raises as `presence_filter` does, and
+#: `NotJson`.
+read_inline: Final = inline_reader(presence_filter)
 
 
 def check_ids(name: str, ids: list[str] | None, parse: Callable[[str], str]) -> None:
@@ -119,10 +126,3 @@ def check_ids(name: str, ids: list[str] | None, parse: Callable[[str], str]) -> 
             parse(text)
     except InvalidId as error:
         raise InvalidParam(f"{name}: {error}") from None
-
-
-def _inline(text: str) -> PresenceFilter:
-    return presence_filter(decode_inline(text))
-
-
-_inline_kept: Final = lru_cache(_MOST_KEPT)(_inline)

@@ -5,6 +5,7 @@ Clients set their status far more often than they ask for others': so the PUT is
 """
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -21,8 +22,7 @@ from lamplighter.service.reading import PresenceReader
 from lamplighter.web.auth import Authenticator
 from lamplighter.web.body import bounded, decode
 from lamplighter.web.client.presence_events import presence_content
-from lamplighter.web.client.presence_names import PresenceNames
-from lamplighter.web.fields import own, text, user_id
+from lamplighter.web.fields import PresenceNames, own, text, user_id
 from lamplighter.web.http.exchange import Exchange
 from lamplighter.web.limits import Limiter
 from lamplighter.web.routes import ClientRoute, Route, decoded, json_response
@@ -35,36 +35,26 @@ class _Status(msgspec.Struct):
     status_msg: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PresenceStatus:
     """Reads and sets the presence of single users."""
 
-    def __init__(
-        self,
-        *,
-        authenticator: Authenticator,
-        reader: PresenceReader,
-        intake: Intake,
-        names: PresenceNames,
-        limiter: Limiter,
-        background: Background,
-        clock: Clock,
-    ) -> None:
-        self._authenticator = authenticator
-        self._reader = reader
-        self._intake = intake
-        self._names = names
-        self._limiter = limiter
-        self._background = background
-        self._clock = clock
+    authenticator: Authenticator
+    reader: PresenceReader
+    intake: Intake
+    names: PresenceNames
+    limiter: Limiter
+    background: Background
+    clock: Clock
 
     def routes(self) -> list[Route]:
         return [ClientRoute("GET", "/presence/{user_id}/status", self.get)]
 
     async def get(self, request: Request) -> Response:
         """Return the user's presence, if the requester may see it; else 403, user or no user."""
-        requester = await self._authenticator.requester(request)
-        state = await self._reader.status(requester.user_id, user_id(request))
-        return json_response(presence_content(state, self._clock.now()))
+        requester = await self.authenticator.requester(request)
+        state = await self.reader.status(requester.user_id, user_id(request))
+        return json_response(presence_content(state, self.clock.now()))
 
     def put(self, user: str, exchange: Exchange) -> None:
         """Set the requester's own presence; answered once it would survive a crash.
@@ -73,9 +63,9 @@ class PresenceStatus:
         was logged out while it came sets nothing.
         """
         try:
-            requester = self._authenticator.requester_in_use(exchange)
+            requester = self.authenticator.requester_in_use(exchange)
             if requester is None:
-                self._background.run(self._identify(user, exchange))
+                self.background.run(self._identify(user, exchange))
             else:
                 self._set(user, exchange, requester)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
@@ -84,17 +74,17 @@ class PresenceStatus:
     async def _identify(self, user: str, exchange: Exchange) -> None:
         """Take a request with a token that must be looked up."""
         try:
-            self._set(user, exchange, await self._authenticator.requester_of(exchange))
+            self._set(user, exchange, await self.authenticator.requester_of(exchange))
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 
     def _set(self, user: str, exchange: Exchange, requester: Requester) -> None:
         status = decode(bounded(exchange.body), _Status)
         own(decoded("user_id", user), requester)
-        self._limiter.take(requester)
-        presence = self._names.parse("presence", status.presence)
+        self.limiter.take(requester)
+        presence = self.names.parse("presence", status.presence)
         message = parse_status_msg(text("status_msg", status.status_msg or "", MAX_STATUS_MSG))
-        saved = self._intake.set_status(requester, presence, message)
+        saved = self.intake.set_status(requester, presence, message)
         saved.add_done_callback(partial(_answer, exchange))
 
 

@@ -5,6 +5,7 @@ It is asked more often than everything else together, so it is a direct endpoint
 model validation, no middleware, no task stands between a request and its poll.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Final
@@ -21,9 +22,8 @@ from lamplighter.web.auth import Authenticator
 from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter, read_inline
 from lamplighter.web.client.filters_in_use import FiltersInUse
 from lamplighter.web.client.long_poll import LONGEST_POLL, LongPoll, News, SyncQuestion
-from lamplighter.web.client.presence_names import PresenceNames
 from lamplighter.web.client.sync_body import SyncBodies
-from lamplighter.web.fields import natural
+from lamplighter.web.fields import PresenceNames, natural
 from lamplighter.web.http.exchange import Exchange
 
 __all__ = ["Sync", "milliseconds_in"]
@@ -36,93 +36,73 @@ _LONG_QUERIES_KEPT: Final = 200
 _LONGEST_KEPT: Final = 4_096
 
 
+@dataclass(kw_only=True, eq=False)
 class Sync:
     """Answers `/sync`; it is a `Direct`."""
 
-    def __init__(
-        self,
-        *,
-        authenticator: Authenticator,
-        filters: FiltersInUse,
-        long_poll: LongPoll,
-        bodies: SyncBodies,
-        names: PresenceNames,
-        tokens: Tokens,
-        background: Background,
-        metrics: Metrics,
-    ) -> None:
-        self._authenticator = authenticator
-        self._filters = filters
-        self._long_poll = long_poll
-        self._bodies = bodies
-        self._names = names
-        self._tokens = tokens
-        self._background = background
-        self._metrics = metrics
+    authenticator: Authenticator
+    filters: FiltersInUse
+    long_poll: LongPoll
+    bodies: SyncBodies
+    names: PresenceNames
+    tokens: Tokens
+    background: Background
+    metrics: Metrics
+
+    def __post_init__(self) -> None:
         self._usual_query = lru_cache(_QUERIES_KEPT)(self._query)
         self._long_query = lru_cache(_LONG_QUERIES_KEPT)(self._query)
 
     def __call__(self, exchange: Exchange) -> None:
+        head = RequestHead(exchange.headers, exchange.peer)
         try:
             if exchange.method != "GET":
                 raise MethodNotAllowed("Unrecognized request: wrong HTTP method")
-            requester = self._authenticator.requester_in_use(exchange)
-            if requester is None:
-                self._background.run(self._identify(exchange, _head(exchange)))
-            else:
-                self._understand(exchange, requester, _head(exchange))
+            requester = self.authenticator.requester_in_use(exchange)
+            if requester is None or not self._begin(exchange, requester, head):
+                self.background.run(self._look_up(exchange, head))
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 
-    async def _identify(self, exchange: Exchange, head: RequestHead) -> None:
-        """Take a request with a token that must be looked up."""
+    async def _look_up(self, exchange: Exchange, head: RequestHead) -> None:
+        """Begin a poll whose token or filter no poll has named for a while."""
         try:
-            requester = await self._authenticator.requester_of(exchange)
-            self._understand(exchange, requester, head)
-        except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
-            exchange.refuse(error)
-
-    def _understand(self, exchange: Exchange, requester: Requester, head: RequestHead) -> None:
-        question = self._read(exchange.query)
-        wanted, filter_id = question.wanted, question.request.filter
-        if wanted is None:
-            assert filter_id is not None  # else all presence is wanted
-            wanted = self._filters.known(requester.user_id, filter_id)
-            if wanted is None:
-                looking = self._look_up(exchange, requester, head, question, filter_id)
-                self._background.run(looking)
+            requester = await self.authenticator.requester_of(exchange)
+            if self._begin(exchange, requester, head):
                 return
-        self._wait(exchange, requester, head, question, wanted)
-
-    async def _look_up(
-        self,
-        exchange: Exchange,
-        requester: Requester,
-        head: RequestHead,
-        question: SyncQuestion,
-        filter_id: str,
-    ) -> None:
-        """Go on with a filter that no poll has named for a while."""
-        try:
-            wanted = await self._filters.look_up(requester, question.request, head, filter_id)
+            request = self._read(exchange.query).request
+            assert request.filter is not None  # else all presence is wanted
+            wanted = await self.filters.look_up(requester, request, head, request.filter)
             # The device may have logged out while its filter was read.
-            requester = await self._authenticator.requester_of(exchange)
-            self._wait(exchange, requester, head, question, wanted)
+            requester = await self.authenticator.requester_of(exchange)
+            self._begin(exchange, requester, head, wanted)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 
-    def _wait(
+    def _begin(
         self,
         exchange: Exchange,
         requester: Requester,
         head: RequestHead,
-        question: SyncQuestion,
-        wanted: PresenceFilter,
-    ) -> None:
-        # From where the token was looked at to here nothing waits: a later log-out ends the poll.
-        answer = _Answer(exchange, self._bodies, self._metrics)
-        poll = self._long_poll.begin(requester, question, answer, head=head, wanted=wanted)
-        exchange.waiter = poll
+        wanted: PresenceFilter | None = None,
+    ) -> bool:
+        """Begin the poll, unless its filter is not known; tell whether it has begun.
+
+        The caller has just looked at the token, and nothing waits here: a later log-out ends the
+        poll.
+        """
+        question = self._read(exchange.query)
+        wanted = wanted or question.wanted
+        if wanted is None:
+            assert question.request.filter is not None  # else all presence is wanted
+            wanted = self.filters.known(requester.user_id, question.request.filter)
+            if wanted is None:
+                return False
+        answer = _Answer(exchange, self.bodies, self.metrics)
+        exchange.waiter = self.long_poll.begin(
+            requester, question, answer, head=head, wanted=wanted
+        )
+        return True
 
     def _read(self, text: str) -> SyncQuestion:
         """Return what the query *text* asks for."""
@@ -134,7 +114,7 @@ class Sync:
         query = dict(parse_qsl(text, keep_blank_values=True))
         # An empty token is no token: clients that build queries by hand send one.
         token = query.get("since") or None
-        since = None if token is None else self._tokens.read(token)
+        since = None if token is None else self.tokens.read(token)
         set_presence = query.get("set_presence")
         chosen = query.get("filter") or None
         request = SyncRequest(
@@ -144,16 +124,12 @@ class Sync:
             filter=chosen,
             full_state=_flag("full_state", query.get("full_state")),
         )
-        presence = self._names.parse("set_presence", set_presence) if set_presence else None
+        presence = self.names.parse("set_presence", set_presence) if set_presence else None
         if chosen is None:
             wanted: PresenceFilter | None = ALL_PRESENCE
         else:
             wanted = read_inline(chosen) if chosen.startswith("{") else None
         return SyncQuestion(since, request, wanted, presence)
-
-
-def _head(exchange: Exchange) -> RequestHead:
-    return RequestHead(exchange.headers, exchange.peer)
 
 
 class _Answer(msgspec.Struct, eq=False):
