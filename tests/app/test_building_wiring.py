@@ -94,7 +94,7 @@ async def test_modules_that_stand_in(tmp_path: Path) -> None:
 
 
 async def test_a_module_that_cannot_be_built(tmp_path: Path) -> None:
-    """Where a module cannot be built there is no server, and the database is closed."""
+    """If a module cannot be built, `build` raises, and closes the database."""
     modules = f"[{{module: {__name__}.First}}, {{module: {__name__}.Broken}}]"
     config = parse_config_text(f"server_name: demo\nmodules: {modules}\n", tmp_path / "x.yaml")
     storage = Storage.in_memory()
@@ -124,7 +124,7 @@ async def test_what_modules_know_of_the_server(config: str, base: str) -> None:
 
 @pytest.mark.parametrize("is_on", [True, False])
 async def test_busy(is_on: bool) -> None:
-    """Where busy is off nobody can set it, modules included, and clients are told."""
+    """If busy is off nobody can set it, modules included; `/versions` tells clients."""
     async with running_server(config=f"presence: {{busy: {str(is_on).lower()}}}") as server:
         bob = await server.register("bob")
         versions = await server.http.request("GET", "/_matrix/client/versions")
@@ -176,7 +176,7 @@ async def test_two_servers_in_one_process() -> None:
 
 
 async def test_web_resources_of_modules() -> None:
-    """What modules serve stands beside the server's own endpoints, and not in their way."""
+    """Web resources of modules are served beside the server's own endpoints."""
     async with running_server([Serving]) as server:
         answer = await server.http.request("GET", "/_serving/hello")
         health = await server.http.request("GET", "/health")

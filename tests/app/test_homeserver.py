@@ -110,7 +110,7 @@ async def test_a_poll_waits_at_the_homeserver(around: Around) -> None:
 
 
 async def test_the_time_is_over(around: Around) -> None:
-    """A poll of which nothing came is answered with the token of the client."""
+    """A poll without news is answered with the client's own token."""
     for _ in range(2):
         await around.alice.sync()
     before = around.alice.next_batch
@@ -147,7 +147,7 @@ async def test_a_log_out_ends_the_poll(around: Around) -> None:
 
 
 async def test_a_leave_ends_what_is_seen(around: Around) -> None:
-    """Who shares no room any more is told that the other is offline."""
+    """A leave at the homeserver ends visibility."""
     await around.bob.set_status("online")
     await around.alice.sync()
     assert around.alice.sees(BOB)
@@ -158,7 +158,7 @@ async def test_a_leave_ends_what_is_seen(around: Around) -> None:
 
 
 async def test_modules_and_operators_look_up(around: Around) -> None:
-    """What modules ask of people and rooms, and why somebody is seen, is the homeserver's word."""
+    """Modules and explanations look up accounts and rooms at the homeserver."""
     api = around.server.api
     assert await api.check_user_exists(ALICE) == ALICE
     assert await api.check_user_exists("@nobody:demo") is None
@@ -167,7 +167,7 @@ async def test_modules_and_operators_look_up(around: Around) -> None:
 
 
 async def test_endpoints_of_the_built_in_homeserver(around: Around) -> None:
-    """What only the built-in homeserver serves is not here."""
+    """Endpoints of the built-in homeserver are not served."""
     for method, path in (("POST", "/login"), ("POST", "/createRoom"), ("GET", "/joined_rooms")):
         answer = await around.alice.request(method, path, {})
         assert (answer.status, answer.json["errcode"]) == (404, "M_UNRECOGNIZED")

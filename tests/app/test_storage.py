@@ -26,7 +26,7 @@ def test_a_directory_is_made_either_way(tmp_path: Path) -> None:
 
 
 def test_without_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where asyncpg is not installed, the error names the extra that brings it."""
+    """If asyncpg is not installed, the error names the extra that brings it."""
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     monkeypatch.delitem(sys.modules, "lamplighter.database.postgresql", raising=False)
     with pytest.raises(ConfigError, match=r"install lamplighter\[postgresql\]"):

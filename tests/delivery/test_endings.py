@@ -1,4 +1,4 @@
-"""Of whom viewers have ceased to see whom."""
+"""The remembered ends of visibility."""
 
 from lamplighter.delivery.endings import MOST_ENDINGS, Endings
 from lamplighter.ids import StreamPosition
@@ -11,7 +11,7 @@ def at(position: int) -> StreamPosition:
 
 
 def test_after_a_position() -> None:
-    """Who ceased to be seen after a position is told to tokens from there, and to no later ones."""
+    """An end of visibility is news to tokens from before its position, and to no later ones."""
     endings = Endings()
     endings.put(ALICE, BOB, at(5))
     endings.put(ALICE, CHARLIE, at(7))
@@ -20,7 +20,7 @@ def test_after_a_position() -> None:
 
 
 def test_the_later_end_counts() -> None:
-    """Of two ends the later one counts, in whichever order they come."""
+    """The later of two ends counts, in whichever order they come."""
     endings = Endings()
     endings.put(ALICE, BOB, at(5))
     endings.put(ALICE, BOB, at(3))
@@ -28,7 +28,7 @@ def test_the_later_end_counts() -> None:
 
 
 def test_viewers_are_forgotten_who_lost_visibility_longest_ago() -> None:
-    """The memory has room for so many pairs; the viewer whose last loss is oldest is forgotten."""
+    """Beyond the limit the viewer whose last end of visibility is oldest is forgotten."""
     endings = Endings(3)
     endings.put(ALICE, BOB, at(1))
     endings.put(BOB, ALICE, at(2))
@@ -38,7 +38,7 @@ def test_viewers_are_forgotten_who_lost_visibility_longest_ago() -> None:
 
 
 def test_one_viewer_alone() -> None:
-    """One viewer cannot take more room than there is: that viewer's oldest losses go first."""
+    """One viewer cannot pass the limit: that viewer's oldest ends are forgotten first."""
     endings = Endings(2)
     for number, user_id in enumerate((BOB, CHARLIE, DORA)):
         endings.put(ALICE, user_id, at(number + 1))

@@ -77,14 +77,14 @@ def test_delivery(feed: Feed) -> None:
 
 
 def test_delivery_of_old_news(feed: Feed) -> None:
-    """What an outbox refuses, because it knows of something newer, counts as not delivered."""
+    """An update that an outbox refuses, because it has a newer one, counts as not delivered."""
     feed.open(ALICE)
     assert feed.deliver([Delivery(BOBS, {ALICE: WHY})], at(12), at(12)) == 1
     assert feed.deliver([Delivery(BOBS, {ALICE: WHY})], at(13), at(11)) == 0
 
 
 async def test_delivery_wakes_each_once(feed: Feed) -> None:
-    """However many updates a batch brings a viewer, each waiting poll looks once."""
+    """Each waiting poll looks once for a batch, however many updates the batch has."""
     first, second, idle = (Request(feed, viewer) for viewer in (ALICE, ALICE, CHARLIE))
     deliveries = [Delivery(state(user), {ALICE: WHY}) for user in (BOB, CHARLIE)]
     feed.deliver(deliveries, at(11), at(11))
@@ -150,7 +150,7 @@ async def test_too_many_polls(feed: Feed) -> None:
 
 
 async def test_sweeping(feed: Feed, clock: FakeClock) -> None:
-    """The outbox of who has not polled for the time that it is kept is dropped, no other."""
+    """A sweep drops the outboxes of viewers who have not polled for the set time, and no other."""
     waiting, leaving = Request(feed, BOB), Request(feed, CHARLIE)
     feed.open(ALICE)
     clock.advance(milliseconds=59_999)
@@ -166,7 +166,7 @@ async def test_sweeping(feed: Feed, clock: FakeClock) -> None:
 
 
 def test_asking_keeps_an_outbox(feed: Feed, clock: FakeClock) -> None:
-    """Whoever asks again in time keeps the outbox."""
+    """Opening an outbox again in time keeps it."""
     feed.open(ALICE)
     clock.advance(seconds=40)
     feed.open(ALICE)
@@ -210,7 +210,7 @@ async def test_closing(feed: Feed) -> None:
 
 
 async def test_reaching_a_position(feed: Feed) -> None:
-    """Who waits for a position goes on once the stream is there, or when the feed is closed."""
+    """`reach` returns once the stream is at the position, or when the feed is closed."""
     near, far = [asyncio.ensure_future(feed.reach(at(it), timedelta(seconds=2))) for it in (12, 99)]
     await turns()
     feed.advance_to(at(11))

@@ -1,4 +1,4 @@
-"""What one viewer has to be told."""
+"""The outbox of one viewer."""
 
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ def test_an_empty_outbox() -> None:
 
 
 def test_newest_first() -> None:
-    """What is after a position comes out newest first; the position itself is not after it."""
+    """`after` returns updates newest first, without one at the position itself."""
     outbox = filled(news(BOB, 1), news(ALICE, 2), news(CHARLIE, 3))
     assert after(outbox, 0) == [news(CHARLIE, 3), news(ALICE, 2), news(BOB, 1)]
     assert after(outbox, 2) == [news(CHARLIE, 3)]
@@ -54,27 +54,27 @@ def test_newest_first() -> None:
 
 
 def test_newest_per_user() -> None:
-    """Of each user only the newest update is told."""
+    """An outbox has the newest update of each user only."""
     outbox = filled(news(BOB, 1), news(ALICE, 2), news(BOB, 3))
     assert after(outbox, 0) == [news(BOB, 3), news(ALICE, 2)]
     assert (outbox.last(BOB), len(after(outbox, 0))) == (news(BOB, 3), 2)
 
 
 def test_nothing_older_replaces() -> None:
-    """What is told late, about an older change, never replaces what is about a newer one."""
+    """A late update about an older change never replaces one about a newer change."""
     outbox = filled(news(BOB, 3))
     assert not outbox.put(BOB, news(BOB, 4, about=2))
     assert after(outbox, 0) == [news(BOB, 3)]
 
 
 def test_told_late() -> None:
-    """What is told late about the same change replaces, and is news to tokens in between."""
+    """A late update about the same change replaces the first, and is news to tokens in between."""
     outbox = filled(news(BOB, 3), news(ALICE, 4), news(BOB, 5, about=3))
     assert after(outbox, 4) == [news(BOB, 5, about=3)]
 
 
 def test_reading_does_not_consume() -> None:
-    """Whoever asks twice with the same token is told twice."""
+    """Reading twice with the same token returns the same."""
     outbox = filled(news(BOB, 1))
     assert after(outbox, 0) == after(outbox, 0) == [news(BOB, 1)]
 
@@ -92,7 +92,7 @@ def test_other_reasons() -> None:
 
 
 def test_dropping() -> None:
-    """What is dropped is not told; dropping what is not there is harmless."""
+    """A dropped update is gone; dropping a user without an update is harmless."""
     outbox = filled(news(BOB, 1), news(ALICE, 2))
     outbox.drop(BOB)
     outbox.drop(CHARLIE)

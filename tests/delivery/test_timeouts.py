@@ -33,7 +33,7 @@ def clock() -> FakeClock:
 
 
 def test_a_short_time(clock: FakeClock) -> None:
-    """What is over within a second is over to the millisecond."""
+    """A poll of less than a second ends to the millisecond."""
     poll = Poll()
     Timeouts(clock).put(poll, timedelta(milliseconds=999))
     clock.advance(milliseconds=998)
@@ -67,7 +67,7 @@ def test_never_too_early(clock: FakeClock) -> None:
 
 
 def test_one_that_is_taken_out(clock: FakeClock) -> None:
-    """What is taken out before its time is not ended; the last of a moment leaves no timer."""
+    """A poll that is taken out is not ended; the last poll of an instant leaves no timer."""
     timeouts = Timeouts(clock)
     first, second = Poll(), Poll()
     due = timeouts.put(first, timedelta(seconds=1))

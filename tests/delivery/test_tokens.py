@@ -62,5 +62,5 @@ def test_garbage(text: str) -> None:
 
 
 def test_a_mangled_position() -> None:
-    """Where the epoch stands but no position, the rooms part still says something."""
+    """A token with the epoch and without a position still has its rooms part."""
     assert tokens.read("s17~x-d642dfa0") == SinceToken("s17", None)

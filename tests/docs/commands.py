@@ -1,4 +1,4 @@
-"""What a reader types and writes, out of a document's code blocks, for tests that do it."""
+"""The commands and files in a document's code blocks, for tests that run and write them."""
 
 import os
 import re

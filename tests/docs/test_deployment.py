@@ -30,7 +30,7 @@ def _config() -> Config:
 
 
 def test_all_speak_of_the_same_places() -> None:
-    """Where the page has the server listen and store, there look proxies, unit and Prometheus."""
+    """Proxies, unit and Prometheus use the addresses and folders of the page."""
     config = _config()
     addresses = {str(config.listen[0]), str(config.federation.listen)}
 

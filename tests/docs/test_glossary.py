@@ -1,4 +1,4 @@
-"""docs/glossary.md: every word is somewhere."""
+"""docs/glossary.md: every word has its place."""
 
 import re
 from collections.abc import Iterable

@@ -58,7 +58,7 @@ def test_the_check_in_a_test(folder: Path) -> None:
 @pytest.mark.parametrize("module", [ForgetsToTell, Altering])
 @pytest.mark.parametrize("is_connected", [True, False])
 def test_lamplighter_makes_up_for_it(module: type, *, is_connected: bool) -> None:
-    """Where one callback forgets what the other says, people here see the same, always."""
+    """If one callback forgets what the other answers, viewers see the same here."""
     server = PresenceServer("server_name: example.com")
     server.load_module(module, {"viewers": ["@alice:example.com"]})
     alice, bob = server.users("alice", "bob")

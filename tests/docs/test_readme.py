@@ -1,4 +1,4 @@
-"""What README says, done as its reader would."""
+"""README's commands and examples, run as its reader would."""
 
 import importlib
 import json
@@ -26,7 +26,7 @@ def test_the_two_commands_are_there() -> None:
 
 
 def test_the_command_is_found_after_make_setup() -> None:
-    """What README puts into PATH, before it types `lamplighter`, is where the command is."""
+    """README puts the folder of the command into PATH, before it types `lamplighter`."""
     typed_lines = commands("README.md")
     export = next(it for it in typed_lines if it.startswith("export PATH="))
     assert typed_lines.index("make setup") < typed_lines.index(export)

@@ -209,7 +209,7 @@ async def test_figures_agree(stage: Stage) -> None:
 
 
 async def test_the_matrix_follows(stage: Stage) -> None:
-    """What is said of the chosen pair, and whether they see each other, changes as it happens."""
+    """The chosen pair, and whether the two see each other, changes as it happens."""
     tab = stage.tab
     await stage.sign_in()
     await stage.choose("alice", "bob", "@carl")

@@ -107,7 +107,7 @@ KEY_ATTACKS: Final[dict[str, tuple[Callable[[HostilePeer], Script], Refusal]]] =
 
 @pytest.mark.parametrize("attack", KEY_ATTACKS)
 async def test_keys_that_are_none(arena: Arena, attack: str) -> None:
-    """What a server publishes must be its keys, short and signed; it is not asked again at once."""
+    """A server must publish its own keys, short and signed; it is not asked again at once."""
     make, expected = KEY_ATTACKS[attack]
     peer = await arena.another()
     good, peer.scripts = peer.scripts[KEYS], {KEYS: make(peer)}

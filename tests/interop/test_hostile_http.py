@@ -169,7 +169,7 @@ def test_a_body_without_end(victim: Victim) -> None:
 
 
 def test_a_body_that_ends_early(victim: Victim) -> None:
-    """Who closes the connection for sending, in the middle of the body, has sent no JSON."""
+    """A client that half-closes the connection in the middle of the body gets M_NOT_JSON."""
     head = f"POST {V3}/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n"
     answer = victim.answer(head.encode(), b'{"type"', half_closed=True)
     assert (statuses(answer), errcode(answer)) == ([400], "M_NOT_JSON")

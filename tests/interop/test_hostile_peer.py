@@ -86,7 +86,7 @@ async def test_replay(arena: Arena) -> None:
 
 
 async def test_good_ones_among_bad_ones(arena: Arena) -> None:
-    """What is misshapen in a transaction costs itself, and nothing beside it."""
+    """A misshapen part of a transaction is left out; the parts beside it count."""
     peer, mallory, status = arena.hostile, arena.hostile.user("mallory"), arena.fresh()
     bad: list[Any] = [
         None,

@@ -104,7 +104,7 @@ async def test_reading_and_writing(
 async def test_a_message_read_is_read(
     server: ServerProcess, http: aiohttp.ClientSession, tab: Tab
 ) -> None:
-    """What is on Hydrogen's screen is read: bob hears of the receipt."""
+    """Hydrogen sends a receipt for a message on its screen, and bob gets the receipt."""
     alice = await register(http, server.url, "alice")
     bob = await register(http, server.url, "bob")
     room = await tea_party(alice, bob)

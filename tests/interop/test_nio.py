@@ -33,7 +33,7 @@ ALICE, BOB = f"@alice:{SERVER}", f"@bob:{SERVER}"
 
 
 class Listener:
-    """What the callbacks of a client that syncs for ever have been told."""
+    """Collects what the callbacks of a client that syncs for ever get."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._presence: asyncio.Queue[PresenceEvent] = asyncio.Queue()

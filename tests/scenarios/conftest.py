@@ -11,7 +11,7 @@ from lamplighter.devtools.server import InMemoryServer, running_server
 
 @pytest.fixture
 def config() -> str:
-    """What the server's configuration says beside its name; tests give their own."""
+    """The server's configuration without its name; tests give their own."""
     return ""
 
 
@@ -25,7 +25,7 @@ def on_each_engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def data_dir() -> Path | None:
-    """Where the server keeps things; nowhere, unless a test means to restart it."""
+    """The server's data directory; None keeps everything in memory. Tests that restart give one."""
     return None
 
 
@@ -38,13 +38,13 @@ async def server(config: str, data_dir: Path | None) -> AsyncIterator[InMemorySe
 
 @pytest.fixture
 async def alice(server: InMemoryServer) -> Client:
-    """Who looks on in most stories."""
+    """The viewer in most stories."""
     return await server.register("alice")
 
 
 @pytest.fixture
 async def bob(server: InMemoryServer) -> Client:
-    """Who is looked at in most stories."""
+    """The user who is viewed in most stories."""
     return await server.register("bob")
 
 

@@ -119,14 +119,14 @@ class Put:
 
 @dataclass(frozen=True)
 class Sending:
-    """What goes with a request."""
+    """The headers and the body of a request."""
 
     headers: Mapping[str, str]
     body: bytes
 
 
 class Network:
-    """What is between the servers."""
+    """The network between the servers."""
 
     def __init__(self) -> None:
         self.time = timedelta(0)

@@ -1,4 +1,4 @@
-"""Which changes are told, and which are kept for later."""
+"""Which changes are delivered, and which are kept for later."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ async def test_message_and_state(
 async def test_no_longer_active(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """That somebody online is not active any more is told, a minute after their last activity."""
+    """A user who is online stops being active, for others too, a minute after the last activity."""
     await bob.sync()
     await alice.sync()
     await bob.polls(timeout=600_000, filter=QUIET)
@@ -50,7 +50,7 @@ async def test_no_longer_active(
 async def test_later_activity(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """An activity more than a minute after the last one told of is told; an earlier one is not."""
+    """An activity is delivered if it comes more than a minute after the last delivered one."""
     await bob.sync()
     await bob.polls(timeout=600_000, filter=QUIET)
     await alice.sync()
@@ -87,7 +87,7 @@ async def test_activity(server: InMemoryServer, alice: Client, bob: Client, way:
 async def test_what_is_not_told_is_kept(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """An activity too small to be told is kept in memory, shown to who asks, and saved later."""
+    """An activity that is not delivered is kept in memory, shown by GET status, and saved later."""
     await bob.sync()
     await bob.polls(filter=QUIET)
     await server.advance(seconds=20)

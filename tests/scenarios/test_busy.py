@@ -19,7 +19,7 @@ async def test_off_unless_configured(server: InMemoryServer, bob: Client) -> Non
 
 @ON
 async def test_busy_is_told(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """Where it is on, a PUT makes busy, and others are told so."""
+    """With `presence.busy`, a PUT makes a user busy, and others are told."""
     await alice.sync()
     await bob.set_status(BUSY, "in a meeting")
     assert (await alice.sync()).presence[bob.user_id] == {
@@ -56,6 +56,6 @@ async def test_busy_stays_longer(server: InMemoryServer, bob: Client, minutes: i
 
 @ON
 async def test_a_sync_may_ask_for_busy(server: InMemoryServer, bob: Client) -> None:
-    """Where it is on, `set_presence` takes it too."""
+    """With `presence.busy`, a sync may set it, too."""
     await bob.sync(set_presence=BUSY)
     assert server.presence_of(bob).state == BUSY

@@ -13,7 +13,7 @@ UNSEEN: SyncQuery = {"set_presence": "offline"}
 async def test_the_same_bytes_whatever_is_true(
     server: InMemoryServer, alice: Client, bob: Client, room: str, presence: str
 ) -> None:
-    """After a leave the other side is told the same, whatever the leaver has become since."""
+    """After a leave the other side gets the same event, whatever the leaver's state is by then."""
     await bob.set_status("online", "hello")
     await alice.sync()
     await bob.leave(room)
@@ -46,7 +46,7 @@ async def test_both_sides(server: InMemoryServer, alice: Client, bob: Client, ro
 async def test_a_waiting_poll(
     server: InMemoryServer, alice: Client, bob: Client, room: str, way: str
 ) -> None:
-    """A poll that waits is answered at once with the end of visibility."""
+    """The end of visibility answers a waiting poll at once."""
     await bob.set_status("online")
     await alice.sync()
     poll = await alice.polls(filter='{"room": {"rooms": []}}')
@@ -55,7 +55,7 @@ async def test_a_waiting_poll(
 
 
 async def test_who_was_away(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """Who returns after a day, with a token from before the leave, is told as well; and once."""
+    """A viewer who returns after a day, with a token from before the leave, is told, too, once."""
     await bob.set_status("online", "hello")
     await alice.sync(**UNSEEN)
     await server.advance(hours=1)
@@ -99,7 +99,7 @@ async def test_gone_offline_and_left_since(
 async def test_seen_again_before_the_next_sync(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Who is seen again before the next sync is told of as they are."""
+    """A user who is visible again before the next sync is shown as they are."""
     await bob.set_status("online", "one")
     await alice.sync(**UNSEEN)
     await bob.leave(room)
@@ -112,7 +112,7 @@ async def test_seen_again_before_the_next_sync(
 async def test_seen_again_after_a_long_absence(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """A leave and a return while a client was away leave its screen true."""
+    """A client that was away for a leave and a return shows the user's state."""
     await bob.set_status("online", "one")
     await alice.sync(**UNSEEN)
     await bob.leave(room)
@@ -141,7 +141,7 @@ async def test_everything_once_more(
 async def test_an_older_token(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """An older token of the same client is told again, for that is what it stands for."""
+    """An older token of the same client gets the end of visibility again."""
     await bob.set_status("online")
     since = (await alice.sync(**UNSEEN)).next_batch
     await bob.leave(room)
@@ -152,7 +152,7 @@ async def test_an_older_token(
 
 
 async def test_never_heard_of(server: InMemoryServer, alice: Client, bob: Client) -> None:
-    """Nothing is told of somebody who was never heard of."""
+    """A user who was never heard of causes no event."""
     room = await server.room(alice)
     await alice.sync(**UNSEEN)
     await bob.join(room)
@@ -162,7 +162,7 @@ async def test_never_heard_of(server: InMemoryServer, alice: Client, bob: Client
 
 
 async def test_a_large_room(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """To wake everybody in a room, a leave makes one event for all: their answers are the same."""
+    """A leave answers the polls of all members of a large room with the same event."""
     people = [await server.register(f"p{number}") for number in range(20)]
     for person in people:
         await person.join(room)

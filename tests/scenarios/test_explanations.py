@@ -1,4 +1,4 @@
-"""Why somebody sees somebody else, or what would have to change."""
+"""Why a viewer sees a user, or what would have to change."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -77,7 +77,7 @@ def kinds(explanation: Explanation) -> list[HintKind]:
 
 
 async def test_oneself() -> None:
-    """Everybody sees themselves, for that reason alone."""
+    """Each user sees themselves, for that reason alone."""
     async with running_server() as server:
         alice = await server.register("alice")
         await alice.set_status("online", "hello")
@@ -115,7 +115,7 @@ async def test_what_would_have_to_change_without_modules() -> None:
 
 
 async def test_an_excluded_room_is_named(tmp_path: Path) -> None:
-    """A room that they share but that does not count is said to be left out, by name."""
+    """A hint names the room that the two share and that does not count."""
     async with running_server(data_dir=tmp_path) as server:
         alice, bob = [await server.register(name) for name in ("alice", "bob")]
         room = await alice.create_room(name="Announcements")
@@ -134,7 +134,7 @@ async def test_an_excluded_room_is_named(tmp_path: Path) -> None:
 
 
 async def test_rooms_that_do_not_count() -> None:
-    """Where rooms do not count at all, that is said, with the rooms that would have done."""
+    """If no room counts, a hint says so, with the rooms that the two users share."""
     async with running_server(config="routing: {shared_rooms: false}") as server:
         alice, bob = [await server.register(name) for name in ("alice", "bob")]
         room = await server.room(alice, bob)
@@ -147,7 +147,7 @@ async def test_rooms_that_do_not_count() -> None:
 
 
 async def test_a_module_is_a_reason() -> None:
-    """A module that names the subject is a reason, by its name; others hear that it does not."""
+    """A module that names the subject is a reason, by its name; other viewers get a hint."""
     config = {"shows": {ALICE: [BOB]}}
     async with running_server([(Shows, config)]) as server:
         clients = [await server.register(name) for name in ("alice", "bob", "carl")]
@@ -160,7 +160,7 @@ async def test_a_module_is_a_reason() -> None:
 
 
 async def test_all_users_is_a_reason() -> None:
-    """Who may see everybody sees even people of whom nothing was ever heard, which is said."""
+    """A viewer of all sees even users who were never heard of, and a hint says that they are."""
     async with running_server([(Shows, {"shows": {ALICE: "ALL"}})]) as server:
         for name in ("alice", "bob"):
             await server.register(name)
@@ -171,7 +171,7 @@ async def test_all_users_is_a_reason() -> None:
 
 
 async def test_altered_and_withheld() -> None:
-    """What a module alters is shown as that viewer sees it; while the module fails, nothing is."""
+    """The answer has the altered state that the viewer sees; none while the module fails."""
     config = {"shows": {ALICE: [BOB]}, "says": "at work"}
     async with running_server([(Shows, config)]) as server:
         alice, bob = [await server.register(name) for name in ("alice", "bob")]
@@ -191,7 +191,7 @@ async def test_altered_and_withheld() -> None:
 
 
 async def test_a_module_that_is_paused() -> None:
-    """A module that failed, and then one that is paused, may be what is missing."""
+    """Hints name a module that failed, and a module that is paused."""
     async with running_server([(Shows, {"shows": {ALICE: [BOB]}})]) as server:
         _, bob = [await server.register(name) for name in ("alice", "bob")]
         with capture_logs():
@@ -208,7 +208,7 @@ async def test_a_module_that_is_paused() -> None:
 
 
 async def test_a_module_that_failed_to_name_anybody() -> None:
-    """A kept answer that was lost is missing from the explanations as long as it is kept."""
+    """A lost answer is missing from the explanations as long as it is cached."""
     async with running_server([(Shows, {"shows": {ALICE: [BOB]}})]) as server:
         for name in ("alice", "bob"):
             await server.register(name)
@@ -224,7 +224,7 @@ async def test_a_module_that_failed_to_name_anybody() -> None:
 
 
 async def test_doing_what_a_hint_says() -> None:
-    """Who does what the hints of a no say gets a yes, by a room or by a module."""
+    """An operator who does what the hints say makes the user visible, by a room or by a module."""
     modules = [(Shows, {"shows": {CARL: [BOB]}})]
     async with running_server(modules, config=ADMIN_CONFIG) as server:
         alice, bob, _ = [await server.register(name) for name in ("alice", "bob", "carl")]
@@ -246,7 +246,7 @@ async def test_doing_what_a_hint_says() -> None:
 
 @pytest.mark.parametrize("others_first", [True, False])
 async def test_one_module_alters_and_another_passes_on(others_first: bool) -> None:
-    """Altered by whom is said of the module that altered, not of one that passes it on."""
+    """The answer names the module that altered the state, not one that passes it on."""
     passing, altering = (Shows, {"shows": {ALICE: [BOB]}}), (Rewords, {**OTHERWISE, "says": "away"})
     modules = [passing, altering] if others_first else [altering, passing]
     async with running_server(modules) as server:
@@ -264,7 +264,7 @@ async def test_one_module_alters_and_another_passes_on(others_first: bool) -> No
 
 
 async def test_two_modules_that_alter() -> None:
-    """Where two modules alter the same, the later one decides; answer and log name both, once."""
+    """If two modules alter a user, the later module decides; answer and log name both, once."""
     modules = [(Shows, {**OTHERWISE, "says": "busy"}), (Rewords, {**OTHERWISE, "says": "away"})]
     async with running_server(modules) as server:
         _, bob = [await server.register(name) for name in ("alice", "bob")]
@@ -290,7 +290,7 @@ OTHERWISE: Mapping[str, Any] = {"shows": {ALICE: [BOB]}}
 
 
 async def test_people_who_are_not_there() -> None:
-    """An unknown viewer sees nothing, whatever modules say, and an unknown subject is named so."""
+    """An unknown viewer sees nothing, whatever modules say; a hint names an unknown subject."""
     async with running_server([(Shows, {"shows": {NOBODY: "ALL"}})]) as server:
         await server.register("alice")
         viewer = await explained(server, NOBODY, ALICE)
@@ -301,7 +301,7 @@ async def test_people_who_are_not_there() -> None:
 
 
 async def test_presence_that_is_off() -> None:
-    """Without presence nobody sees anybody, and only that is said."""
+    """Without presence nobody sees anybody, and the only hint says so."""
     async with running_server(config="presence: {enabled: false}") as server:
         await server.register("alice")
         explanation = await explained(server, ALICE, ALICE)
@@ -312,7 +312,7 @@ async def test_presence_that_is_off() -> None:
 
 
 async def test_a_viewer_of_another_server(tmp_path: Path) -> None:
-    """Somebody of another server sees whom modules send there: no room and no name does it."""
+    """A user of another server sees only the users whom modules send there."""
     config = {"shows": {REMOTE: [BOB, "@eve:third.org"]}}
     federation = "federation: {enabled: true}"
     async with running_server([(Shows, config)], config=federation, data_dir=tmp_path) as server:
@@ -366,7 +366,7 @@ async def test_what_is_altered_for_another_user_there(tmp_path: Path) -> None:
     "config", ["", "federation: {enabled: true, deny_servers: ['elsewhere.org']}"]
 )
 async def test_a_server_that_is_told_nothing(config: str, tmp_path: Path) -> None:
-    """Nobody there sees anybody, whatever modules say, where that server is not spoken to."""
+    """Users of a server that is sent nothing see nobody, whatever modules say."""
     modules = [(Shows, {"shows": {REMOTE: [BOB]}})]
     async with running_server(modules, config=config, data_dir=tmp_path) as server:
         bob = await server.register("bob")
@@ -380,7 +380,7 @@ async def test_a_server_that_is_told_nothing(config: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 async def test_lists_come_in_parts(limit: int) -> None:
-    """Whom somebody sees, and who sees them, comes in parts of any size, each user once."""
+    """Both lists come in pages of any size, each user once."""
     async with running_server([(Shows, {"shows": {CARL: [ALICE, BOB]}})]) as server:
         alice, bob, carl = [await server.register(name) for name in ("alice", "bob", "carl")]
         gone = await server.register("bert")

@@ -1,4 +1,4 @@
-"""Servers that tell each other, without a room between them."""
+"""Servers that send presence to each other, without a room between them."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -58,7 +58,7 @@ def seen_at(world: World, server: str, user_id: str) -> tuple[str, str | None]:
 
 
 async def test_both_ways(world: World, alice: Client, bob: Client) -> None:
-    """What one does the other sees, within one window, on both servers and in all its parts."""
+    """Each user's changes reach the other within one window, on both servers, with all fields."""
     for user, viewer in ((alice, bob), (bob, alice)):
         await viewer.sync(set_presence="offline")
         for presence, message in (("online", "hello"), ("unavailable", "brb"), ("online", None)):
@@ -78,7 +78,7 @@ async def test_both_ways(world: World, alice: Client, bob: Client) -> None:
 
 
 async def test_a_poll_is_answered(world: World, alice: Client, bob: Client) -> None:
-    """Who polls hears of a user of another server as of anybody."""
+    """A poll is answered by a change of a user of another server."""
     await alice.sync(set_presence="offline")
     poll = await alice.polls(set_presence="offline")
     await bob.set_status("online", "hello")
@@ -120,7 +120,7 @@ async def test_who_sees_a_remote_user(world: World, alice: Client, bob: Client) 
 
 
 async def test_silence(world: World, alice: Client, bob: Client) -> None:
-    """Whose server has been silent for half an hour counts as offline, to the millisecond."""
+    """A user whose server has been silent for half an hour is offline, to the millisecond."""
     await alice.sync(set_presence="offline")
     await bob.set_status("online", "hello")
     await world.advance(milliseconds=100)
@@ -135,7 +135,7 @@ async def test_silence(world: World, alice: Client, bob: Client) -> None:
 
 
 async def test_a_steady_user_stays(world: World, alice: Client, bob: Client) -> None:
-    """Who stays online is so on the other server, too, and nobody there is bothered with it."""
+    """A user who stays online does so on the other server, too, without events for viewers."""
     await bob.set_status("online")
     await world.advance(minutes=1)  # that device is gone, and the module's word stands
     await world[TWO].api.set_presence_for_users({BOB: ("online", "here")})
@@ -151,7 +151,7 @@ async def test_a_steady_user_stays(world: World, alice: Client, bob: Client) -> 
 
 @given(Setup(ONE), Setup(TWO, pushes={ALICE: "ALL"}))
 async def test_pings_are_spread(world: World) -> None:
-    """Those who came online together are each reminded of once in a period, all over it."""
+    """Users who came online together are pinged once in a period each, spread over the period."""
     users = [f"@user{number}:{TWO}" for number in range(200)]
     await world[TWO].api.set_presence_for_users(dict.fromkeys(users, ("online", "here")))
     await world.advance(minutes=25)
@@ -183,7 +183,7 @@ async def test_a_snapshot(world: World, bob: Client) -> None:
 
 
 async def test_down_for_an_hour(world: World, alice: Client, bob: Client) -> None:
-    """Who comes back after an hour is told once how things are, and nothing of how they were."""
+    """A server that comes back after an hour gets the newest state once, and no older one."""
     world.network.down.add(ONE)
     for number in range(6):
         await bob.set_status("online", f"message {number}")
@@ -217,7 +217,7 @@ async def test_others_do_not_wait_for_who_is_down(world: World, bob: Client) -> 
 
 
 async def test_backing_off_over_restarts(world: World, bob: Client) -> None:
-    """Whoever restarts does not fall back on a server that has not answered for long."""
+    """Restarts do not make a server send more often to one that has not answered for long."""
     world.network.down.add(ONE)
     await bob.set_status("online", "hello")
     for _ in range(12):
@@ -231,7 +231,7 @@ async def test_backing_off_over_restarts(world: World, bob: Client) -> None:
 
 
 async def test_what_a_stop_has_cut_off(world: World, bob: Client) -> None:
-    """What was not sent when a server stopped is sent when it starts; the other goes on."""
+    """A state that was not sent when a server stopped is sent when the server starts."""
     await bob.set_status("online", "hello")
     await world.advance(seconds=1)
     await bob.set_status("unavailable", "never sent before the stop")
@@ -242,7 +242,7 @@ async def test_what_a_stop_has_cut_off(world: World, bob: Client) -> None:
 
 
 async def test_who_is_gone_by_the_restart(world: World, bob: Client) -> None:
-    """Who went offline in the last moment before a stop is not online elsewhere after it."""
+    """A user who went offline right before a stop is offline on other servers after the start."""
     await bob.set_status("online", "hello")
     await world.advance(seconds=1)
     await bob.log_out()
@@ -291,7 +291,7 @@ async def test_silence_over_a_restart(world: World, bob: Client) -> None:
     ids=["ahead", "behind"],
 )
 async def test_clocks_that_differ(world: World, alice: Client, bob: Client) -> None:
-    """When somebody was active is told by how long ago: by each server's own clock it is right."""
+    """The time of the last activity is right by each server's own clock."""
     await bob.set_status("online", "hello")
     await world.advance(seconds=40)
     await bob.set_status("online", "still here")
@@ -307,7 +307,7 @@ async def test_clocks_that_differ(world: World, alice: Client, bob: Client) -> N
     Setup(TWO, pushes={f"@ben:{TWO}": [BOB]}, hides=OF_BOB),
 )
 async def test_an_altered_state(world: World, alice: Client, bob: Client) -> None:
-    """What a module alters for a remote user arrives there so, and is hidden from no one here."""
+    """A state that a module alters for a remote user arrives altered, and is unaltered here."""
     ben = await world[TWO].register("ben")
     await ben.sync(set_presence="offline")
     await bob.set_status("online", "secret")
@@ -325,7 +325,7 @@ async def test_an_altered_state(world: World, alice: Client, bob: Client) -> Non
     Setup(THREE, names={CAROL: "ALL"}),
 )
 async def test_nothing_is_passed_on(world: World, alice: Client, bob: Client) -> None:
-    """A server tells of its own users, and of nobody else, whatever its modules say."""
+    """A server sends the presence of its own users only, whatever its modules answer."""
     carol = await world[THREE].register("carol")
     await bob.set_status("online", "hello")
     await alice.set_status("online", "hi")
@@ -340,7 +340,7 @@ async def test_nothing_is_passed_on(world: World, alice: Client, bob: Client) ->
     Setup(ONE, pushes=MUTUAL, names=MUTUAL, denies=[TWO]), Setup(TWO, pushes=MUTUAL, names=MUTUAL)
 )
 async def test_a_denied_server(world: World, alice: Client, bob: Client) -> None:
-    """A server that is denied is told nothing, and what it tells is refused."""
+    """A denied server is sent nothing, and its transactions are refused."""
     await alice.set_status("online", "hello")
     await bob.set_status("online", "hello")
     await world.advance(seconds=1)

@@ -41,7 +41,7 @@ async def test_longest_poll(server: InMemoryServer, alice: Client) -> None:
 async def test_changes_of_one_moment(
     server: InMemoryServer, alice: Client, bob: Client, charlie: Client
 ) -> None:
-    """Changes that come together are told together: each user once, the newest state."""
+    """Changes of one moment come in one answer: each user once, with the newest state."""
     await server.room(alice, bob, charlie)
     await alice.sync()
     poll = await alice.polls()
@@ -59,7 +59,7 @@ async def test_changes_of_one_moment(
 async def test_oldest_change_first(
     server: InMemoryServer, alice: Client, bob: Client, charlie: Client
 ) -> None:
-    """Events stand in the order of the changes; who changed again moves to the end."""
+    """Events stand in the order of the changes; a user who changed again moves to the end."""
     await server.room(alice, bob, charlie)
     await alice.sync()
     for client, message in ((bob, "1"), (charlie, "2"), (bob, "3")):
@@ -71,7 +71,7 @@ async def test_oldest_change_first(
 async def test_two_devices_of_a_viewer(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Each device is told of each change once, whenever it asks, by its own token."""
+    """Each device gets each change once, whenever it polls, by its own token."""
     phone = await server.register("alice")
     await alice.sync()
     await phone.sync(set_presence="offline")
@@ -83,7 +83,7 @@ async def test_two_devices_of_a_viewer(
 
 
 async def test_own_presence(server: InMemoryServer, alice: Client) -> None:
-    """One's own changes are told, too: another device shows what this one has set."""
+    """A user's own changes are delivered, too: another device shows what this device has set."""
     phone = await server.register("alice")
     await phone.sync(set_presence="offline")
     poll = await phone.polls(set_presence="offline")
@@ -94,7 +94,7 @@ async def test_own_presence(server: InMemoryServer, alice: Client) -> None:
 async def test_client_that_goes_away_misses_nothing(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """What a vanished client's poll was about to say is said to its next one."""
+    """A client that goes away during a poll gets the changes with its next poll."""
     await alice.sync()
     poll = await alice.polls()
     await poll.go_away()
@@ -105,7 +105,7 @@ async def test_client_that_goes_away_misses_nothing(
 async def test_many_polls_of_one_user(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Many polls of a user are all answered by one change; beyond 64 the oldest is let go."""
+    """One change answers all polls of a user; beyond 64 polls the oldest is answered at once."""
     await alice.sync()
     polls = [await alice.polls(filter=PRESENCE_ONLY) for _ in range(65)]
     assert (await polls[0].answer()).presence == {}
@@ -130,7 +130,7 @@ async def test_stopping(server: InMemoryServer, alice: Client, bob: Client, room
 async def test_nobody_elses_news(
     server: InMemoryServer, alice: Client, bob: Client, charlie: Client, room: str
 ) -> None:
-    """A change answers nobody's poll but theirs who may see it."""
+    """A change answers only the polls of viewers who may see the user."""
     await charlie.sync()
     poll = await charlie.polls()
     await alice.sync()

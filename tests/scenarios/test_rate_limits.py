@@ -1,4 +1,4 @@
-"""Rate limits of presence: they damp transitions, and never make anybody look away."""
+"""Rate limits of presence: they limit transitions, and no connected client looks away."""
 
 import pytest
 
@@ -65,7 +65,7 @@ async def test_sync_over_the_limit_is_answered(
 
 @LIMITED
 async def test_sync_over_the_limit_counts_as_connected(server: InMemoryServer, bob: Client) -> None:
-    """A client whose wish is damped still counts as connected."""
+    """A client whose change was refused still counts as connected."""
     laptop = await server.register("bob")
     for presence in ("unavailable", "online"):
         await laptop.set_status(presence)

@@ -1,4 +1,4 @@
-"""What is left after a restart."""
+"""The presence that is left after a restart."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ async def test_who_does_not_come_back(
 async def test_client_that_comes_back(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """For others it is no news that the server was restarted and a client came back."""
+    """A restart after which a client comes back is no news for others."""
     await server.advance(seconds=1)
     await bob.sync()
     await alice.sync()
@@ -67,7 +67,7 @@ async def test_client_that_comes_back(
 
 
 async def test_logging_out_after_a_restart(server: InMemoryServer, bob: Client) -> None:
-    """Who logs out after a restart is offline at once, as before it."""
+    """A user who logs out after a restart is offline at once."""
     await bob.sync()
     await server.restart(bob)
     await bob.sync()
@@ -76,7 +76,7 @@ async def test_logging_out_after_a_restart(server: InMemoryServer, bob: Client) 
 
 
 async def test_polls_are_answered(server: InMemoryServer, alice: Client, bob: Client) -> None:
-    """Who polls during a restart is answered, and goes on with that token after it."""
+    """A poll is answered when the server restarts, with a token that is good after the restart."""
     room = await server.room(alice, bob)
     await alice.sync()
     await server.advance(seconds=1)

@@ -1,4 +1,4 @@
-"""What clients say of themselves by polling, as real ones do it."""
+"""The presence that polls set, as real clients poll."""
 
 import pytest
 
@@ -29,7 +29,7 @@ async def test_background_and_foreground(
 async def test_a_bot_that_was_started_again(
     server: InMemoryServer, bob: Client, back_after: int
 ) -> None:
-    """A bot that says offline as it quits is online with its first sync, however soon."""
+    """A bot that sets itself offline as it quits is online with its first sync, however soon."""
     await bob.sync()
     await bob.set_status("offline")
     await server.advance(seconds=back_after)
@@ -51,7 +51,7 @@ async def test_a_bot_that_goes_on(
 
 
 async def test_offline_before_the_client_starts(server: InMemoryServer, bob: Client) -> None:
-    """Who was said offline by PUT before the client started is online with the first sync."""
+    """A user whom a PUT has set offline before the client started is online with the first sync."""
     await bob.set_status("offline", "not here yet")
     await bob.sync()
     assert server.presence_of(bob).state == "online"
@@ -60,7 +60,7 @@ async def test_offline_before_the_client_starts(server: InMemoryServer, bob: Cli
 @pytest.mark.parametrize("put", ["offline", "unavailable"])
 @pytest.mark.parametrize("says", [{}, {"set_presence": "online"}], ids=["omitted", "explicit"])
 async def test_a_put_stays(server: InMemoryServer, bob: Client, put: str, says: SyncQuery) -> None:
-    """What a PUT has set stays while the polls go on saying the same, explicitly or not."""
+    """The presence of a PUT stays while the polls go on saying the same, explicitly or not."""
     await bob.sync(**says)
     await bob.set_status(put)
     for _ in range(60):

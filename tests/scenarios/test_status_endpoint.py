@@ -39,34 +39,6 @@ async def test_not_visible(alice: Client, bob: Client, other: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "errcode", "named"),
-    [
-        ({}, "M_MISSING_PARAM", "presence"),
-        ({"presence": "away"}, "M_INVALID_PARAM", "presence"),
-        ({"presence": "Online"}, "M_INVALID_PARAM", "presence"),
-        ({"presence": 1}, "M_BAD_JSON", "presence"),
-        ({"presence": None}, "M_BAD_JSON", "presence"),
-        ({"presence": ["online"]}, "M_BAD_JSON", "presence"),
-        ({"presence": "online", "status_msg": 7}, "M_BAD_JSON", "status_msg"),
-        ({"presence": "online", "status_msg": ["x"]}, "M_BAD_JSON", "status_msg"),
-        ([], "M_BAD_JSON", ""),
-        ("online", "M_BAD_JSON", ""),
-    ],
-    ids=lambda it: str(it)[:40],
-)
-async def test_bad_status(
-    server: InMemoryServer, alice: Client, content: object, errcode: str, named: str
-) -> None:
-    """A wrong value or type is refused with the name of its field, and changes nothing."""
-    await alice.set_status("unavailable", "before")
-    response = await alice.request("PUT", f"/presence/{alice.user_id}/status", content)
-    assert (response.status, response.json["errcode"]) == (400, errcode)
-    assert named in response.json["error"]
-    state = server.presence_of(alice)
-    assert (state.state, state.status_msg) == ("unavailable", "before")
-
-
 async def test_long_message(server: InMemoryServer, alice: Client) -> None:
     """A message of more than 1024 bytes is refused; one of 1024 bytes is stored."""
     for message in ("x" * 1024, "\u00e4" * 512):

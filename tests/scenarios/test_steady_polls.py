@@ -1,4 +1,4 @@
-"""What a poll costs that follows the last one, by count, as each kind of real client sends it."""
+"""The work of a steady poll, by count, as each kind of real client sends the poll."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -39,7 +39,7 @@ INLINE = {
 
 @dataclass
 class Counts:
-    """What was done."""
+    """The work that was done."""
 
     tasks: list[str]
     statements: list[str]

@@ -41,7 +41,7 @@ async def test_everybody_is_offline_once(
 async def test_offline_already(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Whom a client shows as offline, without a message, it is told nothing of."""
+    """A client gets nothing of a user whom it shows as offline, without a message."""
     await bob.set_status("offline")
     await alice.sync(**UNSEEN)
     await switch(server, "false", alice)
@@ -51,7 +51,7 @@ async def test_offline_already(
 async def test_gone_offline_since(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Who went offline after the client's token is said to be offline, too."""
+    """A client is told of a user, too, who went offline after the client's token."""
     await bob.set_status("online", "hello")
     await alice.sync(**UNSEEN)
     await bob.set_status("offline")
@@ -60,7 +60,7 @@ async def test_gone_offline_since(
 
 
 async def test_strangers_are_not_named(server: InMemoryServer, alice: Client, bob: Client) -> None:
-    """Nobody is told of people whom they could not see."""
+    """A client is told nothing of users who were not visible."""
     await bob.set_status("online", "hello")
     await alice.sync(**UNSEEN)
     await switch(server, "false", alice)
@@ -88,7 +88,7 @@ async def test_other_ways_to_ask(
 
 
 async def test_a_poll_waits(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """With nobody to tell of, a poll waits for its rooms, as ever."""
+    """A poll that has no presence to deliver waits for its rooms."""
     await switch(server, "false", alice, bob)
     await alice.sync()
     poll = await alice.polls()
@@ -100,7 +100,7 @@ async def test_a_poll_waits(server: InMemoryServer, alice: Client, bob: Client, 
 async def test_switched_on_again(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Switched on again, everybody is told of as they are, though nothing has changed since."""
+    """After presence is switched on again, clients get every state, though none has changed."""
     await bob.set_status("offline", "on holiday")
     await alice.sync(**UNSEEN)
     await switch(server, "false", alice)
@@ -115,7 +115,7 @@ async def test_switched_on_again(
 async def test_untracked_is_not_off(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Where modules alone set presence, what is shown stands."""
+    """If modules alone set presence, clients go on to show the states that they have."""
     await bob.set_status("online", "hello")
     await alice.sync(**UNSEEN)
     await switch(server, "untracked", alice)

@@ -1,4 +1,6 @@
-"""How somebody's devices become their presence, as the others see it."""
+"""How the devices of a user become the user's presence, as others see it."""
+
+import itertools
 
 import pytest
 
@@ -13,17 +15,18 @@ QUIET = '{"presence": {"types": []}, "room": {"rooms": []}}'
 
 
 @pytest.mark.parametrize("config", ["presence: {busy: true}"], ids=["with busy"])
-@pytest.mark.parametrize("one", STATES)
-@pytest.mark.parametrize("other", STATES)
-async def test_highest_device_wins(
-    server: InMemoryServer, bob: Client, one: str, other: str
-) -> None:
+async def test_highest_device_wins(server: InMemoryServer) -> None:
     """A user's presence is the highest of the devices': busy, online, unavailable, offline."""
-    laptop = await server.register("bob")
-    await bob.set_status(PRESENCE.get(one, one))
-    await laptop.set_status(PRESENCE.get(other, other))
-    highest = min(one, other, key=STATES.index)
-    assert server.presence_of(bob).state == PRESENCE.get(highest, highest)
+    shown, highest = {}, {}
+    for states in itertools.product(STATES, repeat=2):
+        name = "-and-".join(states)
+        for state in states:
+            device = await server.register(name)
+            await device.set_status(PRESENCE.get(state, state))
+        shown[states] = server.presence_of(device).state
+        higher = min(states, key=STATES.index)
+        highest[states] = PRESENCE.get(higher, higher)
+    assert shown == highest
 
 
 async def test_nobody_there(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
@@ -35,7 +38,7 @@ async def test_nobody_there(server: InMemoryServer, alice: Client, bob: Client, 
 async def test_a_sync_makes_online(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Whoever begins to sync is online, and active at that moment."""
+    """A user who begins to sync is online, and active at that moment."""
     await alice.sync()
     await bob.sync()
     assert (await alice.sync()).presence[bob.user_id] == {
@@ -89,7 +92,7 @@ async def test_client_that_goes_away(server: InMemoryServer, bob: Client) -> Non
 async def test_steady_polling_is_not_activity(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Who only polls stops being active after a minute, and is unavailable after five."""
+    """A user who only polls stops being active after a minute, and is unavailable after five."""
     await bob.sync()
     seen = []
     for _ in range(10):

@@ -27,7 +27,7 @@ async def test_clients_are_ignored(
 
 @UNTRACKED
 async def test_modules_write(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """Where presence is untracked, what modules set is pushed, shown first, and to be asked for."""
+    """Untracked presence that modules set is pushed, in first syncs, and in GET status."""
     await alice.sync()
     poll = await alice.polls()
     await server.api.set_presence_for_users({bob.user_id: ("online", "by a module")})
@@ -41,7 +41,7 @@ async def test_modules_write(server: InMemoryServer, alice: Client, bob: Client,
 
 @UNTRACKED
 async def test_untracked_presence_stays(server: InMemoryServer, bob: Client) -> None:
-    """What a module has set stays, whatever the user's devices do, until a module sets it again."""
+    """A presence that a module has set stays, whatever devices do, until a module sets another."""
     await server.api.set_presence_for_users({bob.user_id: ("unavailable", None)})
     await bob.sync()
     await bob.log_out()
@@ -51,7 +51,7 @@ async def test_untracked_presence_stays(server: InMemoryServer, bob: Client) -> 
 
 @OFF
 async def test_no_presence(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """Where presence is off nobody is shown, not even by modules; syncs still have rooms."""
+    """If presence is off nobody is shown, not even by modules; syncs still have rooms."""
     await server.api.set_presence_for_users({bob.user_id: ("online", None)})
     answer = await alice.first_sync()
     assert (answer.presence, list(answer.joined)) == ({}, [room])
@@ -60,7 +60,7 @@ async def test_no_presence(server: InMemoryServer, alice: Client, bob: Client, r
 
 @OFF
 async def test_no_status(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """Where presence is off, everybody whose status one may ask for is offline."""
+    """If presence is off, GET status shows every visible user as offline."""
     assert await alice.status_of(bob) == {"presence": "offline"}
     with pytest.raises(RequestFailed):
         await alice.status_of("@nobody:demo")

@@ -54,7 +54,7 @@ async def test_a_leave_before_a_restart(
 
 @pytest.mark.parametrize("new", [naming("carol"), ""], ids=["other module", "no module"])
 async def test_other_modules(server: InMemoryServer, alice: Client, bob: Client, new: str) -> None:
-    """Whom the modules of before named, and those of now do not, is said to be offline."""
+    """A user whom only the modules before the restart named is said to be offline."""
     await bob.set_status("online", "hello")
     await restart(server, naming("bob"), alice, bob)
     await alice.sync(**UNSEEN)
@@ -65,7 +65,7 @@ async def test_other_modules(server: InMemoryServer, alice: Client, bob: Client,
 
 
 async def test_whom_both_name(server: InMemoryServer, alice: Client, bob: Client) -> None:
-    """Whom the modules of now name as well stays on the screen."""
+    """A user whom the modules after the restart name as well stays visible."""
     await bob.set_status("online", "hello")
     await restart(server, naming("bob"), alice, bob)
     await alice.sync(**UNSEEN)
@@ -75,7 +75,7 @@ async def test_whom_both_name(server: InMemoryServer, alice: Client, bob: Client
 
 
 async def test_switched_off(server: InMemoryServer, alice: Client, bob: Client) -> None:
-    """Whom only a module showed is said to be offline once presence is switched off."""
+    """A user whom only a module showed is said to be offline once presence is switched off."""
     await bob.set_status("online", "hello")
     await restart(server, naming("bob"), alice, bob)
     await alice.sync(**UNSEEN)
@@ -210,7 +210,7 @@ async def test_both_settings_in_turn(
 async def test_switched_off_in_the_same_restart(
     server: InMemoryServer, alice: Client, bob: Client, without: str
 ) -> None:
-    """Where presence is switched off as well, clients are told the same."""
+    """If presence is switched off in the same restart, clients get the same."""
     await seen(alice, bob)
     await restart(server, f"presence: {{enabled: false}}\n{without}", alice, bob)
     assert (await alice.sync(**UNSEEN)).presence == {bob.user_id: THE_END}

@@ -1,4 +1,4 @@
-"""Where random worlds are played: users and rooms made once, and copied for each world."""
+"""The place of random worlds: users and rooms are made once, and copied for each world."""
 
 import asyncio
 import os

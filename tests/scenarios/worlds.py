@@ -29,7 +29,7 @@ KEPT: Final = 66_000
 
 @dataclass(frozen=True)
 class Shown:
-    """What a client shows of somebody; who was never heard of is offline and says nothing."""
+    """The state that a client shows of a user: offline if the user was never heard of."""
 
     presence: str = "offline"
     status_msg: str | None = None

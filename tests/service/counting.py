@@ -1,4 +1,4 @@
-"""What a request costs, by count."""
+"""The work of a request, by count."""
 
 import asyncio
 import sys

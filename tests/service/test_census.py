@@ -7,7 +7,7 @@ from tests.service.parts import Parts
 
 
 async def test_figures() -> None:
-    """What there is at this moment, and what was counted so far."""
+    """The figures have what there is at this moment, and what was counted since the start."""
     parts = Parts()
     parts.feed.open(ALICE)
     await parts.publish(ALICE, "here")

@@ -1,4 +1,4 @@
-"""Which devices poll, what they say by it, and what of it the state machine is told."""
+"""The devices that poll, what they say by it, and what the state machine hears of it."""
 
 from datetime import timedelta
 
@@ -45,7 +45,7 @@ def test_steady_polling(world: PollingWorld) -> None:
 
 
 def test_the_grace_counts_from_the_end_of_the_poll(world: PollingWorld) -> None:
-    """That the end is told late makes nobody drop later."""
+    """The grace begins at the end of the last poll, although the machine hears of it later."""
     world.polls()
     last = Timestamp(world.clock.now() - 10)
     world.clock.advance(seconds=2)
@@ -70,7 +70,7 @@ def test_several_polls_at_once(world: PollingWorld) -> None:
 
 
 def test_a_client_that_says_something_else(world: PollingWorld) -> None:
-    """What the next poll of a client says anew is told at once; the same again is not."""
+    """The machine hears at once of a poll that says something new, and not of one that does not."""
     for set_presence in (None, UNAVAILABLE, UNAVAILABLE, None, None):
         world.polls(set_presence)
         world.connections.sweep()
@@ -79,7 +79,7 @@ def test_a_client_that_says_something_else(world: PollingWorld) -> None:
 
 
 def test_the_highest_counts(world: PollingWorld) -> None:
-    """Of polls that disagree the highest counts: a lower one more says nothing."""
+    """The highest of the polls counts: one more lower poll changes nothing."""
     world.connections.begin(WHO, UNAVAILABLE)
     front = world.connections.begin(WHO, None)
     world.connections.begin(WHO, UNAVAILABLE)
@@ -130,7 +130,7 @@ def test_fresh_activity(world: PollingWorld) -> None:
 
 
 def test_activity_of_two_devices(world: PollingWorld) -> None:
-    """What another device of the user does makes this one's activity no news."""
+    """Each device of a user is heard of, and its activity after that is no news."""
     for _ in range(12):
         world.polls(ONLINE, seconds=0.24)
         world.polls(ONLINE, seconds=0.24, device="LAPTOP")
@@ -192,7 +192,7 @@ def test_what_changes_nothing_is_not_refused(world: PollingWorld) -> None:
 
 
 def test_a_device_that_is_gone(world: PollingWorld) -> None:
-    """Who has logged out begins anew: the old poll's end is nothing to the new one."""
+    """A device that logs in again begins anew: the end of an old poll does not count."""
     old = world.connections.begin(WHO, None)
     world.connections.forget(BOB, PHONE)
     world.tracker.feed(DeviceGone(BOB, PHONE), world.clock.now())
@@ -205,6 +205,6 @@ def test_a_device_that_is_gone(world: PollingWorld) -> None:
 
 
 def test_a_short_grace() -> None:
-    """Where the grace is short, so is the time for which a poll that has ended counts on."""
+    """With a short grace, a poll that has ended counts for a short time, too."""
     world = PollingWorld(Rules(Timers(sync_online_timeout=timedelta(milliseconds=400))))
     assert world.connections.lingering == timedelta(milliseconds=100)

@@ -1,4 +1,4 @@
-"""What is told of a device's polls, against tabs that poll: whatever they do, in whatever order."""
+"""What the machine hears of a device's polls, against a model of tabs that poll at random."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -86,12 +86,12 @@ class Tabs:
 
     @property
     def highest(self) -> Presence | None:
-        """What the open tabs say together, in plain words."""
+        """The presence that the open tabs say together."""
         return max((tab.says for tab in self.tabs), key=ORDER.index, default=None)
 
     @property
     def believed(self) -> Presence | None:
-        """What the state machine believes that the polls in flight say."""
+        """The presence of the polls, as the state machine has it."""
         device = self.world.tracker.device(BOB, PHONE)
         return device.set_presence if device is not None and device.is_polling else None
 

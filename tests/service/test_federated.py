@@ -1,4 +1,4 @@
-"""The front door's part for other servers: whose word counts, and what they may have missed."""
+"""Users of other servers: which updates count, and which users are remembered."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -39,26 +39,26 @@ def take_in(parts: Parts, updates: Iterable[RemoteUpdate]) -> set[str]:
 
 
 def test_nobody_to_remember(parts: Parts) -> None:
-    """Who is offline, says nothing, and was never heard of, is not remembered."""
+    """A user who is offline, without a message, and was never heard of, is not remembered."""
     updates = [update(DORA, Presence.OFFLINE), update(EVE, Presence.OFFLINE, "on holiday")]
     assert take_in(parts, updates) == {EVE}
 
 
 def test_who_is_known_goes_offline(parts: Parts) -> None:
-    """Who is known is heard of, in the same message too."""
+    """An update of a user who is known counts, even in the message that made the user known."""
     take_in(parts, [update(DORA), update(DORA, Presence.OFFLINE)])
     assert parts.tracker.get(DORA).state == "offline"
 
 
 def test_offline_strangers_are_not_counted(parts: Parts) -> None:
-    """Those who are not remembered do not count towards how many a server may make us remember."""
+    """Users who are not remembered take no place."""
     strangers = [UserId(f"@u{n}:{THERE}") for n in range(20_000)]
     take_in(parts, [update(user_id, Presence.OFFLINE) for user_id in strangers])
     assert list(parts.federated.admitted([update(DORA)])) == [update(DORA)]
 
 
 def test_too_many_of_one_domain(parts: Parts) -> None:
-    """Of one domain 20,000 users are remembered; those who are go on being heard, and others'."""
+    """20,000 users of one domain are remembered; they, and users of other domains, are heard."""
     users = [UserId(f"@u{n}:s{n % 25}.{THERE}") for n in range(20_000)]
     assert take_in(parts, [update(user_id) for user_id in users]) == set(users)
     other = UserId("@dora:third.org")
@@ -67,7 +67,7 @@ def test_too_many_of_one_domain(parts: Parts) -> None:
 
 
 async def test_who_is_offline_is_forgotten_for_another_one(parts: Parts) -> None:
-    """Somebody offline gives the place up, and nothing of them is kept, or stored, any more."""
+    """A user who is offline gives up the place, and nothing of the user is kept or stored."""
     users = [UserId(f"@u{n}:{THERE}") for n in range(20_000)]
     take_in(parts, [update(user_id) for user_id in users])
     parts.publisher.publish(take_change(parts, update(users[0], Presence.OFFLINE)))
@@ -79,7 +79,7 @@ async def test_who_is_offline_is_forgotten_for_another_one(parts: Parts) -> None
 
 
 async def test_who_is_online_is_offline_before_being_forgotten(parts: Parts) -> None:
-    """Where a smaller domain needs a place, its last holder is told offline, and then forgotten."""
+    """If a smaller domain needs a place, the user who gives it up goes offline and is forgotten."""
     for domain in range(5):
         crowd = [UserId(f"@u{n}:evil{domain}.org") for n in range(20_000)]
         take_in(parts, [update(user_id) for user_id in crowd])
@@ -118,7 +118,7 @@ def take_change(parts: Parts, news: RemoteUpdate) -> list[Change]:
 
 
 def test_recently_told(parts: Parts) -> None:
-    """Other servers may believe of our users what they were told in the last half hour."""
+    """`recently_told` has our users of whom other servers were told in the last half hour."""
     parts.set(ALICE, "long ago")
     parts.clock.advance(milliseconds=1)
     parts.set(BOB, "half an hour ago")

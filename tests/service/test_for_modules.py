@@ -1,4 +1,4 @@
-"""What modules do to presence: snapshots for users of other servers, and what they may ask."""
+"""Presence for modules: snapshots for users of other servers, and the newest state."""
 
 import asyncio
 from typing import Any, Final
@@ -49,7 +49,7 @@ async def test_who_is_online(parts: Parts) -> None:
 
 
 async def test_modules_are_asked_afresh(parts: Parts) -> None:
-    """Whom a viewer may see is asked again, even if the answer is not old."""
+    """A snapshot asks the modules for the viewer again, even if their answer is not old."""
     asked: list[Any] = []
 
     async def interested(user_id: Any) -> object:

@@ -1,4 +1,4 @@
-"""Where events come in: what the maker of an event gets; what is not announced."""
+"""The intake of events: the future of an event, and changes that are not announced."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ def status(status_msg: str) -> StatusSet:
 
 
 async def test_the_future_of_an_event() -> None:
-    """Who makes an event gets what is done once it is in the outboxes, and saved."""
+    """`accept` returns a future that is done once the change is in the outboxes, and saved."""
     parts = Parts()
     parts.feed.open(BOB)
     saved = parts.intake.accept(status("one"))
@@ -42,7 +42,7 @@ async def test_each_event_has_its_own() -> None:
 
 
 async def test_an_event_that_changes_nothing() -> None:
-    """Who sets the same status again is answered once the first setting is saved."""
+    """An event that changes nothing gets the future of the change before it."""
     parts = Parts()
     first, again = parts.intake.accept(status("one")), parts.intake.accept(status("one"))
     assert first is again
@@ -52,7 +52,7 @@ async def test_an_event_that_changes_nothing() -> None:
 
 
 async def test_what_was_lost_is_tried_again() -> None:
-    """Who sets the same status again, after it could not be saved, has it saved."""
+    """An event that changes nothing has the change before it saved, if that has failed."""
     parts = Parts()
     parts.store.works = False
     with pytest.raises(StorageUnavailable):
@@ -62,7 +62,7 @@ async def test_what_was_lost_is_tried_again() -> None:
 
 
 async def test_unannounced_changes() -> None:
-    """What is not announced is in the roster too, after what was announced before it."""
+    """A change that is not announced enters the roster, after those announced before it."""
     parts = Parts()
     saved = parts.intake.accept(status("one"))
     parts.clock.advance(seconds=1)

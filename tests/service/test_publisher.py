@@ -1,4 +1,4 @@
-"""What happens to announced changes."""
+"""How announced changes are published and saved."""
 
 import asyncio
 from typing import Any
@@ -39,7 +39,7 @@ def thinking(parts: Parts) -> Thinking:
 
 
 async def test_one_batch_per_turn(parts: Parts) -> None:
-    """What changes in one turn of the loop is published together: newest per user, one position."""
+    """The changes of one cycle of the loop are one batch: newest per user, one position."""
     before = parts.stream.position
     first, second = parts.set(BOB, "one"), parts.set(BOB, "two")
     alices = parts.set(ALICE, "hello")
@@ -67,7 +67,7 @@ async def test_nothing_to_publish(parts: Parts) -> None:
 
 
 async def test_two_turns_are_two_batches(parts: Parts) -> None:
-    """What changes later comes later."""
+    """A later change is in a later batch."""
     await parts.publish(BOB, "one")
     await parts.publish(BOB, "two")
     one, two = parts.told
@@ -94,7 +94,7 @@ async def test_modules_are_asked_once_per_batch(parts: Parts) -> None:
 
 
 async def test_a_ping_is_for_other_servers(parts: Parts) -> None:
-    """A federation ping is kept; where modules send the user is told again, and nobody here."""
+    """A ping is saved, and sent to the servers that modules name; no local viewer gets it."""
     remote = UserId("@charlie:elsewhere.org")
     state = parts.set(BOB, "brb")[0].new
     parts.module(answering({CHARLIE: {state}, remote: {state}}))
@@ -127,7 +127,7 @@ async def test_saved(parts: Parts) -> None:
 
 
 async def test_a_full_disk(parts: Parts) -> None:
-    """Where nothing can be kept, `saved` says so; who looks on has been told all the same."""
+    """If nothing can be saved, `saved` raises; the change is delivered nevertheless."""
     parts.store.works = False
     parts.publisher.publish(parts.set(BOB, "one"))
     with pytest.raises(StorageUnavailable):
@@ -138,7 +138,7 @@ async def test_a_full_disk(parts: Parts) -> None:
 
 
 async def test_nobody_waits_for_a_module_that_thinks(parts: Parts) -> None:
-    """Room members are told, and the change is kept, while a module thinks."""
+    """A change is delivered to room members, and saved, before a module has answered."""
     parts.module(Thinking())
     parts.publisher.publish(parts.set(BOB, "one"))
     await parts.publisher.saved()
@@ -156,7 +156,7 @@ async def test_a_module_that_raises(parts: Parts) -> None:
 
 
 async def test_a_late_answer(parts: Parts, thinking: Thinking) -> None:
-    """What a module adds late has a position of its own, and is about what it was asked of."""
+    """A late answer is delivered at a position of its own, about the position of the batch."""
     await parts.publish(BOB, "one")
     about = parts.stream.position
     await parts.publish(ALICE, "hello")
@@ -195,7 +195,7 @@ async def test_late_and_altered(parts: Parts, thinking: Thinking) -> None:
 
 
 async def test_late_never_replaces_newer(parts: Parts, thinking: Thinking) -> None:
-    """A late answer about an older change does not undo what was told of a newer one."""
+    """A late answer about an older change does not replace a newer change."""
     await parts.publish(BOB, "one")
     await parts.publish(BOB, "two")
     old, new = (asked[0] for asked in thinking.asked)
@@ -208,7 +208,7 @@ async def test_late_never_replaces_newer(parts: Parts, thinking: Thinking) -> No
 
 
 async def test_answers_in_the_wrong_order(parts: Parts) -> None:
-    """Of two late answers, the one about the newer change stands, whichever comes first."""
+    """The late answer about the newer change stands, whichever of two comes first."""
     thinking: list[Thinking] = [Thinking(), Thinking()]
     answers = iter(thinking)
 
@@ -225,7 +225,7 @@ async def test_answers_in_the_wrong_order(parts: Parts) -> None:
 
 
 async def test_late_for_who_came_later(parts: Parts, thinking: Thinking) -> None:
-    """A late answer for somebody without an outbox is not kept: they will be answered afresh."""
+    """A late answer for a viewer without an outbox is dropped."""
     await parts.publish(BOB, "one")
     parts.feed.forget(CHARLIE)
     thinking.answer({CHARLIE: set(thinking.asked[0])})
@@ -234,7 +234,7 @@ async def test_late_for_who_came_later(parts: Parts, thinking: Thinking) -> None
 
 
 async def test_late_for_who_came_back(parts: Parts, thinking: Thinking) -> None:
-    """Who was answered from scratch since a newer change is not told of the older one."""
+    """A viewer who was answered from scratch since a newer change does not get the older one."""
     await parts.publish(BOB, "one")
     await parts.publish(BOB, "two")
     parts.feed.forget(CHARLIE)
@@ -245,7 +245,7 @@ async def test_late_for_who_came_back(parts: Parts, thinking: Thinking) -> None:
 
 
 async def test_late_for_who_sees_by_a_room(parts: Parts, thinking: Thinking) -> None:
-    """Who sees a user by a room is not told of an older change, even where the newer is unsaid."""
+    """A viewer who sees a user by a room does not get an older change."""
     await parts.publish(BOB, "one")
     await parts.publish(BOB, "two")
     parts.feed.open(ALICE).drop(BOB)
@@ -255,7 +255,7 @@ async def test_late_for_who_sees_by_a_room(parts: Parts, thinking: Thinking) -> 
 
 
 async def test_late_answers_come_as_they_come(parts: Parts) -> None:
-    """Of several modules that think, each answer is delivered when it comes."""
+    """The late answer of each of several modules is delivered when it comes."""
     acts = [Thinking(), Thinking()]
     for act, name in zip(acts, ("One", "Other"), strict=True):
         parts.module(act, name=name)
@@ -271,7 +271,7 @@ async def test_late_answers_come_as_they_come(parts: Parts) -> None:
 
 
 async def test_what_a_module_hides_is_not_told_meanwhile(parts: Parts, thinking: Thinking) -> None:
-    """A viewer to whom a module has shown something else waits while that module thinks."""
+    """A viewer for whom a module has altered states waits until the module answers."""
     await parts.publish(BOB, "one")
     thinking.answer({ALICE: {thinking.asked[0][0].copy_and_replace(status_msg=None)}})
     await turns()
@@ -285,7 +285,7 @@ async def test_what_a_module_hides_is_not_told_meanwhile(parts: Parts, thinking:
 
 
 async def test_waiting_ends_with_the_time_out(parts: Parts, thinking: Thinking) -> None:
-    """Who waits for a module that never answers is not told what it might have hidden."""
+    """A viewer who waits for a module that never answers does not get the unaltered state."""
     await parts.publish(BOB, "one")
     thinking.answer({ALICE: {thinking.asked[0][0].copy_and_replace(status_msg=None)}})
     await turns()

@@ -1,4 +1,4 @@
-"""What goes to other servers: of whom, in which form, and when."""
+"""The states that are sent to other servers: of whom, in which form, and when."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -86,7 +86,7 @@ async def test_one_message_per_server(parts: Parts) -> None:
 
 
 async def test_only_our_own_users(parts: Parts) -> None:
-    """Whatever a module says, nobody else's presence is passed on, in no form."""
+    """The presence of users of other servers is never sent on, whatever a module answers."""
     parts.module(showing({X: True, Z: False}))
     update = RemoteUpdate(Y, Presence.ONLINE, "hi", None, True)
     parts.publisher.publish(parts.tracker.feed(update, parts.clock.now()))
@@ -97,7 +97,7 @@ async def test_only_our_own_users(parts: Parts) -> None:
 
 
 async def test_only_our_own_users_by_name(parts: Parts) -> None:
-    """So it is where a module names a remote user for a viewer who is told of one of ours."""
+    """Nor is it sent if a module names a remote user for a viewer who is sent one of ours."""
     parts.module(showing({X: False}), answering({Y, Z}))
     await parts.views.ask_interest(X)
     update = RemoteUpdate(Z, Presence.ONLINE, "hi", None, True)
@@ -220,7 +220,7 @@ async def test_waiting_for_who_altered_of_another_user(parts: Parts) -> None:
 
 
 async def test_withheld_from_a_whole_server(parts: Parts) -> None:
-    """Where a module fails that altered a user for a viewer, their server hears nothing of it."""
+    """If a module fails that altered a user for a viewer, the viewer's server is sent nothing."""
     parts.module(showing({X: False, Z: False}))
     parts.module(in_turn(showing({Y: True}), raising(RuntimeError("no"))))
     await parts.publish(BOB, "one")
@@ -234,7 +234,7 @@ async def test_withheld_from_a_whole_server(parts: Parts) -> None:
 
 
 async def test_withheld_when_the_time_is_up(parts: Parts) -> None:
-    """So it is where the module has not answered in time; others have been told meanwhile."""
+    """Nor is it if the module has not answered in time; other servers are sent the state."""
     parts.module(showing({X: False, Z: False}))
     parts.module(in_turn(showing({Y: True}), Thinking()))
     await parts.publish(BOB, "one")
@@ -297,7 +297,7 @@ async def test_withheld_in_a_reminder(parts: Parts) -> None:
 
 
 async def test_a_reminder_never_replaces_newer(parts: Parts) -> None:
-    """Who changes while modules think about a reminder is not reminded of: the change was sent."""
+    """A user who changes before the modules answer about a reminder is left out of it."""
     late = Thinking()
     parts.module(in_turn(late, showing({X: False})))
     state = parts.set(BOB, "one")[0].new
@@ -336,7 +336,7 @@ def of(domain: str, number: int) -> UserId:
 
 
 def test_so_many_of_each_domain() -> None:
-    """Each domain has so many places, whatever its servers are called; known users have theirs."""
+    """Each domain has a number of places, whatever its servers are called; known users have one."""
     users = RemoteUsers([of("x.example", 0)], of_one_domain=2)
     assert [users.admit(of("x.example", n), nobody) for n in (1, 2, 3)] == [(), None, None]
     assert [users.admit(of("y.example", n), nobody) for n in (1, 2, 3)] == [(), (), None]
@@ -354,7 +354,7 @@ def test_who_is_offline_gives_way() -> None:
 
 
 def test_the_largest_domain_gives_way() -> None:
-    """Where all places are taken, the domain that has the most gives up one, offline or not."""
+    """If all places are taken, the domain with the most places gives up one, offline or not."""
     users = RemoteUsers((), of_one_domain=4, of_all=5)
     for number in range(4):
         users.admit(of("evil.example", number), nobody)

@@ -1,4 +1,4 @@
-"""What rooms are called."""
+"""Names of rooms."""
 
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.ids import RoomId

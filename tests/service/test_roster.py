@@ -1,4 +1,4 @@
-"""How everybody is, and where in the stream each user last changed."""
+"""The roster: each user's state, and where in the stream the user last changed."""
 
 import re
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_how_they_are() -> None:
 
 
 def test_after_a_restart() -> None:
-    """What was saved is known, in the order of its positions."""
+    """Saved users are known, in the order of their positions."""
     saved = [
         SavedPresence(TrackedUser(state(user), StateSource.DEVICES), StreamPosition(position))
         for user, position in ((BOB, 2), (ALICE, 1))

@@ -74,7 +74,7 @@ async def test_nothing_to_hear(bench: Bench) -> None:
 
 
 async def test_while_busy(bench: Bench) -> None:
-    """What happens while the callback works is coalesced: the newest state of each user, once."""
+    """A callback that works gets the newest state of each user afterwards, once."""
     slow = Thinking()
     bench.subscribe(slow)
     await bench.announce(state(BOB, "one"))
@@ -89,7 +89,7 @@ async def test_while_busy(bench: Bench) -> None:
 
 
 async def test_unsubscribing(bench: Bench) -> None:
-    """Who unsubscribes hears nothing more; to do it twice is harmless."""
+    """A module that has unsubscribed is not called; unsubscribing twice is harmless."""
     slow = Thinking()
     unsubscribe = bench.subscribe(slow)
     await bench.announce(state(BOB, "one"))

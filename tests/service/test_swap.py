@@ -1,4 +1,4 @@
-"""Other modules in the place of those that are asked, seen from other servers and from batches."""
+"""A swap of modules, as other servers and batches see it."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ def sending_to(viewer: str) -> Act:
 
 
 async def test_what_waits_for_other_servers(parts: Parts) -> None:
-    """What only the old module sent to another server, and is not on its way, is not sent."""
+    """A state that still waits, and that only the old module sent to a server, is not sent."""
     parts.module(sending_to(DORA))
     await parts.publish(BOB, "brb")
     assert parts.outgoing.messages == [("elsewhere.org", {BOB: "brb"})]
@@ -50,7 +50,7 @@ async def test_what_waits_for_other_servers(parts: Parts) -> None:
 
 
 async def test_what_waits_and_is_still_right(parts: Parts) -> None:
-    """What the new module sends, too, is sent by its word."""
+    """A state that the new module sends, too, is sent."""
     parts.module(sending_to(DORA))
     await parts.publish(BOB, "brb")
     await swap(parts, other(parts, sending_to(DORA)))
@@ -58,7 +58,7 @@ async def test_what_waits_and_is_still_right(parts: Parts) -> None:
 
 
 async def test_a_reminder_under_way(parts: Parts) -> None:
-    """Where other servers are reminded while modules change, the new ones say of what."""
+    """A reminder under way during a swap sends what the new modules answer."""
     await parts.publish(BOB, "brb")
     old = Thinking()
     parts.module(old)
@@ -99,7 +99,7 @@ async def test_trying_out(parts: Parts) -> None:
 
 
 async def test_trying_out_tells_nobody(parts: Parts) -> None:
-    """What a module answers when it is tried is told to nobody."""
+    """The answers of a module that is tried are delivered to nobody."""
     await parts.publish(BOB, "brb")
     await parts.swap.try_out(other(parts, sending_to(DORA)))
     assert parts.outgoing.messages == []

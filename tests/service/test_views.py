@@ -1,4 +1,4 @@
-"""What a viewer sees who asks afresh."""
+"""Answers from scratch."""
 
 import asyncio
 from typing import Any
@@ -54,7 +54,7 @@ AWAY = state(BOB, "on holiday", presence=Presence.OFFLINE)
     ],
 )
 def test_scopes_by_state(scope: Scope, told: str) -> None:
-    """Whose state alone brings them into an answer, with nothing new about them."""
+    """Each scope has the users whose state alone brings them into the answer."""
     states = {
         "online": state(BOB),
         "offline": OFFLINE,
@@ -75,7 +75,7 @@ def test_since(position: int | None, is_new: bool) -> None:
 
 
 async def test_reading(parts: Parts) -> None:
-    """An answer holds whom the viewer may see, newest change first, and why."""
+    """An answer has the visible users with the reasons, the newest change first."""
     await parts.publish(ALICE, "hello")
     reading = await parts.views.read(ALICE, everything())
     assert seen(reading) == [(ALICE, "hello"), (BOB, "brb")]
@@ -115,7 +115,7 @@ async def test_reading_asks_both_callbacks(parts: Parts) -> None:
 
 
 async def test_an_answer_for_a_crowd(parts: Parts) -> None:
-    """However many others a module names besides, the viewer is shown what it sends them."""
+    """A viewer gets the states that a module sends, however many others it names besides."""
     crowd = {f"@u{number}:demo": {parts.tracker.get(CHARLIE)} for number in range(60_000)}
     parts.module(answering({**crowd, ALICE: {parts.tracker.get(CHARLIE)}}), answering(set()))
     reading = await parts.views.read(ALICE, everything())
@@ -144,7 +144,7 @@ async def test_a_module_that_fails_while_reading(parts: Parts) -> None:
 
 
 async def test_news_while_modules_think(parts: Parts) -> None:
-    """What is published while the modules think is newer than what they were asked about."""
+    """A change that is published before the modules answer is newer than their answer."""
     thinking = Thinking()
     asked: list[Any] = []
 
@@ -162,7 +162,7 @@ async def test_news_while_modules_think(parts: Parts) -> None:
 
 
 async def test_an_outbox_that_is_dropped_while_modules_think(parts: Parts) -> None:
-    """Where the viewer's outbox is dropped meanwhile, the modules are asked again."""
+    """If the viewer's outbox is dropped meanwhile, the modules are asked again."""
     thinking = Thinking()
     parts.module(thinking)
     reading = asyncio.ensure_future(parts.views.read(ALICE, everything()))
@@ -179,7 +179,7 @@ async def test_an_outbox_that_is_dropped_while_modules_think(parts: Parts) -> No
 
 
 async def test_seeing_somebody(parts: Parts) -> None:
-    """Whom a viewer may see is seen as they are, or as a module shows them; others are not."""
+    """A visible user is shown as they are, or as a module alters them; other users are not."""
     update = await parts.views.see(ALICE, BOB)
     assert update is not None
     assert (update.state, update.about) == (
@@ -208,7 +208,7 @@ async def test_interest_is_kept(parts: Parts) -> None:
 
 
 async def test_due_for_interest(parts: Parts) -> None:
-    """Whose answers are about to be too old is known; who was forgotten has none."""
+    """`due_for_interest` has the viewers whose answers will soon be too old."""
     parts.module(None, answering({BOB}))
     await parts.views.ask_interest(ALICE)
     await parts.views.ask_interest(CHARLIE)

@@ -1,4 +1,4 @@
-"""What of the end of visibility outlasts a restart."""
+"""What is stored of visibility over a restart."""
 
 from structlog.testing import capture_logs
 
@@ -29,7 +29,7 @@ class Run:
 
 
 async def test_over_a_restart() -> None:
-    """Of whom it has ended, whom modules named, and who saw everybody is there after a restart."""
+    """Ends of visibility, named users, and viewers of all are restored after a restart."""
     store = FakeVisibilityStore()
     run = Run(store)
     run.endings.put(ALICE, BOB, StreamPosition(7))
@@ -57,7 +57,7 @@ async def test_which_rooms_count() -> None:
 
 
 async def test_only_what_has_changed() -> None:
-    """What is as it was saved is not saved again."""
+    """A viewer's content is saved only if it has changed."""
     store = FakeVisibilityStore()
     run = Run(store)
     run.named(ALICE, BOB)
@@ -79,7 +79,7 @@ async def test_nobody_named_any_more() -> None:
 
 
 async def test_a_disk_that_is_full() -> None:
-    """What cannot be written is written the next time, and the log says so."""
+    """Content that cannot be written is written the next time, and the log says so."""
     store = FakeVisibilityStore()
     run = Run(store)
     run.named(ALICE, BOB)
@@ -93,7 +93,7 @@ async def test_a_disk_that_is_full() -> None:
 
 
 async def test_there_is_only_so_much_room() -> None:
-    """So many pairs are saved for all viewers together, and no more."""
+    """The number of saved pairs, of all viewers together, is limited."""
     store = FakeVisibilityStore()
     run = Run(store, most=3)
     run.named(ALICE, BOB, CHARLIE)

@@ -1,4 +1,4 @@
-"""What witnesses are told, and that none of them disturbs another."""
+"""Witnesses see everything, and none of them disturbs another."""
 
 from collections.abc import Collection
 
