@@ -50,7 +50,7 @@ DEFINED_AGAIN: Final = {
 }
 
 #: Files whose public names are for the tool that runs them.
-SCRIPTS: Final = re.compile(r"__main__\.py|migrations/env\.py|migrations/versions/\w+\.py")
+SCRIPTS: Final = re.compile(r"__main__\.py|migrations/versions/\w+\.py")
 
 #: A waiver is followed by its reason: ` - because` or `  # because`.
 WAIVER: Final = re.compile(r"#\s*(noqa|type:\s*ignore)\b(.*)")

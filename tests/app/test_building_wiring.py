@@ -98,12 +98,14 @@ async def test_a_module_that_cannot_be_built(tmp_path: Path) -> None:
     modules = f"[{{module: {__name__}.First}}, {{module: {__name__}.Broken}}]"
     config = parse_config_text(f"server_name: demo\nmodules: {modules}\n", tmp_path / "x.yaml")
     storage = Storage.in_memory()
+    async with storage.database.write() as connection:
+        await connection.execute(text("CREATE TABLE mark (x INT)"))
     with pytest.raises(ModuleError, match=r"module Broken .* cannot be started: .*not today"):
         await build(config, FakeClock(), storage)
-    # A database in memory that was closed is a new and empty one.
+    # A database in memory that was closed is a new one.
     async with storage.database.read() as connection:
-        tables = await connection.execute(text("SELECT count(*) FROM sqlite_master"))
-        assert tables.scalar() == 0
+        found = await connection.execute(text("SELECT name FROM sqlite_master WHERE name = 'mark'"))
+        assert found.all() == []
     await storage.database.close()
 
 

@@ -1,6 +1,7 @@
 """Counts what SQLite executes, statement by statement, and the trips to its threads."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,8 @@ def traced_statements() -> Iterator[list[str]]:
     trace: Callable[[str], object] = statements.append
 
     def on_connect(connection: Any, record: object) -> None:
-        connection.run_async(lambda driver: driver.set_trace_callback(trace))
+        if not isinstance(connection, sqlite3.Connection):  # that of `empty_tables`
+            connection.run_async(lambda driver: driver.set_trace_callback(trace))
 
     event.listen(Engine, "connect", on_connect)
     try:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lamplighter.database.migrate import migrate
 from lamplighter.database.sqlite import open_memory
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
@@ -23,7 +22,6 @@ def clock() -> FakeClock:
 async def directory(clock: FakeClock) -> AsyncIterator[SqlDirectory]:
     """An empty directory."""
     database = open_memory()
-    await migrate(database)
     directory = SqlDirectory(database, SERVER, clock)
     await directory.start()
     yield directory

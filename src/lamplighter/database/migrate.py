@@ -4,21 +4,22 @@ Each step is a file of `migrations/versions`, written for Alembic. To add a step
 and write the next file by hand; a test compares the tables that both make, on each engine.
 """
 
+import sqlite3
+from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool, create_engine, func, select, text
+from sqlalchemy import Connection, NullPool, StaticPool, create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from lamplighter.database.engine import Database
 from lamplighter.errors import ConfigError
 
-__all__ = ["check_file", "check_server", "migrate"]
+__all__ = ["check_file", "check_server", "empty_tables", "migrate"]
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _FACTS: Final = text(
@@ -81,7 +82,7 @@ async def check_server(database: Database) -> None:
 
 
 def _is_up_to_date(connection: Connection) -> bool:
-    script = ScriptDirectory.from_config(_config())
+    script = _script()
     present = MigrationContext.configure(connection).get_current_revision()
     known = {revision.revision for revision in script.walk_revisions()}
     if present is not None and present not in known:
@@ -97,13 +98,34 @@ def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         # Two processes may come at once: a server, and a command such as `register-user`.
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    script = _script()
+    context = MigrationContext.configure(connection)
+    present = context.get_current_revision() or "base"
+    with Operations.context(context):
+        for step in reversed(list(script.iterate_revisions("head", present))):
+            step.module.upgrade()
+    context.stamp(script, "head")
 
 
-def _config() -> Config:
-    config = Config()
-    # Alembic interpolates options as configparser does.
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
+@cache
+def empty_tables() -> str:
+    """Return SQL for an empty SQLite database: with it, the database has taken every step.
+
+    The steps take as long as all else that a server in memory does to start: they are taken once.
+    """
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    try:
+        with engine.begin() as connection:
+            _upgrade(connection)
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)  # the driver of this engine
+            return "\n".join(driver.iterdump())
+    finally:
+        engine.dispose()
+
+
+@cache
+def _script() -> ScriptDirectory:
+    """Return the steps, which are read once."""
+    return ScriptDirectory(str(_MIGRATIONS))

@@ -25,6 +25,7 @@ from sqlalchemy.pool import StaticPool
 
 from lamplighter.database.adapter import PresenceRow, Statement, presence_upsert
 from lamplighter.database.engine import Database
+from lamplighter.database.migrate import empty_tables
 
 __all__ = ["SqliteAdapter", "open_file", "open_memory"]
 
@@ -161,10 +162,18 @@ def open_file(path: Path) -> Database:
 
 
 def open_memory() -> Database:
-    """Return a new, empty SQLite database in memory; it ends with `close`."""
+    """Return a new SQLite database in memory; it ends with `close`.
+
+    The database has the tables of this version, with nothing in them.
+    """
     engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
     _prepare(engine, "BEGIN")
+    event.listen(engine.sync_engine, "connect", _make_tables)
     return Database(SqliteAdapter(engine, engine, engine))
+
+
+def _make_tables(connection: Any, record: object) -> None:  # noqa: ARG001 - SQLAlchemy's shape
+    connection.run_async(lambda driver: driver.executescript(empty_tables()))
 
 
 def _prepare(engine: AsyncEngine, begin: str, *pragmas: str) -> None:

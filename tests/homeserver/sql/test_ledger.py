@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import insert
 
 from lamplighter.database.engine import Database
-from lamplighter.database.migrate import migrate
 from lamplighter.database.postgresql import open_url
 from lamplighter.database.sqlite import open_memory
 from lamplighter.database.tables import rooms
@@ -20,7 +19,6 @@ from lamplighter.homeserver.sql.ledger import Ledger, Write
 async def database() -> AsyncIterator[Database]:
     """Return a database with the tables."""
     database = open_memory()
-    await migrate(database)
     yield database
     await database.close()
 
