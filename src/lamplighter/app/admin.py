@@ -1,4 +1,4 @@
-"""Wires what operators look at."""
+"""Wires the endpoints for operators."""
 
 import resource
 from collections import Counter
@@ -40,7 +40,7 @@ __all__ = ["Admin"]
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What operators, and their tools, look at."""
+    """The endpoints for operators and their tools."""
 
     routes: Sequence[Route]
     access_log: AccessLog

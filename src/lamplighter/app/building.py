@@ -52,7 +52,7 @@ class Lamplighter:
     """A server, wired, with its modules loaded; it runs between `start` and `stop`."""
 
     config: Config
-    #: What answers requests for which `find_direct` finds nothing: an ASGI application.
+    #: The ASGI application, which answers requests for which `find_direct` finds nothing.
     application: ASGIApp
     find_direct: FindDirect
     core: Core
@@ -82,11 +82,11 @@ class Lamplighter:
             self._background.every(FLUSH_PERIOD, self._recorder.flush)
 
     def opened(self) -> None:
-        """Everybody can connect from now on."""
+        """Note that the server listens: it is ready."""
         self.admin.ready.opened()
 
     def http_server(self, clock: Clock, room: ConnectionRoom | None = None) -> HttpServer:
-        """Return what clients connect to; *room* is for all servers of the process."""
+        """Return the server for clients; *room* is for all servers of the process."""
         return matrix_server(
             self.application,
             clock,

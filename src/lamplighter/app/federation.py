@@ -51,7 +51,7 @@ class Nowhere:
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """What speaks to other servers, and lets them speak to this one."""
+    """The parts for both directions of federation."""
 
     _config: Config
     _clock: Clock
@@ -101,7 +101,7 @@ class Federation:
         return self._sender
 
     def destinations(self) -> Sequence[DestinationStatus]:
-        """Return how each server is that has something to be told, or did not answer last."""
+        """Return the status of each server for which states wait, or which did not answer last."""
         return self._sender.statuses()
 
     def listener(

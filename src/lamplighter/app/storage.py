@@ -1,4 +1,4 @@
-"""Where a server keeps things: which database, and which directory."""
+"""The storage of a server: its database, and its directory."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ __all__ = ["Storage", "open_postgresql"]
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where a server keeps things."""
+    """The storage of a server."""
 
     database: Database
-    #: Where the files are; None keeps everything in memory.
+    #: The directory of the files; None keeps everything in memory.
     data_dir: Path | None
 
     @property

@@ -1,4 +1,4 @@
-"""The ends of visibility that a returning client has not heard of.
+"""The ends of visibility, for clients that return with a token from before an end.
 
 They are for viewers who return with a token from before an end. A viewer who has an outbox finds
 the same there.

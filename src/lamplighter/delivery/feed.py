@@ -43,7 +43,7 @@ class WaitingPoll(ABC):
         self.is_revoked = False
         #: Whether the request is to be answered now, with news or without.
         self.is_over = False
-        #: Whether it will look in this turn of the loop.
+        #: Whether it will look in the next cycle of the loop.
         self.is_woken = False
         #: Where the request waits.
         self.feed: Feed | None = None
@@ -53,13 +53,13 @@ class WaitingPoll(ABC):
         """Answer, if there is news or the poll is over. It may be called without either."""
 
     def end(self) -> None:
-        """Let the request be answered with what there is."""
+        """Have the request answered with what there is."""
         self.is_over = True
         if self.feed is not None:
             self.feed.wake_one(self)
 
     def revoke(self) -> None:
-        """Let the request be refused."""
+        """Have the request refused."""
         self.is_revoked = True
         self.end()
 
@@ -82,11 +82,11 @@ class Feed:
         self._keep = keep
         self._viewers: dict[UserId, _Viewer] = {}
         self._closed = False
-        #: The polls that look in this turn of the loop.
+        #: The polls that look in the next cycle of the loop.
         self._woken: list[WaitingPoll] = []
         #: Everything up to here has been put into the outboxes.
         self.position = position
-        #: What waits for a position ahead of this one.
+        #: The futures of those who wait for a position ahead of this one.
         self._ahead: dict[asyncio.Future[None], StreamPosition] = {}
 
     @property
@@ -100,7 +100,7 @@ class Feed:
         return Counter(poll.device_id for poll in known.polls) if known else Counter()
 
     def advance_to(self, position: StreamPosition) -> None:
-        """Take in that the stream stands at *position*, and what led to it is delivered."""
+        """Note that everything up to *position* is in the outboxes."""
         self.position = position
         if self._ahead:
             self._let_go()
@@ -155,9 +155,9 @@ class Feed:
                 poll.end()
 
     def outdate(self, viewer: UserId) -> None:
-        """Let the viewer's tokens up to now be answered from scratch; waiting polls look again.
+        """Have the viewer's tokens up to now answered from scratch; waiting polls look again.
 
-        What the outbox holds stays: it may be told at a position of its own.
+        The updates in the outbox stay.
         """
         known = self._viewers.get(viewer)
         if known is not None:
@@ -222,7 +222,7 @@ class Feed:
                 self.wake_one(poll)
 
     def wake(self, viewers: Iterable[UserId]) -> None:
-        """Let the waiting polls of *viewers* look again."""
+        """Have the waiting polls of *viewers* look again."""
         for viewer in viewers:
             known = self._viewers.get(viewer)
             for poll in known.polls if known else ():
@@ -236,10 +236,10 @@ class Feed:
                 poll.revoke()
 
     def wait(self, viewer: UserId, poll: WaitingPoll) -> None:
-        """Let *poll* look at each news of the viewer's, until it is given to `release`."""
+        """Have *poll* look at each news for the viewer, until it is given to `release`."""
         known = self._viewers.get(viewer) or self._open(viewer)
         if len(known.polls) >= MOST_POLLS:
-            # It stays until it is released: what it still reads for its answer wakes it.
+            # It stays until it is released: the rooms half that it may still read wakes it.
             oldest = next((it for it in known.polls if not it.is_over), None)
             if oldest is not None:
                 oldest.end()
@@ -255,7 +255,7 @@ class Feed:
             known.polls.remove(poll)
 
     def wake_one(self, poll: WaitingPoll) -> None:
-        """Let a poll look, in the next turn of the loop: once, whatever wakes it in this one."""
+        """Have a poll look in the next cycle of the loop, once, however often it is woken."""
         if poll.is_woken:
             return
         poll.is_woken = True
@@ -286,7 +286,7 @@ class Feed:
         return gone
 
     def close(self) -> None:
-        """Answer every waiting poll, and let none wait from now on."""
+        """Answer every waiting poll, and every later poll at once."""
         self._closed = True
         self._let_go()
         for known in self._viewers.values():

@@ -42,7 +42,7 @@ class Outbox:
         self._updates: dict[UserId, Update] = {}
 
     def put(self, user_id: UserId, update: Update) -> bool:
-        """Take *update* in, unless it is about an older change than the one there; tell which."""
+        """Add *update*, unless the one there is about a newer change; tell whether it was added."""
         before = self._updates.get(user_id)
         if before is not None:
             if before.about > update.about:

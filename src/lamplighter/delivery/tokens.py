@@ -19,7 +19,7 @@ __all__ = ["SinceToken", "Tokens", "epoch_of_name"]
 
 @dataclass(frozen=True, slots=True)
 class SinceToken:
-    """What a token says; a part is None where it means nothing to this server."""
+    """The parts of a token; a part that means nothing to this server is None."""
 
     rooms: str | None
     presence: StreamPosition | None

@@ -1,4 +1,4 @@
-"""What follows on this node from a batch of changes, and from what modules answer late about it.
+"""The deliveries of this node: batches of changes, and the late answers of modules about them.
 
 A batch is delivered at its position to the viewers of this node, but for those who wait: the
 viewers for whom a module that has not answered usually alters states. Each late answer is
@@ -39,7 +39,7 @@ __all__ = ["Announcing"]
 
 @dataclass(slots=True)
 class _Unanswered:
-    """A batch that is delivered, while modules still think about it."""
+    """A delivered batch about which modules have not answered yet."""
 
     states: Sequence[UserPresenceState]
     #: The viewers who wait, because a module might alter the states for them.
@@ -103,7 +103,7 @@ class Announcing:
             del self._unanswered[entry.about]
 
     def abandoned(self, position: StreamPosition, entry: Abandoned) -> None:
-        """Let a batch be news again to everybody who may see it."""
+        """Make a batch news again to every viewer who may see its users."""
         batch = self._unanswered.pop(entry.about, None)
         if batch is not None:
             self._move_news(batch.states, entry.about, position)
@@ -121,7 +121,7 @@ class Announcing:
     def _move_news(
         self, states: Iterable[UserPresenceState], about: StreamPosition, position: StreamPosition
     ) -> None:
-        """Let no token from before *position* have heard of the change at *about*."""
+        """Move the change at *about* to *position*: every token from before *position* gets it."""
         user_ids = {UserId(state.user_id) for state in states}
         moved = {it for it in user_ids if self.roster.last(it).changed == about}
         for user_id in moved:
@@ -130,9 +130,9 @@ class Announcing:
             self.keeper.keep(moved)
 
     def _still_new(self, delivery: Delivery, about: StreamPosition) -> Delivery:
-        """Return *delivery* without the viewers who know as much, or more, of the user.
+        """Return *delivery* without the viewers who have this state, or a newer one.
 
-        An outbox that has this very state gets the reasons, which may be another module by now.
+        An outbox that has this very state gets the new reasons: another module may be one by now.
         """
         recipients: dict[UserId, Reasons] = {}
         for viewer, reasons in delivery.recipients.items():

@@ -1,4 +1,4 @@
-"""Work that nobody waits for: done once, or again and again, until the server stops."""
+"""Work that no request waits for: done once, or periodically, until the server stops."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

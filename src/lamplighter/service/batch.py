@@ -1,4 +1,4 @@
-"""The changes of one turn of the loop, on their way: published first, and then saved."""
+"""The changes of one cycle of the event loop: first they are published, and then saved."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""How many there are of everything at this moment, for metrics and for operators."""
+"""The figures of the server at this moment, for metrics and for operators."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ __all__ = ["Census", "Figures"]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One look at the server."""
+    """The figures at one moment."""
 
     at: Timestamp
     #: Users who were ever heard of, by their presence; those of other servers too.
@@ -45,7 +45,7 @@ class Census:
     cpu_seconds: Callable[[], float]
 
     def take(self) -> Figures:
-        """Return how things stand; it takes a look at every user."""
+        """Return the figures; the work is in proportion to the users."""
         found = Counter(state.state for state in self.roster.known())
         counts = self.metrics.counts
         return Figures(

@@ -1,4 +1,4 @@
-"""What the polls of each device say; the state machine hears only what is new to it.
+"""The presence that the polls of each device say; the state machine hears only what is new.
 
 A client's next poll follows the last one within moments and says the same: the device goes on
 polling. So a poll that has ended goes on to count for `MOST_LINGERING`, until the next poll takes
@@ -25,7 +25,7 @@ MOST_LINGERING: Final = timedelta(seconds=2)
 
 
 class Polls:
-    """The polls of one device that say the same."""
+    """The polls of one device that say the same presence."""
 
     __slots__ = ("connection", "ended", "in_flight", "set_presence")
 
@@ -50,13 +50,13 @@ class Polls:
 
 
 class _Connection:
-    """A device as long as it polls, one poll after the other or several at once."""
+    """A device while it polls, one poll after the other or several at once."""
 
     __slots__ = ("device", "ended_ts", "fresh_until", "is_ending", "polls", "requester", "said")
 
     def __init__(self, requester: Requester, set_presence: Presence) -> None:
         self.requester: Final = requester
-        #: The polls that say what the state machine has heard: the highest.
+        #: The polls whose presence the state machine has heard: the highest.
         self.said = Polls(self, set_presence)
         #: By what they say; the highest first.
         self.polls = [self.said]
@@ -64,7 +64,7 @@ class _Connection:
         self.ended_ts = Timestamp(0)
         #: Whether the next sweep looks at those that have ended.
         self.is_ending = False
-        #: Until then the state machine need not hear of activity, unless the device has changed.
+        #: Until then activity is no news to the state machine, unless the device has changed.
         self.fresh_until = Timestamp(0)
         self.device: Device | None = None
 
@@ -95,7 +95,7 @@ class _Connection:
         return next(it for it in self.polls if it is polls or it.number > (it is place_of))
 
     def forget_ended(self, until: Timestamp) -> None:
-        """Let those count no more that ended at *until* or before."""
+        """Stop counting polls that ended at *until* or before."""
         for polls in self.polls:
             polls.ended[:] = [ended_ts for ended_ts in polls.ended if ended_ts > until]
         self.is_ending = any(polls.ended for polls in self.polls)
@@ -130,13 +130,13 @@ class Connections:
         #: For so long one activity by polling is as good as the next.
         self._fresh = timers.last_active_granularity / 10
         self._connections: dict[Requester, _Connection] = {}
-        #: Those of which polls have ended that count on.
+        #: The connections of which polls have ended that still count.
         self._ending: list[_Connection] = []
 
     def connect(
         self, requester: Requester, set_presence: Presence | None, *, is_first: bool = False
     ) -> Polls | None:
-        """Do as `begin` does; None for a poll that is not counted.
+        """Call `begin`; return None for a poll that is not counted.
 
         A poll that says `offline` leaves the presence of its device alone.
         """
@@ -176,7 +176,7 @@ class Connections:
         self._connections.pop(Requester(user_id, device_id), None)
 
     def sweep(self) -> None:
-        """Let polls count no more whose place no other has taken.
+        """Stop counting ended polls whose place no other has taken.
 
         To be called once every `lingering`.
         """
@@ -196,7 +196,7 @@ class Connections:
         says = set_presence or Presence.ONLINE
         connection = self._connections[requester] = _Connection(requester, says)
         event = _event(requester, says, is_first, set_presence in self._activity)
-        # It cannot say what others say, so it is heard in any case; yet it is one change more.
+        # There are no other polls whose presence it could say, so it is heard even over the limit.
         self._is_refused(event)
         self._tell(connection, event)
         return connection.said.take(None)

@@ -1,4 +1,4 @@
-"""The consumer of the stream: hands each entry to the part that does what follows from it."""
+"""The consumer of the stream: hands each entry to the part that handles it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -13,12 +13,12 @@ __all__ = ["Handler", "StreamConsumer"]
 
 _log = structlog.get_logger(__name__)
 
-#: Does what follows from entries of one kind; it neither awaits nor appends.
+#: Handles entries of one kind; it neither awaits nor appends.
 Handler: TypeAlias = Callable[[StreamPosition, Any], None]
 
 
 class StreamConsumer:
-    """Takes in the entries of the stream, in their order."""
+    """Handles the entries of the stream, in their order."""
 
     def __init__(self, feed: Feed, handlers: Mapping[type[Entry], Handler]) -> None:
         self._feed = feed

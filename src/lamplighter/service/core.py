@@ -72,7 +72,7 @@ __all__ = ["Core", "CorePorts"]
 
 @dataclass(frozen=True, slots=True)
 class CorePorts:
-    """What presence asks of the world around it."""
+    """The ports, and the settings of the process, that the core needs."""
 
     clock: Clock
     background: Background

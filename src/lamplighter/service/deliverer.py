@@ -15,7 +15,7 @@ __all__ = ["Deliverer"]
 
 @dataclass(eq=False)
 class Deliverer:
-    """Hands what was planned to the outboxes of this node's viewers."""
+    """Puts planned deliveries into the outboxes of this node's viewers."""
 
     stream: Stream
     feed: Feed

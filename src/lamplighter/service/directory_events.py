@@ -1,4 +1,4 @@
-"""What happens in the directory: joins, leaves, and the ends of devices and accounts."""
+"""Events of the homeserver: joins, leaves, and the ends of devices and accounts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -43,7 +43,7 @@ class VisibilityEnds:
     _once_altered: set[UserId] = field(init=False, default_factory=set)
 
     def begin_to_look(self, viewers: Iterable[UserId], users: Iterable[UserId]) -> None:
-        """Do as `look` does, in the background; at once where there are no modules."""
+        """Call `look` in the background; note the ends at once if there are no modules."""
         viewers, users = frozenset(viewers), frozenset(users)
         if self.router.modules:
             self.background.run(self.look(viewers, users))
@@ -128,7 +128,7 @@ class VisibilityEnds:
                     continue
                 if server_of(viewer) != self.server_name:
                     continue
-                # It is no news to a viewer who knows already that the user is offline.
+                # A viewer who has heard that the user is offline gets no news.
                 is_news = is_stale or not is_offline or self._is_altered(viewer, user_id)
                 self.endings.put(viewer, user_id, position if is_news else last)
                 self.feed.end(viewer, ending, is_news=is_news)

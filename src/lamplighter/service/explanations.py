@@ -30,7 +30,7 @@ __all__ = ["Explanation", "Explanations", "RoutingFacts", "SeenPage", "SeenUser"
 
 @dataclass(frozen=True, slots=True)
 class RoutingFacts:
-    """What the configuration says about who sees whom."""
+    """The configuration's part in visibility."""
 
     server_name: ServerName
     mode: PresenceMode = PresenceMode.TRACKED
@@ -46,14 +46,14 @@ class ShownAs(StrEnum):
     AS_IT_IS = "as it is"
     #: A module shows this viewer something else.
     ALTERED = "altered"
-    #: Who usually alters it has not answered.
+    #: A module that usually alters it has not answered.
     WITHHELD = "withheld"
     NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class SeenUser:
-    """What one viewer sees of one subject, and why."""
+    """The state of one subject that one viewer sees, and why."""
 
     viewer: UserId
     subject: UserId
@@ -65,9 +65,9 @@ class SeenUser:
     showing: ShownAs
     #: The modules that send the viewer the subject's presence, or withhold it.
     modules: tuple[str, ...] = ()
-    #: Those that have altered what is seen, or withhold it.
+    #: The modules that have altered it, or withhold it.
     altered_by: tuple[str, ...] = ()
-    #: Those that have altered it otherwise: a later module in the configuration decides.
+    #: The modules that have altered it otherwise: a later module in the configuration decides.
     overruled: tuple[str, ...] = ()
 
     @property
@@ -78,12 +78,12 @@ class SeenUser:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A answer, with what matters to it."""
+    """An answer, with the hints and room names that belong to it."""
 
     answer: SeenUser
     #: For a no, what would have to change; for a yes, what may be missing from it.
     hints: tuple[Hint, ...]
-    #: What the rooms named here are called; None where nobody has given them a name.
+    #: The names of the rooms above; None for a room without one.
     room_names: Mapping[RoomId, str | None]
 
 

@@ -21,7 +21,7 @@ from lamplighter.service.settings import CoreSettings
 
 __all__ = ["MOST_SILENT", "FederatedPresence"]
 
-#: Of whom another server has said nothing for so long is forgotten with the next start.
+#: A start forgets users of whom their server has sent nothing for this long.
 MOST_SILENT: Final = timedelta(days=7)
 
 

@@ -1,4 +1,4 @@
-"""What modules do to presence, and learn of it."""
+"""The interface of presence for modules."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass

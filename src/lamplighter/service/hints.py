@@ -11,7 +11,7 @@ __all__ = ["Hint", "HintKind"]
 
 
 class HintKind(StrEnum):
-    """What a hint is about."""
+    """The kind of a hint."""
 
     PRESENCE_DISABLED = "presence_disabled"
     UNKNOWN_VIEWER = "unknown_viewer"
@@ -32,7 +32,7 @@ class HintKind(StrEnum):
     WITHHELD = "withheld"
     #: The viewer is of another server, which shows them what it is sent.
     VIEWER_ELSEWHERE = "viewer_elsewhere"
-    #: And that server is sent nothing: federation is off, or does not admit it.
+    #: The viewer's server is sent nothing: federation is off, or does not admit it.
     NOTHING_IS_SENT = "nothing_is_sent"
     #: The subject is of another server, and so is the viewer.
     NOT_OURS_TO_TELL = "not_ours_to_tell"

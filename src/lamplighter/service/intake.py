@@ -1,4 +1,4 @@
-"""Where events come in: the state machine is fed, and what changes is handed on."""
+"""The intake of events: feeds the state machine, and hands its changes to the publisher."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Keeps the presence of the users that this node owns, across restarts."""
+"""Saves the presence of the users that this node owns."""
 
 import asyncio
 from collections.abc import Iterable
@@ -55,7 +55,7 @@ class Keeper:
 
 
 def log_failure(work: "asyncio.Future[None]") -> None:
-    """Write to the log how *work*, which is over, has failed."""
+    """Log the failure of *work*, which is over."""
     if work.cancelled() or (failure := work.exception()) is None:
         return
     if isinstance(failure, StorageUnavailable):

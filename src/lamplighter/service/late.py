@@ -1,4 +1,4 @@
-"""What modules answer late: the owner of a batch waits for it, and appends it to the stream.
+"""Late answers of modules: the owner of a batch waits for them, and appends them to the stream.
 
 A batch is published without waiting for modules. For each batch about which a module still thinks,
 a task waits; each answer becomes an entry. If nobody may wait any more, because the server
@@ -19,7 +19,7 @@ __all__ = ["LateAnswers"]
 
 
 class LateAnswers:
-    """The tasks that wait for modules."""
+    """The tasks that wait for late answers."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -28,7 +28,7 @@ class LateAnswers:
 
     @property
     def are_awaited(self) -> bool:
-        """Whether modules still think about something."""
+        """Whether an answer of a module is still to come."""
         return bool(self._tasks)
 
     def wait_for(self, about: StreamPosition, inquiry: Inquiry) -> None:

@@ -1,4 +1,4 @@
-"""What joins and leaves do: a join makes both sides visible to each other, a leave ends that."""
+"""Joins and leaves: a join makes both sides visible to each other, and a leave ends that."""
 
 import asyncio
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ __all__ = ["RoomVisibility"]
 
 @dataclass(eq=False)
 class RoomVisibility:
-    """Delivers to users who have come to share a room, and takes back what a leave has ended."""
+    """Delivers to users who have come to share a room; takes back unread updates at a leave."""
 
     rooms: SharedRooms
     planner: Planner

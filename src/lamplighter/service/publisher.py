@@ -51,7 +51,7 @@ class Publisher:
     _is_held: bool = field(init=False, default=False)
 
     def publish(self, changes: Sequence[Change]) -> "asyncio.Future[None]":
-        """Publish *changes* with all others of this turn of the loop; return when they are saved.
+        """Publish *changes* with all others of this cycle; return the future of their save.
 
         The future is one for all who made changes of the batch: a task that may be cancelled
         shields it. It fails with `StorageUnavailable`; the server keeps the changes, and tries
@@ -74,7 +74,7 @@ class Publisher:
         self.after_published(lambda: self.stream.append(entry))
 
     def after_published(self, work: Callable[[], None]) -> None:
-        """Call *work* once everything handed over so far is in the outboxes: at once, if it is.
+        """Call *work* once everything handed over so far is in the outboxes: now, if it is.
 
         So what happened before a leave is told to those who shared the room then.
         """
@@ -84,7 +84,7 @@ class Publisher:
             self._last_batch.then.append(work)
 
     def between_batches(self, work: Callable[[], None]) -> None:
-        """Call *work* when modules are not being asked about any batch: at once, if so it is.
+        """Call *work* when modules are not being asked about any batch: at once, if none is asked.
 
         What happens meanwhile is published after it.
         """
@@ -125,7 +125,7 @@ class Publisher:
         if not self.router.modules:
             self._append(batch, inquiry)
             return
-        # A module that answers without waiting has done so after two turns of the loop: one in
+        # A module that answers without waiting has done so after two cycles of the loop: one in
         # which it runs, and one in which its answer is read. Every batch takes both, asked or
         # not, so that none overtakes another.
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What a viewer is told who asks: a `/sync`, with a token or without, and GET status.
+"""The answers to viewers: to a `/sync`, with a token or without, and to GET status.
 
 Nearly every poll has its answer at hand, in an outbox (`news_at_once`). What is not at hand is read
 from scratch (`views.py`), by what the token says:
@@ -51,7 +51,7 @@ class PresenceReader:
     publisher: Publisher
     views: Views
     snapshots: Snapshots
-    #: What answers polls while there is no presence.
+    #: Answers polls while presence is off; None while it is on.
     switched_off: SwitchedOff | None
     #: The positions between the last saved change and this start.
     unsure: range
@@ -101,7 +101,7 @@ class PresenceReader:
     ) -> Sequence[Update] | None:
         """Return the updates that `read_since` would; None where it would wait, or compute much.
 
-        It is what nearly every poll needs, so it takes no task and no turn of the loop. What it
+        Nearly every poll calls this, so it takes no task and no cycle of the loop. What it
         returns leads to `position`.
         """
         if self.switched_off is not None:

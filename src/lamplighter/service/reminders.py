@@ -1,4 +1,4 @@
-"""What other servers are sent although nothing has changed: pings, and what a module asks for."""
+"""States that other servers are sent although none has changed: pings, and snapshots."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet

@@ -1,4 +1,4 @@
-"""What is sent to which other server, and which of their users are remembered."""
+"""The states for other servers, and the remembered users of other servers."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -151,7 +151,7 @@ def _withheld(routes: Routes) -> Mapping[ServerName, AbstractSet[UserId]]:
 
 
 class RemoteUsers:
-    """The users of other servers who are remembered: at most so many of each domain, and of all.
+    """The users of other servers who are remembered: a limited number of each domain, and of all.
 
     A domain is what somebody has registered, whatever the servers below it are called. Where the
     places are taken, the user who was not heard of for longest gives theirs up: one of the same

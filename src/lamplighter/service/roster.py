@@ -1,4 +1,4 @@
-"""The roster: how everybody is, as the stream has it, and where in the stream that was said.
+"""The roster: each user's state, as the stream has it, and where in the stream it changed.
 
 The consumer of the stream writes it, and nobody else; everybody reads it. It stands beside the
 `PresenceTracker`, which holds devices and timers, and which only the owner of a user reads: a

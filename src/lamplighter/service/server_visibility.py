@@ -1,4 +1,4 @@
-"""What the users of other servers see: a server is sent one state of each user, for all of them."""
+"""The visibility of users of other servers: a server is sent one state of each user, for all."""
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet

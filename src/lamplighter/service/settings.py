@@ -1,4 +1,4 @@
-"""What the operator can set of presence."""
+"""The operator's settings of presence."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +12,7 @@ __all__ = ["CoreSettings"]
 
 @dataclass(frozen=True, slots=True)
 class CoreSettings:
-    """What holds for all parts of presence, as long as the server runs."""
+    """The settings of all parts of presence, for as long as the server runs."""
 
     server_name: ServerName
     mode: PresenceMode = PresenceMode.TRACKED

@@ -40,7 +40,7 @@ _BETWEEN_LINES: Final = timedelta(minutes=1)
 
 
 class ShadowKind(StrEnum):
-    """What would differ."""
+    """The kind of a difference."""
 
     GAINS_SIGHT = "gains_sight"
     SEES_ALTERED = "sees_altered"
@@ -48,14 +48,14 @@ class ShadowKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShadowDifference:
-    """What one viewer would see otherwise of one user, if the module counted."""
+    """The difference for one viewer and one user, if the module counted."""
 
     module: str
     kind: ShadowKind
     viewer: UserId
     user_id: UserId
     at: Timestamp
-    #: What is shown; None is nothing.
+    #: The state that the viewer sees; None is no state.
     shown: UserPresenceState | None
     would_be_shown: UserPresenceState
 

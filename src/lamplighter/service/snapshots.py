@@ -1,4 +1,4 @@
-"""Viewers who get one snapshot of everybody online, with their next `/sync`."""
+"""Viewers who get one snapshot of all online users, with their next `/sync`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Modules that want to hear of every announced state: `subscribe_to_presence`."""
+"""Modules that get every announced state: `subscribe_to_presence`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,7 +34,7 @@ class _Subscriber:
 
 
 class Subscribers(Witness):
-    """Everybody who subscribed, each behind a time-out of its own."""
+    """All subscribers, each with a time-out of its own."""
 
     def __init__(self, clock: Clock, metrics: Metrics, timeout: timedelta) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""Replaces the modules: the new ones are tried first, and then asked from one instant on.
+"""Replaces the modules: new modules are tried first, and asked from one instant on.
 
 A state for which only the old modules were a reason is not delivered any more, and a state for
 which the new modules are a reason is news to its recipients. So nothing that the old modules said
@@ -36,7 +36,7 @@ from lamplighter.service.views import Views
 
 __all__ = ["ModuleSwap"]
 
-#: New modules are tried with so many users, besides those whom the old ones alter for somebody.
+#: New modules are tried with this many users, besides those whom the old modules alter.
 _MOST_USERS: Final = 1_000
 #: At once, as in a large batch.
 _USERS_AT_ONCE: Final = 100
@@ -147,7 +147,7 @@ def _check(module: GuardedModule, *, may_fail: bool) -> None:
 
 
 def _is_right(checked: CheckedRoutes, asked: int) -> bool:
-    """Tell whether an answer about so many users is right about one of them."""
+    """Tell whether an answer about *asked* users is right about one of them."""
     return bool(checked.routes or (len(checked.unanswered) < asked and not checked.faults))
 
 

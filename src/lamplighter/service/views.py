@@ -41,7 +41,7 @@ __all__ = [
 #: An answer of `get_interested_users` is used at most this long.
 INTEREST_KEPT: Final = timedelta(seconds=60)
 
-#: What an enumeration holds takes a look-up.
+#: A module-level name: attribute access on an enumeration is slow in the loop of `_chosen`.
 _OFFLINE: Final = Presence.OFFLINE
 
 #: Tells by a user's state alone whether it belongs into an answer.
@@ -50,11 +50,11 @@ ByState: TypeAlias = Callable[[UserPresenceState], bool]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose presence belongs into an answer."""
+    """Which users an answer contains."""
 
-    #: Whether everybody belongs there who is not offline.
+    #: Whether it contains every user who is not offline.
     online: bool = False
-    #: Then, which offline users belong there too; None: no more of them.
+    #: If so, which offline users it contains as well; None is none of them.
     offline: ByState | None = None
     #: Users who have changed, or become visible, after this position. None: nobody, by that.
     after: StreamPosition | None = None
@@ -83,11 +83,11 @@ class PresenceAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedView:
-    """What one viewer may see at this moment, and what that stands on."""
+    """The users whom one viewer may see at this moment, with states, routes and lost answers."""
 
     #: The users who were asked about, as they are.
     states: Mapping[UserId, UserPresenceState]
-    #: What modules send the viewer.
+    #: The states that modules send the viewer.
     routes: Mapping[UserId, Route]
     visible: VisibleStates
     #: The modules whose answer was lost, whole or in part: they might have said more.
@@ -168,7 +168,7 @@ class Views:
         for update in outbox.after(began if scope.after is None else scope.after):
             user_id = UserId(update.state.user_id)
             fresh = self._update(user_id, visible) or update
-            # What was published while the modules thought is newer than what they were asked about.
+            # A change that was published before the modules answered is newer than their answer.
             is_newer = update.position > began and update.about >= fresh.about
             if is_newer and not update.reasons and self.planner.sees(viewer, user_id):
                 is_newer = False  # the user is visible again
@@ -335,7 +335,7 @@ class Views:
         }
 
     def _chosen(self, viewer: UserId, scope: Scope, visible: VisibleStates) -> dict[UserId, Update]:
-        # Of 5,000 users each is gone through here: the first of these questions answers most.
+        # This loop runs for each of 5,000 users: the first of these questions decides for most.
         states, online = visible.states, scope.online
         changes = self.roster.last_of_each(visible.reasons)
         chosen: dict[UserId, Update] = {}

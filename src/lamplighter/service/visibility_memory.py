@@ -1,4 +1,4 @@
-"""What of visibility outlasts a restart: ended pairs, whom modules named, which rooms count.
+"""Stores visibility over a restart: ended pairs, the users that modules named, counting rooms.
 
 An operator changes modules by a restart as often as by a reload. So the answers of
 `get_interested_users` are kept, as far as they name anybody, and the first one after the restart
@@ -26,9 +26,9 @@ _log = structlog.get_logger(__name__)
 #: At most this many pairs of viewer and named user are saved. Beyond them, what modules name is not
 #: compared with what they name after a restart.
 MOST_SAVED: Final = 200_000
-#: What is saved of rooms has this ID in the place of a viewer; no user has it.
+#: The ID, in the place of a viewer's, under which the rooms are saved; no user has it.
 _ROOMS: Final = UserId("")
-#: And so does the epoch.
+#: The ID under which the epoch is saved.
 _EPOCH: Final = UserId("epoch")
 
 
@@ -43,7 +43,7 @@ class VisibilityStore(Protocol):
 
 
 class _Content(msgspec.Struct, omit_defaults=True):
-    """What is saved of one viewer."""
+    """The saved content of one viewer."""
 
     ended: dict[UserId, StreamPosition] = {}
     named: dict[UserId, tuple[str, ...]] = {}

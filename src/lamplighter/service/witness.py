@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What was delivered to whom."""
+    """A delivery: states, recipients and reasons."""
 
     position: StreamPosition
     changes: Sequence[Change]
@@ -30,7 +30,7 @@ class Published:
     #: The position of the batch that this is about; None where it is about no batch: then users
     #: have become visible to each other.
     about: StreamPosition | None = field(default=None, compare=False)
-    #: What the modules were asked about the batch, and had answered by then.
+    #: The states that the modules were asked about, and the routes that they had answered by then.
     asked: Sequence[UserPresenceState] = field(default=(), compare=False)
     routes: Routes = field(default_factory=dict, compare=False)
 
@@ -42,14 +42,14 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class FreshView:
-    """What one viewer may see who was answered from scratch."""
+    """A viewer's answer from scratch."""
 
     viewer: UserId
     #: Whether it was a sync, after which changes are delivered to the viewer as they happen.
     is_sync: bool
     #: Whether it was about everybody, and not about some.
     is_whole: bool
-    #: Whom it was about, as they are.
+    #: The users in question, with their states.
     users: Mapping[UserId, UserPresenceState]
     visible: VisibleStates
 
