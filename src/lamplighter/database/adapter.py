@@ -1,4 +1,4 @@
-"""What the server asks of a SQL engine, whichever it is."""
+"""The interface of a SQL engine."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -1,4 +1,4 @@
-"""What both engines can do, and SQLAlchemy has no common spelling for."""
+"""SQL that both engines know, and for which SQLAlchemy has no common expression."""
 
 from collections.abc import Mapping
 from typing import Any, Final

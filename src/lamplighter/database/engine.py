@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 def _always() -> None:
-    """Want a write whenever it comes to it."""
+    """Let every write begin."""
 
 
 class Database:
@@ -35,7 +35,7 @@ class Database:
 
     def __init__(self, adapter: Adapter) -> None:
         self._adapter = adapter
-        #: Whether the last write could be kept, as far as the machine is concerned.
+        #: Whether the last write was stored, as far as the machine is concerned.
         self.can_write = True
         #: How many reads and writes the machine has not done since the start.
         self.failures = 0
@@ -89,7 +89,7 @@ class Database:
         await self.commit(self._adapter.forgetting(user_ids))
 
     async def try_again(self) -> None:
-        """Find out whether the database can be written by now, if it could not be at last."""
+        """Try to write, if the last write has failed."""
         if not self.can_write:
             async with self.write() as connection:
                 await connection.execute(update(stream).values(position=stream.c.position))
@@ -100,7 +100,7 @@ class Database:
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
-        """Take note of how the write of the block goes; a change of that is logged."""
+        """Note whether the write of the block succeeds, and log when that changes."""
         try:
             with self._counted():
                 yield

@@ -12,10 +12,10 @@ commands that write beside a running server (`register-user`) hold no advisory l
 and the server stands the lock of the row of `stream`, which every write of the directory takes
 first.
 
-**Nothing hangs.** To connect, to answer, and to wait for a lock each has its time-out. A server
-that has gone away costs one of them: a failure is shared by all reads and writes that waited for
-their connection while it came about, for each of them would otherwise wait for the next one. A
-connection that the server has closed is replaced before its next use.
+**Nothing hangs.** Connecting, a statement, and waiting for a lock each have a time-out. A server
+that has gone away costs one time-out: all reads and writes that wait for a connection meanwhile
+fail with the first one, or each of them would wait for a time-out of its own. A connection that the
+server has closed is replaced before its next use.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class PostgresqlTimeouts:
 
 
 class _Unreachable(StorageUnavailable):
-    """PostgreSQL does not answer: whoever waits for a connection need not try."""
+    """PostgreSQL does not answer: reads and writes that wait for a connection fail as well."""
 
 
 class PostgresqlAdapter:

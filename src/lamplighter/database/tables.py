@@ -175,7 +175,7 @@ memberships = Table(
     #: Where and when the present kind of membership began; a new display name moves neither.
     Column("since_position", BigInteger, nullable=False),
     Column("since_ts", BigInteger, nullable=False),
-    #: Where the user's last stay ended; null for who never was in the room, or is in it.
+    #: Where the user's last stay ended; null for a user who never was in the room, or is in it.
     Column("left_position", BigInteger),
     Column("displayname", PlainText()),
     Column("avatar_url", PlainText()),
@@ -230,7 +230,7 @@ destinations = Table(
     Column("retry_at", BigInteger, nullable=False),
 )
 
-#: Of whom a viewer's visibility has ended, and whom modules name for them: JSON, for one reader.
+#: The users who are no longer visible to a viewer, and those whom modules name: JSON.
 #: The row of the empty viewer holds which rooms count, and since when.
 visibility = Table(
     "visibility",

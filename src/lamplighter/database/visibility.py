@@ -1,4 +1,4 @@
-"""What is stored about whom each viewer sees, across restarts."""
+"""The users who were visible to each viewer, across restarts."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The part of a client's filter that concerns rooms and account data.
+"""The part of a client's filter that is about rooms and account data.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#filtering>, as far as the rooms half
 of a `/sync` goes.
@@ -48,7 +48,7 @@ class _Filter(msgspec.Struct):
 
 
 def parse_filter(definition: Json) -> RoomFilter:
-    """Return what *definition* says of rooms and account data.
+    """Return the part of *definition* about rooms and account data.
 
     Raises `BadJson` or `InvalidParam`, which name the field, for any part of the filter. Unknown
     fields are ignored.

@@ -1,7 +1,7 @@
 """The rooms half of a `/sync`, by the built-in homeserver.
 
-Most polls are of users in whose rooms nothing has happened. Such a poll costs one look at the
-stream of news, which is in memory: no task, no SQL statement, no parsing of a filter.
+Most polls are of users without news. Such a poll costs one call of `RoomStream.is_quiet`, which
+reads memory: no task, no SQL statement, no parsing of a filter.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class SqlRoomsHalf:
 
 
 class _Pending:
-    """One request. News that the client does not want are read once."""
+    """One request. Changes that the client does not want are read once."""
 
     __slots__ = (
         "_answer", "_failure", "_filter", "_half", "_reading", "_request", "_requester", "_since",
@@ -109,7 +109,7 @@ class _Pending:
             answer = await half.directory.sync_rooms(
                 self._requester, since, self._filter, full_state=request.full_state
             )
-        except Exception as error:  # noqa: BLE001 - the poll is told
+        except Exception as error:  # noqa: BLE001 - `take` raises it
             self._failure = error
         except asyncio.CancelledError:
             self._failure = ShuttingDown()

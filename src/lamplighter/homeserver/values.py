@@ -1,4 +1,4 @@
-"""Questions of the built-in homeserver's endpoints to its directory, and the answers."""
+"""Values that the endpoints of the built-in homeserver and its directory exchange."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -27,16 +27,16 @@ from lamplighter.web.routes import ClientRoute, Route
 
 __all__ = ["Events"]
 
-#: How long `/events` waits for a client that does not say.
+#: How long `/events` waits for a client that gives no time-out.
 _DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
 _DEFAULT_LIMIT: Final = 10
 _MOST_EVENTS: Final = 100
-#: The question to the rooms half where rooms are told one by one, or not at all.
+#: The request to the rooms half where the answer has rooms one by one, or no rooms.
 _ROOMS_ASIDE: Final = SyncRequest(filter='{"room":{"timeline":{"limit":0}}}')
 
 
 class Events:
-    """The ways to read before there was `/sync`."""
+    """The endpoints that clients used before there was `/sync`."""
 
     def __init__(self, directory: SqlDirectory, parts: ClientParts) -> None:
         self._directory = directory
@@ -89,7 +89,7 @@ class Events:
             yield await self._directory.room_initial_sync(user_id, room, limit)
 
     async def room_initial_sync(self, request: Request) -> Response:
-        """Return one room, and the presence of its members as far as the requester sees it."""
+        """Return one room, and the presence of the members who are visible to the requester."""
         requester = await self._authenticator.requester(request)
         room = room_id(request)
         content = await self._directory.room_initial_sync(requester.user_id, room, _limit(request))
@@ -100,7 +100,7 @@ class Events:
         return JsonInPieces({**content, "presence": presence, "receipts": []})
 
     async def _token(self, request: Request) -> str:
-        """Return the token of now, for a client that does not say from where."""
+        """Return the token of now, for a request without `from`."""
         requester = await self._authenticator.requester(request)
         question = SyncQuestion(request=_ROOMS_ASIDE, set_presence=Presence.OFFLINE)
         return self._next_batch(await self._news(request, requester, question))

@@ -1,4 +1,4 @@
-"""Reads that may be expensive: a user has a few of them at a time (`web/places.py`).
+"""Expensive reads: a user has a few of them at a time (`web/places.py`).
 
 A read has its place until the answer is sent: the answer is made while it is sent. First syncs and
 `initialSync` take their places themselves.

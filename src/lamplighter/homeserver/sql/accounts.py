@@ -99,8 +99,8 @@ class AccountBook:
         """Raise `Forbidden` unless it is the password of an active user."""
         async with self._ledger.read() as connection:
             person = await find_user(connection, user_id)
-        # The password of a deactivated user is gone, so nobody can prove to have been that user.
-        # Nobody else is told that there was such a user.
+        # The password of a deactivated user is deleted, so nobody can prove to be that user, and
+        # the answer is the one for an unknown user.
         known = None if person is None else person.password_hash
         if not await self._passwords.verify(known, password):
             raise Forbidden("Wrong user name or password")
@@ -192,7 +192,7 @@ class AccountBook:
             )
             for table in (account_data, filters):
                 await write.connection.execute(delete(table).where(table.c.user_id == user_id))
-            # The listener is told before the rooms are left, so that the members see the user go.
+            # The listener learns of it before the user leaves the rooms: members see the end.
             write.deactivated.append(user_id)
 
         await self._ledger.write(work)

@@ -128,7 +128,7 @@ def _first_state(creator: UserId, room: NewRoom) -> dict[StateKey, Json]:
 def _check_wishes(
     creator: UserId, wishes: Mapping[StateKey, Json], *, before: Json, after: Json
 ) -> None:
-    """Raise what setting these pieces of state in the finished room would raise.
+    """Raise the error that setting these pieces of state in the finished room would raise.
 
     *before* and *after* are the power levels without the wishes and with them.
     """

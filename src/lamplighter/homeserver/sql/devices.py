@@ -135,7 +135,7 @@ class Devices:
         await self._ledger.write(work)
 
     async def _make_room(self, write: Write, user_id: UserId) -> None:
-        """Delete devices until the user may have one more."""
+        """Delete the devices that were unused for longest, until the user may have one more."""
         query = select(devices).where(devices.c.user_id == user_id)
         rows = (await write.connection.execute(query)).all()
         by_use = sorted(map(self._record, rows), key=lambda it: it.last_seen_ts or 0)
@@ -149,7 +149,7 @@ class Devices:
 
 
 def check_device(device_id: DeviceId | None, display_name: str | None) -> None:
-    """Raise `TooLarge` or `InvalidParam` for a device that cannot be kept."""
+    """Raise `TooLarge` or `InvalidParam` for a device that cannot be stored."""
     if device_id is not None:
         text_within("device_id", device_id)
     if display_name is not None and len(display_name) > _MAX_DISPLAY_NAME:

@@ -1,4 +1,4 @@
-"""Room events as `/sync` has them: JSON that is written once, but for the age of the event."""
+"""Room events for `/sync`: JSON that is encoded once, except for the age of the event."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class EncodedEvent:
 
 
 def encode_event(event: StoredEvent, sent_as: SentAs | None = None) -> EncodedEvent:
-    """Return the event with all its JSON, stored in parts, put together."""
+    """Return the event with its JSON, which the database has in parts."""
     shown = {
         "type": event.type,
         "sender": event.sender,
@@ -80,7 +80,7 @@ def encode_event(event: StoredEvent, sent_as: SentAs | None = None) -> EncodedEv
 async def encode_events(
     connection: AsyncConnection, events: Iterable[StoredEvent], sender: UserId | None = None
 ) -> tuple[EncodedEvent, ...]:
-    """Return *events* with their transaction IDs; only those of one sender's, if it is given."""
+    """Return *events*, with transaction IDs; with *sender*, those of this user only."""
     own = [event for event in events if sender is None or event.sender == sender]
     sent_as = await read_sent_as(connection, own)
     return tuple(encode_event(event, sent_as.get(event.event_id)) for event in events)

@@ -23,7 +23,7 @@ __all__ = ["EventFilter", "RoomFilter"]
 
 #: A longer list makes a query that SQLite does not take.
 _MAX_ENTRIES: Final = 400
-#: Names with a wildcard: each of them is held against every event.
+#: Names with a wildcard: each of them is compared with every event.
 _MAX_WILD: Final = 20
 #: In one name. Every further `*` multiplies the ways in which a database may match it.
 _MAX_WILDCARDS: Final = 3
@@ -74,7 +74,7 @@ class EventFilter:
 
     @property
     def admits_all(self) -> bool:
-        """Whether every event is wanted, whatever its type and sender."""
+        """Whether events of every type and sender are wanted."""
         return self.types is self.senders is None and not self.not_types + self.not_senders
 
     def admits_room(self, room_id: str) -> bool:
@@ -88,7 +88,7 @@ class EventFilter:
         return self._included is None or self._included.match(event_type)
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
-        """Return what wanted rows of `events` fulfil, apart from the room."""
+        """Yield the conditions of wanted rows of `events`, apart from the room."""
         if self.types is not None:
             yield _one_of(events.c.type, self.types)
         if self.not_types:

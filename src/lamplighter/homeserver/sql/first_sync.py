@@ -1,4 +1,4 @@
-"""First syncs: most of what they tell of a room is the same for all its members.
+"""First syncs: most of their content of a room is the same for all its members.
 
 One statement reads what is the user's own at one moment: rooms and account data, with the position
 of the last event of each room. The pages of the rooms are cached, or read once for all members.
@@ -24,8 +24,8 @@ from lamplighter.ports import Json, RoomsAnswer
 
 __all__ = ["FirstSyncs"]
 
-#: Rows of what they are about (a membership, `data` or `stream`), position, room ID, type of data,
-#: data, and position of the last receipt.
+#: Rows of a kind (a membership, `data` or `stream`), position, room ID, type of data, data, and
+#: position of the last receipt.
 _HOME: Final = """
 SELECT membership, last_position, rooms.room_id, NULL, NULL, receipts_position
 FROM memberships JOIN rooms ON rooms.room_id = memberships.room_id
@@ -130,7 +130,7 @@ class FirstSyncs:
 
 
 def _page_limits(viewer: Viewer, home: _Home) -> Mapping[RoomId, int] | None:
-    """Return the rooms to tell of, and how long their timelines are; None if pages do not do."""
+    """Return the wanted rooms, with the lengths of their timelines; None if pages lack a part."""
     if any(viewer.wants_room(room_id) for room_id in home.invited):
         return None
     wanted = [room_id for room_id in home.joined if viewer.wants_room(room_id)]

@@ -40,7 +40,7 @@ class History:
     async def messages(self, requester: Requester, room_id: RoomId, query: MessagesQuery) -> Json:
         """Return a piece of a room's history, as `GET /rooms/{roomId}/messages` has it.
 
-        Raises `InvalidParam` for a token that this directory has not given out.
+        Raises `InvalidParam` for a token that is not of this directory.
         """
         wanted = EventFilter.of(query.filter)
         start, until = self._place("from", query.start), self._place("to", query.until)
@@ -122,7 +122,7 @@ class History:
 
 
 class _Stretch:
-    """The events of a room from a place on, up to another one or to the end, in one direction."""
+    """The events of a room from a position to another one, or to the end, in one direction."""
 
     def __init__(
         self, admitted: ColumnElement[bool], start: int, until: int | None, *, backwards: bool
@@ -140,9 +140,9 @@ class _Stretch:
     async def read(
         self, connection: AsyncConnection, wanted: EventFilter, limit: int
     ) -> tuple[list[StoredEvent], int | None]:
-        """Return the first *limit* events that are *wanted*, and the place to go on from.
+        """Return the first *limit* events that are *wanted*, and the position to go on from.
 
-        The place is None if there are no more. A filter may find fewer in what is looked at.
+        The position is None if there are no more. A filter may find fewer events before it.
         """
         within, looked_up_to = list(self._within), None
         if not wanted.admits_all:

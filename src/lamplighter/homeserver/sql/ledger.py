@@ -1,9 +1,9 @@
-"""The writes of the directory: each is one transaction, of which listeners are told afterwards.
+"""The writes of the directory: each is one transaction. Then the ledger tells the listeners.
 
 The database has one writer at a time. Each write reads the position of the stream first, and locks
 its row: a command that writes beside the server waits for that row (in PostgreSQL; SQLite locks
-the file). So positions have no gaps, and no two entries share one. Listeners hear of the writes of
-their own process only.
+the file). So positions have no gaps, and no two entries share one. Listeners learn of the writes
+of their own process only.
 """
 
 import asyncio
@@ -38,25 +38,25 @@ _log = structlog.get_logger(__name__)
 
 
 class Write:
-    """A transaction under way. Listeners are told of the notes here once it is committed."""
+    """A transaction under way, with notes for the listeners, who get them after the commit."""
 
     def __init__(self, connection: AsyncConnection, now: Timestamp, position: int) -> None:
         self.connection = connection
         self.now = now
-        #: The last place in the stream that was given out.
+        #: The last position in the stream that was given out.
         self.position = position
         self.membership_changes: list[MembershipChange] = []
         self.devices_gone: list[tuple[UserId, Sequence[DeviceId]]] = []
         self.tokens_revoked: list[tuple[UserId, Sequence[DeviceId]]] = []
         self.deactivated: list[UserId] = []
-        #: Users whose next sync has news; and rooms whose members' next sync has.
+        #: Users who have news; and rooms whose members have news.
         self.news_for: set[UserId] = set()
         self.news_in: set[RoomId] = set()
         #: Changes of caches.
         self.afterwards: list[Callable[[], None]] = []
 
     def next_position(self) -> int:
-        """Return a place in the stream for something new."""
+        """Return the next position in the stream."""
         self.position += 1
         return self.position
 
@@ -67,7 +67,7 @@ class Ledger:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._listeners: list[DirectoryListener] = []
-        #: The stream of news.
+        #: The stream; `start` reads where it stands.
         self.stream = RoomStream("", 0)
         #: Tells the current instant.
         self.now = clock.now
@@ -75,7 +75,7 @@ class Ledger:
         self._refuses_writes = False
 
     async def start(self) -> None:
-        """Find out where the stream stands; the first time, begin one."""
+        """Read the position of the stream; the first time, begin one."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         row = row or await self._begin_stream()
@@ -86,7 +86,7 @@ class Ledger:
         self._listeners.append(listener)
 
     def tell_news(self, user_ids: Iterable[UserId]) -> None:
-        """Tell listeners of news for these users that are not in the database."""
+        """Tell listeners that these users have news which are not in the database."""
         for listener in self._listeners:
             listener.rooms_news(user_ids)
 
@@ -101,7 +101,7 @@ class Ledger:
     async def write(self, work: Callable[[Write], Awaitable[T]]) -> T:
         """Do *work* in a transaction, tell listeners, and return the result of *work*.
 
-        A write that has begun is finished, whether or not the caller still waits.
+        A write that has begun is finished, even if the caller is cancelled.
         Raises `ShuttingDown` if it has not begun by `refuse_writes`.
         """
         task = asyncio.ensure_future(self._write(work))
@@ -164,7 +164,7 @@ class Ledger:
 
 
 def _log_unheard(write: "asyncio.Task[Any]") -> None:
-    """Log the failure of *write*, for which nobody waits any more."""
+    """Log the failure of *write*, whose caller was cancelled."""
     failure = None if write.cancelled() else write.exception()
     if failure is not None and not isinstance(failure, ShuttingDown):
         _log.error("a write failed after its request had ended", exc_info=failure)

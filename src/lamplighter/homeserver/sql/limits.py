@@ -46,7 +46,7 @@ def decode_json(text: str) -> Json:
 
 
 def text_within(what: str, text: str, max_bytes: int = MAX_ID_BYTES) -> str:
-    """Return *text* if it can be kept; raise `TooLarge` or `InvalidParam`, which name it."""
+    """Return *text* if it can be stored; raise `TooLarge` or `InvalidParam`, which name it."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:

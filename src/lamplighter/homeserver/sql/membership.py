@@ -101,7 +101,7 @@ class RoomMemberships:
     async def set_by_event(
         self, write: Write, room_id: RoomId, sender: UserId, target: UserId, content: Json
     ) -> StoredEvent:
-        """Do what an `m.room.member` event sent by a client asks for, keeping its content."""
+        """Make the change that a client's `m.room.member` event asks for, and store its content."""
         parse_user_id(target)
         standing = await find_standing(write.connection, room_id, target)
         is_banned = standing is not None and standing.membership is MemberState.BAN
@@ -125,7 +125,7 @@ class RoomMemberships:
     async def add_join(
         self, write: Write, room_id: RoomId, user_id: UserId, extra: Mapping[str, Any] = _NO_EXTRA
     ) -> StoredEvent:
-        """Join, or show another *extra* as a member; raise `NotFound` or `Forbidden`."""
+        """Join, or change *extra* as a member; raise `NotFound` or `Forbidden`."""
         if not await room_exists(write.connection, room_id):
             raise NotFound("There is no such room")
         standing = await find_standing(write.connection, room_id, user_id)
@@ -168,7 +168,7 @@ class RoomMemberships:
     async def show_profile(self, user_id: UserId, profile: Profile) -> None:
         """Show the user's new *profile* in all their rooms, a few at a time; nobody joins.
 
-        Rooms that show it already are left alone: so it can be done again where it was cut short.
+        Rooms that show it already are left alone, so a call that was cut short can be repeated.
         """
         shows_another = or_(
             memberships.c.displayname.is_distinct_from(profile.displayname),
@@ -186,7 +186,7 @@ class RoomMemberships:
         membership: MemberState,
         extra: Mapping[str, Any],
     ) -> StoredEvent:
-        """Give *target* this membership, without a check of who may do that."""
+        """Give *target* this membership; permissions are not checked."""
         before = await find_standing(write.connection, room_id, target)
         content: Json = {}
         if membership in (MemberState.JOIN, MemberState.INVITE):  # others show no profile
@@ -248,7 +248,7 @@ class RoomMemberships:
     ) -> None:
         """Give the user this membership in each room where *which* holds, in several transactions.
 
-        Other writes come in between, so *which* is asked once more in each.
+        Other writes may come between, so each transaction asks *which* again.
         """
 
         async def work(write: Write) -> None:
@@ -282,7 +282,7 @@ async def _check_number(connection: AsyncConnection, user_id: UserId) -> None:
 def _left_position(
     before: Standing | None, event: StoredEvent, membership: MemberState
 ) -> int | None:
-    """Return where the target's last stay ended, once *event* has happened."""
+    """Return the position at which the target's last stay ended, *event* included."""
     if before is None or membership is MemberState.JOIN:
         return None
     return event.position if before.membership is MemberState.JOIN else before.left_position

@@ -24,7 +24,7 @@ _MAX_STATE_BYTES: Final = 1024 * 1024
 
 
 class Messages:
-    """Adds users' events to rooms, if the rules allow that."""
+    """Adds users' events to rooms, if the rules allow it."""
 
     def __init__(self, ledger: Ledger, memberships: RoomMemberships) -> None:
         self._ledger = ledger
@@ -114,7 +114,7 @@ async def _check_power(
 
 
 async def _check_amount(write: Write, room_id: RoomId) -> None:
-    """Raise `TooLarge` if the room's state, memberships aside, is more than it may be by now."""
+    """Raise `TooLarge` if the room's state, memberships aside, has become too large."""
     query = (
         select(func.count(), func.coalesce(func.sum(byte_length(events.c.content)), 0))
         .select_from(current_state)

@@ -1,8 +1,8 @@
-"""Rooms as a first sync tells them: cached in memory, and brought up to date.
+"""Pages of rooms for first syncs: cached in memory, and brought up to date.
 
-Everybody who syncs for the first time gets the same page of a room: the last events, and the state
-from before them. Events never change, so the page of a place in the stream is the same for ever,
-and one that is behind takes no more than the events since.
+All first syncs get the same page of a room: the last events, and the state from before them. Events
+never change, so the page for a position never changes. A page that is behind needs only the events
+since its position.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ class RoomPage:
     timeline: tuple[EncodedEvent, ...]
     #: Whether there are events before the timeline.
     is_limited: bool
-    #: Of that event's time, or of a later one: it is always told as a whole.
+    #: As of that event, or of a later one: a sync always gets the whole summary.
     summary: Summary
 
     @property
@@ -61,15 +61,15 @@ class RoomPage:
 
 
 class RoomPages:
-    """The pages of the rooms that were looked at lately, by the length of their timelines."""
+    """The cache of pages, by room and length of the timeline."""
 
     def __init__(self, *, most_kept: int = _MOST_KEPT, far_behind: int = _FAR_BEHIND) -> None:
-        """Keep *most_kept* bytes; read a page anew that is *far_behind*, in events."""
+        """Cache *most_kept* bytes; read a page anew that lacks *far_behind* events."""
         self._kept: Recent[tuple[RoomId, int], RoomPage] = Recent(most_kept)
         self._far_behind = far_behind
 
     def at_hand(self, room_id: RoomId, limit: int, last: int) -> RoomPage | None:
-        """Return the page of a room whose last event is at *last*, if it is kept.
+        """Return the page of a room whose last event is at *last*, if it is cached.
 
         Its timeline has at most *limit* events.
         """

@@ -29,9 +29,9 @@ _PRIVATE: Final = "m.read.private"
 _MAX_THREADS: Final = 100
 #: Receipts in one transaction, at most.
 _AT_A_TIME: Final = 500
-#: The last receipts of a room that a first sync tells, beside the viewer's own.
+#: The last receipts of a room in a first sync, beside the viewer's own.
 _SHOWN_AT_FIRST: Final = 100
-#: The last receipts of a room that a later sync tells, beside the viewer's own.
+#: The last receipts of a room in a later sync, beside the viewer's own.
 _SHOWN_LATER: Final = 1_000
 #: Receipts that are cached for first syncs.
 _MOST_KEPT: Final = 50_000
@@ -58,10 +58,10 @@ class _Waiting(NamedTuple):
 
 
 class Receipts:
-    """Stores receipts. Receipts that come while others are written share the next transaction.
+    """Stores receipts. Receipts that arrive during a write share the next transaction.
 
-    In a large room everybody reads a message at about the same time. So the members are told of
-    many receipts at once, and not of each.
+    In a large room all members read a message at about the same time. So one `/sync` tells a member
+    of many receipts, and there is no `/sync` for each of them.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -87,7 +87,7 @@ class Receipts:
             batch, self._waiting = self._waiting[:_AT_A_TIME], self._waiting[_AT_A_TIME:]
             try:
                 results = await self._ledger.write(lambda write: _store_all(write, batch))  # noqa: B023 - it ends before the next
-            except Exception as error:  # noqa: BLE001 - whoever waits is told
+            except Exception as error:  # noqa: BLE001 - the callers get it
                 results = [error] * len(batch)
             for waiting, problem in zip(batch, results, strict=True):
                 _finish(waiting.done, problem)
@@ -103,7 +103,7 @@ class ReceiptPages:
     async def read(
         self, connection: AsyncConnection, user_id: UserId, places: Mapping[RoomId, int]
     ) -> Mapping[RoomId, Sequence[StoredReceipt]]:
-        """Return the receipts that a first sync tells, by room; *places* are of the last ones."""
+        """Return the receipts for a first sync, by room; *places* are those of the last ones."""
         mine = receipts.c.user_id == user_id
         found: dict[RoomId, list[StoredReceipt]] = {room_id: [] for room_id in places}
         for receipt in await _rows(connection, select(receipts).where(mine)):
@@ -121,7 +121,7 @@ class ReceiptPages:
 async def read_receipts(
     connection: AsyncConnection, room_id: RoomId, user_id: UserId, *, after: int
 ) -> list[StoredReceipt]:
-    """Return the receipts that a sync tells a member, of those set *after* a place."""
+    """Return the receipts for the sync of a member, of those set *after* a position."""
     most = _SHOWN_LATER if after else _SHOWN_AT_FIRST
     mine = select(receipts).where(
         receipts.c.room_id == room_id, receipts.c.user_id == user_id, receipts.c.position > after
@@ -131,7 +131,7 @@ async def read_receipts(
 
 
 def receipt_event(found: Iterable[StoredReceipt]) -> Json:
-    """Return the `m.receipt` event that tells of receipts."""
+    """Return the `m.receipt` event with these receipts."""
     content: dict[str, dict[str, Json]] = {}
     for receipt in found:
         said: Json = {"ts": receipt.ts}
@@ -199,7 +199,7 @@ async def _store(write: Write, user_id: UserId, room_id: RoomId, receipt: Receip
 
 
 async def _make_room(write: Write, key: Mapping[str, str]) -> None:
-    """Forget the user's oldest receipt of this kind in the room, if there are enough."""
+    """Delete the user's oldest receipt of this kind in the room, if there are too many."""
     mine = [receipts.c[name] == key[name] for name in ("room_id", "user_id", "type")]
     count = await write.connection.execute(select(func.count()).select_from(receipts).where(*mine))
     if count.scalar_one() >= _MAX_THREADS:

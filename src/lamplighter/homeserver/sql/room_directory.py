@@ -124,7 +124,7 @@ class RoomDirectory:
         await self._ledger.write(work)
 
     async def room_aliases(self, user_id: UserId, room_id: RoomId) -> Sequence[RoomAlias]:
-        """Return the aliases of a room, which the user is in."""
+        """Return the aliases of a room in which the user is or was."""
         query = select(aliases.c.alias).where(aliases.c.room_id == room_id)
         async with self._ledger.read() as connection:
             await find_view(connection, room_id, user_id)
@@ -137,7 +137,7 @@ class RoomDirectory:
             return RoomId((await _find_alias(connection, alias)).room_id)
 
     async def set_alias(self, user_id: UserId, alias: RoomAlias, room_id: RoomId) -> None:
-        """Name a room; raise `RoomInUse`."""
+        """Give a room an alias; raise `RoomInUse`."""
 
         async def work(write: Write) -> None:
             await check_joined(write.connection, room_id, user_id)
@@ -148,7 +148,7 @@ class RoomDirectory:
     async def add_alias(
         self, write: Write, user_id: UserId, alias: RoomAlias, room_id: RoomId
     ) -> None:
-        """Name a room within *write*; raise `RoomInUse`."""
+        """Give a room an alias within *write*; raise `RoomInUse`."""
         if server_of(alias) != self._server_name:
             raise InvalidParam(f"room_alias: must end in :{self._server_name}")
         taken = select(aliases.c.alias).where(aliases.c.alias == alias)
@@ -161,7 +161,7 @@ class RoomDirectory:
         await write.connection.execute(insert(aliases).values(row))
 
     async def delete_alias(self, user_id: UserId, alias: RoomAlias) -> None:
-        """Delete a name; only its creator may, and members who may change the room's state."""
+        """Delete an alias; its creator may, and members who may change the room's aliases."""
 
         async def work(write: Write) -> None:
             found = await _find_alias(write.connection, alias)
@@ -208,7 +208,7 @@ class RoomDirectory:
 
 
 async def publish(write: Write, room_id: RoomId, *, published: bool) -> None:
-    """Put the room into the room directory or take it out, without a check of who may do that."""
+    """Put the room into the room directory or take it out; permissions are not checked."""
     if published:
         await write.connection.execute(insert(published_rooms).values(room_id=room_id))
     else:
@@ -276,6 +276,6 @@ async def _entries(connection: AsyncConnection, sizes: dict[RoomId, int]) -> lis
 
 
 def _contains(column: Any, term: str) -> ColumnElement[bool]:
-    """Return the condition that the column has *term* in it; only ASCII is the same in capitals."""
+    """Return the condition that the column contains *term*; case counts beyond ASCII."""
     as_it_is = column.contains(term, autoescape=True)
     return or_(as_it_is, func.lower(column).contains(term.lower(), autoescape=True))

@@ -31,9 +31,9 @@ class Summary:
 
     joined: int
     invited: int
-    #: The first of those who are in the room or invited: enough, even without the viewer.
+    #: The first members and invited users: enough, even without the viewer.
     present: tuple[str, ...]
-    #: The first of all who ever were, where hardly anybody is present.
+    #: The first of all who ever were, where at most one user is present.
     others: tuple[str, ...]
 
     def of(self, viewer: UserId) -> Json:
@@ -68,7 +68,7 @@ async def read_summary(connection: AsyncConnection, room_id: RoomId) -> Summary:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """For whom and when an answer is written, and how places in the stream are."""
+    """The requester, the instant and the form of positions in an answer."""
 
     requester: Requester
     now: Timestamp
@@ -77,30 +77,30 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class RoomNews:
-    """The news of a room."""
+    """The changes of a room."""
 
     #: The state before the timeline, in the order in which it was set.
     state: Collection[EncodedEvent]
     #: Oldest first.
     timeline: Sequence[EncodedEvent]
-    #: Whether there are events before the timeline that are not told.
+    #: Whether there are events before the timeline that the answer leaves out.
     is_limited: bool
     #: The place in the stream just before the timeline.
     starts_after: int
 
     @property
     def says_something(self) -> bool:
-        """Whether anything has."""
+        """Whether there is any change."""
         return bool(self.timeline or self.state or self.is_limited)
 
     @property
     def tells_of_members(self) -> bool:
-        """Whether anybody's membership, or what they show of themselves, is among it."""
+        """Whether a membership, or a profile that it shows, is among the changes."""
         return any(event.type == MEMBER for event in (*self.state, *self.timeline))
 
 
 def beside_news(summary: Json, data: Sequence[Json], ephemeral: Sequence[Json]) -> Json:
-    """Return what stands beside state and timeline in the entry of a joined room."""
+    """Return the rest of the entry of a joined room, beside state and timeline."""
     return {
         "summary": summary,
         "ephemeral": {"events": ephemeral},

@@ -69,7 +69,7 @@ class Sections:
         self._moment = moment
 
     async def joined(self, view: View) -> Section | None:
-        """Return the room's entry under `join`, or None if there is nothing to say."""
+        """Return the room's entry under `join`, or None if nothing has changed."""
         since = self._viewer.since
         is_new = since is None or view.standing.since_position > since
         is_full = is_new or self._viewer.full_state
@@ -85,14 +85,14 @@ class Sections:
         return self._section(view, news, beside_news(summary, data, ephemeral))
 
     async def left(self, view: View) -> Section:
-        """Return the room's entry under `leave`: what happened up to the end of the stay."""
+        """Return the room's entry under `leave`: the changes up to the end of the stay."""
         since = self._viewer.since
         is_full = since is None or self._viewer.full_state
         news = await self._news(view, since or 0, is_full=is_full)
         return self._section(view, news, {"account_data": {"events": []}})
 
     async def invited(self, view: View) -> Section | None:
-        """Return the room's entry under `invite`, of events stripped to what they say."""
+        """Return the room's entry under `invite`, of stripped events."""
         since = self._viewer.since
         if since is not None and view.standing.since_position <= since:
             return None
@@ -135,7 +135,7 @@ class Sections:
         )
 
     async def _ephemeral(self, room_id: RoomId, *, is_new: bool) -> list[Json]:
-        """Return typing and receipts that are news; of a new room, all."""
+        """Return the typing and receipts that have changed; of a new room, all."""
         viewer = self._viewer
         found: list[Json] = []
         if viewer.wants_ephemeral(room_id, "m.typing"):
@@ -151,7 +151,7 @@ class Sections:
         return found
 
     async def _room_account_data(self, view: View, *, is_new: bool) -> list[Json]:
-        """Return what was set since the last sync; in a new room, what was ever set."""
+        """Return the data that were set since the last sync; of a new room, all."""
         data, room_id = self._account_data, view.standing.room_id
         if is_new and self._viewer.since is not None:
             data = await read_account_data(self._connection, view.user_id, room_id=room_id)

@@ -1,4 +1,4 @@
-"""The state of a room, now or at some place of its past, and from where a user looks at it."""
+"""The state and the timeline of a room at a position, as far as a user may see them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -34,9 +34,9 @@ class View:
         return self.is_joined or self.standing.left_position is not None
 
     def admits(self) -> ColumnElement[bool]:
-        """Return the condition that an event of the room is the user's to see.
+        """Return the condition that the user may see an event of the room.
 
-        What happens to their own membership always is.
+        Users always see the events of their own membership.
         """
         in_room = events.c.room_id == self.standing.room_id
         if self.is_joined:
@@ -47,7 +47,7 @@ class View:
 
 
 async def find_view(connection: AsyncConnection, room_id: RoomId, user_id: UserId) -> View:
-    """Return what a member or former member may see; raise `Forbidden` for anybody else."""
+    """Return the view of a member or former member; raise `Forbidden` for other users."""
     standing = await find_standing(connection, room_id, user_id)
     if standing is not None:
         view = View(user_id, standing)

@@ -1,8 +1,11 @@
-"""The stream of news of rooms and account data: its tokens, and the users who have news in it.
+"""The stream of rooms and account data: its tokens, and the users who have news in it.
 
-This is the memory of one process. `Stream.is_quiet` is certain because only this process writes
-what is news: the writes of another process are not in its dict. A command such as `register-user`
-writes beside a server only what is news to nobody.
+A user has *news* if the user's next `/sync` has something to say. Example: alice syncs at position
+7, and gets the token `c0ffee_7`. Bob writes a message at position 8, so `tell` notes 8 for alice
+and bob. `is_quiet` is false for alice's token, and true again for `c0ffee_8`.
+
+This is the memory of one process: `RoomStream.is_quiet` is certain because only this process makes
+news. A command such as `register-user` writes beside a server, but makes news for nobody.
 """
 
 import re
@@ -24,11 +27,11 @@ _NEVER: Final = Timestamp(0)
 
 
 class RoomStream:
-    """How far the stream has come, as far as this process knows.
+    """The position of the stream, as far as this process knows.
 
-    A token is a position with the mark of the database that gave it out, so that one from
-    another database, or from a time that a backup has undone, is recognised. Who types is in memory
-    only and is counted apart, by a serial number: a token has one if its user was ever told of it.
+    A token is a position with the mark of the database that gave it out. The stream so recognises
+    a token of another database, or of a time that a backup has undone. Typing notices are in memory
+    only, and have serial numbers of their own: a token has one if its user ever got such a notice.
     """
 
     def __init__(self, incarnation: str, position: int, now: Timestamp = _NEVER) -> None:
@@ -52,20 +55,20 @@ class RoomStream:
             self._news[user_id] = self.position
 
     def tell_typing(self, now: Timestamp, user_ids: Iterable[UserId]) -> int:
-        """Note that these users have news of who types; return the serial number of that."""
+        """Note that these users have news of typing; return the serial number of the news."""
         self._typing = max(self._typing + 1, now)
         for user_id in user_ids:
             self._typing_news[user_id] = self._typing
         return self._typing
 
     def typing_told(self, user_id: UserId) -> int | None:
-        """Return up to which serial number a user is told by reading now; None if never told."""
+        """Return the typing number for the user's next token; None if it needs none."""
         return self._typing if user_id in self._typing_news else None
 
     def typing_since(self, token: str | None) -> int:
-        """Return up to which serial number a token's user knows who types.
+        """Return the serial number up to which a token's user knows of typing.
 
-        It is -1 for a token that says what another process has told.
+        It is -1 for a token with a number of another process.
         """
         parts = _parts(token)
         if parts is None or parts[2] is None:
@@ -75,7 +78,7 @@ class RoomStream:
     def is_quiet(self, user_id: UserId, token: str | None) -> bool:
         """Tell whether it is certain that nothing has happened to the user since *token*.
 
-        It is not for a token from before the start, or one that says nothing.
+        It is not certain for a token from before the start, or for a malformed one.
         """
         parts = _parts(token)
         if parts is None or parts[0] != self._incarnation:
@@ -87,7 +90,7 @@ class RoomStream:
         return self._news.get(user_id, self._start) <= parts[1] <= self.position
 
     def token(self, position: int, typing: int | None = None) -> str:
-        """Return the token that stands for *position*, and for knowing who types up to *typing*."""
+        """Return the token for *position*, and for typing notices up to the number *typing*."""
         known = "" if typing is None else f"_{typing}"
         return f"{self._incarnation}_{position}{known}"
 
@@ -99,7 +102,7 @@ class RoomStream:
         return parts[1] if parts[1] <= self.position else None
 
 
-@lru_cache(1_000)  # everybody who is told the same comes back with the same token
+@lru_cache(1_000)  # many users get the same token
 def _parts(token: str | None) -> tuple[str, int, int | None] | None:
     match = _TOKEN.fullmatch(token or "")
     if match is None:

@@ -1,7 +1,7 @@
 """The rooms half of a `/sync`
 (<https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3sync>).
 
-One read of the database gives one moment: the token that is returned stands for exactly that.
+One read of the database sees one moment. The token in the answer stands for exactly that moment.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ _GONE = (MemberState.LEAVE, MemberState.BAN)
 
 
 class RoomsSyncer:
-    """Answers what has happened in a user's rooms since a token."""
+    """Answers with all changes of a user's rooms since a token."""
 
     def __init__(self, ledger: Ledger, typing: TypingNotices) -> None:
         self._ledger = ledger
@@ -43,14 +43,14 @@ class RoomsSyncer:
     def rooms_are_quiet(self, user_id: UserId, since: str | None) -> bool:
         """Tell whether nothing has happened in the user's rooms since a token; True is certain.
 
-        It takes no look at the database.
+        The database is not asked.
         """
         return self._ledger.stream.is_quiet(user_id, since)
 
     async def sync_rooms(
         self, requester: Requester, since: str | None, filter: RoomFilter, *, full_state: bool
     ) -> RoomsAnswer:
-        """Return what has happened in the requester's rooms since a token.
+        """Return all changes of the requester's rooms since a token.
 
         A token that is None, of another database or malformed is answered in full.
         """
@@ -62,7 +62,7 @@ class RoomsSyncer:
 
     async def _read(self, viewer: Viewer) -> RoomsAnswer:
         stream, typing = self._ledger.stream, self._typing
-        # The next sync tells once more of changes while this one reads.
+        # Typing that changes during this read comes in the next sync once more.
         told = stream.typing_told(viewer.requester.user_id)
         typed_in = typing.changed_since(viewer.typing_since)
         async with self._ledger.read() as connection:
@@ -79,7 +79,7 @@ class RoomsSyncer:
 
 
 async def _read_rooms(sections: Sections, views: Sequence[View]) -> Pieces | None:
-    """Return the sections `join`, `invite` and `leave`, those that have something to say."""
+    """Return the sections `join`, `invite` and `leave`, without the empty ones."""
     found: dict[str, list[Section]] = {"join": [], "invite": [], "leave": []}
     for view in views:
         match view.standing.membership:
@@ -112,9 +112,9 @@ async def _rooms_with_news(
     data: AccountDataByRoom,
     typed_in: Collection[RoomId] | None,
 ) -> list[View]:
-    """Return the memberships on which there may be something to say.
+    """Return the memberships of rooms that may have changed.
 
-    Who types has changed in the rooms *typed_in*, or None in any.
+    Typing has changed in the rooms *typed_in*; None is any room.
     """
     query = (
         select(memberships)

@@ -1,7 +1,7 @@
 """Access tokens: given out once, stored hashed, recognised by one dict look-up.
 
-The tokens in use are the memory of one process, which does not read them again. A log-out by
-another process would not be heard: so commands that log devices out ask a running server for it.
+The tokens in use are the memory of one process, which does not read them again. It would not learn
+of a log-out by another process. So commands that log devices out ask a running server to do it.
 """
 
 import hashlib

@@ -21,9 +21,9 @@ from lamplighter.ports import Json, MembershipChange
 
 __all__ = ["TypingNotices", "typing_event"]
 
-#: Nobody is shown as typing for longer than this after a notice.
+#: The longest time for which a notice shows its user as typing.
 _LONGEST: Final = timedelta(minutes=2)
-#: Rooms of which the directory remembers when somebody typed there last.
+#: Rooms whose last typing notice the directory remembers.
 _MOST_ROOMS: Final = 10_000
 #: With more rooms than this changed since a token, the reader looks at all rooms of the user.
 _MANY: Final = 500
@@ -31,16 +31,16 @@ _MANY: Final = 500
 
 @dataclass(slots=True)
 class _Room:
-    #: The users who are told of changes.
+    #: The users who have news when typing changes.
     members: set[UserId]
     #: By user, until when they are shown as typing.
     typists: dict[UserId, Timestamp] = field(default_factory=dict)
-    #: When somebody began or stopped, as the stream counts it.
+    #: The serial number of the last change.
     serial: int = 0
 
 
 class TypingNotices:
-    """Knows who types, and tells the members of a room of changes; a `DirectoryListener`."""
+    """The users who type, by room. Changes are news for the members. A `DirectoryListener`."""
 
     def __init__(self, ledger: Ledger, clock: Clock, *, most_rooms: int = _MOST_ROOMS) -> None:
         self._ledger = ledger
@@ -50,13 +50,13 @@ class TypingNotices:
         self._rooms: OrderedDict[RoomId, _Room] = OrderedDict()
         #: Those in which somebody types.
         self._active: dict[RoomId, _Room] = {}
-        #: Changes up to here may have been forgotten.
+        #: Changes up to this serial number may have been forgotten.
         self._forgotten = 0
         self._timer: Timer | None = None
         ledger.listen(self)
 
     async def set_typing(self, user_id: UserId, room_id: RoomId, timeout: timedelta | None) -> None:
-        """Tell the members that the user types, for at most *timeout*; None is no longer."""
+        """Show the user as typing for at most *timeout*; None ends that."""
         query = select(memberships.c.user_id).where(
             memberships.c.room_id == room_id, memberships.c.membership == MemberState.JOIN
         )
@@ -75,15 +75,12 @@ class TypingNotices:
         self._arm()
 
     def in_room(self, room_id: RoomId) -> Sequence[UserId]:
-        """Return who types in the room, in the order in which they began."""
+        """Return the users who type in the room, in the order in which they began."""
         room = self._rooms.get(room_id)
         return [] if room is None else list(room.typists)
 
     def changed_since(self, serial: int) -> Collection[RoomId] | None:
-        """Return the rooms in which somebody has begun or stopped since; None if that is too much.
-
-        Then it may be any room.
-        """
+        """Return the rooms in which typing has changed after *serial*; None if any may have."""
         if serial < self._forgotten:
             return None
         changed: list[RoomId] = []
@@ -108,13 +105,13 @@ class TypingNotices:
                     self._changed(change.room_id, room)
 
     def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
-        pass  # what they typed ends by its time-out
+        pass  # the notice ends by its time-out
 
     def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
         pass
 
     def user_deactivated(self, user_id: UserId) -> None:
-        pass  # the user leaves all rooms, and that is told
+        pass  # the user leaves all rooms, as `memberships_changed` says
 
     def rooms_news(self, user_ids: object) -> None:
         pass
@@ -134,7 +131,7 @@ class TypingNotices:
         self._ledger.tell_news(room.members)
 
     def _arm(self) -> None:
-        """Wake up when the next notice is over."""
+        """Set the timer to the end of the next notice."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -155,5 +152,5 @@ class TypingNotices:
 
 
 def typing_event(typists: Sequence[UserId]) -> Json:
-    """Return the `m.typing` event that tells who types."""
+    """Return the `m.typing` event that names *typists*."""
     return {"type": "m.typing", "content": {"user_ids": list(typists)}}

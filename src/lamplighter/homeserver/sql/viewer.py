@@ -23,9 +23,9 @@ class Viewer:
     """A device that syncs, its token, and its filter."""
 
     requester: Requester
-    #: The place in the stream that the client knows; None if it knows nothing.
+    #: The position in the stream that the client knows; None if it knows nothing.
     since: int | None
-    #: The serial number up to which the client knows typing; -1 if its knowledge may be wrong.
+    #: The serial number up to which the client knows of typing; -1 if that may be wrong.
     typing_since: int
     full_state: bool
     filter: RoomFilter
@@ -70,7 +70,7 @@ class Viewer:
         return room_id not in self.filter.not_rooms and (rooms is None or room_id in rooms)
 
     def wanted_data(self, room_id: str, data: Iterable[Json]) -> list[Json]:
-        """Return what the client wants of a room's account data."""
+        """Return the part of a room's account data that the client wants."""
         wanted = self.room_account_data
         if not wanted.admits_room(room_id):
             return []
@@ -91,7 +91,7 @@ class Viewer:
         return limit if wants_all and admits and limit <= _LONGEST_PAGE else None
 
     def answer(self, token: str, rooms: Pieces | None, data: AccountDataByRoom) -> RoomsAnswer:
-        """Return what the viewer is told: *rooms*, by the user's membership, and account data."""
+        """Return the answer: *rooms*, by the user's membership, and account data."""
         admits = self.account_data.admits_type
         events = [event for event in data.get("", ()) if admits(event["type"])]
         if rooms is None and not events:
