@@ -109,7 +109,7 @@ class _Pending:
             answer = await half.directory.sync_rooms(
                 self._requester, since, self._filter, full_state=request.full_state
             )
-        except Exception as error:  # noqa: BLE001 - `take` raises it
+        except Exception as error:  # noqa: BLE001 - the caller of take gets it
             self._failure = error
         except asyncio.CancelledError:
             self._failure = ShuttingDown()
