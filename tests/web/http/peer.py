@@ -14,7 +14,6 @@ from lamplighter.web.http.exchange import Direct, Exchange
 from lamplighter.web.http.request import Request
 from lamplighter.web.http.server import HttpServer
 from lamplighter.web.http.settings import MOST_UNSENT, ConnectionRoom
-from lamplighter.web.http.timeouts import TimeLimits
 from lamplighter.web.server import MATRIX
 
 DATE = "date: Mon, 01 Jan 2024 00:00:00 GMT\r\n"
@@ -224,13 +223,7 @@ async def whole_body(receive: Receive) -> bytes:
 class Site:
     """A server with a direct endpoint at /poll and an application everywhere else."""
 
-    def __init__(
-        self,
-        *,
-        time_limits: TimeLimits | None = None,
-        most_connections: int = 100,
-        most_unsent: int = MOST_UNSENT,
-    ) -> None:
+    def __init__(self, *, most_connections: int = 100, most_unsent: int = MOST_UNSENT) -> None:
         self.clock = FakeClock()
         self.endpoint = Endpoint()
         #: What answers besides, by method and path as it was sent.
@@ -238,11 +231,10 @@ class Site:
         self.application = Application()
         #: How many connections were refused for want of descriptors.
         self.refused = 0
-        limits = time_limits or TimeLimits()
         self.server = HttpServer(
             self.application,
             self.clock,
-            replace(MATRIX, time_limits=limits, most_unsent=most_unsent),
+            replace(MATRIX, most_unsent=most_unsent),
             find_direct=self._find,
             room=ConnectionRoom(most_connections),
             count_refused=self._count_refused,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -13,9 +12,8 @@ from structlog.testing import capture_logs
 from lamplighter.clock import Timer, Timestamp
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.web.application import send_json
-from lamplighter.web.http.connection import MOST_QUEUED, MOST_UNREAD
+from lamplighter.web.http.connection import MOST_QUEUED
 from lamplighter.web.http.server import HttpServer
-from lamplighter.web.http.timeouts import TimeLimits
 from lamplighter.web.server import MATRIX
 from tests.web.http.peer import Application, Endpoint, Peer, Site, answered, settle, whole_body
 from tests.web.http.test_reader import PIECES
@@ -33,20 +31,6 @@ def put(body: str, *headers: str) -> str:
     """Return a request for the application."""
     more = "".join(f"{it}\r\n" for it in headers)
     return f"PUT /echo HTTP/1.1\r\n{more}Content-Length: {len(body)}\r\n\r\n{body}"
-
-
-async def test_one_after_the_other(site: Site, peer: Peer) -> None:
-    """A connection serves one request after the other, by the endpoint and by the application."""
-    peer.send(poll("a"))
-    assert (peer.received, len(site.endpoint.waiting)) == ("", 1)
-    site.endpoint.answer()
-    assert peer.received == answered('"a"')
-    peer.send(put("{}"))
-    await settle()
-    assert peer.received == answered("{}")
-    peer.send(poll("b"))
-    site.endpoint.answer()
-    assert (peer.received, peer.is_closed) == (answered('"b"'), False)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 33])
@@ -116,17 +100,6 @@ async def test_large_bodies(site: Site, peer: Peer) -> None:
     assert (peer.received, peer.transport.is_reading_now) == (answered("400000"), True)
 
 
-async def test_chunks(site: Site, peer: Peer) -> None:
-    """A body may come in chunks, and slowly."""
-    peer.send("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
-    await settle()
-    peer.send("1\r\n}\r\n0\r\n\r\n" + poll("next"))
-    await settle()
-    assert peer.received == answered("{}")
-    site.endpoint.answer()
-    assert peer.received == answered('"next"')
-
-
 async def test_a_get_with_a_body(site: Site, peer: Peer) -> None:
     """The endpoint is called once the whole request is there, also a body that it does not use."""
     request = poll("a", "Content-Length: 100000", "Expect: 100-continue")
@@ -136,15 +109,6 @@ async def test_a_get_with_a_body(site: Site, peer: Peer) -> None:
     peer.send("x")
     site.endpoint.answer()
     assert peer.received == answered('"a"')
-
-
-async def test_other_methods(site: Site, peer: Peer) -> None:
-    """At the path of an endpoint, all but GET is the application's; HEAD has no body."""
-    for method in ("HEAD", "OPTIONS", "POST"):
-        peer.send(f"{method} /poll HTTP/1.1\r\nContent-Length: 2\r\n\r\n{{}}")
-        await settle()
-    assert [scope["method"] for scope in site.application.scopes] == ["HEAD", "OPTIONS", "POST"]
-    assert peer.received == answered("{}")[:-2] + answered("{}") * 2
 
 
 async def test_versions(site: Site, peer: Peer) -> None:
@@ -157,23 +121,6 @@ async def test_versions(site: Site, peer: Peer) -> None:
     assert (peer.received, peer.is_closed) == (answered('"b"', connection=CLOSE), True)
 
 
-async def test_closing_by_wish(site: Site, peer: Peer) -> None:
-    """After `Connection: close` there is one more answer, and nothing that follows is heard."""
-    peer.send(poll("a") + poll("b", "Connection: close") + poll("c"))
-    site.endpoint.answer()
-    assert peer.received == answered('"a"')
-    site.endpoint.answer()
-    await settle()
-    assert (peer.received, peer.is_closed) == (answered('"b"', connection=CLOSE), True)
-    assert site.endpoint.waiting == []
-
-
-async def test_paths_that_are_encoded(site: Site, peer: Peer) -> None:
-    """An endpoint is found however its path is written."""
-    peer.send("GET http://lamp.test/%70oll?a%20 HTTP/1.1\r\n\r\n")
-    assert [(it.path, it.query) for it in site.endpoint.waiting] == [("/poll", "a%20")]
-
-
 async def test_nonsense(site: Site, peer: Peer) -> None:
     """Bytes that are not HTTP get 400, after the answers to the requests before them."""
     peer.send(poll("a") + "GARBAGE\r\n\r\n")
@@ -183,40 +130,19 @@ async def test_nonsense(site: Site, peer: Peer) -> None:
     assert peer.received == answered('"a"') + answered(body, "400 Bad Request", CLOSE)
 
 
-async def test_being_heard_out(site: Site, peer: Peer) -> None:
-    """A client that still sends when the server ends can read the last answer."""
+@pytest.mark.parametrize(("size", "is_aborted"), [(1_000_000, False), (1_100_000, True)])
+async def test_sending_after_the_last_answer(
+    site: Site, peer: Peer, size: int, is_aborted: bool
+) -> None:
+    """A client that still sends at the end can read the last answer, but cannot send much."""
     peer.send("GARBAGE\r\n\r\n")
     assert (peer.transport.has_said_end, peer.is_closed) == (True, False)
     peer.send("x" * 1_000_000)
-    peer.say_end()
+    peer.send("x" * (size - 1_000_000))
+    if not is_aborted:
+        peer.say_end()
     await settle()
-    assert (peer.is_closed, peer.transport.is_aborted) == (True, False)
-
-
-@pytest.mark.parametrize("how", ["bytes", "time"])
-async def test_being_heard_out_has_an_end(site: Site, peer: Peer, how: str) -> None:
-    """But it cannot send for long, nor much."""
-    peer.send("GARBAGE\r\n\r\n")
-    if how == "bytes":
-        peer.send("x" * 1_000_000)
-        peer.send("x" * 100_000)
-    else:
-        site.clock.advance(seconds=12)
-    await settle()
-    assert (peer.is_closed, peer.transport.is_aborted) == (True, True)
-
-
-async def test_an_early_answer(site: Site, peer: Peer) -> None:
-    """An answer before the end of the body ends the connection; the rest is not waited for."""
-
-    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        await send_json(send, 401, b"{}")
-
-    site.application.handle = refuse
-    peer.send("PUT / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
-    await settle()
-    assert peer.received == answered("{}", "401 Unauthorized", CLOSE)
-    assert (peer.transport.has_said_end, peer.is_closed) == (True, False)
+    assert (peer.is_closed, peer.transport.is_aborted) == (True, is_aborted)
 
 
 async def test_nonsense_in_a_body(site: Site, peer: Peer) -> None:
@@ -306,32 +232,20 @@ async def test_half_closing_amid_an_answer(site: Site, peer: Peer) -> None:
     assert (peer.is_closed, peer.transport.is_aborted) == (True, False)
 
 
-async def test_half_closing_and_no_answer(site: Site, peer: Peer) -> None:
-    """But mostly it is gone: if no answer follows, the connection is closed after a while."""
+@pytest.mark.parametrize("tls", [False, True])
+async def test_half_closing_and_no_answer(site: Site, tls: bool) -> None:
+    """But mostly it is gone: if no answer follows, the connection is closed after a while. TLS has
+    no halves, and is closed at once.
+    """
+    peer = site.peer(tls=tls)
     peer.send(poll("a"))
     peer.say_end()
-    site.clock.advance(seconds=5)
-    assert not peer.is_closed
-    site.clock.advance(seconds=7)
+    if not tls:
+        site.clock.advance(seconds=5)
+        assert not peer.is_closed
+        site.clock.advance(seconds=7)
     await settle()
     assert (peer.is_closed, site.endpoint.gone, site.server.under_way) == (True, ["a"], 0)
-
-
-async def test_half_closing_tls(site: Site) -> None:
-    """TLS cannot be closed by halves."""
-    peer = site.peer(tls=True)
-    peer.send(poll("a"))
-    peer.say_end()
-    await settle()
-    assert (peer.is_closed, site.endpoint.gone) == (True, ["a"])
-
-
-async def test_nothing_under_way_at_the_end(site: Site, peer: Peer) -> None:
-    """A client that leaves when it has no more to ask is no longer kept."""
-    peer.send(poll("a")[:10])
-    peer.say_end()
-    await settle()
-    assert (peer.received, peer.is_closed) == ("", True)
 
 
 # How long clients may take.
@@ -364,26 +278,18 @@ async def test_slow_loris(site: Site, peer: Peer) -> None:
     assert peer.is_closed
 
 
-async def test_polls_are_not_slow(site: Site, peer: Peer) -> None:
-    """A request that waits for its answer may wait; after it the client has its full time again."""
-    peer.send(poll("a"))
-    site.clock.advance(hours=1)
-    site.endpoint.answer()
-    assert peer.received.endswith('\r\n\r\n"a"')
-    for _ in range(3):
-        site.clock.advance(seconds=70)
-        assert not peer.is_closed
-        peer.send(poll("b"))
-        site.endpoint.answer()
-    site.clock.advance(seconds=77)
-    assert peer.is_closed
-
-
-async def test_answers_at_once_are_not_slow(site: Site, peer: Peer) -> None:
-    """Also after an answer that was given at once the client has its full time again."""
-    site.endpoint.answers_at_once = True
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_polls_are_not_slow(site: Site, peer: Peer, at_once: bool) -> None:
+    """A request that waits for its answer may wait; after each answer, also after one that is given
+    at once, the client has its full time again.
+    """
+    site.endpoint.answers_at_once = at_once
     for _ in range(3):
         peer.send(poll("a"))
+        if not at_once:
+            site.clock.advance(hours=1)
+            site.endpoint.answer()
+        assert peer.received.endswith('\r\n\r\n"a"')
         site.clock.advance(seconds=70)
         assert not peer.is_closed
     site.clock.advance(seconds=7)
@@ -400,27 +306,30 @@ async def test_the_date(site: Site, peer: Peer) -> None:
     assert peer.received == answered('"a"').replace("00:00:00 GMT", "00:00:03 GMT")
 
 
-async def test_an_answer_that_is_not_read(site: Site, peer: Peer) -> None:
-    """A client that does not read gets no more answers, and is closed after a while."""
+@pytest.mark.parametrize(
+    ("requests", "taken", "seconds"),
+    [
+        (poll("x" * 3000) * 100, 0, 32),
+        (poll("x" * 3000), 1_023, 31),
+        (poll("a", "Connection: close"), 0, 11),
+    ],
+    ids=["not read", "hardly read", "a last one"],
+)
+async def test_an_answer_that_is_not_read(
+    site: Site, peer: Peer, requests: str, taken: int, seconds: int
+) -> None:
+    """A client that hardly reads gets no more answers, and is closed after a while, sooner after
+    its last answer.
+    """
     site.endpoint.answers_at_once = True
     peer.transport.is_taken = False
-    peer.send(poll("x" * 3000) * 100)
+    peer.send(requests)
     assert peer.received.count("HTTP/1.1 200 OK") == 1
-    assert site.server.unsent == peer.transport.unsent > 3000
-    site.clock.advance(seconds=32)
+    assert site.server.unsent == peer.transport.unsent > 0
+    peer.transport.take(taken)
+    site.clock.advance(seconds=seconds)
     await settle()
     assert (peer.is_closed, peer.transport.is_aborted, site.server.unsent) == (True, True, 0)
-
-
-async def test_an_answer_that_is_hardly_read(site: Site, peer: Peer) -> None:
-    """So is a client that reads a byte now and then."""
-    site.endpoint.answers_at_once = True
-    peer.transport.is_taken = False
-    peer.send(poll("x" * 3000))
-    peer.transport.take(1_023)
-    site.clock.advance(seconds=31)
-    await settle()
-    assert (peer.is_closed, peer.transport.is_aborted) == (True, True)
 
 
 async def test_bytes_that_wait_are_bounded_for_all_together() -> None:
@@ -463,16 +372,6 @@ async def test_an_answer_that_is_read_slowly(site: Site, peer: Peer) -> None:
     assert peer.received.count("HTTP/1.1 200 OK") == 10
 
 
-async def test_a_last_answer_that_is_not_read(site: Site, peer: Peer) -> None:
-    """A client that does not read the last answer is closed sooner."""
-    site.endpoint.answers_at_once = True
-    peer.transport.is_taken = False
-    peer.send(poll("a", "Connection: close"))
-    site.clock.advance(seconds=11)
-    await settle()
-    assert (peer.is_closed, peer.transport.is_aborted) == (True, True)
-
-
 class CountingClock:
     """Counts how often it is asked for anything."""
 
@@ -508,15 +407,6 @@ async def test_time_costs_nothing() -> None:
         peer.lose()
     await settle()
     assert clock.turned.next_timer() is None
-
-
-async def test_other_time_limits() -> None:
-    """The time limits are settings."""
-    site = Site(time_limits=TimeLimits(receiving=timedelta(seconds=2)))
-    peer = site.peer()
-    peer.send("G")
-    site.clock.advance(seconds=4)
-    assert peer.is_closed
 
 
 # How the server stops.
@@ -577,12 +467,6 @@ async def test_too_many() -> None:
     assert site.server.connect() is not None
 
 
-async def test_memory(site: Site, peer: Peer) -> None:
-    """While a request waits, its headers are not kept."""
-    peer.send(poll("a", "X: y"))
-    assert [list(it.headers) for it in site.endpoint.waiting] == [[]]
-
-
 @given(st.lists(PIECES, max_size=12))
 def test_whatever_comes(pieces: list[bytes]) -> None:
     """Whatever bytes come, the connection ends in time, and nothing is left of it."""
@@ -603,15 +487,6 @@ def test_whatever_comes(pieces: list[bytes]) -> None:
         assert "500 Internal" not in peer.received
 
     asyncio.run(play())
-
-
-async def test_limits_of_memory(site: Site, peer: Peer) -> None:
-    """The server keeps a bounded number of bytes for one client, whatever the client sends."""
-    peer.send(poll("a"))
-    for _ in range(20):
-        if peer.transport.is_reading_now:
-            peer.send(put("x" * MOST_UNREAD))
-    assert not peer.transport.is_reading_now
 
 
 async def test_refused_connections_are_logged_now_and_then() -> None:
