@@ -1,5 +1,7 @@
 """The work of a steady poll, by count, as each kind of real client sends the poll."""
 
+import gc
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,3 +144,32 @@ async def test_a_steady_poll(
             assert desk.peer.received == ""
             assert (await desk.hear()).startswith("since ")
         desk.peer.lose()
+
+
+async def test_objects_of_a_waiting_poll() -> None:
+    """A poll that waits keeps these objects, beside those of a connection that waits for a request:
+    no parser, no header field, no task, no bound method, no partial function.
+    """
+    async with running_server() as server:
+        alice = await server.register("alice")
+        await alice.sync(set_presence="offline")
+        desks = [Desk(server, alice, alice, "set_presence=offline&") for _ in range(60)]
+        desks[0].poll()  # what all polls share is there
+        before = objects()
+        for desk in desks[1:]:
+            desk.poll()
+        await settle()
+        added = objects() - before
+        assert {name: count // 59 for name, count in added.items() if count >= 59} == {
+            "Exchange": 1, "Fields": 1, "Request": 1, "list": 2,
+            "_Answer": 1, "_Pending": 1, "_Request": 1,
+        }  # fmt: skip
+        assert all(desk.peer.received == "" for desk in desks)
+        for desk in desks:
+            desk.peer.lose()
+
+
+def objects() -> Counter[str]:
+    """Return how many objects there are by the names of their classes."""
+    gc.collect()
+    return Counter(type(it).__name__ for it in gc.get_objects())
