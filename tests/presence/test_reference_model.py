@@ -1,6 +1,7 @@
 """The tracker compared with the slow and obvious model, in random stories."""
 
 import copy
+from dataclasses import astuple
 from datetime import timedelta
 
 import hypothesis.strategies as st
@@ -68,15 +69,7 @@ jumps = st.integers(0, 20) | st.integers(0, 20_000) | st.integers(0, 10**7)
 
 def timers_of(durations: Durations) -> Timers:
     """Return the same durations in the words of the package."""
-    fields = (
-        durations.granularity,
-        durations.sync_online,
-        durations.idle,
-        durations.busy,
-        durations.ping,
-        durations.silence,
-    )
-    return Timers(*(timedelta(milliseconds=field) for field in fields))
+    return Timers(*(timedelta(milliseconds=it) for it in astuple(durations)))
 
 
 def by_user(changes: list[Change]) -> list[Change]:

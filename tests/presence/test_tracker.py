@@ -7,10 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from lamplighter.clock import Timestamp
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.presence.device import RESTORED, Device
-from lamplighter.presence.events import RemoteUpdate, SetByModule, StatusSet
+from lamplighter.presence.events import RemoteUpdate, SetByModule
 from lamplighter.presence.machine import Rules, StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
@@ -24,10 +23,7 @@ from tests.presence.people import (
     DAVE,
     ENDS,
     HERE,
-    LAPTOP,
-    OFFLINE,
     ONLINE,
-    PHONE,
     UNAVAILABLE,
     at,
 )
@@ -96,89 +92,19 @@ def test_a_module_s_state_is_announced_even_if_nothing_differs(tracker: Presence
     ]
 
 
-def test_other_servers_are_reminded_once_per_period() -> None:
-    """A local user who is not offline has one ping per period, at the user's place in it."""
-    tracker = PresenceTracker(HERE, Rules())
-    tracker.feed(BEGINS, at(0))
-    tracker.feed(StatusSet(ALICE, PHONE, UNAVAILABLE, "hi"), at(0))
-    tracker.feed(RemoteUpdate(DAVE, UNAVAILABLE), at(0))
-    pings: list[Timestamp] = []
-    period = 1_500_000
-    while (due := tracker.next_deadline()) is not None and due <= at(4 * 1_500):
-        for change in tracker.expire(due):
-            if change.new.user_id == ALICE:
-                assert change.reason is ChangeReason.FEDERATION_PING
-                assert change.new == change.old.copy_and_replace(last_federation_update_ts=due)
-                pings.append(due)
-
-    assert pings == [pings[0] + n * period for n in range(4)]
-
-
-def test_a_ping_hides_no_activity_from_local_viewers() -> None:
-    """An activity that a ping has sent to other servers is still announced to local viewers."""
-    tracker = PresenceTracker(HERE, Rules(Timers(federation_ping=timedelta(seconds=50))))
-    tracker.feed(StatusSet(ALICE, PHONE, ONLINE), at(0))
-    heard = [change for second in range(1, 62) for change in _acts(tracker, second)]
-    announced = [it for it in heard if it.reason is not ChangeReason.FEDERATION_PING]
-
-    assert [it.reason for it in announced] == [ChangeReason.LAST_ACTIVE]
-    assert announced[0].new.last_active_ts == at(61)
-
-
-def _acts(tracker: PresenceTracker, second: int) -> list[Change]:
-    """Let Alice's phone act at *second*; return that and what time has brought by then."""
-    return [*tracker.expire(at(second)), *tracker.feed(ACTS, at(second))]
-
-
-def test_it_is_saved_that_a_module_s_state_has_ended(tracker: PresenceTracker) -> None:
-    """Where the devices determine the state again and nothing visible differs, it is saved too.
-
-    Otherwise a restart would bring the module's state back, and it would stand for ever.
-    """
-    tracker.feed(StatusSet(ALICE, LAPTOP, UNAVAILABLE), at(0))
-    tracker.feed(BEGINS, at(0))
-    tracker.feed(SetByModule(ALICE, ONLINE), at(1))
-
-    assert tracker.expire(at(30)) == []
-    (user,) = tracker.take_unsaved()
-    assert (user.state, user.source) == (tracker.get(ALICE), StateSource.DEVICES)
-
-
-def saved(presence: Presence, source: StateSource = StateSource.DEVICES) -> TrackedUser:
-    """Return what was saved of Alice: active at the start, with a message."""
-    return TrackedUser(
-        UserPresenceState(ALICE, presence, at(0), at(0), at(0), "hi", presence is ONLINE), source
-    )
-
-
 @pytest.mark.parametrize("presence", [UNAVAILABLE, ONLINE, BUSY])
 def test_a_restart_keeps_presence_and_message(tracker: PresenceTracker, presence: Presence) -> None:
     """After a restart, a user who was not offline has one restored device with that presence."""
-    user = saved(presence)
-    tracker.restore([user], at(20))
+    state = UserPresenceState(ALICE, presence, at(0), at(0), at(0), "hi", presence is ONLINE)
+    tracker.restore([TrackedUser(state, StateSource.DEVICES)], at(20))
 
-    assert tracker.get(ALICE) == user.state
+    assert tracker.get(ALICE) == state
     assert tracker.user(ALICE) == TrackedUser(
-        user.state,
+        state,
         StateSource.DEVICES,
         (Device(RESTORED, presence, at(0), at(20), set_presence=ONLINE),),
     )
     assert tracker.take_unsaved() == []
-
-
-@pytest.mark.parametrize(
-    "user", [saved(OFFLINE), saved(ONLINE), saved(BUSY, StateSource.MODULE)], ids=str
-)
-def test_a_poll_from_before_the_restart_is_forgotten(
-    tracker: PresenceTracker, user: TrackedUser
-) -> None:
-    """Saved devices are dropped: their polls are not in flight any more."""
-    lost = Device(PHONE, OFFLINE, at(0), at(0), set_presence=ONLINE, is_polling=True)
-    tracker.restore([TrackedUser(user.state, user.source, (lost,))], at(10))
-    restored = tracker.user(ALICE)
-
-    assert restored is not None
-    assert lost not in restored.devices
 
 
 def test_who_is_forgotten_is_new(tracker: PresenceTracker) -> None:

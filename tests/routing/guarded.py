@@ -1,6 +1,5 @@
-"""A guarded module with the callbacks of a test, its clock and its metrics."""
+"""Guarded modules with the callbacks of a test, their clock and their metrics."""
 
-from datetime import timedelta
 from typing import Final
 
 from lamplighter.devtools.clock import FakeClock
@@ -13,29 +12,40 @@ from lamplighter.routing.loop_time import LoopTime
 from tests.routing.callbacks import Act, turns
 from tests.routing.people import ALICE, BOB, state
 
-__all__ = ["BOBS", "MISSING", "Bench"]
+__all__ = ["BOBS", "MISSING", "Bench", "Machine"]
 
 BOBS: Final = state(BOB)
 #: The result without an answer about bob.
 MISSING = CheckedRoutes(unanswered=frozenset({BOB}))
-SETTINGS = GuardSettings(timedelta(seconds=5), BreakerSettings(failures=3))
 
 
-class Bench:
-    """A guarded module whose callbacks are both *act*."""
+class Machine:
+    """Guarded modules in one event loop, with its clock and metrics."""
 
-    def __init__(self, act: Act) -> None:
-        self.clock = FakeClock()
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
+        self.loop_time = LoopTime(self.clock)
         self.metrics = Metrics()
-        self.module = GuardedModule(
+
+    def guarded(self, act: Act, *, failures: int = 5) -> GuardedModule:
+        """Return a module whose callbacks are both *act*, paused after *failures* in a row."""
+        return GuardedModule(
             "MyRouter",
             act,
             act,
             clock=self.clock,
-            loop_time=LoopTime(self.clock),
+            loop_time=self.loop_time,
             metrics=self.metrics,
-            settings=SETTINGS,
+            settings=GuardSettings(breaker=BreakerSettings(failures)),
         )
+
+
+class Bench(Machine):
+    """A machine with one module, whose callbacks are both *act*."""
+
+    def __init__(self, act: Act) -> None:
+        super().__init__()
+        self.module = self.guarded(act, failures=3)
 
     async def users_for_states(self, *states: UserPresenceState) -> CheckedRoutes:
         return await self.module.users_for_states(states or [BOBS])

@@ -10,44 +10,24 @@ from structlog.testing import capture_logs
 
 from lamplighter.clock import Timestamp, milliseconds
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.metrics import Metrics
 from lamplighter.routing.answers import CheckedInterest
-from lamplighter.routing.guard import GuardedModule, GuardSettings
-from lamplighter.routing.loop_time import Holding, LoopTime
+from lamplighter.routing.guard import GuardedModule
+from lamplighter.routing.loop_time import Holding
 from tests.routing.callbacks import Act, Thinking, turns
+from tests.routing.guarded import Machine
 from tests.routing.people import ALICE, BOB, CHARLIE, state
 
 NAMED = CheckedInterest(frozenset({BOB}))
-SETTINGS = GuardSettings()
 
 
-class Machine:
-    """Modules in one event loop, and its clock."""
+def blocking(clock: FakeClock, answer: object = None, **duration: float) -> Act:
+    """Return a callback that holds the event loop for this *duration*, and then answers."""
 
-    def __init__(self, clock: FakeClock | None = None) -> None:
-        self.clock = clock or FakeClock()
-        self.loop_time = LoopTime(self.clock)
+    async def act(asked: Any) -> object:
+        clock.advance(**duration)
+        return answer
 
-    def module(self, act: Act) -> GuardedModule:
-        """Return a module whose callbacks are *act*."""
-        return GuardedModule(
-            "MyRouter",
-            act,
-            act,
-            clock=self.clock,
-            loop_time=self.loop_time,
-            metrics=Metrics(),
-            settings=SETTINGS,
-        )
-
-    def blocking(self, answer: object = None, **duration: float) -> Act:
-        """Return a callback that holds the event loop for this *duration*, and then answers."""
-
-        async def act(asked: Any) -> object:
-            self.clock.advance(**duration)
-            return answer
-
-        return act
+    return act
 
 
 def kinds(module: GuardedModule) -> str | None:
@@ -120,7 +100,7 @@ async def test_cancellation() -> None:
 async def test_a_module_that_holds_the_loop(held: int, paused: bool) -> None:
     """Five calls in a row that hold the loop for more than a tenth of the time-out pause it."""
     machine = Machine()
-    module = machine.module(machine.blocking({BOB}, milliseconds=held))
+    module = machine.guarded(blocking(machine.clock, {BOB}, milliseconds=held))
     with capture_logs() as logs:
         for _ in range(5):
             await module.interested_users(ALICE)
@@ -131,7 +111,7 @@ async def test_a_module_that_holds_the_loop(held: int, paused: bool) -> None:
 async def test_the_answer_of_a_blocking_call() -> None:
     """An answer that took long to compute, but is in time, counts."""
     machine = Machine()
-    module = machine.module(machine.blocking({BOB}, seconds=2))
+    module = machine.guarded(blocking(machine.clock, {BOB}, seconds=2))
     with capture_logs() as logs:
         assert await module.interested_users(ALICE) == NAMED
     assert kinds(module) == "blocked"
@@ -143,30 +123,32 @@ async def test_the_innocent_are_not_paused(seconds: int) -> None:
     """A module that waits while another holds the loop gets its whole time afterwards."""
     machine = Machine()
     thinking = Thinking()
-    innocent, blocking = machine.module(thinking), machine.module(machine.blocking(seconds=seconds))
+    innocent = machine.guarded(thinking)
+    busy = machine.guarded(blocking(machine.clock, seconds=seconds))
     with capture_logs():
         for _ in range(10):
             answer = innocent.interested_users(ALICE)
             await turns()
-            blocking.interested_users(ALICE)
-            blocking.reset()
+            busy.interested_users(ALICE)
+            busy.reset()
             await turns()
             machine.clock.advance(milliseconds=4_999)
             await turns()
             thinking.answer({BOB})
             assert await answer == NAMED
     assert (innocent.is_paused, innocent.problem) == (False, None)
-    assert blocking.health.failures == 10
+    assert busy.health.failures == 10
 
 
 async def test_the_innocent_may_be_late_too() -> None:
     """A module that does not answer within its own time is late, even if another held the loop."""
     machine = Machine()
-    late, blocking = machine.module(Thinking()), machine.module(machine.blocking(seconds=60))
+    late = machine.guarded(Thinking())
+    busy = machine.guarded(blocking(machine.clock, seconds=60))
     answer = late.interested_users(ALICE)
     await turns()
     with capture_logs():
-        blocking.interested_users(ALICE)
+        busy.interested_users(ALICE)
         await turns()
         machine.clock.advance(milliseconds=4_999)
         assert not answer.done()
@@ -196,7 +178,7 @@ async def test_a_loop_that_is_late_for_another_reason() -> None:
     """If the time-out fires late and no module held the loop, the module gets its time again."""
     machine = Machine(clock := BusyClock())
     thinking = Thinking()
-    module = machine.module(thinking)
+    module = machine.guarded(thinking)
     answer = module.interested_users(ALICE)
     await turns()
     clock.be_late(seconds=7)
@@ -211,7 +193,7 @@ async def test_a_loop_that_is_always_late() -> None:
     """A module that never answers is late in the end, even if every timer is late."""
     machine = Machine(clock := BusyClock())
     with capture_logs():
-        answer = machine.module(Thinking()).interested_users(ALICE)
+        answer = machine.guarded(Thinking()).interested_users(ALICE)
         for _ in range(6):
             clock.be_late(seconds=5)
             clock.advance(seconds=5)
@@ -222,7 +204,7 @@ async def test_a_clock_that_is_set_back() -> None:
     """If the clock is set back, the time-out still comes when its timer fires."""
     machine = Machine(clock := BusyClock())
     with capture_logs():
-        answer = machine.module(Thinking()).interested_users(ALICE)
+        answer = machine.guarded(Thinking()).interested_users(ALICE)
         clock.be_late(hours=-1)
         clock.advance(seconds=5)
     assert answer.done()
@@ -241,7 +223,7 @@ async def test_calls_after_a_slow_one() -> None:
             raise KeyError("no")
         return await asyncio.get_running_loop().create_future()
 
-    module = machine.module(act)
+    module = machine.guarded(act)
     with capture_logs() as logs:
         for _ in range(6):
             wait = asyncio.Event()

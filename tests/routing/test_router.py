@@ -1,7 +1,6 @@
 """Asking all modules together."""
 
 import asyncio
-from dataclasses import dataclass, field
 
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.metrics import Metrics
@@ -18,24 +17,19 @@ BOBS = state(BOB, "brb")
 HIDDEN = state(BOB)
 
 
-@dataclass
-class Bench:
-    """A router with the modules One, Other and so on, whose callbacks are the given ones."""
-
-    clock: FakeClock = field(default_factory=FakeClock)
-
-    def router(self, *acts: Act) -> ModuleRouter:
-        router = ModuleRouter(self.clock, Metrics(), GuardSettings())
-        registrations = router.prepare()
-        for name, act in zip(("One", "Other", "Third"), acts, strict=False):
-            registrations.register(name, act, act)
-        router.adopt(registrations)
-        return router
+def routing(*acts: Act, clock: FakeClock | None = None) -> ModuleRouter:
+    """Return a router with the modules One, Other and Third, whose callbacks are the given ones."""
+    router = ModuleRouter(clock or FakeClock(), Metrics(), GuardSettings())
+    registrations = router.prepare()
+    for name, act in zip(("One", "Other", "Third"), acts, strict=False):
+        registrations.register(name, act, act)
+    router.adopt(registrations)
+    return router
 
 
 async def test_no_modules() -> None:
     """Without modules every question has an empty answer at once."""
-    router = Bench().router()
+    router = routing()
     inquiry = router.inquire([BOBS])
     assert (inquiry.is_pending, inquiry.routes(), inquiry.pending()) == (False, {}, [])
     assert await inquiry.complete() == {}
@@ -45,7 +39,7 @@ async def test_no_modules() -> None:
 async def test_routes_are_merged() -> None:
     """Answers merge by union, per viewer and user, with every module that sends as a reason."""
     bobs_and_doras = {BOBS, state(DORA)}
-    router = Bench().router(
+    router = routing(
         answering({ALICE: {BOBS}, CHARLIE: {BOBS}}), answering({ALICE: bobs_and_doras})
     )
     assert await router.inquire([BOBS]).complete() == {
@@ -57,7 +51,7 @@ async def test_routes_are_merged() -> None:
 async def test_the_last_in_config_order_not_in_time() -> None:
     """Where modules alter a user in different ways, config order decides, and not the time."""
     slow = Thinking()
-    inquiry = Bench().router(slow, answering({ALICE: {HIDDEN}})).inquire([BOBS])
+    inquiry = routing(slow, answering({ALICE: {HIDDEN}})).inquire([BOBS])
     await turns()
     slow.answer({ALICE: {state(BOB, "away")}})
     routes = await inquiry.complete()
@@ -67,7 +61,7 @@ async def test_the_last_in_config_order_not_in_time() -> None:
 async def test_answers_as_they_come() -> None:
     """An answer counts as soon as it has come; the other answers are pending."""
     slow = Thinking()
-    inquiry = Bench().router(answering({ALICE: {BOBS}}), slow).inquire([BOBS])
+    inquiry = routing(answering({ALICE: {BOBS}}), slow).inquire([BOBS])
     assert (inquiry.is_pending, len(inquiry.pending())) == (True, 2)
     await turns()
     assert (inquiry.is_pending, len(inquiry.pending())) == (True, 1)
@@ -79,18 +73,18 @@ async def test_answers_as_they_come() -> None:
 
 async def test_one_that_fails_costs_itself() -> None:
     """A module that raises or is late does not cost the others' answers."""
-    bench = Bench()
-    router = bench.router(raising(RuntimeError()), Thinking(), answering({ALICE: {BOBS}}))
+    clock = FakeClock()
+    router = routing(raising(RuntimeError()), Thinking(), answering({ALICE: {BOBS}}), clock=clock)
     inquiry = router.inquire([BOBS])
     await turns()
-    bench.clock.advance(seconds=5)
+    clock.advance(seconds=5)
     assert await inquiry.complete() == {ALICE: {BOB: Route(BOBS, (Module("Third"),))}}
 
 
 async def test_awaited() -> None:
     """While a module thinks, it is known to whom it has shown something else before."""
     altering = Thinking()
-    router = Bench().router(altering, answering({}))
+    router = routing(altering, answering({}))
     first = router.inquire([BOBS])
     await turns()
     assert first.awaited() == {"One": frozenset()}
@@ -106,7 +100,7 @@ async def test_awaited() -> None:
 
 async def test_interests_are_merged() -> None:
     """Names merge by union, each with the modules that name it, in config order."""
-    router = Bench().router(answering({BOB, DORA}), answering({BOB, CHARLIE}))
+    router = routing(answering({BOB, DORA}), answering({BOB, CHARLIE}))
     assert await router.interested_users(ALICE) == Interest(
         {BOB: (ONE, OTHER), DORA: (ONE,), CHARLIE: (OTHER,)}
     )
@@ -114,7 +108,7 @@ async def test_interests_are_merged() -> None:
 
 async def test_each_module_that_lets_a_viewer_see_all_users() -> None:
     """Each module that lets the viewer see all users is a reason, beside the names."""
-    router = Bench().router(answering({BOB}), answering("ALL"), answering("ALL"))
+    router = routing(answering({BOB}), answering("ALL"), answering("ALL"))
     assert await router.interested_users(ALICE) == Interest(
         {BOB: (ONE,)}, (AllUsers("Other"), AllUsers("Third"))
     )
@@ -123,7 +117,7 @@ async def test_each_module_that_lets_a_viewer_see_all_users() -> None:
 async def test_modules_are_asked_at_the_same_time() -> None:
     """No module waits for another: the server asks all before any has answered."""
     acts = [Thinking(), Thinking()]
-    router = Bench().router(*acts)
+    router = routing(*acts)
     answers = asyncio.ensure_future(router.interested_users(ALICE))
     await turns()
     assert [act.asked for act in acts] == [[ALICE], [ALICE]]
