@@ -106,6 +106,7 @@ PHONES: Final = """
   explicit online is activity, ends idleness, and leaves a PUT alone
     polls@0 explicit@10                                        | online       10
     polls@0 wait@300 explicit@301                              | online       301
+    polls@0 wait@300 polls@301 explicit@310                    | online       310
     polls@0 puts:offline@10 explicit@20 explicit@1000          | offline      10
     polls@0 puts:unavailable@10 explicit@20 explicit@1000      | unavailable  10
     polls@0 puts:unavailable@10 acts@20 wait@320 explicit@330  | online       330
