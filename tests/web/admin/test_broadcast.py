@@ -70,6 +70,10 @@ async def test_nobody_listens(server: InMemoryServer, operator: Operator) -> Non
     assert server.clock.next_timer() == server.clock.now() + 1000
     await heard(server, stream)
     assert server.clock.next_timer() == timers
+    alice = await server.register("alice")
+    stream = await listening(operator)
+    await alice.set_status("online")
+    assert [name for name, _ in await heard(server, stream)] == ["figures", "batch"]
 
 
 async def test_many_recipients(server: InMemoryServer, operator: Operator) -> None:

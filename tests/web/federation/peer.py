@@ -183,13 +183,11 @@ class Peer:
             **others,
         }
 
-    async def put(self, content: object, txn_id: str = "1") -> Response:
+    async def put(self, content: object, txn_id: str = "1", address: str = "192.0.2.1") -> Response:
         """Send *content* as a signed transaction."""
         uri = f"/_matrix/federation/v1/send/{txn_id}"
-        header = self.header("PUT", uri, content)
-        return await self.host.send(
-            "PUT", uri, msgspec.json.encode(content), {"authorization": str(header)}
-        )
+        headers = {"authorization": str(self.header("PUT", uri, content))}
+        return await self.host.send("PUT", uri, msgspec.json.encode(content), headers, address)
 
     async def introduce(self) -> None:
         """Send a signed request, so that the host fetches the peer's keys."""
@@ -198,6 +196,5 @@ class Peer:
 
     async def get(self, uri: str) -> Response:
         """Send a signed GET."""
-        return await self.host.send(
-            "GET", uri, b"", {"authorization": str(self.header("GET", uri))}
-        )
+        headers = {"authorization": str(self.header("GET", uri))}
+        return await self.host.send("GET", uri, b"", headers)

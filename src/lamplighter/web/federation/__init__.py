@@ -33,7 +33,7 @@ def federation_endpoints(
     """Return the routes of all families."""
     auth = XMatrixAuth(keys.server_name, keyring, policy, client_address, clock)
     families = (
-        ServerKeyEndpoints(keys, keyring, policy, clock, notary=notary),
+        ServerKeyEndpoints(keys, keyring, clock, notary=notary),
         SendTransaction(auth, inbound),
         ProfileQuery(keys.server_name, auth, accounts),
         FederationVersion(),

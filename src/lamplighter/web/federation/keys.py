@@ -16,7 +16,6 @@ from lamplighter.clock import Clock
 from lamplighter.errors import InvalidId, InvalidParam
 from lamplighter.federation.keyring import Keyring
 from lamplighter.federation.keys import SigningKeys
-from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.signing import sign_json
 from lamplighter.ids import ServerName, parse_server_name
 from lamplighter.ports import Json
@@ -44,18 +43,9 @@ class _Query(msgspec.Struct):
 class ServerKeyEndpoints:
     """Publishes our keys, and those of other servers if this server is a notary."""
 
-    def __init__(
-        self,
-        keys: SigningKeys,
-        keyring: Keyring,
-        policy: ServerPolicy,
-        clock: Clock,
-        *,
-        notary: bool,
-    ) -> None:
+    def __init__(self, keys: SigningKeys, keyring: Keyring, clock: Clock, *, notary: bool) -> None:
         self._keys = keys
         self._keyring = keyring
-        self._policy = policy
         self._clock = clock
         self._notary = notary
 
@@ -96,7 +86,8 @@ class ServerKeyEndpoints:
     def _of(self, server_name: ServerName) -> list[Json]:
         if server_name == self._keys.server_name:
             return [self._own()]
-        known = self._keyring.known(server_name) if self._policy.admits(server_name) else None
+        # `XMatrixAuth` makes the keyring fetch keys only of servers that the operator admits.
+        known = self._keyring.known(server_name)
         if known is None:
             return []
         # Signatures of further servers were not verified, so they are not passed on.
