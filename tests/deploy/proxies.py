@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import trustme
-
 from tests.docs.commands import ROOT
+from tests.federation_interop.certificates import Authority
 
 __all__ = ["PROXIES", "Places", "Proxy", "running"]
 
@@ -73,7 +72,7 @@ def _site(name: str, places: Places, changes: Mapping[str, str]) -> str:
 
 
 def _write_nginx(places: Places) -> None:
-    certificate, key = f"{places.folder}/cert.pem", f"{places.folder}/key.pem"
+    certificate, key = f"{places.folder}/certificate.pem", f"{places.folder}/certificate.key"
     changes = {
         "listen 443 ssl;": f"listen 127.0.0.1:{places.proxy} ssl;",
         "    listen [::]:443 ssl;\n": "",
@@ -85,7 +84,7 @@ def _write_nginx(places: Places) -> None:
 
 
 def _write_caddy(places: Places) -> None:
-    opening = f"https://localhost:{places.proxy} {{\n\ttls cert.pem key.pem\n"
+    opening = f"https://localhost:{places.proxy} {{\n\ttls certificate.pem certificate.key\n"
     text = _site("Caddyfile", places, {"example.org {\n": opening})
     (places.folder / "Caddyfile").write_text(_CADDY + text)
 
@@ -94,8 +93,8 @@ PROXIES: Final = (
     Proxy(
         "nginx",
         _write_nginx,
-        ["nginx", "-t", "-c", "{folder}/nginx.conf"],
-        ["nginx", "-c", "{folder}/nginx.conf"],
+        ["nginx", "-t", "-p", ".", "-c", "nginx.conf"],
+        ["nginx", "-p", ".", "-c", "nginx.conf"],
     ),
     Proxy(
         "caddy",
@@ -107,23 +106,17 @@ PROXIES: Final = (
 
 
 @contextmanager
-def running(proxy: Proxy, places: Places, authority: trustme.CA) -> Iterator[None]:
+def running(proxy: Proxy, places: Places, authority: Authority) -> Iterator[None]:
     """Run *proxy* until the block ends. Its configuration must pass its own check."""
-    certificate = authority.issue_cert("localhost", "example.org")
-    certificate.private_key_pem.write_to_path(places.folder / "key.pem")
-    certificate.cert_chain_pems[0].write_to_path(places.folder / "cert.pem")
+    authority.certificate(places.folder)
     proxy.write(places)
     environment = {**os.environ, "HOME": str(places.folder), "XDG_DATA_HOME": str(places.folder)}
-    check, run = [
-        [word.format(folder=places.folder) for word in command]
-        for command in (proxy.check, proxy.run)
-    ]
     checked = subprocess.run(
-        check, cwd=places.folder, env=environment, capture_output=True, text=True, check=False
+        proxy.check, cwd=places.folder, env=environment, capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stderr
     process = subprocess.Popen(
-        run,
+        proxy.run,
         cwd=places.folder,
         env=environment,
         stdout=subprocess.DEVNULL,

@@ -63,9 +63,7 @@ def test_the_metrics_are_there(families: dict[str, str]) -> None:
     }
     asked = {place: set(METRIC.findall(text)) for place, text in _expressions().items()}
 
-    assert {place: it - parts - set(families) for place, it in asked.items()} == {
-        place: set() for place in asked
-    }
+    assert {place: it for place, it in asked.items() if it - parts - set(families)} == {}
 
 
 def test_every_metric_of_ours_is_shown(families: dict[str, str]) -> None:
@@ -77,7 +75,7 @@ def test_every_metric_of_ours_is_shown(families: dict[str, str]) -> None:
         if name.startswith("lamplighter_") and not name.endswith(("_created", "_info"))
     }
 
-    assert {name for name in of_ours if not any(it.startswith(name) for it in shown)} == set()
+    assert [name for name in of_ours if not any(it.startswith(name) for it in shown)] == []
 
 
 def test_panels_have_their_places() -> None:

@@ -1,7 +1,6 @@
 """nginx and Caddy with a server behind them, by the files in deploy/."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Final
 
 import aiohttp
 import pytest
-import trustme
 
 from tests.deploy.proxies import PROXIES, Places, Proxy, running
+from tests.federation_interop.certificates import Authority
 from tests.interop.clients import V3, polls_under_way, register
 from tests.interop.processes import ServerProcess, reserved_port
 
@@ -48,17 +47,9 @@ def server(places: Places) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
-def authority() -> trustme.CA:
+def authority(tmp_path: Path) -> Authority:
     """The authority that issues the proxy's certificate."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """The context that verifies that certificate."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
+    return Authority(tmp_path / "authority.pem")
 
 
 @pytest.fixture(
@@ -73,15 +64,14 @@ async def http(
     request: pytest.FixtureRequest,
     places: Places,
     server: ServerProcess,
-    authority: trustme.CA,
-    trusting: ssl.SSLContext,
+    authority: Authority,
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """Connections that trust the proxy's certificate."""
     proxy: Proxy = request.param
+    connector = aiohttp.TCPConnector(ssl=authority.client_context())
+    url = f"https://localhost:{places.proxy}"
     with running(proxy, places, authority):
-        async with aiohttp.ClientSession(
-            f"https://localhost:{places.proxy}", connector=aiohttp.TCPConnector(ssl=trusting)
-        ) as session:
+        async with aiohttp.ClientSession(url, connector=connector) as session:
             yield session
 
 
@@ -104,7 +94,7 @@ async def test_a_long_poll_comes_through(
 
 
 async def test_a_client_that_goes_is_seen_to_go(
-    http: aiohttp.ClientSession, places: Places, server: ServerProcess, trusting: ssl.SSLContext
+    http: aiohttp.ClientSession, places: Places, server: ServerProcess, authority: Authority
 ) -> None:
     """When a client closes its connection, the proxy closes the one behind it."""
     alice = await register(http, f"https://localhost:{places.proxy}", "alice")
@@ -114,7 +104,8 @@ async def test_a_client_that_goes_is_seen_to_go(
         f"Host: localhost\r\nAuthorization: Bearer {alice.token}\r\n\r\n"
     )
 
-    _, writer = await asyncio.open_connection("localhost", places.proxy, ssl=trusting)
+    context = authority.client_context()
+    _, writer = await asyncio.open_connection("localhost", places.proxy, ssl=context)
     writer.write(request.encode())
     await polls_under_way(http, server.url, 1)
     writer.transport.abort()

@@ -72,10 +72,24 @@ class Synapse:
         self._log = folder / "synapse.log"
         self._log.touch()
         self._process: subprocess.Popen[bytes] | None = None
+        certificate = authority.certificate(folder)
+        with (folder / "signing.key").open("w") as stream:
+            write_signing_keys(stream, [generate_signing_key("synapse")])
+        listener = {"type": "http", "bind_addresses": ["127.0.0.1"]}
         self._fixed = {
             "server_name": self.name,
-            **_listening(folder, ports, authority),
-            **_keys(folder / "signing.key"),
+            "listeners": [
+                {**listener, "port": port, "tls": tls, "resources": [{"names": [resource]}]}
+                for port, resource, tls in (
+                    (ports.federation, "federation", True),
+                    (ports.client, "client", False),
+                )
+            ],
+            "tls_certificate_path": str(certificate.chain),
+            "tls_private_key_path": str(certificate.private_key),
+            "signing_key_path": str(folder / "signing.key"),
+            "macaroon_secret_key": "for tests only",
+            "form_secret": "for tests only, too",
         }
         self.configure({})
 
@@ -99,9 +113,15 @@ class Synapse:
         """Start the server; return once it answers."""
         assert _PYTHON.exists(), "there is no Synapse here; `make test-interop` installs one"
         command = [str(_PYTHON), "-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]
+        # All servers are on loopback, so no proxy may be used.
+        kept = {name: it for name, it in os.environ.items() if not name.lower().endswith("_proxy")}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=self._folder, env=_environment(), stdout=log, stderr=log
+                command,
+                cwd=self._folder,
+                env={**kept, "PYTHONPATH": str(MODULES)},
+                stdout=log,
+                stderr=log,
             )
         for _ in range(_PATIENCE_SECONDS * 20):
             with suppress(subprocess.TimeoutExpired):
@@ -115,14 +135,10 @@ class Synapse:
         """Stop the server in good order."""
         assert self._end(signal.SIGTERM) == 0, self.log
 
-    def kill(self) -> None:
-        """Kill the process."""
-        self._end(signal.SIGKILL)
-
     def kill_if_running(self) -> None:
         """Kill the process if it runs."""
         if self._process is not None:
-            self.kill()
+            self._end(signal.SIGKILL)
 
     def _end(self, number: signal.Signals) -> int:
         assert self._process is not None, "Synapse does not run"
@@ -140,44 +156,6 @@ class Synapse:
             return False
         finally:
             connection.close()
-
-
-def _environment() -> dict[str, str]:
-    # All servers are on loopback, so no proxy may be used.
-    kept = {name: it for name, it in os.environ.items() if not name.lower().endswith("_proxy")}
-    return {**kept, "PYTHONPATH": str(MODULES)}
-
-
-def _listening(folder: Path, ports: Ports, authority: Authority) -> dict[str, Any]:
-    certificate = authority.certificate(folder)
-    return {
-        "listeners": [
-            _listener(ports.federation, "federation", tls=True),
-            _listener(ports.client, "client", tls=False),
-        ],
-        "tls_certificate_path": str(certificate.chain),
-        "tls_private_key_path": str(certificate.private_key),
-    }
-
-
-def _listener(port: int, resource: str, *, tls: bool) -> dict[str, Any]:
-    return {
-        "type": "http",
-        "bind_addresses": ["127.0.0.1"],
-        "port": port,
-        "tls": tls,
-        "resources": [{"names": [resource]}],
-    }
-
-
-def _keys(file: Path) -> dict[str, Any]:
-    with file.open("w") as stream:
-        write_signing_keys(stream, [generate_signing_key("synapse")])
-    return {
-        "signing_key_path": str(file),
-        "macaroon_secret_key": "for tests only",
-        "form_secret": "for tests only, too",
-    }
 
 
 def _house(folder: Path) -> dict[str, Any]:

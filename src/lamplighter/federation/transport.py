@@ -20,7 +20,7 @@ from yarl import URL
 from lamplighter import __version__
 from lamplighter.domains import IPAddress
 from lamplighter.errors import ConfigError, RemoteUnreachable
-from lamplighter.federation.discovery import Endpoint, Target
+from lamplighter.federation.discovery import Target
 
 __all__ = ["Answer", "Transport", "tls_context"]
 
@@ -66,8 +66,21 @@ class Transport:
         sent["Host"] = target.host_header
         fault: Exception | None = None
         for endpoint in target.endpoints:
+            address = endpoint.address
+            if not self._admits(address):
+                raise RemoteUnreachable(f"{address} may not be contacted")
+            host = f"[{address}]" if address.version == 6 else str(address)
+            url = URL(f"https://{host}:{endpoint.port}{path}", encoded=True)
             try:
-                return await self._send(endpoint, target.tls_name, method, path, sent, body, limit)
+                async with self._open().request(
+                    method,
+                    url,
+                    headers=sent,
+                    data=body,
+                    allow_redirects=False,
+                    server_hostname=target.tls_name,
+                ) as response:
+                    return Answer(response.status, response.headers, await _read(response, limit))
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                 fault = error
             except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -84,35 +97,6 @@ class Transport:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-    async def _send(
-        self,
-        endpoint: Endpoint,
-        tls_name: str,
-        method: str,
-        path: str,
-        headers: "CIMultiDict[str]",
-        body: bytes | None,
-        limit: int,
-    ) -> Answer:
-        address = endpoint.address
-        if not self._admits(address):
-            raise RemoteUnreachable(f"{address} may not be contacted")
-        host = f"[{address}]" if address.version == 6 else str(address)
-        async with self._open().request(
-            method,
-            URL(f"https://{host}:{endpoint.port}{path}", encoded=True),
-            headers=headers,
-            data=body,
-            allow_redirects=False,
-            server_hostname=tls_name,
-        ) as response:
-            read = bytearray()
-            async for chunk in response.content.iter_chunked(_CHUNK):
-                read += chunk
-                if len(read) > limit:
-                    raise RemoteUnreachable(f"the answer is longer than {limit} bytes")
-            return Answer(response.status, response.headers, bytes(read))
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -156,3 +140,12 @@ def tls_context(*, verify: bool, extra_ca_files: Iterable[Path] = ()) -> ssl.SSL
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    read = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        read += chunk
+        if len(read) > limit:
+            raise RemoteUnreachable(f"the answer is longer than {limit} bytes")
+    return bytes(read)

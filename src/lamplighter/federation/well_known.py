@@ -71,7 +71,14 @@ class WellKnownRequests:
             answer = await self._transport.exchange(target, "GET", path, limit=MAX_BYTES)
             if answer.status not in _MOVED:
                 return answer
-            url = _redirected(url, answer.headers.get("Location", ""))
+            location = answer.headers.get("Location", "")
+            try:
+                moved = url.join(URL(location))
+            except ValueError:
+                raise RemoteUnreachable(f"{host} redirects to nowhere") from None
+            if not location or moved.scheme != "https" or not moved.host:
+                raise RemoteUnreachable(f"{host} redirects to something else than HTTPS")
+            url = moved
         raise RemoteUnreachable(f"{url.host} redirects too often")
 
 
@@ -143,13 +150,3 @@ def _server_in(answer: Answer) -> ServerName | None:
         return parse_server_name(server) if isinstance(server, str) else None
     except (msgspec.MsgspecError, RecursionError, UnicodeError, InvalidId):
         return None
-
-
-def _redirected(url: URL, location: str) -> URL:
-    try:
-        moved = url.join(URL(location))
-    except ValueError:
-        raise RemoteUnreachable(f"{url.host} redirects to nowhere") from None
-    if not location or moved.scheme != "https" or not moved.host:
-        raise RemoteUnreachable(f"{url.host} redirects to something else than HTTPS")
-    return moved

@@ -1,6 +1,7 @@
 """The admin API on accounts, their devices and presence."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -36,20 +37,14 @@ _CONTAINING: Final = Parameter(
 )
 
 
+@dataclass(frozen=True, slots=True)
 class AdminUsers:
     """Shows accounts and their devices."""
 
-    def __init__(
-        self,
-        lookups: Lookups,
-        membership: Membership,
-        core: Core,
-        room_names: RoomNames,
-    ) -> None:
-        self._lookups = lookups
-        self._membership = membership
-        self._core = core
-        self._room_names = room_names
+    lookups: Lookups
+    membership: Membership
+    core: Core
+    room_names: RoomNames
 
     def operations(self) -> list[Operation]:
         page = (LIMIT, FROM)
@@ -71,7 +66,7 @@ class AdminUsers:
         """Return a page of the accounts, in the order of user IDs."""
         start, most = page_start(request), page_length(request)
         containing = text("containing", request.query_params.get("containing", ""))
-        accounts = await self._lookups.accounts(
+        accounts = await self.lookups.accounts(
             None if start is None else UserId(start), most, containing
         )
         users = [self._user(account) for account in accounts]
@@ -79,13 +74,13 @@ class AdminUsers:
 
     async def get(self, request: Request) -> UserDetails:
         """Return one account with its devices and rooms. Raises `NotFound`."""
-        user_id = user_named(request.path_params["user_id"], self._core.settings.server_name)
-        account = await self._lookups.account(user_id)
+        user_id = user_named(request.path_params["user_id"], self.core.settings.server_name)
+        account = await self.lookups.account(user_id)
         if account is None:
             raise NotFound("There is no such user")
-        records = await self._lookups.devices(account.user_id)
-        names = await self._room_names.of(await self._membership.joined_rooms(account.user_id))
-        profile = await self._lookups.profile(account.user_id)
+        records = await self.lookups.devices(account.user_id)
+        names = await self.room_names.of(await self.membership.joined_rooms(account.user_id))
+        profile = await self.lookups.profile(account.user_id)
         return UserDetails(
             **msgspec.structs.asdict(self._user(account)),
             displayname=profile.displayname,
@@ -95,7 +90,7 @@ class AdminUsers:
 
     async def list_online(self, request: Request) -> PresencePage:
         """Return a page of the users who are not offline."""
-        known = self._core.roster.known()
+        known = self.core.roster.known()
         online = {it.user_id: it for it in known if it.state != Presence.OFFLINE}
         names, next_batch = page_of(request, list(online))
         users = [UserPresence(name, PresenceContent.of(online[name])) for name in names]
@@ -107,12 +102,12 @@ class AdminUsers:
             account.created_ts,
             account.is_admin,
             account.is_deactivated,
-            PresenceContent.of(self._core.roster.get(account.user_id)),
+            PresenceContent.of(self.core.roster.get(account.user_id)),
         )
 
     def _devices(self, user_id: UserId, records: Sequence[DeviceRecord]) -> list[DeviceContent]:
-        present = {device.device_id: device for device in self._core.intake.devices_of(user_id)}
-        polls = self._core.feed.polls_of(user_id)
+        present = {device.device_id: device for device in self.core.intake.devices_of(user_id)}
+        polls = self.core.feed.polls_of(user_id)
         return [
             _device(record, present.get(record.device_id), polls[record.device_id])
             for record in records

@@ -19,7 +19,6 @@ from then on.
 Implements <https://spec.matrix.org/latest/server-server-api/#request-authentication>.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from signedjson.types import VerifyKey
@@ -88,9 +87,9 @@ class XMatrixAuth:
         Raises `Unauthorized`, `Forbidden`, `LimitExceeded`, and `KeysUnavailable` if the origin
         cannot be asked for its keys.
         """
-        claim = await self._claim(request)
+        claim, key = await self._claim(request)
         price = self._pay_unverified(request, b"")
-        self._verify(request, claim, None, price)
+        self._verify(request, claim, key, None, price)
         return claim.origin
 
     async def origin_and_content(self, request: Request) -> tuple[ServerName, Json]:
@@ -98,15 +97,15 @@ class XMatrixAuth:
 
         Raises what `origin` raises, and `NotJson`, `BadJson` and `TooLarge`.
         """
-        claim = await self._claim(request)
+        claim, key = await self._claim(request)
         body = await read_bytes(request, MAX_BODY)
         price = self._pay_unverified(request, body)
         content = decode(body, Json)
-        self._verify(request, claim, content, price)
+        self._verify(request, claim, key, content, price)
         return claim.origin, content
 
-    async def _claim(self, request: Request) -> "_Claim":
-        """Return the origin that the request claims, with the key of that origin."""
+    async def _claim(self, request: Request) -> tuple[XMatrix, VerifyKey]:
+        """Return the claim in the request's header, and the key that must verify it."""
         try:
             given = parse_authorization(request.headers.get("authorization", ""))
             if given.destination not in (None, self._server_name):
@@ -120,7 +119,7 @@ class XMatrixAuth:
             raise  # answered with 503: a server that gets a 401 does not try again
         except FederationError as error:
             raise Unauthorized(str(error)) from None
-        return _Claim(given, key)
+        return given, key
 
     def _pay_unverified(self, request: Request, body: bytes) -> int:
         """Charge the network that sent the request; return the price."""
@@ -131,7 +130,9 @@ class XMatrixAuth:
         self._of_networks.take(self._network(request), price)
         return price
 
-    def _verify(self, request: Request, claim: "_Claim", content: Json | None, price: int) -> None:
+    def _verify(
+        self, request: Request, claim: XMatrix, key: VerifyKey, content: Json | None, price: int
+    ) -> None:
         """Verify the signature, and charge the domain of the origin."""
         # Path and query are signed in the encoding in which they were sent.
         path: bytes = request.scope.get("raw_path") or request.url.path.encode()
@@ -145,20 +146,7 @@ class XMatrixAuth:
             content=content,
         )
         try:
-            verify_request(signed, claim.authorization, claim.key)
+            verify_request(signed, claim, key)
         except FederationError as error:
             raise Unauthorized(str(error)) from None
         self._of_domains.take(registrable_domain(claim.origin), price)
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """The claim in a request's header, and the key that must verify it."""
-
-    authorization: XMatrix
-    key: VerifyKey
-
-    @property
-    def origin(self) -> ServerName:
-        """The server that the header names as the sender."""
-        return self.authorization.origin
