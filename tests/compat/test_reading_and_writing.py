@@ -25,26 +25,6 @@ async def test_set_presence() -> None:
         }
 
 
-async def test_set_presence_is_announced_in_any_case() -> None:
-    """A state that a module sets is announced even if nothing differs."""
-    async with world() as w:
-        await w.server.room(w.alice, w.bob)
-        for _ in range(2):
-            await w.server.api.set_presence_for_users({BOB: ("online", None)})
-            assert BOB in (await w.alice.sync(**UNSEEN)).presence
-
-
-async def test_devices_end_a_module_s_state() -> None:
-    """A state that a module sets stands until a device of the user says something new."""
-    async with world() as w:
-        await w.bob.set_status("online")
-        await w.server.api.set_presence_for_users({BOB: ("unavailable", "by a module")})
-        assert w.server.presence_of(w.bob).state == "unavailable"
-        await w.bob.set_status("online", "by bob")
-        state = w.server.presence_of(w.bob)
-        assert (state.state, state.status_msg) == ("online", "by bob")
-
-
 async def test_subscribe() -> None:
     """A subscriber gets every announced change, of local and remote users, in batches."""
     async with world() as w:

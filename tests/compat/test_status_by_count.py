@@ -45,14 +45,6 @@ async def test_whoever_asks_does_not_choose_names() -> None:
         assert NOBODY not in str(module.asked)
 
 
-async def test_the_same_words() -> None:
-    """The refusals differ only in the user ID."""
-    async with world(NAMING) as w:
-        await w.bob.set_status("online", "hello")
-        refusals = [str(await refusal(w, it)).replace(it, "") for it in (BOB, NOBODY, ELSEWHERE)]
-        assert len(set(refusals)) == 1
-
-
 async def test_the_same_statements() -> None:
     """The database gets the same statements in the same order for any user."""
     with traced_statements() as statements:

@@ -4,7 +4,7 @@ import pytest
 
 from lamplighter.devtools.client import RequestFailed
 from tests.compat.modules.routers import Routes
-from tests.compat.world import ALICE, BOB, CHARLIE, UNSEEN, world
+from tests.compat.world import ALICE, BOB, UNSEEN, world
 
 ALONE = "routing: {shared_rooms: false}"
 
@@ -26,13 +26,3 @@ async def test_modules_alone_decide() -> None:
             assert other.user_id not in (await viewer.first_sync(**UNSEEN)).presence
             with pytest.raises(RequestFailed, match="M_FORBIDDEN"):
                 await viewer.status_of(other)
-
-
-async def test_everybody_sees_themselves() -> None:
-    """Users always see themselves."""
-    async with world(config=ALONE) as w:
-        await w.alice.set_status("unavailable", "me")
-        assert (await w.alice.first_sync(**UNSEEN)).presence == {
-            ALICE: await w.alice.status_of(ALICE)
-        }
-        assert CHARLIE not in w.alice.beliefs

@@ -1,12 +1,10 @@
 """Background work through the API."""
 
-import asyncio
 import threading
 from typing import Any
 
 import pytest
 
-from lamplighter.modules.background import resolved
 from lamplighter.modules.cache import cached
 from lamplighter.modules.storage import ModuleTransaction
 from tests.modules.fakes import World
@@ -104,9 +102,3 @@ async def test_cached(running: World) -> None:
     await module.answer(1)
     assert asked == [1, 1]
     assert cached is running.api().cached
-
-
-async def test_awaiting_a_job_twice(running: World) -> None:
-    """Several tasks may await a job."""
-    job = running.api().run_in_background(double, 1)
-    assert list(await asyncio.gather(job, resolved(job))) == [2, 2]

@@ -1,6 +1,5 @@
 """Registering callbacks, and reading and setting presence, through the API."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -130,10 +129,3 @@ async def test_subscribe_to_presence(world: World) -> None:
     assert heard == [[bob], [bob]]
     unsubscribe()
     assert list(world.host.listeners) == ["Sync"]
-
-
-async def test_call_from_another_loop(running: World) -> None:
-    """A module may call from its own event loop; the server's loop does the work."""
-    call = running.api().send_local_online_presence_to([BOB])
-    await asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(call))
-    assert running.host.sent_to == [[BOB]]

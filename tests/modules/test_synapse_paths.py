@@ -121,21 +121,15 @@ def test_attribute_that_is_not_there() -> None:
         _ = module.DirectServeJsonResource
 
 
-def test_optional_import() -> None:
-    """A module that can do without something falls back as it does with Synapse."""
+def test_other_ways_to_import() -> None:
+    """A star import has the served names; a module that can do without a name falls back; and the
+    documentation's annotation "synapse.api.UserPresenceState" resolves after `import synapse`.
+    """
+    assert run("from synapse.types import *")["UserID"] is types.UserID
     code = "try:\n import synapse.util.duration\nexcept ModuleNotFoundError:\n fell_back = True"
     assert run(code)["fell_back"] is True
-
-
-def test_annotations_can_be_resolved() -> None:
-    """The documentation's annotation "synapse.api.UserPresenceState" resolves after `import`."""
     names = run('import synapse\ndef f(s: "synapse.api.UserPresenceState"): ...')
     assert typing.get_type_hints(names["f"]) == {"s": UserPresenceState}
-
-
-def test_star_import() -> None:
-    """`from synapse.types import *` brings in the served names."""
-    assert run("from synapse.types import *")["UserID"] is types.UserID
 
 
 def test_installing_twice() -> None:

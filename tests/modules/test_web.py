@@ -90,11 +90,6 @@ async def test_outcomes(outcome: object, status: int, body: bytes, header: tuple
     assert header in found[2].items()
 
 
-async def test_application() -> None:
-    """An ASGI application is called directly."""
-    assert (await get(served(application)))[:2] == (200, b"from ASGI")
-
-
 async def test_an_application_that_ends_the_server() -> None:
     """A `SystemExit` of an ASGI application becomes a RuntimeError."""
 
@@ -136,27 +131,19 @@ async def test_first_module_wins(logged: list[Any]) -> None:
     "path", [*RESERVED_PATHS, "/_matrix/client/v3/mine", "/", "", "_synapse/client/mine"]
 )
 def test_paths_that_are_not_given_away(path: str) -> None:
-    """Paths that the server uses, and paths that are not absolute, are refused."""
-    with pytest.raises(ModuleError, match="module MyModule: web resource path"):
-        WebResources().register("MyModule", path, page)
-
-
-def test_path_that_only_looks_reserved() -> None:
-    """A path that only begins with the letters of a reserved one is accepted."""
+    """Paths that the server uses, and paths that are not absolute, are refused; a path that only
+    begins with the letters of a reserved one is not. After the loading, every path is refused.
+    """
     resources = WebResources()
     resources.register("MyModule", "/healthy", application)
     assert list(resources.close()) == ["/healthy"]
+    with pytest.raises(ModuleError, match="in __init__ only"):
+        resources.register("MyModule", PATH, page)
+    with pytest.raises(ModuleError, match="module MyModule: web resource path"):
+        WebResources().register("MyModule", path, page)
 
 
 def test_what_is_no_resource() -> None:
     """A Twisted resource is refused, with what to register instead."""
     with pytest.raises(ModuleError, match=r"is a Twisted; .*give an async function"):
         WebResources().register("MyModule", PATH, type("Twisted", (), {})())
-
-
-def test_too_late() -> None:
-    """No resource can be registered after the modules are loaded."""
-    resources = WebResources()
-    resources.close()
-    with pytest.raises(ModuleError, match="in __init__ only"):
-        resources.register("MyModule", PATH, page)
