@@ -140,30 +140,6 @@ async def test_busy(is_on: bool) -> None:
                 await server.api.set_presence_for_users(busy)
 
 
-async def test_what_is_restored(tmp_path: Path) -> None:
-    """After a restart there are the people, their rooms, their presence, and their tokens."""
-    async with running_server(data_dir=tmp_path) as server:
-        alice, bob = await server.register("alice"), await server.register("bob")
-        room_id = await server.room(alice, bob)
-        await bob.set_status("unavailable", "brb")
-        await alice.sync()
-        before = server.presence_of(bob)
-        await server.restart(alice, bob)
-        assert server.presence_of(bob) == before
-        assert await alice.call("GET", "/joined_rooms") == {"joined_rooms": [room_id]}
-        await bob.set_status("online", "back")
-        assert (await alice.sync()).presence[bob.user_id]["status_msg"] == "back"
-
-
-async def test_nothing_is_restored_where_presence_is_off(tmp_path: Path) -> None:
-    """A server whose presence was switched off shows nothing of what was saved before."""
-    async with running_server(data_dir=tmp_path) as server:
-        bob = await server.register("bob")
-        await bob.set_status("online", "brb")
-    async with running_server(data_dir=tmp_path, config="presence: {enabled: false}") as server:
-        assert server.presence_of("@bob:demo").state == "offline"
-
-
 async def test_two_servers_in_one_process() -> None:
     """Servers in one process have nothing in common: people, presence, or counters."""
     async with running_server() as one, running_server() as other:

@@ -41,25 +41,6 @@ async def test_stopping(
     assert contents[bob.user_id] == "Welcome back"
 
 
-async def test_nothing_is_lost(make_server: MakeServer, http: aiohttp.ClientSession) -> None:
-    """A stop keeps statuses, and what was announced to nobody: when somebody was last active."""
-    server = make_server("presence: {last_active_granularity: 1h, idle_timeout: 2h}")
-    [alice] = await people_at(server, http, "alice")
-    assert (await alice.put_status("online", "Brewing")).status == 200
-    now = asyncio.get_running_loop().time
-    after_the_status = now()
-    await alice.sync(set_presence="offline")
-    await alice.sync(set_presence="offline", timeout=2000)  # looking on is no activity
-    await alice.type_in((await alice.ask("GET", "/joined_rooms")).json["joined_rooms"][0])
-    await asyncio.to_thread(server.stop)
-    server.start()
-    before_asking = now()
-    status = (await alice.status()).json
-    last_active = before_asking - status["last_active_ago"] / 1000
-    assert status["status_msg"] == "Brewing"
-    assert last_active > after_the_status + 1
-
-
 async def test_modules_that_cling(make_server: MakeServer) -> None:
     """Threads, executor jobs and tasks of modules that never end do not keep a server alive."""
     server = make_server("modules: [{module: tests.interop.modules.Clinging}]")

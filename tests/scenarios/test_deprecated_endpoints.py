@@ -15,33 +15,6 @@ async def test_events_mark_online(
     assert server.presence_of(bob).state == "offline"
 
 
-async def test_user_id_inside_the_content(
-    server: InMemoryServer, alice: Client, bob: Client, room: str
-) -> None:
-    """`/events` has presence events with `user_id` inside their content."""
-    first = await alice.call("GET", "/initialSync")
-    await bob.set_status("unavailable", "hello")
-    query = {"from": first["end"], "timeout": "0"}
-    news = (await alice.request("GET", "/events", query=query)).json
-    assert (news["start"], [it for it in news["chunk"] if it["sender"] == bob.user_id]) == (
-        first["end"],
-        [
-            {
-                "type": "m.presence",
-                "sender": bob.user_id,
-                "content": {
-                    "user_id": bob.user_id,
-                    "presence": "unavailable",
-                    "last_active_ago": 0,
-                    "status_msg": "hello",
-                },
-            }
-        ],
-    )
-    again = await alice.request("GET", "/events", query={"from": news["end"], "timeout": "0"})
-    assert again.json["chunk"] == []
-
-
 async def test_initial_sync(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
     """`/initialSync` shows rooms and presence; who does not say otherwise is online."""
     await bob.set_status("unavailable")

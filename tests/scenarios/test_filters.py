@@ -45,47 +45,6 @@ async def test_filter(
         assert set((await alice.sync(filter=chosen)).presence) == admitted, wanted
 
 
-async def test_limit(server: InMemoryServer, alice: Client, bob: Client, charlie: Client) -> None:
-    """`limit` admits the newest changes: so many, and no more."""
-    await server.room(alice, bob, charlie)
-    await alice.sync()
-    await bob.set_status("online")
-    await charlie.set_status("online")
-    chosen = '{"presence": {"limit": 1}}'
-    assert set((await alice.sync(filter=chosen)).presence) == {CHARLIE}
-
-
-async def test_filtered_news_wake_nobody(
-    server: InMemoryServer, alice: Client, bob: Client, room: str
-) -> None:
-    """A poll is not answered by presence that its filter keeps away, but by that of others."""
-    await alice.sync()
-    poll = await alice.polls(filter=json.dumps({"presence": {"senders": [BOB]}}))
-    await alice.set_status("unavailable")
-    await server.advance(seconds=1)
-    assert not poll.answered
-    await bob.set_status("online")
-    assert set((await poll.answer()).presence) == {BOB}
-
-
-@pytest.mark.parametrize(
-    ("chosen", "errcode"),
-    [
-        ("{", "M_NOT_JSON"),
-        ("99", "M_INVALID_PARAM"),
-        ("no such", "M_INVALID_PARAM"),
-        ('{"presence": []}', "M_BAD_JSON"),
-        ('{"presence": {"types": "m.presence"}}', "M_BAD_JSON"),
-        ('{"presence": {"senders": ["bob"]}}', "M_INVALID_PARAM"),
-        ('{"presence": {"limit": -1}}', "M_BAD_JSON"),
-    ],
-)
-async def test_bad_filter(alice: Client, chosen: str, errcode: str) -> None:
-    """A filter that is none is refused, with the specification's errcode."""
-    response = await alice.request("GET", "/sync", query={"filter": chosen})
-    assert (response.status, response.json["errcode"]) == (400, errcode)
-
-
 async def test_a_filter_of_somebody_else(alice: Client, bob: Client) -> None:
     """The ID of alice's filter is nothing to bob, while alice polls with it too,
     until bob has uploaded the same.

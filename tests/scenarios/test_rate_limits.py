@@ -40,14 +40,6 @@ async def test_devices_have_their_own_limits(server: InMemoryServer, bob: Client
 
 
 @LIMITED
-async def test_steady_polling_is_not_limited(server: InMemoryServer, bob: Client) -> None:
-    """Polls that ask for what the device has already are as many as its client likes."""
-    for _ in range(10):
-        await bob.sync(set_presence="online")
-    assert server.presence_of(bob).state == "online"
-
-
-@LIMITED
 async def test_sync_over_the_limit_is_answered(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:

@@ -67,27 +67,3 @@ async def test_a_put_stays(server: InMemoryServer, bob: Client, put: str, says: 
         await server.advance(seconds=1)
         await bob.sync(**says)
     assert server.presence_of(bob).state == put
-
-
-async def test_two_tabs(server: InMemoryServer, alice: Client, bob: Client, room: str) -> None:
-    """Two tabs of one device that disagree, answered and back five times a second for ten seconds,
-    are told at most twice; when the one in front is closed, once more.
-    """
-    await alice.sync(set_presence="offline")
-    await bob.sync(set_presence="offline")
-    tab = Client(server.http, bob.user_id, bob.device_id, bob.access_token)
-    tab.next_batch, told = bob.next_batch, 0
-    for second in range(50):
-        front = await bob.polls(filter=QUIET)
-        back = await tab.polls(filter=QUIET, set_presence="unavailable")
-        await server.advance(milliseconds=150)
-        await (front if second % 2 else back).go_away()
-        await (back if second % 2 else front).go_away()
-        await server.advance(milliseconds=50)
-        told += len((await alice.sync(set_presence="offline")).presence)
-    assert (told <= 2, server.presence_of(bob).state) == (True, "online")
-    back = await tab.polls(filter=QUIET, set_presence="unavailable")
-    await server.advance(seconds=5)
-    last = (await alice.sync(set_presence="offline")).presence
-    assert last[bob.user_id]["presence"] == "unavailable"
-    await back.go_away()

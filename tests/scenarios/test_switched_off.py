@@ -32,6 +32,7 @@ async def test_everybody_is_offline_once(
     await bob.set_status("online", "hello")
     await alice.sync()
     await switch(server, "false", alice, bob)
+    assert server.presence_of(bob).state == "offline"
     assert (await alice.sync()).presence == {alice.user_id: THE_END, bob.user_id: THE_END}
     assert (await alice.sync()).presence == {}
     await switch(server, "false", alice, bob)

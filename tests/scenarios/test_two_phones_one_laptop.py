@@ -70,15 +70,6 @@ async def test_poll_in_flight_never_drops(server: InMemoryServer, bob: Client) -
     assert (poll.answered, server.presence_of(bob).state) == (False, "unavailable")
 
 
-async def test_second_poll_keeps_the_device(server: InMemoryServer, bob: Client) -> None:
-    """While one poll of a device is in flight, the end of another one does not begin the grace."""
-    await bob.sync()
-    await bob.polls(timeout=120_000, filter=QUIET)
-    await bob.sync()
-    await server.advance(seconds=100)
-    assert server.presence_of(bob).state == "online"
-
-
 async def test_client_that_goes_away(server: InMemoryServer, bob: Client) -> None:
     """A client that closes the connection does not count as connected: the grace begins then."""
     await bob.sync()
