@@ -94,7 +94,7 @@ def folder_of_modules(path: Path) -> Iterator[Folder]:
     """Import modules from *path* until the block ends, and then forget them."""
     folder = Folder(path)
     writes_bytecode = not sys.dont_write_bytecode
-    # What is compiled is told apart by the second at which the source was written.
+    # Python compares compiled files with their sources by the second of the change.
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(path))
     try:

@@ -133,8 +133,8 @@ async def test_what_a_failing_module_alters_is_withheld() -> None:
         assert (await poll.answer()).presence[BOB]["status_msg"] == "altered"
 
 
-async def test_state_of_somebody_who_was_not_asked_about() -> None:
-    """A state of another user in an answer reaches the viewer it is for, and no other."""
+async def test_a_user_that_the_server_did_not_ask_about() -> None:
+    """A state of another user in an answer reaches only the viewer to whom the module sends it."""
     async with world((Inventing, {"routes": {}})) as w:
         for client in (w.alice, w.charlie):
             await client.sync(**UNSEEN)

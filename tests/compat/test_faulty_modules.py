@@ -12,7 +12,7 @@ from tests.compat.modules import faulty
 from tests.compat.modules.routers import Routes
 from tests.compat.world import ALICE, BOB, CHARLIE, SERVER, UNSEEN, World, world
 
-#: Whom the wrong answers are about: somebody who is not there.
+#: The viewer in wrong answers, who does not exist.
 NOBODY = f"@nobody:{SERVER}"
 GOOD = (Routes, {"routes": {CHARLIE: [BOB]}})
 

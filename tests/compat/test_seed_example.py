@@ -11,7 +11,7 @@ from tests.compat.world import ALICE, BOB, CHARLIE, UNSEEN, world
 
 SEED: Final = Path(__file__).parents[2] / "../shared/seed"
 EXAMPLE: Final = "seed_example.CustomPresenceRouter"
-#: Of another server; the charlie of this one is somebody else.
+#: A user of another server; the charlie of this server is another user.
 REMOTE: Final = "@charlie:somewhere.org"
 
 

@@ -27,7 +27,7 @@ async def test_full_and_online_only() -> None:
 
 
 async def test_once_per_device() -> None:
-    """Each device gets it once, with its own next sync."""
+    """Each device gets the snapshot once, with its own next sync."""
     async with world() as w:
         await crowd(w)
         phone = await w.server.register("alice")

@@ -19,7 +19,7 @@ def test_what_is_said_not_to_be_in_the_api_is_not_there() -> None:
 
 @pytest.mark.parametrize("name", NOT_IN_MODULE_API)
 def test_what_is_said_not_to_be_served_is_not(name: str) -> None:
-    """An import of it fails, and the error says what to use instead."""
+    """An import of such a name fails, and the error says what to use instead."""
     synapse_paths.install()
     served = importlib.import_module("synapse.module_api")
     with pytest.raises(AttributeError) as refused:
@@ -36,6 +36,6 @@ def test_what_is_said_not_to_be_served_is_not(name: str) -> None:
     ],
 )
 def test_types_that_modules_annotate_with(name: str) -> None:
-    """They are imported from `synapse.module_api`, as in Synapse."""
+    """These types can be imported from `synapse.module_api`, as in Synapse."""
     synapse_paths.install()
     assert isinstance(getattr(importlib.import_module("synapse.module_api"), name), type)

@@ -81,7 +81,7 @@ async def test_a_callback_that_synapse_does_not_know(world: World, method: str) 
         register(chekc=print)
 
 
-#: Ways in which a module that is not of presence cannot be used here, and what is told of it.
+#: Ways in which a module that is not of presence fails here, and a part of the refusal.
 FAILING = {
     "works": (CHECKER, "Checker", "callbacks for spam checker"),
     "twisted": (f"from twisted.internet import defer\n{CHECKER}", "Checker", "spam checker"),

@@ -29,7 +29,7 @@ def exiting() -> None:
 
 
 def interrupting() -> None:
-    """End it as Ctrl-C does."""
+    """End the process as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

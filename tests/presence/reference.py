@@ -1,7 +1,7 @@
 """A slow and obvious model of presence, written from the design and not from the code.
 
-Where the tracker keeps a heap, the model looks at everybody; where the tracker computes a deadline,
-the model tries every instant at which anything could possibly happen. It shares the words of the
+Instead of the tracker's heap, the model looks at all users; instead of computing a deadline, the
+model tries every instant at which anything could possibly happen. It shares the types of the
 package (events, states, changes) and none of its rules. Durations are plain milliseconds.
 """
 
@@ -92,7 +92,7 @@ class ReferenceModel:
         self.people: dict[UserId, Person] = {}
         self.unsaved: set[UserId] = set()
 
-    # What the tracker can be told and asked.
+    # The methods of the tracker.
 
     def feed(self, event: Event, now: Timestamp) -> list[Change]:
         """Return the changes that *event* makes."""
@@ -248,7 +248,7 @@ class ReferenceModel:
         told = person.shown.last_federation_update_ts
         return (now - place) // self.durations.ping > (told - place) // self.durations.ping
 
-    # Who is told.
+    # Which changes are announced.
 
     def _look(
         self, person: Person, before: Person, otherwise: ChangeReason | None, now: int

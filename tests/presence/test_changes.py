@@ -22,7 +22,7 @@ def reason(told: UserPresenceState, **fields: object) -> ChangeReason | None:
 @pytest.mark.parametrize(
     ("told", "fields", "expected"),
     [
-        # what was told, what differs, why it is told
+        # the state announced last, what differs, the reason
         (TOLD, {}, None),
         (TOLD, {"status_msg": None}, ChangeReason.STATUS_MSG),
         (TOLD, {"status_msg": ""}, ChangeReason.STATUS_MSG),

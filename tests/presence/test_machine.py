@@ -182,7 +182,7 @@ def user_after(steps: str) -> TrackedUser:
 
 @pytest.mark.parametrize("story", stories(PHONES))
 def test_phones(story: str) -> None:
-    """After what happens on a phone it has this presence, and the user this last activity."""
+    """After each story, the phone has this presence, and the user this last activity."""
     steps, _, end = story.partition("|")
     presence, seconds = end.split()
     user = user_after(steps)
@@ -193,7 +193,7 @@ def test_phones(story: str) -> None:
 
 @pytest.mark.parametrize("story", stories(USERS))
 def test_users(story: str) -> None:
-    """After what happens to a user, this is the state, its source and the message."""
+    """After each story, the user has this state, with this source and message."""
     steps, _, end = story.partition("|")
     user = user_after(steps)
     told = [Presence(user.state.state).name, user.source.name, user.state.status_msg or "-"]

@@ -6,7 +6,7 @@ from lamplighter.presence.state import Presence
 from lamplighter.presence.transitions import DEVICE_TRANSITIONS, Signal, next_presence
 from tests.presence.people import BUSY, OFFLINE, ONLINE, UNAVAILABLE
 
-#: Rows: what the device says now ("gone": it is not there). Columns: what it is told.
+#: Rows: the presence of the device ("gone": there is none). Columns: signals.
 TABLE = """
                set_presence  puts    acts    idles        lapses  leaves
   gone         named         named   gone    gone         gone    gone

@@ -3,9 +3,9 @@
 
 `FromThread`: calls back from a thread of its own while it is being built: `users: [user, ...]` get
 the online users' presence. With `endless: true` it leaves a thread behind that never ends.
-`WebPage`: serves `path:` with who asks, and what their presence is.
+`WebPage`: serves at `path:` the requester's user ID and presence.
 `Ticker`: sets the status of `user:` again and again, every `every_ms:`; once more `after_ms:`.
-`Watcher`: keeps what it is told of presence in `seen`; counts it in the database.
+`Watcher`: adds each announced state to `seen`, and counts the states of each user in the database.
 """
 
 import threading

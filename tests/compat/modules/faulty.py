@@ -2,9 +2,9 @@
 """Routers that do what no module should.
 
 `Raising`: `in: [get_users_for_states, get_interested_users]`, where it raises (default: both).
-`WrongTypes`: `answer:` one of the keys of ANSWERS; with `receiver:` the user they are about.
-`Hanging`: `in:` as above, where it never answers; `stubborn: true` lets nobody cancel it.
-`Malformed`: names users that are none, and, as `unknown: [user, ...]`, users nobody knows.
+`WrongTypes`: `answer:` is a key of ANSWERS, and `receiver:` the viewer in the answer.
+`Hanging`: `in:` as above, where it never answers; with `stubborn: true` it cannot be cancelled.
+`Malformed`: names malformed user IDs and, with `unknown: [user, ...]`, unknown users.
 `OneCallback`: registers one callback without the other.
 """
 

@@ -1,8 +1,8 @@
 # mypy: ignore-errors
 """Routers that answer when the test lets them.
 
-`Held`: `routes: {receiver: [sender, ...]}`, with `say: text` as the status message they are shown;
-it waits where `waits:` lists the callback, and answers once the test calls `let_go`. With
+`Held`: `routes: {receiver: [sender, ...]}`, with `say: text` as the status message. The callbacks in
+`waits:` answer once the test calls `let_go`. With
 `named: {viewer: [user, ...]}` it answers `get_interested_users` by that instead of the routes.
 `routes` or `named` of None makes the callback raise.
 `Hiding`: as `Held`, but shows the users as if they did not exist.
@@ -19,9 +19,9 @@ class Held:
         self.named = config.get("named", self.routes)
         self.say = config.get("say")
         self.waits = set(config.get("waits", ()))
-        #: What was asked: the user ID, or the list of (user ID, status message).
+        #: The questions: the user ID, or the list of (user ID, status message).
         self.asked = []
-        #: What each question that waits waits for, in their order.
+        #: An event for each question that waits, in order.
         self.gates = []
         api.register_presence_router_callbacks(
             get_users_for_states=self.get_users_for_states,

@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # ruff: noqa: SLF001
-"""A router in the manner of a payment network's: its services may see everybody.
+"""A router in the manner of a payment network's: its services may see all users.
 
 It reaches into `_hs` for its worker's name and for the clock, and works in the background.
 Configuration: `services: [localpart, ...]`, `check_seconds: 15`, `joining: [localpart, ...]`

@@ -1,10 +1,10 @@
 # mypy: ignore-errors
-"""Routers in today's style that do as they should.
+"""Routers in today's style, without faults.
 
 `Routes`, `MoreRoutes` (two modules may overlap): `routes: {receiver: [sender, ...]}`.
-`AllUsers`: `viewers: [user, ...]`, who see everybody.
-`Altering`: `viewers: [user, ...]`, who see nobody's status message; with `say: text` they see that.
-`Evolving`: as `Altering`, by attrs' own functions, each in turn.
+`AllUsers`: `viewers: [user, ...]` may see all users.
+`Altering`: `viewers: [user, ...]` get no status messages, or the text of `say:` instead.
+`Evolving`: as `Altering`, with the function of attrs that `say:` chooses.
 """
 
 from collections.abc import Iterable

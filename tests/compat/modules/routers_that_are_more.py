@@ -15,7 +15,7 @@ from synapse.module_api.errors import Codes
 
 
 class ChecksSpamToo:
-    """`shows: {viewer: [user, ...]}`; and whoever is shown somebody may invite anybody."""
+    """`shows: {viewer: [user, ...]}`; these viewers may invite any user."""
 
     def __init__(self, config: dict[str, Any], api: ModuleApi) -> None:
         self._shows = config["shows"]
