@@ -10,6 +10,7 @@
     │   └── DatabaseInUse           another server uses the database
     ├── HomeserverUnreachable       the homeserver's: it gives no answer, or half of one
     ├── HomeserverTooSlow           the homeserver's: its answer does not come in time
+    ├── PassedOn                    the homeserver's own error, which goes to the client as it is
     ├── ShuttingDown                nobody's: ask again in a moment
     ├── FederationError             another server's
     │   ├── RemoteUnreachable       it cannot be found, or gives no usable answer
@@ -32,6 +33,7 @@
 One table, in `web/errors.py`, gives each error its HTTP status and its Matrix `errcode`.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "NotFound",
     "NotJson",
     "NotOfPresence",
+    "PassedOn",
     "RecordUnreadable",
     "RegistrationClosed",
     "RemoteRefused",
@@ -117,6 +120,19 @@ class HomeserverUnreachable(LamplighterError):
 
 class HomeserverTooSlow(LamplighterError):
     """The homeserver behind this server does not answer, or read, in time."""
+
+
+class PassedOn(LamplighterError):
+    """The homeserver behind this server has refused what the client asked; its words are passed on.
+
+    *body* is JSON. *headers* are those of the answer that the client needs.
+    """
+
+    def __init__(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        super().__init__(f"the homeserver answered {status}")
+        self.status = status
+        self.body = body
+        self.headers = headers
 
 
 class ShuttingDown(LamplighterError):

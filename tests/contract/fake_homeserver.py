@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from lamplighter.clock import Timestamp
+from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import NotFound, UnknownToken
-from lamplighter.ids import DeviceId, RoomAlias, RoomId, UserId
+from lamplighter.ids import DeviceId, RoomAlias, RoomId, StreamEpoch, UserId
 from lamplighter.ports import (
     Account,
     DeviceRecord,
@@ -62,6 +63,7 @@ class FakeHomeserver:
         self._position = 0
         self._changed: dict[UserId, int] = {}
         self.identity = self.membership = self.rooms_half = self.lookups = self
+        self.everything_else = None
 
     # --- what happens ---------------------------------------------------------------------
 
@@ -111,6 +113,9 @@ class FakeHomeserver:
     def listen(self, listener: DirectoryListener) -> None:
         self._listeners.append(listener)
 
+    def tokens(self, epoch: StreamEpoch) -> Tokens:
+        return Tokens(epoch)
+
     def routes(self, _parts: ClientParts) -> Sequence[Route]:
         return ()
 
@@ -119,6 +124,9 @@ class FakeHomeserver:
 
     def refuse_writes(self) -> None:
         self.writes_refused = True
+
+    async def stop(self) -> None:
+        """Nothing was opened."""
 
     # --- Identity -------------------------------------------------------------------------
 

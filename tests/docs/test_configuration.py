@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from lamplighter.config import Config, Rate, parse_config_text
+from lamplighter.config import Config, HomeserverSettings, Rate, parse_config_text
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `([\w.]+)` \| ([^|]+) \|", re.MULTILINE)
@@ -22,6 +22,9 @@ def _defaults(kind: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[st
             yield name, "*required*"
             continue
         default = field.default
+        for section in get_args(field.type) if default is None else ():
+            if section is HomeserverSettings:
+                yield from _defaults(section, f"{name}.")
         if default is msgspec.NODEFAULT:
             default = field.default_factory()
         if isinstance(default, msgspec.Struct) and not isinstance(default, Rate):

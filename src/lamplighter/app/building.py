@@ -25,6 +25,8 @@ from lamplighter.database.visibility import SqlVisibilityStore
 from lamplighter.federation.transport import Transport
 from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.upstream.client import Connect
+from lamplighter.homeserver.upstream.homeserver import UpstreamHomeserver
 from lamplighter.metrics import Metrics
 from lamplighter.modules.loader import ConfiguredModule, module_entries
 from lamplighter.modules.runtime import ModuleRuntime, ReloadSource
@@ -41,10 +43,10 @@ from lamplighter.web.server import matrix_server
 
 __all__ = ["MOST_TO_STOP", "Lamplighter", "build", "listeners"]
 
-#: How long each of five steps of stopping may take: more than modules are waited for.
+#: How long each of six steps of stopping may take: more than modules are waited for.
 _SHARE: Final = timedelta(seconds=3)
 #: How long a server takes to stop at most, after the last answers.
-MOST_TO_STOP: Final = 5 * _SHARE
+MOST_TO_STOP: Final = 6 * _SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Lamplighter:
             steps.append(Step("federation", _SHARE, self.federation.stop))
         if self._recorder is not None:
             steps.append(Step("the record", _SHARE, self._recorder.close))
+        steps.append(Step("the homeserver", _SHARE, self.homeserver.stop))
         steps.append(Step("the database", _SHARE, self._database.close))
         await stop_by_steps(self._clock, steps)
 
@@ -127,12 +130,13 @@ async def build(
     transport: Transport | None = None,
     read_config: Callable[[], Config] | None = None,
     homeserver: Homeserver | None = None,
+    connect: Connect | None = None,
 ) -> Lamplighter:
     """Wire a server: restore what was saved and load the modules.
 
     *modules* stand in for those of the config, and *transport* for connections to other servers.
     *read_config* is where modules are looked up when they are reloaded: *config* itself if None.
-    *homeserver* is the built-in one, in *storage*, if None.
+    *homeserver* is the one that *config* names if None; *connect* opens connections to it.
     Raises `ConfigError`, `ModuleError` and `StorageUnavailable`.
     """
 
@@ -140,7 +144,9 @@ async def build(
         return module_entries(source) if modules is None else modules
 
     try:
-        server = await _build(config, clock, storage, transport, entries, read_config, homeserver)
+        server = await _build(
+            config, clock, storage, transport, entries, read_config, homeserver, connect
+        )
         server.modules.load(entries(config))
     except BaseException:
         await storage.database.close()
@@ -156,10 +162,11 @@ async def _build(
     entries: Callable[[Config], Sequence[ConfiguredModule]],
     read_config: Callable[[], Config] | None,
     given: Homeserver | None,
+    connect: Connect | None,
 ) -> Lamplighter:
     await migrate(storage.database)
     metrics, background = Metrics(), Background(clock)
-    homeserver = given or BuiltInHomeserver(config, clock, storage.database, background)
+    homeserver = given or _homeserver(config, clock, storage, background, connect)
     await homeserver.start()
     store = SqlPresenceStore(storage.database, metrics.committed)
     visibility = SqlVisibilityStore(storage.database)
@@ -205,6 +212,18 @@ async def _build(
         _database=storage.database,
         _clock=clock,
     )
+
+
+def _homeserver(
+    config: Config,
+    clock: Clock,
+    storage: Storage,
+    background: Background,
+    connect: Connect | None,
+) -> Homeserver:
+    if config.homeserver is None:
+        return BuiltInHomeserver(config, clock, storage.database, background)
+    return UpstreamHomeserver(config, config.homeserver, clock, background, connect)
 
 
 async def _federation(

@@ -7,7 +7,6 @@ from lamplighter.app.admin import Admin
 from lamplighter.app.homeserver import Homeserver
 from lamplighter.config import Config
 from lamplighter.delivery.timeouts import Timeouts
-from lamplighter.delivery.tokens import Tokens
 from lamplighter.modules.runtime import ModuleRuntime
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.web.application import Application
@@ -52,7 +51,7 @@ def wire_endpoints(
         authenticator=Authenticator(homeserver.identity),
         core=core,
         long_poll=long_poll,
-        tokens=Tokens(core.memory.epoch),
+        tokens=homeserver.tokens(core.memory.epoch),
         places=places,
         access_log=admin.access_log,
     )
@@ -76,10 +75,13 @@ def wire_endpoints(
         background=background,
         metrics=metrics,
     )
-    has_dashboard = config.admin.token_hash is not None
-    front = FrontPage(config.server_name, config.public_baseurl, has_dashboard=has_dashboard)
     routes: list[BaseRoute] = [*status.routes(), *homeserver.routes(parts)]
-    routes += [ChangingResources(lambda: modules.web_resources), *front.routes()]
-    routes += WellKnownServer(config.federation.well_known_server).routes()
-    application = Application([*routes, *admin.routes])
+    routes += [ChangingResources(lambda: modules.web_resources), *admin.routes]
+    otherwise = homeserver.everything_else
+    if otherwise is None:
+        has_dashboard = config.admin.token_hash is not None
+        front = FrontPage(config.server_name, config.public_baseurl, has_dashboard=has_dashboard)
+        routes += front.routes()
+        routes += WellKnownServer(config.federation.well_known_server).routes()
+    application = Application(routes, otherwise)
     return application, DirectEndpoints(sync=sync, put_status=status.put)

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from starlette.types import ASGIApp
+
+from lamplighter.delivery.tokens import Tokens
+from lamplighter.ids import StreamEpoch
 from lamplighter.ports import DirectoryListener, Identity, Lookups, Membership, RoomsHalf
 from lamplighter.web.admin.operations import Operation
 from lamplighter.web.client.parts import ClientParts
@@ -36,11 +40,21 @@ class Homeserver(Protocol):
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that happens from now on."""
 
+    def tokens(self, epoch: StreamEpoch) -> Tokens:
+        """Return what reads and writes since tokens: the rooms parts are the homeserver's."""
+
     def routes(self, parts: ClientParts) -> Sequence[Route]:
         """Return the endpoints of the client API that only this homeserver serves."""
+
+    @property
+    def everything_else(self) -> ASGIApp | None:
+        """Answers what no route answers; None if that is an error."""
 
     def operations(self) -> list[Operation]:
         """Return what operators can do to accounts of this homeserver."""
 
     def refuse_writes(self) -> None:
         """Begin no write any more: the server stops, and nobody waits for answers."""
+
+    async def stop(self) -> None:
+        """Close what `start` has opened."""

@@ -138,6 +138,7 @@ def _config_from(raw: object, base: Path) -> Config:
         return path and base / path
 
     federation, routing, url = config.federation, config.routing, config.public_baseurl
+    behind = config.homeserver
     return msgspec.structs.replace(
         config,
         data_dir=base / config.data_dir,
@@ -148,6 +149,8 @@ def _config_from(raw: object, base: Path) -> Config:
             signing_key=absolute(federation.signing_key),
             extra_ca_files=tuple(base / path for path in federation.extra_ca_files),
         ),
+        homeserver=behind
+        and msgspec.structs.replace(behind, registration=base / behind.registration),
         routing=msgspec.structs.replace(routing, record=absolute(routing.record)),
         public_baseurl=url and f"{url.rstrip('/')}/",
     )

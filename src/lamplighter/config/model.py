@@ -11,13 +11,21 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from lamplighter.config.values import Address, DatabaseUrl, Duration, Network, Size
+from lamplighter.config.values import (
+    Address,
+    DatabaseUrl,
+    Duration,
+    HomeserverUrl,
+    Network,
+    Size,
+)
 from lamplighter.ids import RoomId, ServerName
 
 __all__ = [
     "AdminSettings",
     "Config",
     "FederationSettings",
+    "HomeserverSettings",
     "LogSettings",
     "ModuleEntry",
     "PresenceMode",
@@ -72,6 +80,17 @@ class ModuleEntry(_Section, frozen=True):
     config: Annotated[dict[Any, Any], Meta(description="a mapping")] = {}
     #: Whether the module is asked although its answers do not count.
     shadow: Flag = False
+
+
+class HomeserverSettings(_Section, frozen=True):
+    """The homeserver behind this server."""
+
+    url: Annotated[
+        HomeserverUrl,
+        Meta(description="http://host:port, https://host:port or unix:/path of a socket"),
+    ]
+    #: The file that `lamplighter homeserver registration` writes.
+    registration: File = Path("lamplighter-registration.yaml")
 
 
 class PresenceSettings(_Section, frozen=True):
@@ -205,6 +224,8 @@ class Config(_Section, frozen=True):
     listen: Annotated[
         tuple[ListenOn, ...], Meta(min_length=1, description="host:port, or a list of them")
     ] = (Address("127.0.0.1:8008"),)
+    #: The homeserver behind this server; None is the built-in one.
+    homeserver: HomeserverSettings | None = None
     data_dir: Annotated[Path, Meta(description="the path of a directory")] = Path("data")
     #: None keeps everything in a SQLite file in `data_dir`.
     database: Annotated[

@@ -8,13 +8,19 @@ No token is an error; one that cannot be used is answered with everything the vi
 (`GET /sync`, <https://spec.matrix.org/latest/client-server-api/#syncing>).
 """
 
+import re
 import zlib
 from dataclasses import dataclass
+from typing import Final
 
 from lamplighter.cluster.positions import format_position, parse_position
 from lamplighter.ids import ServerName, StreamEpoch, StreamPosition
 
-__all__ = ["SinceToken", "Tokens", "epoch_of_name"]
+__all__ = ["SinceToken", "Tokens", "UpstreamTokens", "epoch_of_name"]
+
+
+#: What `Tokens.write` adds to the rooms part.
+_OURS: Final = re.compile(r"[0-9]+-[0-9]+-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,28 @@ class Tokens:
         if not separator or epoch != self._epoch:
             return SinceToken(None, None)
         return SinceToken(rooms, parse_position(position))
+
+
+class UpstreamTokens(Tokens):
+    """The tokens of a server in front of a homeserver, whose own tokens are the rooms parts.
+
+    Such a token may hold tildes. It is accepted without a part of ours, as clients have it that
+    come from the homeserver; presence is then told in full.
+    """
+
+    def __init__(self, epoch: StreamEpoch, *, presence_is_on: bool) -> None:
+        """Without presence, tokens are written as the homeserver writes them: see `leaving`."""
+        super().__init__(epoch)
+        self._presence_is_on = presence_is_on
+
+    def write(self, rooms: str, presence: StreamPosition) -> str:
+        return super().write(rooms, presence) if self._presence_is_on else rooms
+
+    def read(self, text: str) -> SinceToken:
+        rooms, _, presence = text.rpartition("~")
+        if not rooms or _OURS.fullmatch(presence) is None:
+            return SinceToken(text, None)
+        return SinceToken(rooms, super().read(text).presence)
 
 
 def epoch_of_name(server_name: ServerName) -> StreamEpoch:

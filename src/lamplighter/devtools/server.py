@@ -30,6 +30,7 @@ from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.module_timers import modules_by
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.federation.transport import Transport
+from lamplighter.homeserver.upstream.client import Connect
 from lamplighter.ids import DeviceId, ServerName, UserId
 from lamplighter.modules.api import ModuleApi
 from lamplighter.modules.loader import ConfiguredModule, ModuleStyle, module_entries
@@ -114,10 +115,11 @@ class InMemoryServer:
         transport: Transport | None = None,
         read_config: Callable[[], Config] | None = None,
         homeserver: Homeserver | None = None,
+        connect: Connect | None = None,
     ) -> None:
         """*transport* stands in for connections to other servers.
 
-        *homeserver* stands in for the built-in one.
+        *homeserver* stands in for the built-in one, *connect* for connections to another one.
         *read_config* is where the modules are looked up when they are reloaded.
         """
         self._config = config
@@ -129,6 +131,7 @@ class InMemoryServer:
         self._transport = transport
         self._read_config = read_config
         self._homeserver = homeserver
+        self._connect = connect
         self._kept_in: Storage | None = None
         self._until_stopped = ExitStack()
         #: Further callers of `settled`, while the first one waits.
@@ -300,6 +303,7 @@ class InMemoryServer:
                 self._transport,
                 self._read_config,
                 self._homeserver,
+                self._connect,
             )
             self._until_stopped = until_stopped.pop_all()
         self._http_server = self._running.http_server(self._network_clock)

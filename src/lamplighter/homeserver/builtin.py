@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from lamplighter.clock import Clock
 from lamplighter.config import Config, Rate
 from lamplighter.database.engine import Database
+from lamplighter.delivery.tokens import Tokens
 from lamplighter.homeserver.admin import AdminAccounts
 from lamplighter.homeserver.client import client_endpoints
 from lamplighter.homeserver.client.events import Events
 from lamplighter.homeserver.rooms_half import SqlRoomsHalf
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.ids import StreamEpoch
 from lamplighter.ports import DirectoryListener
 from lamplighter.service.background import Background
 from lamplighter.web.address import ClientAddress
@@ -32,12 +34,16 @@ class BuiltInHomeserver:
         self.directory = SqlDirectory(database, config.server_name, clock)
         self.identity = self.membership = self.lookups = self.directory
         self.rooms_half = SqlRoomsHalf(self.directory, background)
+        self.everything_else = None
 
     async def start(self) -> None:
         await self.directory.start()
 
     def listen(self, listener: DirectoryListener) -> None:
         self.directory.listen(listener)
+
+    def tokens(self, epoch: StreamEpoch) -> Tokens:
+        return Tokens(epoch)
 
     def routes(self, parts: ClientParts) -> Sequence[Route]:
         config, clock = self._config, self._clock
@@ -65,3 +71,6 @@ class BuiltInHomeserver:
 
     def refuse_writes(self) -> None:
         self.directory.refuse_writes()
+
+    async def stop(self) -> None:
+        """Leave the database open: others close it."""

@@ -7,8 +7,8 @@ import msgspec
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute, Router
-from starlette.types import Message, Receive, Scope, Send
+from starlette.routing import BaseRoute, Match, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamplighter.errors import MethodNotAllowed, NotJson, Unrecognized
 from lamplighter.web.errors import error_response, is_expected
@@ -43,25 +43,28 @@ class Application:
     is `M_UNRECOGNIZED`. `OPTIONS` is answered for every path.
     """
 
-    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, routes: Sequence[BaseRoute], otherwise: ASGIApp | None = None) -> None:
+        """*otherwise* answers what no route answers; Matrix's errors do if it is None."""
+        self._routes = routes
+        self._otherwise = otherwise
         self._router = Router(routes, redirect_slashes=False, default=_unrecognized)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "OPTIONS":
+        answer: ASGIApp = self._serve
+        if self._otherwise is not None and not self._has_route(scope):
+            answer = self._otherwise
+        elif scope["method"] == "OPTIONS":
             await send_json(send, 200, b"{}")
             return
         started = False
 
-        async def send_with_cors(message: Message) -> None:
+        async def send_and_notice(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                message = {**message, "headers": [*message.get("headers", ()), *CORS_HEADERS]}
+            started = True
             await send(message)
 
         try:
-            # With an "app" in the scope, Starlette raises where it would answer in plain text.
-            await self._router({**scope, "app": self}, receive, send_with_cors)
+            await answer(scope, receive, send_and_notice)
         except ClientDisconnect:
             if not started:  # the client may have closed only its half, and still read
                 await send_error(scope, send, NotJson("The request ended before its body did"))
@@ -69,6 +72,18 @@ class Application:
             if started:
                 raise
             await send_error(scope, send, error)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_cors(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), *CORS_HEADERS]}
+            await send(message)
+
+        # With an "app" in the scope, Starlette raises where it would answer in plain text.
+        await self._router({**scope, "app": self}, receive, send_with_cors)
+
+    def _has_route(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is not Match.NONE for route in self._routes)
 
 
 async def send_error(scope: Scope, send: Send, error: Exception) -> None:

@@ -59,8 +59,8 @@ _TEXTS: Final[dict[type[BaseException], str]] = {
 
 
 def is_expected(error: BaseException) -> bool:
-    """Tell whether the table has an entry for *error*; other exceptions are defects."""
-    return _entry(error) is not None
+    """Tell whether *error* has a response of its own; other exceptions are defects."""
+    return isinstance(error, errors.PassedOn) or _entry(error) is not None
 
 
 def error_response(error: BaseException) -> ErrorResponse:
@@ -68,6 +68,8 @@ def error_response(error: BaseException) -> ErrorResponse:
 
     Nothing of the server's inside shows in it.
     """
+    if isinstance(error, errors.PassedOn):
+        return ErrorResponse(error.status, error.body, tuple(error.headers))
     status, errcode = _entry(error) or (500, "M_UNKNOWN")
     content = {"errcode": errcode, "error": _text(error)} | _details(error)
     if isinstance(error, errors.InteractiveAuthNeeded) and not error.wrong_password:

@@ -1,0 +1,114 @@
+"""Another homeserver, behind this server: clients reach it through here."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp
+
+from lamplighter.clock import Clock, sleep
+from lamplighter.config import Config, HomeserverSettings, PresenceMode
+from lamplighter.delivery.tokens import Tokens, UpstreamTokens
+from lamplighter.errors import Forbidden, HomeserverTooSlow, HomeserverUnreachable, NotFound
+from lamplighter.homeserver.upstream.client import Connect, UpstreamClient, connect_to
+from lamplighter.homeserver.upstream.forwarding import Forwarding
+from lamplighter.homeserver.upstream.headers import forwarded_headers
+from lamplighter.homeserver.upstream.identity import UpstreamIdentity
+from lamplighter.homeserver.upstream.lookups import UpstreamLookups
+from lamplighter.homeserver.upstream.polls import UpstreamRoomsHalf
+from lamplighter.homeserver.upstream.registration import SERVICE_ID, read_registration
+from lamplighter.homeserver.upstream.rooms import UpstreamRooms
+from lamplighter.homeserver.upstream.service import AppService
+from lamplighter.homeserver.upstream.transactions import ServiceEndpoints
+from lamplighter.homeserver.upstream.watch import WatchRequests
+from lamplighter.ids import StreamEpoch
+from lamplighter.ports import DirectoryListener, RequestHead
+from lamplighter.service.background import Background
+from lamplighter.web.address import ClientAddress
+from lamplighter.web.admin.operations import Operation
+from lamplighter.web.client.parts import ClientParts
+from lamplighter.web.http.request import Headers
+from lamplighter.web.routes import Route
+
+__all__ = ["UpstreamHomeserver"]
+
+_log = structlog.get_logger(__name__)
+
+#: The answer of a `/sync` is read here, as it is; there is no body.
+_NOT_FOR_SYNC: Final = frozenset({b"accept-encoding", b"content-length", b"content-type"})
+#: When the homeserver is asked to reach for us, after the start: what it has held back comes then.
+_PINGS: Final = tuple(timedelta(seconds=it) for it in (0, 5, 30, 120, 600))
+
+
+class UpstreamHomeserver:
+    """A homeserver at another address, with presence switched off there."""
+
+    def __init__(
+        self,
+        config: Config,
+        settings: HomeserverSettings,
+        clock: Clock,
+        background: Background,
+        connect: Connect | None = None,
+    ) -> None:
+        """*connect* stands in for connections to the homeserver. Raises `ConfigError`."""
+        registration = read_registration(settings.registration)
+        self._clock = clock
+        self._background = background
+        self._presence_is_on = config.presence.enabled is not PresenceMode.OFF
+        client = UpstreamClient(
+            connect or connect_to(settings.url), settings.url.address.encode(), clock
+        )
+        trusts = ClientAddress(config.trusted_proxies).trusts
+        self._client = client
+        self._service = AppService(client, registration.as_token, config.server_name)
+        self.membership = rooms = UpstreamRooms(self._service, clock, background)
+        self.identity = UpstreamIdentity(client, clock, rooms.appeared)
+        self.lookups = UpstreamLookups(self.identity, self._service)
+        self.rooms_half = UpstreamRoomsHalf(
+            client, self.identity, rooms, partial(_sync_headers, trusts), clock, background
+        )
+        self._watch = WatchRequests(self.identity, rooms, self.rooms_half.forget)
+        self._endpoints = ServiceEndpoints(registration.hs_token, rooms)
+        self.everything_else: ASGIApp | None = Forwarding(client, trusts, self._watch)
+
+    async def start(self) -> None:
+        self._background.run(self._ping())
+
+    def listen(self, listener: DirectoryListener) -> None:
+        self.membership.listen(listener)
+        self.rooms_half.listen(listener)
+        self._watch.listen(listener)
+
+    def tokens(self, epoch: StreamEpoch) -> Tokens:
+        return UpstreamTokens(epoch, presence_is_on=self._presence_is_on)
+
+    def routes(self, parts: ClientParts) -> Sequence[Route]:
+        self._watch.tell_activity(parts.core.intake.acted)
+        return self._endpoints.routes()
+
+    def operations(self) -> list[Operation]:
+        return []
+
+    def refuse_writes(self) -> None:
+        """Change nothing: this homeserver takes writes from others, too."""
+
+    async def stop(self) -> None:
+        await self._client.close()
+
+    async def _ping(self) -> None:
+        """Let the homeserver send what it has held back while this server was away."""
+        for pause in _PINGS:
+            await sleep(self._clock, pause)
+            try:
+                await self._service.ping(SERVICE_ID)
+            except (HomeserverUnreachable, HomeserverTooSlow, Forbidden, NotFound) as error:
+                _log.warning("the homeserver does not reach this server", problem=str(error))
+
+
+def _sync_headers(trusts: Callable[[str], bool], head: RequestHead) -> Headers:
+    """Return the headers of a client's `/sync` for the homeserver: the answer is to be read."""
+    passed = forwarded_headers(list(head.headers), head.peer, "http", trusts)
+    return [it for it in passed if it[0] not in _NOT_FOR_SYNC]

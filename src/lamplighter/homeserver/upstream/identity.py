@@ -1,0 +1,125 @@
+"""Who sends a request: the homeserver is asked, and its answer is remembered for some minutes.
+
+The homeserver tells nobody of a log-out. What passes through Lamplighter is seen; what happens
+elsewhere shows only as a 401 to a later request with the same token. So what is remembered of a
+token ends after some minutes, and with any 401 that passes.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from lamplighter.clock import Clock, Timestamp, after
+from lamplighter.errors import HomeserverUnreachable
+from lamplighter.homeserver.upstream.client import UpstreamClient
+from lamplighter.homeserver.upstream.passed_on import passed_on
+from lamplighter.homeserver.upstream.queries import acts_for
+from lamplighter.ids import DeviceId, UserId
+from lamplighter.ports import Requester
+from lamplighter.recent import Recent
+
+__all__ = ["UpstreamIdentity"]
+
+_WHOAMI: Final = "/_matrix/client/v3/account/whoami"
+_TIME_LIMIT: Final = timedelta(seconds=30)
+_REMEMBERED: Final = timedelta(minutes=5)
+_MOST_REMEMBERED: Final = 100_000
+#: The device of an application service that acts for a user and names none.
+_NO_DEVICE: Final = DeviceId("application service")
+
+#: An access token, and the part of the query that names the user for whom a service acts.
+_Credentials = tuple[str, str]
+
+
+class _Whoami(msgspec.Struct):
+    user_id: UserId
+    device_id: DeviceId | None = None
+
+
+class _Known(msgspec.Struct, frozen=True):
+    requester: Requester
+    until: Timestamp
+
+
+class UpstreamIdentity:
+    """An `Identity` that asks the homeserver."""
+
+    def __init__(
+        self, client: UpstreamClient, clock: Clock, appeared: Callable[[UserId], Awaitable[None]]
+    ) -> None:
+        """*appeared* is awaited with each user who is found, before anybody is told of it."""
+        self._client = client
+        self._clock = clock
+        self._appeared = appeared
+        self._known: Recent[_Credentials, _Known] = Recent(_MOST_REMEMBERED)
+        self._by_user: dict[UserId, set[_Credentials]] = {}
+
+    async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
+        """Return the sender of a request; raise `PassedOn` with the homeserver's refusal."""
+        requester = self.requester_in_use(access_token, query)
+        if requester is None:
+            requester = await self._ask(access_token, acts_for(query))
+            await self._appeared(requester.user_id)
+        return requester
+
+    def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
+        known = self._known.peek((access_token, acts_for(query)))
+        if known is None or known.until < self._clock.now():
+            return None
+        return known.requester
+
+    def last_requester(self, access_token: str, query: str) -> Requester | None:
+        """Return who used this token last, for a request that the homeserver has accepted."""
+        known = self._known.peek((access_token, acts_for(query)))
+        return None if known is None else known.requester
+
+    def forget_token(self, access_token: str) -> None:
+        """Ask anew who uses this token: the homeserver has refused it, or may."""
+        for credentials in [it for it in self._known if it[0] == access_token]:
+            self._forget(credentials)
+
+    def forget_user(self, user_id: UserId) -> None:
+        """Ask anew who uses the tokens of this user: some of them may have ended."""
+        for credentials in list(self._by_user.get(user_id, ())):
+            self._forget(credentials)
+
+    def devices_of(self, user_id: UserId) -> frozenset[DeviceId]:
+        """Return the devices of the user that are remembered."""
+        known = [self._known.peek(it) for it in self._by_user.get(user_id, ())]
+        return frozenset(it.requester.device_id for it in known if it is not None)
+
+    def users(self) -> frozenset[UserId]:
+        """Return the users who are remembered."""
+        return frozenset(self._by_user)
+
+    async def _ask(self, access_token: str, acting: str) -> Requester:
+        headers = [(b"authorization", b"Bearer " + access_token.encode("latin-1"))]
+        target = f"{_WHOAMI}?{acting}" if acting else _WHOAMI
+        answer = await self._client.fetch("GET", target.encode(), headers, time_limit=_TIME_LIMIT)
+        if answer.status != 200:
+            raise passed_on(answer)
+        try:
+            found = msgspec.json.decode(answer.body, type=_Whoami)
+        except (msgspec.MsgspecError, RecursionError):
+            raise HomeserverUnreachable("The homeserver's answer is not understood") from None
+        requester = Requester(found.user_id, found.device_id or _NO_DEVICE)
+        credentials = access_token, acting
+        known = _Known(requester, after(self._clock.now(), _REMEMBERED))
+        self._by_user.setdefault(found.user_id, set()).add(credentials)
+        for displaced, it in self._known.put(credentials, known):
+            self._drop(it.requester.user_id, displaced)
+        return requester
+
+    def _forget(self, credentials: _Credentials) -> None:
+        known = self._known.peek(credentials)
+        if known is not None:
+            self._known.drop(credentials)
+            self._drop(known.requester.user_id, credentials)
+
+    def _drop(self, user_id: UserId, credentials: _Credentials) -> None:
+        of_user = self._by_user[user_id]
+        of_user.discard(credentials)
+        if not of_user:
+            del self._by_user[user_id]

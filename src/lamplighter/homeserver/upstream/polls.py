@@ -1,0 +1,396 @@
+"""The rooms half of a `/sync`, by another homeserver: there, waiting is a request.
+
+A client polls, and Lamplighter asks the homeserver in the client's name. Then bob comes online: the
+client is answered at once, with presence alone and its own rooms token. The request to the
+homeserver goes on. The client polls again with that token a moment later, and its poll is attached
+to the same request. So a presence change costs the homeserver nothing: no request is cancelled, and
+none is repeated.
+
+    client       poll S0 --> presence, S0    poll S0 --> presence, S0    poll S0 -----> rooms, S1
+    homeserver   ask S0 ............................................................ answer S1
+
+Some rules follow from how homeservers work.
+
+* The homeserver deletes messages to a device when it sees the token behind them. So it never sees a
+  token that the client has not sent, and a lost answer is asked for again with the old token.
+* An answer with nothing in it, which comes when the request's time is over, is no reason to answer
+  a client that still has time. The homeserver is asked again, with the same token. The newer token
+  in the empty answer means the same as the old one; from then on the client is given the newer one.
+* Every answer of the homeserver counts the device's keys. An answer that presence alone caused does
+  not mention them, since a client takes a missing count in a list of counts for none.
+* The homeserver may be away. Then a poll waits on, up to the client's own time-out, and presence
+  goes on. A first sync, and a poll that does not wait, get the error.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+
+from lamplighter.clock import Clock, Timestamp, after, sleep
+from lamplighter.errors import (
+    HomeserverTooSlow,
+    HomeserverUnreachable,
+    NotFound,
+    PassedOn,
+    ShuttingDown,
+)
+from lamplighter.homeserver.upstream.client import UpstreamClient
+from lamplighter.homeserver.upstream.connection import UpstreamAnswer
+from lamplighter.homeserver.upstream.identity import UpstreamIdentity
+from lamplighter.homeserver.upstream.passed_on import passed_on
+from lamplighter.homeserver.upstream.queries import question_of, sync_target
+from lamplighter.homeserver.upstream.rooms import UpstreamRooms
+from lamplighter.homeserver.upstream.sync_answer import RoomsHalfAnswer, read_sync_answer
+from lamplighter.ids import DeviceId, UserId
+from lamplighter.ports import (
+    DirectoryListener,
+    Json,
+    Requester,
+    RequestHead,
+    RoomsAnswer,
+    SyncRequest,
+)
+from lamplighter.recent import Recent
+from lamplighter.service.background import Background
+from lamplighter.web.http.request import Headers
+
+__all__ = ["ForwardedHeaders", "UpstreamRoomsHalf"]
+
+#: How much earlier than the client's time is over the homeserver is asked to answer.
+_EARLIER: Final = timedelta(milliseconds=200)
+#: A client with less time left than this is given an empty answer.
+_NEARLY_OVER: Final = timedelta(seconds=1)
+#: How much longer than it was asked to wait the homeserver may take.
+_MARGIN: Final = timedelta(seconds=30)
+#: The largest answer that is read, in bytes.
+_MOST: Final = 256 * 1024 * 1024
+#: How long a request, or its answer, is kept for a client that does not come back.
+_GRACE: Final = timedelta(seconds=60)
+#: Bytes of answers whose clients have gone.
+_MOST_KEPT: Final = 64 * 1024 * 1024
+#: Different questions of a device at one time.
+_MOST_OF_A_DEVICE: Final = 8
+#: Devices whose counts of keys are remembered.
+_MOST_COUNTS: Final = 100_000
+
+_FIRST_PAUSE: Final = timedelta(seconds=1)
+_LONGEST_PAUSE: Final = timedelta(seconds=10)
+#: The answers by which a proxy says that the homeserver is away.
+_AWAY: Final = (502, 503, 504)
+
+#: The access token as it was sent, and the query without what is ours.
+_Question: TypeAlias = tuple[bytes, str]
+
+#: Returns the headers of a client's request as they are passed on.
+ForwardedHeaders: TypeAlias = Callable[[RequestHead], Headers]
+
+
+class UpstreamRoomsHalf:
+    """A `RoomsHalf` that asks another homeserver."""
+
+    def __init__(
+        self,
+        client: UpstreamClient,
+        identity: UpstreamIdentity,
+        rooms: UpstreamRooms,
+        forwarded: ForwardedHeaders,
+        clock: Clock,
+        background: Background,
+    ) -> None:
+        self.client = client
+        self.identity = identity
+        self.rooms = rooms
+        self.clock = clock
+        self.background = background
+        self._forwarded = forwarded
+        self._listener: DirectoryListener | None = None
+        #: The requests under way, and answers whose clients have gone.
+        self._asked: dict[Requester, dict[_Question, _Asked]] = {}
+        #: The answers whose clients have gone, by their size.
+        self._kept: Recent[tuple[Requester, _Question], None] = Recent(_MOST_KEPT)
+        self._counts: Recent[Requester, bytes] = Recent(_MOST_COUNTS)
+        background.every(_GRACE, self._clean_up)
+
+    def listen(self, listener: DirectoryListener) -> None:
+        """Tell *listener* when there is something to take."""
+        self._listener = listener
+
+    def begin(self, requester: Requester, request: SyncRequest, head: RequestHead, /) -> "_Pending":
+        return _Pending(self, requester, request, head)
+
+    async def filter(
+        self, requester: Requester, request: SyncRequest, head: RequestHead, filter_id: str, /
+    ) -> Json:
+        user_id, name = quote(requester.user_id, safe=""), quote(filter_id, safe="")
+        query = _without_filter(request.query)
+        target = f"/_matrix/client/v3/user/{user_id}/filter/{name}{query}"
+        headers = self._forwarded(head)
+        answer = await self.client.fetch("GET", target.encode(), headers, time_limit=_MARGIN)
+        if answer.status == 404:
+            raise NotFound("There is no such filter")
+        if answer.status != 200:
+            raise passed_on(answer)
+        try:
+            return msgspec.json.decode(answer.body, type=Json)
+        except (msgspec.MsgspecError, RecursionError):
+            raise HomeserverUnreachable("The homeserver's answer is not understood") from None
+
+    def forget(self, user_id: UserId, device_ids: frozenset[DeviceId]) -> None:
+        """Give up the requests of devices that have logged out."""
+        for device_id in device_ids:
+            for asked in self._asked.pop(Requester(user_id, device_id), {}).values():
+                asked.give_up()
+
+    # For the requests.
+
+    def attach(self, pending: "_Pending") -> "_Asked":
+        """Return the request to the homeserver that answers *pending*: a new one if need be."""
+        question = _credentials(pending.head), question_of(pending.request.query)
+        since = pending.request.since
+        if not pending.may_wait:
+            return _Asked(self, pending, question, self._forwarded(pending.head))
+        of_device = self._asked.setdefault(pending.requester, {})
+        asked = of_device.get(question)
+        if asked is not None and asked.answers(since):
+            asked.waiting.add(pending)
+            return asked
+        if asked is not None:
+            self._remove(asked)
+        elif len(of_device) >= _MOST_OF_A_DEVICE:
+            self._remove(next(iter(of_device.values())))
+        asked = _Asked(self, pending, question, self._forwarded(pending.head))
+        self._asked.setdefault(pending.requester, {})[question] = asked
+        return asked
+
+    def taken(self, asked: "_Asked") -> None:
+        """Learn that a client is given the answer. A repeated token asks the homeserver again."""
+        if asked.counts:
+            self._counts.put(asked.requester, asked.counts)
+        self._remove(asked)
+
+    def keep(self, asked: "_Asked", size: int) -> None:
+        """Keep an answer whose client has gone for its next poll, if there is room for it."""
+        for (requester, question), _ in self._kept.put(
+            (asked.requester, asked.question), None, size
+        ):
+            displaced = self._asked.get(requester, {}).get(question)
+            if displaced is not None:
+                self._remove(displaced)
+
+    def wake(self, user_id: UserId) -> None:
+        """Let the user's polls look."""
+        if self._listener is not None:
+            self._listener.rooms_news((user_id,))
+
+    def ended(self, asked: "_Asked") -> None:
+        """Learn that a request has failed: the next poll asks again."""
+        self._remove(asked)
+
+    def knows_other_counts(self, requester: Requester, counts: bytes) -> bool:
+        """Tell whether the device was given other counts of keys than these."""
+        return counts != self._counts.peek(requester)
+
+    def refused(self, asked: "_Asked") -> None:
+        """Learn that the homeserver does not know the token any more."""
+        self.identity.forget_token(asked.question[0].decode("latin-1"))
+
+    def _remove(self, asked: "_Asked") -> None:
+        self._kept.drop((asked.requester, asked.question))
+        of_device = self._asked.get(asked.requester, {})
+        if of_device.get(asked.question) is asked:
+            del of_device[asked.question]
+            if not of_device:
+                del self._asked[asked.requester]
+            if not asked.waiting:
+                asked.give_up()
+
+    def _clean_up(self) -> None:
+        """Give up what no client has come back for."""
+        now = self.clock.now()
+        for of_device in list(self._asked.values()):
+            for asked in list(of_device.values()):
+                if not asked.waiting and after(asked.left_at, _GRACE) <= now:
+                    self._remove(asked)
+
+
+class _Asked:
+    """One question to the homeserver, and the polls that wait for the answer."""
+
+    def __init__(
+        self, half: UpstreamRoomsHalf, first: "_Pending", question: _Question, headers: Headers
+    ) -> None:
+        self._half = half
+        self.requester = first.requester
+        self.question = question
+        self._headers = headers
+        self._full_state = first.request.full_state
+        #: The newest token that the client has sent.
+        self._sent = first.request.since
+        #: The token to answer with where there is no news: the same, or one that means the same.
+        self.quiet = first.request.since
+        self.waiting = {first}
+        #: When the last poll that waited for it was over.
+        self.left_at = Timestamp(0)
+        self.answer: RoomsAnswer | None = None
+        self.counts = b""
+        self._size = 0
+        self.failure: Exception | None = None
+        self._task = half.background.run(self._ask())
+
+    def answers(self, since: str | None) -> bool:
+        """Tell whether a poll with the token *since* gets this answer."""
+        if since not in (self._sent, self.quiet):
+            return False
+        self._sent = since  # the client has it, so the homeserver may see it
+        return True
+
+    def leave(self, pending: "_Pending") -> None:
+        """Learn that a poll is over."""
+        self.waiting.discard(pending)
+        self.left_at = self._half.clock.now()
+        if not self.waiting and not pending.may_wait:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Ask no more: nobody comes for the answer."""
+        self._task.cancel()
+
+    async def _ask(self) -> None:
+        try:
+            self.answer = await self._answer()
+            if self.answer is None:
+                self._half.ended(self)
+            elif not self.waiting:
+                self._half.keep(self, self._size)
+        except Exception as error:  # noqa: BLE001 - the polls are told
+            self.failure = error
+            if isinstance(error, PassedOn) and error.status == 401:
+                self._half.refused(self)
+            self._half.ended(self)
+        except asyncio.CancelledError:
+            self.failure = ShuttingDown()
+            raise
+        finally:
+            self._half.wake(self.requester.user_id)
+
+    async def _answer(self) -> RoomsAnswer | None:
+        """Ask until there are news, or somebody's time is over; None if nobody waits any more.
+
+        Raises what the homeserver says.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            found = await self._ask_once()
+            if found is None:  # the homeserver is away
+                await sleep(self._half.clock, pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            elif self._is_news(found) or (self.waiting and self._least_time() < _NEARLY_OVER):
+                self.counts, self._size = found.counts, len(found.body)
+                return RoomsAnswer(found.next_batch, found.body)
+            elif not self.waiting:
+                return None
+            else:
+                pause = _FIRST_PAUSE
+                self.quiet = found.next_batch
+
+    async def _ask_once(self) -> RoomsHalfAnswer | None:
+        """Return the homeserver's answer; None if the homeserver is away, and somebody waits."""
+        timeout = max(self._most_time() - _EARLIER, timedelta(0))
+        target = sync_target(self.question[1], self._sent, timeout)
+        try:
+            answer = await self._half.client.fetch(
+                "GET", target, self._headers, time_limit=timeout + _MARGIN, most=_MOST
+            )
+            if answer.status in _AWAY:
+                raise passed_on(answer)
+        except (HomeserverUnreachable, HomeserverTooSlow, PassedOn):
+            if any(it.may_wait for it in self.waiting):
+                return None
+            raise
+        return self._understood(answer)
+
+    def _understood(self, answer: UpstreamAnswer) -> RoomsHalfAnswer:
+        if answer.status != 200:
+            raise passed_on(answer)
+        try:
+            found = read_sync_answer(answer.body)
+        except ValueError:
+            raise HomeserverUnreachable("The homeserver's answer is not understood") from None
+        self._half.rooms.seen(self.requester.user_id, found.rooms)
+        return found
+
+    def _is_news(self, found: RoomsHalfAnswer) -> bool:
+        if self._sent is None or self._full_state or not found.is_empty:
+            return True
+        return self._half.knows_other_counts(self.requester, found.counts)
+
+    def _least_time(self) -> timedelta:
+        """Return how long the least patient of those who wait still wait."""
+        now = self._half.clock.now()
+        return timedelta(milliseconds=min(it.due - now for it in self.waiting))
+
+    def _most_time(self) -> timedelta:
+        """Return how long the most patient of those who wait still wait."""
+        now = self._half.clock.now()
+        return timedelta(milliseconds=max([it.due - now for it in self.waiting], default=0))
+
+
+class _Pending:
+    """One poll of a client."""
+
+    __slots__ = ("_asked", "_half", "due", "head", "may_wait", "request", "requester")
+
+    def __init__(
+        self, half: UpstreamRoomsHalf, requester: Requester, request: SyncRequest, head: RequestHead
+    ) -> None:
+        self._half = half
+        self._asked: _Asked | None = None
+        self.requester = requester
+        self.request = request
+        self.head = head
+        self.due = after(half.clock.now(), request.timeout)
+        #: Whether it may be answered without the homeserver, and be attached to another request.
+        self.may_wait = (
+            request.since is not None and not request.full_state and bool(request.timeout)
+        )
+
+    @property
+    def quiet_token(self) -> str | None:
+        if not self.may_wait:
+            return None
+        return self.request.since if self._asked is None else self._asked.quiet
+
+    def take(self) -> RoomsAnswer | None:
+        asked = self._asked
+        if asked is None:
+            asked = self._asked = self._half.attach(self)
+        if asked.failure is not None:
+            raise asked.failure
+        if asked.answer is not None:
+            self._half.taken(asked)
+        return asked.answer
+
+    def cancel(self) -> None:
+        if self._asked is not None:
+            self._asked.leave(self)
+
+
+def _credentials(head: RequestHead) -> bytes:
+    """Return the access token of a header; a token in the query is part of the question."""
+    for name, value in head.headers:
+        if name == b"authorization":
+            return value.partition(b" ")[2].strip()
+    return b""
+
+
+def _without_filter(query: str) -> str:
+    """Return what of the query of a `/sync` says who asks, for another request."""
+    kept = [it for it in query.split("&") if it.partition("=")[0] in _WHO]
+    return f"?{'&'.join(kept)}" if kept else ""
+
+
+_WHO: Final = ("access_token", "user_id", "device_id", "org.matrix.msc3202.device_id")

@@ -1,0 +1,195 @@
+"""Who is joined to which room, as the homeserver says.
+
+An application service cannot ask for all rooms. So the rooms of a user are asked for when the user
+first sends a request, and the members of each of these rooms then. From there on there are hints:
+a transaction with a membership event, a join that passes through, an answer to a `/sync` that names
+a room. A hint never says who is joined: transactions come late, and the first ones hold the whole
+past. So a hint makes Lamplighter ask again for the members of that one room.
+
+Example: alice left a room three years ago. The first transaction holds her join, and not yet her
+leave. The join is a hint; `joined_members` says that she is not in the room; nobody sees her.
+
+The one exception is an end. A leave that passes through is believed at once, before its answer
+reaches the client: what was true a moment ago must not be seen any more.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from lamplighter.clock import Clock, sleep, within
+from lamplighter.errors import Forbidden, HomeserverTooSlow, HomeserverUnreachable, NotFound
+from lamplighter.homeserver.upstream.service import AppService
+from lamplighter.homeserver.upstream.sync_answer import RoomsOfAnswer
+from lamplighter.ids import RoomId, UserId
+from lamplighter.ports import DirectoryListener, JoinedMember, MembershipChange
+from lamplighter.service.background import Background
+
+__all__ = ["UpstreamRooms"]
+
+_log = structlog.get_logger(__name__)
+
+#: How many questions wait for the homeserver at one time.
+_AT_ONCE: Final = 8
+#: How long a first request waits until the rooms of its user are known.
+_PATIENCE: Final = timedelta(seconds=2)
+_FIRST_PAUSE: Final = timedelta(seconds=1)
+_LONGEST_PAUSE: Final = timedelta(seconds=30)
+
+
+class UpstreamRooms:
+    """A `Membership`: what was asked for, kept current by hints."""
+
+    def __init__(self, service: AppService, clock: Clock, background: Background) -> None:
+        self._service = service
+        self._clock = clock
+        self._background = background
+        self._listener: DirectoryListener | None = None
+        self._members: dict[RoomId, frozenset[UserId]] = {}
+        self._rooms_of: dict[UserId, set[RoomId]] = {}
+        #: Users whose rooms were asked for, and what is done once they are known.
+        self._appeared: dict[UserId, asyncio.Task[None]] = {}
+        #: Rooms that are being asked for, and those that are to be asked for once more.
+        self._asking: dict[RoomId, asyncio.Task[None]] = {}
+        self._stale: set[RoomId] = set()
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    def listen(self, listener: DirectoryListener) -> None:
+        """Tell *listener* who joins and leaves."""
+        self._listener = listener
+
+    async def members(self) -> Sequence[JoinedMember]:
+        return ()
+
+    async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
+        return sorted(self._rooms_of.get(user_id, ()))
+
+    async def room_name(self, room_id: RoomId) -> str | None:
+        for event_type, key in (("m.room.name", "name"), ("m.room.canonical_alias", "alias")):
+            try:
+                found = (await self._service.state_content(room_id, event_type)).get(key)
+            except (Forbidden, NotFound, HomeserverUnreachable, HomeserverTooSlow):
+                continue
+            if isinstance(found, str) and found:
+                return found
+        return None
+
+    async def appeared(self, user_id: UserId) -> None:
+        """Ask for the rooms of a user who is new here; return once they are known, or soon."""
+        if user_id not in self._appeared:
+            self._appeared[user_id] = self._background.run(self._learn_rooms(user_id))
+        await self._wait_for([self._appeared[user_id]])
+
+    async def hear(self, room_ids: Iterable[RoomId]) -> None:
+        """Ask for the members of these rooms again; return once they are known, or soon."""
+        await self._wait_for([self._ask_again(it) for it in room_ids])
+
+    def hint(self, room_ids: Iterable[RoomId]) -> None:
+        """Ask for the members of these rooms again, soon."""
+        for room_id in room_ids:
+            self._ask_again(room_id)
+
+    def transaction(self, memberships: Iterable[tuple[RoomId, UserId]]) -> None:
+        """Learn that the membership of users has changed, perhaps years ago."""
+        concerned = {
+            room_id
+            for room_id, user_id in memberships
+            if room_id in self._members or user_id in self._appeared
+        }
+        self.hint(concerned)
+
+    def seen(self, user_id: UserId, rooms: RoomsOfAnswer) -> None:
+        """Learn what an answer to the user's `/sync` says of rooms."""
+        known = self._rooms_of.get(user_id, set())
+        for room_id in rooms.left & known:
+            self.left(user_id, room_id)
+        self.hint((rooms.joined - known) | rooms.changed)
+
+    async def moved(self, user_id: UserId) -> None:
+        """Ask again which rooms the user is in; return once that is known, or soon."""
+        self._appeared[user_id] = self._background.run(self._learn_rooms(user_id))
+        await self._wait_for([self._appeared[user_id]])
+
+    def left(self, user_id: UserId, room_id: RoomId) -> None:
+        """Believe at once that a user has left a room; ask all the same."""
+        members = self._members.get(room_id, frozenset())
+        self._apply(room_id, members - {user_id})
+        self._ask_again(room_id)
+
+    async def _wait_for(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        waiting = [asyncio.shield(it) for it in tasks if not it.done()]
+        if waiting:
+            try:
+                await within(self._clock, _PATIENCE, asyncio.wait(waiting))
+            except TimeoutError:
+                _log.warning("the homeserver has not yet said who is in which room")
+
+    async def _learn_rooms(self, user_id: UserId) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                async with self._places:
+                    rooms = await self._service.joined_rooms(user_id)
+                break
+            except (HomeserverUnreachable, HomeserverTooSlow, NotFound):
+                await sleep(self._clock, pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except Forbidden:
+                _log.warning("the homeserver does not say which rooms a user is in", user=user_id)
+                rooms = frozenset()
+                break
+        known = self._rooms_of.get(user_id, set())
+        for room_id in known - rooms:
+            self.left(user_id, room_id)
+        tasks = [self._ask_again(it) for it in rooms - known]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _ask_again(self, room_id: RoomId) -> "asyncio.Task[None]":
+        task = self._asking.get(room_id)
+        if task is None:
+            task = self._asking[room_id] = self._background.run(self._ask(room_id))
+        else:
+            self._stale.add(room_id)
+        return task
+
+    async def _ask(self, room_id: RoomId) -> None:
+        """Ask who is in a room, until an answer has come that is not older than any hint."""
+        pause = _FIRST_PAUSE
+        try:
+            while True:
+                self._stale.discard(room_id)
+                try:
+                    async with self._places:
+                        members = await self._service.joined_members(room_id)
+                except (HomeserverUnreachable, HomeserverTooSlow):
+                    await sleep(self._clock, pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    continue
+                if room_id not in self._stale:
+                    self._apply(room_id, members)
+                    return
+        finally:
+            self._asking.pop(room_id, None)
+
+    def _apply(self, room_id: RoomId, members: frozenset[UserId]) -> None:
+        before = self._members.get(room_id, frozenset())
+        joined, left = sorted(members - before), sorted(before - members)
+        if members:
+            self._members[room_id] = members
+        else:
+            self._members.pop(room_id, None)
+        for user_id in joined:
+            self._rooms_of.setdefault(user_id, set()).add(room_id)
+        for user_id in left:
+            rooms = self._rooms_of[user_id]
+            rooms.discard(room_id)
+            if not rooms:
+                del self._rooms_of[user_id]
+        changes = [MembershipChange(room_id, it, joined=False) for it in left]
+        changes += [MembershipChange(room_id, it, joined=True) for it in joined]
+        if changes and self._listener is not None:
+            self._listener.memberships_changed(changes)

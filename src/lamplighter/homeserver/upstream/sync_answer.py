@@ -1,0 +1,92 @@
+"""What the homeserver answers to a `/sync`: cut open at the top level, and no deeper.
+
+Its members reach the client as they are, but for two: `next_batch` becomes a part of our token, and
+presence that the homeserver still has (it writes everybody offline when presence is switched off
+there) never reaches a client.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from lamplighter.ids import RoomId
+
+__all__ = ["RoomsHalfAnswer", "RoomsOfAnswer", "read_sync_answer"]
+
+#: The counts of keys that the homeserver has of the device. They stand in every answer.
+_COUNTS: Final = (
+    "device_one_time_keys_count",
+    "device_unused_fallback_key_types",
+    "org.matrix.msc2732.device_unused_fallback_key_types",
+)
+#: A member with less in it than this may be empty, in bytes: `{"join":{},"invite":{}}` for example.
+_MOST_OF_NOTHING: Final = 200
+
+
+class RoomsHalfAnswer(msgspec.Struct, frozen=True):
+    """An answer, apart from its presence."""
+
+    next_batch: str
+    #: A JSON object of the other members.
+    body: bytes
+    #: Whether nothing is in it but counts of keys.
+    is_empty: bool
+    #: The counts of keys, as they stand in it.
+    counts: bytes
+    rooms: "RoomsOfAnswer"
+
+
+class _Room(msgspec.Struct, frozen=True):
+    join: dict[RoomId, msgspec.Raw] = {}
+    leave: dict[RoomId, msgspec.Raw] = {}
+
+
+class RoomsOfAnswer(msgspec.Struct, frozen=True):
+    """What an answer says of memberships: hints, for the truth is asked."""
+
+    #: Rooms to which the user is joined.
+    joined: frozenset[RoomId] = frozenset()
+    #: Rooms that the user has left.
+    left: frozenset[RoomId] = frozenset()
+    #: Rooms in which the membership of somebody has changed.
+    changed: frozenset[RoomId] = frozenset()
+
+
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ROOMS: Final = msgspec.json.Decoder(_Room)
+
+
+def read_sync_answer(body: bytes) -> RoomsHalfAnswer:
+    """Return what is in *body*; raise `ValueError` if it is no answer to a `/sync`."""
+    try:
+        members = _MEMBERS.decode(body)
+        next_batch = msgspec.json.decode(members.pop("next_batch", msgspec.Raw(b"")), type=str)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(f"no answer to /sync: {error}") from None
+    members.pop("presence", None)
+    counts = b",".join(b"%b" % bytes(members[it]) for it in _COUNTS if it in members)
+    is_empty = all(it in _COUNTS or _is_empty(value) for it, value in members.items())
+    rooms = RoomsOfAnswer() if is_empty else _rooms_in(members.get("rooms"))
+    pieces: list[Any] = []
+    for name, value in members.items():
+        pieces += (b"," if pieces else b"{", msgspec.json.encode(name), b":", value)
+    return RoomsHalfAnswer(
+        next_batch, b"".join(pieces) + b"}" if pieces else b"{}", is_empty, counts, rooms
+    )
+
+
+def _is_empty(value: msgspec.Raw) -> bool:
+    """Tell whether there is nothing in a member but empty objects and lists."""
+    text = bytes(value) if len(memoryview(value)) < _MOST_OF_NOTHING else b"1"
+    content = msgspec.json.decode(text)
+    members = content.values() if isinstance(content, dict) else [content]
+    return all(it in ({}, []) for it in members)
+
+
+def _rooms_in(value: msgspec.Raw | None) -> RoomsOfAnswer:
+    try:
+        rooms = _ROOMS.decode(value) if value is not None else _Room()
+    except (msgspec.MsgspecError, RecursionError):
+        return RoomsOfAnswer()  # the client may understand what we do not
+    changed = [it for it, room in rooms.join.items() if b'"m.room.member"' in bytes(room)]
+    return RoomsOfAnswer(frozenset(rooms.join), frozenset(rooms.leave), frozenset(changed))

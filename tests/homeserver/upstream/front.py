@@ -1,0 +1,69 @@
+"""A server in front of a small homeserver, and people who are at it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamplighter.config import parse_config_text
+from lamplighter.devtools.client import Client
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.server import InMemoryServer
+from lamplighter.ids import DeviceId, UserId
+from lamplighter.web.http.server import HttpServer
+from lamplighter.web.server import MATRIX
+from tests.homeserver.upstream.pipe import Pipe
+from tests.homeserver.upstream.small import AS_TOKEN, HS_TOKEN, SmallHomeserver
+
+__all__ = ["LOBBY", "Front", "front"]
+
+LOBBY = "!lobby:demo"
+
+
+@dataclass
+class Front:
+    """Both servers, and the connections between them."""
+
+    small: SmallHomeserver
+    pipe: Pipe
+    server: InMemoryServer
+
+    def person(self, name: str, device_id: str = "PHONE") -> Client:
+        """Return a client of somebody who has logged in at the homeserver."""
+        token = self.small.log_in(name, device_id)
+        user_id = UserId(f"@{name}:demo")
+        return Client(self.server.http, user_id, DeviceId(device_id), token)
+
+    async def told(self, after: int = 0, token: str = HS_TOKEN) -> int:
+        """Let the homeserver send a transaction; return the status of the answer."""
+        answer = await self.server.http.request(
+            "PUT",
+            "/_matrix/app/v1/transactions/1",
+            json=self.small.transaction(after),
+            token=token,
+        )
+        await self.server.settled()
+        return answer.status
+
+
+@asynccontextmanager
+async def front(folder: Path, config: str = "") -> AsyncIterator[Front]:
+    """Run both servers."""
+    clock = FakeClock()
+    small = SmallHomeserver(clock)
+    behind = HttpServer(small, clock, MATRIX)
+    pipe = Pipe(behind)
+    registration = folder / "registration.yaml"
+    registration.write_text(f"{{id: lamplighter, as_token: {AS_TOKEN}, hs_token: {HS_TOKEN}}}")
+    text = (
+        "server_name: demo\nrate_limits: off\n"
+        "homeserver: {url: 'http://127.0.0.1:8018', registration: registration.yaml}\n" + config
+    )
+    parsed = parse_config_text(text, folder / "lamplighter.yaml")
+    server = InMemoryServer(parsed, None, None, clock=clock, connect=pipe)
+    await server.start()
+    try:
+        yield Front(small, pipe, server)
+    finally:
+        await server.stop()
+        behind.abort()

@@ -1,0 +1,149 @@
+"""Who shares a room, as another homeserver says: asked for, and hinted at."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lamplighter.devtools.client import Client, RequestFailed
+from tests.homeserver.upstream.front import LOBBY, Front, front
+
+ALICE, BOB = "@alice:demo", "@bob:demo"
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Front]:
+    """A server in front of a homeserver, where nobody shares a room."""
+    async with front(tmp_path) as running:
+        yield running
+
+
+async def together(door: Front) -> tuple[Client, Client]:
+    """Return alice and bob, who share a room and have synced; bob is online."""
+    for user_id in (ALICE, BOB):
+        door.small.join(user_id, LOBBY)
+    alice, bob = door.person("alice"), door.person("bob")
+    for client in (bob, alice):
+        await client.sync()
+    await bob.set_status("online", "brb")
+    for client in (bob, alice):
+        while (await client.sync()).presence:
+            pass
+    return alice, bob
+
+
+async def test_the_first_answer(door: Front) -> None:
+    """The rooms of a user are asked for before the user's first request is answered."""
+    for user_id in (ALICE, BOB):
+        door.small.join(user_id, LOBBY)
+    bob = door.person("bob")
+    await bob.set_status("online", "brb")
+    alice = door.person("alice")
+    assert (await alice.status_of(BOB))["status_msg"] == "brb"
+    await alice.sync()
+    assert alice.reads(BOB) == "brb"
+
+
+async def test_an_old_join_gives_no_visibility(door: Front) -> None:
+    """The first transactions hold the past: who has left since sees nobody."""
+    alice, bob = await together(door)
+    door.small.join("@carol:demo", LOBBY)
+    door.small.leave("@carol:demo", LOBBY)
+    carol = door.person("carol")
+    await carol.sync()
+    assert await door.told() == 200
+    await bob.set_status("online", "back")
+    await carol.sync()
+    assert not carol.sees(BOB)
+    assert alice.access_token
+
+
+async def test_a_join_past_us(door: Front) -> None:
+    """A join that a transaction tells of makes both visible to each other."""
+    alice, bob = door.person("alice"), door.person("bob")
+    door.small.join(ALICE, LOBBY)
+    for client in (alice, bob):
+        await client.sync()
+    await bob.set_status("online", "brb")
+    poll = await alice.polls()
+    door.small.join(BOB, LOBBY)
+    await poll.answer()
+    poll = await alice.polls()
+    assert await door.told() == 200
+    if not alice.sees(BOB):
+        await poll.answer()
+    assert alice.reads(BOB) == "brb"
+
+
+async def test_a_leave_that_passes_through(door: Front) -> None:
+    """Once the answer is at the client, visibility has ended."""
+    alice, bob = await together(door)
+    await alice.call("POST", f"/rooms/{LOBBY}/leave", {})
+    with pytest.raises(RequestFailed, match="M_FORBIDDEN"):
+        await alice.status_of(BOB)
+    await bob.set_status("online", "secret")
+    await alice.sync()
+    assert not alice.sees(BOB)
+
+
+async def test_a_kick_that_passes_through(door: Front) -> None:
+    """The room is asked for again before the answer is at the client."""
+    alice, bob = await together(door)
+    await bob.call("POST", f"/rooms/{LOBBY}/kick", {"user_id": ALICE})
+    with pytest.raises(RequestFailed, match="M_FORBIDDEN"):
+        await alice.status_of(BOB)
+
+
+async def test_a_leave_in_the_own_sync(door: Front) -> None:
+    """An answer that says that its user has left a room ends visibility without a transaction."""
+    alice, bob = await together(door)
+    door.small.leave(ALICE, LOBBY)
+    await alice.sync()
+    await bob.set_status("online", "secret")
+    await alice.sync()
+    assert not alice.sees(BOB)
+
+
+async def test_a_log_out_that_passes_through(door: Front) -> None:
+    """The device is offline at once, and its token is asked for anew."""
+    alice, bob = await together(door)
+    poll = await alice.polls()
+    await bob.call("POST", "/logout", {})
+    await poll.answer()
+    assert not alice.sees(BOB)
+    with pytest.raises(RequestFailed, match="M_UNKNOWN_TOKEN"):
+        await bob.sync()
+
+
+async def test_whoever_sends_is_active(tmp_path: Path) -> None:
+    """A message that passes through makes an idle user online again; a private receipt does not."""
+    async with front(tmp_path, "presence: {sync_online_timeout: 1h}") as door:
+        alice, bob = await together(door)
+        await door.server.advance(minutes=6)
+        await alice.sync()
+        assert alice.sees(BOB, "unavailable")
+        await bob.call("POST", f"/rooms/{LOBBY}/receipt/m.read.private/$1", {})
+        await alice.sync()
+        assert alice.sees(BOB, "unavailable")
+        await bob.call("PUT", f"/rooms/{LOBBY}/send/m.room.message/1", {"body": "hi"})
+        await alice.sync()
+        assert alice.sees(BOB, "online")
+
+
+async def test_only_the_homeserver_sends_transactions(door: Front) -> None:
+    """Another token is refused, and nothing of it is believed."""
+    assert await door.told(token="guessed") == 403
+    answer = await door.server.http.request(
+        "GET", "/_matrix/app/v1/users/@x:demo", token="hs-secret"
+    )
+    assert (answer.status, answer.json["errcode"]) == (404, "M_NOT_FOUND")
+
+
+async def test_everything_else_passes(door: Front) -> None:
+    """A request that is not of presence is the homeserver's, with its headers and its errors."""
+    alice = door.person("alice")
+    answer = await alice.request("GET", "/profile/@alice:demo")
+    assert (answer.json, answer.headers["x-homeserver"]) == ({"displayname": "alice"}, "small")
+    answer = await alice.request("GET", "/nothing/here")
+    assert (answer.status, answer.headers["x-homeserver"]) == (404, "small")
+    assert "access-control-allow-origin" not in answer.headers
