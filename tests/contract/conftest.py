@@ -31,6 +31,12 @@ def directory(tested: Subject) -> SqlDirectory:
     return tested.directory
 
 
+@pytest.fixture
+async def people(tested: Subject) -> None:
+    """Alice, bob and charlie live in the directory."""
+    await tested.users("alice", "bob", "charlie")
+
+
 @pytest.fixture(params=[*ENGINES, "fake"])
 def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database] | None:
     """What opens the database of the built-in homeserver; None for the fake."""

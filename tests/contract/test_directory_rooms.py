@@ -19,6 +19,8 @@ from lamplighter.ids import DeviceId, RoomAlias, RoomId, UserId
 from lamplighter.ports import Json, MembershipChange, Profile, Requester
 from tests.contract.directories import ALICE, BOB, CHARLIE, Subject, in_words, on_phone, refused
 
+pytestmark = pytest.mark.usefixtures("people")
+
 NOWHERE = RoomId("!nowhere:lamp.test")
 KITCHEN = RoomAlias("#kitchen:lamp.test")
 
@@ -44,7 +46,6 @@ async def test_presets(
     tested: Subject, directory: SqlDirectory, preset: str, join_rule: str, guest_access: str
 ) -> None:
     """A preset decides the join rule and guest access; history is shared in all of them."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE, preset=preset)
     state = {e["type"]: e["content"] for e in await directory.state(ALICE, room_id)}
     del state["m.room.power_levels"]
@@ -59,7 +60,6 @@ async def test_presets(
 
 async def test_room_options(tested: Subject, directory: SqlDirectory) -> None:
     """Name, topic, alias, first state, power levels and creation content are taken over."""
-    await tested.users("alice")
     room = NewRoom(
         preset="private_chat",
         name="Kitchen",
@@ -82,7 +82,6 @@ async def test_room_options(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_invites_at_creation(tested: Subject, directory: SqlDirectory) -> None:
     """Those invited at creation are told so, directly and in trust where it is asked for."""
-    await tested.users("alice", "bob")
     room = NewRoom(preset="trusted_private_chat", invite=[BOB, BOB, ALICE], is_direct=True)
     tested.recorder.forget()
     room_id = await directory.create_room(ALICE, room)
@@ -118,7 +117,6 @@ async def test_rooms_nobody_gets(
     tested: Subject, directory: SqlDirectory, room: NewRoom, error: type[Exception]
 ) -> None:
     """A room that cannot be as it is asked for does not come to be at all."""
-    await tested.users("alice")
     first = await directory.create_room(ALICE, NewRoom("public_chat", alias=KITCHEN))
     tested.recorder.forget()
     await refused(error, directory.create_room(ALICE, room))
@@ -128,7 +126,6 @@ async def test_rooms_nobody_gets(
 
 async def test_joining(tested: Subject, directory: SqlDirectory) -> None:
     """Anybody joins a public room, once; members and the joiner hear of it."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE)
     tested.recorder.forget()
     await directory.join(BOB, room_id)
@@ -141,7 +138,6 @@ async def test_joining(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_private_rooms(tested: Subject, directory: SqlDirectory) -> None:
     """A private room takes those who are invited; an invite makes no member of anybody."""
-    await tested.users("alice", "bob", "charlie")
     room_id = await tested.room(ALICE, preset="private_chat")
     await refused(Forbidden, directory.join(BOB, room_id))
     tested.recorder.forget()
@@ -170,14 +166,12 @@ async def test_useless_invites(
     tested: Subject, directory: SqlDirectory, target: str, error: type[Exception]
 ) -> None:
     """Members, unknown users and users of other servers cannot be invited."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE)
     await refused(error, directory.invite(ALICE, room_id, UserId(target)))
 
 
 async def test_leaving(tested: Subject, directory: SqlDirectory) -> None:
     """Leaving ends a membership or an invite, harmlessly twice, and can be undone by a join."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE, BOB)
     tested.recorder.forget()
     await directory.leave(BOB, room_id)
@@ -194,7 +188,6 @@ async def test_leaving(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_kicking(tested: Subject, directory: SqlDirectory) -> None:
     """A kick needs more power than its target has, and takes invites back too."""
-    await tested.users("alice", "bob", "charlie")
     room_id = await tested.room(ALICE, BOB)
     await refused(Forbidden, directory.kick(BOB, room_id, ALICE, None))
     await refused(Forbidden, directory.kick(ALICE, room_id, CHARLIE, None))
@@ -210,7 +203,6 @@ async def test_kicking(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_banning(tested: Subject, directory: SqlDirectory) -> None:
     """A ban makes a member leave and keeps it out, until it is lifted."""
-    await tested.users("alice", "bob", "charlie")
     room_id = await tested.room(ALICE, BOB, CHARLIE)
     await refused(Forbidden, directory.ban(BOB, room_id, CHARLIE, None))
     tested.recorder.forget()
@@ -229,7 +221,6 @@ async def test_banning(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_aliases(tested: Subject, directory: SqlDirectory) -> None:
     """A room gets names of this server, each once; its giver or a moderator takes one back."""
-    await tested.users("alice", "bob", "charlie")
     room_id = await tested.room(ALICE, BOB, CHARLIE)
     await refused(NotFound, directory.resolve_alias(KITCHEN))
     await directory.set_alias(BOB, KITCHEN, room_id)
@@ -246,7 +237,6 @@ async def test_aliases(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_a_transaction_sends_once(tested: Subject, directory: SqlDirectory) -> None:
     """However often a device repeats a transaction, at once or later, it sends one event."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE)
     sent = await asyncio.gather(*(tested.say(ALICE, room_id, "hello", "1") for _ in range(5)))
     laptop = await directory.log_in(ALICE, device_id=DeviceId("LAPTOP"))
@@ -260,7 +250,6 @@ async def test_a_transaction_sends_once(tested: Subject, directory: SqlDirectory
 
 async def test_who_may_speak(tested: Subject, directory: SqlDirectory) -> None:
     """Strangers, the muted, and devices that have logged out send nothing."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE)
     for room in (room_id, NOWHERE):
         await refused(Forbidden, tested.say(BOB, room, "hello"))
@@ -274,7 +263,6 @@ async def test_who_may_speak(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_state(tested: Subject, directory: SqlDirectory) -> None:
     """State is set by those with the power for it, and read by members."""
-    await tested.users("alice", "bob", "charlie")
     room_id = await tested.room(ALICE, BOB)
     event_id = await directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "K"})
     tested.clock.advance(seconds=1)
@@ -322,7 +310,6 @@ async def test_state_nobody_can_set(
     error: type[Exception],
 ) -> None:
     """State that breaks the rules or is too large is refused, and nothing of it stays."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE)
     before = await directory.state(ALICE, room_id)
     await refused(error, directory.set_state(ALICE, room_id, event_type, state_key, content))
@@ -331,7 +318,6 @@ async def test_state_nobody_can_set(
 
 async def test_membership_by_state(tested: Subject, directory: SqlDirectory) -> None:
     """Setting an `m.room.member` event does what its membership says, and keeps its content."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE)
 
     async def member(sender: UserId, target: UserId, **content: str) -> Json:
@@ -353,7 +339,6 @@ async def test_membership_by_state(tested: Subject, directory: SqlDirectory) -> 
 
 async def test_former_members(tested: Subject, directory: SqlDirectory) -> None:
     """Who has left sees the room as it was then."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE, BOB)
     await directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "then"})
     await directory.leave(BOB, room_id)
@@ -367,7 +352,6 @@ async def test_former_members(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_room_initial_sync(tested: Subject, directory: SqlDirectory) -> None:
     """The old initial sync of a room holds its state, its last messages and private data."""
-    await tested.users("alice", "bob", "charlie")
     room_id = await tested.room(ALICE, BOB)
     await tested.say(ALICE, room_id, "one")
     await tested.say(ALICE, room_id, "two")
@@ -397,7 +381,6 @@ async def test_state_for_modules(
     tested: Subject, directory: SqlDirectory, wanted: list[tuple[str, str | None]], found: set[str]
 ) -> None:
     """Modules read the state they name, of any room, with one state key or all."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE, BOB)
     events = await directory.state_for_modules(room_id, wanted)
     assert {in_words(event) for event in events} == found

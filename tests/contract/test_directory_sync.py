@@ -13,6 +13,8 @@ from lamplighter.pieces import Pieces
 from lamplighter.ports import Requester
 from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Subject, on_phone, refused
 
+pytestmark = pytest.mark.usefixtures("people")
+
 #: What a new public room holds before the creator says anything.
 FIRST_STATE = [
     "@alice join", "create", "guest_access", "history_visibility", "join_rules", "power_levels",
@@ -26,7 +28,6 @@ def limit(events: int, **others: Any) -> RoomFilter:
 
 async def test_nothing_to_say(tested: Subject) -> None:
     """A user without rooms is told nothing, and a token that stays good."""
-    await tested.users("alice")
     first = await tested.sync(ALICE)
     assert (first.rooms, first.account_data) == ({}, {})
     assert await tested.sync(ALICE, first.next_batch) == first
@@ -34,7 +35,6 @@ async def test_nothing_to_say(tested: Subject) -> None:
 
 async def test_initial_sync(tested: Subject) -> None:
     """An initial sync has each room's last events, and the state from before them."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE)
     await tested.say(ALICE, room_id, "one")
     await tested.say(ALICE, room_id, "two")
@@ -52,7 +52,6 @@ async def test_initial_sync(tested: Subject) -> None:
 
 async def test_state_is_that_before_the_timeline(tested: Subject, directory: SqlDirectory) -> None:
     """State that changes within the timeline is not told in advance."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE)
     await directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "old"})
     await tested.say(ALICE, room_id, "one")
@@ -65,7 +64,6 @@ async def test_state_is_that_before_the_timeline(tested: Subject, directory: Sql
 
 async def test_deltas(tested: Subject) -> None:
     """A later sync has what is new, in rooms where something is."""
-    await tested.users("alice", "bob")
     quiet = await tested.room(ALICE)
     loud = await tested.room(ALICE, BOB)
     since = (await tested.sync(ALICE)).next_batch
@@ -81,7 +79,6 @@ async def test_deltas(tested: Subject) -> None:
 
 async def test_gaps(tested: Subject, directory: SqlDirectory) -> None:
     """Where the timeline has a gap, the state tells what changed in it."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE)
     since = (await tested.sync(ALICE)).next_batch
     await directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "K"})
@@ -98,7 +95,6 @@ async def test_gaps(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_a_room_just_joined(tested: Subject, directory: SqlDirectory) -> None:
     """Who has joined since the token gets the room in full, its history included."""
-    await tested.users("alice", "bob")
     since = (await tested.sync(BOB)).next_batch
     room_id = await tested.room(ALICE)
     await tested.say(ALICE, room_id, "before")
@@ -110,7 +106,6 @@ async def test_a_room_just_joined(tested: Subject, directory: SqlDirectory) -> N
 
 async def test_joining_again(tested: Subject, directory: SqlDirectory) -> None:
     """Who has left and come back since the token gets the room in full."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE, BOB)
     since = (await tested.sync(BOB)).next_batch
     await directory.leave(BOB, room_id)
@@ -122,7 +117,6 @@ async def test_joining_again(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_full_state(tested: Subject) -> None:
     """`full_state` brings all rooms with all their state, and only what is new of the timeline."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE)
     since = (await tested.sync(ALICE)).next_batch
     answer = await tested.sync(ALICE, since, full_state=True)
@@ -132,7 +126,6 @@ async def test_full_state(tested: Subject) -> None:
 
 async def test_invites(tested: Subject, directory: SqlDirectory) -> None:
     """An invite shows the room's name and who invites, stripped, and no member or message."""
-    await tested.users("alice", "bob")
     since = (await tested.sync(BOB)).next_batch
     room_id = await directory.create_room(
         ALICE, NewRoom(preset="private_chat", name="Kitchen", invite=[BOB])
@@ -155,7 +148,6 @@ async def test_invites(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_a_rejected_invite(tested: Subject, directory: SqlDirectory) -> None:
     """Who rejects an invite sees that it is gone, and nothing else of the room."""
-    await tested.users("alice", "bob")
     room_id = await directory.create_room(ALICE, NewRoom("private_chat", invite=[BOB]))
     since = (await tested.sync(BOB)).next_batch
     await tested.say(ALICE, room_id, "secret")
@@ -170,7 +162,6 @@ async def test_a_rejected_invite(tested: Subject, directory: SqlDirectory) -> No
 
 async def test_leaving(tested: Subject, directory: SqlDirectory) -> None:
     """A room left since the token is told up to the leave, and not again."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE, BOB)
     since = (await tested.sync(BOB)).next_batch
     await tested.say(ALICE, room_id, "for bob")
@@ -184,7 +175,6 @@ async def test_leaving(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_former_rooms(tested: Subject, directory: SqlDirectory) -> None:
     """An initial sync has former rooms where the filter asks for them, up to the leave."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE, BOB)
     await directory.leave(BOB, room_id)
     await tested.say(ALICE, room_id, "not for bob")
@@ -196,7 +186,6 @@ async def test_former_rooms(tested: Subject, directory: SqlDirectory) -> None:
 
 async def test_transaction_ids(tested: Subject, directory: SqlDirectory) -> None:
     """The device that sent an event sees its transaction ID, no other device does."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE, BOB)
     since = (await tested.sync(ALICE)).next_batch
     await tested.say(ALICE, room_id, "hello", "txn 1")
@@ -210,7 +199,6 @@ async def test_transaction_ids(tested: Subject, directory: SqlDirectory) -> None
 
 async def test_account_data(tested: Subject, directory: SqlDirectory) -> None:
     """Account data comes once it is set: global, and with the room it belongs to."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE)
     since = (await tested.sync(ALICE)).next_batch
     await directory.set_account_data(ALICE, None, "m.direct", {"a": 1})
@@ -228,7 +216,6 @@ async def test_account_data_of_a_room_joined_later(
     tested: Subject, directory: SqlDirectory
 ) -> None:
     """Who joins gets the data they had set for the room before."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE)
     await directory.set_account_data(BOB, room_id, "m.tag", {"b": 2})
     since = (await tested.sync(BOB)).next_batch
@@ -244,7 +231,6 @@ async def test_account_data_of_a_room_joined_later(
 )
 async def test_foreign_tokens(tested: Subject, token: str) -> None:
     """A token that this directory did not give out is answered in full."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE)
     assert (await tested.sync(ALICE, token)).state(room_id) == []
     assert await tested.sync(ALICE, token) == await tested.sync(ALICE)
@@ -252,7 +238,6 @@ async def test_foreign_tokens(tested: Subject, token: str) -> None:
 
 async def test_tokens_of_the_future(tested: Subject) -> None:
     """A token from a time that a restored backup has undone is answered in full."""
-    await tested.users("alice")
     await tested.room(ALICE)
     incarnation = (await tested.sync(ALICE)).next_batch.partition("_")[0]
     assert await tested.sync(ALICE, f"{incarnation}_999999") == await tested.sync(ALICE)
@@ -280,7 +265,6 @@ async def test_timeline_filters(
     tested: Subject, directory: SqlDirectory, definition: dict[str, Any], timeline: list[str]
 ) -> None:
     """A filter picks events by type, with wildcards, by sender and by room."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE, BOB)
     since = (await tested.sync(ALICE)).next_batch
     await tested.say(ALICE, room_id, "one")
@@ -293,7 +277,6 @@ async def test_timeline_filters(
 
 async def test_state_left_out_of_the_timeline(tested: Subject, directory: SqlDirectory) -> None:
     """A state change that the timeline's filter leaves out is told as state."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE)
     since = (await tested.sync(ALICE)).next_batch
     await tested.say(ALICE, room_id, "one")
@@ -305,7 +288,6 @@ async def test_state_left_out_of_the_timeline(tested: Subject, directory: SqlDir
 
 async def test_other_filters(tested: Subject, directory: SqlDirectory) -> None:
     """State, account data and whole rooms can be filtered as well."""
-    await tested.users("alice")
     wanted, other = await tested.room(ALICE), await tested.room(ALICE)
     for data_type in ("a", "b"):
         await directory.set_account_data(ALICE, None, data_type, {})
@@ -330,13 +312,11 @@ async def test_other_filters(tested: Subject, directory: SqlDirectory) -> None:
 @pytest.mark.parametrize("names", [["x"] * 401, ["*a*a*a*a"]])
 async def test_filters_that_cost_too_much(tested: Subject, names: list[str]) -> None:
     """A filter of very many names, or a name of many wildcards, is refused."""
-    await tested.users("alice")
     await refused(InvalidParam, tested.sync(ALICE, wanted=RoomFilter(timeline={"types": names})))
 
 
 async def test_long_filters(tested: Subject) -> None:
     """A filter that is not refused for its length is one that the database takes."""
-    await tested.users("alice")
     room_id = await tested.room(ALICE)
     names = [f"{n}" for n in range(380)]
     wild = [f"{n}*" for n in range(20)]
@@ -348,7 +328,6 @@ async def test_long_filters(tested: Subject) -> None:
 
 async def test_presence_of_others_is_not_news(tested: Subject, directory: SqlDirectory) -> None:
     """Events in rooms of others are no news: a poll with the user's token reads nothing."""
-    await tested.users("alice", "bob", "charlie")
     room_id = await tested.room(ALICE, BOB)
     since = await tested.sync(CHARLIE)
     tested.recorder.forget()
@@ -360,7 +339,6 @@ async def test_presence_of_others_is_not_news(tested: Subject, directory: SqlDir
 
 async def test_bans_and_lifted_bans(tested: Subject, directory: SqlDirectory) -> None:
     """A ban, and its lifting, are shown to the banned as a room they have left."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(ALICE, BOB)
     await directory.leave(BOB, room_id)
     since = (await tested.sync(BOB)).next_batch
@@ -377,7 +355,6 @@ async def test_a_large_answer_comes_in_pieces(
     tested: Subject, directory: SqlDirectory, way: str
 ) -> None:
     """What is told of rooms is made event by event, so no piece is larger than an event."""
-    await tested.users("alice", "bob")
     room_id = await tested.room(BOB, ALICE)
     since = (await tested.sync(ALICE)).next_batch
     for number in range(10):
