@@ -1,7 +1,8 @@
 """The network address that a request comes from, for rate limits."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -13,6 +14,8 @@ __all__ = ["ClientAddress"]
 
 #: How many entries of X-Forwarded-For are read, from the last one: chains of proxies are shorter.
 _MOST_PROXIES: Final = 16
+#: For how many addresses it is remembered whether they are trusted.
+_ADDRESSES_KEPT: Final = 1024
 _IPV4_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
@@ -26,6 +29,8 @@ class ClientAddress:
 
     def __init__(self, trusted_proxies: Sequence[str]) -> None:
         self._trusted = [_unmapped_network(ipaddress.ip_network(it)) for it in trusted_proxies]
+        #: Tells whether a text is the address of a trusted proxy.
+        self.trusts: Callable[[str], bool] = lru_cache(_ADDRESSES_KEPT)(self._is_proxys)
 
     def __call__(self, request: Request) -> str:
         """Return the IPv4 address, or the IPv6 network of 64 bits, or "" if neither is known.
@@ -45,8 +50,7 @@ class ClientAddress:
                 break
         return network_of(client)
 
-    def trusts(self, host: str) -> bool:
-        """Tell whether *host* is the address of a trusted proxy."""
+    def _is_proxys(self, host: str) -> bool:
         address = _parsed(host)
         return address is not None and self._is_proxy(address)
 

@@ -315,7 +315,7 @@ async def test_half_of_an_answer(front: Front, ends: Callable[[Wire], None], fra
         (lambda it: it.wire.lose(), 502),
         (lambda it: it.wire.close(), 502),
         (lambda it: it.wire.send("HTTP/1.1 200 OK\r\nbroken\r\n\r\n"), 502),
-        (lambda it: it.clock.advance(minutes=10), 504),
+        (lambda it: it.clock.advance(minutes=10, seconds=1), 504),
     ],
     ids=["lost", "closed", "nonsense", "silence"],
 )

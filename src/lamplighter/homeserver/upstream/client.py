@@ -9,13 +9,14 @@ from typing import Final, TypeAlias, TypeVar
 
 import structlog
 
-from lamplighter.clock import Clock, Timer, Timestamp, after, within
+from lamplighter.clock import Clock, Timer, after, within
 from lamplighter.config.values import HomeserverUrl
 from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable, LamplighterError
 from lamplighter.homeserver.upstream.connection import UpstreamAnswer, UpstreamConnection
 from lamplighter.log_limits import LogLimit
 from lamplighter.web.http.request import Headers
 from lamplighter.web.http.responses import CHUNKED_END, chunk, field_lines
+from lamplighter.web.http.timeouts import TICK
 
 __all__ = ["CHUNKED", "Connect", "UpstreamClient", "UpstreamExchange", "connect_to"]
 
@@ -40,6 +41,7 @@ _PAUSE: Final = timedelta(seconds=60)
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Headers that the client writes: they tell where the body ends.
 _FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"})
+_HOST: Final = b"host"
 _METHOD: Final = re.compile(r"[A-Z\-]+")
 _TARGET: Final = re.compile(rb"[/*][!-~\x80-\xff]*")
 
@@ -108,7 +110,7 @@ class UpstreamExchange:
         await self._asked(lambda it: it.answered(self._limit))
         return self._connection.status, self._connection.headers
 
-    async def read(self) -> bytes:
+    async def read(self) -> bytes | memoryview:
         """Return the part of the body that has come since the last call; empty at the end."""
         return await self._connection.read(_PAUSE)
 
@@ -163,8 +165,8 @@ class UpstreamClient:
         self._most = most_connections
         #: All connections, also those that are being made.
         self._connections: set[UpstreamConnection] = set()
-        #: Those that wait for a request, and since when; the last one is used first.
-        self._idle: dict[UpstreamConnection, Timestamp] = {}
+        #: Those that wait for a request; the last one is used first.
+        self._idle: dict[UpstreamConnection, None] = {}
         self._timer: Timer | None = None
         self._is_closed = False
         self._all_lost = asyncio.Event()
@@ -237,8 +239,8 @@ class UpstreamClient:
         if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
             raise ValueError("a request line that more than one request could be read of")
         fields = [it for it in headers if it[0] not in _FRAMING]
-        if not any(name == b"host" for name, _ in fields):
-            fields.append((b"host", self._host))
+        if _HOST not in {name for name, _ in fields}:
+            fields.append((_HOST, self._host))
         if length == CHUNKED:
             fields.append((b"transfer-encoding", b"chunked"))
         elif length is not None:
@@ -253,8 +255,10 @@ class UpstreamClient:
             raise _closed()
         if len(self._connections) >= self._most:
             raise self._logged(HomeserverUnreachable("all connections to it are in use"))
-        connection = UpstreamConnection(self._clock, self._forget)
+        connection = UpstreamConnection(self._forget)
         self._connections.add(connection)
+        if self._timer is None:
+            self._timer = self._clock.call_at(after(self._clock.now(), TICK), self._tick)
         opening = self._connect(lambda: connection)
         try:
             await within(self._clock, min(time_limit, _TO_CONNECT), opening)
@@ -271,10 +275,8 @@ class UpstreamClient:
     def give_back(self, connection: UpstreamConnection) -> None:
         """Keep *connection* for the next request, or close it."""
         if connection.can_be_reused and not self._is_closed:
-            connection.end()
-            self._idle[connection] = self._clock.now()
-            if self._timer is None:
-                self._close_idle()
+            connection.end(_IDLE)
+            self._idle[connection] = None
             return
         problem = connection.problem
         if isinstance(problem, HomeserverUnreachable | HomeserverTooSlow) and not self._is_closed:
@@ -298,16 +300,10 @@ class UpstreamClient:
                 self._timer.cancel()
                 self._timer = None
 
-    def _close_idle(self) -> None:
-        """Close connections that were not used for a while, and look again when one may be due."""
-        self._timer = None
-        now = self._clock.now()
-        for connection, since in list(self._idle.items()):
-            due = after(since, _IDLE)
-            if now < due:
-                self._timer = self._clock.call_at(due, self._close_idle)
-                break
-            connection.fail(_given_up())
+    def _tick(self) -> None:
+        self._timer = self._clock.call_at(after(self._clock.now(), TICK), self._tick)
+        for connection in list(self._connections):
+            connection.tick()
 
     def _logged(self, problem: LamplighterError) -> LamplighterError:
         left_out = self._log_limit.admits(str(problem), self._clock.now())

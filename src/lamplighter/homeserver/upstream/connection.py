@@ -1,7 +1,11 @@
 """The connection to the homeserver: one request after the other, and their answers.
 
-httptools parses the answers. A poll waits here for half a minute and is then answered, and so do
-thousands of others: a connection that waits is this object, a parser, and a future of the caller.
+A poll waits here for half a minute and is then answered, and so do thousands of others: a
+connection that waits is this object, a parser, and a future of the caller. The client has one timer
+for all connections, which calls `tick` once a second.
+
+httptools parses the heads of answers, and bodies in chunks. A body of known length goes past the
+parser, which would copy it.
 """
 
 import asyncio
@@ -12,9 +16,9 @@ from typing import Final, cast
 import httptools
 import msgspec
 
-from lamplighter.clock import Clock, after
 from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable
 from lamplighter.web.http.request import Headers
+from lamplighter.web.http.timeouts import TICK
 
 __all__ = ["MOST_ANSWER_HEAD", "MOST_UNTAKEN", "UpstreamAnswer", "UpstreamConnection"]
 
@@ -28,7 +32,8 @@ _VERSIONS: Final = ("1.1", "1.0")
 _LAST_INTERIM: Final = 199
 #: How many bytes an interim answer has at least.
 _INTERIM: Final = len("HTTP/1.1 100 \r\n\r\n")
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_BODILESS: Final = frozenset({204, 304})
+_END_OF_HEAD: Final = b"\r\n\r\n"
 
 # What a caller waits for. The end of the answer, or of the connection, wakes each of them.
 _HEAD: Final = 0
@@ -54,15 +59,14 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_clock", "_drained", "_ends_with_connection", "_is_in_head", "_is_paused", "_keeps_alive",
-        "_limit", "_lost", "_method", "_parser", "_parts", "_silent", "_size", "_transport",
-        "_untaken", "_waiter", "_waits_for", "has_begun", "headers", "is_busy", "is_complete",
-        "is_sent", "problem", "status",
+        "_drained", "_ends_with_connection", "_is_in_head", "_is_paused", "_keeps_alive", "_left",
+        "_limit", "_lost", "_method", "_parser", "_parts", "_silent", "_size", "_ticks_to_answer",
+        "_ticks_to_read", "_transport", "_untaken", "_waiter", "_waits_for", "has_begun", "headers",
+        "is_busy", "is_complete", "is_sent", "problem", "status",
     )  # fmt: skip
 
-    def __init__(self, clock: Clock, lost: Callable[["UpstreamConnection"], None]) -> None:
+    def __init__(self, lost: Callable[["UpstreamConnection"], None]) -> None:
         """*lost* is called once, when the connection is gone."""
-        self._clock = clock
         self._lost = lost
         #: None until the connection is made.
         self._transport: asyncio.Transport | None = None
@@ -73,6 +77,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._waits_for = _HEAD
         #: While the homeserver does not read: what those wait for who send. Else None.
         self._drained: asyncio.Future[None] | None = None
+        #: After how many ticks the answer, the next request, or reading comes too late; 0 is never.
+        self._ticks_to_answer = 0
+        self._ticks_to_read = 0
         self._is_paused = False
         #: Whether a request was sent whose answer nobody has taken yet.
         self.is_busy = False
@@ -86,7 +93,9 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_complete = False
         self.status = 0
         self.headers: Headers = []
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | memoryview] = []
+        #: How much of a body of known length is still to come.
+        self._left = 0
         self._untaken = 0
         self._is_in_head = True
         self._keeps_alive = False
@@ -115,16 +124,17 @@ class UpstreamConnection(asyncio.Protocol):
 
     def begin(self, method: str, data: bytes, *, is_whole: bool) -> None:
         """Send *data*, which begins with the head of a request."""
-        self._forget_answer()
+        self._ticks_to_answer = 0
         self._method = method
         self.is_busy = True
         self.is_sent = is_whole
         self.write(data)
 
-    def end(self) -> None:
-        """Forget the answer: the caller has it. The connection may be used again."""
+    def end(self, limit: timedelta) -> None:
+        """Forget the answer: the caller has it. Close, unless another request comes in time."""
         self.is_busy = False
         self._forget_answer()
+        self._ticks_to_answer = _ticks(limit)
         self._read_on()
 
     def write(self, data: bytes) -> None:
@@ -135,14 +145,8 @@ class UpstreamConnection(asyncio.Protocol):
     async def drained(self, limit: timedelta) -> None:
         """Return once the homeserver reads what is sent; raise if nothing can be sent any more."""
         if self._drained is not None:
-            timer = self._clock.call_at(
-                after(self._clock.now(), limit),
-                lambda: self.fail(HomeserverTooSlow("it does not read the body of a request")),
-            )
-            try:
-                await self._drained
-            finally:
-                timer.cancel()
+            self._ticks_to_read = _ticks(limit)
+            await self._drained
         if self.problem is not None:
             raise self.problem
 
@@ -151,7 +155,18 @@ class UpstreamConnection(asyncio.Protocol):
         if self._is_in_head:
             await self._wait(_HEAD, limit)
 
-    async def read(self, limit: timedelta) -> bytes:
+    def tick(self) -> None:
+        """Close if a time limit is over. It is exact to a second."""
+        if self._ticks_to_answer:
+            self._ticks_to_answer -= 1
+            if not self._ticks_to_answer:
+                self.fail(HomeserverTooSlow("it does not answer in time"))
+        if self._ticks_to_read:
+            self._ticks_to_read -= 1
+            if not self._ticks_to_read:
+                self.fail(HomeserverTooSlow("it does not read the body of a request"))
+
+    async def read(self, limit: timedelta) -> bytes | memoryview:
         """Return the part of the body that has come since the last call; empty at the end."""
         if not self._parts and not self.is_complete:
             await self._wait(_SOME, limit)
@@ -167,8 +182,7 @@ class UpstreamConnection(asyncio.Protocol):
             await self._wait(_WHOLE, limit)
         if self._untaken > most:
             raise self._too_long()
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        return UpstreamAnswer(self.status, self.headers, body)
+        return UpstreamAnswer(self.status, self.headers, b"".join(self._parts))
 
     def fail(self, problem: Exception) -> None:
         """Close the connection at once; who waits gets *problem*."""
@@ -181,16 +195,13 @@ class UpstreamConnection(asyncio.Protocol):
     async def _wait(self, what: int, limit: timedelta) -> None:
         if self.problem is None:
             self._waits_for = what
-            waiter = self._waiter = asyncio.get_running_loop().create_future()
-            timer = self._clock.call_at(
-                after(self._clock.now(), limit),
-                lambda: self.fail(HomeserverTooSlow("it does not answer in time")),
-            )
+            self._ticks_to_answer = _ticks(limit)
+            self._waiter = asyncio.get_running_loop().create_future()
             try:
-                await waiter
+                await self._waiter
             finally:
-                timer.cancel()
                 self._waiter = None
+                self._ticks_to_answer = 0
         has_come = self.is_complete or (
             bool(self._parts) if what is _SOME else what is _HEAD and not self._is_in_head
         )
@@ -221,19 +232,15 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        parser = self._parser
-        if parser is None or self.problem is not None:
+        if self.problem is not None:
             return
         if not self.is_busy:
             self.fail(HomeserverUnreachable("it has answered without a request"))
             return
         self.has_begun = True
-        self._silent += len(data)
-        try:
-            parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.fail(HomeserverUnreachable("its answer is not HTTP"))
-            return
+        start = 0
+        while start < len(data) and self.problem is None:
+            start = self._take(data, start)
         if self._silent > MOST_ANSWER_HEAD:
             self.fail(HomeserverUnreachable("the head of its answer is too long"))
         elif self._limit is not None:
@@ -243,6 +250,33 @@ class UpstreamConnection(asyncio.Protocol):
             self._is_paused = True
             if not self._transport.is_closing():
                 self._transport.pause_reading()
+
+    def _take(self, data: bytes, start: int) -> int:
+        """Take *data* from *start* on, as far as it is of one kind; return where the rest begins.
+
+        The end of a head is found here, so that the parser gets none of a body of known length.
+        Where it comes in two pieces, the parser gets the beginning of the body.
+        """
+        if self._left:
+            part = (
+                data
+                if not start and len(data) <= self._left
+                else (memoryview(data)[start : start + self._left])
+            )
+            self.on_body(part)
+            if not self._left:
+                self._parser = httptools.HttpResponseParser(self)  # the old one waits for the body
+                self._complete()
+            return start + len(part)
+        end = data.find(_END_OF_HEAD, start) if self._is_in_head else -1
+        end = len(data) if end < 0 else end + len(_END_OF_HEAD)
+        self._silent += end - start
+        assert self._parser is not None  # the connection is there
+        try:
+            self._parser.feed_data(data[start:end])
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.fail(HomeserverUnreachable("its answer is not HTTP"))
+        return end
 
     def eof_received(self) -> None:
         if self._ends_with_connection and self.problem is None:
@@ -261,6 +295,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         drained, self._drained = self._drained, None
+        self._ticks_to_read = 0
         if drained is not None and not drained.done():
             drained.set_result(None)
 
@@ -287,13 +322,21 @@ class UpstreamConnection(asyncio.Protocol):
             self._grow(_INTERIM)
             self.headers = []
             return
-        framing = [it for it in self.headers if it[0] in _FRAMING]
-        if any(it[0] == b"transfer-encoding" and it[1].lower() != b"chunked" for it in framing):
-            raise HomeserverUnreachable("its answer has a transfer coding other than chunked")
+        self._ends_with_connection = True
+        for name, value in self.headers:
+            if name == b"transfer-encoding":
+                if value.lower() != b"chunked":
+                    raise HomeserverUnreachable("its answer has an unknown transfer coding")
+                self._ends_with_connection = False
+            elif name == b"content-length":
+                self._ends_with_connection = False
+                self._left = 0 if status in _BODILESS else int(value)
         self.status = status
-        self._ends_with_connection = not framing
         self._is_in_head = False
+        self._keeps_alive = parser.should_keep_alive()
         if self._method == "HEAD":  # the parser would wait for a body
+            self._left = 0
+            self._keeps_alive = False
             self._complete()
         elif self._waits_for is _HEAD:
             self._wake()
@@ -304,22 +347,25 @@ class UpstreamConnection(asyncio.Protocol):
         if self._size > MOST_ANSWER_HEAD:
             raise HomeserverUnreachable("the head of its answer is too long")
 
-    def on_body(self, body: bytes) -> None:
+    def on_body(self, body: bytes | memoryview) -> None:
         self._silent = 0
         if self._method != "HEAD":
             self._parts.append(body)
             self._untaken += len(body)
+            self._left -= min(self._left, len(body))
             if self._waits_for is _SOME:
                 self._wake()
 
     def on_message_complete(self) -> None:
-        parser = self._parser
-        assert parser is not None  # it is calling
         self._silent = 0
         if not self._is_in_head:
-            self._keeps_alive = parser.should_keep_alive() and self._method != "HEAD"
             self._complete()
 
     def _complete(self) -> None:
         self.is_complete = True
         self._wake()
+
+
+def _ticks(limit: timedelta) -> int:
+    """Return after how many ticks *limit* has passed, the one under way not counted."""
+    return -(-limit // TICK) + 1

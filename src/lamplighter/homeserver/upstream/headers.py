@@ -24,19 +24,24 @@ _HOP_BY_HOP: Final = frozenset(
     {b"connection", b"http2-settings", b"keep-alive", b"te", b"trailer", b"transfer-encoding"}
     | {b"upgrade"}
 )
+#: What ends here of a request: `Expect: 100-continue` is answered by this server.
+_OF_TRUSTED: Final = _HOP_BY_HOP | {b"expect"}
+_OF_CLIENT: Final = _OF_TRUSTED | _ABOUT_CLIENT
 #: `Connection` cannot name them: a client would take away what the proxy before us has written.
 _NEVER_HOP_BY_HOP: Final = _ABOUT_CLIENT | {b"host", b"content-length"}
 #: The usual values, which name no header.
 _NAMES_NOTHING: Final = frozenset({b"close", b"keep-alive"})
 
 
-def end_to_end(headers: Headers) -> Headers:
-    """Return *headers*, whose names are in lower case, without those that end here."""
-    dropped = _HOP_BY_HOP
+def end_to_end(headers: Headers, dropped: frozenset[bytes] = _HOP_BY_HOP) -> Headers:
+    """Return *headers*, whose names are in lower case, without those that end here.
+
+    *dropped* are the names of those that always end here.
+    """
     for name, value in headers:
         if name == b"connection" and (options := value.lower()) not in _NAMES_NOTHING:
             dropped |= {it.strip() for it in options.split(b",")} - _NEVER_HOP_BY_HOP
-    return [it for it in headers if it[0] not in dropped and not it[0].startswith(b"proxy-")]
+    return [it for it in headers if it[0] not in dropped and it[0][:6] != b"proxy-"]
 
 
 def forwarded_headers(
@@ -45,16 +50,15 @@ def forwarded_headers(
     """Return the headers for the homeserver of a request with *headers*.
 
     *peer* is the address that the request came from, *scheme* is http or https, and *trusts* tells
-    whether an address is a trusted proxy's. The answer to `Expect: 100-continue` is given here.
+    whether an address is a trusted proxy's.
     """
-    passed = [it for it in end_to_end(headers) if it[0] != b"expect"]
-    if not trusts(peer):
-        passed = [it for it in passed if it[0] not in _ABOUT_CLIENT]
-    host = next((value for name, value in passed if name == b"host"), b"")
-    facts = (
-        (b"x-forwarded-for", peer.encode()),
-        (b"x-forwarded-proto", scheme.encode()),
-        (b"x-forwarded-host", host),
-    )
-    there = {name for name, _ in passed}
-    return passed + [fact for fact in facts if fact[1] and fact[0] not in there]
+    passed = end_to_end(headers, _OF_TRUSTED if trusts(peer) else _OF_CLIENT)
+    there = dict(passed)
+    host = there.get(b"host", b"")
+    if peer and b"x-forwarded-for" not in there:
+        passed.append((b"x-forwarded-for", peer.encode()))
+    if b"x-forwarded-proto" not in there:
+        passed.append((b"x-forwarded-proto", scheme.encode()))
+    if host and b"x-forwarded-host" not in there:
+        passed.append((b"x-forwarded-host", host))
+    return passed

@@ -197,9 +197,10 @@ class AsgiCycle:
         if self._is_finished:
             await let_others_run()
             return
-        data = self._response.take(message)
-        if data:
-            self._connection.write(data)
+        parts = self._response.take(message)
+        if not parts:
+            return
+        self._connection.write_parts(parts)
         if self._response.is_over:
             self._finish(is_whole=self._response.is_whole)
             return

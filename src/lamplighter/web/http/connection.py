@@ -211,6 +211,13 @@ class Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(data)
 
+    def write_parts(self, parts: Sequence[bytes]) -> None:
+        """Send *parts*, without joining them where the event loop can do that."""
+        if len(parts) == 1:
+            self.write(parts[0])
+        elif not self.transport.is_closing():
+            self.transport.writelines(parts)
+
     def read_on(self) -> None:
         """Read on, if reading was paused: some of the body was taken."""
         if self._held:

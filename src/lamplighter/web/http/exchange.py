@@ -195,11 +195,11 @@ class Exchange:
         try:
             response.take({"type": "http.response.start", "status": 200, "headers": headers})
             for piece in pieces:
-                connection.write(response.take(_part(piece, more=True)))
+                connection.write_parts(response.take(_part(piece, more=True)))
                 await let_others_run()
                 if connection.writable is not None:
                     await connection.writable.wait()
-            connection.write(response.take(_part(b"", more=False)))
+            connection.write_parts(response.take(_part(b"", more=False)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer is broken off
             _log.error("response broken off", path=self.path, exc_info=error)
         connection.ended(self._request, is_whole=response.is_whole)

@@ -1,13 +1,13 @@
 """From the messages of an ASGI application to the bytes of its response."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from types import coroutine
 from typing import TYPE_CHECKING, Final
 
 from starlette.types import Message
 
 from lamplighter.web.http.request import Request
-from lamplighter.web.http.responses import CHUNKED_END, chunk, field_lines
+from lamplighter.web.http.responses import CHUNKED_END, field_lines
 
 if TYPE_CHECKING:
     from lamplighter.web.http.connection import Connection
@@ -18,6 +18,8 @@ __all__ = ["Streaming", "let_others_run"]
 _BODILESS: Final = frozenset({204, 304})
 #: Headers that concern the connection: the server writes them, not the application.
 _OURS: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
+#: From this size on, in bytes, a body costs more to copy than to hand on as a part of its own.
+_WORTH_NO_COPY: Final = 16 * 1024
 
 
 class Streaming:
@@ -50,32 +52,41 @@ class Streaming:
         """Whether the client knows that it has all of the response."""
         return self.is_over and not self._due
 
-    def take(self, message: Message) -> bytes:
-        """Return what is to be sent for *message*."""
+    def take(self, message: Message) -> tuple[bytes, ...]:
+        """Return what is to be sent for *message*, in parts that need not be joined."""
         if message["type"] == "http.response.start":
             if self._start is not None or self.has_begun:
                 raise RuntimeError("the response has begun already")
             self._start = message
-            return b""
+            return ()
         body: bytes = message.get("body", b"")
         is_last = not message.get("more_body", False)
         head = b"" if self.has_begun else self._head(len(body) if is_last else None)
-        framed = self._framed(body, is_last)
+        before, body, behind = self._framed(body, is_last)
         self.has_begun = True
         self.is_over = is_last
-        return head + framed
+        if len(body) < _WORTH_NO_COPY:
+            return (b"".join((head, before, body, behind)),)
+        return (head + before, body, behind)
 
     def _head(self, length: int | None) -> bytes:
         """Return the head of the response, whose body has *length* if that is known."""
         if self._start is None:
             raise RuntimeError("the response has not begun")
         status: int = self._start["status"]
-        headers = [it for it in self._start.get("headers", ()) if it[0].lower() not in _OURS]
         heads = self._connection.server.heads
-        # What was passed on from another server has that server's date.
-        is_dated = any(name.lower() == b"date" for name, _ in headers)
-        lines = [heads.line(status) if is_dated else heads.plain(status), field_lines(headers)]
-        self._due = _announced(headers)
+        begin = heads.plain(status)
+        headers = []
+        for field in self._start.get("headers", ()):
+            name = field[0].lower()
+            if name in _OURS:
+                continue
+            headers.append(field)
+            if name == b"content-length" and self._due is None:
+                self._due = int(field[1])
+            elif name == b"date":  # an answer that is passed on has the date of its server
+                begin = heads.line(status)
+        lines = [begin, field_lines(headers)]
         connection = self._connection.connection_header(self._request)
         self._has_body = self._has_body and status not in _BODILESS
         if self._due is None and self._has_body:
@@ -89,21 +100,18 @@ class Streaming:
                 connection = self._connection.closing_header()
         return b"".join((*lines, connection, b"\r\n"))
 
-    def _framed(self, body: bytes, is_last: bool) -> bytes:
+    def _framed(self, body: bytes, is_last: bool) -> tuple[bytes, bytes, bytes]:
         if not self._has_body:
             self._due = None
-            return b""
+            return b"", b"", b""
         if self._due is not None:
             if len(body) > self._due:
                 raise RuntimeError("the response is longer than its Content-Length")
             self._due -= len(body)
         if not self._is_chunked:
-            return body
-        return (chunk(body) if body else b"") + (CHUNKED_END if is_last else b"")
-
-
-def _announced(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
-    return next((int(value) for name, value in headers if name.lower() == b"content-length"), None)
+            return b"", body, b""
+        end = CHUNKED_END if is_last else b""
+        return (b"%x\r\n" % len(body), body, b"\r\n" + end) if body else (b"", b"", end)
 
 
 @coroutine
