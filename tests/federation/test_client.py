@@ -33,6 +33,7 @@ from tests.federation.tls import (
     Handler,
     TlsServer,
     admit_all,
+    dripping,
     open_transport,
     tls_server,
 )
@@ -141,16 +142,7 @@ async def test_an_answer_that_is_too_long(keys: SigningKeys) -> None:
 async def test_a_server_that_does_not_answer(keys: SigningKeys) -> None:
     """A request ends at its time-out, even if the answer arrives byte by byte."""
     began, clock = asyncio.Event(), FakeClock()
-
-    async def drip(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b"{")
-        began.set()
-        await asyncio.Event().wait()
-        return response
-
-    async with speaking_to(drip, keys, clock) as (client, _, names):
+    async with speaking_to(dripping(began), keys, clock) as (client, _, names):
         patience = timedelta(seconds=3)
         asking = asyncio.create_task(client.request(THERE, "GET", "/", timeout=patience))
         await began.wait()

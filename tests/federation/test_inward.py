@@ -27,7 +27,7 @@ from lamplighter.federation.resolver import Service
 from lamplighter.federation.well_known import WellKnown, WellKnownRequests
 from lamplighter.ids import ServerName
 from tests.federation.names import FixedResolver
-from tests.federation.tls import Handler, TlsServer, open_transport, tls_server
+from tests.federation.tls import Handler, TlsServer, dripping, open_transport, tls_server
 
 THERE: Final = ServerName("there.example")
 OUTSIDE: Final = "127.0.0.1"
@@ -182,14 +182,8 @@ async def test_a_document_that_comes_slowly(tmp_path: Path, neighbour: Neighbour
     began, clock = asyncio.Event(), FakeClock()
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if request.path != WELL_KNOWN:
-            return web.Response(text="{}")
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b"{")
-        began.set()
-        await asyncio.Event().wait()
-        return response
+        answer = dripping(began) if request.path == WELL_KNOWN else delegating("")
+        return await answer(request)
 
     async with speaking_to(tmp_path, handle, neighbour, clock=clock) as (client, _):
         asking = asyncio.create_task(client.request(THERE, "GET", "/x"))

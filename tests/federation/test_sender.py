@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
 
 import pytest
 
@@ -18,7 +17,6 @@ from lamplighter.presence.state import Presence, UserPresenceState
 
 HERE = ServerName("demo")
 THERE = ServerName("there.example")
-WINDOW = timedelta(milliseconds=100)
 
 
 class Network:
@@ -235,7 +233,7 @@ async def test_many_users() -> None:
 
 async def test_a_thousand_destinations() -> None:
     """Dead and silent servers do not delay working ones, and tasks and memory stay bounded."""
-    settings = SenderSettings(WINDOW, lane=400, narrow_lane=40)
+    settings = SenderSettings(lane=400, narrow_lane=40)
     bench = Bench(settings=settings)
     names = [f"s{number}.example" for number in range(1_000)]
     bench.network.dead.update(names[0::3])
@@ -269,7 +267,7 @@ async def test_a_bounded_number_of_destinations() -> None:
 async def test_lanes(width: int, have_failed: bool) -> None:
     """Each lane limits the requests under way; servers that have failed share the narrow lane."""
     lane, narrow_lane = (400, width) if have_failed else (width, 40)
-    bench = Bench(settings=SenderSettings(WINDOW, lane=lane, narrow_lane=narrow_lane))
+    bench = Bench(settings=SenderSettings(lane=lane, narrow_lane=narrow_lane))
     names = [f"s{number}.example" for number in range(10)]
     bench.network.dead.update(names if have_failed else ())
     bench.network.silent.update(() if have_failed else names)

@@ -1,5 +1,6 @@
 """Real servers over TLS on this machine, with certificates of an authority made for the tests."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -48,6 +49,20 @@ class TlsServer:
     def seen(self) -> list[tuple[str, str, str]]:
         """Return method, `Host` header and path of each request."""
         return [(it.method, it.headers["Host"], it.raw_path) for it in self.requests]
+
+
+def dripping(began: asyncio.Event) -> Handler:
+    """Return a handler that sends the first byte of its answer, sets *began*, and hangs."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"{")
+        began.set()
+        await asyncio.Event().wait()
+        return response
+
+    return drip
 
 
 @asynccontextmanager

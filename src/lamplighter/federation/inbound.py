@@ -17,7 +17,7 @@ the event loop serves all other requests between two slices. The specification s
 sends one transaction at a time, so a second one that arrives meanwhile is refused.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Final
@@ -93,17 +93,6 @@ class Inbound:
 
     async def _process(self, transaction: Transaction) -> None:
         left = SLICE
-        for updates in self._updates(transaction):
-            rest = iter(updates)
-            while portion := list(islice(rest, left)):
-                self._accept(portion)
-                left -= len(portion)
-                if not left:
-                    await next_turn()
-                    left = SLICE
-
-    def _updates(self, transaction: Transaction) -> Iterator[Sequence[RemoteUpdate]]:
-        """Yield the updates of each presence EDU; an EDU is parsed when its updates are due."""
         for edu in transaction.edus:
             if edu["edu_type"] != PRESENCE_EDU:  # this server supports no other type
                 continue
@@ -114,7 +103,13 @@ class Inbound:
             if parsed.faults:
                 faults = parsed.faults[:_MOST_FAULTS_LOGGED]
                 _log.info("refused presence entries", origin=transaction.origin, problems=faults)
-            yield parsed.updates
+            rest = iter(parsed.updates)
+            while portion := list(islice(rest, left)):
+                self._accept(portion)
+                left -= len(portion)
+                if not left:
+                    await next_turn()
+                    left = SLICE
 
 
 class _Taken:

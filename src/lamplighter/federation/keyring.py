@@ -72,11 +72,16 @@ def check_server_keys(content: Json, server: ServerName, now: Timestamp) -> Serv
         raise UnknownKey(f"{server} does not publish verify_keys as it should")
     signed: dict[str, VerifyKey] = {}
     for key_id, entry in published.items():
-        key = _decode(key_id, entry)
-        if key is not None:
-            with suppress(BadSignature):
-                verify(content, server, key)
-                signed[key_id] = key
+        algorithm, _, version = key_id.partition(":")
+        if not is_signing_algorithm_supported(key_id) or not isinstance(entry, dict):
+            continue
+        try:
+            key = decode_verify_key_base64(algorithm, version, entry["key"])
+        except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
+            continue
+        with suppress(BadSignature):
+            verify(content, server, key)
+            signed[key_id] = key
     if not signed:
         raise UnknownKey(f"{server} publishes no key that has signed its keys")
     return ServerKeys(signed, min(Timestamp(until), after(now, MAX_VALIDITY)), content)
@@ -161,13 +166,3 @@ class Keyring:
         except FederationError as error:
             fault = KeysUnavailable(str(error))
         self._asked.put(server, (now, fault))
-
-
-def _decode(key_id: str, entry: object) -> VerifyKey | None:
-    if not is_signing_algorithm_supported(key_id) or not isinstance(entry, dict):
-        return None
-    algorithm, _, version = key_id.partition(":")
-    try:
-        return decode_verify_key_base64(algorithm, version, entry["key"])
-    except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
-        return None

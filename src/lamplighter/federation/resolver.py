@@ -71,7 +71,14 @@ class DnsResolver:
     def __init__(
         self, resolver: dns.asyncresolver.Resolver | None = None, hosts: Path = HOSTS
     ) -> None:
-        self._dns = resolver or _system_resolver()
+        if resolver is None:
+            try:
+                resolver = dns.asyncresolver.Resolver()
+            except dns.resolver.NoResolverConfiguration:
+                # Only the hosts file works then, and every query fails at once.
+                resolver = dns.asyncresolver.Resolver(configure=False)
+            resolver.cache = dns.resolver.LRUCache(CACHED_ANSWERS)
+        self._dns = resolver
         self._hosts: dict[str, list[IPAddress]] = {}
         with suppress(OSError):
             self._hosts = parse_hosts(hosts.read_text(encoding="utf-8", errors="replace"))
@@ -122,13 +129,3 @@ def parse_hosts(text: str) -> dict[str, list[IPAddress]]:
         for name in words[1:]:
             known.setdefault(name, []).append(address)
     return known
-
-
-def _system_resolver() -> dns.asyncresolver.Resolver:
-    try:
-        resolver = dns.asyncresolver.Resolver()
-    except dns.resolver.NoResolverConfiguration:
-        # Only the hosts file works then, and every query fails at once.
-        resolver = dns.asyncresolver.Resolver(configure=False)
-    resolver.cache = dns.resolver.LRUCache(CACHED_ANSWERS)
-    return resolver

@@ -141,18 +141,15 @@ async def test_too_many_listeners(server: InMemoryServer, operator: Operator) ->
 
 
 async def test_the_server_stops(server: InMemoryServer, operator: Operator) -> None:
-    """A stream ends when the server stops; one that begins then ends after the figures."""
+    """A stream ends when the server stops; one that begins then ends after the figures.
+
+    The stream has its media type, and proxies must not buffer or store it.
+    """
     stream = await listening(operator)
     server.lamplighter.answer_polls()
     for it in (stream, operator.stream()):
-        events = events_in((await it.response()).body)
-        assert [name for name, _ in events] == ["figures"]
-
-
-async def test_headers(server: InMemoryServer, operator: Operator) -> None:
-    """The stream has its media type, and proxies must not buffer or store it."""
-    stream = await listening(operator)
-    await stream.go_away()
-    headers = (await stream.response()).headers
-    assert headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-store", "no")
+        response = await it.response()
+        assert [name for name, _ in events_in(response.body)] == ["figures"]
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["x-accel-buffering"] == "no"

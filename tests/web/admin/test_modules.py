@@ -107,40 +107,36 @@ async def test_a_reload(result: ReloadResult) -> None:
     }
 
 
-async def test_a_breaker_is_reset() -> None:
-    """A paused module is asked again at once after a reset; an unknown module is a 404."""
-    async with running_server([Hanging], config=ADMIN_CONFIG) as server:
+@pytest.mark.parametrize("path", ["/modules", "/modules/shadow"])
+async def test_a_breaker_is_reset(path: str) -> None:
+    """A paused module, or shadow module, is asked again at once after a reset.
+
+    An unknown module is a 404.
+    """
+    shadow = path.endswith("shadow")
+    config = shadow_config("Hanging") if shadow else ADMIN_CONFIG
+    async with running_server([] if shadow else [Hanging], config=config) as server:
         operator = Operator(server.http)
         alice = await server.register("alice")
-        with capture_logs():
-            for word in "abcde":
+        seen = []
+
+        async def see(*words: str) -> None:
+            for word in words:
                 await alice.set_status("online", word)
+            await server.settled()
+            [module] = (await operator.get(path))["modules"]
+            seen.append((module["calls"], module["paused"], module["paused_until_ts"] is None))
+
+        with capture_logs():
+            await see(*"abcde")
             await server.advance(seconds=5)
-            await alice.set_status("online", "f")
-            assert (await operator.get("/modules"))["modules"][0]["calls"] == 5
+            await see("f")
             assert await operator.post("/modules/Hanging/reset") == {}
-            module = (await operator.get("/modules"))["modules"][0]
-            assert (module["paused"], module["paused_until_ts"]) == (False, None)
-            await alice.set_status("online", "g")
-        assert (await operator.get("/modules"))["modules"][0]["calls"] == 6
+            await see()
+            await see("g")
         response = await operator.request("POST", "/modules/Other/reset")
+    assert seen == [(5, False, True), (5, True, False), (5, False, True), (6, False, True)]
     assert (response.status, response.json["errcode"]) == (404, "M_NOT_FOUND")
-
-
-async def test_a_breaker_in_the_shadow_is_reset() -> None:
-    """A paused shadow module can be reset too."""
-    async with running_server(config=shadow_config("Hanging")) as server:
-        operator = Operator(server.http)
-        alice = await server.register("alice")
-        paused = []
-        with capture_logs():
-            for word in "abcdef":
-                await alice.set_status("online", word)
-            await server.advance(seconds=5)
-            paused.append((await operator.get("/modules/shadow"))["modules"][0]["paused"])
-            await operator.post("/modules/Hanging/reset")
-            paused.append((await operator.get("/modules/shadow"))["modules"][0]["paused"])
-    assert paused == [True, False]
 
 
 async def test_modules_in_the_shadow() -> None:

@@ -17,7 +17,7 @@ from lamplighter.web.admin.event_content import BatchEvent, FiguresEvent, LostEv
 from lamplighter.web.admin.operations import PREFIX, Operation
 from lamplighter.web.routes import json_response
 
-__all__ = ["MatrixError", "OpenApi", "description"]
+__all__ = ["MatrixError", "OpenApi"]
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _REFERENCE: Final = "#/components/schemas/{name}"
@@ -48,29 +48,25 @@ class OpenApi:
 
     async def get(self, _request: Request) -> Response:
         """Return the description."""
-        return json_response(description(self._described))
-
-
-def description(operations: Sequence[Operation]) -> dict[str, Any]:
-    """Return the OpenAPI description of *operations*."""
-    answers = {it.answer for it in operations if it.answer is not None}
-    types: list[Any] = [*answers, *_EVENTS, MatrixError]
-    types.sort(key=lambda kind: kind.__name__)
-    _, schemas = msgspec.json.schema_components(types, ref_template=_REFERENCE)
-    paths: dict[str, dict[str, Any]] = {}
-    for operation in operations:
-        at_path = paths.setdefault(PREFIX + operation.path, {})
-        at_path[operation.method.lower()] = _operation(operation)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Lamplighter's admin API", "version": __version__},
-        "security": [{"token": []}],
-        "paths": paths,
-        "components": {
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "schemas": schemas,
-        },
-    }
+        answers = {it.answer for it in self._described if it.answer is not None}
+        types: list[Any] = [*answers, *_EVENTS, MatrixError]
+        types.sort(key=lambda kind: kind.__name__)
+        _, schemas = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+        paths: dict[str, dict[str, Any]] = {}
+        for operation in self._described:
+            at_path = paths.setdefault(PREFIX + operation.path, {})
+            at_path[operation.method.lower()] = _operation(operation)
+        content = {
+            "openapi": "3.1.0",
+            "info": {"title": "Lamplighter's admin API", "version": __version__},
+            "security": [{"token": []}],
+            "paths": paths,
+            "components": {
+                "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+                "schemas": schemas,
+            },
+        }
+        return json_response(content)
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
