@@ -157,34 +157,23 @@ async def test_a_question_that_is_open(folder: Folder) -> None:
         assert (await world.charlie.sync(**UNSEEN)).presence == {BOB: THE_END}
 
 
-async def test_a_request_under_way(folder: Folder) -> None:
-    """A first sync that waits for an old module is answered by the new rule."""
+async def test_requests_under_way(folder: Folder) -> None:
+    """A first sync and a GET that wait for an old module are answered by the new rule, also for
+    users whom the new rule only names.
+    """
     folder.write("hanging.py", HANGS)
-    folder.rule({ALICE: [BOB]})
+    folder.rule({ALICE: [CHARLIE]})
     async with lab(folder.configure("hanging.Hanging")) as world:
         await world.bob.set_status("online", "hang")
         await world.charlie.set_status("online")
         poll = await world.alice.polls(**UNSEEN)
-        await turns(20)
-        folder.rule({ALICE: [CHARLIE]})
-        folder.configure("rule.Rule")
-        await world.reload()
-        answer = await world.server.in_time(poll.answer())
-        assert set(answer.presence) == {ALICE, CHARLIE}
-
-
-async def test_a_status_that_is_asked_for(folder: Folder) -> None:
-    """A GET that waits for an old module is answered by the new rule, also for users it names."""
-    folder.write("hanging.py", HANGS)
-    folder.rule({ALICE: []})
-    async with lab(folder.configure("hanging.Hanging")) as world:
-        await world.bob.set_status("online", "hang")
         asking = asyncio.ensure_future(world.alice.status_of(world.bob))
         await turns(20)
         folder.rule({ALICE: [BOB]})
         folder.write("naming.py", NAMES_ONLY)
         folder.configure("naming.Naming")
         await world.reload()
+        assert set((await world.server.in_time(poll.answer())).presence) == {ALICE, BOB}
         assert (await world.server.in_time(asking))["status_msg"] == "hang"
 
 

@@ -34,15 +34,6 @@ def test_fields_stand_in_the_module_api_s_order() -> None:
     ]
 
 
-def test_copy_and_replace_leaves_the_original_alone() -> None:
-    """A copy differs in the given fields only, and the original does not change."""
-    original = UserPresenceState("@alice:here", "online", 1, 2, 3, "at lunch", True)
-    copy = original.copy_and_replace(status_msg=None, state="offline")
-
-    assert copy == UserPresenceState("@alice:here", "offline", 1, 2, 3, None, True)
-    assert original == STATE
-
-
 def test_a_misspelt_field_is_an_error() -> None:
     """A misspelt field raises instead of silently wiping something."""
     state: Any = STATE

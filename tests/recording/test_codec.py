@@ -9,14 +9,6 @@ from tests.recording.samples import EVENTS, at
 from tests.routing.people import ALICE, BOB
 
 
-def test_there_and_back() -> None:
-    """A decoder reads the events that an encoder has written."""
-    encoder, decoder = Encoder(), Decoder()
-    text = b"".join(map(encoder.encode, EVENTS))
-    events = [decoder.decode(line) for line in text.splitlines()]
-    assert [event for event in events if event is not None] == list(EVENTS)
-
-
 def test_numbers_for_ids() -> None:
     """A user ID stands in a line of its own, once; after that its number stands for it."""
     encoder = Encoder()

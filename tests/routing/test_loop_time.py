@@ -189,24 +189,17 @@ async def test_a_loop_that_is_late_for_another_reason() -> None:
     assert await answer == NAMED
 
 
-async def test_a_loop_that_is_always_late() -> None:
-    """A module that never answers is late in the end, even if every timer is late."""
+@pytest.mark.parametrize("late", [[5.0] * 6, [-3_600.0]], ids=["always late", "set back"])
+async def test_odd_clocks(late: list[float]) -> None:
+    """A module that never answers is late in the end, even if every timer is late, or the clock is
+    set back.
+    """
     machine = Machine(clock := BusyClock())
     with capture_logs():
         answer = machine.guarded(Thinking()).interested_users(ALICE)
-        for _ in range(6):
-            clock.be_late(seconds=5)
+        for seconds in late:
+            clock.be_late(seconds=seconds)
             clock.advance(seconds=5)
-    assert answer.done()
-
-
-async def test_a_clock_that_is_set_back() -> None:
-    """If the clock is set back, the time-out still comes when its timer fires."""
-    machine = Machine(clock := BusyClock())
-    with capture_logs():
-        answer = machine.guarded(Thinking()).interested_users(ALICE)
-        clock.be_late(hours=-1)
-        clock.advance(seconds=5)
     assert answer.done()
 
 

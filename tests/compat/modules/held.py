@@ -1,7 +1,7 @@
 # mypy: ignore-errors
 """Routers that answer when the test lets them.
 
-`Held`: `routes: {receiver: [sender, ...]}`, with `say: text` as the status message. The callbacks in
+`Held`: `routes: {receiver: [sender, ...]}`, with `say: text` as the status message. Callbacks in
 `waits:` answer once the test calls `let_go`. With
 `named: {viewer: [user, ...]}` it answers `get_interested_users` by that instead of the routes.
 `routes` or `named` of None makes the callback raise.
