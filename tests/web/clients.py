@@ -1,4 +1,6 @@
-"""Clients of applications, over connections in memory."""
+"""Clients of applications, over connections in memory; and ports for those over sockets."""
+
+import socket
 
 from starlette.types import ASGIApp
 
@@ -8,7 +10,7 @@ from lamplighter.web.http.exchange import FindDirect
 from lamplighter.web.http.server import no_direct
 from lamplighter.web.server import matrix_server
 
-__all__ = ["client_of"]
+__all__ = ["client_of", "free_port"]
 
 
 def client_of(
@@ -17,3 +19,11 @@ def client_of(
     """Return a client at *address* of a server whose requests *application* answers."""
     server = matrix_server(application, FakeClock(), find_direct=find_direct)
     return HttpClient(server.connect, address=address)
+
+
+def free_port() -> int:
+    """Return a port at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Send
 from structlog.testing import capture_logs
 
-from lamplighter.clock import SystemClock, next_turn
+from lamplighter.clock import Clock, SystemClock, next_turn
 from lamplighter.config import Address
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ConfigError
@@ -25,9 +25,9 @@ from lamplighter.web.application import Application
 from lamplighter.web.http.exchange import Exchange
 from lamplighter.web.http.settings import MOST_CONNECTIONS, ConnectionRoom
 from lamplighter.web.listener import Certificate, Listener, room_within
-from lamplighter.web.routes import json_response
 from lamplighter.web.server import matrix_server
 from tests.federation.tls import authority, trusting_context
+from tests.web.clients import free_port
 from tests.web.http.peer import LeavingClients
 
 
@@ -80,9 +80,7 @@ async def test_stopping_before_it_starts(taken_port: int) -> None:
 
 async def test_starting_and_stopping() -> None:
     """Between `start` and `stop` the address takes connections; after that it is free again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     serving = listener(f"127.0.0.1:{port}")
     await serving.start()
     with socket.socket() as client:
@@ -99,18 +97,26 @@ class World:
     """A listener, and clients that speak to it."""
 
     def __init__(
-        self, certificate: Certificate | None = None, room: ConnectionRoom | None = None
+        self,
+        certificate: Certificate | None = None,
+        *,
+        room: ConnectionRoom | None = None,
+        clock: Clock | None = None,
+        slowest: timedelta = timedelta(seconds=30),
     ) -> None:
         self.waiting: list[Exchange] = []
         self.gone: list[str] = []
+        #: One for each connection that the server has not taken.
+        self.refused: list[None] = []
         self._trust = None if certificate is None else trusting_context()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self._writers: list[asyncio.StreamWriter] = []
+        self.port = free_port()
         server = matrix_server(
             Application([Route("/echo", echo, methods=["PUT"])]),
-            SystemClock(),
+            clock or SystemClock(),
             room=room,
+            slowest=slowest,
+            count_refused=lambda: self.refused.append(None),
             find_direct=lambda request: self._poll if request.target.path == "/poll" else None,
         )
         address = Address(f"127.0.0.1:{self.port}")
@@ -120,19 +126,60 @@ class World:
         self.waiting.append(exchange)
         exchange.waiter = LeavingClients(exchange.query, self.gone, lost=[])
 
+    async def play(self, story: "Story") -> None:
+        """Go through *story* while the listener listens."""
+        await self.listener.start()
+        await story(self)
+        for writer in self._writers:
+            writer.close()
+        await self.listener.stop()
+
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Return a connection of a client."""
-        return await asyncio.open_connection(
+        """Return a connection of a client, which is closed at the end of the story."""
+        reader, writer = await asyncio.open_connection(
             "127.0.0.1",
             self.port,
             ssl=self._trust,
             server_hostname=None if self._trust is None else "localhost",
         )
+        self._writers.append(writer)
+        return reader, writer
 
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        """Return once something is so."""
-        while not is_so():
-            await asyncio.to_thread(lambda: None)
+    async def polls(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Return a connection on which a poll waits."""
+        reader, writer = await self.connect()
+        writer.write(b"GET /poll?a HTTP/1.1\r\n\r\n")
+        await until(lambda: bool(self.waiting))
+        return reader, writer
+
+
+Story = Callable[[World], Coroutine[None, None, None]]
+#: Goes through a story with the world that the function makes.
+Run = Callable[[Callable[[], World], Story], None]
+
+
+@pytest.fixture(params=[uvloop.new_event_loop, asyncio.new_event_loop])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Goes through a story on a loop of its own, which has nothing to complain of."""
+
+    async def play(make: Callable[[], World], story: Story) -> None:
+        await make().play(story)
+
+    def run(make: Callable[[], World], story: Story) -> None:
+        complaints: list[object] = []
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            loop = runner.get_loop()
+            loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+            runner.run(play(make, story))
+        assert complaints == []
+
+    return run
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Return once something is so."""
+    while not is_so():
+        await asyncio.to_thread(lambda: None)
 
 
 async def echo(request: Request) -> Response:
@@ -149,10 +196,6 @@ async def receive_answer(reader: asyncio.StreamReader) -> bytes:
     return head.split(b"\r\n")[0] + b" " + await reader.readexactly(length)
 
 
-Loop = Callable[[], asyncio.AbstractEventLoop]
-on_both_loops = pytest.mark.parametrize("loop", [uvloop.new_event_loop, asyncio.new_event_loop])
-
-
 @pytest.fixture(params=["plain", "TLS"])
 def certificate(request: pytest.FixtureRequest, tmp_path: Path) -> Certificate | None:
     """What a listener proves who it is with, or nothing."""
@@ -167,112 +210,79 @@ def issued_to_localhost(tmp_path: Path) -> Certificate:
     return Certificate(tmp_path / "chain.pem", tmp_path / "key.pem")
 
 
-@on_both_loops
-def test_serving(loop: Loop, certificate: Certificate | None) -> None:
+def test_serving(run: Run, certificate: Certificate | None) -> None:
     """Polls and other requests are served on one connection, with TLS and without."""
 
-    async def play() -> None:
-        world = World(certificate)
-        await world.listener.start()
-        reader, writer = await world.connect()
+    async def story(world: World) -> None:
+        reader, writer = await world.polls()
         body = b"x" * 1_000_000
-        writer.write(b"GET /poll HTTP/1.1\r\n\r\n")
         writer.write(b"PUT /echo HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
-        await world.until(lambda: bool(world.waiting))
         world.waiting[0].answer(200, b"{}")
         assert await receive_answer(reader) == b"HTTP/1.1 200 OK {}"
         assert await receive_answer(reader) == b"HTTP/1.1 200 OK " + body
-        writer.close()
-        await world.listener.stop()
 
-    run(loop, play())
+    run(lambda: World(certificate), story)
 
 
-@on_both_loops
-def test_leaving(loop: Loop, certificate: Certificate | None) -> None:
+def test_leaving(run: Run, certificate: Certificate | None) -> None:
     """The endpoint hears of a client that goes away."""
 
-    async def play() -> None:
-        world = World(certificate)
-        await world.listener.start()
-        _reader, writer = await world.connect()
-        writer.write(b"GET /poll?a HTTP/1.1\r\n\r\n")
-        await world.until(lambda: bool(world.waiting))
+    async def story(world: World) -> None:
+        _reader, writer = await world.polls()
         writer.close()
-        await world.until(lambda: bool(world.gone))
+        await until(lambda: bool(world.gone))
         world.waiting[0].answer(200, b"{}")
-        await world.listener.stop()
         assert world.gone == ["a"]
 
-    run(loop, play())
+    run(lambda: World(certificate), story)
 
 
-@on_both_loops
-def test_half_closing(loop: Loop) -> None:
+def test_half_closing(run: Run) -> None:
     """A client that only listens has its answer, and then the end."""
 
-    async def play() -> None:
-        world = World()
-        await world.listener.start()
-        reader, writer = await world.connect()
-        writer.write(b"GET /poll?a HTTP/1.1\r\n\r\n")
+    async def story(world: World) -> None:
+        reader, writer = await world.polls()
         writer.write_eof()
-        await world.until(lambda: bool(world.gone))
+        await until(lambda: bool(world.gone))
         world.waiting[0].answer(200, b"{}")
         assert await receive_answer(reader) == b"HTTP/1.1 200 OK {}"
         assert await reader.read() == b""
-        writer.close()
-        await world.listener.stop()
 
-    run(loop, play())
+    run(World, story)
 
 
-@on_both_loops
-def test_nonsense(loop: Loop, certificate: Certificate | None) -> None:
-    """Who sends nonsense, and much of it, hears what was wrong with it before the end."""
+def test_nonsense(run: Run, certificate: Certificate | None) -> None:
+    """A client that sends nonsense, and much of it, hears what was wrong before the end."""
 
-    async def play() -> None:
-        world = World(certificate)
-        await world.listener.start()
+    async def story(world: World) -> None:
         reader, writer = await world.connect()
         writer.write(b"nonsense\r\n" * (1 if certificate else 50_000))
         assert (await receive_answer(reader)).startswith(b"HTTP/1.1 400 Bad Request {")
-        writer.close()
-        await world.listener.stop()
 
-    run(loop, play())
+    run(lambda: World(certificate), story)
 
 
-@on_both_loops
-def test_stopping_amid_polls(loop: Loop, certificate: Certificate | None) -> None:
+def test_stopping_amid_polls(run: Run, certificate: Certificate | None) -> None:
     """A server that stops takes nobody else, and waits for the answers that are under way."""
 
-    async def play() -> None:
-        world = World(certificate)
-        await world.listener.start()
-        (idle, idle_writer), (reader, writer) = await world.connect(), await world.connect()
-        writer.write(b"GET /poll?a HTTP/1.1\r\n\r\n")
-        await world.until(lambda: bool(world.waiting))
+    async def story(world: World) -> None:
+        idle, _ = await world.connect()
+        reader, _ = await world.polls()
         stopping = asyncio.ensure_future(world.listener.stop())
         assert await idle.read() == b""
         with pytest.raises(ConnectionRefusedError):
             await world.connect()
         world.waiting[0].answer(200, b"{}")
         assert b"\r\nconnection: close\r\n" in await reader.read()
-        idle_writer.close()
-        writer.close()
         await stopping
 
-    run(loop, play())
+    run(lambda: World(certificate), story)
 
 
-@on_both_loops
-def test_a_crowd(loop: Loop) -> None:
+def test_a_crowd(run: Run) -> None:
     """Of hundreds of clients that come at once, many are taken in each turn of the event loop."""
 
-    async def play() -> None:
-        world = World()
-        await world.listener.start()
+    async def story(world: World) -> None:
         crowd = [socket.create_connection(("127.0.0.1", world.port)) for _ in range(200)]
         for client in crowd:
             client.sendall(b"GET /poll HTTP/1.1\r\n\r\n")
@@ -283,40 +293,31 @@ def test_a_crowd(loop: Loop) -> None:
         assert turns < 50
         for client in crowd:
             client.close()
-        await world.until(lambda: len(world.gone) == len(crowd))
-        await world.listener.stop()
+        await until(lambda: len(world.gone) == len(crowd))
 
-    run(loop, play())
+    run(World, story)
 
 
-@on_both_loops
-def test_no_descriptor_left(loop: Loop) -> None:
+def test_no_descriptor_left(run: Run) -> None:
     """Where the process has no descriptor left, a connection waits; that is counted and logged, and
     the listener tries again after a second, and not before.
     """
+    clock = FakeClock()
 
-    async def play() -> None:
-        clock, refused = FakeClock(), list[None]()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = matrix_server(Application([]), clock, count_refused=lambda: refused.append(None))
-        serving = Listener(server, Address(f"127.0.0.1:{port}"))
-        await serving.start()
+    async def story(world: World) -> None:
         with socket.socket() as client, capture_logs() as logs:
             with no_descriptors():
-                client.connect(("127.0.0.1", port))
+                client.connect(("127.0.0.1", world.port))
                 for _ in range(100):
                     await next_turn()
-            assert (len(refused), [line["log_level"] for line in logs]) == (1, ["error"])
+            assert (len(world.refused), [it["log_level"] for it in logs]) == (1, ["error"])
             client.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
             clock.advance(seconds=1)
             reader, writer = await asyncio.open_connection(sock=client)
             assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
             writer.close()
-        await serving.stop()
 
-    run(loop, play())
+    run(lambda: World(clock=clock), story)
 
 
 @contextmanager
@@ -336,50 +337,25 @@ def no_descriptors() -> Iterator[None]:
             os.close(copy)
 
 
-@on_both_loops
-def test_handshakes_have_places(loop: Loop, tmp_path: Path) -> None:
+def test_handshakes_have_places(run: Run, tmp_path: Path) -> None:
     """A client that is silent instead of a handshake takes a place, which it gives back."""
 
-    async def play() -> None:
-        world = World(issued_to_localhost(tmp_path), ConnectionRoom(2))
-        await world.listener.start()
+    async def story(world: World) -> None:
         silent = [await asyncio.open_connection("127.0.0.1", world.port) for _ in range(3)]
         assert await silent[2][0].read() == b""
         for _, writer in silent:
             writer.close()
         while True:
             with suppress(ConnectionError):
-                _, writer = await world.connect()
+                await world.connect()
                 break
-        writer.close()
-        await world.listener.stop()
 
-    run(loop, play())
-
-
-def run(loop: Loop, play: Coroutine[None, None, None]) -> None:
-    """Let *play* run to its end on a loop of its own, which has nothing to complain of."""
-    complaints: list[object] = []
-    with asyncio.Runner(loop_factory=loop) as runner:
-        runner.get_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
-        runner.run(play)
-    assert complaints == []
+    run(lambda: World(issued_to_localhost(tmp_path), room=ConnectionRoom(2)), story)
 
 
 # Clients that do not come to an end.
 
-HEAD = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
-
-
-async def answer(port: int, sent: bytes) -> bytes:
-    """Send that and no more; return what comes back until the server hangs up."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(sent)
-    try:
-        return await reader.read()
-    finally:
-        writer.close()
-        await writer.wait_closed()
+HEAD = b"PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -393,20 +369,14 @@ async def answer(port: int, sent: bytes) -> bytes:
     ],
 )
 async def test_who_takes_too_long(sent: bytes, status: bytes) -> None:
-    """Nobody is waited for without end: not for a head, a body, nor another request."""
+    """The server waits for nothing without end: not for a head, a body, nor another request."""
 
-    async def read(request: Request) -> Response:
-        return json_response(await request.json())
+    async def story(world: World) -> None:
+        reader, writer = await world.connect()
+        writer.write(sent)
+        assert (await reader.read()).partition(b"\r\n")[0] == status
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    application = Application([Route("/", read, methods=["PUT"])])
-    server = matrix_server(application, SystemClock(), slowest=timedelta(milliseconds=50))
-    serving = Listener(server, Address(f"127.0.0.1:{port}"))
-    await serving.start()
-    assert (await answer(port, sent)).partition(b"\r\n")[0] == status
-    await serving.stop()
+    await World(slowest=timedelta(milliseconds=50)).play(story)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """TLS: which certificates and keys are taken, and how the others are refused."""
 
 import datetime
-import socket
 import ssl
 from pathlib import Path
 from typing import Final
@@ -25,6 +24,7 @@ from lamplighter.config import Address
 from lamplighter.errors import ConfigError
 from lamplighter.web.listener import Certificate, Listener
 from lamplighter.web.server import matrix_server
+from tests.web.clients import free_port
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -90,14 +90,6 @@ def refusal(certificate: Certificate) -> str:
     return str(refused.value)
 
 
-def free_port() -> int:
-    """Return a port at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def trusting_all() -> ssl.SSLContext:
     """Return how a client connects to whom it need not know."""
     trust = ssl.create_default_context()
@@ -156,22 +148,16 @@ async def test_what_is_served_with(tmp_path: Path, chain: bytes, private_key: by
 
 
 @pytest.mark.parametrize("name", ["tls_certificate", "tls_private_key"])
-def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
-    """A file that is missing is named, with its key."""
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, is_there: bool) -> None:
+    """A file that is missing, or is no file, is named, with its key."""
     made = files(tmp_path, certificate_of(RSA), pem(RSA))
     path = made.chain if name == "tls_certificate" else made.private_key
     path.unlink()
-    assert refusal(made) == f"federation.{name}: {path} cannot be read: No such file or directory"
-
-
-@pytest.mark.parametrize("name", ["tls_certificate", "tls_private_key"])
-def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
-    """So is one that is there, but no file to be read."""
-    made = files(tmp_path, certificate_of(RSA), pem(RSA))
-    path = made.chain if name == "tls_certificate" else made.private_key
-    path.unlink()
-    path.mkdir()
-    assert refusal(made) == f"federation.{name}: {path} cannot be read: Is a directory"
+    if is_there:
+        path.mkdir()
+    problem = "Is a directory" if is_there else "No such file or directory"
+    assert refusal(made) == f"federation.{name}: {path} cannot be read: {problem}"
 
 
 PASS_PHRASE: Final = BestAvailableEncryption(b"hunter2")
