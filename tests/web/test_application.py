@@ -119,12 +119,6 @@ async def test_what_nobody_serves_is_unrecognized(
     assert cors_of(dict(response.headers)) == CORS
 
 
-async def test_all_methods_of_a_path_are_found(client: HttpClient) -> None:
-    """A path with several methods answers each of them."""
-    for method in ("PUT", "DELETE"):
-        assert (await client.request(method, f"{ECHO}/a", json={})).status == 200
-
-
 @pytest.mark.parametrize(
     ("how", "status", "content"),
     [
