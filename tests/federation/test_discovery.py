@@ -129,46 +129,49 @@ async def test_the_steps(
 
 
 INSIDE: Final = [Service(0, 0, 80, "inside.example")]
+LEADS_INSIDE: Final = "inside.example has no address that may be contacted"
 
 
 @pytest.mark.parametrize(
-    ("server", "delegations", "services"),
+    ("server", "delegations", "services", "message"),
     [
-        ("10.0.0.1:80", {}, {}),
-        ("inside.example", {}, {}),
-        ("inside.example:80", {}, {}),
-        (THERE, {THERE: "10.0.0.1:80"}, {}),
-        (THERE, {THERE: "inside.example:80"}, {}),
-        (THERE, {THERE: "inside.example"}, {}),
-        (THERE, {}, {"_matrix-fed._tcp.there.example": INSIDE}),
-        (THERE, {}, {"_matrix._tcp.there.example": [Service(0, 0, 80, "10.0.0.1")]}),
+        # an address that is not admitted is refused in every step
+        ("10.0.0.1:80", {}, {}, "10.0.0.1 has no address that may be contacted"),
+        ("inside.example", {}, {}, LEADS_INSIDE),
+        ("inside.example:80", {}, {}, LEADS_INSIDE),
+        (THERE, {THERE: "10.0.0.1:80"}, {}, "10.0.0.1 has no address that may be contacted"),
+        (THERE, {THERE: "inside.example:80"}, {}, LEADS_INSIDE),
+        (THERE, {THERE: "inside.example"}, {}, LEADS_INSIDE),
+        (THERE, {}, {f"_matrix-fed._tcp.{THERE}": INSIDE}, LEADS_INSIDE),
+        (
+            THERE,
+            {},
+            {f"_matrix._tcp.{THERE}": [Service(0, 0, 80, "10.0.0.1")]},
+            "10.0.0.1 has no address that may be contacted",
+        ),
+        # if the target of the SRV record is the root, port 8448 is not tried either
+        (
+            THERE,
+            {},
+            OLD | {f"_matrix-fed._tcp.{THERE}": [Service(0, 0, 0, ".")]},
+            f"{THERE} has no federation by its SRV records",
+        ),
+        ("nowhere.example", {}, {}, "nowhere.example has no address"),
+        ("a.example:0", {}, {}, "a.example:0: no TCP port has that number"),
+        ("a.example:65536", {}, {}, "a.example:65536: no TCP port has that number"),
+        ("[::1::]", {}, {}, "[::1::]: not an IPv6 address"),
+        ("[192.0.2.1]", {}, {}, "[192.0.2.1]: not an IPv6 address"),
+        ("there..example", {}, {}, "there..example: not a name that DNS can have"),
+        (".", {}, {}, ".: not a name that DNS can have"),
+        ("a" * 64, {}, {}, f"{'a' * 64}: not a name that DNS can have"),
     ],
 )
-async def test_nothing_leads_inside(
-    server: str, delegations: dict[str, str], services: dict[str, list[Service]]
+async def test_servers_that_cannot_be_found(
+    server: str, delegations: dict[str, str], services: dict[str, list[Service]], message: str
 ) -> None:
-    """An address that is not admitted is refused in every step."""
-    with pytest.raises(RemoteUnreachable, match=r"has no address that may be contacted$"):
-        await discovery(delegations, services).find(ServerName(server), NOW)
-
-
-@pytest.mark.parametrize(
-    ("server", "message"),
-    [
-        ("nowhere.example", "nowhere.example has no address"),
-        ("there.example:0", "there.example:0: no TCP port has that number"),
-        ("there.example:65536", "there.example:65536: no TCP port has that number"),
-        ("[::1::]", "[::1::]: not an IPv6 address"),
-        ("[192.0.2.1]", "[192.0.2.1]: not an IPv6 address"),
-        ("there..example", "there..example: not a name that DNS can have"),
-        (".", ".: not a name that DNS can have"),
-        ("a" * 64, f"{'a' * 64}: not a name that DNS can have"),
-    ],
-)
-async def test_names_that_lead_nowhere(server: str, message: str) -> None:
-    """The error for a name without addresses, or an impossible name, gives the reason."""
+    """A server without admitted addresses, or with an impossible name, is unreachable."""
     with pytest.raises(RemoteUnreachable) as raised:
-        await discovery().find(ServerName(server), NOW)
+        await discovery(delegations, services).find(ServerName(server), NOW)
     assert str(raised.value) == message
 
 
@@ -183,13 +186,6 @@ async def test_several_records() -> None:
         ServerName(THERE), NOW
     )
     assert written(found) == f"{THERE}, {THERE}: 192.0.2.3 2, 192.0.2.4 4"
-
-
-async def test_no_federation() -> None:
-    """If the target of the SRV record is the root, port 8448 is not tried either."""
-    services = {"_matrix-fed._tcp.there.example": [Service(0, 0, 0, ".")]}
-    with pytest.raises(RemoteUnreachable, match=r"has no federation by its SRV records$"):
-        await discovery({}, services | OLD).find(ServerName(THERE), NOW)
 
 
 async def test_endless_records() -> None:

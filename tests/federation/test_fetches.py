@@ -3,6 +3,8 @@
 import asyncio
 from typing import Final
 
+import pytest
+
 from lamplighter.devtools.turns import turns
 from lamplighter.federation.fetches import Fetches
 from lamplighter.ids import ServerName
@@ -35,34 +37,36 @@ class Slow:
         return alive
 
 
-async def test_one_asker() -> None:
-    """A further fetch for one asker cancels the oldest of that asker, and no other."""
-    slow = Slow(Fetches(100, 3))
-    slow.begin(NAMES[0], "somebody")
-    for name in NAMES[1:10]:
-        slow.begin(name, "stranger")
-    assert await slow.under_way() == [NAMES[0], *NAMES[7:10]]
+EVIL: Final = [ServerName(f"s{number}.evil.example:{number}") for number in range(1, 9)]
 
 
-async def test_one_domain() -> None:
-    """A further fetch from one domain cancels the oldest of that domain, for any asker."""
-    slow = Slow(Fetches(100, 3))
-    names = [ServerName(f"s{number}.evil.example:{number}") for number in range(1, 9)]
-    slow.begin(NAMES[0], "somebody")
-    for number, name in enumerate(names):
-        slow.begin(name, f"stranger {number}")
-    assert await slow.under_way() == [NAMES[0], *names[5:]]
-
-
-async def test_all_together() -> None:
-    """When all places are taken, the asker with the most fetches loses the oldest of them."""
-    slow = Slow(Fetches(5, 4))
-    for name in NAMES[:2]:
-        slow.begin(name, "one")
-    for name in NAMES[2:5]:
-        slow.begin(name, "many")
-    slow.begin(NAMES[5], "newcomer")
-    assert await slow.under_way() == [*NAMES[:2], *NAMES[3:6]]
+@pytest.mark.parametrize(
+    ("most", "most_of_one", "fetches", "under_way"),
+    [
+        # a further fetch for one asker cancels the oldest of that asker, and no other
+        (100, 3, [(it, "stranger") for it in NAMES[1:10]], NAMES[7:10]),
+        # a further fetch from one domain cancels the oldest of that domain, for any asker
+        (100, 3, [(it, f"stranger of {it}") for it in EVIL], EVIL[5:]),
+        # when all places are taken, the asker with the most fetches loses the oldest of them
+        (
+            5,
+            4,
+            [(NAMES[1], "somebody"), *((it, "many") for it in NAMES[2:5]), (NAMES[5], "new")],
+            [NAMES[1], *NAMES[3:6]],
+        ),
+    ],
+)
+async def test_the_places(
+    most: int,
+    most_of_one: int,
+    fetches: list[tuple[ServerName, str]],
+    under_way: list[ServerName],
+) -> None:
+    """Beyond a bound, a further fetch cancels an older one of the same stranger."""
+    slow = Slow(Fetches(most, most_of_one))
+    for server, asker in [(NAMES[0], "somebody"), *fetches]:
+        slow.begin(server, asker)
+    assert await slow.under_way() == [NAMES[0], *under_way]
 
 
 async def test_a_fetch_that_has_ended_makes_room() -> None:

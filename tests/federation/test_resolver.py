@@ -119,25 +119,24 @@ async def test_dns_that_fails(tmp_path: Path) -> None:
             await known.services("_matrix._tcp.broken.example")
 
 
-async def test_no_dns_at_all(tmp_path: Path) -> None:
-    """On a machine without DNS servers, a name that is not in the hosts file fails at once."""
-    known = DnsResolver(dns.asyncresolver.Resolver(configure=False), tmp_path / "none")
-    with pytest.raises(RemoteUnreachable):
-        await known.addresses("there.example")
-
-
-@pytest.mark.parametrize("host", ["a..b", "a" * 64, ".".join(["a" * 60] * 5)])
-async def test_names_that_cannot_be(tmp_path: Path, host: str) -> None:
+async def test_names_that_cannot_be(tmp_path: Path) -> None:
     """A name that DNS cannot have is unreachable, and no query is sent."""
     async with dns_server() as (server, resolver):
-        with pytest.raises(RemoteUnreachable):
-            await DnsResolver(resolver, tmp_path / "none").addresses(host)
+        for host in ("a..b", "a" * 64, ".".join(["a" * 60] * 5)):
+            with pytest.raises(RemoteUnreachable):
+                await DnsResolver(resolver, tmp_path / "none").addresses(host)
         assert server.asked == []
 
 
-def test_the_machine_as_it_is() -> None:
-    """A resolver with the machine's own settings can be made with and without DNS."""
+async def test_the_machine_as_it_is(tmp_path: Path) -> None:
+    """A resolver with the machine's own settings can be made with and without DNS.
+
+    Without DNS servers, a name that is not in the hosts file fails at once.
+    """
     assert isinstance(DnsResolver(), DnsResolver)
+    known = DnsResolver(dns.asyncresolver.Resolver(configure=False), tmp_path / "none")
+    with pytest.raises(RemoteUnreachable):
+        await known.addresses("there.example")
 
 
 def test_hosts() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ _PYTHON: Final = Path(__file__).parents[2] / ".venv-synapse" / "bin" / "python"
 #: The folder of the modules that Synapse imports by the names of their files.
 MODULES: Final = Path(__file__).parent / "modules"
 
-#: How long the process may take to start or to stop on a busy machine.
+#: How long the process may take to start or to end on a busy machine.
 _PATIENCE_SECONDS: Final = 300
 
 _NO_LIMIT: Final = {"per_second": 100_000, "burst_count": 100_000}
@@ -57,10 +56,7 @@ class Ports:
 
 
 class Synapse:
-    """A homeserver process that keeps its ports and data over restarts.
-
-    Its name is `localhost:<federation port>`.
-    """
+    """A homeserver process, whose name is `localhost:<federation port>`."""
 
     def __init__(self, folder: Path, ports: Ports, authority: Authority) -> None:
         """Put certificate, signing key and data below *folder*."""
@@ -131,21 +127,11 @@ class Synapse:
                 return
         raise AssertionError(f"Synapse does not answer\n{self.log}")
 
-    def stop(self) -> None:
-        """Stop the server in good order."""
-        assert self._end(signal.SIGTERM) == 0, self.log
-
     def kill_if_running(self) -> None:
         """Kill the process if it runs."""
         if self._process is not None:
-            self._end(signal.SIGKILL)
-
-    def _end(self, number: signal.Signals) -> int:
-        assert self._process is not None, "Synapse does not run"
-        self._process.send_signal(number)
-        code = self._process.wait(_PATIENCE_SECONDS)
-        self._process = None
-        return code
+            self._process.kill()
+            self._process.wait(_PATIENCE_SECONDS)
 
     def _is_healthy(self) -> bool:
         connection = HTTPConnection("127.0.0.1", self._ports.client, timeout=_PATIENCE_SECONDS)

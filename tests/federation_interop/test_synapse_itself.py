@@ -146,17 +146,3 @@ async def test_synapse_speaks_to_a_peer_that_was_away(
 
     messages = [told(await peer.transaction())["status_msg"] for _ in range(2)]
     assert messages == ["one", "three"]
-
-
-async def test_synapse_restarts(synapse: Synapse, peer: Peer, http: aiohttp.ClientSession) -> None:
-    """A Synapse that is restarted with another configuration keeps its name, users and keys."""
-    synapse.start()
-    bob = await register(http, synapse.url, "bob")
-    keys = (await peer.get(synapse.name, SERVER_KEYS)).json["verify_keys"]
-    synapse.stop()
-    synapse.configure({peer.user("charlie"): [bob.user_id]})
-    synapse.start()
-    await bob.put_status("online", "back")
-
-    assert told(await peer.transaction())["status_msg"] == "back"
-    assert (await peer.get(synapse.name, SERVER_KEYS)).json["verify_keys"] == keys
