@@ -93,8 +93,9 @@ async def test_text_that_no_database_takes(database: Database, text: str, fault:
     with pytest.raises(InvalidParam, match=fault):
         async with database.read() as connection:
             await connection.execute(select(users).where(users.c.user_id == text))
-    await add_room(database, "!a")
-    assert (await count_rooms(database), database.failures) == (1, 0)
+    for sound in ("Zoë 🦊", "\\u0000"):
+        await add_room(database, sound)
+    assert (await count_rooms(database), database.failures) == (2, 0)
 
 
 @ON_FILE_AND_SERVER

@@ -1,6 +1,5 @@
 """SQLite: files that are safe, disks that fail, and one trip to its thread for a statement."""
 
-import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -119,30 +118,24 @@ async def test_whether_it_can_be_written(
 
 
 @USES
-async def test_a_file_that_cannot_be_opened(
-    tmp_path: Path, use: Callable[[Database], Awaitable[object]]
+@pytest.mark.parametrize(
+    ("name", "problem"), [("missing/a.db", "cannot be opened"), ("letter.txt", "not a database")]
+)
+async def test_a_file_that_cannot_be_used(
+    tmp_path: Path, use: Callable[[Database], Awaitable[object]], name: str, problem: str
 ) -> None:
-    """A database in a directory that is not there cannot be opened, and says so."""
-    database = open_file(tmp_path / "missing" / "lamplighter.db")
-    with pytest.raises(StorageUnavailable, match="cannot be opened"):
+    """A database in a directory that is not there, and a file of something else, say so.
+
+    The file is left alone.
+    """
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear Alice, " * 1000)
+    database = open_file(tmp_path / name)
+    with pytest.raises(StorageUnavailable, match=problem):
         await use(database)
     await database.close()
     await connections_ended()
-
-
-@USES
-async def test_a_file_that_is_no_database(
-    tmp_path: Path, use: Callable[[Database], Awaitable[object]]
-) -> None:
-    """A file of something else is left alone, and told as such."""
-    file = tmp_path / "letter.txt"
-    file.write_text("Dear Alice, " * 1000)
-    database = open_file(file)
-    with pytest.raises(StorageUnavailable, match="not a database"):
-        await use(database)
-    await database.close()
-    await connections_ended()
-    assert file.read_text() == "Dear Alice, " * 1000
+    assert letter.read_text() == "Dear Alice, " * 1000
 
 
 async def test_the_first_write(tmp_path: Path) -> None:
@@ -181,13 +174,3 @@ async def test_trips(
         assert found == [[("!a", 0)], [("!b", 0)]]
         assert (len(statements), len(wakes)) == (3, 3)
         await database.close()
-
-
-async def test_a_connection_that_was_given_up(file_database: Database) -> None:
-    """A caller who is cancelled takes the connection along; statements go over the next one."""
-    await file_database.commit(adding("!a"))
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0), file_database.write() as connection:
-            await connection.exec_driver_sql("DELETE FROM rooms")
-    await file_database.commit(adding("!b"))
-    assert await count_rooms(file_database) == 2

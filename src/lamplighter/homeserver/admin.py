@@ -6,7 +6,7 @@ from starlette.requests import Request
 from lamplighter.errors import NotFound
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.values import MAX_PASSWORD
-from lamplighter.ids import DeviceId, ServerName, UserId
+from lamplighter.ids import DeviceId, UserId
 from lamplighter.web.admin.content import Done, NewPassword
 from lamplighter.web.admin.operations import Operation
 from lamplighter.web.admin.queries import user_named
@@ -21,9 +21,8 @@ _log = structlog.get_logger(__name__)
 class AdminAccounts:
     """Logs accounts out, gives them passwords, and closes them."""
 
-    def __init__(self, directory: SqlDirectory, server_name: ServerName) -> None:
+    def __init__(self, directory: SqlDirectory) -> None:
         self._directory = directory
-        self._server_name = server_name
 
     def operations(self) -> list[Operation]:
         """Return what operators can do."""
@@ -71,7 +70,7 @@ class AdminAccounts:
         return Done()
 
     async def _user(self, request: Request) -> UserId:
-        user = user_named(request.path_params["user_id"], self._server_name)
+        user = user_named(request.path_params["user_id"], self._directory.server_name)
         if await self._directory.account(user) is None:
             raise NotFound("There is no such user")
         return user

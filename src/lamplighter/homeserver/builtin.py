@@ -67,7 +67,7 @@ class BuiltInHomeserver:
         )
 
     def operations(self) -> list[Operation]:
-        return AdminAccounts(self.directory, self._config.server_name).operations()
+        return AdminAccounts(self.directory).operations()
 
     def refuse_writes(self) -> None:
         self.directory.refuse_writes()

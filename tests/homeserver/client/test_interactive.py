@@ -40,14 +40,13 @@ def auth(**changes: Any) -> AuthData:
     return convert(fields, AuthData)
 
 
-async def test_the_right_password_is_enough(stage: PasswordStage) -> None:
-    """The requester's password confirms the request, without any session before."""
-    await stage.confirm(ALICE, auth(), REQUEST)
+@pytest.mark.parametrize("changes", [{}, {"identifier": None, "user": "alice"}])
+async def test_the_right_password_is_enough(stage: PasswordStage, changes: dict[str, Any]) -> None:
+    """The requester's password confirms the request, without any session before.
 
-
-async def test_the_older_form_names_the_user(stage: PasswordStage) -> None:
-    """`user` may stand in place of the identifier, as a localpart too."""
-    await stage.confirm(ALICE, auth(identifier=None, user="alice"), REQUEST)
+    `user` may stand in place of the identifier, as a localpart too.
+    """
+    await stage.confirm(ALICE, auth(**changes), REQUEST)
 
 
 @pytest.mark.parametrize(

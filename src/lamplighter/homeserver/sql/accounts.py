@@ -4,6 +4,7 @@ import re
 import secrets
 import string
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import delete, insert, select, update
@@ -35,22 +36,15 @@ _MAX_DISPLAYNAME: Final = 256
 _MAX_AVATAR_URL: Final = 1000
 
 
+@dataclass(frozen=True, slots=True)
 class AccountBook:
     """The accounts of this server, with their profiles."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        server_name: ServerName,
-        passwords: Passwords,
-        devices: Devices,
-        memberships: RoomMemberships,
-    ) -> None:
-        self._ledger = ledger
-        self._server_name = server_name
-        self._passwords = passwords
-        self._devices = devices
-        self._memberships = memberships
+    ledger: Ledger
+    server_name: ServerName
+    passwords: Passwords
+    devices: Devices
+    memberships: RoomMemberships
 
     async def register(
         self,
@@ -76,7 +70,7 @@ class AccountBook:
                 is_deactivated=False,
             )
             await write.connection.execute(account)
-            return await self._devices.add(write, user_id, device_id, device_name)
+            return await self.devices.add(write, user_id, device_id, device_name)
 
         if localpart is None:
             alphabet = string.ascii_lowercase + string.digits
@@ -84,25 +78,25 @@ class AccountBook:
         user_id = self._user_id(localpart)
         check_device(device_id, device_name)
         _check_length(password or "")
-        async with self._ledger.read() as connection:  # before the work of hashing
+        async with self.ledger.read() as connection:  # before the work of hashing
             await _check_free(connection, user_id)
-        password_hash = None if password is None else await self._passwords.hash(password)
-        return await self._ledger.write(work)
+        password_hash = None if password is None else await self.passwords.hash(password)
+        return await self.ledger.write(work)
 
     async def check_available(self, localpart: str) -> None:
         """Raise `UserInUse` or `InvalidUsername` if nobody could register as *localpart*."""
         user_id = self._user_id(localpart)
-        async with self._ledger.read() as connection:
+        async with self.ledger.read() as connection:
             await _check_free(connection, user_id)
 
     async def check_password(self, user_id: UserId, password: str) -> None:
         """Raise `Forbidden` unless it is the password of an active user."""
-        async with self._ledger.read() as connection:
+        async with self.ledger.read() as connection:
             person = await find_user(connection, user_id)
         # The password of a deactivated user is deleted, so nobody can prove to be that user, and
         # the answer is the one for an unknown user.
         known = None if person is None else person.password_hash
-        if not await self._passwords.verify(known, password):
+        if not await self.passwords.verify(known, password):
             raise Forbidden("Wrong user name or password")
 
     async def set_password(
@@ -118,19 +112,19 @@ class AccountBook:
             known = update(users).where(users.c.user_id == user_id)
             await write.connection.execute(known.values(password_hash=password_hash))
             if log_out:
-                await self._devices.remove(write, user_id, but=but)
+                await self.devices.remove(write, user_id, but=but)
 
         if not password:
             raise InvalidParam("password: must not be empty")
         _check_length(password)
-        async with self._ledger.read() as connection:  # before the work of hashing
+        async with self.ledger.read() as connection:  # before the work of hashing
             await find_active(connection, user_id)
-        password_hash = await self._passwords.hash(password)
-        await self._ledger.write(work)
+        password_hash = await self.passwords.hash(password)
+        await self.ledger.write(work)
 
     async def account(self, user_id: UserId) -> Account | None:
         """Return the account, or None if there never was one."""
-        async with self._ledger.read() as connection:
+        async with self.ledger.read() as connection:
             person = await find_user(connection, user_id)
         return None if person is None else person.account
 
@@ -141,15 +135,15 @@ class AccountBook:
         query = select(users).where(users.c.user_id > (after or "")).order_by(users.c.user_id)
         if containing:
             pattern = f"%{_escaped(containing)}%"
-            in_id = users.c.user_id.ilike(f"@{pattern}:{_escaped(self._server_name)}", escape="\\")
+            in_id = users.c.user_id.ilike(f"@{pattern}:{_escaped(self.server_name)}", escape="\\")
             query = query.where(in_id | users.c.displayname.ilike(pattern, escape="\\"))
-        async with self._ledger.read() as connection:
+        async with self.ledger.read() as connection:
             rows = (await connection.execute(query.limit(limit))).all()
         return [account_in(row) for row in rows]
 
     async def profile(self, user_id: UserId) -> Profile:
         """Return the user's profile; raise `NotFound` for users that do not exist."""
-        async with self._ledger.read() as connection:
+        async with self.ledger.read() as connection:
             person = await find_user(connection, user_id)
         if person is None:
             raise NotFound(f"There is no user {user_id}")
@@ -176,14 +170,14 @@ class AccountBook:
 
         if value is not None and len(value) > longest:
             raise TooLarge(f"{field}: at most {longest} characters are allowed")
-        await self._memberships.show_profile(user_id, await self._ledger.write(work))
+        await self.memberships.show_profile(user_id, await self.ledger.write(work))
 
     async def deactivate(self, user_id: UserId) -> None:
         """Close the account: no token, password, profile or membership stays."""
 
         async def work(write: Write) -> None:
             await find_active(write.connection, user_id)
-            await self._devices.remove(write, user_id)
+            await self.devices.remove(write, user_id)
             nothing = {"password_hash": None, "displayname": None, "avatar_url": None}
             await write.connection.execute(
                 update(users)
@@ -195,8 +189,8 @@ class AccountBook:
             # The listener learns of it before the user leaves the rooms: members see the end.
             write.deactivated.append(user_id)
 
-        await self._ledger.write(work)
-        await self._memberships.leave_all(user_id)
+        await self.ledger.write(work)
+        await self.memberships.leave_all(user_id)
 
     async def finish_deactivations(self) -> None:
         """Make deactivated users leave their rooms, if the process ended before they had left."""
@@ -207,14 +201,14 @@ class AccountBook:
             .where(users.c.is_deactivated, present)
             .distinct()
         )
-        async with self._ledger.read() as connection:
+        async with self.ledger.read() as connection:
             unfinished = (await connection.execute(query)).scalars().all()
         for user_id in unfinished:
-            await self._memberships.leave_all(UserId(user_id))
+            await self.memberships.leave_all(UserId(user_id))
 
     def _user_id(self, localpart: str) -> UserId:
         try:
-            return parse_user_id(f"@{parse_localpart(localpart)}:{self._server_name}")
+            return parse_user_id(f"@{parse_localpart(localpart)}:{self.server_name}")
         except InvalidId as error:
             raise InvalidUsername(str(error)) from error
 

@@ -4,6 +4,7 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import insert
@@ -50,20 +51,14 @@ StateKey = tuple[str, str]
 _LEVELS: Final = ("m.room.power_levels", "")
 
 
+@dataclass(frozen=True, slots=True)
 class RoomCreation:
     """Creates rooms."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        server_name: ServerName,
-        memberships: RoomMemberships,
-        directory: RoomDirectory,
-    ) -> None:
-        self._ledger = ledger
-        self._server_name = server_name
-        self._memberships = memberships
-        self._directory = directory
+    ledger: Ledger
+    server_name: ServerName
+    memberships: RoomMemberships
+    directory: RoomDirectory
 
     async def create_room(self, creator: UserId, room: NewRoom) -> RoomId:
         """Create a room with the creator in it; raise `RoomInUse` for a taken alias."""
@@ -72,22 +67,22 @@ class RoomCreation:
             await write.connection.execute(insert(rooms).values(room_id=room_id, last_position=0))
             create = {**room.creation_content, "creator": creator, "room_version": ROOM_VERSION}
             await append(write, room_id, "m.room.create", creator, create, "")
-            await self._memberships.record(write, room_id, creator, creator, MemberState.JOIN, {})
+            await self.memberships.record(write, room_id, creator, creator, MemberState.JOIN, {})
             for (event_type, state_key), content in state.items():
                 await append(write, room_id, event_type, creator, content, state_key)
             if room.alias is not None:
-                await self._directory.add_alias(write, creator, room.alias, room_id)
+                await self.directory.add_alias(write, creator, room.alias, room_id)
             if room.visibility == "public":
                 await publish(write, room_id, published=True)
             for target in invited:
                 extra = {"is_direct": True} if room.is_direct else {}
-                await self._memberships.add_invite(write, room_id, creator, target, extra)
+                await self.memberships.add_invite(write, room_id, creator, target, extra)
 
         _check(room)
-        room_id = RoomId(f"!{secrets.token_urlsafe(18)}:{self._server_name}")
+        room_id = RoomId(f"!{secrets.token_urlsafe(18)}:{self.server_name}")
         invited = [target for target in dict.fromkeys(room.invite) if target != creator]
         state = _first_state(creator, room)
-        await self._ledger.write(work)
+        await self.ledger.write(work)
         return room_id
 
 

@@ -1,6 +1,7 @@
 """One room in a `/sync`, as its viewer sees it: joined, invited to, or left."""
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -44,35 +45,24 @@ _SHOWN_TO_INVITED: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class Sections:
-    """Reads the entries of single rooms for a viewer."""
+    """Reads the entries of single rooms for *viewer*, as they are at *moment*."""
 
-    def __init__(
-        self,
-        connection: AsyncConnection,
-        viewer: Viewer,
-        account_data: AccountDataByRoom,
-        typing: TypingNotices,
-        typed_in: Collection[RoomId] | None,
-        moment: Moment,
-    ) -> None:
-        """Read for *viewer* the state of the rooms at *moment*.
-
-        *account_data* is what was set since the viewer's last sync. *typed_in* are the rooms in
-        which typing has changed since then; None is any room.
-        """
-        self._connection = connection
-        self._viewer = viewer
-        self._account_data = account_data
-        self._typing = typing
-        self._typed_in = typed_in
-        self._moment = moment
+    connection: AsyncConnection
+    viewer: Viewer
+    #: The account data that were set since the viewer's last sync.
+    account_data: AccountDataByRoom
+    typing: TypingNotices
+    #: The rooms in which typing has changed since the viewer's last sync; None is any room.
+    typed_in: Collection[RoomId] | None
+    moment: Moment
 
     async def joined(self, view: View) -> Section | None:
         """Return the room's entry under `join`, or None if nothing has changed."""
-        since = self._viewer.since
+        since = self.viewer.since
         is_new = since is None or view.standing.since_position > since
-        is_full = is_new or self._viewer.full_state
+        is_full = is_new or self.viewer.full_state
         news = await self._news(view, 0 if is_new else since or 0, is_full=is_full)
         data = await self._room_account_data(view, is_new=is_new)
         ephemeral = await self._ephemeral(view.standing.room_id, is_new=is_full)
@@ -80,20 +70,20 @@ class Sections:
             return None
         summary: Json = {}
         if is_full or news.tells_of_members:
-            found = await read_summary(self._connection, view.standing.room_id)
+            found = await read_summary(self.connection, view.standing.room_id)
             summary = found.of(view.user_id)
         return self._section(view, news, beside_news(summary, data, ephemeral))
 
     async def left(self, view: View) -> Section:
         """Return the room's entry under `leave`: the changes up to the end of the stay."""
-        since = self._viewer.since
-        is_full = since is None or self._viewer.full_state
+        since = self.viewer.since
+        is_full = since is None or self.viewer.full_state
         news = await self._news(view, since or 0, is_full=is_full)
         return self._section(view, news, {"account_data": {"events": []}})
 
     async def invited(self, view: View) -> Section | None:
         """Return the room's entry under `invite`, of stripped events."""
-        since = self._viewer.since
+        since = self.viewer.since
         if since is not None and view.standing.since_position <= since:
             return None
         own = and_(current_state.c.type == MEMBER, current_state.c.state_key == view.user_id)
@@ -101,61 +91,61 @@ class Sections:
         query = CURRENT_EVENTS.where(
             current_state.c.room_id == view.standing.room_id, or_(own, shown)
         )
-        found = await read_events(self._connection, query.order_by(events.c.position))
+        found = await read_events(self.connection, query.order_by(events.c.position))
         content = {"invite_state": {"events": [_stripped(event) for event in found]}}
         entry = b"%b:%b" % (encode(view.standing.room_id), encode(content))
         return lambda: iter((entry,))
 
     def _section(self, view: View, news: RoomNews, beside: Json) -> Section:
-        return partial(in_pieces, view.standing.room_id, news, beside, self._moment)
+        return partial(in_pieces, view.standing.room_id, news, beside, self.moment)
 
     async def _news(self, view: View, after: int, *, is_full: bool) -> RoomNews:
-        wanted, room_id = self._viewer.timeline, view.standing.room_id
-        limit = self._viewer.filter.timeline_limit if wanted.admits_room(room_id) else 0
+        wanted, room_id = self.viewer.timeline, view.standing.room_id
+        limit = self.viewer.filter.timeline_limit if wanted.admits_room(room_id) else 0
         timeline = await read_timeline(
-            self._connection, view.admits(), *wanted.conditions(), after=after, limit=limit
+            self.connection, view.admits(), *wanted.conditions(), after=after, limit=limit
         )
         state: list[StoredEvent] = []
-        if self._viewer.state.admits_room(room_id):
+        if self.viewer.state.admits_room(room_id):
             # A filtered timeline may leave out state that the client does want.
             begins = timeline.starts_after + 1 if wanted.admits_all and timeline.events else None
             state = await read_state(
-                self._connection,
+                self.connection,
                 view.admits(),
-                *self._viewer.state.conditions(),
+                *self.viewer.state.conditions(),
                 after=0 if is_full else after,
                 before=begins,
             )
         told = {event.event_id for event in timeline.events}
         return RoomNews(
             [encode_event(event) for event in state if event.event_id not in told],
-            await encode_events(self._connection, timeline.events, view.user_id),
+            await encode_events(self.connection, timeline.events, view.user_id),
             timeline.is_limited,
             timeline.starts_after,
         )
 
     async def _ephemeral(self, room_id: RoomId, *, is_new: bool) -> list[Json]:
         """Return the typing and receipts that have changed; of a new room, all."""
-        viewer = self._viewer
+        viewer = self.viewer
         found: list[Json] = []
         if viewer.wants_ephemeral(room_id, "m.typing"):
-            typists = self._typing.in_room(room_id)
-            has_changed = self._typed_in is None or room_id in self._typed_in
+            typists = self.typing.in_room(room_id)
+            has_changed = self.typed_in is None or room_id in self.typed_in
             if typists if is_new else has_changed:
                 found.append(typing_event(typists))
         if viewer.wants_ephemeral(room_id, "m.receipt"):
             after = 0 if is_new else viewer.since or 0
             user_id = viewer.requester.user_id
-            receipts = await read_receipts(self._connection, room_id, user_id, after=after)
+            receipts = await read_receipts(self.connection, room_id, user_id, after=after)
             found += [receipt_event(receipts)] if receipts else []
         return found
 
     async def _room_account_data(self, view: View, *, is_new: bool) -> list[Json]:
         """Return the data that were set since the last sync; of a new room, all."""
-        data, room_id = self._account_data, view.standing.room_id
-        if is_new and self._viewer.since is not None:
-            data = await read_account_data(self._connection, view.user_id, room_id=room_id)
-        return self._viewer.wanted_data(room_id, data.get(room_id, ()))
+        data, room_id = self.account_data, view.standing.room_id
+        if is_new and self.viewer.since is not None:
+            data = await read_account_data(self.connection, view.user_id, room_id=room_id)
+        return self.viewer.wanted_data(room_id, data.get(room_id, ()))
 
 
 def _stripped(event: StoredEvent) -> dict[str, Any]:
