@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
@@ -9,7 +10,8 @@ from structlog.testing import capture_logs
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.connection import MOST_UNTAKEN
-from lamplighter.homeserver.upstream.forwarding import Forwarding
+from lamplighter.homeserver.upstream.forwarding import Forwarding, watch_nothing
+from lamplighter.web.bodies import BodiesInTime
 from lamplighter.web.http.connection import MOST_UNREAD
 from lamplighter.web.http.request import Headers
 from tests.homeserver.upstream.wires import FakeHomeserver, Wire
@@ -31,13 +33,14 @@ class Front:
         self.clock = clock
         self.homeserver = homeserver
         self.upstream = upstream
-        self.site.application.handle = Forwarding(upstream, lambda _: False)
+        self.watch(watch_nothing)
 
     def watch(
         self, watch: Callable[[str, str, str, Headers], Callable[[int], Awaitable[None]] | None]
     ) -> None:
         """Have *watch* called with each request."""
-        self.site.application.handle = Forwarding(self.upstream, lambda _: False, watch)
+        forwarding = Forwarding(self.upstream, lambda _: False, watch)
+        self.site.application.handle = BodiesInTime(forwarding, self.clock, timedelta(seconds=30))
 
     async def asks(self, request: str, peer: Peer | None = None) -> Peer:
         """Send *request*, and return its client once the homeserver has it."""
@@ -356,3 +359,88 @@ async def test_watching(front: Front) -> None:
     front.wire.send(OK)
     await settle()
     assert (peer.received, len(seen)) == (OK_SENT, 3)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status"),
+    [
+        ("PUT /a HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400),
+        ("PUT /a HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\na", 400),
+        ("PUT /a HTTP/1.1\r\nContent-Length: +1\r\n\r\na", 400),
+        ("PUT /a HTTP/1.1\r\nContent-Length : 1\r\n\r\na", 400),
+        ("PUT /a HTTP/1.1\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0", 400),
+        ("PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0", 400),
+        ("PUT /a HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+        ("PUT /a HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 400),
+        ("PUT /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        ("PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n", 400),
+        ("GET /a HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", 400),
+        ("GET /a HTTP/1.1\r\n A: b\r\n\r\n", 400),
+        ("GET /a HTTP/1.1\r\nA: b\nC: d\r\n\r\n", 400),
+        ("GET /a HTTP/1.1\r\nA: b\rC: d\r\n\r\n", 400),
+        ("GET /a HTTP/1.1\r\nA: b\0\r\n\r\n", 400),
+        ("GET /a HTTP/1.1\r\nA\0: b\r\n\r\n", 400),
+        ("GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        ("GET /a HTTP/1.2\r\n\r\n", 400),
+        ("GET /a b HTTP/1.1\r\n\r\n", 400),
+        ("GET /a\r\n\r\n", 400),
+        ("CONNECT hs:8448 HTTP/1.1\r\nHost: hs\r\n\r\n", 400),
+        (
+            "PUT /a HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 1\r\n\r\na",
+            400,
+        ),
+        ("GET /a HTTP/1.1\r\n" + "A: b\r\n" * 200 + "\r\n", 431),
+        ("GET /a HTTP/1.1\r\nA: " + "b" * 70_000, 431),
+        ("GET /" + "a" * 20_000 + " HTTP/1.1\r\n\r\n", 414),
+    ],
+)
+async def test_what_is_never_passed_on(front: Front, request_text: str, status: int) -> None:
+    """A request of which two readers could see different ends, and a flood, go nowhere."""
+    peer = await front.asks(request_text)
+    assert peer.received.startswith(f"HTTP/1.1 {status} ")
+    assert front.homeserver.wires == []
+
+
+async def test_nonsense_in_a_body(front: Front) -> None:
+    """Where a body stops being HTTP, the request breaks off at the homeserver too."""
+    peer = await front.asks("PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    await front.asks("GET /b HTTP/1.1\r\n\r\n", peer)
+    assert peer.received.startswith("HTTP/1.1 400 ")
+    _, _, body = front.wire.received.partition("\r\n\r\n")
+    assert (body, front.wire.is_closed) == ("1\r\na\r\n", True)
+
+
+async def test_an_offer_to_upgrade(front: Front) -> None:
+    """An offer to upgrade the connection is not passed on, nor is what follows as one."""
+    await front.asks(f"{GET[:-2]}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+    assert front.wire.received == f"GET /a HTTP/1.1\r\nhost: hs\r\n{KNOWN}\r\n"
+
+
+async def test_slow_bodies(front: Front) -> None:
+    """A body may take as long as it likes while it comes, and ends the request when it stops."""
+    peer = await front.asks("PUT /a HTTP/1.1\r\nContent-Length: 99999\r\n\r\n" + "x" * 1024)
+    for _ in range(5):
+        front.clock.advance(seconds=29)
+        await front.asks("x" * 1024, peer)
+    assert (peer.received, front.wire.is_closed) == ("", False)
+    front.clock.advance(seconds=30)
+    await settle()
+    assert peer.received.startswith("HTTP/1.1 408 ")
+    assert front.wire.is_closed
+
+
+async def test_a_homeserver_that_stops_reading(front: Front) -> None:
+    """A homeserver that reads nothing of a body for a minute does not answer in time."""
+    front.homeserver.takes.clear()
+    peer = await front.asks("PUT /a HTTP/1.1\r\nContent-Length: 999999\r\n\r\nx")
+    front.homeserver.takes.set()
+    await settle()
+    front.wire.transport.is_taken = False
+    while peer.transport.is_reading_now:
+        peer.send(b"x" * 4096)
+        await settle()
+    with capture_logs():
+        front.clock.advance(seconds=61)
+        await settle()
+    assert peer.received.startswith("HTTP/1.1 504 ")
+    assert front.wire.transport.is_aborted

@@ -66,6 +66,8 @@ class Forwarding:
         length = _length(headers)
         if raw_path[:1] != b"/" and (method, raw_path) != ("OPTIONS", b"*"):
             raise Malformed("The URL has no path")
+        if sum(name == b"host" for name, _ in headers) > 1:
+            raise Malformed("The request has more than one Host header")
         watching = self._watch(method, scope["path"], query.decode("latin-1"), headers)
         body, is_whole = b"", not length
         if length and not any(name == b"expect" for name, _ in headers):
