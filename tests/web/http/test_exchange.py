@@ -48,7 +48,9 @@ async def test_one_answer(site: Site) -> None:
 
 
 async def test_a_defect(site: Site) -> None:
-    """An endpoint that fails is answered for, and it is logged, unless it is the client's fault."""
+    """For an endpoint that fails the server answers, unless the endpoint has answered; the log has
+    the failure, unless it is the client's fault.
+    """
 
     def fail(exchange: Exchange) -> None:
         raise ValueError
@@ -56,26 +58,20 @@ async def test_a_defect(site: Site) -> None:
     def refuse(exchange: Exchange) -> None:
         raise UnknownToken("no")
 
-    with capture_logs() as logs:
-        failed = asking(site, fail)
-        refused = asking(site, refuse)
-    error = '{"errcode":"M_UNKNOWN","error":"Internal server error"}'
-    assert failed.received == answered(error, "500 Internal Server Error")
-    error = '{"errcode":"M_UNKNOWN_TOKEN","error":"no","soft_logout":false}'
-    assert refused.received == answered(error, "401 Unauthorized")
-    assert [(line["event"], line["path"]) for line in logs] == [("request failed", "/asked")]
-
-
-async def test_a_defect_after_the_answer(site: Site) -> None:
-    """An endpoint that fails after its answer has answered."""
-
     def answer_and_fail(exchange: Exchange) -> None:
         exchange.answer(200, b"{}")
         raise ValueError
 
     with capture_logs() as logs:
-        peer = asking(site, answer_and_fail)
-    assert (peer.received, len(logs)) == (answered("{}"), 1)
+        received = [asking(site, it).received for it in (fail, refuse, answer_and_fail)]
+    defect = '{"errcode":"M_UNKNOWN","error":"Internal server error"}'
+    fault = '{"errcode":"M_UNKNOWN_TOKEN","error":"no","soft_logout":false}'
+    assert received == [
+        answered(defect, "500 Internal Server Error"),
+        answered(fault, "401 Unauthorized"),
+        answered("{}"),
+    ]
+    assert [(line["event"], line["path"]) for line in logs] == [("request failed", "/asked")] * 2
 
 
 def read(exchange: Exchange) -> None:
@@ -104,15 +100,6 @@ async def test_a_body(site: Site) -> None:
     assert peer.received == answered("one") + answered("two")
     peer.send(put("5\r\nthree\r\n0\r\n\r\n", "Transfer-Encoding: chunked") + put(""))
     assert peer.received == answered("three") + answered("")
-
-
-async def test_a_body_that_is_waited_for(site: Site) -> None:
-    """A client that asks whether to send its body is told to."""
-    peer = putting(site)
-    peer.send(put("", "Expect: 100-continue", "Content-Length: 3"))
-    assert peer.received == "HTTP/1.1 100 Continue\r\n\r\n"
-    peer.send("one")
-    assert peer.received == answered("one")
 
 
 async def test_the_largest_body(site: Site) -> None:

@@ -84,14 +84,6 @@ def test_requests_in_one_piece() -> None:
     assert reader.is_over
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 61])
-def test_requests_in_pieces(size: int) -> None:
-    """It makes no difference in how many pieces they come."""
-    data = b"".join(ALL)
-    reader = read(*(data[start : start + size] for start in range(0, len(data), size)))
-    assert [seen(request) for request in reader.requests] == EXPECTED
-
-
 @pytest.mark.parametrize("request_", ALL, ids=lambda it: it[:12].decode())
 def test_requests_in_two_pieces(request_: bytes) -> None:
     """Nor where between two bytes it is cut."""
