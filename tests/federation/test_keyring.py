@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from signedjson.key import generate_signing_key, get_verify_key
+from signedjson.key import generate_signing_key
 from signedjson.types import SigningKey
 
 from lamplighter.clock import Timestamp, after
@@ -50,82 +50,67 @@ class Servers:
         return answer
 
 
-async def unknown(keyring: Keyring, key_id: str, now: Timestamp = NOW) -> str:
-    """Return the text of the error with which *keyring* refuses the key."""
-    with pytest.raises(UnknownKey) as raised:
-        await keyring.verify_key(THERE, key_id, now, ASKER)
-    return str(raised.value)
+WEEK: Final = 7 * 24 * 3_600_000
+DEAD: Final = "there.example is dead"
+NONE: Final = "there.example has no valid key 'ed25519:{}'"
+OLD: Final = {"ed25519:two": {"key": public(TWO), "expired_ts": NOW - 1}}
 
 
-async def test_a_key_is_asked_for_once() -> None:
-    """A key is fetched once, and used until it expires."""
-    servers = Servers(published(ONE))
+@pytest.mark.parametrize(
+    ("answers", "questions", "fetches"),
+    [
+        # a key is fetched once, and used until it expires; then it is fetched again
+        (
+            [published(ONE), published(TWO, until=after(NOW, 2 * HOUR))],
+            [("one", 0, "one"), ("one", 3_599_999, "one"), ("one", 3_600_000, NONE)],
+            2,
+        ),
+        # keys that are published after their expiry are refused
+        ([published(ONE)] * 2, [("one", 0, "one"), ("one", 3_600_000, NONE)], 2),
+        # a key is used for at most a week, whatever validity its server gives it
+        (
+            [published(ONE, until=after(NOW, timedelta(days=400)))],
+            [("one", 0, "one"), ("one", WEEK - 1, "one"), ("one", WEEK, DEAD)],
+            2,
+        ),
+        # a key in `old_verify_keys` is refused, though it has signed the keys
+        ([published(ONE, signed_by=(ONE, TWO), old_verify_keys=OLD)], [("two", 0, NONE)], 1),
+        # made-up key IDs cause at most one fetch in ten seconds
+        (
+            [published(ONE), published(ONE, TWO)],
+            [("made-up", 0, NONE), ("two", 9_999, NONE), ("two", 10_000, "two")],
+            2,
+        ),
+        # a failed fetch is remembered for ten seconds, with its reason
+        (
+            [None, published(ONE)],
+            [("one", 0, DEAD), ("one", 9_999, DEAD), ("one", 10_000, "one")],
+            2,
+        ),
+        # a fetch for a made-up key that fails does not cost the valid key
+        (
+            [published(ONE), None],
+            [("one", 0, "one"), ("made-up", 10_000, DEAD), ("one", 10_000, "one")],
+            2,
+        ),
+    ],
+)
+async def test_when_keys_are_fetched(
+    answers: list[dict[str, Any] | None], questions: list[tuple[str, int, str]], fetches: int
+) -> None:
+    """The keyring gives valid keys, or the reason why it has none, with as few fetches."""
+    servers = Servers(*answers)
     keyring = Keyring(servers.server_keys)
-    first = await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
-    again = await keyring.verify_key(THERE, "ed25519:one", Timestamp(NOW + 3_599_999), ASKER)
-    assert (first.encode(), again) == (get_verify_key(ONE).encode(), first)
-    assert servers.asked == [THERE]
-
-
-async def test_an_expired_key_is_asked_for_again() -> None:
-    """An expired key is fetched again, and refused if the server has no valid one."""
-    for later in (published(TWO, until=after(NOW, 2 * HOUR)), published(ONE)):
-        servers = Servers(published(ONE), later)
-        keyring = Keyring(servers.server_keys)
-        await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
-        message = await unknown(keyring, "ed25519:one", after(NOW, HOUR))
-        assert message == "there.example has no valid key 'ed25519:one'"
-        assert servers.asked == [THERE, THERE]
-
-
-async def test_at_most_seven_days() -> None:
-    """A key is used for at most a week, whatever validity its server gives it."""
-    servers = Servers(published(ONE, until=after(NOW, timedelta(days=400))))
-    keyring = Keyring(servers.server_keys)
-    await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
-    week = after(NOW, timedelta(days=7))
-    await keyring.verify_key(THERE, "ed25519:one", Timestamp(week - 1), ASKER)
-    assert await unknown(keyring, "ed25519:one", week) == "there.example is dead"
-
-
-async def test_old_keys_sign_no_requests() -> None:
-    """A key in `old_verify_keys` is refused, though it has signed the keys."""
-    old = {"ed25519:two": {"key": public(TWO), "expired_ts": NOW - 1}}
-    content = published(ONE, signed_by=(ONE, TWO), old_verify_keys=old)
-    message = await unknown(Keyring(Servers(content).server_keys), "ed25519:two")
-    assert message == "there.example has no valid key 'ed25519:two'"
-
-
-async def test_made_up_key_ids() -> None:
-    """Made-up key IDs cause at most one fetch in ten seconds."""
-    servers = Servers(published(ONE), published(ONE, TWO))
-    keyring = Keyring(servers.server_keys)
-    await unknown(keyring, "ed25519:made-up")
-    await unknown(keyring, "ed25519:two", Timestamp(NOW + 9_999))
-    assert servers.asked == [THERE]
-    await keyring.verify_key(THERE, "ed25519:two", Timestamp(NOW + 10_000), ASKER)
-    assert servers.asked == [THERE, THERE]
-
-
-async def test_a_dead_server_is_left_alone() -> None:
-    """A failed fetch is remembered for ten seconds, with its reason."""
-    servers = Servers(None, published(ONE))
-    keyring = Keyring(servers.server_keys)
-    messages = [await unknown(keyring, "ed25519:one", Timestamp(NOW + late)) for late in (0, 9_999)]
-    assert messages == ["there.example is dead"] * 2
-    assert servers.asked == [THERE]
-    assert (
-        await keyring.verify_key(THERE, "ed25519:one", Timestamp(NOW + 10_000), ASKER)
-    ).version == "one"
-
-
-async def test_a_failure_costs_no_valid_key() -> None:
-    """A fetch for a made-up key that fails does not cost the valid key."""
-    keyring = Keyring(Servers(published(ONE), None).server_keys)
-    await keyring.verify_key(THERE, "ed25519:one", NOW, ASKER)
-    later = Timestamp(NOW + 10_000)
-    assert await unknown(keyring, "ed25519:made-up", later) == "there.example is dead"
-    assert (await keyring.verify_key(THERE, "ed25519:one", later, ASKER)).version == "one"
+    given = []
+    for version, late, _ in questions:
+        try:
+            now = Timestamp(NOW + late)
+            key = await keyring.verify_key(THERE, f"ed25519:{version}", now, ASKER)
+            given.append(key.version)
+        except UnknownKey as error:
+            given.append(str(error))
+    assert given == [expected.format(version) for version, _, expected in questions]
+    assert servers.asked == [THERE] * fetches
 
 
 async def test_many_who_wait_ask_once() -> None:
@@ -169,11 +154,12 @@ async def test_close() -> None:
     servers = Servers()
     servers.open.clear()
     keyring = Keyring(servers.server_keys)
-    waiting = asyncio.create_task(unknown(keyring, "ed25519:one"))
+    waiting = asyncio.create_task(keyring.verify_key(THERE, "ed25519:one", NOW, ASKER))
     while not servers.asked:
         await asyncio.wait([waiting], timeout=0)
     await keyring.close()
-    assert await waiting == "there.example could not be asked for its keys"
+    with pytest.raises(KeysUnavailable, match=r"^there\.example could not be asked for its keys$"):
+        await waiting
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
