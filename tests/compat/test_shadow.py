@@ -74,30 +74,17 @@ async def test_a_user_in_a_first_sync(folder: Folder) -> None:
         assert samples(world) == [("Rule", GAINS, ALICE, BOB)]
 
 
-SEES_ALL = """
-class SeesAll:
-    def __init__(self, config, api):
-        api.register_presence_router_callbacks(
-            get_users_for_states=self.get_users_for_states,
-            get_interested_users=self.get_interested_users,
-        )
-    async def get_users_for_states(self, states):
-        return {}
-    async def get_interested_users(self, user_id):
-        return "ALL"
-"""
-
-
 async def test_all_users(folder: Folder) -> None:
     """ALL stands for all known users who are not visible."""
-    folder.write("sees_all.py", SEES_ALL)
-    async with lab(folder.configure({"module": "sees_all.SeesAll", "shadow": True})) as world:
+    path, config = "tests.compat.modules.routers.AllUsers", {"viewers": [ALICE]}
+    shadow = {"module": path, "config": config, "shadow": True}
+    async with lab(folder.configure(shadow)) as world:
         for person in (world.bob, world.charlie):
             await person.set_status("online")
         await world.server.room(world.alice, world.bob)
         await world.alice.first_sync(**UNSEEN)
         await world.server.settled()
-        assert samples(world) == [("SeesAll", GAINS, ALICE, CHARLIE)]
+        assert samples(world) == [("AllUsers", GAINS, ALICE, CHARLIE)]
 
 
 async def test_an_altered_state(folder: Folder) -> None:

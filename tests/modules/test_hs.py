@@ -9,18 +9,15 @@ import pytest
 from tests.modules.fakes import World
 
 
-async def test_hostname_and_workers(world: World) -> None:
-    """_hs has the server name, and no workers."""
+async def test_hostname_workers_and_time(world: World) -> None:
+    """_hs has the server name, and no workers; its clock returns the time since the epoch in
+    seconds and in milliseconds.
+    """
     hs = world.api()._hs
+    clock = hs.get_clock()
+    assert (clock.time_msec(), clock.time()) == (world.clock.now(), world.clock.now() / 1000)
     assert hs.hostname == "example.com"
     assert (hs.config.worker_app, hs.config.worker.worker_app) == (None, None)
-
-
-async def test_time(world: World) -> None:
-    """The clock returns seconds and milliseconds since the epoch."""
-    clock = world.api()._hs.get_clock()
-    assert clock.time_msec() == world.clock.now()
-    assert clock.time() == world.clock.now() / 1000
 
 
 async def test_calls(world: World) -> None:

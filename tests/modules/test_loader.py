@@ -35,21 +35,6 @@ async def test_older_style_with_one_method(world: World) -> None:
     )
 
 
-async def test_one_callback_alone_names_the_module(world: World) -> None:
-    """A module that registers one callback alone is a ModuleError with its name."""
-    with pytest.raises(ModuleError, match="module OneCallback registers"):
-        world.load(entry("faulty.OneCallback"))
-
-
-async def test_payment_network_router(world: World) -> None:
-    """A router that uses _hs, and works in the background from __init__, runs unchanged."""
-    config = {"services": ["0xabc"], "check_seconds": "15", "joining": ["0xdef"]}
-    world.load(legacy("raiden_like.ServicesRouter", config))
-    assert await world.router.ask_interest("@0xabc:example.com") == ["ALL"]
-    assert await world.router.ask_interest("@0xdef:example.com") == [set()]
-    assert world.host.sent_to == []
-
-
 @pytest.mark.parametrize(
     ("path", "complaint"),
     [

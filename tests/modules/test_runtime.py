@@ -9,13 +9,6 @@ from lamplighter.modules import synapse_paths
 from tests.modules.fakes import BOB, World, entry, legacy
 
 
-async def test_web_resources(world: World) -> None:
-    """The web resources of modules are known once the modules are loaded."""
-    path = "/_synapse/client/who"
-    world.load(entry("busy_modules.WebPage", {"path": path}))
-    assert list(world.runtime.web_resources) == [path]
-
-
 async def test_failed_load(world: World) -> None:
     """Imported functions do not find a server whose modules could not be loaded."""
     other = World()

@@ -5,7 +5,6 @@
 `WrongTypes`: `answer:` is a key of ANSWERS, and `receiver:` the viewer in the answer.
 `Hanging`: `in:` as above, where it never answers; with `stubborn: true` it cannot be cancelled.
 `Malformed`: names malformed user IDs and, with `unknown: [user, ...]`, unknown users.
-`OneCallback`: registers one callback without the other.
 """
 
 import asyncio
@@ -106,11 +105,3 @@ class Malformed(_Router):
 
     def _users(self):
         return [*self.NOBODY, *self.config.get("unknown", ())]
-
-
-class OneCallback:
-    def __init__(self, config: dict, api: ModuleApi):
-        async def get_interested_users(user_id):
-            return set()
-
-        api.register_presence_router_callbacks(get_interested_users=get_interested_users)
