@@ -10,20 +10,24 @@ TESTS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-interop bench lint types architecture tests docs generated format lock clean
+.PHONY: help setup run check test test-interop bench lint types architecture tests tests-in-memory docs generated format lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(VENV)/.project ## install Lamplighter into .venv, from the lock file
 
 run: setup ## run the demo: a real server, three users, and a presence router module
 	@exec $(BIN)/lamplighter demo
 
-check: lint types architecture ## while you work: lint, types, architecture, and the tests that run in memory
-	EXAMPLES=10 $(BIN)/pytest -q -n 2 --dist loadgroup -k "not postgresql" $(addprefix --ignore=tests/,bench cli deploy docs interop)
+check: $(VENV)/.dev ## while you work: lint, types, architecture, and the tests that start no process
+	@$(MAKE) --no-print-directory -j 2 lint types architecture tests-in-memory
 
-test: lint types architecture tests ## everything that must pass: lint, types, architecture, tests
+test: $(VENV)/.dev ## everything that must pass: lint, types, architecture, tests
+	@$(MAKE) --no-print-directory -j 2 lint types architecture tests
+
+tests-in-memory: $(VENV)/.dev ## the tests that start no process, with few random examples
+	EXAMPLES=10 $(BIN)/pytest -q -n 2 --dist loadgroup -m "not interop and not processes"
 
 test-interop: $(VENV)/.dev $(SYNAPSE_VENV)/.synapse ## federation with a real Synapse in its own environment; an installation
 	$(BIN)/pytest -m interop tests/federation_interop tests/deploy

@@ -1,8 +1,10 @@
 """What holds for all tests: nothing in them depends on how fast the machine is."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +21,43 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("lamplighter")
+
+
+#: What starts a process, by the name of Python's audit event.
+STARTS: Final = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "subprocess.Popen"})
+#: Folders whose tests are about other programs: browsers, clients, proxies.
+WITH_PROGRAMS: Final = frozenset({"deploy", "interop"})
+
+#: The test that runs and may start no process, if there is one.
+_in_memory: list[str] = []
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is about other programs, or needs PostgreSQL: `make check` leaves it out."""
+    if item.path.parent.name in WITH_PROGRAMS or "postgres" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.processes)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that may take minutes, so that no core waits for one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
+def _forbid_processes(event: str, _arguments: object) -> None:
+    if event in STARTS and _in_memory:
+        raise RuntimeError(f"{_in_memory[0]} starts a process, and is not marked `processes`")
+
+
+sys.addaudithook(_forbid_processes)
+
+
+@pytest.fixture(autouse=True)
+def only_marked_tests_start_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that starts a process, unless it is marked."""
+    if request.node.get_closest_marker("processes") is None:
+        _in_memory.append(request.node.nodeid)
+    yield
+    _in_memory.clear()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,11 @@ from lamplighter.database.sqlite import open_file, open_memory
 __all__ = ["ENGINES", "opening"]
 
 #: The engines on which what a port promises is tested.
-ENGINES: Final = ("sqlite-memory", "sqlite-file", "postgresql")
+ENGINES: Final = (
+    "sqlite-memory",
+    "sqlite-file",
+    pytest.param("postgresql", marks=pytest.mark.processes),
+)
 
 
 def opening(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database]:

@@ -238,6 +238,7 @@ def test_waivers_have_reasons() -> None:
     assert unexplained == []
 
 
+@pytest.mark.processes
 def test_no_path_of_a_machine() -> None:
     """No file names a directory of the machine that it was written on."""
     guilty = [

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from bench.processes import (
     cpu_seconds,
     descendants,
@@ -41,6 +43,7 @@ def test_cpu_time_of_this_process() -> None:
     assert before <= said
 
 
+@pytest.mark.processes
 def test_pinning() -> None:
     """A process that is pinned runs on the given cores only."""
     core = min(os.sched_getaffinity(0))

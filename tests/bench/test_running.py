@@ -16,6 +16,8 @@ from bench.running import measure
 from bench.servers.lamplighter import Lamplighter
 from bench.shapes import alone, crowd, mesh, one_room, rooms_apart, routed
 
+pytestmark = pytest.mark.processes
+
 ONE_CHANGE = Steady(per_second=1, seconds=1)
 
 

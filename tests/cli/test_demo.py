@@ -16,6 +16,8 @@ import pytest
 
 from tests.interop.processes import reserved_port
 
+pytestmark = pytest.mark.processes
+
 #: How long the demo may take to end on the busiest machine.
 PATIENCE: Final = 300
 

@@ -53,6 +53,8 @@ STUCK = """
 import time
 from datetime import timedelta
 from lamplighter.cli.ending import LastResort
+
+pytestmark = pytest.mark.processes
 with LastResort(timedelta(milliseconds=50)) as last_resort:
     {begin}
     time.sleep({seconds})

@@ -38,6 +38,7 @@ def refusal(path: Path) -> str:
     return said.pop()
 
 
+@pytest.mark.processes
 def test_a_good_one(tmp_path: Path, postgres: PostgresServer) -> None:
     """A database that can be used is good, and is left as it was, without tables."""
     url = postgres.empty_database()
@@ -48,6 +49,7 @@ def test_a_good_one(tmp_path: Path, postgres: PostgresServer) -> None:
     postgres.drop(url)
 
 
+@pytest.mark.processes
 def test_a_database_in_use(tmp_path: Path, postgres_url: str) -> None:
     """A database that a server elsewhere uses is refused; that of the server here is not."""
     path = written(tmp_path, postgres_url)
@@ -68,6 +70,7 @@ def test_a_database_in_use(tmp_path: Path, postgres_url: str) -> None:
     assert asyncio.run(beside()).endswith(": Another Lamplighter uses this database")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("prepare", "user", "problem"),
     [
@@ -92,6 +95,7 @@ def test_what_is_refused(
     assert "wonder" not in said
 
 
+@pytest.mark.processes
 def test_an_encoding_that_is_not_unicode(tmp_path: Path, postgres: PostgresServer) -> None:
     """A database that cannot hold every text is refused."""
     url = postgres.empty_database("ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")

@@ -165,6 +165,7 @@ def test_a_running_server_needs_the_token(empty: Path, monkeypatch: pytest.Monke
             users(empty).reset_password(ALICE, "new", log_out=True)
 
 
+@pytest.mark.processes
 def test_beside_a_server_elsewhere(empty: Path, postgres_url: str) -> None:
     """An account is made and listed while a server runs; to change one, the server is asked."""
     empty.write_text(f"{empty.read_text()}database: {postgres_url}\n")

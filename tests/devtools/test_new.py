@@ -11,6 +11,7 @@ from tests.docs.commands import runs, typed
 from tests.interop.processes import reserved_port
 
 
+@pytest.mark.processes
 def test_a_new_project_works(tmp_path: Path) -> None:
     """What its README says works: tests, with every warning an error, types, check, and server."""
     folder = make_project(ProjectName("on-call"), tmp_path)
@@ -26,6 +27,7 @@ def test_a_new_project_works(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.processes
 def test_a_new_project_is_installed_where_lamplighter_is(tmp_path: Path) -> None:
     """All that the project requires is found without any index; Lamplighter is not in it."""
     folder = make_project(ProjectName("on-call"), tmp_path)

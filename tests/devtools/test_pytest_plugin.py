@@ -27,6 +27,8 @@ class ShowBobToAlice:
         return {"@bob:demo"} if user_id == "@alice:demo" else set()
 """
 
+pytestmark = pytest.mark.processes
+
 #: pytest as a project has it that uses neither pytest-asyncio nor any other plugin of ours.
 PYTEST: Final = (
     "python -m pytest -p no:asyncio -p no:xdist -p no:timeout -p no:cacheprovider -W error"

@@ -35,6 +35,7 @@ def replayed(command: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in TIME.sub("TIME", printed).strip().splitlines())
 
 
+@pytest.mark.processes
 async def test_a_reader_rehearses_a_rule(tmp_path: Path) -> None:
     """The server records, and the replay prints what the page shows."""
     serve, replay = commands(PAGE)

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 from lamplighter.config import parse_config_text
@@ -39,6 +40,7 @@ def test_what_is_not_in_the_module_api() -> None:
     assert _table(parts[1] + text.partition(parts[1])[2].partition("| Name")[0]) == imports
 
 
+@pytest.mark.processes
 def test_its_commands_work(tmp_path: Path) -> None:
     """A homeserver.yaml with a presence router and a spam checker moves by the page's commands."""
     generate, check_config, check = commands(PAGE)

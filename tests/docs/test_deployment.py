@@ -69,6 +69,7 @@ def _pip(command: str) -> list[str]:
     return [it for it in arguments.split() if it not in ("--no-cache-dir", "--force-reinstall")]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the page copies databases by it")
 async def test_a_backup_can_be_restored(tmp_path: Path, http: aiohttp.ClientSession) -> None:
     """The page's commands copy what a running server knows; a server from the copy knows it."""

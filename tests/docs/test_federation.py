@@ -24,6 +24,7 @@ def ports() -> Iterator[dict[str, str]]:
         yield {port: str(stack.enter_context(reserved_port())) for port in shown}
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the page makes a certificate by it")
 async def test_a_reader_gets_two_servers_that_talk(tmp_path: Path, ports: dict[str, str]) -> None:
     """The certificate, both configurations and all commands work, in the page's order."""

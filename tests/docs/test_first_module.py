@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.docs.commands import blocks, commands, named_files, runs, typed
 from tests.interop.processes import reserved_port
 
 PAGE = "docs/first-module.md"
 
 
+@pytest.mark.processes
 def test_a_reader_gets_from_nothing_to_a_server(tmp_path: Path) -> None:
     """Each command works where the page has it, and each file is as the page says."""
     path, new, install, *others = commands(PAGE)
@@ -34,6 +37,7 @@ def test_a_reader_gets_from_nothing_to_a_server(tmp_path: Path) -> None:
             assert "Registered @alice:demo" in typed(alice, project).stdout
 
 
+@pytest.mark.processes
 def test_what_the_check_says(tmp_path: Path) -> None:
     """With the last answer replaced, the check says what the page shows."""
     files = named_files(PAGE, "python", "yaml")

@@ -26,6 +26,7 @@ def _write(page: str, folder: Path) -> None:
     (folder / "chart.json").write_text(json.dumps({"@bob:demo": "@alice:demo"}))
 
 
+@pytest.mark.processes
 def test_modules_pass_their_tests(tmp_path: Path) -> None:
     """Every module passes the tests on its page, run as the page says, all in one go."""
     for page in GUIDES:

@@ -35,6 +35,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert limits.timeout.total_seconds() == 5
 
 
+@pytest.mark.processes
 def test_the_example(folder: Path) -> None:
     """The command says of the page's module what the page shows, and exits with 1."""
     check, of_all = commands(PAGE)
@@ -46,6 +47,7 @@ def test_the_example(folder: Path) -> None:
     assert typed(f"{check} --json", folder, code=1).stdout.startswith("{\n")
 
 
+@pytest.mark.processes
 def test_the_check_in_a_test(folder: Path) -> None:
     """The page's test fails for the page's module, and passes once that tells of every change."""
     command = "python -m pytest -q -p no:cacheprovider test_rules.py"

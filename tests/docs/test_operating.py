@@ -47,6 +47,7 @@ def test_the_configurations_are_good() -> None:
     assert postgresql.database is not None
 
 
+@pytest.mark.processes
 def test_the_commands_do_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token is made, the server gets its hash, and the commands and curl are answered."""
     make, export, *asking, curl = commands(PAGE)[:6]

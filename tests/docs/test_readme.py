@@ -16,6 +16,7 @@ from tests.docs.commands import ROOT, blocks, commands, runs, typed
 from tests.interop.processes import reserved_port
 
 
+@pytest.mark.processes
 def test_the_two_commands_are_there() -> None:
     """README's commands of make are targets of the Makefile; two of them come first."""
     targets = [command for command in commands("README.md") if command.startswith("make ")]
@@ -25,6 +26,7 @@ def test_the_two_commands_are_there() -> None:
         subprocess.run(["make", "-n", target.removeprefix("make ")], cwd=ROOT, check=True)
 
 
+@pytest.mark.processes
 def test_the_command_is_found_after_make_setup() -> None:
     """README puts the folder of the command into PATH, before it types `lamplighter`."""
     typed_lines = commands("README.md")
@@ -48,6 +50,7 @@ def test_it_is_short_and_works_early() -> None:
     assert "$ make test" in lines[:30]
 
 
+@pytest.mark.processes
 def test_the_commands_make_a_server_that_people_log_in_to(tmp_path: Path) -> None:
     """Configuration, check, account and server, in README's words; then alice logs in."""
     generate, check, register, serve = [

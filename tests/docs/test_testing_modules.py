@@ -4,6 +4,8 @@ import inspect
 import re
 from pathlib import Path
 
+import pytest
+
 from lamplighter.devtools.testing import Person
 from tests.docs.commands import ROOT, blocks, named_files, typed
 
@@ -11,6 +13,7 @@ PAGE = "docs/testing-modules.md"
 PYTEST = "python -m pytest -q -p no:cacheprovider -p no:asyncio -W error"
 
 
+@pytest.mark.processes
 def test_the_tests_pass(tmp_path: Path) -> None:
     """Every test on the page passes, in a folder with nothing but the page's files."""
     files = named_files(PAGE, "python")
@@ -20,6 +23,7 @@ def test_the_tests_pass(tmp_path: Path) -> None:
     assert "4 passed" in typed(PYTEST, tmp_path).stdout
 
 
+@pytest.mark.processes
 def test_failures_look_as_shown(tmp_path: Path) -> None:
     """The assertions that the page shows failing fail with the page's words."""
     (tmp_path / "on_call.py").write_text(named_files(PAGE, "python")["on_call.py"])

@@ -33,6 +33,7 @@ from lamplighter.presence.machine import Rules, StateSource, TrackedUser
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.presence.timers import Timers
 from lamplighter.presence.tracker import PresenceTracker
+from tests.effort import EXAMPLES
 from tests.presence.reference import Durations, ReferenceModel
 
 HERE = ServerName("here")
@@ -246,7 +247,7 @@ def test_the_tracker_does_what_the_obvious_model_does() -> None:
     run_state_machine_as_test(
         Comparison,
         settings=settings(
-            max_examples=600,
+            max_examples=10 * EXAMPLES,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

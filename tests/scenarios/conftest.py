@@ -15,7 +15,7 @@ def config() -> str:
     return ""
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
 def on_each_engine(request: pytest.FixtureRequest) -> str:
     """The configuration of a server that keeps things: on each engine once."""
     if request.param == "sqlite":

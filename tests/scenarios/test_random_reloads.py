@@ -7,7 +7,8 @@ from typing import Final
 import pytest
 from hypothesis import example, given, settings
 
-from tests.scenarios.world_land import EXAMPLES, Land, play, settle
+from tests.effort import EXAMPLES
+from tests.scenarios.world_land import Land, play, settle
 from tests.scenarios.world_steps import Put, Reload, Sync, Toggle, World, worlds
 
 #: The new modules are refused, and what the old ones were asked about dave is kept.

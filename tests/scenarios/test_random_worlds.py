@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given, settings
 
-from tests.scenarios.world_land import EXAMPLES, Land, play, settle
+from tests.effort import EXAMPLES
+from tests.scenarios.world_land import Land, play, settle
 from tests.scenarios.world_steps import World, worlds
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from structlog.testing import capture_logs
 
+from tests.effort import EXAMPLES
 from tests.scenarios.rehearsals import Hour, found_in, hours, record, replay
-from tests.scenarios.world_land import EXAMPLES
 
 
 @pytest.mark.timeout(900)

@@ -1,7 +1,6 @@
 """The place of random worlds: users and rooms are made once, and copied for each world."""
 
 import asyncio
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +16,10 @@ from tests.scenarios.world_player import Player
 from tests.scenarios.world_steps import NAMES_OF_USERS, ROOMS, World
 from tests.scenarios.worlds import Oracle, Rules
 
-__all__ = ["EXAMPLES", "Land", "play", "settle"]
+__all__ = ["Land", "play", "settle"]
 
 #: Who made the rooms, and is never seen.
 HOST: Final = "host"
-
-EXAMPLES: Final = int(os.environ.get("EXAMPLES", "100"))
 
 
 @dataclass(frozen=True)

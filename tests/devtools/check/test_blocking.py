@@ -23,7 +23,11 @@ def _watch(readings: Iterator[int] | None = None) -> LoopWatch:
 @pytest.mark.parametrize(
     ("call", "what"),
     [
-        (lambda: subprocess.run(["true"], check=True), "subprocess.Popen"),
+        pytest.param(
+            lambda: subprocess.run(["true"], check=True),
+            "subprocess.Popen",
+            marks=pytest.mark.processes,
+        ),
         (lambda: os.system("true"), "os.system"),
         (lambda: socket.create_connection(("127.0.0.1", 1)), "socket.getaddrinfo"),
         (lambda: socket.gethostbyname("example.org"), "socket.gethostbyname"),
@@ -55,6 +59,7 @@ def test_connecting() -> None:
     assert [it.what for it in watch.take()[1]] == ["called socket.connect"]
 
 
+@pytest.mark.processes
 def test_outside_of_a_step() -> None:
     """A call that blocks between two steps is not the module's, and is ignored."""
     watch = _watch()

@@ -35,7 +35,6 @@ FAULTY: Final = [
     (faulty.SaysNothing, Kind.LEFT_OUT, STATES),
     (faulty.NamesWhoCannotBe, Kind.LEFT_OUT, INTEREST),
     (faulty.ChangesItsInput, Kind.CHANGES_INPUT, STATES),
-    (faulty.RunsPrograms, Kind.BLOCKS, INTEREST),
     (faulty.Connects, Kind.BLOCKS, STATES),
     (faulty.ComputesForEver, Kind.BLOCKS, INTEREST),
     (faulty.WaitsForEver, Kind.NO_ANSWER, INTEREST),
@@ -93,7 +92,17 @@ def _fault_of(module: type) -> Place:
 
 
 @pytest.mark.parametrize(
-    ("module", "kind", "callback"), FAULTY, ids=[module.__name__ for module, _, _ in FAULTY]
+    ("module", "kind", "callback"),
+    [
+        *(pytest.param(*fault, id=fault[0].__name__) for fault in FAULTY),
+        pytest.param(
+            faulty.RunsPrograms,
+            Kind.BLOCKS,
+            INTEREST,
+            id="RunsPrograms",
+            marks=pytest.mark.processes,
+        ),
+    ],
 )
 def test_a_planted_fault_is_found(module: type, kind: Kind, callback: Callback | None) -> None:
     """The check finds the fault at its line, and nothing else."""
