@@ -110,6 +110,9 @@ class FakeHomeserver:
     async def start(self) -> None:
         """Nothing has to be got ready."""
 
+    def opened(self) -> None:
+        """Nobody has to be told."""
+
     def listen(self, listener: DirectoryListener) -> None:
         self._listeners.append(listener)
 

@@ -86,6 +86,7 @@ class Lamplighter:
     def opened(self) -> None:
         """Note that the server listens: it is ready."""
         self.admin.ready.opened()
+        self.homeserver.opened()
 
     def http_server(self, clock: Clock, room: ConnectionRoom | None = None) -> HttpServer:
         """Return the server for clients; *room* is for all servers of the process."""

@@ -37,6 +37,9 @@ class Homeserver(Protocol):
     async def start(self) -> None:
         """Get ready. Nothing else is called before it has returned."""
 
+    def opened(self) -> None:
+        """Learn that the listeners are open."""
+
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that happens from now on."""
 

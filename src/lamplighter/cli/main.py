@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lamplighter import __version__
+from lamplighter.cli.config_option import DEFAULT_CONFIG, ConfigPath
 from lamplighter.cli.ending import leaving_threads_behind
 from lamplighter.cli.generate_config import config_text, write_config
+from lamplighter.cli.homeserver_commands import homeserver_commands
 from lamplighter.errors import (
     AdminUnavailable,
     ConfigError,
@@ -35,10 +37,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-ConfigPath = Annotated[
-    Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration file.")
-]
-DEFAULT_CONFIG = Path("lamplighter.yaml")
 Url = Annotated[str, typer.Option("--url", metavar="URL", help="Where the server is.")]
 DEFAULT_URL = "http://127.0.0.1:8008"
 TokenFile = Annotated[
@@ -94,6 +92,8 @@ def _options(
 
 _keys = typer.Typer(help="Show and change the keys with which the server signs.")
 app.add_typer(_keys, name="keys")
+
+app.add_typer(homeserver_commands, name="homeserver")
 
 _module = typer.Typer(help="For the authors of modules.")
 app.add_typer(_module, name="module")

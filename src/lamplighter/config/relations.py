@@ -41,6 +41,9 @@ def _check_federation(config: Config) -> None:
         raise Refused("federation.tls_certificate", "missing; federation.tls_private_key needs it")
     if federation.tls_certificate and not federation.tls_private_key:
         raise Refused("federation.tls_private_key", "missing; federation.tls_certificate needs it")
+    if federation.enabled and config.homeserver is not None:
+        complaint = "true is not allowed; the homeserver behind this server federates"
+        raise Refused("federation.enabled", complaint)
     if federation.enabled and federation.listen in config.listen:
         complaint = "is not allowed; clients are served there: give another address"
         raise Refused("federation.listen", f"{quoted(federation.listen)} {complaint}")

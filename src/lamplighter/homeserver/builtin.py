@@ -39,6 +39,9 @@ class BuiltInHomeserver:
     async def start(self) -> None:
         await self.directory.start()
 
+    def opened(self) -> None:
+        """Nobody has to be told."""
+
     def listen(self, listener: DirectoryListener) -> None:
         self.directory.listen(listener)
 

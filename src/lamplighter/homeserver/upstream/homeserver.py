@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 #: The answer of a `/sync` is read here, as it is; there is no body.
 _NOT_FOR_SYNC: Final = frozenset({b"accept-encoding", b"content-length", b"content-type"})
 #: When the homeserver is asked to reach for us, after the start: what it has held back comes then.
-_PINGS: Final = tuple(timedelta(seconds=it) for it in (0, 5, 30, 120, 600))
+_PINGS: Final = tuple(timedelta(seconds=it) for it in (1, 5, 30, 120, 600))
 
 
 class UpstreamHomeserver:
@@ -75,6 +75,9 @@ class UpstreamHomeserver:
         self.everything_else: ASGIApp | None = Forwarding(client, trusts, self._watch)
 
     async def start(self) -> None:
+        """Ask nothing yet: the homeserver may be away."""
+
+    def opened(self) -> None:
         self._background.run(self._ping())
 
     def listen(self, listener: DirectoryListener) -> None:

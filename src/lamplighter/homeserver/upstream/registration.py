@@ -38,6 +38,7 @@ class ServiceRegistration(msgspec.Struct, frozen=True):
     as_token: str
     hs_token: str
     url: str | None = None
+    sender_localpart: str = _SERVICE_USER
 
     def __repr__(self) -> str:
         return f"<the registration {self.id}>"  # the tokens are secrets

@@ -1,0 +1,180 @@
+"""Looks whether the homeserver behind this server is set up as it has to be.
+
+Each question is asked of the homeserver itself, with the token of the application service. An
+answer that is not as it should be comes with what the operator has to change.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable
+from lamplighter.homeserver.upstream.client import UpstreamClient
+from lamplighter.homeserver.upstream.connection import UpstreamAnswer
+from lamplighter.homeserver.upstream.registration import SERVICE_ID, ServiceRegistration
+from lamplighter.ids import ServerName
+
+__all__ = ["Diagnosis", "examine"]
+
+_CLIENT: Final = "/_matrix/client/v3"
+_TIME_LIMIT: Final = timedelta(seconds=20)
+#: A user whom no homeserver has: the name is too odd.
+_NOBODY: Final = "lamplighter-asks-for-nobody"
+#: An address that nobody has (RFC 5737).
+_NOT_OURS: Final = "192.0.2.71"
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    is_good: bool
+    what: str
+    #: What to change; "" if nothing.
+    advice: str = ""
+
+
+async def examine(
+    client: UpstreamClient, registration: ServiceRegistration, server_name: ServerName, url: str
+) -> AsyncIterator[Diagnosis]:
+    """Yield what is found, one after the other; stop where the rest cannot be asked.
+
+    *url* is where the homeserver is, for people.
+    """
+    doctor = _Doctor(client, registration, server_name)
+    found = await doctor.answers(url)
+    yield found
+    if not found.is_good:
+        return
+    found = await doctor.knows_us()
+    yield found
+    if found.is_good:
+        yield await doctor.presence_is_off()
+        yield await doctor.reaches_us()
+        yield await doctor.sees_addresses()
+
+
+class _Doctor:
+    """Asks one question after the other."""
+
+    def __init__(
+        self, client: UpstreamClient, registration: ServiceRegistration, server_name: ServerName
+    ) -> None:
+        self._client = client
+        self._registration = registration
+        self._server_name = server_name
+
+    async def answers(self, url: str) -> Diagnosis:
+        """Look whether there is a homeserver."""
+        try:
+            answer = await self._ask("GET", "/_matrix/client/versions", token=None)
+        except (HomeserverUnreachable, HomeserverTooSlow) as error:
+            return Diagnosis(False, f"{url} does not answer: {error}", "Set homeserver.url.")
+        if answer.status != 200 or "versions" not in _content(answer):
+            what = f"what answers at {url} is no homeserver (status {answer.status})"
+            return Diagnosis(False, what, "Set homeserver.url to where the homeserver listens.")
+        return Diagnosis(True, f"the homeserver answers at {url}")
+
+    async def knows_us(self) -> Diagnosis:
+        """Look whether the registration is there, and is the same."""
+        answer = await self._ask("GET", f"{_CLIENT}/account/whoami")
+        if answer.status != 200:
+            return Diagnosis(
+                False,
+                f"the homeserver does not know the registration {self._registration.id}",
+                "Add the file to app_service_config_files of the homeserver, and restart it.",
+            )
+        user_id = str(_content(answer).get("user_id", ""))
+        if not user_id.endswith(f":{self._server_name}"):
+            return Diagnosis(
+                False,
+                f"the homeserver's users end in :{user_id.partition(':')[2]}",
+                "Set server_name to what the homeserver has.",
+            )
+        return Diagnosis(True, f"the homeserver knows the registration {self._registration.id}")
+
+    async def presence_is_off(self) -> Diagnosis:
+        """Look whether the homeserver has presence itself: it would cost what it cost before."""
+        nobody = quote(f"@{_NOBODY}:{self._server_name}", safe="")
+        answer = await self._ask("GET", f"{_CLIENT}/presence/{nobody}/status")
+        if answer.status == 200:
+            return Diagnosis(True, "presence is off at the homeserver")
+        return Diagnosis(
+            False,
+            "presence is still on at the homeserver",
+            "Set `presence: {enabled: false}` in homeserver.yaml, and restart the homeserver.",
+        )
+
+    async def reaches_us(self) -> Diagnosis:
+        """Look whether the homeserver reaches our listener."""
+        path = f"/_matrix/client/v1/appservice/{quote(SERVICE_ID, safe='')}/ping"
+        answer = await self._ask("POST", path, {})
+        if answer.status == 200:
+            return Diagnosis(True, "the homeserver reaches this server")
+        said = _content(answer)
+        return Diagnosis(
+            False,
+            f"the homeserver does not reach {self._registration.url}: "
+            f"{said.get('errcode', answer.status)} {said.get('error', '')}".rstrip(),
+            "Start `lamplighter serve`, and see that `url` in the registration leads to it.",
+        )
+
+    async def sees_addresses(self) -> Diagnosis:
+        """Look whether the homeserver believes X-Forwarded-For: a log-in shows it."""
+        user, kind = self._registration.sender_localpart, "m.login.application_service"
+        # The service's own user has an account only once somebody has registered it.
+        account = {"type": kind, "username": user, "inhibit_login": True}
+        await self._ask("POST", f"{_CLIENT}/register", account)
+        login = {
+            "type": kind,
+            "identifier": {"type": "m.id.user", "user": user},
+            "device_id": "LAMPLIGHTER_CHECK",
+        }
+        answer = await self._ask("POST", f"{_CLIENT}/login", login, address=_NOT_OURS)
+        token = _content(answer).get("access_token")
+        if answer.status != 200 or not isinstance(token, str):
+            what = "whether the homeserver sees clients' addresses could not be found out"
+            return Diagnosis(True, f"{what} (status {answer.status})")
+        # The answer tells of requests before it.
+        await self._ask("GET", f"{_CLIENT}/devices", token=token, address=_NOT_OURS)
+        devices = await self._ask("GET", f"{_CLIENT}/devices", token=token, address=_NOT_OURS)
+        await self._ask("POST", f"{_CLIENT}/logout", {}, token=token)
+        seen = {it.get("last_seen_ip") for it in _content(devices).get("devices", [])}
+        if _NOT_OURS in seen:
+            return Diagnosis(True, "the homeserver sees clients' addresses")
+        return Diagnosis(
+            False,
+            "the homeserver takes all clients for one: it does not read X-Forwarded-For",
+            "Set `x_forwarded: true` at the homeserver's listener.",
+        )
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        content: Any = None,
+        *,
+        token: str | None = "",
+        address: str | None = None,
+    ) -> UpstreamAnswer:
+        """Ask with *token*: that of the registration if it is empty, none if it is None."""
+        headers = [(b"accept-encoding", b"identity"), (b"x-forwarded-proto", b"https")]
+        if token is not None:
+            bearer = token or self._registration.as_token
+            headers.append((b"authorization", b"Bearer " + bearer.encode()))
+        if address is not None:
+            headers.append((b"x-forwarded-for", address.encode()))
+        body = b"" if content is None else msgspec.json.encode(content)
+        return await self._client.fetch(
+            method, path.encode(), headers, body, time_limit=_TIME_LIMIT
+        )
+
+
+def _content(answer: UpstreamAnswer) -> dict[str, Any]:
+    """Return the JSON object of an answer; an empty one if there is none."""
+    try:
+        return msgspec.json.decode(answer.body, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError):
+        return {}
