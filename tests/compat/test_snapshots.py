@@ -17,11 +17,14 @@ async def crowd(w: World) -> Client:
 
 
 async def test_full_and_online_only() -> None:
-    """The next sync has all visible users who are not offline, changed or not, and no others."""
+    """The next sync has all visible users who are not offline, changed or not, and no others.
+    Unknown and remote users among the targets have no effect, nor has a target twice.
+    """
     async with world() as w:
         await crowd(w)
         assert (await w.alice.sync(**UNSEEN)).presence == {}
-        await w.server.api.send_local_online_presence_to([ALICE])
+        targets = [f"@nobody:{SERVER}", "@far:elsewhere.example", ALICE, ALICE]
+        await w.server.api.send_local_online_presence_to(targets)
         answer = await w.alice.sync(**UNSEEN)
         assert answer.presence == {BOB: await w.alice.status_of(w.bob)}
 
@@ -60,16 +63,6 @@ async def test_nothing_else_changes() -> None:
         assert (await w.bob.sync(**UNSEEN)).presence == {}
 
 
-async def test_visible_users_only() -> None:
-    """A snapshot has only users whom its target may see by rooms or modules."""
-    async with world((Held, {"routes": {ALICE: [CHARLIE]}})) as w:
-        await w.bob.set_status("online")
-        await w.charlie.set_status("online")
-        await w.alice.sync(**UNSEEN)
-        await w.server.api.send_local_online_presence_to([ALICE])
-        assert set((await w.alice.sync(**UNSEEN)).presence) == {CHARLIE}
-
-
 async def test_somebody_newly_named() -> None:
     """The server asks the module again: the snapshot has the users whom it names now."""
     async with world((Held, {"routes": {ALICE: []}})) as w:
@@ -91,26 +84,6 @@ async def test_all_users() -> None:
         await w.alice.sync(**UNSEEN)
         await w.server.api.send_local_online_presence_to([ALICE])
         assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB, far}
-
-
-async def test_altered_in_it() -> None:
-    """A snapshot has altered states instead of the real ones."""
-    async with world((Held, {"routes": {ALICE: [BOB]}, "say": "altered"})) as w:
-        await w.server.room(w.alice, w.bob)
-        await w.bob.set_status("online", "the truth")
-        await w.alice.sync(**UNSEEN)
-        await w.server.api.send_local_online_presence_to([ALICE])
-        answer = await w.alice.sync(**UNSEEN)
-        assert answer.presence[BOB]["status_msg"] == "altered"
-
-
-async def test_users_who_are_not_there() -> None:
-    """Unknown and remote users among its targets do no harm, nor do the same ones twice."""
-    async with world() as w:
-        await crowd(w)
-        targets = [f"@nobody:{SERVER}", "@far:elsewhere.example", ALICE, ALICE]
-        await w.server.api.send_local_online_presence_to(targets)
-        assert set((await w.alice.sync(**UNSEEN)).presence) == {BOB}
 
 
 async def test_snapshot_outlives_a_long_absence() -> None:

@@ -28,7 +28,6 @@ from lamplighter.recording.events import (
     RecordedBatch,
     RecordedEvent,
     RecordedLate,
-    Told,
     Viewed,
     alteration,
     grouped,
@@ -37,7 +36,6 @@ from lamplighter.recording.events import (
 )
 from lamplighter.recording.files import RecordWriter
 from lamplighter.recording.world import RecordedWorld
-from lamplighter.routing.plan import Delivery
 from lamplighter.service.witness import FreshView, Published, Witness
 
 __all__ = ["FLUSH_PERIOD", "Recorder"]
@@ -174,16 +172,10 @@ def _events(
 
 def _told_of(at: Timestamp, published: Published, world: RecordedWorld) -> RecordedEvent | None:
     if published.about is None:
-        return Met(at, told_to(_met(published.deliveries, world)))
-    told = told_to(_told(published, world))
-    if not published.changes:
-        return RecordedLate(at, published.about, told)
-    if not published.asked:
-        return None
-    return RecordedBatch(at, published.about, list(published.asked), told)
-
-
-def _told(published: Published, world: RecordedWorld) -> Told:
+        states = [(it.state, world.states.get(it.user_id, it.state)) for it in published.deliveries]
+        # The last activity may change without an announcement.
+        real = [base.copy_and_replace(last_active_ts=it.last_active_ts) for it, base in states]
+        return Met(at, told_to(told_by(published.deliveries, real)))
     told = told_by(published.deliveries, published.asked)
     base = {state.user_id: state for state in published.asked}
     for viewer, routes in published.routes.items():
@@ -193,16 +185,11 @@ def _told(published: Published, world: RecordedWorld) -> Told:
                 continue
             altered = alteration(route.state, base.get(user_id, route.state))
             told.setdefault(user_id, {})[viewer] = altered, route.modules
-    return told
-
-
-def _met(deliveries: Sequence[Delivery], world: RecordedWorld) -> Told:
-    states = ((it.state, world.states.get(it.user_id, it.state)) for it in deliveries)
-    # The last activity may change without an announcement.
-    return told_by(
-        deliveries,
-        [base.copy_and_replace(last_active_ts=told.last_active_ts) for told, base in states],
-    )
+    if not published.changes:
+        return RecordedLate(at, published.about, told_to(told))
+    if not published.asked:
+        return None
+    return RecordedBatch(at, published.about, list(published.asked), told_to(told))
 
 
 def _viewed(at: Timestamp, view: FreshView, world: RecordedWorld) -> RecordedEvent:
