@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 import inspect
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
@@ -147,8 +147,15 @@ class BackgroundWork:
             if self.refuses(label):
                 why = "the server stops" if self._stopped else "the module is not loaded"
                 job.set_exception(ShuttingDown(f"{label.desc}: {why}"))
-            else:
-                self._spawn(label, _perform(job, label, work, self.clock, self._said), context)
+                return
+            assert self._loop is not None
+            performed = _perform(job, label, work, self.clock, self._said)
+            with as_server():  # `_perform` contains the exceptions, and `stop` ends the task
+                task = self._loop.create_task(
+                    performed, name=f"{label.module}: {label.desc}", context=context
+                )
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
         self.soon(begin)
         return job
@@ -176,16 +183,6 @@ class BackgroundWork:
     def untrack(self, call: _Call) -> None:
         """Forget *call*, which was made or cancelled."""
         self._calls.discard(call)
-
-    def _spawn(
-        self, label: Label, work: Coroutine[Any, Any, None], context: contextvars.Context
-    ) -> None:
-        assert self._loop is not None
-        name = f"{label.module}: {label.desc}"
-        with as_server():  # `_perform` contains the exceptions, and `stop` ends the task
-            task = self._loop.create_task(work, name=name, context=context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 async def resolved(value: object) -> Any:

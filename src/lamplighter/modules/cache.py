@@ -58,7 +58,10 @@ class CachedFunction(Generic[R]):
         self._running: dict[Key, asyncio.Future[R]] = {}
 
     async def __call__(self, *args: Any, **kwargs: Any) -> R:
-        key = self._key(*args, **kwargs)
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        named = [v for k, v in bound.arguments.items() if k not in self._uncached_args]
+        key = tuple(named[: self._num_args])
         cached = self._answers.get(key)
         if cached is not None:
             return cached[0]
@@ -91,12 +94,6 @@ class CachedFunction(Generic[R]):
         finally:
             if self._running.get(key) is me:
                 del self._running[key]
-
-    def _key(self, *args: Any, **kwargs: Any) -> Key:
-        bound = self._signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        named = [v for k, v in bound.arguments.items() if k not in self._uncached_args]
-        return tuple(named[: self._num_args])
 
 
 class CachedMethod(CachedFunction[R]):

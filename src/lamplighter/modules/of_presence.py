@@ -122,8 +122,11 @@ def _sources(
     while waiting and len(seen) <= _MOST_FILES:
         name = waiting.pop()
         file = _file_of(name, roots)
-        text = None if file is None else _text(file)
-        if file is None or text is None:
+        try:
+            if file is None or file.stat().st_size > _MOST_BYTES:
+                continue
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
             continue
         imports = list(_imports(text, name, is_package=file.name == "__init__.py"))
         yield text, imports
@@ -142,15 +145,6 @@ def _file_of(module: str, roots: Sequence[Path]) -> Path | None:
             if file.is_file():
                 return file
     return None
-
-
-def _text(file: Path) -> str | None:
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            return None
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
 
 
 def _imports(text: str, module: str, *, is_package: bool) -> Iterator[str]:

@@ -71,10 +71,13 @@ class SynapsePaths(MetaPathFinder, Loader):
         """Let Python make the module."""
 
     def exec_module(self, module: ModuleType) -> None:
+        def missing(name: str) -> Any:
+            raise AttributeError(_not_served(f"{module.__name__}.{name}"), name=name)
+
         names = self._table[module.__name__]
         module.__doc__ = f"Lamplighter's stand-in for {module.__name__}."
         module.__dict__.update(names, __all__=sorted(names))
-        module.__dict__["__getattr__"] = _refusal(module.__name__)
+        module.__dict__["__getattr__"] = missing
 
 
 def install(server: BackgroundWork | None = None) -> SynapsePaths | None:
@@ -135,13 +138,6 @@ def _forget_modules() -> None:
 
 def _not_served(path: str) -> str:
     return f"Lamplighter has no {path}: {import_hint(path)}"
-
-
-def _refusal(path: str) -> Any:
-    def __getattr__(name: str) -> Any:  # noqa: N807 - what Python calls for a missing attribute
-        raise AttributeError(_not_served(f"{path}.{name}"), name=name)
-
-    return __getattr__
 
 
 def _public(module: ModuleType, *names: str) -> dict[str, object]:
