@@ -103,13 +103,13 @@ def test_alerts_say_what_is_wrong() -> None:
 
 
 @needs_promtool
-def test_prometheus_takes_the_rules() -> None:
+def test_prometheus_accepts_the_rules() -> None:
     """`promtool` accepts the alerts and the configuration."""
     _promtool("check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
 
 
 @needs_promtool
-def test_prometheus_takes_the_expressions_of_the_dashboard(tmp_path: Path) -> None:
+def test_prometheus_accepts_the_dashboard(tmp_path: Path) -> None:
     """Prometheus accepts the expression of every panel."""
     rules = [
         {"record": f"panel:{number}", "expr": _as_asked(target["expr"])}

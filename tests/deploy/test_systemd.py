@@ -39,7 +39,7 @@ def _analyzed(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @needs_systemd
-def test_systemd_takes_it(unit: Path) -> None:
+def test_systemd_knows_the_settings(unit: Path) -> None:
     """Systemd knows every setting of the unit."""
     done = _analyzed("verify", "--man=no", str(unit))
 

@@ -93,7 +93,7 @@ def parse(*push: object, busy_allowed: bool = True) -> ParsedEdu:
         (state(Presence.OFFLINE), {"presence": "offline", "last_active_ago": 0}),
     ],
 )
-def test_what_is_told(told: UserPresenceState, entry: dict[str, Any]) -> None:
+def test_an_edu_of_ours(told: UserPresenceState, entry: dict[str, Any]) -> None:
     """An entry always has `last_active_ago`; empty fields are left out."""
     assert presence_edu([told], NOW) == {
         "edu_type": "m.presence",
@@ -101,7 +101,7 @@ def test_what_is_told(told: UserPresenceState, entry: dict[str, Any]) -> None:
     }
 
 
-def test_how_many_are_told_of() -> None:
+def test_how_many_users_an_edu_holds() -> None:
     """An EDU holds at most 50 users, in the given order."""
     many = [UserPresenceState.default(f"@{number}:x") for number in range(51)]
     push = presence_edu(many[:50], NOW)["content"]["push"]
@@ -213,7 +213,7 @@ def test_too_many_entries() -> None:
 
 
 @given(st.lists(states, max_size=50))
-def test_what_is_told_is_believed(told: list[UserPresenceState]) -> None:
+def test_an_edu_is_parsed_as_it_was_made(told: list[UserPresenceState]) -> None:
     """The parser reads back every EDU that this server makes."""
     parsed = parse_presence_edu(presence_edu(told, NOW)["content"], THERE, NOW, busy_allowed=True)
     assert parsed == ParsedEdu([_as_update(state) for state in told], [])

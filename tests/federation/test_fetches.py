@@ -62,7 +62,7 @@ async def test_the_places(
     fetches: list[tuple[ServerName, str]],
     under_way: list[ServerName],
 ) -> None:
-    """Beyond a bound, a further fetch cancels an older one of the same stranger."""
+    """Beyond a bound, a further fetch cancels an older one of the same asker or domain."""
     slow = Slow(Fetches(most, most_of_one))
     for server, asker in [(NAMES[0], "somebody"), *fetches]:
         slow.begin(server, asker)

@@ -91,7 +91,7 @@ async def speaking_to(
     resolver: FixedResolver | None = None,
     clock: FakeClock | None = None,
 ) -> AsyncIterator[tuple[FederationClient, TlsServer]]:
-    """Open a client, and `THERE` for it to speak to, which is found by an SRV record."""
+    """Open a client, and `THERE` which is found by an SRV record."""
     clock, admits = clock or FakeClock(), AddressRules([f"{OUTSIDE}/32"]).admits
     keys = SigningKeys.load_or_create(folder / "signing.key", ServerName("here.example"))
     async with tls_server(handler, THERE) as server, open_transport(admits=admits) as transport:

@@ -28,7 +28,7 @@ TWO: Final = generate_signing_key("two")
 def published(
     *keys: SigningKey, server: str = THERE, until: object = after(NOW, HOUR), **others: Any
 ) -> dict[str, Any]:
-    """Return *keys* as *server* publishes them, valid for an hour unless told."""
+    """Return *keys* as *server* publishes them, valid for an hour by default."""
     return signed.published(server, *keys, until=until, **others)
 
 
@@ -218,7 +218,7 @@ OTHERS_NAME: Final = "there.example publishes keys in another server's name"
         (published(ONE) | {"more": float("nan")}, NO_KEY),
     ],
 )
-def test_what_is_not_believed(content: dict[str, Any], message: str) -> None:
+def test_keys_that_are_refused(content: dict[str, Any], message: str) -> None:
     """Keys in another server's name, and unsigned, forged or malformed keys, are refused."""
     with pytest.raises(UnknownKey) as raised:
         check_server_keys(content, THERE, NOW)

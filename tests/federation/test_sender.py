@@ -192,7 +192,7 @@ async def test_after_a_restart(pause: int, heard_at: int | None, tried_at: int) 
     assert bench.destinations == bench.store.kept == {}
 
 
-async def test_a_server_that_only_speaks() -> None:
+async def test_a_server_that_sends_and_never_answers() -> None:
     """A server that sends requests and never answers is tried at most four times in two minutes."""
     bench = Bench(Backoffs({THERE: BackoffState(20, Timestamp(FakeClock().now() + 3_600_000))}))
     await bench.sender.start()

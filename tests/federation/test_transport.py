@@ -51,7 +51,7 @@ async def test_an_exchange() -> None:
         assert server.server_names == [NAME]
 
 
-async def test_connections_are_kept_by_name() -> None:
+async def test_connections_are_reused_by_name() -> None:
     """A connection is reused for the same name, and never for another name."""
     async with tls_server(echo, NAME, "other.example") as server, open_transport() as transport:
         for name in (NAME, NAME, "other.example"):

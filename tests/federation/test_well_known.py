@@ -98,12 +98,12 @@ async def test_no_document() -> None:
         ),
     ],
 )
-def test_how_long_a_document_is_kept(headers: dict[str, str], expected: timedelta) -> None:
+def test_how_long_a_document_is_cached(headers: dict[str, str], expected: timedelta) -> None:
     """The headers of a document set its lifetime, within limits; without them it is a day."""
     assert lifetime(headers, NOW) == expected
 
 
-async def test_a_document_is_kept() -> None:
+async def test_a_document_is_cached() -> None:
     """A host is asked again when its document has expired, and not before."""
     hosts = Hosts(answer(Cache_Control="max-age=3600"), answer(b'{"m.server": "other.example"}'))
     known = WellKnown(hosts.fetch)
@@ -113,7 +113,7 @@ async def test_a_document_is_kept() -> None:
     assert hosts.asked == [HOST, HOST]
 
 
-async def test_that_there_is_none_is_kept_too() -> None:
+async def test_hosts_without_a_document() -> None:
     """A host without a document is asked after 1, 2, 4, … minutes, and then every hour."""
     hosts = Hosts(answer(status=404))
     known = WellKnown(hosts.fetch)

@@ -103,7 +103,7 @@ async def test_many_changes(server: InMemoryServer, operator: Operator) -> None:
     assert max(len(batch["changes"]) for batch in batches) <= 50
 
 
-async def test_who_does_not_keep_up() -> None:
+async def test_a_slow_listener() -> None:
     """A slow listener loses the oldest events, and gets their number."""
     slow = Listening()
     for number in range(130):
@@ -115,7 +115,7 @@ async def test_who_does_not_keep_up() -> None:
     assert events[1:] == [b"%d " % number for number in range(2, 130)]
 
 
-async def test_more_batches_than_are_kept(server: InMemoryServer, operator: Operator) -> None:
+async def test_more_batches_than_may_wait(server: InMemoryServer, operator: Operator) -> None:
     """Of batches that come too fast, the oldest are lost, and counted."""
     alice = await server.register("alice")
     stream = await listening(operator)

@@ -65,7 +65,7 @@ BOB = ([("@bob:demo", "one")], [("@bob:demo", ["@alice:demo", "@bob:demo"])])
 CARL = ([("@carl:demo", "two")], [("@carl:demo", ["@alice:demo", "@carl:demo"])])
 
 
-async def test_what_was_told_last(server: InMemoryServer, operator: Operator) -> None:
+async def test_the_last_batches(server: InMemoryServer, operator: Operator) -> None:
     """The newest batch comes first, with recipients and reasons as in the stream."""
     answer = await operator.get("/changes")
     carl, bob = answer["batches"][:2]

@@ -9,7 +9,7 @@ from lamplighter.web.admin.server import AdminDestinations
 from tests.web.admin.operator import Operator, operator_of
 
 
-async def test_the_server_at_a_glance(server: InMemoryServer, operator: Operator) -> None:
+async def test_settings_and_figures(server: InMemoryServer, operator: Operator) -> None:
     """The settings and the figures of the server are shown."""
     started = server.clock.now()
     alice, bob = [await server.register(name) for name in ("alice", "bob")]

@@ -44,7 +44,7 @@ def signed(peer: Peer) -> Header:
 
 
 async def assert_only_the_next_counts(peer: Peer) -> None:
-    """Nothing was heard; the same transaction with a valid signature is processed."""
+    """No presence was accepted; the same transaction with a valid signature is processed."""
     assert peer.host.heard == []
     assert answer_of(await put(peer, signed(peer))) == TAKEN
     assert peer.host.heard == [ONLINE]
@@ -190,7 +190,7 @@ async def test_our_own_name(host: Host) -> None:
         ServerPolicy(allow=["there.example"], deny=["there.example"]),
     ],
 )
-async def test_servers_that_are_not_spoken_with(
+async def test_servers_that_the_policy_refuses(
     directory: SqlDirectory, clock: FakeClock, keys: SigningKeys, policy: ServerPolicy
 ) -> None:
     """A request from a server that the policy refuses is a 403, and causes no fetch."""

@@ -102,7 +102,7 @@ async def test_ours_among_others(peer: Peer) -> None:
     assert (status, first, verified(second, peer)) == (200, own, published)
 
 
-async def test_a_stranger_makes_us_ask_nobody(peer: Peer) -> None:
+async def test_a_query_causes_no_fetch(peer: Peer) -> None:
     """A query for keys that are unknown, or expire too soon, causes no fetch."""
     soon = peer.publish()["valid_until_ts"]
     uri = f"{QUERY}/there.example?minimum_valid_until_ts={soon + 1}"
@@ -127,7 +127,7 @@ async def test_no_notary(directory: SqlDirectory, clock: FakeClock, keys: Signin
     assert refused == [(404, "M_UNRECOGNIZED", "Unrecognized request")] * 2
 
 
-async def test_who_is_not_spoken_with(
+async def test_servers_that_the_policy_refuses(
     directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
 ) -> None:
     """Keys of a server that the policy refuses are not passed on; our own always are."""

@@ -143,7 +143,7 @@ async def test_a_body_without_a_signature(peer: Peer) -> None:
 async def test_how_much_a_server_may_send(peer: Peer) -> None:
     """All names of a domain share one budget in all networks: the second large body gets a 429.
 
-    The server is heard again after the `retry_after_ms` of the answer.
+    The server is served again after the `retry_after_ms` of the answer.
     """
     peers = [Peer(peer.host, ServerName(f"s{number}.there.example")) for number in range(2)]
     large = {"more": "x" * 4_500_000}
@@ -156,10 +156,10 @@ async def test_how_much_a_server_may_send(peer: Peer) -> None:
     assert (await peers[1].put(peers[1].transaction(**large))).status == 200
 
 
-async def test_what_nobody_has_signed_costs_the_origin_nothing(peer: Peer) -> None:
+async def test_a_forged_body_is_not_charged_to_the_origin(peer: Peer) -> None:
     """A stranger who sends large bodies in a server's name spends the budget of its own network.
 
-    The server itself is heard, from its own network.
+    Requests of the server itself are processed, from its own network.
     """
     body = msgspec.json.encode(peer.transaction(more="x" * 4_500_000))
     forged = {"authorization": str(peer.header("PUT", URI, {}))}
@@ -182,7 +182,7 @@ async def test_numbers_that_are_not_canonical(peer: Peer, number: float) -> None
 
 
 @pytest.mark.parametrize("written", [b"1e2", b"100.0"])
-async def test_one_number_in_other_words(peer: Peer, written: bytes) -> None:
+async def test_another_notation_of_a_number(peer: Peer, written: bytes) -> None:
     """A whole number is verified in its canonical form, in any notation."""
     content = peer.transaction(more=100)
     body = msgspec.json.encode(content).replace(b'"more":100', b'"more":' + written)
