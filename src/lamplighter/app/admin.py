@@ -30,7 +30,7 @@ from lamplighter.web.admin.endpoints import admin_endpoints
 from lamplighter.web.admin.health import Health, Ready
 from lamplighter.web.admin.metrics import MetricsPage
 from lamplighter.web.admin.modules import AdminModules
-from lamplighter.web.admin.server import AdminDestinations, AdminServer, AdminServerFacts
+from lamplighter.web.admin.server import AdminDestinations, AdminServer
 from lamplighter.web.admin.users import AdminUsers
 from lamplighter.web.admin.visibility import AdminVisibility
 from lamplighter.web.routes import Route
@@ -82,16 +82,9 @@ class Admin:
             *MetricsPage(metrics).routes(),
         ]
         if config.admin.token_hash is not None:
-            facts = AdminServerFacts(
-                config.server_name,
-                clock.now(),
-                config.presence.enabled,
-                config.federation.enabled,
-                config.routing.shared_rooms,
-            )
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash, access_log),
-                AdminServer(facts, census, core.router),
+                AdminServer(config, clock.now(), census, core.router),
                 AdminUsers(lookups, membership, core, names),
                 AdminVisibility(explanations, config.server_name),
                 AdminModules(core.router, core.shadows.samples, reload),

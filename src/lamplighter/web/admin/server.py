@@ -8,36 +8,25 @@ from starlette.requests import Request
 from lamplighter import __version__
 from lamplighter.clock import Timestamp
 from lamplighter.cluster.positions import format_position
-from lamplighter.config import PresenceMode
+from lamplighter.config import Config
 from lamplighter.federation.sender import DestinationStatus
-from lamplighter.ids import ServerName
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.census import Census
 from lamplighter.web.admin.content import DestinationPage, ServerContent
 from lamplighter.web.admin.operations import Operation
 from lamplighter.web.admin.queries import FROM, LIMIT, page_of
 
-__all__ = ["AdminDestinations", "AdminServer", "AdminServerFacts"]
+__all__ = ["AdminDestinations", "AdminServer"]
 
 
 @dataclass(frozen=True, slots=True)
-class AdminServerFacts:
-    """Facts that do not change while the server runs."""
-
-    server_name: ServerName
-    started_at: Timestamp
-    mode: PresenceMode
-    federation_enabled: bool
-    shared_rooms: bool
-
-
 class AdminServer:
     """Shows the settings and the figures of the server."""
 
-    def __init__(self, facts: AdminServerFacts, census: Census, router: ModuleRouter) -> None:
-        self._facts = facts
-        self._census = census
-        self._router = router
+    config: Config
+    started_at: Timestamp
+    census: Census
+    router: ModuleRouter
 
     def operations(self) -> list[Operation]:
         summary = "Show the settings and the figures of the server."
@@ -45,16 +34,16 @@ class AdminServer:
 
     async def get(self, _request: Request) -> ServerContent:
         """Return the settings, and the present figures."""
-        facts, figures = self._facts, self._census.take()
+        config, figures = self.config, self.census.take()
         return ServerContent(
-            server_name=facts.server_name,
+            server_name=config.server_name,
             version=__version__,
-            started_ts=facts.started_at,
+            started_ts=self.started_at,
             now_ts=figures.at,
-            presence_enabled=str(facts.mode),
-            federation_enabled=facts.federation_enabled,
-            shared_rooms=facts.shared_rooms,
-            modules=[module.name for module in self._router.modules],
+            presence_enabled=str(config.presence.enabled),
+            federation_enabled=config.federation.enabled,
+            shared_rooms=config.routing.shared_rooms,
+            modules=[module.name for module in self.router.modules],
             users={str(presence): number for presence, number in figures.users.items()},
             outboxes=figures.outboxes,
             polls=figures.polls,
