@@ -21,6 +21,7 @@ Alice's newer state wait for the end of the pause.
 from collections.abc import Iterable
 from datetime import timedelta
 from itertools import islice
+from typing import Final
 
 from lamplighter.clock import Timestamp, after
 from lamplighter.federation.backoff import Backoff
@@ -30,20 +31,16 @@ from lamplighter.presence.state import UserPresenceState
 
 __all__ = ["DestinationQueue"]
 
+#: How long states wait for others that go with them.
+WINDOW: Final = timedelta(milliseconds=100)
+
 
 class DestinationQueue:
     """The states that wait to be sent to one server, and the states in flight to it."""
 
-    def __init__(
-        self,
-        backoff: Backoff,
-        *,
-        window: timedelta = timedelta(milliseconds=100),
-        capacity: int = 10_000,
-    ) -> None:
+    def __init__(self, backoff: Backoff, *, capacity: int = 10_000) -> None:
         #: Between requests; the owner of the queue restores it, and stores it for a restart.
         self.backoff = backoff
-        self._window = window
         self._capacity = capacity
         self._waiting: dict[str, UserPresenceState] = {}
         self._in_flight: dict[str, UserPresenceState] = {}
@@ -68,7 +65,7 @@ class DestinationQueue:
         for user_id in list(islice(self._waiting, surplus)):
             del self._waiting[user_id]
         if self._waiting and self._window_ends is None:
-            self._window_ends = after(now, self._window)
+            self._window_ends = after(now, WINDOW)
 
     def next_due(self) -> Timestamp | None:
         """Return when `take` will return states; None if no states wait or some are in flight."""

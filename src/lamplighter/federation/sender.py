@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import count
 from typing import Final
 from urllib.parse import quote
@@ -47,9 +46,8 @@ _SEND: Final = "/_matrix/federation/v1/send/"
 
 @dataclass(frozen=True, slots=True)
 class SenderSettings:
-    """Times and limits of a sender."""
+    """The limits of a sender."""
 
-    window: timedelta = timedelta(milliseconds=100)
     #: The greatest number of requests under way to servers that answered the last time.
     lane: int = 400
     #: The same for servers that did not answer the last time.
@@ -193,7 +191,7 @@ class FederationSender:
     def _destination(self, server_name: ServerName) -> _Destination:
         destination = self._destinations.get(server_name)
         if destination is None:
-            queue = DestinationQueue(Backoff(self._random), window=self._settings.window)
+            queue = DestinationQueue(Backoff(self._random))
             destination = self._destinations[server_name] = _Destination(queue)
         return destination
 
