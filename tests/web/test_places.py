@@ -1,55 +1,53 @@
 """Places for expensive reads."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from lamplighter.errors import LimitExceeded
 from lamplighter.ids import UserId
-from lamplighter.web.places import Places
+from lamplighter.web.places import AT_A_TIME, MOST_WAITING, Places
 from tests.web.http.peer import settle
 
 ALICE, BOB = UserId("@alice:demo"), UserId("@bob:demo")
 
 
-async def test_so_many_at_a_time_in_the_order_of_their_coming() -> None:
-    """A user holds two places; who comes later waits, and gets a place in turn."""
-    places = Places()
-    order: list[int] = []
+async def test_the_order_of_places() -> None:
+    """A user holds two places; the next requests wait, and get a place in their order. Another user
+    has places of their own.
+    """
+    places, order = Places(), list[int]()
 
-    async def read(number: int, may_end: asyncio.Event) -> None:
-        async with places.place(ALICE):
-            order.append(number)
-            await may_end.wait()
+    async def take(number: int) -> Callable[[], None]:
+        leave = await places.take(ALICE)
+        order.append(number)
+        return leave
 
-    ends = [asyncio.Event() for _ in range(4)]
-    tasks = [asyncio.ensure_future(read(number, end)) for number, end in enumerate(ends)]
+    tasks = [asyncio.ensure_future(take(number)) for number in range(4)]
     await settle()
     assert order == [0, 1]
-    ends[1].set()
+    (await asyncio.wait_for(places.take(BOB), 300))()
+    tasks[1].result()()
     await settle()
     assert order == [0, 1, 2]
-    for end in ends:
-        end.set()
-    await asyncio.gather(*tasks)
+    for task in (tasks[0], *tasks[2:]):
+        (await task)()
     assert (order, len(places)) == ([0, 1, 2, 3], 0)
 
 
-async def test_one_user_takes_no_place_of_another() -> None:
-    """Each user has places of their own."""
-    places = Places(at_a_time=1)
-    leave = await places.take(ALICE)
-    leave_too = await asyncio.wait_for(places.take(BOB), 300)
-    leave()
-    leave_too()
-    assert len(places) == 0
+async def full() -> tuple[Places, Callable[[], None]]:
+    """Return places of which alice has all, and what gives one of them back."""
+    places = Places()
+    for _ in range(AT_A_TIME - 1):
+        await places.take(ALICE)
+    return places, await places.take(ALICE)
 
 
-async def test_so_many_wait_and_no_more() -> None:
+async def test_few_wait() -> None:
     """Beyond the bound a request is refused, with the time after which it may come again."""
-    places = Places(at_a_time=1, most_waiting=2)
-    leave = await places.take(ALICE)
-    waiting = [asyncio.ensure_future(places.take(ALICE)) for _ in range(2)]
+    places, leave = await full()
+    waiting = [asyncio.ensure_future(places.take(ALICE)) for _ in range(MOST_WAITING)]
     await settle()
     with pytest.raises(LimitExceeded) as refused:
         await places.take(ALICE)
@@ -57,13 +55,11 @@ async def test_so_many_wait_and_no_more() -> None:
     leave()
     for task in waiting:
         (await task)()
-    assert len(places) == 0
 
 
 async def test_a_place_is_given_back_once() -> None:
     """To give a place back twice frees no second one."""
-    places = Places(at_a_time=1)
-    leave = await places.take(ALICE)
+    places, leave = await full()
     leave()
     other = await places.take(ALICE)
     leave()
@@ -71,19 +67,18 @@ async def test_a_place_is_given_back_once() -> None:
     await settle()
     assert not waiting.done()
     other()
-    (await waiting)()
-    assert len(places) == 0
+    await waiting
 
 
-async def test_who_stops_waiting_takes_no_place() -> None:
-    """Whoever is cancelled while it waits, or just when it is given a place, keeps none."""
-    places = Places(at_a_time=1)
-    leave = await places.take(ALICE)
+async def test_a_request_that_stops_waiting_takes_no_place() -> None:
+    """A request that is cancelled while it waits, or just when it gets a place, keeps none."""
+    places, leave = await full()
     first, second = [asyncio.ensure_future(places.take(ALICE)) for _ in range(2)]
     await settle()
     first.cancel()
-    await settle()
     leave()
     second.cancel()
     await asyncio.gather(first, second, return_exceptions=True)
-    assert len(places) == 0
+    third = asyncio.ensure_future(places.take(ALICE))
+    await settle()
+    assert third.done()

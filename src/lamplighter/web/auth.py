@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from lamplighter.errors import MissingToken
 from lamplighter.ports import Identity, Requester
-from lamplighter.web.body import read, read_optional
+from lamplighter.web.body import read
 from lamplighter.web.http.exchange import Exchange
 
 __all__ = ["Authenticator", "access_token"]
@@ -51,23 +51,23 @@ class Authenticator:
         """Return the requester of a direct request; raise `MissingToken` and `UnknownToken`."""
         return await self._identity.authenticate(_token_of(exchange), exchange.query)
 
-    async def requester_and_body(self, request: Request, shape: type[T]) -> tuple[Requester, T]:
+    async def requester_and_body(
+        self, request: Request, shape: type[T], *, may_be_empty: bool = False
+    ) -> tuple[Requester, T]:
         """Return the requester, and the body as a *shape*; raise as `requester` and `read` do.
 
         The device may be logged out while its body is on the way. So the token is checked before
         the body is read, and again after.
         """
         await self.requester(request)
-        body = await read(request, shape)
+        body = await read(request, shape, may_be_empty=may_be_empty)
         return await self.requester(request), body
 
     async def requester_and_optional_body(
         self, request: Request, shape: type[T]
     ) -> tuple[Requester, T]:
         """Do as `requester_and_body`, but take an empty body for an empty object."""
-        await self.requester(request)
-        body = await read_optional(request, shape)
-        return await self.requester(request), body
+        return await self.requester_and_body(request, shape, may_be_empty=True)
 
 
 def _token_of(exchange: Exchange) -> str:

@@ -18,7 +18,6 @@ __all__ = [
     "decode",
     "read",
     "read_bytes",
-    "read_optional",
 ]
 
 T = TypeVar("T")
@@ -36,20 +35,19 @@ _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[{]}"))
 
 
-async def read(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
-    """Return the body of *request* as a *shape*; raise what `decode` raises, or `TooLarge`."""
-    return decode(await read_bytes(request, limit), shape)
+async def read(request: Request, shape: type[T], *, may_be_empty: bool = False) -> T:
+    """Return the body of *request* as a *shape*; raise what `decode` raises, or `TooLarge`.
+
+    Where the body *may_be_empty*, an empty one stands for an empty object.
+    """
+    body = await read_bytes(request, MAX_BODY)
+    return decode(body or b"{}" if may_be_empty else body, shape)
 
 
-async def read_optional(request: Request, shape: type[T], *, limit: int = MAX_BODY) -> T:
-    """Do as `read`, but take an empty body for an empty object."""
-    return decode(await read_bytes(request, limit) or b"{}", shape)
-
-
-def bounded(body: bytes, limit: int = MAX_BODY) -> bytes:
-    """Return *body*; raise `TooLarge` if it is longer than *limit*."""
-    if len(body) > limit:
-        raise TooLarge(f"The body is longer than {limit} bytes")
+def bounded(body: bytes) -> bytes:
+    """Return *body*; raise `TooLarge` if it is longer than `MAX_BODY`."""
+    if len(body) > MAX_BODY:
+        raise TooLarge(f"The body is longer than {MAX_BODY} bytes")
     return body
 
 

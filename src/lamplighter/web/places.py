@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -31,11 +30,9 @@ class _Queue:
 
 
 class Places:
-    """Limits each user to *at_a_time* expensive reads; the next ones wait in their order."""
+    """Limits each user to `AT_A_TIME` expensive reads; the next ones wait in their order."""
 
-    def __init__(self, *, at_a_time: int = AT_A_TIME, most_waiting: int = MOST_WAITING) -> None:
-        self._at_a_time = at_a_time
-        self._most_waiting = most_waiting
+    def __init__(self) -> None:
         self._queues: dict[UserId, _Queue] = {}
 
     def __len__(self) -> int:
@@ -48,9 +45,9 @@ class Places:
         Raises `LimitExceeded` where too many wait for one already.
         """
         queue = self._queues.setdefault(user_id, _Queue())
-        if queue.taken < self._at_a_time:
+        if queue.taken < AT_A_TIME:
             queue.taken += 1
-        elif len(queue.waiting) >= self._most_waiting:
+        elif len(queue.waiting) >= MOST_WAITING:
             raise LimitExceeded(_PAUSE)
         else:
             await self._wait(user_id, queue)
@@ -63,15 +60,6 @@ class Places:
                 self._leave(user_id, queue)
 
         return leave
-
-    @asynccontextmanager
-    async def place(self, user_id: UserId) -> AsyncIterator[None]:
-        """Hold a place for the block; raise `LimitExceeded` as `take` does."""
-        leave = await self.take(user_id)
-        try:
-            yield
-        finally:
-            leave()
 
     async def _wait(self, user_id: UserId, queue: _Queue) -> None:
         given: asyncio.Future[None] = asyncio.get_running_loop().create_future()

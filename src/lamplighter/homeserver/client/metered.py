@@ -37,15 +37,12 @@ class MeteredAuthenticator(Authenticator):
         self._limiter = limiter
         self._acted = acted
 
-    async def requester_and_body(self, request: Request, shape: type[T]) -> tuple[Requester, T]:
-        requester, body = await super().requester_and_body(request, shape)
-        self._limiter.take(requester.user_id, _weight(request))
-        return requester, body
-
-    async def requester_and_optional_body(
-        self, request: Request, shape: type[T]
+    async def requester_and_body(
+        self, request: Request, shape: type[T], *, may_be_empty: bool = False
     ) -> tuple[Requester, T]:
-        requester, body = await super().requester_and_optional_body(request, shape)
+        requester, body = await super().requester_and_body(
+            request, shape, may_be_empty=may_be_empty
+        )
         self._limiter.take(requester.user_id, _weight(request))
         return requester, body
 
