@@ -8,9 +8,9 @@ import msgspec
 import yaml
 
 from lamplighter.config.explain import Refused, quoted, refusal
-from lamplighter.config.homeserver import check_is_ours
 from lamplighter.config.model import Config
 from lamplighter.config.relations import check_relations
+from lamplighter.config.synapse_keys import check_is_ours
 from lamplighter.config.values import (
     Address,
     DatabaseUrl,

@@ -18,7 +18,7 @@ from sqlalchemy import (
     Table,
 )
 
-from lamplighter.database.text import PlainText
+from lamplighter.database.dialects import PlainText
 
 __all__ = [
     "account_data",

@@ -1,12 +1,18 @@
-"""Accounts: registration, passwords, profiles, and how an account ends."""
+"""Accounts: registration, passwords, profiles, and how an account ends.
 
+Passwords are hashed with argon2, in threads.
+"""
+
+import asyncio
 import re
 import secrets
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,7 +29,6 @@ from lamplighter.errors import (
 from lamplighter.homeserver.sql.devices import Devices, check_device
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.membership import RoomMemberships
-from lamplighter.homeserver.sql.passwords import Passwords
 from lamplighter.homeserver.sql.people import account_in, find_active, find_user
 from lamplighter.homeserver.values import MAX_PASSWORD, Login, MemberState
 from lamplighter.ids import DeviceId, ServerName, UserId, parse_localpart, parse_user_id
@@ -34,6 +39,40 @@ __all__ = ["AccountBook"]
 #: Characters.
 _MAX_DISPLAYNAME: Final = 256
 _MAX_AVATAR_URL: Final = 1000
+#: Passwords that are hashed at a time. A flood of logins takes neither all threads nor all memory.
+_AT_A_TIME: Final = 2
+#: 19 MiB, two passes: the smallest setting that OWASP's password storage cheat sheet recommends.
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+class _Passwords:
+    """Makes hashes of passwords and checks passwords against them."""
+
+    def __init__(self) -> None:
+        self._at_a_time = asyncio.Semaphore(_AT_A_TIME)
+
+    async def hash(self, password: str) -> str:
+        """Return the hash of *password*, to be stored."""
+        async with self._at_a_time:
+            return await asyncio.to_thread(_HASHER.hash, password)
+
+    async def verify(self, known: str | None, password: str) -> bool:
+        """Tell whether *known* is a hash of *password*.
+
+        None stands for users without a password and users who do not exist, and takes as long.
+        """
+        async with self._at_a_time:
+            if known is None:
+                await asyncio.to_thread(_HASHER.hash, password)
+                return False
+            return await asyncio.to_thread(_verify, known, password)
+
+
+def _verify(known: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(known, password)
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +81,9 @@ class AccountBook:
 
     ledger: Ledger
     server_name: ServerName
-    passwords: Passwords
     devices: Devices
     memberships: RoomMemberships
+    passwords: _Passwords = field(default_factory=_Passwords)
 
     async def register(
         self,

@@ -7,17 +7,15 @@ from lamplighter.database.engine import Database
 from lamplighter.homeserver.sql.account_data import AccountData
 from lamplighter.homeserver.sql.accounts import AccountBook
 from lamplighter.homeserver.sql.creation import RoomCreation
-from lamplighter.homeserver.sql.devices import Devices
+from lamplighter.homeserver.sql.devices import AccessTokens, Devices
 from lamplighter.homeserver.sql.history import History
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.membership import BAN, KICK, UNBAN, RoomMemberships
 from lamplighter.homeserver.sql.messages import Messages
-from lamplighter.homeserver.sql.passwords import Passwords
 from lamplighter.homeserver.sql.reading import RoomReader
 from lamplighter.homeserver.sql.receipts import Receipts
 from lamplighter.homeserver.sql.room_directory import RoomDirectory
 from lamplighter.homeserver.sql.sync import RoomsSyncer
-from lamplighter.homeserver.sql.tokens import AccessTokens
 from lamplighter.homeserver.sql.typing_notices import TypingNotices
 from lamplighter.ids import ServerName
 
@@ -39,7 +37,7 @@ class SqlDirectory:
         messages = Messages(ledger, memberships)
         rooms = RoomDirectory(ledger, server_name)
         creation = RoomCreation(ledger, server_name, memberships, rooms)
-        accounts = AccountBook(ledger, server_name, Passwords(), devices, memberships)
+        accounts = AccountBook(ledger, server_name, devices, memberships)
         data = AccountData(ledger)
         typing = TypingNotices(ledger, clock)
         self.set_typing = typing.set_typing

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import events
 from lamplighter.errors import InvalidParam, NotFound
-from lamplighter.homeserver.sql.encoded import SentAs, read_sent_as
 from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, event_json, read_events
 from lamplighter.homeserver.sql.filtering import EventFilter
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.limits import decode_json
+from lamplighter.homeserver.sql.room_json import SentAs, read_sent_as
 from lamplighter.homeserver.sql.state import View, find_view, read_state
 from lamplighter.homeserver.values import MessagesQuery
 from lamplighter.ids import RoomId

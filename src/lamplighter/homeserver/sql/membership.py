@@ -14,7 +14,7 @@ from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, append, curre
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import encode_json
 from lamplighter.homeserver.sql.people import find_active, find_user
-from lamplighter.homeserver.sql.standing import (
+from lamplighter.homeserver.sql.state import (
     Standing,
     check_joined,
     find_standing,

@@ -12,7 +12,7 @@ from lamplighter.homeserver.sql.events import MEMBER, append, current_content
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import text_within
 from lamplighter.homeserver.sql.membership import RoomMemberships
-from lamplighter.homeserver.sql.standing import check_joined, power_levels
+from lamplighter.homeserver.sql.state import check_joined, power_levels
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json, Requester
 

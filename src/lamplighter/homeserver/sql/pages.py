@@ -13,9 +13,15 @@ from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import events
-from lamplighter.homeserver.sql.encoded import EncodedEvent, encode_event, encode_events
 from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, read_events
-from lamplighter.homeserver.sql.room_json import RoomNews, Summary, read_summary
+from lamplighter.homeserver.sql.room_json import (
+    EncodedEvent,
+    RoomNews,
+    Summary,
+    encode_event,
+    encode_events,
+    read_summary,
+)
 from lamplighter.homeserver.sql.state import read_state, read_timeline
 from lamplighter.ids import RoomId
 from lamplighter.recent import Recent

@@ -12,8 +12,7 @@ from lamplighter.errors import NotFound
 from lamplighter.homeserver.sql.events import CURRENT_EVENTS, event_json, read_events
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.limits import decode_json
-from lamplighter.homeserver.sql.standing import check_joined
-from lamplighter.homeserver.sql.state import find_view, read_state, read_timeline
+from lamplighter.homeserver.sql.state import check_joined, find_view, read_state, read_timeline
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
 from lamplighter.pieces import Listed

@@ -15,7 +15,7 @@ from lamplighter.database.tables import events, receipts, rooms
 from lamplighter.errors import NotFound, RequestError
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import text_within
-from lamplighter.homeserver.sql.standing import check_joined
+from lamplighter.homeserver.sql.state import check_joined
 from lamplighter.homeserver.values import Receipt
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import Json

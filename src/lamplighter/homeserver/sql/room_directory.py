@@ -32,13 +32,13 @@ from lamplighter.errors import Forbidden, InvalidParam, NotFound, RoomInUse
 from lamplighter.homeserver.sql.events import CURRENT_EVENTS, read_events
 from lamplighter.homeserver.sql.ledger import Ledger, Write
 from lamplighter.homeserver.sql.limits import decode_json
-from lamplighter.homeserver.sql.standing import (
+from lamplighter.homeserver.sql.state import (
     check_joined,
     find_standing,
+    find_view,
     power_levels,
     room_exists,
 )
-from lamplighter.homeserver.sql.state import find_view
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomAlias, RoomId, ServerName, UserId, server_of
 from lamplighter.ports import Json

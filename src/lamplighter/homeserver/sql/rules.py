@@ -1,7 +1,8 @@
-"""The rules by which a user may change a membership. Pure.
+"""Power levels, and the rules by which a user may change a membership. Pure.
 
 They are the part of the authorization rules (<https://spec.matrix.org/latest/rooms/v10/>) that
-rooms with the join rules `public` and `invite` need.
+rooms with the join rules `public` and `invite` need, with `m.room.power_levels`
+(<https://spec.matrix.org/latest/client-server-api/#mroompower_levels>).
 """
 
 from collections.abc import Callable, Mapping

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.tables import current_state, events
 from lamplighter.homeserver.sql.account_data import AccountDataByRoom, read_account_data
-from lamplighter.homeserver.sql.encoded import encode_event, encode_events
 from lamplighter.homeserver.sql.events import CURRENT_EVENTS, MEMBER, StoredEvent, read_events
 from lamplighter.homeserver.sql.limits import decode_json
 from lamplighter.homeserver.sql.receipts import read_receipts, receipt_event
@@ -19,6 +18,8 @@ from lamplighter.homeserver.sql.room_json import (
     Moment,
     RoomNews,
     beside_news,
+    encode_event,
+    encode_events,
     in_pieces,
     read_summary,
 )

@@ -18,8 +18,7 @@ from lamplighter.homeserver.sql.first_sync import FirstSyncs
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.room_json import Moment
 from lamplighter.homeserver.sql.sections import Section, Sections
-from lamplighter.homeserver.sql.standing import read_standing
-from lamplighter.homeserver.sql.state import View
+from lamplighter.homeserver.sql.state import View, read_standing
 from lamplighter.homeserver.sql.typing_notices import TypingNotices
 from lamplighter.homeserver.sql.viewer import Viewer
 from lamplighter.homeserver.values import MemberState

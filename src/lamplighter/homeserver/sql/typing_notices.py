@@ -14,7 +14,7 @@ from sqlalchemy import select
 from lamplighter.clock import Clock, Timer, Timestamp, after
 from lamplighter.database.tables import memberships
 from lamplighter.homeserver.sql.ledger import Ledger
-from lamplighter.homeserver.sql.standing import check_joined
+from lamplighter.homeserver.sql.state import check_joined
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import Json, MembershipChange

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from lamplighter.database.text import PlainText
+from lamplighter.database.dialects import PlainText
 
 __all__ = ["down_revision", "revision", "upgrade"]
 

@@ -11,8 +11,8 @@ from lamplighter.database.sqlite import open_memory
 from lamplighter.database.tables import devices
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import UnknownToken
+from lamplighter.homeserver.sql.devices import AccessTokens, hash_token
 from lamplighter.homeserver.sql.ledger import Ledger
-from lamplighter.homeserver.sql.tokens import AccessTokens, hash_token
 from tests.contract.directories import refused, subject_in
 
 
