@@ -139,12 +139,7 @@ class AsgiCycle:
             else:
                 _log.error("response broken off", path=path, exc_info=error)
             return False
-        settings = self._connection.server.settings
-        response = settings.error_response(error, self._request.method, path)
-        if not self._is_finished:
-            self._connection.respond(
-                self._request, response.status, response.body, response.headers
-            )
+        self._connection.refuse(self._request, error, path)
         return True
 
     def _finish(self, *, is_whole: bool) -> None:

@@ -105,7 +105,9 @@ class Connection(asyncio.Protocol):
         if self._held:
             self._held += data
         elif self._phase in _ALL_SAID:
-            self._drop(data)
+            self._dropped += len(data)
+            if self._dropped > _MOST_DROPPED:
+                self._happens(Event.STUCK)
         else:
             self._read(data)
             self._watch()
@@ -192,6 +194,11 @@ class Connection(asyncio.Protocol):
         else:
             self.write(heads.with_json(status, body, headers, connection))
 
+    def refuse(self, request: Request, error: Exception, path: str) -> None:
+        """Send the response to *request* for *path*, which failed with *error*."""
+        response = self.server.settings.error_response(error, request.method, path)
+        self.respond(request, response.status, response.body, response.headers)
+
     def connection_header(self, request: Request) -> bytes:
         """Return the header line, if any, that says what becomes of the connection.
 
@@ -276,19 +283,17 @@ class Connection(asyncio.Protocol):
                 self._resume()
 
     def _read(self, data: bytes) -> None:
+        reader = self._reader
         for start in range(0, len(data), _PORTION):
-            if (self._cycle is not None or self._reader.requests) and self._is_full():
+            is_busy = self._cycle is not None or bool(reader.requests)
+            if is_busy and (len(reader.requests) >= MOST_QUEUED or reader.unread > MOST_UNREAD):
                 self._held = data[start:]
                 # A transport that closes, since its client is gone, refuses to be paused.
                 if not self.transport.is_closing():
                     self.transport.pause_reading()
                 return
-            self._reader.feed(data[start : start + _PORTION])
+            reader.feed(data[start : start + _PORTION])
             self._advance()
-
-    def _is_full(self) -> bool:
-        reader = self._reader
-        return len(reader.requests) >= MOST_QUEUED or reader.unread > MOST_UNREAD
 
     def _resume(self) -> None:
         if not self.transport.is_closing():
@@ -304,7 +309,8 @@ class Connection(asyncio.Protocol):
     def _begin(self, request: Request) -> None:
         if request.problem is not None:
             self._phase, _ = next_step(_READING, Event.UNREADABLE)
-            self._refuse(request, request.problem)
+            self.refuse(request, request.problem, "")
+            self._linger()
             return
         is_last = not request.keeps_alive or (self._has_left and not self._reader.requests)
         self._phase, _ = next_step(_READING, Event.LAST_REQUEST if is_last else _REQUEST)
@@ -321,11 +327,6 @@ class Connection(asyncio.Protocol):
                 self._cycle = exchange
         if self._has_left and self._cycle is not None:
             self._cycle.client_left()
-
-    def _refuse(self, request: Request, problem: Exception) -> None:
-        response = self.server.settings.error_response(problem, request.method, "")
-        self.respond(request, response.status, response.body, response.headers)
-        self._linger()
 
     def _read_no_more(self) -> bool:
         """Drop what was read; return whether the transport is paused."""
@@ -345,11 +346,6 @@ class Connection(asyncio.Protocol):
             self.abort()
         if is_paused:
             self._resume()
-
-    def _drop(self, data: bytes) -> None:
-        self._dropped += len(data)
-        if self._dropped > _MOST_DROPPED:
-            self._happens(Event.STUCK)
 
     def _watch(self) -> None:
         """Start, switch or stop the time limit for what this connection now waits for."""
