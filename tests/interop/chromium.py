@@ -9,14 +9,16 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
-__all__ = ["CHROMIUM", "Tab", "chromium"]
+__all__ = ["CHROMIUM", "Tab", "chromium", "new_tab"]
 
 #: Where the browser is, if it is installed.
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -49,8 +51,9 @@ class Tab:
         self.problems: list[str] = []
 
     async def begin(self) -> None:
-        """Open an empty page."""
-        target = await self.call("Target.createTarget", url="about:blank")
+        """Open an empty page, beside which no other page has the same storage."""
+        context = await self.call("Target.createBrowserContext", disposeOnDetach=True)
+        target = await self.call("Target.createTarget", url="about:blank", **context)
         attached = await self.call(
             "Target.attachToTarget", targetId=target["targetId"], flatten=True
         )
@@ -146,33 +149,39 @@ class Tab:
                     self.problems.append(f"{entry['text']} {entry.get('url', '')}")
 
 
-@asynccontextmanager
-async def chromium(profile: Path) -> AsyncIterator[Tab]:
-    """Run the browser, with a fresh profile in the folder *profile*, until the block ends."""
+@contextmanager
+def chromium(profile: Path) -> Iterator[str]:
+    """Run the browser until the block ends; give the address of its protocol.
+
+    *profile* is a folder for the browser's files.
+    """
     assert CHROMIUM is not None
-    process = await asyncio.create_subprocess_exec(
-        CHROMIUM, *_OPTIONS, f"--user-data-dir={profile}", stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr is not None
-    try:
-        found = None
-        while found is None:
-            line = await process.stderr.readline()
-            assert line, "the browser has ended"
-            found = _ADDRESS.search(line)
-        draining = asyncio.ensure_future(process.stderr.read())
-        address = found[1].decode()
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(address, max_msg_size=0) as socket,
-        ):
-            tab = Tab(socket)
-            await tab.begin()
-            yield tab
-            await tab.call("Browser.close")
-            await tab.end()
-        await draining
-    finally:
-        if process.returncode is None:
+    with subprocess.Popen(
+        [CHROMIUM, *_OPTIONS, f"--user-data-dir={profile}"], stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        try:
+            found = None
+            while found is None:
+                line = process.stderr.readline()
+                assert line, "the browser has ended"
+                found = _ADDRESS.search(line)
+            draining = threading.Thread(target=process.stderr.read)
+            draining.start()
+            yield found[1].decode()
+        finally:
             process.kill()
-        await process.wait()
+        draining.join()
+
+
+@asynccontextmanager
+async def new_tab(browser: str) -> AsyncIterator[Tab]:
+    """Open a tab that shares no storage with others, in the browser at that address."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(browser, max_msg_size=0) as socket,
+    ):
+        tab = Tab(socket)
+        await tab.begin()
+        yield tab
+        await tab.end()

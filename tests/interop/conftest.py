@@ -6,6 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.interop.chromium import chromium
 from tests.interop.processes import ServerProcess, reserved_port
 
 #: Makes a server that does not run yet; the text goes into its configuration.
@@ -34,6 +35,13 @@ def server(make_server: MakeServer) -> ServerProcess:
     server = make_server()
     server.start()
     return server
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real browser, which starts when the first test asks for it."""
+    with chromium(tmp_path_factory.mktemp("browser")) as address:
+        yield address
 
 
 @pytest.fixture

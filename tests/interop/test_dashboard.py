@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from lamplighter.web.admin.auth import hash_of
-from tests.interop.chromium import CHROMIUM, Tab, chromium
+from tests.interop.chromium import CHROMIUM, Tab, new_tab
 from tests.interop.clients import Person, register
 from tests.interop.conftest import MakeServer
 from tests.interop.processes import SERVER, ServerProcess
@@ -111,7 +111,7 @@ def more_modules() -> str:
 
 @pytest.fixture
 async def stage(
-    more_modules: str, make_server: MakeServer, http: aiohttp.ClientSession, tmp_path: Path
+    more_modules: str, make_server: MakeServer, http: aiohttp.ClientSession, browser: str
 ) -> AsyncIterator[Stage]:
     """Everybody is there, and nobody has looked at anything."""
     server = make_server(CONFIG + more_modules)
@@ -123,7 +123,7 @@ async def stage(
     await bob.ask("POST", f"/rooms/{room}/join", {})
     for person in people:
         await person.sync()
-    async with chromium(tmp_path / "profile") as tab:
+    async with new_tab(browser) as tab:
         await tab.looks(width=1280, height=900)
         yield Stage(server, alice, bob, carl, tab)
         server.stop()

@@ -1,13 +1,12 @@
 """Hydrogen in a real browser: somebody logs in, reads and writes."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
 import pytest
 
-from tests.interop.chromium import CHROMIUM, Tab, chromium
+from tests.interop.chromium import CHROMIUM, Tab, new_tab
 from tests.interop.clients import Person, register
 from tests.interop.hydrogen import PACKAGES, hydrogen
 from tests.interop.processes import ServerProcess
@@ -25,9 +24,9 @@ _GOES_ON_WITHOUT = ("/.well-known/matrix/client", "/org.matrix.msc2697.v2/dehydr
 
 
 @pytest.fixture
-async def tab(server: ServerProcess, tmp_path: Path) -> AsyncIterator[Tab]:
+async def tab(server: ServerProcess, browser: str) -> AsyncIterator[Tab]:
     """Hydrogen's page, where nobody is logged in."""
-    async with hydrogen(server.url) as url, chromium(tmp_path / "profile") as tab:
+    async with hydrogen(server.url) as url, new_tab(browser) as tab:
         await tab.looks(width=1100, height=700)
         await tab.open(url)
         yield tab
