@@ -1,5 +1,6 @@
 """A server in memory, and another one that speaks to it."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.homeserver.sql import SqlDirectory
 from tests.homeserver.world import SERVER
-from tests.web.federation.peer import Host, Peer
+from tests.web.federation.peer import Host, HostMaker, Peer
 
 
 @pytest.fixture
@@ -18,9 +19,15 @@ def keys(tmp_path: Path) -> SigningKeys:
 
 
 @pytest.fixture
-async def host(directory: SqlDirectory, clock: FakeClock, keys: SigningKeys) -> Host:
+def hosts(directory: SqlDirectory, clock: FakeClock, keys: SigningKeys) -> HostMaker:
+    """Make the server that is tested, with settings."""
+    return partial(Host, directory, clock, keys)
+
+
+@pytest.fixture
+async def host(hosts: HostMaker) -> Host:
     """The server that is tested."""
-    return Host(directory, clock, keys)
+    return hosts()
 
 
 @pytest.fixture

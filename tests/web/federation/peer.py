@@ -3,7 +3,7 @@
 The peer signs with `signedjson` itself, so that it does not depend on the code that is tested.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -32,7 +32,7 @@ from tests.federation.signed import key_id, published, signature
 from tests.homeserver.world import SERVER
 from tests.web.clients import client_of
 
-__all__ = ["DAVE", "ONLINE", "THERE", "Header", "Host", "Peer", "error_of", "presence"]
+__all__ = ["DAVE", "ONLINE", "THERE", "Header", "Host", "HostMaker", "Peer", "error_of", "presence"]
 
 THERE: Final = ServerName("there.example")
 DAVE: Final = UserId("@dave:there.example")
@@ -122,6 +122,9 @@ class Host:
     async def post(self, uri: str, content: object) -> Response:
         """Send an unsigned POST."""
         return await self.send("POST", uri, msgspec.json.encode(content))
+
+
+HostMaker = Callable[..., Host]
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,12 @@ from typing import Final
 import msgspec
 import pytest
 
-from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import Response
-from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.policy import ServerPolicy
-from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
 from lamplighter.ports import Json
 from tests.homeserver.world import SERVER
-from tests.web.federation.peer import ONLINE, THERE, Header, Host, Peer, error_of
+from tests.web.federation.peer import ONLINE, THERE, Header, Host, HostMaker, Peer, error_of
 
 URI: Final = "/_matrix/federation/v1/send/1"
 PROFILE: Final = "/_matrix/federation/v1/query/profile"
@@ -190,11 +187,9 @@ async def test_our_own_name(host: Host) -> None:
         ServerPolicy(allow=["there.example"], deny=["there.example"]),
     ],
 )
-async def test_servers_that_the_policy_refuses(
-    directory: SqlDirectory, clock: FakeClock, keys: SigningKeys, policy: ServerPolicy
-) -> None:
+async def test_servers_that_the_policy_refuses(hosts: HostMaker, policy: ServerPolicy) -> None:
     """A request from a server that the policy refuses is a 403, and causes no fetch."""
-    peer = Peer(Host(directory, clock, keys, policy=policy))
+    peer = Peer(hosts(policy=policy))
     peer.publish()
     for response in (await put(peer, signed(peer)), await peer.get(f"{PROFILE}?user_id=@a:demo")):
         wanted = (403, "M_FORBIDDEN", "This server accepts no requests from there.example")

@@ -17,7 +17,7 @@ from lamplighter.ids import ServerName
 from lamplighter.ports import Json
 from tests.federation.signed import public
 from tests.homeserver.world import SERVER
-from tests.web.federation.peer import THERE, Host, Peer, error_of
+from tests.web.federation.peer import THERE, Host, HostMaker, Peer, error_of
 
 OWN: Final = "/_matrix/key/v2/server"
 QUERY: Final = "/_matrix/key/v2/query"
@@ -73,8 +73,8 @@ async def test_after_a_rotation(
     verify_signed_json(content, SERVER, get_verify_key(rotated.signing))
     expired = {"key": public(keys.signing), "expired_ts": clock.now() - 3_600_000}
     assert (status, content["old_verify_keys"]) == (200, {key_id_of(keys.signing): expired})
-    assert content["verify_keys"].keys() == {key_id_of(rotated.signing)}
-    assert content["signatures"]["demo"].keys() == {key_id_of(rotated.signing)}
+    for part in (content["verify_keys"], content["signatures"]["demo"]):
+        assert part.keys() == {key_id_of(rotated.signing)}
 
 
 async def test_others_keys(peer: Peer) -> None:
@@ -116,9 +116,9 @@ async def test_a_query_causes_no_fetch(peer: Peer) -> None:
     assert peer.host.published.asked == [THERE]
 
 
-async def test_no_notary(directory: SqlDirectory, clock: FakeClock, keys: SigningKeys) -> None:
+async def test_no_notary(hosts: HostMaker) -> None:
     """A server that is not a notary publishes only its own keys."""
-    host = Host(directory, clock, keys, notary=False)
+    host = hosts(notary=False)
     assert (await get(host, OWN))[0] == 200
     refused = [
         error_of(await host.send("GET", f"{QUERY}/there.example")),
@@ -127,11 +127,9 @@ async def test_no_notary(directory: SqlDirectory, clock: FakeClock, keys: Signin
     assert refused == [(404, "M_UNRECOGNIZED", "Unrecognized request")] * 2
 
 
-async def test_servers_that_the_policy_refuses(
-    directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
-) -> None:
+async def test_servers_that_the_policy_refuses(hosts: HostMaker) -> None:
     """Keys of a server that the policy refuses are not passed on; our own always are."""
-    peer = Peer(Host(directory, clock, keys, policy=ServerPolicy(deny=["*"])))
+    peer = Peer(hosts(policy=ServerPolicy(deny=["*"])))
     peer.publish()
     assert await get(peer.host, f"{QUERY}/there.example") == NONE
     assert await post(peer.host, there_example={}) == NONE

@@ -3,11 +3,8 @@
 from typing import Final
 
 from lamplighter import __version__
-from lamplighter.devtools.clock import FakeClock
-from lamplighter.federation.keys import SigningKeys
-from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import ServerName
-from tests.web.federation.peer import Host, error_of
+from tests.web.federation.peer import Host, HostMaker, error_of
 
 WELL_KNOWN: Final = "/.well-known/matrix/server"
 
@@ -21,13 +18,11 @@ async def test_version(host: Host) -> None:
     )
 
 
-async def test_where_federation_is_served(
-    host: Host, directory: SqlDirectory, clock: FakeClock, keys: SigningKeys
-) -> None:
+async def test_where_federation_is_served(host: Host, hosts: HostMaker) -> None:
     """Anybody gets the server name that the operator has configured, if there is one."""
     wanted = (404, "M_NOT_FOUND", "This server does not delegate")
     assert error_of(await host.send("GET", WELL_KNOWN)) == wanted
-    host = Host(directory, clock, keys, well_known_server=ServerName("matrix.demo:443"))
+    host = hosts(well_known_server=ServerName("matrix.demo:443"))
     response = await host.send("GET", WELL_KNOWN)
     assert response.headers["content-type"] == "application/json"
     assert (response.status, response.json) == (200, {"m.server": "matrix.demo:443"})
