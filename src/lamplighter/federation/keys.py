@@ -65,15 +65,31 @@ class SigningKeys:
 
         Raises `ConfigError` if a file cannot be read, or does not hold keys.
         """
-        current = tuple(_parse_key(path, number, line) for number, line in _lines(path))
+        current: list[SigningKey] = []
+        for number, words in _lines(path):
+            try:
+                algorithm, version, seed = words
+                current.append(decode_signing_key_base64(algorithm, version, seed))
+            except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
+                # The message must not show the line, which may hold a secret.
+                problem = f"line {number} is not a signing key: {_KEY_LINE}"
+                raise ConfigError(f"{path}: {problem}") from None
         if not current:
             raise ConfigError(f"{path}: holds no signing key; a line is {_KEY_LINE}")
-        beside = _old_path(path)
-        read = [_parse_old(beside, *it) for it in _lines(beside)] if beside.exists() else []
         ours = {key_id_of(key) for key in current}
-        # An interrupted rotation leaves a key in both files. The key still signs.
-        old = tuple(key for key in read if key.key_id not in ours)
-        return cls(server_name, path, current, old)
+        beside, old = _old_path(path), []
+        for number, words in _lines(beside) if beside.exists() else ():
+            try:
+                algorithm, version, expired_ts, public = words
+                decode_verify_key_base64(algorithm, version, public)
+                key = OldKey(f"{algorithm}:{version}", public, Timestamp(int(expired_ts)))
+            except Exception:  # noqa: BLE001 - as above
+                problem = f"line {number} is not an old key: {_OLD_LINE}"
+                raise ConfigError(f"{beside}: {problem}") from None
+            # An interrupted rotation leaves a key in both files. The key still signs.
+            if key.key_id not in ours:
+                old.append(key)
+        return cls(server_name, path, tuple(current), tuple(old))
 
     @classmethod
     def load_or_create(cls, path: Path, server_name: ServerName) -> "SigningKeys":
@@ -142,24 +158,6 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         raise ConfigError(f"{path}: not a file of keys; a line is {_KEY_LINE}") from None
     numbered = enumerate(text.splitlines(), start=1)
     return [(number, words) for number, line in numbered if (words := line.split())]
-
-
-def _parse_key(path: Path, number: int, words: Sequence[str]) -> SigningKey:
-    try:
-        algorithm, version, seed = words
-        return decode_signing_key_base64(algorithm, version, seed)
-    except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
-        # The message must not show the line, which may hold a secret.
-        raise ConfigError(f"{path}: line {number} is not a signing key: {_KEY_LINE}") from None
-
-
-def _parse_old(path: Path, number: int, words: Sequence[str]) -> OldKey:
-    try:
-        algorithm, version, expired_ts, public = words
-        decode_verify_key_base64(algorithm, version, public)
-        return OldKey(f"{algorithm}:{version}", public, Timestamp(int(expired_ts)))
-    except Exception:  # noqa: BLE001 - base64 and PyNaCl each raise errors of their own
-        raise ConfigError(f"{path}: line {number} is not an old key: {_OLD_LINE}") from None
 
 
 def _key_lines(keys: Sequence[SigningKey]) -> str:

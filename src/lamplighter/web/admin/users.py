@@ -10,7 +10,6 @@ from starlette.requests import Request
 from lamplighter.errors import NotFound
 from lamplighter.ids import UserId
 from lamplighter.ports import Account, DeviceRecord, Lookups, Membership
-from lamplighter.presence.device import Device
 from lamplighter.presence.state import Presence
 from lamplighter.service.core import Core
 from lamplighter.service.room_names import RoomNames
@@ -109,17 +108,13 @@ class AdminUsers:
         present = {device.device_id: device for device in self.core.intake.devices_of(user_id)}
         polls = self.core.feed.polls_of(user_id)
         return [
-            _device(record, present.get(record.device_id), polls[record.device_id])
+            DeviceContent(
+                record.device_id,
+                record.display_name,
+                record.last_seen_ts,
+                str(device.presence) if (device := present.get(record.device_id)) else None,
+                device.last_active_ts if device else None,
+                polls[record.device_id],
+            )
             for record in records
         ]
-
-
-def _device(record: DeviceRecord, present: Device | None, polls: int) -> DeviceContent:
-    return DeviceContent(
-        record.device_id,
-        record.display_name,
-        record.last_seen_ts,
-        str(present.presence) if present else None,
-        present.last_active_ts if present else None,
-        polls,
-    )
