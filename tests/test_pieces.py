@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamplighter.pieces import PORTION, Listed, Pieces, portions, written
+from lamplighter.pieces import PORTION, Pieces, portions, written
 
 
 def test_pieces_are_made_when_they_are_wanted() -> None:
@@ -38,22 +38,6 @@ def test_portions(pieces: list[bytes]) -> None:
     assert all(len(portion) < PORTION + longest for portion in found[:-1])
 
 
-def test_listed() -> None:
-    """A list makes each element when it is asked for, and is a sequence like another."""
-    made: list[int] = []
-
-    def double(number: int) -> int:
-        made.append(number)
-        return 2 * number
-
-    listed = Listed(double, [1, 2, 3])
-    assert (len(listed), made) == (3, [])
-    assert (listed[-1], made) == (6, [3])
-    assert listed == [2, 4, 6]
-    assert listed[1:] == Listed(double, [2, 3])
-    assert listed != [2, 4]
-
-
 async def each(*elements: object) -> AsyncIterator[object]:
     """Yield the elements."""
     for element in elements:
@@ -64,9 +48,9 @@ async def each(*elements: object) -> AsyncIterator[object]:
     ("content", "plain"),
     [
         ({}, {}),
-        ({"a": 1, "b": {"c": [2], "d": Listed(str, [3])}}, {"a": 1, "b": {"c": [2], "d": ["3"]}}),
+        ({"a": 1, "b": {"c": [2], "d": map(str, [3])}}, {"a": 1, "b": {"c": [2], "d": ["3"]}}),
         (iter([]), []),
-        (Listed(str, []), []),
+        (map(str, []), []),
         (each(), []),
         (each(1, {"a": iter([2])}), [1, {"a": [2]}]),
         (iter([{"a": [1]}, "é"]), [{"a": [1]}, "é"]),
@@ -86,6 +70,6 @@ async def test_written_one_by_one() -> None:
         made.append(number)
         return number
 
-    pieces = written({"chunk": Listed(note, range(3))})
+    pieces = written({"chunk": map(note, range(3))})
     assert [await anext(pieces) for _ in range(2)] == [b'{"chunk":', b"[0"]
     assert made == [0]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lamplighter.recent import Recent
@@ -11,27 +11,6 @@ from lamplighter.recent import Recent
 def first_letter(key: str) -> str:
     """Return the group of a key of these tests."""
     return key[0]
-
-
-def test_the_entry_unused_for_longest_goes() -> None:
-    """A new entry beyond the capacity displaces the one that was unused for longest."""
-    recent: Recent[str, int] = Recent(2)
-    recent.put("a", 1)
-    recent.put("b", 2)
-    assert recent.get("a") == 1
-    recent.put("c", 3)
-    assert [recent.get(key) for key in "abc"] == [1, None, 3]
-    assert len(recent) == 2
-
-
-def test_an_entry_is_replaced_in_its_place() -> None:
-    """A key has one entry, the last one, and writing counts as use."""
-    recent: Recent[str, int] = Recent(2)
-    recent.put("a", 1)
-    recent.put("b", 2)
-    recent.put("a", 4)
-    recent.put("c", 3)
-    assert [recent.get(key) for key in "abc"] == [4, None, 3]
 
 
 def test_drop() -> None:
@@ -89,35 +68,6 @@ def test_several_groupings() -> None:
     assert [recent.size_of_group("a1", grouping) for grouping in (0, 1)] == [1, 3]
 
 
-def test_the_largest_group_gives_up_an_entry() -> None:
-    """A group with many entries cannot displace the entries of other groups."""
-    recent: Recent[str, int] = Recent(4, first_letter)
-    for key in ("a1", "b1", *(f"e{number}" for number in range(100))):
-        recent.put(key, 0)
-    assert [key in recent for key in ("a1", "b1", "e97", "e98", "e99")] == [
-        True,
-        True,
-        False,
-        True,
-        True,
-    ]
-    assert [recent.size_of_group(key) for key in ("a?", "e?", "z?")] == [1, 2, 0]
-
-
-def test_a_newcomer_is_let_in() -> None:
-    """If one group has most of the places, another group's first entry displaces one of it."""
-    recent: Recent[str, int] = Recent(3, first_letter)
-    for key in ("e1", "e2", "e3"):
-        recent.put(key, 0)
-    assert (recent.idlest(), recent.idlest_of_group("e9"), recent.idlest_of_group("a")) == (
-        "e1",
-        "e1",
-        None,
-    )
-    recent.put("a1", 0)
-    assert [key in recent for key in ("e1", "e2", "e3", "a1")] == [False, True, True, True]
-
-
 Steps = list[tuple[str, str]]
 steps: st.SearchStrategy[Steps] = st.lists(
     st.tuples(
@@ -139,6 +89,10 @@ class Model:
         #: The groups, that which was used or changed last at the end.
         self.groups: list[str] = []
 
+    def of_group(self, group: str) -> list[str]:
+        """Return the keys in a group."""
+        return [it for it in self.keys if self.group(it) == group]
+
     def use(self, key: str) -> None:
         """Move key and group to the end."""
         self.keys = [it for it in self.keys if it != key] + [key]
@@ -154,31 +108,53 @@ class Model:
             self.keys.remove(key)
             self.touch(self.group(key))
 
-    def put(self, key: str) -> None:
-        """Add the key, and remove one of the largest group if there are too many."""
+    def idlest(self) -> str | None:
+        """Return the key of the largest group that was unused for longest."""
+        largest = max(self.groups, key=lambda it: len(self.of_group(it)), default="")
+        return next(iter(self.of_group(largest)), None)
+
+    def put(self, key: str) -> list[str]:
+        """Add the key; remove the idlest one if there are too many, and return it."""
         self.use(key)
-        if len(self.keys) > self.capacity:
-            sizes = [sum(self.group(it) == group for it in self.keys) for group in self.groups]
-            largest = self.groups[sizes.index(max(sizes))]
-            self.drop(next(it for it in self.keys if self.group(it) == largest))
+        displaced = [it for it in [self.idlest()] if it and len(self.keys) > self.capacity]
+        for it in displaced:
+            self.drop(it)
+        return displaced
 
 
-@given(st.integers(1, 5), steps)
-def test_it_is_what_the_model_says(capacity: int, actions: Steps) -> None:
-    """After any sequence of puts, uses and drops, dictionary and lists agree."""
-    recent: Recent[str, int] = Recent(capacity, first_letter)
-    model = Model(capacity, first_letter)
-    for action, key in actions:
+@given(st.integers(1, 5), steps, st.booleans())
+@example(
+    capacity=2, actions=[("put", "a1"), ("put", "a2"), ("get", "a1"), ("put", "a3")], grouped=False
+)
+@example(
+    capacity=2, actions=[("put", "a1"), ("put", "a2"), ("put", "a1"), ("put", "a3")], grouped=False
+)
+@example(
+    capacity=3, actions=[("put", "a1"), *(("put", f"b{number}") for number in "123")], grouped=True
+)
+@example(
+    capacity=3, actions=[*(("put", f"b{number}") for number in "123"), ("put", "a1")], grouped=True
+)
+def test_it_is_what_the_model_says(capacity: int, actions: Steps, grouped: bool) -> None:
+    """With groups or without, after any sequence of puts, uses and drops, a new entry displaces
+    the one that was unused for longest, of the largest group.
+    """
+    recent: Recent[str, int] = Recent(capacity, *([first_letter] if grouped else []))
+    model = Model(capacity, first_letter if grouped else lambda _: "")
+    for number, (action, key) in enumerate(actions):
         if action == "put":
-            recent.put(key, 7)
-            model.put(key)
+            assert [it for it, _ in recent.put(key, number)] == model.put(key)
+            assert recent.peek(key) == number
         elif action == "drop":
             recent.drop(key)
             model.drop(key)
         else:
-            assert recent.get(key) == (7 if key in model.keys else None)
+            assert (recent.get(key) is not None) is (key in model.keys)
             if key in model.keys:
                 model.use(key)
-        every = [group + number for group in "abc" for number in "123"]
-        assert [it for it in every if it in recent] == sorted(model.keys)
-        assert len(recent) == len(model.keys)
+        assert (sorted(recent), len(recent)) == (sorted(model.keys), len(model.keys))
+        assert recent.idlest() == model.idlest()
+        for group in "abc" if grouped else "":
+            keys = model.of_group(group)
+            assert recent.size_of_group(group) == len(keys)
+            assert recent.idlest_of_group(group) == next(iter(keys), None)

@@ -1,13 +1,11 @@
 """Large JSON that is made in pieces while it is sent, and is never in memory as a whole."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, TypeVar, overload
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 
-__all__ = ["PORTION", "Listed", "Pieces", "portions", "written"]
-
-T = TypeVar("T")
+__all__ = ["PORTION", "Pieces", "portions", "written"]
 
 #: About how many bytes are made and sent at once.
 PORTION: Final = 64 * 1024
@@ -46,40 +44,12 @@ def portions(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
-class Listed(Sequence[Any]):
-    """A list whose elements are made when they are asked for, and not kept."""
-
-    def __init__(self, made: Callable[[T], Any], elements: Sequence[T]) -> None:
-        """Make each element, by *made*, of one of *elements*."""
-        self._made: Callable[[Any], Any] = made
-        self._elements = elements
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]  # the elements are not made yet
-
-    def __len__(self) -> int:
-        return len(self._elements)
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> "Listed": ...
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return Listed(self._made, self._elements[index])
-        return self._made(self._elements[index])
-
-
 async def written(content: Any) -> AsyncIterator[bytes]:
     """Yield *content* as JSON, in pieces.
 
-    The members of an object are written one after the other, and so are the elements of a `Listed`
-    or of an iterator. Everything else, such as each of these elements, is written at once; the
-    elements of an asynchronous iterator are written as *content* is.
+    The members of an object are written one after the other, and so are the elements of an
+    iterator. Everything else, such as each of these elements, is written at once; the elements of
+    an asynchronous iterator are written as *content* is.
     """
     if isinstance(content, dict):
         opening = b"{"
@@ -89,7 +59,7 @@ async def written(content: Any) -> AsyncIterator[bytes]:
                 yield piece
             opening = b","
         yield b"}" if content else b"{}"
-    elif isinstance(content, Listed | Iterator):
+    elif isinstance(content, Iterator):
         opening = b"["
         for element in content:
             yield opening + msgspec.json.encode(element)

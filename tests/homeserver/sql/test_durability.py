@@ -90,7 +90,7 @@ async def test_a_full_disk(tmp_path: Path) -> None:
         login = await directory.register("alice", None, device_id=DeviceId("PHONE"))
         room_id = await directory.create_room(ALICE, NewRoom("public_chat"))
         before = await sync(directory)
-        state = await directory.state(ALICE, room_id)
+        state = list(await directory.state(ALICE, room_id))
         recorder = Recorder()
         directory.listen(recorder)
         await fill_disk(database)
@@ -98,7 +98,7 @@ async def test_a_full_disk(tmp_path: Path) -> None:
             await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "x" * 30_000})
         assert recorder == Recorder()
         assert await directory.authenticate(login.access_token) == PHONE
-        assert await directory.state(ALICE, room_id) == state
+        assert list(await directory.state(ALICE, room_id)) == state
         assert await sync(directory) == before
         await free_disk(database)
         await directory.set_state(ALICE, room_id, "m.room.topic", "", {"topic": "x" * 30_000})

@@ -4,7 +4,7 @@ Implements <https://spec.matrix.org/legacy/r0.6.1/client_server#get-matrix-clien
 its neighbours. In their answers, the content of presence holds `user_id`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.ids import UserId
-from lamplighter.pieces import Listed
 from lamplighter.ports import Json, Requester, RequestHead, SyncRequest
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.web.client.long_poll import LONGEST_POLL, News, SyncQuestion
@@ -113,7 +112,7 @@ class Events:
     def _next_batch(self, news: News) -> str:
         return self._tokens.write(news.rooms.next_batch, news.position)
 
-    def _presence_events(self, states: Sequence[UserPresenceState]) -> Listed:
+    def _presence_events(self, states: Sequence[UserPresenceState]) -> Iterator[Json]:
         now = self._clock.now()
 
         def shown(state: UserPresenceState) -> Json:
@@ -121,7 +120,7 @@ class Events:
             event["content"] = {**event["content"], "user_id": event["sender"]}
             return event
 
-        return Listed(shown, states)
+        return map(shown, states)
 
 
 def _room_events(news: News) -> list[Json]:

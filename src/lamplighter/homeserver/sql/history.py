@@ -20,7 +20,6 @@ from lamplighter.homeserver.sql.room_json import SentAs, read_sent_as
 from lamplighter.homeserver.sql.state import View, find_view, read_state
 from lamplighter.homeserver.values import MessagesQuery
 from lamplighter.ids import RoomId
-from lamplighter.pieces import Listed
 from lamplighter.ports import Json, Requester
 
 __all__ = ["History"]
@@ -59,7 +58,7 @@ class History:
             pairs = zip(found, urls, strict=True)
             found = [it for it, url in pairs if isinstance(url, str) is has_url]
         page: Json = {
-            "chunk": Listed(partial(self._shown, requester=requester, sent_as=sent_as), found),
+            "chunk": map(partial(self._shown, requester=requester, sent_as=sent_as), found),
             "start": self._ledger.stream.token(start),
         }
         return page if end is None else page | {"end": self._ledger.stream.token(end)}
@@ -96,9 +95,9 @@ class History:
         shown = partial(self._shown, requester=requester, sent_as=sent_as)
         return {
             "event": shown(found),
-            "events_before": Listed(shown, before),
-            "events_after": Listed(shown, after),
-            "state": Listed(partial(event_json, now=self._ledger.now()), state),
+            "events_before": map(shown, before),
+            "events_after": map(shown, after),
+            "state": map(partial(event_json, now=self._ledger.now()), state),
             "start": token(first.position - 1),
             "end": token(last.position),
         }

@@ -1,6 +1,6 @@
 """Reading rooms, outside `/sync`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -15,7 +15,6 @@ from lamplighter.homeserver.sql.limits import decode_json
 from lamplighter.homeserver.sql.state import check_joined, find_view, read_state, read_timeline
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, UserId
-from lamplighter.pieces import Listed
 from lamplighter.ports import JoinedMember, Json, Profile
 
 __all__ = ["RoomReader"]
@@ -59,12 +58,12 @@ class RoomReader:
             raise NotFound("The room has no such state")
         return event_json(found[0], self._ledger.now())
 
-    async def state(self, user_id: UserId, room_id: RoomId) -> Listed:
+    async def state(self, user_id: UserId, room_id: RoomId) -> Iterator[Json]:
         """Return all state events, each made when it is asked for."""
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, user_id)
             found = await read_state(connection, view.admits())
-        return Listed(partial(event_json, now=self._ledger.now()), found)
+        return map(partial(event_json, now=self._ledger.now()), found)
 
     async def joined_members(self, user_id: UserId, room_id: RoomId) -> Mapping[UserId, Profile]:
         """Return who is joined, with their profiles."""
@@ -94,9 +93,9 @@ class RoomReader:
         return {
             "room_id": room_id,
             "membership": view.standing.membership,
-            "state": Listed(shown, state),
+            "state": map(shown, state),
             "messages": {
-                "chunk": Listed(shown, timeline.events),
+                "chunk": map(shown, timeline.events),
                 "start": token(timeline.starts_after),
                 "end": token(self._ledger.stream.position),
             },
