@@ -253,7 +253,10 @@ def parse_config(entry: ConfiguredModule, factory: Callable[..., object]) -> obj
     try:
         parsed: object = parse(given)
     except Exception as error:
-        path = _path_of(where, error)
+        # A `ConfigError` has a `path`, and an error of a JSON schema an `absolute_path`.
+        attribute = "path" if _is_config_error(error) else "absolute_path"
+        steps = getattr(error, attribute, None) or ()
+        path = ".".join([where, *([steps] if isinstance(steps, str) else map(str, steps))])
         if any(map(is_secret, path.split("."))):
             raise ConfigError(
                 f"{path}: the module refuses the value, which is not shown"
@@ -282,37 +285,30 @@ def _instantiate(module: ParsedModule, api: ModuleApi) -> LoadedModule:
             f"module {module.name} ({entry.where}.module: {entry.path!r}) cannot be started: "
             f"{_said(error)}"
         ) from error
-    _check_of_presence(module, api)
-    _check_style(module, instance, api)
+    if entry.style is not ModuleStyle.ROUTER and not api.is_of_presence:
+        _check_kind(module, instance, api)
     return LoadedModule(module.name, entry, instance, api)
 
 
-def _check_of_presence(module: ParsedModule, api: ModuleApi) -> None:
-    """Raise `NotOfPresence` if the module neither uses presence nor names it in its source.
+def _check_kind(module: ParsedModule, instance: object, api: ModuleApi) -> None:
+    """Raise an error for a module of `modules:` that has used nothing of presence.
 
-    The source counts because a module may set presence later.
+    `NotOfPresence` if its source names nothing of presence either: a module may set presence later.
+    `ConfigError` if it is an older router.
     """
-    evidence = module.evidence
-    if module.entry.style is ModuleStyle.ROUTER or api.is_of_presence or evidence.presence:
-        return
-    if api.registered_elsewhere:
+    entry, named = module.entry, module.evidence.presence
+    if not named and api.registered_elsewhere:
         seen = f"it only registers callbacks for {kinds_of(api.registered_elsewhere)}"
-        raise NotOfPresence(_not_of_presence(module.entry, seen))
-    if evidence.is_readable:
-        raise NotOfPresence(_not_of_presence(module.entry, str(evidence)))
-
-
-def _check_style(module: ParsedModule, instance: object, api: ModuleApi) -> None:
-    """Raise `ConfigError` for an older router in `modules:`, which has registered nothing."""
-    names = ("get_users_for_states", "get_interested_users")
-    calls = "register_presence_router_callbacks" in module.evidence.presence
-    if api.is_of_presence or calls or not all(hasattr(instance, it) for it in names):
-        return
-    entry = module.entry
-    raise ConfigError(
-        f"{entry.where}.module: {entry.path!r} has the methods of an older router, and registers "
-        "nothing: name it at presence.presence_router instead"
-    )
+        raise NotOfPresence(_not_of_presence(entry, seen))
+    if not named and module.evidence.is_readable:
+        raise NotOfPresence(_not_of_presence(entry, str(module.evidence)))
+    methods = ("get_users_for_states", "get_interested_users")
+    calls = "register_presence_router_callbacks" in named
+    if not calls and all(hasattr(instance, it) for it in methods):
+        raise ConfigError(
+            f"{entry.where}.module: {entry.path!r} has the methods of an older router, and "
+            "registers nothing: name it at presence.presence_router instead"
+        )
 
 
 def _method(instance: object, name: str) -> Any:
@@ -327,18 +323,6 @@ def _method(instance: object, name: str) -> Any:
 
     call.__qualname__ = f"{type(instance).__qualname__}.{name}"
     return call
-
-
-def _path_of(where: str, error: Exception) -> str:
-    """Return the place in the configuration that the error names, below *where*.
-
-    A `ConfigError` has a `path`, and an error of a JSON schema an `absolute_path`.
-    """
-    path = getattr(error, "absolute_path", None)
-    if _is_config_error(error):
-        path = getattr(error, "path", None)
-    steps = [path] if isinstance(path, str) else list(path or ())
-    return ".".join([where, *map(str, steps)])
 
 
 def _said(error: Exception) -> str:
