@@ -37,7 +37,7 @@ class BodiesInTime:
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and any(name in _ANNOUNCING for name, _ in scope["headers"]):
+        if scope["type"] == "http" and not _ANNOUNCING.isdisjoint(dict(scope["headers"])):
             body = _BodyInTime(receive, self._clock, self._limit)
             scope[EACH_PART_IN_TIME] = body.take_any_length
             receive = body.receive

@@ -44,7 +44,7 @@ def test_fields() -> None:
     assert field_lines([(b"a", b"b"), (b"c", b"")]) == b"a: b\r\nc: \r\n"
     assert field_lines([]) == b""
     for value in (b"x\r\nset-cookie: y", b"x\ny", b"x\ry"):
-        with pytest.raises(ValueError, match="a line break in a response header"):
+        with pytest.raises(ValueError, match="a line break in a header"):
             field_lines([(b"a", value)])
 
 

@@ -239,7 +239,7 @@ class UpstreamClient:
         if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
             raise ValueError("a request line that more than one request could be read of")
         fields = [it for it in headers if it[0] not in _FRAMING]
-        if _HOST not in {name for name, _ in fields}:
+        if _HOST not in dict(fields):
             fields.append((_HOST, self._host))
         if length == CHUNKED:
             fields.append((b"transfer-encoding", b"chunked"))

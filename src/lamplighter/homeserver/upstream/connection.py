@@ -30,8 +30,7 @@ MOST_UNTAKEN: Final = 64 * 1024
 
 _VERSIONS: Final = ("1.1", "1.0")
 _LAST_INTERIM: Final = 199
-#: How many bytes an interim answer has at least.
-_INTERIM: Final = len("HTTP/1.1 100 \r\n\r\n")
+_LEAST_INTERIM: Final = b"HTTP/1.1 100 \r\n\r\n"
 _BODILESS: Final = frozenset({204, 304})
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -307,7 +306,10 @@ class UpstreamConnection(asyncio.Protocol):
             raise HomeserverUnreachable("it has answered twice")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._grow(len(name) + len(value))
+        self._silent = 0
+        self._size += len(name) + len(value)
+        if self._size > MOST_ANSWER_HEAD:
+            raise HomeserverUnreachable("the head of its answer is too long")
         if self._is_in_head:
             self.headers.append((name.lower(), value.rstrip(b" \t")))
 
@@ -319,18 +321,20 @@ class UpstreamConnection(asyncio.Protocol):
         if status < 100 or parser.get_http_version() not in _VERSIONS:
             raise HomeserverUnreachable("its answer is of an unknown version of HTTP")
         if status <= _LAST_INTERIM:
-            self._grow(_INTERIM)
+            self.on_header(b"", _LEAST_INTERIM)
             self.headers = []
             return
-        self._ends_with_connection = True
-        for name, value in self.headers:
-            if name == b"transfer-encoding":
-                if value.lower() != b"chunked":
-                    raise HomeserverUnreachable("its answer has an unknown transfer coding")
-                self._ends_with_connection = False
-            elif name == b"content-length":
-                self._ends_with_connection = False
-                self._left = 0 if status in _BODILESS else int(value)
+        named = dict(self.headers)
+        is_chunked = b"transfer-encoding" in named
+        if is_chunked and any(
+            name == b"transfer-encoding" and value.lower() != b"chunked"
+            for name, value in self.headers
+        ):
+            raise HomeserverUnreachable("its answer has an unknown transfer coding")
+        length = named.get(b"content-length")
+        self._ends_with_connection = length is None and not is_chunked
+        if length is not None and status not in _BODILESS:
+            self._left = int(length)
         self.status = status
         self._is_in_head = False
         self._keeps_alive = parser.should_keep_alive()
@@ -340,12 +344,6 @@ class UpstreamConnection(asyncio.Protocol):
             self._complete()
         elif self._waits_for is _HEAD:
             self._wake()
-
-    def _grow(self, size: int) -> None:
-        self._silent = 0
-        self._size += size
-        if self._size > MOST_ANSWER_HEAD:
-            raise HomeserverUnreachable("the head of its answer is too long")
 
     def on_body(self, body: bytes | memoryview) -> None:
         self._silent = 0

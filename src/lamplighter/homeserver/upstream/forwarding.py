@@ -60,54 +60,65 @@ class Forwarding:
         for key in (ENDS_WITH_CLIENT, EACH_PART_IN_TIME):
             if key in scope:
                 scope[key]()
-        headers: Headers = scope["headers"]
-        method: str = scope["method"]
-        raw_path, query = scope["raw_path"], scope["query_string"]
-        length = _length(headers)
-        if raw_path[:1] != b"/" and (method, raw_path) != ("OPTIONS", b"*"):
-            raise Malformed("The URL has no path")
-        if sum(name == b"host" for name, _ in headers) > 1:
-            raise Malformed("The request has more than one Host header")
-        watching = self._watch(method, scope["path"], query.decode("latin-1"), headers)
-        body, is_whole = b"", not length
-        if length and not any(name == b"expect" for name, _ in headers):
-            body, is_whole = await _part(receive)
-        exchange = await self._client.open(
-            method,
-            b"%b?%b" % (raw_path, query) if query else raw_path,
-            forwarded_headers(
-                headers, (scope["client"] or ("",))[0], scope["scheme"], self._trusts
-            ),
-            length,
-            body,
-            time_limit=_TO_ANSWER,
+        _check(scope)
+        watching = self._watch(
+            scope["method"],
+            scope["path"],
+            scope["query_string"].decode("latin-1"),
+            scope["headers"],
         )
+        exchange, is_whole = await self._open(scope, receive)
         upload: asyncio.Task[None] | None = None
         try:
             if is_whole:
                 exchange.end()
             else:
                 upload = asyncio.ensure_future(_upload(receive, exchange))
-            status, answer_headers = await exchange.head()
+            status, headers = await exchange.head()
             if watching is not None:
                 await watching(status)
-            await _answer(send, status, answer_headers, exchange)
+            await _answer(send, status, headers, exchange)
         finally:
             if upload is not None:
                 upload.cancel()
                 await asyncio.gather(upload, return_exceptions=True)
             exchange.close()
 
+    async def _open(self, scope: Scope, receive: Receive) -> tuple[UpstreamExchange, bool]:
+        """Send the request, and return whether that was all of it.
 
-def _length(headers: Headers) -> int | None:
-    """Return how long the body of a request with *headers* is."""
-    length = None
-    for name, value in headers:
-        if name == b"transfer-encoding":
-            return CHUNKED
-        if name == b"content-length":
-            length = int(value)
-    return length
+        The first part of a body goes along with the head. A client that asks whether to send its
+        body is told to when there is a connection to the homeserver.
+        """
+        headers: Headers = scope["headers"]
+        named = dict(headers)
+        length: int | None = None
+        if b"transfer-encoding" in named:
+            length = CHUNKED
+        elif b"content-length" in named:
+            length = int(named[b"content-length"])
+        body, is_whole = b"", not length
+        if length and b"expect" not in named:
+            body, is_whole = await _part(receive)
+        path, query = scope["raw_path"], scope["query_string"]
+        peer = (scope["client"] or ("",))[0]
+        exchange = await self._client.open(
+            scope["method"],
+            b"%b?%b" % (path, query) if query else path,
+            forwarded_headers(headers, peer, scope["scheme"], self._trusts),
+            length,
+            body,
+            time_limit=_TO_ANSWER,
+        )
+        return exchange, is_whole
+
+
+def _check(scope: Scope) -> None:
+    """Raise `Malformed` for a request that another server may understand as another one."""
+    if scope["raw_path"][:1] != b"/" and (scope["method"], scope["raw_path"]) != ("OPTIONS", b"*"):
+        raise Malformed("The URL has no path")
+    if [name for name, _ in scope["headers"]].count(b"host") > 1:
+        raise Malformed("The request has more than one Host header")
 
 
 async def _part(receive: Receive) -> tuple[bytes, bool]:

@@ -75,10 +75,11 @@ class Heads:
 
 def field_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return *headers* as bytes of a head; raise `ValueError` for a line break within one."""
-    lines = [b"%b: %b\r\n" % (name, value) for name, value in headers]
-    joined = b"".join(lines)
-    if joined.count(b"\n") != len(lines) or joined.count(b"\r") != len(lines):
-        raise ValueError("a line break in a response header")
+    lines = [b": ".join(field) for field in headers]
+    lines.append(b"")
+    joined = b"\r\n".join(lines)
+    if joined.count(b"\n") != len(lines) - 1 or joined.count(b"\r") != len(lines) - 1:
+        raise ValueError("a line break in a header")
     return joined
 
 
