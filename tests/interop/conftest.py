@@ -15,7 +15,7 @@ MakeServer = Callable[..., ServerProcess]
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[MakeServer]:
-    """What makes a server; none outlives the test."""
+    """A function that makes a server; no server outlives the test."""
     with reserved_port() as port:
         server: ServerProcess | None = None
 

@@ -76,7 +76,7 @@ class ServerProcess:
 
     @property
     def log(self) -> str:
-        """What the process has written so far."""
+        """The lines that the process has written so far."""
         return "".join(self._lines)
 
     @property

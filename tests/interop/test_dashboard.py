@@ -171,8 +171,8 @@ async def test_changes_with_recipients_and_reasons(stage: Stage) -> None:
 
 
 async def test_what_was_before_is_there(stage: Stage) -> None:
-    """What was told before the page was opened is in the stream, and in the matrix stand first
-    those whom a module has shown to somebody, and to whom.
+    """Changes from before the page was opened are on it. The matrix begins with users whom a module
+    has shown to somebody, and with their viewers.
     """
     tab = stage.tab
     await stage.bob.put_status("online", "before")

@@ -89,7 +89,7 @@ Step: TypeAlias = Put | Sync | Get | Join | Leave | Pass
 
 @dataclass(frozen=True)
 class Hour:
-    """What happens, by which rules, and which others are tried."""
+    """The steps of an hour, the rules by which it is recorded, and the rules that are tried."""
 
     old: RuleSet
     new: RuleSet
@@ -167,7 +167,7 @@ class Oracle:
             self._compare(viewer, user)
 
     def joined(self, user: str, room: str, now: int) -> None:
-        """Those who look, and now share a room, are told of each other."""
+        """Viewers who poll, and now share a room, get each other's states."""
         self._sweep(now)
         self.members[room].add(user)
         for member in self.members[room]:

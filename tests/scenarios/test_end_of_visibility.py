@@ -85,8 +85,8 @@ async def test_shown_as_offline_already(
 async def test_gone_offline_and_left_since(
     server: InMemoryServer, alice: Client, bob: Client, room: str, hours: int
 ) -> None:
-    """Who last heard that somebody is online, who then went offline and left, is told that it has
-    ended; and nothing of when they went.
+    """A viewer who has a user as online, who then went offline and left, is told the end, and not
+    when the user went.
     """
     await bob.set_status("online")
     await alice.sync(**UNSEEN)

@@ -18,8 +18,7 @@ def land(tmp_path_factory: pytest.TempPathFactory) -> Land:
 @settings(max_examples=EXAMPLES)
 @given(world=worlds())
 def test_everybody_believes_what_the_oracle_says(land: Land, world: World) -> None:
-    """What each client believes in the end is what a brute-force oracle says, and no answer on the
-    way, to a sync, a poll or a GET, holds a presence that the oracle forbids; and an explanation of
-    who sees whom says what GET then shows.
+    """In the end each client shows what a brute-force oracle says. No answer on the way, to a sync,
+    a poll or a GET, holds a presence that the oracle forbids. Explanations agree with GET.
     """
     play(land, world)

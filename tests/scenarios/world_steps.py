@@ -1,4 +1,4 @@
-"""What can happen in a random world, as data, and how Hypothesis makes it up."""
+"""The steps of a random world, as data, and the strategies by which Hypothesis makes them."""
 
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -180,7 +180,7 @@ Step: TypeAlias = Action | Pass | Gate | Restart | Reload | Together
 
 @dataclass(frozen=True)
 class World:
-    """What there is when it begins, and what happens then."""
+    """The state of a world at its beginning, and its steps."""
 
     shared_rooms: bool
     #: The modules, in config order.

@@ -66,7 +66,7 @@ async def turns(count: int) -> None:
 
 
 class Rules:
-    """What the modules answer, by module; and how long each thinks."""
+    """The answers of the modules, by module, and how long each takes to answer."""
 
     def __init__(
         self, order: Sequence[str], thinks: Mapping[str, int], gated: Iterable[str], *, early: bool

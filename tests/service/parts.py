@@ -76,7 +76,7 @@ class FakeOutgoing:
 
     @property
     def messages(self) -> list[tuple[ServerName, dict[str, str | None]]]:
-        """To which server what went: by user, the status message."""
+        """By server, the status messages that were sent, by user."""
         return [(server, {it.user_id: it.status_msg for it in sent}) for server, sent in self.sent]
 
 

@@ -95,9 +95,8 @@ async def test_who_is_online_is_offline_before_being_forgotten(parts: Parts) -> 
 
 
 def test_after_a_restart(parts: Parts) -> None:
-    """Who was restored keeps the place, and who was silent for a week is forgotten.
-
-    Our own users, and those by a module's word, have nothing to do with it.
+    """A restored user keeps the place, and one who was silent for a week is forgotten. Our own
+    users, and users whose presence a module has set, take no place.
     """
     parts.tracker.feed(update(EVE), parts.clock.now())
     parts.clock.advance(days=7)

@@ -79,9 +79,8 @@ async def test_nobody_to_show_to(parts: Parts) -> None:
 async def test_what_changes_meanwhile(
     parts: Parts, presence: Presence, last: dict[UserId, str] | None
 ) -> None:
-    """Who changes while modules think is not shown as they were, but as they are by then.
-
-    Nobody is shown as offline who was not told of before.
+    """A user who changes before the modules answer is shown with the newer state, unless the user
+    went offline.
     """
     thinking = Thinking()
     for user_id in (ALICE, BOB):

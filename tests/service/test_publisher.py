@@ -173,9 +173,8 @@ async def test_a_late_answer(parts: Parts, thinking: Thinking) -> None:
 
 
 async def test_late_but_nothing_new(parts: Parts, thinking: Thinking) -> None:
-    """Who was told by a room is not told again of the same by a module that thinks longer.
-
-    But the module's word is noted beside the room, for it outlasts a leave.
+    """A late answer does not deliver again what a viewer has by a room. The module becomes another
+    reason, because it outlasts a leave.
     """
     await parts.publish(BOB, "one")
     first = parts.last(ALICE, BOB)

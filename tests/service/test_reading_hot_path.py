@@ -1,4 +1,4 @@
-"""How much work one change is, by count: it must not grow with those who look on."""
+"""The work of one change, by count: it does not grow with the viewers."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ from tests.web.http.peer import Peer
 
 WATCHERS = 200
 PUTTERS = 20
-#: What one request may cost, whoever looks on.
+#: The tasks that one request may start, however many viewers there are.
 A_FEW = 12
 
 
@@ -125,9 +125,8 @@ def collected_encodings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[UserPr
 
 
 async def test_one_change_for_many_watchers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one change, seen by 200 people: the state is encoded once, each watcher looks once,
-    each module is asked once, there is one SQL statement, and tasks are not in proportion to the
-    watchers.
+    """For one change that 200 viewers see, the server encodes the state once, each poll looks once,
+    each module is asked once, and there is one SQL statement; the tasks are few.
     """
     world.router.batches.clear()
     world.router.viewers.clear()
@@ -157,8 +156,8 @@ def put(client: Client, status_msg: str) -> str:
 
 
 async def test_many_changes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 20 people who set a status in the same turn of the loop: there is one SQL statement for
-    all of them, one task, and the database's thread is woken once.
+    """For 20 users who set a status in one cycle of the loop, there is one SQL statement, one task,
+    and one wake of the database's thread.
     """
     with traced_statements() as statements:
         async with running_server() as server:

@@ -1,4 +1,4 @@
-"""What prevents a viewer from seeing a user, and what would have to change."""
+"""Hints: the causes for which a viewer does not see a user, and what would have to change."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
