@@ -190,11 +190,12 @@ async def test_transaction_ids(tested: Subject, directory: SqlDirectory) -> None
     since = (await tested.sync(ALICE)).next_batch
     await tested.say(ALICE, room_id, "hello", "txn 1")
     laptop = Requester(ALICE, DeviceId("LAPTOP"))
-    seen = {}
-    for requester in (on_phone(ALICE), laptop, on_phone(BOB)):
-        answer = await directory.sync_rooms(requester, since, RoomFilter(), full_state=False)
-        seen[requester] = b'"transaction_id":"txn 1"' in bytes(answer.body)
-    assert seen == {on_phone(ALICE): True, laptop: False, on_phone(BOB): False}
+    seen = []
+    for token in (since, None):
+        for requester in (on_phone(ALICE), laptop, on_phone(BOB), on_phone(ALICE)):
+            answer = await directory.sync_rooms(requester, token, RoomFilter(), full_state=False)
+            seen.append(b'"transaction_id":"txn 1"' in bytes(answer.body))
+    assert seen == [True, False, False, True] * 2
 
 
 async def test_account_data(tested: Subject, directory: SqlDirectory) -> None:

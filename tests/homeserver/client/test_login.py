@@ -111,16 +111,6 @@ async def test_a_malformed_login_names_the_field(
     assert response.json == {"errcode": errcode, "error": error}
 
 
-async def test_a_deactivated_user_looks_like_a_wrong_password(world: World) -> None:
-    """Nobody is told that an account was deactivated: its password was deleted with it."""
-    alice = await world.person("alice", "secret")
-    await world.directory.deactivate(alice.user_id)
-    right, wrong = [await world.post("/login", body(password=it)) for it in ("secret", "x")]
-    nobody = await world.post("/login", body(identifier={"type": "m.id.user", "user": "nobody"}))
-    assert (right.status, right.json) == (wrong.status, wrong.json) == (403, nobody.json)
-    assert nobody.json["errcode"] == "M_FORBIDDEN"
-
-
 async def test_logins_from_one_address_are_limited(world: World) -> None:
     """Whatever accounts they name, an address gets only so many attempts."""
     for number in range(5):

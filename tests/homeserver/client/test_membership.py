@@ -62,14 +62,6 @@ async def test_members_are_kicked_banned_and_unbanned(
     assert (await bob.post(f"/join/{room}", {})).status == 200
 
 
-@pytest.mark.parametrize("action", ["kick", "ban", "unban", "invite"])
-async def test_strangers_may_do_nothing(alice: Person, bob: Person, room: str, action: str) -> None:
-    """Who is not in a room has no power in it."""
-    response = await bob.post(f"/rooms/{room}/{action}", {"user_id": alice.user_id})
-    assert (response.status, response.json["errcode"]) == (403, "M_FORBIDDEN")
-    assert await membership(alice, room, alice) == "join"
-
-
 @pytest.mark.parametrize(
     ("path", "status", "errcode"),
     [

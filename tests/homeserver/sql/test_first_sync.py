@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from lamplighter.database.sqlite import open_file, open_memory
 from lamplighter.errors import Forbidden
 from lamplighter.homeserver.sql.filtering import RoomFilter
-from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import Requester
-from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Subject, on_phone, subject_in
+from lamplighter.ids import RoomId, UserId
+from tests.contract.directories import ALICE, BOB, CHARLIE, Answer, Subject, subject_in
 from tests.database.statements import counted_wakes, traced_statements
 
 PEOPLE = (ALICE, BOB, CHARLIE)
@@ -122,18 +121,6 @@ async def test_syncs_among_changes(tested: Subject) -> None:
         later = await tested.sync(BOB, answer.next_batch, RoomFilter(timeline_limit=100))
         rest = later.timeline(room_id) if later.rooms else []
         assert answer.timeline(room_id) + rest == whole
-
-
-async def test_transaction_ids(tested: Subject) -> None:
-    """The device that sent an event sees its transaction ID, no other device does."""
-    room_id = await tested.room(ALICE, BOB)
-    await tested.say(ALICE, room_id, "hello", "txn 1")
-    laptop = Requester(ALICE, DeviceId("LAPTOP"))
-    seen = {}
-    for requester in (on_phone(ALICE), laptop, on_phone(BOB), on_phone(ALICE)):
-        answer = await tested.directory.sync_rooms(requester, None, RoomFilter(), full_state=False)
-        seen[requester] = b'"transaction_id":"txn 1"' in bytes(answer.body)
-    assert seen == {on_phone(ALICE): True, laptop: False, on_phone(BOB): False}
 
 
 async def test_one_look(
