@@ -27,7 +27,7 @@ def login(user: str = "alice", password: str = "secret") -> dict[str, Any]:
 
 
 async def test_a_login_has_a_line(world: World) -> None:
-    """A log-in is told with user, device and address, and counted; no secret is in the line."""
+    """A log-in has a line with user, device and address and no secret, and is counted."""
     await world.person("alice", "secret")
     with capture_logs() as lines:
         answer = (await world.post("/login", login() | {"device_id": "LAPTOP"})).json
@@ -72,7 +72,7 @@ async def test_a_refused_login_has_a_line(
 
 
 async def test_too_many_logins_are_counted(world: World) -> None:
-    """A log-in beyond the limit of its address is told as such, and counted apart."""
+    """A log-in beyond the limit of its address has a line that says so, and is counted apart."""
     with capture_logs() as lines:
         for _ in range(6):
             await world.post("/login", login())

@@ -45,7 +45,7 @@ def test_all_lines_are_one_list() -> None:
 
 
 def test_the_last_address_that_is_no_proxy_counts() -> None:
-    """Behind several trusted proxies the client is whoever reached the first of them."""
+    """Behind several trusted proxies the client is the one that reached the first of them."""
     trusted = ("10.0.0.0/8", "2001:db8:1::/48")
     chain = "6.6.6.6, 203.0.113.9, 10.0.0.7,2001:db8:1::5"
     assert limited_as("10.1.1.1", chain, trusted=trusted) == "203.0.113.9"
@@ -92,5 +92,5 @@ def test_trusted_proxies() -> None:
 
 @given(st.lists(st.text(st.characters(codec="latin-1"), max_size=300), max_size=5))
 def test_what_is_kept_is_short(forwarded: list[str]) -> None:
-    """Whatever the headers hold, nothing longer than an address comes of them."""
+    """Nothing longer than an address comes of any headers."""
     assert len(limited_as("127.0.0.1", *forwarded)) <= 43

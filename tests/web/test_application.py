@@ -179,7 +179,7 @@ async def test_a_broken_answer_stays_broken(client: HttpClient) -> None:
 
 
 async def test_a_client_that_goes_away_while_it_sends(client: HttpClient) -> None:
-    """Who leaves in the middle of a body is no defect, and gets no answer."""
+    """A client that leaves in the middle of a body is no defect, and gets no answer."""
     exchange = client.begin("PUT", f"{ECHO}/a", body=[b"{"])
     with capture_logs() as logs:
         await exchange.go_away()

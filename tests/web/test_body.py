@@ -33,7 +33,7 @@ def nested(levels: int) -> bytes:
 
 
 def test_a_body_becomes_a_value() -> None:
-    """A body of the right shape is decoded; fields that nobody knows are dropped."""
+    """A body of the right shape is decoded; unknown fields are dropped."""
     body = b'{"displayname": "Bob \\u2603", "content": {"a": 1.5}, "other": null}'
     assert decode(body, Shape) == Shape("Bob ☃", content={"a": 1.5})
 
@@ -129,7 +129,7 @@ def test_deep_json_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["[" * 500, "\\\\" + "[" * 500, '\\"' * 300 + "{" * 300])
 def test_brackets_in_text_are_not_depth(text: str) -> None:
-    """Brackets inside a string count for nothing, whatever is escaped before them."""
+    """Brackets inside a string count for nothing, also after escaped characters."""
     content = msgspec.json.decode(f'{{"displayname": "{text}"}}')
     assert decode(f'{{"displayname": "{text}"}}'.encode(), Shape) == Shape(**content)
     assert decode(f'"{text}"'.encode(), str) == content["displayname"]

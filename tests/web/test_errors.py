@@ -77,7 +77,7 @@ def test_a_malformed_id_is_an_invalid_parameter() -> None:
 
 
 def test_an_unknown_token_is_no_soft_logout() -> None:
-    """A client with an unknown token is told to forget its login for good."""
+    """The answer to an unknown token says that the login is over for good."""
     assert answer(errors.UnknownToken("x")) == (
         401,
         {"errcode": "M_UNKNOWN_TOKEN", "error": "x", "soft_logout": False},
@@ -134,7 +134,7 @@ def test_a_wrong_password_is_named_beside_the_flows() -> None:
     ],
 )
 def test_nothing_inside_the_server_shows(error: Exception, status: int, text: str) -> None:
-    """What is not the client's fault is told in general words, never the exception's own."""
+    """The answer to a fault of the server has general words, never the exception's own."""
     assert answer(error) == (status, {"errcode": "M_UNKNOWN", "error": text})
 
 

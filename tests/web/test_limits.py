@@ -104,7 +104,7 @@ class TurnedBack(FakeClock):
 
 
 def test_a_clock_set_back_does_not_lock_out() -> None:
-    """After the clock was set back by hours nobody waits longer than for a whole bucket."""
+    """After the clock was set back by hours no key waits longer than for a whole bucket."""
     limiter = RateLimiter(1, 2, TurnedBack())
     takes(limiter, 2)
     with pytest.raises(LimitExceeded) as refused:

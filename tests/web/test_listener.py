@@ -42,7 +42,7 @@ def listener(address: str) -> Listener:
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """A port at which somebody listens, who would share it."""
+    """A port at which another program listens, which would share it."""
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", 0))
@@ -51,7 +51,7 @@ def taken_port() -> Iterator[int]:
 
 
 async def test_an_address_in_use(taken_port: int) -> None:
-    """An address at which somebody listens is an error of the configuration, also if they share."""
+    """An address in use is an error of the configuration, also if it could be shared."""
     address = f"127.0.0.1:{taken_port}"
     with pytest.raises(ConfigError) as refused:
         await listener(address).start()
@@ -263,7 +263,7 @@ def test_nonsense(run: Run, certificate: Certificate | None) -> None:
 
 
 def test_stopping_amid_polls(run: Run, certificate: Certificate | None) -> None:
-    """A server that stops takes nobody else, and waits for the answers that are under way."""
+    """A server that stops takes no connection, and waits for the answers that are under way."""
 
     async def story(world: World) -> None:
         idle, _ = await world.connect()

@@ -181,7 +181,7 @@ PASS_PHRASE: Final = BestAvailableEncryption(b"hunter2")
     ],
 )
 def test_what_does_not_go_together(tmp_path: Path, chain: bytes, private_key: bytes) -> None:
-    """Files that are no certificate and its key are refused, and nobody is asked a pass phrase."""
+    """Files that are no certificate and its key are refused, with no question for a pass phrase."""
     made = files(tmp_path, chain, private_key)
     refused = refusal(made)
     problem = f"{made.chain} and {made.private_key} do not go together: "

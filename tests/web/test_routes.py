@@ -121,7 +121,7 @@ async def test_reads_end_with_their_clients(route: MatrixRoute, method: str, end
 
 
 async def test_what_a_module_does_goes_on_without_its_client() -> None:
-    """Nobody knows whether a module's own endpoint writes: it is not cancelled."""
+    """A module's own endpoint may write, so it is not cancelled."""
     said: list[bool] = []
 
     async def resource(scope: Scope, receive: Receive, send: Send) -> None:

@@ -31,7 +31,7 @@ class AccessLog:
     def __init__(
         self, clock: Clock, count: Callable[[str], None], client_address: ClientAddress
     ) -> None:
-        """*count* is told the outcome of each log-in: succeeded, refused or limited."""
+        """*count* is called with the outcome of each log-in: succeeded, refused or limited."""
         self._limiter = RateLimiter(_PER_SECOND, _BURST, clock)
         self._count = count
         self._client_address = client_address

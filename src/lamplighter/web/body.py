@@ -28,7 +28,7 @@ MAX_BODY: Final = 68 * 1024
 #: that meets the value later can take.
 MAX_DEPTH: Final = 100
 
-#: An unterminated string reaches to the end: so the search is linear, whatever the body holds.
+#: An unterminated string reaches to the end: so the search is linear for every body.
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 #: A bracket as the step it is, in a signed byte.
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
@@ -97,7 +97,7 @@ def _depth(body: bytes) -> int:
     """Return how deep *body* is nested, or a number that is no greater than the limit."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return 0
-    # Not in a loop of our own: of a body of megabytes nobody else would be answered meanwhile.
+    # Not in a Python loop: with a body of megabytes, no other request would be answered meanwhile.
     steps = _STRING.sub(b"", body).translate(_STEPS, _NO_BRACKETS)
     return max(accumulate(memoryview(steps).cast("b")), default=0)
 

@@ -51,7 +51,7 @@ class RateLimiter(Limiter):
         """Count *amount* uses by *key*, or a burst if that is less; raise `LimitExceeded`."""
         now = self._clock.now()
         self._forget(now)
-        # The clock may have been set back: nobody owes more than a whole bucket.
+        # The clock may have been set back: no key owes more than a whole bucket.
         owed = min(max(self._full_at.get(key, now) - now, 0), self._capacity)
         asked = min(amount * self._interval, self._capacity)
         too_much = owed + asked - self._capacity

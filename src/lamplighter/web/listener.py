@@ -32,7 +32,7 @@ __all__ = [
 _BACKLOG: Final = 4_096
 #: How long a client may take for the handshake of TLS.
 _HANDSHAKE: Final = timedelta(seconds=10)
-#: How many connections are taken in one turn of the event loop.
+#: How many connections are taken in one cycle of the event loop.
 _AT_ONCE: Final = 64
 #: When the listener tries again to take connections after there was no descriptor for one.
 _RETRY: Final = timedelta(seconds=1)
@@ -51,8 +51,8 @@ class Certificate:
 class Listener:
     """Gives *server* the connections that come to one address, between `start` and `stop`.
 
-    The listener accepts connections itself. uvloop would accept one in each turn of the event loop,
-    so that the client behind a crowd of N waits for N turns. And where the process has no
+    The listener accepts connections itself. uvloop would accept one in each cycle of the event
+    loop, so that the client behind a crowd of N waits for N cycles. And where the process has no
     descriptor left, uvloop would close connections without a notice.
 
     The listener takes a place for each connection, so that the server has a descriptor for it. If
@@ -114,7 +114,7 @@ class Listener:
             asyncio.get_running_loop().remove_reader(self._socket)
 
     def _accept(self) -> None:
-        """Take connections that wait, but not so many at once that others are not served."""
+        """Take at most `_AT_ONCE` of the connections that wait, so that others are served too."""
         assert self._socket is not None  # it is readable
         for _ in range(_AT_ONCE):
             try:

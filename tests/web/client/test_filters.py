@@ -64,7 +64,7 @@ def test_types_admit_presence_or_not(
 def test_senders_are_admitted_or_not(
     senders: list[str] | None, not_senders: list[str] | None, admitted: set[str]
 ) -> None:
-    """`senders` admits, an empty list nobody; `not_senders` excludes, and excluding wins."""
+    """`senders` admits, an empty list no one; `not_senders` excludes, and excluding wins."""
     found = presence(senders=senders, not_senders=not_senders)
     assert {user for user in ("@a:x", "@b:x") if found.admits(user)} == admitted
 

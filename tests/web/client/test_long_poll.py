@@ -12,7 +12,7 @@ from lamplighter.devtools.server import InMemoryServer
 
 @pytest.fixture
 async def erik(server: InMemoryServer) -> Client:
-    """Somebody else."""
+    """Another user."""
     return await server.register("erik")
 
 
@@ -80,7 +80,7 @@ async def test_the_limit_of_a_filter(server: InMemoryServer, dora: Client, erik:
 
 
 async def test_logging_out_ends_the_poll(dora: Client, server: InMemoryServer) -> None:
-    """A device that logs out while it polls is refused, and told nothing."""
+    """A device that logs out while it polls is refused, and learns nothing."""
     await dora.sync()
     poll = await dora.polls()
     await dora.log_out()

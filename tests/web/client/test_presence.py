@@ -102,7 +102,7 @@ async def test_paths_and_bodies(
 async def test_without_a_token(
     server: InMemoryServer, dora: Client, token: str | None, errcode: str
 ) -> None:
-    """A request without a token, or with a wrong one, sets nothing, whatever else is wrong."""
+    """A request without a token, or with a wrong one, sets nothing, also where more is wrong."""
     response = await server.http.request(
         "PUT", f"/_matrix/client/v3{STATUS}", body=b"{", token=token
     )

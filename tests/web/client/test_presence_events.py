@@ -54,7 +54,7 @@ def quiet(presence: str = Presence.ONLINE) -> UserPresenceState:
     ],
 )
 def test_content(state: UserPresenceState, content: dict[str, Any]) -> None:
-    """The content says how long ago, and what is set; whether active, of who is online only."""
+    """The content says how long ago, and what is set; whether active, of online users only."""
     assert presence_content(state, NOW) == content
     assert presence_event(state, NOW) == {
         "type": "m.presence",
@@ -83,7 +83,7 @@ states = st.builds(
 
 @given(st.lists(states), st.lists(states))
 def test_encoding(before: list[UserPresenceState], told: list[UserPresenceState]) -> None:
-    """Events are encoded as of now, whatever was encoded when."""
+    """Events are encoded as of now, also those that were encoded before."""
     clock = FakeClock(Timestamp(1))
     encoder = PresenceEncoder(clock)
     encoder.encode(before)
@@ -93,7 +93,7 @@ def test_encoding(before: list[UserPresenceState], told: list[UserPresenceState]
 
 
 def test_encoding_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state is encoded once, whenever it is told; only the number that passes is written anew."""
+    """A state is encoded once; later only the number that changes with time is written."""
     clock = FakeClock(NOW)
     encoder = PresenceEncoder(clock)
     bobs = state(BOB)

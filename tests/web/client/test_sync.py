@@ -75,7 +75,7 @@ async def test_busy(server: InMemoryServer, dora: Client) -> None:
 
 
 async def test_tokens_of_access(server: InMemoryServer, dora: Client) -> None:
-    """The access token may stand in the header or in the query; without one, nothing is told."""
+    """The access token may stand in the header or in the query; without one, the answer is 401."""
     path = "/_matrix/client/v3/sync"
     http = server.http
     responses = [

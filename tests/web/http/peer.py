@@ -1,4 +1,4 @@
-"""Clients for connections without sockets, and endpoints that answer when they are told to."""
+"""Clients for connections without sockets, and endpoints that answer when a test says so."""
 
 import asyncio
 from collections.abc import Callable

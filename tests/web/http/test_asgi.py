@@ -22,7 +22,7 @@ FAILED = answered(
 
 
 async def test_the_scope(site: Site) -> None:
-    """The application is told all of a request, as other servers tell it."""
+    """The application gets all of a request, as other servers give it."""
     plain, secure = site.peer(), site.peer(tls=True)
     plain.send(GET)
     secure.send("PUT / HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
@@ -47,7 +47,7 @@ async def test_the_scope(site: Site) -> None:
 
 
 async def test_receiving(site: Site, peer: Peer) -> None:
-    """The body comes as it comes, its end is told, and then the application waits."""
+    """The body comes in its pieces, the last of which says so, and then the application waits."""
     messages: list[Any] = []
 
     async def listen(scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +99,7 @@ async def test_after_the_answer(site: Site, peer: Peer) -> None:
 
 
 async def test_continuing(site: Site, peer: Peer) -> None:
-    """Who asks whether to send a body is told to, when the body is wanted."""
+    """A client that waits with its body is asked for it once the application wants it."""
     begin = asyncio.Event()
 
     async def later(scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +119,7 @@ async def test_continuing(site: Site, peer: Peer) -> None:
 
 
 async def test_not_continuing(site: Site, peer: Peer) -> None:
-    """Who is refused is not told to go on; nor who has sent all of it anyway."""
+    """A client that is refused is not asked for its body, nor is one that has sent all of it."""
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await send_json(send, 401, b"{}")
@@ -175,7 +175,7 @@ async def test_defects_in_an_answer(site: Site, peer: Peer, fails: bool) -> None
 
 
 async def test_going_without_an_answer(site: Site, peer: Peer) -> None:
-    """An application need not answer who is gone; that is no defect."""
+    """An application need not answer a client that is gone; that is no defect."""
 
     async def wait(scope: Scope, receive: Receive, send: Send) -> None:
         await whole_body(receive)
@@ -210,7 +210,7 @@ async def test_streaming_without_end(site: Site, peer: Peer) -> None:
 
 
 async def test_talking_to_nobody(site: Site, peer: Peer) -> None:
-    """An application that goes on talking when nobody is there keeps nobody else waiting."""
+    """An application that goes on sending to a client that is gone lets others run."""
     said = 0
 
     async def talk(scope: Scope, receive: Receive, send: Send) -> None:

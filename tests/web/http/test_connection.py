@@ -112,7 +112,7 @@ async def test_a_get_with_a_body(site: Site, peer: Peer) -> None:
 
 
 async def test_versions(site: Site, peer: Peer) -> None:
-    """HTTP/1.0 closes after an answer, or is told that the connection stays."""
+    """HTTP/1.0 closes after an answer, or the answer says that the connection stays."""
     site.endpoint.answers_at_once = True
     peer.send("GET /poll?a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     assert peer.received == answered('"a"', connection="connection: keep-alive\r\n")
@@ -172,7 +172,7 @@ async def test_nonsense_in_a_body_that_nobody_wants(
 
 
 async def test_leaving_before_the_answer(site: Site, peer: Peer) -> None:
-    """The endpoint is told once that a client has gone; later answers go nowhere."""
+    """The endpoint hears once of a client that goes; later answers are dropped."""
     peer.send(poll("a") + poll("b"))
     peer.lose()
     await settle()
@@ -184,7 +184,7 @@ async def test_leaving_before_the_answer(site: Site, peer: Peer) -> None:
 
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_leaving_after_the_answer(site: Site, peer: Peer, at_once: bool) -> None:
-    """The endpoint is not told of a client that goes after its answer, given at once or later."""
+    """The endpoint does not hear of a client that goes after its answer, given at once or later."""
     site.endpoint.answers_at_once = at_once
     peer.send(poll("a"))
     if not at_once:
@@ -431,7 +431,7 @@ async def test_stopping(site: Site) -> None:
 
 
 async def test_cutting_off(site: Site, peer: Peer) -> None:
-    """A request that is cut off gets 503, and its endpoint is told that the client is gone."""
+    """A request that is cut off gets 503, and its endpoint hears that the client is gone."""
     half = site.peer()
     half.send(poll("b", "Content-Length: 5") + "x")
     peer.send(poll("a"))
@@ -469,7 +469,7 @@ async def test_too_many() -> None:
 
 @given(st.lists(PIECES, max_size=12))
 def test_whatever_comes(pieces: list[bytes]) -> None:
-    """Whatever bytes come, the connection ends in time, and nothing is left of it."""
+    """For any bytes the connection ends in time, and nothing is left of it."""
 
     async def play() -> None:
         site = Site()

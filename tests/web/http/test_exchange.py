@@ -103,7 +103,7 @@ async def test_a_body(site: Site) -> None:
 
 
 async def test_the_largest_body(site: Site) -> None:
-    """A body as long as may be reaches the endpoint, in whatever pieces."""
+    """The longest body that is allowed reaches the endpoint, in one piece and in many."""
     peer = putting(site)
     request = put("x" * MAX_BODY)
     peer.send(request)
@@ -126,7 +126,7 @@ async def test_too_large_a_body(site: Site, headers: tuple[str, ...]) -> None:
 
 
 async def test_a_body_that_ends_early(site: Site) -> None:
-    """Who ends in the middle of a body has sent no JSON; the endpoint is not asked."""
+    """A client that ends in the middle of a body has sent no JSON; the endpoint is not called."""
     endpoint = Endpoint()
     peer = putting(site, endpoint)
     peer.send(put("{", "Content-Length: 2"))

@@ -235,7 +235,7 @@ WHAT: Final = ("ask", "ask last", "garbage", "answer", "answer unread", "read", 
 
 @given(st.lists(st.sampled_from(WHAT), max_size=12))
 def test_whatever_comes(life: list[str]) -> None:
-    """Whatever comes, the connection waits, or answers and goes on, or answers and closes: as a
+    """After any events the connection waits, or answers and goes on, or answers and closes, as a
     slow model of it does.
     """
     asyncio.run(live(life))

@@ -1,4 +1,4 @@
-"""From bytes to requests, in whatever pieces they come."""
+"""From bytes to requests, in pieces of all kinds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ def test_a_head_and_then_its_body() -> None:
 
 
 def test_expect() -> None:
-    """Who waits for a 100 Continue is known, unless it is of a version that has none."""
+    """A request says whether its client waits for a 100 Continue, unless its version has none."""
     head = b"PUT / HTTP/1.%d\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n"
     assert [read(head % minor).requests[0].expects_continue for minor in (1, 0)] == [True, False]
 
@@ -196,7 +196,7 @@ def test_limits(head: bytes, problem: type[Exception] | None, size: int) -> None
     ids=["value", "name", "nothing", "extension", "trailer"],
 )
 def test_what_has_no_end(start: bytes) -> None:
-    """Nothing in a request may go on without end: not even what nobody wants."""
+    """No part of a request may go on without end, not even one that the server does not use."""
     reader = read(start)
     for _ in range(2 * MOST_HEAD // 4096):
         reader.feed((b"\r\n" if start == b"\r\n" else b"ab") * 2048)
@@ -241,7 +241,7 @@ PIECES = st.one_of(
 
 @given(st.lists(PIECES, max_size=12))
 def test_whatever_comes(pieces: list[bytes]) -> None:
-    """Whatever comes, reading it never fails, and only the last request has a problem or breaks."""
+    """Reading never fails for any bytes, and only the last request has a problem or breaks."""
     reader = read(*pieces)
     reader.end()
     assert not any(request.problem or request.is_broken for request in reader.requests[:-1])
@@ -249,7 +249,7 @@ def test_whatever_comes(pieces: list[bytes]) -> None:
 
 @given(st.lists(PIECES, max_size=12))
 def test_pieces_make_no_difference(pieces: list[bytes]) -> None:
-    """Whatever comes, it is the same in one piece, and byte by byte."""
+    """All bytes mean the same in one piece and byte by byte."""
     data = b"".join(pieces)
     whole, by_bytes = read(data), read(*(data[at : at + 1] for at in range(len(data))))
 
@@ -292,7 +292,7 @@ REPEATS = st.sampled_from(
 
 @given(st.lists(REPEATS | PIECES, max_size=12))
 def test_repeating_oneself(pieces: list[bytes]) -> None:
-    """Whoever sends the same header fields again is understood as if byte by byte."""
+    """Header fields that come again are understood as if they came byte by byte."""
     by_bytes = (bytes([byte]) for piece in pieces for byte in piece)
     assert read_and_take(pieces) == read_and_take(by_bytes)
 

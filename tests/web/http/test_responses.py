@@ -71,7 +71,7 @@ def test_one_body_is_one_response() -> None:
 def test_responses_that_say_more(
     status: int, headers: tuple[tuple[bytes, bytes], ...], connection: bytes
 ) -> None:
-    """What is not the usual answer is written for itself, whatever was sent before."""
+    """A response that is not the usual one is made for itself, after the usual one too."""
     heads = Heads(FakeClock(), JSON_HEADERS)
     body = b"{}"
     heads.with_json(200, body, (), b"")

@@ -76,7 +76,7 @@ async def test_length(
 
 @pytest.mark.parametrize("status", [204, 304])
 async def test_without_a_body(site: Site, peer: Peer, status: int) -> None:
-    """Responses of some kinds have no body, whatever the application says."""
+    """Responses of some kinds have no body, even if the application sends one."""
     answered = await answer(site, peer, "GET / HTTP/1.1\r\n\r\n", [start(status), *ONE_PIECE])
     assert answered.split("\r\n", 1)[1] == "\r\n"
 
@@ -114,7 +114,7 @@ async def test_a_date_of_the_application(site: Site, peer: Peer) -> None:
     ids=["two starts", "no start", "too long", "no length", "a line break"],
 )
 async def test_nonsense(site: Site, peer: Peer, messages: Messages) -> None:
-    """What makes no response fails, and the client is told that something has."""
+    """Messages that make no response fail, and the client gets 500."""
     answered = await answer(site, peer, "GET / HTTP/1.1\r\n\r\n", messages)
     assert answered.startswith("500 Internal Server Error\r\n")
     assert "abc" not in answered

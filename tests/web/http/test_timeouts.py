@@ -13,7 +13,7 @@ LIMITS = TimeLimits(
 
 
 class Somebody:
-    """Writes down when it was told that its time is over."""
+    """Notes when its time is over."""
 
     def __init__(self, timeouts: "ConnectionTimeouts[Somebody]") -> None:
         self._timeouts = timeouts
@@ -36,7 +36,7 @@ def pass_ticks(timeouts: ConnectionTimeouts[Somebody], people: list[Somebody], c
 
 
 def test_each_limit() -> None:
-    """A limit is over after its time and at most one tick more; everybody is told once."""
+    """A limit is over, once, after its time and at most one tick more."""
     timeouts = ConnectionTimeouts(LIMITS, Somebody.expire)
     people = [Somebody(timeouts) for _ in TimeLimit]
     for somebody, limit in zip(people, TimeLimit, strict=True):
@@ -61,7 +61,7 @@ def test_stopping() -> None:
 
 
 def test_stopping_others() -> None:
-    """Who is told may stop the time of others that is over as well."""
+    """`expire` may stop the time of others that is over as well."""
     timeouts = ConnectionTimeouts(LIMITS, Somebody.expire)
     people = [first, second] = [Somebody(timeouts) for _ in range(2)]
     first.stops = [second]

@@ -1,8 +1,8 @@
 """The cache of uploaded filters, as far as they concern presence.
 
 A client uploads its filter once and names the filter's ID with every poll. A filter never changes,
-and its ID never comes to mean another. So a poll whose filter was named before asks nobody, and
-parses nothing.
+and its ID never comes to mean another. So a poll whose filter was named before looks nothing up
+and parses nothing.
 """
 
 from collections import OrderedDict
@@ -56,7 +56,7 @@ class FiltersInUse:
     def __init__(self, rooms: RoomsHalf, *, most_bytes: int = MOST_BYTES) -> None:
         self._rooms = rooms
         self._most_bytes = most_bytes
-        #: By the ID, of each user; whoever polled last is last.
+        #: By the ID, of each user; the user who polled last is last.
         self._of_user: OrderedDict[UserId, dict[str, _Shared]] = OrderedDict()
         self._by_text: dict[bytes, _Shared] = {}
         #: Bytes of memory that the cache takes, by the estimate.

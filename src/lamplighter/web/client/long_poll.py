@@ -106,7 +106,7 @@ class LongPoll:
 
         *answer* is called with `UnknownToken` if the device is logged out meanwhile, and with
         `LimitExceeded` if too many of the user's first syncs wait. The caller may end the poll that
-        is returned, for a client that has gone, or give it up, if nobody would take an answer.
+        is returned, for a client that may be gone, or give it up, for a client that is.
 
         *wanted* is what the filter says of presence. Raises what `RoomsHalf.begin` raises.
         """
@@ -184,7 +184,7 @@ class _Request(WaitingPoll):
             return
         try:
             rooms = self._pending.take()
-        except Exception as error:  # noqa: BLE001 - whoever asked is told
+        except Exception as error:  # noqa: BLE001 - the client is told
             self._finish(error)
             return
         token = self._pending.quiet_token
@@ -204,7 +204,7 @@ class _Request(WaitingPoll):
             self._arm()
 
     def give_up(self) -> None:
-        """End without an answer: nobody would take it."""
+        """End without an answer: no client would take it."""
         task = self._task
         self._finish(ShuttingDown())
         if task is not None:
@@ -258,7 +258,7 @@ class _Request(WaitingPoll):
         """Do what *work* returns, unless the poll is over; look again if something woke it."""
         try:
             act = await work
-        except Exception as error:  # noqa: BLE001 - whoever asked is told
+        except Exception as error:  # noqa: BLE001 - the client is told
             self._finish(error)
             return
         except asyncio.CancelledError:
@@ -300,13 +300,13 @@ def _chosen(newest_first: Sequence[Update], wanted: PresenceFilter) -> list[User
 
 
 def _settle(answered: "asyncio.Future[News | Exception]", news: News | Exception) -> None:
-    if not answered.done():  # else whoever waited for it has given up
+    if not answered.done():  # else the caller has given up
         answered.set_result(news)
 
 
 async def _end_with(receive: Receive, poll: Waiter) -> None:
     """End the poll when its client goes away: a vanished client must not count as connected."""
-    with suppress(TooSlow):  # whoever sends a body that does not end is not waited for either
+    with suppress(TooSlow):  # a client whose body does not end counts as gone
         while (await receive())["type"] != "http.disconnect":
             pass
     poll.end()

@@ -43,7 +43,7 @@ _Encoded: TypeAlias = tuple[UserPresenceState, bytes, bytes]
 
 
 class PresenceEncoder:
-    """Encodes each state once, for all who are ever told of it."""
+    """Encodes each state once, for all viewers."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -28,7 +28,7 @@ from lamplighter.web.http.exchange import Exchange
 
 __all__ = ["Sync", "milliseconds_in"]
 
-#: Queries that are remembered as read: those who are told the same ask alike. Those with a filter
+#: Parsed queries that are cached: clients that got the same answer ask alike. Queries with a filter
 #: as JSON, percent-encoded, are long, and what they mean is larger: fewer of them are remembered.
 _QUERIES_KEPT: Final = 1_000
 _USUAL_LENGTH: Final = 400

@@ -1,4 +1,4 @@
-"""The body of an answer to `/sync`: written once for all who are told the same."""
+"""The body of an answer to `/sync`: written once for all viewers who get the same."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -71,7 +71,7 @@ class SyncBodies:
         if body == b"{}":
             yield b"}"
             return
-        # The members of the rooms half come after ours, as they are: nobody looks into them.
+        # The members of the rooms half come after ours, as they are, and unparsed.
         pieces = iter(body if isinstance(body, Pieces) else (body,))
         yield b",%b" % next(pieces)[1:]
         yield from pieces

@@ -105,8 +105,8 @@ class AsgiCycle:
         """Send an interim response to a client that sends nothing more and may be gone.
 
         A client that has closed both halves of its connection looks like one that has closed one
-        half, until something is sent: then the client's machine says that nobody is there. A client
-        that still reads passes over the interim response
+        half, until something is sent: then the client's machine says that it has no such connection.
+        A client that still reads passes over the interim response
         (<https://www.rfc-editor.org/rfc/rfc9110.html#section-15.2>).
         """
         may_be_gone = self._has_left and self._is_read and not self._response.has_begun

@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        # So the connection is told of every byte that cannot be sent at once.
+        # So the transport reports every byte that cannot be sent at once.
         self.transport.set_write_buffer_limits(high=1)
         if self.server.admit(self):
             self._watch()
@@ -342,7 +342,7 @@ class Connection(asyncio.Protocol):
             return
         try:
             self.transport.write_eof()
-        except OSError:  # nobody is there
+        except OSError:  # the client is gone
             self.abort()
         if is_paused:
             self._resume()

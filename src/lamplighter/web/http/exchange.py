@@ -99,7 +99,7 @@ class Exchange:
         return str(address[0]) if address else ""
 
     def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        """Send *body*, which is JSON. A second answer, or one to nobody, goes nowhere."""
+        """Send *body*, which is JSON. A second answer, or one without a client, is dropped."""
         connection, self._connection = self._connection, None
         self.waiter = None
         if connection is not None:
@@ -200,7 +200,7 @@ class Exchange:
                 if connection.writable is not None:
                     await connection.writable.wait()
             connection.write_parts(response.take(_part(b"", more=False)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the answer is broken off
+        except Exception as error:  # noqa: BLE001 - the answer is broken off, and the error logged
             _log.error("response broken off", path=self.path, exc_info=error)
         connection.ended(self._request, is_whole=response.is_whole)
 

@@ -5,7 +5,7 @@ the other, in the order in which they came. HTTP calls that a request-response c
 make it more than a loop: a client may send the next request before it has its answer (pipelining),
 it may close its half of the connection and still read (a half-close), and it may stop reading.
 
-The state of a connection is its *phase*. Whatever happens is an *event*. The table says for each
+The state of a connection is its *phase*. What happens to it is an *event*. The table says for each
 phase and event what the next phase is, and which *action* the server takes then.
 
 In READING, BLOCKED and LINGERING no request is being answered. READING takes up the next request
@@ -28,7 +28,7 @@ For example, a client sends two polls at once and then closes its half:
     READING         LAST_REQUEST  ANSWERING_LAST  ANSWER   the second poll waits; nothing can follow
     ANSWERING_LAST  ANSWERED      CLOSING         CLOSE    the second poll has its answer
 
-Rule 1: whatever decides the phase of a connection stands in this file.
+Rule 1: only this file decides the phase of a connection.
 Rule 2: this file knows neither bytes nor time. `connection.py` turns what happens into events, and
         actions into calls of the transport.
 Rule 3: a pair that is absent from the table changes nothing.

@@ -82,7 +82,7 @@ class Reader:
         return self._receiving.unread if self._receiving is not None else 0
 
     def feed(self, data: bytes) -> None:
-        """Read *data*, whatever it is."""
+        """Read *data*, which may be any bytes."""
         if self.is_over:
             return
         if self.requests or self.is_in_head or self._receiving is not None or self._silent:

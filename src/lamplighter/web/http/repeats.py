@@ -13,7 +13,7 @@ __all__ = ["Fields", "fields_of", "repeated"]
 
 #: A request line that means the same to every parser.
 _LINE: Final = re.compile(rb"GET (/[A-Za-z0-9\-._~!$&'()*+,;=:@/?%]*) HTTP/1\.1\r\n")
-#: Clients that were told the same send the same line. A query may hold a filter, as JSON that is
+#: Clients that got the same answer send the same line. A query may hold a filter, as JSON that is
 #: percent-encoded: fewer of such lines are remembered.
 _LINES_KEPT: Final = 1_000
 _USUAL_LINE: Final = 512

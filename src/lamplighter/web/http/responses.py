@@ -30,7 +30,7 @@ class Heads:
         self._last: tuple[bytes, bytes] = b"", b""
 
     def renew(self) -> None:
-        """Forget the heads that are kept: they name the time."""
+        """Forget the cached heads: they name the time."""
         self._json.clear()
         self._plain.clear()
         self._last = b"", b""
