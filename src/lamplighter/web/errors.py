@@ -76,7 +76,8 @@ def error_response(error: BaseException) -> ErrorResponse:
         del content["errcode"], content["error"]  # nothing has failed yet
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if isinstance(error, errors.LimitExceeded):
-        headers = ((b"retry-after", str(_whole_seconds(error.retry_after)).encode()),)
+        # In whole seconds, rounded up.
+        headers = ((b"retry-after", b"%d" % -(-error.retry_after // timedelta(seconds=1))),)
     return ErrorResponse(status, msgspec.json.encode(content), headers)
 
 
@@ -107,7 +108,3 @@ def _details(error: BaseException) -> dict[str, Any]:
             "completed": [],
         }
     return {}
-
-
-def _whole_seconds(duration: timedelta) -> int:
-    return -(-duration // timedelta(seconds=1))

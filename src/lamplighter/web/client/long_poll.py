@@ -122,7 +122,12 @@ class LongPoll:
     ) -> News:
         """Return the news; raise the error that `begin` hands over. A client that goes ends it."""
         answered: asyncio.Future[News | Exception] = asyncio.get_running_loop().create_future()
-        poll = self.begin(requester, question, partial(_settle, answered), head=head)
+
+        def settle(news: News | Exception) -> None:
+            if not answered.done():  # else the caller has given up
+                answered.set_result(news)
+
+        poll = self.begin(requester, question, settle, head=head)
         leaving = asyncio.ensure_future(_end_with(receive, poll))
         try:
             news = await answered
@@ -161,9 +166,7 @@ class _Request(WaitingPoll):
         #: None once it was called.
         self._answer: Answer | None = answer
         #: Gives back the poll's place; None while the poll needs one and has none.
-        # Each poll comes here, so no function is called where none is needed.
-        is_cheap = question.since is not None and not question.request.full_state
-        self._leave = _nothing if is_cheap else None
+        self._leave = None if question.is_expensive else _nothing
         #: The task that has to end before the poll looks again.
         self._task: asyncio.Task[None] | None = None
         self._looks_again = False
@@ -297,11 +300,6 @@ def _chosen(newest_first: Sequence[Update], wanted: PresenceFilter) -> list[User
     if len(newest_first) == 1:
         return [newest_first[0].state]
     return [update.state for update in reversed(newest_first)]
-
-
-def _settle(answered: "asyncio.Future[News | Exception]", news: News | Exception) -> None:
-    if not answered.done():  # else the caller has given up
-        answered.set_result(news)
 
 
 async def _end_with(receive: Receive, poll: Waiter) -> None:

@@ -105,7 +105,7 @@ class AsgiCycle:
         """Send an interim response to a client that sends nothing more and may be gone.
 
         A client that has closed both halves of its connection looks like one that has closed one
-        half, until something is sent: then the client's machine says that it has no such connection.
+        half, until something is sent: then the client's machine says that there is no connection.
         A client that still reads passes over the interim response
         (<https://www.rfc-editor.org/rfc/rfc9110.html#section-15.2>).
         """
