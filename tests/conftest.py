@@ -26,7 +26,7 @@ settings.load_profile("lamplighter")
 #: What starts a process, by the name of Python's audit event.
 STARTS: Final = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "subprocess.Popen"})
 #: Folders whose tests are about other programs: browsers, clients, proxies.
-WITH_PROGRAMS: Final = frozenset({"deploy", "interop"})
+WITH_PROGRAMS: Final = frozenset({"deploy", "federation_interop", "interop"})
 
 #: The test that runs and may start no process, if there is one.
 _in_memory: list[str] = []

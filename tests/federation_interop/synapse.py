@@ -71,7 +71,7 @@ class Synapse:
         certificate = authority.certificate(folder)
         with (folder / "signing.key").open("w") as stream:
             write_signing_keys(stream, [generate_signing_key("synapse")])
-        listener = {"type": "http", "bind_addresses": ["127.0.0.1"]}
+        listener = {"type": "http", "bind_addresses": ["127.0.0.1"], "x_forwarded": True}
         self._fixed = {
             "server_name": self.name,
             "listeners": [

@@ -1,0 +1,178 @@
+"""A real Synapse, with presence off, behind a real Lamplighter; clients that others wrote."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+
+from lamplighter.cli.homeserver import check_homeserver
+from lamplighter.homeserver.upstream.registration import write_registration
+from lamplighter.ids import ServerName
+from tests.federation_interop.people import log_in, news_of
+from tests.federation_interop.synapse import Synapse
+from tests.interop.clients import Person, register
+from tests.interop.hydrogen import PACKAGES
+from tests.interop.processes import ServerProcess, reserved_port
+
+NODE = shutil.which("node")
+SCRIPT = Path(__file__).parents[1] / "interop" / "npm" / "two_people.mjs"
+
+
+class Front:
+    """Both processes."""
+
+    def __init__(self, synapse: Synapse, lamplighter: ServerProcess, registration: Path) -> None:
+        self.synapse = synapse
+        self.lamplighter = lamplighter
+        self.registration = registration
+
+    def configure(self, **more: Any) -> None:
+        """Write homeserver.yaml as the guide says."""
+        self.synapse.configure(
+            {},
+            presence={"enabled": False},
+            app_service_config_files=[str(self.registration)],
+            user_directory={"enabled": True, "search_all_users": True},
+            **more,
+        )
+
+    def start(self) -> None:
+        """Start the homeserver, and the server in front of it."""
+        self.synapse.start()
+        self.lamplighter.start()
+
+
+@pytest.fixture
+def front(tmp_path: Path, synapse: Synapse) -> Iterator[Front]:
+    """Both, configured, and not started."""
+    with reserved_port() as port:
+        registration = tmp_path / "registration.yaml"
+        config = f"homeserver: {{url: '{synapse.url}', registration: {registration}}}\n"
+        lamplighter = ServerProcess(tmp_path / "lamplighter", port, config, synapse.name)
+        write_registration(registration, lamplighter.url, ServerName(synapse.name))
+        front = Front(synapse, lamplighter, registration)
+        front.configure()
+        yield front
+        lamplighter.kill_if_running()
+
+
+async def people(front: Front, http: aiohttp.ClientSession, *names: str) -> list[Person]:
+    """Register people through the front, who share a room."""
+    found = [await register(http, front.lamplighter.url, it) for it in names]
+    room = await found[0].ask("POST", "/createRoom", {"preset": "public_chat"})
+    for person in found[1:]:
+        joined = await person.ask("POST", f"/join/{quote(room.json['room_id'], safe='')}", {})
+        assert joined.status == 200
+    return found
+
+
+async def test_the_doctor(front: Front) -> None:
+    """What the guide says is well; what it leaves out is named, with what to change."""
+    config = front.lamplighter.folder / "lamplighter.yaml"
+    said: list[str] = []
+    assert not await asyncio.to_thread(check_homeserver, config, said.append)
+    assert said[0].startswith(f"FAIL {front.synapse.url} does not answer")
+    front.start()
+    said.clear()
+    assert await asyncio.to_thread(check_homeserver, config, said.append), said
+    assert said == [
+        f"ok   the homeserver answers at {front.synapse.url}",
+        "ok   the homeserver knows the registration lamplighter",
+        "ok   presence is off at the homeserver",
+        "ok   the homeserver reaches this server",
+        "ok   the homeserver sees clients' addresses",
+    ]
+    front.lamplighter.stop()
+    front.synapse.kill_if_running()
+    front.configure()
+    front.synapse.configure({}, app_service_config_files=[str(front.registration)])
+    front.synapse.start()
+    said.clear()
+    assert not await asyncio.to_thread(check_homeserver, config, said.append)
+    assert [it for it in said if it.startswith("FAIL")] == [
+        "FAIL presence is still on at the homeserver",
+        f"FAIL the homeserver does not reach {front.lamplighter.url}: M_CONNECTION_FAILED "
+        "ConnectionRefusedError: Connection was refused by other side: 111: Connection refused.",
+    ]
+
+
+@pytest.mark.skipif(NODE is None, reason="Node is not installed")
+@pytest.mark.skipif(
+    not (PACKAGES / "matrix-js-sdk").is_dir(), reason="run npm ci in tests/interop/npm"
+)
+async def test_matrix_js_sdk(front: Front) -> None:
+    """Two people at Element's library see presence, typing, messages and receipts of each other."""
+    front.start()
+    process = await asyncio.create_subprocess_exec(
+        str(NODE), str(SCRIPT), front.lamplighter.url, stdout=-1, stderr=-1
+    )
+    output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    told = [json.loads(line) for line in output.decode().splitlines() if line.startswith('["')]
+    alice, bob = front.synapse.user("alice"), front.synapse.user("bob")
+    assert told[:5] == [
+        ["members", [alice, bob]],
+        ["presence", ["unavailable", "Making tea"]],
+        ["typing", bob],
+        ["message", "More tea?"],
+        ["receipt", True],
+    ]
+    assert told[-1] == ["left", True]
+
+
+async def test_both_restart(front: Front, http: aiohttp.ClientSession) -> None:
+    """Messages and presence reach a client, each once, over restarts of either side."""
+    front.start()
+    alice, bob = await people(front, http, "alice", "bob")
+    await alice.sync()
+    await bob.put_status("online", "first")
+    assert (await news_of(bob.user_id, alice))["status_msg"] == "first"
+
+    await asyncio.to_thread(front.lamplighter.stop)
+    await asyncio.to_thread(front.lamplighter.start)
+    await bob.put_status("online", "second")
+    assert (await news_of(bob.user_id, alice))["status_msg"] == "second"
+
+    waiting = asyncio.ensure_future(news_of(bob.user_id, alice))
+    await asyncio.to_thread(front.synapse.kill_if_running)
+    await bob.put_status("online", "third")
+    assert (await waiting)["status_msg"] == "third"
+    await asyncio.to_thread(front.synapse.start)
+    second = await log_in(http, front.lamplighter.url, alice.user_id)
+    await second.sync()
+    content = {"messages": {alice.user_id: {"*": {"n": 1}}}}
+    sent = await bob.ask("PUT", "/sendToDevice/m.test/1", content)
+    assert sent.status == 200
+    for person in (alice, second):
+        messages: list[Any] = []
+        while not messages:
+            messages = (
+                (await person.sync(timeout=30_000)).json.get("to_device", {}).get("events", [])
+            )
+        assert [it["content"] for it in messages] == [{"n": 1}]
+
+
+async def test_leaves_and_log_outs(front: Front, http: aiohttp.ClientSession) -> None:
+    """Who has left a room sees nobody of it, and a device that logs out is offline at once."""
+    front.start()
+    alice, bob = await people(front, http, "alice", "bob")
+    [room_id] = (await alice.ask("GET", "/joined_rooms")).json["joined_rooms"]
+    await bob.put_status("online", "brb")
+    assert (await alice.status(bob)).json["status_msg"] == "brb"
+    await alice.ask("POST", f"/rooms/{quote(room_id, safe='')}/leave", {})
+    assert (await alice.status(bob)).status == 403
+    # Past the front: the homeserver's transaction tells.
+    direct = Person(http, front.synapse.url, alice.user_id, alice.token)
+    await alice.sync()
+    await direct.ask("POST", f"/join/{quote(room_id, safe='')}", {})
+    assert (await news_of(bob.user_id, alice))["status_msg"] == "brb"
+    await bob.ask("POST", "/logout", {})
+    assert (await news_of(bob.user_id, alice))["presence"] == "offline"
+    refused = await bob.sync()
+    assert (refused.status, refused.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
