@@ -74,6 +74,18 @@ def test_activity_is_announced_once_per_granularity(tracker: PresenceTracker) ->
     assert told == [75, 150, 225]
 
 
+def test_changes_that_are_not_announced(tracker: PresenceTracker) -> None:
+    """`take_unannounced` returns a state with a change that was not announced, once, and not after
+    a later change of the user was announced.
+    """
+    tracker.feed(BEGINS, at(0))
+    tracker.feed(ACTS, at(10))
+    assert [tracker.take_unannounced() for _ in range(2)] == [[tracker.get(ALICE)], []]
+    tracker.feed(ACTS, at(20))
+    assert reasons(tracker.expire(at(80))) == [(ALICE, ChangeReason.CURRENTLY_ACTIVE)]
+    assert tracker.take_unannounced() == []
+
+
 def test_of_an_unknown_user_nothing_is_known(tracker: PresenceTracker) -> None:
     """Asking for a user does not make the user known."""
     assert tracker.get(BOB) == UserPresenceState.default(BOB)
