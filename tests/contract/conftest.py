@@ -1,4 +1,4 @@
-"""What the contract suites stand on: one fixture per port, over every adapter."""
+"""The fixtures of the contract suites: one for each port, over every adapter."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -39,7 +39,7 @@ async def people(tested: Subject) -> None:
 
 @pytest.fixture(params=[*ENGINES, "fake"])
 def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database] | None:
-    """What opens the database of the built-in homeserver; None for the fake."""
+    """A function that opens the database of the built-in homeserver; None for the fake."""
     return None if request.param == "fake" else opening(request.param, request, tmp_path)
 
 

@@ -34,7 +34,7 @@ on_one_engine = pytest.mark.parametrize("open_database", ["sqlite-memory"], indi
 
 
 async def test_registering_logs_in(tested: Subject, directory: SqlDirectory) -> None:
-    """Who registers gets a device and a token that is theirs."""
+    """A user who registers gets a device, and a token for it."""
     login = await directory.register("alice", "secret", device_id=PHONE, is_admin=True)
     assert login == Login(ALICE, PHONE, login.access_token)
     assert await directory.authenticate(login.access_token) == Requester(ALICE, PHONE)
@@ -270,7 +270,7 @@ async def test_filters(tested: Subject, directory: SqlDirectory) -> None:
 
 
 async def test_json_limits(tested: Subject, directory: SqlDirectory) -> None:
-    """What a client keeps is at most 64 KiB and is JSON."""
+    """Filters and account data are JSON of at most 64 KiB each."""
     await tested.users("alice")
     large = {"x": "y" * (64 * 1024)}
     await refused(TooLarge, directory.save_filter(ALICE, large))
@@ -362,7 +362,7 @@ async def test_members_since(tested: Subject, directory: SqlDirectory) -> None:
 
 
 async def test_many_rooms_are_written_in_turns(tested: Subject, directory: SqlDirectory) -> None:
-    """Who has many rooms and a new name does not keep others from writing meanwhile."""
+    """A new name is written to 20 rooms at a time, so other users can write in between."""
     alice, bob = await tested.users("alice", "bob")
     rooms = [await tested.room(alice) for _ in range(45)]
     tested.recorder.forget()
@@ -394,7 +394,7 @@ async def test_a_profile_is_shown_where_another_is(
 
 
 async def test_deactivation_with_many_rooms(tested: Subject, directory: SqlDirectory) -> None:
-    """Who closes an account with many rooms leaves them in turns, all of them."""
+    """A user who closes an account leaves all rooms, 20 at a time."""
     alice, _ = await tested.users("alice", "bob")
     for _ in range(45):
         await tested.room(alice)

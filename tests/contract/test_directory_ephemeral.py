@@ -1,4 +1,4 @@
-"""Who types and who has read what, in every adapter of the built-in homeserver."""
+"""Typing and receipts, in every adapter of the built-in homeserver."""
 
 from datetime import timedelta
 from typing import Any
@@ -52,7 +52,7 @@ async def test_typing_is_told_to_members(tested: Subject, directory: SqlDirector
 
 
 async def test_typing_ends_by_itself(tested: Subject, directory: SqlDirectory) -> None:
-    """Who does not say again that they type has stopped, after their time-out and never later."""
+    """A typing notice ends after its time-out, or after the longest one that is allowed."""
     room = await tested.room(ALICE, BOB)
     await directory.set_typing(ALICE, room, timedelta(days=1))
     await directory.set_typing(BOB, room, TEN_SECONDS)

@@ -338,7 +338,7 @@ async def test_membership_by_state(tested: Subject, directory: SqlDirectory) -> 
 
 
 async def test_former_members(tested: Subject, directory: SqlDirectory) -> None:
-    """Who has left sees the room as it was then."""
+    """A former member sees the room as it was at the leave."""
     room_id = await tested.room(ALICE, BOB)
     await directory.set_state(ALICE, room_id, "m.room.name", "", {"name": "then"})
     await directory.leave(BOB, room_id)

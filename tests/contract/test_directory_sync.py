@@ -22,7 +22,7 @@ FIRST_STATE = [
 
 
 def limit(events: int, **others: Any) -> RoomFilter:
-    """Return a filter for timelines of so many events."""
+    """Return a filter for timelines of at most *events* events."""
     return RoomFilter(timeline_limit=events, **others)
 
 
@@ -94,7 +94,7 @@ async def test_gaps(tested: Subject, directory: SqlDirectory) -> None:
 
 
 async def test_a_room_just_joined(tested: Subject, directory: SqlDirectory) -> None:
-    """Who has joined since the token gets the room in full, its history included."""
+    """A user who has joined since the token gets the room in full, its history included."""
     since = (await tested.sync(BOB)).next_batch
     room_id = await tested.room(ALICE)
     await tested.say(ALICE, room_id, "before")
@@ -105,7 +105,7 @@ async def test_a_room_just_joined(tested: Subject, directory: SqlDirectory) -> N
 
 
 async def test_joining_again(tested: Subject, directory: SqlDirectory) -> None:
-    """Who has left and come back since the token gets the room in full."""
+    """A user who has left and joined again since the token gets the room in full."""
     room_id = await tested.room(ALICE, BOB)
     since = (await tested.sync(BOB)).next_batch
     await directory.leave(BOB, room_id)
@@ -147,7 +147,7 @@ async def test_invites(tested: Subject, directory: SqlDirectory) -> None:
 
 
 async def test_a_rejected_invite(tested: Subject, directory: SqlDirectory) -> None:
-    """Who rejects an invite sees that it is gone, and nothing else of the room."""
+    """A user who rejects an invite sees the leave, and nothing else of the room."""
     room_id = await directory.create_room(ALICE, NewRoom("private_chat", invite=[BOB]))
     since = (await tested.sync(BOB)).next_batch
     await tested.say(ALICE, room_id, "secret")
@@ -216,7 +216,7 @@ async def test_account_data(tested: Subject, directory: SqlDirectory) -> None:
 async def test_account_data_of_a_room_joined_later(
     tested: Subject, directory: SqlDirectory
 ) -> None:
-    """Who joins gets the data they had set for the room before."""
+    """A user who joins a room gets the account data that the user has set for it before."""
     room_id = await tested.room(ALICE)
     await directory.set_account_data(BOB, room_id, "m.tag", {"b": 2})
     since = (await tested.sync(BOB)).next_batch
@@ -355,7 +355,7 @@ async def test_bans_and_lifted_bans(tested: Subject, directory: SqlDirectory) ->
 async def test_a_large_answer_comes_in_pieces(
     tested: Subject, directory: SqlDirectory, way: str
 ) -> None:
-    """What is told of rooms is made event by event, so no piece is larger than an event."""
+    """An answer about rooms is made event by event, so no piece is larger than an event."""
     room_id = await tested.room(BOB, ALICE)
     since = (await tested.sync(ALICE)).next_batch
     for number in range(10):

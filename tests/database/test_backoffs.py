@@ -37,7 +37,7 @@ async def test_a_server_that_answers_again(database: Database) -> None:
 
 
 async def test_a_disk_that_is_full(file_database: Database) -> None:
-    """What cannot be written is the caller's to know."""
+    """`save` raises `StorageUnavailable` if it cannot write."""
     await forbid_writing(file_database)
     with pytest.raises(StorageUnavailable):
         await SqlBackoffStore(file_database).save(DEAD, BackoffState(1, Timestamp(1_000)))

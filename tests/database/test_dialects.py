@@ -1,4 +1,4 @@
-"""What each engine spells in its own way means the same on all of them."""
+"""Columns and expressions mean the same on every engine."""
 
 import pytest
 from sqlalchemy import literal, select

@@ -1,4 +1,4 @@
-"""What every database does, on whichever engine: turns, isolation, statements by themselves."""
+"""Databases on every engine: the order of writes, isolation, single statements."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,7 +40,7 @@ async def test_writers_take_turns(database: Database) -> None:
 
 @ON_FILE_AND_SERVER
 async def test_a_read_sees_one_moment(database: Database) -> None:
-    """What is committed during a read is not seen by it."""
+    """A read does not see a commit that happens during the read."""
     async with database.read() as connection:
         counting = select(func.count()).select_from(rooms)
         before = (await connection.execute(counting)).scalar_one()

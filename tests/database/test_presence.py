@@ -59,7 +59,7 @@ def verbs(statements: list[str]) -> list[str]:
 
 
 async def test_round_trip(database: Database) -> None:
-    """What is saved is loaded again, every field of it, whoever's word it is."""
+    """A saved state is loaded again, with every field and each source."""
     store: PresenceStore = SqlPresenceStore(database, uncounted)
     states = [
         saved("alice", 2**62, "Making cupcakes"),
@@ -98,7 +98,7 @@ async def test_shared_commits(tmp_path: Path) -> None:
 
 
 async def test_a_commit_is_one_statement(tmp_path: Path) -> None:
-    """What many callers save in one turn of the loop is one statement, and nothing around it."""
+    """The states of many callers in one cycle of the event loop are one statement."""
     states = [saved(f"user{n:03}", n + 1) for n in range(500)]
     async with traced_database(tmp_path / "one.db") as (database, statements):
         store = SqlPresenceStore(database, uncounted)
@@ -123,7 +123,7 @@ async def test_a_caller_that_gives_up(database: Database) -> None:
 
 
 async def test_a_full_disk_loses_nothing(file_database: Database) -> None:
-    """What could not be written fails for all its callers, and goes with the next call."""
+    """A commit that fails does so for all its callers; the states go with the next call."""
     store = SqlPresenceStore(file_database, uncounted)
     await store.save([saved("alice", 1, "before")])
     await fill_disk(file_database)
@@ -186,7 +186,7 @@ async def test_restart(tmp_path: Path) -> None:
 
 
 async def test_each_commit_is_counted(database: Database) -> None:
-    """What is told of a commit is how many states share it; a commit without states is none."""
+    """Each commit with states is counted, with their number."""
     committed: list[int] = []
     store = SqlPresenceStore(database, committed.append)
     first = store.save([saved("alice", 1, "hello")])

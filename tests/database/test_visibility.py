@@ -1,4 +1,4 @@
-"""What is kept of whom each viewer sees, in a SQL database."""
+"""The users who were visible to each viewer, in a SQL database."""
 
 import pytest
 
@@ -26,7 +26,7 @@ async def test_nothing_to_save(database: Database) -> None:
 
 
 async def test_a_disk_that_is_full(file_database: Database) -> None:
-    """What cannot be written is the caller's to know."""
+    """`save` raises `StorageUnavailable` if it cannot write."""
     store = SqlVisibilityStore(file_database)
     await forbid_writing(file_database)
     with pytest.raises(StorageUnavailable):

@@ -54,7 +54,7 @@ async def bob(world: World) -> Person:
 
 @pytest.fixture
 def config() -> str:
-    """What the server's configuration says beside its name; tests give their own."""
+    """The server's configuration, apart from its name; tests give their own."""
     return ""
 
 

@@ -279,7 +279,7 @@ async def test_without_a_token_nothing_is_done(world: World, endpoint: Endpoint)
 
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=str)
 async def test_a_bad_body_has_its_errcode(world: World, alice: Person, endpoint: Endpoint) -> None:
-    """What is no JSON, no object, too deep or too long is told apart, and refused."""
+    """A body that is no JSON, no object, too deep or too long has the errcode of its fault."""
     person = None if endpoint.is_open else alice
     for body, status, errcode in BAD_BODIES:
         response = await send(world, person, endpoint, body)
@@ -293,7 +293,7 @@ async def test_a_bad_body_has_its_errcode(world: World, alice: Person, endpoint:
 
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=str)
 async def test_wrong_types_are_no_defect(world: World, alice: Person, endpoint: Endpoint) -> None:
-    """Whatever stands in a field, or in a field of a field, the answer is a sound one."""
+    """With any value in a field, or in a field of a field, the answer is a sound one."""
     person = None if endpoint.is_open else alice
     for body in _spoiled(endpoint.body or {}):
         response = await send(world, person, endpoint, msgspec.json.encode(body))
@@ -330,7 +330,7 @@ async def test_malformed_ids_are_no_defect(world: World, alice: Person, endpoint
 async def test_a_spoiled_room_is_no_defect(
     world: World, alice: Person, bob: Person, event_type: str
 ) -> None:
-    """Whatever a member puts into a room's state, the room still gives sound answers."""
+    """With any content in a room's state, the room still gives sound answers."""
     room = await alice.room(preset="public_chat", name="Kitchen", room_alias_name="kitchen")
     await bob.post(f"/join/{room}", {})
     key = q(alice.user_id) if event_type == "m.room.member" else ""

@@ -1,4 +1,4 @@
-"""What a client's filter says of rooms and account data."""
+"""The part of a client's filter about rooms and account data."""
 
 import pytest
 

@@ -118,7 +118,7 @@ async def test_a_filter_in_the_query(half: Half) -> None:
 
 
 async def test_what_goes_wrong(half: Half) -> None:
-    """What cannot be read is raised by `take`, once for each time that it is asked."""
+    """`take` raises the error of a read, each time that it is called."""
     pending = half.begin(ALICE, SyncRequest(filter="never uploaded"), RequestHead())
     for _ in range(2):
         with pytest.raises(NotFound):
@@ -126,7 +126,7 @@ async def test_what_goes_wrong(half: Half) -> None:
 
 
 async def test_a_request_that_is_over(half: Half, statements: list[str]) -> None:
-    """What is cancelled before it was read is not read."""
+    """A request that is cancelled before its read does not read."""
     await room_with(half, "hello")
     pending = half.begin(ALICE, SyncRequest(), RequestHead())
     statements.clear()

@@ -10,7 +10,7 @@ ROOM = "/user/@alice:demo/rooms/!a:demo/account_data"
 
 @pytest.mark.parametrize("path", [GLOBAL, ROOM])
 async def test_data_comes_back_as_it_was(alice: Person, path: str) -> None:
-    """What a client keeps, it gets back, and only the newest of it."""
+    """A client gets back the newest data of each type."""
     await alice.put(f"{path}/org.example", {"old": True})
     assert (await alice.put(f"{path}/org.example", {"a": [None, 1.5]})).json == {}
     assert (await alice.get(f"{path}/org.example")).json == {"a": [None, 1.5]}

@@ -91,7 +91,7 @@ async def test_a_taken_alias_makes_no_room(alice: Person) -> None:
 async def test_a_malformed_wish_names_the_field(
     alice: Person, body: dict[str, Any], errcode: str, field: str
 ) -> None:
-    """What is wrong is said by the field's name, and there is no room."""
+    """The error names the field, and there is no room."""
     response = await alice.post("/createRoom", body)
     assert response.json["errcode"] == errcode
     assert field in response.json["error"]
@@ -110,7 +110,7 @@ async def test_a_malformed_wish_names_the_field(
 async def test_initial_state_is_state(
     alice: Person, event: dict[str, Any], override: dict[str, Any]
 ) -> None:
-    """What could not be set in the finished room is not set at its creation either."""
+    """State that could not be set in the finished room is not set at its creation either."""
     wish = {"initial_state": [event], "power_level_content_override": override}
     response = await alice.post("/createRoom", wish)
     assert (response.status, response.json["errcode"]) == (403, "M_FORBIDDEN")

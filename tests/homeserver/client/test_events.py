@@ -33,7 +33,7 @@ async def test_no_from(server: InMemoryServer, dora: Client) -> None:
 
 
 async def test_events_of_rooms(dora: Client) -> None:
-    """What happens in a room comes with the room's ID; a message once."""
+    """An event of a room comes once, with the room's ID."""
     room_id = await dora.create_room()
     start = (await events(dora, timeout="0"))["end"]
     await dora.send(room_id, "hello")
@@ -69,7 +69,7 @@ async def test_presence_has_a_user_id(server: InMemoryServer, dora: Client) -> N
 
 
 async def test_a_wait_that_is_not_said(server: InMemoryServer, dora: Client) -> None:
-    """Who does not say how long to wait waits thirty seconds."""
+    """A request without a time-out waits thirty seconds."""
     start = (await events(dora, timeout="0"))["end"]
     query = {"from": start}
     exchange = server.http.begin(

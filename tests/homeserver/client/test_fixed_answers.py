@@ -78,7 +78,7 @@ async def test_there_is_no_backup(alice: Person) -> None:
 
 @pytest.mark.parametrize(("method", "path"), UNKNOWN)
 async def test_nothing_is_claimed_that_is_not_done(alice: Person, method: str, path: str) -> None:
-    """What this server does not do it does not say that it did."""
+    """A request that this server cannot fulfil is M_UNRECOGNIZED."""
     response = await ask(alice, method, path)
     assert (response.status, response.json["errcode"]) == (404, "M_UNRECOGNIZED")
 

@@ -36,7 +36,7 @@ PATHS += [f"{path}?dir=b" for method, path in sorted(HEAVY) if method == "GET"]
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_user_has_a_bounded_number(server: InMemoryServer, dora: Client, path: str) -> None:
-    """Of many requests at once so many are answered, in their order; the rest may come again."""
+    """Requests up to a number are answered in their order; the rest get 429."""
     room_id = await dora.create_room()
     event = await dora.request("PUT", f"/rooms/{room_id}/send/m.a/1", {})
     path = path.format(room_id=room_id, event_id=event.json["event_id"])

@@ -144,7 +144,7 @@ async def test_tokens_of_sync(alice: Person, world: World) -> None:
     ],
 )
 async def test_malformed(alice: Person, query: dict[str, str], errcode: str, error: str) -> None:
-    """What is wrong with a question is said by its name."""
+    """The error for a malformed query names the parameter."""
     response = await alice.get(f"/rooms/{q(await alice.room())}/messages", query)
     assert (response.status, response.json["errcode"], response.json["error"]) == (
         400,

@@ -53,7 +53,7 @@ async def test_a_client_names_its_device(world: World) -> None:
 
 
 async def test_a_known_device_gets_a_new_token(world: World) -> None:
-    """Who logs in again with the ID of a device replaces its token."""
+    """A login with the ID of a known device replaces the device's token."""
     alice = await world.person("alice", "secret")
     answer = (await world.post("/login", body(device_id="PHONE"))).json
     assert answer["device_id"] == "PHONE"
@@ -106,13 +106,13 @@ async def test_a_wrong_password_and_no_user_look_alike(
 async def test_a_malformed_login_names_the_field(
     world: World, changes: dict[str, Any], errcode: str, error: str
 ) -> None:
-    """What is wrong with a login is said by the field's name."""
+    """The error for a malformed login names the field."""
     response = await world.post("/login", body(**changes))
     assert response.json == {"errcode": errcode, "error": error}
 
 
 async def test_logins_from_one_address_are_limited(world: World) -> None:
-    """Whatever accounts they name, an address gets only so many attempts."""
+    """An address gets five attempts at once, and then one a second, for all accounts together."""
     for number in range(5):
         await world.post("/login", body(type="x", user=f"u{number}"))
     refused = await world.post("/login", body(type="x"))

@@ -1,4 +1,4 @@
-"""Who is in which room."""
+"""Joins, leaves, invites, kicks and bans."""
 
 import pytest
 
@@ -28,7 +28,7 @@ async def test_a_room_is_joined_by_id_or_alias(
 
 
 async def test_a_room_is_left(alice: Person, bob: Person, room: str) -> None:
-    """Who leaves is not joined any more."""
+    """A user who leaves a room is not joined any more."""
     await bob.post(f"/rooms/{room}/join", {})
     assert (await bob.post(f"/rooms/{room}/leave", {"reason": "bored"})).json == {}
     assert (await bob.get("/joined_rooms")).json == {"joined_rooms": []}
@@ -36,7 +36,7 @@ async def test_a_room_is_left(alice: Person, bob: Person, room: str) -> None:
 
 
 async def test_an_invite_is_not_a_membership(alice: Person, bob: Person) -> None:
-    """Who is invited is not joined, until they join."""
+    """An invited user is not joined, until the user joins."""
     room = await alice.room()
     target = {"user_id": bob.user_id}
     assert (await bob.post(f"/join/{room}", {})).json["errcode"] == "M_FORBIDDEN"

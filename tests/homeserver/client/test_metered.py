@@ -24,7 +24,7 @@ async def send(person: Person, room: str, number: int, size: int = 1) -> int:
 
 
 async def test_by_number(world: World, alice: Person, bob: Person) -> None:
-    """So many messages pass at once, and then so many a second; nobody else is slowed down."""
+    """A user sends 20 messages at once, and then two a second; other users are not limited."""
     room = await alice.room(preset="public_chat")
     statuses = [await send(alice, room, number) for number in range(20)]
     await bob.post(f"/rooms/{q(room)}/join", {})
@@ -46,7 +46,7 @@ async def test_by_size(alice: Person) -> None:
 
 
 async def test_what_is_larger_than_a_burst(directory: SqlDirectory, clock: FakeClock) -> None:
-    """Where the limit is small, the largest message takes all of it, and passes."""
+    """With a small limit, the largest message takes all of it, and passes."""
     world = World(directory, clock, rooms=RateLimiter(1, 2, clock))
     alice = await world.person("alice")
     room = await alice.room()
@@ -82,7 +82,7 @@ async def test_what_is_counted(alice: Person, method: str, path: str) -> None:
 async def test_activities_of_a_device_that_has_gone(
     world: World, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who is logged out while a request is granted gets its answer, and was not active."""
+    """A device that is logged out during its request gets an answer, and was not active."""
     room = await alice.room()
     set_typing = world.directory.set_typing
 

@@ -10,7 +10,7 @@ PATH = "/profile/@alice:demo"
 
 
 async def test_a_profile_is_shown_to_anybody(world: World, alice: Person) -> None:
-    """What a user sets, everybody sees, whole and by its parts, without a token too."""
+    """Everybody can read a profile, whole and by its parts, without a token too."""
     await alice.put(f"{PATH}/displayname", {"displayname": "Alice ☃"})
     await alice.put(f"{PATH}/avatar_url", {"avatar_url": "mxc://demo/a"})
     assert (await world.get(PATH)).json == {"displayname": "Alice ☃", "avatar_url": "mxc://demo/a"}
@@ -111,7 +111,7 @@ async def test_names_and_ids(alice: Person) -> None:
 
 
 async def test_limit(alice: Person, bob: Person) -> None:
-    """An answer names so many people, and says if there are more."""
+    """An answer has at most `limit` users, and says if there are more."""
     room = await alice.room(preset="public_chat")
     await bob.post(f"/rooms/{q(room)}/join", {})
     answer = await alice.post("/user_directory/search", {"search_term": "demo", "limit": 1})
@@ -119,7 +119,7 @@ async def test_limit(alice: Person, bob: Person) -> None:
 
 
 async def test_deactivated_users_are_not_found(world: World, alice: Person, bob: Person) -> None:
-    """Whoever is gone is not found."""
+    """A search finds no deactivated user."""
     room = await alice.room(preset="public_chat")
     await bob.post(f"/rooms/{q(room)}/join", {})
     await world.directory.deactivate(bob.user_id)

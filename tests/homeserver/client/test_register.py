@@ -40,7 +40,7 @@ async def test_the_dummy_stage_makes_an_account(world: World) -> None:
 
 
 async def test_without_a_username_one_is_chosen(world: World) -> None:
-    """Who does not say what they want to be called gets a user ID all the same."""
+    """The server chooses a user ID for a request without a username."""
     answer = (await world.post("/register", {"auth": DUMMY, "password": "secret"})).json
     assert answer["user_id"].endswith(":demo")
 
@@ -87,7 +87,7 @@ async def test_there_are_no_guests(world: World, kind: str, status: int) -> None
 
 
 async def test_a_closed_server_registers_nobody(closed_world: World) -> None:
-    """Where registration is closed, both endpoints say M_FORBIDDEN."""
+    """With registration closed, both endpoints say M_FORBIDDEN."""
     responses: list[Response] = [
         await closed_world.post("/register", BODY),
         await closed_world.get("/register/available", {"username": "alice"}),
@@ -113,7 +113,7 @@ async def test_a_name_can_be_asked_for(world: World, query: dict[str, str], answ
 
 
 async def test_registrations_are_limited(world: World) -> None:
-    """An address gets so many accounts; asking for the flows is free, another address is, too."""
+    """An address gets three accounts at once; requests for the flows do not count."""
     for number in range(3):
         assert (await world.post("/register", BODY | {"username": f"u{number}"})).status == 200
     assert (await world.post("/register", BODY)).json["errcode"] == "M_LIMIT_EXCEEDED"

@@ -8,7 +8,7 @@ from tests.homeserver.world import Person, World, q
 
 
 async def test_state_is_set_and_read(world: World, alice: Person) -> None:
-    """What was put comes back: the content alone, or with format=event the whole event."""
+    """State comes back as it was put: the content alone, or with format=event the whole event."""
     room = await alice.room()
     path = f"/rooms/{room}/state/org.example/key"
     event_id = (await alice.put(path, {"a": [1, None]})).json["event_id"]
@@ -24,7 +24,7 @@ async def test_state_is_set_and_read(world: World, alice: Person) -> None:
 
 
 async def test_setting_state_is_an_activity(world: World, alice: Person, bob: Person) -> None:
-    """Who sets state was active; who reads it, or is refused, was not."""
+    """Setting state is an activity; reading it, or a refusal, is none."""
     room = await alice.room()
     await alice.get(f"/rooms/{room}/state")
     await bob.put(f"/rooms/{room}/state/org.example", {})
@@ -72,7 +72,7 @@ async def test_members_can_be_chosen_by_membership(alice: Person, bob: Person) -
 
 
 async def test_joined_members_have_profiles(world: World, alice: Person, bob: Person) -> None:
-    """Who is joined is listed with display name and avatar, who is invited is not."""
+    """Joined members are listed with display name and avatar, invited users are not."""
     room = await alice.room(invite=[bob.user_id])
     await world.directory.set_displayname(alice.user_id, "Alice")
     joined = (await alice.get(f"/rooms/{room}/joined_members")).json

@@ -133,7 +133,7 @@ async def test_a_receipt_needs_no_body(alice: Person) -> None:
 
 
 async def test_the_fully_read_marker_is_account_data(alice: Person) -> None:
-    """Where somebody has stopped reading is for their own devices to know."""
+    """The fully-read marker of a user is account data, which only the user's devices get."""
     room = await alice.room()
     event_id = await an_event(alice, room)
     await do(alice, room, ("POST", "read_markers", {"m.fully_read": "$event"}), event_id)

@@ -59,7 +59,7 @@ async def test_a_restart(tmp_path: Path) -> None:
 
 
 async def test_positions_are_not_given_out_twice(tmp_path: Path) -> None:
-    """What took the last place in the stream may be gone; the place is not given to another."""
+    """The stream gives each position out once, even if its entry has been deleted."""
     path = tmp_path / "directory.db"
     async with running(path) as (directory, _):
         await directory.register("alice", None, device_id=DeviceId("PHONE"))
@@ -106,7 +106,7 @@ async def test_a_full_disk(tmp_path: Path) -> None:
 
 
 async def test_a_deactivation_cut_short(tmp_path: Path) -> None:
-    """Who was deactivated when the process died has left every room after the next start."""
+    """A user whose deactivation was cut short has left every room after the next start."""
     path = tmp_path / "directory.db"
     async with running(path) as (directory, database):
         await directory.register("alice", None)

@@ -99,9 +99,7 @@ async def play(story: list[tuple[Any, Any]]) -> None:
 @given(st.lists(st.tuples(steps, looks), min_size=10, max_size=40))
 @settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a story is long
 def test_memory_says_what_the_database_says(story: list[tuple[Any, Any]]) -> None:
-    """Whatever has happened, and whoever has looked before: a first sync from memory is the one
-    that is read from the database.
-    """
+    """After any story, a first sync from memory equals the one that is read from the database."""
     asyncio.run(play(story))
 
 

@@ -9,7 +9,7 @@ from tests.contract.directories import ALICE, subject_in
 
 
 async def test_one_transaction_for_many() -> None:
-    """What a hundred members read at once is written and told once.
+    """The receipts of a hundred members at once are one transaction, and one piece of news.
 
     One that is refused costs the others nothing.
     """

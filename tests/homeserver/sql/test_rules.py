@@ -13,14 +13,14 @@ CHARLIE = UserId("@charlie:lamp.test")
 
 
 def test_without_an_event() -> None:
-    """Where levels were never set, the creator has 100, everybody else 0, and state needs 0."""
+    """Without power levels the creator has 100, other users have 0, and state needs 0."""
     levels = PowerLevels.of(None, ALICE)
     assert (levels.of_user(ALICE), levels.of_user(BOB)) == (100, 0)
     assert levels.to_send("m.room.name", is_state=True) == 0
 
 
 def test_defaults_of_an_event() -> None:
-    """What an event leaves out has the specification's default."""
+    """A level that the event leaves out has the specification's default."""
     levels = PowerLevels.of({"notifications": {"room": 50}}, ALICE)
     assert levels == PowerLevels(
         users={}, events={}, users_default=0, events_default=0, state_default=50,

@@ -21,7 +21,7 @@ def test_tokens() -> None:
      "beef_7", "_7", "c0ffee_7_7_7", "c0ffee_7_", "C0FFEE_7"],
 )  # fmt: skip
 def test_foreign_tokens(token: str | None) -> None:
-    """What this stream cannot have given out by now is no token of it."""
+    """The stream refuses a token that it cannot have given out by now."""
     assert RoomStream("c0ffee", 7).parse(token) is None
 
 

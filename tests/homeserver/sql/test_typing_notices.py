@@ -1,4 +1,4 @@
-"""Who types, across restarts and in bounded memory."""
+"""Typing notices, across restarts and in bounded memory."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ TEN_SECONDS = timedelta(seconds=10)
 
 
 async def test_a_restart_ends_typing() -> None:
-    """Whoever was told that somebody types is told after a restart that nobody does."""
+    """After a restart, a viewer who saw somebody type learns that nobody does."""
     database, clock = open_memory(), FakeClock()
     async with subject_in(database, "alice", "bob", clock=clock) as tested:
         room, quiet = await tested.room(ALICE, BOB), await tested.room(ALICE)
