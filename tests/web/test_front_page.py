@@ -4,7 +4,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from lamplighter.devtools.http import Response
 from lamplighter.devtools.server import running_server
 from tests.web.admin.operator import ADMIN_CONFIG
 
@@ -24,24 +23,26 @@ class Links(HTMLParser):
         self.links += [value for name, value in attrs if name in ("href", "src") and value]
 
 
-async def asked(config: str, path: str) -> Response:
-    """Return the answer of a server with this configuration."""
+@pytest.mark.parametrize(
+    ("config", "content"),
+    [
+        (BASE, {"m.homeserver": {"base_url": "https://matrix.example.org/"}}),
+        (
+            "",
+            {
+                "errcode": "M_NOT_FOUND",
+                "error": "This server does not say where clients reach it",
+            },
+        ),
+    ],
+)
+async def test_where_clients_reach_the_server(config: str, content: dict[str, object]) -> None:
+    """Discovery says `public_baseurl`, to scripts of every page too; without it there is none."""
     async with running_server(config=config) as server:
-        return await server.http.request("GET", path)
-
-
-async def test_where_clients_reach_the_server() -> None:
-    """`public_baseurl` is what discovery says, to scripts of every page too."""
-    response = await asked(BASE, "/.well-known/matrix/client")
-    assert response.json == {"m.homeserver": {"base_url": "https://matrix.example.org/"}}
+        response = await server.http.request("GET", "/.well-known/matrix/client")
+    assert (response.status, response.json) == (200 if config else 404, content)
     assert response.headers["access-control-allow-origin"] == "*"
     assert response.headers["content-type"] == "application/json"
-
-
-async def test_where_the_operator_did_not_say() -> None:
-    """Without `public_baseurl` there is no discovery."""
-    response = await asked("", "/.well-known/matrix/client")
-    assert (response.status, response.json["errcode"]) == (404, "M_NOT_FOUND")
 
 
 @pytest.mark.parametrize("config", ["", BASE, ADMIN_CONFIG, BASE + ADMIN_CONFIG])

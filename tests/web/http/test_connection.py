@@ -453,20 +453,6 @@ async def test_aborting(site: Site, peer: Peer) -> None:
     assert peer.is_closed
 
 
-async def test_too_many() -> None:
-    """Beyond the limit no connection is taken, until another one is given back."""
-    site = Site(most_connections=2)
-    first, _second = site.peer(), site.peer()
-    assert site.server.connect() is None
-    first.lose()
-    await settle()
-    late = site.server.connect()
-    assert late is not None
-    assert site.server.connect() is None
-    site.server.forget(late)  # its handshake came to nothing
-    assert site.server.connect() is not None
-
-
 @given(st.lists(PIECES, max_size=12))
 def test_whatever_comes(pieces: list[bytes]) -> None:
     """For any bytes the connection ends in time, and nothing is left of it."""

@@ -12,15 +12,21 @@ from tests.web.http.peer import Peer, Site, echo, settle
 
 
 async def test_servers_share_one_supply(site: Site) -> None:
-    """The servers of a process have at most as many connections together as there is room for."""
+    """The servers of a process have at most as many connections together as there is room for; a
+    connection that ends gives its place back, also one that was never set up.
+    """
     room = ConnectionRoom(2)
     first, second = (matrix_server(echo, site.clock, room=room) for _ in range(2))
-    taken = first.connect()
-    assert taken is not None
+    peer = Peer(first.connect())
     assert second.connect() is not None
     assert (first.connect(), second.connect()) == (None, None)
-    first.forget(taken)
-    assert second.connect() is not None
+    peer.lose()
+    await settle()
+    late = second.connect()
+    assert late is not None
+    assert first.connect() is None
+    second.forget(late)
+    assert first.connect() is not None
 
 
 @pytest.mark.parametrize("leaves", [False, True], ids=["stays", "leaves"])
