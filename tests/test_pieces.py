@@ -57,7 +57,7 @@ async def each(*elements: object) -> AsyncIterator[object]:
     ],
 )
 async def test_written(content: object, plain: object) -> None:
-    """What is made lazily is written as the same JSON as its elements, in more pieces."""
+    """An iterator is written as the same JSON as a list of its elements, in more pieces."""
     pieces = [piece async for piece in written(content)]
     assert b"".join(pieces) == msgspec.json.encode(plain)
 

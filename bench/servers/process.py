@@ -27,7 +27,7 @@ _GLANCE: Final = 0.05
 
 @dataclass(frozen=True)
 class Command:
-    """What to start."""
+    """A command that starts a server."""
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)

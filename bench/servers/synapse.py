@@ -37,7 +37,7 @@ _LOG: Final = {
 
 
 class Synapse:
-    """What `make bench` has installed from `requirements/synapse.txt`."""
+    """The Synapse that `make bench` has installed from `requirements/synapse.txt`."""
 
     name = "synapse"
     wire = MatrixWire()

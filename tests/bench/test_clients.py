@@ -35,7 +35,7 @@ def test_a_filter_in_the_query_is_of_a_usual_length() -> None:
 
 
 def test_what_is_published_agrees_with_the_polls() -> None:
-    """Who publishes says by PUT what its polls say: they do not change the state to and fro."""
+    """A publisher's PUT names the presence of its polls, so the two do not change it in turn."""
     told = {
         it.name: put_request(ALICE, it, "hi").partition(b"\r\n\r\n")[2] for it in CLIENTS.values()
     }

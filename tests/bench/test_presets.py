@@ -1,4 +1,4 @@
-"""What a run measures."""
+"""The plan of a run."""
 
 from bench.presets import PRESETS, Plan, make_plan
 from bench.servers.all import RECIPES

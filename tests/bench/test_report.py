@@ -37,7 +37,7 @@ def test_table() -> None:
 
 
 def test_a_page_is_renewed() -> None:
-    """What stands between the marks becomes the table; everything else stays, as do the marks."""
+    """The text between the marks becomes the table; everything else stays, as do the marks."""
     page = f"# Speed\n\n{BEGIN}\nold\n{END}\n\nMore.\n"
     table = table_of([row("lamplighter", 0.5), row("synapse", 2.0)])
     once = renewed(page, table)

@@ -1,4 +1,4 @@
-"""What the rows of a run come to."""
+"""The results of a run."""
 
 from bench.results import as_json, ratio, table_of
 from tests.bench.rows import row

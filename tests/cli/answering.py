@@ -1,4 +1,4 @@
-"""A server that answers as a test says, in a thread of its own."""
+"""A server whose answers a test chooses, in a thread of its own."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ __all__ = ["Answering", "answering"]
 
 
 class Answering:
-    """What it answers to the next requests, and what it was asked."""
+    """The answers to the next requests, and the requests so far."""
 
     def __init__(self, url: str) -> None:
         self.url = url

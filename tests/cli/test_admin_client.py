@@ -10,6 +10,7 @@ import pytest
 from lamplighter.cli.admin_client import TOKEN_VARIABLE, AdminClient, read_token
 from lamplighter.errors import AdminUnavailable
 from tests.cli.answering import Answering, answering
+from tests.cli.test_visibility import YES
 
 
 @pytest.fixture
@@ -23,28 +24,6 @@ class _Answer(msgspec.Struct):
     number: int
 
 
-def sight(subject: str) -> dict[str, Any]:
-    """Return a sight as the admin API answers it."""
-    presence = {
-        "presence": "online",
-        "status_msg": None,
-        "last_active_ts": 0,
-        "currently_active": True,
-    }
-    return {
-        "viewer": "@alice:demo",
-        "subject": subject,
-        "sees": True,
-        "showing": "as it is",
-        "reasons": [],
-        "seen": presence,
-        "actual": presence,
-        "modules": [],
-        "altered_by": [],
-        "overruled": [],
-    }
-
-
 def test_a_question(server: Answering) -> None:
     """A request has the token in its header, and the answer is decoded to its type."""
     server.will_answer({"number": 7})
@@ -55,11 +34,11 @@ def test_a_question(server: Answering) -> None:
 
 def test_a_list_of_several_parts(server: Answering) -> None:
     """A list is fetched to its end, also past empty pages."""
-    server.will_answer({"sights": [sight("@a:demo")], "next_batch": "@a:demo"})
+    server.will_answer({"sights": [{**YES, "subject": "@a:demo"}], "next_batch": "@a:demo"})
     server.will_answer({"sights": [], "next_batch": "@b:demo"})
-    server.will_answer({"sights": [sight("@c:demo")], "next_batch": None})
-    sights = list(AdminClient(server.url, "t").visibility("/sees", {"viewer": "@alice:demo"}))
-    assert [it.subject for it in sights] == ["@a:demo", "@c:demo"]
+    server.will_answer({"sights": [{**YES, "subject": "@c:demo"}], "next_batch": None})
+    found = list(AdminClient(server.url, "t").visibility("/sees", {"viewer": "@alice:demo"}))
+    assert [it.subject for it in found] == ["@a:demo", "@c:demo"]
     queries = [path.partition("?")[2] for path, _ in server.asked]
     assert queries == [
         "viewer=%40alice%3Ademo&limit=500",
@@ -104,7 +83,7 @@ def test_nobody_there(server: Answering) -> None:
     "url", ["", "localhost:8008", "ftp://x", "http://", "http://a:x", "http://ü"]
 )
 def test_what_is_no_address(url: str) -> None:
-    """What is not the address of a server is refused before anything is sent."""
+    """A URL that is not the address of a server is refused before anything is sent."""
     with pytest.raises(AdminUnavailable) as raised:
         AdminClient(url, "t")
     assert str(raised.value) == f"--url: {url!r} is not the address of a server"

@@ -51,7 +51,7 @@ def test_odd_server_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", 'a"', "a\nb: c", "{}"])
 def test_bad_server_names(name: str) -> None:
-    """What is not a server name is refused before anything is written."""
+    """A text that is not a server name is refused before anything is written."""
     with pytest.raises(ConfigError, match=r"^--server-name: .* is not a server name"):
         config_text(name)
 

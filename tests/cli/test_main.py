@@ -156,8 +156,8 @@ def test_yes_and_no(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMPLIGHTER_ADMIN_TOKEN", "t")
     codes = []
     with answering() as server:
-        for sight in (YES, NO):
-            server.will_answer({"sight": sight, "hints": []})
+        for entry in (YES, NO):
+            server.will_answer({"sight": entry, "hints": []})
             codes.append(run("explain", "@alice:demo", "@bob:demo", "--url", server.url).exit_code)
     assert codes == [0, 1]
 

@@ -120,7 +120,7 @@ def test_the_older_style(file: Path) -> None:
     )
 
 
-def test_rooms_that_give_no_sight(file: Path) -> None:
+def test_rooms_that_do_not_count(file: Path) -> None:
     """Where rooms do not count, a module must show whom it tells of, room or no room."""
     module = "tests.devtools.check.modules.good.HidesStatusInRooms"
     entry = f"server_name: demo\nmodules: [{{module: {module}, config: {{room: '!r:demo'}}}}]\n"

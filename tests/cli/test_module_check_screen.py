@@ -1,4 +1,4 @@
-"""What `lamplighter module check` shows."""
+"""The report of `lamplighter module check` on a terminal."""
 
 import io
 from dataclasses import replace

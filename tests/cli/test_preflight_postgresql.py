@@ -1,4 +1,4 @@
-"""What `check-config` and `serve` find out about a PostgreSQL database."""
+"""The checks of `check-config` and `serve` of a PostgreSQL database."""
 
 import asyncio
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_an_encoding_that_is_not_unicode(tmp_path: Path, postgres: PostgresServe
 
 
 def test_a_wrong_password(tmp_path: Path, postgres: PostgresServer) -> None:
-    """What PostgreSQL refuses is told with the place and the user, without the password."""
+    """A refusal of PostgreSQL is told with the place and the user, without the password."""
     said = refusal(written(tmp_path, postgres.url("postgres", "secretive:hunter2")))
     assert "database: secretive@" in said
     assert "refuses the user or the password" in said

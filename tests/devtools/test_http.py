@@ -60,7 +60,7 @@ async def test_a_body_in_chunks_is_put_together() -> None:
     ],
 )
 async def test_paths_travel_as_over_the_network(given: str, raw: str, path: str) -> None:
-    """What must be encoded is, what is encoded stays so, and `path` is the decoded form."""
+    """The client encodes a path where it must and not twice; `path` is the decoded form."""
     response = await client_of(Echo()).request("GET", given)
     assert (response.headers["x-raw-path"], response.headers["x-path"]) == (raw, path)
 

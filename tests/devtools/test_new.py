@@ -13,7 +13,7 @@ from tests.interop.processes import reserved_port
 
 @pytest.mark.processes
 def test_a_new_project_works(tmp_path: Path) -> None:
-    """What its README says works: tests, with every warning an error, types, check, and server."""
+    """Each command of the README works: tests (warnings are errors), types, check, and server."""
     folder = make_project(ProjectName("on-call"), tmp_path)
     _, test, types, check, serve = _commands(folder)
 
@@ -73,7 +73,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """What the file system says is passed on."""
+    """The error has the words of the file system."""
     with pytest.raises(ConfigError, match="cannot be made: No such file or directory"):
         make_project(ProjectName("on-call"), tmp_path / "nowhere")
 
@@ -96,6 +96,6 @@ def test_names(text: str, package: str, class_name: str) -> None:
     ],
 )
 def test_names_that_cannot_be(text: str) -> None:
-    """What is no name for a package, or would hide one, is refused."""
+    """A name that is none for a package, or that would hide a package, is refused."""
     with pytest.raises(ConfigError):
         parse_project_name(text)

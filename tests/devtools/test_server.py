@@ -49,7 +49,7 @@ async def test_modules() -> None:
 
 
 async def test_time_passes_step_by_step() -> None:
-    """What becomes due while time passes happens at its own instant, with all its consequences."""
+    """A timer that is due while time passes fires at its own instant, with all consequences."""
     async with running_server() as server:
         bob = await server.register("bob")
         await bob.sync()

@@ -37,7 +37,7 @@ class Client:
 
 
 async def test_bytes_arrive_later() -> None:
-    """What a client sends arrives in later turns of the loop, piece by piece; answers at once."""
+    """Pieces from a client arrive in later turns of the loop, one each; answers arrive at once."""
     server = Server()
     client = Client(server)
     client.transport.send(b"a", b"b")

@@ -1,4 +1,4 @@
-"""What is generated in docs/ is what the code says today."""
+"""The generated files in docs/ follow from the code of today."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is read from the source of classes."""
+"""Documentation from the source of classes."""
 
 from typing import ClassVar
 

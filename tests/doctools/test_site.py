@@ -1,4 +1,4 @@
-"""What the pages of the site may fetch."""
+"""The addresses from which the pages of the site fetch."""
 
 from pathlib import Path
 

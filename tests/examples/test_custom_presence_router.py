@@ -33,7 +33,7 @@ class FakeApi:
 
 @pytest.fixture
 def callbacks(example: ModuleType) -> dict[str, Any]:
-    """What the module registers, with bob and dora shown to alice, and bob to charlie."""
+    """The callbacks of the module, with bob and dora shown to alice, and bob to charlie."""
     api = FakeApi()
     kind = example.CustomPresenceRouter
     kind(kind.parse_config({"shows": SHOWS}), api)
@@ -44,7 +44,7 @@ def callbacks(example: ModuleType) -> dict[str, Any]:
     "config", [{}, {"shows": None}, {"shows": [ALICE]}, {"shows": {ALICE: BOB}}]
 )
 def test_mistakes(example: ModuleType, config: dict[str, object]) -> None:
-    """What is no mapping to lists is refused, with the place of the mistake."""
+    """A value that is no mapping to lists is refused, with the place of the mistake."""
     with pytest.raises(example.ConfigError) as refused:
         example.CustomPresenceRouter.parse_config(config)
     assert (refused.value.msg, refused.value.path) == (
@@ -62,7 +62,7 @@ async def test_telling(callbacks: dict[str, Any]) -> None:
 
 
 async def test_interest(callbacks: dict[str, Any]) -> None:
-    """Whom a viewer is told of is also whom they may ask about."""
+    """A viewer may ask about the users of whom the viewer is told."""
     interested = callbacks["get_interested_users"]
     assert [await interested(user) for user in (ALICE, CHARLIE, BOB)] == [{BOB, DORA}, {BOB}, set()]
 

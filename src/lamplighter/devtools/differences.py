@@ -14,7 +14,7 @@ __all__ = ["Difference", "DifferenceKind", "Differences"]
 
 
 class DifferenceKind(StrEnum):
-    """What differs."""
+    """The kinds of differences."""
 
     #: The user becomes visible.
     GAINED = "gained"

@@ -32,7 +32,7 @@ _LAST_INTERIM: Final = 199
 
 
 class RequestParts(TypedDict, total=False):
-    """What a request may have beside its method and path."""
+    """The parts of a request beside its method and path."""
 
     #: Is encoded into the body.
     json: object
@@ -46,7 +46,7 @@ class RequestParts(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the server answered; header names are in lower case."""
+    """The answer of the server; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]

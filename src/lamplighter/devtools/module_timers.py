@@ -77,7 +77,7 @@ def _methods(
 
 
 class _ModuleTimer:
-    """What a module gets in the place of an `asyncio.TimerHandle`."""
+    """A module gets this in the place of an `asyncio.TimerHandle`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What modules work with in a replay: the server as recorded, read-only."""
+"""The module API in a replay works with these: the server as recorded, read-only."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence

@@ -150,7 +150,7 @@ class InMemoryServer:
 
     @property
     def server_name(self) -> ServerName:
-        """What the local users' IDs end in."""
+        """The end of the local users' IDs."""
         return self._config.server_name
 
     @property
@@ -167,7 +167,7 @@ class InMemoryServer:
 
     @property
     def api(self) -> ModuleApi:
-        """What a module is given, for a test that acts as a module named `test` would."""
+        """The module API, for a test that acts as a module named `test` would."""
         return self.lamplighter.modules.make_api("test")
 
     def module(self, kind: type[T]) -> T:

@@ -1,4 +1,4 @@
-"""Who lives in a simulated world."""
+"""The people of the simulated worlds."""
 
 from typing import Any
 

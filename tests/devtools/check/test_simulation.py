@@ -1,4 +1,4 @@
-"""What a module finds in a simulated world."""
+"""A module in a simulated world."""
 
 from typing import Any
 

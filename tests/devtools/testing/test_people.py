@@ -20,7 +20,7 @@ def people(presence_server: PresenceServer) -> list[Person]:
 
 
 def test_unavailable_from_the_beginning(people: list[Person], clock: ServerClock) -> None:
-    """Somebody who connects as unavailable is so, and stays so, whatever else they receive."""
+    """A person who connects as unavailable stays unavailable while receiving updates."""
     alice, bob, _ = people
     bob.becomes_unavailable("lunch")
     assert alice.sees(bob, "unavailable", "lunch")

@@ -51,7 +51,7 @@ _MOST_HOURS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a module is allowed, and how much the check tries."""
+    """The limits for a module, and for the work of the check."""
 
     #: How long a callback may compute between two awaits.
     step: timedelta = timedelta(milliseconds=100)

@@ -45,7 +45,7 @@ class RoomRules:
     shared_rooms: bool = True
     excluded: frozenset[str] = frozenset()
 
-    def give_sight(self, world: World, one: UserId, other: UserId) -> bool:
+    def make_visible(self, world: World, one: UserId, other: UserId) -> bool:
         """Tell whether two people see each other without any module."""
         shared = (it for it in world.shared_rooms(one, other) if it not in self.excluded)
         return self.shared_rooms and next(shared, None) is not None
@@ -74,7 +74,7 @@ def _matters(world: World, rooms: RoomRules, viewer: UserId, user_id: UserId) ->
     return (
         viewer != user_id
         and (world.is_local(viewer) or world.is_local(user_id))
-        and not rooms.give_sight(world, viewer, user_id)
+        and not rooms.make_visible(world, viewer, user_id)
     )
 
 

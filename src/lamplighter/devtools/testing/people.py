@@ -27,7 +27,7 @@ _POLL_MS: Final = 600_000
 
 
 class Stage(Protocol):
-    """What people act on: when a method returns, all that it causes has reached everybody."""
+    """The server and its clients: when a method returns, all its effects have reached everybody."""
 
     @property
     def server(self) -> InMemoryServer:
@@ -51,7 +51,7 @@ class Room:
 
 
 class Somebody:
-    """What people of this server and of others have in common."""
+    """The common part of people of this server and of others."""
 
     def __init__(self, stage: Stage, user_id: UserId) -> None:
         self._stage = stage

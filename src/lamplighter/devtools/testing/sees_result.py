@@ -30,7 +30,7 @@ class SeesResult:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a test asks for: the presence (None is anything but offline), and the message."""
+    """The demand of a test: the presence (None is anything but offline), and the message."""
 
     presence: str | None = None
     #: None is any message, or none.

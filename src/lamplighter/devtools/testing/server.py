@@ -90,7 +90,7 @@ class PresenceServer:
 
     @property
     def server_name(self) -> str:
-        """What the user IDs of people of this server end in."""
+        """The end of the user IDs of people of this server."""
         return self._config.server_name
 
     @property
