@@ -2,7 +2,6 @@
 
 import copy
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,31 +9,17 @@ from urllib.parse import quote
 
 import jsonschema
 import msgspec
-import pytest
 from structlog.testing import capture_logs
 
-from lamplighter.devtools.server import InMemoryServer, ModuleToLoad, running_server
+from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.web.admin.operations import PREFIX
+from tests.web.admin import test_modules
 from tests.web.admin.operator import ADMIN_CONFIG, Operator, events_in
-from tests.web.admin.test_modules import Sound
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operating.md").read_text(encoding="utf-8")
 
-ROUTERS = """
-class Sound:
-    def __init__(self, config, api):
-        api.register_presence_router_callbacks(
-            get_users_for_states=self.answer, get_interested_users=self.answer
-        )
-
-    async def answer(self, asked):
-        return {} if isinstance(asked, list) else set()
-
-
-class Broken(Sound):
-    async def answer(self, asked):
-        raise RuntimeError("out of order")
-"""
+#: Dotted paths, because a reload imports the modules again.
+ROUTERS = [f"{test_modules.__name__}.{name}" for name in ("Sound", "Broken")]
 
 #: The values of parameters.
 VALUES = {
@@ -64,19 +49,10 @@ def check(value: object, schema: dict[str, str], description: Any) -> None:
     jsonschema.validate(value, {**schema, "components": components})
 
 
-@pytest.fixture
-def routers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ModuleToLoad]]:
-    """Modules in a file of their own, because a reload imports them again."""
-    (tmp_path / "described_routers.py").write_text(ROUTERS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield ["described_routers.Sound", "described_routers.Broken"]
-    sys.modules.pop("described_routers", None)
-
-
-async def test_every_answer_is_as_described(routers: list[ModuleToLoad]) -> None:
+async def test_every_answer_is_as_described() -> None:
     """The answer of each operation fits its schema."""
     config = f"{ADMIN_CONFIG}routing: {{shared_rooms: true}}"
-    async with running_server(routers, config=config) as server:
+    async with running_server(ROUTERS, config=config) as server:
         operator = Operator(server.http)
         with capture_logs():
             alice = await server.register("alice", device="LAPTOP")
@@ -112,7 +88,7 @@ def _filled_in(path: str, operation: Any) -> tuple[str, dict[str, str]]:
 
 async def test_every_event_is_as_described() -> None:
     """The data of each event in the stream fits the schema of that name."""
-    async with running_server([Sound], config=ADMIN_CONFIG) as server:
+    async with running_server([test_modules.Sound], config=ADMIN_CONFIG) as server:
         operator = Operator(server.http)
         alice = await server.register("alice")
         await alice.sync()
