@@ -24,11 +24,13 @@ def config(on_each_engine: str) -> str:
 async def test_members_see_them_go(
     server: InMemoryServer, alice: Client, bob: Client, room: str
 ) -> None:
-    """Room members are told that a deactivated user went offline, without the status message."""
+    """A deactivated user is offline, without the status message, and room members are told."""
     await bob.set_status("online", "busy bee")
     await alice.sync()
     await server.lamplighter.directory.deactivate(bob.user_id)
     await server.settled()
+    state = server.presence_of(bob)
+    assert (state.state, state.status_msg, state.currently_active) == ("offline", None, False)
     await alice.sync()
     believed = alice.beliefs[bob.user_id]
     assert (believed["presence"], believed.get("status_msg")) == ("offline", None)
