@@ -71,4 +71,4 @@ async def _play(world: World, rooms: Mapping[str, str], data_dir: Path) -> None:
             oracle.joined(room, users[-1])
         server.clock.advance(seconds=1)
         await Player(server, oracle, rooms).play(world)
-    assert complaints == []
+    assert complaints == [], complaints

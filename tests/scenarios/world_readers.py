@@ -76,6 +76,8 @@ class Readers:
         self._readers: dict[tuple[str, str], Reader] = {}
         #: So many turns of the loop, and every module has thought.
         self._patience = 2 * max(oracle.rules.thinks.values(), default=0) + 6
+        #: What waits until a request waits or is answered, beside the request.
+        self._waiting: set[asyncio.Task[None]] = set()
 
     @property
     def all(self) -> list[Reader]:
@@ -171,6 +173,10 @@ class Readers:
             if reader.task is not None and reader.task.done():
                 await self.finish(reader)
 
+    async def rest(self) -> None:
+        """Return once nothing waits any more for a request to wait; the server still runs."""
+        await asyncio.gather(*self._waiting)
+
     async def breathe(self, times: int) -> None:
         """Let the event loop, and the database, do what they have to do."""
         for _ in range(times):
@@ -193,6 +199,8 @@ class Readers:
         poll = reader.poll = reader.client.begin_poll(timeout=timeout, **query)
         waiting = asyncio.ensure_future(poll.waiting())
         waiting.add_done_callback(lambda _waiting: reader.waits.set())
+        self._waiting.add(waiting)
+        waiting.add_done_callback(self._waiting.discard)
         # The answer is looked at when it arrives: the server may not be at rest by then.
         answer = await poll.answer()
         self.look()
