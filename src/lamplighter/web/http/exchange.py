@@ -109,7 +109,7 @@ class Exchange:
     def answer_in_pieces(self, pieces: Iterator[bytes], ended: Callable[[], None]) -> None:
         """Send a 200 whose JSON is made of *pieces*, each once the client has read the one before.
 
-        *ended* is called when all are sent, or nobody is there to read them.
+        *ended* is called when all are sent, or the client is gone.
         """
         connection, self._connection = self._connection, None
         self.waiter = None
