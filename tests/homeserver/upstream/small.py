@@ -64,7 +64,7 @@ class SmallHomeserver:
         self.leftover: list[Json] = []
         self.position = 0
         self._changed = asyncio.Event()
-        #: Requests to these paths wait until the event is set.
+        #: Answers to requests for these paths are sent once the event is set.
         self.held: dict[str, asyncio.Event] = {}
 
     # --- what happens here ----------------------------------------------------------------
@@ -133,9 +133,9 @@ class SmallHomeserver:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         asked = Asked(scope["method"], scope["raw_path"].decode(), query, headers, body)
         self.asked.append(asked)
+        status, content = self.instead.get(asked.path) or await self._answer(asked, receive)
         if (held := self.held.get(asked.path)) is not None:
             await held.wait()
-        status, content = self.instead.get(asked.path) or await self._answer(asked, receive)
         encoded = content if isinstance(content, bytes) else msgspec.json.encode(content)
         answer = [(b"content-type", b"application/json"), (b"x-homeserver", b"small")]
         answer.append((b"content-length", str(len(encoded)).encode()))

@@ -134,6 +134,36 @@ async def test_messages_to_a_device_are_not_lost(door: Front, alice: Client) -> 
     await poll.go_away()
 
 
+async def test_the_same_token_twice_asks_again(door: Front, alice: Client) -> None:
+    """A client that lost an answer gets what has come since, too; nothing is handed out twice."""
+    before = alice.next_batch
+    for expected in (["a"], ["a", "b"]):
+        alice.next_batch = before
+        poll = await alice.polls()
+        if expected == ["a"]:
+            door.small.say(LOBBY, "a")
+        events = (await poll.answer()).joined[LOBBY]["timeline"]["events"]
+        assert [it["content"]["body"] for it in events] == expected
+        door.small.say(LOBBY, "b")
+
+
+async def test_a_newer_token_of_an_empty_answer(door: Front, alice: Client, bob: Client) -> None:
+    """A client with the newer token is attached to the same request, whose next one has it."""
+    old = str(alice.next_batch).rpartition("~")[0]
+    door.small.join("@carol:demo", "!elsewhere:demo")
+    door.small.asked.clear()
+    for step, text in ((28, "a"), (2, "b")):
+        poll = await alice.polls(timeout=30_000)
+        await door.server.advance(seconds=step)
+        await bob.set_status("online", text)
+        await poll.answer()
+    assert str(alice.next_batch).rpartition("~")[0] == "s3~2.3"
+    poll = await alice.polls(timeout=30_000)
+    await door.server.advance(seconds=29)
+    assert not poll.answered
+    assert [since for since, _ in syncs(door)] == [old, old, "s3~2.3"]
+
+
 async def test_leftover_presence_of_the_homeserver(door: Front, alice: Client, bob: Client) -> None:
     """What the homeserver still says of presence never reaches a client."""
     door.small.leftover = [

@@ -38,6 +38,13 @@ class Person:
     poll: ClientPoll | None = None
     lobby: list[str] = field(default_factory=list)
     to_device: list[int] = field(default_factory=list)
+    #: The homeserver's parts of the tokens that it has sent.
+    tokens: set[str | None] = field(default_factory=lambda: {None})
+
+    def sends_token(self) -> None:
+        """Remember the token of the next request."""
+        if self.client.next_batch is not None:
+            self.tokens.add(self.client.next_batch.rpartition("~")[0])
 
     def learn(self, answer: SyncAnswer) -> None:
         """Read an answer as a client does."""
@@ -71,6 +78,7 @@ class World:
                 small.send_to_device(client.access_token, {"number": number})
                 self.sent.setdefault(name, []).append(number)
             case "poll" if person.poll is None:
+                person.sends_token()
                 person.poll = await client.polls(timeout=1_000 * (number + 1))
             case "sync" if person.poll is None:
                 await self.sync(person)
@@ -103,6 +111,7 @@ class World:
 
     async def sync(self, person: Person) -> None:
         """Ask without waiting."""
+        person.sends_token()
         with suppress(RequestFailed) if self.door.pipe.is_down else nullcontext():
             person.learn(await person.client.sync())
 
@@ -132,10 +141,18 @@ class World:
         for person in self.people.values():
             quiet = 0
             while quiet < 2:
+                person.sends_token()
                 answer = await person.client.sync()
                 person.learn(answer)
                 quiet = 0 if answer.presence or answer.joined else quiet + 1
         small = self.door.small
+        for asked in (it for it in small.asked if it.path.endswith("/sync")):
+            [asker] = [
+                it
+                for it in self.people.values()
+                if asked.headers["authorization"] == f"Bearer {it.client.access_token}"
+            ]
+            assert asked.query.get("since") in asker.tokens
         side = small.members.get(SIDE, [])
         for name, person in self.people.items():
             user_id = f"@{name}:demo"
@@ -172,6 +189,7 @@ def test_nobody_loses_an_event_or_learns_too_much(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step]
 ) -> None:
     """Each client gets every event of its room and every message to it once, in order, through
-    dropped connections and restarts of either side; and believes of presence what it may know.
+    dropped connections and restarts of either side; and believes of presence what it may know. The
+    homeserver sees no token that the client has not sent.
     """
     asyncio.run(play(tmp_path_factory.mktemp("world"), steps))

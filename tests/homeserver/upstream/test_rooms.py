@@ -1,7 +1,9 @@
 """Who shares a room, as another homeserver says: asked for, and hinted at."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -84,6 +86,21 @@ async def test_a_leave_that_passes_through(door: Front) -> None:
     await bob.set_status("online", "secret")
     await alice.sync()
     assert not alice.sees(BOB)
+
+
+async def test_an_answer_that_is_older_than_a_leave(door: Front) -> None:
+    """What the homeserver said of a room before a leave does not bring visibility back."""
+    alice, bob = await together(door)
+    path = f"/_matrix/client/v3/rooms/{quote(LOBBY)}/joined_members"
+    door.small.held[path] = asyncio.Event()
+    assert await door.told() == 200  # the homeserver is asked, and its answer is under way
+    await alice.call("POST", f"/rooms/{LOBBY}/leave", {})
+    door.small.held.pop(path).set()
+    await door.server.settled()
+    with pytest.raises(RequestFailed, match="M_FORBIDDEN"):
+        await alice.status_of(BOB)
+    with pytest.raises(RequestFailed, match="M_FORBIDDEN"):
+        await bob.status_of(ALICE)
 
 
 async def test_a_kick_that_passes_through(door: Front) -> None:
