@@ -6,7 +6,7 @@ from lamplighter.cluster.entries import Left
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.events import StatusSet
 from lamplighter.presence.state import Presence
-from tests.routing.callbacks import answering
+from tests.routing.callbacks import Thinking, answering, turns
 from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, DORA, HALL, state
 from tests.service.counting import counted_calls
 from tests.service.parts import PHONE, Parts
@@ -37,6 +37,15 @@ async def test_a_leave(parts: Parts) -> None:
     assert (parts.ends.of(ALICE, START), parts.ends.of(BOB, START)) == ({BOB}, {ALICE})
     assert (parts.heard(ALICE)[0], parts.last(ALICE, BOB).reasons) == (END, ())
     assert parts.ends.of(ALICE, parts.feed.position) == set()
+
+
+async def test_an_unread_update(parts: Parts) -> None:
+    """A leave takes back an unread update at once, and does not wait for the modules."""
+    parts.module(Thinking())
+    leave(parts)
+    await turns()
+    assert parts.heard(ALICE) == []
+    parts.background.stop()
 
 
 async def test_somebody_never_heard_of(parts: Parts) -> None:
