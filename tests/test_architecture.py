@@ -36,6 +36,7 @@ STORIES: Final = {
     "properties": "random worlds against an oracle",
     "scenarios": "whole stories on the fake clock",
     "homeserver/sql/test_durability.py": "what is acknowledged survives the death of the process",
+    "homeserver/upstream/test_random_worlds.py": "whatever is interleaved, nobody loses an event",
     "federation/test_inward.py": "hosts that would lead us inward, with all parts put together",
     "presence/test_reference_model.py": "the state machine against a slow and obvious one",
     "test_architecture.py": "this file",
