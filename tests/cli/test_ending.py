@@ -21,6 +21,7 @@ with leaving_threads_behind():
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("given", "code"), [("7", 7), ("0", 0), ("None", 0), ("'text'", 1)])
 def test_a_thread_that_never_ends(given: str, code: int) -> None:
     """The process ends with its own code, all output written; the thread is named in the log."""
@@ -53,14 +54,13 @@ STUCK = """
 import time
 from datetime import timedelta
 from lamplighter.cli.ending import LastResort
-
-pytestmark = pytest.mark.processes
 with LastResort(timedelta(milliseconds=50)) as last_resort:
     {begin}
     time.sleep({seconds})
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("begin", "seconds", "code"), [("last_resort.begin()", 3600, 1), ("pass", 0.2, 0)]
 )

@@ -38,7 +38,7 @@ def empty(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
 def config(empty: Path, request: pytest.FixtureRequest) -> Path:
     """A configuration with alice, whose password is "old", in each of the databases."""
     if request.param == "postgresql":

@@ -13,13 +13,12 @@ from lamplighter.database.migrate import migrate
 from lamplighter.database.tables import rooms, users
 from lamplighter.errors import InvalidParam, StorageUnavailable
 from tests.database.rooms import add_room, adding, count_rooms, undone
+from tests.engines import ENGINES
 
 ALL_ROOMS = Statement("SELECT room_id FROM rooms ORDER BY room_id")
 #: Every room twice.
 PAIRS = Statement("SELECT room_id FROM rooms UNION ALL SELECT room_id FROM rooms")
-ON_FILE_AND_SERVER = pytest.mark.parametrize(
-    "open_database", ["sqlite-file", "postgresql"], indirect=True
-)
+ON_FILE_AND_SERVER = pytest.mark.parametrize("open_database", ENGINES[1:], indirect=True)
 
 
 async def test_writers_take_turns(database: Database) -> None:
