@@ -114,7 +114,7 @@ class PresenceSettings(_Section, frozen=True):
 
 
 class RoutingSettings(_Section, frozen=True):
-    """Who sees whom without modules, and the record of decisions."""
+    """The visibility of users without modules, and the record of decisions."""
 
     shared_rooms: Flag = True
     exclude_rooms: Annotated[

@@ -65,7 +65,7 @@ _SEARCHED: Final = {
 
 
 class RoomDirectory:
-    """What users find: published rooms, rooms by their aliases, and other users."""
+    """The directory in which users find published rooms, rooms by aliases, and other users."""
 
     def __init__(self, ledger: Ledger, server_name: ServerName) -> None:
         self._ledger = ledger
