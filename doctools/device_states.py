@@ -33,7 +33,11 @@ class _Picture:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._columns: Mapping[State, int] = {state: place for place, state in enumerate(table)}
-        self._lanes = [edge for edge in self._direct() if not self._are_neighbours(*edge)]
+        self._lanes = [
+            edge
+            for edge in self._direct()
+            if abs(self._columns[edge[0]] - self._columns[edge[1]]) != 1
+        ]
         self._ground_y = _LANE_Y + _LANE * len(self._lanes) + 36
         width = 2 * _EDGE + len(table) * _BOX[0] + (len(table) - 1) * _GAP
         self._drawing = Drawing(
@@ -137,9 +141,6 @@ class _Picture:
 
     def _leading_to(self, state: State, target: Requested | None) -> list[Signal]:
         return [signal for signal, entry in self._table[state].items() if entry is target]
-
-    def _are_neighbours(self, start: State, end: State) -> bool:
-        return abs(self._columns[start] - self._columns[end]) == 1
 
     def _left(self, state: State) -> float:
         return _EDGE + self._columns[state] * (_BOX[0] + _GAP)

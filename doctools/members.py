@@ -39,7 +39,7 @@ class _Source:
 
     def signature(self, function: Function) -> str:
         """Return the signature of *function*."""
-        if _is_attribute(function):
+        if "property" in map(ast.unparse, function.decorator_list):
             assert function.returns is not None
             return _plain(f"{function.name}: {ast.unparse(function.returns)}")
         lines = self.lines[function.lineno - 1 : function.body[0].lineno - 1]
@@ -123,11 +123,3 @@ def _public(node: ast.ClassDef) -> Iterator[Function]:
 def _plain(text: str) -> str:
     """Return a signature without quotes around types, and with the names that modules know."""
     return _QUOTED.sub(r"\2", text).replace("_HttpRequest", "Request")
-
-
-def _is_attribute(function: Function) -> bool:
-    return "property" in _decorators(function)
-
-
-def _decorators(function: Function) -> set[str]:
-    return {ast.unparse(decorator) for decorator in function.decorator_list}

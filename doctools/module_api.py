@@ -92,7 +92,8 @@ def _sections() -> Iterator[str]:
         "Served where no real Synapse is installed. What else is imported from `synapse`, or "
         "looked for in the API, raises an error that says what to use instead."
     )
-    yield table(("path", "names"), [(f"`{path}`", _names(path)) for path in _served()])
+    served = [(f"`{path}`", names) for path in SynapsePaths().paths if (names := _names(path))]
+    yield table(("path", "names"), served)
 
 
 def _class(kind: type, *, level: int) -> str:
@@ -102,20 +103,14 @@ def _class(kind: type, *, level: int) -> str:
 
 
 def _exceptions() -> str:
-    kinds = [kind for kind in vars(errors).values() if _is_exception(kind)]
+    kinds = [
+        it for it in vars(errors).values() if isinstance(it, type) and issubclass(it, Exception)
+    ]
     bases = {kind: kind.__mro__[1].__name__ for kind in kinds}
     rows = [
         (f"`{kind.__name__}({bases[kind]})`", describe(kind).replace("\n", " ")) for kind in kinds
     ]
     return table(("exception", "meaning"), rows)
-
-
-def _is_exception(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, Exception)
-
-
-def _served() -> list[str]:
-    return [path for path in SynapsePaths().paths if _names(path)]
 
 
 def _names(path: str) -> str:

@@ -10,7 +10,7 @@ wrong, `complement.py` compares the two callbacks, and `shrinking.py` makes a co
 
 from lamplighter.devtools.check.checking import Limits, check_module, check_subject, check_together
 from lamplighter.devtools.check.findings import Callback, Finding, JointReport, Kind, Place, Report
-from lamplighter.devtools.check.subject import Subject, subject_in_file, subjects_in_file
+from lamplighter.devtools.check.loading import Subject, subject_in_file, subjects_in_file
 
 __all__ = [
     "Callback",

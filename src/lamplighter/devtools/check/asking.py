@@ -8,10 +8,15 @@ from typing import Final, Generic, TypeVar
 from lamplighter.devtools.check.blocking import BlockingCall, LoopWatch
 from lamplighter.devtools.check.check_log import CheckLog
 from lamplighter.devtools.check.findings import Callback, Finding, Kind, Place
-from lamplighter.devtools.check.places import place_of, place_of_error
 from lamplighter.devtools.check.simulation import Simulation
 from lamplighter.devtools.check.waiting import NoAnswer, NotAsync, WaitLimits, answered
-from lamplighter.devtools.check.words import answer_in_words, interest_in_words, question_in_words
+from lamplighter.devtools.check.words import (
+    answer_in_words,
+    interest_in_words,
+    place_of,
+    place_of_error,
+    question_in_words,
+)
 from lamplighter.ids import UserId
 from lamplighter.modules.loader import ModuleStyle
 from lamplighter.presence.state import UserPresenceState

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Final
 
 from lamplighter.devtools.check.findings import Place
-from lamplighter.devtools.check.places import place_of_call
+from lamplighter.devtools.check.words import place_of_call
 
 __all__ = ["WATCHING_THREAD", "Blocked", "BlockingCall", "LoopWatch", "Stopwatch"]
 

@@ -16,8 +16,13 @@ from lamplighter.devtools.check.complement import Case, finding_of, strangeness
 from lamplighter.devtools.check.coverage import Coverage
 from lamplighter.devtools.check.evidence import FilesRead, hours_in, text_of
 from lamplighter.devtools.check.findings import Callback, Finding, JointReport, Kind, Place, Report
-from lamplighter.devtools.check.loading import Candidate, CannotBeAsked, candidate, in_its_style
-from lamplighter.devtools.check.places import place_of, short_name
+from lamplighter.devtools.check.loading import (
+    Candidate,
+    CannotBeAsked,
+    Subject,
+    candidate,
+    in_its_style,
+)
 from lamplighter.devtools.check.population import (
     Names,
     Population,
@@ -28,10 +33,10 @@ from lamplighter.devtools.check.population import (
     populate,
 )
 from lamplighter.devtools.check.shrinking import smallest
-from lamplighter.devtools.check.subject import Subject
 from lamplighter.devtools.check.together import conflicts
 from lamplighter.devtools.check.trial import Trial
 from lamplighter.devtools.check.waiting import WaitLimits
+from lamplighter.devtools.check.words import place_of, short_name
 from lamplighter.devtools.check.worlds import first_world, worlds
 from lamplighter.devtools.server import module_entry
 from lamplighter.devtools.turns import turns

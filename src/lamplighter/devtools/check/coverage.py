@@ -9,7 +9,7 @@ from types import CodeType, FrameType
 from typing import Any, Final
 
 from lamplighter.devtools.check.findings import Covered
-from lamplighter.devtools.check.places import short_name
+from lamplighter.devtools.check.words import short_name
 
 __all__ = ["Coverage"]
 

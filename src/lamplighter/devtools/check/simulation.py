@@ -73,36 +73,30 @@ class Simulation:
 async def simulated(entry: ConfiguredModule, world: World) -> AsyncIterator[Simulation]:
     """Load the module into a new world; raises `ConfigError` and `ModuleError`, as a start does."""
     with python_clock_at(world.now) as move, modules_by(clock := FakeClock(world.now, move)):
-        async with _simulated(entry, world, clock) as simulation:
-            yield simulation
-
-
-@asynccontextmanager
-async def _simulated(
-    entry: ConfiguredModule, world: World, clock: FakeClock
-) -> AsyncIterator[Simulation]:
-    registrations: list[Registration] = []
-    presence, background = _Presence(clock), BackgroundWork(clock)
-    parts = ApiParts(
-        server=ServerFacts(world.server_name, f"https://{world.server_name}/"),
-        register=lambda _, states, interest: registrations.append(Registration(states, interest)),
-        host=presence,
-        directory=_Directory(world),
-        background=background,
-        database=ModuleDatabase(None),
-        web=WebResources(),
-        http_client=UnreachableHttpClient(),
-    )
-    paths = synapse_paths.install(background)
-    try:
-        module = _started(entry, parts)
-        background.start()
-        await turns(_TURNS)
-        yield Simulation(world, clock, module, registrations, presence)
-    finally:
-        if paths is not None:
-            paths.functions.remove(background)
-        await _stop(parts, clock)
+        registrations: list[Registration] = []
+        presence, background = _Presence(clock), BackgroundWork(clock)
+        parts = ApiParts(
+            server=ServerFacts(world.server_name, f"https://{world.server_name}/"),
+            register=lambda _, states, interest: registrations.append(
+                Registration(states, interest)
+            ),
+            host=presence,
+            directory=_Directory(world),
+            background=background,
+            database=ModuleDatabase(None),
+            web=WebResources(),
+            http_client=UnreachableHttpClient(),
+        )
+        paths = synapse_paths.install(background)
+        try:
+            module = _started(entry, parts)
+            background.start()
+            await turns(_TURNS)
+            yield Simulation(world, clock, module, registrations, presence)
+        finally:
+            if paths is not None:
+                paths.functions.remove(background)
+            await _stop(parts, clock)
 
 
 def _started(entry: ConfiguredModule, parts: ApiParts) -> LoadedModule:
