@@ -102,7 +102,8 @@ async def test_what_is_never_sent_again(
     await answered(upstream, homeserver)
     asked = ask(upstream, method, body)
     await settle()
-    homeserver.wire.send(begins)
+    if begins:
+        homeserver.wire.send(begins)
     homeserver.wire.lose()
     with capture_logs() as logs, pytest.raises(HomeserverUnreachable):
         await asked
@@ -135,8 +136,8 @@ async def test_an_idle_connection_that_ends(
 ) -> None:
     """A connection that ends, or on which the homeserver speaks unasked, is used no more."""
     await answered(upstream, homeserver)
+    asked = ask(upstream, "PUT")  # it begins before the event loop says that it is lost
     happens(homeserver.wire)
-    asked = ask(upstream, "PUT")  # also before the event loop says that the connection is lost
     await settle()
     assert (len(homeserver.wires), homeserver.wires[0].is_closed) == (2, True)
     homeserver.wire.send(OK)
@@ -233,6 +234,21 @@ async def test_a_caller_that_leaves(
         assert [it.is_closed for it in homeserver.wires] == [True] * (
             0 if is_connecting else count + 1
         )
+
+
+async def test_a_connection_for_nobody(homeserver: FakeHomeserver, clock: FakeClock) -> None:
+    """A connection that is made at the moment when its caller leaves is closed."""
+
+    async def connect(protocol: Callable[[], asyncio.Protocol]) -> asyncio.Transport:
+        transport = await homeserver.connect(protocol)
+        asked.cancel()
+        return transport
+
+    client = UpstreamClient(connect, b"hs.example", clock)
+    asked = ask(client)
+    await settle()
+    assert (asked.cancelled(), homeserver.wire.is_closed) == (True, True)
+    await client.close()
 
 
 async def test_closing(homeserver: FakeHomeserver, clock: FakeClock) -> None:

@@ -322,9 +322,12 @@ async def test_half_of_an_answer(front: Front, ends: Callable[[Wire], None], fra
     ],
     ids=["lost", "closed", "nonsense", "silence"],
 )
-async def test_no_answer(front: Front, happens: Callable[[Front], None], status: int) -> None:
-    """Where no answer comes, the client gets an error of Matrix's form."""
-    peer = await front.asks("PUT /a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+@pytest.mark.parametrize("body", ["{}", "{"])
+async def test_no_answer(
+    front: Front, body: str, happens: Callable[[Front], None], status: int
+) -> None:
+    """Where no answer comes, the client gets an error of Matrix's form, also within its body."""
+    peer = await front.asks(f"PUT /a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{body}")
     with capture_logs():
         happens(front)
         await settle()

@@ -274,7 +274,7 @@ class UpstreamClient:
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """Keep *connection* for the next request, or close it."""
-        if connection.can_be_reused and not self._is_closed:
+        if connection.can_be_reused:
             connection.end(_IDLE)
             self._idle[connection] = None
             return
