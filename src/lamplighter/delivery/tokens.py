@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from lamplighter.cluster.positions import format_position, parse_position
+from lamplighter.cluster.positions import BEGINNING, format_position, parse_position
 from lamplighter.ids import ServerName, StreamEpoch, StreamPosition
 
 __all__ = ["SinceToken", "Tokens", "UpstreamTokens", "epoch_of_name"]
@@ -58,7 +58,7 @@ class UpstreamTokens(Tokens):
     """
 
     def __init__(self, epoch: StreamEpoch, *, presence_is_on: bool) -> None:
-        """Without presence, tokens are written as the homeserver writes them: see `leaving`."""
+        """Without presence, tokens are the homeserver's own: clients can do without this server."""
         super().__init__(epoch)
         self._presence_is_on = presence_is_on
 
@@ -68,7 +68,8 @@ class UpstreamTokens(Tokens):
     def read(self, text: str) -> SinceToken:
         rooms, _, presence = text.rpartition("~")
         if not rooms or _OURS.fullmatch(presence) is None:
-            return SinceToken(text, None)
+            # Without presence, a client has such a token because it was told that all are offline.
+            return SinceToken(text, None if self._presence_is_on else BEGINNING)
         return SinceToken(rooms, super().read(text).presence)
 
 

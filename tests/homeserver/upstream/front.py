@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lamplighter.config import parse_config_text
+from lamplighter.config import Config, parse_config_text
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.web.http.server import HttpServer
@@ -27,6 +28,16 @@ class Front:
     small: SmallHomeserver
     pipe: Pipe
     server: InMemoryServer
+    behind: HttpServer
+    folder: Path
+
+    def configure(self, config: str) -> None:
+        """Use another configuration from the next start on."""
+        self.server.configure(_config(self.folder, config))
+
+    def past_the_front(self) -> HttpClient:
+        """Return what asks the homeserver itself."""
+        return HttpClient(self.behind.connect, settle=self.server.settled)
 
     def person(self, name: str, device_id: str = "PHONE") -> Client:
         """Return a client of somebody who has logged in at the homeserver."""
@@ -46,6 +57,14 @@ class Front:
         return answer.status
 
 
+def _config(folder: Path, config: str) -> Config:
+    text = (
+        "server_name: demo\nrate_limits: off\n"
+        "homeserver: {url: 'http://127.0.0.1:8018', registration: registration.yaml}\n" + config
+    )
+    return parse_config_text(text, folder / "lamplighter.yaml")
+
+
 @asynccontextmanager
 async def front(folder: Path, config: str = "") -> AsyncIterator[Front]:
     """Run both servers."""
@@ -55,15 +74,12 @@ async def front(folder: Path, config: str = "") -> AsyncIterator[Front]:
     pipe = Pipe(behind)
     registration = folder / "registration.yaml"
     registration.write_text(f"{{id: lamplighter, as_token: {AS_TOKEN}, hs_token: {HS_TOKEN}}}")
-    text = (
-        "server_name: demo\nrate_limits: off\n"
-        "homeserver: {url: 'http://127.0.0.1:8018', registration: registration.yaml}\n" + config
+    server = InMemoryServer(
+        _config(folder, config), None, folder / "data", clock=clock, connect=pipe
     )
-    parsed = parse_config_text(text, folder / "lamplighter.yaml")
-    server = InMemoryServer(parsed, None, None, clock=clock, connect=pipe)
     await server.start()
     try:
-        yield Front(small, pipe, server)
+        yield Front(small, pipe, server, behind, folder)
     finally:
         await server.stop()
         behind.abort()

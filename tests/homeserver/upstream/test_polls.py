@@ -164,6 +164,18 @@ async def test_a_newer_token_of_an_empty_answer(door: Front, alice: Client, bob:
     assert [since for since, _ in syncs(door)] == [old, old, "s3~2.3"]
 
 
+async def test_an_older_token(door: Front, alice: Client) -> None:
+    """A client that goes back is not attached to a request for what comes later."""
+    before = alice.next_batch
+    door.small.say(LOBBY, "hello")
+    await alice.sync()
+    poll = await alice.polls()
+    await poll.go_away()
+    alice.next_batch = before
+    [event] = (await alice.sync(timeout=30_000)).joined[LOBBY]["timeline"]["events"]
+    assert event["content"] == {"body": "hello"}
+
+
 async def test_leftover_presence_of_the_homeserver(door: Front, alice: Client, bob: Client) -> None:
     """What the homeserver still says of presence never reaches a client."""
     door.small.leftover = [

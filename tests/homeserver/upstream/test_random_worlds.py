@@ -170,7 +170,7 @@ class World:
 
 async def play(folder: Path, steps: list[Step]) -> None:
     """Play one world."""
-    async with front(folder, "data_dir: data") as door:
+    async with front(folder) as door:
         for name in AT_LOBBY:
             door.small.join(f"@{name}:demo", LOBBY)
         door.small.join("@nobody:demo", SIDE)
