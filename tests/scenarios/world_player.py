@@ -88,7 +88,6 @@ class Player:
         last_words = [Put(name, "PHONE", "online", says=True) for name in NAMES_OF_USERS]
         await self._do_and_check(*last_words, when="after the last words")
         await self._readers.check_explanations()
-        await self._readers.rest()
 
     async def _do_and_check(self, *steps: object, when: str) -> None:
         for step in steps:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from lamplighter.devtools.client import Client, ClientPoll, RequestFailed, SyncAnswer, SyncQuery
@@ -76,8 +77,6 @@ class Readers:
         self._readers: dict[tuple[str, str], Reader] = {}
         #: So many turns of the loop, and every module has thought.
         self._patience = 2 * max(oracle.rules.thinks.values(), default=0) + 6
-        #: What waits until a request waits or is answered, beside the request.
-        self._waiting: set[asyncio.Task[None]] = set()
 
     @property
     def all(self) -> list[Reader]:
@@ -173,10 +172,6 @@ class Readers:
             if reader.task is not None and reader.task.done():
                 await self.finish(reader)
 
-    async def rest(self) -> None:
-        """Return once nothing waits any more for a request to wait; the server still runs."""
-        await asyncio.gather(*self._waiting)
-
     async def breathe(self, times: int) -> None:
         """Let the event loop, and the database, do what they have to do."""
         for _ in range(times):
@@ -198,9 +193,7 @@ class Readers:
         before = reader.now or Bookmark("", {}, begin, begin, {})
         poll = reader.poll = reader.client.begin_poll(timeout=timeout, **query)
         waiting = asyncio.ensure_future(poll.waiting())
-        waiting.add_done_callback(lambda _waiting: reader.waits.set())
-        self._waiting.add(waiting)
-        waiting.add_done_callback(self._waiting.discard)
+        waiting.add_done_callback(partial(_waits, reader))
         # The answer is looked at when it arrives: the server may not be at rest by then.
         answer = await poll.answer()
         self.look()
@@ -306,6 +299,14 @@ class Readers:
             if self._oracle.must_know(viewer, sender, reader.now.began):
                 expected = self._oracle.expected(viewer, sender)
                 assert believed == expected, f"{viewer} about {sender}, {when}"
+
+
+def _waits(reader: Reader, waiting: "asyncio.Task[None]") -> None:
+    """Note that the request waits, is answered, or ends with a server that stops meanwhile."""
+    reader.waits.set()
+    error = None if waiting.cancelled() else waiting.exception()
+    if error is not None and "the server does not run" not in str(error):
+        raise error
 
 
 def _with_the_token_of(client: Client, server: InMemoryServer) -> Client:
