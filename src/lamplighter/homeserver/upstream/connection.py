@@ -59,9 +59,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     __slots__ = (
         "_drained", "_ends_with_connection", "_is_in_head", "_is_paused", "_keeps_alive", "_left",
-        "_limit", "_lost", "_method", "_parser", "_parts", "_silent", "_size", "_ticks_to_answer",
-        "_ticks_to_read", "_transport", "_untaken", "_waiter", "_waits_for", "has_begun", "headers",
-        "is_busy", "is_complete", "is_sent", "problem", "status",
+        "_limit", "_lost", "_method", "_parser", "_parts", "_refusal", "_silent", "_size",
+        "_ticks_to_answer", "_ticks_to_read", "_transport", "_untaken", "_waiter", "_waits_for",
+        "has_begun", "headers", "is_busy", "is_complete", "is_sent", "problem", "status",
     )  # fmt: skip
 
     def __init__(self, lost: Callable[["UpstreamConnection"], None]) -> None:
@@ -72,6 +72,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         #: Why the connection cannot be used any more.
         self.problem: Exception | None = None
+        #: Why a callback of the parser has stopped it.
+        self._refusal: HomeserverUnreachable | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._waits_for = _HEAD
         #: While the homeserver does not read: what those wait for who send. Else None.
@@ -257,11 +259,8 @@ class UpstreamConnection(asyncio.Protocol):
         Where it comes in two pieces, the parser gets the beginning of the body.
         """
         if self._left:
-            part = (
-                data
-                if not start and len(data) <= self._left
-                else (memoryview(data)[start : start + self._left])
-            )
+            is_all = not start and len(data) <= self._left
+            part = data if is_all else memoryview(data)[start : start + self._left]
             self.on_body(part)
             if not self._left:
                 self._parser = httptools.HttpResponseParser(self)  # the old one waits for the body
@@ -274,7 +273,7 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data[start:end])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.fail(HomeserverUnreachable("its answer is not HTTP"))
+            self.fail(self._refusal or HomeserverUnreachable("its answer is not HTTP"))
         return end
 
     def eof_received(self) -> None:
@@ -298,18 +297,23 @@ class UpstreamConnection(asyncio.Protocol):
         if drained is not None and not drained.done():
             drained.set_result(None)
 
+    def _refuse(self, why: str) -> None:
+        """Stop the parser, from a callback."""
+        self._refusal = HomeserverUnreachable(why)
+        raise self._refusal
+
     # What httptools calls, in this order.
 
     def on_message_begin(self) -> None:
         self._silent = 0
         if self.is_complete:
-            raise HomeserverUnreachable("it has answered twice")
+            self._refuse("it has answered twice")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._silent = 0
         self._size += len(name) + len(value)
         if self._size > MOST_ANSWER_HEAD:
-            raise HomeserverUnreachable("the head of its answer is too long")
+            self._refuse("the head of its answer is too long")
         if self._is_in_head:
             self.headers.append((name.lower(), value.rstrip(b" \t")))
 
@@ -319,7 +323,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._silent = 0
         status = parser.get_status_code()
         if status < 100 or parser.get_http_version() not in _VERSIONS:
-            raise HomeserverUnreachable("its answer is of an unknown version of HTTP")
+            self._refuse("its answer is of an unknown version of HTTP")
         if status <= _LAST_INTERIM:
             self.on_header(b"", _LEAST_INTERIM)
             self.headers = []
@@ -330,7 +334,7 @@ class UpstreamConnection(asyncio.Protocol):
             name == b"transfer-encoding" and value.lower() != b"chunked"
             for name, value in self.headers
         ):
-            raise HomeserverUnreachable("its answer has an unknown transfer coding")
+            self._refuse("its answer has an unknown transfer coding")
         length = named.get(b"content-length")
         self._ends_with_connection = length is None and not is_chunked
         if length is not None and status not in _BODILESS:
