@@ -198,7 +198,14 @@ class Core:
             roster, planner, feed, self.deliverer, self.remotes, self.keeper
         )
         self.memberships = RoomVisibility(
-            self.rooms, planner, feed, self.views, ports.background, self.ends, self.witnesses
+            self.rooms,
+            planner,
+            feed,
+            self.views,
+            roster,
+            ports.background,
+            self.ends,
+            self.witnesses,
         )
         self.swap = ModuleSwap(
             stream=self.stream,

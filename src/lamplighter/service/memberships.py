@@ -15,6 +15,7 @@ from lamplighter.routing.plan import Planner
 from lamplighter.routing.reasons import Module
 from lamplighter.service.background import Background
 from lamplighter.service.endings import VisibilityEnds
+from lamplighter.service.roster import Roster
 from lamplighter.service.views import Views
 from lamplighter.service.witness import Witness
 
@@ -29,6 +30,7 @@ class RoomVisibility:
     planner: Planner
     feed: Feed
     views: Views
+    roster: Roster
     background: Background
     ends: VisibilityEnds
     witness: Witness
@@ -39,11 +41,17 @@ class RoomVisibility:
         self.witness.moved(MembershipChange(room_id, newcomer, joined=True))
         if not self.rooms.joined(room_id, newcomer, position):
             return
-        others = [member for member in self.rooms.members(room_id) if member != newcomer]
-        since = self.planner.visible_since
-        new_to = [member for member in others if since(newcomer, member) == position]
-        seeing = [member for member in others if since(member, newcomer) == position]
-        self.background.run(self._deliver_both(newcomer, room_id, position, new_to, seeing))
+        # Most members of a large room are neither connected nor known: they cost nothing here.
+        members, since = self.rooms.members(room_id), self.planner.visible_since
+        new_to, seeing = [], []
+        if newcomer in self.feed.viewers:
+            known = [it for it in members if self.roster.knows(it) and it != newcomer]
+            new_to = [it for it in known if since(newcomer, it) == position]
+        if self.roster.knows(newcomer):
+            viewers = members.keys() & self.feed.viewers - {newcomer}
+            seeing = [it for it in viewers if since(it, newcomer) == position]
+        if new_to or seeing:
+            self.background.run(self._deliver_both(newcomer, room_id, position, new_to, seeing))
 
     def left(self, _position: StreamPosition, entry: Left) -> None:
         """Take in that a user has left a room.

@@ -9,6 +9,7 @@ import pytest
 
 from lamplighter.devtools.client import Client, RequestFailed
 from tests.homeserver.upstream.front import LOBBY, Front, front
+from tests.service.counting import counted_calls
 
 ALICE, BOB = "@alice:demo", "@bob:demo"
 
@@ -44,6 +45,18 @@ async def test_the_first_answer(door: Front) -> None:
     assert (await alice.status_of(BOB))["status_msg"] == "brb"
     await alice.sync()
     assert alice.reads(BOB) == "brb"
+
+
+async def test_a_large_room_of_strangers(door: Front) -> None:
+    """Members who are neither connected nor known cost no delivery; who is known is seen."""
+    door.small.members[LOBBY] = [ALICE, BOB, *(f"@{number}:demo" for number in range(2_000))]
+    bob = door.person("bob")
+    await bob.set_status("online", "brb")
+    alice = door.person("alice")
+    with counted_calls() as calls:
+        await alice.sync()
+    assert alice.reads(BOB) == "brb"
+    assert calls() < 100 * 2_000
 
 
 async def test_an_old_join_gives_no_visibility(door: Front) -> None:
