@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +19,15 @@ class Cores:
     server: frozenset[int]
     load: frozenset[int]
 
-    def part(self, server_pid: int) -> None:
+    def part(self, server_pids: Iterable[int]) -> None:
         """Pin the server to its core and this process to the others."""
-        pin(server_pid, self.server)
+        for pid in server_pids:
+            pin(pid, self.server)
         pin(os.getpid(), self.load)
 
-    def mingle(self, server_pid: int) -> None:
-        """Let both processes run anywhere, so that what is not measured is quick."""
-        for pid in (server_pid, os.getpid()):
+    def mingle(self, server_pids: Iterable[int]) -> None:
+        """Let all processes run anywhere, so that what is not measured is quick."""
+        for pid in (*server_pids, os.getpid()):
             pin(pid, self.server | self.load)
 
 

@@ -1,7 +1,7 @@
 """The measurements of a load, and the meter that takes them."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -34,11 +34,16 @@ class Latency:
 class Usage:
     """The CPU time and memory of a server during a measurement."""
 
-    #: User and system time of the whole process tree.
-    cpu_seconds: float
+    #: User and system time of each process with its children.
+    cpu_by_process: Mapping[str, float]
     seconds: float
     #: Memory in RAM at the end.
     resident: int
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time of the whole server."""
+        return sum(self.cpu_by_process.values())
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,14 @@ class Measurement:
     @property
     def cpu_micros(self) -> float:
         """The main figure: CPU time per unit, in microseconds."""
-        return 1e6 * self.usage.cpu_seconds / self.count
+        return sum(self.micros_by_process.values())
+
+    @property
+    def micros_by_process(self) -> Mapping[str, float]:
+        """CPU time per unit of each process, in microseconds."""
+        return {
+            name: 1e6 * seconds / self.count for name, seconds in self.usage.cpu_by_process.items()
+        }
 
 
 class Progress(Protocol):
@@ -71,33 +83,37 @@ class Progress(Protocol):
 
 @dataclass
 class Meter:
-    """Measures one server."""
+    """Measures one server, whose processes have names."""
 
-    pid: int
+    pids: Mapping[str, int]
     cores: Cores
     _used: Usage | None = field(default=None, init=False)
 
     @property
     def resident(self) -> int:
         """The memory that the server has in RAM, in bytes."""
-        return resident_bytes(self.pid)
+        return sum(map(resident_bytes, self.pids.values()))
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Measure the block, with the server on its own core."""
-        self.cores.part(self.pid)
+        self.cores.part(self.pids.values())
         try:
-            cpu, began = cpu_seconds(self.pid), perf_counter()
+            before, began = self._cpu(), perf_counter()
             yield
-            self._used = Usage(cpu_seconds(self.pid) - cpu, perf_counter() - began, self.resident)
+            used = {name: seconds - before[name] for name, seconds in self._cpu().items()}
+            self._used = Usage(used, perf_counter() - began, self.resident)
         finally:
-            self.cores.mingle(self.pid)
+            self.cores.mingle(self.pids.values())
 
     @property
     def usage(self) -> Usage:
         """The usage of the block that was measured last."""
         assert self._used is not None, "nothing was measured"
         return self._used
+
+    def _cpu(self) -> dict[str, float]:
+        return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

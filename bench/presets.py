@@ -48,12 +48,17 @@ class Preset:
     load: Load
     #: Whether XMPP servers can be put under the same load.
     over_xmpp: bool = False
+    #: Whether a Synapse with presence is compared with one without, behind Lamplighter.
+    is_in_front: bool = False
     #: Whether Synapse needs so long that it is left out unless everything is asked for.
     long_for_synapse: bool = False
 
     def can_run_on(self, recipe: Recipe) -> bool:
         """Tell whether the server's protocol can carry the load."""
-        return self.over_xmpp or isinstance(recipe.wire, MatrixWire)
+        if self.is_in_front:
+            return recipe.name in ("synapse", "front")
+        can_carry = self.over_xmpp or isinstance(recipe.wire, MatrixWire)
+        return can_carry and recipe.name != "front"
 
     def is_short_on(self, recipe: Recipe) -> bool:
         """Tell whether a run without `--all` measures this server too."""
@@ -116,6 +121,24 @@ _ALL: Final = (
         "idle",
         "2,000 polls with nothing to say and a time-out of 30 s",
         Idle(alone(2_000), timeout_ms=TIMEOUT_MS),
+    ),
+    Preset(
+        "front-quiet",
+        "300 polls with nothing to say and a time-out of 5 s, four times",
+        Idle(alone(300), timeout_ms=5_000, times=4),
+        is_in_front=True,
+    ),
+    Preset(
+        "front-fanout-200",
+        "one room of 200, all of them watching",
+        Changes(one_room(200, _PUBLISHERS), (_TWO_A_SECOND,)),
+        is_in_front=True,
+    ),
+    Preset(
+        "front-mesh",
+        "200 users in 20 rooms of 20, each in 2; 5 changes/s",
+        Changes(mesh(200, 20), (Steady(per_second=5, seconds=20),)),
+        is_in_front=True,
     ),
     Preset(
         "churn",

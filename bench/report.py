@@ -111,13 +111,20 @@ def _figures(measured: Measurement, times: float | None) -> list[str]:
     """Return the cells of a row for *measured*, which is *times* as fast as the baseline."""
     per_poll = measured.poll_bytes if measured.polls >= _FEW_POLLS else None
     return [
-        f"{measured.cpu_micros:,.1f}",
+        _micros(measured),
         measured.unit,
         _NOTHING if times is None else f"{times:,.1f} x",
         _latency(measured.latency),
         f"{measured.usage.resident / 2**20:.0f}",
         _NOTHING if per_poll is None else f"{per_poll / 1024:.1f}",
     ]
+
+
+def _micros(measured: Measurement) -> str:
+    """Return the CPU time; where there are several processes, that of each as well."""
+    whole = f"{measured.cpu_micros:,.1f}"
+    parts = measured.micros_by_process.values()
+    return whole if len(parts) < 2 else f"{whole} = {' + '.join(f'{it:,.1f}' for it in parts)}"
 
 
 def _latency(latency: Latency | None) -> str:

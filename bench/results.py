@@ -53,6 +53,9 @@ def _flat(row: Row) -> dict[str, Any]:
         "unit": measured.unit,
         "count": measured.count,
         "cpu_us_per_unit": round(measured.cpu_micros, 2),
+        "cpu_us_by_process": {
+            name: round(micros, 2) for name, micros in measured.micros_by_process.items()
+        },
         "cpu_seconds": measured.usage.cpu_seconds,
         "seconds": measured.usage.seconds,
         "latency_ms": measured.latency and asdict(measured.latency),

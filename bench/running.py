@@ -39,8 +39,8 @@ async def measure(preset: Preset, recipe: Recipe, progress: Progress) -> list[Ro
     """Measure *preset* on a new server of that *recipe*. Raises `BenchError`."""
     with TemporaryDirectory(prefix="bench-") as folder, _reserved_port() as port:
         address = Address("127.0.0.1", port)
-        async with running(recipe, Path(folder), address, preset.load.shape) as pid:
-            stage = Stage(address, Meter(pid, share_cores()), progress, recipe.wire)
+        async with running(recipe, Path(folder), address, preset.load.shape) as pids:
+            stage = Stage(address, Meter(pids, share_cores()), progress, recipe.wire)
             with _no_garbage():
                 measurements = await preset.load.run(stage)
     client = preset.load.shape.client.name if isinstance(recipe.wire, MatrixWire) else "-"

@@ -22,11 +22,12 @@ _GLANCE: Final = 0.1
 class Idle:
     """Everybody of *shape* polls, and nobody may see another.
 
-    The measurement ends when each poll has timed out once and was sent again.
+    The measurement ends when each poll has timed out and was sent again so many *times*.
     """
 
     shape: Shape
     timeout_ms: int
+    times: int = 1
 
     async def run(self, stage: Stage) -> list[Measurement]:
         accounts = await people(stage, self.shape)
@@ -40,9 +41,9 @@ class Idle:
             poll_bytes = (stage.meter.resident - before) / len(watchers)
             began = _answered(watchers)
             with stage.meter.running():
-                advance = stage.progress.step("waiting for time-outs", self.timeout_ms // 1000)
+                advance = stage.progress.step("waiting for time-outs", self._seconds)
                 waited = 0.0
-                while _answered(watchers) < began + len(watchers):
+                while _answered(watchers) < began + self.times * len(watchers):
                     await pause(_GLANCE)
                     await ledger.settled(0)  # a lost poll would never be answered
                     waited += _GLANCE
@@ -56,6 +57,10 @@ class Idle:
         usage = stage.meter.usage
         polls = len(watchers)
         return [Measurement("", "turn", turns, usage, polls=polls, poll_bytes=poll_bytes)]
+
+    @property
+    def _seconds(self) -> int:
+        return self.times * self.timeout_ms // 1000
 
 
 def _answered(watchers: Sequence[Watcher]) -> int:

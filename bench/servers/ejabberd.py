@@ -1,6 +1,7 @@
 """ejabberd: XMPP, as the distribution packages it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
 from typing import Final
@@ -33,20 +34,18 @@ class Ejabberd:
         found = which("erl") and _LIBRARIES
         return None if found else "`apt-get install ejabberd` installs it"
 
-    def command(self, folder: Path, port: int, _shape: Shape) -> Command:
+    def commands(self, folder: Path, port: int, _shape: Shape) -> Sequence[Command]:
         file = folder / "ejabberd.yml"
         file.write_text(json.dumps(_config(port)))  # JSON is YAML too
         mnesia = ("-mnesia", "dir", f'"{folder}/mnesia"')
         serve = ("erl", *_MACHINE, "-noinput", *mnesia, "-s", "ejabberd")
-        return Command(
-            serve,
-            {
-                "EJABBERD_CONFIG_PATH": str(file),
-                "EJABBERD_LOG_PATH": str(folder / "ejabberd.log"),
-                "ERL_LIBS": str(_LIBRARIES[0].parent),
-                "HOME": str(folder),
-            },
-        )
+        environment = {
+            "EJABBERD_CONFIG_PATH": str(file),
+            "EJABBERD_LOG_PATH": str(folder / "ejabberd.log"),
+            "ERL_LIBS": str(_LIBRARIES[0].parent),
+            "HOME": str(folder),
+        }
+        return [Command(self.name, port, serve, environment)]
 
 
 def _config(port: int) -> dict[str, object]:

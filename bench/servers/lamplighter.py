@@ -1,17 +1,23 @@
-"""Lamplighter: `lamplighter serve` of this checkout, with SQLite."""
+"""Lamplighter: `lamplighter serve` of this checkout, with SQLite; alone, or before a Synapse."""
 
 import json
 import os
+import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.matrix import SERVER_NAME
 from bench.party import MatrixWire
 from bench.servers.matrix_config import modules_for, presence_for
 from bench.servers.process import ROOT, Command
+from bench.servers.synapse import Synapse
 from bench.shapes import Shape
+from lamplighter.homeserver.upstream.registration import write_registration
+from lamplighter.ids import ServerName
 
-__all__ = ["Lamplighter"]
+__all__ = ["Front", "Lamplighter"]
 
 
 class Lamplighter:
@@ -23,20 +29,50 @@ class Lamplighter:
     def absent(self) -> str | None:
         return None
 
-    def command(self, folder: Path, port: int, shape: Shape) -> Command:
-        config = {
-            "server_name": SERVER_NAME,
-            "listen": f"127.0.0.1:{port}",
-            "data_dir": str(folder / "data"),
-            "registration": "open",
-            "rate_limits": "off",
-            "presence": presence_for(shape),
-            "log": {"level": "warning"},
-            "modules": modules_for(shape),
-        }
-        file = folder / "lamplighter.yaml"
-        file.write_text(json.dumps(config))  # JSON is YAML too
-        # This checkout comes before an installed Lamplighter.
-        found = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
-        serve = (sys.executable, "-m", "lamplighter", "serve", "--config", str(file))
-        return Command(serve, {"PYTHONPATH": found})
+    def commands(self, folder: Path, port: int, shape: Shape) -> Sequence[Command]:
+        return [_command(folder, port, shape, {"registration": "open"})]
+
+
+class Front:
+    """Lamplighter before a Synapse with presence off: two processes."""
+
+    name = "front"
+    wire = MatrixWire()
+
+    def absent(self) -> str | None:
+        return Synapse().absent()
+
+    def commands(self, folder: Path, port: int, shape: Shape) -> Sequence[Command]:
+        registration = folder / "registration.yaml"
+        write_registration(registration, f"http://127.0.0.1:{port}", ServerName(SERVER_NAME))
+        behind = _free_port()
+        homeserver = {"url": f"http://127.0.0.1:{behind}", "registration": str(registration)}
+        return [
+            *Synapse(registration).commands(folder, behind, shape),
+            _command(folder, port, shape, {"homeserver": homeserver}),
+        ]
+
+
+def _command(folder: Path, port: int, shape: Shape, more: Mapping[str, Any]) -> Command:
+    config = {
+        "server_name": SERVER_NAME,
+        "listen": f"127.0.0.1:{port}",
+        "data_dir": str(folder / "data"),
+        "rate_limits": "off",
+        "presence": presence_for(shape),
+        "log": {"level": "warning"},
+        "modules": modules_for(shape),
+        **more,
+    }
+    file = folder / "lamplighter.yaml"
+    file.write_text(json.dumps(config))  # JSON is YAML too
+    # This checkout comes before an installed Lamplighter.
+    found = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
+    serve = (sys.executable, "-m", "lamplighter", "serve", "--config", str(file))
+    return Command("lamplighter", port, serve, {"PYTHONPATH": found})
+
+
+def _free_port() -> int:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        return int(holder.getsockname()[1])

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -27,8 +27,10 @@ _GLANCE: Final = 0.05
 
 @dataclass(frozen=True)
 class Command:
-    """A command that starts a server."""
+    """A command that starts a process of a server, which listens on 127.0.0.1 at *port*."""
 
+    name: str
+    port: int
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,26 +49,27 @@ class Recipe(Protocol):
     def absent(self) -> str | None:
         """Return the reason why this machine cannot run the server, or None."""
 
-    def command(self, folder: Path, port: int, shape: Shape) -> Command:
-        """Configure a new server below *folder*; return the command that starts it.
+    def commands(self, folder: Path, port: int, shape: Shape) -> Sequence[Command]:
+        """Configure a new server below *folder*; return the commands that start its processes.
 
-        The server listens on 127.0.0.1 at *port*. A module shows users to viewers by *shape*.
+        Clients use *port*. A module shows users to viewers by *shape*.
         """
 
 
 @asynccontextmanager
 async def running(
     recipe: Recipe, folder: Path, address: Address, shape: Shape
-) -> AsyncIterator[int]:
-    """Run a new server; give its process ID once it accepts connections."""
-    command = recipe.command(folder, address.port, shape)
-    log = folder / "server.log"
-    process = _started(command, folder, log)
-    try:
-        await _listens(recipe.name, process, address, log)
-        yield process.pid
-    finally:
-        _stop(process)
+) -> AsyncIterator[Mapping[str, int]]:
+    """Run a new server; give its process IDs by name once all accept connections."""
+    pids = {}
+    with ExitStack() as ending:
+        for command in recipe.commands(folder, address.port, shape):
+            log = folder / f"{command.name}.log"
+            process = _started(command, folder, log)
+            ending.callback(_stop, process)
+            await _listens(process, command, address.host, log)
+            pids[command.name] = process.pid
+        yield pids
 
 
 def _started(command: Command, folder: Path, log: Path) -> subprocess.Popen[bytes]:
@@ -84,20 +87,20 @@ def _started(command: Command, folder: Path, log: Path) -> subprocess.Popen[byte
 
 
 async def _listens(
-    name: str, process: subprocess.Popen[bytes], address: Address, log: Path
+    process: subprocess.Popen[bytes], command: Command, host: str, log: Path
 ) -> None:
     for _ in range(round(_PATIENCE / _GLANCE)):
         code = process.poll()
         if code is not None:
-            raise BenchError(f"{name} has ended with code {code}:\n{_end_of(log)}")
+            raise BenchError(f"{command.name} has ended with code {code}:\n{_end_of(log)}")
         try:
-            _, writer = await asyncio.open_connection(*address)
+            _, writer = await asyncio.open_connection(host, command.port)
         except OSError:
             await pause(_GLANCE)
         else:
             writer.close()
             return
-    raise BenchError(f"{name} does not listen after {_PATIENCE} seconds; see {log}")
+    raise BenchError(f"{command.name} does not listen after {_PATIENCE} seconds; see {log}")
 
 
 def _end_of(log: Path) -> str:

@@ -1,5 +1,6 @@
 """Prosody: XMPP, as the distribution packages it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
 from typing import Final
@@ -38,7 +39,7 @@ class Prosody:
     def absent(self) -> str | None:
         return None if which("prosody") else "`apt-get install prosody` installs it"
 
-    def command(self, folder: Path, port: int, _shape: Shape) -> Command:
+    def commands(self, folder: Path, port: int, _shape: Shape) -> Sequence[Command]:
         file = folder / "prosody.cfg.lua"
         file.write_text(_CONFIG.format(folder=folder, port=port, server_name=SERVER_NAME))
-        return Command(("prosody", "-F", "--config", str(file)))
+        return [Command(self.name, port, ("prosody", "-F", "--config", str(file)))]

@@ -1,7 +1,7 @@
 """Synapse: one process in an environment of its own, SQLite, no rate limits."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,10 +42,14 @@ class Synapse:
     name = "synapse"
     wire = MatrixWire()
 
+    def __init__(self, registration: Path | None = None) -> None:
+        """With the *registration* of an application service, presence is off."""
+        self._registration = registration
+
     def absent(self) -> str | None:
         return None if _PYTHON.exists() else "`make bench` installs it"
 
-    def command(self, folder: Path, port: int, shape: Shape) -> Command:
+    def commands(self, folder: Path, port: int, shape: Shape) -> Sequence[Command]:
         key, log, file = (folder / name for name in ("signing.key", "log.yaml", "homeserver.yaml"))
         with key.open("w") as stream:
             write_signing_keys(stream, [generate_signing_key("bench")])
@@ -56,9 +60,15 @@ class Synapse:
             "log_config": str(log),
             "modules": modules_for(shape),
         }
+        if self._registration is not None:
+            config |= {
+                "presence": {"enabled": False},
+                "modules": [],
+                "app_service_config_files": [str(self._registration)],
+            }
         file.write_text(json.dumps(config))
         serve = (str(_PYTHON), "-m", "synapse.app.homeserver", "-c", str(file))
-        return Command(serve, {"PYTHONPATH": str(ROOT)})
+        return [Command(self.name, port, serve, {"PYTHONPATH": str(ROOT)})]
 
 
 def _homeserver(folder: Path, port: int, shape: Shape) -> dict[str, Any]:
@@ -69,6 +79,7 @@ def _homeserver(folder: Path, port: int, shape: Shape) -> dict[str, Any]:
                 "type": "http",
                 "bind_addresses": ["127.0.0.1"],
                 "port": port,
+                "x_forwarded": True,
                 "resources": [{"names": ["client"]}],
             }
         ],

@@ -21,6 +21,17 @@ def test_order() -> None:
     )
 
 
+def test_in_front() -> None:
+    """Lamplighter before a Synapse is compared with a Synapse with presence, and only there."""
+    recipes = list(RECIPES.values())
+    for preset in PRESETS.values():
+        found = {recipe.name for it, recipe in make_plan([preset], recipes).measured}
+        if preset.name.startswith("front-"):
+            assert found == {"synapse", "front"}
+        else:
+            assert "front" not in found
+
+
 def test_what_takes_too_long() -> None:
     """Synapse is left out of the largest loads, unless everything is asked for."""
     recipes = [SYNAPSE, PROSODY]

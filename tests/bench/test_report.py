@@ -36,6 +36,12 @@ def test_table() -> None:
     ]
 
 
+def test_several_processes() -> None:
+    """The CPU time of a server of several processes is the sum, with that of each."""
+    page = renewed(f"{BEGIN}{END}", table_of([row("front", 1.5, 0.25)]))
+    assert "| front | 1,750.0 = 1,500.0 + 250.0 | delivery |" in page
+
+
 def test_a_page_is_renewed() -> None:
     """The text between the marks becomes the table; everything else stays, as do the marks."""
     page = f"# Speed\n\n{BEGIN}\nold\n{END}\n\nMore.\n"

@@ -39,6 +39,7 @@ def test_json() -> None:
                 "unit": "delivery",
                 "count": 1_000,
                 "cpu_us_per_unit": 2_000.0,
+                "cpu_us_by_process": {"synapse": 2_000.0},
                 "cpu_seconds": 2.0,
                 "seconds": 10.0,
                 "latency_ms": {"p50": 1.0, "p95": 20.0, "p99": 300.0},
