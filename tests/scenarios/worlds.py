@@ -181,6 +181,9 @@ class Oracle:
         self._sent_unnamed: set[Pair] = set()
         #: Who may have been told of whom, at any moment.
         self._ever_seen: set[Pair] = set()
+        #: The pairs that were altered when the last picture was taken. A module that has altered
+        #: for the first time since may have done so after the server told the viewer.
+        self._altered_before: frozenset[Pair] = frozenset()
 
     @property
     def moment(self) -> int:
@@ -201,6 +204,7 @@ class Oracle:
         self._ever_seen |= {pair for pair, states in allowed.items() if states}
         certain = frozenset(pair for pair in self._pairs() if self.must_see(*pair))
         self.pictures.append(Picture(dict(self.states), allowed, certain))
+        self._altered_before = frozenset(self.rules.altered)
 
     def joining(self, room: str, user: str) -> None:
         """From now on the user may be in the room, if it counts, and perhaps is not yet."""
@@ -358,4 +362,5 @@ class Oracle:
                 yield self.states[sender]
 
     def _is_waited_for(self, name: str, pair: Pair) -> bool:
-        return not self.rules.is_late(name) or (name == "Altering" and pair in self.rules.altered)
+        known = self.rules.altered & self._altered_before
+        return not self.rules.is_late(name) or (name == "Altering" and pair in known)
