@@ -8,7 +8,7 @@ Adapters are plain classes that take plain arguments; `app/` alone chooses among
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
@@ -61,12 +61,17 @@ class Requester(msgspec.Struct, frozen=True, gc=False):
     device_id: DeviceId
 
 
-class RequestHead(msgspec.Struct, frozen=True, gc=False):
+def _nowhere() -> str:
+    return ""
+
+
+class RequestHead(msgspec.Struct, frozen=True):
     """What a client sent before the body, but for method and target; and where it came from."""
 
     headers: Headers = ()
-    #: The IP address at the other end of the connection, a proxy's for instance; "" if unknown.
-    peer: str = ""
+    #: Returns the IP address at the other end of the connection, a proxy's for instance; "" if it
+    #: is unknown. To ask for it costs a system call.
+    peer: Callable[[], str] = _nowhere
 
 
 @dataclass(frozen=True, slots=True)

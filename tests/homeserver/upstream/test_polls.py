@@ -164,6 +164,29 @@ async def test_a_newer_token_of_an_empty_answer(door: Front, alice: Client, bob:
     assert [since for since, _ in syncs(door)] == [old, old, "s3~2.3"]
 
 
+async def test_what_the_homeserver_is_asked(door: Front, alice: Client) -> None:
+    """The client's own query and headers, where it is, and nothing of its presence."""
+    query = {"filter": '{"room":{"rooms":[]}}', "unknown": "ä & b", "set_presence": "unavailable"}
+    await door.server.http.request(
+        "GET",
+        "/_matrix/client/r0/sync",
+        token=alice.access_token,
+        query=query,
+        headers={"User-Agent": "phone", "Accept-Encoding": "gzip", "X-Forwarded-Host": "a.example"},
+    )
+    asked = door.small.asked[-1]
+    assert (asked.method, asked.path) == ("GET", "/_matrix/client/v3/sync")
+    assert asked.query == query | {"set_presence": "offline", "timeout": "0"}
+    assert asked.headers == {
+        "authorization": f"Bearer {alice.access_token}",
+        "host": "localhost",
+        "user-agent": "phone",
+        "x-forwarded-for": "127.0.0.1",
+        "x-forwarded-proto": "http",
+        "x-forwarded-host": "a.example",
+    }
+
+
 async def test_an_older_token(door: Front, alice: Client) -> None:
     """A client that goes back is not attached to a request for what comes later."""
     before = alice.next_batch

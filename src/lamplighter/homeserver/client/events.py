@@ -105,8 +105,7 @@ class Events:
         return self._next_batch(await self._news(request, requester, question))
 
     async def _news(self, request: Request, requester: Requester, question: SyncQuestion) -> News:
-        client = request.client
-        head = RequestHead(request.headers.raw, client.host if client else "")
+        head = RequestHead(request.headers.raw)
         return await self._long_poll.news(requester, question, request.receive, head)
 
     def _next_batch(self, news: News) -> str:

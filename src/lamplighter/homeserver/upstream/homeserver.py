@@ -113,5 +113,5 @@ class UpstreamHomeserver:
 
 def _sync_headers(trusts: Callable[[str], bool], head: RequestHead) -> Headers:
     """Return the headers of a client's `/sync` for the homeserver: the answer is to be read."""
-    passed = forwarded_headers(list(head.headers), head.peer, "http", trusts)
+    passed = forwarded_headers(list(head.headers), head.peer(), "http", trusts)
     return [it for it in passed if it[0] not in _NOT_FOR_SYNC]

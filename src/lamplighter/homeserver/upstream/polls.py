@@ -320,7 +320,10 @@ class _Asked:
             found = read_sync_answer(answer.body)
         except ValueError:
             raise HomeserverUnreachable("The homeserver's answer is not understood") from None
-        self._half.rooms.seen(self.requester.user_id, found.rooms)
+        rooms = found.rooms
+        if self._sent is None:  # it tells all members of all rooms, who are known
+            rooms = msgspec.structs.replace(rooms, changed=frozenset())
+        self._half.rooms.seen(self.requester.user_id, rooms)
         return found
 
     def _is_news(self, found: RoomsHalfAnswer) -> bool:

@@ -36,6 +36,20 @@ class RoomsHalfAnswer(msgspec.Struct, frozen=True):
     rooms: "RoomsOfAnswer"
 
 
+class _Event(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Timeline(msgspec.Struct, frozen=True):
+    events: list[_Event] = []
+    #: Whether there is a gap before it: what has changed in the gap stands in the room's state.
+    limited: bool = False
+
+
+class _JoinedRoom(msgspec.Struct, frozen=True):
+    timeline: _Timeline = _Timeline()
+
+
 class _Room(msgspec.Struct, frozen=True):
     join: dict[RoomId, msgspec.Raw] = {}
     leave: dict[RoomId, msgspec.Raw] = {}
@@ -52,6 +66,7 @@ class RoomsOfAnswer(msgspec.Struct, frozen=True):
     changed: frozenset[RoomId] = frozenset()
 
 
+_MEMBERSHIP: Final = b'"m.room.member"'
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ROOMS: Final = msgspec.json.Decoder(_Room)
 
@@ -78,7 +93,10 @@ def read_sync_answer(body: bytes) -> RoomsHalfAnswer:
 def _is_empty(value: msgspec.Raw) -> bool:
     """Tell whether there is nothing in a member but empty objects and lists."""
     text = bytes(value) if len(memoryview(value)) < _MOST_OF_NOTHING else b"1"
-    content = msgspec.json.decode(text)
+    try:
+        content = msgspec.json.decode(text)
+    except msgspec.MsgspecError:  # a number that no float holds
+        return False
     members = content.values() if isinstance(content, dict) else [content]
     return all(it in ({}, []) for it in members)
 
@@ -88,5 +106,16 @@ def _rooms_in(value: msgspec.Raw | None) -> RoomsOfAnswer:
         rooms = _ROOMS.decode(value) if value is not None else _Room()
     except (msgspec.MsgspecError, RecursionError):
         return RoomsOfAnswer()  # the client may understand what we do not
-    changed = [it for it, room in rooms.join.items() if b'"m.room.member"' in bytes(room)]
+    changed = [it for it, room in rooms.join.items() if _has_changed(bytes(room))]
     return RoomsOfAnswer(frozenset(rooms.join), frozenset(rooms.leave), frozenset(changed))
+
+
+def _has_changed(room: bytes) -> bool:
+    """Tell whether somebody has joined or left; members that are told with a message have not."""
+    if _MEMBERSHIP not in room:
+        return False
+    try:
+        timeline = msgspec.json.decode(room, type=_JoinedRoom).timeline
+    except (msgspec.MsgspecError, RecursionError):
+        return True
+    return timeline.limited or any(it.type == "m.room.member" for it in timeline.events)

@@ -90,9 +90,8 @@ class Exchange:
         """The headers of the request."""
         return self._request.headers
 
-    @property
     def peer(self) -> str:
-        """The IP address at the other end of the connection; "" if the connection has ended."""
+        """Return the IP address at the other end of the connection; "" if that has ended."""
         if self._connection is None:
             return ""
         address = self._connection.transport.get_extra_info("peername")

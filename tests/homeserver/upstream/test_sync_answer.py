@@ -1,0 +1,99 @@
+"""Answers to `/sync`, cut open at the top level."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamplighter.homeserver.upstream.sync_answer import RoomsOfAnswer, read_sync_answer
+from lamplighter.ids import RoomId
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(members=st.dictionaries(st.text(), JSON), next_batch=st.text())
+def test_all_members_stay(members: dict[str, object], next_batch: str) -> None:
+    """Whatever an answer holds is in the body, but for its token and presence of the homeserver."""
+    body = msgspec.json.encode({**members, "next_batch": next_batch, "presence": {"events": []}})
+    found = read_sync_answer(body)
+    expected = {key: it for key, it in members.items() if key not in ("next_batch", "presence")}
+    assert (found.next_batch, msgspec.json.decode(found.body)) == (next_batch, expected)
+
+
+def test_members_stay_as_they_are_written() -> None:
+    """Spaces, escapes, the order and large numbers are the homeserver's."""
+    body = b'{ "b" : {"n": 1e400, "u":"\\u00e4"} ,"next_batch":"s1", "a":[1,  2] }'
+    found = read_sync_answer(body)
+    assert found.body == b'{"b":{"n": 1e400, "u":"\\u00e4"},"a":[1,  2]}'
+
+
+COUNTS = b'"device_one_time_keys_count":{"signed_curve25519":50}'
+
+
+@pytest.mark.parametrize(
+    ("members", "is_empty"),
+    [
+        (b"", True),
+        (COUNTS, True),
+        (b'"rooms":{"join":{},"invite":{},"leave":{}}', True),
+        (b'"account_data":{"events":[]},"to_device":{"events":[]}', True),
+        (b'"device_lists":{"changed":[],"left":[]}', True),
+        (b'"rooms":{"leave":{"!a:b":{}}}', False),
+        (b'"to_device":{"events":[{}]}', False),
+        (b'"device_lists":{"changed":["@a:b"],"left":[]}', False),
+        (b'"unknown":0', False),
+    ],
+)
+def test_what_is_empty(members: bytes, is_empty: bool) -> None:
+    """An answer with nothing but counts of keys, and empty objects and lists, is empty."""
+    comma = b"," if members else b""
+    assert read_sync_answer(b'{"next_batch":"s1"' + comma + members + b"}").is_empty is is_empty
+
+
+def test_counts() -> None:
+    """The counts of keys are there to be compared with those of the answer before."""
+    types = b'"device_unused_fallback_key_types":["a"]'
+    found = read_sync_answer(b'{"next_batch":"s1",' + COUNTS + b"," + types + b"}")
+    assert found.counts == b'{"signed_curve25519":50},["a"]'
+
+
+def room(timeline: list[str], *, limited: bool = False, state: list[str] | None = None) -> object:
+    """Return a joined room with events of these types."""
+    return {
+        "timeline": {"events": [{"type": it} for it in timeline], "limited": limited},
+        "state": {"events": [{"type": it} for it in state or []]},
+    }
+
+
+def test_rooms() -> None:
+    """Memberships have changed where the timeline says so, or may have, in a gap; not where the
+    sender of a message is told with it.
+    """
+    member, message = "m.room.member", "m.room.message"
+    rooms = {
+        RoomId("!message:a"): room([message]),
+        RoomId("!lazy:a"): room([message], state=[member]),
+        RoomId("!member:a"): room([member]),
+        RoomId("!gap:a"): room([message], limited=True, state=[member]),
+    }
+    body = {"next_batch": "s1", "rooms": {"join": rooms, "leave": {"!left:a": {}}}}
+    assert read_sync_answer(msgspec.json.encode(body)).rooms == RoomsOfAnswer(
+        frozenset(rooms),
+        frozenset({RoomId("!left:a")}),
+        frozenset({RoomId("!member:a"), RoomId("!gap:a")}),
+    )
+    odd = {"next_batch": "s1", "rooms": {"join": [1]}}
+    assert read_sync_answer(msgspec.json.encode(odd)).rooms == RoomsOfAnswer()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"next_batch":1}', b'{"next_batch":"a"', b"[" * 100_000]
+)
+def test_no_answer(body: bytes) -> None:
+    """Anything else is refused."""
+    with pytest.raises(ValueError, match="no answer to /sync"):
+        read_sync_answer(body)
