@@ -38,6 +38,7 @@ STORIES: Final = {
     "homeserver/sql/test_durability.py": "what is acknowledged survives the death of the process",
     "homeserver/upstream/test_random_worlds.py": "whatever is interleaved, nobody loses an event",
     "federation/test_inward.py": "hosts that would lead us inward, with all parts put together",
+    "homeserver/upstream/test_federation.py": "other servers, in front of a homeserver",
     "homeserver/upstream/test_leaving.py": "presence switched off in front of a homeserver",
     "presence/test_reference_model.py": "the state machine against a slow and obvious one",
     "test_architecture.py": "this file",

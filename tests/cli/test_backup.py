@@ -101,6 +101,15 @@ def test_keys_of_another_place(tmp_path: Path) -> None:
     assert lines[-1] == f"signing.key belongs to {key}, by federation.signing_key"
 
 
+def test_keys_of_a_homeserver(tmp_path: Path) -> None:
+    """The key of the homeserver behind this server is not in the archive."""
+    (tmp_path / "its.key").write_text("secret")
+    homeserver = "homeserver: {url: 'http://a:1', signing_key: its.key}\n"
+    path = configured(tmp_path, 1, homeserver)
+    _database(_made(tmp_path / "data") / "lamplighter.db")
+    assert list(backup(path, tmp_path / "b.tar.gz")) == [f"{tmp_path}/b.tar.gz: lamplighter.db"]
+
+
 def test_what_cannot_be_backed_up(tmp_path: Path) -> None:
     """PostgreSQL, no database, a damaged one or an existing file is an error without an archive."""
     target = tmp_path / "b.tar.gz"

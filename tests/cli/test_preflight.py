@@ -82,6 +82,8 @@ BROKEN = {
     "signing_key: a_file}}",
     "signing key without a directory": "federation: {{enabled: true, listen: "
     "'127.0.0.1:{other}', signing_key: no_such_folder/signing.key}}",
+    "signing key of the homeserver missing": "homeserver: {{url: 'http://127.0.0.1:1', "
+    "signing_key: no.key}}\nfederation: {{enabled: true}}",
     "module is a function": "modules: [{module: json.dumps}]",
     "module is no class": "modules: [{module: broken_modules.MODULES}]",
     "module missing": "modules: [{module: no_such_package.Router}]",

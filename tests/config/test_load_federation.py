@@ -150,8 +150,29 @@ def test_what_does_not_fit(written: str, problem: str) -> None:
     assert refusal(written) == problem
 
 
-def refusal(written: str) -> str:
+IN_FRONT: Final = "is not allowed; the homeserver behind this server serves federation"
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("{enabled: true}", "homeserver.signing_key: missing; federation.enabled needs it"),
+        ("{signing_key: a}", f"federation.signing_key: {IN_FRONT}"),
+        ("{tls_certificate: a, tls_private_key: b}", f"federation.tls_certificate: {IN_FRONT}"),
+        ("{well_known_server: a}", f"federation.well_known_server: {IN_FRONT}"),
+    ],
+)
+def test_in_front_of_a_homeserver(written: str, problem: str) -> None:
+    """In front of a homeserver, its key signs, and only it serves federation and its keys."""
+    assert refusal(written, "homeserver: {url: 'http://a:1'}\n") == problem
+    text = "{server_name: b, listen: 'c:8448', homeserver: {url: 'http://a:1', signing_key: its}, "
+    config = parse_config_text(text + "federation: {enabled: true, listen: 'c:8448'}}", WHERE)
+    assert config.homeserver is not None
+    assert config.homeserver.signing_key == WHERE.parent / "its"
+
+
+def refusal(written: str, more: str = "") -> str:
     """Return the error of a section `federation`, without the name of the file."""
     with pytest.raises(ConfigError) as refused:
-        parse_config_text(f"server_name: example.org\nfederation: {written}", WHERE)
+        parse_config_text(f"server_name: example.org\n{more}federation: {written}", WHERE)
     return str(refused.value).removeprefix(f"{WHERE}: ")

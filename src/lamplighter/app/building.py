@@ -196,7 +196,7 @@ async def _build(
         storage=storage.database,
     )
     application, find_direct = wire_endpoints(
-        config, ports, homeserver, core, loading, admin, transitions
+        config, ports, homeserver, core, loading, admin, transitions, federation
     )
     return Lamplighter(
         config=config,
@@ -240,7 +240,7 @@ def listeners(server: Lamplighter, clock: Clock) -> list[Listener]:
     """Return what serves *server*, one for each address; raise `ConfigError`."""
     room = ConnectionRoom(room_for_connections())
     serving = [Listener(server.http_server(clock, room), it) for it in server.config.listen]
-    if server.federation is not None:
+    if server.federation is not None and server.config.homeserver is None:
         serving.append(
             server.federation.listener(
                 server.core.federated, server.homeserver.lookups, server.metrics, room

@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from lamplighter.app.admin import Admin
+from lamplighter.app.federation import Federation
 from lamplighter.app.homeserver import Homeserver
 from lamplighter.config import Config
 from lamplighter.delivery.timeouts import Timeouts
@@ -38,6 +39,7 @@ def wire_endpoints(
     modules: ModuleRuntime,
     admin: Admin,
     transitions: Limiter,
+    federation: Federation | None,
 ) -> tuple[ASGIApp, FindDirect]:
     """Return the application and the direct endpoints of the server.
 
@@ -83,5 +85,7 @@ def wire_endpoints(
         front = FrontPage(config.server_name, config.public_baseurl, has_dashboard=has_dashboard)
         routes += front.routes()
         routes += WellKnownServer(config.federation.well_known_server).routes()
+    elif federation is not None:
+        otherwise = federation.in_front_of(otherwise, core.federated)
     application = Application(routes, otherwise)
     return application, DirectEndpoints(sync=sync, put_status=status.put)

@@ -31,6 +31,7 @@ from lamplighter.service.federated import FederatedPresence
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.application import Application
 from lamplighter.web.federation import federation_endpoints
+from lamplighter.web.federation.passing import PassingTransactions
 from lamplighter.web.http.settings import ConnectionRoom
 from lamplighter.web.listener import Certificate, Listener
 from lamplighter.web.server import matrix_server
@@ -75,7 +76,9 @@ class Federation:
         *transport* stands in for the one that opens connections.
         """
         settings = config.federation
-        keys = SigningKeys.load_or_create(signing_key_path(config, data_dir), config.server_name)
+        # A homeserver behind this server has made its key.
+        load = SigningKeys.load_or_create if config.homeserver is None else SigningKeys.load
+        keys = load(signing_key_path(config, data_dir), config.server_name)
         rules = AddressRules(settings.allow_addresses)
         if transport is None:
             transport = Transport(_tls(settings), rules.admits)
@@ -126,17 +129,11 @@ class Federation:
 
     def application(self, presence: FederatedPresence, accounts: Lookups) -> ASGIApp:
         """Return the server-server API."""
-        inbound = Inbound(
-            presence.remote_updates,
-            self._sender.heard_from,
-            self._clock,
-            busy_allowed=self._config.presence.busy,
-        )
         endpoints = federation_endpoints(
             keys=self._keys,
             keyring=self._keyring,
             policy=self._policy,
-            inbound=inbound,
+            inbound=self._inbound(presence),
             accounts=accounts,
             well_known_server=self._config.federation.well_known_server,
             notary=self._config.federation.notary == "known",
@@ -144,6 +141,20 @@ class Federation:
             clock=self._clock,
         )
         return Application(endpoints)
+
+    def in_front_of(self, homeserver: ASGIApp, presence: FederatedPresence) -> ASGIApp:
+        """Return what takes presence out of what other servers send to *homeserver*."""
+        return PassingTransactions(
+            homeserver, self._inbound(presence), self._config.server_name, self._policy
+        )
+
+    def _inbound(self, presence: FederatedPresence) -> Inbound:
+        return Inbound(
+            presence.remote_updates,
+            self._sender.heard_from,
+            self._clock,
+            busy_allowed=self._config.presence.busy,
+        )
 
     async def stop(self) -> None:
         """Give up what is under way, and close all connections."""
@@ -154,6 +165,8 @@ class Federation:
 
 def signing_key_path(config: Config, data_dir: Path | None) -> Path:
     """Return where the signing key is; raise `ConfigError` if there is no place for one."""
+    if config.homeserver is not None and config.homeserver.signing_key is not None:
+        return config.homeserver.signing_key
     if config.federation.signing_key is not None:
         return config.federation.signing_key
     if data_dir is None:

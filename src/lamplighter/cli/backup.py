@@ -40,8 +40,9 @@ def backup(config_path: Path, target: Path) -> Iterator[str]:
     if not (config.data_dir / _DATABASES[0]).is_file():
         raise ConfigError(f"data_dir: {config.data_dir} has no database: nothing to back up")
     key = signing_key_path(config, config.data_dir)
-    # The keys get the names that they have in a data directory.
+    # The keys get the names that they have in a data directory. A homeserver has its own backup.
     keys = {"signing.key": key, "signing.key.old": key.with_name(f"{key.name}.old")}
+    keys = keys if config.homeserver is None else {}
     beside = target.with_name(f"{target.name}.part")
     if target.exists():
         raise ConfigError(f"{target}: exists already; name another file, or remove it")
@@ -53,7 +54,7 @@ def backup(config_path: Path, target: Path) -> Iterator[str]:
         problem = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"{target}: the backup has failed: {problem}") from None
     yield from (f"{target}: {name}" for name in names)
-    if keys["signing.key"].exists() and key.parent != config.data_dir:
+    if "signing.key" in names and key.parent != config.data_dir:
         yield f"signing.key belongs to {key}, by federation.signing_key"
 
 

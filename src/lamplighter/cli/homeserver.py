@@ -7,6 +7,7 @@ from pathlib import Path
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, HomeserverSettings, load_config
 from lamplighter.errors import ConfigError
+from lamplighter.federation.keys import SigningKeys
 from lamplighter.homeserver.upstream.client import UpstreamClient, connect_to
 from lamplighter.homeserver.upstream.doctor import Diagnosis, examine
 from lamplighter.homeserver.upstream.registration import read_registration, write_registration
@@ -36,6 +37,9 @@ def check_homeserver(path: Path, say: Callable[[str], None]) -> bool:
     set_up_logs("critical")  # the lines say it
     config, settings = _load(path)
     registration = read_registration(settings.registration)
+    keys = None
+    if config.federation.enabled and settings.signing_key is not None:
+        keys = SigningKeys.load(settings.signing_key, config.server_name)
 
     async def look() -> bool:
         client = UpstreamClient(
@@ -43,7 +47,7 @@ def check_homeserver(path: Path, say: Callable[[str], None]) -> bool:
         )
         try:
             return await _say_all(
-                examine(client, registration, config.server_name, settings.url), say
+                examine(client, registration, config.server_name, settings.url, keys), say
             )
         finally:
             await client.close()

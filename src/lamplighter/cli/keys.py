@@ -28,13 +28,15 @@ def rotate(path: Path) -> Iterator[str]:
     `serve` uses the new key from its next start. Raises `ConfigError` as `show` does, and if a file
     cannot be written.
     """
+    if load_config(path).homeserver is not None:
+        raise ConfigError(f"{path}: the key is the homeserver's; change it there")
     return _lines(_load(path).rotate(SystemClock().now()))
 
 
 def _load(path: Path) -> SigningKeys:
     config = load_config(path)
     file = signing_key_path(config, config.data_dir)
-    if not file.exists():
+    if config.homeserver is None and not file.exists():
         raise ConfigError(f"{file}: is not there; the first start with federation makes it")
     return SigningKeys.load(file, config.server_name)
 

@@ -71,7 +71,7 @@ def _signing_key(config: Config) -> None:
     if not config.federation.enabled:
         return
     path = signing_key_path(config, config.data_dir)
-    if path.exists():
+    if config.homeserver is not None or path.exists():
         SigningKeys.load(path, config.server_name)
     elif path.parent != config.data_dir:
         where = f"{path}: cannot be written"

@@ -71,8 +71,8 @@ def find_running_server(data_dir: Path) -> Running | None:
 
 def addresses_of(config: Config) -> tuple[str, ...]:
     """Return all addresses at which a configuration serves."""
-    federation = config.federation
-    every = [*config.listen, *([federation.listen] if federation.enabled else [])]
+    federates_itself = config.federation.enabled and config.homeserver is None
+    every = [*config.listen, *([config.federation.listen] if federates_itself else [])]
     return tuple(map(str, every))
 
 

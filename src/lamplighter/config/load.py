@@ -150,7 +150,11 @@ def _config_from(raw: object, base: Path) -> Config:
             extra_ca_files=tuple(base / path for path in federation.extra_ca_files),
         ),
         homeserver=behind
-        and msgspec.structs.replace(behind, registration=base / behind.registration),
+        and msgspec.structs.replace(
+            behind,
+            registration=base / behind.registration,
+            signing_key=absolute(behind.signing_key),
+        ),
         routing=msgspec.structs.replace(routing, record=absolute(routing.record)),
         public_baseurl=url and f"{url.rstrip('/')}/",
     )

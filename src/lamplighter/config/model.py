@@ -91,6 +91,8 @@ class HomeserverSettings(_Section, frozen=True):
     ]
     #: The file that `lamplighter homeserver registration` writes.
     registration: File = Path("lamplighter-registration.yaml")
+    #: The file of the key with which that homeserver signs; federation needs it.
+    signing_key: File | None = None
 
 
 class PresenceSettings(_Section, frozen=True):

@@ -1,6 +1,7 @@
 """Checks that the type of a single key cannot express: grammars, and keys against each other."""
 
 from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
 
 from lamplighter.config.explain import Refused, quoted
@@ -9,6 +10,9 @@ from lamplighter.errors import InvalidId
 from lamplighter.ids import parse_room_id, parse_server_name
 
 __all__ = ["check_relations"]
+
+#: The keys of federation that mean nothing in front of a homeserver.
+_OF_A_LISTENER: Final = ("tls_certificate", "tls_private_key", "signing_key", "well_known_server")
 
 
 def check_relations(config: Config) -> None:
@@ -41,10 +45,14 @@ def _check_federation(config: Config) -> None:
         raise Refused("federation.tls_certificate", "missing; federation.tls_private_key needs it")
     if federation.tls_certificate and not federation.tls_private_key:
         raise Refused("federation.tls_private_key", "missing; federation.tls_certificate needs it")
-    if federation.enabled and config.homeserver is not None:
-        complaint = "true is not allowed; the homeserver behind this server federates"
-        raise Refused("federation.enabled", complaint)
-    if federation.enabled and federation.listen in config.listen:
+    if config.homeserver is not None:
+        for key in _OF_A_LISTENER:
+            if getattr(federation, key) is not None:
+                complaint = "is not allowed; the homeserver behind this server serves federation"
+                raise Refused(f"federation.{key}", complaint)
+        if federation.enabled and config.homeserver.signing_key is None:
+            raise Refused("homeserver.signing_key", "missing; federation.enabled needs it")
+    elif federation.enabled and federation.listen in config.listen:
         complaint = "is not allowed; clients are served there: give another address"
         raise Refused("federation.listen", f"{quoted(federation.listen)} {complaint}")
     if (name := federation.well_known_server) is not None:

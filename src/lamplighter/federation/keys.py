@@ -10,7 +10,7 @@ Implements <https://spec.matrix.org/latest/server-server-api/#publishing-keys>.
 import os
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -107,6 +107,11 @@ class SigningKeys:
         """The key that signs."""
         return self.current[0]
 
+    @property
+    def public(self) -> Mapping[str, str]:
+        """The public halves of the current keys, in base64, by key ID."""
+        return {key_id_of(key): _public(key) for key in self.current}
+
     def rotate(self, now: Timestamp) -> "SigningKeys":
         """Replace the current keys by a new key, in the file as well, and return the result.
 
@@ -126,7 +131,7 @@ class SigningKeys:
         content: Json = {
             "server_name": self.server_name,
             "valid_until_ts": after(now, validity),
-            "verify_keys": {key_id_of(key): {"key": _public(key)} for key in self.current},
+            "verify_keys": {key_id: {"key": key} for key_id, key in self.public.items()},
             "old_verify_keys": {
                 key.key_id: {"key": key.public, "expired_ts": key.expired_ts} for key in self.old
             },

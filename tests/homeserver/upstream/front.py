@@ -10,6 +10,7 @@ from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.server import InMemoryServer
+from lamplighter.federation.transport import Transport
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.web.http.server import HttpServer
 from lamplighter.web.server import MATRIX
@@ -60,14 +61,17 @@ class Front:
 def _config(folder: Path, config: str) -> Config:
     text = (
         "server_name: demo\nrate_limits: off\n"
-        "homeserver: {url: 'http://127.0.0.1:8018', registration: registration.yaml}\n" + config
+        "homeserver: {url: 'http://127.0.0.1:8018', registration: registration.yaml, "
+        "signing_key: signing.key}\n" + config
     )
     return parse_config_text(text, folder / "lamplighter.yaml")
 
 
 @asynccontextmanager
-async def front(folder: Path, config: str = "") -> AsyncIterator[Front]:
-    """Run both servers."""
+async def front(
+    folder: Path, config: str = "", transport: Transport | None = None
+) -> AsyncIterator[Front]:
+    """Run both servers; *transport* stands in for connections to other servers."""
     clock = FakeClock()
     small = SmallHomeserver(clock)
     behind = HttpServer(small, clock, MATRIX)
@@ -75,7 +79,12 @@ async def front(folder: Path, config: str = "") -> AsyncIterator[Front]:
     registration = folder / "registration.yaml"
     registration.write_text(f"{{id: lamplighter, as_token: {AS_TOKEN}, hs_token: {HS_TOKEN}}}")
     server = InMemoryServer(
-        _config(folder, config), None, folder / "data", clock=clock, connect=pipe
+        _config(folder, config),
+        None,
+        folder / "data",
+        clock=clock,
+        transport=transport,
+        connect=pipe,
     )
     await server.start()
     try:

@@ -12,6 +12,8 @@ from urllib.parse import quote
 import msgspec
 
 from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.federation.signing import key_id_of
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.connection import UpstreamAnswer
 from lamplighter.homeserver.upstream.registration import SERVICE_ID, ServiceRegistration
@@ -37,11 +39,16 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 async def examine(
-    client: UpstreamClient, registration: ServiceRegistration, server_name: ServerName, url: str
+    client: UpstreamClient,
+    registration: ServiceRegistration,
+    server_name: ServerName,
+    url: str,
+    keys: SigningKeys | None = None,
 ) -> AsyncIterator[Diagnosis]:
     """Yield what is found, one after the other; stop where the rest cannot be asked.
 
-    *url* is where the homeserver is, for people.
+    *url* is where the homeserver is, for people. *keys* sign what is sent to other servers; None is
+    no federation.
     """
     doctor = _Doctor(client, registration, server_name)
     found = await doctor.answers(url)
@@ -54,6 +61,8 @@ async def examine(
         yield await doctor.presence_is_off()
         yield await doctor.reaches_us()
         yield await doctor.sees_addresses()
+    if keys is not None:
+        yield await doctor.publishes_key(keys)
 
 
 class _Doctor:
@@ -148,6 +157,25 @@ class _Doctor:
             False,
             "the homeserver takes all clients for one: it does not read X-Forwarded-For",
             "Set `x_forwarded: true` at the homeserver's listener.",
+        )
+
+    async def publishes_key(self, keys: SigningKeys) -> Diagnosis:
+        """Look whether other servers will find the key with which this server signs."""
+        answer = await self._ask("GET", "/_matrix/key/v2/server", token=None)
+        found = _content(answer).get("verify_keys")
+        if answer.status != 200 or not isinstance(found, dict):
+            return Diagnosis(
+                False,
+                f"the homeserver does not publish keys at this address (status {answer.status})",
+                "Add `federation` to the resources of the homeserver's listener.",
+            )
+        key_id = key_id_of(keys.signing)
+        if found.get(key_id) == {"key": keys.public[key_id]}:
+            return Diagnosis(True, f"the homeserver publishes the signing key {key_id}")
+        return Diagnosis(
+            False,
+            f"the homeserver does not publish the key {key_id} of {keys.path}",
+            "Set homeserver.signing_key to the file of signing_key_path in homeserver.yaml.",
         )
 
     async def _ask(
