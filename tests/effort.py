@@ -6,4 +6,4 @@ from typing import Final
 __all__ = ["EXAMPLES"]
 
 #: How many random worlds, hours and the like a test goes through.
-EXAMPLES: Final = int(os.environ.get("EXAMPLES", "60"))
+EXAMPLES: Final = int(os.environ.get("EXAMPLES", "100"))
