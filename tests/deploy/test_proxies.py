@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import pytest
 
-from tests.deploy.proxies import PROXIES, Places, Proxy, running
+from tests.deploy.proxies import Places, Proxy, free_places, running
 from tests.federation_interop.certificates import Authority
 from tests.interop.clients import V3, polls_under_way, register
-from tests.interop.processes import ServerProcess, reserved_port
+from tests.interop.processes import ServerProcess
 
 CONFIG: Final = """
 federation:
@@ -28,19 +27,15 @@ modules:
 @pytest.fixture
 def places(tmp_path: Path) -> Iterator[Places]:
     """Ports that are free."""
-    with ExitStack() as stack:
-        ports = [stack.enter_context(reserved_port()) for _ in range(2)]
-        # Not reserved, for proxies share no port; it is not given away again so soon.
-        with reserved_port() as proxy:
-            pass
-        yield Places(tmp_path, proxy, *ports)
+    with free_places(tmp_path, 8008, 8448) as places:
+        yield places
 
 
 @pytest.fixture
 def server(places: Places) -> Iterator[ServerProcess]:
     """A server as deployment.md configures it behind a proxy."""
-    config = CONFIG.format(federation=places.federation)
-    server = ServerProcess(places.folder / "server", places.clients, config, "example.org")
+    config = CONFIG.format(federation=places.behind[8448])
+    server = ServerProcess(places.folder / "server", places.behind[8008], config, "example.org")
     server.start()
     yield server
     server.kill_if_running()
@@ -57,7 +52,7 @@ def authority(tmp_path: Path) -> Authority:
         pytest.param(
             it, id=it.program, marks=pytest.mark.skipif(not it.is_here, reason="not installed")
         )
-        for it in PROXIES
+        for it in (Proxy("nginx", "nginx.conf"), Proxy("caddy", "Caddyfile"))
     ]
 )
 async def http(
