@@ -26,7 +26,7 @@ from lamplighter.web.front_page import FrontPage
 from lamplighter.web.http.exchange import FindDirect
 from lamplighter.web.limits import Limiter
 from lamplighter.web.places import Places
-from lamplighter.web.routes import ChangingResources
+from lamplighter.web.routes import ChangingResources, NothingElse
 
 __all__ = ["wire_endpoints"]
 
@@ -85,7 +85,10 @@ def wire_endpoints(
         front = FrontPage(config.server_name, config.public_baseurl, has_dashboard=has_dashboard)
         routes += front.routes()
         routes += WellKnownServer(config.federation.well_known_server).routes()
-    elif federation is not None:
+    else:
+        # The admin token, in a request to a path that is misspelt, is not the homeserver's to see.
+        routes.append(NothingElse("/_lamplighter"))
+    if otherwise is not None and federation is not None:
         otherwise = federation.in_front_of(otherwise, core.federated)
     application = Application(routes, otherwise)
     return application, DirectEndpoints(sync=sync, put_status=status.put)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, NoMatchFound, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lamplighter.errors import InvalidParam
+from lamplighter.errors import InvalidParam, Unrecognized
 from lamplighter.web.http.asgi import ENDS_WITH_CLIENT
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "ClientRoute",
     "Handler",
     "MatrixRoute",
+    "NothingElse",
     "ResourceRoute",
     "Route",
     "decoded",
@@ -75,6 +76,17 @@ class ClientRoute(MatrixRoute):
         if path.startswith(_OLDER_PREFIX):
             scope = {**scope, "raw_path": _PREFIX + path.removeprefix(_OLDER_PREFIX)}
         return super().matches(scope)
+
+
+class NothingElse(Mount):
+    """The paths below *path* are this server's own: it passes none of them on to another."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, self._nothing)
+
+    @staticmethod
+    async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise Unrecognized("Unrecognized request")
 
 
 class ResourceRoute(Mount):

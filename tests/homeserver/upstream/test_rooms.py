@@ -169,6 +169,19 @@ async def test_only_the_homeserver_sends_transactions(door: Front) -> None:
     assert (answer.status, answer.json["errcode"]) == (404, "M_NOT_FOUND")
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/_lamplighter/admin/v1/users", "/_lamplighter/admn", "/_lamplighter/%61dmin/v1/server",
+     "/_matrix/app/v1/thirdparty/user", "/_matrix/app/v1/transactions/1", "/_matrix/%61pp/v1/ping"],
+)  # fmt: skip
+async def test_what_is_never_passed_on(door: Front, path: str) -> None:
+    """Operators' paths, and those of application services, do not reach the homeserver."""
+    door.small.asked.clear()
+    answer = await door.server.http.request("GET", path, token="admin-token")
+    assert answer.status in (403, 404, 405)
+    assert door.small.asked == []
+
+
 async def test_everything_else_passes(door: Front) -> None:
     """A request that is not of presence is the homeserver's, with its headers and its errors."""
     alice = door.person("alice")

@@ -17,7 +17,7 @@ from lamplighter.errors import Forbidden, InvalidId, NotFound
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.ids import RoomId, UserId, parse_room_id, parse_user_id
 from lamplighter.web.auth import access_token
-from lamplighter.web.routes import MatrixRoute, Route, json_response
+from lamplighter.web.routes import MatrixRoute, NothingElse, Route, json_response
 
 __all__ = ["ServiceEndpoints"]
 
@@ -50,6 +50,7 @@ class ServiceEndpoints:
             MatrixRoute("POST", f"{_PREFIX}/ping", self.ping, is_read=True),
             MatrixRoute("GET", f"{_PREFIX}/users/{{user_id}}", self.nobody),
             MatrixRoute("GET", f"{_PREFIX}/rooms/{{alias}}", self.nobody),
+            NothingElse("/_matrix/app"),
         ]
 
     async def transaction(self, request: Request) -> Response:
