@@ -6,7 +6,7 @@ counts keys, and the first transactions hold the whole past.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,11 +17,15 @@ from starlette.types import Message, Receive, Scope, Send
 
 from lamplighter.clock import Clock, within
 
-__all__ = ["AS_TOKEN", "HS_TOKEN", "Asked", "SmallHomeserver"]
+__all__ = ["AS_TOKEN", "HS_TOKEN", "SLIDING_SYNC", "Asked", "SmallHomeserver"]
 
 AS_TOKEN = "as-secret"
 HS_TOKEN = "hs-secret"
 _CLIENT = "/_matrix/client/v3"
+SLIDING_SYNC = (
+    "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync",
+    "/_matrix/client/v4/sync",
+)
 Json = dict[str, Any]
 #: A status and a body.
 _Answer = tuple[int, Any]
@@ -45,6 +49,8 @@ class _Device:
     #: Messages to the device, by position.
     to_device: dict[int, Json] = field(default_factory=dict)
     one_time_keys: int = 50
+    #: By the name of a connection: how far the client is at each position of sliding sync.
+    positions: dict[str, dict[int, int]] = field(default_factory=dict)
 
 
 class SmallHomeserver:
@@ -62,7 +68,9 @@ class SmallHomeserver:
         self.instead: dict[str, _Answer] = {}
         #: Whether `/sync` still has presence, as after presence was switched off.
         self.leftover: list[Json] = []
+        self.leftover_extensions: Json = {}
         self.position = 0
+        self._numbers = 0
         self._changed = asyncio.Event()
         #: Answers to requests for these paths are sent once the event is set.
         self.held: dict[str, asyncio.Event] = {}
@@ -156,14 +164,9 @@ class SmallHomeserver:
         if device is None and not is_service:
             return 401, {"errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": True}
         if path == "/sync" and device is not None:
-            gone = asyncio.ensure_future(receive())
-            syncing = asyncio.ensure_future(self._sync(device, asked.query))
-            await asyncio.wait({gone, syncing}, return_when=asyncio.FIRST_COMPLETED)
-            gone.cancel()
-            if not syncing.done():
-                syncing.cancel()
-                return 499, {}
-            return 200, await syncing
+            return await _unless_gone(self._sync(device, asked.query), receive)
+        if asked.path in SLIDING_SYNC and device is not None:
+            return await _unless_gone(self._sliding_sync(device, asked), receive)
         parts = [unquote(it) for it in path.strip("/").split("/")]
         return self._at_once(asked, device, parts)
 
@@ -210,18 +213,18 @@ class SmallHomeserver:
 
     # --- /sync ----------------------------------------------------------------------------
 
-    async def _sync(self, device: _Device, query: Mapping[str, str]) -> Json:
+    async def _sync(self, device: _Device, query: Mapping[str, str]) -> _Answer:
         since = query.get("since")
         after = -1 if since is None else int(since.removeprefix("s").partition("~")[0])
         for position in [it for it in device.to_device if it <= after]:
             del device.to_device[position]
         wait = timedelta(milliseconds=int(query.get("timeout", "0")))
         if since is None or "full_state" in query or not wait:
-            return self._news(device, after)
+            return 200, self._news(device, after)
         try:
-            return await within(self._clock, wait, self._something(device, after))
+            return 200, await within(self._clock, wait, self._something(device, after))
         except TimeoutError:
-            return self._news(device, after)
+            return 200, self._news(device, after)
 
     async def _something(self, device: _Device, after: int) -> Json:
         while True:
@@ -257,3 +260,58 @@ class SmallHomeserver:
         if self.leftover:
             answer["presence"] = {"events": self.leftover}
         return answer
+
+    # --- sliding sync ---------------------------------------------------------------------
+
+    async def _sliding_sync(self, device: _Device, asked: Asked) -> _Answer:
+        try:
+            body = msgspec.json.decode(asked.body, type=Json)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return 400, {"errcode": "M_NOT_JSON", "error": "no"}
+        given = body if asked.path == SLIDING_SYNC[1] else asked.query
+        wait, pos = timedelta(milliseconds=int(given.get("timeout", "0"))), given.get("pos")
+        if pos is None or not wait:
+            return self._slid(device, body, pos)
+        try:
+            return await within(self._clock, wait, self._first_news(device, body, pos))
+        except TimeoutError:
+            return self._slid(device, body, pos)
+
+    async def _first_news(self, device: _Device, body: Json, pos: str) -> _Answer:
+        while True:
+            changed = self._changed
+            status, content = self._slid(device, body, pos)
+            if status != 200 or content["rooms"]:
+                return status, content
+            await changed.wait()
+
+    def _slid(self, device: _Device, body: Json, pos: str | None) -> _Answer:
+        """Answer as of now. As in Synapse, each look at a position ends all others."""
+        conn_id, after, positions = body.get("conn_id", ""), -1, dict[int, int]()
+        if pos is not None:
+            number = int(pos.partition("/")[0])
+            if number not in device.positions.get(conn_id, {}):
+                return 400, {"errcode": "M_UNKNOWN_POS", "error": "Unknown position"}
+            after = positions[number] = device.positions[conn_id][number]
+        self._numbers += 1
+        positions[self._numbers] = self.position
+        device.positions[conn_id] = positions
+        joined = self._news(device, after).get("rooms", {"join": {}})["join"]
+        return 200, {
+            "pos": f"{self._numbers}/s{self.position}~2.{self.position}",
+            "lists": {it: {"count": len(self.members)} for it in body.get("lists", {})},
+            "rooms": {it: {"timeline": news["timeline"]["events"]} for it, news in joined.items()},
+            "extensions": {"to_device": {"next_batch": "1"}} | self.leftover_extensions,
+        }
+
+
+async def _unless_gone(answering: Coroutine[None, None, _Answer], receive: Receive) -> _Answer:
+    """Return an answer that takes its time, unless its client goes meanwhile."""
+    gone = asyncio.ensure_future(receive())
+    syncing = asyncio.ensure_future(answering)
+    await asyncio.wait({gone, syncing}, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if not syncing.done():
+        syncing.cancel()
+        return 499, {}
+    return await syncing

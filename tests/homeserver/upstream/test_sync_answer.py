@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamplighter.homeserver.upstream.sync_answer import RoomsOfAnswer, read_sync_answer
+from lamplighter.homeserver.upstream.sync_answer import (
+    RoomsHalfAnswer,
+    RoomsOfAnswer,
+    SlidingRoomsAnswer,
+    read_sliding_answer,
+    read_sync_answer,
+)
 from lamplighter.ids import RoomId
 
 JSON = st.recursive(
@@ -21,14 +27,15 @@ def test_all_members_stay(members: dict[str, object], next_batch: str) -> None:
     body = msgspec.json.encode({**members, "next_batch": next_batch, "presence": {"events": []}})
     found = read_sync_answer(body)
     expected = {key: it for key, it in members.items() if key not in ("next_batch", "presence")}
-    assert (found.next_batch, msgspec.json.decode(found.body)) == (next_batch, expected)
+    shown = msgspec.json.decode(bytes(found.answer.body))
+    assert (found.answer.next_batch, shown) == (next_batch, expected)
 
 
 def test_members_stay_as_they_are_written() -> None:
     """Spaces, escapes, the order and large numbers are the homeserver's."""
     body = b'{ "b" : {"n": 1e400, "u":"\\u00e4"} ,"next_batch":"s1", "a":[1,  2] }'
     found = read_sync_answer(body)
-    assert found.body == b'{"b":{"n": 1e400, "u":"\\u00e4"},"a":[1,  2]}'
+    assert found.answer.body == b'{"b":{"n": 1e400, "u":"\\u00e4"},"a":[1,  2]}'
 
 
 COUNTS = b'"device_one_time_keys_count":{"signed_curve25519":50}'
@@ -97,3 +104,25 @@ def test_no_answer(body: bytes) -> None:
     """Anything else is refused."""
     with pytest.raises(ValueError, match="no answer to /sync"):
         read_sync_answer(body)
+
+
+def test_sliding_sync() -> None:
+    """All stays as it is written, but for `pos` and presence; every answer is worth sending."""
+    body = b'{"rooms":{"!a:b": {"n":1e400}}, "pos":"1/s1~2","extensions":{"presence":1,"e2ee": {}}}'
+    members = {"rooms": msgspec.Raw(b'{"!a:b": {"n":1e400}}')}
+    extensions = {"e2ee": msgspec.Raw(b"{}")}
+    answer = SlidingRoomsAnswer("1/s1~2", members=members, extensions=extensions)
+    assert read_sliding_answer(body) == RoomsHalfAnswer(answer, is_empty=False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"{}", b'{"pos":1}', b'{"pos":"a"', b'{"pos":"a","extensions":[]}',
+        b'{"pos":"a","extensions":' + b"[" * 100_000,
+    ],
+)  # fmt: skip
+def test_no_answer_to_sliding_sync(body: bytes) -> None:
+    """Anything else is refused."""
+    with pytest.raises(ValueError, match="no answer to sliding sync"):
+        read_sliding_answer(body)

@@ -21,6 +21,7 @@ from lamplighter.homeserver.upstream.polls import UpstreamRoomsHalf
 from lamplighter.homeserver.upstream.registration import SERVICE_ID, read_registration
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.homeserver.upstream.service import AppService
+from lamplighter.homeserver.upstream.sliding_sync import SlidingSync
 from lamplighter.homeserver.upstream.transactions import ServiceEndpoints
 from lamplighter.homeserver.upstream.watch import WatchRequests
 from lamplighter.ids import StreamEpoch
@@ -29,6 +30,7 @@ from lamplighter.service.background import Background
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.operations import Operation
 from lamplighter.web.client.parts import ClientParts
+from lamplighter.web.fields import PresenceNames
 from lamplighter.web.http.request import Headers
 from lamplighter.web.routes import Route
 
@@ -36,8 +38,8 @@ __all__ = ["UpstreamHomeserver"]
 
 _log = structlog.get_logger(__name__)
 
-#: The answer of a `/sync` is read here, as it is; there is no body.
-_NOT_FOR_SYNC: Final = frozenset({b"accept-encoding", b"content-length", b"content-type"})
+#: The answer of a `/sync` is read here, as it is.
+_NOT_FOR_SYNC: Final = frozenset({b"accept-encoding", b"content-length"})
 #: When the homeserver is asked to reach for us, after the start: what it has held back comes then.
 _PINGS: Final = tuple(timedelta(seconds=it) for it in (1, 5, 30, 120, 600))
 
@@ -57,6 +59,7 @@ class UpstreamHomeserver:
         registration = read_registration(settings.registration)
         self._clock = clock
         self._background = background
+        self._names = PresenceNames(busy=config.presence.busy)
         self._presence_is_on = config.presence.enabled is not PresenceMode.OFF
         client = UpstreamClient(
             connect or connect_to(settings.url), settings.url.address.encode(), clock
@@ -90,7 +93,8 @@ class UpstreamHomeserver:
 
     def routes(self, parts: ClientParts) -> Sequence[Route]:
         self._watch.tell_activity(parts.core.intake.acted)
-        return self._endpoints.routes()
+        sliding_sync = SlidingSync(parts, self._names)
+        return [*self._endpoints.routes(), *sliding_sync.routes()]
 
     def operations(self) -> list[Operation]:
         return []

@@ -1,4 +1,4 @@
-"""The rooms half of a `/sync`, by another homeserver: there, waiting is a request.
+"""The rooms half of a sync, by another homeserver: there, waiting is a request.
 
 A client polls, and Lamplighter asks the homeserver in the client's name. Then bob comes online: the
 client is answered at once, with presence alone and its own rooms token. The request to the
@@ -20,10 +20,15 @@ Some rules follow from how homeservers work.
   not mention them, since a client takes a missing count in a list of counts for none.
 * The homeserver may be away. Then a poll waits on, up to the client's own time-out, and presence
   goes on. A first sync, and a poll that does not wait, get the error.
+
+In sliding sync (`questions.py`) each answer of the homeserver is news. Synapse keeps the state of a
+connection by position: a request with position P ends all positions but P, and the answer to it
+makes a new one. So the answer of which a client has not yet sent the position is lost when the
+client sends P again with another body, and of the requests of a connection only the last is kept.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import timedelta
 from typing import Final, TypeAlias
 from urllib.parse import quote
@@ -42,9 +47,9 @@ from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.connection import UpstreamAnswer
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.passed_on import passed_on
-from lamplighter.homeserver.upstream.queries import question_of, sync_target
+from lamplighter.homeserver.upstream.questions import RoomsQuestion, question_of
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
-from lamplighter.homeserver.upstream.sync_answer import RoomsHalfAnswer, read_sync_answer
+from lamplighter.homeserver.upstream.sync_answer import RoomsHalfAnswer
 from lamplighter.ids import DeviceId, UserId
 from lamplighter.ports import (
     DirectoryListener,
@@ -82,9 +87,6 @@ _LONGEST_PAUSE: Final = timedelta(seconds=10)
 #: The answers by which a proxy says that the homeserver is away.
 _AWAY: Final = (502, 503, 504)
 
-#: The access token as it was sent, and the query without what is ours.
-_Question: TypeAlias = tuple[bytes, str]
-
 #: Returns the headers of a client's request as they are passed on.
 ForwardedHeaders: TypeAlias = Callable[[RequestHead], Headers]
 
@@ -108,10 +110,10 @@ class UpstreamRoomsHalf:
         self.background = background
         self._forwarded = forwarded
         self._listener: DirectoryListener | None = None
-        #: The requests under way, and answers whose clients have gone.
-        self._asked: dict[Requester, dict[_Question, _Asked]] = {}
+        #: The requests under way, and answers whose clients have gone, by the question's place.
+        self._asked: dict[Requester, dict[Hashable, _Asked]] = {}
         #: The answers whose clients have gone, by their size.
-        self._kept: Recent[tuple[Requester, _Question], None] = Recent(_MOST_KEPT)
+        self._kept: Recent[tuple[Requester, Hashable], None] = Recent(_MOST_KEPT)
         self._counts: Recent[Requester, bytes] = Recent(_MOST_COUNTS)
         background.every(_GRACE, self._clean_up)
 
@@ -149,21 +151,19 @@ class UpstreamRoomsHalf:
 
     def attach(self, pending: "_Pending") -> "_Asked":
         """Return the request to the homeserver that answers *pending*: a new one if need be."""
-        question = _credentials(pending.head), question_of(pending.request.query)
-        since = pending.request.since
-        if not pending.may_wait:
-            return _Asked(self, pending, question, self._forwarded(pending.head))
-        of_device = self._asked.setdefault(pending.requester, {})
-        asked = of_device.get(question)
-        if asked is not None and asked.answers(since):
+        question = question_of(pending.request, pending.head)
+        of_device = self._asked.get(pending.requester, {})
+        asked = of_device.get(question.place)
+        if asked is not None and pending.may_wait and asked.answers(question, pending.request):
             asked.waiting.add(pending)
             return asked
         if asked is not None:
             self._remove(asked)
-        elif len(of_device) >= _MOST_OF_A_DEVICE:
+        elif pending.may_wait and len(of_device) >= _MOST_OF_A_DEVICE:
             self._remove(next(iter(of_device.values())))
         asked = _Asked(self, pending, question, self._forwarded(pending.head))
-        self._asked.setdefault(pending.requester, {})[question] = asked
+        if pending.may_wait:
+            self._asked.setdefault(pending.requester, {})[question.place] = asked
         return asked
 
     def taken(self, asked: "_Asked") -> None:
@@ -174,10 +174,9 @@ class UpstreamRoomsHalf:
 
     def keep(self, asked: "_Asked", size: int) -> None:
         """Keep an answer whose client has gone for its next poll, if there is room for it."""
-        for (requester, question), _ in self._kept.put(
-            (asked.requester, asked.question), None, size
-        ):
-            displaced = self._asked.get(requester, {}).get(question)
+        place = asked.question.place
+        for (requester, other), _ in self._kept.put((asked.requester, place), None, size):
+            displaced = self._asked.get(requester, {}).get(other)
             if displaced is not None:
                 self._remove(displaced)
 
@@ -196,13 +195,14 @@ class UpstreamRoomsHalf:
 
     def refused(self, asked: "_Asked") -> None:
         """Learn that the homeserver does not know the token any more."""
-        self.identity.forget_token(asked.question[0].decode("latin-1"))
+        self.identity.forget_token(asked.question.access_token.decode("latin-1"))
 
     def _remove(self, asked: "_Asked") -> None:
-        self._kept.drop((asked.requester, asked.question))
+        place = asked.question.place
         of_device = self._asked.get(asked.requester, {})
-        if of_device.get(asked.question) is asked:
-            del of_device[asked.question]
+        if of_device.get(place) is asked:
+            self._kept.drop((asked.requester, place))
+            del of_device[place]
             if not of_device:
                 del self._asked[asked.requester]
             if not asked.waiting:
@@ -221,7 +221,7 @@ class _Asked:
     """One question to the homeserver, and the polls that wait for the answer."""
 
     def __init__(
-        self, half: UpstreamRoomsHalf, first: "_Pending", question: _Question, headers: Headers
+        self, half: UpstreamRoomsHalf, first: "_Pending", question: RoomsQuestion, headers: Headers
     ) -> None:
         self._half = half
         self.requester = first.requester
@@ -241,11 +241,11 @@ class _Asked:
         self.failure: Exception | None = None
         self._task = half.background.run(self._ask())
 
-    def answers(self, since: str | None) -> bool:
-        """Tell whether a poll with the token *since* gets this answer."""
-        if since not in (self._sent, self.quiet):
+    def answers(self, question: RoomsQuestion, request: SyncRequest) -> bool:
+        """Tell whether a poll with this *question* and the token of *request* gets this answer."""
+        if question != self.question or request.since not in (self._sent, self.quiet):
             return False
-        self._sent = since  # the client has it, so the homeserver may see it
+        self._sent = request.since  # the client has it, so the homeserver may see it
         return True
 
     def leave(self, pending: "_Pending") -> None:
@@ -289,21 +289,26 @@ class _Asked:
                 await sleep(self._half.clock, pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             elif self._is_news(found) or (self.waiting and self._least_time() < _NEARLY_OVER):
-                self.counts, self._size = found.counts, len(found.body)
-                return RoomsAnswer(found.next_batch, found.body)
+                self.counts = found.counts
+                return found.answer
             elif not self.waiting:
                 return None
             else:
                 pause = _FIRST_PAUSE
-                self.quiet = found.next_batch
+                self.quiet = found.answer.next_batch
 
     async def _ask_once(self) -> RoomsHalfAnswer | None:
         """Return the homeserver's answer; None if the homeserver is away, and somebody waits."""
         timeout = max(self._most_time() - _EARLIER, timedelta(0))
-        target = sync_target(self.question[1], self._sent, timeout)
+        asking = self.question.request(self._sent, timeout)
         try:
             answer = await self._half.client.fetch(
-                "GET", target, self._headers, time_limit=timeout + _MARGIN, most=_MOST
+                asking.method,
+                asking.target,
+                self._headers,
+                asking.body,
+                time_limit=timeout + _MARGIN,
+                most=_MOST,
             )
             if answer.status in _AWAY:
                 raise passed_on(answer)
@@ -317,9 +322,10 @@ class _Asked:
         if answer.status != 200:
             raise passed_on(answer)
         try:
-            found = read_sync_answer(answer.body)
+            found = self.question.read(answer.body)
         except ValueError:
             raise HomeserverUnreachable("The homeserver's answer is not understood") from None
+        self._size = len(answer.body)
         rooms = found.rooms
         if self._sent is None:  # it tells all members of all rooms, who are known
             rooms = msgspec.structs.replace(rooms, changed=frozenset())
@@ -380,14 +386,6 @@ class _Pending:
     def cancel(self) -> None:
         if self._asked is not None:
             self._asked.leave(self)
-
-
-def _credentials(head: RequestHead) -> bytes:
-    """Return the access token of a header; a token in the query is part of the question."""
-    for name, value in head.headers:
-        if name == b"authorization":
-            return value.partition(b" ")[2].strip()
-    return b""
 
 
 def _without_filter(query: str) -> str:

@@ -1,38 +1,23 @@
 """Queries on their way to the homeserver: all that is not ours stays as the client sent it."""
 
-from datetime import timedelta
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
 from urllib.parse import parse_qsl, quote, unquote_plus
 
-from lamplighter.clock import milliseconds
-
-__all__ = ["SYNC", "acts_for", "question_of", "sync_target"]
-
-SYNC: Final = "/_matrix/client/v3/sync"
-
-#: What each request to the homeserver gets anew.
-_OURS: Final = frozenset({"since", "timeout", "set_presence"})
+__all__ = ["acts_for", "query_with", "query_without"]
 
 
 @lru_cache(1_000)
-def question_of(query: str) -> str:
-    """Return the *query* of a `/sync` without token, time-out and presence.
-
-    Two polls of one device with the same question and the same token get the same answer.
-    """
+def query_without(query: str, names: frozenset[str]) -> str:
+    """Return *query* without the parameters *names*."""
     pairs = query.split("&")
-    return "&".join(it for it in pairs if unquote_plus(it.partition("=")[0]) not in _OURS)
+    return "&".join(it for it in pairs if unquote_plus(it.partition("=")[0]) not in names)
 
 
-def sync_target(question: str, since: str | None, timeout: timedelta) -> bytes:
-    """Return the target of the request that asks the homeserver *question*.
-
-    Presence is set here, so the homeserver is not to learn of it.
-    """
-    ours = f"timeout={milliseconds(timeout)}&set_presence=offline"
-    token = "" if since is None else f"&since={quote(since, safe='')}"
-    return f"{SYNC}?{question}{'&' if question else ''}{ours}{token}".encode("latin-1")
+def query_with(query: str, parameters: Mapping[str, object]) -> str:
+    """Return *query* with *parameters* at its end."""
+    ours = "&".join(f"{name}={quote(str(it), safe='')}" for name, it in parameters.items())
+    return f"{query}&{ours}" if query and ours else query + ours
 
 
 def acts_for(query: str) -> str:

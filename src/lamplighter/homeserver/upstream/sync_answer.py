@@ -2,16 +2,24 @@
 
 Its members reach the client as they are, but for two: `next_batch` becomes a part of our token, and
 presence that the homeserver still has (it writes everybody offline when presence is switched off
-there) never reaches a client.
+there) never reaches a client. In sliding sync the two are `pos` and `extensions.presence`.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from lamplighter.ids import RoomId
+from lamplighter.ports import RoomsAnswer
 
-__all__ = ["RoomsHalfAnswer", "RoomsOfAnswer", "read_sync_answer"]
+__all__ = [
+    "RoomsHalfAnswer",
+    "RoomsOfAnswer",
+    "SlidingRoomsAnswer",
+    "read_sliding_answer",
+    "read_sync_answer",
+]
 
 #: The counts of keys that the homeserver has of the device. They stand in every answer.
 _COUNTS: Final = (
@@ -21,19 +29,6 @@ _COUNTS: Final = (
 )
 #: A member with less in it than this may be empty, in bytes: `{"join":{},"invite":{}}` for example.
 _MOST_OF_NOTHING: Final = 200
-
-
-class RoomsHalfAnswer(msgspec.Struct, frozen=True):
-    """An answer, apart from its presence."""
-
-    next_batch: str
-    #: A JSON object of the other members.
-    body: bytes
-    #: Whether nothing is in it but counts of keys.
-    is_empty: bool
-    #: The counts of keys, as they stand in it.
-    counts: bytes
-    rooms: "RoomsOfAnswer"
 
 
 class _Event(msgspec.Struct, frozen=True):
@@ -66,6 +61,25 @@ class RoomsOfAnswer(msgspec.Struct, frozen=True):
     changed: frozenset[RoomId] = frozenset()
 
 
+class RoomsHalfAnswer(msgspec.Struct, frozen=True):
+    """An answer, apart from its presence."""
+
+    answer: RoomsAnswer
+    #: Whether nothing is in it but counts of keys.
+    is_empty: bool = False
+    #: The counts of keys, as they stand in it.
+    counts: bytes = b""
+    rooms: RoomsOfAnswer = RoomsOfAnswer()
+
+
+class SlidingRoomsAnswer(RoomsAnswer, frozen=True):
+    """An answer to sliding sync, apart from `pos` and presence. It has no `body`."""
+
+    members: Mapping[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+    #: The members of `extensions`, which is not one of `members`.
+    extensions: Mapping[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+
+
 _MEMBERSHIP: Final = b'"m.room.member"'
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ROOMS: Final = msgspec.json.Decoder(_Room)
@@ -85,9 +99,20 @@ def read_sync_answer(body: bytes) -> RoomsHalfAnswer:
     pieces: list[Any] = []
     for name, value in members.items():
         pieces += (b"," if pieces else b"{", msgspec.json.encode(name), b":", value)
-    return RoomsHalfAnswer(
-        next_batch, b"".join(pieces) + b"}" if pieces else b"{}", is_empty, counts, rooms
-    )
+    answer = RoomsAnswer(next_batch, b"".join(pieces) + b"}" if pieces else b"{}")
+    return RoomsHalfAnswer(answer, is_empty, counts, rooms)
+
+
+def read_sliding_answer(body: bytes) -> RoomsHalfAnswer:
+    """Return what is in *body*; raise `ValueError` if it is no answer to sliding sync."""
+    try:
+        members = _MEMBERS.decode(body)
+        pos = msgspec.json.decode(members.pop("pos", msgspec.Raw(b"")), type=str)
+        extensions = _MEMBERS.decode(members.pop("extensions", msgspec.Raw(b"{}")))
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(f"no answer to sliding sync: {error}") from None
+    extensions.pop("presence", None)
+    return RoomsHalfAnswer(SlidingRoomsAnswer(pos, members=members, extensions=extensions))
 
 
 def _is_empty(value: msgspec.Raw) -> bool:

@@ -118,7 +118,12 @@ class LongPoll:
         return poll
 
     async def news(
-        self, requester: Requester, question: SyncQuestion, receive: Receive, head: RequestHead
+        self,
+        requester: Requester,
+        question: SyncQuestion,
+        receive: Receive,
+        head: RequestHead,
+        wanted: PresenceFilter = ALL_PRESENCE,
     ) -> News:
         """Return the news; raise the error that `begin` hands over. A client that goes ends it."""
         answered: asyncio.Future[News | Exception] = asyncio.get_running_loop().create_future()
@@ -127,7 +132,7 @@ class LongPoll:
             if not answered.done():  # else the caller has given up
                 answered.set_result(news)
 
-        poll = self.begin(requester, question, settle, head=head)
+        poll = self.begin(requester, question, settle, head=head, wanted=wanted)
         leaving = asyncio.ensure_future(_end_with(receive, poll))
         try:
             news = await answered
