@@ -66,8 +66,8 @@ def _write(proxy: Proxy, places: Places) -> None:
     for shown, port in places.behind.items():
         assert f"127.0.0.1:{shown}" in text
         text = text.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{port}")
-    for shown, meant in _changes(proxy.program, places).items():
-        text, changed = re.subn(shown, meant, text)
+    for pattern, meant in _changes(proxy.program, places).items():
+        text, changed = re.subn(pattern, meant, text)
         assert changed
     if proxy.program == "nginx":
         # Otherwise the process that serves is another user's, who cannot write below the folder.
