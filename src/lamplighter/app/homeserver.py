@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from lamplighter.delivery.tokens import Tokens
@@ -10,7 +11,6 @@ from lamplighter.ids import StreamEpoch
 from lamplighter.ports import DirectoryListener, Identity, Lookups, Membership, RoomsHalf
 from lamplighter.web.admin.operations import Operation
 from lamplighter.web.client.parts import ClientParts
-from lamplighter.web.routes import Route
 
 __all__ = ["Homeserver"]
 
@@ -46,7 +46,7 @@ class Homeserver(Protocol):
     def tokens(self, epoch: StreamEpoch) -> Tokens:
         """Return what reads and writes since tokens: the rooms parts are the homeserver's."""
 
-    def routes(self, parts: ClientParts) -> Sequence[Route]:
+    def routes(self, parts: ClientParts) -> Sequence[BaseRoute]:
         """Return the endpoints of the client API that only this homeserver serves."""
 
     @property

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 import structlog
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from lamplighter.clock import Clock, sleep
@@ -32,7 +33,6 @@ from lamplighter.web.admin.operations import Operation
 from lamplighter.web.client.parts import ClientParts
 from lamplighter.web.fields import PresenceNames
 from lamplighter.web.http.request import Headers
-from lamplighter.web.routes import Route
 
 __all__ = ["UpstreamHomeserver"]
 
@@ -91,7 +91,7 @@ class UpstreamHomeserver:
     def tokens(self, epoch: StreamEpoch) -> Tokens:
         return UpstreamTokens(epoch, presence_is_on=self._presence_is_on)
 
-    def routes(self, parts: ClientParts) -> Sequence[Route]:
+    def routes(self, parts: ClientParts) -> Sequence[BaseRoute]:
         self._watch.tell_activity(parts.core.intake.acted)
         sliding_sync = SlidingSync(parts, self._names)
         return [*self._endpoints.routes(), *sliding_sync.routes()]

@@ -12,12 +12,13 @@ from typing import Any, Final
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from lamplighter.errors import Forbidden, InvalidId, NotFound
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.ids import RoomId, UserId, parse_room_id, parse_user_id
 from lamplighter.web.auth import access_token
-from lamplighter.web.routes import MatrixRoute, NothingElse, Route, json_response
+from lamplighter.web.routes import MatrixRoute, NothingElse, json_response
 
 __all__ = ["ServiceEndpoints"]
 
@@ -44,7 +45,7 @@ class ServiceEndpoints:
         self._hs_token = hs_token.encode()
         self._rooms = rooms
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         return [
             MatrixRoute("PUT", f"{_PREFIX}/transactions/{{txn_id}}", self.transaction),
             MatrixRoute("POST", f"{_PREFIX}/ping", self.ping, is_read=True),
