@@ -1,5 +1,7 @@
 """Answers to `/sync`, cut open at the top level."""
 
+import tracemalloc
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from lamplighter.homeserver.upstream.sync_answer import (
     read_sync_answer,
 )
 from lamplighter.ids import RoomId
+from lamplighter.pieces import PORTION, Pieces
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -68,6 +71,25 @@ def test_counts() -> None:
     assert found.counts == b'{"signed_curve25519":50},["a"]'
 
 
+def test_a_large_answer_is_not_copied() -> None:
+    """The members of a large answer are written in pieces while it is sent. Until then there is
+    the answer alone, and what is written is as if it were small.
+    """
+    small = {"a": "x" * 9, "next_batch": "s1", "rooms": {"join": {"!a:b": "y" * 9}}}
+    large = {"a": "x" * 9, "next_batch": "s1", "rooms": {"join": {"!a:b": "y" * 5_000_000}}}
+    body = msgspec.json.encode(large)
+    tracemalloc.start()
+    found = read_sync_answer(body, is_first=True).answer.body
+    longest = max(map(len, found))  # type: ignore[arg-type]  # pieces
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(found, Pieces)
+    assert longest <= PORTION
+    assert peak < 4 * PORTION
+    written = read_sync_answer(msgspec.json.encode(small), is_first=True).answer.body
+    assert bytes(found) == bytes(written).replace(b"y" * 9, b"y" * 5_000_000)
+
+
 def room(timeline: list[str], *, limited: bool = False, state: list[str] | None = None) -> object:
     """Return a joined room with events of these types."""
     return {
@@ -78,7 +100,7 @@ def room(timeline: list[str], *, limited: bool = False, state: list[str] | None 
 
 def test_rooms() -> None:
     """Memberships have changed where the timeline says so, or may have, in a gap; not where the
-    sender of a message is told with it.
+    sender of a message is told with it, or where a first sync tells everything.
     """
     member, message = "m.room.member", "m.room.message"
     rooms = {
@@ -93,6 +115,8 @@ def test_rooms() -> None:
         frozenset({RoomId("!left:a")}),
         frozenset({RoomId("!member:a"), RoomId("!gap:a")}),
     )
+    first = read_sync_answer(msgspec.json.encode(body), is_first=True).rooms
+    assert first == RoomsOfAnswer(frozenset(rooms), frozenset({RoomId("!left:a")}))
     odd = {"next_batch": "s1", "rooms": {"join": [1]}}
     assert read_sync_answer(msgspec.json.encode(odd)).rooms == RoomsOfAnswer()
 

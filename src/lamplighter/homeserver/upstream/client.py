@@ -5,22 +5,24 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 import structlog
 
 from lamplighter.clock import Clock, Timer, after, within
 from lamplighter.config.values import HomeserverUrl
 from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable, LamplighterError
-from lamplighter.homeserver.upstream.connection import UpstreamAnswer, UpstreamConnection
+from lamplighter.homeserver.upstream.connection import (
+    AnswerHeads,
+    UpstreamAnswer,
+    UpstreamConnection,
+)
 from lamplighter.log_limits import LogLimit
 from lamplighter.web.http.request import Headers
 from lamplighter.web.http.responses import CHUNKED_END, chunk, field_lines
 from lamplighter.web.http.timeouts import TICK
 
 __all__ = ["CHUNKED", "Connect", "UpstreamClient", "UpstreamExchange", "connect_to"]
-
-T = TypeVar("T")
 
 #: Opens a connection to the homeserver with the protocol; raises OSError.
 Connect: TypeAlias = Callable[[Callable[[], asyncio.Protocol]], Awaitable[asyncio.Transport]]
@@ -67,8 +69,8 @@ class UpstreamExchange:
     """A request that is being sent, and its answer.
 
     `send` sends parts of the body, and `end` its end. `head` and `read` return parts of the answer
-    as they come, or `whole` all of it; `client.py` says what they raise. In any case the caller
-    calls `close` at last: an answer that has not come to its end costs the connection.
+    as they come. In any case the caller calls `close` at last: an answer that has not come to its
+    end costs the connection.
     """
 
     __slots__ = ("_client", "_connection", "_data", "_is_chunked", "_limit", "_method", "_repeats")
@@ -107,16 +109,20 @@ class UpstreamExchange:
 
     async def head(self) -> tuple[int, Headers]:
         """Return the status and the headers of the answer, with names in lower case."""
-        await self._asked(lambda it: it.answered(self._limit))
+        try:
+            await self._connection.answered(self._limit)
+        except HomeserverUnreachable:
+            if not self._repeats or self._connection.has_begun:
+                raise
+            self._repeats = False
+            self._connection = await self._client.connected(self._limit)
+            self._connection.begin(self._method, self._data, is_whole=True)
+            await self._connection.answered(self._limit)
         return self._connection.status, self._connection.headers
 
     async def read(self) -> bytes | memoryview:
         """Return the part of the body that has come since the last call; empty at the end."""
         return await self._connection.read(_PAUSE)
-
-    async def whole(self, most: int) -> UpstreamAnswer:
-        """Return the answer, whose body has at most *most* bytes."""
-        return await self._asked(lambda it: it.whole(self._limit, most))
 
     @property
     def is_read(self) -> bool:
@@ -130,17 +136,6 @@ class UpstreamExchange:
     def close(self) -> None:
         """Give the connection back, for the next request."""
         self._client.give_back(self._connection)
-
-    async def _asked(self, ask: Callable[[UpstreamConnection], Awaitable[T]]) -> T:
-        try:
-            return await ask(self._connection)
-        except HomeserverUnreachable:
-            if not self._repeats or self._connection.has_begun:
-                raise
-        self._repeats = False
-        self._connection = await self._client.connected(self._limit)
-        self._connection.begin(self._method, self._data, is_whole=True)
-        return await ask(self._connection)
 
 
 class UpstreamClient:
@@ -170,6 +165,7 @@ class UpstreamClient:
         self._timer: Timer | None = None
         self._is_closed = False
         self._all_lost = asyncio.Event()
+        self._heads = AnswerHeads()
         self._log_limit = LogLimit()
 
     async def fetch(
@@ -187,12 +183,46 @@ class UpstreamClient:
         *target* is the path with the query, percent-encoded. Where the caller is cancelled, the
         connection is closed.
         """
+        fields = self.fields(headers)
+        return await self.ask(method, target, fields, body, time_limit=time_limit, most=most)
+
+    def fields(self, headers: Headers) -> bytes:
+        """Return the lines of *headers* for the head of a request, all but those of its framing."""
+        fields = [it for it in headers if it[0] not in _FRAMING]
+        if _HOST not in dict(fields):
+            fields.append((_HOST, self._host))
+        return field_lines(fields)
+
+    async def ask(
+        self,
+        method: str,
+        target: bytes,
+        fields: bytes,
+        body: bytes = b"",
+        *,
+        time_limit: timedelta,
+        most: int,
+    ) -> UpstreamAnswer:
+        """Do as `fetch` with headers of which `fields` has made *fields*."""
         length = len(body) if body or method not in _SAFE else None
-        exchange = await self.open(method, target, headers, length, body, time_limit=time_limit)
+        data = self._head(method, target, fields, length) + body
+        connection = self._take_idle()
+        repeats = connection is not None and method in _SAFE and not body
+        connection = connection or await self.connected(time_limit)
         try:
-            return await exchange.whole(most)
+            connection.begin(method, data, is_whole=True)
+            del data  # it would be most of the memory of a poll that waits
+            try:
+                return await connection.whole(time_limit, most)
+            except HomeserverUnreachable:
+                if not repeats or connection.has_begun:
+                    raise
+            connection = await self.connected(time_limit)
+            data = self._head(method, target, fields, length)
+            connection.begin(method, data, is_whole=True)
+            return await connection.whole(time_limit, most)
         finally:
-            exchange.close()
+            self.give_back(connection)
 
     async def open(
         self,
@@ -209,7 +239,7 @@ class UpstreamClient:
         *body* is its beginning, and the caller sends the rest of it. *time_limit* is how long the
         caller waits for the head of the answer, or for all of it, once there is a connection.
         """
-        data = self._head(method, target, headers, length)
+        data = self._head(method, target, self.fields(headers), length)
         if body:
             data += chunk(body) if length == CHUNKED else body
         idle = self._take_idle()
@@ -234,18 +264,16 @@ class UpstreamClient:
         if self._connections:
             await self._all_lost.wait()
 
-    def _head(self, method: str, target: bytes, headers: Headers, length: int | None) -> bytes:
+    def _head(self, method: str, target: bytes, fields: bytes, length: int | None) -> bytes:
         """Return the head of a request, which frames the body in exactly one way."""
         if _METHOD.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
             raise ValueError("a request line that more than one request could be read of")
-        fields = [it for it in headers if it[0] not in _FRAMING]
-        if _HOST not in dict(fields):
-            fields.append((_HOST, self._host))
+        framing = b""
         if length == CHUNKED:
-            fields.append((b"transfer-encoding", b"chunked"))
+            framing = b"transfer-encoding: chunked\r\n"
         elif length is not None:
-            fields.append((b"content-length", b"%d" % length))
-        return b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target, field_lines(fields))
+            framing = b"content-length: %d\r\n" % length
+        return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (method.encode(), target, fields, framing)
 
     # For exchanges.
 
@@ -255,7 +283,7 @@ class UpstreamClient:
             raise _closed()
         if len(self._connections) >= self._most:
             raise self._logged(HomeserverUnreachable("all connections to it are in use"))
-        connection = UpstreamConnection(self._forget)
+        connection = UpstreamConnection(self._forget, self._heads)
         self._connections.add(connection)
         if self._timer is None:
             self._timer = self._clock.call_at(after(self._clock.now(), TICK), self._tick)

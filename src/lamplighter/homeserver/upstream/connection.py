@@ -1,11 +1,12 @@
 """The connection to the homeserver: one request after the other, and their answers.
 
 A poll waits here for half a minute and is then answered, and so do thousands of others: a
-connection that waits is this object, a parser, and a future of the caller. The client has one timer
-for all connections, which calls `tick` once a second.
+connection that waits is this object and a future of the caller. The client has one timer for all
+connections, which calls `tick` once a second.
 
 httptools parses the heads of answers, and bodies in chunks. A body of known length goes past the
-parser, which would copy it.
+parser, which would copy it. Answers to polls that end in the same second have the same head, to the
+byte: such a head is parsed once for all connections.
 """
 
 import asyncio
@@ -20,7 +21,13 @@ from lamplighter.errors import HomeserverTooSlow, HomeserverUnreachable
 from lamplighter.web.http.request import Headers
 from lamplighter.web.http.timeouts import TICK
 
-__all__ = ["MOST_ANSWER_HEAD", "MOST_UNTAKEN", "UpstreamAnswer", "UpstreamConnection"]
+__all__ = [
+    "MOST_ANSWER_HEAD",
+    "MOST_UNTAKEN",
+    "AnswerHeads",
+    "UpstreamAnswer",
+    "UpstreamConnection",
+]
 
 #: How long the head of an answer may be, in bytes, with all interim answers before it.
 MOST_ANSWER_HEAD: Final = 64 * 1024
@@ -33,6 +40,9 @@ _LAST_INTERIM: Final = 199
 _LEAST_INTERIM: Final = b"HTTP/1.1 100 \r\n\r\n"
 _BODILESS: Final = frozenset({204, 304})
 _END_OF_HEAD: Final = b"\r\n\r\n"
+#: Heads that are remembered, and how long they may be, in bytes.
+_HEADS_KEPT: Final = 64
+_LONGEST_KEPT: Final = 2_048
 
 # What a caller waits for. The end of the answer, or of the connection, wakes each of them.
 _HEAD: Final = 0
@@ -48,6 +58,31 @@ class UpstreamAnswer(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class _KnownHead(msgspec.Struct, frozen=True):
+    """What the head of an answer says, whose body has a length."""
+
+    status: int
+    headers: Headers
+    length: int
+    keeps_alive: bool
+
+
+class AnswerHeads:
+    """The heads that came last, as httptools has read them."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, _KnownHead] = {}
+        #: Returns what a head says, if it is known: a method of the dictionary itself.
+        self.read = self._known.get
+
+    def put(self, head: bytes, known: _KnownHead) -> None:
+        """Remember *head*, unless it is long."""
+        if len(head) <= _LONGEST_KEPT:
+            if len(self._known) >= _HEADS_KEPT:
+                del self._known[next(iter(self._known))]
+            self._known[head] = known
+
+
 class UpstreamConnection(asyncio.Protocol):
     """Sends requests and reads their answers.
 
@@ -58,18 +93,18 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_drained", "_ends_with_connection", "_is_in_head", "_is_paused", "_keeps_alive", "_left",
-        "_limit", "_lost", "_method", "_parser", "_parts", "_refusal", "_silent", "_size",
+        "_drained", "_ends_with_connection", "_heads", "_is_in_head", "_is_paused", "_keeps_alive",
+        "_left", "_limit", "_lost", "_method", "_parser", "_parts", "_refusal", "_silent", "_size",
         "_ticks_to_answer", "_ticks_to_read", "_transport", "_untaken", "_waiter", "_waits_for",
         "has_begun", "headers", "is_busy", "is_complete", "is_sent", "problem", "status",
     )  # fmt: skip
 
-    def __init__(self, lost: Callable[["UpstreamConnection"], None]) -> None:
-        """*lost* is called once, when the connection is gone."""
+    def __init__(self, lost: Callable[["UpstreamConnection"], None], heads: AnswerHeads) -> None:
+        """*lost* is called once, when the connection is gone. Connections share *heads*."""
         self._lost = lost
+        self._heads = heads
         #: None until the connection is made.
         self._transport: asyncio.Transport | None = None
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         #: Why the connection cannot be used any more.
         self.problem: Exception | None = None
         #: Why a callback of the parser has stopped it.
@@ -102,6 +137,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._keeps_alive = False
         self._ends_with_connection = False
         self._limit: int | None = None
+        #: None until a part of the answer needs it.
+        self._parser: httptools.HttpResponseParser | None = None
         #: How many bytes the parser has taken since its last callback: it may be keeping them.
         self._silent = 0
         self._size = 0
@@ -263,18 +300,40 @@ class UpstreamConnection(asyncio.Protocol):
             part = data if is_all else memoryview(data)[start : start + self._left]
             self.on_body(part)
             if not self._left:
-                self._parser = httptools.HttpResponseParser(self)  # the old one waits for the body
+                self._parser = None  # it waits for the body
                 self._complete()
             return start + len(part)
         end = data.find(_END_OF_HEAD, start) if self._is_in_head else -1
+        is_whole_head = end >= 0 and self._parser is None and self._method != "HEAD"
         end = len(data) if end < 0 else end + len(_END_OF_HEAD)
-        self._silent += end - start
-        assert self._parser is not None  # the connection is there
+        part = data[start:end]
+        known = self._heads.read(part) if is_whole_head else None
+        if known is not None:
+            self._begin_body(known)
+        else:
+            self._parse(part, is_whole_head=is_whole_head)
+        return end
+
+    def _parse(self, part: bytes, *, is_whole_head: bool) -> None:
+        self._silent += len(part)
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
         try:
-            self._parser.feed_data(data[start:end])
+            self._parser.feed_data(part)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.fail(self._refusal or HomeserverUnreachable("its answer is not HTTP"))
-        return end
+        if is_whole_head and self._left:
+            head = _KnownHead(self.status, self.headers, self._left, self._keeps_alive)
+            self._heads.put(part, head)
+
+    def _begin_body(self, head: _KnownHead) -> None:
+        self.status = head.status
+        self.headers = head.headers
+        self._left = head.length
+        self._is_in_head = False
+        self._keeps_alive = head.keeps_alive
+        if self._waits_for is _HEAD:
+            self._wake()
 
     def eof_received(self) -> None:
         if self._ends_with_connection and self.problem is None:

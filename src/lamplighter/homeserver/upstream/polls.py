@@ -28,7 +28,7 @@ client sends P again with another body, and of the requests of a connection only
 """
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from datetime import timedelta
 from typing import Final, TypeAlias
 from urllib.parse import quote
@@ -67,6 +67,7 @@ __all__ = ["ForwardedHeaders", "UpstreamRoomsHalf"]
 
 #: How much earlier than the client's time is over the homeserver is asked to answer.
 _EARLIER: Final = timedelta(milliseconds=200)
+_NOTHING: Final = timedelta(0)
 #: A client with less time left than this is given an empty answer.
 _NEARLY_OVER: Final = timedelta(seconds=1)
 #: How much longer than it was asked to wait the homeserver may take.
@@ -79,6 +80,9 @@ _GRACE: Final = timedelta(seconds=60)
 _MOST_KEPT: Final = 64 * 1024 * 1024
 #: Different questions of a device at one time.
 _MOST_OF_A_DEVICE: Final = 8
+#: Bytes of memory for heads of requests that are remembered, and for each byte of one.
+_MOST_HEADS: Final = 64 * 1024 * 1024
+_BYTES_OF_A_BYTE: Final = 4
 #: Devices whose counts of keys are remembered.
 _MOST_COUNTS: Final = 100_000
 
@@ -89,6 +93,15 @@ _AWAY: Final = (502, 503, 504)
 
 #: Returns the headers of a client's request as they are passed on.
 ForwardedHeaders: TypeAlias = Callable[[RequestHead], Headers]
+
+
+class _PassedHead(msgspec.Struct, frozen=True):
+    """The head of a client's request as it is passed on: a device repeats it with each poll."""
+
+    #: The same list with each request of one connection that repeats them, and of no other one.
+    headers: Sequence[tuple[bytes, bytes]]
+    #: What the homeserver gets, as `UpstreamClient.fields` has made it.
+    fields: bytes
 
 
 class UpstreamRoomsHalf:
@@ -115,6 +128,7 @@ class UpstreamRoomsHalf:
         #: The answers whose clients have gone, by their size.
         self._kept: Recent[tuple[Requester, Hashable], None] = Recent(_MOST_KEPT)
         self._counts: Recent[Requester, bytes] = Recent(_MOST_COUNTS)
+        self._heads: Recent[Requester, _PassedHead] = Recent(_MOST_HEADS)
         background.every(_GRACE, self._clean_up)
 
     def listen(self, listener: DirectoryListener) -> None:
@@ -155,13 +169,13 @@ class UpstreamRoomsHalf:
         of_device = self._asked.get(pending.requester, {})
         asked = of_device.get(question.place)
         if asked is not None and pending.may_wait and asked.answers(question, pending.request):
-            asked.waiting.add(pending)
+            asked.waiting.append(pending)
             return asked
         if asked is not None:
             self._remove(asked)
         elif pending.may_wait and len(of_device) >= _MOST_OF_A_DEVICE:
             self._remove(next(iter(of_device.values())))
-        asked = _Asked(self, pending, question, self._forwarded(pending.head))
+        asked = _Asked(self, pending, question, self._fields(pending.requester, pending.head))
         if pending.may_wait:
             self._asked.setdefault(pending.requester, {})[question.place] = asked
         return asked
@@ -172,30 +186,41 @@ class UpstreamRoomsHalf:
             self._counts.put(asked.requester, asked.counts)
         self._remove(asked)
 
-    def keep(self, asked: "_Asked", size: int) -> None:
-        """Keep an answer whose client has gone for its next poll, if there is room for it."""
-        place = asked.question.place
-        for (requester, other), _ in self._kept.put((asked.requester, place), None, size):
-            displaced = self._asked.get(requester, {}).get(other)
-            if displaced is not None:
-                self._remove(displaced)
-
     def wake(self, user_id: UserId) -> None:
         """Let the user's polls look."""
         if self._listener is not None:
             self._listener.rooms_news((user_id,))
 
     def ended(self, asked: "_Asked") -> None:
-        """Learn that a request has failed: the next poll asks again."""
-        self._remove(asked)
+        """Learn that a request has its answer, or has failed; then the next poll asks again."""
+        failure = asked.failure
+        if isinstance(failure, PassedOn) and failure.status == 401:
+            self.identity.forget_token(asked.question.access_token.decode("latin-1"))
+        if asked.answer is None:
+            self._remove(asked)
+        elif not asked.waiting:
+            self._keep(asked)
 
     def knows_other_counts(self, requester: Requester, counts: bytes) -> bool:
         """Tell whether the device was given other counts of keys than these."""
         return counts != self._counts.peek(requester)
 
-    def refused(self, asked: "_Asked") -> None:
-        """Learn that the homeserver does not know the token any more."""
-        self.identity.forget_token(asked.question.access_token.decode("latin-1"))
+    def _fields(self, requester: Requester, head: RequestHead) -> bytes:
+        """Return the header fields for the homeserver; those of a head that repeats are there."""
+        known = self._heads.peek(requester)
+        if known is None or known.headers is not head.headers:
+            fields = self.client.fields(self._forwarded(head))
+            known = _PassedHead(head.headers, fields)
+            self._heads.put(requester, known, _BYTES_OF_A_BYTE * len(fields))
+        return known.fields
+
+    def _keep(self, asked: "_Asked") -> None:
+        """Keep an answer whose client has gone for its next poll, if there is room for it."""
+        place = asked.question.place
+        for (requester, other), _ in self._kept.put((asked.requester, place), None, asked.size):
+            displaced = self._asked.get(requester, {}).get(other)
+            if displaced is not None:
+                self._remove(displaced)
 
     def _remove(self, asked: "_Asked") -> None:
         place = asked.question.place
@@ -220,24 +245,31 @@ class UpstreamRoomsHalf:
 class _Asked:
     """One question to the homeserver, and the polls that wait for the answer."""
 
+    __slots__ = (
+        "_fields", "_half", "_is_awaited", "_sent", "_task", "answer", "counts", "failure",
+        "left_at", "question", "quiet", "requester", "size", "waiting",
+    )  # fmt: skip
+
     def __init__(
-        self, half: UpstreamRoomsHalf, first: "_Pending", question: RoomsQuestion, headers: Headers
+        self, half: UpstreamRoomsHalf, first: "_Pending", question: RoomsQuestion, fields: bytes
     ) -> None:
         self._half = half
         self.requester = first.requester
         self.question = question
-        self._headers = headers
-        self._full_state = first.request.full_state
+        self._fields = fields
+        #: Whether any answer is one for the client, even one without news.
+        self._is_awaited = not first.may_wait
         #: The newest token that the client has sent.
         self._sent = first.request.since
         #: The token to answer with where there is no news: the same, or one that means the same.
         self.quiet = first.request.since
-        self.waiting = {first}
+        self.waiting = [first]
         #: When the last poll that waited for it was over.
         self.left_at = Timestamp(0)
         self.answer: RoomsAnswer | None = None
         self.counts = b""
-        self._size = 0
+        #: How long the answer is, in bytes.
+        self.size = 0
         self.failure: Exception | None = None
         self._task = half.background.run(self._ask())
 
@@ -250,7 +282,8 @@ class _Asked:
 
     def leave(self, pending: "_Pending") -> None:
         """Learn that a poll is over."""
-        self.waiting.discard(pending)
+        if pending in self.waiting:
+            self.waiting.remove(pending)
         self.left_at = self._half.clock.now()
         if not self.waiting and not pending.may_wait:
             self.give_up()
@@ -260,80 +293,63 @@ class _Asked:
         self._task.cancel()
 
     async def _ask(self) -> None:
+        """Ask until there are news, or somebody's time is over, or nobody waits any more.
+
+        One coroutine, and not several: each poll that waits has one.
+        """
+        half, pause, goes_on = self._half, _FIRST_PAUSE, True
         try:
-            self.answer = await self._answer()
-            if self.answer is None:
-                self._half.ended(self)
-            elif not self.waiting:
-                self._half.keep(self, self._size)
+            while goes_on:
+                timeout = max(self._most_time() - _EARLIER, _NOTHING)
+                asking = self.question.request(self._sent, timeout)
+                try:
+                    answer = await half.client.ask(
+                        asking.method,
+                        asking.target,
+                        self._fields,
+                        asking.body,
+                        time_limit=timeout + _MARGIN,
+                        most=_MOST,
+                    )
+                    if answer.status in _AWAY:
+                        raise passed_on(answer)
+                except (HomeserverUnreachable, HomeserverTooSlow, PassedOn):
+                    if not any(it.may_wait for it in self.waiting):
+                        raise
+                    await sleep(half.clock, pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                else:
+                    pause = _FIRST_PAUSE
+                    goes_on = not self._take(answer) and bool(self.waiting)
+            half.ended(self)
         except Exception as error:  # noqa: BLE001 - the polls are told
             self.failure = error
-            if isinstance(error, PassedOn) and error.status == 401:
-                self._half.refused(self)
-            self._half.ended(self)
+            half.ended(self)
         except asyncio.CancelledError:
             self.failure = ShuttingDown()
             raise
         finally:
-            self._half.wake(self.requester.user_id)
+            half.wake(self.requester.user_id)
 
-    async def _answer(self) -> RoomsAnswer | None:
-        """Ask until there are news, or somebody's time is over; None if nobody waits any more.
-
-        Raises what the homeserver says.
-        """
-        pause = _FIRST_PAUSE
-        while True:
-            found = await self._ask_once()
-            if found is None:  # the homeserver is away
-                await sleep(self._half.clock, pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            elif self._is_news(found) or (self.waiting and self._least_time() < _NEARLY_OVER):
-                self.counts = found.counts
-                return found.answer
-            elif not self.waiting:
-                return None
-            else:
-                pause = _FIRST_PAUSE
-                self.quiet = found.answer.next_batch
-
-    async def _ask_once(self) -> RoomsHalfAnswer | None:
-        """Return the homeserver's answer; None if the homeserver is away, and somebody waits."""
-        timeout = max(self._most_time() - _EARLIER, timedelta(0))
-        asking = self.question.request(self._sent, timeout)
-        try:
-            answer = await self._half.client.fetch(
-                asking.method,
-                asking.target,
-                self._headers,
-                asking.body,
-                time_limit=timeout + _MARGIN,
-                most=_MOST,
-            )
-            if answer.status in _AWAY:
-                raise passed_on(answer)
-        except (HomeserverUnreachable, HomeserverTooSlow, PassedOn):
-            if any(it.may_wait for it in self.waiting):
-                return None
-            raise
-        return self._understood(answer)
-
-    def _understood(self, answer: UpstreamAnswer) -> RoomsHalfAnswer:
+    def _take(self, answer: UpstreamAnswer) -> bool:
+        """Take what the homeserver says, or raise it; tell whether it answers the polls."""
         if answer.status != 200:
             raise passed_on(answer)
         try:
-            found = self.question.read(answer.body)
+            found = self.question.read(answer.body, is_first=self._sent is None)
         except ValueError:
             raise HomeserverUnreachable("The homeserver's answer is not understood") from None
-        self._size = len(answer.body)
-        rooms = found.rooms
-        if self._sent is None:  # it tells all members of all rooms, who are known
-            rooms = msgspec.structs.replace(rooms, changed=frozenset())
-        self._half.rooms.seen(self.requester.user_id, rooms)
-        return found
+        if not found.is_empty:
+            self._half.rooms.seen(self.requester.user_id, found.rooms)
+        if self._is_news(found) or (self.waiting and self._least_time() < _NEARLY_OVER):
+            self.counts, self.size = found.counts, len(answer.body)
+            self.answer = found.answer
+            return True
+        self.quiet = found.answer.next_batch
+        return False
 
     def _is_news(self, found: RoomsHalfAnswer) -> bool:
-        if self._sent is None or self._full_state or not found.is_empty:
+        if self._is_awaited or not found.is_empty:
             return True
         return self._half.knows_other_counts(self.requester, found.counts)
 

@@ -55,9 +55,9 @@ class RoomsQuestion(msgspec.Struct, frozen=True):
         target = f"{_SYNC}?{query_with(self.query, parameters)}"
         return UpstreamRequest("GET", target.encode("latin-1"))
 
-    def read(self, body: bytes) -> RoomsHalfAnswer:
-        """Return what the homeserver answers; raise `ValueError`."""
-        return read_sync_answer(body)
+    def read(self, body: bytes, *, is_first: bool) -> RoomsHalfAnswer:
+        """Return what the homeserver answers, to a first sync perhaps; raise `ValueError`."""
+        return read_sync_answer(body, is_first=is_first)
 
 
 class SlidingSyncRequest(SyncRequest, frozen=True):
@@ -96,7 +96,7 @@ class _SlidingQuestion(RoomsQuestion, frozen=True):
         target = f"{self.path}?{query}" if query else self.path
         return UpstreamRequest("POST", target.encode("latin-1"), body)
 
-    def read(self, body: bytes) -> RoomsHalfAnswer:
+    def read(self, body: bytes, *, is_first: bool) -> RoomsHalfAnswer:  # noqa: ARG002 - no rooms
         return read_sliding_answer(body)
 
 

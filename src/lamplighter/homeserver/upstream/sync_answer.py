@@ -3,14 +3,19 @@
 Its members reach the client as they are, but for two: `next_batch` becomes a part of our token, and
 presence that the homeserver still has (it writes everybody offline when presence is switched off
 there) never reaches a client. In sliding sync the two are `pos` and `extensions.presence`.
+
+The members of a large answer are not copied: they are cut out of it while they are sent. A small
+answer is often the same as that to another device, to the byte, and is then not read again.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+from typing import Final
 
 import msgspec
 
 from lamplighter.ids import RoomId
+from lamplighter.pieces import PORTION, Pieces
 from lamplighter.ports import RoomsAnswer
 
 __all__ = [
@@ -27,6 +32,11 @@ _COUNTS: Final = (
     "device_unused_fallback_key_types",
     "org.matrix.msc2732.device_unused_fallback_key_types",
 )
+#: Small answers that are remembered, and how long they may be, in bytes.
+_SMALL_KEPT: Final = 256
+_LONGEST_KEPT: Final = 1_024
+#: From this size on, in bytes, the members are not copied.
+_LARGE: Final = 2 * PORTION
 #: A member with less in it than this may be empty, in bytes: `{"join":{},"invite":{}}` for example.
 _MOST_OF_NOTHING: Final = 200
 
@@ -85,8 +95,16 @@ _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ROOMS: Final = msgspec.json.Decoder(_Room)
 
 
-def read_sync_answer(body: bytes) -> RoomsHalfAnswer:
-    """Return what is in *body*; raise `ValueError` if it is no answer to a `/sync`."""
+def read_sync_answer(body: bytes, *, is_first: bool = False) -> RoomsHalfAnswer:
+    """Return what is in *body*; raise `ValueError` if it is no answer to a `/sync`.
+
+    The answer to a first sync tells all members of all rooms, who are known: nothing has changed.
+    """
+    read = _read_small if len(body) <= _LONGEST_KEPT else _read
+    return read(body, is_first=is_first)
+
+
+def _read(body: bytes, *, is_first: bool) -> RoomsHalfAnswer:
     try:
         members = _MEMBERS.decode(body)
         next_batch = msgspec.json.decode(members.pop("next_batch", msgspec.Raw(b"")), type=str)
@@ -95,12 +113,25 @@ def read_sync_answer(body: bytes) -> RoomsHalfAnswer:
     members.pop("presence", None)
     counts = b",".join(b"%b" % bytes(members[it]) for it in _COUNTS if it in members)
     is_empty = all(it in _COUNTS or _is_empty(value) for it, value in members.items())
-    rooms = RoomsOfAnswer() if is_empty else _rooms_in(members.get("rooms"))
-    pieces: list[Any] = []
+    rooms = RoomsOfAnswer() if is_empty else _rooms_in(members.get("rooms"), is_first=is_first)
+    written = partial(_written, members)
+    made = Pieces(written) if members and len(body) > _LARGE else b"".join(written())
+    return RoomsHalfAnswer(RoomsAnswer(next_batch, made), is_empty, counts, rooms)
+
+
+_read_small: Final = lru_cache(_SMALL_KEPT)(_read)
+
+
+def _written(members: Mapping[str, msgspec.Raw]) -> Iterator[bytes]:
+    """Yield a JSON object of *members*."""
+    opening = b"{"
     for name, value in members.items():
-        pieces += (b"," if pieces else b"{", msgspec.json.encode(name), b":", value)
-    answer = RoomsAnswer(next_batch, b"".join(pieces) + b"}" if pieces else b"{}")
-    return RoomsHalfAnswer(answer, is_empty, counts, rooms)
+        yield b"%b%b:" % (opening, msgspec.json.encode(name))
+        opening = b","
+        view = memoryview(value)
+        for start in range(0, len(view), PORTION):
+            yield bytes(view[start : start + PORTION])
+    yield b"}" if members else b"{}"
 
 
 def read_sliding_answer(body: bytes) -> RoomsHalfAnswer:
@@ -126,12 +157,12 @@ def _is_empty(value: msgspec.Raw) -> bool:
     return all(it in ({}, []) for it in members)
 
 
-def _rooms_in(value: msgspec.Raw | None) -> RoomsOfAnswer:
+def _rooms_in(value: msgspec.Raw | None, *, is_first: bool) -> RoomsOfAnswer:
     try:
         rooms = _ROOMS.decode(value) if value is not None else _Room()
     except (msgspec.MsgspecError, RecursionError):
         return RoomsOfAnswer()  # the client may understand what we do not
-    changed = [it for it, room in rooms.join.items() if _has_changed(bytes(room))]
+    changed = [it for it, room in rooms.join.items() if not is_first and _has_changed(bytes(room))]
     return RoomsOfAnswer(frozenset(rooms.join), frozenset(rooms.leave), frozenset(changed))
 
 

@@ -1,6 +1,7 @@
 """The body of an answer to `/sync`: written once for all viewers who get the same."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -18,6 +19,8 @@ __all__ = ["SyncBodies"]
 
 #: Different bodies of one millisecond that are cached.
 _MOST_KEPT: Final = 100
+#: How long an answer without presence is, in bytes, if it is cached.
+_SMALL: Final = 1_024
 #: How many users' presence is written at a time.
 _AT_A_TIME: Final = 500
 
@@ -34,6 +37,10 @@ class SyncBodies:
         self._written_at = Timestamp(0)
         #: By the only state, which stands beside the body so that its identity stays its own.
         self._written: dict[_Key, tuple[UserPresenceState, bytes]] = {}
+        #: Polls that end at one time without news have the same answer.
+        self._without_presence = lru_cache(_MOST_KEPT)(
+            lambda rooms, position: self._write(News(rooms, position, ()))
+        )
 
     def encode(self, news: News) -> bytes | Iterator[bytes]:
         """Return *news* as JSON; what is large is made only while it is gone through."""
@@ -42,6 +49,8 @@ class SyncBodies:
             made = portions(self._written_in_pieces(news))
             first, second = next(made), next(made, None)
             return first if second is None else chain((first, second), made)
+        if not news.states and len(rooms.body) <= _SMALL:
+            return self._without_presence(rooms, news.position)
         if len(news.states) != 1 or rooms.body != b"{}":
             return self._write(news)
         now = self._clock.now()
