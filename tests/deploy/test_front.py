@@ -212,6 +212,26 @@ async def test_what_the_lean_way_does_not_see(front: Site) -> None:
         pass  # Lamplighter asks the homeserver who is in the room
 
 
+@pytest.mark.parametrize("front", ["nginx-leaving.conf", "Caddyfile-leaving"], indirect=True)
+async def test_lamplighter_is_taken_out_at_once(front: Site) -> None:
+    """A client with a token of Lamplighter's goes on at the homeserver, and misses nothing."""
+    alice = front.person("alice")
+    before = Person(front.http, front.lamplighter.url, alice.user_id, alice.token)
+    await before.sync()
+    front.small.say(LOBBY, "hello")
+    theirs = str(before.next_batch).rpartition("~")[0]
+    assert theirs
+    for token in (before.next_batch, theirs):
+        for query in ({"filter": '{"a&b": "~%7E"}'}, {}, {"filter": ""}):
+            alice.next_batch = token
+            answer = await alice.sync(timeout=1, **query)
+            assert LOBBY in answer.json["rooms"]["join"]
+            assert front.small.asked[-1].query == {"since": theirs, "timeout": "1"} | {
+                name: value for name, value in query.items() if value
+            }
+    assert set(front.direct) == {f"{V3}/sync"}
+
+
 async def transaction(front: Site) -> None:
     """Let the homeserver tell its application service what has happened."""
     url = front.lamplighter.url + TRANSACTION
