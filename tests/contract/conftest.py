@@ -14,7 +14,7 @@ from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.service.background import Background
 from tests.contract.directories import SERVER, Recorder, Subject, subject_in
 from tests.contract.fake_homeserver import FakeHomeserver
-from tests.contract.homeservers import AnyHomeserver, BuiltIn, Fake
+from tests.contract.homeservers import AnyHomeserver, Behind, BuiltIn, Fake
 from tests.engines import ENGINES, opening
 
 
@@ -37,24 +37,23 @@ async def people(tested: Subject) -> None:
     await tested.users("alice", "bob", "charlie")
 
 
-@pytest.fixture(params=[*ENGINES, "fake"])
-def any_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database] | None:
-    """A function that opens the database of the built-in homeserver; None for the fake."""
-    return None if request.param == "fake" else opening(request.param, request, tmp_path)
-
-
-@pytest.fixture
+@pytest.fixture(params=[*ENGINES, "fake", "behind"])
 async def any_homeserver(
-    any_database: Callable[[], Database] | None,
+    request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[AnyHomeserver]:
-    """A homeserver with nobody in it: the built-in one on each engine, and a fake."""
+    """A homeserver with nobody in it: the built-in one on each engine, one behind, and a fake."""
     recorder, clock = Recorder(), FakeClock()
-    if any_database is None:
+    if request.param == "behind":
+        behind = await Behind.begin_in(tmp_path, recorder)
+        yield behind
+        await behind.stop()
+        return
+    if request.param == "fake":
         fake = FakeHomeserver()
         fake.listen(recorder)
         yield Fake(fake, recorder, fake)
         return
-    database = any_database()
+    database = opening(request.param, request, tmp_path)()
     await migrate(database)
     config = parse_config_text(f"server_name: {SERVER}\n", Path("x.yaml"))
     homeserver = BuiltInHomeserver(config, clock, database, Background(clock))

@@ -2,20 +2,33 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import msgspec
 
 from lamplighter.app.homeserver import Homeserver
+from lamplighter.config import parse_config_text
+from lamplighter.database.engine import Database
+from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_memory
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.homeserver.sql import SqlDirectory
+from lamplighter.homeserver.upstream.homeserver import UpstreamHomeserver
 from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import PendingRooms, Requester, RequestHead, RoomsAnswer, SyncRequest
-from tests.contract.directories import PHONE, Recorder
+from lamplighter.service.background import Background
+from lamplighter.web.http.server import HttpServer
+from lamplighter.web.server import MATRIX
+from tests.contract.directories import PHONE, SERVER, Recorder
 from tests.contract.fake_homeserver import FakeHomeserver
+from tests.homeserver.upstream.pipe import Pipe
+from tests.homeserver.upstream.small import AS_TOKEN, HS_TOKEN, SmallHomeserver
 
-__all__ = ["AnyHomeserver", "BuiltIn", "Fake", "content", "taken"]
+__all__ = ["AnyHomeserver", "Behind", "BuiltIn", "Fake", "content", "taken"]
 
 
 @dataclass
@@ -24,6 +37,8 @@ class AnyHomeserver(ABC):
 
     homeserver: Homeserver
     recorder: Recorder
+    #: Whether it tells that a token has ended because its device has logged in anew.
+    tells_new_tokens: ClassVar[bool] = True
 
     @abstractmethod
     async def log_in(self, name: str, device_id: DeviceId = PHONE) -> tuple[Requester, str]:
@@ -45,9 +60,17 @@ class AnyHomeserver(ABC):
     async def say(self, requester: Requester, room_id: RoomId, body: str) -> None:
         """Let a message be sent."""
 
+    def head(self, _requester: Requester) -> RequestHead:
+        """Return what a client sends with each request."""
+        return RequestHead()
+
+    def begin(self, requester: Requester, request: SyncRequest) -> PendingRooms:
+        """Begin the rooms half of a request."""
+        return self.homeserver.rooms_half.begin(requester, request, self.head(requester))
+
     async def answer(self, requester: Requester, request: SyncRequest) -> RoomsAnswer | None:
         """Return what a request is answered once nothing goes on any more."""
-        pending = self.homeserver.rooms_half.begin(requester, request, RequestHead())
+        pending = self.begin(requester, request)
         try:
             return await taken(pending, self.recorder)
         finally:
@@ -109,6 +132,95 @@ class Fake(AnyHomeserver):
 
     async def say(self, _requester: Requester, room_id: RoomId, body: str) -> None:
         self.fake.say(room_id, body)
+
+
+@dataclass
+class Behind(AnyHomeserver):
+    """Another homeserver, behind this server."""
+
+    homeserver: UpstreamHomeserver
+    small: SmallHomeserver
+    #: What passes through, as clients send it.
+    front: HttpClient
+    database: Database
+    background: Background
+    tells_new_tokens = False
+
+    @classmethod
+    async def begin_in(cls, folder: Path, recorder: Recorder) -> "Behind":
+        """Return one whose registration is in *folder*."""
+        clock = FakeClock()
+        small = SmallHomeserver(clock, SERVER)
+        (folder / "registration.yaml").write_text(
+            f"{{id: lamplighter, as_token: {AS_TOKEN}, hs_token: {HS_TOKEN}}}"
+        )
+        text = (
+            f"server_name: {SERVER}\n"
+            "homeserver: {url: 'http://127.0.0.1:8018', registration: registration.yaml}\n"
+        )
+        config = parse_config_text(text, folder / "x.yaml")
+        assert config.homeserver is not None
+        pipe = Pipe(HttpServer(small, clock, MATRIX))
+        database = open_memory()
+        await migrate(database)
+        background = Background(clock)
+        homeserver = UpstreamHomeserver(
+            config, config.homeserver, clock, database, background, pipe
+        )
+        await homeserver.start()
+        homeserver.listen(recorder)
+        assert homeserver.everything_else is not None
+        front = HttpServer(homeserver.everything_else, clock, MATRIX)
+        client = HttpClient(front.connect, settle=turns_until_idle)
+        return cls(homeserver, recorder, small, client, database, background)
+
+    async def stop(self) -> None:
+        """Close everything."""
+        self.background.stop()
+        await self.homeserver.stop()
+        await self.database.close()
+
+    async def log_in(self, name: str, device_id: DeviceId = PHONE) -> tuple[Requester, str]:
+        requester = Requester(UserId(f"@{name}:{SERVER}"), device_id)
+        for token in self._tokens_of(requester):
+            self.small.log_out(token)
+        token = self.small.log_in(name, device_id, f"token-{name}-{len(self.small.asked)}")
+        await self.homeserver.identity.authenticate(token)
+        return requester, token
+
+    async def log_out(self, requester: Requester) -> None:
+        await self._pass(requester, "/logout")
+
+    async def room(self, name: str | None, first: UserId, *others: UserId) -> RoomId:
+        room_id = RoomId(f"!{name or ''}:{SERVER}")
+        for user_id in (first, *others):
+            self.small.join(user_id, room_id)
+            self.homeserver.membership.transaction([(room_id, user_id)])
+            await turns_until_idle()
+        return room_id
+
+    async def leave(self, user_id: UserId, room_id: RoomId) -> None:
+        await self._pass(Requester(user_id, PHONE), f"/rooms/{room_id}/leave")
+
+    async def say(self, _requester: Requester, room_id: RoomId, body: str) -> None:
+        self.small.say(room_id, body)
+
+    def head(self, requester: Requester) -> RequestHead:
+        [token] = self._tokens_of(requester)
+        return RequestHead([(b"authorization", f"Bearer {token}".encode())])
+
+    async def _pass(self, requester: Requester, path: str) -> None:
+        [token] = self._tokens_of(requester)
+        target = f"/_matrix/client/v3{path}"
+        answer = await self.front.request("POST", target, json={}, token=token)
+        assert answer.status == 200
+
+    def _tokens_of(self, requester: Requester) -> list[str]:
+        return [
+            token
+            for token, it in self.small.devices.items()
+            if (it.user_id, it.device_id) == (requester.user_id, requester.device_id)
+        ]
 
 
 async def taken(pending: PendingRooms, recorder: Recorder) -> RoomsAnswer | None:

@@ -224,7 +224,8 @@ def _homeserver(
 ) -> Homeserver:
     if config.homeserver is None:
         return BuiltInHomeserver(config, clock, storage.database, background)
-    return UpstreamHomeserver(config, config.homeserver, clock, background, connect)
+    database = storage.database
+    return UpstreamHomeserver(config, config.homeserver, clock, database, background, connect)
 
 
 async def _federation(

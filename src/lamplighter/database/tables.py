@@ -28,6 +28,7 @@ __all__ = [
     "devices",
     "events",
     "filters",
+    "known_members",
     "memberships",
     "metadata",
     "presence",
@@ -237,4 +238,14 @@ visibility = Table(
     metadata,
     Column("viewer", _Id, primary_key=True),
     Column("content", PlainText(), nullable=False),
+)
+
+#: Who is joined to which room of another homeserver, as far as this server knows.
+known_members = Table(
+    "known_members",
+    metadata,
+    Column("room_id", _Id, primary_key=True),
+    Column("user_id", _Id, primary_key=True),
+    #: When this server came to know it.
+    Column("since_ts", BigInteger, nullable=False),
 )

@@ -56,14 +56,16 @@ class _Device:
 class SmallHomeserver:
     """What it knows, and an ASGI application."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, server_name: str = "demo") -> None:
         self._clock = clock
+        self._server_name = server_name
         self.asked: list[Asked] = []
         self.devices: dict[str, _Device] = {}
         self.members: dict[str, list[str]] = {}
         #: Events by position, with their rooms.
         self.events: dict[int, Json] = {}
         self.filters: dict[str, Json] = {}
+        self.account_data: dict[tuple[str, str], Json] = {}
         #: What answers in place of the homeserver, by the path.
         self.instead: dict[str, _Answer] = {}
         #: Whether `/sync` still has presence, as after presence was switched off.
@@ -80,7 +82,7 @@ class SmallHomeserver:
     def log_in(self, name: str, device_id: str = "PHONE", token: str | None = None) -> str:
         """Return the access token of a device."""
         token = token or f"token-{name}-{device_id}"
-        self.devices[token] = _Device(f"@{name}:demo", device_id)
+        self.devices[token] = _Device(f"@{name}:{self._server_name}", device_id)
         return token
 
     def log_out(self, token: str) -> None:
@@ -189,8 +191,15 @@ class SmallHomeserver:
                 return 200, {"name": room_id[1:].partition(":")[0]}
             case "GET", ["user", _, "filter", name] if name in self.filters:
                 return 200, self.filters[name]
-            case "GET", ["profile", whom]:
+            case "GET", ["profile", whom] if any(
+                it.user_id == whom for it in self.devices.values()
+            ):
                 return 200, {"displayname": whom[1:].partition(":")[0]}
+            case "GET", ["user", whom, "account_data", kind] if (whom, kind) in self.account_data:
+                return 200, self.account_data[whom, kind]
+            case "PUT", ["user", whom, "account_data", kind]:
+                self.account_data[whom, kind] = msgspec.json.decode(asked.body)
+                return 200, {}
             case "PUT", ["rooms", room_id, "send", kind, _]:
                 self.happens(room_id, kind, msgspec.json.decode(asked.body))
                 return 200, {"event_id": f"${self.position}"}

@@ -11,6 +11,8 @@ from starlette.types import ASGIApp
 
 from lamplighter.clock import Clock, sleep
 from lamplighter.config import Config, HomeserverSettings, PresenceMode
+from lamplighter.database.engine import Database
+from lamplighter.database.known_members import KnownMembers
 from lamplighter.delivery.tokens import Tokens, UpstreamTokens
 from lamplighter.errors import Forbidden, HomeserverTooSlow, HomeserverUnreachable, NotFound
 from lamplighter.homeserver.upstream.client import Connect, UpstreamClient, connect_to
@@ -18,6 +20,7 @@ from lamplighter.homeserver.upstream.forwarding import Forwarding
 from lamplighter.homeserver.upstream.headers import forwarded_headers
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.lookups import UpstreamLookups
+from lamplighter.homeserver.upstream.members_saving import MembersSaving
 from lamplighter.homeserver.upstream.polls import UpstreamRoomsHalf
 from lamplighter.homeserver.upstream.registration import SERVICE_ID, read_registration
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
@@ -52,6 +55,7 @@ class UpstreamHomeserver:
         config: Config,
         settings: HomeserverSettings,
         clock: Clock,
+        database: Database,
         background: Background,
         connect: Connect | None = None,
     ) -> None:
@@ -67,7 +71,8 @@ class UpstreamHomeserver:
         trusts = ClientAddress(config.trusted_proxies).trusts
         self._client = client
         self._service = AppService(client, registration.as_token, config.server_name)
-        self.membership = rooms = UpstreamRooms(self._service, clock, background)
+        saving = MembersSaving(KnownMembers(database), clock, background)
+        self.membership = rooms = UpstreamRooms(self._service, saving, clock, background)
         self.identity = UpstreamIdentity(client, clock, rooms.appeared)
         self.lookups = UpstreamLookups(self.identity, self._service)
         self.rooms_half = UpstreamRoomsHalf(
@@ -78,9 +83,11 @@ class UpstreamHomeserver:
         self.everything_else: ASGIApp | None = Forwarding(client, trusts, self._watch)
 
     async def start(self) -> None:
-        """Ask nothing yet: the homeserver may be away."""
+        """Read who was in which room. Nothing is asked yet: the homeserver may be away."""
+        await self.membership.start()
 
     def opened(self) -> None:
+        self.membership.opened()
         self._background.run(self._ping())
 
     def listen(self, listener: DirectoryListener) -> None:
@@ -103,6 +110,7 @@ class UpstreamHomeserver:
         """Change nothing: this homeserver takes writes from others, too."""
 
     async def stop(self) -> None:
+        await self.membership.stop()
         await self._client.close()
 
     async def _ping(self) -> None:

@@ -5,6 +5,7 @@ elsewhere shows only as a 401 to a later request with the same token. So what is
 token ends after some minutes, and with any 401 that passes.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 import msgspec
 
 from lamplighter.clock import Clock, Timestamp, after
-from lamplighter.errors import HomeserverUnreachable
+from lamplighter.errors import HomeserverUnreachable, UnknownToken
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.passed_on import passed_on
 from lamplighter.homeserver.upstream.queries import acts_for
@@ -26,6 +27,8 @@ _WHOAMI: Final = "/_matrix/client/v3/account/whoami"
 _TIME_LIMIT: Final = timedelta(seconds=30)
 _REMEMBERED: Final = timedelta(minutes=5)
 _MOST_REMEMBERED: Final = 100_000
+#: A token from a query may be any text; a header takes visible ASCII.
+_TOKEN: Final = re.compile(r"[!-~]+")
 #: The device of an application service that acts for a user and names none.
 _NO_DEVICE: Final = DeviceId("application service")
 
@@ -57,7 +60,10 @@ class UpstreamIdentity:
         self._by_user: dict[UserId, set[_Credentials]] = {}
 
     async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
-        """Return the sender of a request; raise `PassedOn` with the homeserver's refusal."""
+        """Return the sender of a request; raise `PassedOn` with the homeserver's refusal.
+
+        Raises `UnknownToken` for a token that no header can carry, so that nobody has it.
+        """
         requester = self.requester_in_use(access_token, query)
         if requester is None:
             requester = await self._ask(access_token, acts_for(query))
@@ -95,7 +101,9 @@ class UpstreamIdentity:
         return frozenset(self._by_user)
 
     async def _ask(self, access_token: str, acting: str) -> Requester:
-        headers = [(b"authorization", b"Bearer " + access_token.encode("latin-1"))]
+        if _TOKEN.fullmatch(access_token) is None:
+            raise UnknownToken("The access token is not known")
+        headers = [(b"authorization", b"Bearer " + access_token.encode())]
         target = f"{_WHOAMI}?{acting}" if acting else _WHOAMI
         answer = await self._client.fetch("GET", target.encode(), headers, time_limit=_TIME_LIMIT)
         if answer.status != 200:

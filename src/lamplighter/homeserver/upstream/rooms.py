@@ -11,17 +11,27 @@ leave. The join is a hint; `joined_members` says that she is not in the room; no
 
 The one exception is an end. A leave that passes through is believed at once, before its answer
 reaches the client: what was true a moment ago must not be seen any more.
+
+Memberships are stored, and a start goes on with them, so nobody who keeps a token is told anew of
+everybody. What has changed meanwhile is not known. So all stored rooms are asked for again: those
+of a user before the first answer to that user, the others one after the other. Example: bob leaves
+the lobby while Lamplighter is down. Alice polls with her old token; the lobby is asked for; her
+answer says that bob is offline, and nothing else.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final
 
 import structlog
 
-from lamplighter.clock import Clock, sleep, within
+from lamplighter.clock import Clock, Timestamp, sleep, within
 from lamplighter.errors import Forbidden, HomeserverTooSlow, HomeserverUnreachable, NotFound
+from lamplighter.homeserver.upstream.members_saving import MembersSaving
 from lamplighter.homeserver.upstream.service import AppService
 from lamplighter.homeserver.upstream.sync_answer import RoomsOfAnswer
 from lamplighter.ids import RoomId, UserId
@@ -34,35 +44,68 @@ _log = structlog.get_logger(__name__)
 
 #: How many questions wait for the homeserver at one time.
 _AT_ONCE: Final = 8
+#: How many of these are about stored rooms for which nobody waits.
+_AT_ONCE_AFTER_A_START: Final = 4
 #: How long a first request waits until the rooms of its user are known.
 _PATIENCE: Final = timedelta(seconds=2)
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(seconds=30)
+_NOBODY: Final[Mapping[UserId, Timestamp]] = MappingProxyType({})
 
 
 class UpstreamRooms:
     """A `Membership`: what was asked for, kept current by hints."""
 
-    def __init__(self, service: AppService, clock: Clock, background: Background) -> None:
+    def __init__(
+        self, service: AppService, saving: MembersSaving, clock: Clock, background: Background
+    ) -> None:
         self._service = service
+        self._saving = saving
         self._clock = clock
         self._background = background
         self._listener: DirectoryListener | None = None
-        self._members: dict[RoomId, frozenset[UserId]] = {}
+        #: Room to member to when the membership came to be known.
+        self._members: dict[RoomId, dict[UserId, Timestamp]] = {}
         self._rooms_of: dict[UserId, set[RoomId]] = {}
         #: Users whose rooms were asked for, and what is done once they are known.
         self._appeared: dict[UserId, asyncio.Task[None]] = {}
         #: Rooms that are being asked for, and those that are to be asked for once more.
         self._asking: dict[RoomId, asyncio.Task[None]] = {}
         self._stale: set[RoomId] = set()
+        #: Stored rooms that have not been asked for since the start.
+        self._unconfirmed: set[RoomId] = set()
         self._places = asyncio.Semaphore(_AT_ONCE)
+        #: Set by the next answer of the homeserver's.
+        self._answered = asyncio.Event()
 
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* who joins and leaves."""
         self._listener = listener
 
+    async def start(self) -> None:
+        """Go on with what was stored. Raises `StorageUnavailable`."""
+        for it in await self._saving.load():
+            self._members.setdefault(it.room_id, {})[it.user_id] = it.since
+            self._rooms_of.setdefault(it.user_id, set()).add(it.room_id)
+        self._unconfirmed.update(self._members)
+
+    def opened(self) -> None:
+        """Ask for the stored rooms again."""
+        rooms = iter(sorted(self._unconfirmed))
+        for _ in range(_AT_ONCE_AFTER_A_START):
+            self._background.run(self._confirm(rooms))
+
+    async def stop(self) -> None:
+        """Store what is not stored yet."""
+        await self._saving.stop()
+
     async def members(self) -> Sequence[JoinedMember]:
-        return ()
+        joined = [
+            JoinedMember(room_id, user_id, since)
+            for room_id, members in self._members.items()
+            for user_id, since in members.items()
+        ]
+        return sorted(joined, key=lambda it: it.since)
 
     async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
         return sorted(self._rooms_of.get(user_id, ()))
@@ -115,8 +158,8 @@ class UpstreamRooms:
 
     def left(self, user_id: UserId, room_id: RoomId) -> None:
         """Believe at once that a user has left a room; ask all the same."""
-        members = self._members.get(room_id, frozenset())
-        self._apply(room_id, members - {user_id})
+        members = self._members.get(room_id, _NOBODY)
+        self._apply(room_id, members.keys() - {user_id})
         self._ask_again(room_id)
 
     async def _wait_for(self, tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -133,9 +176,10 @@ class UpstreamRooms:
             try:
                 async with self._places:
                     rooms = await self._service.joined_rooms(user_id)
+                self._has_answered()
                 break
             except (HomeserverUnreachable, HomeserverTooSlow, NotFound):
-                await sleep(self._clock, pause)
+                await self._rest(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Forbidden:
                 _log.warning("the homeserver does not say which rooms a user is in", user=user_id)
@@ -145,8 +189,18 @@ class UpstreamRooms:
         for room_id in known - rooms:
             self.left(user_id, room_id)
         tasks = [self._ask_again(it) for it in rooms - known]
+        tasks += [self._confirmed(it) for it in rooms & known & self._unconfirmed]
         if tasks:
             await asyncio.wait(tasks)
+
+    async def _confirm(self, rooms: Iterator[RoomId]) -> None:
+        for room_id in rooms:
+            if room_id in self._unconfirmed and room_id not in self._asking:
+                await asyncio.wait([self._confirmed(room_id)])
+
+    def _confirmed(self, room_id: RoomId) -> "asyncio.Task[None]":
+        """Return what ends once the room was asked for after the start."""
+        return self._asking.get(room_id) or self._ask_again(room_id)
 
     def _ask_again(self, room_id: RoomId) -> "asyncio.Task[None]":
         task = self._asking.get(room_id)
@@ -166,29 +220,44 @@ class UpstreamRooms:
                     async with self._places:
                         members = await self._service.joined_members(room_id)
                 except (HomeserverUnreachable, HomeserverTooSlow):
-                    await sleep(self._clock, pause)
+                    await self._rest(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
                     continue
+                self._has_answered()
                 if room_id not in self._stale:
+                    self._unconfirmed.discard(room_id)
                     self._apply(room_id, members)
                     return
         finally:
             self._asking.pop(room_id, None)
 
-    def _apply(self, room_id: RoomId, members: frozenset[UserId]) -> None:
-        before = self._members.get(room_id, frozenset())
-        joined, left = sorted(members - before), sorted(before - members)
-        if members:
-            self._members[room_id] = members
-        else:
-            self._members.pop(room_id, None)
+    async def _rest(self, pause: timedelta) -> None:
+        """Wait before the same is asked again: not as long if the homeserver answers meanwhile."""
+        await sleep(self._clock, _FIRST_PAUSE)
+        with suppress(TimeoutError):
+            await within(self._clock, pause - _FIRST_PAUSE, self._answered.wait())
+
+    def _has_answered(self) -> None:
+        self._answered.set()
+        self._answered = asyncio.Event()
+
+    def _apply(self, room_id: RoomId, members: AbstractSet[UserId]) -> None:
+        known = self._members.setdefault(room_id, {})
+        joined, left = sorted(members - known.keys()), sorted(known.keys() - members)
+        now = self._clock.now()
         for user_id in joined:
+            known[user_id] = now
             self._rooms_of.setdefault(user_id, set()).add(room_id)
         for user_id in left:
+            del known[user_id]
             rooms = self._rooms_of[user_id]
             rooms.discard(room_id)
             if not rooms:
                 del self._rooms_of[user_id]
+        if not known:
+            del self._members[room_id]
+        self._saving.note(room_id, left, None)
+        self._saving.note(room_id, joined, now)
         changes = [MembershipChange(room_id, it, joined=False) for it in left]
         changes += [MembershipChange(room_id, it, joined=True) for it in joined]
         if changes and self._listener is not None:

@@ -1,0 +1,58 @@
+"""Who is joined to which room of another homeserver, across restarts."""
+
+from collections.abc import Mapping, Sequence
+from sys import intern
+
+from sqlalchemy import and_, bindparam, delete, select
+
+from lamplighter.clock import Timestamp
+from lamplighter.database.dialects import upsert
+from lamplighter.database.engine import Database
+from lamplighter.database.tables import known_members
+from lamplighter.ids import RoomId, UserId
+from lamplighter.ports import JoinedMember
+
+__all__ = ["KnownMembers"]
+
+
+class KnownMembers:
+    """The members that are known, in a SQL database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self) -> Sequence[JoinedMember]:
+        """Return what was saved, the oldest first; raise `StorageUnavailable`."""
+        table = known_members.c
+        ordered = select(known_members).order_by(table.since_ts, table.room_id, table.user_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(ordered)).all()
+        return [
+            JoinedMember(
+                RoomId(intern(row.room_id)), UserId(intern(row.user_id)), Timestamp(row.since_ts)
+            )
+            for row in rows
+        ]
+
+    async def save(self, changed: Mapping[tuple[RoomId, UserId], Timestamp | None]) -> None:
+        """Store since when each membership is known; None deletes it.
+
+        Raises `StorageUnavailable`.
+        """
+        kept = [
+            {"room_id": room_id, "user_id": user_id, "since_ts": since}
+            for (room_id, user_id), since in changed.items()
+            if since is not None
+        ]
+        gone = [
+            {"room": room_id, "user": user_id}
+            for (room_id, user_id), since in changed.items()
+            if since is None
+        ]
+        async with self._database.write() as connection:
+            if kept:
+                await connection.execute(upsert(connection, known_members), kept)
+            if gone:
+                table = known_members.c
+                one = and_(table.room_id == bindparam("room"), table.user_id == bindparam("user"))
+                await connection.execute(delete(known_members).where(one), gone)

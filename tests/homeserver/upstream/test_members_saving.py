@@ -1,0 +1,99 @@
+"""Who is in which room is stored in the background."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from lamplighter.clock import Timestamp
+from lamplighter.database.engine import Database
+from lamplighter.database.known_members import KnownMembers
+from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_memory
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns_until_idle
+from lamplighter.homeserver.upstream.members_saving import MembersSaving
+from lamplighter.ids import RoomId, UserId
+from lamplighter.service.background import Background
+from tests.database.trouble import forbid_writing
+
+LOBBY = RoomId("!lobby:demo")
+PEOPLE = [UserId(f"@{number:04}:demo") for number in range(2_500)]
+NOW = Timestamp(1_000)
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    """A database in memory."""
+    opened = open_memory()
+    await migrate(opened)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def background(clock: FakeClock) -> Background:
+    """Where the work goes on."""
+    return Background(clock)
+
+
+@pytest.fixture
+def saving(database: Database, clock: FakeClock, background: Background) -> MembersSaving:
+    """What stores members in that database."""
+    return MembersSaving(KnownMembers(database), clock, background)
+
+
+async def until(database: Database, begun: int) -> None:
+    """Return once that many writes have begun, and all of them have ended."""
+    while database.begun < begun or database.under_way:
+        await asyncio.to_thread(lambda: None)
+        await turns_until_idle()
+
+
+async def test_many_in_one_commit(database: Database, saving: MembersSaving) -> None:
+    """A large room takes a few commits, of a thousand memberships each; the newest is stored."""
+    before = database.begun
+    saving.note(LOBBY, PEOPLE, NOW)
+    await until(database, before + 1)
+    saving.note(LOBBY, PEOPLE[1:], None)
+    await until(database, before + 4)
+    assert [it.user_id for it in await saving.load()] == PEOPLE[:1]
+
+
+async def test_a_disk_that_is_full(
+    database: Database, saving: MembersSaving, clock: FakeClock
+) -> None:
+    """What could not be stored is stored later."""
+    await forbid_writing(database)
+    before = database.begun
+    saving.note(LOBBY, PEOPLE[:2], NOW)
+    await until(database, before + 1)
+    saving.note(LOBBY, PEOPLE[:1], None)
+    async with database.read() as connection:
+        await connection.exec_driver_sql("PRAGMA query_only = OFF")
+    assert list(await saving.load()) == []
+    before = database.begun
+    clock.advance(seconds=30)
+    await until(database, before + 1)
+    assert [it.user_id for it in await saving.load()] == PEOPLE[1:2]
+
+
+async def test_the_rest_is_stored_at_the_stop(
+    database: Database, saving: MembersSaving, background: Background
+) -> None:
+    """What the background has not stored is stored at the stop."""
+    saving.note(LOBBY, PEOPLE, NOW)
+    background.stop()
+    await saving.stop()
+    assert len(await saving.load()) == len(PEOPLE)
+
+
+async def test_a_stop_with_a_full_disk(
+    database: Database, saving: MembersSaving, background: Background
+) -> None:
+    """A stop does not wait for a disk that takes nothing."""
+    await forbid_writing(database)
+    saving.note(LOBBY, PEOPLE, NOW)
+    background.stop()
+    await saving.stop()
+    assert list(await saving.load()) == []
