@@ -2,11 +2,13 @@
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
-__all__ = ["counted_calls", "counted_tasks"]
+__all__ = ["counted_calls", "counted_functions", "counted_tasks"]
 
 
 @contextmanager
@@ -38,5 +40,28 @@ def counted_calls() -> Iterator[Callable[[], int]]:
     sys.setprofile(count)
     try:
         yield lambda: calls
+    finally:
+        sys.setprofile(None)
+
+
+@contextmanager
+def counted_functions(folder: str) -> Iterator[Counter[str]]:
+    """Count the calls of Python functions by their qualified names.
+
+    Those count whose file has *folder* in its path, and those that they call themselves.
+    """
+    calls: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        caller = frame.f_back
+        if event == "call" and (
+            folder in frame.f_code.co_filename
+            or (caller is not None and folder in caller.f_code.co_filename)
+        ):
+            calls[frame.f_code.co_qualname] += 1
+
+    sys.setprofile(count)
+    try:
+        yield calls
     finally:
         sys.setprofile(None)
