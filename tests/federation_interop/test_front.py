@@ -176,3 +176,34 @@ async def test_leaves_and_log_outs(front: Front, http: aiohttp.ClientSession) ->
     assert (await news_of(bob.user_id, alice))["presence"] == "offline"
     refused = await bob.sync()
     assert (refused.status, refused.json["errcode"]) == (401, "M_UNKNOWN_TOKEN")
+
+
+async def test_a_leave_while_we_are_down(front: Front, http: aiohttp.ClientSession) -> None:
+    """A restart tells nobody anything again. If somebody has left past us meanwhile, the first
+    answer says so, and nothing else.
+    """
+    front.start()
+    alice, bob, carol = await people(front, http, "alice", "bob", "carol")
+    [room_id] = (await alice.ask("GET", "/joined_rooms")).json["joined_rooms"]
+    for person in (bob, carol):
+        await person.put_status("online", "brb")
+        assert (await news_of(person.user_id, alice))["status_msg"] == "brb"
+    while "presence" in (await alice.sync()).json:
+        pass
+    await asyncio.to_thread(front.lamplighter.stop)
+    await asyncio.to_thread(front.lamplighter.start)
+    assert "presence" not in (await alice.sync()).json
+
+    await carol.put_status("online", "back")
+    assert (await news_of(carol.user_id, alice))["status_msg"] == "back"
+    await asyncio.to_thread(front.lamplighter.stop)
+    direct = Person(http, front.synapse.url, bob.user_id, bob.token)
+    left = await direct.ask("POST", f"/rooms/{quote(room_id, safe='')}/leave", {})
+    assert left.status == 200
+    await asyncio.to_thread(front.lamplighter.start)
+    answer = await alice.sync()
+    assert answer.json["presence"]["events"] == [
+        {"type": "m.presence", "sender": bob.user_id, "content": {"presence": "offline"}}
+    ]
+    assert (await alice.status(bob)).status == 403
+    assert (await alice.status(carol)).json["status_msg"] == "back"
