@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from starlette.types import Receive, Scope, Send
 from yarl import URL
 
@@ -25,11 +24,12 @@ from tests.homeserver.upstream.small import AS_TOKEN, HS_TOKEN, SmallHomeserver
 from tests.interop.clients import V3, Person, polls_under_way
 from tests.interop.processes import ServerProcess, reserved_port
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 WAYS: Final = ("nginx-all.conf", "nginx-lean.conf", "Caddyfile-all", "Caddyfile-lean")
-LOBBY: Final = "!lobby:demo"
-IN_LOBBY: Final = f"/rooms/{quote(LOBBY, safe='')}"
 UPLOAD: Final = "/_matrix/media/v3/upload"
 TRANSACTION: Final = "/_matrix/app/v1/transactions/1"
+LARGE: Final = bytes(8 * 1024 * 1024)
 PHONE: Final = "/devices/PHONE"
 
 
@@ -47,11 +47,11 @@ class Site:
     passed_on: list[str] = field(default_factory=list)
     direct: list[str] = field(default_factory=list)
 
-    def person(self, name: str) -> Person:
-        """Return a user of the homeserver."""
-        token = self.small.log_in(name)
+    def people(self, *names: str) -> list[Person]:
+        """Return users of the homeserver, who share a room named by the first of them."""
         url = f"https://localhost:{self.places.proxy}"
-        return Person(self.http, url, f"@{name}:demo", token)
+        self.small.members[f"!{names[0]}:demo"] = [f"@{it}:demo" for it in names]
+        return [Person(self.http, url, f"@{it}:demo", self.small.log_in(it)) for it in names]
 
     async def way_of(self, method: str, path: str, token: str) -> str:
         """Send a request; return where the proxy has sent it."""
@@ -79,7 +79,10 @@ async def site(file: str, places: Places, behind: int) -> AsyncIterator[Site]:
     """Run all three; *behind* is the port at which Lamplighter reaches the homeserver."""
     registration = places.folder / "registration.yaml"
     registration.write_text(f"{{id: lamplighter, as_token: {AS_TOKEN}, hs_token: {HS_TOKEN}}}")
-    config = f"homeserver: {{url: 'http://127.0.0.1:{behind}', registration: {registration}}}"
+    config = (
+        "presence: {sync_online_timeout: 1h}\n"
+        f"homeserver: {{url: 'http://127.0.0.1:{behind}', registration: {registration}}}"
+    )
     lamplighter = ServerProcess(places.folder / "server", places.behind[8018], config, "demo")
     authority = Authority(places.folder / "authority.pem")
     proxy = Proxy("nginx" if file.startswith("nginx") else "caddy", f"front/{file}")
@@ -88,7 +91,6 @@ async def site(file: str, places: Places, behind: int) -> AsyncIterator[Site]:
     connector = aiohttp.TCPConnector(ssl=authority.client_context())
     clock = SystemClock()
     small = SmallHomeserver(clock)
-    small.members[LOBBY] = ["@alice:demo", "@bob:demo"]
     async with aiohttp.ClientSession(
         f"https://localhost:{places.proxy}", connector=connector
     ) as http:
@@ -112,29 +114,32 @@ async def site(file: str, places: Places, behind: int) -> AsyncIterator[Site]:
                 await listener.stop()
 
 
-@pytest.fixture(params=WAYS)
-async def front(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Site]:
-    """A site by one of the files."""
-    with free_places(tmp_path, 8018, 8008) as places, reserved_port() as behind:
+@pytest_asyncio.fixture(params=WAYS, scope="module", loop_scope="module")
+async def front(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Site]:
+    """A site by one of the files; each test has users of its own."""
+    folder = tmp_path_factory.mktemp("front")
+    with free_places(folder, 8018, 8008) as places, reserved_port() as behind:
         async with site(request.param, places, behind) as found:
             yield found
 
 
 async def test_what_goes_where(front: Site) -> None:
     """All of /_matrix goes through Lamplighter, or what concerns presence; nobody else's pages."""
-    alice = front.person("alice")
+    [wendy] = front.people("wendy")
     of_presence = [
         ("GET", f"{V3}/sync"),
         ("GET", "/_matrix/client/r0/sync"),
         ("POST", "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"),
-        ("GET", f"{V3}/presence/%40alice%3Ademo/status"),
+        ("GET", f"{V3}/presence/%40wendy%3Ademo/status"),
         ("PUT", "/_matrix/federation/v1/send/1"),
         ("POST", f"{V3}/logout/all"),
         ("POST", f"{V3}/logout"),
     ]
     others = [
         ("GET", "/_matrix/client/versions"),
-        ("PUT", f"{V3}{IN_LOBBY}/typing/%40alice%3Ademo"),
+        ("PUT", f"{V3}/rooms/%21wendy%3Ademo/typing/%40wendy%3Ademo"),
         ("GET", f"{V3}/user/%40a%2Fb%3Ademo/filter/1"),
         ("GET", f"{V3}/synchronous"),
         ("POST", f"{V3}/logout/all/of"),
@@ -149,7 +154,7 @@ async def test_what_goes_where(front: Site) -> None:
     expected[("PUT", TRANSACTION)] = "homeserver" if front.is_lean else "nobody"
     expected |= {("GET", it): "nobody" for it in nobodys}
 
-    ways = {(method, it): await front.way_of(method, it, alice.token) for method, it in expected}
+    ways = {(method, it): await front.way_of(method, it, wendy.token) for method, it in expected}
 
     assert ways == expected
     # Each as it was sent, escapes included.
@@ -158,7 +163,7 @@ async def test_what_goes_where(front: Site) -> None:
 
 async def test_presence_and_addresses_come_through(front: Site) -> None:
     """A poll waits for presence and messages; who asks is known; large uploads pass."""
-    alice, bob = front.person("alice"), front.person("bob")
+    alice, bob = front.people("alice", "bob")
     await alice.sync()
     poll = asyncio.create_task(alice.sync(timeout=60_000))
     await polls_under_way(front.http, front.lamplighter.url, 1)
@@ -166,8 +171,8 @@ async def test_presence_and_addresses_come_through(front: Site) -> None:
     [event] = (await poll).json["presence"]["events"]
     assert (event["sender"], event["content"]["status_msg"]) == (bob.user_id, "behind a proxy")
     poll = asyncio.create_task(alice.sync(timeout=60_000))
-    await bob.ask("PUT", f"{IN_LOBBY}/send/m.room.message/1", {"body": "hello"})
-    assert LOBBY in (await poll).json["rooms"]["join"]
+    await bob.ask("PUT", "/rooms/%21alice%3Ademo/send/m.room.message/1", {"body": "hello"})
+    assert "!alice:demo" in (await poll).json["rooms"]["join"]
 
     context = front.authority.client_context()
     _, writer = await asyncio.open_connection("localhost", front.places.proxy, ssl=context)
@@ -181,8 +186,7 @@ async def test_presence_and_addresses_come_through(front: Site) -> None:
 
     forged = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "gopher"}
     front.small.instead[UPLOAD] = (200, {"content_uri": "mxc://demo/1"})
-    large = bytes(30 * 1024 * 1024)
-    for method, path, body in (("GET", f"{V3}/sync", b""), ("POST", UPLOAD, large)):
+    for method, path, body in (("GET", f"{V3}/sync", b""), ("POST", UPLOAD, LARGE)):
         headers = forged | {"Authorization": f"Bearer {alice.token}"}
         async with front.http.request(
             method, path, headers=headers, data=BytesIO(body)
@@ -192,40 +196,40 @@ async def test_presence_and_addresses_come_through(front: Site) -> None:
         assert asked.headers["x-forwarded-for"] in ("127.0.0.1", "::1")
         assert asked.headers["x-forwarded-proto"] == "https"
         assert len(asked.body) == len(body)
-    assert asked.headers["content-length"] == str(len(large))
+    assert asked.headers["content-length"] == str(len(LARGE))
 
 
 async def test_what_the_lean_way_does_not_see(front: Site) -> None:
     """A leave past Lamplighter counts once the transaction has come, a deleted device later."""
-    alice, bob = front.person("alice"), front.person("bob")
-    await bob.put_status("online", "brb")
-    assert (await alice.status(bob)).json["status_msg"] == "brb"
+    lea, leo = front.people("lea", "leo")
+    await leo.put_status("online", "brb")
+    assert (await lea.status(leo)).json["status_msg"] == "brb"
 
     front.small.instead[f"{V3}{PHONE}"] = (200, {})
-    await bob.ask("DELETE", PHONE)
-    assert (await alice.status(bob)).json["presence"] == ("online" if front.is_lean else "offline")
+    await leo.ask("DELETE", PHONE)
+    assert (await lea.status(leo)).json["presence"] == ("online" if front.is_lean else "offline")
 
-    await alice.ask("POST", f"{IN_LOBBY}/leave", {})
-    assert (await alice.status(bob)).status == (200 if front.is_lean else 403)
+    await lea.ask("POST", "/rooms/%21lea%3Ademo/leave", {})
+    assert (await lea.status(leo)).status == (200 if front.is_lean else 403)
     await transaction(front)
-    while (await alice.status(bob)).status != 403:
+    while (await lea.status(leo)).status != 403:
         pass  # Lamplighter asks the homeserver who is in the room
 
 
 @pytest.mark.parametrize("front", ["nginx-leaving.conf", "Caddyfile-leaving"], indirect=True)
 async def test_lamplighter_is_taken_out_at_once(front: Site) -> None:
     """A client with a token of Lamplighter's goes on at the homeserver, and misses nothing."""
-    alice = front.person("alice")
+    [alice] = front.people("alice")
     before = Person(front.http, front.lamplighter.url, alice.user_id, alice.token)
     await before.sync()
-    front.small.say(LOBBY, "hello")
+    front.small.say("!alice:demo", "hello")
     theirs = str(before.next_batch).rpartition("~")[0]
     assert theirs
     for token in (before.next_batch, theirs):
         for query in ({"filter": '{"a&b": "~%7E"}'}, {}, {"filter": ""}):
             alice.next_batch = token
             answer = await alice.sync(timeout=1, **query)
-            assert LOBBY in answer.json["rooms"]["join"]
+            assert "!alice:demo" in answer.json["rooms"]["join"]
             assert front.small.asked[-1].query == {"since": theirs, "timeout": "1"} | {
                 name: value for name, value in query.items() if value
             }
