@@ -335,6 +335,9 @@ class Outgoing(Protocol):
     def take_back(self) -> AbstractSet[UserId]:
         """Forget every state that is not on its way yet; return the users of those states."""
 
+    def withdraw(self, server_name: ServerName, users: AbstractSet[UserId]) -> AbstractSet[UserId]:
+        """Forget the states of *users* for one server; return those of them who had any."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackoffState:

@@ -12,8 +12,9 @@ from lamplighter.ids import ServerName
 
 WHERE: Final = Path("/etc/lamplighter/lamplighter.yaml")
 KEYS: Final = (
-    "enabled, listen, tls_certificate, tls_private_key, signing_key, verify_certificates, "
-    "extra_ca_files, allow_addresses, allow_servers, deny_servers, notary, well_known_server"
+    "enabled, shared_rooms, listen, tls_certificate, tls_private_key, signing_key, "
+    "verify_certificates, extra_ca_files, allow_addresses, allow_servers, deny_servers, notary, "
+    "well_known_server"
 )
 
 

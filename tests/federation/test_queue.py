@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from lamplighter.clock import Timestamp
 from lamplighter.federation.backoff import Backoff, BackoffSettings
 from lamplighter.federation.queue import DestinationQueue
+from lamplighter.ids import UserId
 from lamplighter.ports import BackoffState
 from lamplighter.presence.state import Presence, UserPresenceState
 
@@ -59,6 +60,21 @@ def test_taking_back() -> None:
     assert queue.take(at(30_100)) == [state(8)]
     queue.failed(at(30_100))
     assert queue.take(at(40_000)) == [state(8)]
+
+
+def test_withdrawing() -> None:
+    """States of some users are not sent, nor retried after a failure; the others are."""
+    queue = new_queue()
+    queue.put([state(number) for number in range(4)], at(0))
+    users = [UserId(state(number).user_id) for number in range(9)]
+    assert queue.withdraw({users[0], users[8]}) == {users[0]}
+    assert queue.take(at(100)) == [state(1), state(2), state(3)]
+    queue.put([state(4)], at(100))
+    assert queue.withdraw({users[2], users[4]}) == {users[2], users[4]}
+    queue.failed(at(300))
+    assert queue.take(at(10_000)) == [state(1), state(3)]
+    queue.succeeded()
+    assert queue.next_due() is None
 
 
 def test_the_usual_capacity() -> None:

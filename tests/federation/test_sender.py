@@ -159,6 +159,17 @@ async def test_taking_back() -> None:
     assert bench.network.sent == [(THERE, ["two"])]
 
 
+async def test_withdrawing() -> None:
+    """A state that was withdrawn from one server is not sent there, and nothing is remembered."""
+    bench = Bench()
+    bench.send(THERE, "one")
+    bob = UserId("@bob:demo")
+    assert bench.sender.withdraw(ServerName("other.example"), {bob}) == set()
+    assert bench.sender.withdraw(THERE, {bob}) == {bob}
+    await bench.advance(seconds=60)
+    assert (bench.network.sent, bench.destinations) == ([], {})
+
+
 @pytest.mark.parametrize(("pause", "heard_at", "tried_at"), [(4, None, 4), (3_600, 100, 130)])
 async def test_after_a_restart(pause: int, heard_at: int | None, tried_at: int) -> None:
     """A back-off from before a restart holds after it.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamplighter.ids import RoomId, StreamPosition, UserId
+from lamplighter.ids import RoomId, ServerName, StreamPosition, UserId, server_of
 from lamplighter.routing.interest import SharedRooms
 from tests.routing.people import ALICE, ATTIC, BOB, CHARLIE, HALL
 
@@ -34,7 +34,8 @@ def test_sharing_since(rooms: SharedRooms) -> None:
     assert rooms.shared_since(ALICE, CHARLIE) is None
 
 
-USERS = [ALICE, BOB, CHARLIE]
+X, Y = UserId("@x:r.example"), UserId("@y:r.example")
+USERS = [ALICE, BOB, CHARLIE, X, Y, UserId("@z:s.example")]
 ROOMS = [HALL, ATTIC, CELLAR]
 moves = st.lists(st.tuples(st.booleans(), st.sampled_from(ROOMS), st.sampled_from(USERS)))
 
@@ -44,7 +45,7 @@ def test_any_moves(moves: list[tuple[bool, RoomId, UserId]]) -> None:
     """After any joins and leaves, the index is equal to a plain table of joins: a second join
     changes nothing, and a room that does not count has no members.
     """
-    rooms = SharedRooms(lambda room_id: room_id != CELLAR)
+    rooms = SharedRooms(lambda room_id: room_id != CELLAR, ServerName("demo"))
     table: dict[tuple[RoomId, UserId], int] = {}
     for number, (joins, room_id, user_id) in enumerate(moves):
         key = room_id, user_id
@@ -68,3 +69,20 @@ def test_any_moves(moves: list[tuple[bool, RoomId, UserId]]) -> None:
     for room in ROOMS:
         members = {user: number for (its, user), number in table.items() if its == room}
         assert dict(rooms.members(room)) == members
+        by_server: dict[str, set[UserId]] = {}
+        for user in members:
+            by_server.setdefault(server_of(user), set()).add(user)
+        assert {server: {*users} for server, users in rooms.servers(room).items()} == by_server
+    for one in USERS:
+        shared = [{*rooms.servers(room_id)} for room_id in rooms.rooms_of(one)]
+        assert rooms.servers_of(one) == set[str]().union(*shared) - {"demo"}
+        for server in ("r.example", "s.example"):
+            there = ServerName(server)
+            assert rooms.rooms_with(one, there) == sum(there in servers for servers in shared)
+
+
+def test_no_servers(rooms: SharedRooms) -> None:
+    """An index that does not know where it is at home finds no servers."""
+    rooms.joined(HALL, ALICE, at(1))
+    rooms.joined(HALL, X, at(2))
+    assert (rooms.servers_of(ALICE), dict(rooms.servers(HALL))) == (set(), {})

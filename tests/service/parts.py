@@ -66,6 +66,7 @@ class FakeOutgoing:
 
     def __init__(self) -> None:
         self.sent: list[tuple[ServerName, list[UserPresenceState]]] = []
+        self.withdrawn: list[tuple[ServerName, AbstractSet[UserId]]] = []
 
     def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
         self.sent.append((server_name, list(states)))
@@ -73,6 +74,11 @@ class FakeOutgoing:
     def take_back(self) -> AbstractSet[UserId]:
         sent, self.sent = self.sent, []
         return {UserId(state.user_id) for _, states in sent for state in states}
+
+    def withdraw(self, server_name: ServerName, users: AbstractSet[UserId]) -> AbstractSet[UserId]:
+        self.withdrawn.append((server_name, users))
+        found = {it.user_id for name, states in self.sent if name == server_name for it in states}
+        return users & {UserId(it) for it in found}
 
     @property
     def messages(self) -> list[tuple[ServerName, dict[str, str | None]]]:
@@ -104,7 +110,8 @@ class FakeVisibilityStore:
 class Parts(Core):
     """The core of presence, over fakes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells_servers: bool = False) -> None:
+        """*tells_servers*: presence goes to the servers that share a room with a user."""
         self.clock = FakeClock()
         self.metrics = Metrics()
         self.store = FakeStore()
@@ -119,7 +126,8 @@ class Parts(Core):
             self.outgoing,
             LocalStream,
         )
-        super().__init__(CoreSettings(HERE), ports, SharedRooms(lambda room_id: True))
+        rooms = SharedRooms(lambda room_id: True, HERE if tells_servers else None)
+        super().__init__(CoreSettings(HERE), ports, rooms)
         self.registrations = self.router.prepare()
         self.router.adopt(self.registrations)
         self.told: list[Published] = []

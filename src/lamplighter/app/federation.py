@@ -49,6 +49,14 @@ class Nowhere:
         """Nothing waits."""
         return frozenset()
 
+    def withdraw(
+        self,
+        server_name: ServerName,  # noqa: ARG002 - the signature is that of the port
+        users: AbstractSet[UserId],  # noqa: ARG002 - likewise
+    ) -> AbstractSet[UserId]:
+        """Nothing waits."""
+        return frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Federation:

@@ -30,7 +30,11 @@ async def wire_presence(
 
     *members* are in the order of their joins.
     """
-    rooms, saved = SharedRooms(counting_rooms(config)), await ports.store.load()
+    federation = config.federation
+    # The built-in rooms have no users of other servers.
+    tells_servers = federation.enabled and federation.shared_rooms and config.homeserver
+    home = config.server_name if tells_servers else None
+    rooms, saved = SharedRooms(counting_rooms(config), home), await ports.store.load()
     core = Core(core_settings(config), ports, rooms, saved, witnesses)
     counting = await _counting_since(config, core)
     if not core.memory.epoch:

@@ -64,6 +64,7 @@ server_name: "{server_name}"
 # Presence to and from other servers. Without certificate and key it is plain HTTP, for a proxy.
 #federation:
 #  enabled: false
+#  shared_rooms: true             # false: to the servers that modules name, and no others
 #  listen: 0.0.0.0:8448
 #  tls_certificate: null          # cert.pem
 #  tls_private_key: null          # key.pem

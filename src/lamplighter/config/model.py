@@ -167,6 +167,8 @@ class FederationSettings(_Section, frozen=True):
     """Federation with other servers."""
 
     enabled: Flag = False
+    #: In front of a homeserver: whether presence goes to the servers that share a room with a user.
+    shared_rooms: Flag = True
     listen: ListenOn = Address("0.0.0.0:8448")
     tls_certificate: File | None = None
     tls_private_key: File | None = None

@@ -19,6 +19,7 @@ Alice's newer state wait for the end of the pause.
 """
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from itertools import islice
 from typing import Final
@@ -91,6 +92,16 @@ class DestinationQueue:
         self._window_ends = None
         self._gives_up = bool(self._in_flight)
         return users
+
+    def withdraw(self, users: AbstractSet[UserId]) -> set[UserId]:
+        """Drop the states of *users*, those in flight if they fail; return whose there were."""
+        dropped = {it for it in users if it in self._waiting or it in self._in_flight}
+        for user_id in dropped:
+            self._waiting.pop(user_id, None)
+            self._in_flight.pop(user_id, None)
+        if not self._waiting:
+            self._window_ends = None
+        return dropped
 
     def succeeded(self) -> None:
         """The states in flight have arrived. The rest may follow at once."""

@@ -181,6 +181,10 @@ class FederationSender:
         users = (destination.queue.take_back() for destination in self._destinations.values())
         return frozenset[UserId]().union(*users)
 
+    def withdraw(self, server_name: ServerName, users: AbstractSet[UserId]) -> AbstractSet[UserId]:
+        destination = self._destinations.get(server_name)
+        return frozenset() if destination is None else destination.queue.withdraw(users)
+
     def heard_from(self, server_name: ServerName) -> None:
         """A server has sent us a request: if its last answer failed, try it again soon."""
         destination = self._destinations.get(server_name)

@@ -5,24 +5,31 @@ members only (an invite reveals nothing), and only rooms that count: a room that
 excludes never enters the index, so no path can forget the exclusion.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from lamplighter.ids import RoomId, StreamPosition, UserId
+from lamplighter.ids import RoomId, ServerName, StreamPosition, UserId, server_of
 
 __all__ = ["SharedRooms"]
 
 _NO_ROOMS: Final = frozenset[RoomId]()
+_NO_SERVERS: Final[Mapping[ServerName, Collection[UserId]]] = MappingProxyType({})
 _NOBODY: Final[Mapping[UserId, StreamPosition]] = MappingProxyType({})
 
 
 class SharedRooms:
     """Rooms and their joined members, in both directions."""
 
-    def __init__(self, counts: Callable[[RoomId], bool]) -> None:
-        """*counts* tells whether a room enters the index."""
+    def __init__(self, counts: Callable[[RoomId], bool], home: ServerName | None = None) -> None:
+        """*counts* tells whether a room enters the index.
+
+        *home* is this server, if the servers in each room matter; None finds no servers.
+        """
         self._counts = counts
+        self._home = home
+        #: Room to server to its members, this server's included; empty without a home.
+        self._servers: dict[RoomId, dict[ServerName, dict[UserId, None]]] = {}
         #: Room to member to the position of the join; the members are in the order of positions.
         self._members: dict[RoomId, dict[UserId, StreamPosition]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
@@ -33,6 +40,9 @@ class SharedRooms:
             return False
         self._members.setdefault(room_id, {})[user_id] = position
         self._rooms.setdefault(user_id, set()).add(room_id)
+        if self._home is not None:
+            servers = self._servers.setdefault(room_id, {})
+            servers.setdefault(server_of(user_id), {})[user_id] = None
         return True
 
     def move_join(
@@ -58,6 +68,13 @@ class SharedRooms:
         rooms.remove(room_id)
         if not rooms:
             del self._rooms[user_id]
+        if self._home is not None:
+            servers, server = self._servers[room_id], server_of(user_id)
+            del servers[server][user_id]
+            if not servers[server]:
+                del servers[server]
+            if not servers:
+                del self._servers[room_id]
         return True
 
     def rooms_of(self, user_id: UserId) -> Iterable[RoomId]:
@@ -67,6 +84,22 @@ class SharedRooms:
     def members(self, room_id: RoomId) -> Mapping[UserId, StreamPosition]:
         """Return the joined members of the room, each with the position of the join."""
         return self._members.get(room_id, _NOBODY)
+
+    def servers(self, room_id: RoomId) -> Mapping[ServerName, Collection[UserId]]:
+        """Return the servers in the room, this one included, each with its members."""
+        return self._servers.get(room_id, _NO_SERVERS)
+
+    def servers_of(self, user_id: UserId) -> set[ServerName]:
+        """Return the other servers that share a room with the user."""
+        if self._home is None:
+            return set()
+        servers = set[ServerName]().union(*map(self.servers, self.rooms_of(user_id)))
+        servers.discard(self._home)
+        return servers
+
+    def rooms_with(self, user_id: UserId, server_name: ServerName) -> int:
+        """Return how many rooms the user and a server share."""
+        return sum(server_name in self.servers(room_id) for room_id in self.rooms_of(user_id))
 
     def neighbours(self, user_id: UserId) -> set[UserId]:
         """Return all users who share a room with the user, the user included if in any room."""

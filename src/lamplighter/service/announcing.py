@@ -23,14 +23,14 @@ from lamplighter.cluster.entries import (
     Refreshed,
 )
 from lamplighter.delivery.feed import Feed
-from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ids import ServerName, StreamPosition, UserId
 from lamplighter.presence.changes import ChangeReason, announced
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.plan import Delivery, Planner, Routes
 from lamplighter.routing.reasons import Reasons
 from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.keeper import Keeper
-from lamplighter.service.remotes import Remotes, settled_routes
+from lamplighter.service.remotes import Remotes, held_servers, settled_routes
 from lamplighter.service.roster import Roster
 from lamplighter.service.witness import Published
 
@@ -48,6 +48,8 @@ class _Unanswered:
     routes: Routes
     #: The routes by which other servers were sent something.
     settled: Routes
+    #: The servers that were not sent anything yet.
+    held: AbstractSet[ServerName]
 
 
 @dataclass(eq=False)
@@ -76,10 +78,10 @@ class Announcing:
         deliveries = self.planner.plan(states, entry.routes, told)
         published = Published(position, entry.changes, deliveries, position, states, entry.routes)
         self.deliverer.deliver(published, position)
-        settled = settled_routes(entry.routes, entry.awaited)
-        self.remotes.send(states, settled)
+        settled, held = settled_routes(entry.routes, entry.awaited), held_servers(entry.awaited)
+        self.remotes.send(states, settled, held)
         if entry.awaited:
-            self._unanswered[position] = _Unanswered(states, waiting, entry.routes, settled)
+            self._unanswered[position] = _Unanswered(states, waiting, entry.routes, settled, held)
 
     def late(self, position: StreamPosition, entry: LateAnswer) -> None:
         """Deliver what a late answer adds to a batch."""
@@ -96,9 +98,10 @@ class Announcing:
         published = Published(position, (), deliveries, entry.about, batch.states, routes)
         self.deliverer.deliver(published, entry.about)
         self._move_news([delivery.state for delivery in deliveries], entry.about, position)
-        settled = settled_routes(routes, entry.awaited)
-        self.remotes.send_late(batch.states, settled, entry.about, batch.settled)
-        batch.routes, batch.settled = routes, settled
+        settled, held = settled_routes(routes, entry.awaited), held_servers(entry.awaited)
+        released = batch.held - held
+        self.remotes.send_late(batch.states, settled, entry.about, batch.settled, released)
+        batch.routes, batch.settled, batch.held = routes, settled, held
         if not entry.awaited:
             del self._unanswered[entry.about]
 
@@ -107,6 +110,8 @@ class Announcing:
         batch = self._unanswered.pop(entry.about, None)
         if batch is not None:
             self._move_news(batch.states, entry.about, position)
+            if batch.held:
+                self.remotes.abandon(batch.states)
 
     def refreshed(self, _position: StreamPosition, entry: Refreshed) -> None:
         """Take in states that are delivered to nobody."""

@@ -56,6 +56,7 @@ from lamplighter.service.publisher import Publisher
 from lamplighter.service.reading import PresenceReader
 from lamplighter.service.reminders import Reminders
 from lamplighter.service.remotes import Remotes
+from lamplighter.service.room_servers import RoomServers
 from lamplighter.service.roster import Roster
 from lamplighter.service.settings import CoreSettings
 from lamplighter.service.shadow import ShadowModules
@@ -192,8 +193,9 @@ class Core:
 
     def _wire_consumer(self, ports: CorePorts) -> None:
         """Wire what consumes the stream."""
-        planner, feed, roster = self.planner, self.feed, self.roster
-        self.remotes = Remotes(self.settings.server_name, planner, roster, ports.outgoing)
+        planner, feed, roster, background = self.planner, self.feed, self.roster, ports.background
+        here = self.settings.server_name
+        self.remotes = Remotes(here, planner, roster, self.rooms, ports.outgoing)
         self.announcing = Announcing(
             roster, planner, feed, self.deliverer, self.remotes, self.keeper
         )
@@ -203,9 +205,12 @@ class Core:
             feed,
             self.views,
             roster,
-            ports.background,
+            background,
             self.ends,
             self.witnesses,
+            RoomServers(
+                here, self.rooms, roster, self.router, self.reminders, background, ports.outgoing
+            ),
         )
         self.swap = ModuleSwap(
             stream=self.stream,

@@ -15,6 +15,7 @@ from lamplighter.routing.plan import Planner
 from lamplighter.routing.reasons import Module
 from lamplighter.service.background import Background
 from lamplighter.service.endings import VisibilityEnds
+from lamplighter.service.room_servers import RoomServers
 from lamplighter.service.roster import Roster
 from lamplighter.service.views import Views
 from lamplighter.service.witness import Witness
@@ -34,6 +35,7 @@ class RoomVisibility:
     background: Background
     ends: VisibilityEnds
     witness: Witness
+    servers: RoomServers
 
     def joined(self, position: StreamPosition, entry: Joined) -> None:
         """Take in that a user has joined a room."""
@@ -41,6 +43,7 @@ class RoomVisibility:
         self.witness.moved(MembershipChange(room_id, newcomer, joined=True))
         if not self.rooms.joined(room_id, newcomer, position):
             return
+        self.servers.joined(room_id, newcomer)
         # Most members of a large room are neither connected nor known: they cost nothing here.
         members, since = self.rooms.members(room_id), self.planner.visible_since
         new_to, seeing = [], []
@@ -64,6 +67,7 @@ class RoomVisibility:
         if not self.rooms.left(room_id, leaver):
             self.ends.left_former_room(room_id, leaver)
             return
+        self.servers.left(room_id, leaver)
         others = self.rooms.members(room_id).keys()
         self._unsend(leaver, others)
         for member in others & self.feed.viewers:

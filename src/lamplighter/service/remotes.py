@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lamplighter.cluster.entries import Awaited, Reminded, ShownElsewhere
@@ -11,10 +11,12 @@ from lamplighter.ids import ServerName, StreamPosition, UserId, server_of
 from lamplighter.ports import Outgoing
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recent import Recent
-from lamplighter.routing.plan import Planner, Route, Routes
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.plan import Delivery, Planner, Route, Routes
+from lamplighter.routing.reasons import Module, Reasons
 from lamplighter.service.roster import Roster
 
-__all__ = ["RemoteUsers", "Remotes", "settled_routes"]
+__all__ = ["RemoteUsers", "Remotes", "held_servers", "settled_routes"]
 
 
 #: By server, the one state of each user that it is sent.
@@ -25,26 +27,44 @@ Sent: TypeAlias = Mapping[ServerName, Mapping[UserId, UserPresenceState]]
 class Remotes:
     """Sends the states of our own users to the servers of their remote recipients.
 
-    Nobody else's presence is ours to pass on.
+    Nobody else's presence is ours to pass on. Recipients are named by modules and, if *rooms*
+    finds servers, in rooms. A server waits for a late answer of a module that has altered a state
+    for one of its users before: such a server is *held*.
     """
 
     server_name: ServerName
     planner: Planner
     roster: Roster
+    rooms: SharedRooms
     outgoing: Outgoing
+    #: Users whose states were held for a server, for an answer that does not come any more.
+    _abandoned: set[UserId] = field(init=False, default_factory=set)
 
-    def send(self, states: Iterable[UserPresenceState], routes: Routes) -> None:
+    def send(
+        self,
+        states: Iterable[UserPresenceState],
+        routes: Routes,
+        held: AbstractSet[ServerName] = frozenset(),
+    ) -> None:
         """Send *states*, and what *routes* send besides, to the servers of remote recipients."""
-        self._send(self.sent(states, routes))
+        self._send(self.sent(states, routes, lambda server_name: server_name not in held))
 
-    def sent(self, states: Iterable[UserPresenceState], routes: Routes) -> Sent:
-        """Return what `send` sends."""
-        remote = {
-            viewer: self._own_routes(seen)
-            for viewer, seen in routes.items()
-            if not self._is_mine(viewer)
-        }
-        return self._sorted(self._own(states), remote, remote.keys()) if remote else {}
+    def sent(
+        self,
+        states: Iterable[UserPresenceState],
+        routes: Routes,
+        by_rooms: Callable[[ServerName], bool] = lambda _server_name: True,
+    ) -> Sent:
+        """Return what `send` sends; *by_rooms* tells which servers are sent anything by rooms."""
+        own, remote = self._own(states), self._remote(routes)
+        sent = self._sorted(own, remote, remote.keys()) if remote else {}
+        withheld = _withheld(remote)
+        for state in own:
+            user_id = UserId(state.user_id)
+            for server_name in filter(by_rooms, self.rooms.servers_of(user_id)):
+                if user_id not in withheld.get(server_name, ()):
+                    sent.setdefault(server_name, {}).setdefault(user_id, state)
+        return sent
 
     def send_late(
         self,
@@ -52,21 +72,30 @@ class Remotes:
         routes: Routes,
         about: StreamPosition,
         told: Routes,
+        released: AbstractSet[ServerName] = frozenset(),
     ) -> None:
         """Send what was true at *about*, but for users who have changed: that was sent since.
 
         If the routes of one user of a server differ from *told*, the server is sent all anew: what
-        is altered for that user counts for the others there, too.
+        is altered for that user counts for the others there, too. Servers that are *released* were
+        held until now.
         """
         servers = {server_of(viewer) for viewer in routes if routes[viewer] != told.get(viewer)}
         news = {viewer: seen for viewer, seen in routes.items() if server_of(viewer) in servers}
         changed_since = self.roster.has_changed_since
         still_true = [it for it in states if not changed_since(UserId(it.user_id), about)]
-        self.send(still_true, self._still_true(news, about))
+        by_rooms = servers | released
+        self._send(self.sent(still_true, self._still_true(news, about), by_rooms.__contains__))
+
+    def abandon(self, states: Iterable[UserPresenceState]) -> None:
+        """Learn that held servers get nothing of *states*: no answer comes any more."""
+        self._abandoned.update(UserId(state.user_id) for state in states)
 
     def reminded(self, _position: StreamPosition, entry: Reminded) -> None:
         """Send states once more."""
-        self.send_late(entry.states, entry.routes, entry.about, {})
+        changed_since, about = self.roster.has_changed_since, entry.about
+        still_true = [it for it in entry.states if not changed_since(UserId(it.user_id), about)]
+        self.send(still_true, self._still_true(entry.routes, about))
 
     def shown(self, _position: StreamPosition, entry: ShownElsewhere) -> None:
         """Send each of the remote viewers what they may see of some states, asked for or not."""
@@ -82,7 +111,8 @@ class Remotes:
 
     def take_back(self) -> AbstractSet[UserId]:
         """Take back all that was not sent yet; return the users it was about."""
-        return self.outgoing.take_back()
+        abandoned, self._abandoned = self._abandoned, set()
+        return self.outgoing.take_back() | abandoned
 
     def _still_true(self, routes: Routes, about: StreamPosition) -> Routes:
         """Return *routes* without the users who have changed since *about*."""
@@ -100,7 +130,7 @@ class Remotes:
 
     def _sorted(
         self, states: Sequence[UserPresenceState], routes: Routes, viewers: AbstractSet[UserId]
-    ) -> Sent:
+    ) -> dict[ServerName, dict[UserId, UserPresenceState]]:
         """Return what is sent for *viewers*, sorted by server.
 
         A server gets one state per user, and shows it to all who may see the user there: so what
@@ -111,13 +141,27 @@ class Remotes:
         by_server: dict[ServerName, dict[UserId, UserPresenceState]] = {}
         for delivery in self.planner.plan(states, routes, viewers):
             user_id = delivery.user_id
-            for server_name in {server_of(viewer) for viewer in delivery.recipients}:
+            for server_name in self._servers(delivery):
                 sent = by_server.setdefault(server_name, {})
                 if user_id in withheld.get(server_name, ()):
                     continue
                 if user_id not in sent or delivery.state not in as_they_are:
                     sent[user_id] = delivery.state
         return by_server
+
+    def _servers(self, delivery: Delivery) -> set[ServerName]:
+        """Return the servers of a delivery, whose recipients are users of other servers."""
+        servers = {server_of(it) for it, why in delivery.recipients.items() if _by_modules(why)}
+        return servers | (
+            {server_of(it) for it in delivery.recipients} & self.rooms.servers_of(delivery.user_id)
+        )
+
+    def _remote(self, routes: Routes) -> Routes:
+        return {
+            viewer: self._own_routes(seen)
+            for viewer, seen in routes.items()
+            if not self._is_mine(viewer)
+        }
 
     def _own(self, states: Iterable[UserPresenceState]) -> Sequence[UserPresenceState]:
         return [state for state in states if self._is_mine(UserId(state.user_id))]
@@ -129,6 +173,15 @@ class Remotes:
         return server_of(user_id) == self.server_name
 
 
+def _by_modules(reasons: Reasons) -> bool:
+    return any(isinstance(why, Module) for why in reasons)
+
+
+def held_servers(awaited: Awaited) -> AbstractSet[ServerName]:
+    """Return the servers for whose users a module that still thinks has altered states before."""
+    return {server_of(viewer) for viewers in awaited.values() for viewer in viewers}
+
+
 def settled_routes(routes: Routes, awaited: Awaited) -> Routes:
     """Return the *routes* to servers where no module that still thinks has altered states before.
 
@@ -136,7 +189,7 @@ def settled_routes(routes: Routes, awaited: Awaited) -> Routes:
     """
     if not awaited:
         return routes
-    waiting = {server_of(viewer) for viewers in awaited.values() for viewer in viewers}
+    waiting = held_servers(awaited)
     return {viewer: seen for viewer, seen in routes.items() if server_of(viewer) not in waiting}
 
 

@@ -124,6 +124,29 @@ async def test_out(door: Front, others: OtherServers) -> None:
     verify_request(signed, parse_authorization(header), key)
 
 
+@pytest.mark.parametrize("tells", [True, False])
+async def test_by_rooms(tmp_path: Path, others: OtherServers, tells: bool) -> None:
+    """The servers in a user's rooms are sent the user's presence, until their last user leaves."""
+    (tmp_path / "signing.key").write_text(f"ed25519 a_1 {SEED}\n")
+    config = CONFIG.partition("modules:")[0].replace(
+        "enabled: true", f"enabled: true, shared_rooms: {json.dumps(tells)}"
+    )
+    async with front(tmp_path, config, others) as door:
+        for user_id in (BOB, DAVE):
+            door.small.join(user_id, LOBBY)
+        bob = door.person("bob")
+        await bob.sync()
+        await bob.set_status("online", "one")
+        await door.server.advance(seconds=1)
+        await bob.set_status("online", "two")
+        door.small.leave(DAVE, LOBBY)
+        await door.told(door.small.position - 1)
+        await bob.set_status("online", "three")
+        await door.server.advance(minutes=1)
+        push = [it[4]["edus"][0]["content"]["push"] for it in others.asked]
+        assert [[it["status_msg"] for it in entries] for entries in push] == [["one"]] * tells
+
+
 async def test_no_listener(door: Front) -> None:
     """Only the listeners for clients are open: other servers come by them."""
     running = door.server.lamplighter
