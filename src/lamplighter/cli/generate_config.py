@@ -19,6 +19,9 @@ server_name: "{server_name}"
 # Where HTTP is served: host:port or [IPv6 address]:port, or a list of them.
 #listen: 127.0.0.1:8008
 
+# A homeserver behind this server, in place of the built-in one: a mapping with its `url`.
+#homeserver: null
+
 # Proxies whose header X-Forwarded-For is believed, for the limits on log-ins by address.
 #trusted_proxies: [127.0.0.0/8, "::1/128"]
 
