@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from sys import intern
+from typing import Final
 
 from sqlalchemy import and_, bindparam, delete, select
 
 from lamplighter.clock import Timestamp
+from lamplighter.database.adapter import Statement
 from lamplighter.database.dialects import upsert
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import known_members
@@ -13,6 +15,13 @@ from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import JoinedMember
 
 __all__ = ["KnownMembers"]
+
+_COLUMNS: Final = known_members.columns
+_OLDEST_FIRST: Final = str(
+    select(_COLUMNS.room_id, _COLUMNS.user_id, _COLUMNS.since_ts).order_by(
+        _COLUMNS.since_ts, _COLUMNS.room_id, _COLUMNS.user_id
+    )
+)
 
 
 class KnownMembers:
@@ -23,15 +32,10 @@ class KnownMembers:
 
     async def load(self) -> Sequence[JoinedMember]:
         """Return what was saved, the oldest first; raise `StorageUnavailable`."""
-        table = known_members.c
-        ordered = select(known_members).order_by(table.since_ts, table.room_id, table.user_id)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(ordered)).all()
+        rows = await self._database.fetch(Statement(_OLDEST_FIRST))
         return [
-            JoinedMember(
-                RoomId(intern(row.room_id)), UserId(intern(row.user_id)), Timestamp(row.since_ts)
-            )
-            for row in rows
+            JoinedMember(RoomId(intern(room_id)), UserId(intern(user_id)), Timestamp(since))
+            for room_id, user_id, since in rows
         ]
 
     async def save(self, changed: Mapping[tuple[RoomId, UserId], Timestamp | None]) -> None:
@@ -53,6 +57,7 @@ class KnownMembers:
             if kept:
                 await connection.execute(upsert(connection, known_members), kept)
             if gone:
-                table = known_members.c
-                one = and_(table.room_id == bindparam("room"), table.user_id == bindparam("user"))
+                one = and_(
+                    _COLUMNS.room_id == bindparam("room"), _COLUMNS.user_id == bindparam("user")
+                )
                 await connection.execute(delete(known_members).where(one), gone)
