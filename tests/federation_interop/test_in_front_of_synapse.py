@@ -75,13 +75,14 @@ def reader(tmp_path: Path, synapse: Synapse) -> Iterator[Reader]:
         yield Reader(folder, synapse, port)
 
 
-async def people(synapse: Synapse, http: aiohttp.ClientSession) -> tuple[Person, Person]:
-    """Register alice and bob at Synapse itself, who share a room."""
-    alice, bob = [await register(http, synapse.url, it) for it in ("alice", "bob")]
-    room = (await alice.ask("POST", "/createRoom", {"preset": "public_chat"})).json["room_id"]
-    assert (await bob.ask("POST", f"/join/{quote(room, safe='')}", {})).status == 200
-    await alice.sync()
-    return alice, bob
+async def people(synapse: Synapse, http: aiohttp.ClientSession, *names: str) -> list[Person]:
+    """Register people at Synapse itself, who share a room; the first of them syncs."""
+    found = [await register(http, synapse.url, it) for it in names]
+    room = (await found[0].ask("POST", "/createRoom", {"preset": "public_chat"})).json["room_id"]
+    for person in found[1:]:
+        assert (await person.ask("POST", f"/join/{quote(room, safe='')}", {})).status == 200
+    await found[0].sync()
+    return found
 
 
 async def test_from_a_stock_synapse_to_presence_and_back(
@@ -89,7 +90,7 @@ async def test_from_a_stock_synapse_to_presence_and_back(
 ) -> None:
     """Each command works and prints what the page shows; then a client leaves by its own token."""
     synapse.start()
-    alice, bob = await people(synapse, http)
+    alice, bob, carol = await people(synapse, http, "alice", "bob", "carol")
     synapse.kill_if_running()
     config = reader.folder / "lamplighter.yaml"
     config.write_text(reader.read(named_files(PAGE, "yaml")["lamplighter.yaml"]))
@@ -112,6 +113,7 @@ async def test_from_a_stock_synapse_to_presence_and_back(
         through.next_batch = alice.next_batch
         events = (await sync(through))["presence"]["events"]
         assert bob.user_id in {it["sender"] for it in events}
+        await a_leave_past_lamplighter(reader, http, carol, bob)
 
     config.write_text(f"{config.read_text()}presence: {{enabled: false}}\n")
     with runs(reader.command("lamplighter serve"), reader.folder, reader.port):
@@ -120,6 +122,18 @@ async def test_from_a_stock_synapse_to_presence_and_back(
     back = Person(http, synapse.url, alice.user_id, alice.token)
     back.next_batch = through.next_batch
     await sync(back)
+
+
+async def a_leave_past_lamplighter(
+    reader: Reader, http: aiohttp.ClientSession, person: Person, subject: Person
+) -> None:
+    """Let somebody leave all rooms at Synapse itself: it counts once the transaction has come."""
+    through = Person(http, reader.url, person.user_id, person.token)
+    assert (await through.status(subject)).status == 200
+    for room in (await person.ask("GET", "/joined_rooms")).json["joined_rooms"]:
+        await person.ask("POST", f"/rooms/{quote(room, safe='')}/leave", {})
+    while (await through.status(subject)).status != 403:
+        pass
 
 
 async def sync(person: Person) -> Any:
@@ -135,7 +149,7 @@ async def test_the_past_in_the_first_transactions(
 ) -> None:
     """Synapse sends a new application service all events since its setup, but for the UPDATE."""
     synapse.start()
-    _, bob = await people(synapse, http)
+    _, bob = await people(synapse, http, "alice", "bob")
     synapse.kill_if_running()
     if skips:
         [(_, statement)] = blocks(PAGE, "sql")
