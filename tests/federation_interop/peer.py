@@ -90,13 +90,13 @@ class Peer:
         async with self._http.get(f"https://{destination}{path}") as response:
             return Answer(response.status, await response.json())
 
-    async def send(self, destination: str, txn_id: str, *edus: Any) -> Answer:
-        """Send a signed transaction with *edus*."""
+    async def send(self, destination: str, txn_id: str, *edus: Any, at: str = "") -> Answer:
+        """Send a signed transaction with *edus*; *at* is where, if not where the name says."""
         now = SystemClock().now()
         content = {"origin": self.name, "origin_server_ts": now, "pdus": [], "edus": list(edus)}
         path = SEND + txn_id
         async with self._http.put(
-            f"https://{destination}{path}",
+            f"{at or f'https://{destination}'}{path}",
             json=content,
             headers={"Authorization": self._authorization(destination, path, content)},
         ) as response:

@@ -75,10 +75,10 @@ class Synapse:
         self._fixed = {
             "server_name": self.name,
             "listeners": [
-                {**listener, "port": port, "tls": tls, "resources": [{"names": [resource]}]}
-                for port, resource, tls in (
-                    (ports.federation, "federation", True),
-                    (ports.client, "client", False),
+                {**listener, "port": port, "tls": tls, "resources": [{"names": resources}]}
+                for port, resources, tls in (
+                    (ports.federation, ["federation"], True),
+                    (ports.client, ["client", "federation"], False),
                 )
             ],
             "tls_certificate_path": str(certificate.chain),

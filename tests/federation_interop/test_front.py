@@ -14,6 +14,8 @@ import pytest
 from lamplighter.cli.homeserver import check_homeserver
 from lamplighter.homeserver.upstream.registration import write_registration
 from lamplighter.ids import ServerName
+from tests.federation_interop.certificates import Authority
+from tests.federation_interop.peer import Answer, Peer, presence_edu
 from tests.federation_interop.people import log_in, news_of
 from tests.federation_interop.synapse import Synapse
 from tests.interop.clients import Person, register
@@ -207,3 +209,51 @@ async def test_a_leave_while_we_are_down(front: Front, http: aiohttp.ClientSessi
     ]
     assert (await alice.status(bob)).status == 403
     assert (await alice.status(carol)).json["status_msg"] == "back"
+
+
+async def test_another_server(
+    front: Front, peer: Peer, authority: Authority, tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    """Presence of another server comes in by transactions that Synapse verifies, and ours goes out
+    with Synapse's key, which the check finds published.
+    """
+    charlie, alice, bob = peer.user("charlie"), *map(front.synapse.user, ("alice", "bob"))
+    shows = json.dumps({charlie: [bob], alice: [charlie]})
+    front.lamplighter.configure(
+        f"""
+homeserver:
+  url: {front.synapse.url}
+  registration: {front.registration}
+  signing_key: {tmp_path}/synapse/signing.key
+federation:
+  enabled: true
+  extra_ca_files: [{authority.file}]
+  allow_addresses: [127.0.0.0/8, "::1/128"]
+modules:
+- module: lamplighter_examples.custom_presence_router.CustomPresenceRouter
+  config: {{shows: {shows}}}
+""",
+        front.synapse.name,
+    )
+    front.start()
+    said: list[str] = []
+    config = front.lamplighter.folder / "lamplighter.yaml"
+    assert await asyncio.to_thread(check_homeserver, config, said.append), said
+    assert said[-1] == "ok   the homeserver publishes the signing key ed25519:synapse"
+
+    viewer, user = await people(front, http, "alice", "bob")
+    await viewer.sync(set_presence="offline")
+    await user.put_status("online", "brb")
+    assert (await news_of(bob, viewer))["status_msg"] == "brb"
+    transaction = await peer.transaction()
+    [entry] = transaction.content["edus"][0]["content"]["push"]
+    assert (entry["user_id"], entry["status_msg"]) == (bob, "brb")
+    assert f'origin="{front.synapse.name}",' in transaction.authorization
+    # Synapse would refuse what is signed for somebody else.
+    online = presence_edu(charlie, "online", status_msg="never", last_active_ago=1000)
+    answer = await peer.send("elsewhere.example", "1", online, at=front.lamplighter.url)
+    assert answer.status == 401
+    online = presence_edu(charlie, "unavailable", status_msg="hello", last_active_ago=1000)
+    answer = await peer.send(front.synapse.name, "2", online, at=front.lamplighter.url)
+    assert answer == Answer(200, {"pdus": {}})
+    assert await news_of(charlie, viewer) == {"presence": "unavailable", "status_msg": "hello"}
