@@ -40,6 +40,7 @@ STORIES: Final = {
     "federation/test_inward.py": "hosts that would lead us inward, with all parts put together",
     "homeserver/upstream/test_federation.py": "other servers, in front of a homeserver",
     "homeserver/upstream/test_leaving.py": "presence switched off in front of a homeserver",
+    "homeserver/upstream/test_attacks.py": "hostile clients and nonsense, over the whole front",
     "presence/test_reference_model.py": "the state machine against a slow and obvious one",
     "test_architecture.py": "this file",
 }

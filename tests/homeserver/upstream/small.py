@@ -140,7 +140,7 @@ class SmallHomeserver:
             if not message.get("more_body"):
                 break
         query = {k: v[-1] for k, v in parse_qs(scope["query_string"].decode()).items()}
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
         asked = Asked(scope["method"], scope["raw_path"].decode(), query, headers, body)
         self.asked.append(asked)
         status, content = self.instead.get(asked.path) or await self._answer(asked, receive)

@@ -354,7 +354,7 @@ async def test_watching(front: Front) -> None:
     peer = await front.asks("PUT /a%20b?c=%20 HTTP/1.1\r\nX-A: b\r\n\r\n")
     front.wire.send(OK)
     await settle()
-    assert (peer.received, seen) == ("", [("PUT", "/a b", "c=%20", [(b"x-a", b"b")]), 200])
+    assert (peer.received, seen) == ("", [("PUT", "/a%20b", "c=%20", [(b"x-a", b"b")]), 200])
     go_on.set()
     await settle()
     assert peer.received == OK_SENT

@@ -204,5 +204,5 @@ def _content(answer: UpstreamAnswer) -> dict[str, Any]:
     """Return the JSON object of an answer; an empty one if there is none."""
     try:
         return msgspec.json.decode(answer.body, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return {}

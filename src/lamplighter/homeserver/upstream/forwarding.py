@@ -33,8 +33,8 @@ __all__ = ["Forwarding", "Watch", "watch_nothing"]
 #: How long the homeserver may take until its answer begins: joins of large rooms take minutes.
 _TO_ANSWER: Final = timedelta(minutes=10)
 
-#: Called with the method, path, query and headers of each request that is passed on. Returns None,
-#: or what is awaited with the status of the answer, before the client gets any of the answer.
+#: Called with the method, the path as it came, query and headers of each request that is passed on.
+#: Returns None, or what is awaited with the answer's status, before the client gets any of it.
 Watch: TypeAlias = Callable[[str, str, str, Headers], Callable[[int], Awaitable[None]] | None]
 
 
@@ -63,7 +63,7 @@ class Forwarding:
         _check(scope)
         watching = self._watch(
             scope["method"],
-            scope["path"],
+            scope["raw_path"].decode("latin-1"),
             scope["query_string"].decode("latin-1"),
             scope["headers"],
         )

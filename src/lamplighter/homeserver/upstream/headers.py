@@ -27,8 +27,9 @@ _HOP_BY_HOP: Final = frozenset(
 #: What ends here of a request: `Expect: 100-continue` is answered by this server.
 _OF_TRUSTED: Final = _HOP_BY_HOP | {b"expect"}
 _OF_CLIENT: Final = _OF_TRUSTED | _ABOUT_CLIENT
-#: `Connection` cannot name them: a client would take away what the proxy before us has written.
-_NEVER_HOP_BY_HOP: Final = _ABOUT_CLIENT | {b"host", b"content-length"}
+#: `Connection` cannot name them: a client would take away what the proxy before us has written, or
+#: be one user to us and, by a token in the query, another one to the homeserver.
+_NEVER_HOP_BY_HOP: Final = _ABOUT_CLIENT | {b"authorization", b"host", b"content-length"}
 #: The usual values, which name no header.
 _NAMES_NOTHING: Final = frozenset({b"close", b"keep-alive"})
 

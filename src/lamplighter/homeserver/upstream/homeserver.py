@@ -73,7 +73,7 @@ class UpstreamHomeserver:
         self._service = AppService(client, registration.as_token, config.server_name)
         saving = MembersSaving(KnownMembers(database), clock, background)
         self.membership = rooms = UpstreamRooms(self._service, saving, clock, background)
-        self.identity = UpstreamIdentity(client, clock, rooms.appeared)
+        self.identity = UpstreamIdentity(client, config.server_name, clock, rooms.appeared)
         self.lookups = UpstreamLookups(self.identity, self._service)
         self.rooms_half = UpstreamRoomsHalf(
             client, self.identity, rooms, partial(_sync_headers, trusts), clock, background

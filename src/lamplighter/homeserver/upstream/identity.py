@@ -6,9 +6,9 @@ token ends after some minutes, and with any 401 that passes.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -17,11 +17,14 @@ from lamplighter.errors import HomeserverUnreachable, UnknownToken
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.passed_on import passed_on
 from lamplighter.homeserver.upstream.queries import acts_for
-from lamplighter.ids import DeviceId, UserId
+from lamplighter.ids import DeviceId, ServerName, UserId, is_user_id, server_of
 from lamplighter.ports import Requester
 from lamplighter.recent import Recent
 
 __all__ = ["UpstreamIdentity"]
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Hashable)
 
 _WHOAMI: Final = "/_matrix/client/v3/account/whoami"
 _TIME_LIMIT: Final = timedelta(seconds=30)
@@ -50,14 +53,23 @@ class UpstreamIdentity:
     """An `Identity` that asks the homeserver."""
 
     def __init__(
-        self, client: UpstreamClient, clock: Clock, appeared: Callable[[UserId], Awaitable[None]]
+        self,
+        client: UpstreamClient,
+        server_name: ServerName,
+        clock: Clock,
+        appeared: Callable[[UserId], Awaitable[None]],
     ) -> None:
         """*appeared* is awaited with each user who is found, before anybody is told of it."""
         self._client = client
+        self._server_name = server_name
         self._clock = clock
         self._appeared = appeared
         self._known: Recent[_Credentials, _Known] = Recent(_MOST_REMEMBERED)
         self._by_user: dict[UserId, set[_Credentials]] = {}
+        #: By the token of an application service: the parts of queries that are remembered with it.
+        self._acting: dict[str, set[str]] = {}
+        #: For each question under way: the tokens and users that were forgotten meanwhile.
+        self._forgotten: list[set[str]] = []
 
     async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
         """Return the sender of a request; raise `PassedOn` with the homeserver's refusal.
@@ -66,7 +78,7 @@ class UpstreamIdentity:
         """
         requester = self.requester_in_use(access_token, query)
         if requester is None:
-            requester = await self._ask(access_token, acts_for(query))
+            requester = await self._learn(access_token, acts_for(query))
             await self._appeared(requester.user_id)
         return requester
 
@@ -83,11 +95,13 @@ class UpstreamIdentity:
 
     def forget_token(self, access_token: str) -> None:
         """Ask anew who uses this token: the homeserver has refused it, or may."""
-        for credentials in [it for it in self._known if it[0] == access_token]:
-            self._forget(credentials)
+        self._note(access_token)
+        for acting in ("", *self._acting.get(access_token, ())):
+            self._forget((access_token, acting))
 
     def forget_user(self, user_id: UserId) -> None:
         """Ask anew who uses the tokens of this user: some of them may have ended."""
+        self._note(user_id)
         for credentials in list(self._by_user.get(user_id, ())):
             self._forget(credentials)
 
@@ -100,9 +114,30 @@ class UpstreamIdentity:
         """Return the users who are remembered."""
         return frozenset(self._by_user)
 
-    async def _ask(self, access_token: str, acting: str) -> Requester:
+    async def _learn(self, access_token: str, acting: str) -> Requester:
+        """Ask until an answer has come that is not older than any log-out that has passed."""
         if _TOKEN.fullmatch(access_token) is None:
             raise UnknownToken("The access token is not known")
+        forgotten: set[str] = set()
+        self._forgotten.append(forgotten)
+        try:
+            while True:
+                requester = await self._ask(access_token, acting)
+                if forgotten.isdisjoint((access_token, requester.user_id)):
+                    break
+                forgotten.clear()
+        finally:
+            self._forgotten = [it for it in self._forgotten if it is not forgotten]
+        credentials = access_token, acting
+        known = _Known(requester, after(self._clock.now(), _REMEMBERED))
+        self._by_user.setdefault(requester.user_id, set()).add(credentials)
+        if acting:
+            self._acting.setdefault(access_token, set()).add(acting)
+        for displaced, it in self._known.put(credentials, known):
+            self._drop(it.requester.user_id, displaced)
+        return requester
+
+    async def _ask(self, access_token: str, acting: str) -> Requester:
         headers = [(b"authorization", b"Bearer " + access_token.encode())]
         target = f"{_WHOAMI}?{acting}" if acting else _WHOAMI
         answer = await self._client.fetch("GET", target.encode(), headers, time_limit=_TIME_LIMIT)
@@ -110,15 +145,15 @@ class UpstreamIdentity:
             raise passed_on(answer)
         try:
             found = msgspec.json.decode(answer.body, type=_Whoami)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
             raise HomeserverUnreachable("The homeserver's answer is not understood") from None
-        requester = Requester(found.user_id, found.device_id or _NO_DEVICE)
-        credentials = access_token, acting
-        known = _Known(requester, after(self._clock.now(), _REMEMBERED))
-        self._by_user.setdefault(found.user_id, set()).add(credentials)
-        for displaced, it in self._known.put(credentials, known):
-            self._drop(it.requester.user_id, displaced)
-        return requester
+        if not is_user_id(found.user_id) or server_of(found.user_id) != self._server_name:
+            raise HomeserverUnreachable("The homeserver names a user who is not one of its users")
+        return Requester(found.user_id, found.device_id or _NO_DEVICE)
+
+    def _note(self, forgotten: str) -> None:
+        for it in self._forgotten:
+            it.add(forgotten)
 
     def _forget(self, credentials: _Credentials) -> None:
         known = self._known.peek(credentials)
@@ -127,7 +162,13 @@ class UpstreamIdentity:
             self._drop(known.requester.user_id, credentials)
 
     def _drop(self, user_id: UserId, credentials: _Credentials) -> None:
-        of_user = self._by_user[user_id]
-        of_user.discard(credentials)
-        if not of_user:
-            del self._by_user[user_id]
+        _discard(self._by_user, user_id, credentials)
+        if credentials[1]:
+            _discard(self._acting, *credentials)
+
+
+def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
+    """Take *value* out of the set of *key*, and an empty set out of *sets*."""
+    sets[key].discard(value)
+    if not sets[key]:
+        del sets[key]

@@ -15,7 +15,7 @@ def passed_on(answer: UpstreamAnswer) -> LamplighterError:
     """
     try:
         msgspec.json.decode(answer.body, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return HomeserverUnreachable(f"The homeserver's proxy answered {answer.status}")
     later = [(name, value) for name, value in answer.headers if name == b"retry-after"]
     return PassedOn(answer.status, answer.body, later)

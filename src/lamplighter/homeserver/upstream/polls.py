@@ -16,6 +16,8 @@ Some rules follow from how homeservers work.
 * An answer with nothing in it, which comes when the request's time is over, is no reason to answer
   a client that still has time. The homeserver is asked again, with the same token. The newer token
   in the empty answer means the same as the old one; from then on the client is given the newer one.
+  A homeserver that does not wait would be asked without end. So the second empty answer that comes
+  early is the client's.
 * Every answer of the homeserver counts the device's keys. An answer that presence alone caused does
   not mention them, since a client takes a missing count in a list of counts for none.
 * The homeserver may be away. Then a poll waits on, up to the client's own time-out, and presence
@@ -47,6 +49,7 @@ from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.connection import UpstreamAnswer
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.passed_on import passed_on
+from lamplighter.homeserver.upstream.queries import ACTING, query_of
 from lamplighter.homeserver.upstream.questions import RoomsQuestion, question_of
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.homeserver.upstream.sync_answer import RoomsHalfAnswer
@@ -88,6 +91,8 @@ _MOST_COUNTS: Final = 100_000
 
 _FIRST_PAUSE: Final = timedelta(seconds=1)
 _LONGEST_PAUSE: Final = timedelta(seconds=10)
+#: The part of a client's query that tells who asks.
+_WHO: Final = ACTING | {"access_token"}
 #: The answers by which a proxy says that the homeserver is away.
 _AWAY: Final = (502, 503, 504)
 
@@ -142,17 +147,19 @@ class UpstreamRoomsHalf:
         self, requester: Requester, request: SyncRequest, head: RequestHead, filter_id: str, /
     ) -> Json:
         user_id, name = quote(requester.user_id, safe=""), quote(filter_id, safe="")
-        query = _without_filter(request.query)
-        target = f"/_matrix/client/v3/user/{user_id}/filter/{name}{query}"
+        query = query_of(request.query, _WHO)
+        target = f"/_matrix/client/v3/user/{user_id}/filter/{name}?{query}".rstrip("?")
         headers = self._forwarded(head)
-        answer = await self.client.fetch("GET", target.encode(), headers, time_limit=_MARGIN)
+        answer = await self.client.fetch(
+            "GET", target.encode("latin-1"), headers, time_limit=_MARGIN
+        )
         if answer.status == 404:
             raise NotFound("There is no such filter")
         if answer.status != 200:
             raise passed_on(answer)
         try:
             return msgspec.json.decode(answer.body, type=Json)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
             raise HomeserverUnreachable("The homeserver's answer is not understood") from None
 
     def forget(self, user_id: UserId, device_ids: frozenset[DeviceId]) -> None:
@@ -297,10 +304,11 @@ class _Asked:
 
         One coroutine, and not several: each poll that waits has one.
         """
-        half, pause, goes_on = self._half, _FIRST_PAUSE, True
+        half, pause, goes_on, early = self._half, _FIRST_PAUSE, True, 0
         try:
             while goes_on:
                 timeout = max(self._most_time() - _EARLIER, _NOTHING)
+                in_time = after(half.clock.now(), timeout - _NEARLY_OVER)
                 asking = self.question.request(self._sent, timeout)
                 try:
                     answer = await half.client.ask(
@@ -320,7 +328,9 @@ class _Asked:
                     pause = min(2 * pause, _LONGEST_PAUSE)
                 else:
                     pause = _FIRST_PAUSE
-                    goes_on = not self._take(answer) and bool(self.waiting)
+                    early += half.clock.now() < in_time
+                    is_taken = self._take(answer, is_hasty=early > 1)
+                    goes_on = not is_taken and bool(self.waiting)
             half.ended(self)
         except Exception as error:  # noqa: BLE001 - the polls are told
             self.failure = error
@@ -331,8 +341,12 @@ class _Asked:
         finally:
             half.wake(self.requester.user_id)
 
-    def _take(self, answer: UpstreamAnswer) -> bool:
-        """Take what the homeserver says, or raise it; tell whether it answers the polls."""
+    def _take(self, answer: UpstreamAnswer, *, is_hasty: bool) -> bool:
+        """Take what the homeserver says, or raise it; tell whether it answers the polls.
+
+        *is_hasty* is a homeserver that answers long before the time-out, and not for the first
+        time.
+        """
         if answer.status != 200:
             raise passed_on(answer)
         try:
@@ -341,7 +355,9 @@ class _Asked:
             raise HomeserverUnreachable("The homeserver's answer is not understood") from None
         if not found.is_empty:
             self._half.rooms.seen(self.requester.user_id, found.rooms)
-        if self._is_news(found) or (self.waiting and self._least_time() < _NEARLY_OVER):
+        if self._is_news(found) or (
+            self.waiting and (is_hasty or self._least_time() < _NEARLY_OVER)
+        ):
             self.counts, self.size = found.counts, len(answer.body)
             self.answer = found.answer
             return True
@@ -402,12 +418,3 @@ class _Pending:
     def cancel(self) -> None:
         if self._asked is not None:
             self._asked.leave(self)
-
-
-def _without_filter(query: str) -> str:
-    """Return what of the query of a `/sync` says who asks, for another request."""
-    kept = [it for it in query.split("&") if it.partition("=")[0] in _WHO]
-    return f"?{'&'.join(kept)}" if kept else ""
-
-
-_WHO: Final = ("access_token", "user_id", "device_id", "org.matrix.msc3202.device_id")

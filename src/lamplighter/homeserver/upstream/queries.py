@@ -1,13 +1,16 @@
 """Queries on their way to the homeserver: all that is not ours stays as the client sent it."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote_plus
 
-__all__ = ["acts_for", "query_with", "query_without"]
+__all__ = ["ACTING", "acts_for", "query_of", "query_with", "query_without"]
 
-
+#: The parameters that name the user for whom an application service acts, and the device.
+ACTING: Final = frozenset({"user_id", "device_id", "org.matrix.msc3202.device_id"})
+_ENCODED_NAME: Final = re.compile(r"(?:^|&)[^=&]*%")
 #: Many devices have the same token, and the same time-out.
 _quoted: Final = lru_cache(1_000)(partial(quote, safe=""))
 
@@ -17,6 +20,12 @@ def query_without(query: str, names: frozenset[str]) -> str:
     """Return *query* without the parameters *names*."""
     pairs = query.split("&")
     return "&".join(it for it in pairs if unquote_plus(it.partition("=")[0]) not in names)
+
+
+def query_of(query: str, names: frozenset[str]) -> str:
+    """Return of *query* the parameters *names* alone."""
+    pairs = query.split("&")
+    return "&".join(it for it in pairs if unquote_plus(it.partition("=")[0]) in names)
 
 
 def query_with(query: str, parameters: Mapping[str, object]) -> str:
@@ -30,11 +39,11 @@ def acts_for(query: str) -> str:
 
     It is part of who sends a request, as the access token is; "" for everybody else.
     """
-    if "user_id=" not in query:
+    if "user_id=" not in query and _ENCODED_NAME.search(query) is None:
         return ""
     named = [
         f"{name}={quote(value, safe='')}"
         for name, value in parse_qsl(query, keep_blank_values=True)
-        if name in ("user_id", "device_id", "org.matrix.msc3202.device_id")
+        if name in ACTING
     ]
     return "&".join(named)

@@ -144,7 +144,7 @@ class AppService:
             raise _refusal(answer)
         try:
             return msgspec.json.decode(answer.body, type=kind)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
             raise HomeserverUnreachable("The homeserver's answer is not understood") from None
 
 

@@ -142,7 +142,7 @@ def _members(text: bytes | msgspec.Raw | None) -> dict[str, msgspec.Raw]:
     """Return the members of a JSON object; none of what is none, which the homeserver judges."""
     try:
         return {} if text is None else _OBJECT.decode(text)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return {}
 
 
@@ -150,5 +150,5 @@ def _text(text: msgspec.Raw | None) -> str:
     """Return a JSON string; "" for everything else."""
     try:
         return "" if text is None else msgspec.json.decode(text, type=str)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return ""

@@ -108,7 +108,7 @@ def _read(body: bytes, *, is_first: bool) -> RoomsHalfAnswer:
     try:
         members = _MEMBERS.decode(body)
         next_batch = msgspec.json.decode(members.pop("next_batch", msgspec.Raw(b"")), type=str)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise ValueError(f"no answer to /sync: {error}") from None
     members.pop("presence", None)
     counts = b",".join(b"%b" % bytes(members[it]) for it in _COUNTS if it in members)
@@ -140,7 +140,7 @@ def read_sliding_answer(body: bytes) -> RoomsHalfAnswer:
         members = _MEMBERS.decode(body)
         pos = msgspec.json.decode(members.pop("pos", msgspec.Raw(b"")), type=str)
         extensions = _MEMBERS.decode(members.pop("extensions", msgspec.Raw(b"{}")))
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise ValueError(f"no answer to sliding sync: {error}") from None
     extensions.pop("presence", None)
     return RoomsHalfAnswer(SlidingRoomsAnswer(pos, members=members, extensions=extensions))
@@ -151,7 +151,7 @@ def _is_empty(value: msgspec.Raw) -> bool:
     text = bytes(value) if len(memoryview(value)) < _MOST_OF_NOTHING else b"1"
     try:
         content = msgspec.json.decode(text)
-    except msgspec.MsgspecError:  # a number that no float holds
+    except (msgspec.MsgspecError, UnicodeError):  # for example, a number that no float holds
         return False
     members = content.values() if isinstance(content, dict) else [content]
     return all(it in ({}, []) for it in members)
@@ -160,7 +160,7 @@ def _is_empty(value: msgspec.Raw) -> bool:
 def _rooms_in(value: msgspec.Raw | None, *, is_first: bool) -> RoomsOfAnswer:
     try:
         rooms = _ROOMS.decode(value) if value is not None else _Room()
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return RoomsOfAnswer()  # the client may understand what we do not
     changed = [it for it, room in rooms.join.items() if not is_first and _has_changed(bytes(room))]
     return RoomsOfAnswer(frozenset(rooms.join), frozenset(rooms.leave), frozenset(changed))
@@ -172,6 +172,6 @@ def _has_changed(room: bytes) -> bool:
         return False
     try:
         timeline = msgspec.json.decode(room, type=_JoinedRoom).timeline
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return True
     return timeline.limited or any(it.type == "m.room.member" for it in timeline.events)

@@ -92,7 +92,7 @@ def _memberships(body: bytes) -> list[tuple[RoomId, UserId]]:
     """Return whose membership of which room has changed."""
     try:
         events = msgspec.json.decode(body, type=_Transaction).events
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return []
     found = []
     for event in events:

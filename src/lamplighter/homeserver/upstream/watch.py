@@ -20,8 +20,10 @@ from lamplighter.web.auth import access_token
 
 __all__ = ["WatchRequests"]
 
-_CLIENT: Final = re.compile(r"/_matrix/client/(?:r0|v3|v1|unstable)(/.*)")
+_CLIENT: Final = re.compile(r"/_matrix/client/(?:r0|v3|v1|api/v1|unstable)(/.*)")
 _ROOM: Final = r"/rooms/(?P<room>[^/]+)"
+#: Paths are as they came: any character may be percent-encoded.
+_MEMBER: Final = "".join(f"(?:{re.escape(it)}|%{ord(it):02x})" for it in "m.room.member")
 
 #: What is done with the requester and the named parts of the path.
 _Act: TypeAlias = Callable[[Requester, Mapping[str, str]], Awaitable[None]]
@@ -44,14 +46,13 @@ class WatchRequests:
         #: By method: the path after the version, and what a success means.
         self._table: Mapping[str, Sequence[tuple[re.Pattern[str], _Act]]] = {
             "PUT": [
-                (re.compile(rf"{_ROOM}/state/m\.room\.member/[^/]*"), self._members_changed),
-                (re.compile(rf"{_ROOM}/(?:send|state|redact|typing)/.*"), self._active),
+                (re.compile(rf"{_ROOM}/state/(?i:{_MEMBER})/[^/]*"), self._members_changed),
+                (re.compile(r"/rooms/[^/]+/(?:send|state|redact|typing)/.*"), self._active),
+                *self._moves("/[^/]*"),
             ],
             "POST": [
-                (re.compile(rf"{_ROOM}/receipt/m\.read/[^/]+"), self._active),
-                (re.compile(rf"{_ROOM}/leave"), self._left),
-                (re.compile(rf"{_ROOM}/(?:join|invite|kick|ban)"), self._members_changed),
-                (re.compile(r"/(?:join|knock)/[^/]+|/createRoom"), self._moved),
+                (re.compile(r"/rooms/[^/]+/receipt/m\.read/[^/]+"), self._active),
+                *self._moves(""),
                 (re.compile(r"/rooms/[^/]+/upgrade"), self._moved),
                 (re.compile(r"/logout"), self._logged_out),
                 (re.compile(r"/logout/all"), self._logged_out_everywhere),
@@ -60,6 +61,14 @@ class WatchRequests:
             ],
             "DELETE": [(re.compile(r"/devices/(?P<device>[^/]+)"), self._device_deleted)],
         }
+
+    def _moves(self, end: str) -> list[tuple[re.Pattern[str], _Act]]:
+        """Return what moves users; Synapse takes it by PUT, too, with a transaction ID."""
+        return [
+            (re.compile(rf"{_ROOM}/leave{end}"), self._left),
+            (re.compile(rf"{_ROOM}/(?:join|invite|kick|ban){end}"), self._members_changed),
+            (re.compile(rf"/(?:join|knock)/[^/]+{end}|/createRoom{end}"), self._moved),
+        ]
 
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of devices that end."""
@@ -89,8 +98,15 @@ class WatchRequests:
         if status == 401:
             self._identity.forget_token(token)
         requester = self._identity.last_requester(token, query)
-        if act is not None and requester is not None and 200 <= status < 300:
-            await act(requester, {name: unquote(value) for name, value in named.items()})
+        if act is None or not 200 <= status < 300:
+            return
+        decoded = {name: unquote(value) for name, value in named.items()}
+        if requester is not None:
+            await act(requester, decoded)
+        elif "room" in decoded:  # by whom is not known, so who is there now is asked
+            await self._rooms.hear([RoomId(decoded["room"])])
+        else:
+            self._identity.forget_token(token)  # whose owner may be asked for at this moment
 
     # What a success means. Each is called before the client has the answer.
 
