@@ -26,6 +26,23 @@ async def begin(
     return asked
 
 
+@pytest.mark.parametrize("closes", [False, True])
+async def test_a_head_that_came_before(
+    upstream: UpstreamClient, homeserver: FakeHomeserver, closes: bool
+) -> None:
+    """The same head says the same again, of the connection too; and to HEAD it has no body."""
+    connection = "Connection: close\r\n" if closes else ""
+    head = f"HTTP/1.1 207 x\r\nA: b\r\n{connection}Content-Length: 2\r\n\r\n"
+    found = []
+    for method, body in (("GET", "ab"), ("GET", "cd"), ("HEAD", ""), ("GET", "ef")):
+        asked = await begin(upstream, method)
+        homeserver.wire.send(head + body)
+        answer = await asked
+        found.append((answer.status, answer.headers[0], answer.body))
+    assert found == [(207, (b"a", b"b"), it) for it in (b"ab", b"cd", b"", b"ef")]
+    assert len(homeserver.wires) == (4 if closes else 2)
+
+
 @pytest.mark.parametrize("piece", [1, 7, 1000])
 @pytest.mark.parametrize(
     ("method", "answer", "status", "headers", "body", "again"),
