@@ -302,7 +302,7 @@ class _Asked:
     async def _ask(self) -> None:
         """Ask until there are news, or somebody's time is over, or nobody waits any more.
 
-        One coroutine, and not several: each poll that waits has one.
+        It is one coroutine, since each poll that waits keeps its coroutines in memory.
         """
         half, pause, goes_on, early = self._half, _FIRST_PAUSE, True, 0
         try:
