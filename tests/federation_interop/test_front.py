@@ -257,3 +257,89 @@ modules:
     answer = await peer.send(front.synapse.name, "2", online, at=front.lamplighter.url)
     assert answer == Answer(200, {"pdus": {}})
     assert await news_of(charlie, viewer) == {"presence": "unavailable", "status_msg": "hello"}
+
+
+class Slider:
+    """A client that slides, and wants presence."""
+
+    def __init__(self, http: aiohttp.ClientSession, front: Front, person: Person) -> None:
+        self._http = http
+        self._headers = {"Authorization": f"Bearer {person.token}"}
+        path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
+        self._url = front.lamplighter.url + path
+        self.pos: str | None = None
+        #: The position of the last poll.
+        self.sent: str | None = None
+
+    async def slide(self) -> Any:
+        """Poll, and go on from the answer."""
+        body = {
+            "conn_id": "main",
+            "lists": {"all": {"ranges": [[0, 9]], "required_state": [], "timeline_limit": 9}},
+            "extensions": {"presence": {"enabled": True}, "e2ee": {"enabled": True}},
+        }
+        self.sent = self.pos
+        query = {"timeout": 30_000} | ({} if self.pos is None else {"pos": self.pos})
+        async with self._http.post(
+            self._url, json=body, params=query, headers=self._headers
+        ) as response:
+            content = await response.json()
+        if response.status == 200:
+            self.pos = content["pos"]
+        return content
+
+
+async def next_said(slider: Slider) -> list[str]:
+    """Poll until there are messages, and return them: activity is told by itself, too."""
+    while True:
+        said = [
+            event["content"]["body"]
+            for room in (await slider.slide())["rooms"].values()
+            for event in room.get("timeline", [])
+            if event["type"] == "m.room.message"
+        ]
+        if said:
+            return said
+
+
+async def test_sliding_sync(front: Front, http: aiohttp.ClientSession) -> None:
+    """Presence comes by itself, under the position that Synapse knows, and no message is lost."""
+    front.start()
+    alice, bob = await people(front, http, "alice", "bob")
+    [room_id] = (await alice.ask("GET", "/joined_rooms")).json["joined_rooms"]
+    sending = f"/rooms/{quote(room_id, safe='')}/send/m.room.message"
+    slider = Slider(http, front, alice)
+    first = await slider.slide()
+    assert set(first["rooms"]) == {room_id}
+    assert "device_one_time_keys_count" in first["extensions"]["e2ee"]
+    told, said = list[str](), list[str]()
+    while len(told) < 2:  # Synapse may have something to answer in between
+        waiting = asyncio.ensure_future(slider.slide())
+        said.append(f"text {len(said)}")
+        await bob.put_status("online", said[-1])
+        content = await waiting
+        presence = content["extensions"].pop("presence", None)
+        if presence and not content["lists"]:
+            of_bob = [it["content"] for it in presence["events"] if it["sender"] == bob.user_id]
+            told += [it["status_msg"] for it in of_bob if "status_msg" in it]
+            before = str(slider.sent).rpartition("~")[0]
+            assert content.pop("pos").rpartition("~")[0] == before
+            assert content == {"lists": {}, "rooms": {}, "extensions": {}}
+    assert set(told) <= set(said)
+    assert (await bob.status(alice)).json["presence"] == "online"
+
+    waiting = asyncio.ensure_future(next_said(slider))
+    await bob.ask("PUT", f"{sending}/1", {"msgtype": "m.text", "body": "hello"})
+    assert await waiting == ["hello"]
+    slider.pos = slider.sent  # as if the answer had been lost: Synapse takes a position again
+    assert await next_said(slider) == ["hello"]
+    lost = asyncio.ensure_future(slider.slide())
+    await bob.put_status("online", "third")
+    await lost
+    lost = asyncio.ensure_future(slider.slide())
+    await bob.status()  # the poll has come by now, and waits
+    lost.cancel()
+    await bob.ask("PUT", f"{sending}/2", {"msgtype": "m.text", "body": "again"})
+    assert await next_said(slider) == ["again"]
+    slider.pos = f"999/{str(slider.pos).partition('/')[2]}"
+    assert (await slider.slide())["errcode"] == "M_UNKNOWN_POS"
