@@ -2,7 +2,7 @@
 
 import pytest
 
-from lamplighter.homeserver.upstream.queries import acts_for
+from lamplighter.homeserver.upstream.queries import acts_for, with_their_tokens
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,22 @@ from lamplighter.homeserver.upstream.queries import acts_for
 def test_whom_a_service_acts_for(query: str, expected: str) -> None:
     """The user and the device that a query names are part of who asks, however they are encoded."""
     assert acts_for(query) == expected
+
+
+OURS = "1795959981163-0-8147ffa4"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (f"at=s1~2.3~{OURS}&membership=join", "at=s1~2.3&membership=join"),
+        (f"from=s1%7E{OURS}&to=s2%7e{OURS}", "from=s1&to=s2"),
+        (f"a=1&since=s1~{OURS}", "a=1&since=s1"),
+        ("at=s1~2.3&from=t5-6_0_0", "at=s1~2.3&from=t5-6_0_0"),
+        (f"text=s1~{OURS}&at=%20+~{OURS}x", f"text=s1~{OURS}&at=%20+~{OURS}x"),
+        (f"at=~{OURS}", f"at=~{OURS}"),
+    ],
+)
+def test_since_tokens_elsewhere(query: str, expected: str) -> None:
+    """Our part is cut off where the specification takes a since token; all else stays."""
+    assert with_their_tokens(query.encode()) == expected.encode()

@@ -182,6 +182,16 @@ async def test_what_is_never_passed_on(door: Front, path: str) -> None:
     assert door.small.asked == []
 
 
+async def test_a_since_token_in_another_request(door: Front) -> None:
+    """The homeserver gets its own part of the token; Element asks for members in this way."""
+    alice, _ = await together(door)
+    query = {"at": str(alice.next_batch), "not_membership": "leave"}
+    await alice.request("GET", f"/rooms/{LOBBY}/members", query=query)
+    asked = door.small.asked[-1]
+    assert asked.path.endswith("/members")
+    assert asked.query == {"at": "s2~2.2", "not_membership": "leave"}
+
+
 async def test_everything_else_passes(door: Front) -> None:
     """A request that is not of presence is the homeserver's, with its headers and its errors."""
     alice = door.person("alice")

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamplighter.clock import Clock, sleep
 from lamplighter.config import Config, HomeserverSettings, PresenceMode
@@ -22,6 +22,7 @@ from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.lookups import UpstreamLookups
 from lamplighter.homeserver.upstream.members_saving import MembersSaving
 from lamplighter.homeserver.upstream.polls import UpstreamRoomsHalf
+from lamplighter.homeserver.upstream.queries import with_their_tokens
 from lamplighter.homeserver.upstream.registration import SERVICE_ID, read_registration
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.homeserver.upstream.service import AppService
@@ -80,7 +81,9 @@ class UpstreamHomeserver:
         )
         self._watch = WatchRequests(self.identity, rooms, self.rooms_half.forget)
         self._endpoints = ServiceEndpoints(registration.hs_token, rooms)
-        self.everything_else: ASGIApp | None = Forwarding(client, trusts, self._watch)
+        self.everything_else: ASGIApp | None = _with_their_tokens(
+            Forwarding(client, trusts, self._watch)
+        )
 
     async def start(self) -> None:
         """Read who was in which room. Nothing is asked yet: the homeserver may be away."""
@@ -127,3 +130,17 @@ def _sync_headers(trusts: Callable[[str], bool], head: RequestHead) -> Headers:
     """Return the headers of a client's `/sync` for the homeserver: the answer is to be read."""
     passed = forwarded_headers(list(head.headers), head.peer(), "http", trusts)
     return [it for it in passed if it[0] not in _NOT_FOR_SYNC]
+
+
+def _with_their_tokens(passing_on: ASGIApp) -> ASGIApp:
+    """Return what passes on requests of clients with the homeserver's own since tokens in them."""
+
+    async def pass_on(scope: Scope, receive: Receive, send: Send) -> None:
+        query = scope["query_string"]
+        if query and scope["raw_path"].startswith(b"/_matrix/client/"):
+            query = with_their_tokens(query)
+            if query is not scope["query_string"]:
+                scope = {**scope, "query_string": query}
+        await passing_on(scope, receive, send)
+
+    return pass_on

@@ -1,4 +1,9 @@
-"""Queries on their way to the homeserver: all that is not ours stays as the client sent it."""
+"""Queries on their way to the homeserver: all that is not ours stays as the client sent it.
+
+Clients send since tokens not only to `/sync`. To load the members of a room as of their last sync,
+Element asks `GET /rooms/{id}/members?at=<token>`; `/keys/changes` takes two tokens, and `/messages`
+may begin at one. The homeserver knows its own part of such a token only.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,10 +11,21 @@ from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote_plus
 
-__all__ = ["ACTING", "acts_for", "query_of", "query_with", "query_without"]
+__all__ = [
+    "ACTING",
+    "acts_for",
+    "query_of",
+    "query_with",
+    "query_without",
+    "with_their_tokens",
+]
 
 #: The parameters that name the user for whom an application service acts, and the device.
 ACTING: Final = frozenset({"user_id", "device_id", "org.matrix.msc3202.device_id"})
+#: A since token with our part, which `UpstreamTokens.write` adds: `<theirs>~<ms>-<seq>-<epoch>`.
+_OUR_PART: Final = re.compile(
+    rb"((?:^|&)(?:at|from|since|to)=[^&]+?)(?:~|%7[Ee])[0-9]+-[0-9]+-[0-9a-f]{8}(?=&|$)"
+)
 _ENCODED_NAME: Final = re.compile(r"(?:^|&)[^=&]*%")
 #: Many devices have the same token, and the same time-out.
 _quoted: Final = lru_cache(1_000)(partial(quote, safe=""))
@@ -32,6 +48,11 @@ def query_with(query: str, parameters: Mapping[str, object]) -> str:
     """Return *query* with *parameters* at its end."""
     ours = "&".join(f"{name}={_quoted(str(it))}" for name, it in parameters.items())
     return f"{query}&{ours}" if query and ours else query + ours
+
+
+def with_their_tokens(query: bytes) -> bytes:
+    """Return the query of a request that is passed on, with the homeserver's own since tokens."""
+    return _OUR_PART.sub(rb"\1", query) if b"-" in query else query
 
 
 def acts_for(query: str) -> str:
