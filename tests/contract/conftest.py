@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -38,22 +39,34 @@ async def people(tested: Subject) -> None:
 
 
 @pytest.fixture(params=[*ENGINES, "fake", "behind"])
-async def any_homeserver(
+def place(
     request: pytest.FixtureRequest, tmp_path: Path
+) -> Callable[[], Database] | Literal["fake", "behind"]:
+    """What opens the database of the built-in homeserver, or another homeserver."""
+    if request.param in ("fake", "behind"):
+        other: Literal["fake", "behind"] = request.param
+        return other
+    # Not in a fixture that awaits: the first test of all that asks for PostgreSQL starts it.
+    return opening(request.param, request, tmp_path)
+
+
+@pytest.fixture
+async def any_homeserver(
+    place: Callable[[], Database] | Literal["fake", "behind"], tmp_path: Path
 ) -> AsyncIterator[AnyHomeserver]:
     """A homeserver with nobody in it: the built-in one on each engine, one behind, and a fake."""
     recorder, clock = Recorder(), FakeClock()
-    if request.param == "behind":
+    if place == "behind":
         behind = await Behind.begin_in(tmp_path, recorder)
         yield behind
         await behind.stop()
         return
-    if request.param == "fake":
+    if place == "fake":
         fake = FakeHomeserver()
         fake.listen(recorder)
         yield Fake(fake, recorder, fake)
         return
-    database = opening(request.param, request, tmp_path)()
+    database = place()
     await migrate(database)
     config = parse_config_text(f"server_name: {SERVER}\n", Path("x.yaml"))
     homeserver = BuiltInHomeserver(config, clock, database, Background(clock))
