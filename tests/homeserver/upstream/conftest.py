@@ -1,11 +1,14 @@
 """What the tests of the way to the homeserver share."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.upstream.client import UpstreamClient
+from tests.homeserver.upstream.front import LOBBY, Front, front
 from tests.homeserver.upstream.wires import FakeHomeserver
 
 
@@ -27,3 +30,20 @@ async def upstream(homeserver: FakeHomeserver, clock: FakeClock) -> AsyncIterato
     client = UpstreamClient(homeserver.connect, b"hs.example", clock, most_connections=3)
     yield client
     await client.close()
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[Front]:
+    """A server in front of a homeserver where alice and bob share a room."""
+    async with front(tmp_path) as running:
+        for user_id in ("@alice:demo", "@bob:demo"):
+            running.small.join(user_id, LOBBY)
+        yield running
+
+
+@pytest.fixture
+async def bob(door: Front) -> Client:
+    """Bob, who has synced."""
+    bob = door.person("bob")
+    await bob.sync()
+    return bob

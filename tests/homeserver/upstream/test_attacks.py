@@ -1,14 +1,12 @@
 """What hostile clients, and a homeserver that answers nonsense, cannot do."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from lamplighter.devtools.client import Client, RequestFailed
-from tests.homeserver.upstream.front import LOBBY, Front, front
+from tests.homeserver.upstream.front import LOBBY, Front
 from tests.homeserver.upstream.small import AS_TOKEN, HS_TOKEN
 
 ALICE, BOB = "@alice:demo", "@bob:demo"
@@ -16,15 +14,6 @@ V3 = "/_matrix/client/v3"
 STATUS = f"{V3}/presence/{BOB}/status"
 SYNC, WHOAMI = f"{V3}/sync", f"{V3}/account/whoami"
 ONLINE = b'{"presence": "online"}'
-
-
-@pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Front]:
-    """A server in front of a homeserver where alice and bob share a room."""
-    async with front(tmp_path) as running:
-        for user_id in (ALICE, BOB):
-            running.small.join(user_id, LOBBY)
-        yield running
 
 
 @pytest.fixture

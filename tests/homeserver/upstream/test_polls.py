@@ -1,23 +1,11 @@
 """The rooms half of a sync from another homeserver, and presence beside it."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from lamplighter.devtools.client import Client, RequestFailed
-from tests.homeserver.upstream.front import LOBBY, Front, front
+from tests.homeserver.upstream.front import LOBBY, Front
 
 ALICE, BOB = "@alice:demo", "@bob:demo"
-
-
-@pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Front]:
-    """A server in front of a homeserver where alice and bob share a room."""
-    async with front(tmp_path) as running:
-        for user_id in (ALICE, BOB):
-            running.small.join(user_id, LOBBY)
-        yield running
 
 
 @pytest.fixture
@@ -27,14 +15,6 @@ async def alice(door: Front, bob: Client) -> Client:
     while (await alice.sync()).presence:
         pass
     return alice
-
-
-@pytest.fixture
-async def bob(door: Front) -> Client:
-    """Bob, who has synced."""
-    bob = door.person("bob")
-    await bob.sync()
-    return bob
 
 
 def syncs(door: Front) -> list[tuple[str | None, str]]:

@@ -1,27 +1,16 @@
 """A restart in front of a homeserver: what was known of rooms goes on, and is asked for again."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.ids import UserId
-from tests.homeserver.upstream.front import LOBBY, Front, front
+from tests.homeserver.upstream.front import LOBBY, Front
 
 ALICE, BOB = "@alice:demo", "@bob:demo"
 OFFLINE = {BOB: {"presence": "offline"}}
-
-
-@pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Front]:
-    """A server in front of a homeserver, where alice and bob share a room."""
-    async with front(tmp_path) as running:
-        for user_id in (ALICE, BOB):
-            running.small.join(user_id, LOBBY)
-        yield running
 
 
 @pytest.fixture

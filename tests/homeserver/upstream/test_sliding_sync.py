@@ -1,6 +1,5 @@
 """Sliding sync from another homeserver, with presence as an extension."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,6 @@ ALICE, BOB = "@alice:demo", "@bob:demo"
 UNSTABLE, STABLE = SLIDING_SYNC
 TOKEN = "token-alice-PHONE"
 PRESENCE = {"presence": {"enabled": True}}
-
-
-@pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Front]:
-    """A server in front of a homeserver where alice and bob share a room."""
-    async with front(tmp_path) as running:
-        for user_id in (ALICE, BOB):
-            running.small.join(user_id, LOBBY)
-        yield running
-
-
-@pytest.fixture
-async def bob(door: Front) -> Client:
-    """Bob, who has synced."""
-    bob = door.person("bob")
-    await bob.sync()
-    return bob
 
 
 class Slider:
