@@ -12,7 +12,7 @@ byte: such a head is parsed once for all connections.
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 import httptools
 import msgspec
@@ -28,6 +28,8 @@ __all__ = [
     "UpstreamAnswer",
     "UpstreamConnection",
 ]
+
+T = TypeVar("T")
 
 #: How long the head of an answer may be, in bytes, with all interim answers before it.
 MOST_ANSWER_HEAD: Final = 64 * 1024
@@ -56,6 +58,13 @@ class UpstreamAnswer(msgspec.Struct, frozen=True):
     status: int
     headers: Headers
     body: bytes
+
+    def content(self, kind: type[T]) -> T:
+        """Return the body, which is JSON, as a *kind*; else raise `HomeserverUnreachable`."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            raise HomeserverUnreachable("The homeserver's answer is not understood") from None
 
 
 class _KnownHead(msgspec.Struct, frozen=True):

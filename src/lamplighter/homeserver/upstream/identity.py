@@ -143,10 +143,7 @@ class UpstreamIdentity:
         answer = await self._client.fetch("GET", target.encode(), headers, time_limit=_TIME_LIMIT)
         if answer.status != 200:
             raise passed_on(answer)
-        try:
-            found = msgspec.json.decode(answer.body, type=_Whoami)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
-            raise HomeserverUnreachable("The homeserver's answer is not understood") from None
+        found = answer.content(_Whoami)
         if not is_user_id(found.user_id) or server_of(found.user_id) != self._server_name:
             raise HomeserverUnreachable("The homeserver names a user who is not one of its users")
         return Requester(found.user_id, found.device_id or _NO_DEVICE)

@@ -1,6 +1,8 @@
 """What modules and operators ask about users and rooms: the homeserver is asked for it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
 
 from lamplighter.clock import Timestamp
 from lamplighter.errors import (
@@ -17,8 +19,19 @@ from lamplighter.ports import Account, DeviceRecord, Json, Profile, Requester
 
 __all__ = ["UpstreamLookups"]
 
+#: By these the homeserver does not answer a question of ours.
+_FAILURES: Final = (HomeserverUnreachable, HomeserverTooSlow, Forbidden)
 #: What another homeserver does not tell: when an account was made.
 _UNKNOWN: Timestamp = Timestamp(0)
+
+
+@contextmanager
+def _else_unavailable(failures: tuple[type[Exception], ...] = _FAILURES) -> Iterator[None]:
+    """Raise `StorageUnavailable` in the place of each of *failures*."""
+    try:
+        yield
+    except failures as error:
+        raise StorageUnavailable(str(error)) from error
 
 
 class UpstreamLookups:
@@ -35,10 +48,8 @@ class UpstreamLookups:
         return self._identity.requester_in_use(access_token, query)
 
     async def account(self, user_id: UserId) -> Account | None:
-        try:
+        with _else_unavailable():
             exists = await self._service.exists(user_id)
-        except (HomeserverUnreachable, HomeserverTooSlow) as error:
-            raise StorageUnavailable(str(error)) from error
         if not exists:
             return None
         return Account(user_id, _UNKNOWN, is_admin=False, is_deactivated=False)
@@ -56,42 +67,33 @@ class UpstreamLookups:
         return [DeviceRecord(it, None, None) for it in sorted(self._identity.devices_of(user_id))]
 
     async def profile(self, user_id: UserId) -> Profile:
-        try:
+        with _else_unavailable():
             return await self._service.profile(user_id)
-        except (HomeserverUnreachable, HomeserverTooSlow, Forbidden) as error:
-            raise StorageUnavailable(str(error)) from error
 
     async def account_data(
         self, user_id: UserId, room_id: RoomId | None, data_type: str
     ) -> Json | None:
-        try:
+        with _else_unavailable():
             return await self._service.account_data(user_id, room_id, data_type)
-        except (HomeserverUnreachable, HomeserverTooSlow, Forbidden) as error:
-            raise StorageUnavailable(str(error)) from error
 
     async def set_account_data(
         self, user_id: UserId, room_id: RoomId | None, data_type: str, content: Json
     ) -> None:
-        try:
+        with _else_unavailable((*_FAILURES, NotFound)):
             await self._service.set_account_data(user_id, room_id, data_type, content)
-        except (HomeserverUnreachable, HomeserverTooSlow, Forbidden, NotFound) as error:
-            raise StorageUnavailable(str(error)) from error
 
     async def resolve_alias(self, alias: RoomAlias) -> RoomId:
-        try:
+        with _else_unavailable():
             return await self._service.resolve(alias)
-        except (HomeserverUnreachable, HomeserverTooSlow, Forbidden) as error:
-            raise StorageUnavailable(str(error)) from error
 
     async def state_for_modules(
         self, room_id: RoomId, wanted: Sequence[tuple[str, str | None]] | None
     ) -> Sequence[Json]:
-        try:
-            state = await self._service.state(room_id)
-        except (Forbidden, NotFound):
-            return []
-        except (HomeserverUnreachable, HomeserverTooSlow) as error:
-            raise StorageUnavailable(str(error)) from error
+        with _else_unavailable():
+            try:
+                state = await self._service.state(room_id)
+            except (Forbidden, NotFound):
+                return []
         if wanted is None:
             return state
         return [

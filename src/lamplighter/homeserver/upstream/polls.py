@@ -157,10 +157,7 @@ class UpstreamRoomsHalf:
             raise NotFound("There is no such filter")
         if answer.status != 200:
             raise passed_on(answer)
-        try:
-            return msgspec.json.decode(answer.body, type=Json)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
-            raise HomeserverUnreachable("The homeserver's answer is not understood") from None
+        return answer.content(Json)
 
     def forget(self, user_id: UserId, device_ids: frozenset[DeviceId]) -> None:
         """Give up the requests of devices that have logged out."""

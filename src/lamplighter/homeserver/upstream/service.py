@@ -142,10 +142,7 @@ class AppService:
         )
         if answer.status != 200:
             raise _refusal(answer)
-        try:
-            return msgspec.json.decode(answer.body, type=kind)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
-            raise HomeserverUnreachable("The homeserver's answer is not understood") from None
+        return answer.content(kind)
 
 
 def _account_data(user_id: UserId, room_id: RoomId | None, kind: str) -> str:

@@ -81,14 +81,14 @@ class WatchRequests:
     def __call__(
         self, method: str, path: str, query: str, headers: Headers
     ) -> Callable[[int], Awaitable[None]] | None:
-        found = _CLIENT.fullmatch(path)
         try:
             token = access_token(headers, query.encode("latin-1"))
         except MissingToken:
             return None
-        for pattern, act in self._table.get(method, ()) if found else ():
-            matched = pattern.fullmatch(found[1]) if found else None
-            if matched is not None:
+        found = _CLIENT.fullmatch(path)
+        rest = "" if found is None else found[1]
+        for pattern, act in self._table.get(method, ()):
+            if (matched := pattern.fullmatch(rest)) is not None:
                 return partial(self._answered, token, query, act, matched.groupdict())
         return partial(self._answered, token, query, None, {})
 
