@@ -8,6 +8,13 @@
     ├── RecordUnreadable            the operator's: the file is no record of decisions
     ├── StorageUnavailable          the machine's: the disk is full or read-only
     │   └── DatabaseInUse           another server uses the database
+    ├── ClusterUnavailable          the cluster's: this node cannot answer now, another may
+    │   ├── LogUnreachable          the log of the cluster does not answer
+    │   ├── LeaseLost               this node may not write any more
+    │   └── LogLost                 the log has lost its data, or those that this node needs
+    ├── ClusterRefused              the operator's: this node cannot be one of the cluster
+    │   ├── NodeNameInUse           another living node has its name
+    │   └── NodesDiffer             it differs from the other nodes
     ├── HomeserverUnreachable       the homeserver's: it gives no answer, or half of one
     ├── HomeserverTooSlow           the homeserver's: its answer does not come in time
     ├── PassedOn                    the homeserver's own error, which goes to the client as it is
@@ -39,6 +46,8 @@ from datetime import timedelta
 __all__ = [
     "AdminUnavailable",
     "BadJson",
+    "ClusterRefused",
+    "ClusterUnavailable",
     "ConfigError",
     "DatabaseInUse",
     "FederationError",
@@ -52,12 +61,17 @@ __all__ = [
     "InvalidUsername",
     "KeysUnavailable",
     "LamplighterError",
+    "LeaseLost",
     "LimitExceeded",
+    "LogLost",
+    "LogUnreachable",
     "Malformed",
     "MethodNotAllowed",
     "MissingParam",
     "MissingToken",
     "ModuleError",
+    "NodeNameInUse",
+    "NodesDiffer",
     "NotFound",
     "NotJson",
     "NotOfPresence",
@@ -112,6 +126,34 @@ class StorageUnavailable(LamplighterError):
 
 class DatabaseInUse(StorageUnavailable):
     """Another process uses the PostgreSQL database, where only one may."""
+
+
+class ClusterUnavailable(LamplighterError):
+    """This node of a cluster cannot answer now. Another node may, or this one in a moment."""
+
+
+class LogUnreachable(ClusterUnavailable):
+    """The log of the cluster does not answer in time. What was to be written may be written."""
+
+
+class LeaseLost(ClusterUnavailable):
+    """The lease of this node has ended, or another node owns the partition. Nothing is written."""
+
+
+class LogLost(ClusterUnavailable):
+    """The log has lost its data, or does not have any more what this node has not read yet."""
+
+
+class ClusterRefused(LamplighterError):
+    """A node cannot join its cluster as it is configured."""
+
+
+class NodeNameInUse(ClusterRefused):
+    """A living node of the cluster has the same name."""
+
+
+class NodesDiffer(ClusterRefused):
+    """The node differs from the living nodes in what all must have alike. The message says what."""
 
 
 class HomeserverUnreachable(LamplighterError):

@@ -52,15 +52,16 @@ def test_every_error_of_a_client_is_in_the_table() -> None:
     passing = (
         errors.RequestError,
         errors.StorageUnavailable,
+        errors.ClusterUnavailable,
         errors.ShuttingDown,
         errors.KeysUnavailable,
         errors.HomeserverUnreachable,
         errors.HomeserverTooSlow,
     )
     wanted = {kind for kind in kinds if issubclass(kind, passing)}
-    # The base says nothing by itself; an InvalidId is an InvalidParam, and a DatabaseInUse a
-    # StorageUnavailable.
+    # The base says nothing by itself; each of these is answered as its own base.
     as_their_base = {errors.InvalidId, errors.DatabaseInUse}
+    as_their_base |= set(errors.ClusterUnavailable.__subclasses__())
     assert wanted - {errors.RequestError, *as_their_base} == set(ERROR_TABLE)
 
 
@@ -128,6 +129,7 @@ def test_a_wrong_password_is_named_beside_the_flows() -> None:
             503,
             "This server cannot store anything at the moment; try again later",
         ),
+        (errors.LeaseLost("a/7"), 503, "This node cannot answer now; ask again in a moment"),
         (errors.ShuttingDown("x"), 503, "This server is shutting down; ask again in a moment"),
         (ValueError("secret"), 500, "Internal server error"),
         (errors.ConfigError("secret"), 500, "Internal server error"),

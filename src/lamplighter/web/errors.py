@@ -42,6 +42,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.RegistrationClosed:    (403, "M_FORBIDDEN"),
     errors.LimitExceeded:         (429, "M_LIMIT_EXCEEDED"),
     errors.StorageUnavailable:    (503, "M_UNKNOWN"),
+    errors.ClusterUnavailable:    (503, "M_UNKNOWN"),
     errors.ShuttingDown:          (503, "M_UNKNOWN"),
     errors.KeysUnavailable:       (503, "M_UNKNOWN"),
     errors.HomeserverUnreachable: (502, "M_UNKNOWN"),
@@ -52,6 +53,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
 #: The text where the exception's own message is for the operator.
 _TEXTS: Final[dict[type[BaseException], str]] = {
     errors.StorageUnavailable: "This server cannot store anything at the moment; try again later",
+    errors.ClusterUnavailable: "This node cannot answer now; ask again in a moment",
     errors.ShuttingDown: "This server is shutting down; ask again in a moment",
     errors.HomeserverUnreachable: "The homeserver cannot be reached; try again later",
     errors.HomeserverTooSlow: "The homeserver does not answer in time; try again later",

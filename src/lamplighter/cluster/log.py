@@ -1,0 +1,212 @@
+"""The log of a cluster: the stream as it is shared, the leases of nodes, and what nodes own.
+
+A node *joins* under its name and gets a *lease*: its name and an epoch that no node has had before.
+It *renews* the lease every second; a lease that is not renewed for `LEASE` ends, and nobody can
+write with it any more. Each of the `PARTITIONS` has at most one owner, a lease. A partition whose
+owner's lease has ended can be *taken*; an owner can *give* it to another node.
+
+What a node *tells* is a record: it goes to every node, in one order, with the positions of its
+entries. A record that concerns partitions is written only by their owner: the lease and the
+ownership are checked in the same step that writes. What a node *says* goes to one other node.
+
+An example, with two nodes and one of the 64 partitions:
+
+    a: join            -> lease a/1
+    a: take {7}        -> Owned(a/1, {7}) is in the log at 4
+    a: tell {7} "x"    -> ToldToAll(a/1, "x") is in the log at 5
+    a stops for 6 s; its lease ends
+    b: join, take {7}  -> lease b/2; Owned(b/2, {7}) is in the log at 6
+    a: tell {7} "y"    -> LeaseLost: nothing is written
+
+A log whose data are lost has another *birth* when nodes join again. Its positions go on above the
+largest that any of them knows, so a position never comes twice.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Final, NewType, Protocol, TypeAlias
+
+import msgspec
+
+from lamplighter.clock import Timestamp
+from lamplighter.ids import StreamPosition
+
+__all__ = [
+    "LEASE",
+    "PARTITIONS",
+    "Birth",
+    "Lease",
+    "Log",
+    "LogNews",
+    "LogRecord",
+    "MessageId",
+    "NodeFacts",
+    "NodeName",
+    "NodeStanding",
+    "Owned",
+    "PartitionId",
+    "Said",
+    "ClusterStanding",
+    "ToldToAll",
+]
+
+#: A lease ends if it was not renewed for so long, by the clock of the log.
+LEASE: Final = timedelta(seconds=4)
+#: The number of partitions: users are hashed to them.
+PARTITIONS: Final = 64
+
+#: The name that the operator gives a node: letters, digits, `-`, `_` and `.`.
+NodeName = NewType("NodeName", str)
+#: The number of a partition, from 0.
+PartitionId = NewType("PartitionId", int)
+#: Which data the log has: another one after a loss of all data.
+Birth = NewType("Birth", str)
+#: The ID of a message in a node's inbox; `""` is before the first one.
+MessageId = NewType("MessageId", str)
+
+
+class Lease(msgspec.Struct, frozen=True, order=True):
+    """The right of one node to write, from its `join` until the lease ends."""
+
+    node: NodeName
+    #: Larger than that of every lease before it.
+    epoch: int
+
+
+class NodeFacts(msgspec.Struct, frozen=True):
+    """What a node says of itself when it joins."""
+
+    #: Where people find the node.
+    address: str
+    #: By its name, each fact in which the nodes of a server may not differ. A version for example.
+    alike: Mapping[str, str]
+
+
+class NodeStanding(msgspec.Struct, frozen=True):
+    """One living node."""
+
+    lease: Lease
+    address: str
+    #: Up to where the node has applied the log, as of its last `renew`.
+    applied: StreamPosition
+
+
+class ClusterStanding(msgspec.Struct, frozen=True):
+    """How the cluster is at one moment."""
+
+    #: By their names.
+    nodes: tuple[NodeStanding, ...]
+    #: The owner of each partition that has one whose lease lives.
+    owners: Mapping[PartitionId, Lease]
+    #: The position of the newest entry.
+    head: StreamPosition
+    #: The time of the log's clock.
+    now: Timestamp
+    birth: Birth
+
+
+class ToldToAll(msgspec.Struct, frozen=True):
+    """A record that a node has told to all."""
+
+    #: The position of the record's last entry.
+    position: StreamPosition
+    by: Lease
+    #: How many entries the record has. Each position is `positions.RECORD` after the one before.
+    count: int
+    payload: bytes
+
+
+class Owned(msgspec.Struct, frozen=True):
+    """From this position on, *owner* owns *partitions*."""
+
+    position: StreamPosition
+    owner: Lease
+    partitions: frozenset[PartitionId]
+
+
+LogRecord: TypeAlias = ToldToAll | Owned
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A message in a node's inbox."""
+
+    id: MessageId
+    by: Lease
+    payload: bytes
+
+
+class LogNews(msgspec.Struct, frozen=True):
+    """What a `read` has found."""
+
+    #: In the order of their positions.
+    records: Sequence[LogRecord]
+    #: In the order in which they were said.
+    messages: Sequence[Said]
+
+
+class Log(Protocol):
+    """The log of one cluster, as one node reaches it.
+
+    Every method raises `LogUnreachable` if the log does not answer in time; then it is unknown
+    whether what was to be written is written. A method that takes the node's own lease raises
+    `LeaseLost` if that lease has ended.
+    """
+
+    async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
+        """Return a new lease; positions go on above *floor*.
+
+        Raises `NodeNameInUse` while a lease of that name lives, and `NodesDiffer`, which names the
+        fact, if a living node has another value for one of `facts.alike`, or lacks it.
+        """
+
+    async def renew(self, lease: Lease, applied: StreamPosition) -> ClusterStanding:
+        """Let *lease* live for another `LEASE`; return how the cluster is."""
+
+    async def standing(self) -> ClusterStanding:
+        """Return how the cluster is, for a program that is no node."""
+
+    async def take(
+        self, lease: Lease, partitions: Collection[PartitionId]
+    ) -> frozenset[PartitionId]:
+        """Own those of *partitions* that no living node owns; return these.
+
+        If there are any, the log has a record `Owned` of it.
+        """
+
+    async def give(
+        self, lease: Lease, heir: Lease, partitions: Collection[PartitionId]
+    ) -> frozenset[PartitionId]:
+        """Let *heir* own those of *partitions* that *lease* owns; return these: none if it is gone.
+
+        If there are any, the log has a record `Owned` of it.
+        """
+
+    async def leave(self, lease: Lease) -> None:
+        """End the lease at once. What it still owns can be taken. Does nothing if it has ended."""
+
+    async def tell(
+        self, lease: Lease, partitions: Collection[PartitionId], payload: bytes, count: int
+    ) -> StreamPosition:
+        """Append a record of *count* entries, one or more; return the position of the last.
+
+        Raises `LeaseLost`, too, if *lease* does not own all *partitions*.
+        """
+
+    async def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes]) -> bool:
+        """Put *payloads* into the inbox of *to*; tell whether that lease lives."""
+
+    async def head(self) -> StreamPosition:
+        """Return the position of the newest entry. Raises `LogLost` if the log has no data."""
+
+    async def read(
+        self, lease: Lease, after: StreamPosition, inbox_after: MessageId, longest: timedelta
+    ) -> LogNews:
+        """Wait until there are records after *after*, or messages to *lease* after *inbox_after*.
+
+        Returns nothing after *longest*. Returns a limited number of each; the next call returns the
+        next ones. Raises `LogLost` if records after *after* may be missing: they were deleted
+        because of their age, or the data were lost. The lease is not checked.
+        """
+
+    async def close(self) -> None:
+        """Close the connections."""
