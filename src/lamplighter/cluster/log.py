@@ -35,6 +35,7 @@ __all__ = [
     "LEASE",
     "PARTITIONS",
     "Birth",
+    "ClusterStanding",
     "Lease",
     "Log",
     "LogNews",
@@ -46,7 +47,6 @@ __all__ = [
     "Owned",
     "PartitionId",
     "Said",
-    "ClusterStanding",
     "ToldToAll",
 ]
 
