@@ -100,6 +100,8 @@ class ClusterStanding(msgspec.Struct, frozen=True):
     owners: Mapping[PartitionId, Lease]
     #: The position of the newest entry.
     head: StreamPosition
+    #: The log has every record after this position; older ones may have been deleted.
+    complete_after: StreamPosition
     #: The time of the log's clock.
     now: Timestamp
     birth: Birth
@@ -204,8 +206,8 @@ class Log(Protocol):
         """Wait until there are records after *after*, or messages to *lease* after *inbox_after*.
 
         Returns nothing after *longest*. Returns a limited number of each; the next call returns the
-        next ones. Raises `LogLost` if records after *after* may be missing: they were deleted
-        because of their age, or the data were lost. The lease is not checked.
+        next ones. Raises `LogLost` if records after *after* may be missing: *after* is before
+        `ClusterStanding.complete_after`, or the data were lost. The lease is not checked.
         """
 
     async def close(self) -> None:
