@@ -56,12 +56,14 @@ class Ports:
 
 
 class Synapse:
-    """A homeserver process, whose name is `localhost:<federation port>`."""
+    """A homeserver process; its name is `localhost:<federation port>`, if it has no other."""
 
-    def __init__(self, folder: Path, ports: Ports, authority: Authority) -> None:
+    def __init__(
+        self, folder: Path, ports: Ports, authority: Authority, name: str | None = None
+    ) -> None:
         """Put certificate, signing key and data below *folder*."""
         folder.mkdir(exist_ok=True)
-        self.name = f"localhost:{ports.federation}"
+        self.name = name or f"localhost:{ports.federation}"
         self.url = f"http://127.0.0.1:{ports.client}"
         self._folder = folder
         self._ports = ports
@@ -69,7 +71,8 @@ class Synapse:
         self._log.touch()
         self._process: subprocess.Popen[bytes] | None = None
         certificate = authority.certificate(folder)
-        with (folder / "signing.key").open("w") as stream:
+        self.signing_key = folder / "signing.key"
+        with self.signing_key.open("w") as stream:
             write_signing_keys(stream, [generate_signing_key("synapse")])
         listener = {"type": "http", "bind_addresses": ["127.0.0.1"], "x_forwarded": True}
         self._fixed = {
@@ -83,7 +86,7 @@ class Synapse:
             ],
             "tls_certificate_path": str(certificate.chain),
             "tls_private_key_path": str(certificate.private_key),
-            "signing_key_path": str(folder / "signing.key"),
+            "signing_key_path": str(self.signing_key),
             "macaroon_secret_key": "for tests only",
             "form_secret": "for tests only, too",
         }

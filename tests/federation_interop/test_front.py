@@ -12,66 +12,23 @@ import aiohttp
 import pytest
 
 from lamplighter.cli.homeserver import check_homeserver
-from lamplighter.homeserver.upstream.registration import write_registration
-from lamplighter.ids import ServerName
 from tests.federation_interop.certificates import Authority
+from tests.federation_interop.front import Front, in_front_of, people
 from tests.federation_interop.peer import Answer, Peer, presence_edu
 from tests.federation_interop.people import log_in, news_of
 from tests.federation_interop.synapse import Synapse
-from tests.interop.clients import Person, register
+from tests.interop.clients import Person
 from tests.interop.hydrogen import PACKAGES
-from tests.interop.processes import ServerProcess, reserved_port
 
 NODE = shutil.which("node")
 SCRIPT = Path(__file__).parents[1] / "interop" / "npm" / "two_people.mjs"
 
 
-class Front:
-    """Both processes."""
-
-    def __init__(self, synapse: Synapse, lamplighter: ServerProcess, registration: Path) -> None:
-        self.synapse = synapse
-        self.lamplighter = lamplighter
-        self.registration = registration
-
-    def configure(self, **more: Any) -> None:
-        """Write homeserver.yaml as the guide says."""
-        self.synapse.configure(
-            {},
-            presence={"enabled": False},
-            app_service_config_files=[str(self.registration)],
-            user_directory={"enabled": True, "search_all_users": True},
-            **more,
-        )
-
-    def start(self) -> None:
-        """Start the homeserver, and the server in front of it."""
-        self.synapse.start()
-        self.lamplighter.start()
-
-
 @pytest.fixture
 def front(tmp_path: Path, synapse: Synapse) -> Iterator[Front]:
     """Both, configured, and not started."""
-    with reserved_port() as port:
-        registration = tmp_path / "registration.yaml"
-        config = f"homeserver: {{url: '{synapse.url}', registration: {registration}}}\n"
-        lamplighter = ServerProcess(tmp_path / "lamplighter", port, config, synapse.name)
-        write_registration(registration, lamplighter.url, ServerName(synapse.name))
-        front = Front(synapse, lamplighter, registration)
-        front.configure()
+    with in_front_of(synapse, tmp_path) as front:
         yield front
-        lamplighter.kill_if_running()
-
-
-async def people(front: Front, http: aiohttp.ClientSession, *names: str) -> list[Person]:
-    """Register people through the front, who share a room."""
-    found = [await register(http, front.lamplighter.url, it) for it in names]
-    room = await found[0].ask("POST", "/createRoom", {"preset": "public_chat"})
-    for person in found[1:]:
-        joined = await person.ask("POST", f"/join/{quote(room.json['room_id'], safe='')}", {})
-        assert joined.status == 200
-    return found
 
 
 async def test_the_doctor(front: Front) -> None:
@@ -212,28 +169,20 @@ async def test_a_leave_while_we_are_down(front: Front, http: aiohttp.ClientSessi
 
 
 async def test_another_server(
-    front: Front, peer: Peer, authority: Authority, tmp_path: Path, http: aiohttp.ClientSession
+    front: Front, peer: Peer, authority: Authority, http: aiohttp.ClientSession
 ) -> None:
     """Presence of another server comes in by transactions that Synapse verifies, and ours goes out
     with Synapse's key, which the check finds published.
     """
     charlie, alice, bob = peer.user("charlie"), *map(front.synapse.user, ("alice", "bob"))
     shows = json.dumps({charlie: [bob], alice: [charlie]})
-    front.lamplighter.configure(
+    front.federate(
+        authority,
         f"""
-homeserver:
-  url: {front.synapse.url}
-  registration: {front.registration}
-  signing_key: {tmp_path}/synapse/signing.key
-federation:
-  enabled: true
-  extra_ca_files: [{authority.file}]
-  allow_addresses: [127.0.0.0/8, "::1/128"]
 modules:
 - module: lamplighter_examples.custom_presence_router.CustomPresenceRouter
   config: {{shows: {shows}}}
 """,
-        front.synapse.name,
     )
     front.start()
     said: list[str] = []
