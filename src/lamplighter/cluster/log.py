@@ -98,7 +98,7 @@ class ClusterStanding(msgspec.Struct, frozen=True):
     nodes: tuple[NodeStanding, ...]
     #: The owner of each partition that has one whose lease lives.
     owners: Mapping[PartitionId, Lease]
-    #: The position of the newest entry.
+    #: The position of the newest entry; where the log begins if there is none.
     head: StreamPosition
     #: The log has every record after this position; older ones may have been deleted.
     complete_after: StreamPosition
@@ -157,15 +157,19 @@ class Log(Protocol):
     async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
         """Return a new lease; positions go on above *floor*.
 
-        Raises `NodeNameInUse` while a lease of that name lives, and `NodesDiffer`, which names the
-        fact, if a living node has another value for one of `facts.alike`, or lacks it.
+        Where the log has no data, it begins here. Raises `NodeNameInUse` while a lease of that name
+        lives, and `NodesDiffer`, which names the fact, if a living node has another value for one
+        of `facts.alike`, or if one of the two lacks it.
         """
 
     async def renew(self, lease: Lease, applied: StreamPosition) -> ClusterStanding:
         """Let *lease* live for another `LEASE`; return how the cluster is."""
 
     async def standing(self) -> ClusterStanding:
-        """Return how the cluster is, for a program that is no node."""
+        """Return how the cluster is, for a program that is no node.
+
+        Raises `LogLost` if the log has no data.
+        """
 
     async def take(
         self, lease: Lease, partitions: Collection[PartitionId]
@@ -195,10 +199,16 @@ class Log(Protocol):
         """
 
     async def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes]) -> bool:
-        """Put *payloads* into the inbox of *to*; tell whether that lease lives."""
+        """Put *payloads* into the inbox of *to*; tell whether that lease lives.
+
+        A message that is not read is deleted after a minute.
+        """
 
     async def head(self) -> StreamPosition:
-        """Return the position of the newest entry. Raises `LogLost` if the log has no data."""
+        """Return the position of the newest entry; where the log begins if there is none.
+
+        Raises `LogLost` if the log does not have the data of this node's last `join`.
+        """
 
     async def read(
         self, lease: Lease, after: StreamPosition, inbox_after: MessageId, longest: timedelta
@@ -206,8 +216,9 @@ class Log(Protocol):
         """Wait until there are records after *after*, or messages to *lease* after *inbox_after*.
 
         Returns nothing after *longest*. Returns a limited number of each; the next call returns the
-        next ones. Raises `LogLost` if records after *after* may be missing: *after* is before
-        `ClusterStanding.complete_after`, or the data were lost. The lease is not checked.
+        next ones. Raises `LogLost`, after *longest* at the latest, if records after *after* may be
+        missing: *after* is before `ClusterStanding.complete_after`, the data were lost, or the log
+        does not have (any more) what this node has read. The lease is not checked.
         """
 
     async def close(self) -> None:

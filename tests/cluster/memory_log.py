@@ -1,0 +1,296 @@
+"""A log of a cluster within the process: it promises what `Log` does, in time that a clock gives.
+
+    server = LogServer(clock)
+    a, b = server.log(), server.log()      # each node's own way to the log
+    b.way = Way.CLOSED                     # b is cut off; a is not
+    server.way = Way.SILENT                # the server stands still for all
+    server.lose_data()                     # it was started again without its data
+
+The same contract suite runs over this log and over the real one (`tests/contract/test_log.py`).
+"""
+
+import asyncio
+import copy
+import itertools
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from enum import Enum
+from typing import Final, TypeVar
+
+from lamplighter.clock import Clock, Timestamp, after, next_turn
+from lamplighter.cluster.log import (
+    Birth,
+    ClusterStanding,
+    Lease,
+    LogNews,
+    MessageId,
+    NodeFacts,
+    NodeName,
+    PartitionId,
+)
+from lamplighter.errors import ClusterUnavailable, LeaseLost, LogLost, LogUnreachable
+from lamplighter.ids import StreamPosition
+from tests.cluster.log_data import LogData
+
+__all__ = ["LogServer", "MemoryLog", "Way"]
+
+T = TypeVar("T")
+
+#: How long a node waits for an answer.
+_PATIENCE: Final = timedelta(seconds=1)
+
+
+class Way(Enum):
+    """How a node, or every node, reaches the server."""
+
+    OPEN = "open"
+    #: Nobody answers, and a node learns that at once. Nothing is carried out.
+    CLOSED = "closed"
+    #: No answer comes before the way is open again. Then everything is carried out, late or not.
+    SILENT = "silent"
+    #: Everything is carried out, and no answer comes.
+    ANSWERS_LOST = "answers lost"
+
+
+class LogServer:
+    """What all nodes share: the data, and the time of the log's clock."""
+
+    def __init__(self, clock: Clock, kept: timedelta = timedelta(minutes=10)) -> None:
+        """Records are kept for the time *kept*."""
+        self.clock = clock
+        self._kept = kept
+        self._way = Way.OPEN
+        self._set_back_by = timedelta(0)
+        self._births = itertools.count(1)
+        self._data: LogData | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._late: list[tuple[MemoryLog, Callable[[], object]]] = []
+
+    def log(self) -> "MemoryLog":
+        """Return one node's way to the log."""
+        return MemoryLog(self)
+
+    @property
+    def way(self) -> Way:
+        """How all nodes reach the server; `MemoryLog.way` is for one of them."""
+        return self._way
+
+    @way.setter
+    def way(self, way: Way) -> None:
+        self._way = way
+        self.way_has_changed()
+
+    def set_clock_back(self, duration: timedelta) -> None:
+        """Set the clock of the log back."""
+        self._set_back_by += duration
+
+    def now(self) -> Timestamp:
+        """Return the time of the log's clock."""
+        return after(self.clock.now(), -self._set_back_by)
+
+    def lose_data(self) -> None:
+        """Be without any data, as after a restart that found none."""
+        self._data = None
+
+    def backup(self) -> Callable[[], None]:
+        """Return what sets the data back to those of now, as where an older copy is promoted."""
+        kept = copy.deepcopy(self._data)
+
+        def restore() -> None:
+            self._data = copy.deepcopy(kept)
+
+        return restore
+
+    @property
+    def data(self) -> LogData | None:
+        """The data; None if there are none."""
+        return self._data
+
+    def known(self) -> LogData:
+        """Return the data. Raises `LogLost` if there are none."""
+        if self._data is None:
+            raise LogLost("the log has lost its data")
+        return self._data
+
+    def begun(self, floor: StreamPosition) -> LogData:
+        """Return the data, new ones if there are none."""
+        if self._data is None:
+            self._data = LogData(
+                Birth(f"birth-{next(self._births)}"), floor, self._kept, self.now()
+            )
+        return self._data
+
+    def carry_out_later(self, log: "MemoryLog", work: Callable[[], object]) -> None:
+        """Carry *work* out once the way of *log* is open, if it is not closed before."""
+        self._late.append((log, work))
+
+    def way_has_changed(self) -> None:
+        """Carry out what came over a way that is not silent any more; let whoever waits look."""
+        arrived = [it for it in self._late if it[0].way is not Way.SILENT]
+        self._late = [it for it in self._late if it[0].way is Way.SILENT]
+        for log, work in arrived:
+            if log.way is not Way.CLOSED:
+                with suppress(ClusterUnavailable):
+                    work()
+        self.wake()
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def change(self, until: Timestamp) -> None:
+        """Return once something may have changed, at *until* at the latest."""
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        timer = self.clock.call_at(until, self.wake)
+        try:
+            await waiting
+        finally:
+            timer.cancel()
+            self._waiting.discard(waiting)
+
+
+class MemoryLog:
+    """A `Log` of a `LogServer`."""
+
+    def __init__(self, server: LogServer) -> None:
+        self._server = server
+        self._way = Way.OPEN
+        #: Which data this node has joined, or looked at first.
+        self._birth: Birth | None = None
+        #: The newest record that this node has read.
+        self._read: StreamPosition | None = None
+
+    @property
+    def way(self) -> Way:
+        """How this node reaches the server."""
+        return self._way if self._way is not Way.OPEN else self._server.way
+
+    @way.setter
+    def way(self, way: Way) -> None:
+        self._way = way
+        self._server.way_has_changed()
+
+    async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
+        def work() -> Lease:
+            data = self._server.begun(floor)
+            lease = data.join(name, facts, floor, self._server.now())
+            self._birth = data.birth
+            return lease
+
+        return await self._answer(work)
+
+    async def renew(self, lease: Lease, applied: StreamPosition) -> ClusterStanding:
+        return await self._answer(
+            lambda: self._own_data().renew(lease, applied, self._server.now())
+        )
+
+    async def standing(self) -> ClusterStanding:
+        return await self._answer(lambda: self._server.known().standing(self._server.now()))
+
+    async def take(
+        self, lease: Lease, partitions: Collection[PartitionId]
+    ) -> frozenset[PartitionId]:
+        server = self._server
+        return await self._write(lambda: self._own_data().take(lease, partitions, server.now()))
+
+    async def give(
+        self, lease: Lease, heir: Lease, partitions: Collection[PartitionId]
+    ) -> frozenset[PartitionId]:
+        server = self._server
+        return await self._write(
+            lambda: self._own_data().give(lease, heir, partitions, server.now())
+        )
+
+    async def leave(self, lease: Lease) -> None:
+        def work() -> None:
+            if self._server.data is not None:
+                self._server.data.leave(lease)
+
+        await self._answer(work)
+
+    async def tell(
+        self, lease: Lease, partitions: Collection[PartitionId], payload: bytes, count: int
+    ) -> StreamPosition:
+        server = self._server
+        return await self._write(
+            lambda: self._own_data().tell(lease, partitions, payload, count, server.now())
+        )
+
+    async def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes]) -> bool:
+        return await self._write(
+            lambda: self._own_data().say(lease, to, payloads, self._server.now())
+        )
+
+    async def head(self) -> StreamPosition:
+        return await self._answer(lambda: self._known_data().head)
+
+    async def read(
+        self, lease: Lease, after: StreamPosition, inbox_after: MessageId, longest: timedelta
+    ) -> LogNews:
+        until = self._later(longest)
+        while True:
+            news = await self._answer(lambda: self._news(lease, after, inbox_after))
+            if news.records or news.messages or self._server.clock.now() >= until:
+                return news
+            await self._server.change(until)
+
+    async def close(self) -> None:
+        """There is no connection."""
+
+    def _later(self, duration: timedelta) -> Timestamp:
+        return after(self._server.clock.now(), duration)
+
+    def _own_data(self) -> LogData:
+        """Return the data for a method that takes the node's lease: of lost data it is none."""
+        data = self._server.data
+        if data is None:
+            raise LeaseLost("the log has lost its data, and all leases")
+        return data
+
+    def _news(self, lease: Lease, after: StreamPosition, inbox_after: MessageId) -> LogNews:
+        data = self._known_data()
+        if after == self._read and not data.has(after):
+            raise LogLost("the log has lost records that this node has read")
+        news = data.news(lease, after, inbox_after)
+        if news.records:
+            self._read = news.records[-1].position
+        elif data.has(after):
+            self._read = after
+        return news
+
+    def _known_data(self) -> LogData:
+        data = self._server.known()
+        if self._birth not in (None, data.birth):
+            raise LogLost("the log has lost its data, and has others")
+        return data
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        def written() -> T:
+            answer = work()
+            self._server.wake()
+            return answer
+
+        return await self._answer(written)
+
+    async def _answer(self, work: Callable[[], T]) -> T:
+        """Return the answer of *work*, or raise what it raises."""
+        await next_turn()
+        until = self._later(_PATIENCE)
+        while self.way is Way.SILENT:
+            if self._server.clock.now() >= until:
+                self._server.carry_out_later(self, work)
+                raise LogUnreachable("the log does not answer")
+            await self._server.change(until)
+        if self.way is Way.CLOSED:
+            raise LogUnreachable("nobody is where the log should be")
+        answer = work()
+        await next_turn()
+        while self.way is Way.ANSWERS_LOST:
+            if self._server.clock.now() >= until:
+                raise LogUnreachable("the log does not answer")
+            await self._server.change(until)
+        return answer
