@@ -1,8 +1,7 @@
-"""A real Synapse, with presence off, behind a real Lamplighter; clients that others wrote."""
+"""A real Synapse, with presence off, behind a real Lamplighter."""
 
 import asyncio
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,6 @@ from tests.federation_interop.peer import Answer, Peer, presence_edu
 from tests.federation_interop.people import log_in, news_of
 from tests.federation_interop.synapse import Synapse
 from tests.interop.clients import Person
-from tests.interop.hydrogen import PACKAGES
-
-NODE = shutil.which("node")
-SCRIPT = Path(__file__).parents[1] / "interop" / "npm" / "two_people.mjs"
 
 
 @pytest.fixture
@@ -59,30 +54,6 @@ async def test_the_doctor(front: Front) -> None:
         f"FAIL the homeserver does not reach {front.lamplighter.url}: M_CONNECTION_FAILED "
         "ConnectionRefusedError: Connection was refused by other side: 111: Connection refused.",
     ]
-
-
-@pytest.mark.skipif(NODE is None, reason="Node is not installed")
-@pytest.mark.skipif(
-    not (PACKAGES / "matrix-js-sdk").is_dir(), reason="run npm ci in tests/interop/npm"
-)
-async def test_matrix_js_sdk(front: Front) -> None:
-    """Two people at Element's library see presence, typing, messages and receipts of each other."""
-    front.start()
-    process = await asyncio.create_subprocess_exec(
-        str(NODE), str(SCRIPT), front.lamplighter.url, stdout=-1, stderr=-1
-    )
-    output, errors = await process.communicate()
-    assert process.returncode == 0, errors.decode()
-    told = [json.loads(line) for line in output.decode().splitlines() if line.startswith('["')]
-    alice, bob = front.synapse.user("alice"), front.synapse.user("bob")
-    assert told[:5] == [
-        ["members", [alice, bob]],
-        ["presence", ["unavailable", "Making tea"]],
-        ["typing", bob],
-        ["message", "More tea?"],
-        ["receipt", True],
-    ]
-    assert told[-1] == ["left", True]
 
 
 async def test_both_restart(front: Front, http: aiohttp.ClientSession) -> None:

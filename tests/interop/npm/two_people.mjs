@@ -1,48 +1,12 @@
 // Two people at matrix-js-sdk: what each hears of the other is printed, a line of JSON each.
 // Usage: node two_people.mjs <homeserver's address>
-import { createClient, ClientEvent, RoomEvent, RoomMemberEvent, UserEvent } from "matrix-js-sdk";
-
-// matrix-js-sdk is written for Node 22; older ones lack only this.
-Promise.withResolvers ??= () => {
-    const all = {};
-    all.promise = new Promise((resolve, reject) => Object.assign(all, { resolve, reject }));
-    return all;
-};
+import { RoomEvent, RoomMemberEvent, UserEvent } from "matrix-js-sdk";
+import { heard, person, started } from "./people.mjs";
 
 const [baseUrl] = process.argv.slice(2);
-const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, getChild: () => quiet };
-
-async function person(name) {
-    const anonymous = createClient({ baseUrl, logger: quiet });
-    const { user_id: userId, access_token: accessToken, device_id: deviceId } =
-        await anonymous.registerRequest({
-            username: name, password: "wonderland", auth: { type: "m.login.dummy" },
-        });
-    return createClient({ baseUrl, userId, accessToken, deviceId, logger: quiet });
-}
-
-/** Resolve with what `read` makes of an event, once it makes something of it. */
-function heard(client, event, read) {
-    return new Promise((resolve) => {
-        const listener = (...args) => {
-            const found = read(...args);
-            if (found === undefined) return;
-            client.off(event, listener);
-            resolve(found);
-        };
-        client.on(event, listener);
-    });
-}
-
-const started = async (client) => {
-    const prepared = heard(client, ClientEvent.Sync, (state) => state === "PREPARED" || undefined);
-    await client.startClient({ initialSyncLimit: 10, lazyLoadMembers: true });
-    await prepared;
-};
-
 const tell = (what, value) => console.log(JSON.stringify([what, value]));
 
-const alice = await person(process.argv[3] ?? "alice"), bob = await person(process.argv[4] ?? "bob");
+const alice = await person(baseUrl, "alice"), bob = await person(baseUrl, "bob");
 const { room_id: room } = await alice.createRoom({ preset: "public_chat", name: "Tea party" });
 await bob.joinRoom(room);
 for (let number = 0; number < 25; number++) await bob.sendTextMessage(room, `cup ${number}`);
