@@ -25,11 +25,11 @@ def test_a_directory_is_made_either_way(tmp_path: Path) -> None:
         assert made.data_dir.stat().st_mode & 0o777 == 0o700
 
 
-def test_without_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If asyncpg is not installed, the error names the extra that brings it."""
-    monkeypatch.setitem(sys.modules, "asyncpg", None)
-    monkeypatch.delitem(sys.modules, "lamplighter.database.postgresql", raising=False)
-    with pytest.raises(ConfigError, match=r"install lamplighter\[postgresql\]"):
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+def test_without_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str) -> None:
+    """If a driver is not installed, the error names it, and the extra that brings it."""
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(ConfigError, match=rf"driver {driver}; install lamplighter\[postgresql\]"):
         storage(tmp_path, "database: postgresql://me@localhost/x")
 
 

@@ -1,6 +1,7 @@
 """The storage of a server: its database, and its directory."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from lamplighter.config import Config, DatabaseUrl
@@ -48,15 +49,14 @@ class Storage:
 
 
 def open_postgresql(url: DatabaseUrl, *, alone: bool) -> Database:
-    """Return the database at *url*; raise `ConfigError` where there is no driver."""
-    try:
-        from lamplighter.database.postgresql import open_url
-    except ModuleNotFoundError as error:
-        if error.name != "asyncpg":
-            raise
-        raise ConfigError(
-            "database: PostgreSQL needs the driver asyncpg; install lamplighter[postgresql]"
-        ) from None
+    """Return the database at *url*; raise `ConfigError` where a driver is missing."""
+    for driver in ("asyncpg", "psycopg"):
+        if find_spec(driver) is None:
+            raise ConfigError(
+                f"database: PostgreSQL needs the driver {driver}; install lamplighter[postgresql]"
+            )
+    from lamplighter.database.postgresql import open_url
+
     return open_url(url, alone=alone)
 
 

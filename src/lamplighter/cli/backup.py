@@ -19,7 +19,7 @@ from lamplighter.app.federation import signing_key_path
 from lamplighter.config import load_config
 from lamplighter.errors import ConfigError
 
-__all__ = ["backup"]
+__all__ = ["backup", "copy_database"]
 
 _DATABASES: Final = ("lamplighter.db", "modules.db", "modules-shadow.db")
 #: How long SQLite waits for a locked database, in seconds.
@@ -79,7 +79,7 @@ def _packed(file: io.BufferedWriter, data_dir: Path, keys: dict[str, Path]) -> I
         for name in _DATABASES:
             if (data_dir / name).exists():
                 copy = Path(folder) / name
-                _copy_database(data_dir / name, copy)
+                copy_database(data_dir / name, copy)
                 archive.add(copy, name, filter=_owners_only)
                 yield name
         for name, path in keys.items():
@@ -95,8 +95,11 @@ def _owners_only(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def _copy_database(source: Path, copy: Path) -> None:
-    """Copy a database, which may be in use, at one moment; check the copy."""
+def copy_database(source: Path, copy: Path) -> None:
+    """Copy a database, which may be in use, at one moment; check the copy.
+
+    Raises `sqlite3.Error` where it cannot be read, or is damaged.
+    """
     address = f"file:{quote(str(source.absolute()))}?mode=ro"
     with (
         closing(sqlite3.connect(address, uri=True, timeout=_BUSY)) as live,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lamplighter import __version__
+from lamplighter.cli.cluster_commands import cluster_commands
 from lamplighter.cli.config_option import DEFAULT_CONFIG, ConfigPath
 from lamplighter.cli.ending import leaving_threads_behind
 from lamplighter.cli.generate_config import config_text, write_config
@@ -93,6 +94,7 @@ def _options(
 _keys = typer.Typer(help="Show and change the keys with which the server signs.")
 app.add_typer(_keys, name="keys")
 
+app.add_typer(cluster_commands, name="cluster")
 app.add_typer(homeserver_commands, name="homeserver")
 
 _module = typer.Typer(help="For the authors of modules.")

@@ -22,7 +22,7 @@ from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.transport import tls_context
 from lamplighter.web.listener import Certificate, certificate_context, listening_socket
 
-__all__ = ["CHECKS", "check_surroundings"]
+__all__ = ["CHECKS", "check_database", "check_surroundings"]
 
 
 def check_surroundings(config: Config) -> None:
@@ -37,7 +37,8 @@ def _data_dir(config: Config) -> None:
     _check_writable(path, f"data_dir: {path} {problem}")
 
 
-def _database(config: Config) -> None:
+def check_database(config: Config) -> None:
+    """Raise `ConfigError` if a server could not use its database, which is only read."""
     if config.database is None:
         check_file(config.data_dir / "lamplighter.db")
     else:
@@ -128,7 +129,7 @@ def _check_writable(path: Path, complaint: str) -> None:
 #: In the order of a start.
 CHECKS: Final[tuple[Callable[[Config], None], ...]] = (
     _data_dir,
-    _database,
+    check_database,
     _record,
     _signing_key,
     _certificate,

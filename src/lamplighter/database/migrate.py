@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from lamplighter.database.engine import Database
 from lamplighter.errors import ConfigError
 
-__all__ = ["check_file", "check_server", "empty_tables", "migrate"]
+__all__ = ["check_file", "check_server", "empty_tables", "migrate", "upgrade"]
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _FACTS: Final = text(
@@ -41,7 +41,7 @@ async def migrate(database: Database) -> None:
         up_to_date = await connection.run_sync(_is_up_to_date)
     if not up_to_date:
         async with database.write() as connection:
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(upgrade)
 
 
 def check_file(path: Path) -> None:
@@ -94,10 +94,16 @@ def _is_up_to_date(connection: Connection) -> bool:
     return present == script.get_current_head()
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Take every step that the database lacks, within a transaction of the caller.
+
+    Raises `ConfigError` for the database of a newer Lamplighter.
+    """
     if connection.dialect.name == "postgresql":
         # Two processes may come at once: a server, and a command such as `register-user`.
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+    if _is_up_to_date(connection):
+        return
     script = _script()
     context = MigrationContext.configure(connection)
     present = context.get_current_revision() or "base"
@@ -116,7 +122,7 @@ def empty_tables() -> str:
     engine = create_engine("sqlite://", poolclass=StaticPool)
     try:
         with engine.begin() as connection:
-            _upgrade(connection)
+            upgrade(connection)
         with engine.connect() as connection:
             driver = connection.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)  # the driver of this engine

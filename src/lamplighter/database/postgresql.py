@@ -34,12 +34,12 @@ from lamplighter.database.adapter import PresenceRow, Statement, presence_upsert
 from lamplighter.database.engine import Database
 from lamplighter.errors import DatabaseInUse, StorageUnavailable
 
-__all__ = ["PostgresqlAdapter", "PostgresqlTimeouts", "open_url"]
+__all__ = ["THE_SERVER", "PostgresqlAdapter", "PostgresqlTimeouts", "open_url"]
 
 #: How many reads run at the same time; more of them wait until one has ended.
 _READERS: Final = 4
 #: The advisory lock of the one process that runs on a database.
-_THE_SERVER: Final = int.from_bytes(b"lamplite")
+THE_SERVER: Final = int.from_bytes(b"lamplite")
 
 #: SQLSTATEs, or the classes that they begin with, that tell of the machine
 #: (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). The longest that fits counts.
@@ -197,7 +197,7 @@ class PostgresqlAdapter:
         connection = await self._connect(default_transaction_isolation="read committed")
         if self._alone:
             try:
-                await connection.execute("SELECT pg_advisory_lock($1)", _THE_SERVER)
+                await connection.execute("SELECT pg_advisory_lock($1)", THE_SERVER)
             except asyncpg.LockNotAvailableError:
                 await connection.close()
                 raise DatabaseInUse("Another Lamplighter uses this database") from None
