@@ -49,6 +49,11 @@ class Front:
             **more,
         )
 
+    def use_socket(self) -> None:
+        """Let Lamplighter reach the homeserver by its Unix socket."""
+        config = _CONFIG.format(url=f"unix:{self.synapse.socket}", registration=self.registration)
+        self.lamplighter.configure(config, self.synapse.name)
+
     def federate(self, authority: Authority, more: str = "") -> None:
         """Let Lamplighter exchange presence with other servers; *more* is more configuration."""
         config = _FEDERATED.format(

@@ -65,6 +65,8 @@ class Synapse:
         folder.mkdir(exist_ok=True)
         self.name = name or f"localhost:{ports.federation}"
         self.url = f"http://127.0.0.1:{ports.client}"
+        #: The Unix socket at which it serves clients, too.
+        self.socket = folder / "synapse.sock"
         self._folder = folder
         self._ports = ports
         self._log = folder / "synapse.log"
@@ -75,6 +77,7 @@ class Synapse:
         with self.signing_key.open("w") as stream:
             write_signing_keys(stream, [generate_signing_key("synapse")])
         listener = {"type": "http", "bind_addresses": ["127.0.0.1"], "x_forwarded": True}
+        all_resources = [{"names": ["client", "federation"]}]
         self._fixed = {
             "server_name": self.name,
             "listeners": [
@@ -83,7 +86,8 @@ class Synapse:
                     (ports.federation, ["federation"], True),
                     (ports.client, ["client", "federation"], False),
                 )
-            ],
+            ]
+            + [{"type": "http", "path": str(self.socket), "resources": all_resources}],
             "tls_certificate_path": str(certificate.chain),
             "tls_private_key_path": str(certificate.private_key),
             "signing_key_path": str(self.signing_key),

@@ -58,6 +58,21 @@ async def test_the_doctor(front: Front) -> None:
 
 async def test_both_restart(front: Front, http: aiohttp.ClientSession) -> None:
     """Messages and presence reach a client, each once, over restarts of either side."""
+    await over_restarts(front, http)
+
+
+async def test_a_unix_socket(front: Front, http: aiohttp.ClientSession) -> None:
+    """All is well, over restarts too, where Synapse listens on a Unix socket."""
+    front.use_socket()
+    await over_restarts(front, http)
+    said: list[str] = []
+    config = front.lamplighter.folder / "lamplighter.yaml"
+    assert await asyncio.to_thread(check_homeserver, config, said.append), said
+    assert said[0] == f"ok   the homeserver answers at unix:{front.synapse.socket}"
+
+
+async def over_restarts(front: Front, http: aiohttp.ClientSession) -> None:
+    """Let two people speak, and restart both sides meanwhile."""
     front.start()
     alice, bob = await people(front, http, "alice", "bob")
     await alice.sync()
