@@ -11,7 +11,8 @@
     ├── ClusterUnavailable          the cluster's: this node cannot answer now, another may
     │   ├── LogUnreachable          the log of the cluster does not answer
     │   ├── LeaseLost               this node may not write any more
-    │   └── LogLost                 the log has lost its data, or those that this node needs
+    │   ├── LogLost                 the log has lost its data, or those that this node needs
+    │   └── Untold                  a write is stored, and the nodes will hear of it later
     ├── ClusterRefused              the operator's: this node cannot be one of the cluster
     │   ├── NodeNameInUse           another living node has its name
     │   └── NodesDiffer             it differs from the other nodes
@@ -91,6 +92,7 @@ __all__ = [
     "UnknownKey",
     "UnknownToken",
     "Unrecognized",
+    "Untold",
     "UserDeactivated",
     "UserInUse",
 ]
@@ -142,6 +144,10 @@ class LeaseLost(ClusterUnavailable):
 
 class LogLost(ClusterUnavailable):
     """The log has lost its data, or does not have any more what this node has not read yet."""
+
+
+class Untold(ClusterUnavailable):
+    """A write is stored, but the nodes have not heard of it in time. They will hear of it later."""
 
 
 class ClusterRefused(LamplighterError):

@@ -8,7 +8,7 @@ Adapters are plain classes that take plain arguments; `app/` alone chooses among
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,6 +45,7 @@ __all__ = [
     "RoomsAnswer",
     "RoomsHalf",
     "SavedPresence",
+    "Spread",
     "SyncRequest",
 ]
 
@@ -138,11 +139,23 @@ class DirectoryListener(Protocol):
         """The rooms half of these users' next `/sync` has something to say."""
 
 
+class Spread(Protocol):
+    """Tells every node of a cluster what one of them has written to the homeserver's database."""
+
+    def __call__(self, news: bytes, /) -> Awaitable[None]:
+        """Append *news* to the stream; return what is done once this node has heard them.
+
+        Every node hears them: in the order of the stream, each once, this node too. The awaitable
+        raises `ClusterUnavailable` if they cannot be appended, and may be cancelled; then it is
+        not known whether they were appended.
+        """
+
+
 class Identity(Protocol):
     """Tells which device sends a request.
 
-    The built-in homeserver keeps the tokens in use in memory: it knows of a log-out only in the
-    process where the log-out happens.
+    The built-in homeserver keeps the tokens in use in memory. A node learns of a log-out on another
+    node when it hears of it in the stream.
 
     A request is identified by its access token, and by its query as the client sent it: there an
     application service names the user for whom it acts. The `DirectoryListener` is told of devices
@@ -155,14 +168,14 @@ class Identity(Protocol):
     def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
         """Return the sender of a request, if it is known without asking anybody.
 
-        The built-in homeserver knows it for one process: it learns of log-outs by its own writes.
+        The built-in homeserver learns of log-outs by what it hears of writes.
         """
 
 
 class Membership(Protocol):
     """Tells who is joined to which room. The `DirectoryListener` is told of changes.
 
-    The built-in homeserver tells the listener in the process that makes the change, and no other.
+    The built-in homeserver tells the listener on each node that hears of the change.
     """
 
     async def members(self) -> Sequence[JoinedMember]:
@@ -212,7 +225,7 @@ class PendingRooms(Protocol):
         """The token of an answer with presence alone, as of the last `take`.
 
         It is None while no answer may go out before `take` has returned one. The built-in
-        homeserver knows for one process that rooms are quiet: by its own writes.
+        homeserver knows that rooms are quiet by what it has heard of writes.
         """
 
     def take(self) -> RoomsAnswer | None:
@@ -234,7 +247,7 @@ class RoomsHalf(Protocol):
     them, with its credentials.
 
     The built-in homeserver finds without a question to the database that there is nothing new: from
-    what this process has written.
+    what it has heard of writes.
     """
 
     def begin(

@@ -11,8 +11,8 @@ from lamplighter.homeserver.client import client_endpoints
 from lamplighter.homeserver.client.events import Events
 from lamplighter.homeserver.rooms_half import SqlRoomsHalf
 from lamplighter.homeserver.sql import SqlDirectory
-from lamplighter.ids import StreamEpoch
-from lamplighter.ports import DirectoryListener
+from lamplighter.ids import StreamEpoch, StreamPosition
+from lamplighter.ports import DirectoryListener, Spread
 from lamplighter.service.background import Background
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.operations import Operation
@@ -24,7 +24,12 @@ __all__ = ["BuiltInHomeserver"]
 
 
 class BuiltInHomeserver:
-    """Accounts and plain rooms in *database*, which has been migrated before."""
+    """Accounts and plain rooms in *database*, which has been migrated before.
+
+    On many nodes, `spread_by` is called before `start`. Then nothing that a node writes has an
+    effect before it is heard: `heard` learns of every write, forgets access tokens, and calls the
+    listener on every node. So what must happen once in the cluster, the owner of the user does.
+    """
 
     def __init__(
         self, config: Config, clock: Clock, database: Database, background: Background
@@ -44,6 +49,19 @@ class BuiltInHomeserver:
 
     def listen(self, listener: DirectoryListener) -> None:
         self.directory.listen(listener)
+
+    def spread_by(self, spread: Spread) -> None:
+        """Be one of many nodes, which hear by *spread* what this one writes; before `start`."""
+        self.directory.spread_by(spread)
+
+    def heard(self, position: StreamPosition, news: bytes) -> None:
+        """Hear what a node, perhaps this one, has given to `Spread`, and that stands at *position*.
+
+        It is called for everything that was given after `start`, in the order of the stream, which
+        is the same on all nodes. The listener is called before it returns. Raises `ValueError` for
+        news of another version.
+        """
+        self.directory.heard(position, news)
 
     def tokens(self, epoch: StreamEpoch) -> Tokens:
         return Tokens(epoch)

@@ -28,10 +28,8 @@ def test_foreign_tokens(token: str | None) -> None:
 def test_news() -> None:
     """Only who was told something after a position may have news since then."""
     stream = RoomStream("c0ffee", 7)
-    stream.advance(9)
-    stream.tell([ALICE])
-    stream.advance(10)
-    stream.tell([])
+    stream.tell(9, [ALICE])
+    stream.tell(10, [])
     assert [stream.is_quiet(ALICE, f"c0ffee_{since}") for since in (6, 8, 9, 10, 11)] == [
         False,
         False,

@@ -1,8 +1,9 @@
 """Devices and their access tokens: log in, log out, list, rename.
 
 A token is given out once, stored as a hash, and recognised by one dict look-up. The tokens in use
-are the memory of one process, which does not read them again. It would not learn of a log-out by
-another process. So commands that log devices out ask a running server to do it.
+are the memory of one process, which does not read them again: it learns from the news of writes
+that tokens have ended. A command makes no news, so commands that log devices out ask a running
+server to do it.
 """
 
 import hashlib
@@ -52,6 +53,7 @@ class AccessTokens:
         self._in_use: dict[str, _InUse] = {}
         self._by_hash: dict[str, str] = {}
         self._revocations = 0
+        ledger.when_tokens_end(self.revoke)
 
     async def authenticate(self, access_token: str, _query: str = "") -> Requester:
         """Return the device whose token it is; raise `UnknownToken`."""
@@ -133,8 +135,8 @@ class Devices:
         else:
             device = update(devices).where(_is(user_id, device_id))
             await write.connection.execute(device.values(fresh))
-            write.afterwards.append(lambda: self._tokens.revoke([known.token_hash]))
-            write.tokens_revoked.append((user_id, [device_id]))
+            write.ended_tokens.append(known.token_hash)
+            write.tokens_revoked.append((user_id, (device_id,)))
         return Login(user_id, device_id, token)
 
     async def remove(
@@ -158,8 +160,8 @@ class Devices:
             return
         gone = [DeviceId(row.device_id) for row in rows]
         await write.connection.execute(delete(devices).where(mine, devices.c.device_id.in_(gone)))
-        write.devices_gone.append((user_id, gone))
-        write.afterwards.append(lambda: self._tokens.revoke(row.token_hash for row in rows))
+        write.devices_gone.append((user_id, tuple(gone)))
+        write.ended_tokens += [row.token_hash for row in rows]
 
     async def log_out(self, requester: Requester) -> None:
         """Revoke the requester's token and delete the device."""

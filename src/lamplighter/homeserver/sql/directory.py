@@ -44,6 +44,8 @@ class SqlDirectory:
         self.set_receipt = Receipts(ledger).set_receipt
         syncer = RoomsSyncer(ledger, typing)
         self.listen = ledger.listen
+        self.spread_by = ledger.spread_by
+        self.heard = ledger.heard
         self.tell_news = ledger.tell_news
         self.refuse_writes = ledger.refuse_writes
         self.authenticate = tokens.authenticate

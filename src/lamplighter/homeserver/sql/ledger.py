@@ -1,9 +1,12 @@
-"""The writes of the directory: each is one transaction. Then the ledger tells the listeners.
+"""The writes of the directory: each is one transaction. Then the ledger tells what it means.
 
 The database has one writer at a time. Each write reads the position of the stream first, and locks
-its row: a command that writes beside the server waits for that row (in PostgreSQL; SQLite locks
-the file). So positions have no gaps, and no two entries share one. Listeners learn of the writes
-of their own process only.
+its row: other nodes, and a command that writes beside the server, wait for that row (in PostgreSQL;
+SQLite locks the file). So positions have no gaps, and no two entries share one.
+
+A single node hears the news of a write (`news.py`) as soon as it is stored. On many nodes the news
+are stored in the same transaction, and every node hears them in the stream: only then do listeners
+and caches learn of the write, and only then is its request answered.
 """
 
 import asyncio
@@ -12,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+import msgspec
 import structlog
 from sqlalchemy import column, insert, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,10 +26,12 @@ from lamplighter.database.engine import Database
 from lamplighter.database.tables import memberships
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.errors import ShuttingDown
+from lamplighter.homeserver.sql.news import DevicesOf, Written, decode_news
+from lamplighter.homeserver.sql.spreading import Spreading
 from lamplighter.homeserver.sql.stream import RoomStream
 from lamplighter.homeserver.values import MemberState
-from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import DirectoryListener, MembershipChange
+from lamplighter.ids import RoomId, StreamPosition, UserId
+from lamplighter.ports import DirectoryListener, MembershipChange, Spread
 
 __all__ = ["Ledger", "Write"]
 
@@ -46,19 +52,32 @@ class Write:
         #: The last position in the stream that was given out.
         self.position = position
         self.membership_changes: list[MembershipChange] = []
-        self.devices_gone: list[tuple[UserId, Sequence[DeviceId]]] = []
-        self.tokens_revoked: list[tuple[UserId, Sequence[DeviceId]]] = []
+        self.devices_gone: list[DevicesOf] = []
+        self.tokens_revoked: list[DevicesOf] = []
+        #: Hashes of access tokens.
+        self.ended_tokens: list[str] = []
         self.deactivated: list[UserId] = []
         #: Users who have news; and rooms whose members have news.
         self.news_for: set[UserId] = set()
         self.news_in: set[RoomId] = set()
-        #: Changes of caches.
-        self.afterwards: list[Callable[[], None]] = []
 
     def next_position(self) -> int:
         """Return the next position in the stream."""
         self.position += 1
         return self.position
+
+    def news(self, before: int) -> Written:
+        """Return what the write means; *before* is the position before it."""
+        return Written(
+            before,
+            self.position,
+            frozenset(self.news_for),
+            tuple(self.membership_changes),
+            tuple(self.ended_tokens),
+            tuple(self.devices_gone),
+            tuple(self.tokens_revoked),
+            tuple(self.deactivated),
+        )
 
 
 class Ledger:
@@ -66,7 +85,12 @@ class Ledger:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._listeners: list[DirectoryListener] = []
+        self._token_listeners: list[Callable[[Sequence[str]], None]] = []
+        self._spread: Spread | None = None
+        #: The way to all nodes; None on a single node.
+        self._nodes: Spreading | None = None
         #: The stream; `start` reads where it stands.
         self.stream = RoomStream("", 0)
         #: Tells the current instant.
@@ -74,16 +98,32 @@ class Ledger:
         self._under_way: set[asyncio.Task[object]] = set()
         self._refuses_writes = False
 
+    def spread_by(self, spread: Spread) -> None:
+        """Be one of many nodes, which hear by *spread*; before `start`."""
+        self._spread = spread
+
     async def start(self) -> None:
         """Read the position of the stream; the first time, begin one."""
         async with self._database.read() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         row = row or await self._begin_stream()
         self.stream = RoomStream(row.incarnation, row.position, self.now())
+        if self._spread is not None:
+            self._nodes = Spreading(self._spread, self._clock, row.position)
+
+    def heard(self, _position: StreamPosition, payload: bytes) -> None:
+        """Hear what a node, perhaps this one, has handed to `Spread`: in the same order on all."""
+        assert self._nodes is not None  # a single node spreads nothing
+        for news in self._nodes.in_order(decode_news(payload)):
+            self._hear(news)
 
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that is written from now on."""
         self._listeners.append(listener)
+
+    def when_tokens_end(self, forget: Callable[[Sequence[str]], None]) -> None:
+        """Have *forget* called with the hashes of access tokens that have ended."""
+        self._token_listeners.append(forget)
 
     def tell_news(self, user_ids: Iterable[UserId]) -> None:
         """Tell listeners that these users have news which are not in the database."""
@@ -102,7 +142,8 @@ class Ledger:
         """Do *work* in a transaction, tell listeners, and return the result of *work*.
 
         A write that has begun is finished, even if the caller is cancelled.
-        Raises `ShuttingDown` if it has not begun by `refuse_writes`.
+        Raises `ShuttingDown` if it has not begun by `refuse_writes`. On many nodes, raises `Untold`
+        if the write is stored, but this node has not heard of it in time.
         """
         task = asyncio.ensure_future(self._write(work))
         self._under_way.add(task)  # the event loop itself holds tasks weakly
@@ -128,28 +169,36 @@ class Ledger:
             row = (await connection.execute(position)).one()
             write = Write(connection, self.now(), row.position)
             result = await work(write)
-            if write.position > row.position:
-                await connection.execute(update(stream_table).values(position=write.position))
             write.news_for |= await _members_of(connection, write.news_in)
-        self._publish(write)
+            news = write.news(row.position)
+            if self._nodes is not None and news.says_something and news.position == news.before:
+                news = msgspec.structs.replace(news, position=write.next_position())
+            if news.position > news.before:
+                await connection.execute(update(stream_table).values(position=news.position))
+        if self._nodes is None:
+            self._hear(news)
+        elif news.says_something:
+            await self._nodes.tell(news)
+        else:  # it may repeat a write that was not told in time
+            await self._nodes.reach(news.position)
         return result
 
-    def _publish(self, write: Write) -> None:
-        self.stream.advance(write.position)
-        self.stream.tell(write.news_for)
-        for act in write.afterwards:
-            act()
+    def _hear(self, news: Written) -> None:
+        self.stream.tell(news.position, news.news_for)
+        if news.ended_tokens:
+            for forget in self._token_listeners:
+                forget(news.ended_tokens)
         for listener in self._listeners:
-            for user_id, device_ids in write.devices_gone:
+            for user_id, device_ids in news.devices_gone:
                 listener.devices_gone(user_id, device_ids)
-            for user_id, device_ids in write.tokens_revoked:
+            for user_id, device_ids in news.tokens_revoked:
                 listener.tokens_revoked(user_id, device_ids)
-            if write.membership_changes:
-                listener.memberships_changed(write.membership_changes)
-            for user_id in write.deactivated:
+            if news.memberships:
+                listener.memberships_changed(news.memberships)
+            for user_id in news.deactivated:
                 listener.user_deactivated(user_id)
-            if write.news_for:
-                listener.rooms_news(write.news_for)
+            if news.news_for:
+                listener.rooms_news(news.news_for)
 
     async def _begin_stream(self) -> Any:
         """Make the row of the stream, unless another process has just done so; return it."""

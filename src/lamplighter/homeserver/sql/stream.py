@@ -49,10 +49,11 @@ class RoomStream:
         """Learn that everything up to *position* is stored."""
         self.position = max(self.position, position)
 
-    def tell(self, user_ids: Iterable[UserId]) -> None:
-        """Note that these users have news at the present position."""
+    def tell(self, position: int, user_ids: Iterable[UserId]) -> None:
+        """Note what is stored at *position*, and that these users have news there."""
+        self.advance(position)
         for user_id in user_ids:
-            self._news[user_id] = self.position
+            self._news[user_id] = position
 
     def tell_typing(self, now: Timestamp, user_ids: Iterable[UserId]) -> int:
         """Note that these users have news of typing; return the serial number of the news."""
