@@ -11,6 +11,7 @@ from lamplighter.cluster.entries import (
     Deactivated,
     Entry,
     Forgotten,
+    Idle,
     Joined,
     LateAnswer,
     Left,
@@ -52,6 +53,7 @@ ENTRIES: list[Entry] = [
     Reminded(POSITION, (BOBS,), ROUTES),
     ShownElsewhere(POSITION, frozenset({ALICE}), (BOBS,), ROUTES),
     ModulesSwapped(frozenset({BOB})),
+    Idle(),
 ]
 
 

@@ -199,7 +199,7 @@ async def test_revoking(feed: Feed) -> None:
     feed.revoke(ALICE, PHONE)
     feed.revoke(CHARLIE, PHONE)
     assert [poll.is_over for poll in polls] == [True, False, False]
-    assert [poll.is_revoked for poll in polls] == [True, False, False]
+    assert [poll.refusal is not None for poll in polls] == [True, False, False]
 
 
 async def test_closing(feed: Feed) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "Deactivated",
     "Entry",
     "Forgotten",
+    "Idle",
     "Joined",
     "LateAnswer",
     "Left",
@@ -155,6 +156,10 @@ class ModulesSwapped(msgspec.Struct, frozen=True, tag=True):
     altered: frozenset[UserId]
 
 
+class Idle(msgspec.Struct, frozen=True, tag=True):
+    """Nothing has happened: a node only needs to know that the stream has come so far."""
+
+
 Entry: TypeAlias = (
     Changed
     | LateAnswer
@@ -169,4 +174,5 @@ Entry: TypeAlias = (
     | Reminded
     | ShownElsewhere
     | ModulesSwapped
+    | Idle
 )

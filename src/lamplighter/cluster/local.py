@@ -5,7 +5,7 @@ from typing import Final
 from lamplighter.clock import Clock, Timestamp
 from lamplighter.cluster.entries import Entry
 from lamplighter.cluster.positions import BEGINNING, at_time, following
-from lamplighter.cluster.stream import Consumer, Then
+from lamplighter.cluster.stream import Consumer, Lost, Then
 from lamplighter.ids import StreamPosition
 
 __all__ = ["LocalStream"]
@@ -25,6 +25,7 @@ class LocalStream:
         """
         self._clock = clock
         self._position = following(StreamPosition(last + at_time(_GAP)), clock.now())
+        self.unsure = range(last + 1, self._position)
         self._consumer: Consumer | None = None
 
     @property
@@ -36,7 +37,15 @@ class LocalStream:
             raise RuntimeError("the stream has a consumer")
         self._consumer = consumer
 
-    def append(self, entry: Entry, then: Then | None = None) -> None:
+    @property
+    def is_current(self) -> bool:
+        return True
+
+    async def catch_up(self) -> None:
+        """There is no other node."""
+
+    def append(self, entry: Entry, then: Then | None = None, lost: Lost | None = None) -> None:
+        del lost  # nothing is
         if self._consumer is None:
             raise RuntimeError("the stream has no consumer")
         position = self.advance()

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from lamplighter.cluster.entries import Entry
+from lamplighter.errors import ClusterUnavailable
 from lamplighter.ids import StreamPosition
 
-__all__ = ["Consumer", "Stream", "Then"]
+__all__ = ["Consumer", "Lost", "Stream", "Then"]
 
 Consumer: TypeAlias = Callable[[StreamPosition, Entry], None]
 Then: TypeAlias = Callable[[StreamPosition], None]
+Lost: TypeAlias = Callable[[ClusterUnavailable], None]
 
 
 class Stream(Protocol):
@@ -30,8 +32,27 @@ class Stream(Protocol):
         The consumer does not append, does not await, and does not raise.
         """
 
-    def append(self, entry: Entry, then: Then | None = None) -> None:
-        """Append *entry*; call *then* with its position once this node's consumer had it."""
+    def append(self, entry: Entry, then: Then | None = None, lost: Lost | None = None) -> None:
+        """Append *entry*; call *then* with its position once this node's consumer had it.
+
+        If the entry does not come to this node's consumer as its own, *lost* is called instead: the
+        node may not write, or it is unknown whether the entry is written. On a single node nothing
+        is lost.
+        """
+
+    @property
+    def unsure(self) -> range:
+        """The positions at which something may have been told that a crash has undone."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the consumer has had every entry that there is: always on a single node."""
+
+    async def catch_up(self) -> None:
+        """Return once the consumer has had every entry that was appended anywhere before the call.
+
+        Raises `ClusterUnavailable` if this node cannot find that out in time.
+        """
 
     def advance(self) -> StreamPosition:
         """Return a position of this node alone, after every entry that the consumer had.

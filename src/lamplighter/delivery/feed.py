@@ -18,6 +18,7 @@ import structlog
 
 from lamplighter.clock import Clock, Timestamp, after, within
 from lamplighter.delivery.outbox import Outbox, Update
+from lamplighter.errors import LamplighterError, UnknownToken
 from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.routing.plan import Delivery
 
@@ -35,12 +36,12 @@ class WaitingPoll(ABC):
     It is an object and not a task: a delivery lets it `look`.
     """
 
-    __slots__ = ("device_id", "feed", "is_over", "is_revoked", "is_woken")
+    __slots__ = ("device_id", "feed", "is_over", "is_woken", "refusal")
 
     def __init__(self, device_id: DeviceId) -> None:
         self.device_id = device_id
-        #: Whether the device has logged out meanwhile: the request is refused.
-        self.is_revoked = False
+        #: Why the request is refused: the device has logged out meanwhile, for example.
+        self.refusal: LamplighterError | None = None
         #: Whether the request is to be answered now, with news or without.
         self.is_over = False
         #: Whether it will look in the next cycle of the loop.
@@ -58,9 +59,9 @@ class WaitingPoll(ABC):
         if self.feed is not None:
             self.feed.wake_one(self)
 
-    def revoke(self) -> None:
+    def refuse(self, refusal: LamplighterError) -> None:
         """Have the request refused."""
-        self.is_revoked = True
+        self.refusal = refusal
         self.end()
 
 
@@ -82,6 +83,8 @@ class Feed:
         self._keep = keep
         self._viewers: dict[UserId, _Viewer] = {}
         self._closed = False
+        #: Why every poll is refused; None while polls may wait.
+        self._refusal: LamplighterError | None = None
         #: The polls that look in the next cycle of the loop.
         self._woken: list[WaitingPoll] = []
         #: Everything up to here has been put into the outboxes.
@@ -233,7 +236,7 @@ class Feed:
         known = self._viewers.get(viewer)
         for poll in known.polls if known else ():
             if poll.device_id == device_id:
-                poll.revoke()
+                poll.refuse(UnknownToken("The device was logged out"))
 
     def wait(self, viewer: UserId, poll: WaitingPoll) -> None:
         """Have *poll* look at each news for the viewer, until it is given to `release`."""
@@ -245,6 +248,8 @@ class Feed:
                 oldest.end()
         poll.feed = self
         known.polls.append(poll)
+        if self._refusal is not None:
+            poll.refuse(self._refusal)
         if self._closed:
             poll.end()
 
@@ -284,6 +289,17 @@ class Feed:
         for viewer in gone:
             del self._viewers[viewer]
         return gone
+
+    def refuse_all(self, refusal: LamplighterError) -> None:
+        """Refuse every waiting poll, and every later one, until `admit_all`."""
+        self._refusal = refusal
+        for known in self._viewers.values():
+            for poll in known.polls:
+                poll.refuse(refusal)
+
+    def admit_all(self) -> None:
+        """Let polls wait again."""
+        self._refusal = None
 
     def close(self) -> None:
         """Answer every waiting poll, and every later poll at once."""

@@ -1,7 +1,11 @@
-"""Everything that can happen to a user's presence, apart from the passing of time."""
+"""Everything that can happen to a user's presence, apart from the passing of time.
 
-from dataclasses import dataclass
+An event is plain data: in a cluster it goes to the node that owns the user.
+"""
+
 from datetime import timedelta
+
+import msgspec
 
 from lamplighter.clock import Timestamp
 from lamplighter.ids import DeviceId, UserId
@@ -21,8 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Syncing:
+class Syncing(msgspec.Struct, frozen=True, tag=True):
     """A device polls.
 
     The event is sent when the first poll of the device begins, when the highest `set_presence` of
@@ -40,8 +43,7 @@ class Syncing:
     is_activity: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SyncEnded:
+class SyncEnded(msgspec.Struct, frozen=True, tag=True):
     """The last poll of a device was answered, or its client disconnected."""
 
     user_id: UserId
@@ -50,8 +52,7 @@ class SyncEnded:
     ended_ts: Timestamp | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StatusSet:
+class StatusSet(msgspec.Struct, frozen=True, tag=True):
     """`PUT /presence/{userId}/status`; a `status_msg` of None clears the message."""
 
     user_id: UserId
@@ -60,31 +61,27 @@ class StatusSet:
     status_msg: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Activity:
+class Activity(msgspec.Struct, frozen=True, tag=True):
     """The user did something: typed, read, or sent an event."""
 
     user_id: UserId
     device_id: DeviceId
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceGone:
+class DeviceGone(msgspec.Struct, frozen=True, tag=True):
     """The device was logged out or deleted; it gets no grace."""
 
     user_id: UserId
     device_id: DeviceId
 
 
-@dataclass(frozen=True, slots=True)
-class AccountDeactivated:
+class AccountDeactivated(msgspec.Struct, frozen=True, tag=True):
     """The account was deactivated: all devices and the status message are removed."""
 
     user_id: UserId
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteUpdate:
+class RemoteUpdate(msgspec.Struct, frozen=True, tag=True):
     """Another server sent the presence of its user."""
 
     user_id: UserId
@@ -95,8 +92,7 @@ class RemoteUpdate:
     currently_active: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SetByModule:
+class SetByModule(msgspec.Struct, frozen=True, tag=True):
     """A module sets a user's state; the devices do not change."""
 
     user_id: UserId

@@ -1,6 +1,6 @@
 """All users: the tracker gets events and the time, and returns the changes to announce."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -36,6 +36,8 @@ class PresenceTracker:
         #: The users with a change that was not announced, since the last `take_unannounced`.
         self._unannounced: dict[UserId, None] = {}
         self._deadlines: Deadlines[UserId] = Deadlines()
+        #: The users for whom another node decides.
+        self._followed: set[UserId] = set()
 
     @property
     def rules(self) -> Rules:
@@ -110,10 +112,62 @@ class PresenceTracker:
             self._told[user_id] = user.state
             self._schedule(user_id)
 
+    # --- of a cluster, where each user has one node that decides --------------------------
+
+    def decides_for(self, user_id: UserId) -> bool:
+        """Tell whether this node decides for a known user: on a single node, always."""
+        return user_id not in self._followed
+
+    def follow(self, users: Iterable[TrackedUser]) -> None:
+        """Take in how users are for whom another node decides."""
+        for user in users:
+            user_id = UserId(user.state.user_id)
+            self._users[user_id] = user
+            self._hand_over(user_id)
+
+    def hand_over(self, is_theirs: Callable[[UserId], bool]) -> None:
+        """Let another node decide from now on for the users of whom *is_theirs* is true."""
+        for user_id in filter(is_theirs, self._users):
+            self._hand_over(user_id)
+
+    def take_over(
+        self,
+        is_mine: Callable[[UserId], bool],
+        told: Callable[[UserId], UserPresenceState],
+        now: Timestamp,
+    ) -> list[Change]:
+        """Decide from now on for the users of whom *is_mine* is true; the grace begins *now*.
+
+        A device counts as polling again once a node says so. Returns the changes from what was
+        *told* of each user to what the owner before had decided and could not tell.
+        """
+        changes: list[Change] = []
+        for user_id in [it for it in self._followed if is_mine(it)]:
+            self._followed.discard(user_id)
+            user = self._users[user_id]
+            devices = tuple(
+                msgspec.structs.replace(it, is_polling=False, last_sync_ts=now)
+                for it in user.devices
+            )
+            user = self._users[user_id] = msgspec.structs.replace(user, devices=devices)
+            self._told[user_id] = told(user_id)
+            changes += self._advance(user_id, user, now, None)
+        return changes
+
+    def _hand_over(self, user_id: UserId) -> None:
+        self._followed.add(user_id)
+        self._told.pop(user_id, None)
+        self._deadlines.drop(user_id)
+        self._unsaved.discard(user_id)
+        self._unannounced.pop(user_id, None)
+
+    # --------------------------------------------------------------------------------------
+
     def forget(self, user_id: UserId) -> None:
         """Remove a user, who is unknown from now on."""
         for memory in (self._users, self._told):
             memory.pop(user_id, None)
+        self._followed.discard(user_id)
         self._deadlines.drop(user_id)
         self._unsaved.discard(user_id)
         self._unannounced.pop(user_id, None)

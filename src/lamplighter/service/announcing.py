@@ -10,7 +10,7 @@ A change that is told late to anybody is moved in the roster (`told_late`): no t
 has heard of it, and outboxes do not last.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -112,6 +112,14 @@ class Announcing:
             self._move_news(batch.states, entry.about, position)
             if batch.held:
                 self.remotes.abandon(batch.states)
+
+    def unanswered(self, is_theirs: Callable[[UserId], bool]) -> list[StreamPosition]:
+        """Return the batches about such users for which late answers are still to come."""
+        return [
+            position
+            for position, batch in self._unanswered.items()
+            if any(is_theirs(UserId(state.user_id)) for state in batch.states)
+        ]
 
     def refreshed(self, _position: StreamPosition, entry: Refreshed) -> None:
         """Take in states that are delivered to nobody."""

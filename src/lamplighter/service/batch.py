@@ -46,6 +46,11 @@ class ChangeBatch:
         else:
             self.saved.set_result(None)
 
+    def lose(self, error: Exception) -> None:
+        """Learn that the changes are not saved, because of *error*."""
+        self.saved.set_exception(error)
+        self.saved.exception()  # whether or not somebody waits for it
+
 
 def done() -> "asyncio.Future[None]":
     """Return what is done already."""

@@ -171,6 +171,12 @@ class Connections:
             connection.is_ending = True
             self._ending.append(connection)
 
+    def repeat(self, is_theirs: Callable[[UserId], bool]) -> None:
+        """Say again what the polls say of users for whom another node decides from now on."""
+        for requester, connection in list(self._connections.items()):
+            if is_theirs(requester.user_id):
+                self._feed(_event(requester, connection.said.set_presence))
+
     def forget(self, user_id: UserId, device_id: DeviceId) -> None:
         """The device is gone; should it come back, it is a new one."""
         self._connections.pop(Requester(user_id, device_id), None)

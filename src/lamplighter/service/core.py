@@ -15,6 +15,7 @@ from lamplighter.cluster.entries import (
     Deactivated,
     Entry,
     Forgotten,
+    Idle,
     Joined,
     LateAnswer,
     Left,
@@ -122,7 +123,7 @@ class Core:
         self._wire_views(ports)
         self._wire_owner(ports)
         self._wire_consumer(ports)
-        self._wire_doors(saved, range(saved_until + 1, self.stream.position))
+        self._wire_doors(saved)
 
     def _wire_views(self, ports: CorePorts) -> None:
         """Wire what delivers to viewers, and what answers them from scratch."""
@@ -246,9 +247,10 @@ class Core:
             Reminded: self.remotes.reminded,
             ShownElsewhere: self.remotes.shown,
             ModulesSwapped: self.swap.swapped,
+            Idle: _nothing,
         }
 
-    def _wire_doors(self, saved: Sequence[SavedPresence], unsure: range) -> None:
+    def _wire_doors(self, saved: Sequence[SavedPresence]) -> None:
         """Wire what clients, modules and the directory come to."""
         settings, is_off = self.settings, self.settings.is_off
         switched_off = SwitchedOff(
@@ -256,11 +258,12 @@ class Core:
         )
         self.reader = PresenceReader(
             feed=self.feed,
+            stream=self.stream,
             publisher=self.publisher,
             views=self.views,
             snapshots=self.snapshots,
             switched_off=switched_off if is_off else None,
-            unsure=unsure,
+            unsure=self.stream.unsure,
             include_offline_users_on_sync=settings.include_offline_users_on_sync,
         )
         self.for_modules = PresenceForModules(
@@ -324,3 +327,7 @@ class Core:
                 self._background.run(self.views.ask_interest_anew(viewer))
             else:
                 self.views.forget_interest(viewer)
+
+
+def _nothing(_position: StreamPosition, _entry: Idle) -> None:
+    """Nothing follows."""

@@ -96,6 +96,7 @@ class FederatedPresence:
             state
             for state in self.tracker.known()
             if self._is_mine(UserId(state.user_id))
+            and self.tracker.decides_for(UserId(state.user_id))
             and state.last_federation_update_ts > silent_since
         ]
 
@@ -107,6 +108,6 @@ class FederatedPresence:
 
     def _forget(self, user_id: UserId) -> None:
         """Forget a user who has no place, if they were not given one again."""
-        if user_id not in self._users:
+        if user_id not in self._users and self.tracker.decides_for(user_id):
             self.tracker.forget(user_id)
             self.stream.append(Forgotten(user_id))

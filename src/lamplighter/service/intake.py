@@ -1,6 +1,8 @@
 """The intake of events: feeds the state machine, and hands its changes to the publisher."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeAlias
 
 from lamplighter.clock import Clock, Timer, Timestamp
 from lamplighter.ids import UserId
@@ -13,7 +15,10 @@ from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.batch import done
 from lamplighter.service.publisher import Publisher
 
-__all__ = ["Intake"]
+__all__ = ["Decide", "Intake"]
+
+#: Takes an event in; returns what is done once that which it changed is delivered and saved.
+Decide: TypeAlias = Callable[[Event], "asyncio.Future[None]"]
 
 
 class Intake:
@@ -26,15 +31,25 @@ class Intake:
         self._tracker = tracker
         self._publisher = publisher
         self._hears_clients = hears_clients
+        self._route: Decide = self.decide
         self._deadline: tuple[Timestamp, Timer] | None = None
+
+    def route_by(self, route: Decide) -> None:
+        """Hand every event to *route*, which finds the owner of the user."""
+        self._route = route
 
     def accept(self, event: Event) -> "asyncio.Future[None]":
         """Take *event* in; return what is done once what it changed is delivered and saved.
 
         An event that changes nothing gets the future of everything before it. Many events may share
         one future: a task that may be cancelled shields it. It fails with `StorageUnavailable` if
-        the change cannot be saved now; the server keeps the change and tries again.
+        the change cannot be saved now; the server keeps the change and tries again. It fails with
+        `ClusterUnavailable` if the owner of the user, another node, does not answer.
         """
+        return self._route(event)
+
+    def decide(self, event: Event) -> "asyncio.Future[None]":
+        """Take in an event of a user whom this node owns; return what `accept` returns."""
         saved = self._hand_on(self._tracker.feed(event, self._clock.now()))
         self.schedule()
         return saved

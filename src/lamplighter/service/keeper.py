@@ -24,17 +24,23 @@ class Keeper:
         self._tracker = tracker
         self._roster = roster
         self._store = store
-        #: Has the next commit delete what is stored of a user.
-        self.forget = store.forget
         #: Return once every save so far is done, or has failed.
         self.settle = store.settle
 
     def keep(self, user_ids: Iterable[UserId]) -> "asyncio.Future[None]":
         """Save the users as they are; if that fails, the log says so."""
-        users = (self._tracker.user(user_id) for user_id in user_ids)
+        tracker = self._tracker
+        users = (tracker.user(it) for it in user_ids if tracker.decides_for(it))
         saving = self._save(user for user in users if user is not None)
         saving.add_done_callback(log_failure)
         return saving
+
+    def forget(self, user_id: UserId) -> None:
+        """Have the next commit delete what is stored of a user, if this node decides for them."""
+        if self._tracker.decides_for(user_id):
+            self._store.forget(user_id)
+        else:
+            self._tracker.forget(user_id)
 
     def try_again(self) -> "asyncio.Future[None]":
         """Save what could not be written before; `StorageUnavailable` if that fails again."""

@@ -16,6 +16,7 @@ import structlog
 
 from lamplighter.cluster.entries import Changed, Refreshed
 from lamplighter.cluster.stream import Stream
+from lamplighter.errors import ClusterUnavailable
 from lamplighter.ids import StreamPosition, UserId
 from lamplighter.metrics import Metrics
 from lamplighter.presence.changes import Change, announced
@@ -138,7 +139,11 @@ class Publisher:
             _log.exception("publishing failed")
             inquiry, routes, awaited = Inquiry((), {}), {}, {}
         entry = Changed(tuple(batch.changes), routes, awaited)
-        self.stream.append(entry, lambda position: self._appended(batch, inquiry, position))
+        self.stream.append(
+            entry,
+            lambda position: self._appended(batch, inquiry, position),
+            lambda error: self._lost(batch, error),
+        )
 
     def _appended(self, batch: ChangeBatch, inquiry: Inquiry, position: StreamPosition) -> None:
         """Go on with a batch that this node has delivered."""
@@ -153,6 +158,14 @@ class Publisher:
         if inquiry.is_pending:
             self.late.wait_for(position, inquiry)
         self.shadows.look_at_batch(batch.states, inquiry)
+        for work in batch.then:
+            work()
+
+    def _lost(self, batch: ChangeBatch, error: ClusterUnavailable) -> None:
+        """Go on without a batch of a node that does not own its users any more."""
+        self.is_published = batch is self._last_batch
+        batch.published.set_result(None)
+        batch.lose(error)
         for work in batch.then:
             work()
 

@@ -19,6 +19,7 @@ from datetime import timedelta
 from typing import Final
 
 from lamplighter.cluster.positions import BEGINNING
+from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.errors import Forbidden
@@ -48,12 +49,13 @@ class PresenceReader:
     """Answers viewers."""
 
     feed: Feed
+    stream: Stream
     publisher: Publisher
     views: Views
     snapshots: Snapshots
     #: Answers polls while presence is off; None while it is on.
     switched_off: SwitchedOff | None
-    #: The positions between the last saved change and this start.
+    #: The positions at which something may have been told that a crash has undone.
     unsure: range
     include_offline_users_on_sync: bool = False
 
@@ -62,6 +64,11 @@ class PresenceReader:
         """Up to where everything is in the outboxes: the beginning, where presence is off."""
         return self.feed.position if self.switched_off is None else BEGINNING
 
+    @property
+    def asks_first(self) -> bool:
+        """Whether an answer that does not wait has to ask first where the stream ends."""
+        return not self.stream.is_current and self.switched_off is None
+
     async def read_first(
         self, viewer: UserId, position: StreamPosition | None = None
     ) -> PresenceAnswer:
@@ -69,7 +76,7 @@ class PresenceReader:
         if self.switched_off is not None:
             told = () if position is None else self.switched_off.told(viewer, position)
             return PresenceAnswer(told, BEGINNING)
-        await self.publisher.published()
+        await self._caught_up()
         if self.include_offline_users_on_sync:
             return await self.views.read(viewer, everything(position), unknown_users=True)
         return await self.views.read(viewer, first_sync(viewer, position))
@@ -78,7 +85,7 @@ class PresenceReader:
         """Return everybody whom the viewer may see, those too who are offline or unheard of."""
         if self.switched_off is not None:
             return PresenceAnswer((), BEGINNING)
-        await self.publisher.published()
+        await self._caught_up()
         return await self.views.read(viewer, everything(), unknown_users=True)
 
     async def read_since(self, viewer: UserId, position: StreamPosition | None) -> PresenceAnswer:
@@ -86,7 +93,7 @@ class PresenceReader:
         if self.switched_off is not None:
             return PresenceAnswer(self.switched_off.told(viewer, position), BEGINNING)
         is_ahead = position is not None and not await self.feed.reach(position, MOST_WAITED)
-        await self.publisher.published()
+        await self._caught_up()
         at_once = self.news_at_once(viewer, position)
         if at_once is not None:
             return PresenceAnswer(at_once, self.feed.position)
@@ -133,6 +140,12 @@ class PresenceReader:
         self, viewer: UserId, user_id: UserId
     ) -> tuple[UserPresenceState, Reasons] | None:
         """Return what the viewer sees of the user, and why; None if they may not."""
-        await self.publisher.published()
+        await self._caught_up()
         update = await self.views.see(viewer, user_id)
         return (update.state, update.reasons) if update is not None else None
+
+    async def _caught_up(self) -> None:
+        """Return once everything that has happened so far, on any node, is in the outboxes."""
+        await self.publisher.published()
+        if not self.stream.is_current:
+            await self.stream.catch_up()

@@ -22,7 +22,7 @@ from lamplighter.delivery.feed import WaitingPoll
 from lamplighter.delivery.outbox import Update
 from lamplighter.delivery.timeouts import Timeouts
 from lamplighter.delivery.tokens import SinceToken
-from lamplighter.errors import ShuttingDown, TooSlow, UnknownToken
+from lamplighter.errors import ShuttingDown, TooSlow
 from lamplighter.ids import StreamPosition
 from lamplighter.metrics import Metrics
 from lamplighter.ports import (
@@ -187,6 +187,9 @@ class _Request(WaitingPoll):
         if self._task is not None:
             self._looks_again = True
             return
+        if self.refusal is not None:
+            self._finish(self.refusal)
+            return
         if self._leave is None:
             self._wait_for(self._place())
             return
@@ -203,7 +206,7 @@ class _Request(WaitingPoll):
         if question.since is not None and not question.request.full_state:
             position = question.since.presence
             updates = reader.news_at_once(self._requester.user_id, position)
-        if updates is None:
+        if updates is None or (reader.asks_first and not question.request.timeout):
             self._wait_for(self._news_read(rooms, token))
         elif updates or rooms is not None or self.is_over or not question.request.timeout:
             news = self._news(rooms, token, reader.position, updates)
@@ -232,8 +235,8 @@ class _Request(WaitingPoll):
 
     def _weigh(self, news: News, *, is_due: bool) -> None:
         """Answer with *news*, or wait; *is_due* tells whether rooms are worth an answer."""
-        if self.is_revoked:
-            self._finish(UnknownToken("The device was logged out"))
+        if self.refusal is not None:
+            self._finish(self.refusal)
         elif is_due or news.states or self.is_over or not self._question.request.timeout:
             self._finish(news)
         else:

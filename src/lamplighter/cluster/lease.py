@@ -1,0 +1,180 @@
+"""A node's lease: it joins the cluster, renews the lease, and joins again when the lease is lost.
+
+A node counts itself out `OUT` after it sent the last renewal that was answered, by its own steady
+clock: before the log ends the lease (`LEASE`). A node that only lost its lease, because a record
+could not be written, tries to get another one first; its clients do not notice unless it is out.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from lamplighter.clock import Clock, Timestamp, after, sleep
+from lamplighter.cluster.log import LEASE, ClusterStanding, Lease, Log, NodeFacts, NodeName
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.errors import ClusterRefused, ClusterUnavailable, LeaseLost, NodeNameInUse
+from lamplighter.ids import StreamPosition
+
+__all__ = ["OUT", "RENEWED_EVERY", "LeaseHolder", "LeaseListener"]
+
+_log = structlog.get_logger(__name__)
+
+RENEWED_EVERY: Final = timedelta(milliseconds=500)
+#: A node counts itself out so long after it sent the last renewal that was answered.
+OUT: Final = timedelta(seconds=3)
+
+
+class LeaseListener(Protocol):
+    """What a node does as its lease begins and ends."""
+
+    @property
+    def applied(self) -> StreamPosition:
+        """Up to where the node has read the log."""
+
+    def began(self, lease: Lease) -> None:
+        """The node has another lease."""
+
+    def log_lost(self, standing: ClusterStanding) -> None:
+        """The log has lost its data since the last lease; `began` follows."""
+
+    def ended(self, error: ClusterUnavailable) -> None:
+        """The node has no lease any more."""
+
+    def cut_off(self, error: ClusterUnavailable) -> None:
+        """The node is out: it answers nothing but errors until `began`."""
+
+    async def renewed(self, lease: Lease, standing: ClusterStanding) -> None:
+        """The lease was renewed."""
+
+
+class LeaseHolder:
+    """Gets leases for one node, one after the other."""
+
+    def __init__(
+        self,
+        name: NodeName,
+        facts: NodeFacts,
+        clock: Clock,
+        log: Log,
+        tell_time: Callable[[Timestamp], None],
+    ) -> None:
+        """*tell_time* gets the time of the log's clock with each renewal."""
+        self._name = name
+        self._facts = facts
+        self._clock = clock
+        self._log = log
+        self._tell_time = tell_time
+        self._lease: Lease | None = None
+        self._standing: ClusterStanding | None = None
+        self._listener: LeaseListener | None = None
+        #: When the last renewal that was answered was sent.
+        self._renewed = Timestamp(0)
+        self._is_out = False
+        self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def lease(self) -> Lease | None:
+        """The lease; None while the node has none."""
+        return self._lease
+
+    @property
+    def standing(self) -> ClusterStanding:
+        """How the cluster was at the last renewal; there is one after `join`."""
+        if self._standing is None:
+            raise RuntimeError("this node has never joined")
+        return self._standing
+
+    async def join(self, floor: StreamPosition) -> None:
+        """Get the first lease, and keep it. Positions go on above *floor*.
+
+        Raises `ClusterRefused` if the cluster does not take this node, and `ClusterUnavailable`.
+        """
+        try:
+            await self._join(floor)
+        except NodeNameInUse:
+            # Perhaps it is this node itself before it was killed. That lease ends soon.
+            await sleep(self._clock, LEASE + RENEWED_EVERY)
+            await self._join(floor)
+        self._keeping = asyncio.ensure_future(self._keep())
+
+    def tell(self, listener: LeaseListener) -> None:
+        """Tell *listener* of this lease, if it has not ended, and of all that follows."""
+        self._listener = listener
+        if self._lease is not None:
+            listener.began(self._lease)
+
+    def fail(self, error: ClusterUnavailable) -> None:
+        """Give the lease up: the node cannot write, or does not know whether it has written."""
+        if self._lease is None:
+            return
+        _log.warning("this node has lost its lease", problem=str(error))
+        self._lease = None
+        if self._listener is not None:
+            self._listener.ended(error)
+
+    async def end(self) -> None:
+        """End the lease for good."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        lease = self._lease
+        self.fail(LeaseLost("this node stops"))
+        if lease is not None:
+            with suppress(ClusterUnavailable):
+                await self._log.leave(lease)
+
+    async def _join(self, floor: StreamPosition) -> None:
+        sent = self._clock.now()
+        lease = await self._log.join(self._name, self._facts, floor)
+        # A position of 0 says that this node is not ready to own anything.
+        self._put(lease, await self._log.renew(lease, BEGINNING), sent)
+
+    def _put(self, lease: Lease, standing: ClusterStanding, sent: Timestamp) -> None:
+        self._lease, self._standing, self._renewed, self._is_out = lease, standing, sent, False
+        self._tell_time(standing.now)
+
+    async def _keep(self) -> None:
+        while True:
+            await sleep(self._clock, RENEWED_EVERY)
+            try:
+                await self._renew_or_join()
+            except LeaseLost as error:
+                self.fail(error)
+            except ClusterRefused as error:
+                _log.error("this node cannot join its cluster again", problem=str(error))
+            except ClusterUnavailable as error:
+                _log.debug("the log does not answer", problem=str(error))
+            except Exception:  # noqa: BLE001 - whatever it is, the lease is kept
+                _log.exception("a renewal failed")
+            if self._clock.now() >= after(self._renewed, OUT) and not self._is_out:
+                self._is_out = True
+                self._be_out(LeaseLost("this node has not reached the log for too long"))
+
+    def _be_out(self, error: ClusterUnavailable) -> None:
+        self.fail(error)
+        if self._listener is not None:
+            self._listener.cut_off(error)
+
+    async def _renew_or_join(self) -> None:
+        lease, listener, sent = self._lease, self._listener, self._clock.now()
+        applied = BEGINNING if listener is None else listener.applied
+        if lease is not None:
+            standing = await self._log.renew(lease, applied)
+            if self._lease is not lease:
+                return  # it has failed meanwhile
+            self._put(lease, standing, sent)
+        else:
+            birth = self.standing.birth
+            await self._join(applied)
+            lease, standing = self._lease, self.standing
+            assert lease is not None  # nothing has failed between
+            if listener is not None:
+                if standing.birth != birth:
+                    listener.log_lost(standing)
+                listener.began(lease)
+        if listener is not None:
+            await listener.renewed(lease, standing)

@@ -1,0 +1,267 @@
+"""The stream of a node of a cluster: what the log has, in the log's order.
+
+What is appended in one cycle of the event loop goes to the log as one record, and what is appended
+meanwhile follows as the next one. Nothing happens on this node before the record has come back: the
+consumer is handed the entries of all nodes, its own among them, in the order of the log.
+
+Between two entries of the log the node counts positions of its own (`advance`). There is room for
+`RECORD` of them; a node that has used half of it appends an entry that says nothing (`Idle`), after
+which there is room again.
+
+If a record cannot be written, or it is unknown whether it is, the node may not go on as if nothing
+had happened: `end` tells all who wait that their entries are lost, and the node gets another lease.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from lamplighter.clock import Clock, next_turn, within
+from lamplighter.cluster.entries import Changed, Entry, Forgotten, Idle, Refreshed
+from lamplighter.cluster.log import Lease, Log, ToldToAll
+from lamplighter.cluster.partitions import partition_of
+from lamplighter.cluster.positions import RECORD
+from lamplighter.cluster.stream import Consumer, Lost, Then
+from lamplighter.cluster.wire import WireRecord, decode_record, encode_record
+from lamplighter.errors import ClusterUnavailable, LeaseLost
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.presence.machine import TrackedUser
+
+__all__ = ["MOST_BEHIND", "SharedStream"]
+
+#: A request that must hold everything waits so long for what this node has not read yet.
+MOST_BEHIND: Final = timedelta(seconds=1)
+#: One record has at most this many entries.
+_MOST_ENTRIES: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Appended:
+    """An entry that has not come back yet, and who waits for it."""
+
+    entry: Entry
+    then: Then | None
+    lost: Lost | None
+
+
+class SharedStream:
+    """A `Stream` over a `Log`: of a node while it has a lease, from `begin` until `end`."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        log: Log,
+        position: StreamPosition,
+        failed: Callable[[ClusterUnavailable], None],
+    ) -> None:
+        """Go on after *position*, that of an entry of the log.
+
+        *failed* learns that a record could not be written.
+        """
+        self._clock = clock
+        self._log = log
+        self._position = self._read = position
+        self._as_owned: Callable[[Iterable[UserId]], Sequence[TrackedUser]] = lambda _users: ()
+        self._follow: Callable[[Sequence[TrackedUser]], None] = lambda _users: None
+        self._failed = failed
+        self._consumer: Consumer | None = None
+        self._lease: Lease | None = None
+        #: What waits to be written.
+        self._open: list[_Appended] = []
+        #: What is written, or being written, and has not come back, by record.
+        self._away: deque[Sequence[_Appended]] = deque()
+        self._telling: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[StreamPosition] | None = None
+        #: The futures of those who wait for a position.
+        self._awaited: dict[asyncio.Future[None], StreamPosition] = {}
+
+    @property
+    def position(self) -> StreamPosition:
+        return self._position
+
+    @property
+    def read_until(self) -> StreamPosition:
+        """The position of the last entry of the log that the consumer has had."""
+        return self._read
+
+    @property
+    def unsure(self) -> range:
+        return range(0)
+
+    @property
+    def is_current(self) -> bool:
+        return False  # only the log knows
+
+    def hand_to(self, consumer: Consumer) -> None:
+        if self._consumer is not None:
+            raise RuntimeError("the stream has a consumer")
+        self._consumer = consumer
+
+    def append(self, entry: Entry, then: Then | None = None, lost: Lost | None = None) -> None:
+        if self._lease is None:
+            if lost is not None:
+                error = LeaseLost("this node has no lease")
+                asyncio.get_running_loop().call_soon(lost, error)
+            return
+        self._open.append(_Appended(entry, then, lost))
+        if self._telling is None:
+            self._telling = asyncio.ensure_future(self._tell(self._lease))
+
+    def advance(self) -> StreamPosition:
+        used = self._position - self._read
+        if used == RECORD // 2:
+            self.append(Idle())
+        if used < RECORD - 1:
+            self._position = StreamPosition(self._position + 1)
+        return self._position
+
+    async def catch_up(self) -> None:
+        if self._lease is None:
+            raise LeaseLost("this node has no lease")
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._look_for_head())
+            self._looking.add_done_callback(_retrieve)
+        await self.reach(await asyncio.shield(self._looking))
+
+    async def reach(self, position: StreamPosition) -> None:
+        """Return once the consumer has had the entry at *position*.
+
+        Raises `ClusterUnavailable` if that takes longer than `MOST_BEHIND`.
+        """
+        if position <= self._read:
+            return
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._awaited[reached] = position
+        try:
+            await within(self._clock, MOST_BEHIND, reached)
+        except TimeoutError:
+            raise ClusterUnavailable("this node is behind the log") from None
+        finally:
+            self._awaited.pop(reached, None)
+
+    def carry(
+        self,
+        as_owned: Callable[[Iterable[UserId]], Sequence[TrackedUser]],
+        follow: Callable[[Sequence[TrackedUser]], None],
+    ) -> None:
+        """Let records carry users with their devices.
+
+        *as_owned* returns users of this node as it has them. *follow* takes in those of other
+        nodes, before the entries that changed them are handed over.
+        """
+        self._as_owned, self._follow = as_owned, follow
+
+    # --- what the node does ---------------------------------------------------------------
+
+    def begin(self, lease: Lease) -> None:
+        """Write with *lease* from now on."""
+        self._lease = lease
+
+    def end(self, error: ClusterUnavailable) -> None:
+        """Write no more; what has not come back is lost."""
+        self._lease = None
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        lost = [it for record in self._away for it in record] + self._open
+        self._away.clear()
+        self._open = []
+        for appended in lost:
+            if appended.lost is not None:
+                appended.lost(error)
+        for reached in self._awaited:
+            if not reached.done():
+                reached.set_exception(error)
+
+    async def flushed(self) -> None:
+        """Return once everything that was appended has come back, or is lost."""
+        if self._open or self._away:
+            last: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.append(Idle(), lambda _position: _finish(last), lambda _error: _finish(last))
+            await last
+
+    def take_in(self, record: ToldToAll) -> None:
+        """Hand the entries of a record to the consumer; raise `ClusterRefused` for a later form."""
+        content = decode_record(record.payload)
+        is_mine = record.by == self._lease and bool(self._away)
+        appended = self._away.popleft() if is_mine else ()
+        if not is_mine:
+            self._follow(content.users)
+        assert self._consumer is not None  # the node begins to read when it is wired
+        first = record.position - (record.count - 1) * RECORD
+        for index, entry in enumerate(content.entries):
+            position = StreamPosition(first + index * RECORD)
+            self._position = self._read = position
+            self._consumer(position, entry)
+            if is_mine and (then := appended[index].then) is not None:
+                then(position)
+        self._let_go()
+
+    def pass_by(self, position: StreamPosition) -> None:
+        """Learn that what the log has at *position* is not for the consumer."""
+        assert self._consumer is not None  # the node begins to read when it is wired
+        self._position = self._read = position
+        self._consumer(position, Idle())
+        self._let_go()
+
+    def go_on_after(self, position: StreamPosition) -> None:
+        """Go on in a log that has lost its data: it has nothing up to *position*."""
+        if position > self._read:
+            self.pass_by(position)
+
+    def _let_go(self) -> None:
+        for reached, position in list(self._awaited.items()):
+            if position <= self._read and not reached.done():
+                reached.set_result(None)
+
+    async def _look_for_head(self) -> StreamPosition:
+        """Ask where the log ends: once for all who ask in one cycle of the event loop.
+
+        Who asks later asks again: an answer that is under way may be too old.
+        """
+        await next_turn()
+        self._looking = None
+        return await self._log.head()
+
+    async def _tell(self, lease: Lease) -> None:
+        try:
+            await next_turn()
+            while self._open:
+                record, self._open = self._open[:_MOST_ENTRIES], self._open[_MOST_ENTRIES:]
+                self._away.append(record)
+                entries = [it.entry for it in record]
+                concerned = {user_id for entry in entries for user_id in _decided(entry)}
+                payload = encode_record(WireRecord(entries, self._as_owned(concerned)))
+                partitions = {partition_of(user_id) for user_id in concerned}
+                await self._log.tell(lease, partitions, payload, len(record))
+        except ClusterUnavailable as error:
+            self._telling = None
+            self._failed(error)
+        else:
+            self._telling = None
+
+
+def _finish(last: "asyncio.Future[None]") -> None:
+    if not last.done():
+        last.set_result(None)
+
+
+def _retrieve(asked: "asyncio.Task[StreamPosition]") -> None:
+    if not asked.cancelled():
+        asked.exception()  # whoever still waits gets it
+
+
+def _decided(entry: Entry) -> Iterable[UserId]:
+    """Return the users about whom *entry* says what only their owner may say."""
+    match entry:
+        case Changed():
+            return (UserId(it.new.user_id) for it in entry.changes)
+        case Refreshed():
+            return (UserId(it.user_id) for it in entry.states)
+        case Forgotten():
+            return (entry.user_id,)
+        case _:
+            return ()

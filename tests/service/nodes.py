@@ -1,0 +1,143 @@
+"""Nodes of one cluster within the process: cores over one log, one store and one fake clock."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from lamplighter.cluster.lease import LeaseHolder
+from lamplighter.cluster.log import NodeFacts, NodeName
+from lamplighter.cluster.node import ClusterNode
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.cluster.shared import SharedStream
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns_until_idle
+from lamplighter.errors import ClusterRefused
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.metrics import Metrics
+from lamplighter.ports import Requester, SavedPresence
+from lamplighter.presence.state import Presence
+from lamplighter.routing.interest import SharedRooms
+from lamplighter.service.background import Background
+from lamplighter.service.core import Core, CorePorts
+from lamplighter.service.owners import Owners
+from lamplighter.service.settings import CoreSettings
+from tests.cluster.memory_log import LogServer, MemoryLog, Way
+from tests.routing.people import HALL
+from tests.service.parts import HERE, PHONE, FakeOutgoing, FakeStore, FakeVisibilityStore
+
+__all__ = ["Cluster", "Node"]
+
+#: In such steps time passes: every lease is renewed in time.
+_STEP: Final = timedelta(milliseconds=250)
+
+
+class SharedStore(FakeStore):
+    """The store that all nodes share; a node that starts loads what was saved last."""
+
+    async def load(self) -> Sequence[SavedPresence]:
+        newest = {it.user.state.user_id: it for save in self.saves for it in save}
+        return list(newest.values())
+
+
+class Node:
+    """One node; everybody in its cluster shares one room."""
+
+    def __init__(self, core: Core, log: MemoryLog, node: ClusterNode, owners: Owners) -> None:
+        self.core, self.log, self.node, self.owners = core, log, node, owners
+        #: Why only a restart helps.
+        self.ended: list[ClusterRefused] = []
+
+    def set(self, user_id: UserId, status_msg: str) -> "asyncio.Future[None]":
+        """PUT a status from the user's phone."""
+        return self.core.intake.set_status(Requester(user_id, PHONE), Presence.ONLINE, status_msg)
+
+    def owns(self, user_id: UserId) -> bool:
+        """Tell whether this node owns a user."""
+        return self.owners.owns(user_id)
+
+    def sees(self, viewer: UserId, user_id: UserId) -> tuple[str, str | None]:
+        """Return the newest that the viewer's outbox on this node says of a user."""
+        update = self.core.feed.open(viewer).last(user_id)
+        return (update.state.state, update.state.status_msg) if update else ("nothing", None)
+
+    def knows(self, user_id: UserId) -> tuple[str, str | None]:
+        """Return the presence of a user as this node has it from the stream."""
+        state = self.core.roster.get(user_id)
+        return state.state, state.status_msg
+
+    def poll(self, user_id: UserId) -> None:
+        """Begin a poll of the user's phone, which does not end."""
+        self.core.connections.begin(Requester(user_id, PHONE), Presence.ONLINE)
+
+
+class Cluster:
+    """Some nodes; the clock is turned by `passes`."""
+
+    def __init__(self, *people: UserId) -> None:
+        self.clock = FakeClock()
+        self.server = LogServer(self.clock)
+        self.store = SharedStore()
+        self.people = people
+        self.nodes: dict[str, Node] = {}
+
+    async def start(self, name: str) -> Node:
+        """Start a node; it owns its share once a second has passed."""
+        log = self.server.log()
+        holder = LeaseHolder(
+            NodeName(name), NodeFacts(name, {}), self.clock, log, lambda _now: None
+        )
+        await holder.join(BEGINNING)
+        head = holder.standing.head
+        background = Background(self.clock)
+        ports = CorePorts(
+            self.clock,
+            background,
+            Metrics(),
+            self.store,
+            FakeVisibilityStore(),
+            FakeOutgoing(),
+            lambda clock, _saved_until: SharedStream(clock, log, head, holder.fail),
+        )
+        rooms = SharedRooms(lambda _room_id: True, None)
+        for person in self.people:
+            rooms.joined(HALL, person, StreamPosition(1))
+        core = Core(CoreSettings(HERE), ports, rooms, await self.store.load())
+        core.router.adopt(core.router.prepare())
+        stream = core.stream
+        assert isinstance(stream, SharedStream)
+        owners = Owners.of(self.clock, log, core, stream, background)
+        ended: list[ClusterRefused] = []
+        node = ClusterNode(self.clock, log, holder, stream, owners, ended.append)
+        core.start()
+        node.start()
+        self.nodes[name] = started = Node(core, log, node, owners)
+        started.ended = ended
+        return started
+
+    async def passes(self, seconds: float) -> None:
+        """Let time pass, with all that follows."""
+        left = timedelta(seconds=seconds)
+        await turns_until_idle()
+        while left > timedelta(0):
+            self.clock.advance(seconds=min(left, _STEP).total_seconds())
+            left -= _STEP
+            await turns_until_idle()
+
+    def kill(self, name: str) -> None:
+        """Let a node vanish: nothing that it does from now on reaches anybody."""
+        self.nodes.pop(name).log.way = Way.SILENT
+
+    def owner_of(self, user_id: UserId) -> Node:
+        """Return the node that owns a user."""
+        return next(it for it in self.nodes.values() if it.owns(user_id))
+
+    def other_than(self, node: Node) -> Node:
+        """Return another node."""
+        return next(it for it in self.nodes.values() if it is not node)
+
+    async def stop(self) -> None:
+        """Stop all nodes that run."""
+        for node in self.nodes.values():
+            await node.core.stop()
+            await node.node.leave()

@@ -1,0 +1,166 @@
+"""Nodes of one cluster: events find their owners, and changes reach every node."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from lamplighter.errors import ClusterUnavailable
+from lamplighter.ids import UserId
+from lamplighter.ports import Requester
+from lamplighter.presence.state import Presence
+from lamplighter.service.witness import Published
+from tests.cluster.memory_log import Way
+from tests.routing.people import ALICE, BOB
+from tests.service.nodes import Cluster
+from tests.service.parts import PHONE
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    """A cluster of two nodes, each of which owns its share."""
+    cluster = Cluster(ALICE, BOB)
+    for name in ("a", "b"):
+        await cluster.start(name)
+    await cluster.passes(3)
+    yield cluster
+    await cluster.stop()
+
+
+async def test_a_status_reaches_every_node(cluster: Cluster) -> None:
+    """A status that is set at one node is in the outboxes of every node, and saved once."""
+    a, b = cluster.nodes.values()
+    a.core.feed.open(ALICE)
+    b.core.feed.open(ALICE)
+    for node, message in ((a, "at a"), (b, "at b")):
+        saving = node.set(BOB, message)
+        await cluster.passes(0)
+        assert saving.done()
+        assert saving.exception() is None
+        assert [it.sees(ALICE, BOB) for it in (a, b)] == [("online", message)] * 2
+    assert cluster.store.messages == [{BOB: "at a"}, {BOB: "at b"}]
+
+
+async def test_every_user_has_one_owner(cluster: Cluster) -> None:
+    """Both nodes own some users, no user has two owners, and a node that comes gets its share."""
+    users = [UserId(f"@user{number}:demo") for number in range(200)]
+
+    def owners() -> list[list[str]]:
+        return [[name for name, it in cluster.nodes.items() if it.owns(user)] for user in users]
+
+    assert {name for [name] in owners()} == {"a", "b"}
+    await cluster.start("c")
+    await cluster.passes(3)
+    assert {name for [name] in owners()} == {"a", "b", "c"}
+
+
+async def test_the_owner_dies(cluster: Cluster) -> None:
+    """A killed owner's users have another owner within 5 s, who knows their statuses.
+
+    A user whose client polls at a living node is never shown offline.
+    """
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    other.core.feed.open(ALICE)
+    other.poll(BOB)
+    owner.set(BOB, "brb")
+    await cluster.passes(1)
+    cluster.kill(next(name for name, it in cluster.nodes.items() if it is owner))
+    saving = other.set(BOB, "back")
+    await cluster.passes(5)
+    assert other.owns(BOB)
+    assert saving.done()
+    assert saving.exception() is None
+    assert other.sees(ALICE, BOB) == ("online", "back")
+    await cluster.passes(60)
+    assert other.sees(ALICE, BOB) == ("online", "back")
+
+
+async def test_clients_of_a_dead_node(cluster: Cluster) -> None:
+    """Who polled at a node that died is offline once the grace is over, and not before."""
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    owner.core.feed.open(ALICE)
+    other.poll(BOB)
+    await cluster.passes(1)
+    assert owner.sees(ALICE, BOB) == ("online", None)
+    cluster.kill(next(name for name, it in cluster.nodes.items() if it is other))
+    await cluster.passes(25)
+    assert owner.sees(ALICE, BOB) == ("online", None)
+    await cluster.passes(15)
+    assert owner.sees(ALICE, BOB) == ("offline", None)
+
+
+async def test_two_devices_on_two_nodes(cluster: Cluster) -> None:
+    """The polls of one user at several nodes are one user's: the last to end counts."""
+    a, b = cluster.nodes.values()
+    a.core.feed.open(ALICE)
+    polls = [it.core.connections.begin(Requester(BOB, PHONE), Presence.ONLINE) for it in (a, b)]
+    await cluster.passes(1)
+    a.core.connections.end(polls[0])
+    await cluster.passes(60)
+    assert a.sees(ALICE, BOB) == ("online", None)
+    b.core.connections.end(polls[1])
+    await cluster.passes(40)
+    assert a.sees(ALICE, BOB) == ("offline", None)
+
+
+async def test_a_node_leaves(cluster: Cluster) -> None:
+    """A node that leaves hands its users over at once, and nobody is shown otherwise meanwhile."""
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    told: list[Published] = []
+    other.core.witnesses.observe(told.append)
+    other.core.feed.open(ALICE)
+    other.poll(BOB)
+    await cluster.passes(1)
+    del told[:]
+    leaving = asyncio.ensure_future(owner.node.leave())
+    await cluster.passes(0)
+    assert leaving.done()
+    assert other.owns(BOB)
+    del cluster.nodes[next(name for name, it in cluster.nodes.items() if it is owner)]
+    await cluster.passes(60)
+    assert {state.state for it in told for state in it.states} == {"online"}
+    other.set(BOB, "still here")
+    await cluster.passes(0)
+    assert other.sees(ALICE, BOB) == ("online", "still here")
+
+
+async def test_cut_off(cluster: Cluster) -> None:
+    """A node that does not reach the log refuses writes and reads, and comes back by itself."""
+    a, b = cluster.nodes.values()
+    a.core.feed.open(ALICE)
+    a.set(BOB, "before")
+    await cluster.passes(1)
+    b.log.way = Way.CLOSED
+    saving, reading = b.set(BOB, "lost"), asyncio.ensure_future(b.core.reader.status(ALICE, BOB))
+    await cluster.passes(6)
+    assert isinstance(saving.exception(), ClusterUnavailable)
+    assert isinstance(reading.exception(), ClusterUnavailable)
+    assert a.owns(BOB)
+    assert a.sees(ALICE, BOB) == ("online", "before")
+    b.log.way = Way.OPEN
+    await cluster.passes(4)
+    saving = b.set(BOB, "again")
+    await cluster.passes(0)
+    assert saving.exception() is None
+    assert [it.knows(BOB) for it in (a, b)] == [("online", "again")] * 2
+
+
+async def test_the_log_loses_its_data(cluster: Cluster) -> None:
+    """After a loss of the log's data all nodes join again, and go on with what they know."""
+    a, b = cluster.nodes.values()
+    a.core.feed.open(ALICE)
+    a.poll(BOB)
+    a.set(BOB, "before")
+    await cluster.passes(1)
+    position = a.core.feed.position
+    cluster.server.lose_data()
+    await cluster.passes(8)
+    assert [it.knows(BOB) for it in (a, b)] == [("online", "before")] * 2
+    b.set(BOB, "after")
+    await cluster.passes(0)
+    assert [it.knows(BOB) for it in (a, b)] == [("online", "after")] * 2
+    assert a.core.feed.position > position
+    assert [a.ended, b.ended] == [[], []]
