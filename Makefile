@@ -60,7 +60,7 @@ format: $(VENV)/.dev ## put the sources into shape
 	$(BIN)/ruff format
 
 lock: ## renew requirements/*.txt (needs uv)
-	uv pip compile pyproject.toml requirements/build.in --extra postgresql --universal --python-version 3.11 \
+	uv pip compile pyproject.toml requirements/build.in --extra postgresql --extra cluster --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt
 	uv pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt

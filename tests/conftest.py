@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from lamplighter.database.engine import Database
 from tests.engines import ENGINES, opening
 from tests.postgresql import PostgresServer, programs
+from tests.valkey import ValkeyServer, valkey_programs
 
 settings.register_profile(
     "lamplighter",
@@ -27,14 +28,17 @@ settings.load_profile("lamplighter")
 STARTS: Final = frozenset({"os.fork", "os.forkpty", "os.posix_spawn", "subprocess.Popen"})
 #: Folders whose tests are about other programs: browsers, clients, proxies.
 WITH_PROGRAMS: Final = frozenset({"deploy", "federation_interop", "interop"})
+#: The fixtures that are servers.
+SERVERS: Final = frozenset({"postgres", "valkey"})
 
 #: The test that runs and may start no process, if there is one.
 _in_memory: list[str] = []
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what is about other programs, or needs PostgreSQL: `make check` leaves it out."""
-    if item.path.parent.name in WITH_PROGRAMS or "postgres" in getattr(item, "fixturenames", ()):
+    """Mark what is about other programs, or needs one: `make check` leaves it out."""
+    needs = SERVERS.intersection(getattr(item, "fixturenames", ()))
+    if item.path.parent.name in WITH_PROGRAMS or needs:
         item.add_marker(pytest.mark.processes)
 
 
@@ -77,6 +81,17 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.database()
     yield url
     postgres.drop(url)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A Valkey server, which starts when the first test asks for it."""
+    installed = valkey_programs()
+    if installed is None:
+        pytest.skip("no wheel with Valkey for this platform")
+    server = ValkeyServer(installed)
+    yield server
+    server.remove()
 
 
 @pytest.fixture(params=ENGINES)

@@ -74,7 +74,7 @@ class LogData:
         """
         living = {node.lease.node: node for node in self._living(now)}
         if name in living:
-            raise NodeNameInUse(f"a living node has the name {name!r}")
+            raise NodeNameInUse(f"a living node has the name {name}")
         for node in living.values():
             _compare(facts.alike, node)
         highest = max(self.head, self._floor, floor, at_time(now))
@@ -88,7 +88,7 @@ class LogData:
         """Prolong *lease*. If the clock was set back, no lease lives longer because of that."""
         until = after(now, LEASE)
         node = self._node(lease, now)
-        node.until, node.applied = until, applied
+        node.until, node.applied = until, record_of(applied)
         for other in self._nodes.values():
             other.until = min(other.until, until)
         return self.standing(now)
@@ -177,7 +177,7 @@ class LogData:
         inbox = [] if node is None or node.lease != lease else node.inbox
         read = int(inbox_after or 0)
         messages = [message for message in inbox if int(message.id) > read]
-        return LogNews(self._records[first : first + _AT_ONCE], messages[:_AT_ONCE])
+        return LogNews(tuple(self._records[first : first + _AT_ONCE]), tuple(messages[:_AT_ONCE]))
 
     def _living(self, now: Timestamp) -> Iterator[_Node]:
         return (node for node in self._nodes.values() if now < node.until)

@@ -16,7 +16,9 @@ from lamplighter.service.background import Background
 from tests.contract.directories import SERVER, Recorder, Subject, subject_in
 from tests.contract.fake_homeserver import FakeHomeserver
 from tests.contract.homeservers import AnyHomeserver, Behind, BuiltIn, Fake
+from tests.contract.logs import AnyLogServer, InMemory, OnValkey
 from tests.engines import ENGINES, opening
+from tests.valkey import ValkeyServer
 
 
 @pytest.fixture
@@ -74,3 +76,24 @@ async def any_homeserver(
     homeserver.listen(recorder)
     yield BuiltIn(homeserver, recorder, homeserver.directory)
     await database.close()
+
+
+@pytest.fixture(params=["memory", pytest.param("valkey", marks=pytest.mark.processes)])
+def log_place(request: pytest.FixtureRequest) -> InMemory | ValkeyServer:
+    """Where the log is that is tested."""
+    # Not in a fixture that awaits: the first test of all that asks for Valkey starts it.
+    if request.param == "memory":
+        return InMemory()
+    server: ValkeyServer = request.getfixturevalue("valkey")
+    return server
+
+
+@pytest.fixture
+async def server(log_place: InMemory | ValkeyServer) -> AsyncIterator[AnyLogServer]:
+    """The server of a log without data."""
+    if isinstance(log_place, InMemory):
+        yield log_place
+        return
+    on_valkey = OnValkey(log_place)
+    yield on_valkey
+    await on_valkey.close()

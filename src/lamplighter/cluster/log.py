@@ -141,9 +141,9 @@ class LogNews(msgspec.Struct, frozen=True):
     """What a `read` has found."""
 
     #: In the order of their positions.
-    records: Sequence[LogRecord]
+    records: tuple[LogRecord, ...]
     #: In the order in which they were said.
-    messages: Sequence[Said]
+    messages: tuple[Said, ...]
 
 
 class Log(Protocol):
