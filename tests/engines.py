@@ -9,7 +9,7 @@ import pytest
 from lamplighter.database.engine import Database
 from lamplighter.database.sqlite import open_file, open_memory
 
-__all__ = ["ENGINES", "opening"]
+__all__ = ["ENGINES", "databases_of_nodes", "opening"]
 
 #: The engines on which what a port promises is tested.
 ENGINES: Final = (
@@ -29,3 +29,11 @@ def opening(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Call
 
     url = request.getfixturevalue("postgres_url")
     return lambda: open_url(url)
+
+
+def databases_of_nodes(request: pytest.FixtureRequest) -> list[Database]:
+    """Return two ways to one PostgreSQL database, for two nodes of a server."""
+    from lamplighter.database.postgresql import open_url
+
+    url = request.getfixturevalue("postgres_url")
+    return [open_url(url, alone=False) for _ in range(2)]

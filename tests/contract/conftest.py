@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pytest
 
 from lamplighter.config import parse_config_text
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
+from lamplighter.database.sqlite import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory
@@ -17,8 +18,11 @@ from tests.contract.directories import SERVER, Recorder, Subject, subject_in
 from tests.contract.fake_homeserver import FakeHomeserver
 from tests.contract.homeservers import AnyHomeserver, Behind, BuiltIn, Fake
 from tests.contract.logs import AnyLogServer, InMemory, OnValkey
-from tests.engines import ENGINES, opening
+from tests.contract.nodes import nodes_on
+from tests.engines import ENGINES, databases_of_nodes, opening
 from tests.valkey import ValkeyServer
+
+Place: TypeAlias = Callable[[], Database] | list[Database] | Literal["fake", "behind"]
 
 
 @pytest.fixture
@@ -40,22 +44,33 @@ async def people(tested: Subject) -> None:
     await tested.users("alice", "bob", "charlie")
 
 
-@pytest.fixture(params=[*ENGINES, "fake", "behind"])
-def place(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Callable[[], Database] | Literal["fake", "behind"]:
-    """What opens the database of the built-in homeserver, or another homeserver."""
+@pytest.fixture(
+    params=[
+        *ENGINES,
+        "two nodes in memory",
+        pytest.param("two nodes on postgresql", marks=pytest.mark.processes),
+        "fake",
+        "behind",
+    ]
+)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """What opens the database of the built-in homeserver, or the databases of its nodes, or
+    another homeserver.
+    """
     if request.param in ("fake", "behind"):
         other: Literal["fake", "behind"] = request.param
         return other
+    if request.param == "two nodes in memory":
+        database = open_memory()
+        return [database, database]
+    if request.param == "two nodes on postgresql":
+        return databases_of_nodes(request)
     # Not in a fixture that awaits: the first test of all that asks for PostgreSQL starts it.
     return opening(request.param, request, tmp_path)
 
 
 @pytest.fixture
-async def any_homeserver(
-    place: Callable[[], Database] | Literal["fake", "behind"], tmp_path: Path
-) -> AsyncIterator[AnyHomeserver]:
+async def any_homeserver(place: Place, tmp_path: Path) -> AsyncIterator[AnyHomeserver]:
     """A homeserver with nobody in it: the built-in one on each engine, one behind, and a fake."""
     recorder, clock = Recorder(), FakeClock()
     if place == "behind":
@@ -68,13 +83,20 @@ async def any_homeserver(
         fake.listen(recorder)
         yield Fake(fake, recorder, fake)
         return
+    if isinstance(place, list):
+        async with nodes_on(place, clock) as cluster:
+            # What is asked, and what is told, is asked of the last node.
+            last = cluster.nodes[-1]
+            directories = [it.directory for it in cluster.nodes]
+            yield BuiltIn(last.homeserver, last.recorder, directories)
+        return
     database = place()
     await migrate(database)
     config = parse_config_text(f"server_name: {SERVER}\n", Path("x.yaml"))
     homeserver = BuiltInHomeserver(config, clock, database, Background(clock))
     await homeserver.start()
     homeserver.listen(recorder)
-    yield BuiltIn(homeserver, recorder, homeserver.directory)
+    yield BuiltIn(homeserver, recorder, [homeserver.directory])
     await database.close()
 
 

@@ -1,7 +1,9 @@
 """Homeservers to test, with one way for all of them to say what happens there."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -79,33 +81,36 @@ class AnyHomeserver(ABC):
 
 @dataclass
 class BuiltIn(AnyHomeserver):
-    """The built-in homeserver."""
+    """The built-in homeserver: what happens there goes in turn through each of its nodes."""
 
-    directory: SqlDirectory
+    directories: Sequence[SqlDirectory]
+
+    def __post_init__(self) -> None:
+        self._turns = cycle(self.directories)
 
     async def log_in(self, name: str, device_id: DeviceId = PHONE) -> tuple[Requester, str]:
         user_id = UserId(f"@{name}:lamp.test")
-        if await self.directory.account(user_id) is None:
-            login = await self.directory.register(name, None, device_id=device_id)
+        if await next(self._turns).account(user_id) is None:
+            login = await next(self._turns).register(name, None, device_id=device_id)
         else:
-            login = await self.directory.log_in(user_id, device_id=device_id)
+            login = await next(self._turns).log_in(user_id, device_id=device_id)
         return Requester(user_id, device_id), login.access_token
 
     async def log_out(self, requester: Requester) -> None:
-        await self.directory.log_out(requester)
+        await next(self._turns).log_out(requester)
 
     async def room(self, name: str | None, first: UserId, *others: UserId) -> RoomId:
-        room_id = await self.directory.create_room(first, NewRoom("public_chat", name=name))
+        room_id = await next(self._turns).create_room(first, NewRoom("public_chat", name=name))
         for other in others:
-            await self.directory.join(other, room_id)
+            await next(self._turns).join(other, room_id)
         return room_id
 
     async def leave(self, user_id: UserId, room_id: RoomId) -> None:
-        await self.directory.leave(user_id, room_id)
+        await next(self._turns).leave(user_id, room_id)
 
     async def say(self, requester: Requester, room_id: RoomId, body: str) -> None:
         sent = {"msgtype": "m.text", "body": body}
-        await self.directory.send_event(requester, room_id, "m.room.message", sent, body)
+        await next(self._turns).send_event(requester, room_id, "m.room.message", sent, body)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    LargeBinary,
     MetaData,
     Table,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "known_members",
     "memberships",
     "metadata",
+    "news",
     "presence",
     "published_rooms",
     "receipts",
@@ -59,6 +61,17 @@ stream = Table(
     metadata,
     Column("incarnation", _Id, primary_key=True),
     Column("position", BigInteger, nullable=False),
+)
+
+#: What a write means to the nodes of a cluster, for ten minutes; a single node stores none.
+news = Table(
+    "news",
+    metadata,
+    #: The last position of the write.
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    #: `homeserver.sql.news.Written`.
+    Column("payload", LargeBinary, nullable=False),
+    Column("written_ts", BigInteger, nullable=False),
 )
 
 users = Table(

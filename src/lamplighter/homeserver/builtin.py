@@ -1,6 +1,9 @@
 """The built-in homeserver as one: its directory, its endpoints, and what operators do to it."""
 
+import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
 
 from lamplighter.clock import Clock
 from lamplighter.config import Config, Rate
@@ -22,6 +25,9 @@ from lamplighter.web.routes import Route
 
 __all__ = ["BuiltInHomeserver"]
 
+#: News that were stored and not heard for so long are told by whoever sees them.
+_LOOKS_EVERY: Final = timedelta(seconds=1)
+
 
 class BuiltInHomeserver:
     """Accounts and plain rooms in *database*, which has been migrated before.
@@ -39,19 +45,31 @@ class BuiltInHomeserver:
         self.directory = SqlDirectory(database, config.server_name, clock)
         self.identity = self.membership = self.lookups = self.directory
         self.rooms_half = SqlRoomsHalf(self.directory, background)
+        self._background = background
+        self._is_one_of_many = False
+        #: Tells what other nodes have written and not told.
+        self._looking: asyncio.Task[None] | None = None
         self.everything_else = None
 
     async def start(self) -> None:
         await self.directory.start()
 
     def opened(self) -> None:
-        """Nobody has to be told."""
+        """Of many nodes, begin to look for what others have left undone."""
+        if self._is_one_of_many:
+            self._background.run(self.directory.finish_deactivations())
+            self._background.every(_LOOKS_EVERY, self._look)
+
+    def _look(self) -> None:
+        if self._looking is None or self._looking.done():
+            self._looking = self._background.run(self.directory.tell_untold())
 
     def listen(self, listener: DirectoryListener) -> None:
         self.directory.listen(listener)
 
     def spread_by(self, spread: Spread) -> None:
         """Be one of many nodes, which hear by *spread* what this one writes; before `start`."""
+        self._is_one_of_many = True
         self.directory.spread_by(spread)
 
     def heard(self, position: StreamPosition, news: bytes) -> None:

@@ -24,6 +24,7 @@ from lamplighter.errors import (
     InvalidUsername,
     NotFound,
     TooLarge,
+    Untold,
     UserInUse,
 )
 from lamplighter.homeserver.sql.devices import Devices, check_device
@@ -228,7 +229,11 @@ class AccountBook:
             # The listener learns of it before the user leaves the rooms: members see the end.
             write.deactivated.append(user_id)
 
-        await self.ledger.write(work)
+        try:
+            await self.ledger.write(work)
+        except Untold:  # the account is closed all the same, and nobody can ask for it again
+            await self.memberships.leave_all(user_id)
+            raise
         await self.memberships.leave_all(user_id)
 
     async def finish_deactivations(self) -> None:

@@ -46,6 +46,7 @@ class SqlDirectory:
         self.listen = ledger.listen
         self.spread_by = ledger.spread_by
         self.heard = ledger.heard
+        self.tell_untold = ledger.tell_untold
         self.tell_news = ledger.tell_news
         self.refuse_writes = ledger.refuse_writes
         self.authenticate = tokens.authenticate
@@ -57,6 +58,7 @@ class SqlDirectory:
         self.account = accounts.account
         self.accounts = accounts.accounts
         self.deactivate = accounts.deactivate
+        self.finish_deactivations = accounts.finish_deactivations
         self.log_in = devices.log_in
         self.log_out = devices.log_out
         self.log_out_all = devices.log_out_all
@@ -85,12 +87,15 @@ class SqlDirectory:
         self._find_rooms(rooms)
         self._read_rooms(ledger)
         self._ledger = ledger
-        self._accounts = accounts
 
     async def start(self) -> None:
-        """Read the position of the stream, and finish deactivations that were begun."""
+        """Read the position of the stream, and finish deactivations that were begun.
+
+        One of many nodes does the latter later (`finish_deactivations`): its stream must run.
+        """
         await self._ledger.start()
-        await self._accounts.finish_deactivations()
+        if not self._ledger.is_one_of_many:
+            await self.finish_deactivations()
 
     def _read_rooms(self, ledger: Ledger) -> None:
         """Take in the reads of rooms that are no part of a sync."""

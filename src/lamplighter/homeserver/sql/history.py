@@ -42,9 +42,9 @@ class History:
         Raises `InvalidParam` for a token that is not of this directory.
         """
         wanted = EventFilter.of(query.filter)
-        start, until = self._place("from", query.start), self._place("to", query.until)
+        start, until = await self._place("from", query.start), await self._place("to", query.until)
         if start is None:
-            start = self._ledger.stream.position if query.backwards else 0
+            start = await self._ledger.end() if query.backwards else 0
         async with self._ledger.read() as connection:
             view = await find_view(connection, room_id, requester.user_id)
             if not wanted.admits_room(room_id):
@@ -102,10 +102,10 @@ class History:
             "end": token(last.position),
         }
 
-    def _place(self, name: str, token: str | None) -> int | None:
+    async def _place(self, name: str, token: str | None) -> int | None:
         if token is None:
             return None
-        place = self._ledger.stream.parse(token)
+        place = await self._ledger.place(token)
         if place is None:
             raise InvalidParam(f"{name}: this server has not given out this token")
         return place

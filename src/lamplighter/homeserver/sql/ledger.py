@@ -24,11 +24,13 @@ from lamplighter.clock import Clock, Timestamp
 from lamplighter.database.adapter import Statement
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import memberships
+from lamplighter.database.tables import news as news_table
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.errors import ShuttingDown
-from lamplighter.homeserver.sql.news import DevicesOf, Written, decode_news
+from lamplighter.homeserver.sql.news import DevicesOf, Written, decode_news, encode_news
 from lamplighter.homeserver.sql.spreading import Spreading
 from lamplighter.homeserver.sql.stream import RoomStream
+from lamplighter.homeserver.sql.untold import UntoldNews
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import RoomId, StreamPosition, UserId
 from lamplighter.ports import DirectoryListener, MembershipChange, Spread
@@ -91,6 +93,7 @@ class Ledger:
         self._spread: Spread | None = None
         #: The way to all nodes; None on a single node.
         self._nodes: Spreading | None = None
+        self._untold: UntoldNews | None = None
         #: The stream; `start` reads where it stands.
         self.stream = RoomStream("", 0)
         #: Tells the current instant.
@@ -110,12 +113,40 @@ class Ledger:
         self.stream = RoomStream(row.incarnation, row.position, self.now())
         if self._spread is not None:
             self._nodes = Spreading(self._spread, self._clock, row.position)
+            self._untold = UntoldNews(self._database, self._clock, self._nodes)
 
     def heard(self, _position: StreamPosition, payload: bytes) -> None:
         """Hear what a node, perhaps this one, has handed to `Spread`: in the same order on all."""
         assert self._nodes is not None  # a single node spreads nothing
         for news in self._nodes.in_order(decode_news(payload)):
             self._hear(news)
+
+    async def tell_untold(self) -> None:
+        """Tell what other nodes have written and not told; called every second on many nodes."""
+        if self._untold is not None:
+            await self._untold.look()
+
+    @property
+    def is_one_of_many(self) -> bool:
+        """Whether other nodes write to the database as well."""
+        return self._nodes is not None
+
+    async def end(self) -> int:
+        """Return where the stream ends."""
+        if self._nodes is not None:  # a single node knows
+            [(stored,)] = await self._database.fetch(Statement("SELECT position FROM stream"))
+            self.stream.advance(stored)
+        return self.stream.position
+
+    async def place(self, token: str | None) -> int | None:
+        """Return a token's position; None for one that this database has not given out.
+
+        Another node may have given out a token for what this one has not heard of. Then the
+        database is asked where the stream is.
+        """
+        if self.stream.is_ahead(token):
+            await self.end()
+        return self.stream.parse(token)
 
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that is written from now on."""
@@ -169,19 +200,28 @@ class Ledger:
             row = (await connection.execute(position)).one()
             write = Write(connection, self.now(), row.position)
             result = await work(write)
-            write.news_for |= await _members_of(connection, write.news_in)
-            news = write.news(row.position)
-            if self._nodes is not None and news.says_something and news.position == news.before:
-                news = msgspec.structs.replace(news, position=write.next_position())
-            if news.position > news.before:
-                await connection.execute(update(stream_table).values(position=news.position))
+            news, stored = await self._end(write, row.position)
         if self._nodes is None:
             self._hear(news)
-        elif news.says_something:
-            await self._nodes.tell(news)
-        else:  # it may repeat a write that was not told in time
+        elif stored is not None:
+            await self._nodes.tell(news.position, stored)
+        else:  # the write may be the repetition of one that was not told in time
             await self._nodes.reach(news.position)
         return result
+
+    async def _end(self, write: Write, before: int) -> tuple[Written, bytes | None]:
+        """Store the position of *write*; return its news, and how they are stored for all nodes."""
+        write.news_for |= await _members_of(write.connection, write.news_in)
+        news, payload = write.news(before), None
+        if self._nodes is not None and news.says_something:
+            if news.position == before:
+                news = msgspec.structs.replace(news, position=write.next_position())
+            payload = encode_news(news)
+            row = {"position": news.position, "payload": payload, "written_ts": write.now}
+            await write.connection.execute(insert(news_table).values(row))
+        if news.position > before:
+            await write.connection.execute(update(stream_table).values(position=news.position))
+        return news, payload
 
     def _hear(self, news: Written) -> None:
         self.stream.tell(news.position, news.news_for)

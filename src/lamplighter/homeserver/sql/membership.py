@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.dialects import upsert
 from lamplighter.database.tables import memberships
-from lamplighter.errors import BadJson, Forbidden, NotFound, TooLarge
+from lamplighter.errors import BadJson, Forbidden, NotFound, TooLarge, Untold
 from lamplighter.homeserver.sql import rules
 from lamplighter.homeserver.sql.events import MEMBER, StoredEvent, append, current_content
 from lamplighter.homeserver.sql.ledger import Ledger, Write
@@ -260,9 +260,15 @@ class RoomMemberships:
         own = and_(memberships.c.user_id == user_id, which)
         async with self._ledger.read() as connection:
             room_ids = await _rooms_where(connection, own)
+        untold: Untold | None = None
         for start in range(0, len(room_ids), _AT_A_TIME):
             few = room_ids[start : start + _AT_A_TIME]
-            await self._ledger.write(work)
+            try:
+                await self._ledger.write(work)
+            except Untold as error:  # it is stored all the same
+                untold = error
+        if untold is not None:
+            raise untold
 
 
 async def _rooms_where(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[RoomId]:

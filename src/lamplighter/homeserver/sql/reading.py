@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from lamplighter.database.adapter import Statement
-from lamplighter.database.tables import account_data, current_state, events, memberships
+from lamplighter.database.tables import account_data, current_state, events, memberships, stream
 from lamplighter.errors import NotFound
 from lamplighter.homeserver.sql.events import CURRENT_EVENTS, event_json, read_events
 from lamplighter.homeserver.sql.ledger import Ledger
@@ -88,6 +88,7 @@ class RoomReader:
             state = await read_state(connection, view.admits())
             timeline = await read_timeline(connection, view.admits(), limit=limit)
             rows = (await connection.execute(private)).all()
+            end = (await connection.execute(select(stream.c.position))).scalar_one()
         shown = partial(event_json, now=self._ledger.now())
         token = self._ledger.stream.token
         return {
@@ -97,7 +98,7 @@ class RoomReader:
             "messages": {
                 "chunk": map(shown, timeline.events),
                 "start": token(timeline.starts_after),
-                "end": token(self._ledger.stream.position),
+                "end": token(end),
             },
             "account_data": [{"type": r.type, "content": decode_json(r.content)} for r in rows],
         }

@@ -16,7 +16,7 @@ from typing import Final
 
 from lamplighter.clock import Clock, within
 from lamplighter.errors import ClusterUnavailable, Untold
-from lamplighter.homeserver.sql.news import Written, encode_news
+from lamplighter.homeserver.sql.news import Written
 from lamplighter.ports import Spread
 
 __all__ = ["Spreading"]
@@ -24,7 +24,7 @@ __all__ = ["Spreading"]
 #: For how long a request waits for its own news.
 _LONGEST: Final = timedelta(seconds=2)
 #: News that came early and are kept; those beyond are told again later.
-_MOST_EARLY: Final = 10_000
+_MOST_EARLY: Final = 1_000
 
 
 class Spreading:
@@ -40,15 +40,19 @@ class Spreading:
         self._early: dict[int, Written] = {}
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
-    async def tell(self, news: Written) -> None:
-        """Tell *news* to all nodes; return once this node has heard them.
+    async def tell(self, position: int, payload: bytes) -> None:
+        """Tell the news of the write up to *position*; return once this node has heard them.
 
         Raises `Untold` if that takes too long.
         """
         try:
-            await within(self._clock, _LONGEST, self._tell(news))
+            await within(self._clock, _LONGEST, self._tell(position, payload))
         except (ClusterUnavailable, TimeoutError) as error:
             raise Untold("The other nodes could not be told in time") from error
+
+    async def repeat(self, payload: bytes) -> None:
+        """Tell news that were stored and not heard; raise `ClusterUnavailable`."""
+        await self._spread(payload)
 
     async def reach(self, position: int) -> None:
         """Return once this node has heard everything up to *position*; raise `Untold`."""
@@ -61,7 +65,8 @@ class Spreading:
 
     def in_order(self, news: Written) -> Iterator[Written]:
         """Take in *news*, and yield those that are to be heard now; none that were heard before."""
-        if news.position > self.heard and len(self._early) < _MOST_EARLY:
+        is_next = news.before == self.heard
+        if is_next or (news.position > self.heard and len(self._early) < _MOST_EARLY):
             self._early[news.before] = news
         while (following := self._early.pop(self.heard, None)) is not None:
             self.heard = following.position
@@ -75,9 +80,9 @@ class Spreading:
             else:
                 self._waiting.append((position, reached))
 
-    async def _tell(self, news: Written) -> None:
-        await self._spread(encode_news(news))
-        await self._reached(news.position)
+    async def _tell(self, position: int, payload: bytes) -> None:
+        await self._spread(payload)
+        await self._reached(position)
 
     async def _reached(self, position: int) -> None:
         if self.heard < position:

@@ -4,8 +4,13 @@ A user has *news* if the user's next `/sync` has something to say. Example: alic
 7, and gets the token `c0ffee_7`. Bob writes a message at position 8, so `tell` notes 8 for alice
 and bob. `is_quiet` is false for alice's token, and true again for `c0ffee_8`.
 
-This is the memory of one process: `RoomStream.is_quiet` is certain because only this process makes
-news. A command such as `register-user` writes beside a server, but makes news for nobody.
+This is the memory of one process, of what it has heard of writes (`news.py`). A command such as
+`register-user` writes beside a server, but makes news for nobody.
+
+On many nodes, the database may be ahead of what a node has heard. A token is of a moment of the
+database, so its client knows everything up to its position, heard of here or not. For a token after
+which this node has heard of nothing, `is_quiet` is true: what comes is heard soon, and wakes the
+client's poll. Its write has not been acknowledged, if the node has heard all that the log holds.
 """
 
 import re
@@ -27,7 +32,7 @@ _NEVER: Final = Timestamp(0)
 
 
 class RoomStream:
-    """The position of the stream, as far as this process knows.
+    """The position of the stream, as far as this process has heard of it or read it.
 
     A token is a position with the mark of the database that gave it out. The stream so recognises
     a token of another database, or of a time that a backup has undone. Typing notices are in memory
@@ -94,6 +99,11 @@ class RoomStream:
         """Return the token for *position*, and for typing notices up to the number *typing*."""
         known = "" if typing is None else f"_{typing}"
         return f"{self._incarnation}_{position}{known}"
+
+    def is_ahead(self, token: str | None) -> bool:
+        """Tell whether a token of this database is of a later position than this process knows."""
+        parts = _parts(token)
+        return parts is not None and parts[0] == self._incarnation and parts[1] > self.position
 
     def parse(self, token: str | None) -> int | None:
         """Return a token's position; None for one that this database cannot have given out."""

@@ -54,7 +54,8 @@ class RoomsSyncer:
         A token that is None, of another database or malformed is answered in full.
         """
         stream = self._ledger.stream
-        after, typing = stream.parse(since), stream.typing_since(since)
+        after = await self._ledger.place(since)
+        typing = stream.typing_since(since)
         viewer = Viewer.of(requester, filter, after, typing, full_state=full_state)
         first = await self._first_syncs.sync(viewer) if viewer.begins else None
         return first or await self._read(viewer)
