@@ -125,10 +125,11 @@ def test_rooms_that_do_not_count(file: Path) -> None:
     module = "tests.devtools.check.modules.good.HidesStatusInRooms"
     entry = f"server_name: demo\nmodules: [{{module: {module}, config: {{room: '!r:demo'}}}}]\n"
     found = []
-    for routing in ("", "routing: {shared_rooms: false}", "routing: {exclude_rooms: ['!r:demo']}"):
+    keys = "shared_rooms: false", "exclude_rooms: ['!r:demo']", "largest_room: 2", "rooms: direct"
+    for routing in ("", *(f"routing: {{{key}}}" for key in keys)):
         file.write_text(f"{entry}{routing}\n")
         found.append([it.kind for it in check(module, file).findings])
-    assert found == [[], [Kind.TOLD_NOT_SHOWN], [Kind.TOLD_NOT_SHOWN]]
+    assert found == [[], *[[Kind.TOLD_NOT_SHOWN]] * 4]
 
 
 def test_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

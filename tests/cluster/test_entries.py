@@ -7,6 +7,8 @@ import pytest
 
 from lamplighter.cluster.entries import (
     Abandoned,
+    BeganToCount,
+    CeasedToCount,
     Changed,
     Deactivated,
     Entry,
@@ -46,6 +48,8 @@ ENTRIES: list[Entry] = [
     Refreshed((BOBS,)),
     Forgotten(BOB),
     Joined(HALL, ALICE),
+    CeasedToCount(HALL),
+    BeganToCount(HALL),
     Left(HALL, ALICE),
     Revoked(ALICE, (DeviceId("PHONE"),)),
     Deactivated(ALICE),

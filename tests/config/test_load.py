@@ -117,6 +117,10 @@ BAD: list[tuple[str, str]] = [
     ("routing: {exclude_rooms: ['!a:b', '#c:d']}",
      'routing.exclude_rooms[1]: "#c:d" is not allowed; '
      "give a room ID, such as !opaque:example.org"),
+    ("routing: {largest_room: 1}",
+     "routing.largest_room: 1 is not allowed; give a whole number of at least 2"),
+    ("routing: {rooms: small}",
+     'routing.rooms: "small" is not allowed; give all or direct'),
     ("rate_limits: on",
      "rate_limits: true is not allowed; "
      "give a mapping with the keys presence, login, registration, rooms"),

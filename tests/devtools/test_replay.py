@@ -120,6 +120,24 @@ async def test_rooms() -> None:
     assert found(await replay(left)) == []
 
 
+async def test_large_rooms() -> None:
+    """A room with too many members, by the configuration, does not count until it has shrunk."""
+    joins = [Moved(at(0), HALL, it, joined=True) for it in (ALICE, BOB, CHARLIE)]
+    both = {ALICE: BY_ROOM, CHARLIE: BY_ROOM}
+    grown: list[RecordedEvent] = [LOOKING, *joins, bob_is_told_to(both)]
+    assert found(await replay(grown, config="routing: {largest_room: 3}")) == []
+    direct = "routing: {rooms: direct}"
+    lost = [("lost", ALICE, BOB), ("lost", CHARLIE, BOB)]
+    assert found(await replay(grown, config=direct)) == lost
+    shrunk: list[RecordedEvent] = [
+        LOOKING,
+        *joins,
+        Moved(at(0), HALL, CHARLIE, joined=False),
+        bob_is_told_to({ALICE: BY_ROOM}),
+    ]
+    assert found(await replay(shrunk, config=direct)) == []
+
+
 async def test_what_came_late() -> None:
     """A late answer counts as delivered with its batch."""
     late = RecordedLate(at(3), StreamPosition(1), told_to({BOB: {ALICE: BY_RULE}}))

@@ -133,6 +133,43 @@ async def test_an_excluded_room_is_named(tmp_path: Path) -> None:
     assert explanation.room_names == {room: "Announcements"}
 
 
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("largest_room: 2", "routing.largest_room is 2"),
+        ("rooms: direct", "routing.rooms is direct"),
+    ],
+)
+async def test_a_large_room_is_named(key: str, why: str) -> None:
+    """A hint names the shared room that has too many members, with their number and the limit."""
+    async with running_server(config=f"routing: {{{key}}}") as server:
+        alice, bob, carl = [await server.register(name) for name in ("alice", "bob", "carl")]
+        room = await server.room(alice, bob, carl)
+        await bob.set_status("online")
+        explanation = await explained(server, ALICE, BOB)
+    assert not explanation.answer.sees
+    assert kinds(explanation) == [
+        HintKind.LARGE_ROOM,
+        HintKind.NO_SHARED_ROOM,
+        HintKind.NO_MODULE,
+    ]
+    hint = explanation.hints[0]
+    assert (hint.text, hint.rooms) == (f"They share {room}, which has 3 members: {why}.", (room,))
+
+
+async def test_a_room_that_was_large() -> None:
+    """A hint on a room that is not yet small enough to count again says when it will be."""
+    async with running_server(config="routing: {largest_room: 10}") as server:
+        people = [await server.register(name) for name in ("alice", "bob", *"cdefghijk")]
+        room = await server.room(*people)
+        await people[-1].leave(room)
+        explanation = await explained(server, ALICE, BOB)
+    assert [it.text for it in explanation.hints if it.kind is HintKind.LARGE_ROOM] == [
+        f"They share {room}, which has 10 members: routing.largest_room is 10; "
+        "it had more, and counts again with 9."
+    ]
+
+
 async def test_rooms_that_do_not_count() -> None:
     """If no room counts, a hint says so, with the rooms that the two users share."""
     async with running_server(config="routing: {shared_rooms: false}") as server:

@@ -14,6 +14,7 @@ from tests.scenarios.world_steps import Put, Reload, Sync, Toggle, World, worlds
 #: The new modules are refused, and what the old ones were asked about dave is kept.
 REFUSED: Final = World(
     shared_rooms=True,
+    largest_room=None,
     modules=("SeeingAll", "Raising"),
     thinks=(0, 0),
     gated=frozenset(),

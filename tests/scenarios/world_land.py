@@ -59,14 +59,14 @@ async def _play(world: World, rooms: Mapping[str, str], data_dir: Path) -> None:
     modules = [(getattr(world_modules, name), {"rules": rules}) for name in world.modules]
     config = (
         f"routing: {{shared_rooms: {str(world.shared_rooms).lower()}, "
-        f"exclude_rooms: ['{rooms['excluded']}']}}\n"
+        f"largest_room: {world.largest_room or 'null'}, exclude_rooms: ['{rooms['excluded']}']}}\n"
     )
     counting = [rooms[name] for name in ROOMS if name != "excluded" and world.shared_rooms]
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, it: complaints.append(it))
     async with running_server(modules, config=config, data_dir=data_dir) as server:
         users = [f"@{name}:{server.server_name}" for name in (*NAMES_OF_USERS, HOST)]
-        oracle = Oracle(users, counting, rules)
+        oracle = Oracle(users, counting, rules, world.largest_room)
         for room in rooms.values():
             oracle.joined(room, users[-1])
         server.clock.advance(seconds=1)

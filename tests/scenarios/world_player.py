@@ -150,6 +150,9 @@ class Player:
     @do.register
     async def _leave(self, step: Leave) -> None:
         reader = await self._readers.of(step.user, "PHONE")
+        # From before the leave is answered: a room that is small enough then counts again.
+        self._oracle.leaving(self._rooms[step.room], reader.client.user_id)
+        self._readers.look()
         try:
             await reader.client.leave(self._rooms[step.room])
         except RequestFailed as refusal:

@@ -183,6 +183,8 @@ class World:
     """The state of a world at its beginning, and its steps."""
 
     shared_rooms: bool
+    #: With more members a room does not count; None: any number.
+    largest_room: int | None
     #: The modules, in config order.
     modules: tuple[str, ...]
     #: How many turns of the loop each of them thinks.
@@ -258,6 +260,7 @@ def worlds(draw: st.DrawFn, fewest_steps: int = 10, *, reloads: bool = False) ->
     ]
     return World(
         shared_rooms=draw(st.sampled_from((True, True, True, False))),
+        largest_room=draw(st.sampled_from((None, None, 2, 3, 4))),
         modules=modules,
         thinks=thinks,
         gated=gated,

@@ -8,7 +8,6 @@ picture stands, for every viewer and sender, what may be shown, and whether it m
 import asyncio
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -157,12 +156,19 @@ class Picture:
 class Oracle:
     """Knows the truth."""
 
-    def __init__(self, users: Sequence[str], counting_rooms: Iterable[str], rules: Rules) -> None:
-        """*counting_rooms* are those whose members see each other."""
+    def __init__(
+        self,
+        users: Sequence[str],
+        counting_rooms: Iterable[str],
+        rules: Rules,
+        largest_room: int | None = None,
+    ) -> None:
+        """*counting_rooms* are those whose members see each other, if there are not too many."""
+        self._largest_room = len(users) if largest_room is None else largest_room
         self.users = tuple(users)
         self.members: dict[str, set[str]] = {room: set() for room in counting_rooms}
-        #: Whose joins are under way.
-        self._joining: set[tuple[str, str]] = set()
+        #: Whose joins and leaves are under way.
+        self._moving: set[tuple[str, str]] = set()
         self.rules = rules
         self.states = {user: Shown() for user in users}
         self.now = 0
@@ -210,18 +216,24 @@ class Oracle:
         """From now on the user may be in the room, if it counts, and perhaps is not yet."""
         if room in self.members and user not in self.members[room]:
             self.members[room].add(user)
-            self._joining.add((room, user))
+            self._moving.add((room, user))
 
     def joined(self, room: str, user: str) -> None:
         """Let the user be in the room, if it counts."""
         if room in self.members:
             self.members[room].add(user)
-            self._joining.discard((room, user))
+            self._moving.discard((room, user))
+
+    def leaving(self, room: str, user: str) -> None:
+        """From now on the user may be out of the room, and perhaps is not yet."""
+        if user in self.members.get(room, ()):
+            self._moving.add((room, user))
 
     def left(self, room: str, user: str) -> None:
         """Let the user be out of the room."""
         if room in self.members:
             self.members[room].discard(user)
+            self._moving.discard((room, user))
 
     def asked_anew(self, viewer: str) -> None:
         """From now on no older answer of `get_interested_users` is in use for the viewer."""
@@ -285,7 +297,7 @@ class Oracle:
 
     def must_see(self, viewer: str, sender: str) -> bool:
         """Tell whether the viewer may see the sender, and every part of the server knows it."""
-        if self._is_self_or_in_room(viewer, sender, self._joining):
+        if viewer == sender or self._are_together_for_sure(viewer, sender):
             return True
         if self._route(viewer, sender) and self._state_changed[sender]:
             return True  # modules are not asked about people of whom nothing was ever heard
@@ -333,14 +345,23 @@ class Oracle:
         if route and self.now - self._named_from.get(pair, self.now) < KEPT:
             self._sent_unnamed.add(pair)
 
-    def _is_self_or_in_room(
-        self, viewer: str, sender: str, but_for: AbstractSet[tuple[str, str]] = frozenset()
-    ) -> bool:
+    def _is_self_or_in_room(self, viewer: str, sender: str) -> bool:
+        """Tell whether they may be in a room that counts, whatever of the moves has happened."""
         together = (
-            {viewer, sender} <= members - {user for it, user in but_for if it == room}
+            {viewer, sender} <= members
+            and len(self._settled(room) | {viewer, sender}) <= self._largest_room
             for room, members in self.members.items()
         )
         return viewer == sender or any(together)
+
+    def _are_together_for_sure(self, viewer: str, sender: str) -> bool:
+        return any(
+            {viewer, sender} <= self._settled(room) and len(members) <= self._largest_room
+            for room, members in self.members.items()
+        )
+
+    def _settled(self, room: str) -> set[str]:
+        return self.members[room] - {user for it, user in self._moving if it == room}
 
     def _route(self, viewer: str, sender: str) -> str | None:
         """Return the module whose state counts: one that alters, or any that pushes the sender."""

@@ -17,6 +17,7 @@ from lamplighter.presence.changes import Change
 from lamplighter.presence.events import StatusSet
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.room_sizes import RoomSizes
 from lamplighter.service.background import Background
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.settings import CoreSettings
@@ -110,8 +111,11 @@ class FakeVisibilityStore:
 class Parts(Core):
     """The core of presence, over fakes."""
 
-    def __init__(self, *, tells_servers: bool = False) -> None:
-        """*tells_servers*: presence goes to the servers that share a room with a user."""
+    def __init__(self, *, tells_servers: bool = False, most_members: int | None = None) -> None:
+        """*tells_servers*: presence goes to the servers that share a room with a user.
+
+        A room with more than *most_members* does not count.
+        """
         self.clock = FakeClock()
         self.metrics = Metrics()
         self.store = FakeStore()
@@ -127,7 +131,7 @@ class Parts(Core):
             LocalStream,
         )
         rooms = SharedRooms(lambda room_id: True, HERE if tells_servers else None)
-        super().__init__(CoreSettings(HERE), ports, rooms)
+        super().__init__(CoreSettings(HERE), ports, rooms, sizes=RoomSizes(most_members))
         self.registrations = self.router.prepare()
         self.router.adopt(self.registrations)
         self.told: list[Published] = []

@@ -198,3 +198,20 @@ async def test_leaves_and_modules(parts: Parts) -> None:
     assert parts.outgoing.withdrawn == [(ServerName("r.example"), {ALICE, BOB})]
     assert (R, {BOB: "one"}) in parts.outgoing.messages[before:]
     assert parts.roster.get(BOB).state == Presence.ONLINE
+
+
+async def test_a_room_with_too_many_members() -> None:
+    """The servers in a room that grows too large are sent nothing more, nor what still waits, if
+    they share no other room. Once it has shrunk, those that are new are sent who is not offline.
+    """
+    parts = Parts(tells_servers=True, most_members=3)
+    await moved(parts, *((it, HALL, True) for it in (ALICE, BOB, X)), (BOB, ATTIC, True))
+    await moved(parts, (Z, ATTIC, True), (Z, HALL, True), (ALICE, ATTIC, True))
+    assert parts.outgoing.withdrawn == [(R, {ALICE, BOB})]
+    await parts.publish(BOB, "one")
+    assert parts.outgoing.messages == [(S, {BOB: "one"})]
+    await moved(parts, (Z, HALL, False))
+    assert parts.outgoing.messages[1:] == [(R, {BOB: "one"})]
+    parts.outgoing.sent.clear()
+    await parts.publish(BOB, "two")
+    assert by_server(parts) == [(R, {BOB: "two"}), (S, {BOB: "two"})]

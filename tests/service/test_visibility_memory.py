@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 from lamplighter.clock import Timestamp
 from lamplighter.delivery.endings import Endings
 from lamplighter.ids import StreamPosition, UserId
-from lamplighter.routing.counting import CountingRooms
+from lamplighter.routing.counting import Counting, CountingRooms
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.routing.visibility import Interest, ModuleInterests
 from lamplighter.service.visibility_memory import VisibilityMemory
@@ -54,6 +54,18 @@ async def test_which_rooms_count() -> None:
     again = Run(store)
     assert await again.memory.restore() == rooms
     assert len(again.endings) == 0
+
+
+async def test_a_room_that_has_too_many_members() -> None:
+    """That a room has ceased to count while the server ran is there after a restart."""
+    store = FakeVisibilityStore()
+    run = Run(store)
+    await run.memory.save_rooms(CountingRooms.always(shared_rooms=True, excluded=set()))
+    run.memory.room_counts(HALL, counts=False, position=StreamPosition(7))
+    await run.memory.save()
+    rooms = await Run(store).memory.restore()
+    assert rooms is not None
+    assert rooms.of(HALL) == Counting(counts=False, since=StreamPosition(7))
 
 
 async def test_only_what_has_changed() -> None:

@@ -110,6 +110,8 @@ def _explanations(
         config.presence.enabled,
         config.routing.shared_rooms,
         frozenset(config.routing.exclude_rooms),
+        config.routing.most_members,
+        config.routing.members_rule,
         ServerPolicy(config.federation.allow_servers, config.federation.deny_servers).admits
         if config.federation.enabled
         else lambda _server_name: False,
@@ -124,6 +126,7 @@ def _explanations(
         views=core.views,
         servers=ServerVisibility(config.server_name, core.roster, core.views, core.remotes),
         room_names=names,
+        rooms=core.rooms,
     )
 
 

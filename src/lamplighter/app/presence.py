@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 from lamplighter.clock import Timestamp
 from lamplighter.cluster.positions import at_time
@@ -13,6 +14,7 @@ from lamplighter.presence.machine import Rules, SyncIsActivity
 from lamplighter.presence.timers import Timers
 from lamplighter.routing.counting import CountingRooms
 from lamplighter.routing.interest import SharedRooms
+from lamplighter.routing.room_sizes import RoomSizes
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.settings import CoreSettings
 from lamplighter.service.witness import Witness
@@ -35,8 +37,11 @@ async def wire_presence(
     tells_servers = federation.enabled and federation.shared_rooms and config.homeserver
     home = config.server_name if tells_servers else None
     rooms, saved = SharedRooms(counting_rooms(config), home), await ports.store.load()
-    core = Core(core_settings(config), ports, rooms, saved, witnesses)
-    counting = await _counting_since(config, core)
+    sizes = RoomSizes(config.routing.most_members, (it.room_id for it in members))
+    core = Core(core_settings(config), ports, rooms, saved, witnesses, sizes)
+    for room_id in sizes.too_large:
+        rooms.cease(room_id)
+    counting = await _counting_since(config, core, sizes.too_large)
     if not core.memory.epoch:
         # Tokens of a server that kept no epoch, and its presence, go on to say what they said.
         known = epoch_of_name(config.server_name) if saved else None
@@ -45,9 +50,8 @@ async def wire_presence(
         # A join is not older than the instant it was stored at, nor than any token before it.
         joined_at = at_time(Timestamp(member.since + 1))
         room = counting.of(member.room_id)
-        if room.counts:
-            rooms.joined(member.room_id, member.user_id, max(joined_at, room.since))
-        elif joined_at < room.since:
+        rooms.joined(member.room_id, member.user_id, max(joined_at, room.since))
+        if not room.counts and joined_at < room.since:
             core.former_rooms.joined(member.room_id, member.user_id, room.since)
     return core
 
@@ -60,10 +64,12 @@ def counting_rooms(config: Config) -> Callable[[RoomId], bool]:
     return lambda room_id: room_id not in excluded
 
 
-async def _counting_since(config: Config, core: Core) -> CountingRooms:
+async def _counting_since(
+    config: Config, core: Core, too_large: AbstractSet[RoomId]
+) -> CountingRooms:
     """Restore what was saved of visibility; return since when each room counts, or does not."""
     routing = config.routing
-    shared_rooms, excluded = routing.shared_rooms, frozenset(routing.exclude_rooms)
+    shared_rooms, excluded = routing.shared_rooms, {*routing.exclude_rooms, *too_large}
     before = await core.memory.restore()
     last = before or CountingRooms.always(shared_rooms=shared_rooms, excluded=excluded)
     now = last.next(shared_rooms=shared_rooms, excluded=excluded, position=core.stream.position)

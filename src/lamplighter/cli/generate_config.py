@@ -53,6 +53,8 @@ server_name: "{server_name}"
 #routing:
 #  shared_rooms: true             # false: the modules alone decide who is told
 #  exclude_rooms: []              # rooms whose members do not see each other by them
+#  largest_room: null             # rooms with more members than this show nobody: 1000
+#  rooms: all                     # direct: only rooms with two members show anybody
 #  record: null                   # decisions.log: who was told of whom, for `lamplighter replay`
 #  record_size: 64MB              # of each file of that
 #  record_files: 8                # the newest are kept

@@ -38,6 +38,8 @@ from lamplighter.routing.plan import Route
 __all__ = [
     "Abandoned",
     "Awaited",
+    "BeganToCount",
+    "CeasedToCount",
     "Changed",
     "Deactivated",
     "Entry",
@@ -113,6 +115,18 @@ class Left(msgspec.Struct, frozen=True, tag=True):
     user_id: UserId
 
 
+class CeasedToCount(msgspec.Struct, frozen=True, tag=True):
+    """A room is about to have too many members to make them visible to each other."""
+
+    room_id: RoomId
+
+
+class BeganToCount(msgspec.Struct, frozen=True, tag=True):
+    """A room that had too many members makes those who are left visible to each other again."""
+
+    room_id: RoomId
+
+
 class Revoked(msgspec.Struct, frozen=True, tag=True):
     """The access tokens of devices are revoked: polls that were begun with them are refused."""
 
@@ -168,6 +182,8 @@ Entry: TypeAlias = (
     | Forgotten
     | Joined
     | Left
+    | CeasedToCount
+    | BeganToCount
     | Revoked
     | Deactivated
     | SnapshotFor

@@ -123,6 +123,12 @@ class RoutingSettings(_Section, frozen=True):
         tuple[Annotated[RoomId, Meta(description="a room ID, such as !opaque:example.org")], ...],
         Meta(description="a list of room IDs"),
     ] = ()
+    #: A room with more members does not count; None: any room may.
+    largest_room: Annotated[int, Meta(ge=2, description="a whole number of at least 2")] | None = (
+        None
+    )
+    #: `direct`: rooms with more than two members do not count.
+    rooms: Annotated[Literal["all", "direct"], Meta(description="all or direct")] = "all"
     #: The file in which decisions are recorded; None records nothing.
     record: File | None = None
     record_size: Annotated[
@@ -131,6 +137,18 @@ class RoutingSettings(_Section, frozen=True):
     record_files: Annotated[
         int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000")
     ] = 8
+
+    @property
+    def most_members(self) -> int | None:
+        """How many members a room has at most that counts; None: any number."""
+        return 2 if self.rooms == "direct" else self.largest_room
+
+    @property
+    def members_rule(self) -> str:
+        """What decides `most_members`, in words."""
+        if self.rooms == "direct":
+            return "routing.rooms is direct"
+        return f"routing.largest_room is {self.largest_room}"
 
 
 class Rate(_Section, frozen=True):

@@ -167,14 +167,14 @@ class Feed:
             known.outbox.since = self.position
             self.wake((viewer,))
 
-    def renew(self) -> None:
-        """Empty all outboxes: tokens up to now are answered from scratch.
+    def renew(self, viewers: AbstractSet[UserId]) -> None:
+        """Empty the outboxes of *viewers*: tokens up to now are answered from scratch.
 
         Waiting polls look again.
         """
-        for known in self._viewers.values():
-            known.outbox = Outbox(self.position)
-        self.wake(self._viewers)
+        for viewer in viewers & self._viewers.keys():
+            self._viewers[viewer].outbox = Outbox(self.position)
+            self.wake((viewer,))
 
     def sent_by_modules(self) -> Mapping[UserId, Sequence[UserId]]:
         """Return, by viewer, the users of the updates for which a module is a reason."""

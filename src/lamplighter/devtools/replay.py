@@ -29,6 +29,7 @@ from lamplighter.metrics import Metrics
 from lamplighter.modules.loader import ConfiguredModule, module_entries
 from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.ports import MembershipChange
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.events import (
     Away,
@@ -50,6 +51,7 @@ from lamplighter.recording.world import RecordedWorld
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner, Routes
+from lamplighter.routing.room_sizes import RoomSizes
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.subscribers import Subscribers
@@ -167,6 +169,7 @@ class Replay:
 
     def _forget_what_was(self) -> None:
         self._rooms = SharedRooms(counting_rooms(self._config))
+        self._sizes = RoomSizes(self._config.routing.most_members)
         self._interests = ModuleInterests()
         self._planner = Planner(self._rooms, self._interests)
 
@@ -187,10 +190,16 @@ class Replay:
     @_do.register
     async def _moved(self, event: Moved) -> None:
         self._known().apply(event)
+        change = MembershipChange(event.room_id, event.user_id, event.joined)
+        sizes = self._sizes.changed([change])
+        for room_id in sizes.ceased:
+            self._rooms.cease(room_id)
         if event.joined:
             self._rooms.joined(event.room_id, event.user_id, BEGINNING)
         else:
             self._rooms.left(event.room_id, event.user_id)
+        for room_id in sizes.begun:
+            self._rooms.begin(room_id, BEGINNING)
 
     @_do.register
     async def _away(self, event: Away) -> None:

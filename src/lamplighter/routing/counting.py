@@ -1,15 +1,17 @@
-"""Which rooms count, and since when: what a restart with another configuration changes.
+"""Which rooms count, and since when.
 
-A room that counts makes its members visible to each other. `routing.shared_rooms` and
-`routing.exclude_rooms` decide which rooms count. An operator changes them by a restart, and clients
-go on to show what they got before it. So the server remembers, for each room, the position at which
-the room last began or ceased to count. A client with a token from before that position must learn:
+A room that counts makes its members visible to each other. `routing.shared_rooms`,
+`routing.exclude_rooms` and the number of members (`room_sizes.py`) decide which rooms count. An
+operator changes the keys by a restart, and clients go on to show what they got before it. The
+number of members changes while the server runs. So the server remembers, for each room, the
+position at which the room last began or ceased to count. A client with a token from before that
+position must learn:
 
 - if the room has ceased to count, its members are no longer visible to each other by it;
 - if the room has begun to count, its members are news to each other.
 
 Most rooms have always counted, or never: one entry stands for all rooms that the configuration
-does not name, so the memory is as large as the configuration.
+does not name, and whose number of members has never mattered.
 """
 
 from collections.abc import Iterator, Mapping
@@ -57,10 +59,20 @@ class CountingRooms(msgspec.Struct, frozen=True):
         """Return whether the room counts, and since when."""
         return self.rooms.get(room_id, self.others)
 
+    def with_room(
+        self, room_id: RoomId, *, counts: bool, position: StreamPosition
+    ) -> "CountingRooms":
+        """Return the rooms that count after one room has begun or ceased to, at *position*."""
+        counting = self.of(room_id).next(counts=counts, position=position)
+        return CountingRooms(self.others, {**self.rooms, room_id: counting})
+
     def next(
         self, *, shared_rooms: bool, excluded: AbstractSet[RoomId], position: StreamPosition
     ) -> "CountingRooms":
-        """Return the rooms that count from *position* on, by another configuration."""
+        """Return the rooms that count from *position* on, by another configuration.
+
+        *excluded* are those that do not, whatever the reason.
+        """
         others = self.others.next(counts=shared_rooms, position=position)
         rooms = {}
         for room_id in {*self.rooms, *excluded}:
@@ -78,28 +90,40 @@ class FormerRooms:
     """Rooms that have ceased to count, with the members who saw each other by them."""
 
     def __init__(self) -> None:
+        #: In the place of the position of a join stands until when tokens may show the user.
         self._rooms = SharedRooms(lambda _room_id: True)
+        #: The last of these positions in each room.
         self._ended: dict[RoomId, StreamPosition] = {}
 
     def joined(self, room_id: RoomId, user_id: UserId, ended: StreamPosition) -> None:
-        """Add a member of a room that counted until the position *ended*."""
-        self._ended[room_id] = ended
-        self._rooms.joined(room_id, user_id, _BEGINNING)
+        """Add a member of a room that has ceased to count.
+
+        Tokens from before *ended* may stand for something else than that the user is offline.
+        """
+        self._ended[room_id] = max(ended, self._ended.get(room_id, _BEGINNING))
+        self._rooms.joined(room_id, user_id, ended)
+
+    def forget(self, room_id: RoomId) -> None:
+        """Forget a room that counts again: its members are visible."""
+        self._rooms.take_out(room_id)
+        self._ended.pop(room_id, None)
 
     def left(
         self, room_id: RoomId, user_id: UserId
     ) -> Iterator[tuple[UserId, UserId, StreamPosition]]:
         """Remove a member; yield each viewer and user of this membership, and until when."""
-        if self._rooms.left(room_id, user_id):
-            for other in self._rooms.members(room_id):
-                yield user_id, other, self._ended[room_id]
-                yield other, user_id, self._ended[room_id]
+        until = self._rooms.members(room_id).get(user_id)
+        if until is not None and self._rooms.left(room_id, user_id):
+            for other, ended in self._rooms.members(room_id).items():
+                yield user_id, other, ended
+                yield other, user_id, until
 
     def seen_before(self, viewer: UserId, position: StreamPosition) -> set[UserId]:
         """Return the users whom the viewer saw at *position* by a room that no longer counts."""
         seen = set[UserId]()
         for room_id in self._rooms.rooms_of(viewer):
             if self._ended[room_id] > position:
-                seen.update(self._rooms.members(room_id))
+                members = self._rooms.members(room_id)
+                seen.update(it for it, ended in members.items() if ended > position)
         seen.discard(viewer)
         return seen

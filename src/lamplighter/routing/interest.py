@@ -2,7 +2,8 @@
 
 This index decides most of who sees whom, so a mistake here reveals presence. It contains joined
 members only (an invite reveals nothing), and only rooms that count: a room that the operator
-excludes never enters the index, so no path can forget the exclusion.
+excludes never enters the index, so no path can forget the exclusion. A room with too many members
+is taken out of it, and its members are kept apart until it counts again (`room_sizes.py`).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -33,10 +34,44 @@ class SharedRooms:
         #: Room to member to the position of the join; the members are in the order of positions.
         self._members: dict[RoomId, dict[UserId, StreamPosition]] = {}
         self._rooms: dict[UserId, set[RoomId]] = {}
+        #: The members of rooms that would count if they had fewer.
+        self._apart: dict[RoomId, dict[UserId, None]] = {}
+
+    def counts(self, room_id: RoomId) -> bool:
+        """Tell whether the room counts if it does not have too many members."""
+        return self._counts(room_id)
+
+    def apart(self, room_id: RoomId) -> Collection[UserId] | None:
+        """Return the members of a room that has too many of them; None if it has not."""
+        return self._apart.get(room_id)
+
+    def cease(self, room_id: RoomId) -> Collection[UserId]:
+        """Take a room that has too many members out of the index; return who was in the index."""
+        members = self.take_out(room_id)
+        if self._counts(room_id):
+            self._apart[room_id] = dict.fromkeys(members)
+        return members
+
+    def begin(self, room_id: RoomId, position: StreamPosition) -> Collection[UserId]:
+        """Take a room back into the index, where all join at *position*; return its members."""
+        members = self._apart.pop(room_id, {})
+        for user_id in members:
+            self.joined(room_id, user_id, position)
+        return members.keys()
+
+    def take_out(self, room_id: RoomId) -> Collection[UserId]:
+        """Take a room out of the index, and return who was in it."""
+        members = list(self._members.get(room_id, ()))
+        for user_id in members:
+            self.left(room_id, user_id)
+        return members
 
     def joined(self, room_id: RoomId, user_id: UserId, position: StreamPosition) -> bool:
         """Add a join that is not older than the others; tell whether it counts and is new."""
         if not self._counts(room_id) or room_id in self._rooms.get(user_id, ()):
+            return False
+        if (apart := self._apart.get(room_id)) is not None:
+            apart[user_id] = None
             return False
         self._members.setdefault(room_id, {})[user_id] = position
         self._rooms.setdefault(user_id, set()).add(room_id)
@@ -58,7 +93,8 @@ class SharedRooms:
             members[user_id] = position
 
     def left(self, room_id: RoomId, user_id: UserId) -> bool:
-        """Remove a member; tell whether the user was one."""
+        """Remove a member; tell whether the user was one in the index."""
+        self._apart.get(room_id, {}).pop(user_id, None)
         members = self._members.get(room_id, {})
         if members.pop(user_id, None) is None:
             return False

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from lamplighter.clock import Clock
 from lamplighter.cluster.entries import (
     Abandoned,
+    BeganToCount,
+    CeasedToCount,
     Changed,
     Deactivated,
     Entry,
@@ -38,6 +40,7 @@ from lamplighter.routing.counting import FormerRooms
 from lamplighter.routing.guard import GuardSettings
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Planner
+from lamplighter.routing.room_sizes import RoomSizes
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.routing.visibility import ModuleInterests
 from lamplighter.service.announcing import Announcing
@@ -98,13 +101,17 @@ class Core:
         rooms: SharedRooms,
         saved: Sequence[SavedPresence] = (),
         witnesses: Sequence[Witness] = (),
+        sizes: RoomSizes | None = None,
     ) -> None:
         """Wire the parts; *saved* is what the store has loaded, *rooms* who shares which room.
+
+        Without *sizes* a room may have any number of members.
 
         What `memory` has to restore it restores by itself, before anybody asks; members of rooms
         that counted before belong in `former_rooms`.
         """
         self.settings, self.rooms = settings, rooms
+        self._sizes = RoomSizes(None) if sizes is None else sizes
         self._clock, self._background = ports.clock, ports.background
         self.subscribers = Subscribers(ports.clock, ports.metrics, settings.module_timeout)
         self.witnesses = Witnesses(self.subscribers, *witnesses)
@@ -212,6 +219,7 @@ class Core:
             RoomServers(
                 here, self.rooms, roster, self.router, self.reminders, background, ports.outgoing
             ),
+            self.memory,
         )
         self.swap = ModuleSwap(
             stream=self.stream,
@@ -241,6 +249,8 @@ class Core:
             Forgotten: self.announcing.forgotten,
             Joined: self.memberships.joined,
             Left: self.memberships.left,
+            CeasedToCount: self.memberships.ceased,
+            BeganToCount: self.memberships.began,
             Revoked: ended.revoked,
             Deactivated: ended.deactivated,
             SnapshotFor: self.snapshots.owe,
@@ -278,7 +288,7 @@ class Core:
             subscribers=self.subscribers,
         )
         self.directory_events = DirectoryEvents(
-            self.stream, self.feed, self.publisher, self.intake, self.connections
+            self.stream, self.feed, self.publisher, self.intake, self.connections, self._sizes
         )
 
     # --- the life of presence -------------------------------------------------------------

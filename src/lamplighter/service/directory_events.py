@@ -3,12 +3,21 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lamplighter.cluster.entries import Deactivated, Joined, Left, Revoked
+from lamplighter.cluster.entries import (
+    BeganToCount,
+    CeasedToCount,
+    Deactivated,
+    Entry,
+    Joined,
+    Left,
+    Revoked,
+)
 from lamplighter.cluster.stream import Stream
 from lamplighter.delivery.feed import Feed
 from lamplighter.ids import DeviceId, StreamPosition, UserId
 from lamplighter.ports import MembershipChange
 from lamplighter.presence.events import AccountDeactivated, DeviceGone
+from lamplighter.routing.room_sizes import RoomSizes
 from lamplighter.service.connections import Connections
 from lamplighter.service.intake import Intake
 from lamplighter.service.publisher import Publisher
@@ -28,10 +37,14 @@ class DirectoryEvents:
     publisher: Publisher
     intake: Intake
     connections: Connections
+    sizes: RoomSizes
 
     def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
         """Append joins and leaves, after the changes that were made before them."""
-        entries = [(Joined if it.joined else Left)(it.room_id, it.user_id) for it in changes]
+        sizes = self.sizes.changed(changes)
+        entries: list[Entry] = [CeasedToCount(it) for it in sizes.ceased]
+        entries += [(Joined if it.joined else Left)(it.room_id, it.user_id) for it in changes]
+        entries += [BeganToCount(it) for it in sizes.begun]
 
         def append() -> None:
             for entry in entries:

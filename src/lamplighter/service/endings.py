@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from lamplighter.cluster.positions import BEGINNING
 from lamplighter.delivery.endings import Endings
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
@@ -101,10 +102,28 @@ class VisibilityEnds:
         seen = self.former_rooms.seen_before(viewer, after)
         return self.endings.after(viewer, after) | seen
 
+    def room_ceased(
+        self, room_id: RoomId, members: Iterable[UserId], position: StreamPosition
+    ) -> None:
+        """Note the end, at *position*, for each member of a room that does not count any more."""
+        for user_id in members:
+            if not self.roster.knows(user_id):
+                ended = BEGINNING
+            elif self.router.modules or not self._is_offline(user_id):
+                ended = position
+            else:  # viewers who have heard that the user is offline get no news
+                ended = self.roster.last(user_id).told
+            self.former_rooms.joined(room_id, user_id, ended)
+
+    def room_began(self, room_id: RoomId) -> None:
+        """Forget a room that counts again: whoever returns is told how its members are."""
+        self.former_rooms.forget(room_id)
+
     def left_former_room(self, room_id: RoomId, leaver: UserId) -> None:
         """Remember, by pairs, that the leaver and the other members saw each other by the room."""
         for one, other, ended in self.former_rooms.left(room_id, leaver):
-            if server_of(one) == self.server_name and not self.planner.sees(one, other):
+            is_mine = server_of(one) == self.server_name
+            if ended > BEGINNING and is_mine and not self.planner.sees(one, other):
                 self.endings.put(one, other, ended)
 
     def _end(
@@ -118,8 +137,7 @@ class VisibilityEnds:
         """Note the end for each of *viewers* who has no reason left to see one of *users*."""
         position = self.deliverer.advance()
         for user_id in users:
-            state = self.roster.get(user_id)
-            is_offline = state.state == Presence.OFFLINE and not state.status_msg
+            is_offline = self._is_offline(user_id)
             last = self.roster.last(user_id).told
             shown = UserPresenceState.default(user_id)
             ending = Update(shown, (), position, position)
@@ -132,6 +150,10 @@ class VisibilityEnds:
                 is_news = is_stale or not is_offline or self._is_altered(viewer, user_id)
                 self.endings.put(viewer, user_id, position if is_news else last)
                 self.feed.end(viewer, ending, is_news=is_news)
+
+    def _is_offline(self, user_id: UserId) -> bool:
+        state = self.roster.get(user_id)
+        return state.state == Presence.OFFLINE and not state.status_msg
 
     def _is_altered(self, viewer: UserId, user_id: UserId) -> bool:
         """Tell whether the viewer may have been shown another state of the user than theirs."""

@@ -15,6 +15,7 @@ from lamplighter.config import PresenceMode
 from lamplighter.ids import RoomId, ServerName, UserId, server_of
 from lamplighter.ports import Lookups, Membership
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.routing.interest import SharedRooms
 from lamplighter.routing.plan import Route
 from lamplighter.routing.reasons import Reasons, SharedRoom
 from lamplighter.routing.router import ModuleRouter
@@ -36,6 +37,9 @@ class RoutingFacts:
     mode: PresenceMode = PresenceMode.TRACKED
     shared_rooms: bool = True
     exclude_rooms: frozenset[RoomId] = frozenset()
+    #: How many members a room has at most that counts, None for any number; and why, in words.
+    most_members: int | None = None
+    members_rule: str = ""
     #: Whether anything may be sent to another server.
     admits: Callable[[ServerName], bool] = lambda _server_name: False
 
@@ -110,6 +114,7 @@ class Explanations:
     views: Views
     servers: ServerVisibility
     room_names: RoomNames
+    rooms: SharedRooms
 
     async def explain(self, viewer: UserId, subject: UserId) -> Explanation:
         """Tell whether *viewer* sees *subject*, why, and what would have to change."""
@@ -227,22 +232,27 @@ class Explanations:
             kinds.append(HintKind.NOT_OURS_TO_TELL)
         hints = [hint(kind) for kind in kinds]
         if answer.showing is ShownAs.NOTHING and self._is_mine(viewer):
-            rooms = await self._hints_on_rooms(viewer, subject)
-            hints += [hint(kind, rooms=shared) for kind, shared in rooms.items()]
+            hints += await self._hints_on_rooms(viewer, subject)
         modules = self._hints_on_modules(answer, lost)
         return [*hints, *(hint(kind, modules=names) for kind, names in modules)]
 
-    async def _hints_on_rooms(
-        self, viewer: UserId, subject: UserId
-    ) -> Mapping[HintKind, AbstractSet[RoomId]]:
+    async def _hints_on_rooms(self, viewer: UserId, subject: UserId) -> list[Hint]:
+        hint = partial(Hint.about, viewer=viewer, subject=subject)
         rooms = set(await self.membership.joined_rooms(viewer))
         shared = rooms.intersection(await self.membership.joined_rooms(subject))
         if not self.facts.shared_rooms:
-            return {HintKind.ROOMS_DO_NOT_COUNT: shared}
+            return [hint(HintKind.ROOMS_DO_NOT_COUNT, rooms=shared)]
         excluded = shared & self.facts.exclude_rooms
-        if excluded:
-            return {HintKind.EXCLUDED_ROOMS: excluded, HintKind.NO_SHARED_ROOM: frozenset()}
-        return {} if shared else {HintKind.NO_SHARED_ROOM: frozenset()}
+        hints = [hint(HintKind.EXCLUDED_ROOMS, rooms=excluded)] if excluded else []
+        hints += self._hints_on_large_rooms(shared)
+        return [*hints, hint(HintKind.NO_SHARED_ROOM)] if hints or not shared else []
+
+    def _hints_on_large_rooms(self, shared: AbstractSet[RoomId]) -> Iterator[Hint]:
+        most = self.facts.most_members
+        for room_id in sorted(shared) if most is not None else ():
+            members = self.rooms.apart(room_id)
+            if members is not None and most is not None:
+                yield Hint.of_large_room(room_id, len(members), most, self.facts.members_rule)
 
     def _hints_on_modules(
         self, answer: SeenUser, lost: frozenset[str]

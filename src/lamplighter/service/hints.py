@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from lamplighter.ids import RoomId, UserId
+from lamplighter.routing.room_sizes import begins_again
 
 __all__ = ["Hint", "HintKind"]
 
@@ -21,6 +22,8 @@ class HintKind(StrEnum):
     NO_SHARED_ROOM = "no_shared_room"
     #: They share rooms which `routing.exclude_rooms` leaves out.
     EXCLUDED_ROOMS = "excluded_rooms"
+    #: They share a room that has too many members to count.
+    LARGE_ROOM = "large_room"
     #: `routing.shared_rooms` is false.
     ROOMS_DO_NOT_COUNT = "rooms_do_not_count"
     NO_MODULE = "no_module"
@@ -88,6 +91,18 @@ class Hint:
 
     def __str__(self) -> str:
         return self.text
+
+    @classmethod
+    def of_large_room(cls, room_id: RoomId, members: int, most: int, rule: str) -> "Hint":
+        """Return the hint that a shared room has, or had, more than *most* members.
+
+        *rule* says in words what the configuration says of that.
+        """
+        text = f"They share {room_id}, which has {members:,} members: {rule}."
+        if members <= most:
+            again = f"it had more, and counts again with {begins_again(most):,}"
+            text = f"They share {room_id}, which has {members:,} members: {rule}; {again}."
+        return cls(HintKind.LARGE_ROOM, text, (room_id,))
 
     @classmethod
     def about(

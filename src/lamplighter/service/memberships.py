@@ -1,10 +1,15 @@
-"""Joins and leaves: a join makes both sides visible to each other, and a leave ends that."""
+"""Joins and leaves: a join makes both sides visible to each other, and a leave ends that.
+
+Where a whole room begins or ceases to count, the outboxes of its members begin anew, and each is
+answered from scratch. To tell each member of each other one, at once, would take the square of
+their number.
+"""
 
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lamplighter.cluster.entries import Joined, Left
+from lamplighter.cluster.entries import BeganToCount, CeasedToCount, Joined, Left
 from lamplighter.delivery.feed import Feed
 from lamplighter.delivery.outbox import Update
 from lamplighter.ids import RoomId, StreamPosition, UserId
@@ -18,6 +23,7 @@ from lamplighter.service.endings import VisibilityEnds
 from lamplighter.service.room_servers import RoomServers
 from lamplighter.service.roster import Roster
 from lamplighter.service.views import Views
+from lamplighter.service.visibility_memory import VisibilityMemory
 from lamplighter.service.witness import Witness
 
 __all__ = ["RoomVisibility"]
@@ -36,6 +42,7 @@ class RoomVisibility:
     ends: VisibilityEnds
     witness: Witness
     servers: RoomServers
+    memory: VisibilityMemory
 
     def joined(self, position: StreamPosition, entry: Joined) -> None:
         """Take in that a user has joined a room."""
@@ -74,6 +81,26 @@ class RoomVisibility:
             self._unsend(member, (leaver,))
         self.ends.begin_to_look({leaver}, others)
         self.ends.begin_to_look(others, {leaver})
+
+    def ceased(self, position: StreamPosition, entry: CeasedToCount) -> None:
+        """Take in that a room is about to have too many members to count."""
+        room_id = entry.room_id
+        if self.rooms.counts(room_id):
+            members = self.rooms.cease(room_id)
+            self.ends.room_ceased(room_id, members, position)
+            self.servers.parted(members)
+            self.memory.room_counts(room_id, counts=False, position=position)
+            self.feed.renew(set(members))
+
+    def began(self, position: StreamPosition, entry: BeganToCount) -> None:
+        """Take in that a room counts again."""
+        room_id = entry.room_id
+        if self.rooms.counts(room_id):
+            members = self.rooms.begin(room_id, position)
+            self.ends.room_began(room_id)
+            self.servers.met(room_id)
+            self.memory.room_counts(room_id, counts=True, position=position)
+            self.feed.renew(set(members))
 
     async def _deliver_both(
         self,

@@ -1,5 +1,7 @@
 """Servers that come to share a room with our users, and servers that share none any more."""
 
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from lamplighter.ids import RoomId, ServerName, UserId, server_of
@@ -46,6 +48,9 @@ class RoomServers:
             others = servers.keys() - {server}
             new = [it for it in others if self.rooms.rooms_with(newcomer, it) == 1]
             viewers = {next(iter(servers[it])) for it in new}
+        self._begin_to_show(viewers, users)
+
+    def _begin_to_show(self, viewers: AbstractSet[UserId], users: AbstractSet[UserId]) -> None:
         if viewers and users:
             if not self._users:
                 self.background.run(self._show())
@@ -61,6 +66,23 @@ class RoomServers:
                     self._part({leaver}, other)
         elif server not in servers:
             self._part({*servers.get(self.server_name, ())}, server)
+
+    def met(self, room_id: RoomId) -> None:
+        """Take in that a room has begun to count: its servers are new to some of our users."""
+        servers = self.rooms.servers(room_id)
+        here = list(filter(self._is_there, servers.get(self.server_name, ())))
+        others = servers.keys() - {self.server_name}
+        is_new = [{it for it in here if self.rooms.rooms_with(it, other) == 1} for other in others]
+        viewers = {
+            next(iter(servers[it])) for it, users in zip(others, is_new, strict=True) if users
+        }
+        self._begin_to_show(viewers, set[UserId]().union(*is_new))
+
+    def parted(self, members: Collection[UserId]) -> None:
+        """Take in that *members*, of all servers, have lost a room that they shared."""
+        here = {it for it in members if server_of(it) == self.server_name}
+        for server in {server_of(it) for it in members} - {self.server_name}:
+            self._part(here, server)
 
     async def _show(self) -> None:
         viewers, users = self._viewers, self._users

@@ -14,7 +14,7 @@ import structlog
 
 from lamplighter.delivery.endings import Endings
 from lamplighter.errors import StorageUnavailable
-from lamplighter.ids import StreamEpoch, StreamPosition, UserId
+from lamplighter.ids import RoomId, StreamEpoch, StreamPosition, UserId
 from lamplighter.routing.counting import CountingRooms
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.routing.visibility import Interest, ModuleInterests
@@ -67,6 +67,8 @@ class VisibilityMemory:
         self._most = most
         #: The epoch of the stream, which since tokens name; empty where none was saved.
         self.epoch = StreamEpoch("")
+        #: Which rooms count; None while that was never saved.
+        self._rooms: CountingRooms | None = None
         #: How many named users are saved for each viewer.
         self._named: dict[UserId, int] = {}
         self._unsaved: set[UserId] = set()
@@ -92,7 +94,8 @@ class VisibilityMemory:
                 interest = Interest(named, tuple(map(AllUsers, content.all_users)))
                 self._interests.restore(viewer, interest)
         self._endings.take_changed()
-        return msgspec.json.decode(rooms, type=CountingRooms) if rooms else None
+        self._rooms = msgspec.json.decode(rooms, type=CountingRooms) if rooms else None
+        return self._rooms
 
     async def begin_epoch(self, epoch: StreamEpoch) -> None:
         """Save the epoch of the tokens from now on. Raises `StorageUnavailable`."""
@@ -102,6 +105,13 @@ class VisibilityMemory:
     async def save_rooms(self, rooms: CountingRooms) -> None:
         """Save which rooms count from now on. Raises `StorageUnavailable`."""
         await self._store.save({_ROOMS: msgspec.json.encode(rooms)})
+        self._rooms = rooms
+
+    def room_counts(self, room_id: RoomId, *, counts: bool, position: StreamPosition) -> None:
+        """Note, to be saved, that a room has begun or ceased to count at *position*."""
+        if self._rooms is not None:
+            self._rooms = self._rooms.with_room(room_id, counts=counts, position=position)
+            self._unsaved.add(_ROOMS)
 
     async def save(self) -> None:
         """Save what has changed; what cannot be written is tried the next time."""
@@ -116,6 +126,8 @@ class VisibilityMemory:
             _log.error("whom viewers see could not be saved", problem=str(problem))
 
     def _content_of(self, viewer: UserId) -> bytes | None:
+        if viewer == _ROOMS:
+            return msgspec.json.encode(self._rooms)
         content = _Content(dict(self._endings.of(viewer)))
         interest = self._interests.last(viewer)
         self._named.pop(viewer, None)

@@ -44,11 +44,16 @@ class RoomRules:
 
     shared_rooms: bool = True
     excluded: frozenset[str] = frozenset()
+    #: A room with more members does not count; None: any room may.
+    most_members: int | None = None
 
     def make_visible(self, world: World, one: UserId, other: UserId) -> bool:
         """Tell whether two people see each other without any module."""
-        shared = (it for it in world.shared_rooms(one, other) if it not in self.excluded)
-        return self.shared_rooms and next(shared, None) is not None
+        return self.shared_rooms and any(
+            it.room_id not in self.excluded
+            and (self.most_members is None or it.joined <= self.most_members)
+            for it in world.shared_rooms(one, other)
+        )
 
 
 def disagreements(

@@ -132,6 +132,9 @@ def _rooms(content: Mapping[Any, Any]) -> RoomRules:
         excluded = routing.get("exclude_rooms")
         if isinstance(excluded, list):
             rooms = replace(rooms, excluded=frozenset(map(str, excluded)))
+        most = 2 if routing.get("rooms") == "direct" else routing.get("largest_room")
+        if isinstance(most, int):
+            rooms = replace(rooms, most_members=most)
     return rooms
 
 

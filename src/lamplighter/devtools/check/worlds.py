@@ -48,6 +48,11 @@ class SimulatedRoom:
         """Tell whether the user is joined."""
         return self.members.get(user_id) is MemberState.JOIN
 
+    @property
+    def joined(self) -> int:
+        """How many users are joined."""
+        return sum(it is MemberState.JOIN for it in self.members.values())
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -63,9 +68,9 @@ class World:
         """Tell whether it is a user of the simulated server."""
         return server_of(user_id) == self.server_name
 
-    def shared_rooms(self, one: UserId, other: UserId) -> Iterator[RoomId]:
+    def shared_rooms(self, one: UserId, other: UserId) -> Iterator[SimulatedRoom]:
         """Yield the rooms to which both are joined."""
-        return (it.room_id for it in self.rooms if it.is_joined(one) and it.is_joined(other))
+        return (it for it in self.rooms if it.is_joined(one) and it.is_joined(other))
 
 
 def state_of(user_id: UserId, number: int, now: Timestamp) -> UserPresenceState:
