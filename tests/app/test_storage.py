@@ -9,6 +9,8 @@ import pytest
 from lamplighter.app.storage import Storage
 from lamplighter.config import parse_config_text
 from lamplighter.errors import ConfigError
+from lamplighter.modules.background import Label
+from tests.postgresql import PostgresServer
 
 
 def storage(folder: Path, lines: str = "") -> Storage:
@@ -16,13 +18,43 @@ def storage(folder: Path, lines: str = "") -> Storage:
     return Storage.of(parse_config_text(f"server_name: x.org\n{lines}", folder / "x.yaml"))
 
 
+def names_in(folder: Path) -> set[str]:
+    """Return the names of what is in *folder*."""
+    return {it.name for it in folder.iterdir()}
+
+
 def test_a_directory_is_made_either_way(tmp_path: Path) -> None:
-    """Keys and the modules' database are in `data_dir`, also beside a PostgreSQL database."""
+    """Keys are in `data_dir`, also beside a PostgreSQL database."""
     for name, lines in (("one", ""), ("two", "database: postgresql://me@localhost/x")):
         made = storage(tmp_path / name, lines)
         assert made.data_dir == tmp_path / name / "data"
-        assert made.modules_path == tmp_path / name / "data" / "modules.db"
         assert made.data_dir.stat().st_mode & 0o777 == 0o700
+
+
+async def test_the_modules_database_in_files(tmp_path: Path) -> None:
+    """Modules have files of their own beside the server's."""
+    made = storage(tmp_path)
+    for database in made.module_databases():
+        await database.run(Label("M", "d"), lambda txn: txn.execute("CREATE TABLE t (a TEXT)"))
+        database.close().result()
+    assert names_in(tmp_path / "data") == {"modules.db", "modules-shadow.db"}
+    await made.database.close()
+
+
+@pytest.mark.processes
+async def test_the_modules_database_in_postgresql(
+    tmp_path: Path, postgres: PostgresServer, postgres_url: str
+) -> None:
+    """With PostgreSQL, modules have schemas of their own in it, and no file."""
+    made = storage(tmp_path, f"database: {postgres_url}")
+    for database in made.module_databases():
+        await database.run(Label("M", "d"), lambda txn: txn.execute("CREATE TABLE t (a TEXT)"))
+        database.close().result()
+    schemas = "SELECT schemaname FROM pg_tables WHERE tablename = 't' ORDER BY 1"
+    found = postgres.tell(postgres_url, schemas).split()
+    assert found == ["lamplighter_modules", "lamplighter_modules_shadow"]
+    assert names_in(tmp_path / "data") == set()
+    await made.database.close()
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
@@ -58,8 +90,12 @@ def test_storage_that_cannot_be_made(
     assert str(refused.value) == f"data_dir: {data} cannot be made: {problem}"
 
 
-async def test_storage_in_memory() -> None:
+async def test_storage_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In memory there are no files, for modules neither."""
+    monkeypatch.chdir(tmp_path)
     storage = Storage.in_memory()
-    assert storage.modules_path is None
+    for database in storage.module_databases():
+        await database.run(Label("M", "d"), lambda txn: txn.execute("CREATE TABLE t (a TEXT)"))
+        database.close().result()
+    assert names_in(tmp_path) == set()
     await storage.database.close()

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from lamplighter.cli.preflight import check_surroundings
 from lamplighter.cli.running import mark_as_running
-from lamplighter.cli.to_postgresql import copy_to_postgresql
+from lamplighter.cli.to_postgresql import copy_modules_to_postgresql, copy_to_postgresql
 from lamplighter.config import load_config
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
@@ -19,7 +20,11 @@ from lamplighter.database.sqlite import open_file
 from lamplighter.database.tables import metadata
 from lamplighter.devtools.server import InMemoryServer, running_server
 from lamplighter.errors import ConfigError, DatabaseInUse
+from lamplighter.modules.background import Label
+from lamplighter.modules.postgresql import postgresql_databases
+from lamplighter.modules.storage import ModuleTransaction
 from tests.database.rooms import add_room
+from tests.interop.processes import reserved_port
 from tests.postgresql import PostgresServer
 
 pytestmark = pytest.mark.processes
@@ -44,7 +49,9 @@ async def everything(database: Database) -> Rows:
 def written(folder: Path, url: str, more: str = "") -> Path:
     """Return the file of a configuration that names the database at *url*."""
     path = folder / "lamplighter.yaml"
-    path.write_text(f"server_name: lamp.test\ndatabase: {url}\n{more}")
+    with reserved_port() as port:
+        listen = f"listen: 127.0.0.1:{port}\n"
+        path.write_text(f"server_name: lamp.test\n{listen}database: {url}\n{more}")
     return path
 
 
@@ -120,7 +127,7 @@ async def test_everything_arrives_and_clients_go_on(tmp_path: Path, empty: str) 
     assert lines[0].endswith(f" rows now, of {data / 'lamplighter.db'}:")
     assert "users 2" in lines[1]
     assert (
-        lines[-2] == "Next: start the server with this configuration. Its clients stay logged in."
+        lines[-1] == "Next: start the server with this configuration. Its clients stay logged in."
     )
 
 
@@ -237,14 +244,83 @@ def test_from_elsewhere(tmp_path: Path, data: Path, empty: str) -> None:
     path = written(tmp_path, empty, "federation: {enabled: true, listen: '127.0.0.1:8448'}\n")
     lines = migrated(path, old)
     moves = f"Copy {old / 'signing.key'} to {data / 'signing.key'}"
-    assert lines[2] == f"{moves}: other servers know this server by it."
+    assert lines[-2] == f"{moves}: other servers know this server by it."
+
+
+def of_modules(data: Path, *statements: str, file: str = "modules.db") -> None:
+    """Change the database of modules."""
+    data.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(data / file, isolation_level=None)) as database:
+        for statement in statements:
+            database.execute(statement)
+
+
+def rules(txn: ModuleTransaction) -> list[tuple[Any, ...]]:
+    """Return what a module has."""
+    txn.execute("SELECT name, weight FROM rules ORDER BY name")
+    return txn.fetchall()
+
+
+RULES = (
+    "CREATE TABLE rules (name TEXT PRIMARY KEY, weight INTEGER)",
+    "INSERT INTO rules VALUES ('a', 1)",
+)
+
+
+def test_the_data_of_modules(tmp_path: Path, data: Path, empty: str) -> None:
+    """What modules have comes along, those in the shadow too; what stays behind is said."""
+    of_modules(data, *RULES, "CREATE VIEW v AS SELECT 1")
+    of_modules(data, *RULES, "UPDATE rules SET weight = 2", file="modules-shadow.db")
+    lines = migrated(written(tmp_path, empty))
+    assert "lamplighter_modules.rules 1, lamplighter_modules_shadow.rules 1" in lines[1]
+    assert lines[2] == "Not copied, for the module to make again: view v"
+    databases = postgresql_databases(empty)
+    found = [it.run(Label("M", "d"), rules).result() for it in databases]
+    assert found == [[("a", 1)], [("a", 2)]]
+    for database in databases:
+        database.close().result()
+
+
+def test_a_server_that_has_postgresql_already(
+    tmp_path: Path, data: Path, postgres: PostgresServer, empty: str
+) -> None:
+    """A server with data of modules in a file does not start until they are copied."""
+    path = written(tmp_path, empty)
+    migrated(path)
+    of_modules(data, *RULES)
+    with pytest.raises(ConfigError, match=r"modules\.db has data of modules, .*migrate-modules"):
+        check_surroundings(load_config(path))
+    assert "lamplighter_modules.rules 1" in list(copy_modules_to_postgresql(path, None))[1]
+    check_surroundings(load_config(path))
+    with pytest.raises(ConfigError, match=r"already, in lamplighter_modules\.rules"):
+        list(copy_modules_to_postgresql(path, None))
+    assert postgres.tell(empty, "SELECT count(*) FROM rooms").strip() == "1"
+
+
+def test_data_of_modules_that_do_not_fit(
+    tmp_path: Path, data: Path, postgres: PostgresServer, empty: str
+) -> None:
+    """If the data of modules cannot be copied, nothing is."""
+    of_modules(data, *RULES, "INSERT INTO rules VALUES ('b', 'heavy')")
+    with pytest.raises(ConfigError, match=r"rules\.weight of 'b': 'heavy' is no whole number"):
+        migrated(written(tmp_path, empty))
+    assert postgres.tell(empty, TABLES).strip() == "0"
+
+
+def test_no_data_of_modules(tmp_path: Path, data: Path, empty: str) -> None:
+    """Where modules have no data, there is nothing to copy."""
+    of_modules(data)
+    with pytest.raises(ConfigError, match="has no data of modules"):
+        list(copy_modules_to_postgresql(written(tmp_path, empty), None))
 
 
 def test_what_cannot_be_copied(tmp_path: Path) -> None:
     """A configuration without PostgreSQL, and a directory without a database, are refused."""
+    with pytest.raises(ConfigError, match="has no database: nothing to copy"):
+        migrated(written(tmp_path, "postgresql://me@localhost/x"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "lamplighter.db").touch()
     path = tmp_path / "lamplighter.yaml"
     path.write_text("server_name: lamp.test\n")
     with pytest.raises(ConfigError, match="it names no PostgreSQL database"):
         migrated(path)
-    with pytest.raises(ConfigError, match="has no database: nothing to copy"):
-        migrated(written(tmp_path, "postgresql://me@localhost/x"))

@@ -16,6 +16,7 @@ from lamplighter.modules.host import PresenceListener, ServerFacts
 from lamplighter.modules.loader import ConfiguredModule, LoadedModule, ModuleStyle
 from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.modules.sqlite import sqlite_databases
 from lamplighter.ports import Account, Json, Profile, Requester
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.callbacks import GetInterestedUsers, GetUsersForStates
@@ -167,7 +168,7 @@ class World:
             host=self.host,
             directory=self.directory,
             clock=self.clock,
-            database_path=None,
+            make_databases=partial(sqlite_databases, None),
         )
         self.runtime = ModuleRuntime(exchange, make_set)
 

@@ -1,6 +1,5 @@
 """The modules' own database."""
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import Any
 import pytest
 
 from lamplighter.modules.background import Label
+from lamplighter.modules.sqlite import sqlite_databases
 from lamplighter.modules.storage import ModuleDatabase, ModuleTransaction
+from tests.engines import ENGINES
 
 LABEL = Label("MyModule", "my interaction")
 SCHEMA = "CREATE TABLE IF NOT EXISTS rules (name TEXT PRIMARY KEY, weight INTEGER)"
@@ -32,13 +33,23 @@ def rules(txn: ModuleTransaction) -> list[tuple[object, ...]]:
     return txn.fetchall()
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=ENGINES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ModuleDatabase]:
-    """A database with a table, in a file or in memory."""
-    database = ModuleDatabase(tmp_path / "modules.db" if request.param == "file" else None)
+    """A database with a table: on each engine once."""
+    database = opened(request, tmp_path)
     database.run(LABEL, make_table).result()
     yield database
     database.close().result()
+
+
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> ModuleDatabase:
+    """Return a new database on the engine of the test's parameter."""
+    if request.param == "postgresql":
+        from lamplighter.modules.postgresql import postgresql_databases
+
+        url: str = request.getfixturevalue("postgres_url")
+        return postgresql_databases(url).in_use
+    return sqlite_databases(None if request.param == "sqlite-memory" else tmp_path).in_use
 
 
 async def test_commit(database: ModuleDatabase) -> None:
@@ -54,7 +65,7 @@ async def test_rollback(database: ModuleDatabase, logged: list[Any]) -> None:
         add(txn, "a", 1)
         add(txn, "a", 2)
 
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         await database.run(LABEL, fail)
     assert await database.run(LABEL, rules) == []
     assert [(line["event"], line["module"], line["desc"]) for line in logged] == [
@@ -69,13 +80,13 @@ async def test_cursor(database: ModuleDatabase) -> None:
         txn.executemany("INSERT INTO rules VALUES (?, ?)", [("a", 1), ("b", 2)])
         txn.execute_batch("INSERT INTO rules VALUES (?, ?)", [("c", 3)])
         txn.execute("INSERT INTO rules VALUES ('d', 4)")
-        seen: list[object] = [txn.lastrowid]
+        seen: list[object] = [txn.rowcount, txn.fetchall(), txn.fetchone(), txn.fetchmany(3)]
         txn.execute("SELECT name FROM rules ORDER BY name")
         seen += [txn.description[0][0], txn.fetchone(), txn.fetchmany(1), list(txn), txn.fetchone()]
         txn.close()
         return seen
 
-    expected: list[object] = [4, "name", ("a",), [("b",)], [("c",), ("d",)], None]
+    expected: list[object] = [1, [], None, [], "name", ("a",), [("b",)], [("c",), ("d",)], None]
     assert await database.run(LABEL, work) == expected
 
 
@@ -113,21 +124,58 @@ async def test_interactions_follow_one_another(database: ModuleDatabase) -> None
     assert await database.run(LABEL, rules) == [("n", 20)]
 
 
-async def test_file_is_made_at_first_use(tmp_path: Path) -> None:
-    """The file is created at the first use, and stays."""
-    path = tmp_path / "modules.db"
-    first = ModuleDatabase(path)
-    assert not path.exists()
-    await first.run(LABEL, make_table)
-    await first.run(LABEL, add, "a", 1)
-    first.close().result()
-    second = ModuleDatabase(path)
-    assert await second.run(LABEL, rules) == [("a", 1)]
-    second.close().result()
+async def test_parameters(database: ModuleDatabase) -> None:
+    """Parameters are written `?` or `:name`; in strings, names and comments neither is one, and a
+    percent sign means nothing.
+    """
+
+    def work(txn: ModuleTransaction) -> list[object]:
+        sql = """SELECT 'it''s 100% :a?' AS "a?", CAST(? AS TEXT) -- ? %s
+              WHERE 'a%b' LIKE '%\\%_' ESCAPE '\\' OR ? = 1 /* ? :b */"""
+        txn.execute(sql, ("x", 1))
+        by_position = [txn.description[0][0], *txn.fetchall()]
+        txn.execute("SELECT CAST(:b AS TEXT), ':b', :a + 1", {"a": 1, "b": "y", "c": 2})
+        return [*by_position, *txn.fetchall()]
+
+    expected: list[object] = ["a?", ("it's 100% :a?", "x"), ("y", ":b", 2)]
+    assert await database.run(LABEL, work) == expected
 
 
-async def test_file_that_cannot_be_opened(tmp_path: Path) -> None:
-    """If the file cannot be opened, the transaction raises, and the server goes on."""
-    database = ModuleDatabase(tmp_path / "no" / "such" / "directory" / "modules.db")
-    with pytest.raises(sqlite3.OperationalError):
-        await database.run(LABEL, make_table)
+async def test_values(database: ModuleDatabase) -> None:
+    """Numbers, text, bytes and null come back as they went in."""
+    values = (2**40, 0.5, "grüße %s ? 🏮 \\ '", b"\0\xff", None)
+
+    def work(txn: ModuleTransaction) -> object:
+        blob = "BLOB" if txn.lastrowid is not None else "BYTEA"
+        txn.execute(f"CREATE TABLE v (a BIGINT, b DOUBLE PRECISION, c TEXT, d {blob}, e TEXT)")
+        txn.execute("INSERT INTO v VALUES (?, ?, ?, ?, ?)", values)
+        txn.execute("SELECT * FROM v")
+        return txn.fetchone()
+
+    assert await database.run(LABEL, work) == values
+
+
+async def test_an_upsert(database: ModuleDatabase) -> None:
+    """What both engines understand is the same in both: upserts, and `RETURNING`."""
+
+    def work(txn: ModuleTransaction, weight: int) -> object:
+        txn.execute(
+            "INSERT INTO rules VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
+            " SET weight = excluded.weight + rules.weight RETURNING weight",
+            ("a", weight),
+        )
+        return txn.fetchone()
+
+    assert [await database.run(LABEL, work, it) for it in (3, 4)] == [(3,), (7,)]
+
+
+async def test_a_cursor_that_is_kept(database: ModuleDatabase) -> None:
+    """After its transaction, a cursor cannot be used: a module cannot write into another's."""
+    kept = await database.run(LABEL, lambda txn: txn)
+
+    def use_it(_: ModuleTransaction) -> None:
+        kept.execute("INSERT INTO rules VALUES ('a', 1)")
+
+    with pytest.raises(Exception, match="closed"):
+        await database.run(LABEL, use_it)
+    assert await database.run(LABEL, rules) == []

@@ -184,7 +184,7 @@ async def _build(
     if recorder is not None:
         recorder.begin(members, core.roster.known(), ())
     source = ReloadSource(config, read_config or (lambda: config), entries)
-    loading = module_runtime(clock, core, homeserver.lookups, source, storage.modules_path)
+    loading = module_runtime(clock, core, homeserver.lookups, source, storage.module_databases)
     admin = Admin.begin(
         config,
         clock,

@@ -1,13 +1,14 @@
 """Wires modules, their reload, and the record of what they decide."""
 
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from lamplighter.clock import Clock
 from lamplighter.config import Config
 from lamplighter.modules.host import ServerFacts
 from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime, ReloadSource
+from lamplighter.modules.storage import ModuleDatabases
 from lamplighter.ports import ModuleDirectory
 from lamplighter.presence.state import Presence
 from lamplighter.recording.files import RecordWriter
@@ -22,12 +23,9 @@ def module_runtime(
     core: Core,
     directory: ModuleDirectory,
     source: ReloadSource,
-    database_path: Path | None,
+    make_databases: Callable[[], ModuleDatabases],
 ) -> ModuleRuntime:
-    """Return what loads and replaces the modules; none is loaded yet.
-
-    *database_path* is the file of the modules' own database; None keeps it in memory.
-    """
+    """Return what loads and replaces the modules; none is loaded yet."""
     make_set = partial(
         ModuleSet,
         server_facts(source.config),
@@ -35,7 +33,7 @@ def module_runtime(
         host=core.for_modules,
         directory=directory,
         clock=clock,
-        database_path=database_path,
+        make_databases=make_databases,
     )
     return ModuleRuntime(core.swap, make_set, source)
 

@@ -8,6 +8,8 @@ from lamplighter.config import Config, DatabaseUrl
 from lamplighter.database.engine import Database
 from lamplighter.database.sqlite import open_file, open_memory
 from lamplighter.errors import ConfigError
+from lamplighter.modules.sqlite import sqlite_databases
+from lamplighter.modules.storage import ModuleDatabases
 
 __all__ = ["Storage", "open_postgresql"]
 
@@ -20,10 +22,16 @@ class Storage:
     #: The directory of the files; None keeps everything in memory.
     data_dir: Path | None
 
-    @property
-    def modules_path(self) -> Path | None:
-        """The file of the modules' own database; None keeps it in memory."""
-        return None if self.data_dir is None else self.data_dir / "modules.db"
+    #: The PostgreSQL database in which modules have theirs; None: that is beside the files.
+    modules_url: DatabaseUrl | None = None
+
+    def module_databases(self) -> ModuleDatabases:
+        """Return the databases of one set of modules; several sets see the same data."""
+        if self.modules_url is None:
+            return sqlite_databases(self.data_dir)
+        from lamplighter.modules.postgresql import postgresql_databases
+
+        return postgresql_databases(self.modules_url)
 
     @classmethod
     def of(cls, config: Config, *, alone: bool = True) -> "Storage":
@@ -34,7 +42,8 @@ class Storage:
         if config.database is None:
             return cls.in_directory(config.data_dir)
         _make(config.data_dir)
-        return cls(open_postgresql(config.database, alone=alone), config.data_dir)
+        database = open_postgresql(config.database, alone=alone)
+        return cls(database, config.data_dir, config.database)
 
     @classmethod
     def in_directory(cls, data_dir: Path) -> "Storage":

@@ -35,7 +35,7 @@ def backup(config_path: Path, target: Path) -> Iterator[str]:
     if config.database is not None:
         raise ConfigError(
             "database: PostgreSQL is backed up by pg_dump, not by this command; the signing keys "
-            f"and modules.db are in {config.data_dir}"
+            f"are in {config.data_dir}"
         )
     if not (config.data_dir / _DATABASES[0]).is_file():
         raise ConfigError(f"data_dir: {config.data_dir} has no database: nothing to back up")

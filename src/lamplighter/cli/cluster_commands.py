@@ -9,26 +9,29 @@ from lamplighter.cli.config_option import DEFAULT_CONFIG, ConfigPath
 
 __all__ = ["cluster_commands"]
 
+_From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="DATA_DIR", help="Where the SQLite files are, if not in data_dir."
+    ),
+]
+
 cluster_commands = typer.Typer(help="Several nodes that serve as one.", no_args_is_help=True)
 
 
-@cluster_commands.callback()
-def _options() -> None:
-    pass
-
-
 @cluster_commands.command("migrate")
-def _migrate(
-    config: ConfigPath = DEFAULT_CONFIG,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--from", metavar="DATA_DIR", help="Where the SQLite files are, if not in data_dir."
-        ),
-    ] = None,
-) -> None:
+def _migrate(config: ConfigPath = DEFAULT_CONFIG, data_dir: _From = None) -> None:
     """Copy a stopped server's SQLite databases into the PostgreSQL of the configuration."""
     from lamplighter.cli.to_postgresql import copy_to_postgresql
 
     for line in copy_to_postgresql(config, data_dir):
+        typer.echo(line)
+
+
+@cluster_commands.command("migrate-modules")
+def _migrate_modules(config: ConfigPath = DEFAULT_CONFIG, data_dir: _From = None) -> None:
+    """Copy only the data of modules, of a stopped server that uses PostgreSQL already."""
+    from lamplighter.cli.to_postgresql import copy_modules_to_postgresql
+
+    for line in copy_modules_to_postgresql(config, data_dir):
         typer.echo(line)

@@ -20,6 +20,7 @@ from lamplighter.database.migrate import check_file, check_server
 from lamplighter.errors import ConfigError, StorageUnavailable
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.federation.transport import tls_context
+from lamplighter.modules.storage import ModulePlace
 from lamplighter.web.listener import Certificate, certificate_context, listening_socket
 
 __all__ = ["CHECKS", "check_database", "check_surroundings"]
@@ -50,6 +51,31 @@ async def _check_postgresql(config: Config, url: DatabaseUrl) -> None:
     database = open_postgresql(url, alone=find_running_server(config.data_dir) is None)
     try:
         await check_server(database)
+    except StorageUnavailable as error:
+        raise ConfigError(f"database: {url.shown}: {error}") from None
+    finally:
+        await database.close()
+
+
+def _databases(config: Config) -> None:
+    check_database(config)
+    if config.database is not None:
+        asyncio.run(_check_module_data(config, config.database))
+
+
+async def _check_module_data(config: Config, url: DatabaseUrl) -> None:
+    """Raise `ConfigError` if modules have data in a file, and none in the PostgreSQL database."""
+    from lamplighter.database.module_tables import has_schema, has_tables
+
+    database = open_postgresql(url, alone=False)
+    try:
+        for place in ModulePlace:
+            file = config.data_dir / place.file
+            if has_tables(file) and not await has_schema(database, place.schema):
+                raise ConfigError(
+                    f"data_dir: {file} has data of modules, whose place is PostgreSQL now;"
+                    " copy them with `lamplighter cluster migrate-modules`, or move the file away"
+                )
     except StorageUnavailable as error:
         raise ConfigError(f"database: {url.shown}: {error}") from None
     finally:
@@ -129,7 +155,7 @@ def _check_writable(path: Path, complaint: str) -> None:
 #: In the order of a start.
 CHECKS: Final[tuple[Callable[[Config], None], ...]] = (
     _data_dir,
-    check_database,
+    _databases,
     _record,
     _signing_key,
     _certificate,

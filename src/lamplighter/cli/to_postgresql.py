@@ -18,12 +18,15 @@ from lamplighter.cli.preflight import check_database
 from lamplighter.cli.running import mark_as_running
 from lamplighter.config import Config, DatabaseUrl, load_config
 from lamplighter.errors import ConfigError
+from lamplighter.modules.storage import ModulePlace
 
 if TYPE_CHECKING:
     from lamplighter.database.copying import SqliteSource
 
-__all__ = ["copy_to_postgresql"]
+__all__ = ["copy_modules_to_postgresql", "copy_to_postgresql"]
 
+#: The database of the server itself.
+_OURS: Final = "lamplighter.db"
 #: How many values that do not fit are named.
 _NAMED: Final = 10
 
@@ -38,33 +41,71 @@ def copy_to_postgresql(path: Path, data_dir: Path | None) -> Iterator[str]:
         StorageUnavailable: PostgreSQL fails; nothing is written then, either.
     """
     config = load_config(path)
-    url, place = config.database, data_dir or config.data_dir
-    if url is None:
-        raise ConfigError("database: it names no PostgreSQL database to copy into")
-    if not (place / "lamplighter.db").is_file():
+    place = data_dir or config.data_dir
+    if not (place / _OURS).is_file():
         raise ConfigError(f"data_dir: {place} has no database: nothing to copy")
+    yield from _copy(config, place, [_OURS])
+    key, was = signing_key_path(config, config.data_dir), place / "signing.key"
+    if config.federation.enabled and was.is_file() and not key.exists():
+        yield f"Copy {was} to {key}: other servers know this server by it."
+    yield "Next: start the server with this configuration. Its clients stay logged in."
+
+
+def copy_modules_to_postgresql(path: Path, data_dir: Path | None) -> Iterator[str]:
+    """Copy only the modules' databases, of a server whose own database is PostgreSQL.
+
+    Raises the same errors.
+    """
+    config = load_config(path)
+    yield from _copy(config, data_dir or config.data_dir, [])
+
+
+def _copy(config: Config, place: Path, files: list[str]) -> Iterator[str]:
+    """Copy *files* of the directory *place*, and those of modules; say what was done."""
+    if config.database is None:
+        raise ConfigError("database: it names no PostgreSQL database to copy into")
     with mark_as_running(replace(config, data_dir=place)):
         check_database(config)
-        copied = _copied(url, place)
-    yield f"{url.shown} has {sum(copied.values()):,} rows now, of {place / 'lamplighter.db'}:"
+        # Where there is no driver, `check_database` has said so.
+        from lamplighter.database.module_tables import has_tables
+
+        files += [it.file for it in ModulePlace if has_tables(place / it.file)]
+        if not files:
+            raise ConfigError(f"data_dir: {place} has no data of modules: nothing to copy")
+        copied, left_behind = _copied(config.database, place, files)
+    names = ", ".join(str(place / it) for it in files)
+    yield f"{config.database.shown} has {sum(copied.values()):,} rows now, of {names}:"
     yield "  " + ", ".join(f"{name} {rows:,}" for name, rows in copied.items() if rows)
-    yield from _what_next(config, place)
+    for what in left_behind:
+        yield f"Not copied, for the module to make again: {what}"
+    yield "No server reads these files any more. Keep them until all is well."
 
 
-def _copied(url: DatabaseUrl, place: Path) -> Mapping[str, int]:
-    """Copy everything, and return how many rows each table has."""
-    # Where there is no driver, `check_database` has said so.
-    from lamplighter.database.copying import copy_all, server_source
+def _copied(
+    url: DatabaseUrl, place: Path, files: Sequence[str]
+) -> tuple[Mapping[str, int], Sequence[str]]:
+    """Copy everything; return how many rows each table has, and what is not copied."""
+    from lamplighter.database.copying import copy_all
 
     try:
         with tempfile.TemporaryDirectory(prefix=".migrating-", dir=place) as folder:
-            copy = Path(folder) / "lamplighter.db"
-            copy_database(place / copy.name, copy)
-            sources = [server_source(copy)]
+            for name in files:
+                copy_database(place / name, Path(folder) / name)
+            sources = [_source(Path(folder) / name) for name in files]
             _check_values(sources, place)
-            return copy_all(url, sources)
+            return copy_all(url, sources), [what for it in sources for what in it.left_behind]
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(f"data_dir: {place} cannot be read, and copied: {error}") from None
+
+
+def _source(file: Path) -> "SqliteSource":
+    from lamplighter.database.copying import server_source
+    from lamplighter.database.module_tables import modules_source
+
+    if file.name == _OURS:
+        return server_source(file)
+    [schema] = [it.schema for it in ModulePlace if it.file == file.name]
+    return modules_source(file, schema)
 
 
 def _check_values(sources: "Sequence[SqliteSource]", place: Path) -> None:
@@ -82,12 +123,3 @@ def _check_values(sources: "Sequence[SqliteSource]", place: Path) -> None:
                 " nothing is copied. Change or delete these values, with sqlite3:\n  "
                 + "\n  ".join(named)
             )
-
-
-def _what_next(config: Config, place: Path) -> Iterator[str]:
-    key = signing_key_path(config, config.data_dir)
-    was = place / "signing.key"
-    if config.federation.enabled and was.is_file() and not key.exists():
-        yield f"Copy {was} to {key}: other servers know this server by it."
-    yield "Next: start the server with this configuration. Its clients stay logged in."
-    yield f"No server reads {place / 'lamplighter.db'} any more; keep it until all is well."

@@ -21,9 +21,12 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Float,
     Integer,
+    LargeBinary,
     MetaData,
     NullPool,
+    Numeric,
     Table,
     create_engine,
     func,
@@ -38,11 +41,15 @@ from lamplighter.database.postgresql import THE_SERVER
 from lamplighter.database.tables import metadata
 from lamplighter.errors import ConfigError, DatabaseInUse, StorageUnavailable
 
-__all__ = ["SqliteSource", "copy_all", "server_source", "unfit_values"]
+__all__ = ["SOURCE", "SqliteSource", "copy_all", "server_source", "unfit_values"]
 
 #: Connecting, and waiting for a lock: as long as a server does.
 _SECONDS: Final = 5
 _OPTIONS: Final = f"-c lock_timeout={_SECONDS * 1000} -c statement_timeout=0 -c jit=off"
+
+
+#: The key of `info` under which a table, or a column, has its name in SQLite, if that differs.
+SOURCE: Final = "source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class SqliteSource:
     tables: MetaData
     #: Makes the tables where they are lacking.
     make_tables: Callable[[Connection], None]
+    #: What the file has, and PostgreSQL does not get.
+    left_behind: tuple[str, ...] = ()
 
 
 def server_source(path: Path) -> SqliteSource:
@@ -161,11 +170,12 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _rows(database: sqlite3.Connection, table: Table) -> Iterator[tuple[Any, ...]]:
-    columns = ", ".join(map(_quoted, table.columns.keys()))
-    return iter(database.execute(f"SELECT {columns} FROM {_quoted(table.name)}"))
+    columns = ", ".join(map(_in_sqlite, table.columns))
+    return iter(database.execute(f"SELECT {columns} FROM {_in_sqlite(table)}"))
 
 
-def _quoted(name: str) -> str:
+def _in_sqlite(named: Table | Column[Any]) -> str:
+    name: str = named.info.get(SOURCE, named.name)
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -186,7 +196,11 @@ def _check_of(column: Column[Any]) -> Callable[[object], str | None]:
     if isinstance(column.type, Boolean):
         check = _not_a_boolean
     elif isinstance(column.type, Integer):
+        check = _not_whole
+    elif isinstance(column.type, Numeric | Float):
         check = _not_a_number
+    elif isinstance(column.type, LargeBinary):
+        check = _not_bytes
     else:
         check = _not_text
     return _or_null(check) if column.nullable else check
@@ -200,8 +214,16 @@ def _not_a_boolean(value: object) -> str | None:
     return None if value in (0, 1) else f"{short(value)} is neither true nor false"
 
 
-def _not_a_number(value: object) -> str | None:
+def _not_whole(value: object) -> str | None:
     return None if isinstance(value, int) else f"{short(value)} is no whole number"
+
+
+def _not_a_number(value: object) -> str | None:
+    return None if isinstance(value, int | float) else f"{short(value)} is no number"
+
+
+def _not_bytes(value: object) -> str | None:
+    return None if isinstance(value, bytes) else f"{short(value)} is no BLOB"
 
 
 def _not_text(value: object) -> str | None:

@@ -29,6 +29,7 @@ from lamplighter.metrics import Metrics
 from lamplighter.modules.loader import ConfiguredModule, module_entries
 from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime
+from lamplighter.modules.sqlite import sqlite_databases
 from lamplighter.ports import MembershipChange
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.recording.events import (
@@ -158,7 +159,7 @@ class Replay:
             host=ReplayHost(self._known, self._subscribers, forget_interest, self._unanswered),
             directory=ReplayDirectory(self._known, self._unanswered),
             clock=self._clock,
-            database_path=None,
+            make_databases=partial(sqlite_databases, None),
         )
         return ModuleRuntime(exchange, make_set)
 

@@ -127,7 +127,9 @@ class BackgroundPart(ApiPart):
         """Call *func* with a cursor, in a thread, as one transaction on the modules' database.
 
         The transaction is committed if *func* returns, and rolled back if it raises. The SQL is
-        SQLite's, with parameters written `?`. Only one transaction runs at a time.
+        that of the server's database, SQLite or PostgreSQL, with parameters written `?` or `:name`.
+        Errors are the driver's. Only one transaction runs at a time, on all nodes together. In
+        PostgreSQL a statement may take a minute, and the next one has to follow in half a minute.
         """
         label = Label(self._module, desc)
         return self._parts.database.run(label, func, *args, **kwargs)

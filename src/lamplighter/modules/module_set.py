@@ -1,11 +1,9 @@
 """A set of modules: loaded together, in use together, and stopped together."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Final
 
 import structlog
 from starlette.types import ASGIApp
@@ -27,7 +25,7 @@ from lamplighter.modules.loader import (
 )
 from lamplighter.modules.parts import ApiParts
 from lamplighter.modules.set_host import SetHost
-from lamplighter.modules.storage import ModuleDatabase
+from lamplighter.modules.storage import ModuleDatabases
 from lamplighter.modules.threads import start_thread
 from lamplighter.modules.web import WebResources
 from lamplighter.ports import ModuleDirectory
@@ -36,15 +34,11 @@ __all__ = ["ModuleSet"]
 
 _log = structlog.get_logger(__name__)
 
-#: The database file of the shadow modules, beside the file of the other modules.
-SHADOW_DATABASE: Final = "modules-shadow.db"
-
 
 class ModuleSet:
     """A set of modules with its registrations, background work and database.
 
     A server has one set in use, and for a moment a second one, during a reload.
-    *database_path* is the file of the modules' own database; None keeps it in memory.
     """
 
     def __init__(
@@ -55,26 +49,25 @@ class ModuleSet:
         host: PresenceHost,
         directory: ModuleDirectory,
         clock: Clock,
-        database_path: Path | None,
+        make_databases: Callable[[], ModuleDatabases],
     ) -> None:
         #: The registered callbacks.
         self.registrations = exchange.prepare()
         self._exchange = exchange
         self._host = SetHost(host)
         self._background = BackgroundWork(clock)
+        databases = make_databases()
         self._parts = ApiParts(
             server=server,
             register=self.registrations.register,
             host=self._host,
             directory=directory,
             background=self._background,
-            database=ModuleDatabase(database_path),
+            database=databases.in_use,
             web=WebResources(),
             http_client=SimpleHttpClient(),
         )
-        # A module in the shadow must not change the data of the other modules.
-        shadow_path = database_path and database_path.with_name(SHADOW_DATABASE)
-        self._shadow_database = ModuleDatabase(shadow_path)
+        self._shadow_database = databases.shadow
         self.loaded: Sequence[LoadedModule] = ()
         #: Modules of the configuration that are not presence modules, and were not loaded.
         self.left_out: list[ConfiguredModule] = []

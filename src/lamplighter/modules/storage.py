@@ -1,35 +1,96 @@
 """A database for modules, apart from the server's, so that modules can harm only each other.
 
-It is a SQLite file, created at the first use. One thread runs the transactions of all modules, one
-after the other.
+It is a SQLite file (`sqlite.py`), or a schema in the server's PostgreSQL (`postgresql.py`). One
+thread runs the transactions of all modules of a server, one after the other.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from enum import Enum
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import structlog
 
 from lamplighter.modules.background import Job, Label
 from lamplighter.modules.threads import Worker
 
-__all__ = ["ModuleDatabase", "ModuleTransaction"]
+__all__ = [
+    "Cursor",
+    "ModuleDatabase",
+    "ModuleDatabases",
+    "ModuleEngine",
+    "ModulePlace",
+    "ModuleTransaction",
+    "Parameters",
+]
 
 _log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-#: Values that SQLite binds by position or by name.
+#: Values that are bound by position or by name.
 Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class ModulePlace(Enum):
+    """Where the data of modules are: the file of SQLite, and the schema of PostgreSQL."""
+
+    IN_USE = "modules.db", "lamplighter_modules"
+    #: Of modules in the shadow, which must not change the data of the other modules.
+    SHADOW = "modules-shadow.db", "lamplighter_modules_shadow"
+
+    @property
+    def file(self) -> str:
+        """The name of the file in the data directory."""
+        return self.value[0]
+
+    @property
+    def schema(self) -> str:
+        """The name of the schema."""
+        return self.value[1]
+
+
+class Cursor(Protocol):
+    """A cursor of DB-API."""
+
+    @property
+    def description(self) -> Any: ...
+    @property
+    def rowcount(self) -> int: ...
+    @property
+    def lastrowid(self) -> int | None: ...
+    def execute(self, sql: str, parameters: Parameters = (), /) -> object: ...
+    def executemany(self, sql: str, parameters: Iterable[Parameters], /) -> object: ...
+    def fetchone(self) -> Any: ...
+    def fetchmany(self, size: int = 1, /) -> list[Any]: ...
+    def fetchall(self) -> list[Any]: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def close(self) -> None: ...
+
+
+class ModuleEngine(Protocol):
+    """Transactions of one database. All methods are called by one thread, and raise the driver's
+    own errors.
+    """
+
+    def begin(self) -> Cursor:
+        """Begin a transaction, after the one before; connect if need be."""
+
+    def commit(self) -> None:
+        """Store what the transaction has done; raise if that cannot be."""
+
+    def rollback(self) -> None:
+        """Undo what the transaction has done."""
+
+    def close(self) -> None:
+        """End the connection, if there is one."""
 
 
 class ModuleTransaction:
     """What a module's function works with: a DB-API cursor within one transaction."""
 
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
+    def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
         self._after: list[Callable[[], object]] = []
         self._on_exception: list[Callable[[], object]] = []
@@ -46,7 +107,7 @@ class ModuleTransaction:
 
     @property
     def lastrowid(self) -> int | None:
-        """The row ID of the last insertion."""
+        """The row ID of the last insertion; None in PostgreSQL: use `RETURNING`."""
         return self._cursor.lastrowid
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
@@ -68,14 +129,14 @@ class ModuleTransaction:
 
     def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
         """Return the next rows."""
-        return self._cursor.fetchmany(size or self._cursor.arraysize)
+        return self._cursor.fetchmany(size or 1)
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Return all rows that are left."""
         return self._cursor.fetchall()
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return self._cursor
+        return iter(self._cursor)
 
     def close(self) -> None:
         """Do nothing: the transaction ends with the function."""
@@ -100,11 +161,10 @@ class ModuleTransaction:
 
 
 class ModuleDatabase:
-    """The modules' own database: a file, or memory if *path* is None."""
+    """A database of modules, on any engine."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
+    def __init__(self, engine: ModuleEngine) -> None:
+        self._engine = engine
         self._worker = Worker("module-database")
 
     def run(
@@ -129,8 +189,8 @@ class ModuleDatabase:
         return job
 
     def close(self) -> "Future[None]":
-        """Close the file after all transactions so far; the caller need not wait for that."""
-        return self._worker.end(self._disconnect)
+        """Disconnect after all transactions so far; the caller need not wait for that."""
+        return self._worker.end(self._engine.close)
 
     def _interact(
         self,
@@ -139,30 +199,25 @@ class ModuleDatabase:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        connection = self._connect()
-        connection.execute("BEGIN IMMEDIATE")
-        transaction = ModuleTransaction(connection.cursor())
+        cursor = self._engine.begin()
+        transaction = ModuleTransaction(cursor)
         try:
             result = func(transaction, *args, **kwargs)
-            connection.commit()
+            self._engine.commit()
         except BaseException as error:
             # The job has the exception too, but modules often do not look at it.
             _log.info("transaction undone", module=label.module, desc=label.desc, error=repr(error))
-            connection.rollback()
+            self._engine.rollback()
             transaction.rolled_back()
             raise
+        finally:
+            cursor.close()  # what a function leaves behind must not reach the next transaction
         transaction.committed()
         return result
 
-    def _connect(self) -> sqlite3.Connection:
-        if self._connection is None:
-            # None: `run` begins and ends each transaction, and not the sqlite3 module.
-            self._connection = sqlite3.connect(self._path or ":memory:", isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-        return self._connection
 
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+class ModuleDatabases(NamedTuple):
+    """The databases of one set of modules."""
+
+    in_use: ModuleDatabase
+    shadow: ModuleDatabase

@@ -27,6 +27,7 @@ from lamplighter.modules.host import PresenceListener, ServerFacts
 from lamplighter.modules.http_client import UnreachableHttpClient
 from lamplighter.modules.loader import ConfiguredModule, LoadedModule, import_and_parse, instantiate
 from lamplighter.modules.parts import ApiParts
+from lamplighter.modules.sqlite import SqliteEngine
 from lamplighter.modules.storage import ModuleDatabase
 from lamplighter.modules.web import WebResources
 from lamplighter.ports import Account, Json, Profile, Requester
@@ -83,7 +84,7 @@ async def simulated(entry: ConfiguredModule, world: World) -> AsyncIterator[Simu
             host=presence,
             directory=_Directory(world),
             background=background,
-            database=ModuleDatabase(None),
+            database=ModuleDatabase(SqliteEngine(None)),
             web=WebResources(),
             http_client=UnreachableHttpClient(),
         )
