@@ -65,7 +65,7 @@ def test_what_is_looked_at_when_somebody_asks() -> None:
 
     def take() -> Readings:
         taken.append(len(taken))
-        return Readings({"online": len(taken)}, 7, 1.5, {"ready": 2, "backing_off": 1}, 9, 4)
+        return Readings({"online": len(taken)}, 7, 1.5, {"ready": 2, "backing_off": 1}, 9, 4, 1)
 
     metrics.read(take)
     for number in (1, 2):
@@ -78,6 +78,7 @@ def test_what_is_looked_at_when_somebody_asks() -> None:
         'lamplighter_destinations{state="backing_off"} 1.0',
         "lamplighter_federation_queue_states 9.0",
         "lamplighter_storage_failures_total 4.0",
+        "lamplighter_homeserver_problem 1.0",
     } <= set(lines)
 
 
@@ -111,7 +112,7 @@ def test_every_metric_is_fed() -> None:
     for happenings, _ in HAPPENINGS:
         for happen in happenings:
             happen(metrics)
-    metrics.read(lambda: Readings({"online": 1}, 7, 1.5, {"ready": 2}, 9, 4))
+    metrics.read(lambda: Readings({"online": 1}, 7, 1.5, {"ready": 2}, 9, 4, 1))
     after = _families(metrics)
     assert {name for name, lines in after.items() if lines == before.get(name)} == {
         "lamplighter_build_info"

@@ -54,6 +54,8 @@ class Readings:
     queued: int
     #: Reads and writes of the database that have failed since the start.
     storage_failures: int
+    #: 1 while something is wrong between this server and the homeserver behind it, else 0.
+    homeserver_problems: int
 
 
 class _Read(Collector):
@@ -82,6 +84,8 @@ def _of_readings(now: Readings) -> Iterator[Metric]:
     yield _gauge("federation_queue_states", waiting, now.queued)
     failed = "Reads and writes of the database that failed"
     yield _count("storage_failures", failed, now.storage_failures)
+    wrong = "1 while the homeserver behind this server is not set up for it"
+    yield _gauge("homeserver_problem", wrong, now.homeserver_problems)
 
 
 def _count(name: str, text: str, value: float) -> Metric:

@@ -64,6 +64,7 @@ class FakeHomeserver:
         self._changed: dict[UserId, int] = {}
         self.identity = self.membership = self.rooms_half = self.lookups = self
         self.everything_else = None
+        self.problem: str | None = None
 
     # --- what happens ---------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+import yaml
 
 from lamplighter.cli.homeserver import check_homeserver
 from tests.federation_interop.certificates import Authority
@@ -16,7 +17,7 @@ from tests.federation_interop.front import Front, in_front_of, people
 from tests.federation_interop.peer import Answer, Peer, presence_edu
 from tests.federation_interop.people import log_in, news_of
 from tests.federation_interop.synapse import Synapse
-from tests.interop.clients import Person
+from tests.interop.clients import Person, register
 
 
 @pytest.fixture
@@ -101,6 +102,40 @@ async def over_restarts(front: Front, http: aiohttp.ClientSession) -> None:
                 (await person.sync(timeout=30_000)).json.get("to_device", {}).get("events", [])
             )
         assert [it["content"] for it in messages] == [{"n": 1}]
+
+
+async def test_another_registration(front: Front, http: aiohttp.ClientSession) -> None:
+    """A homeserver with other tokens than Lamplighter is told of while the server runs, and once
+    it has the right ones again, so is that, and nobody was lost.
+    """
+    front.start()
+    alice, bob = await people(front, http, "alice", "bob")
+    await bob.put_status("online", "brb")
+    assert (await alice.status(bob)).json["status_msg"] == "brb"
+    right = front.registration.read_text()
+    tokens = yaml.safe_load(right)
+    for times, (token, finding) in enumerate(
+        {
+            "as_token": "the homeserver does not know the registration lamplighter",
+            "hs_token": "the homeserver has another hs_token than the registration here",
+        }.items(),
+        1,
+    ):
+        for text in (right.replace(tokens[token], f"another-{token}"), right):
+            front.registration.write_text(text)
+            await asyncio.to_thread(front.synapse.kill_if_running)
+            await asyncio.to_thread(front.synapse.start)
+            # A join is told to the application service, which asks who is in the room.
+            another = await register(http, front.synapse.url, f"carol{times}{text == right}")
+            [room_id] = (await alice.ask("GET", "/joined_rooms")).json["joined_rooms"]
+            await another.ask("POST", f"/join/{quote(room_id, safe='')}", {})
+            if text != right:
+                await asyncio.to_thread(front.lamplighter.logged, finding)
+                async with http.get(f"{front.lamplighter.url}/ready") as response:
+                    assert await response.json() == {"status": "homeserver not set up"}
+            else:
+                await asyncio.to_thread(front.lamplighter.logged, "the homeserver is set up", times)
+    assert (await alice.status(bob)).status == 200
 
 
 async def test_leaves_and_log_outs(front: Front, http: aiohttp.ClientSession) -> None:

@@ -70,11 +70,15 @@ class Admin:
             metrics=metrics,
             cpu_seconds=lambda: sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
         )
-        metrics.read(partial(_readings, census, destinations, storage))
+        metrics.read(partial(_readings, census, destinations, storage, lambda: homeserver.problem))
         lookups, membership = homeserver.lookups, homeserver.membership
         names = RoomNames(membership, clock)
         explanations = _explanations(config, core, homeserver, names)
-        ready = Ready(lambda: storage.can_write, partial(lookups.accounts, None, 1))
+        ready = Ready(
+            lambda: storage.can_write,
+            partial(lookups.accounts, None, 1),
+            lambda: homeserver.problem,
+        )
         broadcast = Broadcast(core.witnesses.observe, census, names, clock)
         routes = [
             *Health(lambda: storage.can_write).routes(),
@@ -84,7 +88,7 @@ class Admin:
         if config.admin.token_hash is not None:
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash, access_log),
-                AdminServer(config, clock.now(), census, core.router),
+                AdminServer(config, clock.now(), census, core.router, lambda: homeserver.problem),
                 AdminUsers(lookups, membership, core, names),
                 AdminVisibility(explanations, config.server_name),
                 AdminModules(core.router, core.shadows.samples, reload),
@@ -134,6 +138,7 @@ def _readings(
     census: Census,
     destinations: Callable[[], Sequence[DestinationStatus]],
     storage: Database,
+    homeserver_problem: Callable[[], str | None],
 ) -> Readings:
     figures, statuses = census.take(), destinations()
     states = Counter("backing_off" if it.failures else "ready" for it in statuses)
@@ -144,4 +149,5 @@ def _readings(
         destinations={state: states[state] for state in ("ready", "backing_off")},
         queued=sum(it.queued for it in statuses),
         storage_failures=storage.failures,
+        homeserver_problems=int(homeserver_problem() is not None),
     )

@@ -37,6 +37,12 @@ class Homeserver(Protocol):
     async def start(self) -> None:
         """Get ready. Nothing else is called before it has returned."""
 
+    @property
+    def problem(self) -> str | None:
+        """What is wrong between this server and the homeserver, and what to change; None if all is
+        well.
+        """
+
     def opened(self) -> None:
         """Learn that the listeners are open."""
 

@@ -50,6 +50,7 @@ class BuiltInHomeserver:
         #: Tells what other nodes have written and not told.
         self._looking: asyncio.Task[None] | None = None
         self.everything_else = None
+        self.problem = None
 
     async def start(self) -> None:
         await self.directory.start()

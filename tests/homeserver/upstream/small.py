@@ -163,6 +163,8 @@ class SmallHomeserver:
         path = asked.path.removeprefix(_CLIENT)
         if asked.path == "/_matrix/client/v1/appservice/lamplighter/ping":
             return 200, {"duration_ms": 1}
+        if is_service and device is None and path == "/account/whoami":
+            return 200, {"user_id": f"@lamplighter:{self._server_name}"}
         if device is None and not is_service:
             return 401, {"errcode": "M_UNKNOWN_TOKEN", "error": "no", "soft_logout": True}
         if path == "/sync" and device is not None:

@@ -15,7 +15,8 @@ class Storage:
 
     def __init__(self) -> None:
         self.reads = self.writes = True
-        self.ready = Ready(lambda: self.writes, self.look)
+        self.homeserver_problem: str | None = None
+        self.ready = Ready(lambda: self.writes, self.look, lambda: self.homeserver_problem)
         routes = [*Health(lambda: self.writes).routes(), *self.ready.routes()]
         self.http = client_of(Application(routes))
 
@@ -45,6 +46,15 @@ async def test_the_database() -> None:
         (False, True): [well[0], UNAVAILABLE],
         (True, False): [UNAVAILABLE] * 2,
     }
+
+
+async def test_the_homeserver_behind() -> None:
+    """While a homeserver behind this server does not know it, the server is well, and not ready."""
+    storage = Storage()
+    storage.ready.opened()
+    storage.homeserver_problem = "the homeserver does not know the registration"
+    assert await answer(storage.http, "/health") == (200, {"status": "ok"})
+    assert await answer(storage.http, "/ready") == (503, {"status": "homeserver not set up"})
 
 
 async def test_starting_ready_and_stopping() -> None:

@@ -31,6 +31,7 @@ async def test_settings_and_figures(server: InMemoryServer, operator: Operator) 
         "now_ts": server.clock.now(),
         "presence_enabled": "true",
         "federation_enabled": False,
+        "homeserver_problem": None,
         "shared_rooms": True,
         "modules": [],
         "users": {"online": 2, "unavailable": 0, "offline": 0, "org.matrix.msc3026.busy": 0},

@@ -19,7 +19,7 @@ from lamplighter.homeserver.upstream.connection import UpstreamAnswer
 from lamplighter.homeserver.upstream.registration import SERVICE_ID, ServiceRegistration
 from lamplighter.ids import ServerName
 
-__all__ = ["Diagnosis", "examine"]
+__all__ = ["Diagnosis", "Doctor", "examine"]
 
 _CLIENT: Final = "/_matrix/client/v3"
 _TIME_LIMIT: Final = timedelta(seconds=20)
@@ -50,7 +50,7 @@ async def examine(
     *url* is where the homeserver is, for people. *keys* sign what is sent to other servers; None is
     no federation.
     """
-    doctor = _Doctor(client, registration, server_name)
+    doctor = Doctor(client, registration, server_name)
     found = await doctor.answers(url)
     yield found
     if not found.is_good:
@@ -65,7 +65,7 @@ async def examine(
         yield await doctor.publishes_key(keys)
 
 
-class _Doctor:
+class Doctor:
     """Asks one question after the other."""
 
     def __init__(
@@ -80,7 +80,8 @@ class _Doctor:
         try:
             answer = await self._ask("GET", "/_matrix/client/versions", token=None)
         except (HomeserverUnreachable, HomeserverTooSlow) as error:
-            return Diagnosis(False, f"{url} does not answer: {error}", "Set homeserver.url.")
+            advice = "Start the homeserver, or set homeserver.url to where it listens."
+            return Diagnosis(False, f"{url} does not answer: {error}", advice)
         if answer.status != 200 or "versions" not in _content(answer):
             what = f"what answers at {url} is no homeserver (status {answer.status})"
             return Diagnosis(False, what, "Set homeserver.url to where the homeserver listens.")
@@ -123,6 +124,15 @@ class _Doctor:
         if answer.status == 200:
             return Diagnosis(True, "the homeserver reaches this server")
         said = _content(answer)
+        if answer.status == 404:  # it has no such endpoint
+            what = "whether the homeserver reaches this server could not be found out"
+            return Diagnosis(True, f"{what} (status 404)")
+        if said.get("status") == 403:  # what this server has answered
+            return Diagnosis(
+                False,
+                "the homeserver has another hs_token than the registration here",
+                "Give the homeserver the file of homeserver.registration, and restart it.",
+            )
         return Diagnosis(
             False,
             f"the homeserver does not reach {self._registration.url}: "

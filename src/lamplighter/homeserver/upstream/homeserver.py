@@ -1,7 +1,6 @@
 """Another homeserver, behind this server: clients reach it through here."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -9,13 +8,13 @@ import structlog
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lamplighter.clock import Clock, sleep
+from lamplighter.clock import Clock
 from lamplighter.config import Config, HomeserverSettings, PresenceMode
 from lamplighter.database.engine import Database
 from lamplighter.database.known_members import KnownMembers
 from lamplighter.delivery.tokens import Tokens, UpstreamTokens
-from lamplighter.errors import Forbidden, HomeserverTooSlow, HomeserverUnreachable, NotFound
 from lamplighter.homeserver.upstream.client import Connect, UpstreamClient, connect_to
+from lamplighter.homeserver.upstream.doctor import Doctor
 from lamplighter.homeserver.upstream.forwarding import Forwarding
 from lamplighter.homeserver.upstream.headers import forwarded_headers
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
@@ -23,10 +22,11 @@ from lamplighter.homeserver.upstream.lookups import UpstreamLookups
 from lamplighter.homeserver.upstream.members_saving import MembersSaving
 from lamplighter.homeserver.upstream.polls import UpstreamRoomsHalf
 from lamplighter.homeserver.upstream.queries import with_their_tokens
-from lamplighter.homeserver.upstream.registration import SERVICE_ID, read_registration
+from lamplighter.homeserver.upstream.registration import read_registration
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.homeserver.upstream.service import AppService
 from lamplighter.homeserver.upstream.sliding_sync import SlidingSync
+from lamplighter.homeserver.upstream.standing import UpstreamStanding
 from lamplighter.homeserver.upstream.transactions import ServiceEndpoints
 from lamplighter.homeserver.upstream.watch import WatchRequests
 from lamplighter.ids import StreamEpoch
@@ -44,8 +44,6 @@ _log = structlog.get_logger(__name__)
 
 #: The answer of a `/sync` is read here, as it is.
 _NOT_FOR_SYNC: Final = frozenset({b"accept-encoding", b"content-length"})
-#: When the homeserver is asked to reach for us, after the start: what it has held back comes then.
-_PINGS: Final = tuple(timedelta(seconds=it) for it in (1, 5, 30, 120, 600))
 
 
 class UpstreamHomeserver:
@@ -71,7 +69,11 @@ class UpstreamHomeserver:
         )
         trusts = ClientAddress(config.trusted_proxies).trusts
         self._client = client
-        self._service = AppService(client, registration.as_token, config.server_name)
+        doctor = Doctor(client, registration, config.server_name)
+        self._standing = standing = UpstreamStanding(doctor, clock, background)
+        self._service = AppService(
+            client, registration.as_token, config.server_name, standing.suspect
+        )
         saving = MembersSaving(KnownMembers(database), clock, background)
         self.membership = rooms = UpstreamRooms(self._service, saving, clock, background)
         self.identity = UpstreamIdentity(client, config.server_name, clock, rooms.appeared)
@@ -80,7 +82,7 @@ class UpstreamHomeserver:
             client, self.identity, rooms, partial(_sync_headers, trusts), clock, background
         )
         self._watch = WatchRequests(self.identity, rooms, self.rooms_half.forget)
-        self._endpoints = ServiceEndpoints(registration.hs_token, rooms)
+        self._endpoints = ServiceEndpoints(registration.hs_token, rooms, standing.suspect)
         self.everything_else: ASGIApp | None = _with_their_tokens(
             Forwarding(client, trusts, self._watch)
         )
@@ -89,9 +91,13 @@ class UpstreamHomeserver:
         """Read who was in which room. Nothing is asked yet: the homeserver may be away."""
         await self.membership.start()
 
+    @property
+    def problem(self) -> str | None:
+        return self._standing.problem
+
     def opened(self) -> None:
         self.membership.opened()
-        self._background.run(self._ping())
+        self._standing.begin()
 
     def listen(self, listener: DirectoryListener) -> None:
         self.membership.listen(listener)
@@ -115,15 +121,6 @@ class UpstreamHomeserver:
     async def stop(self) -> None:
         await self.membership.stop()
         await self._client.close()
-
-    async def _ping(self) -> None:
-        """Let the homeserver send what it has held back while this server was away."""
-        for pause in _PINGS:
-            await sleep(self._clock, pause)
-            try:
-                await self._service.ping(SERVICE_ID)
-            except (HomeserverUnreachable, HomeserverTooSlow, Forbidden, NotFound) as error:
-                _log.warning("the homeserver does not reach this server", problem=str(error))
 
 
 def _sync_headers(trusts: Callable[[str], bool], head: RequestHead) -> Headers:

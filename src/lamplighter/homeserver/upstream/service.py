@@ -5,7 +5,7 @@ an application service it may read the members of every room with a local user, 
 local user. So its token goes with its own questions only, never with a client's request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -51,8 +51,16 @@ class AppService:
     Each method raises `HomeserverUnreachable` or `HomeserverTooSlow`, `Forbidden` and `NotFound`.
     """
 
-    def __init__(self, client: UpstreamClient, as_token: str, server_name: ServerName) -> None:
+    def __init__(
+        self,
+        client: UpstreamClient,
+        as_token: str,
+        server_name: ServerName,
+        refused: Callable[[], None],
+    ) -> None:
+        """*refused* is called each time the homeserver does not know the token."""
         self._client = client
+        self._refused = refused
         self._headers = [
             (b"authorization", b"Bearer " + as_token.encode()),
             (b"accept-encoding", b"identity"),
@@ -117,14 +125,6 @@ class AppService:
         path = _account_data(user_id, room_id, kind)
         await self._ask("PUT", path, Json, content, {"user_id": user_id})
 
-    async def ping(self, service_id: str) -> Json:
-        """Let the homeserver reach for our listener; return how long that took.
-
-        What the homeserver holds back for us since it could not reach us comes then.
-        """
-        path = f"/_matrix/client/v1/appservice/{quote(service_id, safe='')}/ping"
-        return await self._ask("POST", path, Json, {}, {})
-
     async def _get(self, path: str, kind: type[T], **query: str) -> T:
         return await self._ask("GET", path, kind, None, query)
 
@@ -140,6 +140,8 @@ class AppService:
         answer = await self._client.fetch(
             method, target.encode(), headers, body, time_limit=_TIME_LIMIT, most=_MOST
         )
+        if answer.status == 401:
+            self._refused()
         if answer.status != 200:
             raise _refusal(answer)
         return answer.content(kind)
@@ -152,7 +154,9 @@ def _account_data(user_id: UserId, room_id: RoomId | None, kind: str) -> str:
 
 def _refusal(answer: UpstreamAnswer) -> Exception:
     """Return the error that stands for an answer other than 200."""
-    if answer.status in (401, 403):
+    if answer.status == 401:  # it is no answer to the question: the token is not known yet
+        return HomeserverUnreachable("The homeserver does not know the registration")
+    if answer.status == 403:
         return Forbidden("The homeserver refuses this question of Lamplighter's")
     if answer.status == 404:
         return NotFound("The homeserver does not have it")

@@ -7,6 +7,7 @@ sends nothing for up to nine minutes.
 """
 
 import hmac
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -41,8 +42,10 @@ class _Transaction(msgspec.Struct):
 class ServiceEndpoints:
     """The endpoints that only the homeserver uses; `hs_token` proves that it is the homeserver."""
 
-    def __init__(self, hs_token: str, rooms: UpstreamRooms) -> None:
+    def __init__(self, hs_token: str, rooms: UpstreamRooms, refused: Callable[[], None]) -> None:
+        """*refused* is called each time somebody comes with another token."""
         self._hs_token = hs_token.encode()
+        self._refused = refused
         self._rooms = rooms
 
     def routes(self) -> list[BaseRoute]:
@@ -73,6 +76,7 @@ class ServiceEndpoints:
     def _check(self, request: Request) -> None:
         token = access_token(request.scope["headers"], request.scope["query_string"])
         if not hmac.compare_digest(token.encode("latin-1", "replace"), self._hs_token):
+            self._refused()
             raise Forbidden("This is not the homeserver's token")
 
 

@@ -200,6 +200,8 @@ class ServerContent(msgspec.Struct, frozen=True):
     #: `true`, `false` or `untracked`, as the configuration has it.
     presence_enabled: str
     federation_enabled: bool
+    #: What is wrong between this server and the homeserver behind it; null if all is well.
+    homeserver_problem: str | None
     #: Whether users who share a room see each other.
     shared_rooms: bool
     modules: list[str]

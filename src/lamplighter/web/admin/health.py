@@ -6,7 +6,8 @@ better.
 
 `/ready` tells whether to send clients here. It answers 200 `{"status": "ready"}` if the modules are
 loaded, the server listens on all its addresses, and the database answers. Otherwise it answers 503
-with `starting`, `stopping` or `storage unavailable`.
+with `starting`, `stopping`, `storage unavailable`, or `homeserver not set up` where the homeserver
+behind this server does not know its registration, or does not reach it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -47,10 +48,17 @@ class Ready:
     """Answers whether the server serves clients."""
 
     def __init__(
-        self, storage_works: Callable[[], bool], look_into_storage: Callable[[], Awaitable[object]]
+        self,
+        storage_works: Callable[[], bool],
+        look_into_storage: Callable[[], Awaitable[object]],
+        homeserver_problem: Callable[[], str | None],
     ) -> None:
-        """*look_into_storage* raises `StorageUnavailable` if the database does not answer."""
+        """*look_into_storage* raises `StorageUnavailable` if the database does not answer.
+
+        *homeserver_problem* tells what is wrong with the homeserver behind this server.
+        """
         self._storage_works = storage_works
+        self._homeserver_problem = homeserver_problem
         self._look_into_storage = look_into_storage
         self._stage = _Stage.STARTING
 
@@ -74,5 +82,8 @@ class Ready:
                 works = self._storage_works()
             except StorageUnavailable:
                 works = False
-            status = status if works else "storage unavailable"
+            if not works:
+                status = "storage unavailable"
+            elif self._homeserver_problem() is not None:
+                status = "homeserver not set up"
         return json_response({"status": status}, status=200 if status == _Stage.READY else 503)

@@ -27,6 +27,7 @@ class AdminServer:
     started_at: Timestamp
     census: Census
     router: ModuleRouter
+    homeserver_problem: Callable[[], str | None]
 
     def operations(self) -> list[Operation]:
         summary = "Show the settings and the figures of the server."
@@ -42,6 +43,7 @@ class AdminServer:
             now_ts=figures.at,
             presence_enabled=str(config.presence.enabled),
             federation_enabled=config.federation.enabled,
+            homeserver_problem=self.homeserver_problem(),
             shared_rooms=config.routing.shared_rooms,
             modules=[module.name for module in self.router.modules],
             users={str(presence): number for presence, number in figures.users.items()},

@@ -76,6 +76,7 @@ function begin(server) {
   const refresh = () => {
     if (document.hidden) return;
     showServer();
+    safely(async () => showProblem(await get("/server")));
     showSoon();
     askSomeAgain();
     safely(() => loadMachinery(server));
@@ -104,6 +105,12 @@ function concerned(batches) {
     }
   }
   return [...found.module, ...found.other];
+}
+
+/** Say what is wrong with the homeserver behind this server, if something is. */
+function showProblem({ homeserver_problem: problem }) {
+  at("homeserver-problem").textContent = problem ?? "";
+  at("homeserver-problem").hidden = problem === null;
 }
 
 function tell(state) {
