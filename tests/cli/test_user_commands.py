@@ -10,6 +10,7 @@ from lamplighter.cli.running import mark_as_running
 from lamplighter.cli.serve import serving
 from lamplighter.cli.user_commands import Users, list_users, register_user, stored_accounts
 from lamplighter.config import load_config
+from lamplighter.database.adapter import Sharing
 from lamplighter.database.postgresql import open_url
 from lamplighter.errors import (
     AdminUnavailable,
@@ -59,7 +60,7 @@ def test_a_new_account(config: Path, is_admin: bool) -> None:
     bob = UserId("@bob:example.org")
 
     async def look() -> None:
-        async with stored_accounts(load_config(config), alone=False) as directory:
+        async with stored_accounts(load_config(config), Sharing.BESIDE) as directory:
             account = await directory.account(bob)
             assert account is not None
             assert (account.user_id, account.is_admin) == (bob, is_admin)
@@ -76,7 +77,7 @@ def test_a_new_account(config: Path, is_admin: bool) -> None:
 
 async def test_beside_a_running_server(empty: Path) -> None:
     """A server that runs meanwhile knows the new account at once."""
-    async with stored_accounts(load_config(empty), alone=False) as directory:
+    async with stored_accounts(load_config(empty), Sharing.BESIDE) as directory:
         before = await directory.account(ALICE)
         await asyncio.to_thread(register_user, empty, "alice", "sesame")
         assert before is None
@@ -99,11 +100,11 @@ def test_a_new_password_without_a_server(config: Path, log_out: bool) -> None:
     settings = load_config(config)
 
     async def log_in() -> str:
-        async with stored_accounts(settings, alone=False) as directory:
+        async with stored_accounts(settings, Sharing.BESIDE) as directory:
             return (await directory.log_in(ALICE)).access_token
 
     async def look() -> bool:
-        async with stored_accounts(settings, alone=False) as directory:
+        async with stored_accounts(settings, Sharing.BESIDE) as directory:
             await directory.check_password(ALICE, "new")
             with pytest.raises(Forbidden):
                 await directory.check_password(ALICE, "old")

@@ -13,6 +13,7 @@ from lamplighter.cluster.entries import (
     Deactivated,
     Entry,
     Forgotten,
+    HomeserverNews,
     Idle,
     Joined,
     LateAnswer,
@@ -57,6 +58,7 @@ ENTRIES: list[Entry] = [
     Reminded(POSITION, (BOBS,), ROUTES),
     ShownElsewhere(POSITION, frozenset({ALICE}), (BOBS,), ROUTES),
     ModulesSwapped(frozenset({BOB})),
+    HomeserverNews(b"written"),
     Idle(),
 ]
 

@@ -21,8 +21,8 @@ from lamplighter.ids import RoomId, ServerName
 WHERE = Path("/etc/lamplighter/lamplighter.yaml")
 
 SECTIONS = (
-    "server_name, listen, homeserver, data_dir, database, trusted_proxies, public_baseurl, "
-    "registration, presence, routing, rate_limits, federation, module_timeout, "
+    "server_name, listen, homeserver, data_dir, database, cluster, trusted_proxies, "
+    "public_baseurl, registration, presence, routing, rate_limits, federation, module_timeout, "
     "modules_not_of_presence, modules, admin, log"
 )
 DURATION = "a duration longer than 0, such as 500ms, 30s, 5m, 1h or 1d, or a number of milliseconds"

@@ -14,7 +14,7 @@ import msgspec
 from lamplighter.clock import Timestamp
 from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import NotFound, UnknownToken
-from lamplighter.ids import DeviceId, RoomAlias, RoomId, StreamEpoch, UserId
+from lamplighter.ids import DeviceId, RoomAlias, RoomId, StreamEpoch, StreamPosition, UserId
 from lamplighter.ports import (
     Account,
     DeviceRecord,
@@ -26,6 +26,7 @@ from lamplighter.ports import (
     Requester,
     RequestHead,
     RoomsAnswer,
+    Spread,
     SyncRequest,
 )
 from lamplighter.web.admin.operations import Operation
@@ -117,8 +118,14 @@ class FakeHomeserver:
     def listen(self, listener: DirectoryListener) -> None:
         self._listeners.append(listener)
 
-    def tokens(self, epoch: StreamEpoch) -> Tokens:
-        return Tokens(epoch)
+    def join_cluster(self, spread: Spread) -> bool:
+        return False
+
+    def heard(self, position: StreamPosition, news: bytes) -> None:
+        """No node tells any."""
+
+    def tokens(self, epoch: StreamEpoch, node: str) -> Tokens:
+        return Tokens(epoch, node)
 
     def routes(self, _parts: ClientParts) -> Sequence[Route]:
         return ()

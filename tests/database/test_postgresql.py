@@ -7,6 +7,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
 from lamplighter.database.postgresql import PostgresqlTimeouts, open_url
@@ -43,7 +44,7 @@ async def test_two_servers(postgres_url: str) -> None:
 
 async def test_a_command_beside_a_server(postgres_url: str) -> None:
     """A command that is not to be alone writes while a server runs; both see what is written."""
-    server, command = open_url(postgres_url), open_url(postgres_url, alone=False)
+    server, command = open_url(postgres_url), open_url(postgres_url, sharing=Sharing.BESIDE)
     await add_room(server, "!a")
     await add_room(command, "!b")
     await server.commit(adding("!c"))
@@ -211,7 +212,7 @@ async def test_a_database_that_is_read_only(postgres: PostgresServer, postgres_u
 async def test_two_that_migrate(postgres: PostgresServer) -> None:
     """Two processes that find no tables make them once."""
     url = postgres.empty_database()
-    both = [open_url(url, alone=False), open_url(url, alone=False)]
+    both = [open_url(url, sharing=Sharing.BESIDE), open_url(url, sharing=Sharing.BESIDE)]
     await asyncio.gather(*map(migrate, both))
     assert [await count_rooms(it) for it in both] == [0, 0]
     for database in both:

@@ -20,6 +20,7 @@ from lamplighter.presence.state import Presence
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.background import Background
 from lamplighter.service.core import Core, CorePorts
+from lamplighter.service.node_core import NodeCore
 from lamplighter.service.owners import Owners
 from lamplighter.service.settings import CoreSettings
 from tests.cluster.memory_log import LogServer, MemoryLog, Way
@@ -106,7 +107,7 @@ class Cluster:
         core.router.adopt(core.router.prepare())
         stream = core.stream
         assert isinstance(stream, SharedStream)
-        owners = Owners.of(self.clock, log, core, stream, background)
+        owners = NodeCore.around(core, stream, log, self.clock, background).owners
         ended: list[ClusterRefused] = []
         node = ClusterNode(self.clock, log, holder, stream, owners, ended.append)
         core.start()

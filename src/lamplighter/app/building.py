@@ -8,6 +8,7 @@ from typing import Final
 from starlette.types import ASGIApp
 
 from lamplighter.app.admin import Admin
+from lamplighter.app.cluster import Cluster, SingleNode, join_node
 from lamplighter.app.endpoints import wire_endpoints
 from lamplighter.app.federation import Federation, Nowhere
 from lamplighter.app.homeserver import Homeserver
@@ -15,7 +16,7 @@ from lamplighter.app.modules import module_runtime, recorder_of
 from lamplighter.app.presence import wire_presence
 from lamplighter.app.storage import Storage
 from lamplighter.clock import Clock
-from lamplighter.cluster.local import LocalStream
+from lamplighter.cluster.log import Log
 from lamplighter.config import Config
 from lamplighter.database.backoffs import SqlBackoffStore
 from lamplighter.database.engine import Database
@@ -43,10 +44,10 @@ from lamplighter.web.server import matrix_server
 
 __all__ = ["MOST_TO_STOP", "Lamplighter", "build", "listeners"]
 
-#: How long each of six steps of stopping may take: more than modules are waited for.
+#: How long each of seven steps of stopping may take: more than modules are waited for.
 _SHARE: Final = timedelta(seconds=3)
 #: How long a server takes to stop at most, after the last answers.
-MOST_TO_STOP: Final = 6 * _SHARE
+MOST_TO_STOP: Final = 7 * _SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Lamplighter:
     modules: ModuleRuntime
     #: None where it is not enabled.
     federation: Federation | None
+    node: SingleNode | Cluster
     _background: Background
     _recorder: Recorder | None
     _database: Database
@@ -79,6 +81,7 @@ class Lamplighter:
     def start(self) -> None:
         """Begin to watch the time, and let the modules' background work begin."""
         self.core.start()
+        self.node.start()
         self.modules.start()
         if self._recorder is not None:
             self._background.every(FLUSH_PERIOD, self._recorder.flush)
@@ -113,6 +116,7 @@ class Lamplighter:
         self.homeserver.refuse_writes()
         # First those who use others.
         steps = [Step("modules", _SHARE, self.modules.stop)]
+        steps.append(Step("the cluster", _SHARE, self.node.leave))
         steps.append(Step("presence", _SHARE, self.core.stop))
         if self.federation is not None:
             steps.append(Step("federation", _SHARE, self.federation.stop))
@@ -121,6 +125,16 @@ class Lamplighter:
         steps.append(Step("the homeserver", _SHARE, self.homeserver.stop))
         steps.append(Step("the database", _SHARE, self._database.close))
         await stop_by_steps(self._clock, steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _StandIns:
+    """What stands in for parts that the configuration names; None is as configured."""
+
+    transport: Transport | None
+    homeserver: Homeserver | None
+    connect: Connect | None
+    log: Log | None
 
 
 async def build(
@@ -132,12 +146,14 @@ async def build(
     read_config: Callable[[], Config] | None = None,
     homeserver: Homeserver | None = None,
     connect: Connect | None = None,
+    log: Log | None = None,
 ) -> Lamplighter:
     """Wire a server: restore what was saved and load the modules.
 
     *modules* stand in for those of the config, and *transport* for connections to other servers.
     *read_config* is where modules are looked up when they are reloaded: *config* itself if None.
     *homeserver* is the one that *config* names if None; *connect* opens connections to it.
+    *log* stands in for that of the cluster's Valkey.
     Raises `ConfigError`, `ModuleError` and `StorageUnavailable`.
     """
 
@@ -145,9 +161,9 @@ async def build(
         return module_entries(source) if modules is None else modules
 
     try:
-        server = await _build(
-            config, clock, storage, transport, entries, read_config, homeserver, connect
-        )
+        source = ReloadSource(config, read_config or (lambda: config), entries)
+        given = _StandIns(transport, homeserver, connect, log)
+        server = await _build(config, clock, storage, source, given)
         server.modules.load(entries(config))
     except BaseException:
         await storage.database.close()
@@ -156,34 +172,33 @@ async def build(
 
 
 async def _build(
-    config: Config,
-    clock: Clock,
-    storage: Storage,
-    transport: Transport | None,
-    entries: Callable[[Config], Sequence[ConfiguredModule]],
-    read_config: Callable[[], Config] | None,
-    given: Homeserver | None,
-    connect: Connect | None,
+    config: Config, clock: Clock, storage: Storage, source: ReloadSource, given: _StandIns
 ) -> Lamplighter:
     await migrate(storage.database)
-    metrics, background = Metrics(), Background(clock)
-    homeserver = given or _homeserver(config, clock, storage, background, connect)
-    await homeserver.start()
+    metrics = Metrics()
     store = SqlPresenceStore(storage.database, metrics.committed)
-    visibility = SqlVisibilityStore(storage.database)
-    members = await homeserver.membership.members()
-    federation = await _federation(config, clock, storage, transport)
-    outgoing = federation.outgoing if federation else Nowhere()
+    node = await join_node(config, clock, storage, store, source.entries(config), given.log)
+    clock = node.clock
+    background = Background(clock)
+    homeserver = given.homeserver or _homeserver(config, clock, storage, background, given.connect)
+    node.include(homeserver)
+    await homeserver.start()
+    federation = await _federation(config, clock, storage, given.transport)
     recorder = recorder_of(config, clock)
     transitions = limiter(config.rate_limits.presence, clock)
     ports = CorePorts(
-        clock, background, metrics, store, visibility, outgoing, LocalStream, transitions.allows
+        clock,
+        background,
+        metrics,
+        store,
+        SqlVisibilityStore(storage.database),
+        node.outgoing(federation.outgoing if federation else Nowhere()),
+        node.make_stream,
+        transitions.allows,
+        node.mark,
+        homeserver.heard,
     )
-    core = await wire_presence(config, ports, members, [recorder] if recorder else [])
-    homeserver.listen(core.directory_events)
-    if recorder is not None:
-        recorder.begin(members, core.roster.known(), ())
-    source = ReloadSource(config, read_config or (lambda: config), entries)
+    core = await _core(config, ports, node, homeserver, recorder)
     loading = module_runtime(clock, core, homeserver.lookups, source, storage.module_databases)
     admin = Admin.begin(
         config,
@@ -208,11 +223,29 @@ async def _build(
         metrics=metrics,
         modules=loading,
         federation=federation,
+        node=node,
         _background=background,
         _recorder=recorder,
         _database=storage.database,
         _clock=clock,
     )
+
+
+async def _core(
+    config: Config,
+    ports: CorePorts,
+    node: SingleNode | Cluster,
+    homeserver: Homeserver,
+    recorder: Recorder | None,
+) -> Core:
+    """Restore presence, and let the homeserver tell it what happens from now on."""
+    saved = await node.caught_up(await ports.store.load())
+    members = await homeserver.membership.members()
+    core = await wire_presence(config, ports, members, [recorder] if recorder else [], saved)
+    homeserver.listen(node.wire(core, ports.background))
+    if recorder is not None:
+        recorder.begin(members, core.roster.known(), ())
+    return core
 
 
 def _homeserver(

@@ -53,7 +53,7 @@ def wire_endpoints(
         authenticator=Authenticator(homeserver.identity),
         core=core,
         long_poll=long_poll,
-        tokens=homeserver.tokens(core.memory.epoch),
+        tokens=homeserver.tokens(core.memory.epoch, ports.node),
         places=places,
         access_log=admin.access_log,
     )

@@ -7,8 +7,15 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from lamplighter.delivery.tokens import Tokens
-from lamplighter.ids import StreamEpoch
-from lamplighter.ports import DirectoryListener, Identity, Lookups, Membership, RoomsHalf
+from lamplighter.ids import StreamEpoch, StreamPosition
+from lamplighter.ports import (
+    DirectoryListener,
+    Identity,
+    Lookups,
+    Membership,
+    RoomsHalf,
+    Spread,
+)
 from lamplighter.web.admin.operations import Operation
 from lamplighter.web.client.parts import ClientParts
 
@@ -49,8 +56,21 @@ class Homeserver(Protocol):
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that happens from now on."""
 
-    def tokens(self, epoch: StreamEpoch) -> Tokens:
-        """Return what reads and writes since tokens: the rooms parts are the homeserver's."""
+    def join_cluster(self, spread: Spread) -> bool:
+        """Be one of many nodes, which hear what *spread* is given; before `start`.
+
+        Return whether the listener is told on every node of all that happens, from `heard`. If not,
+        it is told on the node that learns something first.
+        """
+
+    def heard(self, position: StreamPosition, news: bytes) -> None:
+        """Hear what a node has given to `spread`, in the order of the stream; never raises."""
+
+    def tokens(self, epoch: StreamEpoch, node: str) -> Tokens:
+        """Return what reads and writes since tokens: the rooms parts are the homeserver's.
+
+        *node* is the mark of this node in a cluster, "" if it is single.
+        """
 
     def routes(self, parts: ClientParts) -> Sequence[BaseRoute]:
         """Return the endpoints of the client API that only this homeserver serves."""

@@ -9,7 +9,7 @@ from lamplighter.cluster.positions import at_time
 from lamplighter.config import Config
 from lamplighter.delivery.tokens import epoch_of_name
 from lamplighter.ids import RoomId, StreamEpoch
-from lamplighter.ports import JoinedMember
+from lamplighter.ports import JoinedMember, SavedPresence
 from lamplighter.presence.machine import Rules, SyncIsActivity
 from lamplighter.presence.timers import Timers
 from lamplighter.routing.counting import CountingRooms
@@ -27,8 +27,9 @@ async def wire_presence(
     ports: CorePorts,
     members: Sequence[JoinedMember],
     witnesses: Sequence[Witness],
+    saved: Sequence[SavedPresence],
 ) -> Core:
-    """Build presence, with what was saved restored; the stream goes on after its position.
+    """Build presence, with what was *saved* restored; the stream goes on after its position.
 
     *members* are in the order of their joins.
     """
@@ -36,7 +37,7 @@ async def wire_presence(
     # The built-in rooms have no users of other servers.
     tells_servers = federation.enabled and federation.shared_rooms and config.homeserver
     home = config.server_name if tells_servers else None
-    rooms, saved = SharedRooms(counting_rooms(config), home), await ports.store.load()
+    rooms = SharedRooms(counting_rooms(config), home)
     sizes = RoomSizes(config.routing.most_members, (it.room_id for it in members))
     core = Core(core_settings(config), ports, rooms, saved, witnesses, sizes)
     for room_id in sizes.too_large:

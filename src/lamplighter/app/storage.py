@@ -5,13 +5,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lamplighter.config import Config, DatabaseUrl
+from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
 from lamplighter.database.sqlite import open_file, open_memory
 from lamplighter.errors import ConfigError
 from lamplighter.modules.sqlite import sqlite_databases
 from lamplighter.modules.storage import ModuleDatabases
 
-__all__ = ["Storage", "open_postgresql"]
+__all__ = ["Storage", "open_postgresql", "sharing_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,15 @@ class Storage:
         return postgresql_databases(self.modules_url)
 
     @classmethod
-    def of(cls, config: Config, *, alone: bool = True) -> "Storage":
+    def of(cls, config: Config, sharing: Sharing | None = None) -> "Storage":
         """Keep things where *config* says; raise `ConfigError` if that cannot be.
 
-        With *alone*, a PostgreSQL database cannot be written while a server runs on it.
+        *sharing* says who else may write to a PostgreSQL database; None is what a server allows.
         """
         if config.database is None:
             return cls.in_directory(config.data_dir)
         _make(config.data_dir)
-        database = open_postgresql(config.database, alone=alone)
+        database = open_postgresql(config.database, sharing or sharing_of(config))
         return cls(database, config.data_dir, config.database)
 
     @classmethod
@@ -57,7 +58,12 @@ class Storage:
         return cls(open_memory(), None)
 
 
-def open_postgresql(url: DatabaseUrl, *, alone: bool) -> Database:
+def sharing_of(config: Config) -> Sharing:
+    """Return who else may write to the database of a server."""
+    return Sharing.ALONE if config.cluster is None else Sharing.NODE
+
+
+def open_postgresql(url: DatabaseUrl, sharing: Sharing) -> Database:
     """Return the database at *url*; raise `ConfigError` where a driver is missing."""
     for driver in ("asyncpg", "psycopg"):
         if find_spec(driver) is None:
@@ -66,7 +72,7 @@ def open_postgresql(url: DatabaseUrl, *, alone: bool) -> Database:
             )
     from lamplighter.database.postgresql import open_url
 
-    return open_url(url, alone=alone)
+    return open_url(url, sharing=sharing)
 
 
 def _make(data_dir: Path) -> None:

@@ -19,6 +19,7 @@ from lamplighter.cli.generate_config import config_text, write_config
 from lamplighter.cli.homeserver_commands import homeserver_commands
 from lamplighter.errors import (
     AdminUnavailable,
+    ClusterRefused,
     ConfigError,
     LamplighterError,
     ModuleError,
@@ -60,7 +61,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print what the admin API a
 Viewer = Annotated[str, typer.Argument(metavar="VIEWER", help="A user: bob, or @bob:demo.")]
 Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="A user: bob, or @bob:demo.")]
 
-_NO_USE_TO_GO_ON = (AdminUnavailable, ConfigError, ModuleError, RecordUnreadable)
+_NO_USE_TO_GO_ON = (AdminUnavailable, ClusterRefused, ConfigError, ModuleError, RecordUnreadable)
 
 
 def main() -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from lamplighter.app.federation import signing_key_path
-from lamplighter.app.storage import open_postgresql
+from lamplighter.app.storage import open_postgresql, sharing_of
 from lamplighter.cli.running import addresses_of, find_running_server
 from lamplighter.config import Address, Config, DatabaseUrl
+from lamplighter.database.adapter import Sharing
 from lamplighter.database.migrate import check_file, check_server
 from lamplighter.errors import ConfigError, StorageUnavailable
 from lamplighter.federation.keys import SigningKeys
@@ -48,7 +49,8 @@ def check_database(config: Config) -> None:
 
 async def _check_postgresql(config: Config, url: DatabaseUrl) -> None:
     """Connect as a server does; what the server that runs on the data directory has is free."""
-    database = open_postgresql(url, alone=find_running_server(config.data_dir) is None)
+    runs = find_running_server(config.data_dir) is not None
+    database = open_postgresql(url, Sharing.BESIDE if runs else sharing_of(config))
     try:
         await check_server(database)
     except StorageUnavailable as error:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -18,6 +18,7 @@ from lamplighter.cli.preflight import check_surroundings
 from lamplighter.cli.running import mark_as_running
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
+from lamplighter.errors import ClusterRefused
 from lamplighter.logs import set_up_logs
 from lamplighter.web.listener import Listener
 
@@ -118,13 +119,24 @@ async def _serve_marked(
         tasks = [asyncio.ensure_future(it(server, path)) for it in companions]
         tasks.append(asyncio.ensure_future(_reload_when_told(server, told_to_reload)))
         _log.info("serving", server_name=config.server_name, listen=list(config.listen))
-        await until_told_to_stop()
+        ended = await _until_stopped(server)
         _log.info("stopping")
         last_resort.begin()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     _log.info("stopped")
+    if ended is not None:
+        raise ended
+
+
+async def _until_stopped(server: Lamplighter) -> ClusterRefused | None:
+    """Return once the process is told to stop, or with the reason for which a node cannot go on."""
+    told, ended = asyncio.ensure_future(until_told_to_stop()), server.node.ended
+    either: list[asyncio.Future[Any]] = [told, ended]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    return ended.result() if ended.done() else None
 
 
 async def _reload_when_told(server: Lamplighter, told: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ from lamplighter.cli.admin_client import AdminClient, read_token
 from lamplighter.cli.running import find_running_server
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
+from lamplighter.database.adapter import Sharing
 from lamplighter.database.migrate import migrate
 from lamplighter.errors import AdminUnavailable, DatabaseInUse, InvalidParam, InvalidUsername
 from lamplighter.homeserver.sql import SqlDirectory
@@ -50,7 +51,7 @@ def register_user(path: Path, username: str, password: str, *, is_admin: bool = 
         await directory.log_out(Requester(login.user_id, login.device_id))
         return login.user_id
 
-    return _run(config, register, alone=False)
+    return _run(config, register, Sharing.BESIDE)
 
 
 class Users:
@@ -124,7 +125,7 @@ def list_users(path: Path) -> Iterator[str]:
             found += page
         return found
 
-    accounts = _run(config, all_of_them, alone=False)
+    accounts = _run(config, all_of_them, Sharing.BESIDE)
     width = max((len(it.user_id) for it in accounts), default=0)
     for account in accounts:
         made = datetime.fromtimestamp(account.created_ts / 1000, UTC).date().isoformat()
@@ -133,12 +134,13 @@ def list_users(path: Path) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def stored_accounts(config: Config, *, alone: bool) -> AsyncIterator[SqlDirectory]:
+async def stored_accounts(config: Config, sharing: Sharing) -> AsyncIterator[SqlDirectory]:
     """Give the directory in the database, which is closed when the block ends.
 
-    With *alone*, raise `DatabaseInUse` where a server runs on the same PostgreSQL database.
+    Raises `DatabaseInUse` where a server runs on the same PostgreSQL database, unless *sharing* is
+    `BESIDE`.
     """
-    database = Storage.of(config, alone=alone).database
+    database = Storage.of(config, sharing).database
     try:
         await migrate(database)
         directory = SqlDirectory(database, config.server_name, SystemClock())
@@ -148,11 +150,13 @@ async def stored_accounts(config: Config, *, alone: bool) -> AsyncIterator[SqlDi
         await database.close()
 
 
-def _run(config: Config, work: Callable[[SqlDirectory], Awaitable[T]], *, alone: bool = True) -> T:
-    """Do *work* with the accounts in the database: with *alone*, while no server uses it."""
+def _run(
+    config: Config, work: Callable[[SqlDirectory], Awaitable[T]], sharing: Sharing = Sharing.ALONE
+) -> T:
+    """Do *work* with the accounts in the database."""
 
     async def run() -> T:
-        async with stored_accounts(config, alone=alone) as directory:
+        async with stored_accounts(config, sharing) as directory:
             return await work(directory)
 
     try:

@@ -44,6 +44,7 @@ __all__ = [
     "Deactivated",
     "Entry",
     "Forgotten",
+    "HomeserverNews",
     "Idle",
     "Joined",
     "LateAnswer",
@@ -170,6 +171,12 @@ class ModulesSwapped(msgspec.Struct, frozen=True, tag=True):
     altered: frozenset[UserId]
 
 
+class HomeserverNews(msgspec.Struct, frozen=True, tag=True):
+    """A node has written to the homeserver's database; the payload is the homeserver's own."""
+
+    payload: bytes
+
+
 class Idle(msgspec.Struct, frozen=True, tag=True):
     """Nothing has happened: a node only needs to know that the stream has come so far."""
 
@@ -190,5 +197,6 @@ Entry: TypeAlias = (
     | Reminded
     | ShownElsewhere
     | ModulesSwapped
+    | HomeserverNews
     | Idle
 )

@@ -8,6 +8,7 @@
 from lamplighter.config.load import load_config, parse_config_text, read_yaml_file
 from lamplighter.config.model import (
     AdminSettings,
+    ClusterSettings,
     Config,
     FederationSettings,
     HomeserverSettings,
@@ -19,11 +20,13 @@ from lamplighter.config.model import (
     RateLimits,
     RoutingSettings,
 )
-from lamplighter.config.values import Address, DatabaseUrl, Duration, HomeserverUrl, Network
+from lamplighter.config.values import Address, BusUrl, DatabaseUrl, Duration, HomeserverUrl, Network
 
 __all__ = [
     "Address",
     "AdminSettings",
+    "BusUrl",
+    "ClusterSettings",
     "Config",
     "DatabaseUrl",
     "Duration",

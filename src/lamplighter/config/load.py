@@ -13,12 +13,14 @@ from lamplighter.config.relations import check_relations
 from lamplighter.config.synapse_keys import check_is_ours
 from lamplighter.config.values import (
     Address,
+    BusUrl,
     DatabaseUrl,
     Duration,
     HomeserverUrl,
     Network,
     Size,
     parse_address,
+    parse_bus_url,
     parse_database_url,
     parse_duration,
     parse_homeserver_url,
@@ -168,6 +170,7 @@ def _parse_path(value: object) -> Path:
 
 _READERS: Final[dict[type, Callable[[object], object]]] = {
     Address: parse_address,
+    BusUrl: parse_bus_url,
     DatabaseUrl: parse_database_url,
     Duration: parse_duration,
     HomeserverUrl: parse_homeserver_url,

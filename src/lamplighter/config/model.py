@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from lamplighter.config.values import (
     Address,
+    BusUrl,
     DatabaseUrl,
     Duration,
     HomeserverUrl,
@@ -23,6 +24,7 @@ from lamplighter.ids import RoomId, ServerName
 
 __all__ = [
     "AdminSettings",
+    "ClusterSettings",
     "Config",
     "FederationSettings",
     "HomeserverSettings",
@@ -93,6 +95,26 @@ class HomeserverSettings(_Section, frozen=True):
     registration: File = Path("lamplighter-registration.yaml")
     #: The file of the key with which that homeserver signs; federation needs it.
     signing_key: File | None = None
+
+
+class ClusterSettings(_Section, frozen=True):
+    """This node of a cluster of nodes."""
+
+    #: The name of this node, which no other node of the cluster has.
+    node: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[0-9A-Za-z._-]{1,64}\Z",
+            description="a name of this node alone: letters, digits, '.', '_' and '-'",
+        ),
+    ]
+    bus: Annotated[
+        BusUrl,
+        Meta(
+            description="the URL of a Valkey or a Redis, such as redis://127.0.0.1:6379/0, with"
+            " %40, %2F, %3F and %23 for @, /, ? and # in the password"
+        ),
+    ]
 
 
 class PresenceSettings(_Section, frozen=True):
@@ -257,6 +279,8 @@ class Config(_Section, frozen=True):
             " %23 for @, /, ? and # in the password"
         ),
     ] = None
+    #: This node of a cluster; None is a single node.
+    cluster: ClusterSettings | None = None
     trusted_proxies: Annotated[
         tuple[Annotated[Network, Meta(description="a network such as 10.0.0.0/8")], ...],
         Meta(description="a list of addresses or networks, such as 10.0.0.0/8 or ::1/128"),

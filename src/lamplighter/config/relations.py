@@ -36,6 +36,8 @@ def check_relations(config: Config) -> None:
         if not _is_valid(parse_room_id, room_id):
             key = f"routing.exclude_rooms[{index}]"
             raise _instead(key, room_id, "a room ID, such as !opaque:example.org")
+    if config.cluster is not None and config.database is None:
+        raise Refused("database", "missing; cluster needs a PostgreSQL database")
     _check_federation(config)
 
 

@@ -8,12 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 
 __all__ = [
     "Address",
+    "BusUrl",
     "DatabaseUrl",
     "Duration",
     "HomeserverUrl",
     "Network",
     "Size",
     "parse_address",
+    "parse_bus_url",
     "parse_database_url",
     "parse_duration",
     "parse_homeserver_url",
@@ -35,6 +37,11 @@ _DURATION: Final = re.compile(r"([0-9]{1,15})\s*(ms|s|m|h|d)?")
 _DATABASE_URL: Final = re.compile(
     r"postgres(?:ql)?://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.\-]*)"
     r"(?::[0-9]{1,5})?/[^/?#@]+(?:\?[^?#@]*)?"
+)
+#: Scheme, user and password, host and port, and the number of the database; or a path.
+_BUS_URL: Final = re.compile(
+    r"(?:rediss?|valkeys?)://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.\-]+)"
+    r"(?::[0-9]{1,5})?(?:/[0-9]{0,3})?|unix://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?/[^?#]+"
 )
 _HOMESERVER_URL: Final = re.compile(
     r"(https?)://(\[[0-9a-f:.]+\]|(?:[0-9a-z_\-]{1,63}\.)*[0-9a-z_\-]{1,63})(?::([0-9]{1,5}))?/?",
@@ -97,6 +104,24 @@ class DatabaseUrl(str):
         return f"<{self.shown}>"
 
 
+class BusUrl(str):
+    """The URL of a Valkey or a Redis. Made by `parse_bus_url`.
+
+    It may hold a password, which neither `shown` nor `repr` has.
+    """
+
+    __slots__ = ()
+
+    @property
+    def shown(self) -> str:
+        """The URL without user and password, for people."""
+        scheme, _, rest = self.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
+
+    def __repr__(self) -> str:
+        return f"<{self.shown}>"
+
+
 class HomeserverUrl(str):
     """Where the homeserver is: `http://host:port`, `https://host:port`, or `unix:/path`.
 
@@ -139,6 +164,15 @@ def parse_database_url(value: object) -> DatabaseUrl:
     if _DATABASE_URL.fullmatch(value) is None:
         raise ValueError("not the URL of a PostgreSQL database")
     return DatabaseUrl(value)
+
+
+def parse_bus_url(value: object) -> BusUrl:
+    """Return the URL that *value* is. Raises `ValueError`, which does not quote it."""
+    if not isinstance(value, str) or any(it.isspace() or not it.isprintable() for it in value):
+        raise ValueError("not a URL")
+    if _BUS_URL.fullmatch(value) is None:
+        raise ValueError("not the URL of a Valkey or a Redis")
+    return BusUrl(value)
 
 
 def parse_homeserver_url(value: object) -> HomeserverUrl:

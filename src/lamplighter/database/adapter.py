@@ -2,14 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Adapter", "PresenceRow", "Statement", "presence_upsert"]
+__all__ = ["Adapter", "PresenceRow", "Sharing", "Statement", "presence_upsert"]
 
 #: A row of the table `presence`, its values in the order of the columns.
 PresenceRow = tuple[str, str, str, int, int, int, str | None, bool, int]
+
+
+class Sharing(Enum):
+    """Who else may write to a database meanwhile; a command beside a server always may."""
+
+    #: No other server.
+    ALONE = "alone"
+    #: Other nodes of the same cluster.
+    NODE = "node"
+    #: Everybody: this is no server.
+    BESIDE = "beside"
 
 
 class Statement(NamedTuple):

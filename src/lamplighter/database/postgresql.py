@@ -30,7 +30,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from lamplighter.database.adapter import PresenceRow, Statement, presence_upsert
+from lamplighter.database.adapter import PresenceRow, Sharing, Statement, presence_upsert
 from lamplighter.database.engine import Database
 from lamplighter.errors import DatabaseInUse, StorageUnavailable
 
@@ -84,6 +84,16 @@ class PostgresqlTimeouts:
     lock: timedelta = timedelta(seconds=5)
 
 
+_LOCKS: Final = {
+    Sharing.ALONE: "SELECT pg_advisory_lock($1)",
+    Sharing.NODE: "SELECT pg_advisory_lock_shared($1)",
+}
+_IN_USE: Final = {
+    Sharing.ALONE: "Another Lamplighter uses this database",
+    Sharing.NODE: "A Lamplighter that is no node of a cluster uses this database",
+}
+
+
 class _Unreachable(StorageUnavailable):
     """PostgreSQL does not answer: reads and writes that wait for a connection fail as well."""
 
@@ -91,11 +101,11 @@ class _Unreachable(StorageUnavailable):
 class PostgresqlAdapter:
     """The `Adapter` of PostgreSQL."""
 
-    def __init__(self, url: str, timeouts: PostgresqlTimeouts, *, alone: bool) -> None:
-        """*url* is what PostgreSQL's own tools take; with *alone* no other server may use it."""
+    def __init__(self, url: str, timeouts: PostgresqlTimeouts, *, sharing: Sharing) -> None:
+        """*url* is what PostgreSQL's own tools take; *sharing* says who else may use it."""
         self._url = url
         self._timeouts = timeouts
-        self._alone = alone
+        self._sharing = sharing
         self._writer = _engine(self._connect_to_write, 1)
         self._reader = _engine(self._connect_to_read, _READERS)
         self._writing = asyncio.Lock()
@@ -195,12 +205,12 @@ class PostgresqlAdapter:
 
     async def _connect_to_write(self, *_: object) -> asyncpg.Connection:
         connection = await self._connect(default_transaction_isolation="read committed")
-        if self._alone:
+        if self._sharing is not Sharing.BESIDE:
             try:
-                await connection.execute("SELECT pg_advisory_lock($1)", THE_SERVER)
+                await connection.execute(_LOCKS[self._sharing], THE_SERVER)
             except asyncpg.LockNotAvailableError:
                 await connection.close()
-                raise DatabaseInUse("Another Lamplighter uses this database") from None
+                raise DatabaseInUse(_IN_USE[self._sharing]) from None
             except BaseException:
                 connection.terminate()
                 raise
@@ -231,13 +241,16 @@ class PostgresqlAdapter:
 
 
 def open_url(
-    url: str, timeouts: PostgresqlTimeouts = PostgresqlTimeouts(), *, alone: bool = True
+    url: str,
+    timeouts: PostgresqlTimeouts = PostgresqlTimeouts(),
+    *,
+    sharing: Sharing = Sharing.ALONE,
 ) -> Database:
     """Return the PostgreSQL database at *url*; connections are opened when they are needed.
 
-    With *alone*, nothing can be written while another process has opened it so.
+    *sharing* says who else may write meanwhile.
     """
-    return Database(PostgresqlAdapter(url, timeouts, alone=alone))
+    return Database(PostgresqlAdapter(url, timeouts, sharing=sharing))
 
 
 def _engine(creator: Callable[..., Any], connections: int) -> AsyncEngine:

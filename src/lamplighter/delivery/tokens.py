@@ -1,8 +1,12 @@
-"""Since tokens: `<rooms part>~<ms>-<seq>-<epoch>`.
+"""Since tokens: `<rooms part>~<ms>-<seq>-<epoch>`, or `<rooms part>~<ms>-<seq>-<node>-<epoch>`.
 
 The rooms part belongs to the homeserver and is opaque here. The position is one of the stream, and
 the epoch says of which: a stream whose data are lost begins another epoch, and a token of another
 epoch, or of another server, is no position of this one. A restart goes on with the epoch.
+
+In a cluster, the low bits of a position may be of one node alone (`cluster/positions.py`): then the
+token names the node. Any other node reads the position of the entry before it. So a client that
+goes from one node to another may be told something twice, and misses nothing.
 
 No token is an error; one that cannot be used is answered with everything the viewer may see
 (`GET /sync`, <https://spec.matrix.org/latest/client-server-api/#syncing>).
@@ -13,14 +17,14 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from lamplighter.cluster.positions import BEGINNING, format_position, parse_position
+from lamplighter.cluster.positions import BEGINNING, format_position, parse_position, record_of
 from lamplighter.ids import ServerName, StreamEpoch, StreamPosition
 
 __all__ = ["SinceToken", "Tokens", "UpstreamTokens", "epoch_of_name"]
 
 
 #: What `Tokens.write` adds to the rooms part.
-_OURS: Final = re.compile(r"[0-9]+-[0-9]+-[0-9a-f]{8}")
+_OURS: Final = re.compile(r"[0-9]+-[0-9]+(?:-[0-9a-z]+)?-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,15 @@ class SinceToken:
 class Tokens:
     """Writes and reads the tokens of one epoch."""
 
-    def __init__(self, epoch: StreamEpoch) -> None:
+    def __init__(self, epoch: StreamEpoch, node: str = "") -> None:
+        """*node* is the mark of this node of a cluster, since its start; "" is a single node."""
         self._epoch = epoch
+        self._node = node
 
     def write(self, rooms: str, presence: StreamPosition) -> str:
         """Return the token of a response that holds everything up to here."""
+        if self._node and presence != record_of(presence):
+            return f"{rooms}~{format_position(presence)}-{self._node}-{self._epoch}"
         return f"{rooms}~{format_position(presence)}-{self._epoch}"
 
     def read(self, text: str) -> SinceToken:
@@ -47,7 +55,13 @@ class Tokens:
         position, _, epoch = presence.rpartition("-")
         if not separator or epoch != self._epoch:
             return SinceToken(None, None)
-        return SinceToken(rooms, parse_position(position))
+        of_all, _, node = position.rpartition("-")
+        if "-" not in of_all:  # no node is named
+            return SinceToken(rooms, parse_position(position))
+        known = parse_position(of_all)
+        if known is not None and node != self._node:
+            known = record_of(known)
+        return SinceToken(rooms, known)
 
 
 class UpstreamTokens(Tokens):
@@ -57,9 +71,9 @@ class UpstreamTokens(Tokens):
     come from the homeserver; presence is then told in full.
     """
 
-    def __init__(self, epoch: StreamEpoch, *, presence_is_on: bool) -> None:
+    def __init__(self, epoch: StreamEpoch, node: str = "", *, presence_is_on: bool) -> None:
         """Without presence, tokens are the homeserver's own: clients can do without this server."""
-        super().__init__(epoch)
+        super().__init__(epoch, node)
         self._presence_is_on = presence_is_on
 
     def write(self, rooms: str, presence: StreamPosition) -> str:

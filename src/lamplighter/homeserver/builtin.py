@@ -32,7 +32,7 @@ _LOOKS_EVERY: Final = timedelta(seconds=1)
 class BuiltInHomeserver:
     """Accounts and plain rooms in *database*, which has been migrated before.
 
-    On many nodes, `spread_by` is called before `start`. Then nothing that a node writes has an
+    On many nodes, `join_cluster` is called before `start`. Then nothing that a node writes has an
     effect before it is heard: `heard` learns of every write, forgets access tokens, and calls the
     listener on every node. So what must happen once in the cluster, the owner of the user does.
     """
@@ -68,10 +68,10 @@ class BuiltInHomeserver:
     def listen(self, listener: DirectoryListener) -> None:
         self.directory.listen(listener)
 
-    def spread_by(self, spread: Spread) -> None:
-        """Be one of many nodes, which hear by *spread* what this one writes; before `start`."""
+    def join_cluster(self, spread: Spread) -> bool:
         self._is_one_of_many = True
         self.directory.spread_by(spread)
+        return True
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """Hear what a node, perhaps this one, has given to `Spread`, and that stands at *position*.
@@ -82,8 +82,8 @@ class BuiltInHomeserver:
         """
         self.directory.heard(position, news)
 
-    def tokens(self, epoch: StreamEpoch) -> Tokens:
-        return Tokens(epoch)
+    def tokens(self, epoch: StreamEpoch, node: str) -> Tokens:
+        return Tokens(epoch, node)
 
     def routes(self, parts: ClientParts) -> Sequence[Route]:
         config, clock = self._config, self._clock

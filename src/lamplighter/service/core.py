@@ -17,6 +17,7 @@ from lamplighter.cluster.entries import (
     Deactivated,
     Entry,
     Forgotten,
+    HomeserverNews,
     Idle,
     Joined,
     LateAnswer,
@@ -89,6 +90,10 @@ class CorePorts:
     make_stream: Callable[[Clock, StreamPosition], Stream]
     #: Tells whether a device may change its presence by polling once more.
     allows: Callable[[Requester], bool] = lambda _requester: True
+    #: The mark of this node of a cluster in since tokens; "" is a single node.
+    node: str = ""
+    #: Hears what a node of a cluster has written to the homeserver's database, and where it stands.
+    hear: Callable[[StreamPosition, bytes], None] = lambda _position, _news: None
 
 
 class Core:
@@ -111,8 +116,8 @@ class Core:
         that counted before belong in `former_rooms`.
         """
         self.settings, self.rooms = settings, rooms
-        self._sizes = RoomSizes(None) if sizes is None else sizes
-        self._clock, self._background = ports.clock, ports.background
+        self.sizes = RoomSizes(None) if sizes is None else sizes
+        self._clock, self._background, self._hear = ports.clock, ports.background, ports.hear
         self.subscribers = Subscribers(ports.clock, ports.metrics, settings.module_timeout)
         self.witnesses = Witnesses(self.subscribers, *witnesses)
         known = () if settings.is_off else saved
@@ -240,7 +245,7 @@ class Core:
 
     def _handlers(self) -> Mapping[type[Entry], Handler]:
         """Return which part does what follows from which entry."""
-        ended = EndOfDevices(self.feed, self.views, self.snapshots, self.witnesses)
+        ended = self.ended = EndOfDevices(self.feed, self.views, self.snapshots, self.witnesses)
         return {
             Changed: self.announcing.changed,
             LateAnswer: self.announcing.late,
@@ -257,6 +262,7 @@ class Core:
             Reminded: self.remotes.reminded,
             ShownElsewhere: self.remotes.shown,
             ModulesSwapped: self.swap.swapped,
+            HomeserverNews: lambda position, entry: self._hear(position, entry.payload),
             Idle: _nothing,
         }
 
@@ -288,7 +294,7 @@ class Core:
             subscribers=self.subscribers,
         )
         self.directory_events = DirectoryEvents(
-            self.stream, self.feed, self.publisher, self.intake, self.connections, self._sizes
+            self.stream, self.feed, self.publisher, self.intake, self.connections, self.sizes
         )
 
     # --- the life of presence -------------------------------------------------------------

@@ -19,13 +19,16 @@ from lamplighter.ports import MembershipChange
 from lamplighter.presence.events import AccountDeactivated, DeviceGone
 from lamplighter.routing.room_sizes import RoomSizes
 from lamplighter.service.connections import Connections
+from lamplighter.service.deliverer import Deliverer
 from lamplighter.service.intake import Intake
+from lamplighter.service.memberships import RoomVisibility
+from lamplighter.service.owners import Owners
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.snapshots import Snapshots
 from lamplighter.service.views import Views
 from lamplighter.service.witness import Witness
 
-__all__ = ["DirectoryEvents", "EndOfDevices"]
+__all__ = ["DirectoryEvents", "EndOfDevices", "HeardEvents"]
 
 
 @dataclass(eq=False)
@@ -67,6 +70,59 @@ class DirectoryEvents:
         """Drop what is left of the user's presence."""
         self.intake.accept(AccountDeactivated(user_id))
         self.stream.append(Deactivated(user_id))
+
+    def rooms_news(self, user_ids: Iterable[UserId]) -> None:
+        """Wake the users' polls: the rooms half has something to say."""
+        self.feed.wake(user_ids)
+
+
+@dataclass(eq=False)
+class HeardEvents:
+    """A `DirectoryListener` that every node of a cluster has, told at one place in the stream.
+
+    What happens is in the stream already, so that each node does its own part of it. The state
+    machine hears of it at the owner of the user.
+    """
+
+    deliverer: Deliverer
+    memberships: RoomVisibility
+    ended: "EndOfDevices"
+    feed: Feed
+    owners: Owners
+    connections: Connections
+    sizes: RoomSizes
+
+    def memberships_changed(self, changes: Sequence[MembershipChange]) -> None:
+        """Take in joins and leaves, each at a position of this node."""
+        sizes, memberships = self.sizes.changed(changes), self.memberships
+        for room_id in sizes.ceased:
+            memberships.ceased(self.deliverer.advance(), CeasedToCount(room_id))
+        for change in changes:
+            position = self.deliverer.advance()
+            if change.joined:
+                memberships.joined(position, Joined(change.room_id, change.user_id))
+            else:
+                memberships.left(position, Left(change.room_id, change.user_id))
+        for room_id in sizes.begun:
+            memberships.began(self.deliverer.advance(), BeganToCount(room_id))
+
+    def devices_gone(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
+        """Refuse the polls of the devices, and drop the devices."""
+        self.tokens_revoked(user_id, device_ids)
+        for device_id in device_ids:
+            self.connections.forget(user_id, device_id)
+            if self.owners.owns(user_id):
+                self.owners.accept(DeviceGone(user_id, device_id))
+
+    def tokens_revoked(self, user_id: UserId, device_ids: Sequence[DeviceId]) -> None:
+        """Refuse the polls that were begun with the old tokens; presence stays as it is."""
+        self.ended.revoked(self.feed.position, Revoked(user_id, tuple(device_ids)))
+
+    def user_deactivated(self, user_id: UserId) -> None:
+        """Drop what is left of the user's presence."""
+        if self.owners.owns(user_id):
+            self.owners.accept(AccountDeactivated(user_id))
+        self.ended.deactivated(self.feed.position, Deactivated(user_id))
 
     def rooms_news(self, user_ids: Iterable[UserId]) -> None:
         """Wake the users' polls: the rooms half has something to say."""

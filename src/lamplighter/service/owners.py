@@ -48,7 +48,6 @@ from lamplighter.service.announcing import Announcing
 from lamplighter.service.background import Background
 from lamplighter.service.batch import done
 from lamplighter.service.connections import Connections
-from lamplighter.service.core import Core
 from lamplighter.service.intake import Intake
 from lamplighter.service.late import LateAnswers
 from lamplighter.service.publisher import Publisher
@@ -115,29 +114,13 @@ class Owners:
         self.intake.route_by(self.accept)
         self.background.every(_LOOKS_EVERY, self._end_waiting)
 
-    @classmethod
-    def of(
-        cls, clock: Clock, log: Log, core: Core, stream: SharedStream, background: Background
-    ) -> "Owners":
-        """Let the events of *core*, which has just been built over *stream*, find their owners."""
-        return cls(
-            clock,
-            log,
-            stream,
-            core.tracker,
-            core.roster,
-            core.publisher,
-            core.late,
-            core.intake,
-            core.connections,
-            core.announcing,
-            background,
-            core.feed,
-        )
-
     def owns(self, user_id: UserId) -> bool:
         """Tell whether this node decides for a user."""
         return partition_of(user_id) in self._mine
+
+    def owns_partition(self, partition: PartitionId) -> bool:
+        """Tell whether this node owns a partition."""
+        return partition in self._mine
 
     def accept(self, event: Event) -> "asyncio.Future[None]":
         """Bring *event* to its owner; return what `Intake.accept` returns."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import insert
 
+from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
 from lamplighter.database.postgresql import open_url
 from lamplighter.database.sqlite import open_memory
@@ -85,7 +86,7 @@ async def test_refusals_that_nobody_hears(database: Database) -> None:
 
 async def test_two_first_starts(postgres_url: str) -> None:
     """Two processes that start at once on an empty database begin one stream."""
-    databases = [open_url(postgres_url, alone=False) for _ in range(2)]
+    databases = [open_url(postgres_url, sharing=Sharing.BESIDE) for _ in range(2)]
     ledgers = [Ledger(it, FakeClock()) for it in databases]
     await asyncio.gather(*(it.start() for it in ledgers))
     assert ledgers[0].stream.token(0) == ledgers[1].stream.token(0)
@@ -95,7 +96,7 @@ async def test_two_first_starts(postgres_url: str) -> None:
 
 async def test_two_processes_that_write(postgres_url: str) -> None:
     """Two processes that write at once give each position out once."""
-    databases = [open_url(postgres_url, alone=False) for _ in range(2)]
+    databases = [open_url(postgres_url, sharing=Sharing.BESIDE) for _ in range(2)]
     ledgers = [Ledger(it, FakeClock()) for it in databases]
     for ledger in ledgers:
         await ledger.start()

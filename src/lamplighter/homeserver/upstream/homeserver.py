@@ -29,8 +29,8 @@ from lamplighter.homeserver.upstream.sliding_sync import SlidingSync
 from lamplighter.homeserver.upstream.standing import UpstreamStanding
 from lamplighter.homeserver.upstream.transactions import ServiceEndpoints
 from lamplighter.homeserver.upstream.watch import WatchRequests
-from lamplighter.ids import StreamEpoch
-from lamplighter.ports import DirectoryListener, RequestHead
+from lamplighter.ids import StreamEpoch, StreamPosition
+from lamplighter.ports import DirectoryListener, RequestHead, Spread
 from lamplighter.service.background import Background
 from lamplighter.web.address import ClientAddress
 from lamplighter.web.admin.operations import Operation
@@ -104,8 +104,15 @@ class UpstreamHomeserver:
         self.rooms_half.listen(listener)
         self._watch.listen(listener)
 
-    def tokens(self, epoch: StreamEpoch) -> Tokens:
-        return UpstreamTokens(epoch, presence_is_on=self._presence_is_on)
+    def join_cluster(self, spread: Spread) -> bool:
+        del spread  # each node asks the homeserver; what one learns is in the stream
+        return False
+
+    def heard(self, position: StreamPosition, news: bytes) -> None:
+        """No node tells any."""
+
+    def tokens(self, epoch: StreamEpoch, node: str) -> Tokens:
+        return UpstreamTokens(epoch, node, presence_is_on=self._presence_is_on)
 
     def routes(self, parts: ClientParts) -> Sequence[BaseRoute]:
         self._watch.tell_activity(parts.core.intake.acted)

@@ -1,0 +1,250 @@
+"""Makes this server a node: it joins its cluster, catches up, and wires what surrounds a core."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from lamplighter.app.federation import signing_key_path
+from lamplighter.app.homeserver import Homeserver
+from lamplighter.app.storage import Storage
+from lamplighter.clock import Clock
+from lamplighter.cluster.entries import HomeserverNews
+from lamplighter.cluster.lease import LeaseHolder
+from lamplighter.cluster.local import LocalStream
+from lamplighter.cluster.log import Lease, Log, NodeFacts, NodeName
+from lamplighter.cluster.node import ClusterNode
+from lamplighter.cluster.partitions import partition_of
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.cluster.recent import read_recent, with_recent
+from lamplighter.cluster.shared import SharedStream
+from lamplighter.cluster.time import ClusterClock
+from lamplighter.cluster.valkey_address import parse_valkey_url
+from lamplighter.cluster.wire import WIRE_VERSION
+from lamplighter.config import BusUrl, Config
+from lamplighter.errors import ClusterRefused, ClusterUnavailable, ConfigError
+from lamplighter.federation.keys import SigningKeys
+from lamplighter.ids import ServerName, StreamPosition, UserId
+from lamplighter.modules.loader import ConfiguredModule
+from lamplighter.ports import DirectoryListener, Outgoing, PresenceStore, SavedPresence
+from lamplighter.presence.state import UserPresenceState
+from lamplighter.service.background import Background
+from lamplighter.service.core import Core
+from lamplighter.service.node_core import NodeCore
+from lamplighter.service.owners import Owners
+
+__all__ = ["Cluster", "SingleNode", "facts_of", "join_node", "open_log"]
+
+
+@dataclass(frozen=True, slots=True)
+class SingleNode:
+    """A server that is no cluster."""
+
+    clock: Clock
+    #: Never done.
+    ended: "asyncio.Future[ClusterRefused]"
+    mark: str = ""
+
+    def include(self, homeserver: Homeserver) -> None:
+        """Its writes concern nobody else."""
+
+    async def caught_up(self, saved: Sequence[SavedPresence]) -> Sequence[SavedPresence]:
+        """Return *saved*: there is nothing else."""
+        return saved
+
+    def make_stream(self, clock: Clock, saved_until: StreamPosition) -> LocalStream:
+        """Return a stream of this process."""
+        return LocalStream(clock, saved_until)
+
+    def wire(self, core: Core, _background: Background) -> DirectoryListener:
+        """Return the listener of the homeserver."""
+        return core.directory_events
+
+    def outgoing(self, outgoing: Outgoing) -> Outgoing:
+        """Return *outgoing*."""
+        return outgoing
+
+    def start(self) -> None:
+        """Nothing begins."""
+
+    async def leave(self) -> None:
+        """Nobody takes over."""
+
+
+@dataclass(eq=False)
+class Cluster:
+    """This server as a node of a cluster, from `join` until `leave`."""
+
+    clock: ClusterClock
+    log: Log
+    holder: LeaseHolder
+    stream: SharedStream
+    lease: Lease
+    #: Why only a restart helps, once that is so.
+    ended: "asyncio.Future[ClusterRefused]"
+    _hears: bool = field(init=False, default=False)
+    _node: ClusterNode | None = field(init=False, default=None)
+    _owners: Owners | None = field(init=False, default=None)
+
+    @classmethod
+    async def join(
+        cls,
+        name: NodeName,
+        facts: NodeFacts,
+        own_clock: Clock,
+        log: Log,
+        floor: StreamPosition,
+    ) -> "Cluster":
+        """Get a lease, and keep it; *floor* is the last position in the database.
+
+        Raises `ClusterRefused` and `ClusterUnavailable`.
+        """
+        clock = ClusterClock(own_clock)
+        holder = LeaseHolder(name, facts, own_clock, log, clock.set)
+        await holder.join(floor)
+        lease = holder.lease
+        assert lease is not None  # nothing has failed between
+        stream = SharedStream(clock, log, holder.standing.head, holder.fail)
+        return cls(clock, log, holder, stream, lease, asyncio.get_running_loop().create_future())
+
+    @property
+    def mark(self) -> str:
+        """The mark of this process in since tokens: no other process has it, before or after."""
+        return f"{self.lease.epoch:x}"
+
+    def include(self, homeserver: Homeserver) -> None:
+        """Let all nodes hear what *homeserver* writes; before it is started."""
+        self._hears = homeserver.join_cluster(self._spread)
+
+    def make_stream(self, _clock: Clock, _saved_until: StreamPosition) -> SharedStream:
+        """Return the stream of the cluster."""
+        return self.stream
+
+    def _spread(self, news: bytes) -> "asyncio.Future[None]":
+        """Be a `Spread`."""
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def then(_position: StreamPosition) -> None:
+            if not heard.done():
+                heard.set_result(None)
+
+        def lost(error: ClusterUnavailable) -> None:
+            if not heard.done():
+                heard.set_exception(error)
+
+        self.stream.append(HomeserverNews(news), then, lost)
+        return heard
+
+    async def caught_up(self, saved: Sequence[SavedPresence]) -> Sequence[SavedPresence]:
+        """Return *saved*, which was read after `join`, with what the log has told lately."""
+        return with_recent(saved, await read_recent(self.log, self.lease, self.holder.standing))
+
+    def wire(self, core: Core, background: Background) -> DirectoryListener:
+        """Let the events of *core* find their owners; return the listener of the homeserver."""
+        parts = NodeCore.around(core, self.stream, self.log, self.clock, background)
+        self._owners = parts.owners
+        self._node = ClusterNode(
+            self.clock, self.log, self.holder, self.stream, parts.owners, self._end
+        )
+        return parts.heard_events if self._hears else core.directory_events
+
+    def outgoing(self, outgoing: Outgoing) -> Outgoing:
+        """Return the way to those other servers to which this node sends; *outgoing* is to all."""
+        return _Share(outgoing, self)
+
+    def sends_to(self, server_name: ServerName) -> bool:
+        """Tell whether this node is the one that sends to another server."""
+        return self._owners is not None and self._owners.owns_partition(partition_of(server_name))
+
+    def start(self) -> None:
+        """Begin to read the log, and to own users."""
+        assert self._node is not None  # `wire` comes before
+        self._node.start()
+
+    async def leave(self) -> None:
+        """Hand everything over to the other nodes."""
+        if self._node is not None:
+            await self._node.leave()
+        else:
+            await self.holder.end()
+            await self.log.close()
+
+    def _end(self, error: ClusterRefused) -> None:
+        if not self.ended.done():
+            self.ended.set_result(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """An `Outgoing` to the servers that are this node's share. Every node is told of all states."""
+
+    outgoing: Outgoing
+    cluster: Cluster
+
+    def send(self, server_name: ServerName, states: Sequence[UserPresenceState]) -> None:
+        if self.cluster.sends_to(server_name):
+            self.outgoing.send(server_name, states)
+
+    def take_back(self) -> AbstractSet[UserId]:
+        return self.outgoing.take_back()
+
+    def withdraw(self, server_name: ServerName, users: AbstractSet[UserId]) -> AbstractSet[UserId]:
+        return self.outgoing.withdraw(server_name, users)
+
+
+async def join_node(
+    config: Config,
+    clock: Clock,
+    storage: Storage,
+    store: PresenceStore,
+    modules: Sequence[ConfiguredModule],
+    log: Log | None,
+) -> SingleNode | Cluster:
+    """Return what this server is in its cluster, as *config* says.
+
+    *log* stands in for that of the configured Valkey. Raises `ClusterRefused`, `ConfigError`,
+    `ClusterUnavailable` and `StorageUnavailable`.
+    """
+    settings = config.cluster
+    if settings is None:
+        return SingleNode(clock, asyncio.get_running_loop().create_future())
+    floor = max((it.position for it in await store.load()), default=BEGINNING)
+    facts = facts_of(config, storage.data_dir, modules)
+    log = log or open_log(settings.bus, config.server_name, clock)
+    return await Cluster.join(NodeName(settings.node), facts, clock, log, floor)
+
+
+def open_log(url: BusUrl, server_name: ServerName, clock: Clock) -> Log:
+    """Return the log at *url*; raise `ConfigError` where its client is not installed."""
+    try:
+        from lamplighter.cluster.valkey import ValkeyLog
+    except ModuleNotFoundError as error:
+        if error.name != "hiredis":
+            raise
+        raise ConfigError(
+            "cluster.bus: Valkey needs the package hiredis; install lamplighter[cluster]"
+        ) from None
+    return ValkeyLog(parse_valkey_url(url), server_name, clock)
+
+
+def facts_of(
+    config: Config, data_dir: Path | None, modules: Sequence[ConfiguredModule]
+) -> NodeFacts:
+    """Return what this node says of itself. Raises `ConfigError` for a signing key of no use."""
+    key = "none"
+    if config.federation.enabled:
+        path = signing_key_path(config, data_dir)
+        key = str(SigningKeys.load_or_create(path, config.server_name).public)
+    asked = [(it.path, it.config, it.shadow) for it in modules]
+    digest = hashlib.sha256(msgspec.json.encode(asked, enc_hook=repr, order="sorted")).hexdigest()
+    alike = {
+        "server_name": config.server_name,
+        "the version of the stream": str(WIRE_VERSION),
+        "the modules": digest[:16],
+        "the signing key": key,
+    }
+    return NodeFacts(str(config.listen[0]), alike)

@@ -1,0 +1,76 @@
+"""What the log has told lately, for a node that starts: the database may not have it yet.
+
+An owner saves a change after it is told. So a node that starts reads first where the log ends, then
+the database, and puts the changes of the last minute on top, which the log has.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from lamplighter.clock import after
+from lamplighter.cluster.entries import Changed, Forgotten, Refreshed
+from lamplighter.cluster.log import ClusterStanding, Lease, Log, MessageId, ToldToAll
+from lamplighter.cluster.positions import RECORD, at_time
+from lamplighter.cluster.wire import decode_record
+from lamplighter.ids import StreamPosition, UserId
+from lamplighter.ports import SavedPresence
+from lamplighter.presence.machine import TrackedUser
+from lamplighter.presence.state import UserPresenceState
+
+__all__ = ["read_recent", "with_recent"]
+
+#: Longer than an owner takes to save a change, unless the database is away.
+_RECENT: Final = timedelta(minutes=1)
+
+
+async def read_recent(log: Log, lease: Lease, standing: ClusterStanding) -> Sequence[ToldToAll]:
+    """Return the records of the last minute before `standing.head`; raise `ClusterUnavailable`."""
+    since = at_time(after(standing.now, -_RECENT))
+    position = max(since, standing.complete_after)
+    records: list[ToldToAll] = []
+    while position < standing.head:
+        news = await log.read(lease, position, MessageId(""), timedelta(0))
+        if not news.records:
+            break
+        position = news.records[-1].position
+        records += (it for it in news.records if isinstance(it, ToldToAll))
+    return [it for it in records if it.position <= standing.head]
+
+
+def with_recent(saved: Sequence[SavedPresence], recent: Sequence[ToldToAll]) -> list[SavedPresence]:
+    """Return *saved* with the changes of *recent*, which is in the order of the log."""
+    known = {UserId(it.user.state.user_id): it for it in saved}
+    for record in recent:
+        content = decode_record(record.payload)
+        users = {it.state.user_id: it for it in content.users}
+        first = record.position - (record.count - 1) * RECORD
+        for index, entry in enumerate(content.entries):
+            position = StreamPosition(first + index * RECORD)
+            match entry:
+                case Changed():
+                    for change in entry.changes:
+                        _put(known, users, change.new, position)
+                case Refreshed():
+                    for state in entry.states:
+                        _put(known, users, state, None)
+                case Forgotten():
+                    known.pop(entry.user_id, None)
+    return list(known.values())
+
+
+def _put(
+    known: dict[UserId, SavedPresence],
+    users: dict[str, TrackedUser],
+    state: UserPresenceState,
+    position: StreamPosition | None,
+) -> None:
+    """Note how a user is from *position* on; None is where the user last changed."""
+    user_id = UserId(state.user_id)
+    before = known.get(user_id)
+    told = position or (before.position if before else StreamPosition(0))
+    user = users.get(user_id) or (before.user if before else None)
+    if user is not None and (before is None or told >= before.position):
+        known[user_id] = SavedPresence(msgspec.structs.replace(user, state=state), told)

@@ -1,0 +1,52 @@
+"""Builds what a node of a cluster has beside a core: owning, and hearing what others write."""
+
+from dataclasses import dataclass
+
+from lamplighter.clock import Clock
+from lamplighter.cluster.log import Log
+from lamplighter.cluster.shared import SharedStream
+from lamplighter.service.background import Background
+from lamplighter.service.core import Core
+from lamplighter.service.directory_events import HeardEvents
+from lamplighter.service.owners import Owners
+
+__all__ = ["NodeCore"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCore:
+    """The parts of one node around its core."""
+
+    owners: Owners
+    #: The listener of a homeserver that tells every node of all that happens.
+    heard_events: HeardEvents
+
+    @classmethod
+    def around(
+        cls, core: Core, stream: SharedStream, log: Log, clock: Clock, background: Background
+    ) -> "NodeCore":
+        """Let the events of *core*, which has just been built over *stream*, find their owners."""
+        owners = Owners(
+            clock,
+            log,
+            stream,
+            core.tracker,
+            core.roster,
+            core.publisher,
+            core.late,
+            core.intake,
+            core.connections,
+            core.announcing,
+            background,
+            core.feed,
+        )
+        heard_events = HeardEvents(
+            core.deliverer,
+            core.memberships,
+            core.ended,
+            core.feed,
+            owners,
+            core.connections,
+            core.sizes,
+        )
+        return cls(owners, heard_events)
