@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
 from lamplighter.database.sqlite import open_file, open_memory
 
@@ -36,4 +37,4 @@ def databases_of_nodes(request: pytest.FixtureRequest) -> list[Database]:
     from lamplighter.database.postgresql import open_url
 
     url = request.getfixturevalue("postgres_url")
-    return [open_url(url, alone=False) for _ in range(2)]
+    return [open_url(url, sharing=Sharing.BESIDE) for _ in range(2)]

@@ -105,7 +105,7 @@ async def _started(news: SharedNews, database: Database, clock: FakeClock) -> No
     background = Background(clock)
     homeserver = BuiltInHomeserver(config, clock, database, background)
     node = Node(homeserver, Recorder(), clock, background, heard=len(news.told))
-    homeserver.spread_by(_spread(news, node))
+    homeserver.join_cluster(_spread(news, node))
     await homeserver.start()
     homeserver.listen(node.recorder)
     return node
