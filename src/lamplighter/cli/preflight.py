@@ -69,7 +69,7 @@ async def _check_module_data(config: Config, url: DatabaseUrl) -> None:
     """Raise `ConfigError` if modules have data in a file, and none in the PostgreSQL database."""
     from lamplighter.database.module_tables import has_schema, has_tables
 
-    database = open_postgresql(url, alone=False)
+    database = open_postgresql(url, Sharing.BESIDE)
     try:
         for place in ModulePlace:
             file = config.data_dir / place.file
