@@ -10,10 +10,11 @@ import pytest
 from lamplighter.app import Storage, build
 from lamplighter.clock import after
 from lamplighter.config import parse_config_text
+from lamplighter.database.visibility import SqlVisibilityStore
 from lamplighter.delivery.tokens import epoch_of_name
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import StorageUnavailable
-from lamplighter.ids import StreamEpoch, UserId
+from lamplighter.ids import UserId
 from lamplighter.presence.state import Presence
 from tests.database.statements import traced_statements
 from tests.web.clients import client_of
@@ -80,11 +81,13 @@ async def test_epochs(tmp_path: Path) -> None:
         await server.stop()
     first, again, other = epochs
     assert first == again != other
-    server = await build(config, FakeClock(), Storage.in_directory(tmp_path / "one"))
+    storage = Storage.in_directory(tmp_path / "one")
+    server = await build(config, FakeClock(), storage)
     await server.core.for_modules.set_presence_for_users(
         {UserId("@bob:demo"): (Presence.ONLINE, None)}
     )
-    await server.core.memory.begin_epoch(StreamEpoch(""))
+    await server.core.settled()
+    await SqlVisibilityStore(storage.database).save({UserId("epoch"): None})
     await server.stop()
     server = await build(config, FakeClock(), Storage.in_directory(tmp_path / "one"))
     assert server.core.memory.epoch == epoch_of_name(config.server_name)

@@ -18,6 +18,14 @@ async def test_what_is_saved_is_loaded(database: Database) -> None:
     assert await SqlVisibilityStore(database).load() == {ALICE: b'{"a":2}'}
 
 
+async def test_the_first_to_begin(database: Database) -> None:
+    """What is kept first stays, and whoever comes later is told of it."""
+    store = SqlVisibilityStore(database)
+    assert await store.begin(ALICE, b"one") == b"one"
+    assert await store.begin(ALICE, b"other") == b"one"
+    assert await store.load() == {ALICE: b"one"}
+
+
 async def test_nothing_to_save(database: Database) -> None:
     """To save nothing is no work."""
     store = SqlVisibilityStore(database)

@@ -107,7 +107,7 @@ class Cluster:
         core.router.adopt(core.router.prepare())
         stream = core.stream
         assert isinstance(stream, SharedStream)
-        owners = NodeCore.around(core, stream, log, self.clock, background).owners
+        owners = NodeCore.around(core, stream, log, self.clock, background, self.store).owners
         ended: list[ClusterRefused] = []
         node = ClusterNode(self.clock, log, holder, stream, owners, ended.append)
         core.start()

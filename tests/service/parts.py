@@ -98,6 +98,9 @@ class FakeVisibilityStore:
     async def load(self) -> Mapping[UserId, bytes]:
         return self.contents
 
+    async def begin(self, viewer: UserId, content: bytes) -> bytes:
+        return self.contents.setdefault(viewer, content)
+
     async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
         if not self.works:
             raise StorageUnavailable("the disk is full")

@@ -242,7 +242,7 @@ async def _core(
     saved = await node.caught_up(await ports.store.load())
     members = await homeserver.membership.members()
     core = await wire_presence(config, ports, members, [recorder] if recorder else [], saved)
-    homeserver.listen(node.wire(core, ports.background))
+    homeserver.listen(node.wire(core, ports))
     if recorder is not None:
         recorder.begin(members, core.roster.known(), ())
     return core

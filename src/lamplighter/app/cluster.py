@@ -32,8 +32,7 @@ from lamplighter.ids import ServerName, StreamPosition, UserId
 from lamplighter.modules.loader import ConfiguredModule
 from lamplighter.ports import DirectoryListener, Outgoing, PresenceStore, SavedPresence
 from lamplighter.presence.state import UserPresenceState
-from lamplighter.service.background import Background
-from lamplighter.service.core import Core
+from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.node_core import NodeCore
 from lamplighter.service.owners import Owners
 
@@ -60,7 +59,7 @@ class SingleNode:
         """Return a stream of this process."""
         return LocalStream(clock, saved_until)
 
-    def wire(self, core: Core, _background: Background) -> DirectoryListener:
+    def wire(self, core: Core, _ports: CorePorts) -> DirectoryListener:
         """Return the listener of the homeserver."""
         return core.directory_events
 
@@ -143,9 +142,11 @@ class Cluster:
         """Return *saved*, which was read after `join`, with what the log has told lately."""
         return with_recent(saved, await read_recent(self.log, self.lease, self.holder.standing))
 
-    def wire(self, core: Core, background: Background) -> DirectoryListener:
+    def wire(self, core: Core, ports: CorePorts) -> DirectoryListener:
         """Let the events of *core* find their owners; return the listener of the homeserver."""
-        parts = NodeCore.around(core, self.stream, self.log, self.clock, background)
+        parts = NodeCore.around(
+            core, self.stream, self.log, self.clock, ports.background, ports.store
+        )
         self._owners = parts.owners
         self._node = ClusterNode(
             self.clock, self.log, self.holder, self.stream, parts.owners, self._end

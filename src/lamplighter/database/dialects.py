@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 
 from lamplighter.errors import InvalidParam
 
-__all__ = ["PlainText", "byte_length", "json_text", "upsert"]
+__all__ = ["PlainText", "byte_length", "insert_once", "json_text", "upsert"]
 
 _INSERT: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -55,6 +55,12 @@ def upsert(connection: AsyncConnection, table: Table) -> Any:
     key = [column.name for column in table.primary_key]
     replaced = {c.name: statement.excluded[c.name] for c in table.c if c.name not in key}
     return statement.on_conflict_do_update(index_elements=key, set_=replaced)
+
+
+def insert_once(connection: AsyncConnection, table: Table) -> Any:
+    """Return a statement that inserts a row of *table*, unless there is one with its key."""
+    key = [column.name for column in table.primary_key]
+    return _INSERT[connection.dialect.name](table).on_conflict_do_nothing(index_elements=key)
 
 
 class byte_length(FunctionElement[int]):  # noqa: N801 - it is used as a function

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import bindparam, delete, select
 
-from lamplighter.database.dialects import upsert
+from lamplighter.database.dialects import insert_once, upsert
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import visibility
 from lamplighter.ids import UserId
@@ -22,6 +22,14 @@ class SqlVisibilityStore:
         async with self._database.read() as connection:
             rows = (await connection.execute(select(visibility))).all()
         return {UserId(row.viewer): row.content.encode() for row in rows}
+
+    async def begin(self, viewer: UserId, content: bytes) -> bytes:
+        async with self._database.write() as connection:
+            row = {"viewer": viewer, "content": content.decode()}
+            await connection.execute(insert_once(connection, visibility), row)
+            wanted = select(visibility.c.content).where(visibility.c.viewer == viewer)
+            stored: str = (await connection.execute(wanted)).scalar_one()
+        return stored.encode()
 
     async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
         kept = [

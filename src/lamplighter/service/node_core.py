@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lamplighter.clock import Clock
 from lamplighter.cluster.log import Log
 from lamplighter.cluster.shared import SharedStream
+from lamplighter.ports import PresenceStore
 from lamplighter.service.background import Background
 from lamplighter.service.core import Core
 from lamplighter.service.directory_events import HeardEvents
@@ -23,7 +24,13 @@ class NodeCore:
 
     @classmethod
     def around(
-        cls, core: Core, stream: SharedStream, log: Log, clock: Clock, background: Background
+        cls,
+        core: Core,
+        stream: SharedStream,
+        log: Log,
+        clock: Clock,
+        background: Background,
+        store: PresenceStore,
     ) -> "NodeCore":
         """Let the events of *core*, which has just been built over *stream*, find their owners."""
         owners = Owners(
@@ -39,6 +46,7 @@ class NodeCore:
             core.announcing,
             background,
             core.feed,
+            store,
         )
         heard_events = HeardEvents(
             core.deliverer,

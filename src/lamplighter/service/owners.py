@@ -40,6 +40,7 @@ from lamplighter.cluster.wire import (
 from lamplighter.delivery.feed import Feed
 from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.ids import UserId
+from lamplighter.ports import PresenceStore
 from lamplighter.presence.changes import Change, ChangeReason
 from lamplighter.presence.events import Event
 from lamplighter.presence.machine import TrackedUser
@@ -95,6 +96,7 @@ class Owners:
     announcing: Announcing
     background: Background
     feed: Feed
+    store: PresenceStore
     _lease: Lease | None = field(init=False, default=None)
     _mine: set[PartitionId] = field(init=False, default_factory=set)
     _held: set[PartitionId] = field(init=False, default_factory=set)
@@ -217,6 +219,7 @@ class Owners:
 
     def log_lost(self) -> None:
         self._lost_at = self.clock.now()
+        self.background.run(self._compare_with_store())
 
     # --- this node as an owner ------------------------------------------------------------
 
@@ -247,6 +250,22 @@ class Owners:
             self.roster.get(it) for it in users if instant_of(self.roster.last(it).told) <= lost_at
         ]
         return [Change(state, state, ChangeReason.FORCED) for state in reversed(states)]
+
+    async def _compare_with_store(self) -> None:
+        """Take in what owners had saved, and what this node had not read before the loss."""
+        last, now = self.roster.last, self.clock.now()
+        saved = {UserId(it.user.state.user_id): it for it in await self.store.load()}
+        newer = {
+            user_id: it.user for user_id, it in saved.items() if it.position > last(user_id).told
+        }
+        self.tracker.restore(newer.values(), now)
+        self.tracker.hand_over(newer.__contains__)
+        changes = self.tracker.take_over(self.owns, self.roster.get, now)
+        if changes:
+            self.publisher.publish(changes)
+        for event in self._vouchers.said(newer.__contains__):
+            self.intake.decide(event)
+        self.intake.schedule()
 
     def _as_owned(self, user_ids: Iterable[UserId]) -> list[TrackedUser]:
         users = (self.tracker.user(user_id) for user_id in user_ids)

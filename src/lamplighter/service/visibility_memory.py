@@ -38,6 +38,9 @@ class VisibilityStore(Protocol):
     async def load(self) -> Mapping[UserId, bytes]:
         """Return what was saved; raise `StorageUnavailable`."""
 
+    async def begin(self, viewer: UserId, content: bytes) -> bytes:
+        """Keep *content*, unless there is one; return what is kept. Raises `StorageUnavailable`."""
+
     async def save(self, contents: Mapping[UserId, bytes | None]) -> None:
         """Keep each viewer's content; None forgets it. Raises `StorageUnavailable`."""
 
@@ -98,9 +101,11 @@ class VisibilityMemory:
         return self._rooms
 
     async def begin_epoch(self, epoch: StreamEpoch) -> None:
-        """Save the epoch of the tokens from now on. Raises `StorageUnavailable`."""
-        await self._store.save({_EPOCH: epoch.encode()})
-        self.epoch = epoch
+        """Save the epoch of the tokens from now on, unless another node has just saved one.
+
+        Raises `StorageUnavailable`.
+        """
+        self.epoch = StreamEpoch((await self._store.begin(_EPOCH, epoch.encode())).decode())
 
     async def save_rooms(self, rooms: CountingRooms) -> None:
         """Save which rooms count from now on. Raises `StorageUnavailable`."""

@@ -6,7 +6,6 @@ Until then the highest presence counts that one of them says.
 """
 
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
 
@@ -56,9 +55,13 @@ class Vouchers:
         for device in [it for it in self._polling if is_theirs(it.user_id)]:
             del self._polling[device]
 
-    def leases(self) -> AbstractSet[Lease]:
-        """Return the leases that say anything."""
-        return {lease for said in self._polling.values() for lease in said}
+    def said(self, is_theirs: Callable[[UserId], bool]) -> list[Event]:
+        """Return what all nodes say of the devices of users of whom *is_theirs* is true."""
+        return [
+            Syncing(device.user_id, device.device_id, _highest(said))
+            for device, said in self._polling.items()
+            if is_theirs(device.user_id)
+        ]
 
     def _ended(self, by: Lease, event: SyncEnded) -> Event | None:
         device = _device(event)

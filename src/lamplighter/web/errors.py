@@ -80,6 +80,8 @@ def error_response(error: BaseException) -> ErrorResponse:
     if isinstance(error, errors.LimitExceeded):
         # In whole seconds, rounded up.
         headers = ((b"retry-after", b"%d" % -(-error.retry_after // timedelta(seconds=1))),)
+    if isinstance(error, errors.ClusterUnavailable):
+        headers = ((b"retry-after", b"1"),)
     return ErrorResponse(status, msgspec.json.encode(content), headers)
 
 
