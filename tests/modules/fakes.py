@@ -154,8 +154,8 @@ def _is_wanted(event: Json, wanted: Sequence[tuple[str, str | None]]) -> bool:
 class World:
     """The modules of a server, on fakes."""
 
-    def __init__(self, **facts: Any) -> None:
-        self.clock = FakeClock()
+    def __init__(self, clock: FakeClock | None = None, **facts: Any) -> None:
+        self.clock = clock or FakeClock()
         self.router = FakeRouter()
         self.host = FakeHost()
         self.directory = FakeDirectory()

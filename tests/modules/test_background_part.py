@@ -1,11 +1,17 @@
 """Background work through the API."""
 
 import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
+from lamplighter.clock import Timestamp
+from lamplighter.devtools.clock import FakeClock
 from lamplighter.modules.cache import cached
+from lamplighter.modules.host import ModuleNode
 from lamplighter.modules.storage import ModuleTransaction
 from tests.modules.fakes import World
 
@@ -39,6 +45,102 @@ async def test_background_calls(running: World) -> None:
     api.delayed_background_call(500, done.append, "never").cancel()
     await running.pass_time(4, milliseconds=500)
     assert done == ["once", "loop", "loop"]
+
+
+@dataclass
+class Nodes:
+    """Two nodes of one server, and which of them does what one does at a time."""
+
+    clock: FakeClock
+    chosen: str
+    done: list[tuple[str, Timestamp]]
+    worlds: dict[str, World]
+
+    def is_chosen(self, name: str) -> bool:
+        """Tell whether it is the one."""
+        return self.chosen == name
+
+    async def pass_time(self, times: int) -> None:
+        """Let some half seconds pass, on both."""
+        for _ in range(times):
+            self.clock.advance(milliseconds=500)
+            for world in self.worlds.values():
+                await world.tick()
+
+    def calls(self, name: str, *, everywhere: bool) -> None:
+        """Have a node note each second that it was called."""
+        self.worlds[name].api().looping_background_call(
+            lambda: self.done.append((name, self.clock.now())),
+            1000,
+            run_on_all_instances=everywhere,
+        )
+
+    def since(self, began: Timestamp) -> list[tuple[str, int]]:
+        """Return who was called, and how many milliseconds after *began*."""
+        return [(name, when - began) for name, when in self.done]
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[Nodes]:
+    """Both run, and the first one is chosen."""
+    nodes = Nodes(FakeClock(), "a", [], {})
+    for name in ("a", "b"):
+        node = ModuleNode(name, partial(nodes.is_chosen, name))
+        nodes.worlds[name] = World(nodes.clock, node=node)
+        nodes.worlds[name].runtime.start()
+    yield nodes
+    for world in nodes.worlds.values():
+        await world.runtime.stop()
+
+
+async def test_loops_of_several_nodes(nodes: Nodes) -> None:
+    """A looping call runs on one node at a time: never on two at once, and on the other one when
+    the first is no longer chosen.
+    """
+    began = nodes.clock.now()
+    nodes.calls("a", everywhere=False)
+    nodes.calls("b", everywhere=False)
+    await nodes.pass_time(5)
+    nodes.chosen = "b"
+    await nodes.pass_time(4)
+    nodes.chosen = "a"
+    await nodes.pass_time(1)
+    assert nodes.since(began) == [("a", 1000), ("a", 2000), ("b", 3000), ("b", 4000), ("a", 5000)]
+
+
+async def test_a_call_under_way_when_another_node_is_chosen(nodes: Nodes) -> None:
+    """A call that has begun goes on to its end; the next one is on the other node."""
+    api = nodes.worlds["a"].api()
+
+    async def slowly() -> None:
+        nodes.done.append(("begun", nodes.clock.now()))
+        await api.sleep(0.7)
+        nodes.done.append(("ended", nodes.clock.now()))
+
+    began = nodes.clock.now()
+    api.looping_background_call(slowly, 1000)
+    await nodes.pass_time(2)
+    nodes.chosen = "b"
+    await nodes.pass_time(6)
+    assert nodes.since(began) == [("begun", 1000), ("ended", 2000)]
+
+
+async def test_loops_of_every_node(nodes: Nodes) -> None:
+    """With `run_on_all_instances` a looping call runs on each node."""
+    began = nodes.clock.now()
+    nodes.calls("a", everywhere=True)
+    nodes.calls("b", everywhere=True)
+    await nodes.pass_time(4)
+    assert sorted(nodes.since(began)) == [("a", 1000), ("a", 2000), ("b", 1000), ("b", 2000)]
+
+
+async def test_which_node_does_the_background_work(nodes: Nodes) -> None:
+    """A module can ask whether its node is the one, and what its name is."""
+    apis = [world.api() for world in nodes.worlds.values()]
+    assert [api.worker_name for api in apis] == ["a", "b"]
+    assert [api.should_run_background_tasks() for api in apis] == [True, False]
+    nodes.chosen = "b"
+    assert [api.should_run_background_tasks() for api in apis] == [False, True]
 
 
 async def test_sleep(running: World) -> None:

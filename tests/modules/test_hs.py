@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lamplighter.modules.host import ModuleNode
 from tests.modules.fakes import World
 
 
@@ -18,6 +19,16 @@ async def test_hostname_workers_and_time(world: World) -> None:
     assert (clock.time_msec(), clock.time()) == (world.clock.now(), world.clock.now() / 1000)
     assert hs.hostname == "example.com"
     assert (hs.config.worker_app, hs.config.worker.worker_app) == (None, None)
+    assert (hs.config.worker_name, hs.config.worker.worker_name) == (None, None)
+
+
+async def test_the_name_of_a_node() -> None:
+    """On a server with several nodes, the name of the node stands where Synapse has a worker's."""
+    world = World(node=ModuleNode("a", lambda: True))
+    config = world.api()._hs.config
+    assert (config.worker_name, config.worker.worker_name) == ("a", "a")
+    assert (config.worker_app, config.worker.worker_app) == (None, None)
+    await world.runtime.stop()
 
 
 async def test_calls(world: World) -> None:

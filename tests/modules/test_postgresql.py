@@ -1,16 +1,19 @@
 """The modules' database in PostgreSQL: what no module, and no failure, does to the others."""
 
 from collections.abc import Iterator
-from threading import Thread
 from typing import Any
 
 import psycopg
 import pytest
 
+from lamplighter.modules.background import Job
 from lamplighter.modules.postgresql import postgresql_databases
 from lamplighter.modules.storage import ModuleDatabase, ModuleTransaction
 from tests.modules.test_storage import LABEL, add, make_table, rules
 from tests.postgresql import PostgresServer
+
+#: How many transactions wait for another one.
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 pytestmark = pytest.mark.processes
 
@@ -45,21 +48,21 @@ async def test_nodes_share_it(nodes: tuple[ModuleDatabase, ModuleDatabase]) -> N
 
 
 async def test_one_transaction_at_a_time(nodes: tuple[ModuleDatabase, ModuleDatabase]) -> None:
-    """A function that reads a number and writes a larger one loses nothing, on two nodes either."""
+    """A function that reads a number and writes a larger one loses nothing to another node."""
+    others: list[Job[None]] = []
 
-    def increase(txn: ModuleTransaction) -> None:
+    def increase(txn: ModuleTransaction, *, meanwhile: bool) -> None:
         weight: Any = one_value(txn, "SELECT weight FROM rules WHERE name = 'n'")
+        if meanwhile:
+            others.append(nodes[1].run(LABEL, increase, meanwhile=False))
+            while not others[0].done() and not one_value(txn, WAITING):
+                pass
         txn.execute("UPDATE rules SET weight = ? WHERE name = 'n'", (weight + 1,))
 
     await nodes[0].run(LABEL, add, "n", 0)
-    threads = [
-        Thread(target=lambda node=node: node.run(LABEL, increase).result()) for node in nodes * 15
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert await nodes[0].run(LABEL, rules) == [("n", 30)]
+    await nodes[0].run(LABEL, increase, meanwhile=True)
+    await others[0]
+    assert await nodes[0].run(LABEL, rules) == [("n", 2)]
 
 
 async def test_at_the_same_time_for_the_first_time(postgres_url: str) -> None:

@@ -199,7 +199,9 @@ async def _build(
         homeserver.heard,
     )
     core = await _core(config, ports, node, homeserver, recorder)
-    loading = module_runtime(clock, core, homeserver.lookups, source, storage.module_databases)
+    loading = module_runtime(
+        clock, core, homeserver.lookups, source, storage.module_databases, node.for_modules
+    )
     admin = Admin.begin(
         config,
         clock,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -16,7 +17,7 @@ from lamplighter.clock import Clock
 from lamplighter.cluster.entries import HomeserverNews
 from lamplighter.cluster.lease import LeaseHolder
 from lamplighter.cluster.local import LocalStream
-from lamplighter.cluster.log import Lease, Log, NodeFacts, NodeName
+from lamplighter.cluster.log import Lease, Log, NodeFacts, NodeName, PartitionId
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.partitions import partition_of
 from lamplighter.cluster.positions import BEGINNING
@@ -29,6 +30,7 @@ from lamplighter.config import BusUrl, Config
 from lamplighter.errors import ClusterRefused, ClusterUnavailable, ConfigError
 from lamplighter.federation.keys import SigningKeys
 from lamplighter.ids import ServerName, StreamPosition, UserId
+from lamplighter.modules.host import ONLY_NODE, ModuleNode
 from lamplighter.modules.loader import ConfiguredModule
 from lamplighter.ports import DirectoryListener, Outgoing, PresenceStore, SavedPresence
 from lamplighter.presence.state import UserPresenceState
@@ -37,6 +39,9 @@ from lamplighter.service.node_core import NodeCore
 from lamplighter.service.owners import Owners
 
 __all__ = ["Cluster", "SingleNode", "facts_of", "join_node", "open_log"]
+
+#: Whoever owns it runs what modules run on one node at a time.
+_OF_LOOPS: Final = PartitionId(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,11 @@ class SingleNode:
     def outgoing(self, outgoing: Outgoing) -> Outgoing:
         """Return *outgoing*."""
         return outgoing
+
+    @property
+    def for_modules(self) -> ModuleNode:
+        """What modules see of this node."""
+        return ONLY_NODE
 
     def start(self) -> None:
         """Nothing begins."""
@@ -159,7 +169,15 @@ class Cluster:
 
     def sends_to(self, server_name: ServerName) -> bool:
         """Tell whether this node is the one that sends to another server."""
-        return self._owners is not None and self._owners.owns_partition(partition_of(server_name))
+        return self._owns(partition_of(server_name))
+
+    def _owns(self, partition: PartitionId) -> bool:
+        return self._owners is not None and self._owners.owns_partition(partition)
+
+    @property
+    def for_modules(self) -> ModuleNode:
+        """What modules see of this node: the one that owns a certain partition is chosen."""
+        return ModuleNode(self.lease.node, lambda: self._owns(_OF_LOOPS))
 
     def start(self) -> None:
         """Begin to read the log, and to own users."""

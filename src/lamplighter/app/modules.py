@@ -5,7 +5,7 @@ from functools import partial
 
 from lamplighter.clock import Clock
 from lamplighter.config import Config
-from lamplighter.modules.host import ServerFacts
+from lamplighter.modules.host import ONLY_NODE, ModuleNode, ServerFacts
 from lamplighter.modules.module_set import ModuleSet
 from lamplighter.modules.runtime import ModuleRuntime, ReloadSource
 from lamplighter.modules.storage import ModuleDatabases
@@ -24,11 +24,12 @@ def module_runtime(
     directory: ModuleDirectory,
     source: ReloadSource,
     make_databases: Callable[[], ModuleDatabases],
+    node: ModuleNode,
 ) -> ModuleRuntime:
     """Return what loads and replaces the modules; none is loaded yet."""
     make_set = partial(
         ModuleSet,
-        server_facts(source.config),
+        server_facts(source.config, node),
         exchange=core.swap,
         host=core.for_modules,
         directory=directory,
@@ -38,13 +39,13 @@ def module_runtime(
     return ModuleRuntime(core.swap, make_set, source)
 
 
-def server_facts(config: Config) -> ServerFacts:
-    """Return what modules may know of the server."""
+def server_facts(config: Config, node: ModuleNode = ONLY_NODE) -> ServerFacts:
+    """Return what modules may know of the server, and of this node."""
     base = config.public_baseurl or f"http://{config.listen[0]}/"
     presences = frozenset(Presence)
     if not config.presence.busy:
         presences -= {Presence.BUSY}
-    return ServerFacts(config.server_name, base, presences)
+    return ServerFacts(config.server_name, base, presences, node)
 
 
 def recorder_of(config: Config, clock: Clock) -> Recorder | None:

@@ -33,7 +33,7 @@ class ModuleApi(PresencePart, AccountPart, RoomPart, BackgroundPart, OtherCallba
 
     def __init__(self, module: str, parts: ApiParts) -> None:
         super().__init__(module, parts)
-        self._hs = HomeServer(module, parts.server.server_name, parts.background)
+        self._hs = HomeServer(module, parts.server, parts.background)
         self._serves_web = False
         #: A logger of the standard library, named after the module.
         self.logger = logging.getLogger(module)
@@ -49,13 +49,13 @@ class ModuleApi(PresencePart, AccountPart, RoomPart, BackgroundPart, OtherCallba
         return self._parts.server.public_baseurl
 
     @property
-    def worker_name(self) -> None:
-        """None: this is the main process."""
-        return
+    def worker_name(self) -> str | None:
+        """The name of this node; None on a server that has only one."""
+        return self._parts.server.node.name
 
     @property
     def worker_app(self) -> None:
-        """None: this is the main process."""
+        """None: every node is a main process, and serves everything."""
         return
 
     @property

@@ -71,14 +71,18 @@ class BackgroundPart(ApiPart):
     ) -> LoopingCall:
         """Call *f*, which may be async, every *msec* milliseconds, the first time after *msec*.
 
-        A call begins only after the one before has ended. *run_on_all_instances* has no effect:
-        there is one instance.
+        A call begins only after the one before has ended. A server with several nodes does so on
+        one of them at a time, whose end another one takes over; with *run_on_all_instances*, each
+        does. A call that has begun goes on to its end.
         """
-        del run_on_all_instances
         label = Label(self._module, desc or name_of(f))
         period = duration_of(msec, _MILLISECOND)
         return LoopingCall(
-            self._parts.background, label, lambda: resolved(f(*args, **kwargs)), period
+            self._parts.background,
+            label,
+            lambda: resolved(f(*args, **kwargs)),
+            period,
+            begins=None if run_on_all_instances else self._parts.server.node.is_chosen,
         )
 
     def delayed_background_call(
@@ -97,8 +101,8 @@ class BackgroundPart(ApiPart):
         )
 
     def should_run_background_tasks(self) -> bool:
-        """Return True: this process does the background work."""
-        return True
+        """Tell whether this node does what one node does at a time; the answer may change."""
+        return self._parts.server.node.is_chosen()
 
     def get_current_time_msec(self) -> int:
         """Return the time in milliseconds since the epoch."""

@@ -93,7 +93,8 @@ class LoopingCall(_Scheduled):
     """One call per period, the first one a period from now.
 
     A call begins only after the one before has ended; calls that were missed are not made up for.
-    An exception is logged, and the loop goes on.
+    An exception is logged, and the loop goes on. *begins* is asked before each call whether to make
+    it; None: each is made.
     """
 
     def __init__(
@@ -104,11 +105,13 @@ class LoopingCall(_Scheduled):
         period: timedelta,
         *,
         now: bool = False,
+        begins: Callable[[], bool] | None = None,
     ) -> None:
         if period < timedelta(milliseconds=1):
             raise ValueError("a looping call needs a period of at least a millisecond")
         super().__init__(background, label, work)
         self._period = period
+        self._begins = begins
         self._due: Timestamp | None = None
         background.soon(self._fire if now else self._arm)
 
@@ -134,7 +137,11 @@ class LoopingCall(_Scheduled):
             self._call_at(self._due, self._fire)
 
     def _fire(self) -> None:
-        if self._goes_on():
-            self._due = self._due or self._background.clock.now()
+        if not self._goes_on():
+            return
+        self._due = self._due or self._background.clock.now()
+        if self._begins is not None and not self._begins():
+            self._arm()
+        else:
             job = self._background.run(self._label, self._work)
             job.add_done_callback(lambda _: self._background.soon(self._arm))

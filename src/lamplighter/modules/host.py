@@ -2,14 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from lamplighter.ids import ServerName, UserId
 from lamplighter.presence.state import Presence, UserPresenceState
 from lamplighter.routing.registrations import Registrations
 
 __all__ = [
+    "ONLY_NODE",
     "ModuleExchange",
+    "ModuleNode",
     "PresenceHost",
     "PresenceListener",
     "ServerFacts",
@@ -17,6 +19,20 @@ __all__ = [
 
 #: Gets the states that were announced.
 PresenceListener = Callable[[Sequence[UserPresenceState]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleNode:
+    """What this process is among the nodes of its server."""
+
+    #: Its name; None if there are no others.
+    name: str | None
+    #: Tells whether it does what one node at a time does. The answer changes when that node ends.
+    is_chosen: Callable[[], bool]
+
+
+#: The node of a server that has no others.
+ONLY_NODE: Final = ModuleNode(None, lambda: True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,7 @@ class ServerFacts:
     public_baseurl: str
     #: The presences that `set_presence_for_users` accepts.
     presences: frozenset[Presence] = frozenset(Presence)
+    node: ModuleNode = ONLY_NODE
 
 
 class ModuleExchange(Protocol):

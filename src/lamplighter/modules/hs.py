@@ -8,6 +8,7 @@ from lamplighter.clock import sleep
 from lamplighter.modules.background import BackgroundWork, Label, resolved
 from lamplighter.modules.calls import DelayedCall, LoopingCall, duration_of, name_of
 from lamplighter.modules.hints import missing_attribute, server_hint
+from lamplighter.modules.host import ServerFacts
 
 __all__ = ["HomeServer", "ModuleClock"]
 
@@ -86,11 +87,14 @@ class _Guarded:
 
 
 class _WorkerConfig(_Guarded):
-    """`_hs.config.worker`: this server has no workers."""
+    """`_hs.config.worker`: this server has no workers, but it may have nodes."""
 
     _owner = "_hs.config.worker"
     worker_app: None = None
-    worker_name: None = None
+
+    def __init__(self, module: str, node: str | None) -> None:
+        super().__init__(module)
+        self.worker_name = node
 
 
 class _Config(_Guarded):
@@ -98,11 +102,11 @@ class _Config(_Guarded):
 
     _owner = "_hs.config"
     worker_app: None = None
-    worker_name: None = None
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, node: str | None) -> None:
         super().__init__(module)
-        self.worker = _WorkerConfig(module)
+        self.worker_name = node
+        self.worker = _WorkerConfig(module, node)
 
 
 class HomeServer(_Guarded):
@@ -111,11 +115,11 @@ class HomeServer(_Guarded):
     Other names raise an error that tells what to use instead.
     """
 
-    def __init__(self, module: str, server_name: str, background: BackgroundWork) -> None:
+    def __init__(self, module: str, server: ServerFacts, background: BackgroundWork) -> None:
         super().__init__(module)
         #: The server name.
-        self.hostname = server_name
-        self.config = _Config(module)
+        self.hostname: str = server.server_name
+        self.config = _Config(module, server.node.name)
         self._module_clock = ModuleClock(module, background)
 
     def get_clock(self) -> ModuleClock:
