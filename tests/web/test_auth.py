@@ -17,7 +17,6 @@ from tests.web.clients import client_of
         (b"Bearer \xff", b"", "\xff"),
         (None, b"access_token=abc", "abc"),
         (None, b"a=b&access_token=a%2Bb%20c", "a+b c"),
-        (b"Bearer header", b"access_token=query", "header"),
     ],
 )
 def test_the_token_stands_in_the_header_or_in_the_query(
@@ -42,6 +41,7 @@ def test_the_token_stands_in_the_header_or_in_the_query(
         (b"Basic abc", b""),
         (b"Basic abc", b"access_token=abc"),
         (b"Bearerabc", b""),
+        (b"Bearer header", b"access_token=query"),
     ],
 )
 def test_a_malformed_token_is_a_missing_one(header: bytes | None, query: bytes) -> None:
@@ -49,6 +49,13 @@ def test_a_malformed_token_is_a_missing_one(header: bytes | None, query: bytes) 
     headers = [] if header is None else [(b"authorization", header)]
     with pytest.raises(MissingToken):
         access_token(headers, query)
+
+
+def test_two_headers() -> None:
+    """Of two Authorization headers none counts, even if they say the same."""
+    header = (b"authorization", b"Bearer abc")
+    with pytest.raises(MissingToken):
+        access_token([header, header], b"")
 
 
 REQUESTS = [

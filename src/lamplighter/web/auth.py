@@ -20,6 +20,7 @@ __all__ = ["Authenticator", "access_token"]
 T = TypeVar("T")
 
 _SCHEME: Final = b"bearer"
+_TWO: Final = "There is more than one access token"
 #: The longest header that is cached: strangers send headers, too.
 _USUAL_LENGTH: Final = 200
 
@@ -74,6 +75,8 @@ def _token_of(exchange: Exchange) -> str:
     value = exchange.authorization
     if value is None:
         return _from_query(exchange.query.encode("latin-1"))
+    if "access_token=" in exchange.query:
+        raise MissingToken(_TWO)
     return _from_usual_header(value) if len(value) <= _USUAL_LENGTH else _from_header(value)
 
 
@@ -81,12 +84,15 @@ def access_token(headers: Iterable[tuple[bytes, bytes]], query_string: bytes) ->
     """Return the token of an `Authorization: Bearer` header, else of `?access_token=`.
 
     Takes ASGI's headers (names in lower case) and raw query string. Raises `MissingToken` where
-    there is none; a header of another form does not fall back to the query.
+    there is none, or more than one: two servers might believe different ones. A header of another
+    form does not fall back to the query.
     """
-    for name, value in headers:
-        if name == b"authorization":
-            return _from_header(value)
-    return _from_query(query_string)
+    values = [value for name, value in headers if name == b"authorization"]
+    if not values:
+        return _from_query(query_string)
+    if len(values) > 1 or b"access_token=" in query_string:
+        raise MissingToken(_TWO)
+    return _from_header(values[0])
 
 
 def _from_header(value: bytes) -> str:

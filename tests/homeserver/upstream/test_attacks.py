@@ -7,7 +7,7 @@ import pytest
 
 from lamplighter.devtools.client import Client, RequestFailed
 from tests.homeserver.upstream.front import LOBBY, Front
-from tests.homeserver.upstream.small import AS_TOKEN, HS_TOKEN
+from tests.homeserver.upstream.small import AS_TOKEN, HS_TOKEN, SLIDING_SYNC
 
 ALICE, BOB = "@alice:demo", "@bob:demo"
 V3 = "/_matrix/client/v3"
@@ -106,12 +106,54 @@ async def test_an_encoded_masquerade(door: Front, name: str) -> None:
     assert (answer.status, asked, bool(bob)) == (200, [{"user_id": BOB}], True)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", SYNC), ("GET", STATUS), ("PUT", STATUS), ("POST", SLIDING_SYNC[0])],
+)
+@pytest.mark.parametrize(
+    ("query", "errcode"),
+    [
+        ("access_token={bob}", "M_MISSING_TOKEN"),
+        ("a=1;access_token={bob}", "M_MISSING_TOKEN"),
+        ("a=1;user_id=@bob:demo", "M_INVALID_PARAM"),
+        ("a=1;set_presence=online&filter={{}}", "M_INVALID_PARAM"),
+    ],
+)
+async def test_a_query_that_two_servers_read_differently(
+    door: Front, bob: Client, method: str, path: str, query: str, errcode: str
+) -> None:
+    """What is answered here has one access token, and parameters in which all servers agree."""
+    alice = door.person("alice")
+    await alice.sync()
+    before = len(door.small.asked)
+    headers = {"host": "demo", "authorization": f"Bearer {alice.access_token}"}
+    body = b"" if method == "GET" else ONLINE
+    if body:
+        headers["content-length"] = str(len(body))
+    target = f"{path}?{query.format(bob=bob.access_token)}"
+    answer = await door.server.http.send(method, target, headers, body).response()
+    assert answer.json["errcode"] == errcode
+    assert len(door.small.asked) == before
+
+
+@pytest.mark.usefixtures("bob")
+async def test_a_log_out_of_whom_is_not_clear(door: Front) -> None:
+    """A request that passes on with such a query says nothing about its sender's device."""
+    alice = door.person("alice")
+    await alice.sync()
+    door.small.instead[f"{V3}/logout"] = (200, {})
+    target = f"{V3}/logout?a=1;access_token=x&access_token={alice.access_token}"
+    answer = await door.server.http.send("POST", target, {"host": "demo"}).response()
+    assert answer.status == 200
+    assert (await alice.status_of(ALICE))["presence"] == "online"
+
+
 async def test_two_users_in_one_request(door: Front, bob: Client) -> None:
     """No header takes away the token from a request that goes on with another one in its query."""
     alice = door.person("alice")
     await door.server.http.request(
         "GET",
-        SYNC,
+        f"{V3}/joined_rooms",
         token=alice.access_token,
         headers={"connection": "authorization"},
         query={"access_token": bob.access_token},

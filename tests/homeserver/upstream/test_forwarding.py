@@ -69,6 +69,7 @@ async def front(homeserver: FakeHomeserver, upstream: UpstreamClient, clock: Fak
             "GET /a%2Fb/%C3%BC?c=%20&&d HTTP/1.1\r\nHost: hs\r\nX-A:  b c \r\nx-a: d\r\n\r\n",
             f"GET /a%2Fb/%C3%BC?c=%20&&d HTTP/1.1\r\nhost: hs\r\nx-a: b c\r\nx-a: d\r\n{KNOWN}\r\n",
         ),
+        ("GET /a? HTTP/1.1\r\nHost: hs\r\n\r\n", f"GET /a? HTTP/1.1\r\nhost: hs\r\n{KNOWN}\r\n"),
         (
             "PUT /a HTTP/1.1\r\nHost: hs\r\nContent-Length: 3\r\n\r\nabc",
             f"PUT /a HTTP/1.1\r\nhost: hs\r\n{KNOWN}content-length: 3\r\n\r\nabc",

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from lamplighter.web.application import send_json
-from lamplighter.web.http.asgi import ENDS_WITH_CLIENT
+from lamplighter.web.http.asgi import ENDS_WITH_CLIENT, HAS_QUERY
 from tests.web.http.peer import Peer, Site, answered, settle, whole_body
 
 GET = "GET /a%20b?c=%20 HTTP/1.1\r\nHost: x\r\nX-Y: z\r\n\r\n"
@@ -37,6 +37,7 @@ async def test_the_scope(site: Site) -> None:
         "path": "/a b",
         "raw_path": b"/a%20b",
         "query_string": b"c=%20",
+        HAS_QUERY: True,
         "root_path": "",
         "headers": [(b"host", b"x"), (b"x-y", b"z")],
         "client": ("192.0.2.7", 4711),

@@ -25,7 +25,7 @@ from lamplighter.errors import Malformed
 from lamplighter.homeserver.upstream.client import CHUNKED, UpstreamClient, UpstreamExchange
 from lamplighter.homeserver.upstream.headers import end_to_end, forwarded_headers
 from lamplighter.web.bodies import EACH_PART_IN_TIME
-from lamplighter.web.http.asgi import ENDS_WITH_CLIENT
+from lamplighter.web.http.asgi import ENDS_WITH_CLIENT, HAS_QUERY
 from lamplighter.web.http.request import Headers
 
 __all__ = ["Forwarding", "Watch", "watch_nothing"]
@@ -104,7 +104,7 @@ class Forwarding:
         peer = (scope["client"] or ("",))[0]
         exchange = await self._client.open(
             scope["method"],
-            b"%b?%b" % (path, query) if query else path,
+            b"%b?%b" % (path, query) if scope[HAS_QUERY] else path,
             forwarded_headers(headers, peer, scope["scheme"], self._trusts),
             length,
             body,

@@ -28,6 +28,7 @@ from lamplighter.homeserver.upstream.service import AppService
 from lamplighter.homeserver.upstream.sliding_sync import SlidingSync
 from lamplighter.homeserver.upstream.standing import UpstreamStanding
 from lamplighter.homeserver.upstream.transactions import ServiceEndpoints
+from lamplighter.homeserver.upstream.versions import with_busy
 from lamplighter.homeserver.upstream.watch import WatchRequests
 from lamplighter.ids import StreamEpoch, StreamPosition
 from lamplighter.ports import DirectoryListener, RequestHead, Spread
@@ -83,8 +84,9 @@ class UpstreamHomeserver:
         )
         self._watch = WatchRequests(self.identity, rooms, self.rooms_half.forget)
         self._endpoints = ServiceEndpoints(registration.hs_token, rooms, standing.suspect)
-        self.everything_else: ASGIApp | None = _with_their_tokens(
-            Forwarding(client, trusts, self._watch)
+        passing_on = _with_their_tokens(Forwarding(client, trusts, self._watch))
+        self.everything_else: ASGIApp | None = (
+            with_busy(passing_on) if config.presence.busy else passing_on
         )
 
     async def start(self) -> None:

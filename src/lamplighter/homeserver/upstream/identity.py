@@ -13,10 +13,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from lamplighter.clock import Clock, Timestamp, after
-from lamplighter.errors import HomeserverUnreachable, UnknownToken
+from lamplighter.errors import HomeserverUnreachable, InvalidParam, UnknownToken
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.passed_on import passed_on
-from lamplighter.homeserver.upstream.queries import acts_for
+from lamplighter.homeserver.upstream.queries import acts_for, is_ambiguous
 from lamplighter.ids import DeviceId, ServerName, UserId, is_user_id, server_of
 from lamplighter.ports import Requester
 from lamplighter.recent import Recent
@@ -74,7 +74,8 @@ class UpstreamIdentity:
     async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
         """Return the sender of a request; raise `PassedOn` with the homeserver's refusal.
 
-        Raises `UnknownToken` for a token that no header can carry, so that nobody has it.
+        Raises `UnknownToken` for a token that no header can carry, so that nobody has it, and
+        `InvalidParam` for a query that the homeserver could read differently.
         """
         requester = self.requester_in_use(access_token, query)
         if requester is None:
@@ -83,6 +84,8 @@ class UpstreamIdentity:
         return requester
 
     def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
+        if is_ambiguous(query):
+            raise InvalidParam("The query has a semicolon that is not percent-encoded")
         known = self._known.peek((access_token, acts_for(query)))
         if known is None or known.until < self._clock.now():
             return None
@@ -90,6 +93,8 @@ class UpstreamIdentity:
 
     def last_requester(self, access_token: str, query: str) -> Requester | None:
         """Return who used this token last, for a request that the homeserver has accepted."""
+        if is_ambiguous(query):
+            return None
         known = self._known.peek((access_token, acts_for(query)))
         return None if known is None else known.requester
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote_plus
 __all__ = [
     "ACTING",
     "acts_for",
+    "is_ambiguous",
     "query_of",
     "query_with",
     "query_without",
@@ -53,6 +54,14 @@ def query_with(query: str, parameters: Mapping[str, object]) -> str:
 def with_their_tokens(query: bytes) -> bytes:
     """Return the query of a request that is passed on, with the homeserver's own since tokens."""
     return _OUR_PART.sub(rb"\1", query) if b"-" in query else query
+
+
+def is_ambiguous(query: str) -> bool:
+    """Tell whether servers read *query* differently: for some, a semicolon ends a parameter.
+
+    With `x=1;access_token=a&access_token=b` the sender would be another one for Synapse than here.
+    """
+    return ";" in query
 
 
 def acts_for(query: str) -> str:

@@ -19,11 +19,13 @@ from lamplighter.web.http.timeouts import TimeLimit
 if TYPE_CHECKING:
     from lamplighter.web.http.connection import Connection
 
-__all__ = ["ENDS_WITH_CLIENT", "AsgiCycle"]
+__all__ = ["ENDS_WITH_CLIENT", "HAS_QUERY", "AsgiCycle"]
 
 #: The key in a scope of a function. A task that only reads calls it, and is cancelled when its
 #: client is gone. An ASGI server that is not this one has no such key.
 ENDS_WITH_CLIENT: Final = "lamplighter.ends_with_client"
+#: The key in the scope of whether a question mark was sent, if only with an empty query.
+HAS_QUERY: Final = "lamplighter.has_query"
 
 #: By later versions, `send` raises where the client is gone; here it does nothing.
 _VERSIONS: Final = {"version": "3.0", "spec_version": "2.3"}
@@ -164,6 +166,7 @@ class AsgiCycle:
             "headers": list(request.headers),
             "client": _address(transport, "peername"),
             "server": _address(transport, "sockname"),
+            HAS_QUERY: request.target.has_query,
             ENDS_WITH_CLIENT: self._end_with_client,
         }
 

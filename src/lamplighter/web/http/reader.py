@@ -177,8 +177,8 @@ class Reader:
         self._headers.append(field)
         name, value = field
         if name == b"authorization":
-            if self._authorization is None:
-                self._authorization = value
+            # Of two, each server might believe another one.
+            self._authorization = value if self._authorization is None else b""
         elif name == b"transfer-encoding":
             assert self._parser is not None  # it is calling
             # Only of a chunked body two readers see the same end (RFC 9112, section 6.3).

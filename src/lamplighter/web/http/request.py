@@ -22,6 +22,8 @@ class RequestTarget(NamedTuple):
     #: Percent-encoded, as it was sent; so is the query.
     raw_path: str
     query: str
+    #: Whether a question mark was sent: the query behind it may be empty.
+    has_query: bool
 
     @classmethod
     def of(cls, text: str) -> "RequestTarget":
@@ -30,11 +32,11 @@ class RequestTarget(NamedTuple):
             host_and_more = text.partition("://")[2]
             text = host_and_more[len(host_and_more.partition("?")[0].partition("/")[0]) :]
             text = text if text.startswith("/") else f"/{text}"
-        raw_path, _, query = text.partition("?")
+        raw_path, mark, query = text.partition("?")
         path = raw_path
         if "%" in raw_path:
             path = unquote_to_bytes(raw_path).decode(errors="replace")
-        return cls(path, raw_path, query)
+        return cls(path, raw_path, query, bool(mark))
 
 
 class Request(msgspec.Struct, eq=False):
@@ -46,7 +48,7 @@ class Request(msgspec.Struct, eq=False):
     method: str
     target: RequestTarget
     headers: Headers
-    #: The value of the first header of that name.
+    #: The value of the header of that name; empty if there are several.
     authorization: bytes | None = None
     #: Whether another request may follow on the same connection.
     keeps_alive: bool = False
