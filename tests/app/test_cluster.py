@@ -1,0 +1,93 @@
+"""A server as a node of a cluster: what modules see of that."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from lamplighter.app import Lamplighter, Storage, build
+from lamplighter.clock import Timestamp
+from lamplighter.config import parse_config_text
+from lamplighter.database.sqlite import open_memory
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns_until_idle
+from lamplighter.modules.api import ModuleApi
+from lamplighter.modules.loader import ConfiguredModule, ModuleStyle
+from tests.cluster.memory_log import LogServer, Way
+
+CONFIG = """
+server_name: lamp.test
+database: postgresql://nobody@localhost/nothing
+cluster: {node: NODE, bus: 'redis://127.0.0.1:1/0'}
+"""
+
+
+class World:
+    """Nodes over one log, with a module that notes when its loop was called, and where."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.log = LogServer(self.clock)
+        self.calls: list[tuple[Timestamp, str | None]] = []
+        self.logs: dict[str, Any] = {}
+
+    @asynccontextmanager
+    async def node(self, name: str) -> AsyncIterator[Lamplighter]:
+        """Run a node until the block ends, in good order."""
+        config = parse_config_text(CONFIG.replace("NODE", name), Path("lamplighter.yaml"))
+        self.logs[name] = log = self.log.log()
+        module = ConfiguredModule(
+            "tests.Loop", {}, ModuleStyle.CALLBACKS, "here", factory=self.loop
+        )
+        storage = Storage(open_memory(), None)
+        server = await build(config, self.clock, storage, [module], log=log)
+        server.start()
+        await self.passes(1)
+        yield server
+        await server.stop()
+
+    def loop(self, _config: object, api: ModuleApi) -> object:
+        """Be the class of the module: note each second where its loop is."""
+        api.looping_background_call(
+            lambda: self.calls.append((self.clock.now(), api.worker_name)), 1000
+        )
+        api.register_presence_router_callbacks(
+            get_users_for_states=_nobody, get_interested_users=_nobody
+        )
+        return object()
+
+    async def passes(self, seconds: int) -> None:
+        """Let time pass, with all that follows."""
+        for _ in range(seconds * 4):
+            await turns_until_idle()
+            self.clock.advance(milliseconds=250)
+        await turns_until_idle()
+
+    def where(self) -> list[str | None]:
+        """Return where the loop was called since the last time, in order, each node once."""
+        calls, self.calls = self.calls, []
+        assert len(calls) == len({when for when, _ in calls})  # never on two at once
+        return list(dict.fromkeys(name for _, name in calls))
+
+
+async def _nobody(_about: object) -> Any:
+    return {}
+
+
+async def test_loops_of_modules() -> None:
+    """A loop runs on one node at a time; another one goes on while that node is cut off."""
+    world = World()
+    async with world.node("a"), world.node("b"):
+        await world.passes(5)
+        world.where()
+        await world.passes(5)
+        [first] = world.where()
+        other = {"a": "b", "b": "a"}[str(first)]
+        world.logs[str(first)].way = Way.CLOSED
+        await world.passes(10)
+        assert world.where() == [first, other]
+        world.logs[str(first)].way = Way.OPEN
+        await world.passes(10)
+        world.where()
+        await world.passes(5)
+        assert len(world.where()) == 1
