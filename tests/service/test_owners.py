@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lamplighter.errors import ClusterUnavailable
+from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
 from lamplighter.presence.state import Presence
@@ -164,3 +164,24 @@ async def test_the_log_loses_its_data(cluster: Cluster) -> None:
     assert [it.knows(BOB) for it in (a, b)] == [("online", "after")] * 2
     assert a.core.feed.position > position
     assert [a.ended, b.ended] == [[], []]
+
+
+async def test_the_database_is_away(cluster: Cluster) -> None:
+    """While nothing can be saved, a status is refused before anybody is told, at any node."""
+    a, b = cluster.nodes.values()
+    a.core.feed.open(ALICE)
+    a.set(BOB, "before")
+    await cluster.passes(1)
+    cluster.store.works = False
+    a.set(BOB, "first")  # the owner does not know yet
+    await cluster.passes(1)
+    for node in (a, b):
+        saving = node.set(BOB, "refused")
+        await cluster.passes(0)
+        assert isinstance(saving.exception(), StorageUnavailable)
+    assert a.sees(ALICE, BOB) == ("online", "first")
+    cluster.store.works = True
+    saving = b.set(BOB, "after")
+    await cluster.passes(0)
+    assert saving.exception() is None
+    assert a.sees(ALICE, BOB) == ("online", "after")

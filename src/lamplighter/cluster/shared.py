@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+import structlog
+
 from lamplighter.clock import Clock, next_turn, within
 from lamplighter.cluster.entries import Changed, Entry, Forgotten, Idle, Refreshed
 from lamplighter.cluster.log import Lease, Log, ToldToAll
@@ -31,6 +33,8 @@ from lamplighter.ids import StreamPosition, UserId
 from lamplighter.presence.machine import TrackedUser
 
 __all__ = ["MOST_BEHIND", "SharedStream"]
+
+_log = structlog.get_logger(__name__)
 
 #: A request that must hold everything waits so long for what this node has not read yet.
 MOST_BEHIND: Final = timedelta(seconds=1)
@@ -240,6 +244,10 @@ class SharedStream:
         except ClusterUnavailable as error:
             self._telling = None
             self._failed(error)
+        except Exception:  # noqa: BLE001 - whatever it is, who waits for these entries is told
+            _log.exception("an entry cannot be written")
+            self._telling = None
+            self._failed(ClusterUnavailable("an entry cannot be written"))
         else:
             self._telling = None
 

@@ -119,7 +119,7 @@ class Core:
         self.sizes = RoomSizes(None) if sizes is None else sizes
         self._clock, self._background, self._hear = ports.clock, ports.background, ports.hear
         self.subscribers = Subscribers(ports.clock, ports.metrics, settings.module_timeout)
-        self.witnesses = Witnesses(self.subscribers, *witnesses)
+        self.witnesses = Witnesses(*witnesses)
         known = () if settings.is_off else saved
         self.tracker = PresenceTracker(settings.server_name, settings.rules)
         self.tracker.restore([it.user for it in known], ports.clock.now())
@@ -193,6 +193,7 @@ class Core:
             late=self.late,
             reminders=self.reminders,
             shadows=self.shadows,
+            subscribers=self.subscribers,
             metrics=ports.metrics,
         )
         hears_clients = settings.hears_clients

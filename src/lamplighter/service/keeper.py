@@ -24,6 +24,8 @@ class Keeper:
         self._tracker = tracker
         self._roster = roster
         self._store = store
+        #: Whether the last save has failed.
+        self.is_failing = False
         #: Return once every save so far is done, or has failed.
         self.settle = store.settle
 
@@ -44,7 +46,7 @@ class Keeper:
 
     def try_again(self) -> "asyncio.Future[None]":
         """Save what could not be written before; `StorageUnavailable` if that fails again."""
-        return self._store.save(())
+        return self._watched(self._store.save(()))
 
     async def save_unannounced(self) -> None:
         """Save the users who have changed without being announced, and what failed before."""
@@ -55,9 +57,15 @@ class Keeper:
 
     def _save(self, users: Iterable[TrackedUser]) -> "asyncio.Future[None]":
         last = self._roster.last
-        return self._store.save(
-            [SavedPresence(user, last(UserId(user.state.user_id)).told) for user in users]
-        )
+        saved = [SavedPresence(user, last(UserId(user.state.user_id)).told) for user in users]
+        return self._watched(self._store.save(saved))
+
+    def _watched(self, saving: "asyncio.Future[None]") -> "asyncio.Future[None]":
+        saving.add_done_callback(self._learn)
+        return saving
+
+    def _learn(self, saving: "asyncio.Future[None]") -> None:
+        self.is_failing = saving.cancelled() or saving.exception() is not None
 
 
 def log_failure(work: "asyncio.Future[None]") -> None:

@@ -40,6 +40,7 @@ class NodeCore:
             core.tracker,
             core.roster,
             core.publisher,
+            core.keeper,
             core.late,
             core.intake,
             core.connections,

@@ -42,7 +42,7 @@ from lamplighter.errors import ClusterUnavailable, StorageUnavailable
 from lamplighter.ids import UserId
 from lamplighter.ports import PresenceStore
 from lamplighter.presence.changes import Change, ChangeReason
-from lamplighter.presence.events import Event
+from lamplighter.presence.events import Event, StatusSet
 from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.tracker import PresenceTracker
 from lamplighter.service.announcing import Announcing
@@ -50,6 +50,7 @@ from lamplighter.service.background import Background
 from lamplighter.service.batch import done
 from lamplighter.service.connections import Connections
 from lamplighter.service.intake import Intake
+from lamplighter.service.keeper import Keeper
 from lamplighter.service.late import LateAnswers
 from lamplighter.service.publisher import Publisher
 from lamplighter.service.roster import Roster
@@ -90,6 +91,7 @@ class Owners:
     tracker: PresenceTracker
     roster: Roster
     publisher: Publisher
+    keeper: Keeper
     late: LateAnswers
     intake: Intake
     connections: Connections
@@ -105,6 +107,8 @@ class Owners:
     _numbers: "count[int]" = field(init=False, default_factory=count)
     #: By number, in the order in which they came.
     _waiting: dict[int, _Waiting] = field(init=False, default_factory=dict)
+    #: What waits for the database.
+    _deciding: "set[asyncio.Future[None]]" = field(init=False, default_factory=set)
     #: The messages that are about to be said.
     _messages: dict[Lease, list[bytes]] = field(init=False, default_factory=dict)
     #: When the log had lost its data; None if it has not.
@@ -224,8 +228,19 @@ class Owners:
     # --- this node as an owner ------------------------------------------------------------
 
     def _decide(self, by: Lease, event: Event) -> "asyncio.Future[None]":
+        if isinstance(event, StatusSet) and self.keeper.is_failing:
+            deciding = asyncio.ensure_future(self._decide_once_saved(event))
+            self._deciding.add(deciding)
+            deciding.add_done_callback(self._deciding.discard)
+            deciding.add_done_callback(_retrieve)
+            return deciding
         merged = self._vouchers.merge(by, event)
         return done() if merged is None else self.intake.decide(merged)
+
+    async def _decide_once_saved(self, event: StatusSet) -> None:
+        """Decide once the database works again; raise `StorageUnavailable`, and tell nothing."""
+        await asyncio.shield(self.keeper.try_again())
+        await asyncio.shield(self.accept(event))
 
     def _take_over(self, partitions: AbstractSet[PartitionId]) -> None:
         def are_mine(user_id: UserId) -> bool:

@@ -27,6 +27,7 @@ from lamplighter.service.keeper import Keeper
 from lamplighter.service.late import LateAnswers
 from lamplighter.service.reminders import Reminders
 from lamplighter.service.shadow import ShadowModules
+from lamplighter.service.subscribers import Subscribers
 
 __all__ = ["Publisher"]
 
@@ -43,6 +44,7 @@ class Publisher:
     late: LateAnswers
     reminders: Reminders
     shadows: ShadowModules
+    subscribers: Subscribers
     metrics: Metrics
     _open_batch: ChangeBatch | None = field(init=False, default=None)
     _last_batch: ChangeBatch | None = field(init=False, default=None)
@@ -157,6 +159,7 @@ class Publisher:
             self.late.run(self.reminders.remind(pings))
         if inquiry.is_pending:
             self.late.wait_for(position, inquiry)
+        self.subscribers.announce(batch.states)
         self.shadows.look_at_batch(batch.states, inquiry)
         for work in batch.then:
             work()

@@ -14,7 +14,6 @@ from lamplighter.log_limits import LogLimit
 from lamplighter.metrics import Metrics
 from lamplighter.presence.state import UserPresenceState
 from lamplighter.routing.containment import contained, described
-from lamplighter.service.witness import Published, Witness
 
 __all__ = ["PresenceCallback", "Subscribers"]
 
@@ -33,8 +32,11 @@ class _Subscriber:
         self.task: asyncio.Task[None] | None = None
 
 
-class Subscribers(Witness):
-    """All subscribers, each with a time-out of its own."""
+class Subscribers:
+    """All subscribers, each with a time-out of its own.
+
+    In a cluster they are told on the node that owns the users, and so once.
+    """
 
     def __init__(self, clock: Clock, metrics: Metrics, timeout: timedelta) -> None:
         self._clock = clock
@@ -53,10 +55,6 @@ class Subscribers(Witness):
                 self._subscribers.remove(subscriber)
 
         return unsubscribe
-
-    def published(self, published: Published) -> None:
-        if published.changes:
-            self.announce(published.states)
 
     def announce(self, states: Sequence[UserPresenceState]) -> None:
         """Hand *states* to every subscriber; nobody waits for them."""
