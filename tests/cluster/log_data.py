@@ -4,7 +4,7 @@
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -72,10 +72,10 @@ class LogData:
         A position after this one is not of an earlier millisecond than the number of the epoch. So
         whoever knows of a record of this lease raises the next epoch above this one by a floor.
         """
-        living = {node.lease.node: node for node in self._living(now)}
-        if name in living:
+        self.expire(now)
+        if name in self._nodes:
             raise NodeNameInUse(f"a living node has the name {name}")
-        for node in living.values():
+        for node in self._nodes.values():
             _compare(facts.alike, node)
         highest = max(self.head, self._floor, floor, at_time(now))
         self._epoch = max(self._epoch, instant_of(StreamPosition(highest))) + 1
@@ -95,7 +95,8 @@ class LogData:
 
     def standing(self, now: Timestamp) -> ClusterStanding:
         """Say how the cluster is."""
-        living = sorted(self._living(now), key=lambda node: node.lease)
+        self.expire(now)
+        living = sorted(self._nodes.values(), key=lambda node: node.lease)
         leases = {node.lease for node in living}
         return ClusterStanding(
             tuple(NodeStanding(node.lease, node.facts.address, node.applied) for node in living),
@@ -179,11 +180,14 @@ class LogData:
         messages = [message for message in inbox if int(message.id) > read]
         return LogNews(tuple(self._records[first : first + _AT_ONCE]), tuple(messages[:_AT_ONCE]))
 
-    def _living(self, now: Timestamp) -> Iterator[_Node]:
-        return (node for node in self._nodes.values() if now < node.until)
+    def expire(self, now: Timestamp) -> None:
+        """Forget the leases that have ended. They do not live again if the clock is set back."""
+        self._nodes = {name: node for name, node in self._nodes.items() if now < node.until}
 
     def _lives(self, lease: Lease, now: Timestamp) -> bool:
-        return any(node.lease == lease for node in self._living(now))
+        self.expire(now)
+        node = self._nodes.get(lease.node)
+        return node is not None and node.lease == lease
 
     def _node(self, lease: Lease, now: Timestamp) -> _Node:
         if not self._lives(lease, now):

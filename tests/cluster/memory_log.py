@@ -29,6 +29,7 @@ from lamplighter.cluster.log import (
     NodeName,
     PartitionId,
 )
+from lamplighter.cluster.positions import at_time
 from lamplighter.errors import ClusterUnavailable, LeaseLost, LogLost, LogUnreachable
 from lamplighter.ids import StreamPosition
 from tests.cluster.log_data import LogData
@@ -83,6 +84,8 @@ class LogServer:
 
     def set_clock_back(self, duration: timedelta) -> None:
         """Set the clock of the log back."""
+        if self._data is not None:
+            self._data.expire(self.now())
         self._set_back_by += duration
 
     def now(self) -> Timestamp:
@@ -161,6 +164,8 @@ class MemoryLog:
         self._way = Way.OPEN
         #: Which data this node has joined, or looked at first.
         self._birth: Birth | None = None
+        #: The epoch of its last lease.
+        self._epoch = 0
         #: The newest record that this node has read.
         self._read: StreamPosition | None = None
 
@@ -176,9 +181,10 @@ class MemoryLog:
 
     async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
         def work() -> Lease:
-            data = self._server.begun(floor)
-            lease = data.join(name, facts, floor, self._server.now())
-            self._birth = data.birth
+            least = max(floor, at_time(Timestamp(self._epoch)))
+            data = self._server.begun(least)
+            lease = data.join(name, facts, least, self._server.now())
+            self._birth, self._epoch = data.birth, lease.epoch
             return lease
 
         return await self._answer(work)

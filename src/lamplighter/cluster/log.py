@@ -69,7 +69,8 @@ class Lease(msgspec.Struct, frozen=True, order=True):
     """The right of one node to write, from its `join` until the lease ends."""
 
     node: NodeName
-    #: Larger than that of every lease before it.
+    #: Larger than that of every lease before it. Where the log has lost its data: of every lease of
+    #: this node, and of every lease of whose records the node knows that begins it again.
     epoch: int
 
 

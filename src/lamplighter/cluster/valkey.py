@@ -34,7 +34,13 @@ from lamplighter.cluster.log import (
     Said,
     ToldToAll,
 )
-from lamplighter.cluster.positions import RECORD, format_position, parse_position, record_of
+from lamplighter.cluster.positions import (
+    RECORD,
+    at_time,
+    format_position,
+    parse_position,
+    record_of,
+)
 from lamplighter.cluster.valkey_address import ValkeyAddress
 from lamplighter.cluster.valkey_link import ErrorReply, Link, Reply, Word
 from lamplighter.cluster.valkey_scripts import (
@@ -94,11 +100,15 @@ class ValkeyLog:
         self._reads = Link(address, clock, patience)
         #: Which data this node has joined.
         self._birth: Birth | None = None
+        #: The epoch of its last lease.
+        self._epoch = 0
         #: The position of the newest record that this node has read, or knows to be the newest.
         self._sure: StreamPosition | None = None
 
     async def join(self, name: NodeName, facts: NodeFacts, floor: StreamPosition) -> Lease:
         await self._refuse_to_be_evicted()
+        # Where the data are lost, nothing else may tell of a lease with which nothing was written.
+        floor = max(floor, at_time(Timestamp(self._epoch)))
         reply = await self._run(
             JOIN,
             name,
@@ -114,8 +124,8 @@ class ValkeyLog:
             case ["differ", other, theirs]:
                 _refuse(facts.alike, other, msgspec.json.decode(theirs, type=dict[str, str]))
             case ["lease", epoch, birth]:
-                self._birth, self._sure = Birth(birth), None
-                return Lease(name, int(epoch))
+                self._birth, self._epoch, self._sure = Birth(birth), int(epoch), None
+                return Lease(name, self._epoch)
         raise ErrorReply(f"unexpected: {reply!r}")
 
     async def renew(self, lease: Lease, applied: StreamPosition) -> ClusterStanding:
@@ -241,8 +251,8 @@ class ValkeyLog:
         found = _POLICY.search(memory.decode())
         if found is not None and found[1] != "noeviction":
             raise ClusterRefused(
-                f"maxmemory-policy of the server of cluster.bus is {found[1]}: it would delete"
-                " what nodes need; it must be noeviction"
+                f"maxmemory-policy is {found[1]} at the server of the log, which would delete what"
+                " nodes need; it must be noeviction"
             )
 
 

@@ -118,11 +118,11 @@ class _Connection(asyncio.Protocol):
         self._unanswered.append(answer)
         return answer
 
-    def give_up(self) -> None:
+    def give_up(self, why: str = "the server does not answer") -> None:
         """Close the connection. What was not answered fails."""
         if self._transport is not None:
             self._transport.abort()
-        self._lose("the server does not answer")
+        self._lose(why)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -133,12 +133,15 @@ class _Connection(asyncio.Protocol):
             while (reply := self._reader.gets()) is not _NOTHING_YET:
                 self._answer(reply)
         except hiredis.ProtocolError:
-            self.give_up()
+            self.give_up("the server does not speak the protocol of Valkey and Redis")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(f"the connection is lost: {exc}" if exc else "the server has hung up")
 
     def _answer(self, reply: "Reply | ErrorReply") -> None:
+        if not self._unanswered:
+            self.give_up("the server answers what nobody has asked")
+            return
         answer = self._unanswered.popleft()
         if answer.done():
             return

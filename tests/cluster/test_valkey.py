@@ -1,0 +1,167 @@
+"""The log on a real Valkey: what no other log has. `contract/test_log.py` tests what all have."""
+
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from itertools import count
+from typing import Final, cast
+
+import pytest
+
+from lamplighter.cluster.log import LEASE, MessageId, NodeFacts, NodeName, PartitionId
+from lamplighter.cluster.positions import BEGINNING
+from lamplighter.cluster.valkey import ValkeyLog
+from lamplighter.cluster.valkey_address import ValkeyAddress, parse_valkey_url
+from lamplighter.cluster.valkey_link import Link
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.errors import ClusterRefused, LogLost, LogUnreachable
+from lamplighter.ids import ServerName
+from tests.valkey import ValkeyServer
+
+FACTS: Final = NodeFacts("http://a.example", {"version": "1"})
+A: Final = NodeName("a")
+NOW: Final = timedelta(0)
+PATIENCE: Final = timedelta(seconds=1)
+
+
+@pytest.fixture
+async def link(valkey: ValkeyServer) -> AsyncIterator[Link]:
+    """A connection of the operator; everything is deleted and set back in the end."""
+    link = Link(valkey.address, FakeClock(), PATIENCE)
+    before = cast("list[bytes]", await link.ask("CONFIG", "GET", "maxmemory*"))
+    yield link
+    await link.ask("CONFIG", "SET", *before)
+    await link.ask("FLUSHALL")
+    await link.close()
+
+
+def log_at(
+    address: ValkeyAddress, server_name: str = "demo.example", kept: timedelta = PATIENCE
+) -> ValkeyLog:
+    """Return a way to the log."""
+    return ValkeyLog(address, ServerName(server_name), FakeClock(), kept=kept)
+
+
+@pytest.fixture
+async def log(valkey: ValkeyServer, link: Link) -> AsyncIterator[ValkeyLog]:
+    """A node's way to a log without data."""
+    log = log_at(valkey.address)
+    yield log
+    await log.close()
+
+
+async def keys(link: Link) -> list[str]:
+    """Return the names of all keys."""
+    return sorted(it.decode() for it in cast("list[bytes]", await link.ask("KEYS", "*")))
+
+
+async def test_the_life_of_a_lease(log: ValkeyLog, link: Link) -> None:
+    """A lease lives for as long as the interface says, from when it was given or renewed last."""
+    lease = await log.join(A, FACTS, BEGINNING)
+    for _ in range(2):
+        left = timedelta(
+            milliseconds=cast("int", await link.ask("PTTL", "lamp:demo.example:node:a"))
+        )
+        assert LEASE - timedelta(seconds=2) < left <= LEASE
+        await link.ask("PEXPIRE", "lamp:demo.example:node:a", 1_000)
+        await log.renew(lease, BEGINNING)
+
+
+async def test_the_names_of_keys(log: ValkeyLog, link: Link) -> None:
+    """All keys begin with the server's name: one server has the logs of several, each its own."""
+    lease = await log.join(A, FACTS, BEGINNING)
+    await log.take(lease, [PartitionId(1)])
+    await log.say(lease, lease, [b"x"])
+    birth = (await log.standing()).birth
+    assert await keys(link) == [
+        f"lamp:demo.example:in:a:{lease.epoch}",
+        f"lamp:demo.example:log:{birth}",
+        "lamp:demo.example:node:a",
+        "lamp:demo.example:nodes",
+        "lamp:demo.example:owners",
+        "lamp:demo.example:state",
+    ]
+    other = log_at(parse_valkey_url(f"unix://{(await _socket(link))}"), "other.example")
+    await other.join(A, FACTS, BEGINNING)
+    assert [it.lease for it in (await log.standing()).nodes] == [lease]
+    assert (await other.standing()).owners == {}
+    await other.close()
+
+
+async def _socket(link: Link) -> str:
+    found = cast("list[bytes]", await link.ask("CONFIG", "GET", "unixsocket"))
+    return found[1].decode()
+
+
+async def test_old_records_are_deleted(valkey: ValkeyServer, link: Link) -> None:
+    """Records that are older than the time for which they are kept are deleted, and missed."""
+    log = log_at(valkey.address, kept=timedelta(milliseconds=1))
+    lease = await log.join(A, FACTS, BEGINNING)
+    start = await log.head()
+    for _ in count():
+        await log.tell(lease, [], bytes(5_000), 1)
+        complete_after = (await log.standing()).complete_after
+        if complete_after > start:
+            break
+    with pytest.raises(LogLost):
+        await log.read(lease, start, MessageId(""), NOW)
+    records = (await log.read(lease, complete_after, MessageId(""), NOW)).records
+    assert records[-1].position == await log.head()
+    await log.close()
+
+
+async def test_old_messages_are_deleted(log: ValkeyLog, link: Link) -> None:
+    """An inbox that nobody reads does not grow for ever."""
+    lease = await log.join(A, FACTS, BEGINNING)
+    inbox = f"lamp:demo.example:in:a:{lease.epoch}"
+    for number in range(1, 500):
+        await link.ask("XADD", inbox, f"{number}-0", "by", f"a:{lease.epoch}", "said", "x")
+    await log.say(lease, lease, [b"new"])
+    assert cast("int", await link.ask("XLEN", inbox)) < 200
+    assert cast("int", await link.ask("PTTL", inbox)) > 0
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+async def test_a_server_that_evicts(log: ValkeyLog, link: Link, policy: str) -> None:
+    """A server that deletes keys where memory is short is refused, with what to set."""
+    await link.ask("CONFIG", "SET", "maxmemory-policy", policy)
+    with pytest.raises(ClusterRefused) as raised:
+        await log.join(A, FACTS, BEGINNING)
+    assert str(raised.value) == (
+        f"maxmemory-policy is {policy} at the server of the log, which would delete what nodes"
+        " need; it must be noeviction"
+    )
+    assert await keys(link) == []
+
+
+async def test_a_server_that_tells_nothing(
+    valkey: ValkeyServer, link: Link, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rights to the keys of the server name are enough, without any to ask how the server is."""
+    rights = ("on", ">pass", "~lamp:demo.example:*", "+@all", "-info", "-config")
+    await link.ask("ACL", "SETUSER", "lamplighter", *rights)
+    log = log_at(parse_valkey_url(f"unix://lamplighter:pass@{await _socket(link)}"))
+    with caplog.at_level(logging.INFO, "lamplighter"):
+        lease = await log.join(A, FACTS, BEGINNING)
+    assert "maxmemory-policy" in caplog.text
+    await log.take(lease, [PartitionId(1)])
+    position = await log.tell(lease, [PartitionId(1)], b"x", 1)
+    await log.say(lease, lease, [b"x"])
+    assert (await log.renew(lease, position)).head == position
+    news = await log.read(lease, (await log.standing()).complete_after, MessageId(""), NOW)
+    assert (len(news.records), len(news.messages)) == (2, 1)
+    await log.leave(lease)
+    await log.close()
+    await link.ask("ACL", "DELUSER", "lamplighter")
+
+
+async def test_a_server_without_memory(log: ValkeyLog, link: Link) -> None:
+    """A server that has no memory left takes no record; what is there can be read, and it heals."""
+    lease = await log.join(A, FACTS, BEGINNING)
+    position = await log.tell(lease, [], b"x", 1)
+    await link.ask("CONFIG", "SET", "maxmemory", 1)
+    with pytest.raises(LogUnreachable, match="OOM"):
+        await log.tell(lease, [], b"y", 1)
+    assert await log.head() == position
+    await link.ask("CONFIG", "SET", "maxmemory", 0)
+    assert await log.tell(lease, [], b"z", 1) > position
