@@ -19,6 +19,24 @@ _From = Annotated[
 cluster_commands = typer.Typer(help="Several nodes that serve as one.", no_args_is_help=True)
 
 
+_AsJson = Annotated[bool, typer.Option("--json", help="Print what the admin API answers.")]
+
+
+@cluster_commands.command("status")
+def _status(config: ConfigPath = DEFAULT_CONFIG, as_json: _AsJson = False) -> None:
+    """Show the nodes, what each owns, and how far each is behind.
+
+    The exit code is 1 if something is wrong. Valkey is asked, so no node needs to run here.
+    """
+    from lamplighter.cli.cluster_status import look_at_cluster, status_json, status_lines
+
+    condition = look_at_cluster(config)
+    for line in [status_json(condition)] if as_json else status_lines(condition):
+        typer.echo(line)
+    if condition.problems:
+        raise typer.Exit(1)
+
+
 @cluster_commands.command("migrate")
 def _migrate(config: ConfigPath = DEFAULT_CONFIG, data_dir: _From = None) -> None:
     """Copy a stopped server's SQLite databases into the PostgreSQL of the configuration."""
