@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,7 @@ from lamplighter.presence.machine import TrackedUser
 from lamplighter.presence.state import UserPresenceState
 
 __all__ = [
+    "NO_HEAD",
     "Account",
     "BackoffState",
     "BackoffStore",
@@ -73,6 +74,10 @@ class RequestHead(msgspec.Struct, frozen=True):
     #: Returns the IP address at the other end of the connection, a proxy's for instance; "" if it
     #: is unknown. To ask for it costs a system call.
     peer: Callable[[], str] = _nowhere
+
+
+#: Of a request about whose sender nothing more is known.
+NO_HEAD: Final = RequestHead()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +167,13 @@ class Identity(Protocol):
     and tokens that end.
     """
 
-    async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
-        """Return the sender of a request; raise `UnknownToken`."""
+    async def authenticate(
+        self, access_token: str, query: str = "", head: RequestHead = NO_HEAD, /
+    ) -> Requester:
+        """Return the sender of a request; raise `UnknownToken`.
+
+        *head* is for a homeserver that notes from where its users come.
+        """
 
     def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
         """Return the sender of a request, if it is known without asking anybody.

@@ -16,6 +16,7 @@ from lamplighter.delivery.tokens import Tokens
 from lamplighter.errors import NotFound, UnknownToken
 from lamplighter.ids import DeviceId, RoomAlias, RoomId, StreamEpoch, StreamPosition, UserId
 from lamplighter.ports import (
+    NO_HEAD,
     Account,
     DeviceRecord,
     DirectoryListener,
@@ -141,7 +142,9 @@ class FakeHomeserver:
 
     # --- Identity -------------------------------------------------------------------------
 
-    async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
+    async def authenticate(
+        self, access_token: str, query: str = "", _head: RequestHead = NO_HEAD, /
+    ) -> Requester:
         await asyncio.to_thread(lambda: None)  # another machine is asked
         if access_token not in self._tokens:
             raise UnknownToken("Unknown access token")

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from lamplighter.errors import MissingToken
-from lamplighter.ports import Identity, Requester
+from lamplighter.ports import Identity, Requester, RequestHead
 from lamplighter.web.body import read
 from lamplighter.web.http.exchange import Exchange
 
@@ -39,7 +39,9 @@ class Authenticator:
         """
         query: bytes = scope["query_string"]
         token = access_token(scope["headers"], query)
-        return await self._identity.authenticate(token, query.decode("latin-1"))
+        client = scope["client"]
+        head = RequestHead(scope["headers"], lambda: client[0] if client else "")
+        return await self._identity.authenticate(token, query.decode("latin-1"), head)
 
     def requester_in_use(self, exchange: Exchange) -> Requester | None:
         """Return the requester of a direct request, or None where that must be looked up.
@@ -48,9 +50,12 @@ class Authenticator:
         """
         return self._identity.requester_in_use(_token_of(exchange), exchange.query)
 
-    async def requester_of(self, exchange: Exchange) -> Requester:
-        """Return the requester of a direct request; raise `MissingToken` and `UnknownToken`."""
-        return await self._identity.authenticate(_token_of(exchange), exchange.query)
+    async def requester_of(self, exchange: Exchange, head: RequestHead) -> Requester:
+        """Return the requester of a direct request; raise `MissingToken` and `UnknownToken`.
+
+        *head* is what the exchange had when it began.
+        """
+        return await self._identity.authenticate(_token_of(exchange), exchange.query, head)
 
     async def requester_and_body(
         self, request: Request, shape: type[T], *, may_be_empty: bool = False

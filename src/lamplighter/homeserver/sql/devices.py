@@ -24,7 +24,7 @@ from lamplighter.homeserver.sql.limits import text_within
 from lamplighter.homeserver.sql.people import find_active
 from lamplighter.homeserver.values import Login
 from lamplighter.ids import DeviceId, UserId
-from lamplighter.ports import DeviceRecord, Requester
+from lamplighter.ports import NO_HEAD, DeviceRecord, Requester, RequestHead
 
 __all__ = ["AccessTokens", "Devices", "check_device", "hash_token"]
 
@@ -55,7 +55,9 @@ class AccessTokens:
         self._revocations = 0
         ledger.when_tokens_end(self.revoke)
 
-    async def authenticate(self, access_token: str, _query: str = "") -> Requester:
+    async def authenticate(
+        self, access_token: str, _query: str = "", _head: RequestHead = NO_HEAD
+    ) -> Requester:
         """Return the device whose token it is; raise `UnknownToken`."""
         return self.requester_in_use(access_token) or await self._look_up(access_token)
 

@@ -10,26 +10,32 @@ the last.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
+from lamplighter.ports import RequestHead
 from lamplighter.web.http.request import Headers
 
-__all__ = ["end_to_end", "forwarded_headers"]
+__all__ = ["ABOUT_CLIENT", "ForwardedHeaders", "end_to_end", "forwarded_headers"]
 
-#: Headers about the client that homeservers believe.
-_ABOUT_CLIENT: Final = frozenset(
+#: Returns the headers of a client's request as they are passed on.
+ForwardedHeaders: TypeAlias = Callable[[RequestHead], Headers]
+
+#: Headers about the client's address that homeservers believe.
+_ADDRESSES: Final = frozenset(
     {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip", b"forwarded"}
 )
+#: The client's address, and its program.
+ABOUT_CLIENT: Final = _ADDRESSES | {b"user-agent"}
 _HOP_BY_HOP: Final = frozenset(
     {b"connection", b"http2-settings", b"keep-alive", b"te", b"trailer", b"transfer-encoding"}
     | {b"upgrade"}
 )
 #: What ends here of a request: `Expect: 100-continue` is answered by this server.
 _OF_TRUSTED: Final = _HOP_BY_HOP | {b"expect"}
-_OF_CLIENT: Final = _OF_TRUSTED | _ABOUT_CLIENT
+_OF_CLIENT: Final = _OF_TRUSTED | _ADDRESSES
 #: `Connection` cannot name them: a client would take away what the proxy before us has written, or
 #: be one user to us and, by a token in the query, another one to the homeserver.
-_NEVER_HOP_BY_HOP: Final = _ABOUT_CLIENT | {b"authorization", b"host", b"content-length"}
+_NEVER_HOP_BY_HOP: Final = _ADDRESSES | {b"authorization", b"host", b"content-length"}
 #: The usual values, which name no header.
 _NAMES_NOTHING: Final = frozenset({b"close", b"keep-alive"})
 

@@ -77,10 +77,13 @@ class UpstreamHomeserver:
         )
         saving = MembersSaving(KnownMembers(database), clock, background)
         self.membership = rooms = UpstreamRooms(self._service, saving, clock, background)
-        self.identity = UpstreamIdentity(client, config.server_name, clock, rooms.appeared)
+        forwarded = partial(_sync_headers, trusts)
+        self.identity = UpstreamIdentity(
+            client, config.server_name, forwarded, clock, rooms.appeared
+        )
         self.lookups = UpstreamLookups(self.identity, self._service)
         self.rooms_half = UpstreamRoomsHalf(
-            client, self.identity, rooms, partial(_sync_headers, trusts), clock, background
+            client, self.identity, rooms, forwarded, clock, background
         )
         self._watch = WatchRequests(self.identity, rooms, self.rooms_half.forget)
         self._endpoints = ServiceEndpoints(registration.hs_token, rooms, standing.suspect)
@@ -135,7 +138,12 @@ class UpstreamHomeserver:
 def _sync_headers(trusts: Callable[[str], bool], head: RequestHead) -> Headers:
     """Return the headers of a client's `/sync` for the homeserver: the answer is to be read."""
     passed = forwarded_headers(list(head.headers), head.peer(), "http", trusts)
-    return [it for it in passed if it[0] not in _NOT_FOR_SYNC]
+    # A form, which the body of a sliding sync is not, would be read for parameters, too.
+    return [
+        (name, b"application/json" if name == b"content-type" else value)
+        for name, value in passed
+        if name not in _NOT_FOR_SYNC
+    ]
 
 
 def _with_their_tokens(passing_on: ASGIApp) -> ASGIApp:

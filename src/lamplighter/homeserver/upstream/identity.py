@@ -15,10 +15,11 @@ import msgspec
 from lamplighter.clock import Clock, Timestamp, after
 from lamplighter.errors import HomeserverUnreachable, InvalidParam, UnknownToken
 from lamplighter.homeserver.upstream.client import UpstreamClient
+from lamplighter.homeserver.upstream.headers import ABOUT_CLIENT, ForwardedHeaders
 from lamplighter.homeserver.upstream.passed_on import passed_on
 from lamplighter.homeserver.upstream.queries import acts_for, is_ambiguous
 from lamplighter.ids import DeviceId, ServerName, UserId, is_user_id, server_of
-from lamplighter.ports import Requester
+from lamplighter.ports import NO_HEAD, Requester, RequestHead
 from lamplighter.recent import Recent
 
 __all__ = ["UpstreamIdentity"]
@@ -56,12 +57,14 @@ class UpstreamIdentity:
         self,
         client: UpstreamClient,
         server_name: ServerName,
+        forwarded: ForwardedHeaders,
         clock: Clock,
         appeared: Callable[[UserId], Awaitable[None]],
     ) -> None:
         """*appeared* is awaited with each user who is found, before anybody is told of it."""
         self._client = client
         self._server_name = server_name
+        self._forwarded = forwarded
         self._clock = clock
         self._appeared = appeared
         self._known: Recent[_Credentials, _Known] = Recent(_MOST_REMEMBERED)
@@ -71,7 +74,9 @@ class UpstreamIdentity:
         #: For each question under way: the tokens and users that were forgotten meanwhile.
         self._forgotten: list[set[str]] = []
 
-    async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
+    async def authenticate(
+        self, access_token: str, query: str = "", head: RequestHead = NO_HEAD, /
+    ) -> Requester:
         """Return the sender of a request; raise `PassedOn` with the homeserver's refusal.
 
         Raises `UnknownToken` for a token that no header can carry, so that nobody has it, and
@@ -79,7 +84,7 @@ class UpstreamIdentity:
         """
         requester = self.requester_in_use(access_token, query)
         if requester is None:
-            requester = await self._learn(access_token, acts_for(query))
+            requester = await self._learn(access_token, acts_for(query), head)
             await self._appeared(requester.user_id)
         return requester
 
@@ -119,7 +124,7 @@ class UpstreamIdentity:
         """Return the users who are remembered."""
         return frozenset(self._by_user)
 
-    async def _learn(self, access_token: str, acting: str) -> Requester:
+    async def _learn(self, access_token: str, acting: str, head: RequestHead) -> Requester:
         """Ask until an answer has come that is not older than any log-out that has passed."""
         if _TOKEN.fullmatch(access_token) is None:
             raise UnknownToken("The access token is not known")
@@ -127,7 +132,7 @@ class UpstreamIdentity:
         self._forgotten.append(forgotten)
         try:
             while True:
-                requester = await self._ask(access_token, acting)
+                requester = await self._ask(access_token, acting, head)
                 if forgotten.isdisjoint((access_token, requester.user_id)):
                     break
                 forgotten.clear()
@@ -142,8 +147,10 @@ class UpstreamIdentity:
             self._drop(it.requester.user_id, displaced)
         return requester
 
-    async def _ask(self, access_token: str, acting: str) -> Requester:
-        headers = [(b"authorization", b"Bearer " + access_token.encode())]
+    async def _ask(self, access_token: str, acting: str, head: RequestHead) -> Requester:
+        # The homeserver notes from where its users come.
+        headers = [it for it in self._forwarded(head) if it[0] in ABOUT_CLIENT]
+        headers.append((b"authorization", b"Bearer " + access_token.encode()))
         target = f"{_WHOAMI}?{acting}" if acting else _WHOAMI
         answer = await self._client.fetch("GET", target.encode(), headers, time_limit=_TIME_LIMIT)
         if answer.status != 200:

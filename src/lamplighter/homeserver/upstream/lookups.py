@@ -15,7 +15,7 @@ from lamplighter.errors import (
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.service import AppService
 from lamplighter.ids import RoomAlias, RoomId, UserId
-from lamplighter.ports import Account, DeviceRecord, Json, Profile, Requester
+from lamplighter.ports import NO_HEAD, Account, DeviceRecord, Json, Profile, Requester, RequestHead
 
 __all__ = ["UpstreamLookups"]
 
@@ -41,8 +41,10 @@ class UpstreamLookups:
         self._identity = identity
         self._service = service
 
-    async def authenticate(self, access_token: str, query: str = "", /) -> Requester:
-        return await self._identity.authenticate(access_token, query)
+    async def authenticate(
+        self, access_token: str, query: str = "", head: RequestHead = NO_HEAD, /
+    ) -> Requester:
+        return await self._identity.authenticate(access_token, query, head)
 
     def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
         return self._identity.requester_in_use(access_token, query)

@@ -30,9 +30,9 @@ client sends P again with another body, and of the requests of a connection only
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
@@ -47,6 +47,7 @@ from lamplighter.errors import (
 )
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.connection import UpstreamAnswer
+from lamplighter.homeserver.upstream.headers import ForwardedHeaders
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.passed_on import passed_on
 from lamplighter.homeserver.upstream.queries import ACTING, query_of
@@ -64,9 +65,8 @@ from lamplighter.ports import (
 )
 from lamplighter.recent import Recent
 from lamplighter.service.background import Background
-from lamplighter.web.http.request import Headers
 
-__all__ = ["ForwardedHeaders", "UpstreamRoomsHalf"]
+__all__ = ["UpstreamRoomsHalf"]
 
 #: How much earlier than the client's time is over the homeserver is asked to answer.
 _EARLIER: Final = timedelta(milliseconds=200)
@@ -95,9 +95,6 @@ _LONGEST_PAUSE: Final = timedelta(seconds=10)
 _WHO: Final = ACTING | {"access_token"}
 #: The answers by which a proxy says that the homeserver is away.
 _AWAY: Final = (502, 503, 504)
-
-#: Returns the headers of a client's request as they are passed on.
-ForwardedHeaders: TypeAlias = Callable[[RequestHead], Headers]
 
 
 class _PassedHead(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from lamplighter.clock import Clock
 from lamplighter.errors import ShuttingDown
-from lamplighter.ports import Requester
+from lamplighter.ports import Requester, RequestHead
 from lamplighter.presence.status_message import MAX_STATUS_MSG, parse_status_msg
 from lamplighter.service.background import Background
 from lamplighter.service.intake import Intake
@@ -65,16 +65,17 @@ class PresenceStatus:
         try:
             requester = self.authenticator.requester_in_use(exchange)
             if requester is None:
-                self.background.run(self._identify(user, exchange))
+                head = RequestHead(exchange.headers, exchange.peer)
+                self.background.run(self._identify(user, exchange, head))
             else:
                 self._set(user, exchange, requester)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 
-    async def _identify(self, user: str, exchange: Exchange) -> None:
+    async def _identify(self, user: str, exchange: Exchange, head: RequestHead) -> None:
         """Take a request with a token that must be looked up."""
         try:
-            self._set(user, exchange, await self.authenticator.requester_of(exchange))
+            self._set(user, exchange, await self.authenticator.requester_of(exchange, head))
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
 

@@ -67,14 +67,14 @@ class Sync:
     async def _look_up(self, exchange: Exchange, head: RequestHead) -> None:
         """Begin a poll whose token or filter no poll has named for a while."""
         try:
-            requester = await self.authenticator.requester_of(exchange)
+            requester = await self.authenticator.requester_of(exchange, head)
             if self._begin(exchange, requester, head):
                 return
             request = self._read(exchange.query).request
             assert request.filter is not None  # else all presence is wanted
             wanted = await self.filters.look_up(requester, request, head, request.filter)
             # The device may have logged out while its filter was read.
-            requester = await self.authenticator.requester_of(exchange)
+            requester = await self.authenticator.requester_of(exchange, head)
             self._begin(exchange, requester, head, wanted)
         except Exception as error:  # noqa: BLE001 - the client is told, and a defect is logged
             exchange.refuse(error)
