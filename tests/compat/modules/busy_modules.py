@@ -77,7 +77,8 @@ class Watcher:
     @staticmethod
     def _count(txn, user_ids: list[str]) -> None:
         txn.executemany(
-            "INSERT INTO seen VALUES (?, 1) ON CONFLICT (user_id) DO UPDATE SET times = times + 1",
+            "INSERT INTO seen VALUES (?, 1)"
+            " ON CONFLICT (user_id) DO UPDATE SET times = seen.times + 1",
             [(user_id,) for user_id in user_ids],
         )
 
