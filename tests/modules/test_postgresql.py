@@ -81,6 +81,8 @@ async def test_at_the_same_time_for_the_first_time(postgres_url: str) -> None:
         "SET statement_timeout = 1",
         "CREATE TEMPORARY TABLE rules (name TEXT, weight INTEGER)",
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+        "SET ROLE secretive",
+        "SELECT pg_advisory_lock(hashtext('lamplighter_modules'))",
         "COMMIT",
         "ROLLBACK",
         "LISTEN x",

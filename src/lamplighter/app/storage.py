@@ -22,7 +22,6 @@ class Storage:
     database: Database
     #: The directory of the files; None keeps everything in memory.
     data_dir: Path | None
-
     #: The PostgreSQL database in which modules have theirs; None: that is beside the files.
     modules_url: DatabaseUrl | None = None
 

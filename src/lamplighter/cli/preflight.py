@@ -75,8 +75,9 @@ async def _check_module_data(config: Config, url: DatabaseUrl) -> None:
             file = config.data_dir / place.file
             if has_tables(file) and not await has_schema(database, place.schema):
                 raise ConfigError(
-                    f"data_dir: {file} has data of modules, whose place is PostgreSQL now;"
-                    " copy them with `lamplighter cluster migrate-modules`, or move the file away"
+                    f"data_dir: {file} has data of modules, whose place is PostgreSQL now; copy"
+                    " all data with `lamplighter cluster migrate`, or only these with"
+                    " `lamplighter cluster migrate-modules`, or move the file away"
                 )
     except StorageUnavailable as error:
         raise ConfigError(f"database: {url.shown}: {error}") from None
