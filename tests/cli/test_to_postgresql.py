@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, select
 
 from lamplighter.cli.preflight import check_surroundings
 from lamplighter.cli.running import mark_as_running
@@ -15,6 +17,7 @@ from lamplighter.cli.to_postgresql import copy_modules_to_postgresql, copy_to_po
 from lamplighter.config import load_config
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
+from lamplighter.database.migrations.versions import v0001_first_tables
 from lamplighter.database.postgresql import open_url
 from lamplighter.database.sqlite import open_file
 from lamplighter.database.tables import metadata
@@ -131,13 +134,28 @@ async def test_everything_arrives_and_clients_go_on(tmp_path: Path, empty: str) 
     )
 
 
-def test_an_older_version(tmp_path: Path, data: Path, empty: str) -> None:
+def of_the_first_version(file: Path) -> None:
+    """Make the database that the first version made."""
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            v0001_first_tables.upgrade()
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('0001')")
+    engine.dispose()
+
+
+def test_an_older_version(tmp_path: Path, empty: str) -> None:
     """The database of an older version is brought up to date in a copy; the file stays as it is."""
-    changed(data, "DROP TABLE known_members")
-    changed(data, "UPDATE alembic_version SET version_num = '0004'")
+    data = tmp_path / "data"
+    data.mkdir()
+    of_the_first_version(data / "lamplighter.db")
+    changed(data, ALICE, "Alice")
     was = (data / "lamplighter.db").read_bytes()
     migrated(written(tmp_path, empty))
-    assert "known_members" in asyncio.run(everything(open_url(empty)))
+    found = asyncio.run(everything(open_url(empty)))
+    assert (len(found["users"]), found["known_members"]) == (1, [])
     assert (data / "lamplighter.db").read_bytes() == was
 
 
