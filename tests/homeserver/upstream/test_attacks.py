@@ -84,7 +84,7 @@ async def test_a_log_out_while_the_homeserver_is_asked(door: Front) -> None:
     held = door.small.held[WHOAMI] = asyncio.Event()
     pending = door.server.http.begin("GET", STATUS, token=alice.access_token)
     await door.server.settled()
-    await alice.log_out()
+    await door.server.in_time(alice.log_out())
     held.set()
     assert (await pending.response()).status == 401
 

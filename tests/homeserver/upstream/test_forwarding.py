@@ -1,7 +1,7 @@
 """Passing requests on, and answers back, to the byte; both ends are in memory."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.connection import MOST_UNTAKEN
-from lamplighter.homeserver.upstream.forwarding import Forwarding, watch_nothing
+from lamplighter.homeserver.upstream.forwarding import Forwarding, Watch, Watching, watch_nothing
 from lamplighter.web.bodies import BodiesInTime
 from lamplighter.web.http.connection import MOST_UNREAD
 from lamplighter.web.http.request import Headers
@@ -35,9 +35,7 @@ class Front:
         self.upstream = upstream
         self.watch(watch_nothing)
 
-    def watch(
-        self, watch: Callable[[str, str, str, Headers], Callable[[int], Awaitable[None]] | None]
-    ) -> None:
+    def watch(self, watch: Watch) -> None:
         """Have *watch* called with each request."""
         forwarding = Forwarding(self.upstream, lambda _: False, watch)
         self.site.application.handle = BodiesInTime(forwarding, self.clock, timedelta(seconds=30))
@@ -341,21 +339,22 @@ async def test_watching(front: Front) -> None:
     seen: list[object] = []
     go_on = asyncio.Event()
 
-    def watch(
-        method: str, path: str, query: str, headers: Headers
-    ) -> Callable[[int], Awaitable[None]] | None:
+    def watch(method: str, path: str, query: str, headers: Headers) -> Watching | None:
         seen.append((method, path, query, headers))
-        return watch_status if method == "PUT" else None
+        return Watching(watch_status) if method == "PUT" else None
 
-    async def watch_status(status: int) -> None:
-        seen.append(status)
+    async def watch_status(status: int, body: bytes | None) -> None:
+        seen.append((status, body))
         await go_on.wait()
 
     front.watch(watch)
     peer = await front.asks("PUT /a%20b?c=%20 HTTP/1.1\r\nX-A: b\r\n\r\n")
     front.wire.send(OK)
     await settle()
-    assert (peer.received, seen) == ("", [("PUT", "/a%20b", "c=%20", [(b"x-a", b"b")]), 200])
+    assert (peer.received, seen) == (
+        "",
+        [("PUT", "/a%20b", "c=%20", [(b"x-a", b"b")]), (200, None)],
+    )
     go_on.set()
     await settle()
     assert peer.received == OK_SENT
@@ -363,6 +362,52 @@ async def test_watching(front: Front) -> None:
     front.wire.send(OK)
     await settle()
     assert (peer.received, len(seen)) == (OK_SENT, 3)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "copied"),
+    [
+        (["", "abc"], b"abc"),
+        (["a", "b", "c"], b"abc"),
+        (["abcd"], b"abcd"),
+        (["abcde"], None),
+        (["ab", "c", "de"], None),
+        (["abcde", "f"], None),
+    ],
+)
+async def test_a_copied_body(front: Front, pieces: list[str], copied: bytes | None) -> None:
+    """A watch gets a body that is small enough, however it comes; it passes as it came."""
+    seen: list[object] = []
+
+    async def answered(status: int, body: bytes | None) -> None:
+        seen.append((status, body))
+
+    async def before() -> None:
+        seen.append("before")
+
+    front.watch(lambda *_: Watching(answered, 4, before))
+    body = "".join(pieces)
+    peer = await front.asks(f"PUT /a HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n{pieces[0]}")
+    for piece in pieces[1:]:
+        await front.asks(piece, peer)
+    assert front.wire.received.endswith(f"\r\n\r\n{body}")
+    front.wire.send(OK)
+    await settle()
+    assert (peer.received, seen) == (OK_SENT, ["before", (200, copied)])
+
+
+async def test_a_body_that_is_not_whole(front: Front) -> None:
+    """If the homeserver answers before it has the whole body, a watch gets none of it."""
+    seen: list[object] = []
+
+    async def answered(status: int, body: bytes | None) -> None:
+        seen.append((status, body))
+
+    front.watch(lambda *_: Watching(answered, 4))
+    await front.asks("PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\na")
+    front.wire.send(OK)
+    await settle()
+    assert seen == [(200, None)]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ class Send:
         if body.timeout is not None:
             timeout = timedelta(milliseconds=min(body.timeout, _LONGEST_TIMEOUT))
         await self.directory.set_typing(own, room_id(request), timeout if body.typing else None)
-        await self.authenticator.note_activity(request)
+        if body.typing:  # that it has stopped is what a timer says
+            await self.authenticator.note_activity(request)
         return json_response({})
 
     async def receipt(self, request: Request) -> Response:
@@ -113,7 +114,8 @@ class Send:
         for kind, event_id in marks.items():
             if event_id is not None:
                 await self._read(requester, room, kind, text(kind, event_id), None)
-        if body.read_private is None:
+        is_public = body.read is not None or body.fully_read is not None
+        if is_public and body.read_private is None:
             await self.authenticator.note_activity(request)
         return json_response({})
 

@@ -10,16 +10,19 @@ an upload that is too large:
                           413 <- homeserver                   head, read: the client has the answer
     client -> 64 KiB                                          dropped; both connections are closed
 
+A small body may be copied on its way, for a `Watch` that asks for it. What is sent stays the same.
+
 A client that goes away ends the request, and a homeserver that breaks off its answer ends the
 connection to the client: nobody takes half of an answer for the whole.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeAlias
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from lamplighter.errors import Malformed
 from lamplighter.homeserver.upstream.client import CHUNKED, UpstreamClient, UpstreamExchange
@@ -28,14 +31,27 @@ from lamplighter.web.bodies import EACH_PART_IN_TIME
 from lamplighter.web.http.asgi import ENDS_WITH_CLIENT, HAS_QUERY
 from lamplighter.web.http.request import Headers
 
-__all__ = ["Forwarding", "Watch", "watch_nothing"]
+__all__ = ["Forwarding", "Watch", "Watching", "watch_nothing"]
 
 #: How long the homeserver may take until its answer begins: joins of large rooms take minutes.
 _TO_ANSWER: Final = timedelta(minutes=10)
 
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What is wanted of one request that is passed on."""
+
+    #: Awaited with the answer's status, and the copied body, before the client gets any of the
+    #: answer. The body is None where it was not whole by then, or too large.
+    answered: Callable[[int, bytes | None], Awaitable[None]]
+    #: Up to how many bytes the body is copied.
+    copies: int = 0
+    #: Awaited before the request is passed on.
+    before: Callable[[], Awaitable[None]] | None = None
+
+
 #: Called with the method, the path as it came, query and headers of each request that is passed on.
-#: Returns None, or what is awaited with the answer's status, before the client gets any of it.
-Watch: TypeAlias = Callable[[str, str, str, Headers], Callable[[int], Awaitable[None]] | None]
+Watch: TypeAlias = Callable[[str, str, str, Headers], Watching | None]
 
 
 def watch_nothing(_method: str, _path: str, _query: str, _headers: Headers) -> None:
@@ -67,6 +83,11 @@ class Forwarding:
             scope["query_string"].decode("latin-1"),
             scope["headers"],
         )
+        body = _Copy(receive, 0 if watching is None else watching.copies)
+        if watching is not None and watching.before is not None:
+            await watching.before()
+        if watching is not None and watching.copies:
+            receive = body
         exchange, is_whole = await self._open(scope, receive)
         upload: asyncio.Task[None] | None = None
         try:
@@ -76,7 +97,7 @@ class Forwarding:
                 upload = asyncio.ensure_future(_upload(receive, exchange))
             status, headers = await exchange.head()
             if watching is not None:
-                await watching(status)
+                await watching.answered(status, body.whole)
             await _answer(send, status, headers, exchange)
         finally:
             if upload is not None:
@@ -111,6 +132,30 @@ class Forwarding:
             time_limit=_TO_ANSWER,
         )
         return exchange, is_whole
+
+
+class _Copy:
+    """A `Receive` that copies a body of up to *most* bytes."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive = receive
+        self._most = most
+        self._body = bytearray()
+        self._has_ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        part = message.get("body", b"")
+        if len(self._body) <= self._most:
+            self._body += part[: self._most + 1]
+        self._has_ended = message["type"] == "http.request" and not message.get("more_body", False)
+        return message
+
+    @property
+    def whole(self) -> bytes | None:
+        """The body, if all of it has come and it is not too large."""
+        is_whole = self._has_ended and len(self._body) <= self._most
+        return bytes(self._body) if is_whole else None
 
 
 def _check(scope: Scope) -> None:

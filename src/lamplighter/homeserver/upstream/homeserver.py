@@ -85,7 +85,7 @@ class UpstreamHomeserver:
         self.rooms_half = UpstreamRoomsHalf(
             client, self.identity, rooms, forwarded, clock, background
         )
-        self._watch = WatchRequests(self.identity, rooms, self.rooms_half.forget)
+        self._watch = WatchRequests(self.identity, rooms, clock, self.rooms_half.forget)
         self._endpoints = ServiceEndpoints(registration.hs_token, rooms, standing.suspect)
         passing_on = _with_their_tokens(Forwarding(client, trusts, self._watch))
         self.everything_else: ASGIApp | None = (
