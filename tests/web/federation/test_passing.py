@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from lamplighter.devtools.clock import FakeClock
-from lamplighter.federation.inbound import Inbound
+from lamplighter.federation.inbound import SLICE, Inbound
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.ids import ServerName
 from lamplighter.presence.events import RemoteUpdate
@@ -109,6 +109,16 @@ async def test_each_once() -> None:
     for path in (PATH, PATH, PATH.replace("7", "%37"), PATH.replace("7", "8")):
         await behind.put(behind.body(), path=path)
     assert (len(behind.bodies), behind.heard) == (4, [ONLINE, ONLINE])
+
+
+async def test_two_at_one_time() -> None:
+    """Two transactions of one server are both taken in, the second after the first."""
+    behind = Behind()
+    behind.waits_for = 2
+    entry = {"user_id": DAVE, "presence": "online"}
+    many = behind.body(presence(*[entry] * (3 * SLICE)))
+    await asyncio.gather(behind.put(many), behind.put(many, path=f"{PATH}8"))
+    assert behind.before_answers == [3 * SLICE, 6 * SLICE]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ a parser that cuts at each comma and believes the last value:
     X-Matrix origin="there.example",key="...",sig="...",more="a,origin=evil.example,b=c"
 """
 
+import asyncio
 import re
 from typing import Final
 from urllib.parse import unquote
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -62,6 +64,8 @@ class PassingTransactions:
         self._inbound = inbound
         self._server_name = server_name
         self._policy = policy
+        #: By origin, while a transaction of it is taken in: `Inbound` takes one at a time.
+        self._turns: WeakValueDictionary[ServerName, asyncio.Lock] = WeakValueDictionary()
         #: How many requests with large bodies are copied now.
         self._large = 0
 
@@ -123,7 +127,10 @@ class PassingTransactions:
                 "origin_server_ts": transaction.origin_server_ts,
                 "edus": _edus(bytes(transaction.edus)),
             }
-            await self._inbound.receive(parse_transaction(content, origin), text("txnId", txn_id))
+            parsed = parse_transaction(content, origin)
+            turn = self._turns.setdefault(origin, asyncio.Lock())
+            async with turn:
+                await self._inbound.receive(parsed, text("txnId", txn_id))
         except (msgspec.MsgspecError, RecursionError, UnicodeError, RequestError) as error:
             _log.info("presence of a transaction is ignored", origin=origin, problem=str(error))
 
