@@ -8,7 +8,8 @@ import pytest
 
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
-from lamplighter.database.sqlite import open_file, open_memory
+from lamplighter.database.memory import open_memory
+from lamplighter.database.sqlite import open_file
 
 __all__ = ["ENGINES", "databases_of_nodes", "opening"]
 

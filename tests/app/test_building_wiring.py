@@ -1,13 +1,14 @@
 """How a server is wired together, and what it finds when it starts."""
 
 from pathlib import Path
+from sqlite3 import ProgrammingError
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from lamplighter.app import Storage, build
 from lamplighter.config import parse_config_text
+from lamplighter.database.adapter import Statement
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.server import running_server
 from lamplighter.errors import ModuleError, StorageUnavailable
@@ -98,15 +99,11 @@ async def test_a_module_that_cannot_be_built(tmp_path: Path) -> None:
     modules = f"[{{module: {__name__}.First}}, {{module: {__name__}.Broken}}]"
     config = parse_config_text(f"server_name: demo\nmodules: {modules}\n", tmp_path / "x.yaml")
     storage = Storage.in_memory()
-    async with storage.database.write() as connection:
-        await connection.execute(text("CREATE TABLE mark (x INT)"))
+    await storage.database.commit(Statement("CREATE TABLE mark (x INT)"))
     with pytest.raises(ModuleError, match=r"module Broken .* cannot be started: .*not today"):
         await build(config, FakeClock(), storage)
-    # A database in memory that was closed is a new one.
-    async with storage.database.read() as connection:
-        found = await connection.execute(text("SELECT name FROM sqlite_master WHERE name = 'mark'"))
-        assert found.all() == []
-    await storage.database.close()
+    with pytest.raises(ProgrammingError, match="closed database"):
+        await storage.database.fetch(Statement("SELECT x FROM mark"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from lamplighter.app import Lamplighter, Storage, build
 from lamplighter.clock import Timestamp
 from lamplighter.config import parse_config_text
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.modules.api import ModuleApi

@@ -8,8 +8,8 @@ import pytest
 
 from lamplighter.config import parse_config_text
 from lamplighter.database.engine import Database
+from lamplighter.database.memory import open_memory
 from lamplighter.database.migrate import migrate
-from lamplighter.database.sqlite import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.builtin import BuiltInHomeserver
 from lamplighter.homeserver.sql import SqlDirectory

@@ -12,8 +12,8 @@ import msgspec
 from lamplighter.app.homeserver import Homeserver
 from lamplighter.config import parse_config_text
 from lamplighter.database.engine import Database
+from lamplighter.database.memory import open_memory
 from lamplighter.database.migrate import migrate
-from lamplighter.database.sqlite import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.turns import turns_until_idle

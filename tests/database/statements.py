@@ -20,7 +20,9 @@ def traced_statements() -> Iterator[list[str]]:
     trace: Callable[[str], object] = statements.append
 
     def on_connect(connection: Any, record: object) -> None:
-        if not isinstance(connection, sqlite3.Connection):  # that of `empty_tables`
+        if isinstance(connection, sqlite3.Connection):
+            connection.set_trace_callback(trace)
+        else:
             connection.run_async(lambda driver: driver.set_trace_callback(trace))
 
     event.listen(Engine, "connect", on_connect)

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from lamplighter.database.adapter import Statement
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
-from lamplighter.database.sqlite import open_file, open_memory
+from lamplighter.database.sqlite import open_file
 from lamplighter.database.tables import rooms
 from lamplighter.errors import StorageUnavailable
 from tests.database.rooms import ADD, add_room, adding, count_rooms
@@ -153,16 +153,13 @@ async def test_the_first_write(tmp_path: Path) -> None:
         await database.close()
 
 
-@pytest.mark.parametrize("open_one", [open_file, lambda _: open_memory()], ids=["file", "memory"])
-async def test_trips(
-    open_one: Callable[[Path], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_trips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement by itself, whether it commits or fetches, is one trip to the driver's thread.
 
     What it fetches is all that was committed before.
     """
     with traced_statements() as statements:
-        database = open_one(tmp_path / "lamplighter.db")
+        database = open_file(tmp_path / "lamplighter.db")
         await migrate(database)
         query = "SELECT room_id, last_position FROM rooms WHERE room_id = $1"
         assert await database.fetch(Statement(query, ("!a",))) == []

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.server import InMemoryServer, running_server

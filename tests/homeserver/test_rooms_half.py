@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import InvalidParam, NotFound
 from lamplighter.homeserver.rooms_half import SqlRoomsHalf

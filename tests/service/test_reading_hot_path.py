@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,12 +156,12 @@ def put(client: Client, status_msg: str) -> str:
     )
 
 
-async def test_many_changes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_changes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For 20 users who set a status in one cycle of the loop, there is one SQL statement, one task,
     and one wake of the database's thread.
     """
     with traced_statements() as statements:
-        async with running_server() as server:
+        async with running_server(data_dir=tmp_path) as server:
             people = [await server.register(f"user{number}") for number in range(PUTTERS)]
             for person in people:
                 await person.set_status("online", "one")  # from now on their tokens are known

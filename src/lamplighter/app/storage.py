@@ -7,7 +7,8 @@ from pathlib import Path
 from lamplighter.config import Config, DatabaseUrl
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
-from lamplighter.database.sqlite import open_file, open_memory
+from lamplighter.database.memory import open_memory
+from lamplighter.database.sqlite import open_file
 from lamplighter.errors import ConfigError
 from lamplighter.modules.sqlite import sqlite_databases
 from lamplighter.modules.storage import ModuleDatabases

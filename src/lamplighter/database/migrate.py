@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from lamplighter.database.engine import Database
 from lamplighter.errors import ConfigError
 
-__all__ = ["check_file", "check_server", "empty_tables", "migrate", "upgrade"]
+__all__ = ["check_file", "check_server", "empty_database", "migrate", "upgrade"]
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _FACTS: Final = text(
@@ -114,8 +114,8 @@ def upgrade(connection: Connection) -> None:
 
 
 @cache
-def empty_tables() -> str:
-    """Return SQL for an empty SQLite database: with it, the database has taken every step.
+def empty_database() -> bytes:
+    """Return the content of an empty SQLite database that has taken every step.
 
     The steps take as long as all else that a server in memory does to start: they are taken once.
     """
@@ -126,7 +126,7 @@ def empty_tables() -> str:
         with engine.connect() as connection:
             driver = connection.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)  # the driver of this engine
-            return "\n".join(driver.iterdump())
+            return driver.serialize()
     finally:
         engine.dispose()
 

@@ -1,9 +1,8 @@
-"""SQLite: a file, or memory.
+"""SQLite in a file.
 
-A file gets one connection that writes, a few that only read, and one for reads of a single
+The file gets one connection that writes, a few that only read, and one for reads of a single
 statement. Writes wait in a queue of this process, so SQLite never has to say that the database is
-locked. Readers see the last commit and wait for no writer. A database in memory exists in a single
-connection, which readers and writers use one after the other.
+locked. Readers see the last commit and wait for no writer.
 
 Single statements go past SQLAlchemy. For a transaction SQLAlchemy makes five trips to the driver's
 thread (BEGIN, the statement, COMMIT, and the pool's own when it takes the connection back). Each
@@ -13,7 +12,7 @@ trip wakes two threads. A statement by itself is a transaction already, and take
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,18 +20,22 @@ import msgspec
 from sqlalchemy import URL, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import StaticPool
 
 from lamplighter.database.adapter import PresenceRow, Statement, presence_upsert
 from lamplighter.database.engine import Database
-from lamplighter.database.migrate import empty_tables
 
-__all__ = ["SqliteAdapter", "open_file", "open_memory"]
+__all__ = ["SETTINGS", "SqliteAdapter", "SqliteStatements", "open_file"]
 
 #: How many reads run at the same time; more of them wait until one has ended.
 _READERS: Final = 4
 #: How long SQLite waits for another process (a backup, somebody's shell) to release its lock.
 _BUSY_MILLISECONDS: Final = 5_000
+#: What every connection is told first, as the pragmas of SQLite.
+SETTINGS: Final = (
+    "foreign_keys = ON",
+    # As PostgreSQL's, LIKE is to tell upper from lower case.
+    "case_sensitive_like = ON",
+)
 
 #: SQLite's result codes (<https://www.sqlite.org/rescode.html>) that tell of the machine.
 _TROUBLE: Final = {
@@ -60,49 +63,8 @@ WHERE true
 _FORGET: Final = "DELETE FROM presence WHERE user_id IN (SELECT value FROM json_each($1))"
 
 
-class SqliteAdapter:
-    """The `Adapter` of SQLite."""
-
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, fetcher: AsyncEngine) -> None:
-        """Write through *writer*, read through *reader*, and fetch through *fetcher*.
-
-        *writer* and *fetcher* have a single connection each. All may be the same engine.
-        """
-        self._writer = writer
-        self._reader = reader
-        self._fetcher = fetcher
-        self._to_commit = _Driver(writer)
-        self._to_fetch = _Driver(fetcher)
-        self._writing = asyncio.Lock()
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._reading(), self._reader.connect() as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def write(self, still_wanted: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
-        async with self._writing:
-            still_wanted()
-            async with self._writer.begin() as connection:
-                yield connection
-
-    async def commit(self, statement: Statement) -> None:
-        async with self._writing:
-            connection = await self._to_commit.connection()
-            await connection.execute(statement.sql, _named(statement.values))
-
-    async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]]
-        async with self._reading():
-            connection = await self._to_fetch.connection()
-            rows = await connection.execute_fetchall(statement.sql, _named(statement.values))
-        return rows
-
-    async def close(self) -> None:
-        async with self._writing:
-            for engine in (self._reader, self._fetcher, self._writer):
-                await engine.dispose()
+class SqliteStatements:
+    """What an `Adapter` of SQLite knows wherever the database is: its errors and statements."""
 
     def trouble_of(self, error: Exception) -> str | None:
         cause = error.orig if isinstance(error, DBAPIError) else error
@@ -116,9 +78,55 @@ class SqliteAdapter:
     def forgetting(self, user_ids: Sequence[str]) -> Statement:
         return Statement(_FORGET, (msgspec.json.encode(user_ids).decode(),))
 
-    def _reading(self) -> AbstractAsyncContextManager[object]:
-        """Wait for the single connection, where there is no more than one."""
-        return self._writing if self._reader is self._writer else nullcontext()
+    @staticmethod
+    def named(values: Sequence[object]) -> dict[str, object]:
+        """Return *values* by the names that SQLite sees in `$1`, `$2`."""
+        return {str(number): value for number, value in enumerate(values, 1)}
+
+
+class SqliteAdapter(SqliteStatements):
+    """The `Adapter` of SQLite in a file."""
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, fetcher: AsyncEngine) -> None:
+        """Write through *writer*, read through *reader*, and fetch through *fetcher*.
+
+        *writer* and *fetcher* have a single connection each.
+        """
+        self._writer = writer
+        self._reader = reader
+        self._fetcher = fetcher
+        self._to_commit = _Driver(writer)
+        self._to_fetch = _Driver(fetcher)
+        self._writing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self, still_wanted: Callable[[], None]) -> AsyncIterator[AsyncConnection]:
+        async with self._writing:
+            still_wanted()
+            async with self._writer.begin() as connection:
+                yield connection
+
+    async def commit(self, statement: Statement) -> None:
+        async with self._writing:
+            connection = await self._to_commit.connection()
+            await connection.execute(statement.sql, self.named(statement.values))
+
+    async def fetch(self, statement: Statement) -> Sequence[tuple[Any, ...]]:
+        connection = await self._to_fetch.connection()
+        rows: list[tuple[Any, ...]] = await connection.execute_fetchall(
+            statement.sql, self.named(statement.values)
+        )
+        return rows
+
+    async def close(self) -> None:
+        async with self._writing:
+            for engine in (self._reader, self._fetcher, self._writer):
+                await engine.dispose()
 
 
 class _Driver:
@@ -161,30 +169,9 @@ def open_file(path: Path) -> Database:
     return Database(SqliteAdapter(writer, reader, fetcher))
 
 
-def open_memory() -> Database:
-    """Return a new SQLite database in memory; it ends with `close`.
-
-    The database has the tables of this version, with nothing in them.
-    """
-    engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
-    _prepare(engine, "BEGIN")
-    event.listen(engine.sync_engine, "connect", _make_tables)
-    return Database(SqliteAdapter(engine, engine, engine))
-
-
-def _make_tables(connection: Any, record: object) -> None:  # noqa: ARG001 - SQLAlchemy's shape
-    connection.run_async(lambda driver: driver.executescript(empty_tables()))
-
-
 def _prepare(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
     """Make every connection of *engine* start its transactions with *begin*, under *pragmas*."""
-    settings = (
-        f"busy_timeout = {_BUSY_MILLISECONDS}",
-        "foreign_keys = ON",
-        # As PostgreSQL's, LIKE is to tell upper from lower case.
-        "case_sensitive_like = ON",
-        *pragmas,
-    )
+    settings = (f"busy_timeout = {_BUSY_MILLISECONDS}", *SETTINGS, *pragmas)
 
     def on_connect(connection: Any, record: object) -> None:  # noqa: ARG001 - SQLAlchemy's shape
         connection.isolation_level = None  # or the driver would begin transactions by itself
@@ -195,8 +182,3 @@ def _prepare(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
 
     event.listen(engine.sync_engine, "connect", on_connect)
     event.listen(engine.sync_engine, "begin", lambda conn: conn.exec_driver_sql(begin))
-
-
-def _named(values: Sequence[object]) -> dict[str, object]:
-    """Return *values* by the names that SQLite sees in `$1`, `$2`."""
-    return {str(number): value for number, value in enumerate(values, 1)}

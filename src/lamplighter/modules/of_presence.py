@@ -10,6 +10,7 @@ import importlib.util
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,8 @@ _PUBLISHED: Final = {
 _MOST_FILES: Final = 100
 _MOST_BYTES: Final = 1_000_000
 _NAME: Final = re.compile(r"\w+")
+#: All names that are looked for.
+_LOOKED_FOR: Final = frozenset((*_OF_PRESENCE, *OTHER_CALLBACKS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,16 @@ class Evidence:
         return "its source names nothing of presence, and needs Twisted"
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What the text of one file says."""
+
+    #: Which of the names that are looked for are in the text.
+    names: frozenset[str]
+    #: The dotted names that the text imports; an imported name may be a module as well.
+    imports: Sequence[str]
+
+
 def look_at(path: str) -> Evidence:
     """Return the evidence for the module whose class has this dotted path."""
     package = path.partition(".")[0]
@@ -89,10 +102,10 @@ def look_at(path: str) -> Evidence:
         return Evidence(published_for=_PUBLISHED.get(package), is_installed=False)
     names: set[str] = set()
     twisted = readable = False
-    for text, imports in _sources(path.rpartition(".")[0], package, roots):
+    for source in _sources(path.rpartition(".")[0], package, roots):
         readable = True
-        names.update(_NAME.findall(text))
-        twisted = twisted or any(it.partition(".")[0] == "twisted" for it in imports)
+        names |= source.names
+        twisted = twisted or any(it.partition(".")[0] == "twisted" for it in source.imports)
     return Evidence(
         tuple(it for it in _OF_PRESENCE if it in names),
         tuple(it for it in OTHER_CALLBACKS if it in names),
@@ -114,10 +127,8 @@ def _roots(package: str) -> Sequence[Path] | None:
     return [Path(spec.origin)] if spec.origin else []
 
 
-def _sources(
-    module: str, package: str, roots: Sequence[Path]
-) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield the text and the imports of *module*, and of all it imports from its package."""
+def _sources(module: str, package: str, roots: Sequence[Path]) -> Iterator[_Source]:
+    """Yield the source of *module*, and of all it imports from its package."""
     waiting, seen = [module], {module}
     while waiting and len(seen) <= _MOST_FILES:
         name = waiting.pop()
@@ -128,11 +139,18 @@ def _sources(
             text = file.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        imports = list(_imports(text, name, is_package=file.name == "__init__.py"))
-        yield text, imports
-        ours = [it for it in imports if it.partition(".")[0] == package and it not in seen]
+        source = _read(text, name, is_package=file.name == "__init__.py")
+        yield source
+        ours = [it for it in source.imports if it.partition(".")[0] == package and it not in seen]
         seen.update(ours)
         waiting += ours
+
+
+# A check loads a module some hundred times, and parsing takes longer than all else of loading.
+@lru_cache(maxsize=_MOST_FILES)
+def _read(text: str, module: str, *, is_package: bool) -> _Source:
+    names = _LOOKED_FOR.intersection(_NAME.findall(text))
+    return _Source(names, tuple(_imports(text, module, is_package=is_package)))
 
 
 def _file_of(module: str, roots: Sequence[Path]) -> Path | None:
@@ -148,7 +166,7 @@ def _file_of(module: str, roots: Sequence[Path]) -> Path | None:
 
 
 def _imports(text: str, module: str, *, is_package: bool) -> Iterator[str]:
-    """Yield the dotted names that *text* imports; an imported name may be a module as well."""
+    """Yield the dotted names that *text* imports."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):

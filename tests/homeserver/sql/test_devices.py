@@ -1,6 +1,6 @@
 """Devices: what deleting them costs."""
 
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.ids import DeviceId
 from tests.contract.directories import ALICE, PHONE, subject_in
 from tests.database.statements import traced_statements

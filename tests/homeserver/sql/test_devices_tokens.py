@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.database.engine import Database
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.database.tables import devices
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import UnknownToken

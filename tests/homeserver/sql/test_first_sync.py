@@ -11,7 +11,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from lamplighter.database.sqlite import open_file, open_memory
+from lamplighter.database.memory import open_memory
+from lamplighter.database.sqlite import open_file
 from lamplighter.errors import Forbidden
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.ids import RoomId, UserId

@@ -8,8 +8,8 @@ from sqlalchemy import insert
 
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
+from lamplighter.database.memory import open_memory
 from lamplighter.database.postgresql import open_url
-from lamplighter.database.sqlite import open_memory
 from lamplighter.database.tables import rooms
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import ShuttingDown

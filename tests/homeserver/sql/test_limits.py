@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.errors import Forbidden, RequestError, TooLarge
 from lamplighter.ids import RoomAlias
 from tests.contract.directories import ALICE, Subject, on_phone, subject_in

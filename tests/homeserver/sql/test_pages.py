@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.pages import RoomPage, RoomPages
 from lamplighter.ids import RoomId

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.errors import NotFound
 from lamplighter.homeserver.values import Receipt
 from tests.contract.directories import ALICE, subject_in

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.sql.ledger import Ledger
 from lamplighter.homeserver.sql.typing_notices import TypingNotices

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from lamplighter.clock import next_turn
 from lamplighter.database.engine import Database
-from lamplighter.database.sqlite import open_memory
+from lamplighter.database.memory import open_memory
 from lamplighter.database.tables import news
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import UnknownToken, Untold, UserDeactivated

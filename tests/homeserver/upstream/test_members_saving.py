@@ -8,8 +8,8 @@ import pytest
 from lamplighter.clock import Timestamp
 from lamplighter.database.engine import Database
 from lamplighter.database.known_members import KnownMembers
+from lamplighter.database.memory import open_memory
 from lamplighter.database.migrate import migrate
-from lamplighter.database.sqlite import open_memory
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.homeserver.upstream.members_saving import MembersSaving
