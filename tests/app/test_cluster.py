@@ -30,6 +30,7 @@ class World:
         self.log = LogServer(self.clock)
         self.calls: list[tuple[Timestamp, str | None]] = []
         self.logs: dict[str, Any] = {}
+        self.apis: list[ModuleApi] = []
 
     @asynccontextmanager
     async def node(self, name: str) -> AsyncIterator[Lamplighter]:
@@ -48,6 +49,7 @@ class World:
 
     def loop(self, _config: object, api: ModuleApi) -> object:
         """Be the class of the module: note each second where its loop is."""
+        self.apis.append(api)
         api.looping_background_call(
             lambda: self.calls.append((self.clock.now(), api.worker_name)), 1000
         )
@@ -91,3 +93,18 @@ async def test_loops_of_modules() -> None:
         world.where()
         await world.passes(5)
         assert len(world.where()) == 1
+
+
+async def test_a_node_that_stood_still() -> None:
+    """A node that has stood still for as long as its lease may last is not the one for loops, even
+    before it learns whether another node has taken over.
+    """
+    world = World()
+    async with world.node("a"):
+        await world.passes(5)
+        answers = [world.apis[0].should_run_background_tasks()]
+        world.clock.advance(seconds=5)  # nothing that awaits goes on meanwhile
+        answers.append(world.apis[0].should_run_background_tasks())
+        await world.passes(10)
+        answers.append(world.apis[0].should_run_background_tasks())
+    assert answers == [True, False, True]

@@ -177,7 +177,11 @@ class Cluster:
     @property
     def for_modules(self) -> ModuleNode:
         """What modules see of this node: the one that owns a certain partition is chosen."""
-        return ModuleNode(self.lease.node, lambda: self._owns(_OF_LOOPS))
+
+        def is_chosen() -> bool:
+            return self._owns(_OF_LOOPS) and self.holder.is_certain
+
+        return ModuleNode(self.lease.node, is_chosen)
 
     def start(self) -> None:
         """Begin to read the log, and to own users."""

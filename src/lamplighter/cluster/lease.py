@@ -82,6 +82,11 @@ class LeaseHolder:
         return self._lease
 
     @property
+    def is_certain(self) -> bool:
+        """Whether the log cannot have ended the lease: after a pause of the process it may have."""
+        return self._lease is not None and self._clock.now() < after(self._renewed, OUT)
+
+    @property
     def standing(self) -> ClusterStanding:
         """How the cluster was at the last renewal; there is one after `join`."""
         if self._standing is None:
