@@ -165,7 +165,8 @@ class Explanations:
             return {}
         accounts = await self.lookups.accounts(after, limit)
         users = {account.user_id: not account.is_deactivated for account in accounts}
-        for viewer in await self.views.routes_of({subject}):
+        routes = await self.views.routes_of({subject})
+        for viewer in routes.keys() | self.servers.viewers_by_rooms(subject):
             if not self._is_mine(viewer) and (after is None or viewer > after):
                 users[viewer] = self.facts.admits(server_of(viewer))
         return dict(sorted(users.items())[:limit])
@@ -192,7 +193,7 @@ class Explanations:
     def _answer(self, viewer: UserId, subject: UserId, view: ExplainedView) -> SeenUser:
         actual = view.states.get(subject) or self.roster.get(subject)
         route = view.routes.get(subject)
-        if not self._is_mine(viewer) and (route is None or not self._is_mine(subject)):
+        if not self._is_mine(viewer) and not self._is_mine(subject):
             return self._nothing(viewer, subject)
         if route is not None and route.state is None:
             return SeenUser(viewer, subject, (), actual, None, ShownAs.WITHHELD, *_by(route))

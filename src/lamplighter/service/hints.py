@@ -67,8 +67,9 @@ _TEXTS: Final[Mapping[HintKind, str]] = {
     ),
     HintKind.WITHHELD: ("Module {modules} usually alters what is shown here, and did not answer."),
     HintKind.VIEWER_ELSEWHERE: (
-        "{viewer} is of another server: modules, and no rooms, decide what it is sent, "
-        "one state of each person for all its users."
+        "{viewer} is of another server, which is sent one state of each person for all its users: "
+        "what modules send there and, in front of a homeserver with federation.shared_rooms, what "
+        "rooms show."
     ),
     HintKind.NOTHING_IS_SENT: (
         "{viewer} is of another server: federation is off, or does not admit that one."

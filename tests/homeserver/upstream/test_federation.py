@@ -15,7 +15,8 @@ from lamplighter.app import listeners
 from lamplighter.federation.discovery import Target
 from lamplighter.federation.signing import parse_authorization, request_object, verify_request
 from lamplighter.federation.transport import Answer, Transport
-from lamplighter.ids import ServerName
+from lamplighter.ids import RoomId, ServerName, UserId
+from lamplighter.routing.reasons import Module, Reason, SharedRoom
 from tests.homeserver.upstream.front import LOBBY, Front, front
 from tests.homeserver.upstream.small import Asked
 
@@ -145,6 +146,33 @@ async def test_by_rooms(tmp_path: Path, others: OtherServers, tells: bool) -> No
         await door.server.advance(minutes=1)
         push = [it[4]["edus"][0]["content"]["push"] for it in others.asked]
         assert [[it["status_msg"] for it in entries] for entries in push] == [["one"]] * tells
+
+
+@pytest.mark.parametrize("pushes", [True, False])
+@pytest.mark.parametrize("tells", [True, False])
+async def test_why_a_viewer_elsewhere_sees_somebody(
+    tmp_path: Path, others: OtherServers, tells: bool, pushes: bool
+) -> None:
+    """A shared room is a reason for a user of another server only if rooms tell servers."""
+    (tmp_path / "signing.key").write_text(f"ed25519 a_1 {SEED}\n")
+    config = CONFIG.replace("enabled: true", f"enabled: true, shared_rooms: {json.dumps(tells)}")
+    config = config if pushes else config.partition("modules:")[0]
+    async with front(tmp_path, config, others) as door:
+        for user_id in (BOB, DAVE):
+            door.small.join(user_id, LOBBY)
+        bob = door.person("bob")
+        await bob.sync()
+        await bob.set_status("online", "brb")
+        explanations = door.server.lamplighter.admin.explanations
+        explained = await explanations.explain(UserId(DAVE), UserId(BOB))
+        seen_by = await explanations.seen_by(UserId(BOB), None, 10)
+        sees = await explanations.sees(UserId(DAVE), None, 10)
+    reasons: list[Reason] = [SharedRoom(RoomId(LOBBY))] if tells else []
+    reasons += [Module("Routing")] if pushes else []
+    assert set(explained.answer.reasons) == set(reasons)
+    assert explained.answer.sees is bool(reasons)
+    assert [it.viewer for it in seen_by.answers] == [BOB, *([DAVE] if reasons else [])]
+    assert [it.subject for it in sees.answers] == ([BOB] if reasons else [])
 
 
 async def test_no_listener(door: Front) -> None:
