@@ -15,6 +15,7 @@ from lamplighter.cli.preflight import check_surroundings
 from lamplighter.cli.running import mark_as_running
 from lamplighter.cli.to_postgresql import copy_modules_to_postgresql, copy_to_postgresql
 from lamplighter.config import load_config
+from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
 from lamplighter.database.migrate import migrate
 from lamplighter.database.migrations.versions import v0001_first_tables
@@ -234,8 +235,8 @@ def test_a_copy_that_fails(
     assert [it.name for it in data.iterdir() if it.name.startswith(".")] == []
 
 
-def test_a_server_runs(tmp_path: Path, data: Path, empty: str) -> None:
-    """While a server runs on the files, or on the PostgreSQL database, nothing is copied."""
+def test_a_server_runs_on_the_files(tmp_path: Path, data: Path, empty: str) -> None:
+    """While a server runs on the files, nothing is copied."""
     path = written(tmp_path, empty)
     with (
         mark_as_running(load_config(path)),
@@ -243,8 +244,16 @@ def test_a_server_runs(tmp_path: Path, data: Path, empty: str) -> None:
     ):
         migrated(path)
 
+
+@pytest.mark.parametrize("sharing", [Sharing.ALONE, Sharing.NODE])
+def test_a_server_runs_on_postgresql(
+    tmp_path: Path, data: Path, empty: str, sharing: Sharing
+) -> None:
+    """While a server, or a node of a cluster, uses the PostgreSQL database, nothing is copied."""
+    path = written(tmp_path, empty)
+
     async def beside() -> None:
-        database = open_url(empty)
+        database = open_url(empty, sharing=sharing)
         await migrate(database)  # it has the connection that writes from now on
         try:
             with pytest.raises(DatabaseInUse):

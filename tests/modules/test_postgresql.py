@@ -194,8 +194,9 @@ async def test_a_role_that_may_not_create_schemas(
     """Where the user may not make the schema, the module learns it; one that is there is used."""
     url = postgres_url.replace("admin@", "secretive:wonder%2Fland%405%25@")
     database = postgresql_databases(url).in_use
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        await database.run(LABEL, make_table)
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await database.run(LABEL, make_table)
     postgres.tell(postgres_url, "CREATE SCHEMA lamplighter_modules AUTHORIZATION secretive")
     await database.run(LABEL, make_table)
     assert await database.run(LABEL, rules) == []

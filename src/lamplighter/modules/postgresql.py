@@ -52,12 +52,12 @@ class PostgresqlEngine:
         self._url = url
         #: One of ours: it needs no quotes.
         self._schema = schema
+        self._lock = f"SELECT pg_advisory_xact_lock(hashtext('{schema}'))"
         self._connection: psycopg.Connection[Any] | None = None
 
     def begin(self) -> Cursor:
         connection = self._clean() or self._connect()
-        connection.execute("BEGIN")
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (self._schema,))
+        connection.execute(f"BEGIN; {self._lock}")
         return _Cursor(psycopg.ClientCursor(connection))
 
     def commit(self) -> None:
@@ -109,7 +109,11 @@ class PostgresqlEngine:
             keepalives_count=3,
             tcp_user_timeout=60_000,
         )
-        self._make_schema(self._connection)
+        try:
+            self._make_schema(self._connection)
+        except BaseException:
+            self.close()
+            raise
         return self._connection
 
     def _make_schema(self, connection: "psycopg.Connection[Any]") -> None:
@@ -117,8 +121,7 @@ class PostgresqlEngine:
         exists = connection.execute("SELECT to_regnamespace(%s)", (self._schema,)).fetchone()
         if exists == (None,):
             with connection.transaction():
-                connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (self._schema,))
-                # It is one of ours, and needs no quotes.
+                connection.execute(self._lock)
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
 
 
