@@ -3,6 +3,7 @@
 import platform
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import isfunction
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 
 import lamplighter
 from lamplighter import __version__
-from lamplighter.metrics import Counts, Metrics, Readings
+from lamplighter.metrics import ClusterReadings, Counts, Metrics, Readings
 
 #: A use of a `Metrics`.
 _METRICS_USED = re.compile(r"metrics\.(\w+)")
+
+
+CLUSTER = ClusterReadings(3, 21, 2, 0.5, 1, 4, 5, 6, 7, 8)
 
 
 def _lines(metrics: Metrics) -> list[str]:
@@ -82,6 +86,28 @@ def test_what_is_looked_at_when_somebody_asks() -> None:
     } <= set(lines)
 
 
+def test_what_a_node_of_a_cluster_says() -> None:
+    """A node has the readings of its cluster; a server that is alone has none of them."""
+    alone, node = Metrics(), Metrics()
+    readings = Readings({"online": 1}, 7, 1.5, {"ready": 2}, 9, 4, 1)
+    alone.read(lambda: readings)
+    node.read(lambda: replace(readings, cluster=CLUSTER))
+    values = {it for it in _lines(node) if not it.startswith("#")} - set(_lines(alone))
+    assert {it for it in values if it.startswith("lamplighter_cluster_")} == {
+        "lamplighter_cluster_nodes 3.0",
+        "lamplighter_cluster_partitions 21.0",
+        "lamplighter_cluster_unowned_partitions 2.0",
+        "lamplighter_cluster_lag_seconds 0.5",
+        "lamplighter_cluster_lease 1.0",
+        "lamplighter_cluster_leases_lost_total 4.0",
+        "lamplighter_cluster_records_told_total 5.0",
+        "lamplighter_cluster_records_read_total 6.0",
+        "lamplighter_cluster_events_said_total 7.0",
+        "lamplighter_cluster_events_waiting 8.0",
+    }
+    assert "lamplighter_cluster_" not in "".join(_lines(alone))
+
+
 def test_what_runs() -> None:
     """One metric has the version of the server and of Python."""
     [line] = [it for it in _lines(Metrics()) if it.startswith("lamplighter_build_info{")]
@@ -112,7 +138,7 @@ def test_every_metric_is_fed() -> None:
     for happenings, _ in HAPPENINGS:
         for happen in happenings:
             happen(metrics)
-    metrics.read(lambda: Readings({"online": 1}, 7, 1.5, {"ready": 2}, 9, 4, 1))
+    metrics.read(lambda: Readings({"online": 1}, 7, 1.5, {"ready": 2}, 9, 4, 1, CLUSTER))
     after = _families(metrics)
     assert {name for name, lines in after.items() if lines == before.get(name)} == {
         "lamplighter_build_info"

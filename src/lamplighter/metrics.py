@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from lamplighter import __version__
 
-__all__ = ["CONTENT_TYPE", "Counts", "Metrics", "Readings"]
+__all__ = ["CONTENT_TYPE", "ClusterReadings", "Counts", "Metrics", "Readings"]
 
 #: The media type of `Metrics.exposition`.
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -40,6 +40,28 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterReadings:
+    """The values of `Readings` that only a node of a cluster has."""
+
+    #: Living nodes, as of this node's last renewal.
+    nodes: int
+    #: Partitions that this node owns, and partitions that no living node owns.
+    partitions: int
+    unowned: int
+    #: How far this node is behind the log.
+    lag_seconds: float
+    #: 1 while this node has a lease, else 0.
+    leases: int
+    #: Since the start: leases lost, records that this node told, and records of all nodes it read.
+    leases_lost: int
+    records_told: int
+    records_read: int
+    #: Events said to other nodes since the start, and events that wait for their owners' answers.
+    events_said: int
+    events_waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """Values that are not counted as events happen, but read when somebody asks for the metrics."""
 
@@ -56,6 +78,8 @@ class Readings:
     storage_failures: int
     #: 1 while something is wrong between this server and the homeserver behind it, else 0.
     homeserver_problems: int
+    #: None where this server is alone.
+    cluster: ClusterReadings | None = None
 
 
 class _Read(Collector):
@@ -86,6 +110,22 @@ def _of_readings(now: Readings) -> Iterator[Metric]:
     yield _count("storage_failures", failed, now.storage_failures)
     wrong = "1 while the homeserver behind this server is not set up for it"
     yield _gauge("homeserver_problem", wrong, now.homeserver_problems)
+    if now.cluster is not None:
+        yield from _of_cluster(now.cluster)
+
+
+def _of_cluster(now: ClusterReadings) -> Iterator[Metric]:
+    yield _gauge("cluster_nodes", "Living nodes of the cluster", now.nodes)
+    yield _gauge("cluster_partitions", "Partitions that this node owns", now.partitions)
+    yield _gauge("cluster_unowned_partitions", "Partitions that no node owns", now.unowned)
+    yield _gauge("cluster_lag_seconds", "How far this node is behind the log", now.lag_seconds)
+    yield _gauge("cluster_lease", "1 while this node has a lease", now.leases)
+    yield _count("cluster_leases_lost", "Leases that this node has lost", now.leases_lost)
+    yield _count("cluster_records_told", "Records that this node has told", now.records_told)
+    yield _count("cluster_records_read", "Records of the log, of all nodes", now.records_read)
+    yield _count("cluster_events_said", "Events said to other nodes", now.events_said)
+    waiting = "Events that wait for the answers of their owners"
+    yield _gauge("cluster_events_waiting", waiting, now.events_waiting)
 
 
 def _count(name: str, text: str, value: float) -> Metric:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from lamplighter.devtools.server import running_server
+from tests.app.nodes import running_node
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 DASHBOARD: Final = DEPLOY / "grafana" / "lamplighter.json"
@@ -27,8 +27,8 @@ needs_promtool = pytest.mark.skipif(
 
 @pytest.fixture
 async def families() -> dict[str, str]:
-    """The metrics of a running server, by name, with their kinds."""
-    async with running_server() as server:
+    """The metrics of a running node of a cluster, by name, with their kinds."""
+    async with running_node() as server:
         response = await server.http.request("GET", "/metrics")
     return dict(TYPE.findall(response.body.decode()))
 

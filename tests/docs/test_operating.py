@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from lamplighter.config import parse_config_text
-from lamplighter.devtools.server import running_server
+from tests.app.nodes import running_node
 from tests.docs.commands import ROOT, blocks, commands, runs, typed
 from tests.interop.processes import reserved_port
 from tests.web.admin.test_modules import Broken, Sound
@@ -18,8 +18,8 @@ SAMPLE = re.compile(r"^(\w+)(?:\{(.*?)\})? ", re.MULTILINE)
 
 
 async def test_every_metric_is_documented_with_its_labels() -> None:
-    """The table has a row for each metric of a server at work, and no other, with its labels."""
-    async with running_server([Sound, Broken]) as server:
+    """The table has a row for each metric of a node at work, and no other, with its labels."""
+    async with running_node([Sound, Broken]) as server:
         alice = await server.register("alice")
         with capture_logs():
             await alice.set_status("online")

@@ -19,6 +19,7 @@ from lamplighter.ports import Requester, SavedPresence
 from lamplighter.presence.state import Presence
 from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.background import Background
+from lamplighter.service.cluster_view import ClusterView
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.node_core import NodeCore
 from lamplighter.service.owners import Owners
@@ -44,8 +45,10 @@ class SharedStore(FakeStore):
 class Node:
     """One node; everybody in its cluster shares one room."""
 
-    def __init__(self, core: Core, log: MemoryLog, node: ClusterNode, owners: Owners) -> None:
-        self.core, self.log, self.node, self.owners = core, log, node, owners
+    def __init__(
+        self, core: Core, log: MemoryLog, node: ClusterNode, owners: Owners, view: ClusterView
+    ) -> None:
+        self.core, self.log, self.node, self.owners, self.view = core, log, node, owners, view
         #: Why only a restart helps.
         self.ended: list[ClusterRefused] = []
 
@@ -110,9 +113,10 @@ class Cluster:
         owners = NodeCore.around(core, stream, log, self.clock, background, self.store).owners
         ended: list[ClusterRefused] = []
         node = ClusterNode(self.clock, log, holder, stream, owners, ended.append)
+        view = ClusterView(NodeName(name), self.clock, holder, stream, owners, background)
         core.start()
         node.start()
-        self.nodes[name] = started = Node(core, log, node, owners)
+        self.nodes[name] = started = Node(core, log, node, owners, view)
         started.ended = ended
         return started
 

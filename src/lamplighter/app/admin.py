@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from lamplighter.app.homeserver import Homeserver
-from lamplighter.clock import Clock
 from lamplighter.cluster.positions import instant_of
 from lamplighter.config import Config
 from lamplighter.database.engine import Database
 from lamplighter.federation.policy import ServerPolicy
 from lamplighter.federation.sender import DestinationStatus
-from lamplighter.metrics import Metrics, Readings
+from lamplighter.metrics import Readings
 from lamplighter.service.census import Census
-from lamplighter.service.core import Core
+from lamplighter.service.cluster_view import ClusterView
+from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.explanations import Explanations, RoutingFacts
 from lamplighter.service.reload import Reload
 from lamplighter.service.room_names import RoomNames
@@ -30,7 +30,7 @@ from lamplighter.web.admin.endpoints import admin_endpoints
 from lamplighter.web.admin.health import Health, Ready
 from lamplighter.web.admin.metrics import MetricsPage
 from lamplighter.web.admin.modules import AdminModules
-from lamplighter.web.admin.server import AdminDestinations, AdminServer
+from lamplighter.web.admin.server import AdminCluster, AdminDestinations, AdminServer
 from lamplighter.web.admin.users import AdminUsers
 from lamplighter.web.admin.visibility import AdminVisibility
 from lamplighter.web.routes import Route
@@ -52,16 +52,20 @@ class Admin:
     def begin(
         cls,
         config: Config,
-        clock: Clock,
+        ports: CorePorts,
         core: Core,
         *,
         homeserver: Homeserver,
-        metrics: Metrics,
         reload: Reload,
         destinations: Callable[[], Sequence[DestinationStatus]],
         storage: Database,
+        cluster: ClusterView | None,
     ) -> "Admin":
-        """Wire it; the admin API and the dashboard only if the configuration has a token."""
+        """Wire it; the admin API and the dashboard only if the configuration has a token.
+
+        *cluster* is None where this server is alone.
+        """
+        clock, metrics = ports.clock, ports.metrics
         access_log = AccessLog(clock, metrics.login, ClientAddress(config.trusted_proxies))
         census = Census(
             clock=clock,
@@ -70,7 +74,9 @@ class Admin:
             metrics=metrics,
             cpu_seconds=lambda: sum(resource.getrusage(resource.RUSAGE_SELF)[:2]),
         )
-        metrics.read(partial(_readings, census, destinations, storage, lambda: homeserver.problem))
+        metrics.read(
+            partial(_readings, census, destinations, storage, lambda: homeserver.problem, cluster)
+        )
         lookups, membership = homeserver.lookups, homeserver.membership
         names = RoomNames(membership, clock)
         explanations = _explanations(config, core, homeserver, names)
@@ -78,6 +84,7 @@ class Admin:
             lambda: storage.can_write,
             partial(lookups.accounts, None, 1),
             lambda: homeserver.problem,
+            _no_problem if cluster is None else cluster.problem,
         )
         broadcast = Broadcast(core.witnesses.observe, census, names, clock)
         routes = [
@@ -89,6 +96,7 @@ class Admin:
             routes += admin_endpoints(
                 AdminAuth(config.admin.token_hash, access_log),
                 AdminServer(config, clock.now(), census, core.router, lambda: homeserver.problem),
+                *([] if cluster is None else [AdminCluster(cluster)]),
                 AdminUsers(lookups, membership, core, names),
                 AdminVisibility(explanations, config.server_name),
                 AdminModules(core.router, core.shadows.samples, reload),
@@ -104,6 +112,10 @@ class Admin:
         """End the streams: the server is about to stop."""
         self.ready.closing()
         self._broadcast.close()
+
+
+def _no_problem() -> None:
+    """Have no problem: a server that is alone is in no cluster."""
 
 
 def _explanations(
@@ -139,6 +151,7 @@ def _readings(
     destinations: Callable[[], Sequence[DestinationStatus]],
     storage: Database,
     homeserver_problem: Callable[[], str | None],
+    cluster: ClusterView | None,
 ) -> Readings:
     figures, statuses = census.take(), destinations()
     states = Counter("backing_off" if it.failures else "ready" for it in statuses)
@@ -150,4 +163,5 @@ def _readings(
         queued=sum(it.queued for it in statuses),
         storage_failures=storage.failures,
         homeserver_problems=int(homeserver_problem() is not None),
+        cluster=None if cluster is None else cluster.readings(),
     )

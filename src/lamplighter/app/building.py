@@ -204,13 +204,13 @@ async def _build(
     )
     admin = Admin.begin(
         config,
-        clock,
+        ports,
         core,
         homeserver=homeserver,
-        metrics=metrics,
         reload=loading.reload,
         destinations=federation.destinations if federation else list,
         storage=storage.database,
+        cluster=node.view,
     )
     application, find_direct = wire_endpoints(
         config, ports, homeserver, core, loading, admin, transitions, federation

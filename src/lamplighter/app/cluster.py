@@ -34,6 +34,7 @@ from lamplighter.modules.host import ONLY_NODE, ModuleNode
 from lamplighter.modules.loader import ConfiguredModule
 from lamplighter.ports import DirectoryListener, Outgoing, PresenceStore, SavedPresence
 from lamplighter.presence.state import UserPresenceState
+from lamplighter.service.cluster_view import ClusterView
 from lamplighter.service.core import Core, CorePorts
 from lamplighter.service.node_core import NodeCore
 from lamplighter.service.owners import Owners
@@ -52,6 +53,7 @@ class SingleNode:
     #: Never done.
     ended: "asyncio.Future[ClusterRefused]"
     mark: str = ""
+    view: None = None
 
     def include(self, homeserver: Homeserver) -> None:
         """Its writes concern nobody else."""
@@ -98,6 +100,8 @@ class Cluster:
     _hears: bool = field(init=False, default=False)
     _node: ClusterNode | None = field(init=False, default=None)
     _owners: Owners | None = field(init=False, default=None)
+    #: What an operator sees; there is one after `wire`.
+    view: ClusterView | None = field(init=False, default=None)
 
     @classmethod
     async def join(
@@ -160,6 +164,9 @@ class Cluster:
         self._owners = parts.owners
         self._node = ClusterNode(
             self.clock, self.log, self.holder, self.stream, parts.owners, self._end
+        )
+        self.view = ClusterView(
+            self.lease.node, self.clock, self.holder, self.stream, parts.owners, ports.background
         )
         return parts.heard_events if self._hears else core.directory_events
 

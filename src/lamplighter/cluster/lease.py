@@ -74,6 +74,8 @@ class LeaseHolder:
         #: When the last renewal that was answered was sent.
         self._renewed = Timestamp(0)
         self._is_out = False
+        #: How many leases were lost.
+        self.lost = 0
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -117,9 +119,8 @@ class LeaseHolder:
         if self._lease is None:
             return
         _log.warning("this node has lost its lease", problem=str(error))
-        self._lease = None
-        if self._listener is not None:
-            self._listener.ended(error)
+        self.lost += 1
+        self._let_go(error)
 
     async def end(self) -> None:
         """End the lease for good."""
@@ -127,10 +128,15 @@ class LeaseHolder:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
         lease = self._lease
-        self.fail(LeaseLost("this node stops"))
         if lease is not None:
+            self._let_go(LeaseLost("this node stops"))
             with suppress(ClusterUnavailable):
                 await self._log.leave(lease)
+
+    def _let_go(self, error: ClusterUnavailable) -> None:
+        self._lease = None
+        if self._listener is not None:
+            self._listener.ended(error)
 
     async def _join(self, floor: StreamPosition) -> None:
         sent = self._clock.now()

@@ -81,6 +81,8 @@ class SharedStream:
         self._looking: asyncio.Task[StreamPosition] | None = None
         #: The futures of those who wait for a position.
         self._awaited: dict[asyncio.Future[None], StreamPosition] = {}
+        #: How many records this node has told, and how many of all nodes it has read.
+        self.records_told = self.records_read = 0
 
     @property
     def position(self) -> StreamPosition:
@@ -190,6 +192,7 @@ class SharedStream:
     def take_in(self, record: ToldToAll) -> None:
         """Hand the entries of a record to the consumer; raise `ClusterRefused` for a later form."""
         content = decode_record(record.payload)
+        self.records_read += 1
         is_mine = record.by == self._lease and bool(self._away)
         appended = self._away.popleft() if is_mine else ()
         if not is_mine:
@@ -207,6 +210,7 @@ class SharedStream:
     def pass_by(self, position: StreamPosition) -> None:
         """Learn that what the log has at *position* is not for the consumer."""
         assert self._consumer is not None  # the node begins to read when it is wired
+        self.records_read += 1
         self._position = self._read = position
         self._consumer(position, Idle())
         self._let_go()
@@ -241,6 +245,7 @@ class SharedStream:
                 payload = encode_record(WireRecord(entries, self._as_owned(concerned)))
                 partitions = {partition_of(user_id) for user_id in concerned}
                 await self._log.tell(lease, partitions, payload, len(record))
+                self.records_told += 1
         except ClusterUnavailable as error:
             self._telling = None
             self._failed(error)

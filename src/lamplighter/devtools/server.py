@@ -22,6 +22,7 @@ import msgspec
 from lamplighter.app import Lamplighter, Storage, build
 from lamplighter.app.homeserver import Homeserver
 from lamplighter.clock import Clock, Timer, Timestamp, after
+from lamplighter.cluster.log import Log
 from lamplighter.config import Config, load_config, parse_config_text
 from lamplighter.devtools.at_work import counting_executors, threads_at_work
 from lamplighter.devtools.client import Client
@@ -116,10 +117,12 @@ class InMemoryServer:
         read_config: Callable[[], Config] | None = None,
         homeserver: Homeserver | None = None,
         connect: Connect | None = None,
+        log: Log | None = None,
     ) -> None:
         """*transport* stands in for connections to other servers.
 
-        *homeserver* stands in for the built-in one, *connect* for connections to another one.
+        *homeserver* stands in for the built-in one, *connect* for connections to another one, and
+        *log* for the log of a cluster.
         *read_config* is where the modules are looked up when they are reloaded.
         """
         self._config = config
@@ -132,6 +135,7 @@ class InMemoryServer:
         self._read_config = read_config
         self._homeserver = homeserver
         self._connect = connect
+        self._log = log
         self._kept_in: Storage | None = None
         self._until_stopped = ExitStack()
         #: Further callers of `settled`, while the first one waits.
@@ -304,6 +308,7 @@ class InMemoryServer:
                 self._read_config,
                 self._homeserver,
                 self._connect,
+                self._log,
             )
             self._until_stopped = until_stopped.pop_all()
         self._http_server = self._running.http_server(self._network_clock)

@@ -111,6 +111,8 @@ class Owners:
     _deciding: "set[asyncio.Future[None]]" = field(init=False, default_factory=set)
     #: The messages that are about to be said.
     _messages: dict[Lease, list[bytes]] = field(init=False, default_factory=dict)
+    #: How many events were said to other nodes.
+    events_said: int = field(init=False, default=0)
     #: When the log had lost its data; None if it has not.
     _lost_at: Timestamp | None = field(init=False, default=None)
 
@@ -127,6 +129,16 @@ class Owners:
     def owns_partition(self, partition: PartitionId) -> bool:
         """Tell whether this node owns a partition."""
         return partition in self._mine
+
+    @property
+    def owned_partitions(self) -> int:
+        """How many partitions this node owns."""
+        return len(self._mine)
+
+    @property
+    def events_waiting(self) -> int:
+        """How many events wait for their owners' answers."""
+        return len(self._waiting)
 
     def accept(self, event: Event) -> "asyncio.Future[None]":
         """Bring *event* to its owner; return what `Intake.accept` returns."""
@@ -302,6 +314,7 @@ class Owners:
         if owner is None or owner == self._lease or partition in self._held:
             return
         waiting.said_to = owner
+        self.events_said += 1
         self._send(owner, EventSaid(waiting.number, waiting.event))
 
     def _end_waiting(self) -> None:

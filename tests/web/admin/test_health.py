@@ -1,10 +1,13 @@
 """GET /health and GET /ready."""
 
+from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.http import HttpClient
 from lamplighter.devtools.server import InMemoryServer
 from lamplighter.errors import StorageUnavailable
 from lamplighter.web.admin.health import Health, Ready
 from lamplighter.web.application import Application
+from tests.app.nodes import running_node
+from tests.cluster.memory_log import LogServer, Way
 from tests.web.clients import client_of
 
 UNAVAILABLE = (503, {"status": "storage unavailable"})
@@ -16,7 +19,13 @@ class Storage:
     def __init__(self) -> None:
         self.reads = self.writes = True
         self.homeserver_problem: str | None = None
-        self.ready = Ready(lambda: self.writes, self.look, lambda: self.homeserver_problem)
+        self.node_problem: str | None = None
+        self.ready = Ready(
+            lambda: self.writes,
+            self.look,
+            lambda: self.homeserver_problem,
+            lambda: self.node_problem,
+        )
         routes = [*Health(lambda: self.writes).routes(), *self.ready.routes()]
         self.http = client_of(Application(routes))
 
@@ -55,6 +64,31 @@ async def test_the_homeserver_behind() -> None:
     storage.homeserver_problem = "the homeserver does not know the registration"
     assert await answer(storage.http, "/health") == (200, {"status": "ok"})
     assert await answer(storage.http, "/ready") == (503, {"status": "homeserver not set up"})
+
+
+async def test_the_node() -> None:
+    """A node of a cluster that cannot serve is well, and not ready; it says why."""
+    storage = Storage()
+    storage.ready.opened()
+    storage.node_problem = "no lease"
+    assert await answer(storage.http, "/health") == (200, {"status": "ok"})
+    assert await answer(storage.http, "/ready") == (503, {"status": "no lease"})
+
+
+async def test_a_node_that_is_cut_off() -> None:
+    """A node that does not reach the log is not ready, until it does again."""
+    log_server = LogServer(FakeClock())
+    async with running_node(log_server=log_server) as node:
+        answers = [await answer(node.http, "/ready")]
+        for way in (Way.CLOSED, Way.OPEN):
+            log_server.way = way
+            await node.advance(seconds=5)
+            answers.append(await answer(node.http, "/ready"))
+    assert answers == [
+        (200, {"status": "ready"}),
+        (503, {"status": "no lease"}),
+        (200, {"status": "ready"}),
+    ]
 
 
 async def test_starting_ready_and_stopping() -> None:

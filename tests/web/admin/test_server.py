@@ -1,4 +1,4 @@
-"""The admin API on the server as a whole, and on the servers to which it sends."""
+"""The admin API on the server as a whole, its cluster, and the servers to which it sends."""
 
 from lamplighter import __version__
 from lamplighter.clock import Timestamp
@@ -6,7 +6,8 @@ from lamplighter.devtools.server import InMemoryServer
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.ids import ServerName
 from lamplighter.web.admin.server import AdminDestinations
-from tests.web.admin.operator import Operator, operator_of
+from tests.app.nodes import running_node
+from tests.web.admin.operator import ADMIN_CONFIG, Operator, operator_of
 
 
 async def test_settings_and_figures(server: InMemoryServer, operator: Operator) -> None:
@@ -27,6 +28,7 @@ async def test_settings_and_figures(server: InMemoryServer, operator: Operator) 
     assert shown == {
         "server_name": "demo",
         "version": __version__,
+        "node": None,
         "started_ts": started,
         "now_ts": server.clock.now(),
         "presence_enabled": "true",
@@ -40,6 +42,25 @@ async def test_settings_and_figures(server: InMemoryServer, operator: Operator) 
         "delivered": 2,  # of herself, and of bob
         "syncs": 2,
     }
+
+
+async def test_the_cluster() -> None:
+    """A node of a cluster shows all nodes, and the name under which it is one of them."""
+    async with running_node(config=ADMIN_CONFIG) as node:
+        operator = Operator(node.http)
+        cluster = await operator.get("/cluster")
+        assert (await operator.get("/server"))["node"] == "a"
+        now = node.clock.now()
+    [a] = cluster.pop("nodes")
+    assert a.pop("epoch") > 0
+    assert a == {"name": "a", "address": "127.0.0.1:8008", "partitions": 64, "lag_ms": 0}
+    assert cluster.pop("position")
+    assert cluster == {"now_ts": now, "birth": "birth-1", "unowned": 0, "problems": []}
+
+
+async def test_no_cluster(operator: Operator) -> None:
+    """A server that is alone has no cluster to show."""
+    assert (await operator.request("GET", "/cluster")).status == 404
 
 
 async def test_destinations() -> None:

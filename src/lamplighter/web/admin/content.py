@@ -195,6 +195,8 @@ class ServerContent(msgspec.Struct, frozen=True):
 
     server_name: str
     version: str
+    #: The name of this node of a cluster; null where the server is alone.
+    node: str | None
     started_ts: int
     now_ts: int
     #: `true`, `false` or `untracked`, as the configuration has it.

@@ -7,7 +7,8 @@ better.
 `/ready` tells whether to send clients here. It answers 200 `{"status": "ready"}` if the modules are
 loaded, the server listens on all its addresses, and the database answers. Otherwise it answers 503
 with `starting`, `stopping`, `storage unavailable`, or `homeserver not set up` where the homeserver
-behind this server does not know its registration, or does not reach it.
+behind this server does not know its registration, or does not reach it. A node of a cluster answers
+`no lease` while it cannot write, and `catching up` while it is behind the other nodes.
 """
 
 from collections.abc import Awaitable, Callable
@@ -52,13 +53,16 @@ class Ready:
         storage_works: Callable[[], bool],
         look_into_storage: Callable[[], Awaitable[object]],
         homeserver_problem: Callable[[], str | None],
+        node_problem: Callable[[], str | None],
     ) -> None:
         """*look_into_storage* raises `StorageUnavailable` if the database does not answer.
 
-        *homeserver_problem* tells what is wrong with the homeserver behind this server.
+        *homeserver_problem* tells what is wrong with the homeserver behind this server, and
+        *node_problem* what is wrong with this server as a node of a cluster.
         """
         self._storage_works = storage_works
         self._homeserver_problem = homeserver_problem
+        self._node_problem = node_problem
         self._look_into_storage = look_into_storage
         self._stage = _Stage.STARTING
 
@@ -86,4 +90,6 @@ class Ready:
                 status = "storage unavailable"
             elif self._homeserver_problem() is not None:
                 status = "homeserver not set up"
+            elif (problem := self._node_problem()) is not None:
+                status = problem
         return json_response({"status": status}, status=200 if status == _Stage.READY else 503)

@@ -1,4 +1,4 @@
-"""The admin API on the server as a whole, and on the servers to which it sends."""
+"""The admin API on the server as a whole, its cluster, and the servers to which it sends."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,16 +7,18 @@ from starlette.requests import Request
 
 from lamplighter import __version__
 from lamplighter.clock import Timestamp
+from lamplighter.cluster.condition import ClusterCondition
 from lamplighter.cluster.positions import format_position
 from lamplighter.config import Config
 from lamplighter.federation.sender import DestinationStatus
 from lamplighter.routing.router import ModuleRouter
 from lamplighter.service.census import Census
+from lamplighter.service.cluster_view import ClusterView
 from lamplighter.web.admin.content import DestinationPage, ServerContent
 from lamplighter.web.admin.operations import Operation
 from lamplighter.web.admin.queries import FROM, LIMIT, page_of
 
-__all__ = ["AdminDestinations", "AdminServer"]
+__all__ = ["AdminCluster", "AdminDestinations", "AdminServer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class AdminServer:
         return ServerContent(
             server_name=config.server_name,
             version=__version__,
+            node=None if config.cluster is None else config.cluster.node,
             started_ts=self.started_at,
             now_ts=figures.at,
             presence_enabled=str(config.presence.enabled),
@@ -54,6 +57,21 @@ class AdminServer:
             cpu_seconds=figures.cpu_seconds,
             position=format_position(figures.position),
         )
+
+
+class AdminCluster:
+    """Shows the cluster in which this server is a node."""
+
+    def __init__(self, view: ClusterView) -> None:
+        self._view = view
+
+    def operations(self) -> list[Operation]:
+        summary = "Show the nodes of the cluster, what each owns, and what is wrong."
+        return [Operation("GET", "/cluster", summary, self.get, ClusterCondition)]
+
+    async def get(self, _request: Request) -> ClusterCondition:
+        """Return the cluster as of this node's last renewal."""
+        return self._view.condition()
 
 
 class AdminDestinations:

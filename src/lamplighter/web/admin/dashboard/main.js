@@ -8,6 +8,7 @@ import { restartFigures, showFigures } from "./figures.js";
 import { loadMachinery } from "./machinery.js";
 import { askAllAgain, askSomeAgain, beginMatrix, chooseAtFirst, followBatch } from "./matrix.js";
 import { beginReloads } from "./modules.js";
+import { loadNodes } from "./nodes.js";
 import { beginSearch, loadPeople, showSoon, updatePeople } from "./people.js";
 import { listen } from "./stream.js";
 import { setHome, span } from "./words.js";
@@ -41,7 +42,8 @@ function begin(server) {
   const skew = Date.now() - server.now_ts;
   const showServer = () => {
     const up = span(Date.now() - skew - server.started_ts);
-    at("server").textContent = `${server.server_name} · version ${server.version} · up ${up}`;
+    const node = server.node === null ? "" : ` · node ${server.node}`;
+    at("server").textContent = `${server.server_name}${node} · version ${server.version} · up ${up}`;
   };
   document.title = `${server.server_name} · Lamplighter`;
   showServer();
@@ -80,6 +82,7 @@ function begin(server) {
     showSoon();
     askSomeAgain();
     safely(() => loadMachinery(server));
+    safely(() => loadNodes(server));
   };
   refresh();
   setInterval(refresh, PERIOD);
