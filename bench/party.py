@@ -113,7 +113,7 @@ class MatrixWire:
         before = stage.meter.resident
         watchers = await make_watchers(stage, accounts, shape, ledger)
         await connect_all(stage, watchers)
-        lines = [await connect(stage.address) for _ in range(_CONNECTIONS)]
+        lines = [await connect(stage.address_for(number)) for number in range(_CONNECTIONS)]
         return MatrixParty(watchers, accounts, shape.client, lines, ledger, resident_before=before)
 
 
@@ -184,4 +184,4 @@ async def connect_all(stage: Stage, watchers: Sequence[Watcher]) -> None:
 
 async def connect_one(stage: Stage, index: int) -> Connection:
     """Return a connection for the watcher of that *index*."""
-    return await connect(stage.address, f"127.0.0.{1 + index // _PER_SOURCE}")
+    return await connect(stage.address_for(index), f"127.0.0.{1 + index // _PER_SOURCE}")

@@ -50,6 +50,8 @@ class Preset:
     over_xmpp: bool = False
     #: Whether a Synapse with presence is compared with one without, behind Lamplighter.
     is_in_front: bool = False
+    #: Whether a server of several nodes is measured, too.
+    over_nodes: bool = False
     #: Whether Synapse needs so long that it is left out unless everything is asked for.
     long_for_synapse: bool = False
 
@@ -57,6 +59,8 @@ class Preset:
         """Tell whether the server's protocol can carry the load."""
         if self.is_in_front:
             return recipe.name in ("synapse", "front")
+        if recipe.addresses > 1 or recipe.name == "nodes-1":
+            return self.over_nodes
         can_carry = self.over_xmpp or isinstance(recipe.wire, MatrixWire)
         return can_carry and recipe.name != "front"
 
@@ -65,12 +69,15 @@ class Preset:
         return recipe.name != "synapse" or not self.long_for_synapse
 
 
-def _fanout(users: int, *paces: Pace, long_for_synapse: bool = False) -> Preset:
+def _fanout(
+    users: int, *paces: Pace, over_nodes: bool = False, long_for_synapse: bool = False
+) -> Preset:
     return Preset(
         f"fanout-{users}",
         f"one room of {users}, all of them watching",
         Changes(one_room(users, _PUBLISHERS), paces),
         over_xmpp=True,
+        over_nodes=over_nodes,
         long_for_synapse=long_for_synapse,
     )
 
@@ -83,7 +90,7 @@ _EIGHT_AT_ONCE: Final = Closed(seconds=10, suffix=", 8 at once", together=8)
 
 _ALL: Final = (
     _fanout(50, Steady(per_second=2, seconds=10)),
-    _fanout(200, _TWO_A_SECOND),
+    _fanout(200, _TWO_A_SECOND, over_nodes=True),
     *(
         Preset(
             f"fanout-200-{client.name}",
@@ -92,7 +99,7 @@ _ALL: Final = (
         )
         for client in (ELEMENT_AWAY, NIO, BOT)
     ),
-    _fanout(500, _FLAT_OUT, _UNSATURATED),
+    _fanout(500, _FLAT_OUT, _UNSATURATED, over_nodes=True),
     _fanout(5000, _FLAT_OUT, _UNSATURATED, long_for_synapse=True),
     Preset(
         "mesh",
@@ -105,7 +112,12 @@ _ALL: Final = (
         "200 publishers who share no room, one watcher to whom a module shows them",
         Changes(routed(200), (Steady(per_second=20, seconds=10), _EIGHT_AT_ONCE)),
     ),
-    Preset("put", "1,000 durable changes that nobody watches", Puts(1_000, alone(8))),
+    Preset(
+        "put",
+        "1,000 durable changes that nobody watches",
+        Puts(1_000, alone(8)),
+        over_nodes=True,
+    ),
     Preset(
         "initial-500",
         "first syncs in a room of 500 who are online",

@@ -40,7 +40,9 @@ async def measure(preset: Preset, recipe: Recipe, progress: Progress) -> list[Ro
     with TemporaryDirectory(prefix="bench-") as folder, _reserved_port() as port:
         address = Address("127.0.0.1", port)
         async with running(recipe, Path(folder), address, preset.load.shape) as pids:
-            stage = Stage(address, Meter(pids, share_cores()), progress, recipe.wire)
+            stage = Stage(
+                address, Meter(pids, share_cores()), progress, recipe.wire, recipe.addresses
+            )
             with _no_garbage():
                 measurements = await preset.load.run(stage)
     client = preset.load.shape.client.name if isinstance(recipe.wire, MatrixWire) else "-"

@@ -30,6 +30,15 @@ class Stage:
     meter: Meter
     progress: Progress
     wire: "Wire"
+    #: How many addresses the server has, from that one on.
+    addresses: int = 1
+
+    def address_for(self, index: int) -> Address:
+        """Return the address for the client of that *index*: clients take them in turn."""
+        first = self.address
+        if self.addresses == 1:
+            return first
+        return Address(f"127.0.0.{1 + index % self.addresses}", first.port)
 
 
 class Party(Protocol):
@@ -93,8 +102,8 @@ async def in_parallel(
     results: dict[int, R] = {}
     queue = iter(waiting)
 
-    async def worker() -> None:
-        line = await connect(stage.address)
+    async def worker(number: int) -> None:
+        line = await connect(stage.address_for(number))
         try:
             for index, item in queue:
                 results[index] = await work(line, item)
@@ -102,7 +111,7 @@ async def in_parallel(
         finally:
             line.abort()
 
-    await asyncio.gather(*(worker() for _ in range(min(_AT_A_TIME, len(waiting)))))
+    await asyncio.gather(*map(worker, range(min(_AT_A_TIME, len(waiting)))))
     return [results[index] for index, _ in waiting]
 
 

@@ -29,6 +29,7 @@ class Ejabberd:
 
     name = "ejabberd"
     wire = XmppWire()
+    addresses = 1
 
     def absent(self) -> str | None:
         found = which("erl") and _LIBRARIES

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.matrix import SERVER_NAME
 from bench.party import MatrixWire
+from bench.servers.engines import are_absent, database_url
 from bench.servers.matrix_config import modules_for, presence_for
 from bench.servers.process import ROOT, Command
 from bench.servers.synapse import Synapse
@@ -17,7 +18,7 @@ from bench.shapes import Shape
 from lamplighter.homeserver.upstream.registration import write_registration
 from lamplighter.ids import ServerName
 
-__all__ = ["Front", "Lamplighter"]
+__all__ = ["Front", "Lamplighter", "Nodes"]
 
 
 class Lamplighter:
@@ -25,6 +26,7 @@ class Lamplighter:
 
     name = "lamplighter"
     wire = MatrixWire()
+    addresses = 1
 
     def absent(self) -> str | None:
         return None
@@ -38,6 +40,7 @@ class Front:
 
     name = "front"
     wire = MatrixWire()
+    addresses = 1
 
     def absent(self) -> str | None:
         return Synapse().absent()
@@ -53,23 +56,53 @@ class Front:
         ]
 
 
-def _command(folder: Path, port: int, shape: Shape, more: Mapping[str, Any]) -> Command:
+class Nodes:
+    """Some nodes over one PostgreSQL and one Valkey; clients go to one after the other."""
+
+    wire = MatrixWire()
+
+    def __init__(self, count: int) -> None:
+        self.name = f"nodes-{count}"
+        self.addresses = count
+
+    def absent(self) -> str | None:
+        return are_absent()
+
+    def commands(self, folder: Path, port: int, shape: Shape) -> Sequence[Command]:
+        bus = _free_port()
+        start = (sys.executable, "-m", "bench.servers.engines", str(folder), str(bus))
+        engines = Command("engines", bus, start, {"PYTHONPATH": str(ROOT)})
+        nodes = []
+        for number in range(1, self.addresses + 1):
+            more = {
+                "registration": "open",
+                "database": database_url(folder),
+                "cluster": {"node": f"node-{number}", "bus": f"redis://127.0.0.1:{bus}"},
+            }
+            nodes.append(_command(folder, port, shape, more, f"127.0.0.{number}"))
+        return [engines, *nodes]
+
+
+def _command(
+    folder: Path, port: int, shape: Shape, more: Mapping[str, Any], host: str = "127.0.0.1"
+) -> Command:
+    name = more["cluster"]["node"] if "cluster" in more else "lamplighter"
     config = {
         "server_name": SERVER_NAME,
-        "listen": f"127.0.0.1:{port}",
-        "data_dir": str(folder / "data"),
+        "listen": f"{host}:{port}",
+        "data_dir": str(folder / f"data-{name}"),
         "rate_limits": "off",
         "presence": presence_for(shape),
         "log": {"level": "warning"},
         "modules": modules_for(shape),
         **more,
     }
-    file = folder / "lamplighter.yaml"
+    file = folder / f"{name}.yaml"
     file.write_text(json.dumps(config))  # JSON is YAML too
     # This checkout comes before an installed Lamplighter.
     found = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
     serve = (sys.executable, "-m", "lamplighter", "serve", "--config", str(file))
-    return Command("lamplighter", port, serve, {"PYTHONPATH": found})
+    return Command(name, port, serve, {"PYTHONPATH": found}, host)
 
 
 def _free_port() -> int:

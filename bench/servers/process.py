@@ -27,12 +27,13 @@ _GLANCE: Final = 0.05
 
 @dataclass(frozen=True)
 class Command:
-    """A command that starts a process of a server, which listens on 127.0.0.1 at *port*."""
+    """A command that starts a process of a server, which listens on *host* at *port*."""
 
     name: str
     port: int
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    host: str = "127.0.0.1"
 
 
 class Recipe(Protocol):
@@ -45,6 +46,10 @@ class Recipe(Protocol):
     @property
     def wire(self) -> Wire:
         """The protocol of its clients."""
+
+    @property
+    def addresses(self) -> int:
+        """How many addresses it has for clients, from 127.0.0.1 on, all with one port."""
 
     def absent(self) -> str | None:
         """Return the reason why this machine cannot run the server, or None."""
@@ -67,7 +72,7 @@ async def running(
             log = folder / f"{command.name}.log"
             process = _started(command, folder, log)
             ending.callback(_stop, process)
-            await _listens(process, command, address.host, log)
+            await _listens(process, command, log)
             pids[command.name] = process.pid
         yield pids
 
@@ -86,15 +91,13 @@ def _started(command: Command, folder: Path, log: Path) -> subprocess.Popen[byte
         )
 
 
-async def _listens(
-    process: subprocess.Popen[bytes], command: Command, host: str, log: Path
-) -> None:
+async def _listens(process: subprocess.Popen[bytes], command: Command, log: Path) -> None:
     for _ in range(round(_PATIENCE / _GLANCE)):
         code = process.poll()
         if code is not None:
             raise BenchError(f"{command.name} has ended with code {code}:\n{_end_of(log)}")
         try:
-            _, writer = await asyncio.open_connection(host, command.port)
+            _, writer = await asyncio.open_connection(command.host, command.port)
         except OSError:
             await pause(_GLANCE)
         else:

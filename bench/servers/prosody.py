@@ -35,6 +35,7 @@ class Prosody:
 
     name = "prosody"
     wire = XmppWire()
+    addresses = 1
 
     def absent(self) -> str | None:
         return None if which("prosody") else "`apt-get install prosody` installs it"

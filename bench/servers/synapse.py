@@ -41,6 +41,7 @@ class Synapse:
 
     name = "synapse"
     wire = MatrixWire()
+    addresses = 1
 
     def __init__(self, registration: Path | None = None) -> None:
         """With the *registration* of an application service, presence is off."""

@@ -15,7 +15,10 @@ def test_order() -> None:
                 (FANOUT, RECIPES[name])
                 for name in ("lamplighter", "synapse", "prosody", "ejabberd")
             ),
-            *((PUT, RECIPES[name]) for name in ("lamplighter", "synapse")),
+            *(
+                (PUT, RECIPES[name])
+                for name in ("lamplighter", "synapse", "nodes-1", "nodes-2", "nodes-4")
+            ),
         ],
         [],
     )
