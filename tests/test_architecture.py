@@ -35,6 +35,7 @@ STORIES: Final = {
     "interop": "clients and servers that others wrote",
     "properties": "random worlds against an oracle",
     "scenarios": "whole stories on the fake clock",
+    "homeserver/test_random_nodes.py": "clients that go from node to node",
     "homeserver/sql/test_durability.py": "what is acknowledged survives the death of the process",
     "homeserver/upstream/test_random_worlds.py": "whatever is interleaved, nobody loses an event",
     "federation/test_inward.py": "hosts that would lead us inward, with all parts put together",

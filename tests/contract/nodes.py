@@ -52,9 +52,12 @@ class SharedNews:
 
     def append(self, payload: bytes) -> int:
         """Append what some node tells; return how much stood there before."""
-        position = StreamPosition((1_000_000 + len(self.told)) * RECORD)
-        self.told.append((position, payload))
+        self.told.append((self.position_of(len(self.told)), payload))
         return len(self.told) - 1
+
+    def position_of(self, place: int) -> StreamPosition:
+        """Return the position of what is told after so many others."""
+        return StreamPosition((1_000_000 + place) * RECORD)
 
     def hand_out(self) -> None:
         """Hand to every node what it has not heard, but for those that are held."""
@@ -78,6 +81,13 @@ class NodesOfOne:
 
     news: SharedNews
     nodes: Sequence[Node]
+    clock: FakeClock
+
+    async def one_more(self, database: Database) -> Node:
+        """Start another node."""
+        node = await _started(self.news, database, self.clock)
+        self.news.nodes.append(node)
+        return node
 
     def release(self) -> None:
         """Let every node hear everything from now on."""
@@ -93,7 +103,7 @@ async def nodes_on(databases: Sequence[Database], clock: FakeClock) -> AsyncIter
     news = SharedNews()
     for database in databases:
         news.nodes.append(await _started(news, database, clock))
-    yield NodesOfOne(news, news.nodes)
+    yield NodesOfOne(news, news.nodes, clock)
     for node in news.nodes:
         node.background.stop()
     for database in set(databases):
@@ -107,6 +117,7 @@ async def _started(news: SharedNews, database: Database, clock: FakeClock) -> No
     node = Node(homeserver, Recorder(), clock, background, heard=len(news.told))
     homeserver.join_cluster(_spread(news, node))
     await homeserver.start()
+    homeserver.hear_from(news.position_of(len(news.told) - 1))
     homeserver.listen(node.recorder)
     return node
 

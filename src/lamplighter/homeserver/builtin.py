@@ -73,12 +73,16 @@ class BuiltInHomeserver:
         self.directory.spread_by(spread)
         return True
 
+    def hear_from(self, position: StreamPosition) -> None:
+        """Learn that all entries of the stream after *position* will be heard; after `start`."""
+        self.directory.hear_from(position)
+
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """Hear what a node, perhaps this one, has given to `Spread`, and that stands at *position*.
 
-        It is called for everything that was given after `start`, in the order of the stream, which
-        is the same on all nodes. The listener is called before it returns. Raises `ValueError` for
-        news of another version.
+        It is called for everything after the position of `hear_from`, in the order of the stream,
+        which is the same on all nodes. The listener is called before it returns. Raises
+        `ValueError` for news of another version.
         """
         self.directory.heard(position, news)
 

@@ -21,13 +21,14 @@ from sqlalchemy import column, insert, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from lamplighter.clock import Clock, Timestamp
+from lamplighter.cluster.positions import RECORD
 from lamplighter.database.adapter import Statement
 from lamplighter.database.engine import Database
 from lamplighter.database.tables import memberships
 from lamplighter.database.tables import news as news_table
 from lamplighter.database.tables import stream as stream_table
 from lamplighter.errors import ShuttingDown
-from lamplighter.homeserver.sql.news import DevicesOf, Written, decode_news, encode_news
+from lamplighter.homeserver.sql.news import DevicesOf, TypingNews, Written, decode_news, encode_news
 from lamplighter.homeserver.sql.spreading import Spreading
 from lamplighter.homeserver.sql.stream import RoomStream
 from lamplighter.homeserver.sql.untold import UntoldNews
@@ -90,10 +91,13 @@ class Ledger:
         self._clock = clock
         self._listeners: list[DirectoryListener] = []
         self._token_listeners: list[Callable[[Sequence[str]], None]] = []
+        self._typing_listeners: list[Callable[[TypingNews], None]] = []
         self._spread: Spread | None = None
         #: The way to all nodes; None on a single node.
         self._nodes: Spreading | None = None
         self._untold: UntoldNews | None = None
+        #: The number of the entry that is heard, or was heard last, in the stream of all nodes.
+        self._at = 0
         #: The stream; `start` reads where it stands.
         self.stream = RoomStream("", 0)
         #: Tells the current instant.
@@ -115,11 +119,21 @@ class Ledger:
             self._nodes = Spreading(self._spread, self._clock, row.position)
             self._untold = UntoldNews(self._database, self._clock, self._nodes)
 
-    def heard(self, _position: StreamPosition, payload: bytes) -> None:
+    def hear_from(self, position: StreamPosition) -> None:
+        """Hear all that stands after *position* in the stream of all nodes; after `start`."""
+        self._at = position // RECORD
+        self.stream.share_typing(self._at)
+
+    def heard(self, position: StreamPosition, payload: bytes) -> None:
         """Hear what a node, perhaps this one, has handed to `Spread`: in the same order on all."""
         assert self._nodes is not None  # a single node spreads nothing
-        for news in self._nodes.in_order(decode_news(payload)):
-            self._hear(news)
+        self._at = position // RECORD
+        news = decode_news(payload)
+        if not isinstance(news, Written):
+            self._hear_typing(news)
+            return
+        for written in self._nodes.in_order(news):
+            self._hear(written)
 
     async def tell_untold(self) -> None:
         """Tell what other nodes have written and not told; called every second on many nodes."""
@@ -155,6 +169,32 @@ class Ledger:
     def when_tokens_end(self, forget: Callable[[Sequence[str]], None]) -> None:
         """Have *forget* called with the hashes of access tokens that have ended."""
         self._token_listeners.append(forget)
+
+    def when_typing(self, hear: Callable[[TypingNews], None]) -> None:
+        """Have *hear* called with the news of typing."""
+        self._typing_listeners.append(hear)
+
+    @property
+    def typing_place(self) -> int:
+        """The place of what is heard now, among the serial numbers of typing."""
+        return self.now() if self._nodes is None else self._at
+
+    async def tell(self, news: TypingNews) -> None:
+        """Have every node hear *news*, which are not stored; raise `ClusterUnavailable`."""
+        if self._nodes is None:
+            self._hear_typing(news)
+        else:
+            await self._nodes.tell_unstored(encode_news(news))
+
+    def tell_soon(self, news: TypingNews) -> None:
+        """Have every node hear *news*; on many nodes, they may be lost."""
+        if self._nodes is None:
+            self._hear_typing(news)
+            return
+        task = asyncio.ensure_future(self._nodes.tell_unstored(encode_news(news)))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(_retrieve)
 
     def tell_news(self, user_ids: Iterable[UserId]) -> None:
         """Tell listeners that these users have news which are not in the database."""
@@ -240,6 +280,10 @@ class Ledger:
             if news.news_for:
                 listener.rooms_news(news.news_for)
 
+    def _hear_typing(self, news: TypingNews) -> None:
+        for hear in self._typing_listeners:
+            hear(news)
+
     async def _begin_stream(self) -> Any:
         """Make the row of the stream, unless another process has just done so; return it."""
         async with self._database.write() as connection:
@@ -250,6 +294,12 @@ class Ledger:
                 await connection.execute(insert(stream_table).values(values))
                 row = (await connection.execute(select(stream_table))).one()
         return row
+
+
+def _retrieve(telling: "asyncio.Task[None]") -> None:
+    """Let nobody complain of a failure that has no consequence."""
+    if not telling.cancelled():
+        telling.exception()
 
 
 def _log_unheard(write: "asyncio.Task[Any]") -> None:

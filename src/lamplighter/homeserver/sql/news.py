@@ -1,4 +1,4 @@
-"""News: what a write of the directory means to every node.
+"""News: what a write of the directory, or a typing notice, means to every node.
 
 A node does nothing else because of a write than what its news say: it forgets access tokens, notes
 who has news, and tells the listeners. On one node the writer hears its own news at once. On many
@@ -14,10 +14,19 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from lamplighter.ids import DeviceId, UserId
+from lamplighter.ids import DeviceId, RoomId, UserId
 from lamplighter.ports import MembershipChange
 
-__all__ = ["DevicesOf", "Written", "decode_news", "encode_news"]
+__all__ = [
+    "DevicesOf",
+    "News",
+    "TypingEnded",
+    "TypingNews",
+    "TypingNotice",
+    "Written",
+    "decode_news",
+    "encode_news",
+]
 
 #: A user and some of the user's devices.
 DevicesOf: TypeAlias = tuple[UserId, tuple[DeviceId, ...]]
@@ -53,15 +62,35 @@ class Written(msgspec.Struct, frozen=True, array_like=True, tag="written"):
         )
 
 
+class TypingNotice(msgspec.Struct, frozen=True, array_like=True, tag="typing"):
+    """A user types in a room from now on, for so many milliseconds; or has stopped, at 0."""
+
+    room_id: RoomId
+    user_id: UserId
+    milliseconds: int
+
+
+class TypingEnded(msgspec.Struct, frozen=True, array_like=True, tag="typed"):
+    """The time of a notice is over: of the one that was heard at *begun*, not of a later one."""
+
+    room_id: RoomId
+    user_id: UserId
+    begun: int
+
+
+#: What is in memory only.
+TypingNews: TypeAlias = TypingNotice | TypingEnded
+News: TypeAlias = Written | TypingNews
+
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Written)
+_decoder: Final[msgspec.msgpack.Decoder[News]] = msgspec.msgpack.Decoder(News)
 
 
-def encode_news(news: Written) -> bytes:
+def encode_news(news: News) -> bytes:
     """Return *news* as they go to other nodes."""
     return _encoder.encode(news)
 
 
-def decode_news(payload: bytes) -> Written:
+def decode_news(payload: bytes) -> News:
     """Return what `encode_news` was given; raise `ValueError` for news of another version."""
     return _decoder.decode(payload)

@@ -50,6 +50,13 @@ class Spreading:
         except (ClusterUnavailable, TimeoutError) as error:
             raise Untold("The other nodes could not be told in time") from error
 
+    async def tell_unstored(self, payload: bytes) -> None:
+        """Tell news that are not stored; raise `ClusterUnavailable` if that takes too long."""
+        try:
+            await within(self._clock, _LONGEST, self._spread(payload))
+        except TimeoutError:
+            raise ClusterUnavailable("The other nodes could not be told in time") from None
+
     async def repeat(self, payload: bytes) -> None:
         """Tell news that were stored and not heard; raise `ClusterUnavailable`."""
         await self._spread(payload)

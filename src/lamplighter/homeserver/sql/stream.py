@@ -37,6 +37,7 @@ class RoomStream:
     A token is a position with the mark of the database that gave it out. The stream so recognises
     a token of another database, or of a time that a backup has undone. Typing notices are in memory
     only, and have serial numbers of their own: a token has one if its user ever got such a notice.
+    Many nodes number them alike, by where they stand in the stream of all nodes.
     """
 
     def __init__(self, incarnation: str, position: int, now: Timestamp = _NEVER) -> None:
@@ -49,6 +50,7 @@ class RoomStream:
         #: Serial numbers go on from the time, so that those of an earlier process are smaller.
         self._typing_start = self._typing = int(now)
         self._typing_news: dict[UserId, int] = {}
+        self._typing_is_shared = False
 
     def advance(self, position: int) -> None:
         """Learn that everything up to *position* is stored."""
@@ -60,12 +62,20 @@ class RoomStream:
         for user_id in user_ids:
             self._news[user_id] = position
 
-    def tell_typing(self, now: Timestamp, user_ids: Iterable[UserId]) -> int:
-        """Note that these users have news of typing; return the serial number of the news."""
-        self._typing = max(self._typing + 1, now)
-        for user_id in user_ids:
-            self._typing_news[user_id] = self._typing
+    def share_typing(self, begun: int) -> None:
+        """Take serial numbers from what all nodes hear: everything after *begun* is heard here."""
+        self._typing_start = self._typing = begun
+        self._typing_is_shared = True
+
+    def count_typing(self, at: int) -> int:
+        """Return the serial number of a change of typing: *at*, or the next after the last."""
+        self._typing = max(self._typing + 1, at)
         return self._typing
+
+    def tell_typing(self, serial: int, user_ids: Iterable[UserId]) -> None:
+        """Note that these users have news of typing, with that serial number."""
+        for user_id in user_ids:
+            self._typing_news[user_id] = max(serial, self._typing_news.get(user_id, serial))
 
     def typing_told(self, user_id: UserId) -> int | None:
         """Return the typing number for the user's next token; None if it needs none."""
@@ -74,12 +84,14 @@ class RoomStream:
     def typing_since(self, token: str | None) -> int:
         """Return the serial number up to which a token's user knows of typing.
 
-        It is -1 for a token with a number of another process.
+        It is -1 for a token with a number from before the start, or of a process that counts
+        otherwise. A number that all nodes share may be of news that are not heard here yet.
         """
         parts = _parts(token)
         if parts is None or parts[2] is None:
             return self._typing_start
-        return parts[2] if self._typing_start <= parts[2] <= self._typing else -1
+        is_known = parts[2] <= self._typing or self._typing_is_shared
+        return parts[2] if self._typing_start <= parts[2] and is_known else -1
 
     def is_quiet(self, user_id: UserId, token: str | None) -> bool:
         """Tell whether it is certain that nothing has happened to the user since *token*.

@@ -1,8 +1,17 @@
 """Typing notices: in memory only, and never for long.
 
+Every node hears of every notice, at the same place in the stream of all nodes, which is the serial
+number of the change. So a token's number means the same everywhere. A notice ends for all nodes at
+once, when the node of its user tells that its time is over. If that node has died, another one does
+so a little later.
+
+The members of a room only matter for whom to wake: what somebody may see, the database says when it
+is read. A node that hears of a room for the first time reads its members, and then wakes them.
+
 Implements <https://spec.matrix.org/latest/client-server-api/#typing-notifications>.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +19,13 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from lamplighter.clock import Clock, Timer, Timestamp, after
+from lamplighter.clock import Clock, Timer, Timestamp, after, milliseconds
 from lamplighter.database.tables import memberships
+from lamplighter.errors import StorageUnavailable
 from lamplighter.homeserver.sql.ledger import Ledger
+from lamplighter.homeserver.sql.news import TypingEnded, TypingNews, TypingNotice
 from lamplighter.homeserver.sql.state import check_joined
 from lamplighter.homeserver.values import MemberState
 from lamplighter.ids import DeviceId, RoomId, UserId
@@ -25,16 +37,27 @@ __all__ = ["TypingNotices", "typing_event"]
 _LONGEST: Final = timedelta(minutes=2)
 #: Rooms whose last typing notice the directory remembers.
 _MOST_ROOMS: Final = 10_000
+#: How much longer than the node of its user another node waits for the end of a notice.
+_PATIENCE: Final = timedelta(seconds=5)
 #: With more rooms than this changed since a token, the reader looks at all rooms of the user.
 _MANY: Final = 500
 
 
 @dataclass(slots=True)
+class _Notice:
+    #: The serial number at which it was heard.
+    begun: int
+    #: When this node tells that it is over.
+    until: Timestamp
+
+
+@dataclass(slots=True)
 class _Room:
-    #: The users who have news when typing changes.
-    members: set[UserId]
-    #: By user, until when they are shown as typing.
-    typists: dict[UserId, Timestamp] = field(default_factory=dict)
+    #: The users who have news when typing changes, and perhaps a few who have left.
+    members: set[UserId] = field(default_factory=set)
+    #: Whether these are all members.
+    is_read: bool = False
+    typists: dict[UserId, _Notice] = field(default_factory=dict)
     #: The serial number of the last change.
     serial: int = 0
 
@@ -53,26 +76,26 @@ class TypingNotices:
         #: Changes up to this serial number may have been forgotten.
         self._forgotten = 0
         self._timer: Timer | None = None
+        #: What this node tells and has not heard yet, with the members of the room.
+        self._told: dict[tuple[RoomId, UserId], set[UserId]] = {}
+        self._reading: set[asyncio.Task[None]] = set()
         ledger.listen(self)
+        ledger.when_typing(self._hear)
 
     async def set_typing(self, user_id: UserId, room_id: RoomId, timeout: timedelta | None) -> None:
-        """Show the user as typing for at most *timeout*; None ends that."""
-        query = select(memberships.c.user_id).where(
-            memberships.c.room_id == room_id, memberships.c.membership == MemberState.JOIN
-        )
+        """Show the user as typing for at most *timeout*; None ends that.
+
+        On many nodes, raises `ClusterUnavailable` if they cannot be told.
+        """
         async with self._ledger.read() as connection:
             await check_joined(connection, room_id, user_id)
-            members = {UserId(it) for it in (await connection.execute(query)).scalars()}
-        room = self._rooms.get(room_id) or _Room(members)
-        room.members = members
-        was_typing = user_id in room.typists
-        if timeout is None:
-            room.typists.pop(user_id, None)
-        else:
-            room.typists[user_id] = after(self._clock.now(), min(timeout, _LONGEST))
-        if was_typing != (timeout is not None):
-            self._changed(room_id, room)
-        self._arm()
+            members = await _members(connection, room_id)
+        shown = milliseconds(min(timeout, _LONGEST)) if timeout is not None else 0
+        self._told[room_id, user_id] = members
+        try:
+            await self._ledger.tell(TypingNotice(room_id, user_id, shown))
+        finally:
+            self._told.pop((room_id, user_id), None)
 
     def in_room(self, room_id: RoomId) -> Sequence[UserId]:
         """Return the users who type in the room, in the order in which they began."""
@@ -116,8 +139,34 @@ class TypingNotices:
     def rooms_news(self, user_ids: object) -> None:
         pass
 
+    def _hear(self, news: TypingNews) -> None:
+        room_id, user_id = news.room_id, news.user_id
+        room = self._rooms.get(room_id) or _Room()
+        members = self._told.get((room_id, user_id))
+        if members is not None:
+            room.members, room.is_read = members, True
+        notice = room.typists.get(user_id)
+        if isinstance(news, TypingNotice) and news.milliseconds:
+            shown = timedelta(milliseconds=news.milliseconds)
+            until = after(self._clock.now(), shown if members is not None else shown + _PATIENCE)
+            room.typists[user_id] = _Notice(self._ledger.typing_place, until)
+            has_changed = notice is None
+        elif isinstance(news, TypingNotice):
+            has_changed = room.typists.pop(user_id, None) is not None
+        else:
+            # A node that has not heard of the notice tells of its end all the same.
+            has_changed = notice is None or notice.begun == news.begun
+            if has_changed:
+                room.typists.pop(user_id, None)
+        if has_changed:
+            self._changed(room_id, room)
+            if not room.is_read:
+                self._read_members(room_id, room)
+        self._arm()
+
     def _changed(self, room_id: RoomId, room: _Room) -> None:
-        room.serial = self._ledger.stream.tell_typing(self._clock.now(), room.members)
+        room.serial = self._ledger.stream.count_typing(self._ledger.typing_place)
+        self._ledger.stream.tell_typing(room.serial, room.members)
         self._rooms[room_id] = room
         self._rooms.move_to_end(room_id)
         if room.typists:
@@ -127,28 +176,51 @@ class TypingNotices:
         while len(self._rooms) > self._most_rooms:
             forgotten_id, forgotten = self._rooms.popitem(last=False)
             self._active.pop(forgotten_id, None)
-            self._forgotten = forgotten.serial
+            self._forgotten = max(self._forgotten, forgotten.serial)
         self._ledger.tell_news(room.members)
+
+    def _read_members(self, room_id: RoomId, room: _Room) -> None:
+        """Read the members of a room of which another node has told, and wake them."""
+
+        async def read() -> None:
+            try:
+                async with self._ledger.read() as connection:
+                    room.members |= await _members(connection, room_id)
+            except StorageUnavailable:
+                return  # the next change of the room reads them
+            room.is_read = True
+            self._ledger.stream.tell_typing(room.serial, room.members)
+            self._ledger.tell_news(room.members)
+
+        task = asyncio.ensure_future(read())
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
 
     def _arm(self) -> None:
         """Set the timer to the end of the next notice."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        due = [until for room in self._active.values() for until in room.typists.values()]
+        due = [it.until for room in self._active.values() for it in room.typists.values()]
         if due:
             self._timer = self._clock.call_at(min(due), self._expire)
 
     def _expire(self) -> None:
+        self._timer = None
         now = self._clock.now()
         for room_id, room in list(self._active.items()):
-            over = [user_id for user_id, until in room.typists.items() if until <= now]
-            for user_id in over:
-                del room.typists[user_id]
-            if over:
-                self._changed(room_id, room)
-        self._timer = None
+            for user_id, notice in list(room.typists.items()):
+                if notice.until <= now:
+                    notice.until = after(now, _PATIENCE)  # should nobody hear that it is over
+                    self._ledger.tell_soon(TypingEnded(room_id, user_id, notice.begun))
         self._arm()
+
+
+async def _members(connection: AsyncConnection, room_id: RoomId) -> set[UserId]:
+    joined = select(memberships.c.user_id).where(
+        memberships.c.room_id == room_id, memberships.c.membership == MemberState.JOIN
+    )
+    return {UserId(user_id) for user_id in (await connection.execute(joined)).scalars()}
 
 
 def typing_event(typists: Sequence[UserId]) -> Json:
