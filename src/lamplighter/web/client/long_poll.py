@@ -206,7 +206,7 @@ class _Request(WaitingPoll):
         if question.since is not None and not question.request.full_state:
             position = question.since.presence
             updates = reader.news_at_once(self._requester.user_id, position)
-        if updates is None or (reader.asks_first and not question.request.timeout):
+        if updates is None or (not question.request.timeout and reader.asks_first):
             self._wait_for(self._news_read(rooms, token))
         elif updates or rooms is not None or self.is_over or not question.request.timeout:
             news = self._news(rooms, token, reader.position, updates)
