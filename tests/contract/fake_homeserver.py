@@ -119,7 +119,7 @@ class FakeHomeserver:
     def listen(self, listener: DirectoryListener) -> None:
         self._listeners.append(listener)
 
-    def join_cluster(self, spread: Spread) -> bool:
+    def join_cluster(self, spread: Spread, after: StreamPosition) -> bool:
         return False
 
     def heard(self, position: StreamPosition, news: bytes) -> None:

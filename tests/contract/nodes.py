@@ -115,9 +115,8 @@ async def _started(news: SharedNews, database: Database, clock: FakeClock) -> No
     background = Background(clock)
     homeserver = BuiltInHomeserver(config, clock, database, background)
     node = Node(homeserver, Recorder(), clock, background, heard=len(news.told))
-    homeserver.join_cluster(_spread(news, node))
+    homeserver.join_cluster(_spread(news, node), news.position_of(len(news.told) - 1))
     await homeserver.start()
-    homeserver.hear_from(news.position_of(len(news.told) - 1))
     homeserver.listen(node.recorder)
     return node
 

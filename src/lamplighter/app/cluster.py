@@ -131,7 +131,7 @@ class Cluster:
 
     def include(self, homeserver: Homeserver) -> None:
         """Let all nodes hear what *homeserver* writes; before it is started."""
-        self._hears = homeserver.join_cluster(self._spread)
+        self._hears = homeserver.join_cluster(self._spread, self.stream.position)
 
     def make_stream(self, _clock: Clock, _saved_until: StreamPosition) -> SharedStream:
         """Return the stream of the cluster."""

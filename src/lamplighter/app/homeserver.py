@@ -56,8 +56,10 @@ class Homeserver(Protocol):
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that happens from now on."""
 
-    def join_cluster(self, spread: Spread) -> bool:
+    def join_cluster(self, spread: Spread, after: StreamPosition) -> bool:
         """Be one of many nodes, which hear what *spread* is given; before `start`.
+
+        Everything that stands in the stream after the position *after* will be `heard`.
 
         Return whether the listener is told on every node of all that happens, from `heard`. If not,
         it is told on the node that learns something first.

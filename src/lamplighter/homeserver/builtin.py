@@ -68,21 +68,16 @@ class BuiltInHomeserver:
     def listen(self, listener: DirectoryListener) -> None:
         self.directory.listen(listener)
 
-    def join_cluster(self, spread: Spread) -> bool:
+    def join_cluster(self, spread: Spread, after: StreamPosition) -> bool:
         self._is_one_of_many = True
-        self.directory.spread_by(spread)
+        self.directory.spread_by(spread, after)
         return True
-
-    def hear_from(self, position: StreamPosition) -> None:
-        """Learn that all entries of the stream after *position* will be heard; after `start`."""
-        self.directory.hear_from(position)
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """Hear what a node, perhaps this one, has given to `Spread`, and that stands at *position*.
 
-        It is called for everything after the position of `hear_from`, in the order of the stream,
-        which is the same on all nodes. The listener is called before it returns. Raises
-        `ValueError` for news of another version.
+        The listener is called before it returns. The record's version says that this node can read
+        the news.
         """
         self.directory.heard(position, news)
 

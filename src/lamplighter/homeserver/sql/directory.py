@@ -45,7 +45,6 @@ class SqlDirectory:
         syncer = RoomsSyncer(ledger, typing)
         self.listen = ledger.listen
         self.spread_by = ledger.spread_by
-        self.hear_from = ledger.hear_from
         self.heard = ledger.heard
         self.tell_untold = ledger.tell_untold
         self.tell_news = ledger.tell_news

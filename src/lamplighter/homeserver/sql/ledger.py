@@ -105,9 +105,13 @@ class Ledger:
         self._under_way: set[asyncio.Task[object]] = set()
         self._refuses_writes = False
 
-    def spread_by(self, spread: Spread) -> None:
-        """Be one of many nodes, which hear by *spread*; before `start`."""
+    def spread_by(self, spread: Spread, after: StreamPosition) -> None:
+        """Be one of many nodes, which hear by *spread*; before `start`.
+
+        Everything that stands after the position *after* in the stream of all nodes is `heard`.
+        """
         self._spread = spread
+        self._at = after // RECORD
 
     async def start(self) -> None:
         """Read the position of the stream; the first time, begin one."""
@@ -116,13 +120,9 @@ class Ledger:
         row = row or await self._begin_stream()
         self.stream = RoomStream(row.incarnation, row.position, self.now())
         if self._spread is not None:
+            self.stream.share_typing(self._at)
             self._nodes = Spreading(self._spread, self._clock, row.position)
             self._untold = UntoldNews(self._database, self._clock, self._nodes)
-
-    def hear_from(self, position: StreamPosition) -> None:
-        """Hear all that stands after *position* in the stream of all nodes; after `start`."""
-        self._at = position // RECORD
-        self.stream.share_typing(self._at)
 
     def heard(self, position: StreamPosition, payload: bytes) -> None:
         """Hear what a node, perhaps this one, has handed to `Spread`: in the same order on all."""

@@ -109,8 +109,8 @@ class UpstreamHomeserver:
         self.rooms_half.listen(listener)
         self._watch.listen(listener)
 
-    def join_cluster(self, spread: Spread) -> bool:
-        del spread  # each node asks the homeserver; what one learns is in the stream
+    def join_cluster(self, spread: Spread, after: StreamPosition) -> bool:
+        del spread, after  # each node asks the homeserver; what one learns is in the stream
         return False
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
