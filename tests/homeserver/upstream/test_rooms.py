@@ -7,8 +7,22 @@ from urllib.parse import quote
 
 import pytest
 
+from lamplighter.database.known_members import KnownMembers
+from lamplighter.database.memory import open_memory
+from lamplighter.database.migrate import migrate
 from lamplighter.devtools.client import Client, RequestFailed
+from lamplighter.devtools.clock import FakeClock
+from lamplighter.homeserver.upstream.client import UpstreamClient
+from lamplighter.homeserver.upstream.members_saving import MembersSaving
+from lamplighter.homeserver.upstream.rooms import UpstreamRooms
+from lamplighter.homeserver.upstream.service import AppService
+from lamplighter.ids import ServerName, UserId
+from lamplighter.service.background import Background
+from lamplighter.web.http.server import HttpServer
+from lamplighter.web.server import MATRIX
 from tests.homeserver.upstream.front import LOBBY, Front, front
+from tests.homeserver.upstream.pipe import Pipe
+from tests.homeserver.upstream.small import AS_TOKEN, SmallHomeserver
 from tests.service.counting import counted_calls
 
 ALICE, BOB = "@alice:demo", "@bob:demo"
@@ -200,3 +214,65 @@ async def test_everything_else_passes(door: Front) -> None:
     answer = await alice.request("GET", "/nothing/here")
     assert (answer.status, answer.headers["x-homeserver"]) == (404, "small")
     assert "access-control-allow-origin" not in answer.headers
+
+
+def asked_for_rooms(door: Front) -> int:
+    """Return how often the homeserver was asked which rooms somebody is in."""
+    return sum(it.path == "/_matrix/client/v3/joined_rooms" for it in door.small.asked)
+
+
+async def test_many_moves(door: Front) -> None:
+    """Moves that pass while the homeserver is asked for a user's rooms cause one question more; the
+    answers that are older than a move do not count.
+    """
+    alice, bob = door.person("alice"), door.person("bob")
+    for client in (alice, bob):
+        await client.sync()
+    await bob.set_status("online", "brb")
+    door.small.join(BOB, LOBBY)
+    path = "/_matrix/client/v3/joined_rooms"
+    held = door.small.held[path] = asyncio.Event()
+    before = asked_for_rooms(door)
+    for _ in range(5):
+        await door.server.in_time(alice.call("POST", "/join/!nowhere:demo", {}))
+    door.small.join(ALICE, LOBBY)
+    joining = asyncio.ensure_future(alice.call("POST", f"/join/{quote(LOBBY)}", {}))
+    await door.server.settled()
+    assert asked_for_rooms(door) - before == 1
+    held.set()
+    await joining
+    assert asked_for_rooms(door) - before == 2
+    assert (await alice.status_of(BOB))["status_msg"] == "brb"
+
+
+async def test_a_move_while_a_room_is_not_known(door: Front) -> None:
+    """A move counts although the homeserver does not say who is in another room of the user."""
+    door.small.join(ALICE, "!broken:demo")
+    broken = f"/_matrix/client/v3/rooms/{quote('!broken:demo', safe='')}/joined_members"
+    door.small.instead[broken] = (500, {})
+    door.small.join(BOB, LOBBY)
+    alice, bob = door.person("alice"), door.person("bob")
+    await bob.sync()
+    await bob.set_status("online", "brb")
+    await door.server.in_time(alice.sync())
+    await door.server.in_time(alice.call("POST", f"/join/{quote(LOBBY)}", {}))
+    assert (await alice.status_of(BOB))["status_msg"] == "brb"
+
+
+async def test_users_who_were_displaced(clock: FakeClock) -> None:
+    """Only of so many users it is remembered that their rooms were asked for."""
+    small = SmallHomeserver(clock)
+    behind = HttpServer(small, clock, MATRIX)
+    client = UpstreamClient(Pipe(behind), b"hs", clock)
+    database, background = open_memory(), Background(clock)
+    await migrate(database)
+    service = AppService(client, AS_TOKEN, ServerName("demo"), lambda: None)
+    saving = MembersSaving(KnownMembers(database), clock, background)
+    rooms = UpstreamRooms(service, saving, clock, background, most_users=2)
+    names = [UserId(f"@{name}:demo") for name in "abcca"]
+    for name in names:
+        await rooms.appeared(name)
+    assert [it.query["user_id"] for it in small.asked] == [names[it] for it in (0, 1, 2, 4)]
+    await client.close()
+    await database.close()
+    behind.abort()

@@ -23,6 +23,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
@@ -36,12 +37,15 @@ from lamplighter.homeserver.upstream.service import AppService
 from lamplighter.homeserver.upstream.sync_answer import RoomsOfAnswer
 from lamplighter.ids import RoomId, UserId
 from lamplighter.ports import DirectoryListener, JoinedMember, MembershipChange
+from lamplighter.recent import Recent
 from lamplighter.service.background import Background
 
-__all__ = ["UpstreamRooms"]
+__all__ = ["MOST_USERS", "UpstreamRooms"]
 
 _log = structlog.get_logger(__name__)
 
+#: Of how many users is remembered that their rooms were asked for.
+MOST_USERS: Final = 100_000
 #: How many questions wait for the homeserver at one time.
 _AT_ONCE: Final = 8
 #: How many of these are about stored rooms for which nobody waits.
@@ -53,12 +57,27 @@ _LONGEST_PAUSE: Final = timedelta(seconds=30)
 _NOBODY: Final[Mapping[UserId, Timestamp]] = MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class _Learning:
+    """The question which rooms a user is in, under way."""
+
+    task: "asyncio.Task[None]"
+    #: Set when the user moves: what was asked before may be older.
+    moved: asyncio.Event
+
+
 class UpstreamRooms:
     """A `Membership`: what was asked for, kept current by hints."""
 
     def __init__(
-        self, service: AppService, saving: MembersSaving, clock: Clock, background: Background
+        self,
+        service: AppService,
+        saving: MembersSaving,
+        clock: Clock,
+        background: Background,
+        most_users: int = MOST_USERS,
     ) -> None:
+        """Remember of *most_users* that their rooms were asked for."""
         self._service = service
         self._saving = saving
         self._clock = clock
@@ -67,8 +86,10 @@ class UpstreamRooms:
         #: Room to member to when the membership came to be known.
         self._members: dict[RoomId, dict[UserId, Timestamp]] = {}
         self._rooms_of: dict[UserId, set[RoomId]] = {}
-        #: Users whose rooms were asked for, and what is done once they are known.
-        self._appeared: dict[UserId, asyncio.Task[None]] = {}
+        #: Users whose rooms were asked for. Those who are displaced are asked for once more.
+        self._appeared: Recent[UserId, None] = Recent(most_users)
+        #: Users whose rooms are being asked for.
+        self._learning: dict[UserId, _Learning] = {}
         #: Rooms that are being asked for, and those that are to be asked for once more.
         self._asking: dict[RoomId, asyncio.Task[None]] = {}
         self._stale: set[RoomId] = set()
@@ -122,9 +143,10 @@ class UpstreamRooms:
 
     async def appeared(self, user_id: UserId) -> None:
         """Ask for the rooms of a user who is new here; return once they are known, or soon."""
-        if user_id not in self._appeared:
-            self._appeared[user_id] = self._background.run(self._learn_rooms(user_id))
-        await self._wait_for([self._appeared[user_id]])
+        is_new = user_id not in self._appeared
+        self._appeared.put(user_id, None)
+        if is_new or user_id in self._learning:
+            await self._wait_for([self._begin_to_learn(user_id).task])
 
     async def hear(self, room_ids: Iterable[RoomId]) -> None:
         """Ask for the members of these rooms again; return once they are known, or soon."""
@@ -153,8 +175,10 @@ class UpstreamRooms:
 
     async def moved(self, user_id: UserId) -> None:
         """Ask again which rooms the user is in; return once that is known, or soon."""
-        self._appeared[user_id] = self._background.run(self._learn_rooms(user_id))
-        await self._wait_for([self._appeared[user_id]])
+        self._appeared.put(user_id, None)
+        learning = self._begin_to_learn(user_id)
+        learning.moved.set()
+        await self._wait_for([learning.task])
 
     def left(self, user_id: UserId, room_id: RoomId) -> None:
         """Believe at once that a user has left a room; ask all the same."""
@@ -170,28 +194,50 @@ class UpstreamRooms:
             except TimeoutError:
                 _log.warning("the homeserver has not yet said who is in which room")
 
-    async def _learn_rooms(self, user_id: UserId) -> None:
+    def _begin_to_learn(self, user_id: UserId) -> "_Learning":
+        learning = self._learning.get(user_id)
+        if learning is None:
+            moved = asyncio.Event()
+            task = self._background.run(self._learn_rooms(user_id, moved))
+            learning = self._learning[user_id] = _Learning(task, moved)
+        return learning
+
+    async def _learn_rooms(self, user_id: UserId, moved: asyncio.Event) -> None:
+        """Ask which rooms a user is in, and who is there, until nothing is older than a move."""
+        try:
+            while True:
+                moved.clear()
+                rooms = await self._ask_for_rooms(user_id)
+                if not moved.is_set():
+                    await _all_done(self._take_in(user_id, rooms), moved)
+                if not moved.is_set():
+                    return
+        finally:
+            del self._learning[user_id]
+
+    async def _ask_for_rooms(self, user_id: UserId) -> AbstractSet[RoomId]:
         pause = _FIRST_PAUSE
         while True:
             try:
                 async with self._places:
                     rooms = await self._service.joined_rooms(user_id)
-                self._has_answered()
-                break
             except (HomeserverUnreachable, HomeserverTooSlow, NotFound):
                 await self._rest(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except Forbidden:
                 _log.warning("the homeserver does not say which rooms a user is in", user=user_id)
-                rooms = frozenset()
-                break
+                return frozenset()
+            else:
+                self._has_answered()
+                return rooms
+
+    def _take_in(self, user_id: UserId, rooms: AbstractSet[RoomId]) -> list["asyncio.Task[None]"]:
+        """Learn which rooms a user is in; return what ends once it is known who is there."""
         known = self._rooms_of.get(user_id, set())
         for room_id in known - rooms:
             self.left(user_id, room_id)
         tasks = [self._ask_again(it) for it in rooms - known]
-        tasks += [self._confirmed(it) for it in rooms & known & self._unconfirmed]
-        if tasks:
-            await asyncio.wait(tasks)
+        return tasks + [self._confirmed(it) for it in rooms & known & self._unconfirmed]
 
     async def _confirm(self, rooms: Iterator[RoomId]) -> None:
         for room_id in rooms:
@@ -262,3 +308,15 @@ class UpstreamRooms:
         changes += [MembershipChange(room_id, it, joined=True) for it in joined]
         if changes and self._listener is not None:
             self._listener.memberships_changed(changes)
+
+
+async def _all_done(tasks: Sequence["asyncio.Task[None]"], event: asyncio.Event) -> None:
+    """Return once all *tasks* have ended, or *event* is set."""
+    if tasks:
+        all_done = asyncio.ensure_future(asyncio.wait(tasks))
+        is_set = asyncio.ensure_future(event.wait())
+        try:
+            await asyncio.wait((all_done, is_set), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            all_done.cancel()
+            is_set.cancel()
