@@ -53,6 +53,7 @@ __all__ = [
     "DatabaseInUse",
     "FederationError",
     "Forbidden",
+    "GuestForbidden",
     "HeadTooLarge",
     "HomeserverTooSlow",
     "HomeserverUnreachable",
@@ -295,6 +296,10 @@ class InteractiveAuthNeeded(RequestError):
 
 class Forbidden(RequestError):
     """The requester may not do or see this."""
+
+
+class GuestForbidden(RequestError):
+    """A guest has no access to what the request is about."""
 
 
 class NotFound(RequestError):

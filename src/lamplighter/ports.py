@@ -181,6 +181,9 @@ class Identity(Protocol):
         The built-in homeserver learns of log-outs by what it hears of writes.
         """
 
+    def is_guest(self, user_id: UserId, /) -> bool:
+        """Tell whether the sender of a request, who was identified just now, is a guest."""
+
 
 class Membership(Protocol):
     """Tells who is joined to which room. The `DirectoryListener` is told of changes.
@@ -276,6 +279,9 @@ class ModuleDirectory(Protocol):
 
     async def authenticate(self, access_token: str, /) -> Requester:
         """Return the owner of the token; raise `UnknownToken`."""
+
+    def is_guest(self, user_id: UserId, /) -> bool:
+        """Tell whether the owner of a token, who was identified just now, is a guest."""
 
     async def account(self, user_id: UserId) -> Account | None:
         """Return the account, deactivated ones included; None if there never was one."""

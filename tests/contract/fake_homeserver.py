@@ -154,6 +154,9 @@ class FakeHomeserver:
     def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
         return self._tokens[access_token] if access_token in self._known else None
 
+    def is_guest(self, user_id: UserId, /) -> bool:
+        return user_id.startswith("@guest")
+
     # --- Membership -----------------------------------------------------------------------
 
     async def members(self) -> Sequence[JoinedMember]:

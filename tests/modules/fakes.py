@@ -108,11 +108,15 @@ class FakeHost:
 class FakeDirectory:
     data: dict[tuple[UserId, str], Json] = field(default_factory=dict)
     state: list[Json] = field(default_factory=list)
+    bob_is_a_guest: bool = False
 
     async def authenticate(self, access_token: str) -> Requester:
         if access_token != "bobs-token":
             raise UnknownToken("Unknown access token")
         return Requester(BOB, DeviceId("PHONE"))
+
+    def is_guest(self, user_id: UserId, /) -> bool:
+        return user_id == BOB and self.bob_is_a_guest
 
     async def account(self, user_id: UserId) -> Account | None:
         accounts = {

@@ -4,6 +4,7 @@ import pytest
 from starlette.requests import Request
 
 from lamplighter.modules.synapse.errors import (
+    AuthError,
     InvalidClientCredentialsError,
     InvalidClientTokenError,
     MissingClientTokenError,
@@ -59,6 +60,16 @@ async def test_user_by_request(running: World, req: Request) -> None:
     assert await running.api().get_user_by_req(req, allow_guest=True) == Requester(
         UserID("bob", "example.com"), "PHONE", authenticated_entity=BOB
     )
+
+
+async def test_a_guest(running: World) -> None:
+    """A guest is refused, unless the module allows guests; then it learns that it is one."""
+    running.directory.bob_is_a_guest = True
+    req = request(authorization="Bearer bobs-token")
+    with pytest.raises(AuthError) as raised:
+        await running.api().get_user_by_req(req)
+    assert (raised.value.code, raised.value.errcode) == (403, "M_GUEST_ACCESS_FORBIDDEN")
+    assert (await running.api().get_user_by_req(req, allow_guest=True)).is_guest
 
 
 @pytest.mark.parametrize(

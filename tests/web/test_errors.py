@@ -30,6 +30,7 @@ def answer(error: BaseException) -> tuple[int, dict[str, Any]]:
         (errors.MissingToken("x"), 401, "M_MISSING_TOKEN"),
         (errors.UserDeactivated("x"), 403, "M_USER_DEACTIVATED"),
         (errors.Forbidden("x"), 403, "M_FORBIDDEN"),
+        (errors.GuestForbidden("x"), 403, "M_GUEST_ACCESS_FORBIDDEN"),
         (errors.NotFound("x"), 404, "M_NOT_FOUND"),
         (errors.Unrecognized("x"), 404, "M_UNRECOGNIZED"),
         (errors.MethodNotAllowed("x"), 405, "M_UNRECOGNIZED"),

@@ -57,6 +57,9 @@ class ReplayDirectory:
     async def authenticate(self, *_: object, **__: object) -> Requester:
         raise UnknownToken("nobody is logged in")
 
+    def is_guest(self, _user_id: UserId, /) -> bool:
+        return False
+
     async def account(self, user_id: UserId) -> Account | None:
         world = self._world()
         recorded = world.accounts.get(user_id)

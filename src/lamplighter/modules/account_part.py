@@ -7,6 +7,7 @@ from lamplighter.ids import UserId, is_user_id, parse_user_id, server_of
 from lamplighter.modules.parts import ApiPart
 from lamplighter.modules.synapse.errors import (
     AuthError,
+    Codes,
     InvalidClientTokenError,
     MissingClientTokenError,
 )
@@ -72,10 +73,10 @@ class AccountPart(ApiPart):
     ) -> Requester:
         """Return the sender of *req*, the request that a web resource has got.
 
-        Raises `InvalidClientCredentialsError` without a valid access token. *allow_guest* and
-        *allow_expired* have no effect: there are no guests, and accounts do not expire.
+        Raises `InvalidClientCredentialsError` without a valid access token, and `AuthError` for a
+        guest unless *allow_guest*. *allow_expired* has no effect: accounts do not expire.
         """
-        del allow_guest, allow_expired
+        del allow_expired
         token = _access_token(req)
         directory = self._parts.directory
         try:
@@ -84,7 +85,10 @@ class AccountPart(ApiPart):
             raise InvalidClientTokenError from error
         except errors.UserDeactivated as error:
             raise AuthError(403, "This account was deactivated") from error
-        return create_requester(requester.user_id, requester.device_id)
+        is_guest = directory.is_guest(requester.user_id)
+        if is_guest and not allow_guest:
+            raise AuthError(403, "Guests may not use this", Codes.GUEST_ACCESS_FORBIDDEN)
+        return create_requester(requester.user_id, requester.device_id, is_guest=is_guest)
 
     async def _account(self, user_id: str | UserID) -> Account | None:
         # Modules pass strings and UserIDs, because Synapse annotates one method with UserID.

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
-from lamplighter.errors import MissingToken
+from lamplighter.errors import GuestForbidden, MissingToken
 from lamplighter.ports import Identity, Requester, RequestHead
 from lamplighter.web.body import read
 from lamplighter.web.http.exchange import Exchange
@@ -56,6 +56,14 @@ class Authenticator:
         *head* is what the exchange had when it began.
         """
         return await self._identity.authenticate(_token_of(exchange), exchange.query, head)
+
+    def refuse_guest(self, requester: Requester) -> None:
+        """Raise `GuestForbidden` for a guest.
+
+        <https://spec.matrix.org/latest/client-server-api/#guest-access> lists what guests may use.
+        """
+        if self._identity.is_guest(requester.user_id):
+            raise GuestForbidden("Guests may not use this")
 
     async def requester_and_body(
         self, request: Request, shape: type[T], *, may_be_empty: bool = False

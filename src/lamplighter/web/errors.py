@@ -33,6 +33,7 @@ ERROR_TABLE: Final[dict[type[BaseException], tuple[int, str]]] = {
     errors.UserDeactivated:       (403, "M_USER_DEACTIVATED"),
     errors.InteractiveAuthNeeded: (401, "M_FORBIDDEN"),
     errors.Forbidden:             (403, "M_FORBIDDEN"),
+    errors.GuestForbidden:        (403, "M_GUEST_ACCESS_FORBIDDEN"),
     errors.NotFound:              (404, "M_NOT_FOUND"),
     errors.Unrecognized:          (404, "M_UNRECOGNIZED"),
     errors.MethodNotAllowed:      (405, "M_UNRECOGNIZED"),

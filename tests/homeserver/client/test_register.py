@@ -78,12 +78,21 @@ async def test_what_cannot_be_registered(
     assert await world.directory.account(UserId("@alice:demo")) is None
 
 
-@pytest.mark.parametrize(("kind", "status"), [("guest", 403), ("robot", 400), ("user", 401)])
-async def test_there_are_no_guests(world: World, kind: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "status", "errcode"),
+    [
+        ("guest", 403, "M_GUEST_ACCESS_FORBIDDEN"),
+        ("robot", 400, "M_INVALID_PARAM"),
+        ("user", 401, None),
+    ],
+)
+async def test_there_are_no_guests(
+    world: World, kind: str, status: int, errcode: str | None
+) -> None:
     """Guests are refused, other kinds than user are an error."""
     path = f"{V3}/register"
     response = await world.client.request("POST", path, json={}, query={"kind": kind})
-    assert response.status == status
+    assert (response.status, response.json.get("errcode")) == (status, errcode)
 
 
 async def test_a_closed_server_registers_nobody(closed_world: World) -> None:

@@ -61,6 +61,7 @@ class SmallHomeserver:
         self._server_name = server_name
         self.asked: list[Asked] = []
         self.devices: dict[str, _Device] = {}
+        self.guests: set[str] = set()
         self.members: dict[str, list[str]] = {}
         #: Events by position, with their rooms.
         self.events: dict[int, Json] = {}
@@ -183,7 +184,7 @@ class SmallHomeserver:
                 if all(it.user_id != user_id for it in self.devices.values()):
                     return 403, {"errcode": "M_FORBIDDEN", "error": "no such user"}
                 named = {"device_id": device.device_id} if device.device_id else {}
-                return 200, {"user_id": user_id, "is_guest": False} | named
+                return 200, {"user_id": user_id, "is_guest": user_id in self.guests} | named
             case "GET", ["joined_rooms"]:
                 rooms = [it for it, members in self.members.items() if user_id in members]
                 return 200, {"joined_rooms": rooms}

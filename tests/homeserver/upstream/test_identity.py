@@ -45,3 +45,35 @@ async def test_a_body_is_no_form(door: Front) -> None:
     )
     [asked] = [it for it in door.small.asked if it.path == SLIDING_SYNC]
     assert asked.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("is_guest", [True, False])
+async def test_guests(door: Front, is_guest: bool) -> None:
+    """A guest may neither read nor set presence status, and sees others and is seen by `/sync`."""
+    if is_guest:
+        door.small.guests.add("@alice:demo")
+    alice, bob = door.person("alice"), door.person("bob")
+    await bob.set_status("online", "brb")
+    asked = [
+        await alice.request("GET", f"/presence/{user_id}/status")
+        for user_id in ("@bob:demo", "@alice:demo")
+    ]
+    body = {"presence": "unavailable"}
+    asked.append(await door.server.http.request("PUT", STATUS, token=alice.access_token, json=body))
+    refused = (403, "M_GUEST_ACCESS_FORBIDDEN")
+    answers = [(it.status, it.json.get("errcode")) for it in asked]
+    assert answers == [refused if is_guest else (200, None)] * 3
+    await alice.sync()
+    assert alice.reads("@bob:demo") == "brb"
+    while (await bob.sync()).presence:
+        pass
+    assert bob.sees("@alice:demo")
+
+
+@pytest.mark.parametrize("said", [None, "true", 1, [], {}])
+async def test_a_homeserver_that_says_nothing_of_guests(door: Front, said: object) -> None:
+    """Only the homeserver's word, that a user is a guest, makes one."""
+    alice = door.person("alice")
+    content = {"user_id": "@alice:demo", "device_id": "PHONE", "is_guest": said}
+    door.small.instead[f"{V3}/account/whoami"] = (200, content)
+    assert (await alice.request("GET", "/presence/@alice:demo/status")).status == 200

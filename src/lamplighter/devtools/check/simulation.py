@@ -158,6 +158,9 @@ class _Directory:
         del access_token
         raise UnknownToken("nobody is logged in to a simulated world")
 
+    def is_guest(self, _user_id: UserId, /) -> bool:
+        return False
+
     async def account(self, user_id: UserId) -> Account | None:
         if user_id not in self.world.users or not self.world.is_local(user_id):
             return None

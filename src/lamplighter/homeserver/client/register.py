@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lamplighter.errors import Forbidden, InvalidParam, MissingParam, RegistrationClosed
+from lamplighter.errors import GuestForbidden, InvalidParam, MissingParam, RegistrationClosed
 from lamplighter.homeserver.client.interactive import AuthData, require_dummy
 from lamplighter.homeserver.client.login import login_content
 from lamplighter.homeserver.sql import SqlDirectory
@@ -54,7 +54,7 @@ class Register:
         self._check_open()
         kind = request.query_params.get("kind", "user")
         if kind == "guest":
-            raise Forbidden("There are no guest accounts on this server")
+            raise GuestForbidden("There are no guest accounts on this server")
         if kind != "user":
             raise InvalidParam("kind: must be user or guest")
         body = await read(request, _Body)

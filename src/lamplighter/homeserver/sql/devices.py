@@ -69,6 +69,10 @@ class AccessTokens:
         known.last_seen_ts = self._ledger.now()
         return known.requester
 
+    def is_guest(self, _user_id: UserId, /) -> bool:
+        """Tell that nobody is a guest: this homeserver registers none."""
+        return False
+
     def last_seen(self, token_hash: str) -> Timestamp | None:
         """Return when the token was last used, if it was since the process started."""
         token = self._by_hash.get(token_hash)

@@ -51,6 +51,7 @@ class SqlDirectory:
         self.refuse_writes = ledger.refuse_writes
         self.authenticate = tokens.authenticate
         self.requester_in_use = tokens.requester_in_use
+        self.is_guest = tokens.is_guest
         self.register = accounts.register
         self.check_available = accounts.check_available
         self.check_password = accounts.check_password

@@ -8,7 +8,7 @@ token ends after some minutes, and with any 401 that passes.
 import re
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -43,11 +43,14 @@ _Credentials = tuple[str, str]
 class _Whoami(msgspec.Struct):
     user_id: UserId
     device_id: DeviceId | None = None
+    # Of any type: a homeserver need not know guests.
+    is_guest: Any = False
 
 
 class _Known(msgspec.Struct, frozen=True):
     requester: Requester
     until: Timestamp
+    is_guest: bool
 
 
 class UpstreamIdentity:
@@ -96,6 +99,10 @@ class UpstreamIdentity:
             return None
         return known.requester
 
+    def is_guest(self, user_id: UserId, /) -> bool:
+        known = map(self._known.peek, self._by_user.get(user_id, ()))
+        return any(it is not None and it.is_guest for it in known)
+
     def last_requester(self, access_token: str, query: str) -> Requester | None:
         """Return who used this token last, for a request that the homeserver has accepted."""
         if is_ambiguous(query):
@@ -132,14 +139,16 @@ class UpstreamIdentity:
         self._forgotten.append(forgotten)
         try:
             while True:
-                requester = await self._ask(access_token, acting, head)
+                found = await self._ask(access_token, acting, head)
+                requester = Requester(found.user_id, found.device_id or _NO_DEVICE)
                 if forgotten.isdisjoint((access_token, requester.user_id)):
                     break
                 forgotten.clear()
         finally:
             self._forgotten = [it for it in self._forgotten if it is not forgotten]
         credentials = access_token, acting
-        known = _Known(requester, after(self._clock.now(), _REMEMBERED))
+        until = after(self._clock.now(), _REMEMBERED)
+        known = _Known(requester, until, is_guest=found.is_guest is True)
         self._by_user.setdefault(requester.user_id, set()).add(credentials)
         if acting:
             self._acting.setdefault(access_token, set()).add(acting)
@@ -147,7 +156,7 @@ class UpstreamIdentity:
             self._drop(it.requester.user_id, displaced)
         return requester
 
-    async def _ask(self, access_token: str, acting: str, head: RequestHead) -> Requester:
+    async def _ask(self, access_token: str, acting: str, head: RequestHead) -> _Whoami:
         # The homeserver notes from where its users come.
         headers = [it for it in self._forwarded(head) if it[0] in ABOUT_CLIENT]
         headers.append((b"authorization", b"Bearer " + access_token.encode()))
@@ -158,7 +167,7 @@ class UpstreamIdentity:
         found = answer.content(_Whoami)
         if not is_user_id(found.user_id) or server_of(found.user_id) != self._server_name:
             raise HomeserverUnreachable("The homeserver names a user who is not one of its users")
-        return Requester(found.user_id, found.device_id or _NO_DEVICE)
+        return found
 
     def _note(self, forgotten: str) -> None:
         for it in self._forgotten:

@@ -49,6 +49,9 @@ class UpstreamLookups:
     def requester_in_use(self, access_token: str, query: str = "", /) -> Requester | None:
         return self._identity.requester_in_use(access_token, query)
 
+    def is_guest(self, user_id: UserId, /) -> bool:
+        return self._identity.is_guest(user_id)
+
     async def account(self, user_id: UserId) -> Account | None:
         with _else_unavailable():
             exists = await self._service.exists(user_id)

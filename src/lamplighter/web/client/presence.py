@@ -1,6 +1,8 @@
 """GET and PUT /presence/{userId}/status.
 
 Implements <https://spec.matrix.org/latest/client-server-api/#presence>.
+Guests may do neither: <https://spec.matrix.org/latest/client-server-api/#guest-access> does not
+list these requests. They see others, and are seen, by `/sync`.
 Clients set their status far more often than they ask for others': so the PUT is a direct endpoint.
 """
 
@@ -53,6 +55,7 @@ class PresenceStatus:
     async def get(self, request: Request) -> Response:
         """Return the user's presence, if the requester may see it; else 403, user or no user."""
         requester = await self.authenticator.requester(request)
+        self.authenticator.refuse_guest(requester)
         state = await self.reader.status(requester.user_id, user_id(request))
         return json_response(presence_content(state, self.clock.now()))
 
@@ -80,6 +83,7 @@ class PresenceStatus:
             exchange.refuse(error)
 
     def _set(self, user: str, exchange: Exchange, requester: Requester) -> None:
+        self.authenticator.refuse_guest(requester)
         status = decode(bounded(exchange.body), _Status)
         own(decoded("user_id", user), requester)
         self.limiter.take(requester)
