@@ -119,8 +119,8 @@ class FakeHomeserver:
     def listen(self, listener: DirectoryListener) -> None:
         self._listeners.append(listener)
 
-    def join_cluster(self, spread: Spread, after: StreamPosition) -> bool:
-        return False
+    def join_cluster(self, spread: Spread, after: StreamPosition) -> None:
+        """Nobody else uses it."""
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """No node tells any."""

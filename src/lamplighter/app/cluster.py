@@ -97,7 +97,6 @@ class Cluster:
     lease: Lease
     #: Why only a restart helps, once that is so.
     ended: "asyncio.Future[ClusterRefused]"
-    _hears: bool = field(init=False, default=False)
     _node: ClusterNode | None = field(init=False, default=None)
     _owners: Owners | None = field(init=False, default=None)
     #: What an operator sees; there is one after `wire`.
@@ -131,7 +130,7 @@ class Cluster:
 
     def include(self, homeserver: Homeserver) -> None:
         """Let all nodes hear what *homeserver* writes; before it is started."""
-        self._hears = homeserver.join_cluster(self._spread, self.stream.position)
+        homeserver.join_cluster(self._spread, self.stream.position)
 
     def make_stream(self, _clock: Clock, _saved_until: StreamPosition) -> SharedStream:
         """Return the stream of the cluster."""
@@ -168,7 +167,7 @@ class Cluster:
         self.view = ClusterView(
             self.lease.node, self.clock, self.holder, self.stream, parts.owners, ports.background
         )
-        return parts.heard_events if self._hears else core.directory_events
+        return parts.heard_events
 
     def outgoing(self, outgoing: Outgoing) -> Outgoing:
         """Return the way to those other servers to which this node sends; *outgoing* is to all."""

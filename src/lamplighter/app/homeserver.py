@@ -56,17 +56,18 @@ class Homeserver(Protocol):
     def listen(self, listener: DirectoryListener) -> None:
         """Tell *listener* of everything that happens from now on."""
 
-    def join_cluster(self, spread: Spread, after: StreamPosition) -> bool:
+    def join_cluster(self, spread: Spread, after: StreamPosition) -> None:
         """Be one of many nodes, which hear what *spread* is given; before `start`.
 
-        Everything that stands in the stream after the position *after* will be `heard`.
-
-        Return whether the listener is told on every node of all that happens, from `heard`. If not,
-        it is told on the node that learns something first.
+        Everything that stands in the stream after the position *after* will be `heard`. Then the
+        listener is told, on every node.
         """
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
-        """Hear what a node has given to `spread`, in the order of the stream; never raises."""
+        """Hear what a node has given to `spread`, in the order of the stream.
+
+        Raises `ValueError` for news of another version.
+        """
 
     def tokens(self, epoch: StreamEpoch, node: str) -> Tokens:
         """Return what reads and writes since tokens: the rooms parts are the homeserver's.

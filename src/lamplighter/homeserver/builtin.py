@@ -68,10 +68,9 @@ class BuiltInHomeserver:
     def listen(self, listener: DirectoryListener) -> None:
         self.directory.listen(listener)
 
-    def join_cluster(self, spread: Spread, after: StreamPosition) -> bool:
+    def join_cluster(self, spread: Spread, after: StreamPosition) -> None:
         self._is_one_of_many = True
         self.directory.spread_by(spread, after)
-        return True
 
     def heard(self, position: StreamPosition, news: bytes) -> None:
         """Hear what a node, perhaps this one, has given to `Spread`, and that stands at *position*.

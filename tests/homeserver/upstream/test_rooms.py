@@ -13,6 +13,7 @@ from lamplighter.database.migrate import migrate
 from lamplighter.devtools.client import Client, RequestFailed
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.upstream.client import UpstreamClient
+from lamplighter.homeserver.upstream.findings import Findings
 from lamplighter.homeserver.upstream.members_saving import MembersSaving
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.homeserver.upstream.service import AppService
@@ -268,7 +269,8 @@ async def test_users_who_were_displaced(clock: FakeClock) -> None:
     await migrate(database)
     service = AppService(client, AS_TOKEN, ServerName("demo"), lambda: None)
     saving = MembersSaving(KnownMembers(database), clock, background)
-    rooms = UpstreamRooms(service, saving, clock, background, most_users=2)
+    findings = Findings(clock, background)
+    rooms = UpstreamRooms(service, saving, findings, clock, background, most_users=2)
     names = [UserId(f"@{name}:demo") for name in "abcca"]
     for name in names:
         await rooms.appeared(name)

@@ -15,6 +15,7 @@ from lamplighter.database.known_members import KnownMembers
 from lamplighter.delivery.tokens import Tokens, UpstreamTokens
 from lamplighter.homeserver.upstream.client import Connect, UpstreamClient, connect_to
 from lamplighter.homeserver.upstream.doctor import Doctor
+from lamplighter.homeserver.upstream.findings import Findings
 from lamplighter.homeserver.upstream.forwarding import Forwarding
 from lamplighter.homeserver.upstream.headers import forwarded_headers
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
@@ -30,7 +31,7 @@ from lamplighter.homeserver.upstream.standing import UpstreamStanding
 from lamplighter.homeserver.upstream.transactions import ServiceEndpoints
 from lamplighter.homeserver.upstream.versions import with_busy
 from lamplighter.homeserver.upstream.watch import WatchRequests
-from lamplighter.ids import StreamEpoch, StreamPosition
+from lamplighter.ids import DeviceId, StreamEpoch, StreamPosition, UserId
 from lamplighter.ports import DirectoryListener, RequestHead, Spread
 from lamplighter.service.background import Background
 from lamplighter.web.address import ClientAddress
@@ -76,7 +77,8 @@ class UpstreamHomeserver:
             client, registration.as_token, config.server_name, standing.suspect
         )
         saving = MembersSaving(KnownMembers(database), clock, background)
-        self.membership = rooms = UpstreamRooms(self._service, saving, clock, background)
+        self._findings = findings = Findings(clock, background)
+        self.membership = rooms = UpstreamRooms(self._service, saving, findings, clock, background)
         forwarded = partial(_sync_headers, trusts)
         self.identity = UpstreamIdentity(
             client, config.server_name, forwarded, clock, rooms.appeared
@@ -85,7 +87,8 @@ class UpstreamHomeserver:
         self.rooms_half = UpstreamRoomsHalf(
             client, self.identity, rooms, forwarded, clock, background
         )
-        self._watch = WatchRequests(self.identity, rooms, clock, self.rooms_half.forget)
+        self._watch = WatchRequests(self.identity, rooms, findings, clock)
+        findings.when_heard(rooms.believe, self._ended)
         self._endpoints = ServiceEndpoints(registration.hs_token, rooms, standing.suspect)
         passing_on = _with_their_tokens(Forwarding(client, trusts, self._watch))
         self.everything_else: ASGIApp | None = (
@@ -105,16 +108,20 @@ class UpstreamHomeserver:
         self._standing.begin()
 
     def listen(self, listener: DirectoryListener) -> None:
-        self.membership.listen(listener)
+        self._findings.listen(listener)
         self.rooms_half.listen(listener)
-        self._watch.listen(listener)
 
-    def join_cluster(self, spread: Spread, after: StreamPosition) -> bool:
-        del spread, after  # each node asks the homeserver; what one learns is in the stream
-        return False
+    def join_cluster(self, spread: Spread, after: StreamPosition) -> None:
+        del after  # whatever was found out before is asked for again
+        self._findings.spread_by(spread)
 
-    def heard(self, position: StreamPosition, news: bytes) -> None:
-        """No node tells any."""
+    def heard(self, _position: StreamPosition, news: bytes) -> None:
+        self._findings.heard(news)
+
+    def _ended(self, user_id: UserId, device_ids: frozenset[DeviceId]) -> None:
+        """Ask anew who uses a user's tokens, and end what is under way for the devices."""
+        self.identity.forget_user(user_id)
+        self.rooms_half.forget(user_id, device_ids)
 
     def tokens(self, epoch: StreamEpoch, node: str) -> Tokens:
         return UpstreamTokens(epoch, node, presence_is_on=self._presence_is_on)

@@ -32,11 +32,12 @@ import structlog
 
 from lamplighter.clock import Clock, Timestamp, sleep, within
 from lamplighter.errors import Forbidden, HomeserverTooSlow, HomeserverUnreachable, NotFound
+from lamplighter.homeserver.upstream.findings import Findings
 from lamplighter.homeserver.upstream.members_saving import MembersSaving
 from lamplighter.homeserver.upstream.service import AppService
 from lamplighter.homeserver.upstream.sync_answer import RoomsOfAnswer
 from lamplighter.ids import RoomId, UserId
-from lamplighter.ports import DirectoryListener, JoinedMember, MembershipChange
+from lamplighter.ports import JoinedMember, MembershipChange
 from lamplighter.recent import Recent
 from lamplighter.service.background import Background
 
@@ -73,16 +74,17 @@ class UpstreamRooms:
         self,
         service: AppService,
         saving: MembersSaving,
+        findings: Findings,
         clock: Clock,
         background: Background,
         most_users: int = MOST_USERS,
     ) -> None:
         """Remember of *most_users* that their rooms were asked for."""
         self._service = service
+        self._findings = findings
         self._saving = saving
         self._clock = clock
         self._background = background
-        self._listener: DirectoryListener | None = None
         #: Room to member to when the membership came to be known.
         self._members: dict[RoomId, dict[UserId, Timestamp]] = {}
         self._rooms_of: dict[UserId, set[RoomId]] = {}
@@ -98,10 +100,6 @@ class UpstreamRooms:
         self._places = asyncio.Semaphore(_AT_ONCE)
         #: Set by the next answer of the homeserver's.
         self._answered = asyncio.Event()
-
-    def listen(self, listener: DirectoryListener) -> None:
-        """Tell *listener* who joins and leaves."""
-        self._listener = listener
 
     async def start(self) -> None:
         """Go on with what was stored. Raises `StorageUnavailable`."""
@@ -276,6 +274,7 @@ class UpstreamRooms:
                     return
         finally:
             self._asking.pop(room_id, None)
+            self._stale.discard(room_id)
 
     async def _rest(self, pause: timedelta) -> None:
         """Wait before the same is asked again: not as long if the homeserver answers meanwhile."""
@@ -288,26 +287,40 @@ class UpstreamRooms:
         self._answered = asyncio.Event()
 
     def _apply(self, room_id: RoomId, members: AbstractSet[UserId]) -> None:
-        known = self._members.setdefault(room_id, {})
+        known = self._members.get(room_id, _NOBODY)
         joined, left = sorted(members - known.keys()), sorted(known.keys() - members)
-        now = self._clock.now()
-        for user_id in joined:
-            known[user_id] = now
-            self._rooms_of.setdefault(user_id, set()).add(room_id)
-        for user_id in left:
-            del known[user_id]
-            rooms = self._rooms_of[user_id]
-            rooms.discard(room_id)
-            if not rooms:
-                del self._rooms_of[user_id]
-        if not known:
-            del self._members[room_id]
         self._saving.note(room_id, left, None)
-        self._saving.note(room_id, joined, now)
+        self._saving.note(room_id, joined, self._clock.now())
         changes = [MembershipChange(room_id, it, joined=False) for it in left]
         changes += [MembershipChange(room_id, it, joined=True) for it in joined]
-        if changes and self._listener is not None:
-            self._listener.memberships_changed(changes)
+        self._findings.memberships_changed(changes)
+
+    def believe(self, changes: Sequence[MembershipChange]) -> Sequence[MembershipChange]:
+        """Take in joins and leaves that this node, or another, has found out; return what is new.
+
+        A room that is being asked for is asked for once more: the answer may be older.
+        """
+        new = [it for it in changes if self._differs(it)]
+        now = self._clock.now()
+        for change in new:
+            room_id, user_id = change.room_id, change.user_id
+            if room_id in self._asking:
+                self._stale.add(room_id)
+            if change.joined:
+                self._members.setdefault(room_id, {})[user_id] = now
+                self._rooms_of.setdefault(user_id, set()).add(room_id)
+                continue
+            members, rooms = self._members[room_id], self._rooms_of[user_id]
+            del members[user_id]
+            rooms.discard(room_id)
+            if not members:
+                del self._members[room_id]
+            if not rooms:
+                del self._rooms_of[user_id]
+        return new
+
+    def _differs(self, change: MembershipChange) -> bool:
+        return change.joined is not (change.user_id in self._members.get(change.room_id, _NOBODY))
 
 
 async def _all_done(tasks: Sequence["asyncio.Task[None]"], event: asyncio.Event) -> None:

@@ -34,11 +34,12 @@ from lamplighter.errors import (
     PassedOn,
     RequestError,
 )
+from lamplighter.homeserver.upstream.findings import Findings
 from lamplighter.homeserver.upstream.forwarding import Watching
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import DirectoryListener, Headers, Json, Requester
+from lamplighter.ports import Headers, Json, Requester
 from lamplighter.web.auth import access_token
 
 __all__ = ["WatchRequests"]
@@ -98,14 +99,13 @@ class WatchRequests:
         self,
         identity: UpstreamIdentity,
         rooms: UpstreamRooms,
+        findings: Findings,
         clock: Clock,
-        forget_devices: Callable[[UserId, frozenset[DeviceId]], None],
     ) -> None:
         self._identity = identity
         self._rooms = rooms
+        self._findings = findings
         self._clock = clock
-        self._forget_devices = forget_devices
-        self._listener: DirectoryListener | None = None
         self._acted: Callable[[Requester], None] | None = None
         self._table: Mapping[str, Sequence[_Row]] = {
             "PUT": [
@@ -136,10 +136,6 @@ class WatchRequests:
             _row(rf"{_ROOM}/(?:join|invite){after}", self._members_changed),
             _row(rf"/(?:join|knock)/[^/]+{after}|/createRoom{after}", self._moved, asks=True),
         ]
-
-    def listen(self, listener: DirectoryListener) -> None:
-        """Tell *listener* of devices that end."""
-        self._listener = listener
 
     def tell_activity(self, acted: Callable[[Requester], None]) -> None:
         """Call *acted* with each device that does something."""
@@ -185,6 +181,7 @@ class WatchRequests:
             self._identity.forget_token(token)  # whose owner may be asked for at this moment
         else:
             await act(_Passed(sender, decoded, _content(body)))
+            await self._findings.told()
 
     # What a yes means. Each is called before the client has the answer.
 
@@ -256,16 +253,13 @@ class WatchRequests:
     async def _deactivated(self, passed: _Passed) -> None:
         await self._logged_out_everywhere(passed)
         if passed.sender is not None:
-            if self._listener is not None:
-                self._listener.user_deactivated(passed.sender.user_id)
+            self._findings.user_deactivated(passed.sender.user_id)
             await self._rooms.moved(passed.sender.user_id)
 
     def _end(self, user_id: UserId, device_ids: AbstractSet[DeviceId]) -> None:
         """End devices of a user, and ask anew who uses the user's tokens."""
         self._identity.forget_user(user_id)
-        self._forget_devices(user_id, frozenset(device_ids))
-        if self._listener is not None:
-            self._listener.devices_gone(user_id, sorted(device_ids))
+        self._findings.devices_gone(user_id, sorted(device_ids))
 
 
 def _row(path: str, act: _Act, *, body: bool = False, asks: bool = False) -> _Row:
