@@ -12,6 +12,7 @@ from lamplighter.cli.user_commands import Users, list_users, register_user, stor
 from lamplighter.config import load_config
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.postgresql import open_url
+from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import (
     AdminUnavailable,
     ConfigError,
@@ -22,8 +23,10 @@ from lamplighter.errors import (
     UnknownToken,
     UserInUse,
 )
+from lamplighter.homeserver.values import NewRoom
 from lamplighter.ids import UserId
 from lamplighter.web.admin.auth import hash_of
+from tests.contract.nodes import nodes_on
 from tests.database.rooms import add_room
 from tests.interop.processes import reserved_port
 from tests.web.admin.operator import TOKEN
@@ -182,6 +185,28 @@ def test_beside_a_server_elsewhere(empty: Path, postgres_url: str) -> None:
             assert [it.split()[0] for it in lines] == [ALICE]
         finally:
             await database.close()
+
+    asyncio.run(beside())
+
+
+@pytest.mark.processes
+def test_beside_a_node(empty: Path, postgres_url: str) -> None:
+    """Beside a node that has written nothing yet, an account is made, of which the node hears; to
+    change one, a node is asked.
+    """
+    cluster = "cluster: {node: a, bus: 'redis://127.0.0.1:1/0'}"
+    empty.write_text(f"{empty.read_text()}database: {postgres_url}\n{cluster}\n")
+
+    async def beside() -> None:
+        async with nodes_on([open_url(postgres_url, sharing=Sharing.NODE)], FakeClock()) as nodes:
+            [node] = nodes.nodes
+            with pytest.raises(AdminUnavailable, match="name it with --url"):
+                await asyncio.to_thread(users(empty).deactivate, ALICE)
+            await asyncio.to_thread(register_user, empty, "alice", "old")
+            for _ in range(2):
+                await node.directory.tell_untold()
+            assert [it for it, _ in node.recorder.told] == ["devices_gone"]
+            await node.directory.create_room(ALICE, NewRoom("public_chat"))
 
     asyncio.run(beside())
 

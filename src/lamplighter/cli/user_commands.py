@@ -2,7 +2,8 @@
 
 A new account and the list of accounts need only the database, whether a server runs or not. A
 running server makes all other changes, asked by its admin API, because it knows who is logged in.
-If no server runs, the command writes to the database itself.
+If no server runs, the command writes to the database itself. Nodes of a cluster that run on the
+database hear of what a command writes, a second or two later.
 """
 
 import asyncio
@@ -144,6 +145,8 @@ async def stored_accounts(config: Config, sharing: Sharing) -> AsyncIterator[Sql
     try:
         await migrate(database)
         directory = SqlDirectory(database, config.server_name, SystemClock())
+        if config.cluster is not None:
+            directory.leave_news()
         await directory.start()
         yield directory
     finally:

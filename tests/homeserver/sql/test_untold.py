@@ -12,10 +12,11 @@ from lamplighter.database.memory import open_memory
 from lamplighter.database.tables import news
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.errors import UnknownToken, Untold, UserDeactivated
+from lamplighter.homeserver.sql import SqlDirectory
 from lamplighter.homeserver.sql.filtering import RoomFilter
 from lamplighter.homeserver.values import NewRoom
 from lamplighter.ports import MembershipChange
-from tests.contract.directories import ALICE, BOB, PHONE, on_phone, refused, subject_in
+from tests.contract.directories import ALICE, BOB, PHONE, SERVER, on_phone, refused, subject_in
 from tests.contract.nodes import NodesOfOne, nodes_on
 
 
@@ -173,6 +174,23 @@ async def test_old_news_are_deleted(
     clock.advance(minutes=1)
     await other.directory.tell_untold()
     assert await count_news(database) == 0
+
+
+async def test_a_command_beside_nodes(
+    cluster: NodesOfOne, database: Database, clock: FakeClock
+) -> None:
+    """Nodes hear of what a command has written that leaves them the news."""
+    command = SqlDirectory(database, SERVER, clock)
+    command.leave_news()
+    await command.start()
+    login = await cluster.nodes[0].directory.log_in(ALICE, device_id=PHONE)
+    await cluster.nodes[1].directory.authenticate(login.access_token)
+    await command.log_out_all(ALICE)
+    for _ in range(2):
+        await cluster.nodes[0].directory.tell_untold()
+    assert cluster.nodes[1].directory.requester_in_use(login.access_token) is None
+    assert cluster.nodes[1].recorder.told[-1] == ("devices_gone", (ALICE, [PHONE]))
+    await cluster.nodes[1].directory.create_room(BOB, NewRoom("public_chat"))
 
 
 async def test_a_single_node_stores_no_news() -> None:

@@ -2,8 +2,8 @@
 
 A token is given out once, stored as a hash, and recognised by one dict look-up. The tokens in use
 are the memory of one process, which does not read them again: it learns from the news of writes
-that tokens have ended. A command makes no news, so commands that log devices out ask a running
-server to do it.
+that tokens have ended. A single node does not hear of what a command writes, so commands that log
+devices out ask a running server to do it.
 """
 
 import hashlib

@@ -44,9 +44,6 @@ class SqlDirectory:
         self.set_receipt = Receipts(ledger).set_receipt
         syncer = RoomsSyncer(ledger, typing)
         self.listen = ledger.listen
-        self.spread_by = ledger.spread_by
-        self.heard = ledger.heard
-        self.tell_untold = ledger.tell_untold
         self.tell_news = ledger.tell_news
         self.refuse_writes = ledger.refuse_writes
         self.authenticate = tokens.authenticate
@@ -59,7 +56,6 @@ class SqlDirectory:
         self.account = accounts.account
         self.accounts = accounts.accounts
         self.deactivate = accounts.deactivate
-        self.finish_deactivations = accounts.finish_deactivations
         self.log_in = devices.log_in
         self.log_out = devices.log_out
         self.log_out_all = devices.log_out_all
@@ -85,6 +81,7 @@ class SqlDirectory:
         self.set_state = messages.set_state
         self.sync_rooms = syncer.sync_rooms
         self.rooms_are_quiet = syncer.rooms_are_quiet
+        self._join_nodes(ledger, accounts)
         self._find_rooms(rooms)
         self._read_rooms(ledger)
         self._ledger = ledger
@@ -97,6 +94,14 @@ class SqlDirectory:
         await self._ledger.start()
         if not self._ledger.is_one_of_many:
             await self.finish_deactivations()
+
+    def _join_nodes(self, ledger: Ledger, accounts: AccountBook) -> None:
+        """Take in what many nodes need."""
+        self.spread_by = ledger.spread_by
+        self.leave_news = ledger.leave_news
+        self.heard = ledger.heard
+        self.tell_untold = ledger.tell_untold
+        self.finish_deactivations = accounts.finish_deactivations
 
     def _read_rooms(self, ledger: Ledger) -> None:
         """Take in the reads of rooms that are no part of a sync."""

@@ -96,6 +96,7 @@ class Ledger:
         #: The way to all nodes; None on a single node.
         self._nodes: Spreading | None = None
         self._untold: UntoldNews | None = None
+        self._stores_news = False
         #: The number of the entry that is heard, or was heard last, in the stream of all nodes.
         self._at = 0
         #: The stream; `start` reads where it stands.
@@ -110,12 +111,19 @@ class Ledger:
 
         Everything that stands after the position *after* in the stream of all nodes is `heard`.
         """
+        self._stores_news = True
         self._spread = spread
         self._at = after // RECORD
 
+    def leave_news(self) -> None:
+        """Store the news of writes, for nodes to tell that run on the same database."""
+        self._stores_news = True
+
     async def start(self) -> None:
         """Read the position of the stream; the first time, begin one."""
-        async with self._database.read() as connection:
+        # Of many nodes, each shows from the start on, by the connection that writes, that it runs.
+        opened = self._database.read if self._spread is None else self._database.write
+        async with opened() as connection:
             row = (await connection.execute(select(stream_table))).one_or_none()
         row = row or await self._begin_stream()
         self.stream = RoomStream(row.incarnation, row.position, self.now())
@@ -253,7 +261,7 @@ class Ledger:
         """Store the position of *write*; return its news, and how they are stored for all nodes."""
         write.news_for |= await _members_of(write.connection, write.news_in)
         news, payload = write.news(before), None
-        if self._nodes is not None and news.says_something:
+        if self._stores_news and news.says_something:
             if news.position == before:
                 news = msgspec.structs.replace(news, position=write.next_position())
             payload = encode_news(news)

@@ -4,8 +4,8 @@ A user has *news* if the user's next `/sync` has something to say. Example: alic
 7, and gets the token `c0ffee_7`. Bob writes a message at position 8, so `tell` notes 8 for alice
 and bob. `is_quiet` is false for alice's token, and true again for `c0ffee_8`.
 
-This is the memory of one process, of what it has heard of writes (`news.py`). A command such as
-`register-user` writes beside a server, but makes news for nobody.
+This is the memory of one process, of what it has heard of writes (`news.py`). What a command such
+as `register-user` writes beside a server is news for nobody there.
 
 On many nodes, the database may be ahead of what a node has heard. A token is of a moment of the
 database, so its client knows everything up to its position, heard of here or not. For a token after
