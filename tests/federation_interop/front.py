@@ -49,6 +49,11 @@ class Front:
             **more,
         )
 
+    def add(self, more: str) -> None:
+        """Put *more* into Lamplighter's configuration."""
+        config = _CONFIG.format(url=self.synapse.url, registration=self.registration)
+        self.lamplighter.configure(config + more, self.synapse.name)
+
     def use_socket(self) -> None:
         """Let Lamplighter reach the homeserver by its Unix socket."""
         config = _CONFIG.format(url=f"unix:{self.synapse.socket}", registration=self.registration)

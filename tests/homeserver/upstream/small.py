@@ -190,7 +190,11 @@ class SmallHomeserver:
                 return 200, {"joined_rooms": rooms}
             case "GET", ["rooms", room_id, "joined_members"]:
                 return 200, {"joined": {it: {} for it in self.members.get(room_id, [])}}
-            case "GET", ["rooms", room_id, "state", "m.room.name"] if room_id in self.members:
+            case "GET", ["rooms", room_id, "state", *_] if user_id not in self.members.get(
+                room_id, []
+            ):
+                return 403, {"errcode": "M_FORBIDDEN", "error": "not in this room"}
+            case "GET", ["rooms", room_id, "state", "m.room.name"]:
                 return 200, {"name": room_id[1:].partition(":")[0]}
             case "GET", ["user", _, "filter", name] if name in self.filters:
                 return 200, self.filters[name]

@@ -83,7 +83,7 @@ class UpstreamHomeserver:
         self.identity = UpstreamIdentity(
             client, config.server_name, forwarded, clock, rooms.appeared
         )
-        self.lookups = UpstreamLookups(self.identity, self._service)
+        self.lookups = UpstreamLookups(self.identity, self._service, rooms.local_member)
         self.rooms_half = UpstreamRoomsHalf(
             client, self.identity, rooms, forwarded, clock, background
         )

@@ -1,6 +1,6 @@
 """What modules and operators ask about users and rooms: the homeserver is asked for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -37,9 +37,16 @@ def _else_unavailable(failures: tuple[type[Exception], ...] = _FAILURES) -> Iter
 class UpstreamLookups:
     """A `Lookups` that asks the homeserver as an application service."""
 
-    def __init__(self, identity: UpstreamIdentity, service: AppService) -> None:
+    def __init__(
+        self,
+        identity: UpstreamIdentity,
+        service: AppService,
+        local_member: Callable[[RoomId], UserId | None],
+    ) -> None:
+        """*local_member* names a user of the homeserver in a room, if one is known."""
         self._identity = identity
         self._service = service
+        self._local_member = local_member
 
     async def authenticate(
         self, access_token: str, query: str = "", head: RequestHead = NO_HEAD, /
@@ -96,7 +103,11 @@ class UpstreamLookups:
     ) -> Sequence[Json]:
         with _else_unavailable():
             try:
-                state = await self._service.state(room_id)
+                member = self._local_member(room_id)
+                if member is None:
+                    joined = await self._service.joined_members(room_id)
+                    member = next(filter(self._service.is_local, joined), None)
+                state = [] if member is None else await self._service.state(room_id, member)
             except (Forbidden, NotFound):
                 return []
         if wanted is None:

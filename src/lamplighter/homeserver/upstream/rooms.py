@@ -129,10 +129,18 @@ class UpstreamRooms:
     async def joined_rooms(self, user_id: UserId) -> Sequence[RoomId]:
         return sorted(self._rooms_of.get(user_id, ()))
 
+    def local_member(self, room_id: RoomId) -> UserId | None:
+        """Return a user of the homeserver who is joined to a room, if one is known."""
+        members = self._members.get(room_id, _NOBODY)
+        return next(filter(self._service.is_local, members), None)
+
     async def room_name(self, room_id: RoomId) -> str | None:
+        member = self.local_member(room_id)
+        if member is None:
+            return None
         for event_type, key in (("m.room.name", "name"), ("m.room.canonical_alias", "alias")):
             try:
-                found = (await self._service.state_content(room_id, event_type)).get(key)
+                found = (await self._service.state_content(room_id, member, event_type)).get(key)
             except (Forbidden, NotFound, HomeserverUnreachable, HomeserverTooSlow):
                 continue
             if isinstance(found, str) and found:

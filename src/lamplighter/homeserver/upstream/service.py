@@ -72,6 +72,10 @@ class AppService:
         found = await self._get(f"{_CLIENT}/joined_rooms", _JoinedRooms, user_id=user_id)
         return frozenset(found.joined_rooms)
 
+    def is_local(self, user_id: UserId) -> bool:
+        """Tell whether the service may act as a user, if there is such a user."""
+        return server_of(user_id) == self._server_name
+
     async def joined_members(self, room_id: RoomId) -> frozenset[UserId]:
         """Return who is joined to a room; nobody if no local user is."""
         path = f"{_CLIENT}/rooms/{quote(room_id, safe='')}/joined_members"
@@ -89,7 +93,7 @@ class AppService:
 
     async def exists(self, user_id: UserId) -> bool:
         """Tell whether a local user exists: only then the service may act as the user."""
-        if server_of(user_id) != self._server_name:
+        if not self.is_local(user_id):
             return False
         try:
             await self._get(f"{_CLIENT}/account/whoami", Json, user_id=user_id)
@@ -97,14 +101,15 @@ class AppService:
             return False
         return True
 
-    async def state(self, room_id: RoomId) -> list[Json]:
-        """Return the state of a room."""
-        return await self._get(f"{_CLIENT}/rooms/{quote(room_id, safe='')}/state", list[Json])
+    async def state(self, room_id: RoomId, member: UserId) -> list[Json]:
+        """Return the state of a room, as a local *member* sees it: the service is in no room."""
+        path = f"{_CLIENT}/rooms/{quote(room_id, safe='')}/state"
+        return await self._get(path, list[Json], user_id=member)
 
-    async def state_content(self, room_id: RoomId, event_type: str) -> Json:
-        """Return the content of a state event with an empty state key."""
+    async def state_content(self, room_id: RoomId, member: UserId, event_type: str) -> Json:
+        """Return the content of a state event with an empty state key, as a local *member*."""
         path = f"{_CLIENT}/rooms/{quote(room_id, safe='')}/state/{quote(event_type, safe='')}"
-        return await self._get(path, Json)
+        return await self._get(path, Json, user_id=member)
 
     async def resolve(self, alias: RoomAlias) -> RoomId:
         """Return the room that an alias names."""
