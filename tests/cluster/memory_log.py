@@ -30,7 +30,13 @@ from lamplighter.cluster.log import (
     PartitionId,
 )
 from lamplighter.cluster.positions import at_time
-from lamplighter.errors import ClusterUnavailable, LeaseLost, LogLost, LogUnreachable
+from lamplighter.errors import (
+    ClusterRefused,
+    ClusterUnavailable,
+    LeaseLost,
+    LogLost,
+    LogUnreachable,
+)
 from lamplighter.ids import StreamPosition
 from tests.cluster.log_data import LogData
 
@@ -134,7 +140,7 @@ class LogServer:
         self._late = [it for it in self._late if it[0].way is Way.SILENT]
         for log, work in arrived:
             if log.way is not Way.CLOSED:
-                with suppress(ClusterUnavailable):
+                with suppress(ClusterUnavailable, ClusterRefused):
                     work()
         self.wake()
 

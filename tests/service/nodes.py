@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from lamplighter.clock import Clock
 from lamplighter.cluster.lease import LeaseHolder
 from lamplighter.cluster.log import NodeFacts, NodeName
 from lamplighter.cluster.node import ClusterNode
 from lamplighter.cluster.positions import BEGINNING
+from lamplighter.cluster.recent import read_recent, with_recent
 from lamplighter.cluster.shared import SharedStream
+from lamplighter.cluster.time import ClusterClock
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import ClusterRefused
@@ -21,6 +24,7 @@ from lamplighter.routing.interest import SharedRooms
 from lamplighter.service.background import Background
 from lamplighter.service.cluster_view import ClusterView
 from lamplighter.service.core import Core, CorePorts
+from lamplighter.service.directory_events import HeardEvents
 from lamplighter.service.node_core import NodeCore
 from lamplighter.service.owners import Owners
 from lamplighter.service.settings import CoreSettings
@@ -38,17 +42,28 @@ class SharedStore(FakeStore):
     """The store that all nodes share; a node that starts loads what was saved last."""
 
     async def load(self) -> Sequence[SavedPresence]:
-        newest = {it.user.state.user_id: it for save in self.saves for it in save}
-        return list(newest.values())
+        saved = sorted((it for save in self.saves for it in save), key=lambda it: it.position)
+        return list({it.user.state.user_id: it for it in saved}.values())
 
 
 class Node:
-    """One node; everybody in its cluster shares one room."""
+    """One node, and what a test asks of it."""
 
     def __init__(
-        self, core: Core, log: MemoryLog, node: ClusterNode, owners: Owners, view: ClusterView
+        self,
+        core: Core,
+        log: MemoryLog,
+        holder: LeaseHolder,
+        node: ClusterNode,
+        around: NodeCore,
+        view: ClusterView,
     ) -> None:
-        self.core, self.log, self.node, self.owners, self.view = core, log, node, owners, view
+        self.core, self.log, self.holder, self.node, self.view = core, log, holder, node, view
+        self.owners: Owners = around.owners
+        self.heard_events: HeardEvents = around.heard_events
+        assert holder.lease is not None  # nothing has failed since it joined
+        #: Its mark in since tokens.
+        self.mark = f"{holder.lease.epoch:x}"
         #: Why only a restart helps.
         self.ended: list[ClusterRefused] = []
 
@@ -76,48 +91,67 @@ class Node:
 
 
 class Cluster:
-    """Some nodes; the clock is turned by `passes`."""
+    """Some nodes; the clock is turned by `passes`. Everybody shares one room."""
 
     def __init__(self, *people: UserId) -> None:
         self.clock = FakeClock()
         self.server = LogServer(self.clock)
         self.store = SharedStore()
+        self.visibility = FakeVisibilityStore()
         self.people = people
         self.nodes: dict[str, Node] = {}
 
-    async def start(self, name: str) -> Node:
-        """Start a node; it owns its share once a second has passed."""
-        log = self.server.log()
-        holder = LeaseHolder(
-            NodeName(name), NodeFacts(name, {}), self.clock, log, lambda _now: None
-        )
-        await holder.join(BEGINNING)
-        head = holder.standing.head
-        background = Background(self.clock)
-        ports = CorePorts(
-            self.clock,
-            background,
-            Metrics(),
-            self.store,
-            FakeVisibilityStore(),
-            FakeOutgoing(),
-            lambda clock, _saved_until: SharedStream(clock, log, head, holder.fail),
-        )
+    def own_clock(self, name: str) -> Clock:
+        """Return the clock of the machine on which a node starts."""
+        return self.clock
+
+    def rooms(self, name: str) -> SharedRooms:
+        """Return who shares which room when a node starts."""
         rooms = SharedRooms(lambda _room_id: True, None)
         for person in self.people:
             rooms.joined(HALL, person, StreamPosition(1))
-        core = Core(CoreSettings(HERE), ports, rooms, await self.store.load())
+        return rooms
+
+    def hear(self, name: str, news: bytes) -> None:
+        """Let a node hear what the homeserver of some node has written."""
+
+    async def start(self, name: str) -> Node:
+        """Start a node; it owns its share once a second has passed.
+
+        Raises `ClusterRefused` and `ClusterUnavailable`.
+        """
+        log, own_clock = self.server.log(), self.own_clock(name)
+        clock = ClusterClock(own_clock)
+        holder = LeaseHolder(NodeName(name), NodeFacts(name, {}), own_clock, log, clock.set)
+        await holder.join(BEGINNING)
+        standing = holder.standing
+        lease, head = holder.lease, standing.head
+        assert lease is not None  # nothing has failed between
+        background = Background(clock)
+        ports = CorePorts(
+            clock,
+            background,
+            Metrics(),
+            self.store,
+            self.visibility,
+            FakeOutgoing(),
+            lambda clock, _saved_until: SharedStream(clock, log, head, holder.fail),
+            node=f"{lease.epoch:x}",
+            hear=lambda _position, news: self.hear(name, news),
+        )
+        saved = with_recent(await self.store.load(), await read_recent(log, lease, standing))
+        core = Core(CoreSettings(HERE), ports, self.rooms(name), saved)
         core.router.adopt(core.router.prepare())
         stream = core.stream
         assert isinstance(stream, SharedStream)
-        owners = NodeCore.around(core, stream, log, self.clock, background, self.store).owners
+        around = NodeCore.around(core, stream, log, clock, background, self.store)
         ended: list[ClusterRefused] = []
-        node = ClusterNode(self.clock, log, holder, stream, owners, ended.append)
-        view = ClusterView(NodeName(name), self.clock, holder, stream, owners, background)
+        node = ClusterNode(clock, log, holder, stream, around.owners, ended.append)
+        view = ClusterView(NodeName(name), clock, holder, stream, around.owners, background)
+        self.nodes[name] = started = Node(core, log, holder, node, around, view)
+        started.ended = ended
         core.start()
         node.start()
-        self.nodes[name] = started = Node(core, log, node, owners, view)
-        started.ended = ended
         return started
 
     async def passes(self, seconds: float) -> None:

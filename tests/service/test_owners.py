@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lamplighter.errors import ClusterUnavailable, StorageUnavailable
+from lamplighter.errors import ClusterUnavailable, LeaseLost, StorageUnavailable
 from lamplighter.ids import UserId
 from lamplighter.ports import Requester
 from lamplighter.presence.state import Presence
@@ -146,6 +146,24 @@ async def test_cut_off(cluster: Cluster) -> None:
     await cluster.passes(0)
     assert saving.exception() is None
     assert [it.knows(BOB) for it in (a, b)] == [("online", "again")] * 2
+
+
+async def test_a_new_lease(cluster: Cluster) -> None:
+    """A node that gets another lease says again who polls there: nobody of them goes offline.
+
+    It still knows who owns whom.
+    """
+    owner = cluster.owner_of(BOB)
+    other = cluster.other_than(owner)
+    owner.core.feed.open(ALICE)
+    other.poll(BOB)
+    await cluster.passes(1)
+    other.holder.fail(LeaseLost("a record was not written"))
+    saving = other.set(BOB, "still here")
+    await cluster.passes(2)
+    assert saving.exception() is None
+    await cluster.passes(60)
+    assert owner.sees(ALICE, BOB) == ("online", "still here")
 
 
 async def test_the_log_loses_its_data(cluster: Cluster) -> None:

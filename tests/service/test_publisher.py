@@ -8,14 +8,17 @@ from structlog.testing import capture_logs
 
 from lamplighter.delivery.outbox import Update
 from lamplighter.errors import StorageUnavailable
-from lamplighter.ids import ServerName, UserId
+from lamplighter.ids import DeviceId, ServerName, UserId
+from lamplighter.ports import Requester
 from lamplighter.presence.changes import Change, ChangeReason
+from lamplighter.presence.events import Syncing
+from lamplighter.presence.state import Presence
 from lamplighter.routing.plan import Delivery
 from lamplighter.routing.reasons import Module, Self, SharedRoom
 from lamplighter.service.witness import Published
 from tests.routing.callbacks import Thinking, answering, raising, turns
 from tests.routing.people import ALICE, BOB, CHARLIE, DORA, HALL
-from tests.service.parts import Parts
+from tests.service.parts import PHONE, Parts
 
 MODULE = Module("MyRouter")
 
@@ -55,6 +58,26 @@ async def test_one_batch_per_turn(parts: Parts) -> None:
         Delivery(alices[0].new, {ALICE: (Self(),), BOB: (SharedRoom(HALL),)}),
     ]
     assert [parts.roster.last(user).changed for user in (ALICE, BOB)] == [published.position] * 2
+
+
+async def test_a_poll_between_two_statuses(parts: Parts) -> None:
+    """What a poll says between two statuses, all in one cycle, does not bring the first one back.
+
+    A poll that comes after the statuses is handed on after them.
+    """
+    phone = Requester(BOB, PHONE)
+    parts.intake.set_status(phone, Presence.ONLINE, "one")
+    parts.connections.begin(phone, Presence.ONLINE)
+    parts.intake.set_status(phone, Presence.ONLINE, "two")
+    await parts.publisher.published()
+    assert parts.roster.get(BOB) == parts.tracker.get(BOB)
+    assert parts.roster.get(BOB).status_msg == "two"
+    parts.clock.advance(seconds=20)
+    parts.intake.set_status(phone, Presence.ONLINE, "three")
+    parts.intake.accept(Syncing(BOB, DeviceId("LAPTOP"), Presence.ONLINE))
+    await parts.publisher.published()
+    assert parts.roster.get(BOB) == parts.tracker.get(BOB)
+    assert parts.roster.get(BOB).last_user_sync_ts == parts.clock.now()
 
 
 async def test_nothing_to_publish(parts: Parts) -> None:

@@ -69,6 +69,8 @@ class LeaseHolder:
         self._log = log
         self._tell_time = tell_time
         self._lease: Lease | None = None
+        #: What `fail` has given up. It lives on in the log, under the name of this node.
+        self._given_up: Lease | None = None
         self._standing: ClusterStanding | None = None
         self._listener: LeaseListener | None = None
         #: When the last renewal that was answered was sent.
@@ -134,7 +136,7 @@ class LeaseHolder:
                 await self._log.leave(lease)
 
     def _let_go(self, error: ClusterUnavailable) -> None:
-        self._lease = None
+        self._given_up, self._lease = self._lease, None
         if self._listener is not None:
             self._listener.ended(error)
 
@@ -180,6 +182,9 @@ class LeaseHolder:
             self._put(lease, standing, sent)
         else:
             birth = self.standing.birth
+            if self._given_up is not None:
+                await self._log.leave(self._given_up)
+                self._given_up = None
             await self._join(applied)
             lease, standing = self._lease, self.standing
             assert lease is not None  # nothing has failed between

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+from lamplighter.ids import UserId
 from lamplighter.presence.changes import Change
 from lamplighter.presence.state import UserPresenceState
 
@@ -19,6 +20,8 @@ class ChangeBatch:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.changes: list[Change] = []
+        #: States that differ in nothing that is announced, and are handed on after the changes.
+        self.refreshed: dict[UserId, UserPresenceState] = {}
         #: The newest announced state of each user, once the modules are asked.
         self.states: Sequence[UserPresenceState] = ()
         #: Done once the changes are in the outboxes.
@@ -27,6 +30,12 @@ class ChangeBatch:
         self.saved: asyncio.Future[None] = loop.create_future()
         #: What waits for the outboxes, in order.
         self.then: list[Callable[[], None]] = []
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """Take *changes* in; each holds what was to be handed on of its user before."""
+        self.changes.extend(changes)
+        for change in changes if self.refreshed else ():
+            self.refreshed.pop(UserId(change.new.user_id), None)
 
     @property
     def is_lost(self) -> bool:

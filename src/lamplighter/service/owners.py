@@ -162,12 +162,13 @@ class Owners:
     def began(self, lease: Lease) -> None:
         self._lease = lease
         self.feed.admit_all()
+        # What the node said with its last lease ends with that lease.
+        self.connections.repeat(lambda _user_id: True)
 
     def ended(self) -> None:
         self._lease = None
         self._mine.clear()
         self._held.clear()
-        self._owners.clear()
         self._messages.clear()
         self._vouchers = Vouchers()
         self.late.give_up()
@@ -311,7 +312,7 @@ class Owners:
     def _say(self, waiting: _Waiting) -> None:
         partition = partition_of(waiting.event.user_id)
         owner = self._owners.get(partition)
-        if owner is None or owner == self._lease or partition in self._held:
+        if owner in (None, self._lease) or self._lease is None or partition in self._held:
             return
         waiting.said_to = owner
         self.events_said += 1

@@ -68,13 +68,15 @@ class Publisher:
             self.is_published = False
             if not self._is_held:
                 asyncio.get_running_loop().call_soon(self._ask_modules, batch)
-        batch.changes.extend(changes)
+        batch.add(changes)
         return batch.saved
 
     def refresh(self, states: Sequence[UserPresenceState]) -> None:
         """Hand on *states* that differ in nothing that is announced, after what was announced."""
-        entry = Refreshed(tuple(states))
-        self.after_published(lambda: self.stream.append(entry))
+        if self._last_batch is None or self.is_published:
+            self.stream.append(Refreshed(tuple(states)))
+        else:
+            self._last_batch.refreshed.update((UserId(it.user_id), it) for it in states)
 
     def after_published(self, work: Callable[[], None]) -> None:
         """Call *work* once everything handed over so far is in the outboxes: now, if it is.
@@ -161,6 +163,8 @@ class Publisher:
             self.late.wait_for(position, inquiry)
         self.subscribers.announce(batch.states)
         self.shadows.look_at_batch(batch.states, inquiry)
+        if batch.refreshed:
+            self.stream.append(Refreshed(tuple(batch.refreshed.values())))
         for work in batch.then:
             work()
 
