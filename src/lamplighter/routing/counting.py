@@ -59,13 +59,6 @@ class CountingRooms(msgspec.Struct, frozen=True):
         """Return whether the room counts, and since when."""
         return self.rooms.get(room_id, self.others)
 
-    def with_room(
-        self, room_id: RoomId, *, counts: bool, position: StreamPosition
-    ) -> "CountingRooms":
-        """Return the rooms that count after one room has begun or ceased to, at *position*."""
-        counting = self.of(room_id).next(counts=counts, position=position)
-        return CountingRooms(self.others, {**self.rooms, room_id: counting})
-
     def next(
         self, *, shared_rooms: bool, excluded: AbstractSet[RoomId], position: StreamPosition
     ) -> "CountingRooms":

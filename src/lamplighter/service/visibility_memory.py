@@ -15,7 +15,7 @@ import structlog
 from lamplighter.delivery.endings import Endings
 from lamplighter.errors import StorageUnavailable
 from lamplighter.ids import RoomId, StreamEpoch, StreamPosition, UserId
-from lamplighter.routing.counting import CountingRooms
+from lamplighter.routing.counting import Counting, CountingRooms
 from lamplighter.routing.reasons import AllUsers, Module
 from lamplighter.routing.visibility import Interest, ModuleInterests
 
@@ -72,6 +72,8 @@ class VisibilityMemory:
         self.epoch = StreamEpoch("")
         #: Which rooms count; None while that was never saved.
         self._rooms: CountingRooms | None = None
+        #: The rooms that have begun or ceased to count since.
+        self._crossed: dict[RoomId, Counting] = {}
         #: How many named users are saved for each viewer.
         self._named: dict[UserId, int] = {}
         self._unsaved: set[UserId] = set()
@@ -115,7 +117,8 @@ class VisibilityMemory:
     def room_counts(self, room_id: RoomId, *, counts: bool, position: StreamPosition) -> None:
         """Note, to be saved, that a room has begun or ceased to count at *position*."""
         if self._rooms is not None:
-            self._rooms = self._rooms.with_room(room_id, counts=counts, position=position)
+            before = self._crossed.get(room_id) or self._rooms.of(room_id)
+            self._crossed[room_id] = before.next(counts=counts, position=position)
             self._unsaved.add(_ROOMS)
 
     async def save(self) -> None:
@@ -131,8 +134,9 @@ class VisibilityMemory:
             _log.error("whom viewers see could not be saved", problem=str(problem))
 
     def _content_of(self, viewer: UserId) -> bytes | None:
-        if viewer == _ROOMS:
-            return msgspec.json.encode(self._rooms)
+        if viewer == _ROOMS and (rooms := self._rooms) is not None:
+            now = CountingRooms(rooms.others, {**rooms.rooms, **self._crossed})
+            return msgspec.json.encode(now)
         content = _Content(dict(self._endings.of(viewer)))
         interest = self._interests.last(viewer)
         self._named.pop(viewer, None)
