@@ -11,6 +11,7 @@ from typing import Final
 from lamplighter.clock import Timestamp, after
 from lamplighter.cluster.log import (
     LEASE,
+    Agreed,
     Birth,
     ClusterStanding,
     Lease,
@@ -150,6 +151,18 @@ class LogData:
         position = self._next(count, now)
         self._append(ToldToAll(position, lease, count, payload), now)
         return position
+
+    def agree(
+        self, lease: Lease, nodes: Collection[Lease], alike: Mapping[str, str], now: Timestamp
+    ) -> bool:
+        """Let every node say *alike* of itself, if all who live are of *nodes*."""
+        self._node(lease, now)
+        if any(node.lease not in nodes for node in self._nodes.values()):
+            return False
+        for node in self._nodes.values():
+            node.facts = NodeFacts(node.facts.address, alike)
+        self._append(Agreed(self._next(1, now), lease, alike), now)
+        return True
 
     def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes], now: Timestamp) -> bool:
         """Put *payloads* into the inbox of *to*, if it lives."""

@@ -12,7 +12,7 @@ The same contract suite runs over this log and over the real one (`tests/contrac
 import asyncio
 import copy
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
@@ -230,6 +230,11 @@ class MemoryLog:
         server = self._server
         return await self._write(
             lambda: self._own_data().tell(lease, partitions, payload, count, server.now())
+        )
+
+    async def agree(self, lease: Lease, nodes: Collection[Lease], alike: Mapping[str, str]) -> bool:
+        return await self._write(
+            lambda: self._own_data().agree(lease, nodes, alike, self._server.now())
         )
 
     async def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes]) -> bool:

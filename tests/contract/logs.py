@@ -25,12 +25,14 @@ from lamplighter.ids import ServerName, StreamPosition
 from tests.cluster.memory_log import LogServer, MemoryLog, Way
 from tests.valkey import ValkeyServer
 
-__all__ = ["PATIENCE", "AnyLogServer", "InMemory", "Joined", "OnValkey", "joined"]
+__all__ = ["FACTS", "PATIENCE", "AnyLogServer", "InMemory", "Joined", "OnValkey", "joined"]
 
 #: Every call is answered within this time.
 PATIENCE: Final = timedelta(seconds=1)
 #: How long it takes at least until an older copy is promoted.
 _FAILOVER_MS: Final = 10
+#: In what no node differs.
+FACTS: Final = {"version": "1"}
 SERVER: Final = ServerName("demo.example")
 
 
@@ -111,7 +113,7 @@ async def joined(
 ) -> Joined:
     """Return a node that has joined, by *log* if it has one already."""
     log = log or server.log()
-    facts = NodeFacts(f"http://{name}.example", {"version": "1"})
+    facts = NodeFacts(f"http://{name}.example", FACTS)
     lease = await log.join(NodeName(name), facts, floor)
     return Joined(log, lease, await log.head())
 

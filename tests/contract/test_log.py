@@ -9,6 +9,7 @@ import pytest
 
 from lamplighter.clock import Timestamp
 from lamplighter.cluster.log import (
+    Agreed,
     ClusterStanding,
     LogRecord,
     NodeFacts,
@@ -39,9 +40,19 @@ def owned(*partitions: int) -> frozenset[PartitionId]:
     return frozenset(PartitionId(it) for it in partitions)
 
 
-def payloads(records: list[LogRecord]) -> list[bytes | frozenset[PartitionId]]:
+def payloads(records: list[LogRecord]) -> list[object]:
     """Return what records say, without their positions."""
-    return [it.partitions if isinstance(it, Owned) else it.payload for it in records]
+    return [_payload(it) for it in records]
+
+
+def _payload(record: LogRecord) -> object:
+    match record:
+        case Owned():
+            return record.partitions
+        case Agreed():
+            return record.alike
+        case ToldToAll():
+            return record.payload
 
 
 async def test_a_node_joins(server: AnyLogServer) -> None:
@@ -262,6 +273,42 @@ async def test_a_clock_that_was_set_back(server: AnyLogServer) -> None:
     assert again.lease.epoch > b.lease.epoch
     assert second < await again.tell(b"z")
     assert payloads(await b.records(a.start)) == [b"x", b"y", b"z"]
+
+
+async def test_nodes_agree(server: AnyLogServer) -> None:
+    """What all living nodes have agreed on is asked of whoever joins; all learn of it, in order."""
+    a, b = await joined(server, "a"), await joined(server, "b")
+    facts = {"version": "2"}
+    assert await a.log.agree(a.lease, [a.lease, b.lease], facts)
+    await b.tell(b"x")
+    assert payloads(await b.records(a.start)) == payloads(await a.records()) == [facts, b"x"]
+    assert (await b.records(a.start))[0] == Agreed((await a.records())[0].position, a.lease, facts)
+    with pytest.raises(NodesDiffer, match="version is 1 here, 2 at node"):
+        await joined(server, "c")
+    c = await server.log().join(NodeName("c"), NodeFacts("http://c.example", facts), BEGINNING)
+    assert {it.lease for it in (await a.log.standing()).nodes} == {a.lease, b.lease, c}
+
+
+async def test_not_all_agree(server: AnyLogServer) -> None:
+    """Nothing changes if a node lives that does not take part, and be it another lease of one."""
+    a, b = await joined(server, "a"), await joined(server, "b")
+    assert not await a.log.agree(a.lease, [a.lease], {"version": "2"})
+    await server.end(b, a)
+    again = await joined(server, "b")
+    assert not await a.log.agree(a.lease, [a.lease, b.lease], {"version": "2"})
+    assert await a.records() == []
+    await server.end(again, a)
+    assert await a.log.agree(a.lease, [a.lease, b.lease], {"version": "2"})
+
+
+async def test_agreeing_without_a_lease(server: AnyLogServer) -> None:
+    """A node whose lease has ended changes nothing for the others."""
+    a, b = await joined(server, "a"), await joined(server, "b")
+    await server.end(a, b)
+    with pytest.raises(LeaseLost):
+        await a.log.agree(a.lease, [a.lease, b.lease], {"version": "2"})
+    assert await b.records() == []
+    await joined(server, "c")
 
 
 async def test_messages(server: AnyLogServer) -> None:

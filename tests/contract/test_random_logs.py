@@ -7,6 +7,7 @@ Of the invariants of a cluster, these are the log's:
 - An epoch is never given twice to a node; and epochs grow, after a loss of all data above those of
   whose records somebody knows.
 - Nobody writes with a lease that has ended, and nobody is refused whose lease lives.
+- Nodes agree on something only if all who live take part.
 - A message is in the inbox of the lease that it was said to, once, in order, and in no other.
 """
 
@@ -26,12 +27,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lamplighter.cluster.log import Lease, Log, LogRecord, Owned, PartitionId, ToldToAll
+from lamplighter.cluster.log import Agreed, Lease, Log, LogRecord, Owned, PartitionId, ToldToAll
 from lamplighter.cluster.positions import BEGINNING, RECORD
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import LeaseLost, LogUnreachable, NodeNameInUse
 from lamplighter.ids import StreamPosition
-from tests.contract.logs import AnyLogServer, InMemory, Joined, OnValkey, joined
+from tests.contract.logs import FACTS, AnyLogServer, InMemory, Joined, OnValkey, joined
 from tests.effort import EXAMPLES
 from tests.valkey import ValkeyServer
 
@@ -189,6 +190,21 @@ class LogWorld(RuleBasedStateMachine):
         else:
             self.refused(saying)
 
+    @precondition(lambda self: self.nodes)
+    @rule(which=ANY, names=st.frozensets(NAMES))
+    def agree(self, which: int, names: frozenset[str]) -> None:
+        """A node lets some agree, who may not be all."""
+        node = self.one(which)
+        leases = {it.lease for name, it in self.living.items() if name in names}
+        agreeing = node.log.agree(node.lease, leases, FACTS)
+        if not self.lives(node):
+            self.refused(agreeing)
+            return
+        are_all = leases == {it.lease for it in self.living.values()}
+        assert self.do(agreeing) == are_all
+        if are_all:
+            self.note(Agreed(self.log_end(), node.lease, FACTS))
+
     # --- what befalls the server ---
 
     @rule(milliseconds=st.integers(1, 3))
@@ -229,7 +245,7 @@ class LogWorld(RuleBasedStateMachine):
         for record in self.records:
             if isinstance(record, Owned):
                 owners.update(dict.fromkeys(record.partitions, record.owner))
-            else:
+            elif isinstance(record, ToldToAll):
                 told = msgspec.json.decode(record.payload, type=Told)
                 assert {owners[it] for it in told.partitions} <= {record.by}
 

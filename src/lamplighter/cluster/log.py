@@ -18,6 +18,9 @@ An example, with two nodes and one of the 64 partitions:
     b: join, take {7}  -> lease b/2; Owned(b/2, {7}) is in the log at 6
     a: tell {7} "y"    -> LeaseLost: nothing is written
 
+Nodes that differ in certain facts may not live at the same time. Nodes that change such a fact
+together *agree* on it: in one step, which leaves no time for a node that does not take part.
+
 A log whose data are lost has another *birth* when nodes join again. Its positions go on above the
 largest that any of them knows, so a position never comes twice.
 """
@@ -34,6 +37,7 @@ from lamplighter.ids import StreamPosition
 __all__ = [
     "LEASE",
     "PARTITIONS",
+    "Agreed",
     "Birth",
     "ClusterStanding",
     "Lease",
@@ -127,7 +131,15 @@ class Owned(msgspec.Struct, frozen=True):
     partitions: frozenset[PartitionId]
 
 
-LogRecord: TypeAlias = ToldToAll | Owned
+class Agreed(msgspec.Struct, frozen=True):
+    """From this position on, *alike* are the facts in which no node may differ."""
+
+    position: StreamPosition
+    by: Lease
+    alike: Mapping[str, str]
+
+
+LogRecord: TypeAlias = ToldToAll | Owned | Agreed
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -197,6 +209,12 @@ class Log(Protocol):
         """Append a record of *count* entries, one or more; return the position of the last.
 
         Raises `LeaseLost`, too, if *lease* does not own all *partitions*.
+        """
+
+    async def agree(self, lease: Lease, nodes: Collection[Lease], alike: Mapping[str, str]) -> bool:
+        """Put *alike* in the place of `NodeFacts.alike` of every node, if only *nodes* live.
+
+        Tells whether that is so. If it is, the log has a record `Agreed` of it.
         """
 
     async def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes]) -> bool:

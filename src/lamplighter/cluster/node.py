@@ -24,6 +24,7 @@ import structlog
 from lamplighter.clock import Clock, sleep, within
 from lamplighter.cluster.lease import RENEWED_EVERY, LeaseHolder
 from lamplighter.cluster.log import (
+    Agreed,
     ClusterStanding,
     Lease,
     Log,
@@ -32,6 +33,7 @@ from lamplighter.cluster.log import (
     NodeName,
     Owned,
     PartitionId,
+    ToldToAll,
 )
 from lamplighter.cluster.partitions import ALL_PARTITIONS, heir_of
 from lamplighter.cluster.positions import BEGINNING
@@ -206,11 +208,14 @@ class ClusterNode:
 
     def _take_in(self, news: LogNews, lease: Lease) -> None:
         for record in news.records:
-            if isinstance(record, Owned):
-                self._stream.pass_by(record.position)
-                self._ownership.owned(record.owner, record.partitions)
-            else:
-                self._stream.take_in(record)
+            match record:
+                case Owned():
+                    self._stream.pass_by(record.position)
+                    self._ownership.owned(record.owner, record.partitions)
+                case Agreed():
+                    self._stream.pass_by(record.position)
+                case ToldToAll():
+                    self._stream.take_in(record)
         for message in news.messages:
             if self._holder.lease == lease:
                 self._inbox = message.id

@@ -20,6 +20,7 @@ import msgspec
 from lamplighter.clock import Clock, Timestamp, milliseconds
 from lamplighter.cluster.log import (
     LEASE,
+    Agreed,
     Birth,
     ClusterStanding,
     Lease,
@@ -44,6 +45,7 @@ from lamplighter.cluster.positions import (
 from lamplighter.cluster.valkey_address import ValkeyAddress
 from lamplighter.cluster.valkey_link import ErrorReply, Link, Reply, Word
 from lamplighter.cluster.valkey_scripts import (
+    AGREE,
     GIVE,
     JOIN,
     LEAVE,
@@ -113,7 +115,7 @@ class ValkeyLog:
             JOIN,
             name,
             facts.address,
-            msgspec.json.encode(facts.alike, order="sorted"),
+            _facts(facts.alike),
             floor // RECORD,
             milliseconds(LEASE),
             secrets.token_hex(8),
@@ -122,7 +124,7 @@ class ValkeyLog:
             case ["in use"]:
                 raise NodeNameInUse(f"a living node has the name {name}")
             case ["differ", other, theirs]:
-                _refuse(facts.alike, other, msgspec.json.decode(theirs, type=dict[str, str]))
+                _refuse(facts.alike, other, _read_facts(theirs))
             case ["lease", epoch, birth]:
                 self._birth, self._epoch, self._sure = Birth(birth), int(epoch), None
                 return Lease(name, self._epoch)
@@ -159,6 +161,10 @@ class ValkeyLog:
         if count < 1:
             raise ValueError("a record has an entry")
         return _position(await self._run_with(lease, TELL, count, payload, self._kept, *partitions))
+
+    async def agree(self, lease: Lease, nodes: Collection[Lease], alike: Mapping[str, str]) -> bool:
+        agreed = [_written(it) for it in nodes]
+        return await self._run_with(lease, AGREE, _facts(alike), self._kept, *agreed) == 1
 
     async def say(self, lease: Lease, to: Lease, payloads: Sequence[bytes]) -> bool:
         kept = milliseconds(_MESSAGES_KEPT)
@@ -296,18 +302,31 @@ def _standing(reply: Reply) -> ClusterStanding:
 
 
 def _record(entry_id: bytes, fields: list[bytes]) -> LogRecord:
-    """Return the record of a stream's entry: by, count, after, and `told` or `owned`."""
+    """Return the record of a stream's entry: by, count, after, and what it is."""
     position = parse_position(entry_id.decode())
     if position is None:
         raise LogLost(f"not a record of ours: {entry_id!r}")
     by = _lease(fields[1])
-    if fields[6] == b"owned":
-        return Owned(position, by, _partitions(fields[7].split()))
-    return ToldToAll(position, by, int(fields[3]), fields[7])
+    match fields[6]:
+        case b"owned":
+            return Owned(position, by, _partitions(fields[7].split()))
+        case b"agreed":
+            return Agreed(position, by, _read_facts(fields[7]))
+        case _:
+            return ToldToAll(position, by, int(fields[3]), fields[7])
 
 
 def _message(entry_id: bytes, fields: list[bytes]) -> Said:
     return Said(MessageId(entry_id.decode()), _lease(fields[1]), fields[3])
+
+
+def _facts(alike: Mapping[str, str]) -> bytes:
+    """Return facts in the form in which they are compared."""
+    return msgspec.json.encode(alike, order="sorted")
+
+
+def _read_facts(written: str | bytes) -> dict[str, str]:
+    return msgspec.json.decode(written, type=dict[str, str])
 
 
 def _refuse(ours: Mapping[str, str], other: str, theirs: Mapping[str, str]) -> NoReturn:

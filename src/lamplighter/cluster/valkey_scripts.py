@@ -7,7 +7,7 @@ was frozen appends nothing with a lease that has ended. The keys, after `lamp:{s
     nodes         set     the names of nodes that have joined
     node:NAME     hash    lease, address, alike, applied; it expires with the lease
     owners        hash    partition to lease; it holds as long as that lease lives
-    log:BIRTH     stream  the records: by, count, after, and `told` or `owned`
+    log:BIRTH     stream  the records: by, count, after, and `told`, `owned` or `agreed`
     in:LEASE      stream  what others say to that lease: by, said
 
 A lease is written `NAME:EPOCH`. The clock is `TIME`, of the server alone.
@@ -26,7 +26,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["GIVE", "JOIN", "LEAVE", "RENEW", "SAY", "STANDING", "TAKE", "TELL", "Script"]
+__all__ = ["AGREE", "GIVE", "JOIN", "LEAVE", "RENEW", "SAY", "STANDING", "TAKE", "TELL", "Script"]
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -211,6 +211,32 @@ for place = 5, #ARGV do
     end
 end
 return append(lease, count, kept, 'told', payload)
+""")
+
+#: lease, alike, for how many ms records are kept, leases.
+AGREE: Final = _script("""
+local lease, alike, kept = unpack(ARGV, 1, 3)
+if not lives(lease) then
+    return false
+end
+local agreed, keys = {}, {}
+for place = 4, #ARGV do
+    agreed[ARGV[place]] = true
+end
+for _, name in ipairs(redis.call('SMEMBERS', nodes)) do
+    local key = prefix .. 'node:' .. name
+    local living = redis.call('HGET', key, 'lease')
+    if living and not agreed[living] then
+        return 0
+    elseif living then
+        keys[#keys + 1] = key
+    end
+end
+for _, key in ipairs(keys) do
+    redis.call('HSET', key, 'alike', alike)
+end
+append(lease, 1, kept, 'agreed', alike)
+return 1
 """)
 
 #: lease, to whom, for how many ms messages are kept, payloads.
