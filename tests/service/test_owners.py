@@ -203,3 +203,21 @@ async def test_the_database_is_away(cluster: Cluster) -> None:
     await cluster.passes(0)
     assert saving.exception() is None
     assert a.sees(ALICE, BOB) == ("online", "after")
+
+
+async def test_a_lost_lease_is_soon_replaced(cluster: Cluster) -> None:
+    """A node that has lost its lease only gets another: a read waits for that, and no poll ends."""
+    a, b = cluster.nodes.values()
+    a.core.feed.open(ALICE)
+    a.set(BOB, "before")
+    await cluster.passes(1)
+    b.holder.fail(LeaseLost("a record could not be written"))
+    reading = asyncio.ensure_future(b.core.reader.status(ALICE, BOB))
+    await cluster.passes(0)
+    assert not reading.done()
+    await cluster.passes(1)
+    assert reading.result().status_msg == "before"
+    saving = b.set(BOB, "after")
+    await cluster.passes(1)
+    assert saving.exception() is None
+    assert [it.knows(BOB) for it in (a, b)] == [("online", "after")] * 2

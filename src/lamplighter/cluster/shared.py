@@ -79,6 +79,8 @@ class SharedStream:
         self._away: deque[Sequence[_Appended]] = deque()
         self._telling: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[StreamPosition] | None = None
+        #: The futures of those who wait for a lease.
+        self._beginning: list[asyncio.Future[None]] = []
         #: The futures of those who wait for a position.
         self._awaited: dict[asyncio.Future[None], StreamPosition] = {}
         #: How many records this node has told, and how many of all nodes it has read.
@@ -126,7 +128,7 @@ class SharedStream:
 
     async def catch_up(self) -> None:
         if self._lease is None:
-            raise LeaseLost("this node has no lease")
+            await self._begun()
         if self._looking is None:
             self._looking = asyncio.ensure_future(self._look_for_head())
             self._looking.add_done_callback(_retrieve)
@@ -165,6 +167,9 @@ class SharedStream:
     def begin(self, lease: Lease) -> None:
         """Write with *lease* from now on."""
         self._lease = lease
+        for begun in self._beginning:
+            _finish(begun)
+        self._beginning.clear()
 
     def end(self, error: ClusterUnavailable) -> None:
         """Write no more; what has not come back is lost."""
@@ -224,6 +229,18 @@ class SharedStream:
         for reached, position in list(self._awaited.items()):
             if position <= self._read and not reached.done():
                 reached.set_result(None)
+
+    async def _begun(self) -> None:
+        """Return once there is a lease; raise `LeaseLost` after `MOST_BEHIND`."""
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._beginning.append(begun)
+        try:
+            await within(self._clock, MOST_BEHIND, begun)
+        except TimeoutError:
+            raise LeaseLost("this node has no lease") from None
+        finally:
+            if begun in self._beginning:
+                self._beginning.remove(begun)
 
     async def _look_for_head(self) -> StreamPosition:
         """Ask where the log ends: once for all who ask in one cycle of the event loop.
