@@ -1,7 +1,7 @@
 """Whatever is interleaved on many nodes, nobody loses an event, and all nodes hear the same."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,13 +9,15 @@ from itertools import cycle
 from typing import Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from lamplighter.clock import next_turn
+from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
 from lamplighter.database.memory import open_memory
+from lamplighter.database.postgresql import open_url
 from lamplighter.database.tables import devices
 from lamplighter.devtools.clock import FakeClock
 from lamplighter.devtools.turns import turns_until_idle
@@ -28,6 +30,7 @@ from tests.contract.directories import ALICE, PHONE, on_phone
 from tests.contract.homeservers import content, taken
 from tests.contract.nodes import Node, NodesOfOne, nodes_on
 from tests.effort import EXAMPLES
+from tests.postgresql import PostgresServer
 
 NAMES = ("alice", "bob", "carol")
 LAPTOP = DeviceId("LAPTOP")
@@ -83,7 +86,7 @@ class World:
     """What goes on."""
 
     cluster: NodesOfOne
-    database: Database
+    databases: Sequence[Database]
     lobby: RoomId
     side: RoomId
     people: dict[str, Person]
@@ -95,7 +98,7 @@ class World:
     async def settled(self) -> None:
         """Return once nothing goes on but waiting for news."""
         await turns_until_idle()
-        while self.database.under_way:
+        while any(it.under_way for it in self.databases):
             await next_turn()
             await turns_until_idle()
 
@@ -203,7 +206,7 @@ class World:
         assert {it.user_id: it.lobby for it in self.people.values()} == dict.fromkeys(
             (it.user_id for it in self.people.values()), there
         )
-        async with self.database.read() as connection:
+        async with self.databases[0].read() as connection:
             stored = set((await connection.execute(select(devices.c.token_hash))).scalars())
         for node in self.cluster.nodes:
             in_use = [it for it in self.laptops if node.directory.requester_in_use(it)]
@@ -221,10 +224,9 @@ class World:
             assert node.recorder.told == first.recorder.told
 
 
-async def play(steps: list[Step]) -> None:
-    """Play one world."""
-    database = open_memory()
-    async with nodes_on([database] * NODES, FakeClock()) as cluster:
+async def play(databases: Sequence[Database], steps: list[Step]) -> None:
+    """Play one world, with a node for each of *databases*."""
+    async with nodes_on(databases, FakeClock()) as cluster:
         first = cluster.nodes[0].directory
         people: dict[str, Person] = {}
         for name in NAMES:
@@ -234,18 +236,32 @@ async def play(steps: list[Step]) -> None:
         for person in people.values():
             await first.join(person.user_id, lobby)
             await person.sync(cluster.nodes[0])
-        world = World(cluster, database, lobby, side, people)
+        world = World(cluster, databases, lobby, side, people)
         for step in steps:
             await world.step(*step)
         await world.end()
 
 
 @pytest.mark.timeout(900)
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=max(1, EXAMPLES // 4), deadline=None)
 @given(steps=st.lists(STEPS, min_size=30, max_size=80))
 def test_clients_that_go_from_node_to_node(steps: list[Step]) -> None:
     """Each client gets every event of its room once, in order, from whichever nodes it asks, while
     nodes are behind or cut off; and in the end the same of typing and account data. All nodes hear
     the same in the same order, and none accepts a token that has ended.
     """
-    asyncio.run(play(steps))
+    asyncio.run(play([open_memory()] * NODES, steps))
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(900)
+@settings(
+    max_examples=max(1, EXAMPLES // 25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=st.lists(STEPS, min_size=30, max_size=80))
+def test_on_postgresql(postgres: PostgresServer, steps: list[Step]) -> None:
+    """The same holds for nodes with connections of their own to PostgreSQL."""
+    url = postgres.database()
+    asyncio.run(play([open_url(url, sharing=Sharing.NODE) for _ in range(NODES)], steps))

@@ -200,3 +200,16 @@ async def test_a_single_node_stores_no_news() -> None:
         await tested.room(ALICE)
         await tested.directory.log_out(on_phone(ALICE))
         assert await count_news(database) == 0
+
+
+async def test_a_token_of_a_time_that_was_undone(cluster: NodesOfOne) -> None:
+    """A token ahead of the database, of a time that a backup has undone, is answered in full."""
+    node, _ = cluster.nodes
+    await node.directory.create_room(ALICE, NewRoom("public_chat"))
+    everything = RoomFilter()
+    first = await node.directory.sync_rooms(on_phone(ALICE), None, everything, full_state=False)
+    mark, _, position = first.next_batch.partition("_")
+    ahead = f"{mark}_{int(position) + 1}"
+    assert not node.directory.rooms_are_quiet(ALICE, ahead)
+    again = await node.directory.sync_rooms(on_phone(ALICE), ahead, everything, full_state=False)
+    assert (again.next_batch, bytes(again.body)) == (first.next_batch, bytes(first.body))
