@@ -90,10 +90,12 @@ class ServerProcess:
     def start(self) -> None:
         """Start the server; return once it serves, and ends in good order when it is told to."""
         self.launch()
+        self.serves()
+
+    def serves(self) -> None:
+        """Return once the process that was launched serves."""
         for _ in range(_PATIENCE_SECONDS * 20):
-            with suppress(subprocess.TimeoutExpired):
-                code = self._running.wait(0.05)
-                raise AssertionError(f"the server has ended with code {code}\n{self.log}")
+            self.lives_for(0.05)
             # Between that line and the next request it answers, it has begun to heed signals.
             if '"serving"' in self.log and self._is_healthy():
                 return
@@ -104,10 +106,14 @@ class ServerProcess:
         for _ in range(_PATIENCE_SECONDS * 20):
             if self.log.count(text) >= times:
                 return
-            with suppress(subprocess.TimeoutExpired):
-                code = self._running.wait(0.05)
-                raise AssertionError(f"the server has ended with code {code}\n{self.log}")
+            self.lives_for(0.05)
         raise AssertionError(f"the log does not say {text!r}\n{self.log}")
+
+    def lives_for(self, seconds: float) -> None:
+        """Return after so many seconds; fail if the process ends meanwhile."""
+        with suppress(subprocess.TimeoutExpired):
+            code = self._running.wait(seconds)
+            raise AssertionError(f"the server has ended with code {code}\n{self.log}")
 
     def launch(self) -> None:
         """Start the process, and wait for nothing."""
