@@ -223,3 +223,15 @@ async def test_a_homeserver_that_does_not_wait(door: Front) -> None:
     answer = await alice.begin_poll().answer()
     assert len(door.small.asked) == 2
     assert answer.next_batch.startswith("s9~")
+
+
+async def test_a_parameter_that_is_there_twice(door: Front, bob: Client) -> None:
+    """The first counts, as at the homeserver: both have the same filter in mind."""
+    alice = door.person("alice")
+    await bob.set_status("online", "brb")
+    nobody, everybody = quote('{"presence": {"types": []}}'), quote("{}")
+    headers = {"host": "demo", "authorization": f"Bearer {alice.access_token}"}
+    for first, second, told in ((nobody, everybody, False), (everybody, nobody, True)):
+        target = f"{SYNC}?filter={first}&filter={second}"
+        answer = await door.server.http.send("GET", target, headers).response()
+        assert ("presence" in answer.json) is told

@@ -14,7 +14,6 @@ client that does not ask for presence gets the homeserver's own `pos`.
 
 from datetime import timedelta
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.requests import Request
@@ -31,7 +30,7 @@ from lamplighter.web.client.filters import ALL_PRESENCE, PresenceFilter
 from lamplighter.web.client.long_poll import LONGEST_POLL, News, SyncQuestion
 from lamplighter.web.client.parts import ClientParts
 from lamplighter.web.client.presence_events import PresenceEncoder
-from lamplighter.web.client.sync import milliseconds_in
+from lamplighter.web.client.sync import milliseconds_in, parameters_in
 from lamplighter.web.fields import LARGEST, PresenceNames
 from lamplighter.web.in_pieces import JsonInPieces
 from lamplighter.web.routes import MatrixRoute, Route
@@ -100,7 +99,7 @@ class SlidingSync:
             others = {name: it for name, it in members.items() if name not in _NAMES}
             body = msgspec.json.encode(others)
         else:
-            named = dict(parse_qsl(query, keep_blank_values=True))
+            named = parameters_in(query)
             timeout = milliseconds(milliseconds_in("timeout", named.get("timeout")))
             given = _Parameters(named.get("pos"), timeout, named.get("set_presence"))
         presence = _members(_members(members.get("extensions")).get("presence"))

@@ -26,7 +26,7 @@ from lamplighter.web.client.sync_body import SyncBodies
 from lamplighter.web.fields import PresenceNames, natural
 from lamplighter.web.http.exchange import Exchange
 
-__all__ = ["Sync", "milliseconds_in"]
+__all__ = ["Sync", "milliseconds_in", "parameters_in"]
 
 #: Parsed queries that are cached: clients that got the same answer ask alike. Queries with a filter
 #: as JSON, percent-encoded, are long, and what they mean is larger: fewer of them are remembered.
@@ -111,7 +111,7 @@ class Sync:
         return self._long_query(text) if len(text) <= _LONGEST_KEPT else self._query(text)
 
     def _query(self, text: str) -> SyncQuestion:
-        query = dict(parse_qsl(text, keep_blank_values=True))
+        query = parameters_in(text)
         # An empty token is no token: clients that build queries by hand send one.
         token = query.get("since") or None
         since = None if token is None else self.tokens.read(token)
@@ -150,6 +150,11 @@ class _Answer(msgspec.Struct, eq=False):
             news.leave()
         else:
             self.exchange.answer_in_pieces(body, news.leave)
+
+
+def parameters_in(query: str) -> dict[str, str]:
+    """Return the parameters of *query*; of two with the same name the first, as in Synapse."""
+    return dict(reversed(parse_qsl(query, keep_blank_values=True)))
 
 
 @lru_cache(128)  # most clients wait for the same time, and a poll that waits keeps it
