@@ -148,6 +148,25 @@ async def test_by_rooms(tmp_path: Path, others: OtherServers, tells: bool) -> No
         assert [[it["status_msg"] for it in entries] for entries in push] == [["one"]] * tells
 
 
+async def test_a_large_room_tells_no_server(tmp_path: Path, others: OtherServers) -> None:
+    """A room that becomes too large is a reason for nothing, on other servers either."""
+    (tmp_path / "signing.key").write_text(f"ed25519 a_1 {SEED}\n")
+    config = CONFIG.partition("modules:")[0] + "routing: {largest_room: 2}\n"
+    async with front(tmp_path, config, others) as door:
+        for user_id in (BOB, DAVE):
+            door.small.join(user_id, LOBBY)
+        bob = door.person("bob")
+        await bob.sync()
+        await bob.set_status("online", "two members")
+        await door.server.advance(seconds=1)
+        door.small.join("@carol:demo", LOBBY)
+        await door.told()
+        await bob.set_status("online", "three members")
+        await door.server.advance(minutes=1)
+    push = [it[4]["edus"][0]["content"]["push"] for it in others.asked]
+    assert [[it["status_msg"] for it in entries] for entries in push] == [["two members"]]
+
+
 @pytest.mark.parametrize("pushes", [True, False])
 @pytest.mark.parametrize("tells", [True, False])
 async def test_why_a_viewer_elsewhere_sees_somebody(
