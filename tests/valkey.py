@@ -109,7 +109,7 @@ class ValkeyServer:
         with process.stdout as lines:
             for line in lines:
                 said.append(line.decode())
-                if "Ready to accept connections" in line.decode():
+                if "eady to accept connections" in said[-1]:
                     return process
         raise RuntimeError("".join(said))
 

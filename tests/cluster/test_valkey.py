@@ -20,6 +20,7 @@ from tests.valkey import ValkeyServer
 
 FACTS: Final = NodeFacts("http://a.example", {"version": "1"})
 A: Final = NodeName("a")
+B: Final = NodeName("b")
 NOW: Final = timedelta(0)
 PATIENCE: Final = timedelta(seconds=1)
 
@@ -30,7 +31,8 @@ async def link(valkey: ValkeyServer) -> AsyncIterator[Link]:
     link = Link(valkey.address, FakeClock(), PATIENCE)
     before = cast("list[bytes]", await link.ask("CONFIG", "GET", "maxmemory*"))
     yield link
-    await link.ask("CONFIG", "SET", *before)
+    for name, value in zip(before[::2], before[1::2], strict=True):
+        await link.ask("CONFIG", "SET", name, value)
     await link.ask("FLUSHALL")
     await link.close()
 
@@ -59,12 +61,48 @@ async def test_the_life_of_a_lease(log: ValkeyLog, link: Link) -> None:
     """A lease lives for as long as the interface says, from when it was given or renewed last."""
     lease = await log.join(A, FACTS, BEGINNING)
     for _ in range(2):
-        left = timedelta(
-            milliseconds=cast("int", await link.ask("PTTL", "lamp:demo.example:node:a"))
-        )
-        assert LEASE - timedelta(seconds=2) < left <= LEASE
+        assert LEASE - timedelta(seconds=2) < await left(link, "node:a") <= LEASE
         await link.ask("PEXPIRE", "lamp:demo.example:node:a", 1_000)
         await log.renew(lease, BEGINNING)
+
+
+async def test_what_ends_with_a_lease(valkey: ValkeyServer, log: ValkeyLog, link: Link) -> None:
+    """An inbox lives longer than its lease if that is renewed, and ends when its node leaves.
+
+    The name of a node whose lease has ended is forgotten by the next node that renews its own.
+    """
+    other = log_at(valkey.address)
+    lease, dead = await log.join(A, FACTS, BEGINNING), await other.join(B, FACTS, BEGINNING)
+    inbox = f"in:a:{lease.epoch}"
+    await log.say(lease, lease, [b"x"])
+    assert await left(link, inbox) > LEASE
+    await link.ask("PEXPIRE", f"lamp:demo.example:{inbox}", 1_000)
+    await log.renew(lease, BEGINNING)
+    assert await left(link, inbox) > LEASE
+    await link.ask("PEXPIRE", "lamp:demo.example:node:b", 0)
+    assert await link.ask("SCARD", "lamp:demo.example:nodes") == 2
+    await log.renew(lease, BEGINNING)
+    assert await link.ask("SMEMBERS", "lamp:demo.example:nodes") == [b"a"]
+    await other.leave(dead)
+    await log.leave(lease)
+    assert [key for key in await keys(link) if ":in:" in key or ":node:" in key] == []
+    await other.close()
+
+
+async def test_a_clock_that_was_set_back(valkey: ValkeyServer, log: ValkeyLog, link: Link) -> None:
+    """A lease that would live for an hour because of that is cut to its life by any other node."""
+    other = log_at(valkey.address)
+    await other.join(B, FACTS, BEGINNING)
+    lease = await log.join(A, FACTS, BEGINNING)
+    await link.ask("PEXPIRE", "lamp:demo.example:node:b", 3_600_000)
+    await log.renew(lease, BEGINNING)
+    assert await left(link, "node:b") <= LEASE
+    await other.close()
+
+
+async def left(link: Link, key: str) -> timedelta:
+    """Return how long a key lives."""
+    return timedelta(milliseconds=cast("int", await link.ask("PTTL", f"lamp:demo.example:{key}")))
 
 
 async def test_the_names_of_keys(log: ValkeyLog, link: Link) -> None:

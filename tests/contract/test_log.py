@@ -19,7 +19,7 @@ from lamplighter.cluster.log import (
     PartitionId,
     ToldToAll,
 )
-from lamplighter.cluster.positions import BEGINNING, RECORD, at_time, record_of
+from lamplighter.cluster.positions import BEGINNING, RECORD, at_time, instant_of, record_of
 from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import (
     LeaseLost,
@@ -94,6 +94,9 @@ async def test_epochs_grow(server: AnyLogServer) -> None:
     leases += [a.lease, (await joined(server, "z")).lease]
     epochs = [lease.epoch for lease in leases]
     assert epochs == sorted(set(epochs))
+    # So whoever has read a record knows of its epoch.
+    b = await joined(server, "b2")
+    assert instant_of(await b.tell(b"x")) >= b.lease.epoch
 
 
 async def test_a_name_in_use(server: AnyLogServer) -> None:

@@ -182,19 +182,22 @@ class ValkeyLog:
     async def read(
         self, lease: Lease, after: StreamPosition, inbox_after: MessageId, longest: timedelta
     ) -> LogNews:
-        if after != self._sure:
-            await self._make_sure(after)
+        behind = after != self._sure and await self._is_behind(after)
+        waiting = () if behind or not longest else ("BLOCK", milliseconds(longest))
         reply = await self._reads.ask(
-            *("XREAD", "COUNT", _AT_ONCE),
-            *(("BLOCK", milliseconds(longest)) if longest else ()),
+            *("XREAD", "COUNT", _AT_ONCE, *waiting),
             *("STREAMS", self._log_key, f"{self._prefix}in:{_written(lease)}"),
             *(format_position(after), inbox_after or "0"),
             longest=longest,
         )
-        if reply is None:
-            await self._make_sure(after)
-            return LogNews((), ())
-        return self._news(cast("list[tuple[bytes, list[_Entry]]]", reply), after)
+        if reply is not None:
+            news = self._news(cast("list[tuple[bytes, list[_Entry]]]", reply), after)
+        else:
+            news = LogNews((), ())
+            await self._is_behind(after)
+        if behind and not news.records:
+            raise LogLost("the log has deleted what this node has not read")
+        return news
 
     async def close(self) -> None:
         await self._calls.close()
@@ -211,27 +214,23 @@ class ValkeyLog:
             if key.decode() == self._log_key:
                 before = _position(entries[0][1][5])
                 if before > after or (after == self._sure and before != after):
-                    raise LogLost("records are missing in the log")
+                    raise LogLost("the log has lost what this node has not read, or has read")
                 records = tuple(_record(*entry) for entry in entries)
                 self._sure = records[-1].position
             else:
                 messages = tuple(_message(*entry) for entry in entries)
         return LogNews(records, messages)
 
-    async def _make_sure(self, after: StreamPosition) -> None:
-        """Raise `LogLost` if the log does not have everything after *after*."""
+    async def _is_behind(self, after: StreamPosition) -> bool:
+        """Tell whether the log has, or had, records after *after*.
+
+        Raises `LogLost` if the log has lost the record at *after*, or its data.
+        """
         head = await self.head()
         if record_of(after) > head:
-            raise LogLost("the log has lost records that this node has read")
-        if after < head:
-            reply = await self._calls.ask(
-                "XRANGE", self._log_key, f"({format_position(after)}", "+", "COUNT", 1
-            )
-            entries = cast("list[_Entry]", reply)
-            if not entries or _position(entries[0][1][5]) > after:
-                raise LogLost("the log does not have any more what this node has not read")
-        if after == head:
-            self._sure = after
+            raise LogLost("the log has lost what this node has read")
+        self._sure = after if after == head else None
+        return after < head
 
     async def _run_with(self, lease: Lease, script: Script, *words: Word) -> Reply:
         reply = await self._run(script, _written(lease), *words)
