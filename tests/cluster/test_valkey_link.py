@@ -14,6 +14,7 @@ import trustme
 from lamplighter.cluster.valkey_address import parse_valkey_url
 from lamplighter.cluster.valkey_link import ErrorReply, Link
 from lamplighter.devtools.clock import FakeClock
+from lamplighter.devtools.turns import turns_until_idle
 from lamplighter.errors import LogUnreachable
 from tests.valkey import ValkeyServer
 
@@ -124,6 +125,7 @@ async def test_no_answer_in_time() -> None:
         calls = [asyncio.ensure_future(link.ask("LATE", longest=it)) for it in waits]
         await late.wait()
         clock.advance(seconds=1)
+        await turns_until_idle()
         assert not any(call.done() for call in calls)
         clock.advance(seconds=0.5)
         for call in calls:

@@ -126,7 +126,9 @@ class ValkeyLog:
             case ["differ", other, theirs]:
                 _refuse(facts.alike, other, _read_facts(theirs))
             case ["lease", epoch, birth]:
-                self._birth, self._epoch, self._sure = Birth(birth), int(epoch), None
+                if birth != self._birth:
+                    self._birth, self._sure = Birth(birth), None
+                self._epoch = int(epoch)
                 return Lease(name, self._epoch)
         raise ErrorReply(f"unexpected: {reply!r}")
 
