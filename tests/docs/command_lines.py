@@ -28,6 +28,7 @@ _OTHERS: Final = {
     "install": "puts files where they belong",
     "openssl": "makes certificates",
     "podman": "builds and runs the container",
+    "sed": "makes a file from another one",
     "sqlite3": "copies a database that is in use",
     "systemctl": "starts and stops services",
     "systemd-sysusers": "makes the user that the service runs as",

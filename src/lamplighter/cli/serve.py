@@ -18,7 +18,7 @@ from lamplighter.cli.preflight import check_surroundings
 from lamplighter.cli.running import mark_as_running
 from lamplighter.clock import SystemClock
 from lamplighter.config import Config, load_config
-from lamplighter.errors import ClusterRefused
+from lamplighter.errors import ClusterRefused, ClusterUnavailable
 from lamplighter.logs import set_up_logs
 from lamplighter.web.listener import Listener
 
@@ -127,7 +127,8 @@ async def _serve_marked(
         await asyncio.gather(*tasks, return_exceptions=True)
     _log.info("stopped")
     if ended is not None:
-        raise ended
+        # Another start may help, so this does not exit as for a wrong configuration.
+        raise ClusterUnavailable(str(ended)) from ended
 
 
 async def _until_stopped(server: Lamplighter) -> ClusterRefused | None:
