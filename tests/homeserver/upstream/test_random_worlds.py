@@ -65,6 +65,8 @@ class World:
 
     door: Front
     people: dict[str, Person]
+    #: With more members a room does not count.
+    largest_room: int
     sent: dict[str, list[int]] = field(default_factory=dict)
     told: int = 0
 
@@ -165,20 +167,22 @@ class World:
             assert person.to_device == self.sent.get(name, [])
             for other in NAMES:
                 other_id = f"@{other}:demo"
-                shared = {name, other} <= set(AT_LOBBY) or {user_id, other_id} <= set(side)
+                at_side = {user_id, other_id} <= set(side) and len(side) <= self.largest_room
+                shared = {name, other} <= set(AT_LOBBY) or at_side
                 sees = other_id in person.client.beliefs and person.client.sees(other_id)
                 assert sees == (shared or name == other), (name, other, side)
                 if sees:
                     assert person.client.reads(other_id) == f"last of {other}"
 
 
-async def play(folder: Path, steps: list[Step]) -> None:
+async def play(folder: Path, largest_room: int, at_side: frozenset[str], steps: list[Step]) -> None:
     """Play one world."""
-    async with front(folder) as door:
+    async with front(folder, f"routing: {{largest_room: {largest_room}}}") as door:
         for name in AT_LOBBY:
             door.small.join(f"@{name}:demo", LOBBY)
-        door.small.join("@nobody:demo", SIDE)
-        world = World(door, {it: Person(door.person(it)) for it in NAMES})
+        for name in ("nobody", *sorted(at_side)):
+            door.small.join(f"@{name}:demo", SIDE)
+        world = World(door, {it: Person(door.person(it)) for it in NAMES}, largest_room)
         for person in world.people.values():
             await world.sync(person)
         for step in steps:
@@ -188,12 +192,19 @@ async def play(folder: Path, steps: list[Step]) -> None:
 
 @pytest.mark.timeout(900)
 @settings(max_examples=EXAMPLES)
-@given(steps=st.lists(STEPS, max_size=40))
+@given(
+    largest_room=st.sampled_from((9, 9, 2, 3)),
+    at_side=st.frozensets(st.sampled_from(NAMES)),
+    steps=st.lists(STEPS, max_size=40),
+)
 def test_nobody_loses_an_event_or_learns_too_much(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[Step]
+    tmp_path_factory: pytest.TempPathFactory,
+    largest_room: int,
+    at_side: frozenset[str],
+    steps: list[Step],
 ) -> None:
     """Each client gets every event of its room and every message to it once, in order, through
     dropped connections and restarts of either side; and believes of presence what it may know. The
     homeserver sees no token that the client has not sent.
     """
-    asyncio.run(play(tmp_path_factory.mktemp("world"), steps))
+    asyncio.run(play(tmp_path_factory.mktemp("world"), largest_room, at_side, steps))
