@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from lamplighter.app import Storage
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
 from lamplighter.database.memory import open_memory
@@ -26,6 +27,7 @@ def opening(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Call
     if engine == "sqlite-memory":
         return open_memory
     if engine == "sqlite-file":
+        Storage.prepare(tmp_path)
         return lambda: open_file(tmp_path / "lamplighter.db")
     from lamplighter.database.postgresql import open_url
 

@@ -72,6 +72,7 @@ class Subject:
     directory: SqlDirectory
     clock: FakeClock
     recorder: Recorder
+    database: Database
 
     async def users(self, *names: str) -> list[UserId]:
         """Register users, each with a phone."""
@@ -127,7 +128,7 @@ async def subject_beside(database: Database, clock: FakeClock) -> Subject:
     """Start a directory in *database*, which another one may use as well."""
     directory = SqlDirectory(database, SERVER, clock)
     await directory.start()
-    tested = Subject(directory, clock, Recorder())
+    tested = Subject(directory, clock, Recorder(), database)
     directory.listen(tested.recorder)
     return tested
 

@@ -28,6 +28,7 @@ from lamplighter.ports import (
     Requester,
 )
 from tests.contract.directories import ALICE, BOB, CHARLIE, PHONE, Subject, on_phone, refused
+from tests.database.bulk import add_account_data
 
 #: For limits whose proof takes hundreds of writes, and which no engine has a part in.
 on_one_engine = pytest.mark.parametrize("open_database", ["sqlite-memory"], indirect=True)
@@ -435,8 +436,8 @@ async def test_too_much_account_data(tested: Subject, directory: SqlDirectory) -
     await tested.users("alice")
 
     async def fill(room_id: RoomId | None) -> None:
-        for number in range(500):
-            await directory.set_account_data(ALICE, room_id, f"t{number}", {})
+        await add_account_data(tested.database, ALICE, room_id, [f"t{it}" for it in range(499)])
+        await directory.set_account_data(ALICE, room_id, "t499", {})
 
     await fill(None)
     with pytest.raises(TooLarge, match="you have 500 types here already"):

@@ -25,6 +25,7 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
+@cache
 def trusting_context() -> ssl.SSLContext:
     """Return the context of a client that trusts the authority too."""
     context = tls_context(verify=True)

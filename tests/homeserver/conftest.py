@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from lamplighter.database.engine import Database
 from lamplighter.database.memory import open_memory
 from lamplighter.devtools.client import Client
 from lamplighter.devtools.clock import FakeClock
@@ -19,13 +20,19 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def directory(clock: FakeClock) -> AsyncIterator[SqlDirectory]:
-    """An empty directory."""
+async def database() -> AsyncIterator[Database]:
+    """The database of the directory."""
     database = open_memory()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def directory(database: Database, clock: FakeClock) -> SqlDirectory:
+    """An empty directory."""
     directory = SqlDirectory(database, SERVER, clock)
     await directory.start()
-    yield directory
-    await database.close()
+    return directory
 
 
 @pytest.fixture

@@ -3,17 +3,21 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from lamplighter.config import Config, DatabaseUrl
 from lamplighter.database.adapter import Sharing
 from lamplighter.database.engine import Database
 from lamplighter.database.memory import open_memory
+from lamplighter.database.migrate import empty_database
 from lamplighter.database.sqlite import open_file
 from lamplighter.errors import ConfigError
 from lamplighter.modules.sqlite import sqlite_databases
 from lamplighter.modules.storage import ModuleDatabases
 
 __all__ = ["Storage", "open_postgresql", "sharing_of"]
+
+_DATABASE: Final = "lamplighter.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,20 @@ class Storage:
     def in_directory(cls, data_dir: Path) -> "Storage":
         """Keep everything below *data_dir*; raise `ConfigError` if that cannot be made."""
         _make(data_dir)
-        return cls(open_file(data_dir / "lamplighter.db"), data_dir)
+        return cls(open_file(data_dir / _DATABASE), data_dir)
+
+    @staticmethod
+    def prepare(data_dir: Path) -> None:
+        """Begin a new *data_dir* with a database that has all tables, which makes a start faster.
+
+        Only for tests: a process that dies meanwhile leaves half a database.
+        """
+        path = data_dir / _DATABASE
+        if not path.exists():
+            _make(data_dir)
+            content = bytearray(empty_database())
+            content[18:20] = b"\2\2"  # https://www.sqlite.org/fileformat.html: it is in WAL mode
+            path.write_bytes(content)
 
     @classmethod
     def in_memory(cls) -> "Storage":

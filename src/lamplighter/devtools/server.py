@@ -291,9 +291,12 @@ class InMemoryServer:
 
     async def start(self) -> None:
         """Start the server; for one with a data directory, with what it knew before."""
-        # Without a directory nothing is kept: an operator's own database is left alone.
-        storage = Storage.in_memory()
-        if self._data_dir is not None:
+        if self._data_dir is None:
+            # Nothing is kept: an operator's own database is left alone.
+            storage = Storage.in_memory()
+        else:
+            if self._config.database is None:
+                Storage.prepare(self._data_dir)
             storage = Storage.of(msgspec.structs.replace(self._config, data_dir=self._data_dir))
         self._kept_in = storage
         with ExitStack() as until_stopped:
