@@ -86,8 +86,10 @@ def in_front_of(synapse: Synapse, folder: Path) -> Iterator[Front]:
         write_registration(registration, lamplighter.url, ServerName(synapse.name))
         front = Front(synapse, lamplighter, registration)
         front.configure()
-        yield front
-        lamplighter.kill_if_running()
+        try:
+            yield front
+        finally:
+            lamplighter.kill_if_running()
 
 
 async def people(front: Front, http: aiohttp.ClientSession, *names: str) -> list[Person]:
