@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from lamplighter.cluster.valkey_address import ValkeyAddress, parse_valkey_url
+from lamplighter.config.values import parse_bus_url
 
 #: What stands for most of the address where nothing is written.
 USUAL = ValkeyAddress("127.0.0.1", 6379, "", False, "", "", "", 0)
@@ -17,7 +18,7 @@ def address(**given: str | int | bool) -> ValkeyAddress:
 @pytest.mark.parametrize(
     ("url", "written"),
     [
-        ("redis://", address()),
+        ("valkeys://bus.example:1/", address(host="bus.example", port=1, encrypted=True)),
         ("redis://127.0.0.1:6379/0", address()),
         ("valkey://bus.example/3", address(host="bus.example", database=3)),
         ("redis://bus.example:1/?db=4", address(host="bus.example", port=1, database=4)),
@@ -35,24 +36,30 @@ def address(**given: str | int | bool) -> ValkeyAddress:
     ],
 )
 def test_addresses(url: str, written: ValkeyAddress) -> None:
-    """Each way of writing an address means what it means to other programs."""
-    assert parse_valkey_url(url) == written
+    """Each way of writing an address means what it means elsewhere; each can be configured."""
+    assert parse_valkey_url(parse_bus_url(url)) == written
 
 
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("", "must begin with redis://, rediss://, unix:// or valkey://"),
-        ("http://u:secret@x", "must begin with redis://, rediss://, unix:// or valkey://"),
+        ("", "must begin with redis://, rediss://, unix://, valkey:// or valkeys://"),
+        (
+            "http://u:secret@x",
+            "must begin with redis://, rediss://, unix://, valkey:// or valkeys://",
+        ),
         ("redis://:secret@x/zero", "the database is a number"),
         ("redis://:secret@x/-1", "the database is a number"),
+        ("redis://:secret@x:99999", "Port out of range"),
         ("redis://:secret@x:port", "Port could not be cast"),
         ("redis://:secret@x?ssl=no", "there is no ssl; known are db and ssl_ca_certs"),
         ("unix://:secret@", "the path of the socket is missing"),
     ],
 )
 def test_what_is_no_address(url: str, why: str) -> None:
-    """What cannot be used is refused with the reason, and without the password."""
+    """What cannot be used is refused with the reason, and without the password; so it is before."""
+    with pytest.raises(ValueError):
+        parse_bus_url(url)
     with pytest.raises(ValueError, match=why) as raised:
         parse_valkey_url(url)
     assert "secret" not in str(raised.value)
@@ -67,7 +74,7 @@ def test_what_is_shown() -> None:
 def test_greetings() -> None:
     """A connection begins with the password and the database, where there are any."""
     greetings = {
-        "redis://": (),
+        "redis://x": (),
         "redis://:p@x/": (("AUTH", "p"),),
         "redis://u:p@x/3": (("AUTH", "u", "p"), ("SELECT", 3)),
         "redis:///3": (("SELECT", 3),),

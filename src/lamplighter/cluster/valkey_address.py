@@ -14,7 +14,8 @@ import msgspec
 
 __all__ = ["ValkeyAddress", "parse_valkey_url"]
 
-_SCHEMES: Final = ("redis", "rediss", "unix", "valkey")
+_PLAIN: Final = ("redis", "valkey", "unix")
+_ENCRYPTED: Final = ("rediss", "valkeys")
 _QUERY: Final = {"db", "ssl_ca_certs"}
 _PORT: Final = 6379
 
@@ -55,8 +56,8 @@ def parse_valkey_url(url: str) -> ValkeyAddress:
     """
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
-    if parts.scheme not in _SCHEMES:
-        raise ValueError("it must begin with redis://, rediss://, unix:// or valkey://")
+    if parts.scheme not in (*_PLAIN, *_ENCRYPTED):
+        raise ValueError("it must begin with redis://, rediss://, unix://, valkey:// or valkeys://")
     if unknown := sorted(query.keys() - _QUERY):
         raise ValueError(f"there is no {unknown[0]}; known are db and ssl_ca_certs")
     socket = parts.scheme == "unix"
@@ -69,7 +70,7 @@ def parse_valkey_url(url: str) -> ValkeyAddress:
         host="" if socket else parts.hostname or "127.0.0.1",
         port=parts.port or _PORT,
         path=unquote(parts.path) if socket else "",
-        encrypted=parts.scheme == "rediss",
+        encrypted=parts.scheme in _ENCRYPTED,
         trusted=query.get("ssl_ca_certs", ""),
         username=unquote(parts.username or ""),
         password=unquote(parts.password or ""),

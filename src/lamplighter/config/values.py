@@ -38,10 +38,12 @@ _DATABASE_URL: Final = re.compile(
     r"postgres(?:ql)?://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.\-]*)"
     r"(?::[0-9]{1,5})?/[^/?#@]+(?:\?[^?#@]*)?"
 )
-#: Scheme, user and password, host and port, and the number of the database; or a path.
+#: Scheme, user and password, host and port, and the number of the database, or a path; options.
 _BUS_URL: Final = re.compile(
-    r"(?:rediss?|valkeys?)://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.\-]+)"
-    r"(?::[0-9]{1,5})?(?:/[0-9]{0,3})?|unix://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?/[^?#]+"
+    r"(?:(?:rediss?|valkeys?)://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?"
+    r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.\-]+)(?::[0-9]{1,5})?(?:/[0-9]{0,3})?"
+    r"|unix://(?:[^/?#@:]*(?::[^/?#@:]*)?@)?/[^?#]+)"
+    r"(?:\?(?:(?:db=[0-9]{1,3}|ssl_ca_certs=/[^?#&@]+)(?:&(?!$)|$)){1,2})?"
 )
 _HOMESERVER_URL: Final = re.compile(
     r"(https?)://(\[[0-9a-f:.]+\]|(?:[0-9a-z_\-]{1,63}\.)*[0-9a-z_\-]{1,63})(?::([0-9]{1,5}))?/?",
@@ -170,7 +172,7 @@ def parse_bus_url(value: object) -> BusUrl:
     """Return the URL that *value* is. Raises `ValueError`, which does not quote it."""
     if not isinstance(value, str) or any(it.isspace() or not it.isprintable() for it in value):
         raise ValueError("not a URL")
-    if _BUS_URL.fullmatch(value) is None:
+    if _BUS_URL.fullmatch(value) is None or urlsplit(value).port == 0:
         raise ValueError("not the URL of a Valkey or a Redis")
     return BusUrl(value)
 
