@@ -11,9 +11,9 @@ from lamplighter.devtools.clock import FakeClock
 from lamplighter.homeserver.upstream.client import UpstreamClient
 from lamplighter.homeserver.upstream.connection import MOST_UNTAKEN
 from lamplighter.homeserver.upstream.forwarding import Forwarding, Watch, Watching, watch_nothing
+from lamplighter.ports import RequestHead
 from lamplighter.web.bodies import BodiesInTime
 from lamplighter.web.http.connection import MOST_UNREAD
-from lamplighter.web.http.request import Headers
 from tests.homeserver.upstream.wires import FakeHomeserver, Wire
 from tests.web.http.peer import Peer, Site, settle
 
@@ -339,8 +339,8 @@ async def test_watching(front: Front) -> None:
     seen: list[object] = []
     go_on = asyncio.Event()
 
-    def watch(method: str, path: str, query: str, headers: Headers) -> Watching | None:
-        seen.append((method, path, query, headers))
+    def watch(method: str, path: str, query: str, head: RequestHead) -> Watching | None:
+        seen.append((method, path, query, head.headers))
         return Watching(watch_status) if method == "PUT" else None
 
     async def watch_status(status: int, body: bytes | None) -> None:

@@ -12,7 +12,8 @@ STATUS = f"{V3}/presence/@alice:demo/status"
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", f"{V3}/sync"), ("GET", STATUS), ("PUT", STATUS)]
+    ("method", "path"),
+    [("GET", f"{V3}/sync"), ("GET", STATUS), ("PUT", STATUS), ("POST", f"{V3}/logout/all")],
 )
 async def test_where_a_client_comes_from(door: Front, method: str, path: str) -> None:
     """The homeserver, which notes the address and the program of a device, is told the client's."""

@@ -20,6 +20,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
@@ -27,6 +28,7 @@ from starlette.types import Message, Receive, Scope, Send
 from lamplighter.errors import Malformed
 from lamplighter.homeserver.upstream.client import CHUNKED, UpstreamClient, UpstreamExchange
 from lamplighter.homeserver.upstream.headers import end_to_end, forwarded_headers
+from lamplighter.ports import RequestHead
 from lamplighter.web.bodies import EACH_PART_IN_TIME
 from lamplighter.web.http.asgi import ENDS_WITH_CLIENT, HAS_QUERY
 from lamplighter.web.http.request import Headers
@@ -50,11 +52,11 @@ class Watching:
     before: Callable[[], Awaitable[None]] | None = None
 
 
-#: Called with the method, the path as it came, query and headers of each request that is passed on.
-Watch: TypeAlias = Callable[[str, str, str, Headers], Watching | None]
+#: Called with the method, the path as it came, query and head of each request that is passed on.
+Watch: TypeAlias = Callable[[str, str, str, RequestHead], Watching | None]
 
 
-def watch_nothing(_method: str, _path: str, _query: str, _headers: Headers) -> None:
+def watch_nothing(_method: str, _path: str, _query: str, _head: RequestHead) -> None:
     """Take no notice of a request; it is a `Watch`."""
 
 
@@ -81,7 +83,7 @@ class Forwarding:
             scope["method"],
             scope["raw_path"].decode("latin-1"),
             scope["query_string"].decode("latin-1"),
-            scope["headers"],
+            RequestHead(scope["headers"], partial(_peer, scope)),
         )
         body = _Copy(receive, 0 if watching is None else watching.copies)
         if watching is not None and watching.before is not None:
@@ -122,7 +124,7 @@ class Forwarding:
         if length and b"expect" not in named:
             body, is_whole = await _part(receive)
         path, query = scope["raw_path"], scope["query_string"]
-        peer = (scope["client"] or ("",))[0]
+        peer = _peer(scope)
         exchange = await self._client.open(
             scope["method"],
             b"%b?%b" % (path, query) if scope[HAS_QUERY] else path,
@@ -156,6 +158,12 @@ class _Copy:
         """The body, if all of it has come and it is not too large."""
         is_whole = self._has_ended and len(self._body) <= self._most
         return bytes(self._body) if is_whole else None
+
+
+def _peer(scope: Scope) -> str:
+    """Return the address at the other end of the connection; "" if it is unknown."""
+    client: tuple[str, int] | None = scope["client"]
+    return "" if client is None else client[0]
 
 
 def _check(scope: Scope) -> None:

@@ -39,7 +39,7 @@ from lamplighter.homeserver.upstream.forwarding import Watching
 from lamplighter.homeserver.upstream.identity import UpstreamIdentity
 from lamplighter.homeserver.upstream.rooms import UpstreamRooms
 from lamplighter.ids import DeviceId, RoomId, UserId
-from lamplighter.ports import Headers, Json, Requester
+from lamplighter.ports import Json, Requester, RequestHead
 from lamplighter.web.auth import access_token
 
 __all__ = ["WatchRequests"]
@@ -141,9 +141,9 @@ class WatchRequests:
         """Call *acted* with each device that does something."""
         self._acted = acted
 
-    def __call__(self, method: str, path: str, query: str, headers: Headers) -> Watching | None:
+    def __call__(self, method: str, path: str, query: str, head: RequestHead) -> Watching | None:
         try:
-            token = access_token(headers, query.encode("latin-1"))
+            token = access_token(head.headers, query.encode("latin-1"))
         except MissingToken:
             return None
         found = _CLIENT.fullmatch(path)
@@ -151,15 +151,15 @@ class WatchRequests:
         for row in self._table.get(method, ()):
             if (matched := row.path.fullmatch(rest)) is not None:
                 answered = partial(self._answered, token, query, row.act, matched.groupdict())
-                before = partial(self._identify, token, query) if row.asks_before else None
+                before = partial(self._identify, token, query, head) if row.asks_before else None
                 return Watching(answered, _MOST if row.reads_body else 0, before)
         return Watching(partial(self._answered, token, query, None, {}))
 
-    async def _identify(self, token: str, query: str) -> None:
+    async def _identify(self, token: str, query: str, head: RequestHead) -> None:
         """Make sure that the sender is known, if the homeserver says soon who that is."""
         if self._identity.last_requester(token, query) is None:
             with suppress(*_NO_SENDER):
-                asking = self._identity.authenticate(token, query)
+                asking = self._identity.authenticate(token, query, head)
                 await within(self._clock, _PATIENCE, asking)
 
     async def _answered(
